@@ -1,0 +1,401 @@
+"""Sites, staff, resources and their hours; the audit trail; the outbox.
+
+Instants (`*_at`) are aware and in UTC; dates (`*_on`) and times of day are on the wall clock of the row's site.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any, ClassVar, Self, TypeVar
+from zoneinfo import ZoneInfo, available_timezones
+
+import pghistory
+import pgtrigger
+from django.contrib.auth.models import AbstractUser, BaseUserManager
+from django.contrib.postgres.fields import DateTimeRangeField, RangeBoundary
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import F, Func, Q
+from django.db.models.functions import Lower, Now
+from django.utils.translation import gettext_lazy as _
+
+#: The half-open span [starts_at, ends_at) of a row, as PostgreSQL sees it: back-to-back is legal.
+DURING = Func(
+    F("starts_at"), F("ends_at"), RangeBoundary(), function="TSTZRANGE", output_field=DateTimeRangeField()
+)
+
+M = TypeVar("M", bound=type[models.Model])
+
+
+def keep_history(model: M) -> M:
+    """Have the database keep every insert, update and delete of the model's rows, whoever makes it and however."""
+    tracked: M = pghistory.track(pghistory.InsertEvent(), pghistory.UpdateEvent(), pghistory.DeleteEvent())(model)
+    return tracked
+
+
+def validate_time_zone(value: str) -> None:
+    """Refuse, code "time_zone", a name that the IANA time zone database does not know."""
+    if value not in available_timezones():
+        raise ValidationError(_("“%(value)s” is no time zone."), code="time_zone", params={"value": value})
+
+
+class SiteQuerySet(models.QuerySet["Site"]):
+    def visible_to(self, user: User) -> Self:
+        """The sites that `user` works at; all of them for an administrator; none for anybody else."""
+        return self if user.sees_all_sites else self.filter(staff=user.pk)
+
+
+@keep_history
+class Site(models.Model):
+    """A place where patients are treated, with one wall clock."""
+
+    name = models.CharField(_("name"), max_length=100, unique=True)
+    time_zone = models.CharField(
+        _("time zone"), max_length=64, validators=[validate_time_zone], help_text="For example America/New_York."
+    )
+    phone = models.CharField(_("phone"), max_length=40, help_text=_("Shown to patients on every page."))
+    emergency_phone = models.CharField(_("emergency phone"), max_length=40, default="911")
+    check_in_at = models.TimeField(
+        _("check-ins go out at"), default="10:00", help_text=_("On the site's wall clock.")
+    )
+    address = models.CharField(_("address"), max_length=200, blank=True)
+
+    objects = SiteQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("site")
+        verbose_name_plural = _("sites")
+        ordering = ("name",)
+        constraints = [
+            models.CheckConstraint(name="site_has_time_zone", condition=~Q(time_zone="")),
+            models.CheckConstraint(name="site_has_phone", condition=~Q(phone="")),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone of the clock on the wall."""
+        return ZoneInfo(self.time_zone)
+
+
+class UserManager(BaseUserManager["User"]):
+    """Makes users who sign in by e-mail. The address is kept in lower case: one person, one account."""
+
+    use_in_migrations = True
+
+    def get_by_natural_key(self, username: str | None) -> User:
+        return self.get(email=(username or "").lower())
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
+        user = self.model(email=email.lower(), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> User:
+        return self.create_user(email, password, **{"is_staff": True, "is_superuser": True} | fields)
+
+
+class User(AbstractUser):
+    """A member of staff. Patients have no account. What a user may do: groups (clinic.roles); where: sites."""
+
+    username = None  # type: ignore[assignment]
+    email = models.EmailField(_("e-mail"), unique=True)
+    sites: models.ManyToManyField[Site, Any] = models.ManyToManyField(
+        Site, verbose_name=_("works at"), related_name="staff", blank=True
+    )
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+    objects = UserManager()  # type: ignore[misc,assignment]
+
+    class Meta:
+        verbose_name = _("member of staff")
+        verbose_name_plural = _("staff")
+        ordering = ("last_name", "first_name")
+        constraints = [models.CheckConstraint(name="user_email_lower_case", condition=Q(email=Lower("email")))]
+
+    def __str__(self) -> str:
+        return self.get_full_name() or self.email
+
+    def clean(self) -> None:
+        super().clean()
+        self.email = self.email.lower()
+
+    @property
+    def sees_all_sites(self) -> bool:
+        """Whether site limits do not apply: administrators only."""
+        return self.is_active and self.is_superuser
+
+
+class ResourceCategory(models.Model):
+    """A kind of resource that procedures ask for: physician, procedure room, C-arm …"""
+
+    code = models.SlugField(_("code"), unique=True)
+    name = models.CharField(_("name"), max_length=100)
+
+    class Meta:
+        verbose_name = _("resource category")
+        verbose_name_plural = _("resource categories")
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ResourceQuerySet(models.QuerySet["Resource"]):
+    def visible_to(self, user: User) -> Self:
+        """Resources whose home is, or whose hours are, at a site that `user` works at."""
+        if user.sees_all_sites:
+            return self
+        sites = user.sites.values("pk")
+        return self.filter(
+            Q(site__in=sites) | Q(pk__in=WorkingHours.objects.filter(site__in=sites).values("resource"))
+        )
+
+
+@keep_history
+class Resource(models.Model):
+    """A person, room or machine that can be reserved, by one appointment at a time."""
+
+    name = models.CharField(_("name"), max_length=100)
+    site = models.ForeignKey(Site, models.PROTECT, verbose_name=_("home site"), related_name="resources")
+    categories: models.ManyToManyField[ResourceCategory, Any] = models.ManyToManyField(
+        ResourceCategory, verbose_name=_("categories"), related_name="resources"
+    )
+    user = models.OneToOneField(
+        User, models.PROTECT, verbose_name=_("member of staff"), null=True, blank=True, related_name="resource"
+    )
+    active = models.BooleanField(_("active"), default=True)
+
+    objects = ResourceQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("resource")
+        verbose_name_plural = _("resources")
+        ordering = ("name",)
+        constraints = [models.UniqueConstraint(name="resource_name_once_a_site", fields=["site", "name"])]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@keep_history
+class WorkingHours(models.Model):
+    """One span a week in which a resource can be reserved, on the wall clock of `site`.
+
+    A resource may have several spans a day, and hours at several sites. `valid_until` None means until changed.
+    """
+
+    class Weekday(models.IntegerChoices):
+        MONDAY = 0, _("Monday")
+        TUESDAY = 1, _("Tuesday")
+        WEDNESDAY = 2, _("Wednesday")
+        THURSDAY = 3, _("Thursday")
+        FRIDAY = 4, _("Friday")
+        SATURDAY = 5, _("Saturday")
+        SUNDAY = 6, _("Sunday")
+
+    resource = models.ForeignKey(
+        Resource, models.CASCADE, verbose_name=_("resource"), related_name="working_hours"
+    )
+    site = models.ForeignKey(Site, models.PROTECT, verbose_name=_("site"), related_name="working_hours")
+    weekday = models.PositiveSmallIntegerField(_("weekday"), choices=Weekday.choices)
+    opens = models.TimeField(_("from"))
+    closes = models.TimeField(_("until"))
+    valid_from_on = models.DateField(_("valid from"), null=True, blank=True)
+    valid_until_on = models.DateField(_("valid until"), null=True, blank=True, help_text=_("Last day."))
+
+    class Meta:
+        verbose_name = _("working hours")
+        verbose_name_plural = _("working hours")
+        ordering = ("weekday", "opens")
+        constraints = [
+            models.CheckConstraint(
+                name="working_hours_weekday", condition=Q(weekday__gte=0, weekday__lte=6)
+            ),
+            models.CheckConstraint(
+                name="working_hours_open_before_close",
+                condition=Q(closes__gt=F("opens")),
+                violation_error_code="ends_before_start",
+                violation_error_message=_("Hours must close after they open."),
+            ),
+            models.CheckConstraint(
+                name="working_hours_valid_span",
+                condition=Q(valid_from_on=None) | Q(valid_until_on=None) | Q(valid_until_on__gte=F("valid_from_on")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_weekday_display()} {self.opens:%H:%M}–{self.closes:%H:%M}"
+
+
+@keep_history
+class Closure(models.Model):
+    """A span in which a whole site, or one resource, cannot be reserved. Instants in UTC, half-open."""
+
+    site = models.ForeignKey(
+        Site, models.CASCADE, verbose_name=_("site"), null=True, blank=True, related_name="closures"
+    )
+    resource = models.ForeignKey(
+        Resource, models.CASCADE, verbose_name=_("resource"), null=True, blank=True, related_name="closures"
+    )
+    starts_at = models.DateTimeField(_("from"))
+    ends_at = models.DateTimeField(_("until"))
+    reason = models.CharField(_("reason"), max_length=200)
+
+    class Meta:
+        verbose_name = _("closure")
+        verbose_name_plural = _("closures")
+        ordering = ("-starts_at",)
+        constraints = [
+            models.CheckConstraint(
+                name="closure_of_one_thing",
+                condition=Q(site=None) ^ Q(resource=None),
+                violation_error_message=_("Name either a site or a resource."),
+                violation_error_code="site_or_resource",
+            ),
+            models.CheckConstraint(
+                name="closure_ends_after_start",
+                condition=Q(ends_at__gt=F("starts_at")),
+                violation_error_message=_("A closure must end after it starts."),
+                violation_error_code="ends_before_start",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.site or self.resource}: {self.reason}"
+
+
+NEVER_EMPTIED = pgtrigger.Trigger(
+    name="never_emptied",
+    level=pgtrigger.Statement,
+    when=pgtrigger.Before,
+    operation=pgtrigger.Truncate,
+    func="RAISE EXCEPTION 'the audit trail is never emptied';",
+)
+
+
+class AuditSeal(models.Model):
+    """A link of the chain that proves the audit trail whole: the hash over one batch of events and the link before."""
+
+    at = models.DateTimeField()
+    events = models.PositiveIntegerField()
+    previous_hash = models.CharField(max_length=64)
+    hash = models.CharField(max_length=64, unique=True)
+
+    class Meta:
+        verbose_name = _("audit seal")
+        verbose_name_plural = _("audit seals")
+        triggers = [
+            pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+            NEVER_EMPTIED,
+        ]
+
+    def __str__(self) -> str:
+        return self.hash[:12]
+
+
+class AuditEvent(models.Model):
+    """One action, read, export, sign-in or refusal: who, what, when, why. Never changed, never deleted.
+
+    Holds ids and codes, no names and no scores. `by` is None for what time or a patient did (`actor` then says
+    which). The database lets an event be sealed once (`seal` from None to a seal) and refuses every other change.
+    """
+
+    at = models.DateTimeField(_("at"), help_text=_("What the clock of the actor's edge showed."))
+    recorded_at = models.DateTimeField(_("recorded at"), db_default=Now())
+    by = models.ForeignKey(User, models.PROTECT, verbose_name=_("by"), null=True, related_name="+")
+    actor = models.CharField(_("actor"), max_length=20, help_text=_("staff, patient, time or import"))
+    action = models.CharField(_("action"), max_length=60)
+    object_type = models.CharField(_("object"), max_length=60)
+    object_id = models.BigIntegerField(_("number"), null=True)
+    site = models.ForeignKey(Site, models.PROTECT, verbose_name=_("site"), null=True, related_name="+")
+    reason = models.CharField(_("reason"), max_length=500, blank=True)
+    request_id = models.CharField(_("request"), max_length=64, blank=True)
+    seal = models.ForeignKey(AuditSeal, models.PROTECT, verbose_name=_("seal"), null=True, related_name="sealed")
+
+    class Meta:
+        verbose_name = _("audit event")
+        verbose_name_plural = _("audit events")
+        ordering = ("-id",)
+        indexes = [
+            models.Index(name="audit_of_object", fields=["object_type", "object_id"]),
+            models.Index(name="audit_unsealed", fields=["id"], condition=Q(seal=None)),
+            models.Index(name="audit_by_time", fields=["at"]),
+        ]
+        triggers = [
+            pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
+            NEVER_EMPTIED,
+            pgtrigger.Protect(
+                name="only_sealed_once",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Condition(
+                    "OLD.seal_id IS NOT NULL OR NEW.seal_id IS NULL"
+                    " OR (to_jsonb(OLD.*) - 'seal_id') IS DISTINCT FROM (to_jsonb(NEW.*) - 'seal_id')"
+                ),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.object_type} {self.object_id or ''}".strip()
+
+
+def message_id() -> str:
+    """A Message-ID's unguessable left part; kept with the row, so that a second attempt carries the same."""
+    return secrets.token_hex(16)
+
+
+class OutgoingEmail(models.Model):
+    """The outbox: one row, one e-mail, once. Its status is the retry.
+
+    `key` names the reason it is sent ("check-in 17 invitation"): the same reason never makes two. What it says is
+    rendered when it is sent, from `template` (a dotted path to a function) and `context` (ids only), so a row holds
+    nothing about anybody's health.
+    """
+
+    class Status(models.TextChoices):
+        QUEUED = "queued", _("queued")
+        SENDING = "sending", _("sending")
+        SENT = "sent", _("sent")
+        SKIPPED = "skipped", _("skipped")
+        FAILED = "failed", _("failed")
+
+    key = models.CharField(_("key"), max_length=120, unique=True)
+    template = models.CharField(_("template"), max_length=120)
+    context = models.JSONField(_("context"), default=dict)
+    to = models.EmailField(_("to"))
+    site = models.ForeignKey(Site, models.PROTECT, verbose_name=_("site"), related_name="+")
+    status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.QUEUED)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    created_at = models.DateTimeField(_("created"))
+    not_before = models.DateTimeField(_("not before"))
+    claimed_at = models.DateTimeField(_("claimed"), null=True)
+    sent_at = models.DateTimeField(_("sent"), null=True)
+    message_id = models.CharField(max_length=32, default=message_id, editable=False)
+    problem = models.CharField(
+        _("problem"), max_length=100, blank=True, help_text=_("Why it was skipped, or what went wrong last.")
+    )
+
+    class Meta:
+        verbose_name = _("outgoing e-mail")
+        verbose_name_plural = _("outgoing e-mails")
+        ordering = ("-id",)
+        indexes = [
+            models.Index(
+                name="outbox_due", fields=["not_before", "id"], condition=Q(status__in=["queued", "sending"])
+            )
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="sent_email_has_its_time", condition=~Q(status="sent") | Q(sent_at__isnull=False)
+            ),
+            models.CheckConstraint(
+                name="sending_email_is_claimed", condition=~Q(status="sending") | Q(claimed_at__isnull=False)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.key

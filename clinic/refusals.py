@@ -1,0 +1,15 @@
+"""How a rule says no: one exception with a stable code, a sentence for people and the field it is about."""
+
+from django.core.exceptions import ValidationError
+
+
+class Refusal(ValidationError):
+    """A rule said no, and nothing was saved.
+
+    `code` is stable and part of the API's contract; `field` names the input it is about, or None when it is about
+    the whole action. The admin shows the sentence on the form, the API answers with problem+json.
+    """
+
+    def __init__(self, sentence: str, *, code: str, field: str | None = None) -> None:
+        super().__init__(sentence, code=code)
+        self.field = field

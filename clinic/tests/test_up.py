@@ -1,0 +1,227 @@
+"""What `manage.py up` promises about processes, on a toy project with real servers, web, worker and beat."""
+
+import contextlib
+import http.client
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+WSGI = """
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"here"]
+"""
+CELERY = """
+import os
+from celery import Celery
+broker = os.environ["REDIS_URL"].replace("unix://", "redis+socket://").replace("?db=", "?virtual_host=")
+app = Celery("toy", broker=broker)
+"""
+MANAGE = """
+import os, pathlib, sys
+data = pathlib.Path(os.environ["CLINIC_DATA"])
+with (data / "done").open("a") as done:
+    print(*sys.argv[1:], file=done)
+if sys.argv[1:] == ["seed_demo", "--essentials"]:
+    (data / "demo-sign-ins.txt").write_text("Sign in as ada@example.org\\n")
+if sys.argv[1:] == ["seed_demo", "--history"]:
+    print("Demo history: 200 of 200 patients")
+"""
+
+
+def eventually(look: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait until `look` is true; fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not look():
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.02)
+
+
+@dataclass
+class Run:
+    """One `up` of the toy project and what it says."""
+
+    process: subprocess.Popen[bytes]
+    home: Path
+    port: int
+
+    @property
+    def said(self) -> str:
+        return (self.home / "said").read_text()
+
+    def served(self) -> "Run":
+        eventually(lambda: self.process.poll() is not None or "Ctrl-C stops everything" in self.said)
+        assert self.process.poll() is None, self.said
+        return self
+
+    def stopped(self, how: signal.Signals) -> int:
+        self.process.send_signal(how)
+        return self.process.wait(20)
+
+    def processes(self) -> list[int]:
+        """Everything that this toy runs: servers, web workers and all work inside its folder."""
+        return [pid for pid, cwd in working_folders() if cwd.is_relative_to(self.home)]
+
+
+def working_folders() -> Iterator[tuple[int, Path]]:
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit():
+                yield int(entry.name), (entry / "cwd").readlink()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """A checkout with this project's supervisor and, in place of everything of Django's, three toys."""
+    package = tmp_path / "clinic"
+    package.mkdir()
+    for name in ("__init__.py", "bootstrap.py", "embedded.py", "up.py"):
+        shutil.copy(ROOT / "clinic" / name, package)
+    (package / "wsgi.py").write_text(WSGI)
+    (package / "celery.py").write_text(CELERY)
+    (tmp_path / "manage.py").write_text(MANAGE)
+    yield tmp_path
+    for pid, cwd in working_folders():
+        if cwd.is_relative_to(tmp_path):
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        chosen: int = probe.getsockname()[1]
+        return chosen
+
+
+def surroundings(home: Path, **more: str) -> dict[str, str]:
+    ours = ("DATABASE_URL", "REDIS_URL", "EMAIL_URL", "SITE_URL", "SECRET_KEY", "DEBUG", "ALLOWED_HOSTS")
+    kept = {name: value for name, value in os.environ.items() if name not in ours}
+    return kept | {"CLINIC_DATA": str(home / "data")} | more
+
+
+def up(home: Path, port: int) -> Run:
+    with (home / "said").open("wb") as said:
+        command = [sys.executable, "-m", "clinic.up", "--port", str(port)]
+        process = subprocess.Popen(command, cwd=home, env=surroundings(home), stdout=said, stderr=said)
+    return Run(process, home, port)
+
+
+def refused(home: Path, *args: str, **more: str) -> str:
+    """What `up` says when it refuses, which has to be one line and quick."""
+    command = [sys.executable, "-m", "clinic.up", *args]
+    done = subprocess.run(
+        command, cwd=home, env=surroundings(home, **more), capture_output=True, text=True, timeout=10
+    )
+    assert done.returncode != 0
+    assert done.stdout == ""
+    return done.stderr.strip()
+
+
+def status(port: int) -> int:
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    client.request("GET", "/health/live")
+    answer = client.getresponse()
+    answer.read()
+    client.close()
+    return answer.status
+
+
+def test_a_whole_life(home: Path, port: int) -> None:
+    run = up(home, port).served()
+    assert status(port) == 200
+    for words in (
+        f"http://127.0.0.1:{port}/admin/",
+        "/api/v1/docs/",
+        "/dev/mail/",
+        "Sign in as ada@example.org",
+    ):
+        assert words in run.said
+    eventually(lambda: "Demo history: 200 of 200 patients" in run.said)
+
+    environment = home / "data" / "environment"
+    assert environment.stat().st_mode & 0o777 == 0o600
+    told = environment.read_text()
+    assert f"SITE_URL=http://127.0.0.1:{port}\n" in told
+    assert "DEBUG=true\n" in told
+    (folder,) = re.findall(r"DATABASE_URL=postgresql://clinic@/clinic\?host=(.+)", told)
+    assert Path(folder).stat().st_mode & 0o777 == 0o700
+    assert refused(home, "--port", str(port)) == f"It is already running at http://127.0.0.1:{port}."
+
+    run.process.send_signal(signal.SIGINT)
+    assert run.stopped(signal.SIGINT) == 0  # the second Ctrl-C changes nothing
+    assert run.said.endswith("\nStopped.\n")
+    assert run.processes() == []
+    assert not Path(folder).exists()
+
+    again = up(home, port).served()
+    assert again.stopped(signal.SIGTERM) == 0
+    secret = re.findall("SECRET_KEY=.{40,}", told)
+    assert re.findall("SECRET_KEY=.{40,}", environment.read_text()) == secret != []
+    done = (home / "data" / "done").read_text()
+    assert done.count("seed_demo --essentials") == 1
+    assert done.index("migrate") < done.index("load_catalogue") < done.index("seed_demo --essentials")
+
+
+def test_kill_9_leaves_nothing_behind_and_the_next_start_heals(home: Path, port: int) -> None:
+    run = up(home, port).served()
+    names = {Path(f"/proc/{pid}/comm").read_text().strip() for pid in run.processes()}
+    assert {"postgres", "valkey-server"} <= names
+    assert len(run.processes()) > 8
+    assert run.stopped(signal.SIGKILL) == -signal.SIGKILL
+    again = up(home, port).served()  # at once, while the orphans are still leaving
+    assert status(port) == 200
+    assert again.stopped(signal.SIGKILL) == -signal.SIGKILL
+    eventually(lambda: not again.processes())
+
+
+@pytest.mark.parametrize("victim", ["celery", "valkey-server"])
+def test_the_death_of_one_is_told_and_stops_all(home: Path, port: int, victim: str) -> None:
+    run = up(home, port).served()
+    died = next(pid for pid in run.processes() if victim in Path(f"/proc/{pid}/cmdline").read_text())
+    os.kill(died, signal.SIGKILL)
+    assert run.process.wait(20) == 1
+    assert "has stopped (code -9). Its last lines, from " in run.said
+    assert run.processes() == []
+
+
+def test_a_busy_port_is_refused_before_anything_is_made(home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = str(other.getsockname()[1])
+        said = refused(home, "--port", taken)
+    assert said.startswith(f"Port {taken} is in use: choose another one, for instance `--port ")
+    assert "\n" not in said
+    assert not (home / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("surrounding", "words"),
+    [
+        ({"DATABASE_URL": "postgresql://db/clinic"}, "DATABASE_URL is set"),
+        ({"REDIS_URL": "redis://redis/0"}, "REDIS_URL is set"),
+        ({"DEBUG": "false"}, "DEBUG is off"),
+        ({"CLINIC_DATA": "/dev/null/clinic"}, "This folder cannot be written to: /dev/null/clinic"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_a_sentence(
+    home: Path, port: int, surrounding: dict[str, str], words: str
+) -> None:
+    said = refused(home, "--port", str(port), **surrounding)
+    assert words in said
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize("wrong", ["eighty", "0", "65536", "-1"])
+def test_a_port_is_a_number(home: Path, wrong: str) -> None:
+    assert "port" in refused(home, "--port", wrong)

@@ -1,0 +1,40 @@
+"""What the e-mails say. Nothing about anybody's health: no procedure, no diagnosis, no score, no full name."""
+
+from datetime import datetime
+
+import css_inline
+from django.conf import settings
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from clinic.mail import Message, Skip
+from outcomes.models import CheckIn
+from outcomes.services.answering import issue_link
+from outcomes.services.asking import why_not_to_ask
+
+
+def invitation(check_in_id: int, *, now: datetime) -> Message | Skip:
+    """The question of one check-in, in the patient's language, with a link of its own."""
+    check_in = CheckIn.objects.select_related("follow_up__patient", "follow_up__procedure__site").get(
+        pk=check_in_id
+    )
+    patient = check_in.follow_up.patient
+    reason = why_not_to_ask(check_in, patient, now=now)
+    if reason:
+        return Skip(reason)
+    site = check_in.follow_up.procedure.site
+    url = settings.SITE_URL + reverse("check_in", args=[issue_link(check_in, now=now)])
+    with translation.override(patient.language):
+        context = {
+            "url": url,
+            "site": site,
+            "language": patient.language,
+            "until": check_in.closes_at.astimezone(site.zone),
+        }
+        return Message(
+            subject=_("How are you? Two minutes for %(site)s") % {"site": site.name},
+            text=render_to_string("outcomes/email/invitation.txt", context),
+            html=css_inline.inline(render_to_string("outcomes/email/invitation.html", context)),
+        )

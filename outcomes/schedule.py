@@ -1,0 +1,69 @@
+"""When a follow-up's check-ins fall due. Pure: days and minutes in, UTC instants out.
+
+Days are calendar days on the site's wall clock, counted from the day of the procedure (day 0). A check-in opens on
+the morning of its day (a diary entry: at its minute), falls due at the hour at which the site sends, and closes after
+half the gap to the next one, at most MOST_TOLERANCE later, so that two are never open for the same reason at once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+from clinic.wall_clock import on_wall
+
+DAY = 24 * 60
+#: The longest time that a check-in waits for its answer (a choice: clinical.md 1.9 suggests it, unconfirmed).
+MOST_TOLERANCE = timedelta(days=14)
+
+
+@dataclass(frozen=True, order=True)
+class Planned:
+    """One check-in: how many minutes after the procedure it is meant for, and its three instants in UTC."""
+
+    offset_minutes: int
+    opens_at: datetime
+    due_at: datetime
+    closes_at: datetime
+
+
+def plan(
+    performed_at: datetime, *, days: Sequence[int], minutes: Sequence[int], every_days: int | None, at: time, zone: ZoneInfo
+) -> list[Planned]:
+    """The check-ins of one follow-up in order; of those that repeat every `every_days`, the first.
+
+    `days` count from the day of the procedure, `minutes` from its minute; an entry of `minutes` that is a whole
+    number of the `days` is the same question and asked once. `at` is the wall time at which the site sends.
+    """
+    offsets = sorted({*minutes, *(day * DAY for day in days)})
+    if every_days and offsets:
+        offsets.append(offsets[-1] + every_days * DAY)
+    by_day = {day * DAY for day in days}
+    if every_days and offsets:
+        by_day.add(offsets[-1])
+    gaps = [later - earlier for earlier, later in pairwise(offsets)]
+    gaps.append(every_days * DAY if every_days else gaps[-1] if gaps else 2 * DAY * MOST_TOLERANCE.days)
+    return [
+        moment(performed_at, offset, gap_minutes=gap, by_day=offset in by_day, at=at, zone=zone)
+        for offset, gap in zip(offsets, gaps, strict=True)
+    ]
+
+
+def following(performed_at: datetime, *, last_offset: int, every_days: int, at: time, zone: ZoneInfo) -> Planned:
+    """The check-in that comes `every_days` after the one at `last_offset` minutes."""
+    step = every_days * DAY
+    return moment(performed_at, last_offset + step, gap_minutes=step, by_day=True, at=at, zone=zone)
+
+
+def moment(
+    performed_at: datetime, offset: int, *, gap_minutes: int, by_day: bool, at: time, zone: ZoneInfo
+) -> Planned:
+    """The instants of one check-in, `offset` minutes after the procedure, with `gap_minutes` until the next."""
+    if by_day:
+        day = performed_at.astimezone(zone).date() + timedelta(days=offset // DAY)
+        opens_at, due_at = on_wall(day, time(0), zone), on_wall(day, at, zone)
+    else:
+        opens_at = due_at = performed_at + timedelta(minutes=offset)
+    tolerance = min(timedelta(minutes=gap_minutes) / 2, MOST_TOLERANCE)
+    return Planned(offset, opens_at, due_at, due_at + tolerance)

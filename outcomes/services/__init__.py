@@ -1,0 +1,29 @@
+"""Every write to follow-ups, check-ins and answers: one function an action, one transaction each."""
+
+from outcomes.services.answering import answer, issue_link, open_link, stop_emails
+from outcomes.services.asking import close_past, invite_due
+from outcomes.services.following import (
+    extend_plans,
+    open_follow_up,
+    open_missing_follow_ups,
+    void_follow_up,
+)
+from outcomes.services.judging import course_of, judge, judge_stale
+from outcomes.services.ticking import tick
+
+__all__ = [
+    "answer",
+    "close_past",
+    "course_of",
+    "extend_plans",
+    "invite_due",
+    "issue_link",
+    "judge",
+    "judge_stale",
+    "open_follow_up",
+    "open_link",
+    "open_missing_follow_ups",
+    "stop_emails",
+    "tick",
+    "void_follow_up",
+]

@@ -1,0 +1,170 @@
+"""Opening, extending and ending follow-ups."""
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Max, OuterRef, Subquery
+
+from clinic import audit
+from outcomes.models import CheckIn, FollowUp
+from outcomes.schedule import Planned, following, plan
+from outcomes.services.judging import judge
+from procedures.models import Intent, Laterality, Procedure
+
+
+@transaction.atomic
+def open_follow_up(procedure: Procedure, *, now: datetime) -> FollowUp | None:
+    """Begin the course after `procedure` and write one row for each planned check-in.
+
+    Idempotent: the tick runs it again for whatever was missed. None for a procedure that is not followed, because it
+    was aborted or entered in error.
+    """
+    locked = Procedure.objects.select_for_update(of=("self",)).select_related(
+        "site", "patient", "relief_profile__procedure_type"
+    )
+    procedure = locked.get(pk=procedure.pk)
+    if procedure.status not in Procedure.FOLLOWED:
+        return None
+    follow_up, made = FollowUp.objects.get_or_create(
+        procedure=procedure,
+        defaults={
+            "patient": procedure.patient,
+            "relief_profile": procedure.relief_profile,
+            "opened_at": now,
+        },
+    )
+    if not made:
+        return follow_up
+    profile = procedure.relief_profile
+    planned = plan(
+        procedure.performed_at,
+        days=profile.check_in_days,
+        minutes=profile.check_in_minutes,
+        every_days=profile.check_in_every_days,
+        at=procedure.site.check_in_at,
+        zone=procedure.site.zone,
+    )
+    CheckIn.objects.bulk_create([row(follow_up, one) for one in planned], ignore_conflicts=True)
+    audit.record("follow_up.opened", follow_up, by=None, at=now, site=procedure.site)
+    settle_neighbours(follow_up, now=now)
+    judge(follow_up.pk, now=now)
+    return follow_up
+
+
+def row(follow_up: FollowUp, one: Planned) -> CheckIn:
+    """The row of one planned check-in."""
+    return CheckIn(
+        follow_up=follow_up,
+        offset_minutes=one.offset_minutes,
+        opens_at=one.opens_at,
+        due_at=one.due_at,
+        closes_at=one.closes_at,
+    )
+
+
+def settle_neighbours(follow_up: FollowUp, *, now: datetime) -> None:
+    """What a new follow-up does to the patient's others on the same region.
+
+    A repeat of the same family ends the earlier course on that day. Another treatment within an earlier course's
+    window confounds both. Maintenance of a device does neither, nor does a diagnostic block, which is over in hours.
+    """
+    procedure = follow_up.procedure
+    if not procedure.region or procedure.intent in (Intent.MAINTENANCE, Intent.DIAGNOSTIC):
+        return
+    family = procedure.procedure_type.family
+    others = (
+        FollowUp.objects.select_for_update(of=("self",))
+        .filter(patient=follow_up.patient_id, closed_at=None, procedure__region=procedure.region)
+        .exclude(pk=follow_up.pk)
+        .exclude(procedure__intent__in=[Intent.MAINTENANCE, Intent.DIAGNOSTIC])
+        .select_related("procedure__procedure_type", "relief_profile")
+        .order_by("pk")
+    )
+    for other in others:
+        earlier = other.procedure
+        if not same_side(earlier.laterality, procedure.laterality) or earlier.performed_at > procedure.performed_at:
+            continue
+        if earlier.procedure_type.family == family:
+            end(other, FollowUp.Closed.REPEATED, at=procedure.performed_at)
+        elif procedure.performed_at < earlier.performed_at + timedelta(days=other.relief_profile.window_until_days):
+            for one, cause in ((other, follow_up), (follow_up, other)):
+                one.confounded_by = cause
+                one.save(update_fields=["confounded_by"])
+        judge(other.pk, now=now)
+
+
+def same_side(one: str, other: str) -> bool:
+    """Whether two sides overlap: both sides and no side overlap with either."""
+    return one == other or {Laterality.LEFT.value, Laterality.RIGHT.value} != {one, other}
+
+
+def end(follow_up: FollowUp, because: str, *, at: datetime) -> None:
+    """Close the course at the instant `at`: what it would still have asked is void, what was answered stays."""
+    follow_up.closed_at, follow_up.closed_because = at, because
+    follow_up.save(update_fields=["closed_at", "closed_because"])
+    follow_up.check_ins.filter(status__in=CheckIn.OPEN).update(status=CheckIn.Status.VOIDED)
+
+
+@transaction.atomic
+def void_follow_up(procedure: Procedure, *, now: datetime) -> None:
+    """The procedure was entered in error: nothing more is asked. Idempotent."""
+    follow_up = (
+        FollowUp.objects.select_for_update(of=("self",)).filter(procedure=procedure, closed_at=None).first()
+    )
+    if follow_up is None:
+        return
+    end(follow_up, FollowUp.Closed.VOIDED, at=now)
+    for confounded in FollowUp.objects.select_for_update().filter(confounded_by=follow_up).order_by("pk"):
+        confounded.confounded_by = None
+        confounded.save(update_fields=["confounded_by"])
+        judge(confounded.pk, now=now)
+    audit.record("follow_up.voided", follow_up, by=None, at=now, site=procedure.site)
+
+
+def open_missing_follow_ups(*, now: datetime, limit: int = 1000) -> int:
+    """Open what an import, a restore or a fault left without a follow-up; how many."""
+    missing = Procedure.objects.filter(status__in=Procedure.FOLLOWED, follow_up=None).order_by("pk")[:limit]
+    return sum(open_follow_up(procedure, now=now) is not None for procedure in missing)
+
+
+def extend_plans(*, now: datetime, limit: int = 1000) -> int:
+    """Where check-ins repeat without end, write the next one when the last has fallen due; how many were written."""
+    last = (
+        CheckIn.objects.filter(follow_up=OuterRef("pk")).order_by("-offset_minutes").values("due_at", "offset_minutes")
+    )
+    running = (
+        FollowUp.objects.filter(
+            closed_at=None, relief_profile__check_in_every_days__isnull=False, patient__died_on=None
+        )
+        .annotate(last_due_at=Subquery(last.values("due_at")[:1]))
+        .filter(last_due_at__lte=now)
+        .order_by("pk")
+        .values_list("pk", flat=True)[:limit]
+    )
+    return sum(extend(pk, now=now) for pk in running)
+
+
+@transaction.atomic
+def extend(follow_up_id: int, *, now: datetime) -> int:
+    """Write the follow-up's next repeating check-ins up to one that is still to come; how many."""
+    follow_up = (
+        FollowUp.objects.select_for_update(of=("self",))
+        .select_related("procedure__site", "relief_profile")
+        .get(pk=follow_up_id)
+    )
+    every = follow_up.relief_profile.check_in_every_days
+    offset = follow_up.check_ins.aggregate(last=Max("offset_minutes"))["last"]
+    written = 0
+    while every and offset is not None:
+        one = following(
+            follow_up.procedure.performed_at,
+            last_offset=offset,
+            every_days=every,
+            at=follow_up.procedure.site.check_in_at,
+            zone=follow_up.procedure.site.zone,
+        )
+        CheckIn.objects.bulk_create([row(follow_up, one)], ignore_conflicts=True)
+        written, offset = written + 1, one.offset_minutes
+        if one.due_at > now:
+            break
+    return written

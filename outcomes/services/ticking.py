@@ -1,0 +1,25 @@
+"""What time does: everything that has come due, done once, in an order that lets each step see the one before."""
+
+from datetime import datetime
+
+from clinic import audit
+from outcomes.services.asking import close_past, invite_due
+from outcomes.services.following import extend_plans, open_missing_follow_ups
+from outcomes.services.judging import judge_stale
+
+
+def tick(*, now: datetime) -> dict[str, int]:
+    """Do what is due at `now` except sending, and return what was done, counted by name.
+
+    Each piece of work is a transaction of its own; a tick that is cut off is made up for by the next, and two at once
+    do nothing twice.
+    """
+    done = {
+        "follow_ups_opened": open_missing_follow_ups(now=now),
+        "check_ins_added": extend_plans(now=now),
+        "check_ins_missed": close_past(now=now),
+    }
+    done |= {f"check_ins_{outcome}": count for outcome, count in invite_due(now=now).items()}
+    done["follow_ups_judged"] = judge_stale(now=now)
+    done["audit_events_sealed"] = audit.seal(now=now)
+    return done

@@ -1,0 +1,97 @@
+"""The patient's page. GET shows and changes nothing; POST acts. No account, no JavaScript, nothing from elsewhere."""
+
+from django import forms
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone, translation
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from clinic.models import Site
+from outcomes import services
+from outcomes.models import Answer, CheckIn
+
+
+class PainForm(forms.Form):
+    """The pain now, 0–10, as eleven large buttons to choose from."""
+
+    score = forms.TypedChoiceField(
+        choices=[(str(score), str(score)) for score in range(11)],
+        coerce=int,
+        widget=forms.RadioSelect,
+        error_messages={
+            "required": _("Please choose a number from 0 to 10."),
+            "invalid_choice": _("Please choose a number from 0 to 10."),
+        },
+    )
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def check_in(request: HttpRequest, token: str) -> HttpResponse:
+    """Show the question of one check-in, or take its answer and show the thanks.
+
+    Unknown, altered, revoked and past links all get the same page, with status 410 and the clinics' phones.
+    """
+    now = timezone.now()
+    found = services.open_link(token, now=now)
+    if found is None:
+        return gone(request)
+    site = found.follow_up.procedure.site
+    with translation.override(language(request, found)):
+        if found.status == CheckIn.Status.ANSWERED:
+            return page(request, "outcomes/thanks.html", site, token=token)
+        form = PainForm(request.POST if request.method == "POST" else None)
+        if form.is_valid():
+            services.answer(
+                found.pk,
+                score=form.cleaned_data["score"],
+                channel=Answer.Channel.EMAIL,
+                language=translation.get_language() or "en",
+                by=None,
+                now=now,
+            )
+            return redirect(request.get_full_path())
+        status = 422 if form.is_bound else 200
+        return page(request, "outcomes/check_in.html", site, status=status, form=form, token=token)
+
+
+@never_cache
+@require_POST
+def stop(request: HttpRequest, token: str) -> HttpResponse:
+    """Stop all e-mails to the patient whose link this is; pressing it twice shows the same page."""
+    now = timezone.now()
+    found = services.open_link(token, now=now)
+    if found is None:
+        return gone(request)
+    services.stop_emails(found, now=now)
+    with translation.override(language(request, found)):
+        return page(request, "outcomes/stopped.html", found.follow_up.procedure.site, token=token)
+
+
+def language(request: HttpRequest, found: CheckIn) -> str:
+    """The language that the reader chose on the page, else the patient's."""
+    chosen = request.GET.get("lang", "")
+    return chosen if chosen in ("en", "es") else found.follow_up.patient.language
+
+
+def gone(request: HttpRequest) -> HttpResponse:
+    """The one page for every link that does not open: it tells a stranger nothing."""
+    return secret(render(request, "outcomes/gone.html", {"sites": Site.objects.all()}, status=410))
+
+
+def page(
+    request: HttpRequest, template: str, site: Site, *, status: int = 200, **context: object
+) -> HttpResponse:
+    """One of the patient's pages."""
+    context |= {"site": site, "language": translation.get_language()}
+    return secret(render(request, template, context, status=status))
+
+
+def secret(response: HttpResponse) -> HttpResponse:
+    """Keep the page's address, which is a secret, out of caches, referrers and search engines."""
+    response["Referrer-Policy"] = "no-referrer"
+    response["X-Robots-Tag"] = "noindex, nofollow"
+    response["Cache-Control"] = "no-store, private"
+    return response

@@ -1,0 +1,7 @@
+"""What each role may do with patients."""
+
+from clinic.roles import ADMINISTRATOR, EVERYONE, FRONT_DESK, MANAGER, NURSE, PHYSICIAN
+
+GRANTS: dict[str, list[str]] = {role: ["view_patient"] for role in EVERYONE}
+for role in (FRONT_DESK, NURSE, PHYSICIAN, MANAGER, ADMINISTRATOR):
+    GRANTS[role] += ["add_patient", "change_patient"]

@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class ProceduresConfig(AppConfig):
+    """The catalogue, appointments and their reservations, performed procedures."""
+
+    name = "procedures"
+    verbose_name = "Procedures"

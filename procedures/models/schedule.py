@@ -1,0 +1,252 @@
+"""Appointments with their reservations, and the procedures that were performed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Self
+
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import RangeOperators
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from clinic.models import DURING, Resource, Site, User, keep_history
+from patients.models import Patient
+from procedures.models.catalogue import ICD_10_CM, ProcedureType, ReliefProfile
+
+
+class Laterality(models.TextChoices):
+    """The side of the body."""
+
+    NONE = "", _("no side")
+    LEFT = "left", _("left")
+    RIGHT = "right", _("right")
+    BILATERAL = "bilateral", _("both sides")
+    MIDLINE = "midline", _("midline")
+
+
+class Intent(models.TextChoices):
+    """What a procedure is done for; of a type that serves for both, the booking says which."""
+
+    DIAGNOSTIC = "diagnostic", _("diagnostic")
+    THERAPEUTIC = "therapeutic", _("therapeutic")
+    TRIAL = "trial", _("trial")
+    IMPLANT = "implant", _("implant")
+    MAINTENANCE = "maintenance", _("maintenance")
+
+
+class AppointmentQuerySet(models.QuerySet["Appointment"]):
+    def visible_to(self, user: User) -> Self:
+        """Appointments at the sites that `user` works at; all of them for an administrator."""
+        return self if user.sees_all_sites else self.filter(site__in=user.sites.values("pk"))
+
+
+@keep_history
+class Appointment(models.Model):
+    """A patient, a procedure type and reserved resources over a span of time, [starts_at, ends_at) in UTC."""
+
+    class Status(models.TextChoices):
+        BOOKED = "booked", _("booked")
+        ARRIVED = "arrived", _("arrived")
+        COMPLETED = "completed", _("completed")
+        NO_SHOW = "no_show", _("no-show")
+        CANCELLED = "cancelled", _("cancelled")
+
+    #: An appointment in one of these takes up the patient's and the resources' time.
+    LIVE = (Status.BOOKED, Status.ARRIVED, Status.COMPLETED)
+
+    patient = models.ForeignKey(
+        Patient, models.PROTECT, verbose_name=_("patient"), related_name="appointments"
+    )
+    procedure_type = models.ForeignKey(
+        ProcedureType, models.PROTECT, verbose_name=_("procedure type"), related_name="appointments"
+    )
+    site = models.ForeignKey(Site, models.PROTECT, verbose_name=_("site"), related_name="appointments")
+    starts_at = models.DateTimeField(_("starts"))
+    ends_at = models.DateTimeField(_("ends"), help_text=_("The end of recovery."))
+    status = models.CharField(_("status"), max_length=12, choices=Status.choices, default=Status.BOOKED)
+    intent = models.CharField(_("intent"), max_length=12, choices=Intent.choices)
+    region = models.SlugField(_("region"), blank=True)
+    laterality = models.CharField(_("side"), max_length=10, choices=Laterality.choices, blank=True)
+    levels = models.CharField(_("levels"), max_length=60, blank=True, help_text=_("For example L3–L5."))
+    indication = models.CharField(
+        _("indication (ICD-10-CM)"), max_length=8, blank=True, validators=[ICD_10_CM]
+    )
+    note = models.CharField(_("note"), max_length=500, blank=True)
+    rescheduled_from = models.OneToOneField(
+        "self",
+        models.PROTECT,
+        verbose_name=_("rescheduled from"),
+        null=True,
+        blank=True,
+        related_name="rescheduled_to",
+    )
+    created_at = models.DateTimeField(_("booked at"), editable=False)
+
+    objects = AppointmentQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("appointment")
+        verbose_name_plural = _("appointments")
+        ordering = ("starts_at",)
+        permissions = [
+            ("book_appointment", "Can book appointments"),
+            ("cancel_appointment", "Can cancel appointments"),
+            ("receive_appointment", "Can mark arrivals and no-shows"),
+        ]
+        indexes = [
+            models.Index(name="appointment_of_site", fields=["site", "starts_at"]),
+            models.Index(name="appointment_of_patient", fields=["patient", "starts_at"]),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="appointment_ends_after_start",
+                condition=Q(ends_at__gt=F("starts_at")),
+                violation_error_code="ends_before_start",
+                violation_error_message=_("An appointment must end after it starts."),
+            ),
+            models.CheckConstraint(
+                name="appointment_within_a_day",
+                condition=Q(ends_at__lte=F("starts_at") + timedelta(hours=24)),
+            ),
+            ExclusionConstraint(
+                name="patient_is_in_one_place",
+                expressions=[(DURING, RangeOperators.OVERLAPS), ("patient", RangeOperators.EQUAL)],
+                condition=Q(status__in=["booked", "arrived", "completed"]),
+                violation_error_code="taken",
+                violation_error_message=_("The patient has another appointment at that time."),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.procedure_type} {self.starts_at.astimezone(self.site.zone):%Y-%m-%d %H:%M}"
+
+    @property
+    def live(self) -> bool:
+        """Whether it takes up the patient's and the resources' time."""
+        return self.status in self.LIVE
+
+
+@keep_history
+class Reservation(models.Model):
+    """One resource held for one appointment over [starts_at, ends_at), in UTC.
+
+    `released_at` is the instant at which it stopped holding the resource; None while it holds it.
+    """
+
+    appointment = models.ForeignKey(
+        Appointment, models.CASCADE, verbose_name=_("appointment"), related_name="reservations"
+    )
+    resource = models.ForeignKey(
+        Resource, models.PROTECT, verbose_name=_("resource"), related_name="reservations"
+    )
+    starts_at = models.DateTimeField(_("from"))
+    ends_at = models.DateTimeField(_("until"))
+    released_at = models.DateTimeField(_("released"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("reservation")
+        verbose_name_plural = _("reservations")
+        ordering = ("starts_at", "id")
+        constraints = [
+            models.CheckConstraint(
+                name="reservation_ends_after_start", condition=Q(ends_at__gt=F("starts_at"))
+            ),
+            ExclusionConstraint(
+                name="resource_is_held_once",
+                expressions=[(DURING, RangeOperators.OVERLAPS), ("resource", RangeOperators.EQUAL)],
+                condition=Q(released_at=None),
+                violation_error_code="taken",
+                violation_error_message=_("The resource is taken at that time."),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.resource}"
+
+
+class ProcedureQuerySet(models.QuerySet["Procedure"]):
+    def visible_to(self, user: User) -> Self:
+        """Procedures performed at the sites that `user` works at; all of them for an administrator."""
+        return self if user.sees_all_sites else self.filter(site__in=user.sites.values("pk"))
+
+
+@keep_history
+class Procedure(models.Model):
+    """What was actually performed; judged by the relief profile that was in force on that day.
+
+    `baseline_pain` is the pain now, from 0 (none) to 10 (worst imaginable), that the patient named before the
+    procedure; None when nobody asked, and then relief cannot be computed.
+    """
+
+    class Status(models.TextChoices):
+        COMPLETED = "completed", _("completed")
+        PARTIAL = "partial", _("partly done")
+        ABORTED = "aborted", _("aborted")
+        ENTERED_IN_ERROR = "entered_in_error", _("entered in error")
+
+    #: Procedures in one of these have a course that is worth following.
+    FOLLOWED = (Status.COMPLETED, Status.PARTIAL)
+
+    appointment = models.OneToOneField(
+        Appointment, models.PROTECT, verbose_name=_("appointment"), related_name="procedure"
+    )
+    patient = models.ForeignKey(Patient, models.PROTECT, verbose_name=_("patient"), related_name="procedures")
+    procedure_type = models.ForeignKey(
+        ProcedureType, models.PROTECT, verbose_name=_("procedure type"), related_name="procedures"
+    )
+    relief_profile = models.ForeignKey(
+        ReliefProfile, models.PROTECT, verbose_name=_("relief profile"), related_name="procedures"
+    )
+    site = models.ForeignKey(Site, models.PROTECT, verbose_name=_("site"), related_name="procedures")
+    status = models.CharField(_("status"), max_length=20, choices=Status.choices)
+    intent = models.CharField(_("intent"), max_length=12, choices=Intent.choices)
+    performed_at = models.DateTimeField(_("performed"))
+    performer = models.ForeignKey(
+        User, models.PROTECT, verbose_name=_("performed by"), null=True, blank=True, related_name="procedures"
+    )
+    region = models.SlugField(_("region"), blank=True)
+    laterality = models.CharField(_("side"), max_length=10, choices=Laterality.choices, blank=True)
+    levels = models.CharField(_("levels"), max_length=60, blank=True)
+    indication = models.CharField(
+        _("indication (ICD-10-CM)"), max_length=8, blank=True, validators=[ICD_10_CM]
+    )
+    baseline_pain = models.PositiveSmallIntegerField(
+        _("pain before, 0–10"),
+        null=True,
+        blank=True,
+        help_text=_("Asked on the day, before the procedure. Without it relief cannot be computed."),
+    )
+    agent = models.CharField(_("agent and dose"), max_length=200, blank=True)
+    complications = models.CharField(_("complications"), max_length=500, blank=True)
+    recorded_at = models.DateTimeField(_("recorded"), editable=False)
+
+    objects = ProcedureQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("procedure")
+        verbose_name_plural = _("procedures")
+        ordering = ("-performed_at",)
+        permissions = [
+            ("perform_procedure", "Can record that a procedure was performed"),
+            ("void_procedure", "Can mark a procedure as entered in error"),
+        ]
+        indexes = [models.Index(name="procedure_of_patient", fields=["patient", "performed_at"])]
+        constraints = [
+            models.CheckConstraint(
+                name="baseline_pain_0_to_10",
+                condition=Q(baseline_pain=None) | Q(baseline_pain__gte=0, baseline_pain__lte=10),
+                violation_error_code="score_out_of_range",
+                violation_error_message=_("A pain score is a whole number from 0 to 10."),
+            ),
+            models.CheckConstraint(
+                name="performed_before_recorded",
+                condition=Q(performed_at__lte=F("recorded_at")),
+                violation_error_code="in_the_future",
+                violation_error_message=_("A procedure cannot have been performed in the future."),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.procedure_type} {self.performed_at.astimezone(self.site.zone):%Y-%m-%d}"

@@ -1,0 +1,32 @@
+"""What each role may do with the catalogue, appointments and procedures."""
+
+from clinic.roles import ADMINISTRATOR, EVERYONE, FRONT_DESK, MANAGER, NURSE, PHYSICIAN
+
+CATALOGUE = (
+    "proceduretype",
+    "resourcerequirement",
+    "risk",
+    "redflag",
+    "readinessitem",
+    "reliefprofile",
+    "figureconfirmation",
+)
+#: role → codenames of this app's permissions.
+GRANTS: dict[str, list[str]] = {
+    role: [
+        *(f"view_{model}" for model in CATALOGUE),
+        *("view_appointment", "view_reservation", "view_procedure"),
+    ]
+    for role in EVERYONE
+}
+for role in (FRONT_DESK, NURSE, PHYSICIAN, ADMINISTRATOR):
+    GRANTS[role] += ["book_appointment", "cancel_appointment", "receive_appointment"]
+for role in (NURSE, PHYSICIAN):
+    GRANTS[role] += ["perform_procedure"]
+for role in (PHYSICIAN, ADMINISTRATOR):
+    GRANTS[role] += [
+        *("void_procedure", "add_figureconfirmation", "add_reliefprofile", "change_proceduretype"),
+        *(f"{verb}_{model}" for model in ("resourcerequirement", "risk") for verb in ("add", "change", "delete")),
+        *("change_redflag", "change_readinessitem"),
+    ]
+GRANTS[MANAGER] += ["change_proceduretype"]

@@ -1,0 +1,8 @@
+"""Facts that procedures announce to the apps above, inside the transaction in which they come true."""
+
+from django.dispatch import Signal
+
+#: A procedure was performed and recorded. Arguments: procedure, now.
+procedure_performed = Signal()
+#: A procedure was found to be entered in error. Arguments: procedure, now.
+procedure_voided = Signal()

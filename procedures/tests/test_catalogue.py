@@ -1,0 +1,336 @@
+"""The catalogue's files: they say what they should, and the reader refuses what they must not say."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from procedures.catalogue import CATEGORIES, FOLDER, Catalogue, CatalogueError, read
+
+#: What the five articles that the project started from name, and the type that stands for it.
+NAMED_BY_THE_SEEDS = [
+    ("000", "nerve blocks", "peripheral_nerve_block"),
+    ("000", "epidural steroid injections", "esi_interlaminar"),
+    ("000", "epidural steroid injections", "esi_transforaminal"),
+    ("000", "epidural steroid injections", "esi_caudal"),
+    ("000", "radiofrequency ablation, facet joints", "rfa_facet"),
+    ("000", "radiofrequency ablation, sacroiliac joints", "rfa_sacroiliac"),
+    ("000", "radiofrequency ablation, peripheral nerves", "rfa_peripheral"),
+    ("000", "spinal cord stimulation", "scs_implant"),
+    ("000", "intrathecal drug delivery", "itp_implant"),
+    ("001", "facet joint injections", "facet_joint_injection"),
+    ("001", "nerve blocks to find the source of pain", "medial_branch_block"),
+    ("001", "pain of the sacroiliac joint", "sacroiliac_joint_injection"),
+    ("001", "pain of the sacroiliac joint", "si_lateral_branch_block"),
+    ("001", "spinal cord stimulation, settings can be adapted", "neurostimulator_programming"),
+    ("001", "spinal cord stimulation, a lead moves and is put back", "neurostimulator_revision"),
+    ("001", "intrathecal pumps", "itp_implant"),
+    ("001", "intrathecal pumps, the dose is changed", "itp_refill_adjustment"),
+    ("001", "peripheral nerve stimulation", "pns_implant"),
+    ("002", "nerve blocks for migraine and cluster headache", "occipital_nerve_block"),
+    ("002", "injections for a painful knee", "joint_injection"),
+    ("003", "nerve blocks in complex regional pain syndrome", "stellate_ganglion_block"),
+    ("003", "nerve blocks in complex regional pain syndrome", "lumbar_sympathetic_block"),
+    ("003", "spinal cord stimulators", "scs_trial"),
+    ("004", "neuroablation", "rfa_facet"),
+    ("004", "joint injections", "joint_injection"),
+    ("004", "trigger point injections", "trigger_point_injection"),
+    ("004", "selective nerve root blocks", "selective_nerve_root_block"),
+    ("004", "adhesiolysis", "epidural_adhesiolysis"),
+    ("004", "implanted pumps", "itp_trial"),
+]
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    return read()
+
+
+@pytest.fixture(scope="module")
+def words() -> str:
+    """Everything that the files say."""
+    return "\n".join(file.read_text(encoding="utf-8") for file in sorted(FOLDER.rglob("*.toml")))
+
+
+@pytest.mark.parametrize(("seed", "named", "code"), NAMED_BY_THE_SEEDS)
+def test_every_procedure_that_the_seeds_name_is_there(
+    catalogue: Catalogue, seed: str, named: str, code: str
+) -> None:
+    assert code in {page.code for page in catalogue.procedure_types}, f"seed {seed}: {named}"
+
+
+def test_there_are_27_types(catalogue: Catalogue) -> None:
+    assert len(catalogue.procedure_types) == 27
+
+
+@pytest.mark.parametrize(
+    "garbled",
+    [
+        *("femur", "virus", "gushing", "variability", "cancer suffering", "moving leads"),
+        *("bleeding infection", "infection bleeding", "momentary worsening", "reactions to allergens"),
+    ],
+)
+def test_the_garbled_words_of_the_seeds_are_nowhere(words: str, garbled: str) -> None:
+    assert garbled not in words.lower()
+
+
+@pytest.mark.parametrize(
+    "meant", ["spasticity", "CRPS", "complex regional pain syndrome", "lead migration", "infection"]
+)
+def test_what_they_meant_is_there(words: str, meant: str) -> None:
+    assert meant in words
+
+
+def test_every_indication_has_the_form_of_an_icd_10_cm_code(catalogue: Catalogue) -> None:
+    codes = [code for page in catalogue.procedure_types for code in page.indications]
+    assert codes
+    assert [code for code in codes if not re.fullmatch(r"[A-Z][0-9][0-9A-Z](\.[0-9A-Z]{1,4})?", code)] == []
+
+
+def test_no_code_that_may_not_be_shipped(words: str) -> None:
+    """Five digits by themselves would be a CPT code; volumes, pages and identifiers are joined to more."""
+    assert re.findall(r"(?<![\w.:;-])\d{5}(?![\w.:-])", words) == []
+
+
+def test_each_type_can_be_booked_and_asked_about(catalogue: Catalogue) -> None:
+    for page in catalogue.procedure_types:
+        needed = [entry.category for entry in page.requires]
+        assert "physician" in needed, page.code
+        assert "procedure_room" in needed, page.code
+        assert ("recovery_bay" in needed) == (page.duration.recovery_minutes > 0), page.code
+        assert set(needed) <= CATEGORIES.keys(), page.code
+        assert page.red_flags, page.code
+        assert page.check_ins.days, page.code
+
+
+def test_ablation_is_expected_to_last_months_and_an_injection_weeks(catalogue: Catalogue) -> None:
+    pages = {page.code: page for page in catalogue.procedure_types}
+    assert (pages["rfa_facet"].relief_window.from_days, pages["rfa_facet"].relief_window.until_days) == (
+        180,
+        365,
+    )
+    assert pages["joint_injection"].relief_window.until_days == 90
+    assert pages["scs_implant"].relief_window.ongoing
+    assert pages["medial_branch_block"].relief_window.until_hours == 12
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A catalogue of two types, to spoil."""
+    (tmp_path / "shared").mkdir()
+    for name in (
+        "rfa_facet.toml",
+        "medial_branch_block.toml",
+        "shared/red_flags.toml",
+        "shared/readiness.toml",
+    ):
+        shutil.copy(FOLDER / name, tmp_path / name)
+    return tmp_path
+
+
+def spoil(folder: Path, name: str, pattern: str, replacement: str) -> tuple[str, ...]:
+    """Replace the first match of `pattern` in one file; the problems that the reader then sees."""
+    file = folder / name
+    text, times = re.subn(pattern, replacement, file.read_text(encoding="utf-8"), count=1, flags=re.DOTALL)
+    assert times == 1, pattern
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(CatalogueError) as refused:
+        read(folder)
+    assert str(refused.value) == "\n".join(refused.value.problems)
+    return refused.value.problems
+
+
+def test_the_unspoilt_folder_is_read(folder: Path) -> None:
+    assert [page.code for page in read(folder).procedure_types] == ["medial_branch_block", "rfa_facet"]
+
+
+WINDOW = r"(\[relief_window\].*?)"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "replacement", "problem"),
+    [
+        (WINDOW + r'source = """.*?"""\n', r"\1", "relief_window.source: a figure needs its source."),
+        (
+            WINDOW + r'source = """.*?"""\n',
+            r'\1source = "  "\n',
+            "relief_window.source: a figure needs its source.",
+        ),
+        (WINDOW + r'source = """.*?"""\n', r"\1source = 7\n", "relief_window.source: must be text."),
+        (r"source =", "sauce =", "duration.source: a figure needs its source."),
+        (r"confirmed = false\n", "", "duration.confirmed: must be false, or say who and when"),
+        (r"confirmed = false", "confirmed = true", "duration.confirmed: must be false, or say who and when"),
+        (
+            r"confirmed = false",
+            'confirmed = { by = "Dr. Rao" }',
+            "duration.confirmed: must be false, or say who",
+        ),
+        (
+            r"confirmed = false",
+            'confirmed = { by = "Dr. Rao", on = "May" }',
+            "duration.confirmed.on: must be a day, like 2027-01-15.",
+        ),
+        (
+            r"confirmed = false",
+            'confirmed = { by = " ", on = 2027-01-15 }',
+            "duration.confirmed: must be false",
+        ),
+        (
+            r"procedure_minutes = 45",
+            'procedure_minutes = "45"',
+            "duration.procedure_minutes: must be a whole number.",
+        ),
+        (
+            r"procedure_minutes = 45",
+            "procedure_minutes = true",
+            "duration.procedure_minutes: must be a whole number.",
+        ),
+        (
+            r"procedure_minutes = 45",
+            "procedure_minutes = 45.5",
+            "duration.procedure_minutes: must be a whole number.",
+        ),
+        (
+            r"procedure_minutes = 45",
+            "procedure_minutes = 0",
+            "duration.procedure_minutes: must be from 1 to 1440.",
+        ),
+        (r"recovery_minutes = 60\n", "", "duration.recovery_minutes: is missing."),
+        (
+            r"recovery_minutes = 60",
+            "recovery_minutes = -1",
+            "duration.recovery_minutes: must be from 0 to 1440.",
+        ),
+        (
+            r"recovery_minutes = 60",
+            "recovery_minutes = 30",
+            "requires[5].lasts_minutes: is needed after the end",
+        ),
+        (r"\[onset\].*?(\[relief_window\])", r"\1", "onset: is missing."),
+        (r"from_days = 10", "from_days = 43", "onset.from_days: 43 is after until_days, 42."),
+        (r"from_days = 180", "from_days = 366", "relief_window.from_days: 366 is after until_days, 365."),
+        (r"from_days = 180", "from_days = 9", "relief_window.from_days: relief cannot end before its onset"),
+        (r"from_days = 180", "from_day = 180", "relief_window.from_day: is not a key of the catalogue."),
+        (r"ongoing = false", "ongoing = 0", "relief_window.ongoing: must be true or false."),
+        (
+            r"ongoing = false",
+            "from_hours = 2\nongoing = false",
+            "relief_window.from_hours: from_hours and until_hours",
+        ),
+        (r"days = \[1, 7,", "days = [1, 7, 7,", "check_ins.days: a number stands there twice."),
+        (r"days = \[1, 7,", "days = [7, 1,", "check_ins.days: must rise."),
+        (r"days = \[1, 7,", "days = [0, 7,", "check_ins.days: must be above 0"),
+        (r"days = \[1, 7,", "days = [1.5, 7,", "check_ins.days: 1.5 is no whole number."),
+        (r"days = \[1, .*?\]", "days = []", "check_ins.days: at least one day"),
+        (r"hours = \[\]", "hours = [0.3]", "check_ins.hours: 0.3 is no whole number or half."),
+        (r"hours = \[\]", "hours = []\nevery_days_after = 0", "check_ins.every_days_after: must be from 1"),
+        (r"percent = 50", "percent = 101", "success.percent: must be from 1 to 100."),
+        (r'code = "rfa_facet"', 'code = "rfa_face"', "code: “rfa_face” is not the file's name, “rfa_facet”."),
+        (r'code = "rfa_facet"', 'code = "RFA facet"', "code: a code is of small letters"),
+        (r'name = ".*?"', 'name = " "', "name: must not be blank"),
+        (r'name = ".*?"', r'name = "a\\u0000"', "name: must not be blank or hold a null character."),
+        (r'name = ".*?"', f'name = "{"n" * 121}"', "name: has 121 characters; 120 are allowed."),
+        (r'name = ".*?"\n', "", "name: is missing."),
+        (
+            r'purpose = "therapeutic"',
+            'purpose = "cosmetic"',
+            "purpose: “cosmetic” is unknown; known are diagnostic,",
+        ),
+        (r'"M47.812"', '"M47.8123X9"', "indications: “M47.8123X9” is no ICD-10-CM code."),
+        (r'"M47.812"', '"m47.812"', "indications: “m47.812” is no ICD-10-CM code."),
+        (r'"M47.812"', '"M47.813"', "indications: “M47.813” stands there twice."),
+        (r'"M47.812"', "47", "indications: must be a list of texts"),
+        (r'"falls"', '"falling"', "red_flags: “falling” is not in shared/red_flags.toml."),
+        (r'"consent"', '"assent"', "readiness: “assent” is not in shared/readiness.toml."),
+        (
+            r'category = "c_arm"',
+            'category = "sea_arm"',
+            "requires[3].category: “sea_arm” is unknown; known are",
+        ),
+        (
+            r'category = "c_arm"',
+            'category = "physician"',
+            "requires: “physician from minute 0” stands there twice.",
+        ),
+        (r'severity = "mild"', 'severity = "meh"', "risks[1].severity: “meh” is unknown; known are mild,"),
+        (r'name = "bleeding"', 'name = "infection"', "risks: “infection” stands there twice."),
+        (
+            r"laterality_options = \[.*?\]",
+            "laterality_options = []",
+            "laterality_options: a side is required",
+        ),
+        (r"\[duration\]", "[secret]\nx = 1\n[duration]", "secret: is not a key of the catalogue."),
+        (r"\[duration\]", "[duration", "is no TOML: "),
+    ],
+)
+def test_a_bad_file_is_refused_by_file_and_key(
+    folder: Path, pattern: str, replacement: str, problem: str
+) -> None:
+    problems = spoil(folder, "rfa_facet.toml", pattern, replacement)
+    assert any(line.startswith(f"rfa_facet.toml: {problem}") for line in problems), problems
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "replacement", "problem"),
+    [
+        (
+            "shared/red_flags.toml",
+            r'urgency = "emergency"',
+            'urgency = "soon"',
+            "allergic_reaction.urgency: “soon” is",
+        ),
+        ("shared/red_flags.toml", r'question_es = ".*?"\n', "", "allergic_reaction.question_es: is missing."),
+        (
+            "shared/red_flags.toml",
+            r"source = ",
+            "sauce = ",
+            "allergic_reaction.source: a figure needs its source.",
+        ),
+        (
+            "shared/readiness.toml",
+            r"\nblocking = true",
+            '\nblocking = "yes"',
+            "consent.blocking: must be true or false.",
+        ),
+        ("shared/readiness.toml", r"\[consent\]", "[Consent]", "Consent: a code is of small letters"),
+    ],
+)
+def test_a_bad_shared_file_is_refused_by_file_and_key(
+    folder: Path, name: str, pattern: str, replacement: str, problem: str
+) -> None:
+    problems = spoil(folder, name, pattern, replacement)
+    assert any(line.startswith(f"{name}: {problem}") for line in problems), problems
+
+
+def test_everything_that_is_wrong_is_said_at_once(folder: Path) -> None:
+    (folder / "shared/readiness.toml").unlink()
+    spoil(folder, "medial_branch_block.toml", "percent = 80", "percent = 800")
+    problems = spoil(folder, "rfa_facet.toml", "ongoing = false", "ongoing = 1")
+    assert problems == (
+        "shared/readiness.toml: is missing.",
+        "medial_branch_block.toml: success.percent: must be from 1 to 100.",
+        "rfa_facet.toml: relief_window.ongoing: must be true or false.",
+    )
+
+
+def test_a_confirmed_figure_names_the_physician_and_the_day(folder: Path) -> None:
+    file = folder / "rfa_facet.toml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(
+        text.replace("confirmed = false", 'confirmed = { by = "Dr. Rao", on = 2027-01-15 }', 1),
+        encoding="utf-8",
+    )
+    confirmed = read(folder).procedure_types[1].duration.confirmed
+    assert confirmed is not None
+    assert (confirmed.by, confirmed.on.isoformat()) == ("Dr. Rao", "2027-01-15")
+
+
+def test_a_folder_without_a_catalogue_and_a_file_that_is_no_text_are_refused(
+    tmp_path: Path, folder: Path
+) -> None:
+    with pytest.raises(CatalogueError, match=r"shared/red_flags\.toml: is missing\."):
+        read(tmp_path / "nowhere")
+    (folder / "rfa_facet.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(CatalogueError, match=r"rfa_facet\.toml: is not UTF-8 text\."):
+        read(folder)
