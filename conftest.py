@@ -73,7 +73,9 @@ class World:
         }
         return Patient.objects.create(**defaults | values)
 
-    def performed(self, *, baseline: int | None = 8, day: date = MONDAY, hour: int = 9, **values: object) -> Procedure:
+    def performed(
+        self, *, baseline: int | None = 8, day: date = MONDAY, hour: int = 9, **values: object
+    ) -> Procedure:
         """A booked and performed ablation, recorded an hour after its start."""
         appointment = services.book(
             self.appointment(starts_at=self.at(day, hour), **values), by=self.clerk, now=self.now
@@ -95,7 +97,8 @@ def resource(name: str, category: ResourceCategory, site: Site, user: User | Non
     made = Resource.objects.create(name=name, site=site, user=user)
     made.categories.add(category)
     WorkingHours.objects.bulk_create(
-        WorkingHours(resource=made, site=site, weekday=day, opens=time(8), closes=time(17)) for day in range(5)
+        WorkingHours(resource=made, site=site, weekday=day, opens=time(8), closes=time(17))
+        for day in range(5)
     )
     return made
 

@@ -8,7 +8,9 @@ import sys
 def main() -> None:
     from clinic import bootstrap
 
-    bootstrap.prepare(sys.argv)  # for `up`, `test` and `bench`: may replace this process by the environment's Python
+    bootstrap.prepare(
+        sys.argv
+    )  # for `up`, `test` and `bench`: may replace this process by the environment's Python
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clinic.settings")
     from django.core.management import execute_from_command_line
 

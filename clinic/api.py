@@ -78,7 +78,13 @@ def problem(exc: Exception, context: Mapping[str, Any]) -> Response | None:
     else:
         return None
     set_rollback()
-    code = errors[0]["code"] if errors else str(exc.get_codes()) if isinstance(exc, exceptions.APIException) else ""
+    code = (
+        errors[0]["code"]
+        if errors
+        else str(exc.get_codes())
+        if isinstance(exc, exceptions.APIException)
+        else ""
+    )
     body = {"type": "about:blank", "title": title, "status": status, "code": code, "errors": errors}
     return Response(body, status=status, headers=headers, content_type="application/problem+json")
 

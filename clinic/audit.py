@@ -105,7 +105,9 @@ def verify(*, now: datetime) -> list[str]:
     for link in AuditSeal.objects.order_by("id").iterator():
         events = list(AuditEvent.objects.filter(seal=link).order_by("id"))
         if link.previous_hash != previous:
-            faults.append(f"Seal {link.pk} does not follow the one before it: a seal is missing or was replaced.")
+            faults.append(
+                f"Seal {link.pk} does not follow the one before it: a seal is missing or was replaced."
+            )
         if len(events) != link.events or digest(link.previous_hash, events) != link.hash:
             faults.append(f"The events under seal {link.pk} are not those that were sealed.")
         previous = link.hash
@@ -115,8 +117,8 @@ def verify(*, now: datetime) -> list[str]:
     return faults
 
 
-class HistoryMiddleware(PghistoryMiddleware):  # type: ignore[misc]
-    """Puts the user and the request's id beside every row that a request changes; never a URL, which may hold a token."""
+class HistoryMiddleware(PghistoryMiddleware):
+    """Puts the user and the request's id beside every changed row; never a URL, which may hold a token."""
 
     def get_context(self, request: HttpRequest) -> dict[str, Any]:
         context = structlog.contextvars.get_contextvars()

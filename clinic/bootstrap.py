@@ -156,7 +156,8 @@ def _install(requirements: "tuple[str, ...]", lock: int) -> None:
     def counted() -> str:
         seen = len(
             re.findall(
-                r"(?m)^(?:Collecting|Ignoring|Requirement already)", _log().read_text(errors="replace")
+                r"(?m)^(?:Collecting|Processing|Ignoring|Requirement already)",
+                _log().read_text(errors="replace"),
             )
         )
         return f"{seen} of {pins} fetched" if seen < pins else "unpacking"

@@ -141,8 +141,8 @@ class Server:
                     self.process.wait(10)
                     break
             self.process = None
-        with contextlib.suppress(OSError, ServerFailed):
-            self.sockets.rmdir()
+            with contextlib.suppress(ServerFailed):
+                shutil.rmtree(self.sockets, ignore_errors=True)
 
     @functools.cached_property
     def sockets(self) -> Path:

@@ -23,7 +23,9 @@ class Scrub(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.msg, dict):
-            record.msg = {key: scrub(value) if isinstance(value, str) else value for key, value in record.msg.items()}
+            record.msg = {
+                key: scrub(value) if isinstance(value, str) else value for key, value in record.msg.items()
+            }
             record.msg.pop("exception", None)
         else:
             record.msg = scrub(record.getMessage())

@@ -1,7 +1,6 @@
 """The outbox: an e-mail is a row; sending it is claim, send, mark, and the row is the retry."""
 
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parseaddr
@@ -148,7 +147,8 @@ def compose(email: OutgoingEmail, message: Message, connection: BaseEmailBackend
         from_email=sender,
         to=[email.to],
         connection=connection,
-        headers={"Message-ID": f"<{email.message_id}@{domain}>", "Auto-Submitted": "auto-generated"} | message.headers,
+        headers={"Message-ID": f"<{email.message_id}@{domain}>", "Auto-Submitted": "auto-generated"}
+        | message.headers,
     )
     if message.html:
         mime.attach_alternative(message.html, "text/html")
@@ -171,8 +171,3 @@ def put_back(email: OutgoingEmail, exc: Exception, *, now: datetime) -> str:
         status="queued", not_before=now + PAUSES[email.attempts - 1], problem=type(exc).__name__
     )
     return "put_back"
-
-
-def withdraw(keys: Iterable[str], *, reason: str) -> int:
-    """Skip queued e-mails whose reason is gone; how many. What is being sent already, cannot be called back."""
-    return OutgoingEmail.objects.filter(key__in=list(keys), status="queued").update(status="skipped", problem=reason)

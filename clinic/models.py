@@ -29,7 +29,9 @@ M = TypeVar("M", bound=type[models.Model])
 
 def keep_history(model: M) -> M:
     """Have the database keep every insert, update and delete of the model's rows, whoever makes it and however."""
-    tracked: M = pghistory.track(pghistory.InsertEvent(), pghistory.UpdateEvent(), pghistory.DeleteEvent())(model)
+    tracked: M = pghistory.track(pghistory.InsertEvent(), pghistory.UpdateEvent(), pghistory.DeleteEvent())(
+        model
+    )
     return tracked
 
 
@@ -51,7 +53,10 @@ class Site(models.Model):
 
     name = models.CharField(_("name"), max_length=100, unique=True)
     time_zone = models.CharField(
-        _("time zone"), max_length=64, validators=[validate_time_zone], help_text="For example America/New_York."
+        _("time zone"),
+        max_length=64,
+        validators=[validate_time_zone],
+        help_text="For example America/New_York.",
     )
     phone = models.CharField(_("phone"), max_length=40, help_text=_("Shown to patients on every page."))
     emergency_phone = models.CharField(_("emergency phone"), max_length=40, default="911")
@@ -115,7 +120,9 @@ class User(AbstractUser):
         verbose_name = _("member of staff")
         verbose_name_plural = _("staff")
         ordering = ("last_name", "first_name")
-        constraints = [models.CheckConstraint(name="user_email_lower_case", condition=Q(email=Lower("email")))]
+        constraints = [
+            models.CheckConstraint(name="user_email_lower_case", condition=Q(email=Lower("email")))
+        ]
 
     def __str__(self) -> str:
         return self.get_full_name() or self.email
@@ -166,7 +173,12 @@ class Resource(models.Model):
         ResourceCategory, verbose_name=_("categories"), related_name="resources"
     )
     user = models.OneToOneField(
-        User, models.PROTECT, verbose_name=_("member of staff"), null=True, blank=True, related_name="resource"
+        User,
+        models.PROTECT,
+        verbose_name=_("member of staff"),
+        null=True,
+        blank=True,
+        related_name="resource",
     )
     active = models.BooleanField(_("active"), default=True)
 
@@ -213,9 +225,7 @@ class WorkingHours(models.Model):
         verbose_name_plural = _("working hours")
         ordering = ("weekday", "opens")
         constraints = [
-            models.CheckConstraint(
-                name="working_hours_weekday", condition=Q(weekday__gte=0, weekday__lte=6)
-            ),
+            models.CheckConstraint(name="working_hours_weekday", condition=Q(weekday__gte=0, weekday__lte=6)),
             models.CheckConstraint(
                 name="working_hours_open_before_close",
                 condition=Q(closes__gt=F("opens")),
@@ -224,7 +234,9 @@ class WorkingHours(models.Model):
             ),
             models.CheckConstraint(
                 name="working_hours_valid_span",
-                condition=Q(valid_from_on=None) | Q(valid_until_on=None) | Q(valid_until_on__gte=F("valid_from_on")),
+                condition=Q(valid_from_on=None)
+                | Q(valid_until_on=None)
+                | Q(valid_until_on__gte=F("valid_from_on")),
             ),
         ]
 
@@ -315,7 +327,9 @@ class AuditEvent(models.Model):
     site = models.ForeignKey(Site, models.PROTECT, verbose_name=_("site"), null=True, related_name="+")
     reason = models.CharField(_("reason"), max_length=500, blank=True)
     request_id = models.CharField(_("request"), max_length=64, blank=True)
-    seal = models.ForeignKey(AuditSeal, models.PROTECT, verbose_name=_("seal"), null=True, related_name="sealed")
+    seal = models.ForeignKey(
+        AuditSeal, models.PROTECT, verbose_name=_("seal"), null=True, related_name="sealed"
+    )
 
     class Meta:
         verbose_name = _("audit event")

@@ -29,7 +29,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  #: what listens to all addresses, and where to reach that  # noqa: S104
 PATIENCE = 5.0  # seconds that children get to stop by themselves
 TROUBLE = re.compile(
-    r'"level": "(?:error|critical)"|^(?:\w+\.)*\w*(?:Error|Exception)\b|\b(?:ERROR|CRITICAL)\b'
+    r'"level": "(?:error|critical)"|\[(?:error|critical) *\]|^(?:\w+\.)*\w*(?:Error|Exception)\b|\b(?:ERROR|CRITICAL)\b'
 )
 
 
@@ -230,9 +230,9 @@ class Supervisor:
         self._do("Loading the catalogue of procedures", "load_catalogue")
         if wanted.demo and not sign_ins.exists():
             self._do("Making the demo clinic", "seed_demo", "--essentials")
-        with step("Starting web, worker and beat"):
-            self._start_service(wanted)
-            self._wait_for_web(wanted)
+        with step("Starting the web server"):
+            self._start_web(wanted)
+        self._start_celery()  # a moment later: on a small machine they would only slow each other down
         self._greet(wanted, sign_ins)
         if wanted.demo:
             history = ["nice", "-n", "10", sys.executable, "manage.py", "seed_demo", "--history"]
@@ -298,12 +298,22 @@ class Supervisor:
                 f"`{' '.join(command)}` failed. Its last lines, from {child.log}:\n{last_lines(child.log)}"
             )
 
-    def _start_service(self, wanted: argparse.Namespace) -> None:
-        python = sys.executable
+    def _start_web(self, wanted: argparse.Namespace) -> None:
         bind = f"{_bracketed(wanted.host)}:{wanted.port}"
-        web = [python, "-m", "gunicorn", "clinic.wsgi:application", "--bind", bind, "--no-control-socket"]
+        web = [
+            sys.executable,
+            "-m",
+            "gunicorn",
+            "clinic.wsgi:application",
+            "--bind",
+            bind,
+            "--no-control-socket",
+        ]
         self._start("web", [*web, "--workers", "2", "--threads", "4", "--graceful-timeout", "3"])
-        celery = [python, "-m", "celery", "-A", "clinic.celery"]
+        self._wait_for_web(wanted)
+
+    def _start_celery(self) -> None:
+        celery = [sys.executable, "-m", "celery", "-A", "clinic.celery"]
         # Threads: two tasks at once without two more processes.
         worker = [
             "worker",

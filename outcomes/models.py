@@ -59,11 +59,14 @@ class FollowUp(models.Model):
     closed_at = models.DateTimeField(_("closed"), null=True, blank=True)
     closed_because = models.CharField(_("closed because"), max_length=10, choices=Closed.choices, blank=True)
     confounded_by = models.ForeignKey(
-        "self", models.PROTECT, verbose_name=_("confounded by"), null=True, blank=True, related_name="confounds"
+        "self",
+        models.PROTECT,
+        verbose_name=_("confounded by"),
+        null=True,
+        blank=True,
+        related_name="confounds",
     )
-    verdict = models.CharField(
-        _("verdict"), max_length=20, choices=VERDICTS, default=Verdict.TOO_EARLY.value
-    )
+    verdict = models.CharField(_("verdict"), max_length=20, choices=VERDICTS, default=Verdict.TOO_EARLY.value)
     verdict_reason = models.CharField(_("reason"), max_length=500, blank=True)
     judged_at = models.DateTimeField(_("judged"), null=True, blank=True)
 
@@ -75,8 +78,14 @@ class FollowUp(models.Model):
         ordering = ("-procedure__performed_at",)
         indexes = [models.Index(name="follow_up_by_verdict", fields=["verdict"])]
         constraints = [
-            models.CheckConstraint(name="follow_up_closed_with_reason", condition=Q(closed_at=None, closed_because="") | Q(closed_at__isnull=False) & ~Q(closed_because="")),
-            models.CheckConstraint(name="follow_up_not_confounded_by_self", condition=~Q(confounded_by=F("pk"))),
+            models.CheckConstraint(
+                name="follow_up_closed_with_reason",
+                condition=Q(closed_at=None, closed_because="")
+                | Q(closed_at__isnull=False) & ~Q(closed_because=""),
+            ),
+            models.CheckConstraint(
+                name="follow_up_not_confounded_by_self", condition=~Q(confounded_by=F("pk"))
+            ),
         ]
 
     def __str__(self) -> str:
@@ -130,7 +139,9 @@ class CheckIn(models.Model):
         verbose_name_plural = _("check-ins")
         ordering = ("follow_up", "offset_minutes")
         indexes = [
-            models.Index(name="check_in_due", fields=["due_at"], condition=Q(status="planned", not_sent_because="")),
+            models.Index(
+                name="check_in_due", fields=["due_at"], condition=Q(status="planned", not_sent_because="")
+            ),
             models.Index(
                 name="check_in_to_close", fields=["closes_at"], condition=Q(status__in=["planned", "invited"])
             ),

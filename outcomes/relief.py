@@ -39,7 +39,9 @@ def percent_relief(baseline: int | None, score: int) -> int | None:
     """Percent relief for display, cut towards zero so that 79.9 never shows as 80; None without a baseline above 0."""
     if not baseline:
         return None
-    return int(100 * (baseline - score) / baseline) if score > baseline else 100 * (baseline - score) // baseline
+    return (
+        int(100 * (baseline - score) / baseline) if score > baseline else 100 * (baseline - score) // baseline
+    )
 
 
 def meets(baseline: int, score: int, percent: int) -> bool:
@@ -95,7 +97,9 @@ def judge(course: Course) -> Judgement:
     """
     if not course.baseline:
         why = "is missing" if course.baseline is None else "is 0"
-        return Judgement(Verdict.NO_BASELINE, f"The pain score before the procedure {why}: relief cannot be computed.")
+        return Judgement(
+            Verdict.NO_BASELINE, f"The pain score before the procedure {why}: relief cannot be computed."
+        )
     if course.confounded:
         return Judgement(
             Verdict.CONFOUNDED,
@@ -133,8 +137,8 @@ def judge(course: Course) -> Judgement:
         was_judged = any(good(course, r) for r in judged)
         return Judgement(
             Verdict.IN_RELIEF if was_judged else Verdict.TOO_EARLY,
-            f"{score_words(course, last)}, after relief before. One low score may be noise: a second one in a row would "
-            "be a loss.",
+            f"{score_words(course, last)}, after relief before. One low score may be noise: a second one in a "
+            "row would be a loss.",
         )
     if meets(course.baseline, last.score, PARTIAL_PERCENT):
         return Judgement(

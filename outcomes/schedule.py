@@ -29,7 +29,13 @@ class Planned:
 
 
 def plan(
-    performed_at: datetime, *, days: Sequence[int], minutes: Sequence[int], every_days: int | None, at: time, zone: ZoneInfo
+    performed_at: datetime,
+    *,
+    days: Sequence[int],
+    minutes: Sequence[int],
+    every_days: int | None,
+    at: time,
+    zone: ZoneInfo,
 ) -> list[Planned]:
     """The check-ins of one follow-up in order; of those that repeat every `every_days`, the first.
 
@@ -50,7 +56,9 @@ def plan(
     ]
 
 
-def following(performed_at: datetime, *, last_offset: int, every_days: int, at: time, zone: ZoneInfo) -> Planned:
+def following(
+    performed_at: datetime, *, last_offset: int, every_days: int, at: time, zone: ZoneInfo
+) -> Planned:
     """The check-in that comes `every_days` after the one at `last_offset` minutes."""
     step = every_days * DAY
     return moment(performed_at, last_offset + step, gap_minutes=step, by_day=True, at=at, zone=zone)

@@ -37,7 +37,11 @@ class Patient(models.Model):
         _("record number"),
         max_length=20,
         unique=True,
-        validators=[RegexValidator(r"^[A-Za-z0-9][A-Za-z0-9-]*\Z", _("Letters, digits and hyphens only."), "record_number")],
+        validators=[
+            RegexValidator(
+                r"^[A-Za-z0-9][A-Za-z0-9-]*\Z", _("Letters, digits and hyphens only."), "record_number"
+            )
+        ],
     )
     given_name = models.CharField(_("given name"), max_length=100)
     family_name = models.CharField(_("family name"), max_length=100)
@@ -58,7 +62,12 @@ class Patient(models.Model):
     bounced_at = models.DateTimeField(_("address bounced"), null=True, blank=True)
     died_on = models.DateField(_("died on"), null=True, blank=True)
     merged_into = models.ForeignKey(
-        "self", models.PROTECT, verbose_name=_("merged into"), null=True, blank=True, related_name="merged_from"
+        "self",
+        models.PROTECT,
+        verbose_name=_("merged into"),
+        null=True,
+        blank=True,
+        related_name="merged_from",
     )
     created_at = models.DateTimeField(_("created"), editable=False)
 

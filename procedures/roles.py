@@ -26,7 +26,11 @@ for role in (NURSE, PHYSICIAN):
 for role in (PHYSICIAN, ADMINISTRATOR):
     GRANTS[role] += [
         *("void_procedure", "add_figureconfirmation", "add_reliefprofile", "change_proceduretype"),
-        *(f"{verb}_{model}" for model in ("resourcerequirement", "risk") for verb in ("add", "change", "delete")),
+        *(
+            f"{verb}_{model}"
+            for model in ("resourcerequirement", "risk")
+            for verb in ("add", "change", "delete")
+        ),
         *("change_redflag", "change_readinessitem"),
     ]
 GRANTS[MANAGER] += ["change_proceduretype"]

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +26,14 @@ def eventually(look: Callable[[], bool], seconds: float = 20) -> None:
     while not look():
         assert time.monotonic() < deadline, "did not happen in time"
         time.sleep(0.02)
+
+
+@pytest.fixture(autouse=True)
+def sockets(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A runtime folder of the test's own: pytest's `tmp_path` is too long for sockets, and kill -9 leaves folders."""
+    with tempfile.TemporaryDirectory(prefix="clinic-", dir="/tmp") as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        yield
 
 
 def ask(server: Postgres, query: str) -> object:

@@ -9,12 +9,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from clinic.tests.test_embedded import eventually, sockets  # noqa: F401  # a fixture
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -39,14 +40,6 @@ if sys.argv[1:] == ["seed_demo", "--essentials"]:
 if sys.argv[1:] == ["seed_demo", "--history"]:
     print("Demo history: 200 of 200 patients")
 """
-
-
-def eventually(look: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait until `look` is true; fails after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not look():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.02)
 
 
 @dataclass
@@ -83,7 +76,7 @@ def working_folders() -> Iterator[tuple[int, Path]]:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
+def home(tmp_path: Path, sockets: None) -> Iterator[Path]:  # noqa: F811
     """A checkout with this project's supervisor and, in place of everything of Django's, three toys."""
     package = tmp_path / "clinic"
     package.mkdir()

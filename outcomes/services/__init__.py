@@ -8,7 +8,7 @@ from outcomes.services.following import (
     open_missing_follow_ups,
     void_follow_up,
 )
-from outcomes.services.judging import course_of, judge, judge_stale
+from outcomes.services.judging import course_of, judge
 from outcomes.services.ticking import tick
 
 __all__ = [
@@ -19,7 +19,6 @@ __all__ = [
     "invite_due",
     "issue_link",
     "judge",
-    "judge_stale",
     "open_follow_up",
     "open_link",
     "open_missing_follow_ups",

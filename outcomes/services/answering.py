@@ -9,7 +9,7 @@ from django.db import transaction
 from clinic import audit
 from clinic.models import User
 from clinic.refusals import Refusal
-from outcomes.models import Answer, CheckIn, Link, Measurement
+from outcomes.models import Answer, CheckIn, FollowUp, Link, Measurement
 from outcomes.services.judging import PAIN_NOW, judge
 from patients import services as patients
 from procedures.services.performing import check_score
@@ -58,12 +58,16 @@ def answer(
     """
     check_score(score, field="score")
     if score is None:
-        raise Refusal("A pain score is a whole number from 0 to 10.", code="score_out_of_range", field="score")
-    check_in = (
-        CheckIn.objects.select_for_update(of=("self",))
-        .select_related("follow_up__procedure__site")
-        .get(pk=check_in_id)
+        raise Refusal(
+            "A pain score is a whole number from 0 to 10.", code="score_out_of_range", field="score"
+        )
+    # The follow-up is locked before its check-in, as every service does: no two wait for each other in a ring.
+    follow_up = (
+        FollowUp.objects.select_for_update(of=("self",))
+        .select_related("procedure__site")
+        .get(check_ins=check_in_id)
     )
+    check_in = CheckIn.objects.select_for_update().get(pk=check_in_id)
     first = Answer.objects.filter(check_in=check_in).first()
     if first:
         return first
@@ -80,10 +84,10 @@ def answer(
         check_in,
         by=by,
         at=now,
-        site=check_in.follow_up.procedure.site,
+        site=follow_up.procedure.site,
         actor="" if by else "patient",
     )
-    judge(check_in.follow_up_id, now=now)
+    judge(follow_up.pk, now=now)
     return given
 
 

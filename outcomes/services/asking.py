@@ -5,7 +5,8 @@ from datetime import datetime
 from django.db import transaction
 
 from clinic import mail
-from outcomes.models import CheckIn
+from outcomes.models import CheckIn, FollowUp
+from outcomes.services.judging import judge
 from patients.models import Patient
 
 
@@ -79,8 +80,20 @@ def why_not_to_ask(check_in: CheckIn, patient: Patient, *, now: datetime) -> str
     return patient.why_no_email
 
 
-def close_past(*, now: datetime) -> int:
-    """Mark the check-ins that nobody answered in time as missed; how many."""
-    return CheckIn.objects.filter(status__in=CheckIn.OPEN, closes_at__lte=now).update(
+def close_past(*, now: datetime, limit: int = 5000) -> int:
+    """Mark the check-ins that nobody answered in time as missed and judge their follow-ups again; how many."""
+    past = CheckIn.objects.filter(status__in=CheckIn.OPEN, closes_at__lte=now)
+    follow_ups = past.order_by("follow_up").values_list("follow_up", flat=True).distinct()[:limit]
+    return sum(close_past_of(follow_up, now=now) for follow_up in list(follow_ups))
+
+
+@transaction.atomic
+def close_past_of(follow_up_id: int, *, now: datetime) -> int:
+    """The same for one follow-up. Locks it before its check-ins, as every service does."""
+    follow_up = FollowUp.objects.select_for_update().get(pk=follow_up_id)
+    closed = follow_up.check_ins.filter(status__in=CheckIn.OPEN, closes_at__lte=now).update(
         status=CheckIn.Status.MISSED
     )
+    if closed:
+        judge(follow_up_id, now=now)
+    return closed

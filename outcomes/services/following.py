@@ -82,11 +82,16 @@ def settle_neighbours(follow_up: FollowUp, *, now: datetime) -> None:
     )
     for other in others:
         earlier = other.procedure
-        if not same_side(earlier.laterality, procedure.laterality) or earlier.performed_at > procedure.performed_at:
+        if (
+            not same_side(earlier.laterality, procedure.laterality)
+            or earlier.performed_at > procedure.performed_at
+        ):
             continue
         if earlier.procedure_type.family == family:
             end(other, FollowUp.Closed.REPEATED, at=procedure.performed_at)
-        elif procedure.performed_at < earlier.performed_at + timedelta(days=other.relief_profile.window_until_days):
+        elif procedure.performed_at < earlier.performed_at + timedelta(
+            days=other.relief_profile.window_until_days
+        ):
             for one, cause in ((other, follow_up), (follow_up, other)):
                 one.confounded_by = cause
                 one.save(update_fields=["confounded_by"])
@@ -130,7 +135,9 @@ def open_missing_follow_ups(*, now: datetime, limit: int = 1000) -> int:
 def extend_plans(*, now: datetime, limit: int = 1000) -> int:
     """Where check-ins repeat without end, write the next one when the last has fallen due; how many were written."""
     last = (
-        CheckIn.objects.filter(follow_up=OuterRef("pk")).order_by("-offset_minutes").values("due_at", "offset_minutes")
+        CheckIn.objects.filter(follow_up=OuterRef("pk"))
+        .order_by("-offset_minutes")
+        .values("due_at", "offset_minutes")
     )
     running = (
         FollowUp.objects.filter(

@@ -4,7 +4,6 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
-from django.db.models import F, Q
 
 from outcomes.models import CheckIn, FollowUp, Measurement, VerdictChange
 from outcomes.relief import Course, Reading
@@ -63,7 +62,7 @@ def course_of(follow_up: FollowUp) -> Course:
         evaluate_after=evaluate_after,
         window_from=window[0],
         window_until=window[1],
-        success_percent=profile.success_percent,
+        success_percent=profile.percent_for(procedure.intent),
         unit="minute" if minutes else "day",
         confounded=follow_up.confounded_by_id is not None,
     )
@@ -91,24 +90,3 @@ def judge(follow_up_id: int, *, now: datetime) -> FollowUp:
     follow_up.judged_at = now
     follow_up.save(update_fields=["verdict", "verdict_reason", "judged_at"])
     return follow_up
-
-
-def judge_stale(*, now: datetime, limit: int = 1000) -> int:
-    """Judge again the follow-ups one of whose check-ins closed unanswered since they were last judged; how many."""
-    stale = (
-        FollowUp.objects.filter(
-            Q(judged_at=None)
-            | Q(
-                check_ins__status=CheckIn.Status.MISSED,
-                check_ins__closes_at__gt=F("judged_at"),
-                check_ins__closes_at__lte=now,
-            )
-        )
-        .order_by("pk")
-        .distinct()
-        .values_list("pk", flat=True)[:limit]
-    )
-    ids = list(stale)
-    for pk in ids:
-        judge(pk, now=now)
-    return len(ids)

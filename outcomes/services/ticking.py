@@ -5,7 +5,6 @@ from datetime import datetime
 from clinic import audit
 from outcomes.services.asking import close_past, invite_due
 from outcomes.services.following import extend_plans, open_missing_follow_ups
-from outcomes.services.judging import judge_stale
 
 
 def tick(*, now: datetime) -> dict[str, int]:
@@ -20,6 +19,5 @@ def tick(*, now: datetime) -> dict[str, int]:
         "check_ins_missed": close_past(now=now),
     }
     done |= {f"check_ins_{outcome}": count for outcome, count in invite_due(now=now).items()}
-    done["follow_ups_judged"] = judge_stale(now=now)
     done["audit_events_sealed"] = audit.seal(now=now)
     return done

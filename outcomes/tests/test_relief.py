@@ -9,7 +9,9 @@ from outcomes.relief import Course, Reading, Verdict, judge, meets, percent_reli
 scores = st.integers(0, 10)
 
 
-def course(baseline: int | None, *readings: tuple[int, int], silent: tuple[int, ...] = (), **more: object) -> Course:
+def course(
+    baseline: int | None, *readings: tuple[int, int], silent: tuple[int, ...] = (), **more: object
+) -> Course:
     """A facet ablation: judged from day 42, expected to end between days 180 and 365."""
     facts: dict[str, object] = {"evaluate_after": 42, "window_from": 180, "window_until": 365} | more
     return Course(baseline, [Reading(*one) for one in readings], silent, **facts)  # type: ignore[arg-type]
@@ -74,7 +76,12 @@ def test_verdicts_of_an_ablation(readings: list[tuple[int, int]], verdict: Verdi
 
 @pytest.mark.parametrize(
     ("first_bad", "verdict"),
-    [(179, Verdict.LOST_EARLY), (180, Verdict.LOST_WITHIN), (365, Verdict.LOST_WITHIN), (366, Verdict.OUTLASTING)],
+    [
+        (179, Verdict.LOST_EARLY),
+        (180, Verdict.LOST_WITHIN),
+        (365, Verdict.LOST_WITHIN),
+        (366, Verdict.OUTLASTING),
+    ],
 )
 def test_the_window_includes_both_its_days(first_bad: int, verdict: Verdict) -> None:
     assert judge(course(8, (100, 2), (first_bad, 8), (700, 8))).verdict == verdict

@@ -295,7 +295,12 @@ def evaluate_after(page: Page) -> EvaluateAfter:
 
 def success(page: Page) -> Success:
     found = Success(
-        percent=page.number("percent", least=1, most=100), source=page.source(), confirmed=page.confirmed()
+        percent=page.number("percent", least=1, most=100),
+        diagnostic_percent=page.number("diagnostic_percent", least=1, most=100)
+        if "diagnostic_percent" in page.content
+        else None,
+        source=page.source(),
+        confirmed=page.confirmed(),
     )
     page.close()
     return found

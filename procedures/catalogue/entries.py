@@ -79,9 +79,13 @@ class EvaluateAfter:
 
 @dataclass(frozen=True)
 class Success:
-    """The relief that counts, in percent of the pain before the procedure."""
+    """The relief that counts, in percent of the pain before the procedure.
+
+    `diagnostic_percent`: the relief that counts when the procedure is done as a test; None: the same.
+    """
 
     percent: int
+    diagnostic_percent: int | None
     source: str
     confirmed: Confirmation | None
 

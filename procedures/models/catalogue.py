@@ -35,6 +35,9 @@ class RedFlag(models.Model):
     question_es = models.CharField(_("question in Spanish"), max_length=300)
     urgency = models.CharField(_("urgency"), max_length=20, choices=Urgency.choices)
     source = models.CharField(_("source"), max_length=300)
+    confirmed = models.CharField(
+        _("confirmed"), max_length=140, blank=True, help_text=_("By whom and when; empty while unconfirmed.")
+    )
     catalogue_values = models.JSONField(default=dict, editable=False)
 
     class Meta:
@@ -125,7 +128,9 @@ class ProcedureType(models.Model):
         ordering = ("name",)
         constraints = [
             models.CheckConstraint(name="procedure_type_lasts", condition=Q(procedure_minutes__gt=0)),
-            models.CheckConstraint(name="procedure_type_duration_has_source", condition=~Q(duration_source="")),
+            models.CheckConstraint(
+                name="procedure_type_duration_has_source", condition=~Q(duration_source="")
+            ),
         ]
 
     def __str__(self) -> str:
@@ -148,7 +153,7 @@ class ProcedureType(models.Model):
 
 
 class ResourceRequirement(models.Model):
-    """One resource of `category` that the procedure type needs, from minute `starts_after_minutes` of the appointment on."""
+    """One resource of `category` that the type needs, from minute `starts_after_minutes` of the appointment on."""
 
     procedure_type = models.ForeignKey(
         ProcedureType, models.CASCADE, verbose_name=_("procedure type"), related_name="requirements"
@@ -227,13 +232,18 @@ class ReliefProfile(models.Model):
     window_from_days = models.PositiveSmallIntegerField(_("relief window from, days"))
     window_until_days = models.PositiveSmallIntegerField(_("relief window until, days"))
     window_from_minutes = models.PositiveIntegerField(_("relief window from, minutes"), null=True, blank=True)
-    window_until_minutes = models.PositiveIntegerField(_("relief window until, minutes"), null=True, blank=True)
+    window_until_minutes = models.PositiveIntegerField(
+        _("relief window until, minutes"), null=True, blank=True
+    )
     ongoing = models.BooleanField(_("ongoing effect"), default=False)
     window_source = models.CharField(_("source of the relief window"), max_length=500)
 
     check_in_days = ArrayField(models.PositiveSmallIntegerField(), verbose_name=_("check-ins, days"))
     check_in_minutes = ArrayField(
-        models.PositiveIntegerField(), verbose_name=_("check-ins on the day, minutes"), default=list, blank=True
+        models.PositiveIntegerField(),
+        verbose_name=_("check-ins on the day, minutes"),
+        default=list,
+        blank=True,
     )
     check_in_every_days = models.PositiveSmallIntegerField(
         _("then every, days"), null=True, blank=True, help_text=_("For implants: repeated without end.")
@@ -246,6 +256,12 @@ class ReliefProfile(models.Model):
     evaluate_after_source = models.CharField(_("source of the first day of judgement"), max_length=500)
 
     success_percent = models.PositiveSmallIntegerField(_("relief that counts, percent"))
+    diagnostic_percent = models.PositiveSmallIntegerField(
+        _("relief that counts as a test, percent"),
+        null=True,
+        blank=True,
+        help_text=_("For procedures that are done both as a test and as a treatment; empty: the same."),
+    )
     success_source = models.CharField(_("source of the relief that counts"), max_length=500)
 
     class Meta:
@@ -279,7 +295,8 @@ class ReliefProfile(models.Model):
             ),
             models.CheckConstraint(
                 name="relief_profile_success_is_percent",
-                condition=Q(success_percent__gte=1, success_percent__lte=100),
+                condition=Q(success_percent__gte=1, success_percent__lte=100)
+                & (Q(diagnostic_percent=None) | Q(diagnostic_percent__gte=1, diagnostic_percent__lte=100)),
             ),
             models.CheckConstraint(name="relief_profile_asks", condition=~Q(check_in_days=[])),
         ]
@@ -287,6 +304,11 @@ class ReliefProfile(models.Model):
 
     def __str__(self) -> str:
         return f"{self.procedure_type} v{self.version}"
+
+    def percent_for(self, intent: str) -> int:
+        """The relief that counts, in percent, for a procedure done with this intent."""
+        diagnostic = self.diagnostic_percent if intent == "diagnostic" else None
+        return diagnostic or self.success_percent
 
 
 class FigureConfirmation(models.Model):

@@ -86,9 +86,11 @@ def check_request(appointment: Appointment, *, now: datetime) -> None:
     if appointment.starts_at < now - LATE_ENTRY:
         raise Refusal("This time is in the past.", code="in_the_past", field="starts_at")
     if not kind.active:
-        raise Refusal("This procedure type is not offered.", code="unknown_procedure_type", field="procedure_type")
+        raise Refusal(
+            "This procedure type is not offered.", code="unknown_procedure_type", field="procedure_type"
+        )
     if appointment.intent not in INTENTS[kind.purpose]:
-        allowed = " or ".join(intent.label for intent in INTENTS[kind.purpose])
+        allowed = " or ".join(str(intent.label) for intent in INTENTS[kind.purpose])
         raise Refusal(f"This procedure type is {allowed}.", code="intent_not_possible", field="intent")
     if kind.laterality == kind.Sided.REQUIRED and not appointment.laterality:
         raise Refusal("Name the side.", code="side_required", field="laterality")
@@ -119,7 +121,9 @@ def check_patient_free(appointment: Appointment) -> None:
         .first()
     )
     if clash:
-        raise Taken(f"The patient has another appointment {span_words(clash.starts_at, clash.ends_at, appointment.site)}.")
+        raise Taken(
+            f"The patient has another appointment {span_words(clash.starts_at, clash.ends_at, appointment.site)}."
+        )
 
 
 def needs(appointment: Appointment, chosen: Sequence[Resource]) -> list[Need]:
@@ -148,12 +152,16 @@ def needs(appointment: Appointment, chosen: Sequence[Resource]) -> list[Need]:
         serving.update(resource.pk for resource in named)
         start = appointment.starts_at + timedelta(minutes=requirement.starts_after_minutes)
         result.append(
-            Need(requirement, start, start + timedelta(minutes=requirement.lasts_minutes), named or candidates)
+            Need(
+                requirement, start, start + timedelta(minutes=requirement.lasts_minutes), named or candidates
+            )
         )
     for resource in chosen:
         if resource.pk not in serving:
             raise Refusal(
-                f"{resource} is not needed for this procedure at this site.", code="not_needed", field="resources"
+                f"{resource} is not needed for this procedure at this site.",
+                code="not_needed",
+                field="resources",
             )
     return result
 
@@ -240,7 +248,9 @@ def nearest(need: Need, refusals: Sequence[Refusal], site: Site) -> Refusal:
     """The refusal that tells the clerk most: taken before closed before outside hours."""
     category = need.requirement.category
     if not refusals:
-        return Refusal(f"There is no {category.name.lower()} at this site.", code="outside_hours", field="starts_at")
+        return Refusal(
+            f"There is no {category.name.lower()} at this site.", code="outside_hours", field="starts_at"
+        )
     best = min(refusals, key=lambda refusal: ("taken", "closed", "outside_hours").index(str(refusal.code)))
     if len(refusals) == 1 or best.code != "taken":
         return best
@@ -291,7 +301,9 @@ class Overtaken(Exception):
         self.refusal = refusal
 
 
-def book_once(appointment: Appointment, chosen: list[Resource], *, by: User | None, now: datetime) -> Appointment:
+def book_once(
+    appointment: Appointment, chosen: list[Resource], *, by: User | None, now: datetime
+) -> Appointment:
     """Choose, lock, look again, save. Raises Overtaken when a rival came in between choosing and locking."""
     reservations = check(appointment, resources=chosen, now=now)
     hold(reservations, appointment.patient_id)
@@ -328,7 +340,9 @@ def refuse_if_taken_since(appointment: Appointment, reservations: Sequence[Reser
     )
     if rival:
         raise Overtaken(
-            Taken(f"{rival.resource} is taken {span_words(rival.starts_at, rival.ends_at, appointment.site)}.")
+            Taken(
+                f"{rival.resource} is taken {span_words(rival.starts_at, rival.ends_at, appointment.site)}."
+            )
         )
 
 

@@ -40,7 +40,7 @@ PROFILE: dict[Figure, tuple[str, ...]] = {
     ),
     Figure.CHECK_INS: ("check_in_days", "check_in_minutes", "check_in_every_days", "check_in_source"),
     Figure.EVALUATE_AFTER: ("evaluate_after_days", "evaluate_after_source"),
-    Figure.SUCCESS: ("success_percent", "success_source"),
+    Figure.SUCCESS: ("success_percent", "diagnostic_percent", "success_source"),
 }
 
 Shared = TypeVar("Shared", RedFlag, ReadinessItem)
@@ -294,6 +294,7 @@ def red_flag_values(flag: files.RedFlag) -> dict[str, Any]:
         "question_es": flag.question_es,
         "urgency": flag.urgency,
         "source": flag.source,
+        "confirmed": f"{flag.confirmed.by}, {flag.confirmed.on.isoformat()}" if flag.confirmed else "",
     }
 
 
@@ -355,6 +356,7 @@ def profile_values(page: files.ProcedureType) -> dict[str, Any]:
         "evaluate_after_days": page.evaluate_after.days,
         "evaluate_after_source": page.evaluate_after.source,
         "success_percent": page.success.percent,
+        "diagnostic_percent": page.success.diagnostic_percent,
         "success_source": page.success.source,
     }
 

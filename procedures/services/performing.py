@@ -47,7 +47,9 @@ def check_performed(appointment: Appointment, record: Performed, *, now: datetim
         raise Refusal("Completed, partly done or aborted.", code="status_not_possible", field="status")
     if record.performed_at > now:
         raise Refusal(
-            "A procedure cannot have been performed in the future.", code="in_the_future", field="performed_at"
+            "A procedure cannot have been performed in the future.",
+            code="in_the_future",
+            field="performed_at",
         )
     zone = appointment.site.zone
     if record.performed_at.astimezone(zone).date() < appointment.starts_at.astimezone(zone).date():

@@ -9,7 +9,7 @@ from outcomes import services
 
 
 class Command(BaseCommand):
-    help = "Does everything that is due, once: opens and closes check-ins, asks patients, sends the outbox, seals the audit trail."
+    help = "Does everything that is due, once: asks patients, closes check-ins, sends the outbox, seals the trail."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(

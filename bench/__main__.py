@@ -1,0 +1,132 @@
+"""`python3 manage.py bench`: what the service costs beside the bare tools it stands on, as ratios in one run.
+
+Runs on a PostgreSQL of its own under `.clinic/`, with fsync on, which is removed at the end. All traffic stays on
+127.0.0.1 and on sockets of this machine.
+"""
+
+import argparse
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+from clinic.bootstrap import ROOT, step
+from clinic.embedded import Postgres, ServerFailed, last_lines, spawn
+
+FOLDER = ROOT / ".clinic"
+SECTIONS = ("booking", "sending", "page", "tick")
+
+
+def options() -> argparse.Namespace:
+    """The command line, understood."""
+    parser = argparse.ArgumentParser(
+        prog="manage.py bench", description="Measure; about three minutes, or half a minute with --quick."
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and rows: to see that it runs")
+    parser.add_argument("--only", choices=SECTIONS, help="one part alone")
+    return parser.parse_args()
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait, at most half a minute, until the process answers on its port."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+            return
+        except OSError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise SystemExit(f"A server did not start:\n{last_lines(log)}") from None
+            time.sleep(0.05)
+
+
+def serve(stack: ExitStack, name: str, port: int, *command: str) -> None:
+    """Run a server of the bench until `stack` ends; it dies with this process in any case."""
+    log = FOLDER / "logs" / f"bench-{name}.log"
+    log.write_bytes(b"")
+    process = spawn([sys.executable, *command], log=log)
+
+    def stop() -> None:
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    stack.callback(stop)
+    wait_for(port, process, log)
+
+
+def database(stack: ExitStack) -> str:
+    """A new PostgreSQL with the settings that `up` uses, crash-safe; its address. Removed when `stack` ends."""
+    data = FOLDER / "bench-postgresql"
+    (FOLDER / "logs").mkdir(mode=0o700, parents=True, exist_ok=True)
+    shutil.rmtree(data, ignore_errors=True)  # of a run that was killed
+    stack.callback(shutil.rmtree, data, ignore_errors=True)
+    return stack.enter_context(Postgres(data, log=FOLDER / "logs" / "bench-postgresql.log")).url
+
+
+def main() -> None:
+    wanted = options()
+    sections = [wanted.only] if wanted.only else list(SECTIONS)
+    with ExitStack() as stack:
+        smtp, web = free_port(), free_port()
+        with step("Starting PostgreSQL"):
+            url = database(stack)
+        os.environ |= {
+            "DATABASE_URL": url,
+            "REDIS_URL": "redis://127.0.0.1:1/0",
+            "SECRET_KEY": secrets.token_urlsafe(50),
+            "DEBUG": "false",
+            "EMAIL_URL": f"smtp://127.0.0.1:{smtp}",
+            "SITE_URL": f"http://127.0.0.1:{web}",
+            "DJANGO_SETTINGS_MODULE": "clinic.settings",
+        }
+        import django
+
+        django.setup()
+        from bench import booking, page, sending, tick
+        from bench.clinic import Clinic
+        from bench.table import print_table
+
+        with step("Making the tables and a clinic"):
+            clinic = Clinic.make()
+        rows = []
+        if "booking" in sections:
+            rows += booking.measure(clinic, quick=wanted.quick)
+        if {"sending", "tick"} & set(sections):
+            check_ins = 10_000 if wanted.quick else 100_000
+            with step(f"Planning {check_ins} check-ins that are not due yet"):
+                clinic.plan_ahead(check_ins)
+        if "sending" in sections:
+            serve(stack, "smtp", smtp, "-m", "aiosmtpd", "-n", "-l", f"127.0.0.1:{smtp}", "-c", "aiosmtpd.handlers.Sink")
+            rows += sending.measure(clinic, smtp, quick=wanted.quick)
+        if "page" in sections:
+            gunicorn = ["-m", "gunicorn", "bench.page:application", "--bind", f"127.0.0.1:{web}"]
+            serve(stack, "web", web, *gunicorn, "--no-control-socket", "--workers", "2", "--threads", "4")
+            rows += page.measure(clinic, web, quick=wanted.quick)
+        if "tick" in sections:
+            rows += tick.measure(quick=wanted.quick)
+        print_table(rows, quick=wanted.quick)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ServerFailed as failure:
+        sys.exit(str(failure))
+    except KeyboardInterrupt:
+        sys.exit("Stopped.")

@@ -1,0 +1,50 @@
+"""Client processes: each with a Python and a connection of its own, all starting at the same moment."""
+
+import ctypes
+import multiprocessing
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import Any
+
+_start: Any = None
+
+
+def _begin(barrier: Any) -> None:
+    global _start
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # dies with its parent
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    import django
+
+    django.setup()
+    _start = barrier
+
+
+def _work(task: tuple[Callable[..., None], tuple[Any, ...]]) -> tuple[float, float]:
+    work, arguments = task
+    ready = work(*arguments)
+    _start.wait(60)
+    began = time.monotonic()
+    ready()
+    return began, time.monotonic()
+
+
+@contextmanager
+def clients(number: int):
+    """A function that runs one task in each of `number` processes at once, and returns how long they took (seconds).
+
+    A task is a module's function and its arguments; it prepares, and returns what is to be timed.
+    """
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(number)
+    with context.Pool(number, _begin, (barrier,)) as pool:
+
+        def run(work: Callable[..., Callable[[], None]], arguments: list[tuple[Any, ...]]) -> float:
+            # The barrier keeps every process at its one task.
+            times = pool.map_async(_work, [(work, one) for one in arguments], chunksize=1).get(300)
+            return max(end for _, end in times) - min(start for start, _ in times)
+
+        yield run

@@ -1,0 +1,118 @@
+"""The patient's page through gunicorn, beside a view that does nothing in the same gunicorn.
+
+Also that gunicorn's application: the real addresses and one more, `noop/`.
+"""
+
+import http.client
+import os
+import socket
+from collections.abc import Callable
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clinic.settings")
+
+from django.conf import settings
+from django.core.wsgi import get_wsgi_application
+from django.http import HttpRequest, HttpResponse
+from django.urls import include, path
+
+from bench.clients import clients
+from bench.table import Row, interleave
+
+
+def noop(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("nothing")
+
+
+urlpatterns = [path("noop/", noop), path("", include("clinic.urls"))]
+CLIENTS = 8
+
+
+def application(environ: Any, start_response: Any) -> Any:
+    """The service as in production, but with this module's addresses and without hashed names of static files."""
+    global application
+    settings.ROOT_URLCONF = "bench.page"
+    settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    application = get_wsgi_application()
+    return application(environ, start_response)
+
+
+def measure(clinic: Any, port: int, *, quick: bool) -> list[Row]:
+    """CLIENTS processes with one keep-alive connection each ask as fast as they are answered."""
+    rounds, each = (3, 20) if quick else (7, 100)
+    shown = clinic.links(clinic.due(50))
+    cookie, size = look(port, f"/c/{shown[0]}/")
+
+    with clients(CLIENTS) as run:
+
+        def get(*paths: str) -> float:
+            requests = [request(paths[number % len(paths)], port) for number in range(each)]
+            return CLIENTS * each / run(ask, [(port, requests, b" 200 ") for _ in range(CLIENTS)])
+
+        def post() -> float:
+            tokens = clinic.links(clinic.due(CLIENTS * each))
+            requests = [request(f"/c/{token}/", port, cookie=cookie, score=4) for token in tokens]
+            return CLIENTS * each / run(
+                ask, [(port, requests[number::CLIENTS], b" 302 ") for number in range(CLIENTS)]
+            )
+
+        shows, takes, nothing = interleave(
+            f"Asking for the patient's page, {CLIENTS} clients",
+            rounds,
+            lambda: get(*(f"/c/{token}/" for token in shown)),
+            post,
+            lambda: get("/noop/"),
+        )
+    return [
+        Row(f"the patient's page shown ({size / 1000:.1f} kB)", shows, nothing, "/s", "no-op view"),
+        Row("the patient's page answered", takes, nothing, "/s", "no-op view"),
+    ]
+
+
+def look(port: int, path: str) -> tuple[str, int]:
+    """The CSRF cookie that the page sets, and its size in bytes."""
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    client.request("GET", path)
+    answer = client.getresponse()
+    body = answer.read()
+    if answer.status != 200:
+        raise SystemExit(f"The patient's page answered {answer.status}.")
+    cookie = answer.headers["Set-Cookie"].split(";")[0].partition("=")[2]
+    client.close()
+    return cookie, len(body)
+
+
+def request(path: str, port: int, *, cookie: str = "", score: int | None = None) -> bytes:
+    """The bytes of a GET, or of a POST that answers with `score`."""
+    head = f"Host: 127.0.0.1:{port}\r\n"
+    if score is None:
+        return f"GET {path} HTTP/1.1\r\n{head}\r\n".encode()
+    body = f"csrfmiddlewaretoken={cookie}&score={score}"
+    head += f"Cookie: csrftoken={cookie}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    return f"POST {path} HTTP/1.1\r\n{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+
+
+def ask(port: int, requests: list[bytes], status: bytes) -> Callable[[], None]:
+    """One connection over which the requests go one after the other; each must be answered with `status`."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=30)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def work() -> None:
+        nonlocal connection
+        for one in requests:
+            connection.sendall(one)
+            answer = b""
+            while b"\r\n\r\n" not in answer:
+                part = connection.recv(65536)
+                if not part:
+                    raise RuntimeError("the server hung up")
+                answer += part
+            head, _, body = answer.partition(b"\r\n\r\n")
+            if status not in head.split(b"\r\n")[0]:
+                raise RuntimeError(head.split(b"\r\n")[0].decode())
+            length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+            while len(body) < length:
+                body += connection.recv(65536)
+        connection.close()
+
+    return work
