@@ -103,6 +103,13 @@ def resource(name: str, category: ResourceCategory, site: Site, user: User | Non
     return made
 
 
+@pytest.fixture(autouse=True)
+def plain_static_files(settings: Any) -> None:
+    """Pages name their static files as they are; the hashed names of a deployment come from `collectstatic`."""
+    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    settings.STORAGES = settings.STORAGES | {"staticfiles": plain}
+
+
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
     """After transactional tests Django empties tables with TRUNCATE, which the audit trail's triggers refuse.

@@ -12,6 +12,7 @@ from csp.constants import NONE, SELF, UNSAFE_INLINE
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
+from structlog.typing import Processor
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -81,9 +82,8 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "clinic.content_policy.PolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -135,7 +135,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("es", _("Spanish"))]
-LOCALE_PATHS = [BASE_DIR / app / "locale" for app in ("clinic", "procedures", "outcomes")]
+LOCALE_PATHS = [BASE_DIR / "outcomes" / "locale"]
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "static"
@@ -180,18 +180,21 @@ CELERY_BEAT_SCHEDULE = {
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "knox.auth.TokenAuthentication",
+        "clinic.api.authentication.ByToken",
         "rest_framework.authentication.SessionAuthentication",
     ],
     # Shut by default: a view that names no permission of its own answers nobody.
-    "DEFAULT_PERMISSION_CLASSES": ["clinic.api.Nobody"],
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "DEFAULT_PAGINATION_CLASS": "clinic.api.Pages",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_PERMISSION_CLASSES": ["clinic.api.permissions.Holds"],
+    "DEFAULT_FILTER_BACKENDS": [],
+    "DEFAULT_PAGINATION_CLASS": "clinic.api.pages.Pages",
+    "DEFAULT_SCHEMA_CLASS": "clinic.api.schema.Schema",
+    "DEFAULT_METADATA_CLASS": None,
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["clinic.api.fields.Json"],
     "DEFAULT_THROTTLE_RATES": {"sign_in": "10/minute"},
-    "EXCEPTION_HANDLER": "clinic.api.problem",
+    # Whose address counts for the throttle: what a client writes into X-Forwarded-For itself must not.
+    "NUM_PROXIES": 1 if env.bool("BEHIND_PROXY", default=False) else 0,
+    "EXCEPTION_HANDLER": "clinic.api.refusals.problem",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 REST_KNOX = {"TOKEN_LIMIT_PER_USER": 20, "AUTO_REFRESH": False}
@@ -205,6 +208,20 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "OAS_VERSION": "3.1.0",
+    # No badge that would ask a server elsewhere about this clinic's address.
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},
+    "ENUM_NAME_OVERRIDES": {
+        "AppointmentStatus": "procedures.models.Appointment.Status",
+        "CheckInStatus": "outcomes.models.CheckIn.Status",
+        "Laterality": "procedures.models.Laterality",
+        "Sided": "procedures.models.ProcedureType.Sided",
+        "ProcedureStatus": "procedures.models.Procedure.Status",
+        "PerformedStatus": "procedures.api.schedule.PERFORMED",
+        "Channel": "outcomes.models.Answer.Channel",
+        "StaffChannel": "outcomes.api.BY_STAFF",
+        "Verdict": "outcomes.models.VERDICTS",
+    },
 }
 
 HTTPS = SITE_URL.startswith("https://")
@@ -234,7 +251,24 @@ CONTENT_SECURITY_POLICY = {
 }
 
 # Logs: one JSON line an event, with the request's id. Nothing about a patient is ever put into an event, and what
-# libraries put there is scrubbed by clinic.logs.
+# libraries put there is scrubbed by clinic.logs. structlog's own default would print tracebacks with their variables.
+LOG_STEPS: list[Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
+DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False  # an address tells who a patient is
+structlog.configure(
+    processors=[
+        structlog.stdlib.filter_by_level,
+        *LOG_STEPS,
+        structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+    ],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+    wrapper_class=structlog.stdlib.BoundLogger,
+    cache_logger_on_first_use=True,
+)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -242,16 +276,43 @@ LOGGING = {
         "json": {
             "()": "structlog.stdlib.ProcessorFormatter",
             "processor": structlog.processors.JSONRenderer(),
-            "foreign_pre_chain": [
-                structlog.contextvars.merge_contextvars,
-                structlog.stdlib.add_log_level,
-                structlog.stdlib.add_logger_name,
-                structlog.processors.TimeStamper(fmt="iso", utc=True),
-            ],
+            "foreign_pre_chain": LOG_STEPS,
         },
     },
     "filters": {"scrub": {"()": "clinic.logs.Scrub"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["scrub"]}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
-    "loggers": {"django.server": {"handlers": ["console"], "level": "WARNING", "propagate": False}},
+    "loggers": {
+        "django.server": {"handlers": ["console"], "level": "WARNING", "propagate": False},
+        # A web worker's own complaints name the request's address; gunicorn would write them as they are.
+        "gunicorn.error": {"handlers": ["console"], "level": "INFO", "propagate": False},
+    },
+}
+
+# The admin's looks. Names are dotted paths to functions, which only the pages themselves import.
+UNFOLD = {
+    "SITE_TITLE": _("Pain clinic"),
+    "SITE_HEADER": _("Pain clinic"),
+    "SITE_SYMBOL": "spa",
+    "SITE_URL": None,
+    "SHOW_BACK_BUTTON": True,
+    "BORDER_RADIUS": "8px",
+    "STYLES": ["clinic.admin.navigation.stylesheet"],
+    "SIDEBAR": {"navigation": "clinic.admin.navigation.sidebar"},
+    "DASHBOARD_CALLBACK": "outcomes.admin.overview",
+    "COLORS": {
+        "primary": {
+            "50": "#f0fdfa",
+            "100": "#ccfbf1",
+            "200": "#99f6e4",
+            "300": "#5eead4",
+            "400": "#2dd4bf",
+            "500": "#14b8a6",
+            "600": "#0f766e",
+            "700": "#115e59",
+            "800": "#134e4a",
+            "900": "#0f3d3a",
+            "950": "#042f2e",
+        },
+    },
 }

@@ -31,7 +31,7 @@ def invitation(check_in_id: int, *, now: datetime) -> Message | Skip:
             "url": url,
             "site": site,
             "language": patient.language,
-            "until": check_in.closes_at.astimezone(site.zone),
+            "until": check_in.closes_at.astimezone(site.zone).replace(tzinfo=None),  # or templates show UTC
         }
         return Message(
             subject=_("How are you? Two minutes for %(site)s") % {"site": site.name},

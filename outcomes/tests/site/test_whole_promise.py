@@ -1,0 +1,213 @@
+"""The whole promise through public doors alone: API, tick, the e-mail's text, and the patient's page."""
+
+import logging
+import re
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core import mail as outbox
+from django.core.mail import EmailMultiAlternatives
+from django.core.management import call_command
+from django.test import Client
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from clinic import roles
+from clinic.logs import Scrub
+from clinic.models import Resource, ResourceCategory, Site, User, WorkingHours
+from conftest import MONDAY, NEW_YORK, staff
+
+#: What each check-in of an ablation is answered with; days that are missing are met with silence.
+STORY = {1: 9, 7: 7, 14: 5, 42: 3, 92: 2, 275: 6, 366: 7}
+#: day → the verdict that a physician reads after that check-in's day. Day 184 is silent.
+VERDICTS = {
+    1: "too_early",
+    14: "too_early",
+    42: "in_relief",
+    92: "in_relief",
+    184: "in_relief",
+    275: "in_relief",  # one low score may be noise
+    366: "lost_within_window",
+    731: "lost_within_window",
+}
+
+
+class Clock:
+    """What every edge sees as now."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, now: datetime) -> None:
+        self.now = now
+        monkeypatch.setattr(timezone, "now", lambda: self.now)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch, at(MONDAY - timedelta(days=3), 12))
+
+
+@pytest.fixture(autouse=True)
+def unhurried(settings: Any) -> None:
+    """Two years of sign-ins pass within a minute of the real clock that throttling goes by: count none."""
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
+
+
+@pytest.fixture
+def clinic(db: None, clock: Clock) -> Site:
+    """A site with the project's own catalogue and one resource of every kind."""
+    call_command("load_catalogue", stdout=StringIO())
+    site = Site.objects.create(name="Riverside", time_zone=NEW_YORK.key, phone="+1 212 555 0100")
+    staff("clerk@example.org", roles.FRONT_DESK, site)
+    physician = staff("physician@example.org", roles.PHYSICIAN, site)
+    for category in ResourceCategory.objects.all():
+        one = Resource.objects.create(
+            name=category.name, site=site, user=physician if category.code == "physician" else None
+        )
+        one.categories.add(category)
+        for day in range(5):
+            WorkingHours.objects.create(resource=one, site=site, weekday=day, opens=time(8), closes=time(17))
+    return site
+
+
+@pytest.fixture
+def log() -> Iterator[StringIO]:
+    """Everything that is logged, as the deployment's handler writes it."""
+    stream = StringIO()
+    handler = logging.StreamHandler(stream)
+    root = logging.getLogger()
+    handler.setFormatter(next(h.formatter for h in root.handlers if h.formatter and h.name == "console"))
+    handler.addFilter(Scrub())
+    root.addHandler(handler)
+    yield stream
+    root.removeHandler(handler)
+
+
+def at(day: date, hour: int) -> datetime:
+    return datetime.combine(day, time(hour), NEW_YORK).astimezone(UTC)
+
+
+def signed_in(email: str) -> APIClient:
+    client = APIClient()
+    token = client.post("/api/v1/token/", {"email": email, "password": "correct horse"})
+    assert token.status_code == 201, token.content
+    client.credentials(HTTP_AUTHORIZATION=f"Token {token.json()['token']}")
+    return client
+
+
+def ok(response: Any) -> Any:
+    assert response.status_code in (200, 201), response.content
+    return response.json()
+
+
+def booked_and_performed(site: Site, clock: Clock) -> None:
+    """A clerk registers Ann O'Brien and books her; a physician records the ablation."""
+    desk = signed_in("clerk@example.org")
+    patient = ok(
+        desk.post(
+            "/api/v1/patients/",
+            {
+                "record_number": "A-1944",
+                "given_name": "Ann",
+                "family_name": "O'Brien",
+                "born_on": "1944-05-06",
+                "site": site.pk,
+                "email": "ann@example.org",
+                "language": "en",
+                "consented_at": clock.now.isoformat(),
+            },
+        )
+    )
+    appointment = ok(
+        desk.post(
+            "/api/v1/appointments/",
+            {
+                "patient": patient["id"],
+                "procedure_type": "rfa_facet",
+                "site": site.pk,
+                "starts_at": f"{MONDAY}T09:00",
+                "region": "lumbar",
+                "laterality": "left",
+                "levels": "L3-L5",
+            },
+        )
+    )
+    clock.now = at(MONDAY, 10)
+    doctor = signed_in("physician@example.org")
+    ok(
+        doctor.post(
+            f"/api/v1/appointments/{appointment['id']}/perform/",
+            {"performed_at": f"{MONDAY}T09:10", "baseline_pain": 8, "status": "completed"},
+        )
+    )
+
+
+def verdict(doctor: APIClient) -> str:
+    (follow_up,) = ok(doctor.get("/api/v1/follow-ups/"))["results"]
+    return str(ok(doctor.get(f"/api/v1/follow-ups/{follow_up['id']}/"))["verdict"])
+
+
+def days_asked(site: Site, clock: Clock) -> Iterator[tuple[int, str]]:
+    """Let two years pass, a tick each morning; (day, the link's path) for each e-mail that arrives."""
+    for day in range(1, 760):
+        clock.now = at(MONDAY + timedelta(days=day), 10)
+        before = len(outbox.outbox)
+        call_command("tick", now=clock.now.isoformat(), stdout=StringIO())
+        for message in outbox.outbox[before:]:
+            found = re.search(r"http://testserver(/c/[^/\s]+/)", str(message.body))
+            assert found
+            yield day, found[1]
+
+
+def test_a_booked_procedure_is_followed_through_all_its_check_ins(clinic: Site, clock: Clock) -> None:
+    booked_and_performed(clinic, clock)
+    page = Client()
+    asked = []
+    for day, path in days_asked(clinic, clock):
+        asked.append(day)
+        if day in STORY:
+            assert page.get(path).status_code == 200
+            assert "Thank you" in page.post(path, {"score": STORY[day]}, follow=True).content.decode()
+        if day in VERDICTS:
+            assert verdict(signed_in("physician@example.org")) == VERDICTS[day], day
+    assert asked == [1, 7, 14, 42, 92, 184, 275, 366, 548, 731]
+    doctor = signed_in("physician@example.org")
+    (row,) = ok(doctor.get("/api/v1/follow-ups/"))["results"]
+    assert "Relief ended after day 92 and by day 275" in row["verdict_reason"]
+    call_command("tick", now=clock.now.isoformat(), stdout=StringIO())  # seals what was read just now
+    call_command("verify_audit", stdout=StringIO())
+
+
+def test_no_name_score_or_procedure_leaves_the_house(
+    clinic: Site, clock: Clock, log: StringIO, settings: Any
+) -> None:
+    logging.getLogger().setLevel(logging.DEBUG)
+    booked_and_performed(clinic, clock)
+    page = Client()
+    paths = []
+    for day, path in days_asked(clinic, clock):
+        paths.append(path)
+        page.get(path)
+        page.post(path, {"score": "3"})
+        page.get("/c/forged/")
+        if day > 20:
+            break
+    logging.getLogger("django.request").error("a fault with %s", "ann@example.org")
+    secrets = re.compile(
+        r"o'?brien|o&#x27;brien|\bann\b|ann@|a-1944|1944-05-06|ablation|radiofrequency|facet|lumbar|l3-l5|\brfa\b",
+        re.I,
+    )
+    for message in outbox.outbox:
+        assert isinstance(message, EmailMultiAlternatives)
+        for text in (message.subject, message.body, message.alternatives[0][0]):
+            assert not secrets.search(str(text)), text
+    logged = log.getvalue()
+    assert "request_finished" in logged  # there is something to search
+    assert not secrets.search(logged), secrets.search(logged)
+    for path in paths:
+        assert path.split("/")[2] not in logged
+        assert not secrets.search(path)
+    for line in logged.splitlines():
+        assert "score" not in line
+    assert User.objects.count() == 2

@@ -1,0 +1,225 @@
+"""The patient's page: GET changes nothing, POST answers, and a link that does not open tells a stranger nothing."""
+
+import re
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import polib
+import pytest
+from django.core import mail as outbox
+from django.test import Client
+from django.utils import timezone
+
+from clinic import mail
+from clinic.models import AuditEvent
+from conftest import World
+from outcomes import services
+from outcomes.models import Answer, CheckIn, Link
+from patients.models import Patient
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
+    """What the edges see as now: set `clock[0]`."""
+    hands = [timezone.now()]
+    monkeypatch.setattr(timezone, "now", lambda: hands[0])
+    return hands
+
+
+@pytest.fixture
+def asked(world: World, clock: list[datetime]) -> tuple[CheckIn, str]:
+    """A check-in of day 1 that was e-mailed just now, and the path of its link."""
+    check_in = world.performed().follow_up.check_ins.get(offset_minutes=1440)
+    clock[0] = check_in.due_at
+    services.tick(now=check_in.due_at)
+    mail.send_due(now=check_in.due_at)
+    return check_in, path_in(str(outbox.outbox[-1].body))
+
+
+def path_in(text: str) -> str:
+    found = re.search(r"http://testserver(/c/[A-Za-z0-9_-]{43}/)", text)
+    assert found, text
+    return found[1]
+
+
+@pytest.mark.parametrize("method", ["get", "head", "options", "put", "delete", "patch"])
+def test_looking_changes_nothing(asked: tuple[CheckIn, str], client: Client, method: str) -> None:
+    check_in, path = asked
+    for _ in range(3):
+        getattr(client, method)(path)
+    check_in.refresh_from_db()
+    assert check_in.status == CheckIn.Status.INVITED
+    assert not Answer.objects.exists()
+    assert client.get(path + "stop/").status_code == 405
+    assert not Patient.objects.filter(opted_out_at__isnull=False).exists()
+
+
+def test_an_answer_is_taken_once_and_the_second_look_shows_the_same_thanks(
+    asked: tuple[CheckIn, str], client: Client
+) -> None:
+    _, path = asked
+    assert "How bad is your pain right now?" in client.get(path).content.decode()
+    sent = client.post(path, {"score": "3"}, follow=True)
+    assert "Thank you" in sent.content.decode()
+    again = client.post(path, {"score": "9"}, follow=True)  # the double click, the back button
+    assert again.content == sent.content
+    answer = Answer.objects.get()
+    assert (answer.channel, answer.language, answer.measurements.get().value) == ("email", "en", 3)
+    event = AuditEvent.objects.get(action="check_in.answered")
+    assert (event.actor, event.by) == ("patient", None)
+
+
+@pytest.mark.parametrize("score", ["11", "-1", "7.5", "seven", "", "3 3", "٣", "0x3", None])
+def test_only_whole_numbers_from_0_to_10_are_taken(
+    asked: tuple[CheckIn, str], client: Client, score: str | None
+) -> None:
+    _, path = asked
+    refused = client.post(path, {} if score is None else {"score": score})
+    assert refused.status_code == 422
+    assert "Please choose a number from 0 to 10." in refused.content.decode()
+    assert not Answer.objects.exists()
+
+
+def test_every_score_can_be_chosen(asked: tuple[CheckIn, str], client: Client) -> None:
+    page = client.get(asked[1]).content.decode()
+    assert re.findall(r'type="radio" name="score" value="(\d+)"', page) == [str(n) for n in range(11)]
+
+
+def test_an_answer_needs_the_pages_own_form(asked: tuple[CheckIn, str]) -> None:
+    assert Client(enforce_csrf_checks=True).post(asked[1], {"score": "3"}).status_code == 403
+    assert not Answer.objects.exists()
+
+
+def test_forged_altered_revoked_voided_and_expired_links_get_the_same_page(
+    asked: tuple[CheckIn, str], client: Client, clock: list[datetime], world: World
+) -> None:
+    check_in, path = asked
+    unknown = client.get("/c/" + "A" * 43 + "/")
+    assert unknown.status_code == 410
+    assert world.site.phone in unknown.content.decode()
+    pages = [client.get(path[:-2] + ("x/" if path[-2] != "x" else "y/")), client.get("/c/1/")]
+    pages.append(client.post("/c/" + "A" * 43 + "/", {"score": "3"}))
+    clock[0] = check_in.closes_at
+    pages.append(client.get(path))
+    pages.append(client.post(path, {"score": "3"}))
+    clock[0] = check_in.due_at
+    Link.objects.update(revoked_at=clock[0])
+    pages.append(client.get(path))
+    Link.objects.update(revoked_at=None)
+    CheckIn.objects.filter(pk=check_in.pk).update(status=CheckIn.Status.VOIDED)
+    pages.append(client.get(path))
+    assert {page.status_code for page in pages} == {410}
+    assert {page.content for page in pages} == {unknown.content}
+    assert not Answer.objects.exists()
+
+
+def test_a_token_is_kept_nowhere(asked: tuple[CheckIn, str]) -> None:
+    token = asked[1].split("/")[2]
+    link = Link.objects.get()
+    assert token not in str(link.__dict__)
+    assert len(link.token_hash) == 64
+
+
+def test_the_page_keeps_its_address_to_itself(asked: tuple[CheckIn, str], client: Client) -> None:
+    page = client.get(asked[1])
+    assert page["Referrer-Policy"] == "no-referrer"
+    assert "no-store" in page["Cache-Control"]
+    assert "noindex" in page["X-Robots-Tag"]
+    text = page.content.decode()
+    assert "<script" not in text
+    assert not re.search(r'(?:src|href)="(?:https?:)?//', text)
+    assert len(page.content) < 8_000
+
+
+def test_the_language_is_the_patients_and_can_be_changed(
+    asked: tuple[CheckIn, str], client: Client, world: World
+) -> None:
+    _, path = asked
+    assert '<html lang="en">' in client.get(path).content.decode()
+    spanish = client.get(path + "?lang=es").content.decode()
+    assert '<html lang="es">' in spanish
+    assert "¿Cuánto le duele en este momento?" in spanish
+    world.patient.language = "es"
+    world.patient.save()
+    assert "¿Cuánto le duele" in client.get(path).content.decode()
+    assert "¿Cuánto le duele" in client.get(path + "?lang=xx").content.decode()
+    client.post(path, {"score": "3"})
+    assert Answer.objects.get().language == "es"
+
+
+def test_the_email_is_in_the_patients_language(world: World, clock: list[datetime]) -> None:
+    world.patient.language = "es"
+    world.patient.save()
+    check_in = world.performed().follow_up.check_ins.get(offset_minutes=1440)
+    services.tick(now=check_in.due_at)
+    mail.send_due(now=check_in.due_at)
+    message = outbox.outbox[-1]
+    assert message.subject == "¿Cómo está? Dos minutos para Riverside"
+    assert "hasta el 15 de enero de 2027 a las 10:00" in message.body
+    html = message.alternatives[0][0]  # type: ignore[attr-defined]
+    assert "Díganos cómo está" in html
+    assert "<script" not in html
+
+
+def test_stopping_the_emails(asked: tuple[CheckIn, str], client: Client, world: World) -> None:
+    check_in, path = asked
+    first = client.post(path + "stop/")
+    assert "We will not send you these e-mails any more" in first.content.decode()
+    assert client.post(path + "stop/").content == first.content
+    # What was asked already can still be answered.
+    client.post(path, {"score": "3"})
+    assert Answer.objects.count() == 1
+    later = check_in.follow_up.check_ins.get(offset_minutes=7 * 1440)
+    assert services.tick(now=later.due_at)["check_ins_not_sent"] == 1
+    later.refresh_from_db()
+    assert (later.status, later.not_sent_because) == (CheckIn.Status.PLANNED, "opted_out")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"died_on": "2027-01-12"}, "deceased"),
+        ({"opted_out_at": "2027-01-12T00:00Z"}, "opted_out"),
+        ({"bounced_at": "2027-01-12T00:00Z"}, "bounced"),
+        ({"consented_at": None}, "no_consent"),
+    ],
+)
+def test_what_changed_since_it_was_queued_is_looked_at_when_it_is_sent(
+    world: World, change: dict[str, object], reason: str
+) -> None:
+    check_in = world.performed().follow_up.check_ins.get(offset_minutes=1440)
+    services.tick(now=check_in.due_at)
+    Patient.objects.update(**change)
+    assert mail.send_due(now=check_in.due_at)["skipped"] == 1
+    assert not outbox.outbox
+    assert not Link.objects.exists()
+
+
+def test_an_email_that_waited_too_long_is_not_sent(world: World) -> None:
+    check_in = world.performed().follow_up.check_ins.get(offset_minutes=1440)
+    services.tick(now=check_in.due_at)
+    assert mail.send_due(now=check_in.closes_at)["skipped"] == 1
+
+
+def test_after_an_outage_only_the_newest_is_asked(world: World) -> None:
+    follow_up = world.performed().follow_up
+    day_8 = follow_up.check_ins.get(offset_minutes=7 * 1440).due_at + timedelta(days=1)
+    done = services.tick(now=day_8)
+    assert (done["check_ins_missed"], done["check_ins_invited"]) == (1, 1)
+    statuses = follow_up.check_ins.values_list("offset_minutes", "status")
+    assert dict(statuses)[7 * 1440] == CheckIn.Status.INVITED
+    assert dict(statuses)[1440] == CheckIn.Status.MISSED
+
+
+def test_every_sentence_for_patients_is_translated_and_compiled() -> None:
+    folder = Path(__file__).parents[1]
+    po = polib.pofile(str(folder / "locale/es/LC_MESSAGES/django.po"))
+    assert not po.untranslated_entries()
+    assert not po.fuzzy_entries()
+    mo = polib.mofile(str(folder / "locale/es/LC_MESSAGES/django.mo"))
+    assert {e.msgid: e.msgstr for e in mo} == {e.msgid: e.msgstr for e in po}
+    known = {entry.msgid for entry in po}
+    for template in (folder / "templates/outcomes").rglob("*"):
+        if template.is_file():
+            for sentence in re.findall(r'{% translate "([^"]+)" %}', template.read_text()):
+                assert sentence in known, (template.name, sentence)

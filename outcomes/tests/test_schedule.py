@@ -1,0 +1,61 @@
+"""When check-ins fall due."""
+
+from datetime import UTC, datetime, time, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from outcomes.schedule import DAY, following, plan
+
+NEW_YORK = ZoneInfo("America/New_York")
+NOON = datetime(2027, 3, 10, 17, tzinfo=UTC)  # noon in New York, four days before the clocks change
+
+
+def test_days_are_calendar_days_at_the_sites_hour_across_a_clock_change() -> None:
+    planned = plan(NOON, days=[1, 7], minutes=[], every_days=None, at=time(10), zone=NEW_YORK)
+    assert [str(one.due_at.astimezone(NEW_YORK)) for one in planned] == [
+        "2027-03-11 10:00:00-05:00",
+        "2027-03-17 10:00:00-04:00",
+    ]
+    assert [one.opens_at.astimezone(NEW_YORK).hour for one in planned] == [0, 0]
+
+
+def test_diary_entries_fall_due_to_the_minute_and_the_24th_hour_is_day_1() -> None:
+    planned = plan(NOON, days=[1], minutes=[30, 60, DAY], every_days=None, at=time(10), zone=NEW_YORK)
+    assert [one.offset_minutes for one in planned] == [30, 60, DAY]
+    assert planned[0].due_at == NOON + timedelta(minutes=30)
+    assert planned[0].closes_at == NOON + timedelta(minutes=45)
+    assert planned[2].due_at.astimezone(NEW_YORK).time() == time(10)
+
+
+def test_a_device_is_asked_about_again_and_again() -> None:
+    planned = plan(NOON, days=[1, 90], minutes=[], every_days=180, at=time(10), zone=NEW_YORK)
+    assert [one.offset_minutes // DAY for one in planned] == [1, 90, 270]
+    after = following(NOON, last_offset=270 * DAY, every_days=180, at=time(10), zone=NEW_YORK)
+    assert after.offset_minutes == 450 * DAY
+
+
+days = st.lists(st.integers(1, 800), min_size=1, max_size=12, unique=True)
+minutes = st.lists(st.integers(15, 20 * 60), max_size=8, unique=True)
+
+
+@given(
+    st.datetimes(datetime(2020, 1, 1), datetime(2060, 1, 1)).map(lambda m: m.replace(tzinfo=UTC)),  # noqa: DTZ001
+    days,
+    minutes,
+    st.sampled_from(["America/New_York", "Australia/Lord_Howe", "America/Phoenix", "Europe/London"]),
+)
+def test_check_ins_come_in_order_and_each_can_be_answered(
+    performed: datetime, on_days: list[int], at_minutes: list[int], zone: str
+) -> None:
+    planned = plan(
+        performed, days=on_days, minutes=at_minutes, every_days=None, at=time(10), zone=ZoneInfo(zone)
+    )
+    assert [one.offset_minutes for one in planned] == sorted({*at_minutes, *(day * DAY for day in on_days)})
+    for one in planned:
+        assert one.opens_at <= one.due_at < one.closes_at <= one.due_at + timedelta(days=14)
+    by_day = [one for one in planned if one.offset_minutes % DAY == 0]
+    for earlier, later in pairwise(by_day):
+        assert earlier.closes_at <= later.due_at
