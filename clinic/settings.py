@@ -17,9 +17,10 @@ from structlog.typing import Processor
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
-EMBEDDED = "DATABASE_URL" not in env
-if EMBEDDED:
-    environ.Env.read_env(BASE_DIR / ".clinic" / "environment")
+#: Where the embedded run keeps its state.
+DATA_DIR = Path(env.str("CLINIC_DATA", default=str(BASE_DIR / ".clinic")))
+if "DATABASE_URL" not in env:
+    environ.Env.read_env(DATA_DIR / "environment")
 
 
 def required(name: str) -> str:
@@ -129,6 +130,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = reverse_lazy("admin:login")
+LOGIN_REDIRECT_URL = reverse_lazy("admin:index")
 
 # Instants are stored and computed in UTC; every screen shows them on the wall clock of the site they belong to.
 USE_TZ = True
@@ -163,7 +165,7 @@ if "EMAIL_URL" in env or not DEBUG:
         ) from exc
 else:
     EMAIL_BACKEND = "django_mail_preview.backends.EmailBackend"
-    MAIL_PREVIEW_ROOT = BASE_DIR / ".clinic" / "inbox"
+    MAIL_PREVIEW_ROOT = DATA_DIR / "inbox"
     MAIL_PREVIEW_MAX_MESSAGES = 200
 
 # Celery carries ids and ticks, never a due time: what must happen later is a row (docs/decisions/0003).
@@ -209,6 +211,10 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "OAS_VERSION": "3.1.0",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "clinic.api.schema.share_refusals",
+    ],
     # No badge that would ask a server elsewhere about this clinic's address.
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},
     "ENUM_NAME_OVERRIDES": {
@@ -233,7 +239,9 @@ SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^health/"]
-SECURE_REFERRER_POLICY = "no-referrer"
+# Nothing to other sites. "no-referrer" would be stricter in name only: browsers then send forms with "Origin: null",
+# which no cross-site check can accept (seen in Chromium).
+SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_SAMESITE = "Lax"

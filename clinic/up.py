@@ -6,6 +6,7 @@ prepares the database, and watches over the children until one dies or somebody 
 
 import argparse
 import contextlib
+import errno
 import fcntl
 import http.client
 import ipaddress
@@ -28,8 +29,10 @@ from clinic.embedded import Postgres, Server, ServerFailed, Valkey, last_lines, 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  #: what listens to all addresses, and where to reach that  # noqa: S104
 PATIENCE = 5.0  # seconds that children get to stop by themselves
-TROUBLE = re.compile(
-    r'"level": "(?:error|critical)"|\[(?:error|critical) *\]|^(?:\w+\.)*\w*(?:Error|Exception)\b|\b(?:ERROR|CRITICAL)\b'
+#: lines of the logs that a person should see at once: trouble, and how far the demo has come
+NEWS = re.compile(
+    r'"level": "(?:error|critical)"|\[(?:error|critical) *\]|\b(?:ERROR|CRITICAL)\b'
+    r"|^(?:\w+\.)*\w*(?:Error|Exception)\b|^Demo history"
 )
 
 
@@ -45,8 +48,7 @@ class Child:
     process: subprocess.Popen[bytes]
     log: Path
     seen: int = 0
-    may_end: bool = False  #: whether its end is its purpose
-    told: bool = False  #: whether every line is shown, and not only trouble
+    may_end: bool = False  #: whether to come to an end is its purpose
 
     def news(self) -> list[str]:
         """The whole lines written since the last look that a person should see."""
@@ -55,7 +57,7 @@ class Child:
             whole, newline, _ = file.read().rpartition(b"\n")
         self.seen += len(whole) + len(newline)
         lines = whole.decode(errors="replace").splitlines()
-        return [line for line in lines if self.told or TROUBLE.search(line)]
+        return [line for line in lines if NEWS.search(line)]
 
 
 def data_folder() -> Path:
@@ -121,12 +123,10 @@ def _busy(host: str, port: int) -> str:
             probe.bind(address)
     except PermissionError:
         return f"Port {port} is for the system only: choose another one, for instance `--port 8000`."
-    except socket.gaierror:
-        return f"{host} is no address of this machine: leave out `--host`."
     except OSError as exc:
-        if exc.errno == 99 or "assign" in str(exc):
-            return f"{host} is no address of this machine: leave out `--host`."
-        return f"Port {port} is in use: choose another one, for instance `--port {port % 65535 + 1}`."
+        if exc.errno == errno.EADDRINUSE:
+            return f"Port {port} is in use: choose another one, for instance `--port {port % 65535 + 1}`."
+        return f"{host} is no address of this machine: leave out `--host`."
     return ""
 
 
@@ -176,6 +176,9 @@ def main(args: list[str]) -> int:
     try:
         supervisor.run(wanted)
     except Stopped:
+        code = 0
+    except BrokenPipeError:  # `manage.py up | head`: nobody listens any more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except (ServerFailed, Death) as failure:
         code = 1
@@ -236,7 +239,7 @@ class Supervisor:
         self._greet(wanted, sign_ins)
         if wanted.demo:
             history = ["nice", "-n", "10", sys.executable, "manage.py", "seed_demo", "--history"]
-            self._start("history", history, may_end=True, told=True)
+            self._start("history", history, may_end=True)
         while True:
             self._watch()
             time.sleep(0.25)
@@ -279,11 +282,11 @@ class Supervisor:
         # The surrounding environment wins, as it does when settings.py reads the file.
         return values | os.environ | {"CLINIC_DATA": str(self.data), "PYTHONUNBUFFERED": "1"}
 
-    def _start(self, name: str, command: list[str], *, may_end: bool = False, told: bool = False) -> Child:
+    def _start(self, name: str, command: list[str], *, may_end: bool = False) -> Child:
         log = self.logs / f"{name}.log"
         log.write_bytes(b"")
         process = spawn(command, log=log, env=self.environment)
-        child = Child(name, process, log, may_end=may_end, told=told)
+        child = Child(name, process, log, may_end=may_end)
         self.children.append(child)
         return child
 
@@ -293,41 +296,22 @@ class Supervisor:
             child = self._start(command[0], [sys.executable, "manage.py", *command])
             code = child.process.wait()
             self.children.remove(child)
-        if code:
-            raise Death(
-                f"`{' '.join(command)}` failed. Its last lines, from {child.log}:\n{last_lines(child.log)}"
-            )
+            if code:
+                raise Death(_obituary(f"`{' '.join(command)}`", code, child.log))
 
     def _start_web(self, wanted: argparse.Namespace) -> None:
-        bind = f"{_bracketed(wanted.host)}:{wanted.port}"
-        web = [
-            sys.executable,
-            "-m",
-            "gunicorn",
-            "clinic.wsgi:application",
-            "--bind",
-            bind,
-            "--no-control-socket",
-        ]
-        self._start("web", [*web, "--workers", "2", "--threads", "4", "--graceful-timeout", "3"])
+        web = [sys.executable, "-m", "gunicorn", "clinic.wsgi:application", "--no-control-socket"]
+        web += ["--bind", f"{_bracketed(wanted.host)}:{wanted.port}", "--graceful-timeout", "3"]
+        self._start("web", [*web, "--workers", "2", "--threads", "4"])
         self._wait_for_web(wanted)
 
     def _start_celery(self) -> None:
         celery = [sys.executable, "-m", "celery", "-A", "clinic.celery"]
         # Threads: two tasks at once without two more processes.
-        worker = [
-            "worker",
-            "--pool",
-            "threads",
-            "--concurrency",
-            "2",
-            "--loglevel",
-            "WARNING",
-            "--without-mingle",
-        ]
+        worker = ["worker", "--pool", "threads", "-c", "2", "-l", "WARNING", "--without-mingle"]
         self._start("worker", [*celery, *worker])
-        beat = ["beat", "--schedule", str(self.data / "beat-schedule"), "--pidfile=", "--loglevel", "WARNING"]
-        self._start("beat", [*celery, *beat])
+        schedule = ["--schedule", str(self.data / "beat-schedule"), "--pidfile="]
+        self._start("beat", [*celery, "beat", *schedule, "-l", "WARNING"])
 
     def _wait_for_web(self, wanted: argparse.Namespace) -> None:
         host = EVERYWHERE.get(wanted.host, wanted.host)
@@ -340,8 +324,7 @@ class Supervisor:
                 if client.getresponse().status == 200:
                     return
             time.sleep(0.1)
-        log = self.logs / "web.log"
-        raise Death(f"The web server does not answer. Its last lines, from {log}:\n{last_lines(log)}")
+        raise Death(f"The web server does not answer. See {self.logs / 'web.log'}.")
 
     def _greet(self, wanted: argparse.Namespace, sign_ins: Path) -> None:
         say(f"\n  Front desk     {self.url}/admin/")
@@ -360,7 +343,7 @@ class Supervisor:
         for child in list(self.children):
             ended = child.process.poll()
             for line in child.news():
-                say(line if child.told else f"{child.name}: {line}")
+                say(f"{child.name}: {line}")
             if ended is None:
                 continue
             if not child.may_end:

@@ -91,7 +91,6 @@ def page(
 
 def secret(response: HttpResponse) -> HttpResponse:
     """Keep the page's address, which is a secret, out of caches, referrers and search engines."""
-    response["Referrer-Policy"] = "no-referrer"
     response["X-Robots-Tag"] = "noindex, nofollow"
     response["Cache-Control"] = "no-store, private"
     return response

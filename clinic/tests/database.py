@@ -18,6 +18,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     asked = early_config.known_args_namespace
     if asked.collectonly or asked.help or asked.version:
         os.environ.setdefault("DATABASE_URL", "postgresql:///nowhere")  # nothing will connect
+    os.environ["DATABASE_CONN_MAX_AGE"] = "0"  # a live server's threads must not outlive their test
     stack = ExitStack()
     early_config.add_cleanup(stack.close)
     try:

@@ -77,7 +77,9 @@ def command_line(pid: int) -> str:
     return ""
 
 
-def test_a_throwaway_postgres_serves_and_vanishes() -> None:
+def test_a_throwaway_postgres_serves_and_vanishes(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PGPORT", "PGDATA", "PGHOST", "PGDATABASE", "LC_ALL"):  # of a developer who has another one
+        monkeypatch.setenv(name, "5433")
     with Postgres() as server:
         assert ask(server, "SELECT current_database()") == "clinic"
         assert ask(server, "SHOW server_version_num") >= "180000"  # type: ignore[operator]

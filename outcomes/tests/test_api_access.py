@@ -1,0 +1,175 @@
+"""Who may use which address: every route of the project, and every route of the API × role × site."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+from rest_framework.views import APIView
+
+from clinic.api.permissions import ANYONE, Holds
+from clinic.models import Site, User
+from clinic.roles import ADMINISTRATOR, EVERYONE, FRONT_DESK, MANAGER, NURSE, PHYSICIAN
+from clinic.tests.calling import call
+from conftest import World, staff
+
+#: Addresses outside the API at which nobody has to be signed in, each with its reason.
+OPEN = {
+    "": "sends on to the admin site, which asks for sign-in",
+    "admin/login/": "where staff sign in",
+    "admin/logout/": "ends a session where there is one",
+    "admin/jsi18n/": "translated words of the admin's scripts; nothing about anybody",
+    "c/<str:token>/": "the patient's page: the secret in the link is the key",
+    "c/<str:token>/stop/": "stops the e-mails of the patient whose link it is",
+    "health/live": "for machines; says nothing about anybody",
+    "health/ready": "for machines; says nothing about anybody",
+    "api/<path:rest>": "404 for every address that does not exist",
+}
+#: Operations of the API at which nobody has to be signed in, each with its reason.
+OPEN_IN_API = {"POST token/": "where staff sign in; throttled by address"}
+
+EVERY = set(EVERYONE)
+STAFF = {FRONT_DESK, NURSE, PHYSICIAN, ADMINISTRATOR}
+#: Operation → the roles that may. "{pk}" is a row of Riverside.
+MAY: dict[str, set[str]] = {
+    "GET sites/": EVERY,
+    "GET sites/{pk}/": EVERY,
+    "GET resources/": EVERY,
+    "GET resources/{pk}/": EVERY,
+    "GET procedure-types/": EVERY,
+    "GET procedure-types/{code}/": EVERY,
+    "GET patients/": EVERY,
+    "GET patients/{pk}/": EVERY,
+    "POST patients/": STAFF | {MANAGER},
+    "PATCH patients/{pk}/": STAFF | {MANAGER},
+    "GET appointments/": EVERY,
+    "GET appointments/{pk}/": EVERY,
+    "POST appointments/": STAFF,
+    "POST appointments/{pk}/reschedule/": STAFF,
+    "POST appointments/{pk}/cancel/": STAFF,
+    "POST appointments/{pk}/arrive/": STAFF,
+    "POST appointments/{pk}/no-show/": STAFF,
+    "POST appointments/{pk}/perform/": {NURSE, PHYSICIAN},
+    "GET procedures/": EVERY,
+    "GET procedures/{pk}/": EVERY,
+    "POST procedures/{pk}/void/": {PHYSICIAN, ADMINISTRATOR},
+    "GET follow-ups/": EVERY,
+    "GET follow-ups/{pk}/": EVERY,
+    "GET check-ins/": EVERY,
+    "GET check-ins/{pk}/": EVERY,
+    "POST check-ins/{pk}/answer/": {FRONT_DESK, NURSE, PHYSICIAN},
+}
+#: For whoever is signed in, whatever the role: what it shows is about themselves, or about nobody.
+SIGNED_IN = {"GET me/", "GET schema/", "GET docs/", "DELETE token/"}
+#: The same at every site.
+EVERYWHERE = {"GET procedure-types/", "GET procedure-types/{code}/"}
+
+
+def routes(resolver: URLResolver | None = None, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every route of the project with its view."""
+    for one in (resolver or get_resolver()).url_patterns:
+        route = prefix + str(one.pattern).lstrip("^").replace("\\Z", "").rstrip("$")
+        if isinstance(one, URLPattern):
+            yield route, one.callback
+        else:
+            yield from routes(one, route)
+
+
+def operations() -> Iterator[tuple[str, type[APIView], str]]:
+    """Every operation of the API: "GET patients/{pk}/", its view and its action."""
+    for route, view in routes():
+        if not hasattr(view, "cls"):
+            continue
+        path = re.sub(r"<\w+:(\w+)>", r"{\1}", route.removeprefix("api/v1/"))
+        actions = getattr(view, "actions", None) or {
+            method: method for method in view.cls.http_method_names if hasattr(view.cls, method)
+        }
+        for method, action in actions.items():
+            if method not in ("options", "head"):
+                yield f"{method.upper()} {path}", view.cls, action
+
+
+def test_every_operation_of_the_api_demands_a_permission_by_name() -> None:
+    opened = set()
+    for operation, view, action in operations():
+        assert view.permission_classes == [Holds], operation
+        needed = getattr(view, "permissions_needed", {}).get(action)
+        assert needed, f"{operation} names no permission"
+        if needed == ANYONE:
+            opened.add(operation)
+    assert opened == set(OPEN_IN_API)
+
+
+def test_every_operation_of_the_api_is_in_the_table() -> None:
+    assert {operation for operation, *_ in operations()} == set(MAY) | SIGNED_IN | set(OPEN_IN_API)
+
+
+def test_every_other_address_asks_for_sign_in_or_is_open_for_a_reason(world: World) -> None:
+    client = Client()
+    for route, view in routes():
+        if hasattr(view, "cls") or route in OPEN:
+            continue
+        assert route.startswith("admin/"), f"{route} is neither listed as open nor known to be shut"
+        path = "/" + re.sub(r"<[^>]+>|\(\?P?[^)]*\)", "1", route)
+        response = client.get(path)
+        assert response.status_code == 302, path
+        assert response["Location"].startswith("/admin/login/"), path
+
+
+def test_each_role_may_what_the_table_says_at_its_own_site_only(world: World) -> None:
+    procedure = world.performed()
+    check_in = procedure.follow_up.check_ins.all()[0]
+    rows = {
+        "sites": world.site.pk,
+        "resources": world.room.pk,
+        "patients": world.patient.pk,
+        "appointments": procedure.appointment_id,
+        "procedures": procedure.pk,
+        "follow-ups": procedure.follow_up.pk,
+        "check-ins": check_in.pk,
+    }
+    elsewhere = Site.objects.create(name="Hillside", time_zone="America/Denver", phone="+1 303 555 0100")
+    people: list[tuple[str, Site | None, User | None]] = [("", None, None)]
+    for number, role in enumerate(EVERYONE):
+        for site in (world.site, elsewhere):
+            people.append((role, site, staff(f"{number}@{site.pk}.example.org", role, site)))
+    seen, expected = {}, {}
+    for operation, allowed in MAY.items():
+        method, path = operation.split()
+        path = path.format(pk=rows.get(path.split("/")[0]), code="rfa_facet")
+        for role, at, user in people:
+            case = f"{operation} as {role or 'nobody'} of {at or 'nowhere'}"
+            inputs: dict[str, Any] | None = None if method == "GET" else {}
+            seen[case] = outcome(call(user, method, path, inputs, now=world.now))
+            if user is None:
+                expected[case] = "401"
+            elif role not in allowed:
+                expected[case] = "403"
+            elif at == elsewhere and operation not in EVERYWHERE:
+                if "{pk}" in operation:
+                    expected[case] = "404"
+                else:
+                    # Its own site is all that a site of no patients and no rooms has to show.
+                    expected[case] = (
+                        "done" if operation == "GET sites/" else "nothing" if method == "GET" else "reached"
+                    )
+            else:
+                expected[case] = "done" if method == "GET" else "reached"
+    assert seen == expected
+    assert len(seen) == len(MAY) * 11
+
+
+def outcome(response: Any) -> str:
+    """The response in a word. "reached": the service or the form had the last word, not the permission."""
+    if response.status_code == 200 and response.request["REQUEST_METHOD"] == "GET":
+        return "nothing" if response.json().get("results") == [] else "done"
+    return "reached" if response.status_code in (200, 201, 400) else str(response.status_code)
+
+
+@pytest.mark.parametrize("operation", sorted(SIGNED_IN))
+def test_what_everybody_may_needs_a_sign_in(world: World, operation: str) -> None:
+    method, path = operation.split()
+    response = call(None, method, path, now=world.now)
+    assert response.status_code == (302 if path == "docs/" else 401)

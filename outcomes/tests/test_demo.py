@@ -1,0 +1,244 @@
+"""The demo clinic: the same every time, made through the services, and in nobody's inbox."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from django.core import mail as outbox
+from django.core.management import CommandError, call_command
+from django.db import transaction
+from django.utils import timezone
+
+from clinic.models import AuditEvent, OutgoingEmail, User
+from clinic.refusals import Refusal
+from conftest import World
+from outcomes import services
+from outcomes.demo import making, shapes
+from outcomes.demo.clinic import PASSWORD
+from outcomes.demo.people import COUPLE, DECEASED, OPTED_OUT, invent
+from outcomes.demo.story import Life
+from outcomes.models import Answer, CheckIn, FollowUp
+from patients.models import Patient
+from procedures import catalogue
+from procedures.models import Appointment, Procedure
+from procedures.services.loading import load
+
+#: A Friday, 13:00 at Riverside and 11:00 at Desert View.
+NOW = datetime(2026, 11, 20, 18, tzinfo=UTC)
+FEW = 6
+
+
+@pytest.fixture
+def types(db: None, settings: Any) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # slow ones prove nothing here
+    load(catalogue.read(), by=None, now=NOW)
+
+
+def everything() -> dict[str, list[tuple[Any, ...]]]:
+    """What the demo holds, told without row numbers."""
+    rows = {
+        "patients": Patient.objects.values_list(
+            "record_number", "family_name", "born_on", "created_at", "opted_out_at", "died_on"
+        ),
+        "appointments": Appointment.objects.values_list(
+            "patient__record_number", "procedure_type__code", "starts_at", "status", "created_at"
+        ),
+        "reservations": Appointment.objects.values_list(
+            "patient__record_number", "starts_at", "reservations__resource__name", "reservations__released_at"
+        ),
+        "procedures": Procedure.objects.values_list(
+            "patient__record_number", "performed_at", "status", "baseline_pain", "performer__email"
+        ),
+        "check_ins": CheckIn.objects.values_list(
+            "follow_up__procedure__performed_at", "offset_minutes", "status", "invited_at", "due_at"
+        ),
+        "answers": Answer.objects.values_list(
+            "answered_at", "channel", "measurements__value", "recorded_by__email"
+        ),
+        "verdicts": FollowUp.objects.values_list(
+            "procedure__performed_at", "verdict", "verdict_reason", "judged_at"
+        ),
+        "e-mails": OutgoingEmail.objects.values_list("to", "status", "sent_at", "attempts"),
+    }
+    return {name: sorted(values, key=repr) for name, values in rows.items()}
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """Whatever is written inside is gone afterwards."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+def tell() -> list[tuple[int, int]]:
+    return list(making.tell_history(clock=lambda: NOW))
+
+
+def test_the_same_clinic_again_even_when_cut_off(types: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    with undone():
+        making.make_essentials(now=NOW, number=FEW)
+        assert tell() == [(number, FEW) for number in range(1, FEW + 1)]
+        first = everything()
+        assert tell()[-1] == (FEW, FEW)
+        assert everything() == first
+
+    making.make_essentials(now=NOW, number=FEW)
+    story = making.tell_history(clock=lambda: NOW)
+    next(story)
+    play = Life.play
+
+    def struck_down(self: Life, until: datetime) -> None:
+        play(self, until - timedelta(days=200))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Life, "play", struck_down)
+    with pytest.raises(KeyboardInterrupt):
+        next(story)
+    monkeypatch.undo()
+    assert making.told() == 1
+    tell()
+    assert everything() == first
+
+    # It is a clinic that lived: what was asked is answered or closed, and nothing waits in the outbox.
+    assert len(first["answers"]) > 20
+    assert outbox.outbox == []
+    assert {status for _, status, *_ in first["e-mails"]} == {"sent"}
+    assert all(sent_at <= NOW for _, _, sent_at, _ in first["e-mails"])
+    assert not CheckIn.objects.filter(status__in=CheckIn.OPEN, closes_at__lte=NOW).exists()
+    assert not CheckIn.objects.filter(status="planned", not_sent_because="", due_at__lte=NOW).exists()
+    done = services.tick(now=NOW)
+    assert {name for name, count in done.items() if count} == {"audit_events_sealed"}
+    assert not AuditEvent.objects.filter(at__gt=NOW).exists()
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        datetime(2026, 11, 20, 18, tzinfo=UTC),  # both sites are open
+        datetime(2026, 11, 22, 3, 30, tzinfo=UTC),  # Saturday evening
+        datetime(2026, 11, 22, 12, 55, tzinfo=UTC),  # Sunday, before anybody opens
+        datetime(2026, 7, 5, 13, 10, tzinfo=UTC),  # a Sunday in summer
+    ],
+)
+def test_mail_arrives_while_somebody_watches(types: None, now: datetime) -> None:
+    making.make_essentials(now=now, number=FEW)
+    assert outbox.outbox == []
+    assert not OutgoingEmail.objects.exclude(status="sent").exists()
+    assert services.tick(now=now)["check_ins_invited"] == 0
+    assert services.tick(now=now + timedelta(minutes=1))["check_ins_invited"] >= 1
+
+
+def test_the_book_is_open_around_now(types: None) -> None:
+    making.make_essentials(now=NOW, number=60)
+    today = Appointment.objects.filter(
+        starts_at__gte=NOW - timedelta(hours=5), starts_at__lte=NOW + timedelta(hours=8)
+    )
+    assert {"completed", "booked"} <= set(today.values_list("status", flat=True))
+    assert set(today.values_list("site__name", flat=True)) == {"Riverside Clinic", "Desert View Clinic"}
+    assert not Appointment.objects.filter(status="completed", starts_at__gt=NOW).exists()
+    assert Appointment.objects.filter(status="booked", starts_at__gt=NOW + timedelta(days=7)).exists()
+    desk = User.objects.get(email="desk@demo.example.org")
+    assert desk.check_password(PASSWORD)
+    assert {site.name for site in desk.sites.all()} == {"Riverside Clinic"}
+
+
+def test_two_hundred_invented_people() -> None:
+    people = invent(making.SEED, date(2026, 11, 20), making.PATIENTS)
+    ages = [2026 - person.born_on.year for person in people]
+    assert 24 <= min(ages) <= 30
+    assert 88 <= max(ages) <= 94
+    assert 0.2 < sum(person.language == "es" for person in people) / len(people) < 0.35
+    assert 0.4 < sum(person.answers for person in people) / len(people) < 0.6
+    assert all(
+        person.email == "" or person.email.split("@")[1] in ("example.org", "example.com")
+        for person in people
+    )
+    assert all(" 555 01" in person.phone for person in people)
+    assert (
+        {person.email == "" for person in people} == {person.consented for person in people} == {True, False}
+    )
+    one, other = (people[number - 1] for number in COUPLE)
+    assert (one.email, one.family_name) == (other.email, other.family_name) != ("", "")
+    assert people[DECEASED - 1].died_on
+    assert all(people[number - 1].opted_out for number in OPTED_OUT)
+    assert invent(making.SEED, date(2026, 11, 20), FEW) == people[:FEW]
+
+
+def share(code: str, day: float, number: int = 4000) -> float:
+    """The share of courses after the procedure that have at least half relief on `day`."""
+    rng = Random(f"{code} {day}")
+    return sum(shapes.SHAPES[code](rng).works(day) for _ in range(number)) / number
+
+
+@pytest.mark.parametrize(
+    ("code", "day", "published"),
+    [
+        ("rfa_facet", 263, 0.50),  # Lord 1996: the median
+        ("esi_transforaminal", 30, 0.63),  # Smith 2020
+        ("esi_transforaminal", 91, 0.74),
+        ("esi_transforaminal", 183, 0.64),
+        ("esi_interlaminar", 14, 0.409),  # PubMed 23895182
+        ("esi_interlaminar", 60, 0.456),
+        ("rfa_sacroiliac", 150, 0.86),  # Stelzer 2013
+        ("rfa_sacroiliac", 270, 0.71),
+        ("rfa_sacroiliac", 450, 0.48),
+        ("rfa_peripheral", 182, 0.62),  # Kose 2022
+    ],
+)
+def test_the_shapes_are_the_published_ones(code: str, day: float, published: float) -> None:
+    assert share(code, day) == pytest.approx(published, abs=0.03)
+
+
+def test_what_patients_say_shows_how_they_are() -> None:
+    """Whole numbers with noise, compared with the baseline as the service does, find the true share again."""
+    rng = Random("said")
+    said = true = 0
+    for _ in range(2000):
+        course = shapes.SHAPES["esi_transforaminal"](rng)
+        baseline = rng.randint(5, 9)
+        said += 2 * shapes.score(course, 92, baseline=baseline, rng=rng) <= baseline
+        true += course.works(92)
+    assert said == pytest.approx(true, rel=0.06)
+
+
+def test_a_real_clinic_is_left_alone(world: World, settings: Any) -> None:
+    settings.DEBUG = True
+    with pytest.raises(CommandError, match="not the demo's"):
+        call_command("seed_demo", "--essentials")
+    assert Patient.objects.count() == 1
+    with pytest.raises(CommandError, match="no demo clinic"):
+        call_command("seed_demo", "--history")
+
+
+def test_without_debug_it_refuses(types: None) -> None:
+    with pytest.raises(CommandError, match="DEBUG is off"):
+        call_command("seed_demo")
+    assert not Patient.objects.exists()
+
+
+def test_without_catalogue_it_refuses(db: None) -> None:
+    with pytest.raises(Refusal, match="load_catalogue"):
+        making.make_essentials(now=NOW, number=FEW)
+
+
+def test_the_command_says_what_it_did(
+    types: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(making, "PATIENTS", FEW)
+    monkeypatch.setattr(timezone, "now", lambda: NOW)
+    monkeypatch.setenv("CLINIC_DATA", str(tmp_path))
+    call_command("seed_demo", "--essentials", "--yes-this-is-not-a-real-clinic")
+    said = capsys.readouterr().out
+    assert (tmp_path / "demo-sign-ins.txt").read_text() == said
+    assert PASSWORD in said
+    call_command("seed_demo", "--yes-this-is-not-a-real-clinic")
+    said = capsys.readouterr().out
+    assert said.startswith("The demo clinic is there already; nothing was changed.\n")
+    assert f"Demo history: {FEW} of {FEW} patients" in said
+    call_command("seed_demo", "--history", "--yes-this-is-not-a-real-clinic")
+    assert capsys.readouterr().out == "The demo history is complete already; nothing was changed.\n"
