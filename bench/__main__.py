@@ -5,6 +5,7 @@ Runs on a PostgreSQL of its own under `.clinic/`, with fsync on, which is remove
 """
 
 import argparse
+import fcntl
 import os
 import secrets
 import shutil
@@ -25,7 +26,7 @@ SECTIONS = ("booking", "sending", "page", "tick")
 def options() -> argparse.Namespace:
     """The command line, understood."""
     parser = argparse.ArgumentParser(
-        prog="manage.py bench", description="Measure; about three minutes, or half a minute with --quick."
+        prog="manage.py bench", description="Measure; about four minutes, or one with --quick."
     )
     parser.add_argument("--quick", action="store_true", help="fewer rounds and rows: to see that it runs")
     parser.add_argument("--only", choices=SECTIONS, help="one part alone")
@@ -73,7 +74,13 @@ def serve(stack: ExitStack, name: str, port: int, *command: str) -> None:
 def database(stack: ExitStack) -> str:
     """A new PostgreSQL with the settings that `up` uses, crash-safe; its address. Removed when `stack` ends."""
     data = FOLDER / "bench-postgresql"
-    (FOLDER / "logs").mkdir(mode=0o700, parents=True, exist_ok=True)
+    FOLDER.mkdir(mode=0o700, exist_ok=True)
+    (FOLDER / "logs").mkdir(mode=0o700, exist_ok=True)
+    lock = stack.enter_context((FOLDER / "bench.lock").open("w"))
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise SystemExit("The bench is running already; two at once would measure each other.") from None
     shutil.rmtree(data, ignore_errors=True)  # of a run that was killed
     stack.callback(shutil.rmtree, data, ignore_errors=True)
     return stack.enter_context(Postgres(data, log=FOLDER / "logs" / "bench-postgresql.log")).url
@@ -112,10 +119,11 @@ def main() -> None:
             with step(f"Planning {check_ins} check-ins that are not due yet"):
                 clinic.plan_ahead(check_ins)
         if "sending" in sections:
-            serve(stack, "smtp", smtp, "-m", "aiosmtpd", "-n", "-l", f"127.0.0.1:{smtp}", "-c", "aiosmtpd.handlers.Sink")
+            sink = ["-m", "aiosmtpd", "-n", "-l", f"127.0.0.1:{smtp}", "-c", "aiosmtpd.handlers.Sink"]
+            serve(stack, "smtp", smtp, *sink)
             rows += sending.measure(clinic, smtp, quick=wanted.quick)
         if "page" in sections:
-            gunicorn = ["-m", "gunicorn", "bench.page:application", "--bind", f"127.0.0.1:{web}"]
+            gunicorn = ["-m", "gunicorn", "bench.web:application", "--bind", f"127.0.0.1:{web}"]
             serve(stack, "web", web, *gunicorn, "--no-control-socket", "--workers", "2", "--threads", "4")
             rows += page.measure(clinic, web, quick=wanted.quick)
         if "tick" in sections:

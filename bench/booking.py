@@ -1,11 +1,10 @@
 """Bookings per second: `procedures.services.book` beside bare psycopg writing the same rows."""
 
+import os
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 
 import psycopg
-from django.conf import settings
 from django.db import connection, models
 
 from bench.clients import clients
@@ -22,23 +21,23 @@ Slots = list[tuple[datetime, int]]
 def measure(clinic: Clinic, *, quick: bool) -> list[Row]:
     """With one client and with CLIENTS, each of which books resources of its own."""
     rounds, each = (3, 40) if quick else (9, 200)
-    rows = []
-    for number, goal in ((1, "≥ 40 %, then 60 %"), (CLIENTS, "")):
-        count = each if number == 1 else each // 2
-        with clients(number) as run:
+    return [
+        beside(clinic, 1, rounds, each, goal="≥ 40 %, then 60 %"),
+        beside(clinic, CLIENTS, rounds, each // 2),
+    ]
 
-            def arm(work: Callable[..., Callable[[], None]], number: int = number, count: int = count, run: Any = run) -> float:
-                tasks = [(clinic, client, clinic.slots(client, count)) for client in range(number)]
-                return number * count / run(work, tasks)
 
-            ours, bare = interleave(
-                f"Booking, {number} client{'s' if number > 1 else ''}",
-                rounds,
-                lambda arm=arm: arm(by_service),
-                lambda arm=arm: arm(by_psycopg),
-            )
-        rows.append(Row(f"bookings, {number} client{'s' if number > 1 else ''}", ours, bare, "/s", "psycopg", goal))
-    return rows
+def beside(clinic: Clinic, number: int, rounds: int, each: int, *, goal: str = "") -> Row:
+    """`number` clients at once, `each` bookings a client and round."""
+    who = f"{number} client{'s' if number > 1 else ''}"
+    with clients(number) as run:
+
+        def arm(work: Callable[..., Callable[[], None]]) -> float:
+            tasks = [(clinic, client, clinic.slots(client, each)) for client in range(number)]
+            return number * each / run(work, tasks)
+
+        ours, bare = interleave(f"Booking, {who}", rounds, lambda: arm(by_service), lambda: arm(by_psycopg))
+    return Row(f"bookings, {who}", ours, bare, bare_what="psycopg", goal=goal)
 
 
 def by_service(clinic: Clinic, client: int, slots: Slots) -> Callable[[], None]:
@@ -84,7 +83,7 @@ def by_psycopg(clinic: Clinic, client: int, slots: Slots) -> Callable[[], None]:
     into_appointment = insert(type(appointment), 1) + ' RETURNING "id"'
     into_reservation = insert(Reservation, len(requirements))
     into_trail = insert(AuditEvent, 1)
-    bare = psycopg.connect(**bare_parameters())
+    bare = psycopg.connect(os.environ["DATABASE_URL"])
 
     def work() -> None:
         with bare, bare.cursor() as cursor:
@@ -95,12 +94,6 @@ def by_psycopg(clinic: Clinic, client: int, slots: Slots) -> Callable[[], None]:
                 bare.commit()
 
     return work
-
-
-def bare_parameters() -> dict[str, Any]:
-    """How psycopg alone reaches the same database."""
-    database = settings.DATABASES["default"]
-    return {"dbname": database["NAME"], "user": database["USER"], "host": database["HOST"]}
 
 
 #: Stands for the appointment's number, which is known when its row is written.
@@ -117,7 +110,9 @@ def columns(model: type[models.Model]) -> list[models.Field]:
 def values(rows: list[models.Model]) -> list[object]:
     """The rows' values, one after the other, as psycopg takes them."""
     return [
-        OWN_ID if FILLED.get(type(row)) == field.name else field.get_db_prep_save(getattr(row, field.attname), connection)
+        OWN_ID
+        if FILLED.get(type(row)) == field.name
+        else field.get_db_prep_save(getattr(row, field.attname), connection)
         for row in rows
         for field in columns(type(row))
     ]

@@ -5,7 +5,7 @@ import multiprocessing
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,7 +23,8 @@ def _begin(barrier: Any) -> None:
     _start = barrier
 
 
-def _work(task: tuple[Callable[..., None], tuple[Any, ...]]) -> tuple[float, float]:
+def _work(task: tuple[Callable[..., Callable[[], None]], tuple[Any, ...]]) -> tuple[float, float]:
+    """Prepare, wait for the others, do it; when it began and ended, on the clock that all processes share."""
     work, arguments = task
     ready = work(*arguments)
     _start.wait(60)
@@ -33,7 +34,7 @@ def _work(task: tuple[Callable[..., None], tuple[Any, ...]]) -> tuple[float, flo
 
 
 @contextmanager
-def clients(number: int):
+def clients(number: int) -> Iterator[Callable[..., float]]:
     """A function that runs one task in each of `number` processes at once, and returns how long they took (seconds).
 
     A task is a module's function and its arguments; it prepares, and returns what is to be timed.

@@ -157,7 +157,9 @@ class Clinic:
         """That many check-ins, ten to a follow-up, due in the coming two years."""
         CheckIn.objects.bulk_create(
             [
-                self.check_in(follow_up, due_at=self.now + timedelta(days=70 * step + 1, minutes=follow_up.pk % 1440))
+                self.check_in(
+                    follow_up, due_at=self.now + timedelta(days=70 * step + 1, minutes=follow_up.pk % 1440)
+                )
                 for follow_up in self.follow_ups(number // 10)
                 for step in range(10)
             ],

@@ -1,45 +1,19 @@
-"""The patient's page through gunicorn, beside a view that does nothing in the same gunicorn.
-
-Also that gunicorn's application: the real addresses and one more, `noop/`.
-"""
+"""The patient's page through gunicorn, beside a view that does nothing in the same gunicorn."""
 
 import http.client
-import os
 import socket
 from collections.abc import Callable
-from typing import Any
-
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clinic.settings")
-
-from django.conf import settings
-from django.core.wsgi import get_wsgi_application
-from django.http import HttpRequest, HttpResponse
-from django.urls import include, path
 
 from bench.clients import clients
+from bench.clinic import Clinic
 from bench.table import Row, interleave
 
-
-def noop(request: HttpRequest) -> HttpResponse:
-    return HttpResponse("nothing")
-
-
-urlpatterns = [path("noop/", noop), path("", include("clinic.urls"))]
 CLIENTS = 8
 
 
-def application(environ: Any, start_response: Any) -> Any:
-    """The service as in production, but with this module's addresses and without hashed names of static files."""
-    global application
-    settings.ROOT_URLCONF = "bench.page"
-    settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
-    application = get_wsgi_application()
-    return application(environ, start_response)
-
-
-def measure(clinic: Any, port: int, *, quick: bool) -> list[Row]:
+def measure(clinic: Clinic, port: int, *, quick: bool) -> list[Row]:
     """CLIENTS processes with one keep-alive connection each ask as fast as they are answered."""
-    rounds, each = (3, 20) if quick else (7, 100)
+    rounds, each = (3, 20) if quick else (7, 50)
     shown = clinic.links(clinic.due(50))
     cookie, size = look(port, f"/c/{shown[0]}/")
 
@@ -52,8 +26,10 @@ def measure(clinic: Any, port: int, *, quick: bool) -> list[Row]:
         def post() -> float:
             tokens = clinic.links(clinic.due(CLIENTS * each))
             requests = [request(f"/c/{token}/", port, cookie=cookie, score=4) for token in tokens]
-            return CLIENTS * each / run(
-                ask, [(port, requests[number::CLIENTS], b" 302 ") for number in range(CLIENTS)]
+            return (
+                CLIENTS
+                * each
+                / run(ask, [(port, requests[number::CLIENTS], b" 302 ") for number in range(CLIENTS)])
             )
 
         shows, takes, nothing = interleave(

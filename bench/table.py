@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from django.db import connection
 
+from clinic.bootstrap import step
+
 #: One measurement: does its work and returns how much of it was done in a second.
 Arm = Callable[[], float]
 
@@ -29,8 +31,6 @@ def interleave(title: str, rounds: int, *arms: Arm) -> list[float]:
 
     One round before does not count: connections, plans and caches are made then.
     """
-    from clinic.bootstrap import step
-
     results: list[list[float]] = [[] for _ in arms]
     done = 0
     with step(title, lambda: f"round {done} of {rounds}"):
@@ -58,7 +58,9 @@ def print_table(rows: list[Row], *, quick: bool) -> None:
         cursor.execute("SELECT version(), current_setting('fsync'), current_setting('synchronous_commit')")
         version, fsync, commit = cursor.fetchone()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    print(f"\n{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores, {memory:.0f} GiB, load {os.getloadavg()[0]:.1f}")
+    print(
+        f"\n{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores, {memory:.0f} GiB, load {os.getloadavg()[0]:.1f}"
+    )
     print(f"{version.split(' on ')[0]}, fsync {fsync}, synchronous_commit {commit}")
     if quick:
         print("Quick: too few rounds to be quoted.")

@@ -1,6 +1,7 @@
 """The outbox: an e-mail is a row; sending it is claim, send, mark, and the row is the retry."""
 
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parseaddr
@@ -9,9 +10,11 @@ from typing import Any
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
+from django.db import transaction
 from django.utils.module_loading import import_string
 
-from clinic.models import OutgoingEmail, Site
+from clinic import audit
+from clinic.models import OutgoingEmail, Site, User
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +81,7 @@ CLAIM = """
          WHERE status IN ('queued', 'sending')
            AND CASE status WHEN 'queued' THEN not_before <= %(now)s
                            ELSE claimed_at <= statement_timestamp() - %(lasts)s END
+           AND (%(key)s::text IS NULL OR key = %(key)s)
          ORDER BY not_before, id
          LIMIT 1
            FOR UPDATE SKIP LOCKED
@@ -86,16 +90,24 @@ CLAIM = """
 """
 
 
-def claim(*, now: datetime) -> OutgoingEmail | None:
+def claim(*, now: datetime, key: str | None = None) -> OutgoingEmail | None:
     """Take the right to send one e-mail that is due at `now`, the oldest first; None when none is.
+
+    `key` given: only the one with that key.
 
     Due are queued ones whose time has come and those whose sender claimed them longer than CLAIM_LASTS ago.
     """
-    return next(iter(OutgoingEmail.objects.raw(CLAIM, {"now": now, "lasts": CLAIM_LASTS})), None)
+    values = {"now": now, "lasts": CLAIM_LASTS, "key": key}
+    return next(iter(OutgoingEmail.objects.raw(CLAIM, values)), None)
 
 
-def send_due(*, now: datetime, limit: int = 500) -> dict[str, int]:
+def send_due(
+    *, now: datetime, limit: int = 500, key: str | None = None, backend: str | None = None
+) -> dict[str, int]:
     """Send up to `limit` due e-mails over one connection; how many were sent, skipped, put back and failed.
+
+    `key` given: no other than the one with that key. `backend`: dotted path of another mail backend than the
+    configured one.
 
     Must run outside a transaction: nothing is locked while a mail server thinks. A sender that dies between the
     server's acceptance and the mark leaves one e-mail that goes out a second time, with the same Message-ID, after
@@ -105,7 +117,7 @@ def send_due(*, now: datetime, limit: int = 500) -> dict[str, int]:
     connection: BaseEmailBackend | None = None
     try:
         for _ in range(limit):
-            email = claim(now=now)
+            email = claim(now=now, key=key)
             if email is None:
                 break
             if email.attempts > TRIES:
@@ -120,7 +132,7 @@ def send_due(*, now: datetime, limit: int = 500) -> dict[str, int]:
                     tally["skipped"] += 1
                     continue
                 if connection is None:
-                    connection = get_connection()
+                    connection = get_connection(backend)
                     connection.open()
                 compose(email, rendered, connection).send()
             except Exception as exc:
@@ -171,3 +183,23 @@ def put_back(email: OutgoingEmail, exc: Exception, *, now: datetime) -> str:
         status="queued", not_before=now + PAUSES[email.attempts - 1], problem=type(exc).__name__
     )
     return "put_back"
+
+
+@transaction.atomic
+def retry(email_ids: Collection[int], *, by: User, now: datetime) -> int:
+    """Queue failed e-mails again, due at once and with all their tries before them; how many.
+
+    Those among `email_ids` that have not failed are left as they are.
+    """
+    failed = list(
+        OutgoingEmail.objects.select_for_update(of=("self",))
+        .select_related("site")
+        .filter(pk__in=email_ids, status=OutgoingEmail.Status.FAILED)
+        .order_by("pk")
+    )
+    OutgoingEmail.objects.filter(pk__in=[email.pk for email in failed]).update(
+        status=OutgoingEmail.Status.QUEUED, attempts=0, not_before=now, problem=""
+    )
+    for email in failed:
+        audit.record("email.queued_again", email, by=by, at=now, site=email.site)
+    return len(failed)

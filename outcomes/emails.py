@@ -1,18 +1,23 @@
 """What the e-mails say. Nothing about anybody's health: no procedure, no diagnosis, no score, no full name."""
 
 from datetime import datetime
+from functools import lru_cache
 
 import css_inline
 from django.conf import settings
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import translation
+from django.utils.html import escape
 from django.utils.translation import gettext as _
 
 from clinic.mail import Message, Skip
 from outcomes.models import CheckIn
 from outcomes.services.answering import issue_link
 from outcomes.services.asking import why_not_to_ask
+
+#: Stands for the link in a sheet that is kept; every e-mail has a link of its own.
+LINK = "https://link.invalid/"
 
 
 def invitation(check_in_id: int, *, now: datetime) -> Message | Skip:
@@ -26,15 +31,27 @@ def invitation(check_in_id: int, *, now: datetime) -> Message | Skip:
         return Skip(reason)
     site = check_in.follow_up.procedure.site
     url = settings.SITE_URL + reverse("check_in", args=[issue_link(check_in, now=now)])
-    with translation.override(patient.language):
+    until = check_in.closes_at.astimezone(site.zone).replace(tzinfo=None)  # or templates show UTC
+    sheet = invitation_sheet(patient.language, site.name, site.phone, site.emergency_phone, until)
+    return Message(sheet.subject, sheet.text.replace(LINK, url), sheet.html.replace(LINK, escape(url)))
+
+
+@lru_cache(maxsize=256)
+def invitation_sheet(language: str, site: str, phone: str, emergency_phone: str, until: datetime) -> Message:
+    """What the invitations of one site and language that close at the same time share, with LINK in it.
+
+    `until` is a wall time at the site, without a zone. Kept, because inlining the style and rendering take longer than
+    everything else about an e-mail in this process.
+    """
+    with translation.override(language):
         context = {
-            "url": url,
-            "site": site,
-            "language": patient.language,
-            "until": check_in.closes_at.astimezone(site.zone).replace(tzinfo=None),  # or templates show UTC
+            "url": LINK,
+            "site": {"name": site, "phone": phone, "emergency_phone": emergency_phone},
+            "language": language,
+            "until": until,
         }
         return Message(
-            subject=_("How are you? Two minutes for %(site)s") % {"site": site.name},
+            subject=_("How are you? Two minutes for %(site)s") % {"site": site},
             text=render_to_string("outcomes/email/invitation.txt", context),
             html=css_inline.inline(render_to_string("outcomes/email/invitation.html", context)),
         )

@@ -8,12 +8,13 @@ from outcomes.services.following import (
     open_missing_follow_ups,
     void_follow_up,
 )
-from outcomes.services.judging import course_of, judge
+from outcomes.services.judging import course_from, course_of, judge
 from outcomes.services.ticking import tick
 
 __all__ = [
     "answer",
     "close_past",
+    "course_from",
     "course_of",
     "extend_plans",
     "invite_due",

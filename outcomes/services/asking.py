@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 
 from clinic import mail
 from outcomes.models import CheckIn, FollowUp
@@ -26,11 +27,15 @@ def invite_due(*, now: datetime, limit: int = 5000) -> dict[str, int]:
 
 
 @transaction.atomic
-def invite_next(*, now: datetime) -> str | None:
-    """Take the next due check-in that nobody else is at, look again, and ask; None when none is due."""
+def invite_next(*, now: datetime, follow_up_id: int | None = None) -> str | None:
+    """Take the next due check-in that nobody else is at, look again, and ask; None when none is due.
+
+    `follow_up_id` given: only one of that follow-up's.
+    """
+    mine = Q() if follow_up_id is None else Q(follow_up=follow_up_id)
     check_in = (
         CheckIn.objects.select_for_update(of=("self",), skip_locked=True)
-        .filter(status=CheckIn.Status.PLANNED, not_sent_because="", due_at__lte=now, closes_at__gt=now)
+        .filter(mine, status=CheckIn.Status.PLANNED, not_sent_because="", due_at__lte=now, closes_at__gt=now)
         .select_related("follow_up__patient", "follow_up__procedure__site")
         .order_by("due_at", "id")
         .first()

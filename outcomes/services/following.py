@@ -65,8 +65,9 @@ def row(follow_up: FollowUp, one: Planned) -> CheckIn:
 def settle_neighbours(follow_up: FollowUp, *, now: datetime) -> None:
     """What a new follow-up does to the patient's others on the same region.
 
-    A repeat of the same family ends the earlier course on that day. Another treatment within an earlier course's
-    window confounds both. Maintenance of a device does neither, nor does a diagnostic block, which is over in hours.
+    A repeat of the same family ends the earlier course on that day, whichever of the two was recorded first. Another
+    treatment within an earlier course's window confounds both. Maintenance of a device does neither, nor does a
+    diagnostic block, which is over in hours.
     """
     procedure = follow_up.procedure
     if not procedure.region or procedure.intent in (Intent.MAINTENANCE, Intent.DIAGNOSTIC):
@@ -78,24 +79,22 @@ def settle_neighbours(follow_up: FollowUp, *, now: datetime) -> None:
         .exclude(pk=follow_up.pk)
         .exclude(procedure__intent__in=[Intent.MAINTENANCE, Intent.DIAGNOSTIC])
         .select_related("procedure__procedure_type", "relief_profile")
-        .order_by("pk")
+        .order_by("procedure__performed_at", "pk")
     )
     for other in others:
-        earlier = other.procedure
-        if (
-            not same_side(earlier.laterality, procedure.laterality)
-            or earlier.performed_at > procedure.performed_at
-        ):
+        if not same_side(other.procedure.laterality, procedure.laterality):
             continue
-        if earlier.procedure_type.family == family:
-            end(other, FollowUp.Closed.REPEATED, at=procedure.performed_at)
-        elif procedure.performed_at < earlier.performed_at + timedelta(
-            days=other.relief_profile.window_until_days
-        ):
-            for one, cause in ((other, follow_up), (follow_up, other)):
+        earlier, later = sorted((other, follow_up), key=lambda one: one.procedure.performed_at)
+        then = later.procedure.performed_at
+        if other.procedure.procedure_type.family == family:
+            end(earlier, FollowUp.Closed.REPEATED, at=then)
+        elif then < earlier.procedure.performed_at + timedelta(days=earlier.relief_profile.window_until_days):
+            for one, cause in ((earlier, later), (later, earlier)):
                 one.confounded_by = cause
                 one.save(update_fields=["confounded_by"])
         judge(other.pk, now=now)
+        if follow_up.closed_at:
+            break  # the course is over where the next one began; what came after that does not touch it
 
 
 def same_side(one: str, other: str) -> bool:
@@ -110,15 +109,37 @@ def end(follow_up: FollowUp, because: str, *, at: datetime) -> None:
     follow_up.check_ins.filter(status__in=CheckIn.OPEN).update(status=CheckIn.Status.VOIDED)
 
 
+def reopen(follow_up: FollowUp) -> None:
+    """Let a course go on that had ended: what was still to be asked then is to be asked again."""
+    follow_up.closed_at, follow_up.closed_because = None, FollowUp.Closed.NOT
+    follow_up.save(update_fields=["closed_at", "closed_because"])
+    void = follow_up.check_ins.filter(status=CheckIn.Status.VOIDED)
+    void.filter(invited_at=None).update(status=CheckIn.Status.PLANNED)
+    void.update(status=CheckIn.Status.INVITED)
+
+
 @transaction.atomic
 def void_follow_up(procedure: Procedure, *, now: datetime) -> None:
-    """The procedure was entered in error: nothing more is asked. Idempotent."""
-    follow_up = (
-        FollowUp.objects.select_for_update(of=("self",)).filter(procedure=procedure, closed_at=None).first()
-    )
-    if follow_up is None:
+    """The procedure was entered in error: nothing more is asked, and what it did to other courses is undone.
+
+    Idempotent.
+    """
+    follow_up = FollowUp.objects.select_for_update(of=("self",)).filter(procedure=procedure).first()
+    if follow_up is None or follow_up.closed_because == FollowUp.Closed.VOIDED:
         return
     end(follow_up, FollowUp.Closed.VOIDED, at=now)
+    for repeated in (
+        FollowUp.objects.select_for_update(of=("self",))
+        .filter(
+            patient=procedure.patient_id,
+            closed_because=FollowUp.Closed.REPEATED,
+            closed_at=procedure.performed_at,
+        )
+        .exclude(pk=follow_up.pk)
+        .order_by("pk")
+    ):
+        reopen(repeated)
+        judge(repeated.pk, now=now)
     for confounded in FollowUp.objects.select_for_update().filter(confounded_by=follow_up).order_by("pk"):
         confounded.confounded_by = None
         confounded.save(update_fields=["confounded_by"])

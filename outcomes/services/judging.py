@@ -1,5 +1,6 @@
 """Judging follow-ups: stored data in, a verdict with its reason out, and every change kept."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -29,26 +30,35 @@ def position(moment: datetime, performed_at: datetime, *, zone: ZoneInfo, minute
 
 
 def course_of(follow_up: FollowUp) -> Course:
-    """The stored facts of a follow-up as plain values, for `outcomes.relief` and for charts.
+    """The stored facts of a follow-up as plain values, for `outcomes.relief`.
 
     Wants `procedure__site` and `relief_profile` selected; reads the answers and the silent check-ins itself.
     """
-    procedure, profile = follow_up.procedure, follow_up.relief_profile
-    zone, minutes = procedure.site.zone, in_minutes(follow_up)
     scores = Measurement.objects.filter(
         answer__check_in__follow_up=follow_up, instrument=PAIN_NOW["instrument"], item=PAIN_NOW["item"]
     ).order_by("answer__answered_at", "answer__check_in__offset_minutes")
-    if follow_up.closed_at:
-        scores = scores.filter(answer__answered_at__lte=follow_up.closed_at)
+    silent = follow_up.check_ins.filter(status=CheckIn.Status.MISSED).order_by("offset_minutes")
+    return course_from(
+        follow_up,
+        scores=scores.values_list("answer__answered_at", "value"),
+        silent=silent.values_list("offset_minutes", flat=True),
+    )
+
+
+def course_from(
+    follow_up: FollowUp, *, scores: Iterable[tuple[datetime, int]], silent: Iterable[int]
+) -> Course:
+    """A course of what has been read already: asks the database for nothing, so that many can be charted at once.
+
+    `scores`: when the pain now was answered, and what, in order of time; `silent`: minutes after the procedure of
+    the check-ins that nobody answered, in order. Wants `procedure__site` and `relief_profile` selected.
+    """
+    procedure, profile = follow_up.procedure, follow_up.relief_profile
+    zone, minutes = procedure.site.zone, in_minutes(follow_up)
     readings = [
         Reading(position(answered_at, procedure.performed_at, zone=zone, minutes=minutes), value)
-        for answered_at, value in scores.values_list("answer__answered_at", "value")
-    ]
-    silent = [
-        offset if minutes else offset // DAY
-        for offset in follow_up.check_ins.filter(status=CheckIn.Status.MISSED)
-        .order_by("offset_minutes")
-        .values_list("offset_minutes", flat=True)
+        for answered_at, value in scores
+        if follow_up.closed_at is None or answered_at <= follow_up.closed_at
     ]
     if minutes:
         evaluate_after, window = 0, (profile.window_from_minutes or 0, profile.window_until_minutes or 0)
@@ -58,7 +68,7 @@ def course_of(follow_up: FollowUp) -> Course:
     return Course(
         baseline=procedure.baseline_pain,
         readings=readings,
-        silent=silent,
+        silent=[offset if minutes else offset // DAY for offset in silent],
         evaluate_after=evaluate_after,
         window_from=window[0],
         window_until=window[1],

@@ -34,7 +34,9 @@ FEW = 6
 
 @pytest.fixture
 def types(db: None, settings: Any) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # slow ones prove nothing here
+    settings.PASSWORD_HASHERS = [
+        "django.contrib.auth.hashers.MD5PasswordHasher"
+    ]  # slow ones prove nothing here
     load(catalogue.read(), by=None, now=NOW)
 
 
@@ -227,11 +229,15 @@ def test_without_catalogue_it_refuses(db: None) -> None:
 
 
 def test_the_command_says_what_it_did(
-    types: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    types: None,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Any,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(making, "PATIENTS", FEW)
     monkeypatch.setattr(timezone, "now", lambda: NOW)
-    monkeypatch.setenv("CLINIC_DATA", str(tmp_path))
+    settings.DATA_DIR = tmp_path
     call_command("seed_demo", "--essentials", "--yes-this-is-not-a-real-clinic")
     said = capsys.readouterr().out
     assert (tmp_path / "demo-sign-ins.txt").read_text() == said

@@ -1,0 +1,219 @@
+"""Making the demo clinic: the essentials at once, two years of history patient by patient.
+
+That the demo was made, and whose history is told, stands in the audit trail, written in the transaction of the work
+itself: a run that is cut off goes on where it was, and a second run finds nothing to do.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from random import Random
+
+from django.db import transaction
+from django.db.models import Min
+
+from clinic import audit
+from clinic.models import AuditEvent, Resource, Site
+from clinic.refusals import Refusal
+from outcomes.demo.clinic import House, Place, build
+from outcomes.demo.pathways import PATHWAYS, REPEATED, Path
+from outcomes.demo.people import DECEASED, DIARY, DIES, Person, invent
+from outcomes.demo.story import Life
+from patients import services as patients
+from patients.models import Patient
+from procedures.models import Appointment, ProcedureType
+
+SEED = "riverside"
+PATIENTS = 200
+MADE, TOLD = "demo.made", "demo.history_told"
+#: How many appointments a site has: yesterday, today, and on each day of the time that is booked ahead.
+YESTERDAY, TODAY, A_DAY, DAYS_AHEAD = 5, 7, 2, 21
+#: The minutes of a block's diary: one of them is always now, somewhere, while a site was open.
+DIARY_MINUTES = (30, 60, 120, 180, 240, 300, 360, 480, 720)
+#: Two treatments of a known patient lie at least so far apart around the day on which the demo is made.
+PAUSE = timedelta(days=60)
+
+
+def made_at() -> datetime | None:
+    """When the demo clinic of this database was made; None when there is none."""
+    event = AuditEvent.objects.filter(action=MADE).order_by("id").first()
+    return event.at if event else None
+
+
+def told() -> int:
+    """How many patients' history is told."""
+    return AuditEvent.objects.filter(action=TOLD).count()
+
+
+@transaction.atomic
+def make_essentials(*, now: datetime, number: int) -> None:
+    """Make sites, staff, `number` patients, and the appointments from yesterday to three weeks ahead.
+
+    Raises Refusal "not_a_demo" when patients or sites are there already, "no_catalogue" without procedure types.
+    """
+    if Patient.objects.exists() or Site.objects.exists():
+        raise Refusal(
+            "This database holds patients or sites that are not the demo's: nothing was changed.",
+            code="not_a_demo",
+        )
+    if not ProcedureType.objects.exists():
+        raise Refusal(
+            "There are no procedure types yet: run `manage.py load_catalogue` first.", code="no_catalogue"
+        )
+    house = build()
+    people = invent(SEED, now.date(), number)
+    fill_the_book(
+        [Life(one, register(one, house, now), house, SEED, "live") for one in people], house, now=now
+    )
+    audit.record(MADE, None, by=None, at=now, actor="import", reason=f"{number} patients")
+
+
+def register(person: Person, house: House, now: datetime) -> Patient:
+    """Register the patient, some days before the first visit."""
+    rng = Random(f"{SEED}:{person.number}:registered")
+    place = house.places[person.site]
+    day = place.day(now) - timedelta(days=person.joined + rng.randint(26, 34))
+    moment = place.at(day, rng.randint(8, 16), rng.randrange(60))
+    patient = Patient(
+        record_number=person.record_number,
+        given_name=person.given_name,
+        family_name=person.family_name,
+        born_on=person.born_on,
+        site=place.site,
+        email=person.email,
+        phone=person.phone,
+        language=person.language,
+        consented_at=moment if person.consented else None,
+    )
+    patients.save(patient, by=place.clerk, now=moment)
+    if person.opted_out:
+        patients.opt_out(patient.pk, by=place.clerk, now=moment + timedelta(hours=2))
+    if person.died_on:
+        patient.died_on = person.died_on
+        patients.save(patient, by=place.clerk, now=place.at(person.died_on, 12))
+    return patient
+
+
+def fill_the_book(lives: list[Life], house: House, *, now: datetime) -> None:
+    """Appointments around `now` at both sites, each as far as it has come by then.
+
+    Newcomers take what has begun already: they have no history that could contradict it when it is told later.
+    """
+    for place in house.places.values():
+        here = [life for life in lives if life.place is place]
+        ask_soon([life for life in here if life.person.number in DIARY], place, now=now)
+        new = [life for life in here if life.person.newcomer and life.person.number not in DIARY]
+        known = [life for life in here if comes_again(life.person)]
+        for ahead in range(-1, DAYS_AHEAD + 1):
+            day = place.day(now) + timedelta(days=ahead)
+            wanted = {-1: YESTERDAY, 0: TODAY}.get(ahead, A_DAY)
+            for turn in range(wanted):
+                about = place.moment(day, (turn + 0.5) / wanted)
+                begun = about < now + timedelta(minutes=45)
+                life = visit_about(
+                    about, new if begun else [*known, *new], now=now, comes=(ahead, turn) != (-1, 1)
+                )
+                for pool in (new, known):
+                    if life in pool:
+                        pool.remove(life)
+
+
+def comes_again(person: Person) -> bool:
+    """Whether the person has a history and its next procedure would be the first one again."""
+    return not person.newcomer and person.pathway in REPEATED and person.number not in (DECEASED, DIES)
+
+
+def pathway(person: Person) -> Path:
+    """The person's way, from its beginning."""
+    return PATHWAYS[person.pathway][0](Random(f"{SEED}:{person.number}:path"))
+
+
+def visit_about(about: datetime, pool: list[Life], *, now: datetime, comes: bool) -> Life | None:
+    """Who of `pool` is booked at `about` or the nearest free time after it on that day, and played until `now`.
+
+    None when nobody can be. Not `comes`: the patient stays away.
+    """
+    for life in pool:
+        visit = next(pathway(life.person))
+        day = life.place.day(about)
+        starts = [start for start in life.place.starts(day, life.kind(visit)) if start >= about]
+        if life.attend(visit, starts, now=now, comes=comes):
+            return life
+    return None
+
+
+def ask_soon(blocks: list[Life], place: Place, *, now: datetime) -> None:
+    """Have blocks been done at `place` exactly so long ago that a question of the diary falls due within a minute."""
+    rng = Random(f"{SEED}:{place.key}:soon")
+    for minutes in DIARY_MINUTES:
+        if not blocks:
+            break
+        life = blocks[0]
+        performed_at = now + timedelta(seconds=rng.randint(25, 50)) - timedelta(minutes=minutes)
+        begun = performed_at - timedelta(minutes=3)
+        start = begun - timedelta(
+            minutes=begun.minute % 5, seconds=begun.second, microseconds=begun.microsecond
+        )
+        if life.attend(next(pathway(life.person)), [start], now=now, performed_at=performed_at):
+            del blocks[0]
+
+
+def tell_history(*, clock: Callable[[], datetime]) -> Iterator[tuple[int, int]]:
+    """Tell every patient's history, each in one transaction; yields how many of how many are told.
+
+    `clock` is asked before each patient: what fell due while the others' history was told belongs to the past too.
+    Those who are expected at the clinic next come first. Raises Refusal "no_demo" before the essentials are made.
+    """
+    anchor = made_at()
+    if anchor is None:
+        raise Refusal(
+            "There is no demo clinic yet: run `manage.py seed_demo --essentials` first.", code="no_demo"
+        )
+    house = House.found()
+    rows = {row.record_number: row for row in Patient.objects.filter(record_number__startswith="DEMO-")}
+    people = [one for one in invent(SEED, anchor.date(), len(rows)) if one.record_number in rows]
+    done = set(AuditEvent.objects.filter(action=TOLD).values_list("object_id", flat=True))
+    expected = dict(
+        Appointment.objects.filter(starts_at__gte=anchor - timedelta(days=2), created_at__lte=anchor)
+        .values_list("patient")
+        .annotate(Min("starts_at"))
+    )
+    people.sort(
+        key=lambda one: (one.newcomer, expected.get(rows[one.record_number].pk, anchor + PAUSE), one.number)
+    )
+    for person in people:
+        patient = rows[person.record_number]
+        if patient.pk not in done:
+            tell(person, patient, house, anchor=anchor, expected_at=expected.get(patient.pk), until=clock())
+            done.add(patient.pk)
+        yield len(done), len(people)
+
+
+@transaction.atomic
+def tell(
+    person: Person,
+    patient: Patient,
+    house: House,
+    *,
+    anchor: datetime,
+    expected_at: datetime | None,
+    until: datetime,
+) -> None:
+    """Play one patient's past, up to `until`; nothing if somebody else has just done it."""
+    # Every booking of this transaction takes what it needs out of these: taken at once and in the order of all
+    # bookings, they make the front desk wait for a moment and never for each other.
+    list(Resource.objects.select_for_update(no_key=True).order_by("pk").values_list("pk"))
+    if AuditEvent.objects.filter(
+        action=TOLD, object_type=patient._meta.label_lower, object_id=patient.pk
+    ).exists():
+        return
+    if not person.newcomer and person.number != DECEASED:
+        life = Life(person, patient, house, SEED, "history")
+        today = life.place.day(anchor)
+        last_on = today - timedelta(days=3)
+        if expected_at:
+            last_on = min(last_on, life.place.day(expected_at) - PAUSE)
+        life.follow(pathway(person), today - timedelta(days=person.joined), last_on)
+        if person.number == DIES:
+            life.at(anchor - timedelta(days=person.joined * 0.4), life.die)
+        life.play(until)
+    audit.record(TOLD, patient, by=None, at=until, site=patient.site, actor="import")

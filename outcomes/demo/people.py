@@ -1,0 +1,168 @@
+"""The made-up patients. Pure: a seed and a day in, the same people out, every time.
+
+Names are put together from lists, addresses are under example.org and example.com, telephone numbers in 555-01xx:
+all reserved for fiction. The shares without a source are working values.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from itertools import count
+from random import Random
+
+from outcomes.demo.pathways import PATHWAYS
+
+ENGLISH_GIVEN = (
+    "Alma Amy Arthur Beatrice Bernard Carol Cedric Clara Curtis Daphne Derek Dorothy Dwight Edna Elliot Esther "
+    "Eugene Faye Felix Florence Gerald Gladys Harold Hazel Howard Ida Irene Isaac Janet Jerome Joan Judith Keith "
+    "Lena Leonard Lois Mabel Malcolm Marcus Marjorie Maurice Mei Mildred Nadia Naomi Nathan Nora Norman Olive Oscar "
+    "Pauline Percy Phyllis Priya Quentin Ralph Rhoda Roland Rosalind Ruth Samuel Selma Sidney Stella Tamika Theodore "
+    "Thelma Tobias Ursula Vernon Viola Walter Wanda Wesley Winifred Yusuf Zelda"
+)
+ENGLISH_FAMILY = (
+    "Abbot Adeyemi Ashdown Bannister Barlow Beckwith Birch Blackwood Bramley Brennan Caldwell Carver Chandra Clement "
+    "Corbin Crane Dalton Delaney Drummond Easton Ellery Fairbanks Fenwick Finch Fletcher Gable Garland Goodwin "
+    "Grantham Hadley Halloran Hartwell Hawthorne Holloway Ingram Jardine Kendrick Kimura Langley Larkin Lindqvist "
+    "Lockhart Mallory Marsh Mercer Nakamura Norwood O'Dell O'Malley Okafor Osgood Pemberton Prescott Quimby Radcliffe "
+    "Rahman Rosenthal Rowntree Satterfield Sinclair Standish Stockton Tanaka Thackeray Thornton Underhill Vance "
+    "Wadsworth Wakefield Whitlock Winslow Wójcik Yates Zielinski"
+)
+SPANISH_GIVEN = (
+    "Alejandra Alfonso Amparo Andrés Beatriz Benjamín Camila Carmen Concepción Consuelo Cristóbal Dolores Emilio "
+    "Esperanza Esteban Fermín Gilberto Graciela Guadalupe Héctor Ignacio Inés Joaquín José Josefina Leticia Lucía "
+    "Luz Manuel Marisol Mateo Mercedes Nicolás Ofelia Pilar Rafael Ramón Rocío Rosario Salvador Socorro Teresa Tomás "
+    "Verónica Ximena"
+)
+SPANISH_FAMILY = (
+    "Acosta Aguilar Alvarado Arroyo Ávila Barrera Bautista Cabrera Calderón Cárdenas Carrillo Castañeda Cervantes "
+    "Contreras Cordero Delgado Escobar Espinoza Figueroa Fuentes Galván Guerrero Ibarra Jiménez Lozano Maldonado "
+    "Márquez Medina Miranda Montoya Murillo Navarro Núñez Ochoa Orozco Palacios Peralta Quintero Rentería Ríos "
+    "Rosales Salazar Sandoval Solís Tovar Valdez Villarreal Zamora Zúñiga"
+)
+
+#: These numbers have a part each in showing what the service must cope with.
+COUPLE = (151, 152)
+DECEASED, DIES = 161, 162
+OPTED_OUT = (171, 172, 173)
+#: Newcomers whose first block is being done as the demo is made; the odd ones at Riverside.
+DIARY = (5, 6, 195, 196, 197, 198)
+
+
+@dataclass(frozen=True)
+class Person:
+    """One made-up patient, `site` and `pathway` by name.
+
+    `joined` is how many days before the demo's first day the clinic first saw the patient, 0 for newcomers, who have
+    no history yet. `answers` is the chance, 0–1, that an e-mail is answered.
+    """
+
+    number: int
+    site: str
+    given_name: str
+    family_name: str
+    born_on: date
+    email: str
+    phone: str
+    language: str
+    consented: bool
+    pathway: str
+    joined: int
+    usual_pain: float
+    answers: float
+    died_on: date | None = None
+    opted_out: bool = False
+
+    @property
+    def record_number(self) -> str:
+        """The record number under which the patient is registered."""
+        return f"DEMO-{self.number:03}"
+
+    @property
+    def newcomer(self) -> bool:
+        """Whether the patient has no history here."""
+        return self.joined == 0
+
+
+def invent(seed: str, today: date, number: int) -> list[Person]:
+    """The first `number` people of `seed`, as of `today`. More people never change the earlier ones."""
+    people: list[Person] = []
+    names: set[tuple[str, str]] = set()
+    for n in range(1, number + 1):
+        person = one(seed, n, today, names)
+        if n in DIARY:
+            site = "riverside" if n % 2 else "desert"
+            person = replace(person, site=site, phone=telephone(site, n), pathway="facet", joined=0)
+        if n == COUPLE[1]:
+            # A couple: one name, one address, one telephone.
+            first = people[COUPLE[0] - 1]
+            person = replace(
+                person,
+                family_name=first.family_name,
+                email=first.email,
+                phone=first.phone,
+                language=first.language,
+                site=first.site,
+            )
+        people.append(person)
+    return people
+
+
+def one(seed: str, number: int, today: date, names: set[tuple[str, str]]) -> Person:
+    """The person with that number; a name that is in `names` already is drawn again."""
+    for attempt in count():
+        rng = Random(f"{seed}:{number}:person:{attempt}")
+        hispanic = rng.random() < 0.31
+        given = rng.choice((SPANISH_GIVEN if hispanic else ENGLISH_GIVEN).split())
+        family = rng.choice((SPANISH_FAMILY if hispanic else ENGLISH_FAMILY).split())
+        if (given, family) not in names:
+            break
+    names.add((given, family))
+    special = number in (*COUPLE, DECEASED, DIES, *OPTED_OUT)
+    site = "riverside" if rng.random() < 0.52 else "desert"
+    # Pain clinics see few of the young and many past fifty; nobody here is under 24 or over 93.
+    age = round(rng.triangular(24, 93, 64) if rng.random() < 0.85 else rng.uniform(24, 93))
+    born_on = date(today.year - age, rng.randint(1, 12), rng.randint(1, 28))
+    if born_on > today.replace(year=today.year - 24, day=1):
+        born_on = born_on.replace(year=born_on.year - 1)
+    newcomer = not special and rng.random() < 0.17
+    joined = 0 if newcomer else round(rng.triangular(40, 730, 660))
+    has_email = special or number in DIARY or rng.random() > (0.05 if age < 75 else 0.2)
+    return Person(
+        number=number,
+        site=site,
+        given_name=given,
+        family_name=family,
+        born_on=born_on,
+        email=f"{plain(given)}.{plain(family)}@example.{rng.choice(('org', 'com'))}" if has_email else "",
+        phone=telephone(site, number),
+        language="es" if hispanic and rng.random() < 0.8 else "en",
+        consented=special or newcomer or number in DIARY or rng.random() > 0.07,
+        pathway=rng.choices(list(PATHWAYS), [share for _, share in PATHWAYS.values()])[0],
+        joined=joined,
+        usual_pain=rng.gauss(7, 1.1),
+        answers=willingness(age, rng),
+        died_on=today - timedelta(days=joined // 2) if number == DECEASED else None,
+        opted_out=number in OPTED_OUT,
+    )
+
+
+def willingness(age: int, rng: Random) -> float:
+    """The chance that somebody of that age, in years, answers an e-mail.
+
+    About half of all e-mails stay unanswered (the project's brief) and the silent are younger (Norwegian spine
+    registry: clinical.md 3.4). How strongly age counts, and that the very old answer less, are working values.
+    """
+    by_age = 0.36 + 0.005 * min(age - 24, 46) - 0.012 * max(0, age - 76)
+    return min(0.95, max(0.02, by_age + rng.gauss(0, 0.22)))
+
+
+def telephone(site: str, number: int) -> str:
+    """A number that is kept free for fiction, in the area of the site."""
+    return f"+1 {'212' if site == 'riverside' else '602'} 555 01{number % 100:02}"
+
+
+def plain(name: str) -> str:
+    """The name in small letters a–z, as it stands in an address."""
+    letters = unicodedata.normalize("NFKD", name.lower()).encode("ascii", "ignore").decode()
+    return re.sub("[^a-z]", "", letters)

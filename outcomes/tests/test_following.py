@@ -1,0 +1,145 @@
+"""Follow-ups that meet: repeats, other treatments on the same region, and procedures entered in error."""
+
+from datetime import timedelta
+
+import pytest
+
+from conftest import MONDAY, World
+from outcomes import services
+from outcomes.models import CheckIn, FollowUp
+from outcomes.relief import Verdict
+from procedures import services as procedures
+from procedures.models import Procedure, ProcedureType, ReliefProfile
+
+LATER = MONDAY + timedelta(days=70)  # a Monday
+
+
+def follow_up(procedure: Procedure) -> FollowUp:
+    return FollowUp.objects.get(procedure=procedure)
+
+
+@pytest.fixture
+def injection(world: World) -> ProcedureType:
+    """A second treatment of the same region, of another family."""
+    kind = ProcedureType.objects.get(pk=world.ablation.pk)
+    profile = ReliefProfile.objects.get(procedure_type=kind)
+    requirements = list(kind.requirements.all())
+    kind.pk, kind.code, kind.family = None, "esi_interlaminar", "epidural_steroid_injection"
+    kind.save()
+    for requirement in requirements:
+        requirement.pk, requirement.procedure_type = None, kind
+        requirement.save()
+    profile.pk, profile.procedure_type = None, kind
+    profile.save()
+    return kind
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["in order", "the first one recorded last"])
+def test_a_repeat_ends_the_earlier_course_whichever_was_recorded_first(world: World, late: bool) -> None:
+    order = [LATER, MONDAY] if late else [MONDAY, LATER]
+    made = {day: world.performed(day=day) for day in order}
+    first, second = follow_up(made[MONDAY]), follow_up(made[LATER])
+    assert (first.closed_because, first.closed_at) == ("repeated", made[LATER].performed_at)
+    assert second.closed_at is None
+    assert not first.check_ins.filter(status__in=CheckIn.OPEN).exists()
+    assert first.confounded_by is None
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["in order", "the first one recorded last"])
+def test_another_treatment_within_the_window_confounds_both(
+    world: World, injection: ProcedureType, late: bool
+) -> None:
+    plans = [(MONDAY, world.ablation), (LATER, injection)]
+    made = [
+        world.performed(day=day, procedure_type=kind) for day, kind in (reversed(plans) if late else plans)
+    ]
+    one, other = (follow_up(procedure) for procedure in made)
+    assert (one.confounded_by, other.confounded_by) == (other, one)
+    assert {one.verdict, other.verdict} == {Verdict.CONFOUNDED}
+    # What turns out to be entered in error confounds nothing.
+    procedures.void(other.procedure_id, reason="wrong patient", by=world.physician, now=world.at(LATER, 12))
+    one.refresh_from_db()
+    assert (one.confounded_by, one.verdict) == (None, Verdict.TOO_EARLY)
+
+
+@pytest.mark.parametrize(
+    "change", [{"laterality": "right"}, {"region": "cervical"}], ids=["the other side", "another region"]
+)
+def test_other_places_are_other_courses(
+    world: World, injection: ProcedureType, change: dict[str, str]
+) -> None:
+    one = follow_up(world.performed())
+    other = follow_up(world.performed(day=LATER, procedure_type=injection, **change))
+    one.refresh_from_db()
+    assert (one.confounded_by, other.confounded_by, one.closed_at) == (None, None, None)
+
+
+def test_both_sides_meet_either(world: World) -> None:
+    one = follow_up(world.performed())
+    world.performed(day=LATER, laterality="bilateral")
+    one.refresh_from_db()
+    assert one.closed_because == "repeated"
+
+
+def test_void_stops_the_questions_and_keeps_the_answers(world: World) -> None:
+    procedure = world.performed()
+    course = follow_up(procedure)
+    day_1 = course.check_ins.get(offset_minutes=1440)
+    services.tick(now=day_1.due_at)
+    services.answer(day_1.pk, score=4, channel="phone", language="en", by=world.clerk, now=day_1.due_at)
+    procedures.void(procedure.pk, reason="wrong patient", by=world.physician, now=day_1.due_at)
+    statuses = set(course.check_ins.values_list("status", flat=True))
+    assert statuses == {CheckIn.Status.ANSWERED, CheckIn.Status.VOIDED}
+    later = course.check_ins.get(offset_minutes=7 * 1440)
+    assert services.tick(now=later.due_at)["check_ins_invited"] == 0
+
+
+def test_a_repeat_that_was_an_error_lets_the_course_go_on(world: World) -> None:
+    course = follow_up(world.performed())
+    repeat = world.performed(day=LATER)
+    procedures.void(repeat.pk, reason="wrong patient", by=world.physician, now=world.at(LATER, 12))
+    course.refresh_from_db()
+    assert (course.closed_at, course.closed_because) == (None, "")
+    day_92 = course.check_ins.get(offset_minutes=92 * 1440)
+    assert services.tick(now=day_92.due_at)["check_ins_invited"] == 1
+    # What had closed meanwhile was never answered.
+    assert course.check_ins.get(offset_minutes=42 * 1440).status == CheckIn.Status.MISSED
+
+
+def test_what_was_missed_is_made_up_for_and_nothing_twice(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as fault:
+        fault.setattr("outcomes.receivers.services.open_follow_up", lambda *_, **__: None)
+        procedure = world.performed()
+    assert not FollowUp.objects.exists()
+    now = world.at(MONDAY, 12)
+    assert services.tick(now=now)["follow_ups_opened"] == 1
+    assert services.tick(now=now)["follow_ups_opened"] == 0
+    course = services.open_follow_up(procedure, now=now)
+    assert course
+    assert course.check_ins.count() == 10
+
+
+def test_an_aborted_procedure_is_not_followed(world: World) -> None:
+    appointment = procedures.book(world.appointment(), by=world.clerk, now=world.now)
+    record = procedures.Performed(performed_at=world.at(MONDAY, 9), status="aborted")
+    procedures.perform(appointment.pk, record, by=world.physician, now=world.at(MONDAY, 10))
+    services.tick(now=world.at(MONDAY, 11))
+    assert not FollowUp.objects.exists()
+
+
+def test_a_device_is_asked_about_without_end_but_not_after_death(world: World) -> None:
+    profile = ReliefProfile.objects.get()
+    profile.pk, profile.version, profile.check_in_days = None, 2, [1, 90]
+    profile.check_in_every_days, profile.in_force_from = 180, world.now
+    profile.save()
+    course = follow_up(world.performed())
+    days = [offset // 1440 for offset in course.check_ins.values_list("offset_minutes", flat=True)]
+    assert days == [1, 90, 270]
+    services.tick(now=course.check_ins.get(offset_minutes=270 * 1440).due_at)
+    assert course.check_ins.filter(offset_minutes=450 * 1440).exists()
+    world.patient.died_on = MONDAY + timedelta(days=300)
+    world.patient.save()
+    services.tick(now=course.check_ins.get(offset_minutes=450 * 1440).due_at)
+    assert course.check_ins.count() == 4
