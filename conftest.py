@@ -104,8 +104,12 @@ def resource(name: str, category: ResourceCategory, site: Site, user: User | Non
 
 
 @pytest.fixture(autouse=True)
-def plain_static_files(settings: Any) -> None:
-    """Pages name their static files as they are; the hashed names of a deployment come from `collectstatic`."""
+def light_settings(settings: Any) -> None:
+    """Passwords are hashed fast, and pages name their static files as they are.
+
+    The hashed names of a deployment come from `collectstatic`, which no test runs.
+    """
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     settings.STORAGES = settings.STORAGES | {"staticfiles": plain}
 

@@ -66,7 +66,6 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.postgres",
     "rest_framework",
-    "django_filters",
     "knox",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -305,6 +304,9 @@ UNFOLD = {
     "SITE_URL": None,
     "SHOW_BACK_BUTTON": True,
     "BORDER_RADIUS": "8px",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": "clinic.admin.navigation.icon"},
+    ],
     "STYLES": ["clinic.admin.navigation.stylesheet"],
     "SIDEBAR": {"navigation": "clinic.admin.navigation.sidebar"},
     "DASHBOARD_CALLBACK": "outcomes.admin.overview",

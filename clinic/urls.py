@@ -4,13 +4,41 @@ from django.conf import settings
 from django.contrib import admin
 from django.shortcuts import redirect
 from django.urls import URLPattern, URLResolver, include, path
+from rest_framework.routers import SimpleRouter
 
+import clinic.api.manual
+import clinic.api.refusals
+import clinic.api.views
 import clinic.views
+import outcomes.api
 import outcomes.views
+import patients.api
+import procedures.api
 
+router = SimpleRouter(use_regex_path=False)
+router.register("sites", clinic.api.views.Sites)
+router.register("resources", clinic.api.views.Resources)
+router.register("patients", patients.api.Patients)
+router.register("procedure-types", procedures.api.ProcedureTypes)
+router.register("appointments", procedures.api.Appointments)
+router.register("procedures", procedures.api.Procedures)
+router.register("follow-ups", outcomes.api.FollowUps)
+router.register("check-ins", outcomes.api.CheckIns)
+
+api: list[URLPattern | URLResolver] = [
+    path("token/", clinic.api.views.Token.as_view()),
+    path("me/", clinic.api.views.Me.as_view()),
+    path("schema/", clinic.api.manual.Description.as_view(), name="schema"),
+    path("docs/", clinic.api.manual.Manual.as_view()),
+    *router.urls,
+]
+
+handler500 = "clinic.api.refusals.fault"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", lambda request: redirect("admin:index")),
     path("admin/", admin.site.urls),
+    path("api/v1/", include(api)),
+    path("api/<path:rest>", clinic.api.refusals.no_such_address),
     path("c/<str:token>/", outcomes.views.check_in, name="check_in"),
     path("c/<str:token>/stop/", outcomes.views.stop, name="stop"),
     path("health/live", clinic.views.live),

@@ -77,7 +77,7 @@ class Course:
 
     def words(self, at: int) -> str:
         """`at` as a reader says it: "day 92", "hour 3.5"."""
-        return f"day {at}" if self.unit == "day" else f"hour {at / 60:g}"
+        return f"day {at}" if self.unit == "day" else f"hour {round(at / 60, 1):g}"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,202 @@
+"""What inputs are made of. Strict: a number is a number, and a name that nobody asked for is refused."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db import models
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail, ParseError
+from rest_framework.parsers import JSONParser
+
+from clinic.wall_clock import NoSuchTime, instant
+
+#: A day and at least hours and minutes. A day alone is no instant, though Python would read it as midnight.
+INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
+#: Years in which the clinic's calendar is kept; outside, a time is a slip of the keyboard.
+YEARS = range(1900, 2200)
+#: The largest number of a row that PostgreSQL keeps.
+MOST = 2**63 - 1
+
+
+class Json(JSONParser):
+    """JSON, and a refusal instead of a fault for what no answer could repeat: half characters, endless nesting."""
+
+    def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
+        try:
+            data = super().parse(stream, media_type, parser_context)
+            json.dumps(data, ensure_ascii=False).encode()
+        except RecursionError:
+            raise ParseError("The JSON is nested too deeply.") from None
+        except UnicodeEncodeError:
+            raise ParseError("The JSON holds half of a surrogate pair, which is no character.") from None
+        return data
+
+
+class Input(serializers.Serializer[Any]):
+    """The inputs of one request. A name that is not among them is refused, code "unknown_field", not passed over."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        faults = self.amiss(data) if isinstance(data, Mapping) else {}
+        try:
+            values = super().to_internal_value(data)
+        except serializers.ValidationError as exc:
+            detail: Any = exc.detail
+            raise serializers.ValidationError({**detail, **faults}) from None
+        if faults:
+            raise serializers.ValidationError(faults)
+        return values
+
+    def amiss(self, data: Mapping[Any, Any]) -> dict[str, list[ErrorDetail]]:
+        """What the framework would let pass: names that nobody asked for, and numbers where words belong."""
+        asked = {name: field for name, field in self.fields.items() if not field.read_only}
+        faults = {}
+        for name, value in data.items():
+            if name not in asked:
+                faults[str(name)] = [ErrorDetail("There is no such input.", code="unknown_field")]
+            elif isinstance(asked[name], serializers.CharField) and not isinstance(value, str | None):
+                faults[name] = [ErrorDetail("Not a valid string.", code="invalid")]
+        return faults
+
+
+class Query(Input):
+    """What may stand behind the question mark of a list's address. Of several, all must hold."""
+
+    #: input → lookup, for what narrows a list by one comparison.
+    lookups: Mapping[str, str] = {}
+
+    cursor = serializers.CharField(required=False, help_text="From `next` or `previous` of another page.")
+    page_size = serializers.IntegerField(
+        required=False, min_value=1, max_value=200, help_text="50 unless told."
+    )
+
+    def narrow(self, rows: Any) -> Any:
+        """Those of `rows` that were asked for; `validated_data` says what was."""
+        asked = self.validated_data
+        return rows.filter(**{lookup: asked[name] for name, lookup in self.lookups.items() if name in asked})
+
+
+class NumberQuery(serializers.IntegerField):
+    """The number of a row, in a list's query."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_value=1, max_value=MOST, required=False, **kwargs)
+
+
+class InstantField(serializers.DateTimeField):
+    """An instant with its offset from UTC. Written out in UTC."""
+
+    default_error_messages = {
+        "invalid": "Write the day and the time, as in 2027-01-15T09:00:00-05:00.",
+        "out_of_range": "This is not a time in the years 1900 to 2199.",
+        "offset_required": "Add the offset from UTC, as in 2027-01-15T09:00:00-05:00.",
+    }
+
+    def to_internal_value(self, value: Any) -> datetime:
+        if not isinstance(value, str) or not INSTANT.match(value):
+            self.fail("invalid", format="ISO 8601")
+        return super().to_internal_value(value)
+
+    def enforce_timezone(self, value: datetime) -> datetime:
+        if value.year not in YEARS:
+            self.fail("out_of_range")
+        if value.tzinfo is None:
+            return self.without_offset(value)
+        return value.astimezone(UTC)
+
+    def without_offset(self, value: datetime) -> datetime:
+        self.fail("offset_required")
+
+
+class SiteTimeField(InstantField):
+    """An instant. With an offset it is taken as it is; without one it is what the clock on the site's wall shows.
+
+    Which site, says the request; its view resolves the time with `at_site`. Written out in UTC.
+    """
+
+    def without_offset(self, value: datetime) -> datetime:
+        return value
+
+
+@extend_schema_field({"type": "string", "examples": ["10:00"]})
+class WallTimeField(serializers.TimeField):
+    """A time of day on the wall clock of the row's site, as hours and minutes: no zone, so no instant."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(format="%H:%M", **kwargs)
+
+
+def at_site(value: datetime, zone: ZoneInfo, *, field: str) -> datetime:
+    """The UTC instant of what a SiteTimeField read; of a wall time that occurs twice, the first.
+
+    Raises ValidationError, code "no_such_time", for a wall time that the clocks jump over.
+    """
+    if value.tzinfo:
+        return value
+    try:
+        return instant(value, zone)
+    except NoSuchTime as exc:
+        raise serializers.ValidationError({field: [ErrorDetail(str(exc), code="no_such_time")]}) from None
+
+
+def on_the_wall(value: datetime, zone: ZoneInfo) -> str:
+    """An instant as a client shows it: wall time in `zone` with its offset, 2027-01-15T09:00:00-05:00."""
+    return value.astimezone(zone).isoformat()
+
+
+@extend_schema_field({"type": "integer", "minimum": 1})
+class VisibleField(serializers.PrimaryKeyRelatedField[Any]):
+    """The number of a row that the user may see. Another site's row does not exist for them: code "does_not_exist"."""
+
+    default_error_messages = {
+        "does_not_exist": "There is no number {pk_value} that you may see.",
+        "incorrect_type": "This is a whole number.",
+    }
+
+    def get_queryset(self) -> Any:
+        rows: Any = super().get_queryset()
+        return rows.visible_to(self.context["request"].user)
+
+    def to_internal_value(self, data: Any) -> models.Model:
+        if type(data) is not int or not 0 < data <= MOST:
+            self.fail("does_not_exist" if type(data) is int else "incorrect_type", pk_value=data)
+        row: models.Model = super().to_internal_value(data)
+        return row
+
+
+@extend_schema_field({"type": "array", "items": {"type": "integer", "minimum": 1}, "maxItems": 20})
+class VisibleManyField(serializers.ListField):
+    """The numbers of up to 20 rows that the user may see, looked up at once; a number given twice counts once."""
+
+    default_error_messages = {"does_not_exist": "There is no number {missing} that you may see."}
+
+    def __init__(self, queryset: "models.QuerySet[Any]", **kwargs: Any) -> None:
+        self.queryset = queryset
+        super().__init__(child=WholeNumberField(min_value=1, max_value=MOST), max_length=20, **kwargs)
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        if isinstance(data, list) and len(data) > 20:
+            self.fail("max_length", max_length=20)  # before looking any of them up
+        wanted = super().to_internal_value(data)
+        rows: Any = self.queryset.all()
+        found = list(rows.visible_to(self.context["request"].user).filter(pk__in=wanted))
+        missing = set(wanted) - {row.pk for row in found}
+        if missing:
+            self.fail("does_not_exist", missing=", ".join(map(str, sorted(missing))))
+        return found
+
+    def to_representation(self, data: Iterable[Any]) -> list[Any]:
+        return [row.pk for row in data]
+
+
+class WholeNumberField(serializers.IntegerField):
+    """A JSON number without a fraction: not "7", not 7.0, not true."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if type(data) is not int:
+            self.fail("invalid")
+        return data

@@ -1,0 +1,51 @@
+"""Who may use which address of the API: nobody, unless the view says so in as many words."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+if TYPE_CHECKING:
+    from rest_framework.views import APIView
+
+#: Instead of a permission's name: whoever is signed in.
+SIGNED_IN = "signed_in"
+#: Instead of a permission's name: everybody. A test holds the short list of such addresses, each with its reason.
+ANYONE = "anyone"
+
+
+class Holds(BasePermission):
+    """Lets those through who hold the permission that the view names for the request's action.
+
+    A view declares `permissions_needed = {"list": "procedures.view_appointment", "cancel": …}`, a view without
+    actions the methods, `{"get": SIGNED_IN}`. What is not named there is nobody's. Which rows are seen is not said
+    here but by `visible_to`.
+    """
+
+    def has_permission(self, request: Request, view: "APIView") -> bool:
+        permission = permission_needed(view, request.method or "")
+        if permission == ANYONE:
+            return True
+        user = request.user
+        if not (user.is_authenticated and user.is_active):
+            return False
+        if not served(view, request.method or ""):
+            return True  # on to the 405
+        return permission == SIGNED_IN or bool(permission and user.has_perm(permission))
+
+
+def permission_needed(view: "APIView", method: str) -> str | None:
+    """What the view demands for a request with `method`; None: nobody may."""
+    table: Mapping[str, str] = getattr(view, "permissions_needed", {})
+    action: str = getattr(view, "action", None) or ("get" if method == "HEAD" else method.lower())
+    return table.get(action)
+
+
+def served(view: Any, method: str) -> bool:
+    """Whether the view has an answer to `method` at this address."""
+    if method == "OPTIONS":
+        return False
+    if hasattr(view, "action_map"):
+        return view.action is not None
+    return hasattr(view, method.lower())

@@ -1,0 +1,192 @@
+"""The OpenAPI description: what every operation needs, and how it may refuse."""
+
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
+from rest_framework import serializers
+
+from clinic.api.permissions import ANYONE, SIGNED_IN, permission_needed
+from clinic.api.refusals import MEDIA_TYPE, body
+
+
+class Fault(serializers.Serializer[Any]):
+    """One input that was refused, and why."""
+
+    field = serializers.CharField(help_text="The input's name; empty when the whole request is meant.")
+    code = serializers.CharField(help_text="Stable; for programs.")
+    detail = serializers.CharField(help_text="A sentence; for people.")
+
+
+class Problem(serializers.Serializer[Any]):
+    """A refusal, as RFC 9457 has it. Nothing was saved."""
+
+    type = serializers.CharField()
+    title = serializers.CharField(help_text="A sentence; for people.")
+    status = serializers.IntegerField()
+    code = serializers.CharField(
+        help_text="Stable; for programs. The first entry's of `errors`, if there are any."
+    )
+    errors = Fault(many=True)  # type: ignore[assignment]
+
+
+def example(status: int, code: str, title: str, *errors: tuple[str, str, str]) -> dict[str, Any]:
+    """One example of a refusal."""
+    entries = [dict(zip(("field", "code", "detail"), error, strict=True)) for error in errors]
+    return {"value": body(title, status, code, entries)}
+
+
+#: How each status looks.
+REFUSALS: dict[int, tuple[str, dict[str, Any]]] = {
+    400: (
+        "An input or a rule refused.",
+        {
+            "outside_hours": example(
+                400,
+                "outside_hours",
+                "The request was refused.",
+                ("starts_at", "outside_hours", "Room 1 does not work from 18:00 to 18:45 on 2027-01-15."),
+            ),
+            "unknown_field": example(
+                400,
+                "unknown_field",
+                "The request was refused.",
+                ("colour", "unknown_field", "There is no such input."),
+            ),
+        },
+    ),
+    401: (
+        "Nobody is signed in, or the token has expired.",
+        {
+            "not_authenticated": example(
+                401, "not_authenticated", "Authentication credentials were not provided."
+            )
+        },
+    ),
+    403: (
+        "The role of who is signed in does not allow it.",
+        {
+            "permission_denied": example(
+                403, "permission_denied", "You do not have permission to perform this action."
+            )
+        },
+    ),
+    404: (
+        "It does not exist, or not for you.",
+        {"not_found": example(404, "not_found", "There is nothing here that you may see.")},
+    ),
+    409: (
+        "Somebody was faster.",
+        {
+            "taken": example(
+                409,
+                "taken",
+                "The request was refused.",
+                ("starts_at", "taken", "Room 1 is taken from 09:00 to 09:45 on 2027-01-15."),
+            )
+        },
+    ),
+    412: (
+        "It was changed since you read it.",
+        {"stale": example(412, "stale", "This was changed since you read it. Read it again.")},
+    ),
+    415: (
+        "The body is not JSON.",
+        {
+            "unsupported_media_type": example(
+                415, "unsupported_media_type", 'Unsupported media type "text/plain" in request.'
+            )
+        },
+    ),
+    429: (
+        "Too many attempts from this address; Retry-After says how many seconds to wait.",
+        {"throttled": example(429, "throttled", "Request was throttled. Expected available in 42 seconds.")},
+    ),
+}
+
+
+#: What a response that is no refusal means.
+DONE = {"200": "As asked.", "201": "Made, or recorded.", "204": "Done."}
+
+
+def share_refusals(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Put how each status refuses into the description once, where every operation refers to it."""
+    result["components"]["responses"] = {
+        str(status): {
+            "description": sentence,
+            "content": {
+                MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples}
+            },
+        }
+        for status, (sentence, examples) in REFUSALS.items()
+    }
+    return result
+
+
+def extra_actions(view: Any) -> list[Any]:
+    """The actions that a view has beside those of every list of rows."""
+    return list(view.get_extra_actions()) if hasattr(view, "get_extra_actions") else []
+
+
+class Schema(AutoSchema):
+    """Adds to each operation the permission it demands and the refusals it may meet; a list's query; a summary."""
+
+    def get_operation(self, *args: Any, **kwargs: Any) -> Any:
+        operation = super().get_operation(*args, **kwargs)
+        permission = permission_needed(self.view, self.method)
+        if operation and permission not in (None, ANYONE, SIGNED_IN):
+            operation["description"] = f"{operation.get('description', '')}\n\nNeeds `{permission}`.".strip()
+        return operation
+
+    def get_summary(self) -> str | None:
+        """The first sentence of the description."""
+        first = self.get_description().split("\n\n")[0].replace("\n", " ")
+        return first.split(". ")[0].rstrip(".") or None
+
+    def get_override_parameters(self) -> list[Any]:
+        query = getattr(self.view, "query_class", None)
+        return [query] if query and getattr(self.view, "action", None) == "list" else []
+
+    def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
+        bodies = dict(super()._get_response_bodies(direction))
+        for status, shown in bodies.items():
+            shown["description"] = shown["description"] or DONE.get(status, "")
+        self.resolve_serializer(Problem(), "response")
+        refusals = {str(status): {"$ref": f"#/components/responses/{status}"} for status in self.refusals()}
+        return bodies | refusals
+
+    def get_operation_id(self) -> str:
+        """Actions go by their own name: appointments_cancel, not appointments_cancel_create."""
+        operation_id = super().get_operation_id()
+        extra = getattr(self.view, "action", None) in {act.__name__ for act in extra_actions(self.view)}
+        return operation_id.removesuffix("_create") if extra else operation_id
+
+    def refusals(self) -> list[int]:
+        """The statuses with which this operation may refuse."""
+        statuses: set[int] = set()
+        permission = permission_needed(self.view, self.method)
+        if permission != ANYONE:
+            statuses.add(401)
+        if permission not in (ANYONE, SIGNED_IN):
+            statuses.add(403)
+        if "{" in self.path:
+            statuses.add(404)
+        if self.method in ("POST", "PUT", "PATCH"):
+            statuses |= {400, 415}
+        if getattr(self.view, "action", None) == "list":
+            statuses.add(400)
+        name = getattr(self.view, "action", None) or self.method.lower()
+        return sorted(statuses | set(getattr(self.view, "may_refuse", {}).get(name, ())))
+
+
+class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = "clinic.api.authentication.ByToken"
+    name = "token"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
+        return {
+            "type": "apiKey",
+            "in": "header",
+            "name": "Authorization",
+            "description": "`Token <token>`, with the token that POST /api/v1/token/ gives.",
+        }

@@ -1,0 +1,29 @@
+"""What the ground floor writes down of Django's own news: who came in through the admin, and who was turned away."""
+
+from typing import Any
+
+from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.dispatch import receiver
+from django.http import HttpRequest
+from django.utils import timezone
+
+from clinic import audit
+from clinic.models import User
+
+
+@receiver(user_logged_in)
+def signed_in(user: User, **_: Any) -> None:
+    audit.record("signed_in", user, by=user, at=timezone.now(), reason="admin")
+
+
+@receiver(user_logged_out)
+def signed_out(user: User | None, **_: Any) -> None:
+    if user is not None:
+        audit.record("signed_out", user, by=user, at=timezone.now(), reason="admin")
+
+
+@receiver(user_login_failed)
+def turned_away(credentials: dict[str, Any], request: HttpRequest | None, **_: Any) -> None:
+    """Through the admin and the API alike. The address that was tried is not kept, only whose account it is, if any."""
+    account = User.objects.filter(email=str(credentials.get("username", "")).lower()).first()
+    audit.record("sign_in_refused", account, by=None, at=timezone.now(), actor="staff")

@@ -1,0 +1,33 @@
+"""How tests call the API: as somebody, at some time."""
+
+import json
+from datetime import datetime
+from typing import Any
+from unittest import mock
+
+from rest_framework.test import APIClient
+
+from clinic.models import User
+
+
+def call(
+    user: User | None, method: str, path: str, data: Any = None, *, now: datetime, **headers: str
+) -> Any:
+    """The response to `user` (None: nobody is signed in) who calls `path` below /api/v1/ when the clock shows `now`."""
+    client = APIClient()
+    if user is not None:
+        client.force_authenticate(User.objects.get(pk=user.pk))
+    body = "" if data is None else json.dumps(data)
+    with mock.patch("django.utils.timezone.now", return_value=now):
+        return client.generic(method, f"/api/v1/{path}", body, "application/json", headers=headers)
+
+
+def faults(response: Any) -> list[tuple[str, str]]:
+    """(field, code) of every entry of a refusal, having looked that it has the form of one."""
+    assert response["Content-Type"] == "application/problem+json"
+    body = response.json()
+    assert body["status"] == response.status_code
+    assert body["title"]
+    assert body["code"]
+    assert all(error["detail"] for error in body["errors"])
+    return [(error["field"], error["code"]) for error in body["errors"]]

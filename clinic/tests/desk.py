@@ -1,0 +1,68 @@
+"""How tests work at the front desk: who is signed in, what the clock shows, what the page says."""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from unittest import mock
+
+from django.db import connection
+from django.test import Client, override_settings
+from django.test.utils import CaptureQueriesContext
+
+from clinic.models import User
+
+#: Tests jump over months; the sign-in must last as long.
+TEN_YEARS = 10 * 365 * 24 * 3600
+
+
+def signed_in(user: User, client: Client | None = None) -> Client:
+    """A browser in which `user` is signed in."""
+    client = client or Client()
+    with override_settings(SESSION_COOKIE_AGE=TEN_YEARS):
+        client.force_login(user)
+    return client
+
+
+def clock(moment: datetime) -> Any:
+    """Within it, the edges' clock shows `moment`."""
+    return mock.patch("django.utils.timezone.now", return_value=moment)
+
+
+def words(response: Any) -> str:
+    """What the page says, without its markup."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.content.decode()))
+
+
+def errors(response: Any) -> dict[str, list[str]]:
+    """The codes of the form's refusals, by field."""
+    context = response.context
+    form = context["adminform"].form if "adminform" in context else context["form"]
+    return {field: [str(fault.code) for fault in faults.as_data()] for field, faults in form.errors.items()}
+
+
+def filled(form: Any) -> dict[str, Any]:
+    """What a browser would send of a form that nobody touched."""
+    sent: dict[str, Any] = {}
+    for field in form:
+        value = field.value()
+        if value is None or value is False:
+            continue
+        if hasattr(field.field.widget, "decompress"):
+            parts = value if isinstance(value, list) else field.field.widget.decompress(value)
+            sent |= {f"{field.html_name}_{index}": str(part) for index, part in enumerate(parts) if part}
+        elif hasattr(field.field, "base_field"):
+            sent[field.html_name] = value if isinstance(value, str) else ",".join(map(str, value))
+        elif isinstance(value, list):
+            sent[field.html_name] = [getattr(one, "pk", one) for one in value]
+        else:
+            sent[field.html_name] = value
+    return sent
+
+
+def queries(act: Callable[[], object]) -> int:
+    """How many queries `act` makes, once everything that is remembered between requests has been read."""
+    act()
+    with CaptureQueriesContext(connection) as captured:
+        act()
+    return len(captured)

@@ -1,0 +1,51 @@
+"""The committed description of the API is the one that the code makes, and says how every operation may refuse."""
+
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from django.conf import settings
+from django.core.management import call_command
+
+COMMITTED = Path(settings.BASE_DIR) / "docs" / "openapi.yaml"
+
+
+@pytest.fixture(scope="module")
+def made() -> str:
+    """What `manage.py spectacular` makes; it refuses when there is a warning."""
+    out = StringIO()
+    call_command("spectacular", validate=True, fail_on_warn=True, stdout=out)
+    return out.getvalue()
+
+
+def test_the_committed_schema_is_up_to_date(made: str) -> None:
+    assert made.strip() == COMMITTED.read_text().strip(), (
+        "docs/openapi.yaml is out of date: manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml"
+    )
+
+
+def test_every_operation_is_described_and_says_how_it_refuses(made: str) -> None:
+    schema: Any = yaml.safe_load(made)
+    assert len(schema["paths"]) > 20
+    for path, operations in schema["paths"].items():
+        for method, operation in operations.items():
+            where = f"{method} {path}"
+            assert operation.get("summary"), where
+            assert operation.get("description"), where
+            refusals = {code: body for code, body in operation["responses"].items() if code[0] == "4"}
+            assert "401" in refusals, where
+            assert refusals == {code: {"$ref": f"#/components/responses/{code}"} for code in refusals}, where
+    for refusal in schema["components"]["responses"].values():
+        assert refusal["description"]
+        content = refusal["content"].pop("application/problem+json")
+        assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
+        assert content["examples"]
+        assert not refusal["content"]
+
+
+def test_the_description_names_the_permission(made: str) -> None:
+    schema: Any = yaml.safe_load(made)
+    perform = schema["paths"]["/api/v1/appointments/{id}/perform/"]["post"]
+    assert "`procedures.perform_procedure`" in perform["description"]

@@ -1,0 +1,148 @@
+"""Patients for physicians and nurses: search, read (which is written down), register, change."""
+
+import hashlib
+import json
+from datetime import date
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from rest_framework import mixins, serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from clinic.api.fields import Input, InstantField, NumberQuery, Query, VisibleField
+from clinic.api.refusals import Stale
+from clinic.api.rows import VisibleRows
+from clinic.api.views import SiteNameSerializer
+from clinic.models import Site
+from patients import services
+from patients.models import Patient
+
+
+class PatientNameSerializer(serializers.ModelSerializer[Patient]):
+    """A patient, as far as other rows show them."""
+
+    class Meta:
+        model = Patient
+        fields = ["id", "record_number", "given_name", "family_name", "born_on"]
+
+
+class PatientSerializer(serializers.ModelSerializer[Patient]):
+    """A patient. `why_no_email`: the code of the reason why no e-mail may be sent, empty when it may."""
+
+    site = SiteNameSerializer()
+    why_no_email = serializers.CharField()
+
+    class Meta:
+        model = Patient
+        fields = [
+            *("id", "record_number", "given_name", "family_name", "born_on", "site", "email", "phone"),
+            *("language", "consented_at", "opted_out_at", "bounced_at", "died_on", "merged_into"),
+            *("why_no_email", "created_at"),
+        ]
+
+
+class PatientInput(Input, serializers.ModelSerializer[Patient]):
+    """What staff say about a patient. `consented_at`: when the patient agreed to e-mail, or null."""
+
+    site = VisibleField(queryset=Site.objects.all())
+    consented_at = InstantField(required=False, allow_null=True)
+
+    class Meta:
+        model = Patient
+        fields = [
+            *("record_number", "given_name", "family_name", "born_on", "site", "email", "phone", "language"),
+            *("consented_at", "died_on"),
+        ]
+
+
+class PatientQuery(Query):
+    """What a list of patients can be narrowed to."""
+
+    lookups = {"site": "site", "born_on": "born_on"}
+
+    search = serializers.CharField(
+        required=False,
+        max_length=100,
+        help_text="Every word is part of a name or of the record number, or is the date of birth, 1944-05-06.",
+    )
+    born_on = serializers.DateField(required=False)
+    site = NumberQuery(help_text="Whose home is this site.")
+
+    def narrow(self, rows: Any) -> Any:
+        rows = super().narrow(rows)
+        for word in self.validated_data.get("search", "").split():
+            rows = rows.filter(said_by(word))
+        return rows
+
+
+def said_by(word: str) -> Q:
+    """The patients that one word of a search may mean."""
+    meant = Q(family_name__icontains=word) | Q(given_name__icontains=word) | Q(record_number__icontains=word)
+    try:
+        return meant | Q(born_on=date.fromisoformat(word))
+    except ValueError:
+        return meant
+
+
+IF_MATCH = OpenApiParameter(
+    "If-Match",
+    str,
+    OpenApiParameter.HEADER,
+    description="The ETag under which you read the patient: refuses with 412 if somebody changed it since.",
+)
+
+
+@extend_schema_view(
+    list=extend_schema(description="Patients of your sites, to search."),
+)
+class Patients(mixins.ListModelMixin, VisibleRows):
+    queryset = Patient.objects.select_related("site")
+    serializer_class = PatientSerializer
+    query_class = PatientQuery
+    permissions_needed = {
+        "list": "patients.view_patient",
+        "retrieve": "patients.view_patient",
+        "create": "patients.add_patient",
+        "partial_update": "patients.change_patient",
+    }
+    may_refuse = {"create": [409], "partial_update": [409, 412]}
+
+    def retrieve(self, request: Request, pk: int) -> Response:
+        """One patient. That you looked is written down. The ETag serves a later change."""
+        patient = self.get_object()
+        services.read(patient, by=self.user, now=timezone.now())
+        return self.tagged(patient)
+
+    @extend_schema(request=PatientInput, responses={201: PatientSerializer})
+    def create(self, request: Request) -> Response:
+        """Register a patient."""
+        patient = Patient(**self.inputs(PatientInput))
+        services.save(patient, by=self.user, now=timezone.now())
+        return self.tagged(patient, status=201)
+
+    @extend_schema(request=PatientInput, responses=PatientSerializer, parameters=[IF_MATCH])
+    def partial_update(self, request: Request, pk: int) -> Response:
+        """Change what is named about a patient; the rest stays as it is."""
+        self.get_object()
+        with transaction.atomic():
+            # Locked before it is read: of two changes at once, each keeps what the other one said.
+            patient = Patient.objects.select_for_update(of=("self",)).select_related("site").get(pk=pk)
+            if request.headers.get("If-Match", "*") not in ("*", self.tag(patient)):
+                raise Stale
+            for name, value in self.inputs(PatientInput, instance=patient, partial=True).items():
+                setattr(patient, name, value)
+            services.save(patient, by=self.user, now=timezone.now())
+        return self.tagged(patient)
+
+    def tag(self, patient: Patient) -> str:
+        """The ETag of the patient as shown now."""
+        shown = json.dumps(self.get_serializer(patient).data, sort_keys=True)
+        return f'"{hashlib.sha256(shown.encode()).hexdigest()[:32]}"'
+
+    def tagged(self, patient: Patient, *, status: int = 200) -> Response:
+        """The patient with its ETag."""
+        return Response(self.get_serializer(patient).data, status=status, headers={"ETag": self.tag(patient)})
