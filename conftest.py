@@ -68,7 +68,7 @@ class World:
             "born_on": date(1950, 2, 3),
             "site": self.site,
             "email": f"ana{number}@example.org",
-            "consented_at": self.now,
+            "consented_at": self.now - timedelta(days=400),
             "created_at": self.now,
         }
         return Patient.objects.create(**defaults | values)
@@ -197,7 +197,7 @@ def world(db: None) -> World:
             born_on=date(1944, 5, 6),
             site=site,
             email="ann@example.org",
-            consented_at=now,
+            consented_at=now - timedelta(days=400),
             created_at=now,
         ),
         ablation=ablation,

@@ -11,7 +11,7 @@ from django.http.response import HttpResponseBase
 ADMIN = {"script-src": [SELF, UNSAFE_EVAL]}
 
 
-class PolicyMiddleware(CSPMiddleware):  # type: ignore[misc]  # django-csp has no types
+class PolicyMiddleware(CSPMiddleware):
     """Allows the admin's pages, and no others, to evaluate code of their own."""
 
     def get_policy_parts(

@@ -1,11 +1,11 @@
 """What each role may do with follow-ups and their answers."""
 
-from clinic.roles import EVERYONE, FRONT_DESK, NURSE, PHYSICIAN
+from clinic.roles import ADMINISTRATOR, EVERYONE, FRONT_DESK, NURSE, PHYSICIAN
 
 #: role → codenames of this app's permissions.
 GRANTS: dict[str, list[str]] = {
     role: ["view_followup", "view_checkin", "view_answer", "view_measurement", "view_verdictchange"]
     for role in EVERYONE
 }
-for role in (FRONT_DESK, NURSE, PHYSICIAN):
+for role in (ADMINISTRATOR, FRONT_DESK, NURSE, PHYSICIAN):
     GRANTS[role] += ["record_answer"]

@@ -21,7 +21,7 @@ GRANTS: dict[str, list[str]] = {
 }
 for role in (FRONT_DESK, NURSE, PHYSICIAN, ADMINISTRATOR):
     GRANTS[role] += ["book_appointment", "cancel_appointment", "receive_appointment"]
-for role in (NURSE, PHYSICIAN):
+for role in (NURSE, PHYSICIAN, ADMINISTRATOR):  # an administrator may grant only what they hold
     GRANTS[role] += ["perform_procedure"]
 for role in (PHYSICIAN, ADMINISTRATOR):
     GRANTS[role] += [

@@ -1,6 +1,7 @@
 """Follow-ups that meet: repeats, other treatments on the same region, and procedures entered in error."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -66,7 +67,7 @@ def test_another_treatment_within_the_window_confounds_both(
     "change", [{"laterality": "right"}, {"region": "cervical"}], ids=["the other side", "another region"]
 )
 def test_other_places_are_other_courses(
-    world: World, injection: ProcedureType, change: dict[str, str]
+    world: World, injection: ProcedureType, change: dict[str, Any]
 ) -> None:
     one = follow_up(world.performed())
     other = follow_up(world.performed(day=LATER, procedure_type=injection, **change))

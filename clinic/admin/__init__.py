@@ -1,0 +1,15 @@
+"""The front desk: what every page shares, and the pages of the ground floor.
+
+The admin is an edge: a page says who is asking and what time it is, asks the service whether it would refuse, and
+calls it. Nothing that a role and a site do not allow is listed, offered or opened.
+"""
+
+from django.contrib import admin
+
+from clinic.admin import people, places, trail
+from clinic.admin.base import Offers
+
+admin.site.index_template = "admin/clinic/index.html"
+admin.site.autocomplete_view = Offers.as_view(admin_site=admin.site)  # type: ignore[assignment,method-assign]
+
+__all__ = ["people", "places", "trail"]

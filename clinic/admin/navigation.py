@@ -1,0 +1,133 @@
+"""The list of pages at the side: what the user may open, in the order of a day's work."""
+
+from typing import Any, NamedTuple
+
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+
+class Page(NamedTuple):
+    """One entry: a change list of the admin, or any other of its pages, and the permission that opens it."""
+
+    title: str
+    icon: str
+    page: str
+    permission: str = ""
+    query: str = ""
+
+
+def pages() -> list[tuple[str, list[Page]]]:
+    """Every entry by group. Addresses are names: this app need not know the apps above it."""
+    day, kind = "procedures_appointment", "procedures_proceduretype"
+    return [
+        (
+            "",
+            [
+                Page(_("Overview"), "home", "index"),
+                Page(_("Today"), "today", f"{day}_changelist", "procedures.view_appointment", "?when=today"),
+                Page(_("Patients"), "groups", "patients_patient_changelist", "patients.view_patient"),
+                Page(
+                    _("Appointments"),
+                    "calendar_month",
+                    f"{day}_changelist",
+                    "procedures.view_appointment",
+                    "?when=all",
+                ),
+                Page(
+                    _("Procedures"),
+                    "medical_services",
+                    "procedures_procedure_changelist",
+                    "procedures.view_procedure",
+                ),
+            ],
+        ),
+        (
+            _("Follow-ups"),
+            [
+                Page(_("Follow-ups"), "monitoring", "outcomes_followup_changelist", "outcomes.view_followup"),
+                Page(
+                    _("Check-ins"), "mark_chat_unread", "outcomes_checkin_changelist", "outcomes.view_checkin"
+                ),
+            ],
+        ),
+        (
+            _("Catalogue"),
+            [
+                Page(
+                    _("Procedure types"), "menu_book", f"{kind}_changelist", "procedures.view_proceduretype"
+                ),
+                Page(_("Red flags"), "flag", "procedures_redflag_changelist", "procedures.view_redflag"),
+                Page(
+                    _("Readiness"),
+                    "checklist",
+                    "procedures_readinessitem_changelist",
+                    "procedures.view_readinessitem",
+                ),
+            ],
+        ),
+        (
+            _("Clinic"),
+            [
+                Page(_("Sites"), "location_on", "clinic_site_changelist", "clinic.view_site"),
+                Page(_("Resources"), "meeting_room", "clinic_resource_changelist", "clinic.view_resource"),
+                Page(_("Closures"), "event_busy", "clinic_closure_changelist", "clinic.view_closure"),
+                Page(
+                    _("Categories"),
+                    "category",
+                    "clinic_resourcecategory_changelist",
+                    "clinic.view_resourcecategory",
+                ),
+                Page(_("Staff"), "badge", "clinic_user_changelist", "clinic.view_user"),
+                Page(_("Roles"), "admin_panel_settings", "auth_group_changelist", "auth.view_group"),
+            ],
+        ),
+        (
+            _("Trail"),
+            [
+                Page(_("E-mails"), "outbox", "clinic_outgoingemail_changelist", "clinic.view_outgoingemail"),
+                Page(_("Audit trail"), "history", "clinic_auditevent_changelist", "clinic.view_auditevent"),
+                Page(_("Seals"), "verified_user", "clinic_auditseal_changelist", "clinic.view_auditseal"),
+            ],
+        ),
+    ]
+
+
+def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
+    """What unfold shows at the side for this user."""
+    groups = []
+    for title, entries in pages():
+        items = [
+            {
+                "title": entry.title,
+                "icon": entry.icon,
+                "link": (link := reverse(f"admin:{entry.page}")) + entry.query,
+                "active": is_open(request, link, entry.query),
+            }
+            for entry in entries
+            if not entry.permission or request.user.has_perm(entry.permission)
+        ]
+        if items:
+            groups.append({"title": title, "separator": bool(title), "items": items})
+    return groups
+
+
+def is_open(request: HttpRequest, link: str, query: str) -> bool:
+    """Whether the page at `link` is the one being shown; two entries share the list of appointments."""
+    if link == reverse("admin:index"):
+        return request.path == link
+    if not request.path.startswith(link):
+        return False
+    today = request.path == link and request.GET.get("when", "today") == "today" and "q" not in request.GET
+    return not query or (query == "?when=today") == today
+
+
+def stylesheet(request: HttpRequest) -> str:
+    """The front desk's own style sheet, beside unfold's."""
+    return static("clinic/desk.css")
+
+
+def icon(request: HttpRequest) -> str:
+    """The sign in the browser's tab."""
+    return static("clinic/icon.svg")

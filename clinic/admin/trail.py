@@ -1,0 +1,81 @@
+"""The audit trail and the outbox, to look at."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+from unfold.decorators import display
+
+from clinic import mail
+from clinic.admin.base import ReadOnlyAdmin, SeenFilter, staff
+from clinic.admin.wall import shown
+from clinic.models import AuditEvent, AuditSeal, OutgoingEmail
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(ReadOnlyAdmin):
+    list_display = ("when", "who", "action", "object_type", "object_id", "site", "reason")
+    list_filter = ("actor", ("site", SeenFilter))
+    list_select_related = ("by", "site")
+    search_fields = ("action", "object_type", "=object_id", "=request_id", "by__email")
+    search_help_text = _("Action, kind or number of the object, request, member of staff")
+    date_hierarchy = "at"
+    site_path = "site"
+
+    @display(description=_("at"), ordering="id")
+    def when(self, event: AuditEvent) -> str:
+        return shown(event.at, event.site) if event.site else f"{event.at:%a %-d %b %Y, %H:%M UTC}"
+
+    @display(description=_("by"))
+    def who(self, event: AuditEvent) -> str:
+        return str(event.by or event.actor)
+
+
+@admin.register(AuditSeal)
+class AuditSealAdmin(ReadOnlyAdmin):
+    list_display = ("id", "at", "events", "hash")
+    ordering = ("-id",)
+
+
+@admin.register(OutgoingEmail)
+class OutgoingEmailAdmin(ReadOnlyAdmin):
+    list_display = ("key", "to", "state", "attempts", "when", "sent", "problem", "site")
+    list_filter = ("status", ("site", SeenFilter))
+    list_select_related = ("site",)
+    search_fields = ("key", "to")
+    date_hierarchy = "created_at"
+    site_path = "site"
+    actions = ("try_again",)
+    exclude = ("context", "template", "message_id")
+
+    @display(
+        description=_("status"),
+        ordering="status",
+        label={
+            OutgoingEmail.Status.SENT.label: "success",
+            OutgoingEmail.Status.FAILED.label: "danger",
+            OutgoingEmail.Status.QUEUED.label: "info",
+            OutgoingEmail.Status.SENDING.label: "info",
+        },
+    )
+    def state(self, email: OutgoingEmail) -> str:
+        return email.get_status_display()
+
+    @display(description=_("not before"), ordering="not_before")
+    def when(self, email: OutgoingEmail) -> str:
+        return shown(email.not_before, email.site)
+
+    @display(description=_("sent"), ordering="sent_at")
+    def sent(self, email: OutgoingEmail) -> str:
+        return shown(email.sent_at, email.site)
+
+    @admin.action(description=_("Try again"))
+    def try_again(self, request: HttpRequest, chosen: QuerySet[Any]) -> None:
+        """Queue failed e-mails once more; others among the chosen are left alone."""
+        count = mail.retry(list(chosen.values_list("pk", flat=True)), by=staff(request), now=timezone.now())
+        words = ngettext("%d e-mail is queued again.", "%d e-mails are queued again.", count) % count
+        messages.info(request, words)

@@ -1,0 +1,110 @@
+"""Follow-ups: the list by verdict, and each with its chart, its check-ins and how the verdict came about."""
+
+from typing import Any, cast
+
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import display
+
+from clinic.admin.base import ReadOnlyAdmin, ReadOnlyInline, SeenFilter
+from clinic.admin.wall import shown
+from outcomes.admin.courses import VERDICT_LABELS, course_fragment, with_answers
+from outcomes.models import FollowUp, VerdictChange
+
+
+class VerdictChangeInline(ReadOnlyInline):
+    model = VerdictChange
+    fields = readonly_fields = ("when", "previous", "verdict", "reason")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[VerdictChange]:
+        rows = super().get_queryset(request).select_related("follow_up__procedure__site")
+        return cast(QuerySet[VerdictChange], rows)
+
+    @display(description=_("when"))
+    def when(self, change: VerdictChange) -> str:
+        return shown(change.at, change.follow_up.procedure.site)
+
+
+@admin.register(FollowUp)
+class FollowUpAdmin(ReadOnlyAdmin):
+    list_display = ("who", "what", "performed", "state", "verdict_reason")
+    list_filter = (
+        "verdict",
+        "closed_because",
+        ("procedure__site", SeenFilter),
+        "procedure__procedure_type__family",
+    )
+    list_fullwidth = True
+    search_fields = ("patient__family_name", "patient__given_name", "patient__record_number")
+    search_help_text = _("Patient")
+    ordering = ("-procedure__performed_at", "-pk")
+    date_hierarchy = "procedure__performed_at"
+    inlines = (VerdictChangeInline,)
+    change_form_template = "admin/outcomes/followup/change_form.html"
+    fieldsets = (
+        (None, {"fields": (("patient", "procedure"), ("opened", "judged"), ("closed", "closed_because"))}),
+        (_("How it is judged"), {"fields": (("relief_profile", "confounded_by"),)}),
+    )
+    readonly_fields = ("opened", "closed", "judged")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[FollowUp]:
+        rows = (
+            super()
+            .get_queryset(request)
+            .select_related(
+                "patient", "procedure__site", "procedure__procedure_type", "relief_profile__procedure_type"
+            )
+        )
+        return cast(QuerySet[FollowUp], rows.select_related("confounded_by__procedure__procedure_type"))
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        plain = unquote(object_id)
+        rows = with_answers(self.get_queryset(request))
+        found = rows.filter(pk=plain).first() if plain.isdecimal() else None
+        if found is not None:
+            extra_context = {
+                **(extra_context or {}),
+                "course": course_fragment(request, found, now=timezone.now(), linked=False),
+                "title": _("Follow-up"),
+                "subtitle": str(found.patient),
+            }
+        return super().change_view(request, object_id, form_url, extra_context)
+
+    @display(description=_("patient"), ordering="patient__family_name")
+    def who(self, follow_up: FollowUp) -> SafeString:
+        patient = follow_up.patient
+        return format_html("{}<span class='desk-sub'>{}</span>", patient, patient.record_number)
+
+    @display(description=_("procedure type"), ordering="procedure__procedure_type__name")
+    def what(self, follow_up: FollowUp) -> SafeString:
+        procedure = follow_up.procedure
+        return format_html("{}<span class='desk-sub'>{}</span>", procedure.procedure_type, procedure.site)
+
+    @display(description=_("performed"), ordering="procedure__performed_at")
+    def performed(self, follow_up: FollowUp) -> str:
+        procedure = follow_up.procedure
+        return f"{procedure.performed_at.astimezone(procedure.site.zone):%-d %b %Y}"
+
+    @display(description=_("verdict"), ordering="verdict", label=VERDICT_LABELS)
+    def state(self, follow_up: FollowUp) -> tuple[str, str]:
+        return follow_up.verdict, str(follow_up.get_verdict_display())
+
+    @display(description=_("opened"))
+    def opened(self, follow_up: FollowUp) -> str:
+        return shown(follow_up.opened_at, follow_up.procedure.site)
+
+    @display(description=_("closed"))
+    def closed(self, follow_up: FollowUp) -> str:
+        return shown(follow_up.closed_at, follow_up.procedure.site)
+
+    @display(description=_("judged"))
+    def judged(self, follow_up: FollowUp) -> str:
+        return shown(follow_up.judged_at, follow_up.procedure.site)

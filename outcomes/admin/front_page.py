@@ -1,0 +1,107 @@
+"""The first page: what today holds, and what waits for somebody."""
+
+from typing import Any
+
+from django.db.models import Count, Q
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from clinic.admin.base import staff
+from clinic.models import OutgoingEmail, Site
+from clinic.wall_clock import day_span
+from outcomes.models import FollowUp
+from outcomes.relief import Verdict
+from procedures.models import Appointment
+
+
+def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Fills the first page; unfold calls it. Each figure leads to the list of what it counts."""
+    groups = [
+        {"title": _("Today"), "cards": today(request)},
+        {"title": _("Follow-ups that need a look"), "cards": losses(request)},
+        {"title": _("E-mails"), "cards": emails(request)},
+    ]
+    context["overview"] = [group for group in groups if group["cards"]]
+    context["title"] = _("Overview")
+    return context
+
+
+def listed(page: str, query: str) -> str:
+    return f"{reverse(f'admin:{page}_changelist')}?{query}"
+
+
+def today(request: HttpRequest) -> list[dict[str, Any]]:
+    """How many appointments each site has today, on its own calendar."""
+    if not request.user.has_perm("procedures.view_appointment"):
+        return []
+    now = timezone.now()
+    sites = list(Site.objects.visible_to(staff(request)))
+    spans = {site.pk: day_span(now.astimezone(site.zone).date(), site.zone) for site in sites}
+    wanted = Q(pk__in=[])
+    for pk, (start, end) in spans.items():
+        wanted |= Q(site=pk, starts_at__gte=start, starts_at__lt=end)
+    counts: dict[int, Any] = {
+        row["site"]: row
+        for row in Appointment.objects.filter(wanted, status__in=Appointment.LIVE)
+        .order_by()
+        .values("site")
+        .annotate(count=Count("pk"), done=Count("pk", filter=Q(status=Appointment.Status.COMPLETED)))
+    }
+    return [
+        {
+            "count": counts.get(site.pk, {}).get("count", 0),
+            "label": site.name,
+            "note": _("appointments; %(done)d done. It is %(time)s.")
+            % {
+                "done": counts.get(site.pk, {}).get("done", 0),
+                "time": f"{now.astimezone(site.zone):%a %-d %b, %H:%M %Z}",
+            },
+            "link": listed("procedures_appointment", f"when=today&site__id__exact={site.pk}"),
+        }
+        for site in sites
+    ]
+
+
+def losses(request: HttpRequest) -> list[dict[str, Any]]:
+    """Open follow-ups whose relief is lost early or never came."""
+    if not request.user.has_perm("outcomes.view_followup"):
+        return []
+    shown = (Verdict.LOST_EARLY, Verdict.NO_RELIEF)
+    counts = dict(
+        FollowUp.objects.visible_to(staff(request))
+        .filter(verdict__in=shown, closed_because="")
+        .order_by()
+        .values_list("verdict")
+        .annotate(Count("pk"))
+    )
+    words = {Verdict.LOST_EARLY: _("lost early"), Verdict.NO_RELIEF: _("no relief")}
+    return [
+        {
+            "count": counts.get(verdict.value, 0),
+            "label": words[verdict],
+            "urgent": bool(counts.get(verdict.value)),
+            "link": listed("outcomes_followup", f"verdict__exact={verdict.value}&closed_because__exact="),
+        }
+        for verdict in shown
+    ]
+
+
+def emails(request: HttpRequest) -> list[dict[str, Any]]:
+    """E-mails that were given up."""
+    user = staff(request)
+    if not user.has_perm("clinic.view_outgoingemail"):
+        return []
+    failed = OutgoingEmail.objects.filter(status=OutgoingEmail.Status.FAILED)
+    if not user.sees_all_sites:
+        failed = failed.filter(site__in=user.sites.values("pk"))
+    count = failed.count()
+    return [
+        {
+            "count": count,
+            "label": _("failed"),
+            "urgent": bool(count),
+            "link": listed("clinic_outgoingemail", "status__exact=failed"),
+        }
+    ]

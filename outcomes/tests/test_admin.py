@@ -1,0 +1,139 @@
+"""Follow-ups and check-ins at the front desk, and the first page."""
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+
+from clinic.models import AuditEvent, OutgoingEmail, Site
+from clinic.tests.desk import clock, errors, queries, signed_in, words
+from conftest import MONDAY, World, staff
+from outcomes import services
+from outcomes.models import Answer, FollowUp
+from outcomes.relief import Verdict
+
+FOLLOW_UPS, CHECK_INS = "/admin/outcomes/followup/", "/admin/outcomes/checkin/"
+
+
+def answered(world: World, story: dict[int, int], **booked: object) -> FollowUp:
+    """A performed ablation whose check-ins were answered on the days of `story` and on no other."""
+    follow_up = world.performed(**booked).follow_up  # type: ignore[arg-type]
+    for check_in in follow_up.check_ins.all():
+        day = check_in.offset_minutes // 1440
+        if day <= max(story):
+            services.tick(now=check_in.due_at)
+            if day in story:
+                services.answer(
+                    check_in.pk,
+                    score=story[day],
+                    channel="email",
+                    language="en",
+                    by=None,
+                    now=check_in.due_at,
+                )
+    return FollowUp.objects.get(pk=follow_up.pk)
+
+
+def test_a_follow_up_shows_verdict_reason_chart_and_the_same_figures_as_a_table(
+    world: World, client: Client
+) -> None:
+    follow_up = answered(world, {42: 2, 92: 3, 184: 7, 275: 8})
+    signed_in(world.nurse, client)
+    response = client.get(f"{FOLLOW_UPS}{follow_up.pk}/change/")
+    html, said = response.content.decode(), words(response)
+    assert "lost within the window" in said
+    assert follow_up.verdict_reason in said
+    assert 'class="course-chart"' in html
+    assert "<desc" in html
+    for line in ("before asked 8 / 10", "2 / 10 75 % less e-mail link", "8 / 10 unchanged e-mail link"):
+        assert line in said
+    assert "not answered" in said
+
+
+def test_the_telephone_is_a_channel(world: World, client: Client) -> None:
+    check_in = world.performed().follow_up.check_ins.get(offset_minutes=1440)
+    page = f"{CHECK_INS}{check_in.pk}/answer/"
+    signed_in(world.clerk, client)
+    with clock(check_in.due_at):
+        assert client.get(page).status_code == 200
+        for score in ("11", "-1", "7.5", "seven", ""):
+            refused = client.post(page, {"score": score, "channel": "phone"})
+            assert refused.status_code == 422
+            assert list(errors(refused)) == ["score"]
+        assert not Answer.objects.exists()
+        client.post(page, {"score": "4", "channel": "phone"})
+    given = Answer.objects.get()
+    assert (given.channel, given.recorded_by, given.measurements.get().value) == ("phone", world.clerk, 4)
+    assert AuditEvent.objects.filter(action="check_in.answered", by=world.clerk).exists()
+    with clock(check_in.closes_at):
+        late = world.performed(day=MONDAY + timedelta(days=7)).follow_up.check_ins.first()
+        assert late is not None
+        closed = client.post(f"{CHECK_INS}{late.pk}/answer/", {"score": "4", "channel": "phone"})
+    assert closed.status_code == 422
+    assert Answer.objects.count() == 1
+
+
+def test_who_may_only_look_writes_nothing_down(world: World, client: Client) -> None:
+    check_in = world.performed().follow_up.check_ins.get(offset_minutes=1440)
+    signed_in(staff("manager@example.org", "Manager", world.site), client)
+    with clock(check_in.due_at):
+        assert client.get(f"{CHECK_INS}{check_in.pk}/change/").status_code == 200
+        response = client.post(f"{CHECK_INS}{check_in.pk}/answer/", {"score": "4", "channel": "phone"})
+    assert response.status_code == 403
+    assert not Answer.objects.exists()
+
+
+def test_another_site_is_neither_listed_nor_opened(world: World, client: Client) -> None:
+    follow_up = world.performed().follow_up
+    check_in = follow_up.check_ins.first()
+    assert check_in is not None
+    elsewhere = Site.objects.create(name="Elsewhere", time_zone="America/Chicago", phone="+1")
+    signed_in(staff("stranger@example.org", "Physician", elsewhere), client)
+    for address in (FOLLOW_UPS, CHECK_INS):
+        assert not list(client.get(address).context["cl"].result_list)
+    for address in (
+        f"{FOLLOW_UPS}{follow_up.pk}/change/",
+        f"{CHECK_INS}{check_in.pk}/change/",
+        f"{CHECK_INS}{check_in.pk}/answer/",
+    ):
+        assert client.get(address).status_code == 404
+
+
+@pytest.mark.parametrize("address", [FOLLOW_UPS, CHECK_INS])
+def test_lists_ask_no_more_for_thirty_rows_than_for_three(world: World, client: Client, address: str) -> None:
+    signed_in(world.physician, client)
+    for week in range(3):
+        answered(world, {1: 5}, day=MONDAY + timedelta(days=7 * week))
+    few = queries(lambda: client.get(address))
+    for week in range(3, 30):
+        answered(world, {1: 5}, day=MONDAY + timedelta(days=7 * week))
+    assert queries(lambda: client.get(address)) <= few
+
+
+def test_the_first_page_counts_what_the_user_may_see(world: World, client: Client) -> None:
+    follow_up = answered(world, {42: 2, 92: 7, 184: 8})
+    assert follow_up.verdict == Verdict.LOST_EARLY
+    OutgoingEmail.objects.create(
+        key="k", template="t", to="a@example.org", site=world.site, status="failed",
+        created_at=world.now, not_before=world.now,
+    )  # fmt: skip
+    signed_in(world.clerk, client)
+    with clock(world.at(MONDAY, 20)):
+        response = client.get("/admin/")
+    cards = {card["label"]: card for group in response.context["overview"] for card in group["cards"]}
+    assert {label: card["count"] for label, card in cards.items()} == {
+        "Riverside": 1,
+        "lost early": 1,
+        "no relief": 0,
+        "failed": 1,
+    }
+    for card in cards.values():
+        assert client.get(card["link"]).status_code == 200
+    elsewhere = Site.objects.create(name="Elsewhere", time_zone="America/Chicago", phone="+1")
+    signed_in(staff("stranger@example.org", "Front desk", elsewhere), client)
+    cards = {
+        card["label"]: card["count"]
+        for group in client.get("/admin/").context["overview"]
+        for card in group["cards"]
+    }
+    assert cards == {"Elsewhere": 0, "lost early": 0, "no relief": 0, "failed": 0}

@@ -1,0 +1,211 @@
+"""Patients at the front desk: found by any part of a name, read, registered and changed."""
+
+import re
+from collections.abc import Callable
+from copy import copy
+from datetime import date, datetime
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminTextInputWidget, UnfoldBooleanSwitchWidget
+
+from clinic.admin.base import DeskAdmin, DeskForm, SeenFilter, now_at, staff
+from clinic.admin.wall import shown
+from patients import services
+from patients.models import Patient
+
+#: Builds a part of a patient's page: takes the request and the patient, returns HTML.
+Panel = Callable[[HttpRequest, Patient], SafeString]
+
+#: Why no e-mail goes out, as the front desk says it; the codes are those of `Patient.why_no_email`.
+NO_EMAIL = {
+    "deceased": _("The patient has died."),
+    "merged": _("This record was merged into another one, which counts."),
+    "no_address": _("No e-mail address is known."),
+    "no_consent": _("The patient has not agreed to be asked by e-mail."),
+    "opted_out": _("The patient asked us to stop e-mails."),
+    "bounced": _("The last e-mail came back: the address is wrong or full."),
+}
+
+#: A birth date as it is typed: 1944-05-06 or 05/06/1944.
+TYPED_DATES = (
+    (re.compile(r"\d{4}-\d{1,2}-\d{1,2}\Z"), "%Y-%m-%d"),
+    (re.compile(r"\d{1,2}/\d{1,2}/\d{4}\Z"), "%m/%d/%Y"),
+)
+
+
+class PatientForm(DeskForm):
+    """A patient's facts. Agreeing to e-mail and stopping it are switches; when, is written down by itself."""
+
+    agreed = forms.BooleanField(
+        label=_("Agreed to e-mail"),
+        required=False,
+        show_hidden_initial=True,
+        widget=UnfoldBooleanSwitchWidget,
+        help_text=_("The patient agreed to be asked by e-mail, knowing that e-mail is not secure."),
+    )
+    stopped = forms.BooleanField(
+        label=_("Stopped e-mail"),
+        required=False,
+        show_hidden_initial=True,
+        widget=UnfoldBooleanSwitchWidget,
+        help_text=_("The patient wants no more e-mails."),
+    )
+    names = {"consented_at": "agreed", "opted_out_at": "stopped"}
+    columns = {"agreed": "consented_at", "stopped": "opted_out_at"}
+
+    class Meta:
+        model = Patient
+        exclude = ("created_at", "consented_at", "opted_out_at", "bounced_at")
+        widgets: ClassVar[dict[str, forms.Widget]] = {
+            field: UnfoldAdminTextInputWidget({"placeholder": "1944-05-06", "autocomplete": "off"})
+            for field in ("born_on", "died_on")
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial.setdefault("agreed", self.instance.consented_at is not None)
+        self.initial.setdefault("stopped", self.instance.opted_out_at is not None)
+
+    def ask(self, cleaned: dict[str, Any]) -> None:
+        self.switch("consented_at", on="agreed")
+        self.switch("opted_out_at", on="stopped")
+        patient = copy(self.instance)
+        for name in set(cleaned) - {"agreed", "stopped"}:
+            setattr(patient, name, cleaned[name])
+        services.check(patient, now=self.now)
+
+    def switch(self, field: str, *, on: str) -> None:
+        """Write down when a switch was turned on.
+
+        One that the clerk did not move says nothing: the patient may have stopped the e-mails while the form was open.
+        """
+        if on in self.changed_data:
+            since: datetime | None = getattr(self.instance, field)
+            setattr(self.instance, field, (since or self.now) if self.cleaned_data[on] else None)
+
+
+@admin.register(Patient)
+class PatientAdmin(DeskAdmin):
+    form = PatientForm
+    list_display = ("__str__", "record_number", "born", "phone", "email_state", "site")
+    list_display_links = ("__str__",)
+    list_filter = (("site", SeenFilter), "language")
+    search_fields = ("family_name", "given_name", "record_number")
+    search_help_text = _("Name, record number or birth date")
+    ordering = ("family_name", "given_name", "id")
+    autocomplete_fields = ("site", "merged_into")
+    change_form_template = "admin/patients/patient/change_form.html"
+    fieldsets = (
+        (
+            _("Who"),
+            {"fields": (("family_name", "given_name"), ("born_on", "record_number"), ("language", "site"))},
+        ),
+        (_("How to reach them"), {"fields": (("phone", "email"), ("agreed", "stopped"))}),
+        (_("End of the record"), {"fields": (("died_on", "merged_into"),), "classes": ("collapse",)}),
+    )
+    #: What the apps above put on a patient's page, in order; they register it with `PatientAdmin.panel`.
+    panels: ClassVar[list[Panel]] = []
+
+    @classmethod
+    def panel(cls, build: Panel) -> Panel:
+        """Decorator: put what `build` returns on every patient's page."""
+        cls.panels.append(build)
+        return build
+
+    def choice(self, obj: Patient) -> str:
+        return f"{obj} · {obj.born_on:%Y-%m-%d} · {obj.record_number}"
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        sites = list(staff(request).sites.all()[:2])
+        return {
+            **({"site": sites[0]} if len(sites) == 1 else {}),
+            **super().get_changeform_initial_data(request),
+        }
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        day = typed_date(search_term.strip())
+        if day:
+            return queryset.filter(born_on=day), False
+        # "O'Brien, Ann" is how the list itself writes a name.
+        plain = search_term.replace(",", " ")
+        found: tuple[QuerySet[Any], bool] = super().get_search_results(request, queryset, plain)
+        return found
+
+    def save_model(self, request: HttpRequest, obj: Patient, form: Any, change: bool) -> None:
+        changed = [self.form.columns.get(name, name) for name in form.changed_data]
+        services.save(obj, changed=changed if change else None, by=staff(request), now=timezone.now())
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        patient = self.get_object(request, unquote(object_id))
+        if patient is not None and self.has_view_or_change_permission(request, patient):
+            if request.method == "GET":
+                services.read(patient, by=staff(request), now=timezone.now())
+            extra_context = {
+                **(extra_context or {}),
+                "panels": [build(request, patient) for build in self.panels],
+                "facts": facts(patient),
+                "subtitle": None,
+            }
+        return super().change_view(request, object_id, form_url, extra_context)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Patient]:
+        return super().get_queryset(request).select_related("site")
+
+    @display(description=_("born"), ordering="born_on")
+    def born(self, patient: Patient) -> str:
+        return born(patient)
+
+    @display(description=_("e-mail"), label={_("goes out"): "success", _("no e-mail"): "warning"})
+    def email_state(self, patient: Patient) -> str:
+        return str(_("no e-mail") if patient.why_no_email else _("goes out"))
+
+
+def typed_date(text: str) -> date | None:
+    """The date that was typed as a whole search, or None when it is none."""
+    for shape, form in TYPED_DATES:
+        if shape.match(text):
+            try:
+                return datetime.strptime(text, form).date()  # noqa: DTZ007  (a date has no zone)
+            except ValueError:
+                return None
+    return None
+
+
+def born(patient: Patient) -> str:
+    """Birth date and age today, at the patient's site; the age at death of somebody who has died."""
+    day = patient.died_on or now_at(patient.site).date()
+    return f"{patient.born_on:%Y-%m-%d} ({patient.age_on(day)})"
+
+
+def facts(patient: Patient) -> list[tuple[Any, str]]:
+    """The lines at the top of a patient's page."""
+    lines = [
+        (_("Record number"), patient.record_number),
+        (_("Born"), born(patient)),
+        (_("Phone"), patient.phone or "–"),
+        (_("E-mail"), patient.email or "–"),
+        (_("Language"), str(patient.get_language_display())),
+        (_("Home site"), patient.site.name),
+    ]
+    if patient.died_on:
+        lines.append((_("Died"), f"{patient.died_on:%Y-%m-%d}"))
+    reason = NO_EMAIL.get(patient.why_no_email)
+    if reason:
+        lines.append((_("No e-mail goes out"), str(reason)))
+    else:
+        agreed = shown(patient.consented_at, patient.site)
+        lines.append((_("E-mail goes out"), str(_("Agreed on %s.") % agreed)))
+    return lines

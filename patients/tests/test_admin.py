@@ -1,0 +1,208 @@
+"""Patients at the front desk: found, registered, changed, read; and only by those who may."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from clinic.models import AuditEvent, Site
+from clinic.tests.desk import clock, errors, filled, queries, signed_in, words
+from conftest import World, staff
+from patients import services
+from patients.models import Patient
+
+LIST = "/admin/patients/patient/"
+
+
+def page(patient: Patient) -> str:
+    return f"{LIST}{patient.pk}/change/"
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [
+        ("brie", True),
+        ("O'Brien, Ann", True),
+        ("ann brien", True),
+        ("P00001", True),
+        ("0001", True),
+        ("1944-05-06", True),
+        ("05/06/1944", True),
+        ("1944-05-07", False),
+        ("1944-13-45", False),
+        ("zebra", False),
+    ],
+)
+def test_a_patient_is_found_by_any_part(world: World, client: Client, typed: str, found: bool) -> None:
+    world.another_patient()
+    signed_in(world.clerk, client)
+    rows = list(client.get(LIST, {"q": typed}).context["cl"].result_list)
+    assert (world.patient in rows) is found
+    offered = client.get(
+        "/admin/autocomplete/",
+        {"app_label": "procedures", "model_name": "appointment", "field_name": "patient", "term": typed},
+    ).json()["results"]
+    assert (str(world.patient.pk) in [row["id"] for row in offered]) is found
+
+
+def new(world: World, **changes: Any) -> dict[str, Any]:
+    return {
+        "family_name": "Okoro",
+        "given_name": "Ben",
+        "born_on": "03/04/1961",
+        "record_number": "P00077",
+        "language": "en",
+        "site": world.site.pk,
+        "email": "ben@example.org",
+        "agreed": "on",
+    } | changes
+
+
+def test_a_patient_is_registered_and_changed_through_the_service(world: World, client: Client) -> None:
+    signed_in(world.clerk, client)
+    with clock(world.now):
+        assert client.post(f"{LIST}add/", new(world)).status_code == 302
+    patient = Patient.objects.get(record_number="P00077")
+    assert (patient.born_on, patient.consented_at, patient.opted_out_at) == (
+        date(1961, 3, 4),
+        world.now,
+        None,
+    )
+    later = world.now + timedelta(days=1)
+    with clock(later):
+        client.post(page(patient), new(world, stopped="on", phone="+1 212 555 0199"))
+    patient.refresh_from_db()
+    assert (patient.phone, patient.consented_at, patient.opted_out_at) == (
+        "+1 212 555 0199",
+        world.now,
+        later,
+    )
+    trail = AuditEvent.objects.filter(object_id=patient.pk).values_list("action", "by__email")
+    assert [*trail.order_by("id")] == [
+        ("patient.registered", "clerk@example.org"),
+        ("patient.changed", "clerk@example.org"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"born_on": "2060-01-01"}, {"born_on": ["in_the_future"]}),
+        ({"born_on": "06.05.1944"}, {"born_on": ["invalid"]}),
+        ({"record_number": "P00001"}, {"record_number": ["unique"]}),
+        ({"record_number": "P 1"}, {"record_number": ["record_number"]}),
+        ({"email": "nobody"}, {"email": ["invalid"]}),
+        ({"died_on": "1950-01-01"}, {"__all__": ["died_before_birth"]}),
+    ],
+)
+def test_what_a_patient_cannot_be_is_refused_with_the_input_kept(
+    world: World, client: Client, changes: dict[str, str], expected: dict[str, list[str]]
+) -> None:
+    signed_in(world.clerk, client)
+    with clock(world.now):
+        response = client.post(f"{LIST}add/", new(world, **changes))
+    assert errors(response) == expected
+    assert "Okoro" in response.content.decode()
+    assert Patient.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("facts", "sentence"),
+    [
+        ({}, "Agreed on Thu 4 Dec 2025, 12:00 EST."),
+        ({"email": ""}, "No e-mail address is known."),
+        ({"consented_at": None}, "The patient has not agreed to be asked by e-mail."),
+        ({"died_on": date(2027, 1, 2)}, "The patient has died."),
+    ],
+)
+def test_why_no_email_goes_out_is_said_in_words(
+    world: World, client: Client, facts: dict[str, Any], sentence: str
+) -> None:
+    Patient.objects.filter(pk=world.patient.pk).update(**facts)
+    signed_in(world.clerk, client)
+    assert sentence in words(client.get(page(world.patient)))
+
+
+def test_reading_a_patients_page_is_written_down(world: World, client: Client) -> None:
+    signed_in(world.nurse, client)
+    client.get(page(world.patient))
+    event = AuditEvent.objects.get(action="patient.read")
+    assert (event.by, event.object_id, event.site) == (world.nurse, world.patient.pk, world.site)
+
+
+def test_the_page_shows_what_is_coming_what_was_and_how_it_went(world: World, client: Client) -> None:
+    procedure = world.performed()
+    signed_in(world.clerk, client)
+    with clock(world.now + timedelta(days=30)):
+        response = client.get(page(world.patient))
+    said = words(response)
+    assert "Mon 11 Jan 2027, 09:00–10:45 EST" in said
+    assert procedure.follow_up.verdict_reason in said
+    assert 'role="img"' in response.content.decode()
+
+
+def test_another_site_is_neither_found_nor_opened(world: World, client: Client) -> None:
+    elsewhere = Site.objects.create(name="Elsewhere", time_zone="America/Chicago", phone="+1")
+    signed_in(staff("stranger@example.org", "Physician", elsewhere), client)
+    assert not list(client.get(LIST, {"q": "brien"}).context["cl"].result_list)
+    for address in (page(world.patient), f"{LIST}{world.patient.pk}/history/"):
+        assert client.get(address).status_code == 404
+    assert client.post(page(world.patient), new(world)).status_code == 404
+    assert errors(client.post(f"{LIST}add/", new(world)))["site"] == ["invalid_choice"]
+    assert not AuditEvent.objects.filter(action="patient.read").exists()
+
+
+def test_no_patient_is_deleted(world: World, client: Client) -> None:
+    signed_in(world.admin, client)
+    assert client.post(f"{LIST}{world.patient.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert client.post(
+        LIST, {"action": "delete_selected", "_selected_action": world.patient.pk, "post": "yes"}
+    ).status_code in (200, 302)
+    assert Patient.objects.count() == 1
+
+
+def test_an_open_form_does_not_undo_what_the_patient_said_meanwhile(world: World, client: Client) -> None:
+    signed_in(world.clerk, client)
+    shown = client.get(page(world.patient))
+    assert 'name="initial-stopped"' in shown.content.decode()
+    sent = filled(shown.context["adminform"].form)
+    services.opt_out(world.patient.pk, by=None, now=world.now)
+    client.post(page(world.patient), sent | {"phone": "+1 212 555 0123"})
+    world.patient.refresh_from_db()
+    assert (world.patient.phone, world.patient.why_no_email) == ("+1 212 555 0123", "opted_out")
+    # Moving the switch is another matter.
+    sent = filled(client.get(page(world.patient)).context["adminform"].form)
+    del sent["stopped"]
+    client.post(page(world.patient), sent)
+    world.patient.refresh_from_db()
+    assert world.patient.why_no_email == ""
+
+
+def test_history_tells_who_changed_what(world: World, client: Client) -> None:
+    signed_in(world.clerk, client)
+    sent = filled(client.get(page(world.patient)).context["adminform"].form)
+    client.post(page(world.patient), sent | {"phone": "+1 212 555 0123"})
+    said = words(client.get(f"{LIST}{world.patient.pk}/history/"))
+    assert "+1 212 555 0123" in said
+    assert "Front desk Test" in said
+
+
+def test_the_list_asks_as_much_for_thirty_rows_as_for_three(world: World, client: Client) -> None:
+    signed_in(world.clerk, client)
+    for number in (2, 3):
+        world.another_patient(number)
+    few = queries(lambda: client.get(LIST))
+    for number in range(4, 31):
+        world.another_patient(number)
+    assert queries(lambda: client.get(LIST)) == few
+
+
+def test_the_page_asks_as_much_for_eight_procedures_as_for_two(world: World, client: Client) -> None:
+    signed_in(world.clerk, client)
+    for week in range(2):
+        world.performed(day=date(2027, 1, 11) + timedelta(days=7 * week))
+    few = queries(lambda: client.get(page(world.patient)))
+    for week in range(2, 8):
+        world.performed(day=date(2027, 1, 11) + timedelta(days=7 * week))
+    assert queries(lambda: client.get(page(world.patient))) == few

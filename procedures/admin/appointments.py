@@ -1,0 +1,402 @@
+"""Appointments: the day's list, booking, and the steps of each."""
+
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import display
+
+from clinic.admin.base import DeskAdmin, ReadOnlyInline, SeenFilter, staff
+from clinic.admin.wall import shown
+from clinic.models import Site
+from clinic.wall_clock import day_span, occurs_twice
+from procedures import services
+from procedures.admin.forms import BookingForm
+from procedures.admin.steps import STEPS, buttons, steps_for, take
+from procedures.models import Appointment, Reservation
+
+STATUS_LABELS = {
+    "booked": "info",
+    "arrived": "warning",
+    "completed": "success",
+    "no_show": "danger",
+    "cancelled": "default",
+}
+#: Categories whose resource the day's list names; the rest is on the appointment's page.
+WHERE = ("physician", "procedure_room")
+
+
+class WhenFilter(admin.SimpleListFilter):
+    """Today, tomorrow or this week, by each site's own calendar; shown as tabs above the list."""
+
+    title = _("day")
+    parameter_name = "when"
+    template = "admin/procedures/appointment/when_filter.html"
+    tabs = (("today", _("Today")), ("tomorrow", _("Tomorrow")), ("week", _("This week")), ("all", _("All")))
+
+    def __init__(self, request: HttpRequest, params: Any, model: Any, model_admin: Any) -> None:
+        self.chosen = chosen_days(request)
+        self.sites = list(Site.objects.visible_to(staff(request)))
+        super().__init__(request, params, model, model_admin)
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        return self.tabs
+
+    def value(self) -> str:
+        return self.chosen
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() == "all":
+            return queryset
+        spans = Q(pk__in=[])
+        for site in self.sites:
+            start, end = self.span(site, timezone.now())
+            spans |= Q(site=site, starts_at__gte=start, starts_at__lt=end)
+        return queryset.filter(spans)
+
+    def span(self, site: Site, now: datetime) -> tuple[datetime, datetime]:
+        """The half-open span of UTC instants that the tab means at the site."""
+        today = now.astimezone(site.zone).date()
+        if self.value() == "week":
+            monday = today - timedelta(days=today.weekday())
+            return day_span(monday, site.zone)[0], day_span(monday + timedelta(days=6), site.zone)[1]
+        return day_span(today + timedelta(days=self.value() == "tomorrow"), site.zone)
+
+
+def chosen_days(request: HttpRequest) -> str:
+    """Which tab is open. Whoever searches, or leafs through the months, means all days, unless they say otherwise."""
+    chosen = request.GET.get("when")
+    if chosen in dict(WhenFilter.tabs):
+        return chosen
+    narrowed = ("q", "patient__id__exact")
+    return "all" if any(n in narrowed or n.startswith("starts_at__") for n in request.GET) else "today"
+
+
+class ReservationInline(ReadOnlyInline):
+    """What is held for the appointment, and when."""
+
+    model = Reservation
+    fields = readonly_fields = ("resource", "from_", "until", "held")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Reservation]:
+        rows = super().get_queryset(request).select_related("resource", "appointment__site")
+        return cast(QuerySet[Reservation], rows)
+
+    @display(description=_("from"))
+    def from_(self, reservation: Reservation) -> str:
+        return shown(reservation.starts_at, reservation.appointment.site)
+
+    @display(description=_("until"))
+    def until(self, reservation: Reservation) -> str:
+        return shown(reservation.ends_at, reservation.appointment.site)
+
+    @display(description=_("held"))
+    def held(self, reservation: Reservation) -> str:
+        return str(_("released") if reservation.released_at else _("held"))
+
+
+@admin.register(Appointment)
+class AppointmentAdmin(DeskAdmin):
+    form = BookingForm
+    list_filter = (WhenFilter, "status", ("site", SeenFilter), "procedure_type__family")
+    list_fullwidth = True
+    search_fields = (
+        *("patient__family_name", "patient__given_name", "patient__record_number"),
+        *("procedure_type__name", "reservations__resource__name"),
+    )
+    search_help_text = _("Patient, procedure type or resource")
+    date_hierarchy = "starts_at"
+    autocomplete_fields = ("site", "patient", "procedure_type")
+    inlines = (ReservationInline,)
+    change_list_template = "admin/procedures/appointment/change_list.html"
+    change_form_template = "admin/procedures/appointment/change_form.html"
+    add_fieldsets = (
+        (_("Who and what"), {"fields": ("patient", "procedure_type", ("region", "laterality"), "levels")}),
+        (_("Where and when"), {"fields": ("site", "starts", "resources")}),
+        (_("Why"), {"fields": ("intent", "indication", "note")}),
+    )
+    fieldsets = (
+        (None, {"fields": (("when", "status"), ("patient", "procedure_type"), ("site", "intent"))}),
+        (_("What is meant"), {"fields": (("region", "laterality"), ("levels", "indication"), "note")}),
+        (_("How it came about"), {"fields": (("booked", "rescheduled_from"), "moved_to")}),
+    )
+    readonly_fields = ("when", "booked", "moved_to")
+
+    # Who may do what: the roles' own permissions, not Django's four verbs.
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("procedures.book_appointment")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    # Booking.
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.readonly_fields if obj else ()
+
+    def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
+        return self.inlines if obj else ()
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        if obj is None:
+            # The form's own fields are no fields of the model: Django is told of the model's only.
+            kwargs["fields"] = BookingForm.Meta.fields
+        return super().get_form(request, obj, change=change, **kwargs)
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        sites = list(staff(request).sites.all()[:2])
+        return {
+            **({"site": sites[0].pk} if len(sites) == 1 else {}),
+            **super().get_changeform_initial_data(request),
+        }
+
+    def save_model(self, request: HttpRequest, obj: Appointment, form: Any, change: bool) -> None:
+        services.book(obj, resources=form.cleaned_data["resources"], by=staff(request), now=form.now)
+        wall = form.cleaned_data["starts"]
+        if occurs_twice(wall, obj.site.zone):
+            messages.warning(
+                request,
+                _(
+                    "The clocks go back that night and show %(time)s twice: the first of the two, %(zone)s, is booked."
+                )
+                % {"time": f"{wall:%H:%M}", "zone": f"{obj.starts_at.astimezone(obj.site.zone):%Z}"},
+            )
+
+    # An appointment's page.
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Appointment]:
+        rows = super().get_queryset(request).select_related("site", "patient", "procedure_type", "procedure")
+        return cast(QuerySet[Appointment], rows.prefetch_related("reservations__resource__categories"))
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        found = self.get_queryset(request).filter(pk=object_id if object_id.isdecimal() else 0).first()
+        if found is not None:
+            steps = steps_for(request, found, now=timezone.now())
+            extra_context = {
+                **(extra_context or {}),
+                "steps": buttons(steps, found) if steps else "",
+                "procedure": getattr(found, "procedure", None),
+                "title": _("Appointment"),
+                "subtitle": f"{found.patient}, {shown(found.starts_at, found.site)}",
+            }
+        return super().change_view(request, object_id, form_url, extra_context)
+
+    @display(description=_("when"))
+    def when(self, appointment: Appointment) -> str:
+        return span(appointment)
+
+    @display(description=_("booked"))
+    def booked(self, appointment: Appointment) -> str:
+        return shown(appointment.created_at, appointment.site)
+
+    @display(description=_("rescheduled to"))
+    def moved_to(self, appointment: Appointment) -> str | SafeString:
+        new = Appointment.objects.filter(rescheduled_from=appointment).select_related("site").first()
+        if new is None:
+            return "–"
+        return format_html(
+            '<a class="desk-link" href="{}">{}</a>', page_of(new), shown(new.starts_at, new.site)
+        )
+
+    # The day's list.
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """A day from its morning on; all of them from the latest back."""
+        return ("-starts_at", "-pk") if chosen_days(request) == "all" else ("starts_at", "pk")
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        def steps(appointment: Appointment) -> SafeString:
+            possible = steps_for(request, appointment, now=timezone.now())
+            possible = [step for step in possible if appointment.status in step.listed]
+            return buttons(possible, appointment, query=request.GET.urlencode())
+
+        steps.short_description = _("next step")  # type: ignore[attr-defined]
+        return ("time", "patient_link", "what", "where", "state", "baseline", steps)
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        sites = list(Site.objects.visible_to(staff(request)))
+        chosen = request.GET.get("site__id__exact", "")
+        site = next((site for site in sites if str(site.pk) == chosen), sites[0] if sites else None)
+        # The months and days to leaf through are those of the wall clock, not of UTC.
+        with timezone.override(site.zone if site else None):
+            response = super().changelist_view(request, extra_context)
+            if cl := getattr(response, "context_data", {}).get("cl"):
+                response.context_data |= self.day(request, cl, sites)
+                response.render()
+        return response
+
+    def day(self, request: HttpRequest, cl: Any, sites: list[Site]) -> dict[str, Any]:
+        """What stands above the list: the tabs, the date, and how many there are of each status."""
+        when = next(spec for spec in cl.filter_specs if isinstance(spec, WhenFilter))
+        query = request.GET.copy()
+        query.pop("p", None)
+        tabs = []
+        for value, label in WhenFilter.tabs:
+            query["when"] = value
+            tabs.append({"label": label, "link": f"?{query.urlencode()}", "active": value == when.value()})
+        counts = dict(cl.queryset.order_by().values_list("status").annotate(Count("pk", distinct=True)))
+        return {
+            "tabs": tabs,
+            "days": day_words(when, sites, timezone.now()),
+            "tallies": [
+                (label, STATUS_LABELS[value], counts[value])
+                for value, label in Appointment.Status.choices
+                if value in counts
+            ],
+            "when": when.value(),
+        }
+
+    @display(description=_("time"), ordering="starts_at")
+    def time(self, appointment: Appointment) -> SafeString:
+        zone = appointment.site.zone
+        start, end = appointment.starts_at.astimezone(zone), appointment.ends_at.astimezone(zone)
+        return format_html(
+            '<span class="desk-time">{}–{}</span> <span class="desk-muted">{}</span>'
+            '<span class="desk-date desk-muted">{}</span>',
+            f"{start:%H:%M}",
+            f"{end:%H:%M}",
+            f"{start:%Z}",
+            f"{start:%a %-d %b %Y}",
+        )
+
+    @display(description=_("patient"), ordering="patient__family_name")
+    def patient_link(self, appointment: Appointment) -> SafeString:
+        return format_html(
+            '<a class="desk-link" href="{}">{}</a><span class="desk-sub">{}</span>',
+            reverse("admin:patients_patient_change", args=[appointment.patient_id]),
+            appointment.patient,
+            appointment.patient.record_number,
+        )
+
+    @display(description=_("procedure type"), ordering="procedure_type__name")
+    def what(self, appointment: Appointment) -> SafeString:
+        details = [
+            appointment.region.replace("_", " "),
+            appointment.get_laterality_display(),
+            appointment.levels,
+        ]
+        if not appointment.laterality:
+            details.pop(1)
+        return format_html(
+            '{}<span class="desk-sub">{}</span>',
+            appointment.procedure_type,
+            " · ".join(str(detail) for detail in details if detail),
+        )
+
+    @display(description=_("who and where"))
+    def where(self, appointment: Appointment) -> SafeString:
+        names = [
+            reservation.resource.name
+            for reservation in appointment.reservations.all()
+            if {category.code for category in reservation.resource.categories.all()} & {*WHERE}
+        ]
+        return format_html(
+            '{}<span class="desk-sub">{}</span>',
+            " · ".join(dict.fromkeys(names)) or "–",
+            appointment.site.name,
+        )
+
+    @display(description=_("status"), ordering="status", label=STATUS_LABELS)
+    def state(self, appointment: Appointment) -> tuple[str, str]:
+        return appointment.status, str(appointment.get_status_display())
+
+    @display(description=_("pain before"))
+    def baseline(self, appointment: Appointment) -> SafeString | str:
+        procedure = getattr(appointment, "procedure", None)
+        if procedure is None or procedure.status not in procedure.FOLLOWED:
+            return ""
+        if procedure.baseline_pain is None:
+            return format_html('<strong class="desk-missing">{}</strong>', _("missing"))
+        return f"{procedure.baseline_pain} / 10"
+
+    # Steps.
+
+    def get_urls(self) -> Any:
+        step = path(
+            "<int:pk>/<str:name>/",
+            self.admin_site.admin_view(self.step_view),
+            name="procedures_appointment_step",
+        )
+        # Behind Django's own addresses of a row, which have the same shape.
+        urls = super().get_urls()
+        return [*urls[:-1], step, urls[-1]]
+
+    def step_view(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
+        """The page of one step of an appointment."""
+        step = STEPS.get(name)
+        if step is None:
+            raise Http404
+        rows = self.get_queryset(request).prefetch_related("reservations__resource__user")
+        appointment = get_object_or_404(rows, pk=pk)
+        if not request.user.has_perm(step.permission):
+            raise PermissionDenied
+        asked_from = request.GET.get("back")
+        listed = f"{reverse('admin:procedures_appointment_changelist')}?{asked_from}"
+        here = page_of(appointment) if asked_from is None else listed
+        if request.method == "GET" and not step.possible(appointment, now=timezone.now()):
+            messages.error(request, _("This appointment is %s.") % appointment.get_status_display())
+            return HttpResponseRedirect(here)
+        form = step.form(
+            request.POST if request.method == "POST" else None, request=request, appointment=appointment
+        )
+
+        def act() -> str:
+            shown_next = form.act(by=staff(request), now=timezone.now())
+            return page_of(shown_next) if asked_from is None else listed
+
+        return take(
+            request,
+            form,
+            act,
+            done=step.done,
+            back=here,
+            context={
+                "title": step.title,
+                "opts": self.opts,
+                "submit": step.label,
+                "danger": step.danger,
+                "lead": f"{appointment.patient} · {appointment.procedure_type} · {span(appointment)}",
+            },
+        )
+
+
+def page_of(appointment: Appointment) -> str:
+    return reverse("admin:procedures_appointment_change", args=[appointment.pk])
+
+
+def span(appointment: Appointment) -> str:
+    """From when to when, on the site's wall clock: "Mon 11 Jan 2027, 09:00–10:45 EST"."""
+    zone = appointment.site.zone
+    start, end = appointment.starts_at.astimezone(zone), appointment.ends_at.astimezone(zone)
+    return f"{start:%a %-d %b %Y, %H:%M}–{end:%H:%M %Z}"
+
+
+def day_words(when: WhenFilter, sites: list[Site], now: datetime) -> str:
+    """The date, or the first and last of the week, that the list is about; by site where they differ."""
+    if when.value() == "all":
+        return ""
+    words: dict[str, list[str]] = {}
+    for site in sites:
+        start, end = (moment.astimezone(site.zone) for moment in when.span(site, now))
+        last = end - timedelta(minutes=1)
+        text = f"{start:%A %-d %B %Y}"
+        if last.date() != start.date():
+            same = start.month == last.month
+            text = f"{start:%-d}" if same else f"{start:%-d %B}"
+            text += f" – {last:%-d %B %Y}"
+        words.setdefault(text, []).append(site.name)
+    if len(words) == 1:
+        return next(iter(words))
+    return "; ".join(f"{', '.join(names)}: {text}" for text, names in words.items())

@@ -1,0 +1,243 @@
+"""What the front desk fills in: a booking, and the small forms of an appointment's steps.
+
+Every time is typed as the clock on the wall of the appointment's site shows it.
+"""
+
+from datetime import datetime
+from typing import Any, ClassVar, cast
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.widgets import AutocompleteSelectMultiple
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+
+from clinic.admin.base import DeskForm, now_at, staff
+from clinic.admin.wall import WallClockField, to_instant
+from clinic.models import Resource, User
+from procedures import services
+from procedures.models import Appointment, Intent, Procedure, ProcedureType, Reservation
+
+#: What the form says for a pain score that nobody asked for; it must be said, not left out by oversight.
+NOT_ASKED = "not-asked"
+NOBODY_NAMED = _("Leave empty to take whoever and whatever is free; name one to insist on it.")
+
+
+def resource_field(request: HttpRequest) -> forms.Field:
+    """Resources that must be taken, found while typing."""
+    return forms.ModelMultipleChoiceField(
+        Resource.objects.visible_to(staff(request)).filter(active=True),
+        required=False,
+        label=_("Resources"),
+        help_text=NOBODY_NAMED,
+        widget=AutocompleteSelectMultiple(Reservation._meta.get_field("resource"), admin.site),
+    )
+
+
+def regions() -> list[tuple[str, str]]:
+    """The regions that any offered procedure type knows, as choices; none as well."""
+    known = ProcedureType.objects.filter(active=True).values_list("regions", flat=True)
+    names = sorted({region for some in known for region in some})
+    return [("", "–"), *((name, name.replace("_", " ")) for name in names)]
+
+
+class BookingForm(DeskForm):
+    """A new appointment. What is refused, the booking service says, beside the field that it is about."""
+
+    starts = WallClockField(label=_("Starts"), help_text=_("On the wall clock of the site."))
+    intent = forms.ChoiceField(
+        label=_("Intent"),
+        required=False,
+        choices=[("", _("as the procedure type says")), *Intent.choices],
+        widget=UnfoldAdminSelectWidget,
+    )
+    names = {"starts_at": "starts", "ends_at": "starts"}
+
+    class Meta:
+        model = Appointment
+        fields = (
+            *("site", "patient", "procedure_type", "intent", "region", "laterality"),
+            *("levels", "indication", "note"),
+        )
+        widgets: ClassVar[dict[str, forms.Widget]] = {
+            "indication": UnfoldAdminTextInputWidget({"placeholder": "M47.816", "autocomplete": "off"}),
+            "levels": UnfoldAdminTextInputWidget({"placeholder": "L3–L5", "autocomplete": "off"}),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["resources"] = resource_field(self.request)
+        self.fields["region"] = forms.ChoiceField(
+            label=_("Region"), required=False, choices=regions(), widget=UnfoldAdminSelectWidget
+        )
+
+    def ask(self, cleaned: dict[str, Any]) -> None:
+        site = cleaned["site"]
+        # The model's own fields are filled in after clean(): the service is asked with an appointment of its own.
+        asked = Appointment(**{name: cleaned[name] for name in self.Meta.fields})
+        asked.starts_at = self.instance.starts_at = to_instant_of("starts", cleaned["starts"], site.zone)
+        services.check(asked, resources=cleaned["resources"], now=self.now)
+
+    def _get_validation_exclusions(self) -> set[str]:
+        # The service has checked everything, with what it fills in itself; Django would miss the end and the intent.
+        return {field.name for field in Appointment._meta.fields}
+
+
+def to_instant_of(field: str, wall: datetime, zone: Any) -> datetime:
+    """As `to_instant`, with the refusal beside `field`."""
+    try:
+        return to_instant(wall, zone)
+    except forms.ValidationError as refusal:
+        raise forms.ValidationError({field: refusal}) from None
+
+
+class StepForm(forms.Form):
+    """The form of one step of an appointment; without fields, a question to confirm."""
+
+    names: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, *args: Any, request: HttpRequest, appointment: Appointment, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.appointment = appointment
+        self.request = request
+
+    def act(self, *, by: User, now: datetime) -> Appointment:
+        """Do it; the appointment to show then. Raises what the service raises."""
+        raise NotImplementedError
+
+
+class ArriveForm(StepForm):
+    def act(self, *, by: User, now: datetime) -> Appointment:
+        return services.arrive(self.appointment.pk, by=by, now=now)
+
+
+class NoShowForm(StepForm):
+    def act(self, *, by: User, now: datetime) -> Appointment:
+        return services.mark_no_show(self.appointment.pk, by=by, now=now)
+
+
+class CancelForm(StepForm):
+    reason = forms.CharField(
+        label=_("Reason"),
+        max_length=500,
+        required=False,  # the service refuses an empty one, with its own words
+        widget=UnfoldAdminTextInputWidget({"autofocus": True}),
+        help_text=_("Kept in the audit trail: no names and no diagnoses."),
+    )
+
+    def act(self, *, by: User, now: datetime) -> Appointment:
+        return services.cancel(self.appointment.pk, reason=self.cleaned_data["reason"], by=by, now=now)
+
+
+class RescheduleForm(StepForm):
+    starts = WallClockField(label=_("New start"))
+    names = {"starts_at": "starts", "ends_at": "starts"}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        site = self.appointment.site
+        self.fields["resources"] = resource_field(self.request)
+        self.fields["starts"].help_text = _("On the wall clock of %s.") % site
+        self.initial.setdefault(
+            "starts", self.appointment.starts_at.astimezone(site.zone).replace(tzinfo=None)
+        )
+
+    def act(self, *, by: User, now: datetime) -> Appointment:
+        starts_at = to_instant_of("starts", self.cleaned_data["starts"], self.appointment.site.zone)
+        return services.reschedule(
+            self.appointment.pk, starts_at=starts_at, resources=self.cleaned_data["resources"], by=by, now=now
+        )
+
+
+class PerformForm(StepForm):
+    status = forms.ChoiceField(
+        label=_("Outcome"),
+        choices=[
+            (status.value, status.label)
+            for status in (Procedure.Status.COMPLETED, Procedure.Status.PARTIAL, Procedure.Status.ABORTED)
+        ],
+        widget=UnfoldAdminSelectWidget,
+    )
+    performed = WallClockField(label=_("Performed"))
+    baseline_pain = forms.TypedChoiceField(
+        label=_("Pain before, 0–10"),
+        coerce=lambda score: None if score == NOT_ASKED else int(score),
+        choices=[*((str(score), str(score)) for score in range(11)), (NOT_ASKED, _("not asked"))],
+        widget=forms.RadioSelect({"class": "desk-scale"}),
+        help_text=_(
+            "Asked on the day, before the procedure: 0 is no pain, 10 the worst imaginable. "
+            "<strong>Without it the relief of this procedure can never be computed.</strong>"
+        ),
+        error_messages={
+            "required": _("Choose the score, or say that it was not asked."),
+            "invalid_choice": _("A pain score is a whole number from 0 to 10."),
+        },
+    )
+    performer = forms.ModelChoiceField(
+        User.objects.none(), label=_("Performed by"), required=False, widget=UnfoldAdminSelectWidget
+    )
+    levels = forms.CharField(
+        label=_("Levels"), max_length=60, required=False, widget=UnfoldAdminTextInputWidget
+    )
+    agent = forms.CharField(
+        label=_("Agent and dose"), max_length=200, required=False, widget=UnfoldAdminTextInputWidget
+    )
+    complications = forms.CharField(
+        label=_("Complications"),
+        max_length=500,
+        required=False,
+        widget=UnfoldAdminTextareaWidget({"rows": 2}),
+    )
+    names = {"performed_at": "performed"}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        appointment = self.appointment
+        zone = appointment.site.zone
+        start, now = appointment.starts_at.astimezone(zone), now_at(appointment.site)
+        performer = cast(forms.ModelChoiceField, self.fields["performer"])  # type: ignore[type-arg]
+        performer.queryset = User.objects.filter(is_active=True, sites=appointment.site)
+        self.fields["performed"].help_text = _("On the wall clock of %s.") % appointment.site
+        physician = next(
+            (r.resource.user for r in appointment.reservations.all() if r.resource.user_id), None
+        )
+        for name, value in (
+            # Entered at the table, it is now; entered later, it was about when it was booked for.
+            (
+                "performed",
+                (now if start.date() == now.date() and now > start else start).replace(
+                    tzinfo=None, second=0, microsecond=0
+                ),
+            ),
+            ("performer", physician),
+            ("levels", appointment.levels),
+        ):
+            self.initial.setdefault(name, value)
+
+    def act(self, *, by: User, now: datetime) -> Appointment:
+        said = self.cleaned_data
+        record = services.Performed(
+            performed_at=to_instant_of("performed", said["performed"], self.appointment.site.zone),
+            status=said["status"],
+            baseline_pain=said["baseline_pain"],
+            performer=said["performer"],
+            levels=said["levels"],
+            agent=said["agent"],
+            complications=said["complications"],
+        )
+        services.perform(self.appointment.pk, record, by=by, now=now)
+        return self.appointment
+
+
+class VoidForm(forms.Form):
+    """Why a procedure is marked as entered in error."""
+
+    names: ClassVar[dict[str, str]] = {}
+    reason = forms.CharField(
+        label=_("What was wrong"),
+        max_length=500,
+        required=False,
+        widget=UnfoldAdminTextInputWidget({"autofocus": True}),
+        help_text=_("Kept in the audit trail: no names and no diagnoses."),
+    )

@@ -1,0 +1,48 @@
+"""What procedures adds to a patient's page: what is coming and what has been."""
+
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.safestring import SafeString
+
+from clinic.admin.base import staff
+from patients.admin import PatientAdmin
+from patients.models import Patient
+from procedures.admin.appointments import STATUS_LABELS, page_of, span
+from procedures.models import Appointment
+
+#: How many appointments a patient's page shows; the rest is one click away.
+MOST = 30
+
+
+@PatientAdmin.panel
+def appointments(request: HttpRequest, patient: Patient) -> SafeString:
+    """The patient's appointments at the user's sites: coming ones first, soonest first; then the past."""
+    if not request.user.has_perm("procedures.view_appointment"):
+        return SafeString("")
+    now = timezone.now()
+    rows = list(
+        Appointment.objects.visible_to(staff(request))
+        .filter(patient=patient)
+        .select_related("site", "procedure_type", "procedure")
+        .order_by("-starts_at")[: MOST + 1]
+    )
+    shown = [
+        {
+            "appointment": row,
+            "when": span(row),
+            "page": page_of(row),
+            "label": STATUS_LABELS[row.status],
+            "procedure": getattr(row, "procedure", None),
+            "coming": row.ends_at > now and row.status in ("booked", "arrived"),
+        }
+        for row in rows[:MOST]
+    ]
+    context = {
+        "patient": patient,
+        "coming": [row for row in reversed(shown) if row["coming"]],
+        "past": [row for row in shown if not row["coming"]],
+        "more": len(rows) > MOST,
+        "can_book": request.user.has_perm("procedures.book_appointment") and not patient.died_on,
+    }
+    return SafeString(render_to_string("admin/procedures/panel.html", context, request=request))
