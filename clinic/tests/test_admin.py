@@ -99,7 +99,7 @@ def test_an_administrator_cannot_take_over_a_higher_account(
 ) -> None:
     signed_in(administrator, client)
     world.admin.sites.add(world.site)
-    beyond = staff("beyond@example.org", roles.NURSE, world.site)
+    beyond = staff("beyond@example.org", "Nurse", world.site)
     beyond.user_permissions.add(Permission.objects.get(codename="delete_patient"))
     for user in (world.admin, beyond):
         page = f"{USERS}{user.pk}/change/"

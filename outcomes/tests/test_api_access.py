@@ -51,7 +51,7 @@ MAY: dict[str, set[str]] = {
     "POST appointments/{pk}/cancel/": STAFF,
     "POST appointments/{pk}/arrive/": STAFF,
     "POST appointments/{pk}/no-show/": STAFF,
-    "POST appointments/{pk}/perform/": {NURSE, PHYSICIAN},
+    "POST appointments/{pk}/perform/": {NURSE, PHYSICIAN, ADMINISTRATOR},
     "GET procedures/": EVERY,
     "GET procedures/{pk}/": EVERY,
     "POST procedures/{pk}/void/": {PHYSICIAN, ADMINISTRATOR},
@@ -59,7 +59,7 @@ MAY: dict[str, set[str]] = {
     "GET follow-ups/{pk}/": EVERY,
     "GET check-ins/": EVERY,
     "GET check-ins/{pk}/": EVERY,
-    "POST check-ins/{pk}/answer/": {FRONT_DESK, NURSE, PHYSICIAN},
+    "POST check-ins/{pk}/answer/": {FRONT_DESK, NURSE, PHYSICIAN, ADMINISTRATOR},
 }
 #: For whoever is signed in, whatever the role: what it shows is about themselves, or about nobody.
 SIGNED_IN = {"GET me/", "GET schema/", "GET docs/", "DELETE token/"}
