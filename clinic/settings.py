@@ -28,7 +28,7 @@ def required(name: str) -> str:
     value: str = env.str(name, default="")
     if not value:
         raise ImproperlyConfigured(
-            f"{name} is not set. On your own machine run `python3 manage.py up`; "
+            f"setting_missing: {name} is not set. On your own machine run `python3 manage.py up`; "
             "for a deployment set the variables listed in .env.example."
         )
     return value
@@ -37,13 +37,16 @@ def required(name: str) -> str:
 def database(url: str) -> dict[str, object]:
     """Django's description of the PostgreSQL database at `url`; refuses anything else with a sentence."""
     try:
+        if not url.startswith(("postgresql://", "postgres://")):
+            raise ValueError
         config: dict[str, object] = env.db_url_config(url)
-    except (ValueError, KeyError, TypeError) as exc:
-        raise ImproperlyConfigured("DATABASE_URL cannot be read: it is no URL.") from exc
-    if config.get("ENGINE") != "django.db.backends.postgresql" or not config.get("NAME"):
+        if not config.get("NAME"):
+            raise ValueError
+    except ValueError:
         raise ImproperlyConfigured(
-            "DATABASE_URL must name a PostgreSQL database, like postgresql://user:password@host:5432/clinic."
-        )
+            "database_url: DATABASE_URL must name a PostgreSQL database, "
+            "like postgresql://user:password@host:5432/clinic."
+        ) from None
     return config | {
         "CONN_MAX_AGE": env.int("DATABASE_CONN_MAX_AGE", default=60),
         "CONN_HEALTH_CHECKS": True,
@@ -156,12 +159,13 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="clinic@localhost")
 EMAIL_TIMEOUT = 20
 if "EMAIL_URL" in env or not DEBUG:
+    email_url = required("EMAIL_URL")
     try:
-        vars().update(env.email_url_config(required("EMAIL_URL")))
-    except (ValueError, KeyError) as exc:
+        vars().update(env.email_url_config(email_url))
+    except (ValueError, KeyError, ImproperlyConfigured):
         raise ImproperlyConfigured(
-            "EMAIL_URL cannot be read; it looks like smtp+tls://user:password@host:587."
-        ) from exc
+            "email_url: EMAIL_URL cannot be read; it looks like smtp+tls://user:password@host:587."
+        ) from None
 else:
     EMAIL_BACKEND = "django_mail_preview.backends.EmailBackend"
     MAIL_PREVIEW_ROOT = DATA_DIR / "inbox"
