@@ -64,6 +64,9 @@ class Site(models.Model):
         _("check-ins go out at"), default="10:00", help_text=_("On the site's wall clock.")
     )
     address = models.CharField(_("address"), max_length=200, blank=True)
+    grid_minutes = models.PositiveSmallIntegerField(
+        _("appointments begin every, minutes"), choices=[(5, "5"), (10, "10"), (15, "15")], default=15
+    )
 
     objects = SiteQuerySet.as_manager()
 
@@ -74,6 +77,7 @@ class Site(models.Model):
         constraints = [
             models.CheckConstraint(name="site_has_time_zone", condition=~Q(time_zone="")),
             models.CheckConstraint(name="site_has_phone", condition=~Q(phone="")),
+            models.CheckConstraint(name="site_grid", condition=Q(grid_minutes__in=[5, 10, 15])),
         ]
 
     def __str__(self) -> str:
@@ -142,6 +146,11 @@ class ResourceCategory(models.Model):
 
     code = models.SlugField(_("code"), unique=True)
     name = models.CharField(_("name"), max_length=100)
+    needs_privilege = models.BooleanField(
+        _("needs a privilege"),
+        default=False,
+        help_text=_("Only who holds the privilege for a family of procedures is booked for it."),
+    )
 
     class Meta:
         verbose_name = _("resource category")
@@ -181,6 +190,11 @@ class Resource(models.Model):
         related_name="resource",
     )
     active = models.BooleanField(_("active"), default=True)
+    overbooking = models.PositiveSmallIntegerField(
+        _("overbooking"),
+        default=0,
+        help_text=_("How many more appointments may deliberately hold it at the same time."),
+    )
 
     objects = ResourceQuerySet.as_manager()
 
@@ -257,6 +271,19 @@ class Closure(models.Model):
     starts_at = models.DateTimeField(_("from"))
     ends_at = models.DateTimeField(_("until"))
     reason = models.CharField(_("reason"), max_length=200)
+    yearly = models.BooleanField(
+        _("every year"), default=False, help_text=_("On the same days of the site's calendar.")
+    )
+    repeats = models.ForeignKey(
+        "self",
+        models.CASCADE,
+        verbose_name=_("repeats"),
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="repetitions",
+        help_text=_("The yearly closure of which this is a later year."),
+    )
 
     class Meta:
         verbose_name = _("closure")
@@ -268,6 +295,11 @@ class Closure(models.Model):
                 condition=Q(site=None) ^ Q(resource=None),
                 violation_error_message=_("Name either a site or a resource."),
                 violation_error_code="site_or_resource",
+            ),
+            models.UniqueConstraint(name="closure_once_a_year", fields=["repeats", "starts_at"]),
+            models.CheckConstraint(
+                name="closure_repetition_does_not_repeat",
+                condition=Q(yearly=False) | Q(repeats=None),
             ),
             models.CheckConstraint(
                 name="closure_ends_after_start",

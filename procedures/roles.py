@@ -15,12 +15,17 @@ CATALOGUE = (
 GRANTS: dict[str, list[str]] = {
     role: [
         *(f"view_{model}" for model in CATALOGUE),
-        *("view_appointment", "view_reservation", "view_procedure"),
+        *("view_appointment", "view_reservation", "view_procedure", "view_appointmentstep", "view_privilege"),
+        *("view_waitlistentry", "view_freedtime", "view_calendarfeed"),
     ]
     for role in EVERYONE
 }
 for role in (FRONT_DESK, NURSE, PHYSICIAN, ADMINISTRATOR):
-    GRANTS[role] += ["book_appointment", "cancel_appointment", "receive_appointment"]
+    GRANTS[role] += ["book_appointment", "cancel_appointment", "receive_appointment", "manage_waitlistentry"]
+for role in (NURSE, PHYSICIAN, ADMINISTRATOR):
+    GRANTS[role] += ["treat_appointment"]
+for role in (PHYSICIAN, MANAGER, ADMINISTRATOR):
+    GRANTS[role] += ["overbook_appointment"]
 for role in (NURSE, PHYSICIAN, ADMINISTRATOR):  # an administrator may grant only what they hold
     GRANTS[role] += ["perform_procedure"]
 for role in (PHYSICIAN, ADMINISTRATOR):
@@ -33,4 +38,7 @@ for role in (PHYSICIAN, ADMINISTRATOR):
         ),
         *("change_redflag", "change_readinessitem"),
     ]
-GRANTS[MANAGER] += ["change_proceduretype"]
+for role in (MANAGER, ADMINISTRATOR):
+    GRANTS[role] += ["change_proceduretype", "add_privilege", "change_privilege", "delete_privilege"]
+for role in (FRONT_DESK, PHYSICIAN, MANAGER, ADMINISTRATOR):
+    GRANTS[role] += ["add_calendarfeed"]

@@ -12,7 +12,7 @@ from django.contrib.auth.models import Group
 from clinic import roles
 from clinic.models import Resource, ResourceCategory, Site, User, WorkingHours
 from clinic.wall_clock import on_wall
-from procedures.models import ProcedureType
+from procedures.models import Privilege, ProcedureType
 
 #: Everybody's password in the demo. No secret: the demo refuses to be made where patients are.
 PASSWORD = "quiet-harbor-62-lantern"  # noqa: S105
@@ -201,24 +201,29 @@ def build() -> House:
             resource = Resource.objects.create(name=name, site=sites[key])
             resource.categories.add(categories[category])
             hours(resource, key, sites[key], SITES[key].weekdays)
+    families = ProcedureType.objects.order_by("family").values_list("family", flat=True).distinct()
     password = make_password(PASSWORD)  # once: it is slow on purpose
-    for key, (given, family, role, where) in STAFF.items():
+    for key, (given, surname, role, where) in STAFF.items():
         user = User.objects.create(
             email=address(key),
             password=password,
             first_name=given,
-            last_name=family,
+            last_name=surname,
             is_staff=True,
             is_superuser=role == roles.ADMINISTRATOR,
         )
         user.groups.add(Group.objects.get(name=role))
         user.sites.add(*(sites[site] for site in where))
         if key in SHIFTS:
-            title = f"Dr. {family}" if role == roles.PHYSICIAN else f"Nurse {family}"
+            title = f"Dr. {surname}" if role == roles.PHYSICIAN else f"Nurse {surname}"
             resource = Resource.objects.create(name=title, site=sites[where[0]], user=user)
             resource.categories.add(categories["physician" if role == roles.PHYSICIAN else "nurse"])
             for site, weekdays in SHIFTS[key].items():
                 hours(resource, site, sites[site], weekdays)
+            if role == roles.PHYSICIAN:
+                Privilege.objects.bulk_create(
+                    Privilege(resource=resource, family=family) for family in families
+                )
     return House.found()
 
 

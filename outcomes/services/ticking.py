@@ -5,6 +5,7 @@ from datetime import datetime
 from clinic import audit
 from outcomes.services.asking import close_past, invite_due
 from outcomes.services.following import extend_plans, open_missing_follow_ups
+from procedures.services import extend_yearly_closures, release_expired_holds
 
 
 def tick(*, now: datetime) -> dict[str, int]:
@@ -14,6 +15,8 @@ def tick(*, now: datetime) -> dict[str, int]:
     do nothing twice.
     """
     done = {
+        "holds_released": release_expired_holds(now=now),
+        "closures_added": extend_yearly_closures(now=now),
         "follow_ups_opened": open_missing_follow_ups(now=now),
         "check_ins_added": extend_plans(now=now),
         "check_ins_missed": close_past(now=now),

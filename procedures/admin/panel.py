@@ -10,6 +10,7 @@ from patients.admin import PatientAdmin
 from patients.models import Patient
 from procedures.admin.appointments import STATUS_LABELS, page_of, span
 from procedures.models import Appointment
+from procedures.steps import EXPECTED, PRESENT
 
 #: How many appointments a patient's page shows; the rest is one click away.
 MOST = 30
@@ -34,7 +35,7 @@ def appointments(request: HttpRequest, patient: Patient) -> SafeString:
             "page": page_of(row),
             "label": STATUS_LABELS[row.status],
             "procedure": getattr(row, "procedure", None),
-            "coming": row.ends_at > now and row.status in ("booked", "arrived"),
+            "coming": row.ends_at > now and row.status in EXPECTED | PRESENT,
         }
         for row in rows[:MOST]
     ]

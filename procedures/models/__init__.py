@@ -9,13 +9,27 @@ from procedures.models.catalogue import (
     ResourceRequirement,
     Risk,
 )
-from procedures.models.schedule import Appointment, Intent, Laterality, Procedure, Reservation
+from procedures.models.schedule import (
+    Appointment,
+    AppointmentStep,
+    Intent,
+    Laterality,
+    Privilege,
+    Procedure,
+    Reservation,
+)
+from procedures.models.waiting import AppointmentLink, CalendarFeed, FreedTime, WaitlistEntry
 
 __all__ = [
     "Appointment",
+    "AppointmentLink",
+    "AppointmentStep",
+    "CalendarFeed",
     "FigureConfirmation",
+    "FreedTime",
     "Intent",
     "Laterality",
+    "Privilege",
     "Procedure",
     "ProcedureType",
     "ReadinessItem",
@@ -24,4 +38,5 @@ __all__ = [
     "Reservation",
     "ResourceRequirement",
     "Risk",
+    "WaitlistEntry",
 ]

@@ -57,6 +57,13 @@ class ReadinessItem(models.Model):
     label = models.CharField(_("label"), max_length=200)
     note = models.CharField(_("note"), max_length=300, blank=True)
     blocking = models.BooleanField(_("blocks the start"))
+    advice = models.CharField(
+        _("what the patient is told"),
+        max_length=300,
+        blank=True,
+        help_text=_("Empty: nothing to do beforehand."),
+    )
+    advice_es = models.CharField(_("what the patient is told, in Spanish"), max_length=300, blank=True)
     source = models.CharField(_("source"), max_length=300)
     catalogue_values = models.JSONField(default=dict, editable=False)
 
@@ -163,6 +170,12 @@ class ResourceRequirement(models.Model):
     )
     starts_after_minutes = models.PositiveSmallIntegerField(_("starts after, minutes"), default=0)
     lasts_minutes = models.PositiveSmallIntegerField(_("lasts, minutes"))
+    setup_minutes = models.PositiveSmallIntegerField(
+        _("set-up before, minutes"), default=0, help_text=_("Held for it, before the patient needs it.")
+    )
+    turnover_minutes = models.PositiveSmallIntegerField(
+        _("turnover after, minutes"), default=0, help_text=_("Held for it, after the patient has left it.")
+    )
 
     class Meta:
         verbose_name = _("resource requirement")

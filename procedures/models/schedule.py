@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Self
 
+import pgtrigger
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import RangeOperators
 from django.db import models
@@ -47,14 +48,38 @@ class Appointment(models.Model):
     """A patient, a procedure type and reserved resources over a span of time, [starts_at, ends_at) in UTC."""
 
     class Status(models.TextChoices):
+        REQUESTED = "requested", _("requested")
+        HELD = "held", _("held")
         BOOKED = "booked", _("booked")
+        CONFIRMED = "confirmed", _("confirmed")
         ARRIVED = "arrived", _("arrived")
+        READY = "ready", _("ready")
+        IN_PROCEDURE = "in_procedure", _("in procedure")
+        RECOVERING = "recovering", _("recovering")
         COMPLETED = "completed", _("completed")
         NO_SHOW = "no_show", _("no-show")
         CANCELLED = "cancelled", _("cancelled")
+        ENTERED_IN_ERROR = "entered_in_error", _("entered in error")
+
+    class EndedBy(models.TextChoices):
+        PATIENT = "patient", _("the patient")
+        CLINIC = "clinic", _("the clinic")
 
     #: An appointment in one of these takes up the patient's and the resources' time.
-    LIVE = (Status.BOOKED, Status.ARRIVED, Status.COMPLETED)
+    LIVE = (
+        Status.HELD,
+        Status.BOOKED,
+        Status.CONFIRMED,
+        Status.ARRIVED,
+        Status.READY,
+        Status.IN_PROCEDURE,
+        Status.RECOVERING,
+        Status.COMPLETED,
+    )
+    #: The patient is expected.
+    EXPECTED = (Status.BOOKED, Status.CONFIRMED)
+    #: The patient is in the house.
+    PRESENT = (Status.ARRIVED, Status.READY, Status.IN_PROCEDURE, Status.RECOVERING)
 
     patient = models.ForeignKey(
         Patient, models.PROTECT, verbose_name=_("patient"), related_name="appointments"
@@ -65,7 +90,7 @@ class Appointment(models.Model):
     site = models.ForeignKey(Site, models.PROTECT, verbose_name=_("site"), related_name="appointments")
     starts_at = models.DateTimeField(_("starts"))
     ends_at = models.DateTimeField(_("ends"), help_text=_("The end of recovery."))
-    status = models.CharField(_("status"), max_length=12, choices=Status.choices, default=Status.BOOKED)
+    status = models.CharField(_("status"), max_length=16, choices=Status.choices, default=Status.BOOKED)
     intent = models.CharField(_("intent"), max_length=12, choices=Intent.choices)
     region = models.SlugField(_("region"), blank=True)
     laterality = models.CharField(_("side"), max_length=10, choices=Laterality.choices, blank=True)
@@ -82,6 +107,24 @@ class Appointment(models.Model):
         blank=True,
         related_name="rescheduled_to",
     )
+    held_until = models.DateTimeField(
+        _("held until"), null=True, blank=True, help_text=_("A held time frees itself then.")
+    )
+    ended_by = models.CharField(_("cancelled by"), max_length=10, choices=EndedBy.choices, blank=True)
+    ended_because = models.CharField(_("reason"), max_length=500, blank=True)
+    overbooked_because = models.CharField(
+        _("overbooked because"), max_length=500, blank=True, help_text=_("Empty: not overbooked.")
+    )
+    wants_change_at = models.DateTimeField(_("asked for another time"), null=True, blank=True)
+    sequence = models.PositiveSmallIntegerField(
+        default=0,
+        editable=False,
+        help_text="How often what the patient was told has changed (iCalendar's SEQUENCE).",
+    )
+    request_key = models.CharField(max_length=100, blank=True, editable=False)
+    booked_by = models.ForeignKey(
+        User, models.PROTECT, verbose_name=_("booked by"), null=True, editable=False, related_name="+"
+    )
     created_at = models.DateTimeField(_("booked at"), editable=False)
 
     objects = AppointmentQuerySet.as_manager()
@@ -94,6 +137,8 @@ class Appointment(models.Model):
             ("book_appointment", "Can book appointments"),
             ("cancel_appointment", "Can cancel appointments"),
             ("receive_appointment", "Can mark arrivals and no-shows"),
+            ("treat_appointment", "Can move a patient through the day"),
+            ("overbook_appointment", "Can overbook deliberately"),
         ]
         indexes = [
             models.Index(name="appointment_of_site", fields=["site", "starts_at"]),
@@ -110,10 +155,23 @@ class Appointment(models.Model):
                 name="appointment_within_a_day",
                 condition=Q(ends_at__lte=F("starts_at") + timedelta(hours=24)),
             ),
+            models.CheckConstraint(
+                name="held_appointment_has_an_end",
+                condition=Q(status="held", held_until__isnull=False) | ~Q(status="held") & Q(held_until=None),
+            ),
+            models.CheckConstraint(
+                name="cancelled_appointment_has_a_reason",
+                condition=~Q(status="cancelled") | ~Q(ended_because=""),
+            ),
+            models.UniqueConstraint(
+                name="one_appointment_a_request",
+                fields=["booked_by", "request_key"],
+                condition=~Q(request_key=""),
+            ),
             ExclusionConstraint(
                 name="patient_is_in_one_place",
                 expressions=[(DURING, RangeOperators.OVERLAPS), ("patient", RangeOperators.EQUAL)],
-                condition=Q(status__in=["booked", "arrived", "completed"]),
+                condition=~Q(status__in=["requested", "no_show", "cancelled", "entered_in_error"]),
                 violation_error_code="taken",
                 violation_error_message=_("The patient has another appointment at that time."),
             ),
@@ -143,6 +201,9 @@ class Reservation(models.Model):
     )
     starts_at = models.DateTimeField(_("from"))
     ends_at = models.DateTimeField(_("until"))
+    lane = models.PositiveSmallIntegerField(
+        _("lane"), default=0, help_text=_("0: the resource itself; above: deliberately overbooked.")
+    )
     released_at = models.DateTimeField(_("released"), null=True, blank=True)
 
     class Meta:
@@ -155,7 +216,11 @@ class Reservation(models.Model):
             ),
             ExclusionConstraint(
                 name="resource_is_held_once",
-                expressions=[(DURING, RangeOperators.OVERLAPS), ("resource", RangeOperators.EQUAL)],
+                expressions=[
+                    (DURING, RangeOperators.OVERLAPS),
+                    ("resource", RangeOperators.EQUAL),
+                    ("lane", RangeOperators.EQUAL),
+                ],
                 condition=Q(released_at=None),
                 violation_error_code="taken",
                 violation_error_message=_("The resource is taken at that time."),
@@ -164,6 +229,48 @@ class Reservation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.resource}"
+
+
+class AppointmentStep(models.Model):
+    """An appointment went from one status to another: when, who, why. Never changed."""
+
+    appointment = models.ForeignKey(
+        Appointment, models.CASCADE, verbose_name=_("appointment"), related_name="steps"
+    )
+    at = models.DateTimeField(_("at"))
+    step = models.SlugField(_("step"))
+    status = models.CharField(_("status"), max_length=16, choices=Appointment.Status.choices)
+    by = models.ForeignKey(User, models.PROTECT, verbose_name=_("by"), null=True, related_name="+")
+    reason = models.CharField(_("reason"), max_length=500, blank=True)
+
+    class Meta:
+        verbose_name = _("step")
+        verbose_name_plural = _("steps")
+        ordering = ("id",)
+        triggers = [pgtrigger.Protect(name="never_changed", operation=pgtrigger.Update)]
+
+    def __str__(self) -> str:
+        return f"{self.step} {self.at:%Y-%m-%d %H:%M}"
+
+
+@keep_history
+class Privilege(models.Model):
+    """A clinician may perform the procedures of one family. `valid_until_on` None: until taken away."""
+
+    resource = models.ForeignKey(
+        Resource, models.CASCADE, verbose_name=_("clinician"), related_name="privileges"
+    )
+    family = models.SlugField(_("family"), max_length=60)
+    valid_until_on = models.DateField(_("valid until"), null=True, blank=True, help_text=_("Last day."))
+
+    class Meta:
+        verbose_name = _("privilege")
+        verbose_name_plural = _("privileges")
+        ordering = ("resource", "family")
+        constraints = [models.UniqueConstraint(name="privilege_once", fields=["resource", "family"])]
+
+    def __str__(self) -> str:
+        return self.family.replace("_", " ")
 
 
 class ProcedureQuerySet(models.QuerySet["Procedure"]):

@@ -94,7 +94,8 @@ def load_categories(report: LoadReport) -> None:
     there = set(ResourceCategory.objects.values_list("code", flat=True))
     for code, name in files.CATEGORIES.items():
         if code not in there:
-            _, made = ResourceCategory.objects.get_or_create(code=code, defaults={"name": name})
+            values = {"name": name, "needs_privilege": code == "physician"}
+            _, made = ResourceCategory.objects.get_or_create(code=code, defaults=values)
             report.added += [code] if made else []
 
 

@@ -9,8 +9,9 @@ from clinic import audit
 from clinic.models import User
 from clinic.refusals import Refusal
 from procedures.models import Appointment, Procedure, ReliefProfile
-from procedures.services.booking import locked
-from procedures.signals import procedure_performed, procedure_voided
+from procedures.services.stepping import locked, refuse_unless, take_step, write
+from procedures.signals import procedure_performed
+from procedures.steps import STEPS
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,7 @@ def check_performed(appointment: Appointment, record: Performed, *, now: datetim
     Raises Refusal "not_allowed_now" (the appointment is over or was cancelled), "in_the_future", "before_booking_day"
     (performed on an earlier day than the appointment's), "score_out_of_range", "status_not_possible".
     """
-    if appointment.status not in (Appointment.Status.BOOKED, Appointment.Status.ARRIVED):
-        raise Refusal(
-            f"This appointment is {appointment.get_status_display()}.", code="not_allowed_now", field="status"
-        )
+    refuse_unless(appointment, STEPS["complete"].origins)
     if record.status not in (Procedure.Status.COMPLETED, Procedure.Status.PARTIAL, Procedure.Status.ABORTED):
         raise Refusal("Completed, partly done or aborted.", code="status_not_possible", field="status")
     if record.performed_at > now:
@@ -100,8 +98,7 @@ def perform(appointment_id: int, record: Performed, *, by: User | None, now: dat
     )
     procedure.full_clean()
     procedure.save(force_insert=True)
-    appointment.status = Appointment.Status.COMPLETED
-    appointment.save(update_fields=["status"])
+    write(appointment, "complete", Appointment.Status.COMPLETED, by=by, now=now)
     audit.record("procedure.performed", procedure, by=by, at=now, site=procedure.site, reason=record.status)
     procedure_performed.send(Procedure, procedure=procedure, now=now)
     return procedure
@@ -109,19 +106,11 @@ def perform(appointment_id: int, record: Performed, *, by: User | None, now: dat
 
 @transaction.atomic
 def void(procedure_id: int, *, reason: str, by: User | None, now: datetime) -> Procedure:
-    """Mark a procedure as entered in error. Its row and its answers stay; nothing more is asked about it.
+    """Mark a procedure, with its appointment, as entered in error. Its row and its answers stay; nothing more is asked.
 
-    Raises Refusal "reason_required" without a reason, "not_allowed_now" when it is void already.
+    Raises as `take_step` does: "reason_required" without a reason, "not_allowed_now" when it is void already.
     """
-    if not reason.strip():
-        raise Refusal("Say what was wrong.", code="reason_required", field="reason")
-    procedure = Procedure.objects.select_for_update(of=("self",)).select_related("site").get(pk=procedure_id)
-    if procedure.status == Procedure.Status.ENTERED_IN_ERROR:
-        raise Refusal(
-            "This procedure is marked as entered in error already.", code="not_allowed_now", field="status"
-        )
-    procedure.status = Procedure.Status.ENTERED_IN_ERROR
-    procedure.save(update_fields=["status"])
-    audit.record("procedure.voided", procedure, by=by, at=now, site=procedure.site, reason=reason.strip())
-    procedure_voided.send(Procedure, procedure=procedure, now=now)
+    procedure = Procedure.objects.get(pk=procedure_id)
+    take_step(procedure.appointment_id, "enter_in_error", by=by, now=now, reason=reason)
+    procedure.refresh_from_db()
     return procedure

@@ -12,7 +12,7 @@ from django.db import connection, connections
 from conftest import MONDAY, World, resource
 from procedures import services
 from procedures.models import Appointment, Reservation
-from procedures.services import booking
+from procedures.services import booking, looking
 
 RIVALS = 50
 
@@ -25,7 +25,7 @@ def race(monkeypatch: pytest.MonkeyPatch, attempts: Sequence[Callable[..., objec
     Returns how they ended: "won", a refusal's code, or an exception's name.
     """
     barrier = threading.Barrier(len(attempts))
-    look = booking.choose
+    look = looking.choose
     looked = threading.local()
 
     def look_and_wait(*args: object, **kwargs: object) -> object:
@@ -77,7 +77,7 @@ def test_with_two_rooms_two_win(monkeypatch: pytest.MonkeyPatch, world: World) -
 
 
 def test_the_database_alone_keeps_the_slot_single(monkeypatch: pytest.MonkeyPatch, world: World) -> None:
-    monkeypatch.setattr(booking, "hold", lambda *_: None)
+    monkeypatch.setattr(booking, "lock", lambda *_: None)
     monkeypatch.setattr(booking, "refuse_if_taken_since", lambda *_: None)
     outcome = race(monkeypatch, fifty(world)[:8])
     assert outcome["won"] == 1
@@ -86,7 +86,7 @@ def test_the_database_alone_keeps_the_slot_single(monkeypatch: pytest.MonkeyPatc
 
 def test_the_race_is_real(monkeypatch: pytest.MonkeyPatch, world: World) -> None:
     """If this fails, the tests above prove nothing."""
-    monkeypatch.setattr(booking, "hold", lambda *_: None)
+    monkeypatch.setattr(booking, "lock", lambda *_: None)
     monkeypatch.setattr(booking, "refuse_if_taken_since", lambda *_: None)
     guard = next(c for c in Reservation._meta.constraints if c.name == "resource_is_held_once")
     with connection.schema_editor() as schema:

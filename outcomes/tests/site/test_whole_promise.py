@@ -19,6 +19,7 @@ from clinic import roles
 from clinic.logs import Scrub
 from clinic.models import Resource, ResourceCategory, Site, User, WorkingHours
 from conftest import MONDAY, NEW_YORK, staff
+from procedures.models import Privilege
 
 #: What each check-in of an ablation is answered with; days that are missing are met with silence.
 STORY = {1: 9, 7: 7, 14: 5, 42: 3, 92: 2, 275: 6, 366: 7}
@@ -66,6 +67,8 @@ def clinic(db: None, clock: Clock) -> Site:
             name=category.name, site=site, user=physician if category.code == "physician" else None
         )
         one.categories.add(category)
+        if category.needs_privilege:
+            Privilege.objects.create(resource=one, family="radiofrequency_ablation")
         for day in range(5):
             WorkingHours.objects.create(resource=one, site=site, weekday=day, opens=time(8), closes=time(17))
     return site

@@ -1,0 +1,134 @@
+"""Moving an appointment from state to state: only by the named steps of `procedures.steps`, each written down."""
+
+from datetime import datetime
+
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+
+from clinic import audit
+from clinic.models import User
+from clinic.refusals import Refusal
+from procedures.models import Appointment, AppointmentStep, Procedure
+from procedures.signals import procedure_voided
+from procedures.steps import STEPS
+
+
+def locked(appointment_id: int) -> Appointment:
+    """The appointment, locked until the transaction ends."""
+    return (
+        Appointment.objects.select_for_update(of=("self",))
+        .select_related("site", "patient", "procedure_type")
+        .get(pk=appointment_id)
+    )
+
+
+@transaction.atomic
+def take_step(
+    appointment_id: int,
+    name: str,
+    *,
+    by: User | None,
+    now: datetime,
+    reason: str = "",
+    ended_by: str = "",
+    actor: str = "",
+) -> Appointment:
+    """Take the step `name` of `procedures.steps.STEPS` with an appointment.
+
+    `by` None: time or the patient (`actor`) does it. `ended_by`: who cancels, "patient" or "clinic" (the default).
+    "complete" is taken by `perform`, not here.
+
+    Raises PermissionDenied when `by` lacks the step's permission; Refusal "unknown_step", "reason_required",
+    "not_allowed_now" unless the appointment is in a state from which the step leads on, "not_today" for an arrival
+    on another day, "too_early" for a no-show before the start, "hold_expired" for booking a hold that has run out.
+    """
+    step = STEPS.get(name)
+    if step is None or name == "complete":
+        raise Refusal("There is no such step.", code="unknown_step", field="step")
+    if by is not None and not by.has_perm(step.permission):
+        raise PermissionDenied
+    reason = reason.strip()
+    if step.needs_reason and not reason:
+        raise Refusal("Say why.", code="reason_required", field="reason")
+    appointment = locked(appointment_id)
+    refuse_unless(appointment, step.origins)
+    zone = appointment.site.zone
+    if name == "arrive" and appointment.starts_at.astimezone(zone).date() != now.astimezone(zone).date():
+        raise Refusal("This appointment is not today.", code="not_today", field="status")
+    if name == "mark_no_show" and appointment.starts_at > now:
+        raise Refusal("The appointment has not begun yet.", code="too_early", field="status")
+    if name == "book" and appointment.held_until and appointment.held_until <= now:
+        raise Refusal("This hold has run out.", code="hold_expired", field="status")
+    if name == "cancel":
+        appointment.ended_by = ended_by or Appointment.EndedBy.CLINIC
+        appointment.ended_because = reason
+    if name == "enter_in_error":
+        void_procedure(appointment, reason=reason, by=by, now=now)
+    write(appointment, name, step.to, by=by, now=now, reason=reason, actor=actor)
+    return appointment
+
+
+def refuse_unless(appointment: Appointment, origins: frozenset[str]) -> None:
+    """Raise Refusal "not_allowed_now" unless the appointment's status is among `origins`."""
+    if appointment.status not in origins:
+        raise Refusal(
+            f"This appointment is already {appointment.get_status_display()}.",
+            code="not_allowed_now",
+            field="status",
+        )
+
+
+def write(
+    appointment: Appointment,
+    name: str,
+    to: str,
+    *,
+    by: User | None,
+    now: datetime,
+    reason: str = "",
+    actor: str = "",
+) -> None:
+    """Save the new status with its row of history and its audit event; give the time back when it ends."""
+    appointment.status, appointment.held_until = to, None
+    appointment.save(update_fields=["status", "held_until", "ended_by", "ended_because"])
+    if not appointment.live:
+        appointment.reservations.filter(released_at=None).update(released_at=now)
+    AppointmentStep.objects.create(
+        appointment=appointment, at=now, step=name, status=to, by=by, reason=reason
+    )
+    audit.record(
+        f"appointment.{to}", appointment, by=by, at=now, site=appointment.site, reason=reason, actor=actor
+    )
+
+
+def void_procedure(appointment: Appointment, *, reason: str, by: User | None, now: datetime) -> None:
+    """Mark the appointment's procedure, if there is one, as entered in error: nothing more is asked about it."""
+    procedure = (
+        Procedure.objects.select_for_update(of=("self",))
+        .select_related("site")
+        .filter(appointment=appointment)
+        .exclude(status=Procedure.Status.ENTERED_IN_ERROR)
+        .first()
+    )
+    if procedure is not None:
+        procedure.status = Procedure.Status.ENTERED_IN_ERROR
+        procedure.save(update_fields=["status"])
+        audit.record("procedure.voided", procedure, by=by, at=now, site=procedure.site, reason=reason)
+        procedure_voided.send(Procedure, procedure=procedure, now=now)
+
+
+def cancel(
+    appointment_id: int, *, reason: str, ended_by: str = "", by: User | None, now: datetime
+) -> Appointment:
+    """Cancel an appointment; its time is free at once. Raises as `take_step` does."""
+    return take_step(appointment_id, "cancel", by=by, now=now, reason=reason, ended_by=ended_by)
+
+
+def arrive(appointment_id: int, *, by: User | None, now: datetime) -> Appointment:
+    """The patient is here. Raises as `take_step` does."""
+    return take_step(appointment_id, "arrive", by=by, now=now)
+
+
+def mark_no_show(appointment_id: int, *, by: User | None, now: datetime) -> Appointment:
+    """The patient did not come. Raises as `take_step` does."""
+    return take_step(appointment_id, "mark_no_show", by=by, now=now)
