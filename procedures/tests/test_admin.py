@@ -185,7 +185,7 @@ def test_a_day_at_the_desk(desk: Client, world: World) -> None:
     assert procedure.follow_up.check_ins.count() == 10
     again = step(desk, appointment, "perform", world.at(MONDAY, 10), status="completed",
                  performed_0=MONDAY.isoformat(), performed_1="09:10", baseline_pain="8")  # fmt: skip
-    assert "This appointment is completed." in words(again)
+    assert "This appointment is already completed." in words(again)
     assert Procedure.objects.count() == 1
     void = f"/admin/procedures/procedure/{procedure.pk}/void/"
     assert desk.post(void, {"reason": ""}).status_code == 422
@@ -260,7 +260,7 @@ def test_cancelling_wants_a_reason(desk: Client, world: World) -> None:
     step(desk, appointment, "cancel", world.now, reason="patient is ill")
     appointment.refresh_from_db()
     assert appointment.status == Appointment.Status.CANCELLED
-    assert "This appointment is cancelled." in words(step(desk, appointment, "cancel", world.now, reason="x"))
+    assert "This appointment is already cancelled." in words(step(desk, appointment, "cancel", world.now, reason="x"))
 
 
 @pytest.mark.parametrize("name", ["arrive", "no-show", "cancel", "reschedule", "perform"])

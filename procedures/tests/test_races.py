@@ -38,17 +38,31 @@ def race(monkeypatch: pytest.MonkeyPatch, attempts: Sequence[Callable[..., objec
 
     monkeypatch.setattr(booking, "choose", look_and_wait)
 
-    def run(attempt: Callable[[], object]) -> str:
-        try:
-            attempt()
-        except Exception as exc:
-            return str(getattr(exc, "code", None) or type(exc).__name__)
-        finally:
-            connections.close_all()
-        return "won"
+    with ThreadPoolExecutor(len(attempts)) as pool:
+        return Counter(pool.map(ended, attempts))
+
+
+def together(*attempts: Callable[..., object]) -> Counter[str]:
+    """Run the attempts at once, each on its own connection; how they ended, as `race` says it."""
+    barrier = threading.Barrier(len(attempts))
+
+    def run(attempt: Callable[..., object]) -> str:
+        barrier.wait(timeout=60)
+        return ended(attempt)
 
     with ThreadPoolExecutor(len(attempts)) as pool:
         return Counter(pool.map(run, attempts))
+
+
+def ended(attempt: Callable[..., object]) -> str:
+    """Run it and say how it ended: "won", a refusal's code, or an exception's name."""
+    try:
+        attempt()
+    except Exception as exc:
+        return str(getattr(exc, "code", None) or type(exc).__name__)
+    finally:
+        connections.close_all()
+    return "won"
 
 
 def fifty(world: World) -> Sequence[Callable[..., object]]:

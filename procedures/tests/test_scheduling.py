@@ -1,0 +1,266 @@
+"""Holds, overbooking, privileges, buffers, idempotency and closures: what each promises and refuses."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+
+import pytest
+from django.core.exceptions import PermissionDenied
+from django.db import IntegrityError, transaction
+
+from clinic.models import Closure, Resource, ResourceCategory
+from clinic.refusals import Refusal
+from conftest import MONDAY, World
+from procedures import services
+from procedures.models import Appointment, Privilege, Reservation, ResourceRequirement
+from procedures.services.booking import HOLD_LASTS
+
+
+def book(world: World, **values: object) -> Appointment:
+    return services.book(world.appointment(**values), by=world.clerk, now=world.now)
+
+
+def refused(act: Callable[[], object]) -> str:
+    with pytest.raises(Refusal) as refusal:
+        act()
+    return str(refusal.value.code)
+
+
+# Holds
+
+
+def test_a_held_time_is_taken_for_ten_minutes_and_then_frees_itself(world: World) -> None:
+    held = services.book(world.appointment(), by=world.clerk, now=world.now, hold=True)
+    assert held.held_until == world.now + HOLD_LASTS
+    rival = world.another_patient()
+    assert refused(lambda: book(world, patient=rival)) == "taken"
+    late = world.now + HOLD_LASTS
+    assert services.book(world.appointment(patient=rival), by=world.clerk, now=late).pk
+    held.refresh_from_db()
+    assert (held.status, held.held_until, held.ended_because) == ("cancelled", None, "The hold ran out.")
+    assert refused(lambda: services.take_step(held.pk, "book", by=world.clerk, now=late)) == "not_allowed_now"
+
+
+def test_a_hold_becomes_a_booking_in_time_and_not_after(world: World) -> None:
+    held = services.book(world.appointment(), by=world.clerk, now=world.now, hold=True)
+    late = world.now + HOLD_LASTS
+    assert refused(lambda: services.take_step(held.pk, "book", by=world.clerk, now=late)) == "hold_expired"
+    services.take_step(held.pk, "book", by=world.clerk, now=late - timedelta(seconds=1))
+    held.refresh_from_db()
+    assert (held.status, held.held_until) == ("booked", None)
+    assert services.release_expired_holds(now=late) == 0
+    assert [step.step for step in held.steps.all()] == ["hold", "book"]
+
+
+def test_a_hold_without_an_end_is_refused_by_the_database(world: World) -> None:
+    held = services.book(world.appointment(), by=world.clerk, now=world.now, hold=True)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Appointment.objects.filter(pk=held.pk).update(held_until=None)
+
+
+# Overbooking
+
+
+def test_overbooking_wants_permission_and_room_for_it_and_stays_visible(world: World) -> None:
+    book(world)
+    rival = world.another_patient()
+    asked = {"patient": rival, "overbooked_because": "Cannot walk by Monday otherwise"}
+    with pytest.raises(PermissionDenied):
+        services.book(world.appointment(**asked), by=world.clerk, now=world.now)
+    as_physician = lambda: services.book(world.appointment(**asked), by=world.physician, now=world.now)  # noqa: E731
+    assert refused(as_physician) == "taken"  # no resource allows it
+    Resource.objects.update(overbooking=1)
+    second = as_physician()
+    assert second.overbooked_because == "Cannot walk by Monday otherwise"
+    assert set(second.reservations.values_list("lane", flat=True)) == {1}
+    third = world.appointment(patient=world.another_patient(3), overbooked_because="Once more")
+    assert refused(lambda: services.book(third, by=world.physician, now=world.now)) == "taken"
+
+
+def test_what_was_free_is_not_called_overbooked(world: World) -> None:
+    Resource.objects.update(overbooking=1)
+    appointment = services.book(
+        world.appointment(overbooked_because="To be sure"), by=world.physician, now=world.now
+    )
+    assert appointment.overbooked_because == ""
+    assert set(appointment.reservations.values_list("lane", flat=True)) == {0}
+
+
+def test_a_patient_is_never_overbooked(world: World) -> None:
+    Resource.objects.update(overbooking=3)
+    book(world)
+    again = world.appointment(overbooked_because="Why not")
+    assert refused(lambda: services.book(again, by=world.physician, now=world.now)) == "taken"
+
+
+# Privileges
+
+
+def test_a_clinician_without_the_privilege_is_not_booked(world: World) -> None:
+    ResourceCategory.objects.filter(code="physician").update(needs_privilege=True)
+    assert refused(lambda: book(world)) == "no_privilege"
+    privilege = Privilege.objects.create(
+        resource=world.doctor, family="radiofrequency_ablation", valid_until_on=MONDAY - timedelta(days=1)
+    )
+    assert refused(lambda: book(world)) == "no_privilege"
+    named = lambda: services.book(world.appointment(), resources=[world.doctor], by=None, now=world.now)  # noqa: E731
+    assert refused(named) == "no_privilege"
+    privilege.valid_until_on = MONDAY
+    privilege.save()
+    assert book(world).pk
+    later = {"patient": world.another_patient(), "starts_at": world.at(MONDAY + timedelta(days=7), 9)}
+    assert refused(lambda: book(world, **later)) == "no_privilege"
+
+
+# Buffers
+
+
+def test_set_up_and_turnover_hold_the_resource_but_not_the_patient(world: World) -> None:
+    ResourceRequirement.objects.filter(category__code="procedure_room").update(
+        setup_minutes=15, turnover_minutes=10
+    )
+    appointment = book(world)
+    held = appointment.reservations.get(resource=world.room)
+    assert (held.starts_at, held.ends_at) == (world.at(MONDAY, 8, 45), world.at(MONDAY, 9, 55))
+    assert appointment.starts_at == world.at(MONDAY, 9)
+    at_eight = {"patient": world.another_patient(), "starts_at": world.at(MONDAY, 8)}
+    assert (
+        refused(lambda: book(world, **at_eight)) == "outside_hours"
+    )  # the room would be set up before it opens
+
+
+# Idempotency
+
+
+def test_the_same_click_twice_is_one_appointment(world: World) -> None:
+    click = lambda **values: services.book(  # noqa: E731
+        world.appointment(**values), by=world.clerk, now=world.now, request_key="abc"
+    )
+    first = click()
+    assert click().pk == first.pk
+    assert Appointment.objects.count() == 1
+    assert refused(lambda: click(starts_at=world.at(MONDAY, 13))) == "key_reused"
+    other = services.book(
+        world.appointment(starts_at=world.at(MONDAY, 13)), by=world.nurse, now=world.now, request_key="abc"
+    )
+    assert other.pk != first.pk
+
+
+# Closures
+
+
+def closure(world: World, **values: object) -> Closure:
+    defaults: dict[str, object] = {
+        "site": world.site,
+        "starts_at": world.at(MONDAY, 8),
+        "ends_at": world.at(MONDAY, 12),
+        "reason": "Snow",
+    }
+    return Closure(**defaults | values)
+
+
+def test_closing_shows_whom_it_displaces_and_touches_nobody(world: World) -> None:
+    morning = book(world)
+    afternoon = book(world, patient=world.another_patient(), starts_at=world.at(MONDAY, 13))
+    plan = closure(world)
+    assert list(services.displaced_by(plan)) == [morning]
+    services.close(plan, by=world.clerk, now=world.now)
+    morning.refresh_from_db()
+    assert morning.status == "booked"
+    assert (
+        refused(lambda: book(world, patient=world.another_patient(3), starts_at=world.at(MONDAY, 11)))
+        == "closed"
+    )
+    moved = services.reschedule(morning.pk, starts_at=world.at(MONDAY, 15), by=world.clerk, now=world.now)
+    assert list(services.displaced_by(plan)) == []
+    assert {moved.status, afternoon.status} == {"booked"}
+    services.reopen(plan, by=world.clerk, now=world.now)
+    assert book(world, patient=world.another_patient(4)).pk
+
+
+def test_one_resource_can_be_closed(world: World) -> None:
+    appointment = book(world)
+    assert list(services.displaced_by(closure(world, site=None, resource=world.room))) == [appointment]
+    other = closure(
+        world, site=None, resource=world.bay, starts_at=world.at(MONDAY, 8), ends_at=world.at(MONDAY, 9, 45)
+    )
+    assert list(services.displaced_by(other)) == []  # the bay is needed from 9:45 on
+
+
+def test_a_yearly_closure_comes_again_on_the_same_wall_days(world: World) -> None:
+    new_year = closure(
+        world,
+        starts_at=world.at(date(2027, 1, 1), 0),
+        ends_at=world.at(date(2027, 1, 2), 0),
+        reason="New Year",
+        yearly=True,
+    )
+    services.close(new_year, by=world.clerk, now=world.now)
+    days = [
+        row.starts_at.astimezone(world.site.zone).date() for row in new_year.repetitions.order_by("starts_at")
+    ]
+    assert days == [date(2028, 1, 1), date(2029, 1, 1)]
+    assert services.extend_yearly_closures(now=world.now) == 0
+    assert services.extend_yearly_closures(now=world.now + timedelta(days=400)) == 1
+    services.reopen(new_year, by=world.clerk, now=world.now)
+    assert not Closure.objects.exists()
+
+
+def test_a_closure_on_the_29th_of_february_is_kept_on_the_28th(world: World) -> None:
+    leap = closure(
+        world, starts_at=world.at(date(2028, 2, 29), 8), ends_at=world.at(date(2028, 2, 29), 17), yearly=True
+    )
+    services.close(leap, by=world.clerk, now=world.at(date(2028, 1, 1), 8))
+    first = leap.repetitions.order_by("starts_at").first()
+    assert first
+    assert first.starts_at.astimezone(world.site.zone).date() == date(2029, 2, 28)
+
+
+# Steps
+
+
+def test_a_days_way_through_the_house(world: World) -> None:
+    appointment = book(world)
+    way = [
+        ("confirm", world.clerk, world.now),
+        ("arrive", world.clerk, world.at(MONDAY, 8, 40)),
+        ("make_ready", world.nurse, world.at(MONDAY, 8, 55)),
+        ("start", world.nurse, world.at(MONDAY, 9)),
+        ("to_recovery", world.nurse, world.at(MONDAY, 9, 40)),
+    ]
+    for name, by, now in way:
+        services.take_step(appointment.pk, name, by=by, now=now)
+    services.perform(
+        appointment.pk,
+        services.Performed(performed_at=world.at(MONDAY, 9), baseline_pain=8),
+        by=world.physician,
+        now=world.at(MONDAY, 10),
+    )
+    appointment.refresh_from_db()
+    assert appointment.status == "completed"
+    assert [step.step for step in appointment.steps.all()] == [
+        "book",
+        *(name for name, _, _ in way),
+        "complete",
+    ]
+
+
+@pytest.mark.parametrize("name", ["make_ready", "enter_in_error"])
+def test_a_step_wants_its_permission(world: World, name: str) -> None:
+    appointment = book(world)
+    services.arrive(appointment.pk, by=world.clerk, now=world.at(MONDAY, 8, 50))
+    with pytest.raises(PermissionDenied):
+        services.take_step(appointment.pk, name, by=world.clerk, now=world.at(MONDAY, 9), reason="x")
+
+
+def test_entered_in_error_gives_back_the_time_and_voids_what_followed(world: World) -> None:
+    procedure = world.performed()
+    services.take_step(
+        procedure.appointment_id,
+        "enter_in_error",
+        by=world.physician,
+        now=world.at(MONDAY, 12),
+        reason="wrong row",
+    )
+    procedure.refresh_from_db()
+    assert procedure.status == "entered_in_error"
+    assert not Reservation.objects.filter(released_at=None).exists()

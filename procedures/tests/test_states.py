@@ -1,0 +1,173 @@
+"""Whatever clerks do in whatever order: no illegal state, no overlap, nothing held by what has ended."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.exceptions import PermissionDenied
+from django.db import connection
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from clinic.refusals import Refusal
+from conftest import MONDAY, World, resource
+from procedures import services
+from procedures.models import Appointment, AppointmentStep, Reservation
+from procedures.services import booking
+from procedures.steps import STEPS, possible
+
+#: Ways into a state that are no step of the table: how an appointment begins, and what time and moving do.
+ENTRIES = {"hold": "held", "book": "booked", "expire": "cancelled", "reschedule": "cancelled"}
+
+acts = st.one_of(
+    st.tuples(st.just("book"), st.integers(0, 5), st.integers(8, 15)),
+    st.tuples(st.just("hold"), st.integers(0, 5), st.integers(8, 15)),
+    st.tuples(st.just("move"), st.integers(0, 8), st.integers(8, 15)),
+    st.tuples(st.just("wait"), st.integers(1, 30), st.just(0)),
+    st.tuples(st.sampled_from([name for name in STEPS if name != "complete"]), st.integers(0, 8), st.just(0)),
+    st.tuples(st.just("perform"), st.integers(0, 8), st.just(0)),
+)
+
+
+def act(world: World, patients: list[Any], deed: tuple[str, int, int], now: Any) -> None:
+    """Do one deed; what is refused is refused."""
+    name, number, hour = deed
+    made = list(Appointment.objects.order_by("pk"))
+    try:
+        if name in ("book", "hold") and (name == "hold" or hour):
+            wanted = world.appointment(patient=patients[number], starts_at=world.at(MONDAY, hour))
+            services.book(wanted, by=world.admin, now=now, hold=name == "hold")
+        elif not made:
+            return
+        elif name == "move":
+            services.reschedule(
+                made[number % len(made)].pk, starts_at=world.at(MONDAY, hour, 30), by=world.admin, now=now
+            )
+        elif name == "perform":
+            record = services.Performed(performed_at=now, baseline_pain=5)
+            services.perform(made[number % len(made)].pk, record, by=world.admin, now=now)
+        elif name != "wait":
+            services.take_step(made[number % len(made)].pk, name, by=world.admin, now=now, reason="so it is")
+    except (Refusal, PermissionDenied):
+        pass
+
+
+@pytest.mark.django_db
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(st.lists(acts, min_size=5, max_size=25))
+def test_no_illegal_state_and_no_overlap_is_ever_reached(
+    world: World, deeds: list[tuple[str, int, int]]
+) -> None:
+    from django.db import transaction
+
+    with transaction.atomic():
+        patients = [world.another_patient(1000 + number) for number in range(6)]
+        resource("Room 2", world.room.categories.get(), world.site)
+        now = world.at(MONDAY, 8)
+        for deed in deeds:
+            act(world, patients, deed, now)
+            now += timedelta(minutes=deed[1] if deed[0] == "wait" else 2)
+        for appointment in Appointment.objects.all():
+            legal(list(appointment.steps.order_by("pk")), appointment)
+            holding = appointment.reservations.filter(released_at=None).count()
+            assert holding == (3 if appointment.live else 0)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """SELECT COUNT(*) FROM procedures_reservation AS a JOIN procedures_reservation AS b
+                       ON a.id < b.id AND a.resource_id = b.resource_id AND a.lane = b.lane
+                      AND a.released_at IS NULL AND b.released_at IS NULL
+                      AND a.starts_at < b.ends_at AND b.starts_at < a.ends_at"""
+            )
+            assert cursor.fetchone() == (0,)
+        transaction.set_rollback(True)
+
+
+def legal(steps: list[AppointmentStep], appointment: Appointment) -> None:
+    """Every step taken leads on from the state before it, and the last one's state is the appointment's."""
+    assert steps
+    assert steps[0].step in ("hold", "book")
+    status = steps[0].status
+    for step in steps[1:]:
+        if step.step in STEPS:
+            assert status in STEPS[step.step].origins, (status, step.step)
+            assert step.status == STEPS[step.step].to
+        else:
+            assert ENTRIES[step.step] == step.status
+        status = step.status
+    assert status == appointment.status
+
+
+def test_the_table_names_every_state_and_only_those() -> None:
+    states = set(Appointment.Status.values)
+    named = {state for step in STEPS.values() for state in (*step.origins, step.to)}
+    assert named == states
+    assert possible("entered_in_error") == []
+    assert {step.to for step in STEPS.values() if step.ends} == states - set(Appointment.LIVE) - {"requested"}
+
+
+def test_every_step_leads_only_where_it_says(world: World) -> None:
+    appointment = services.book(world.appointment(), by=world.clerk, now=world.now)
+    for status in Appointment.Status.values:
+        for name, step in STEPS.items():
+            if status in step.origins or name == "complete":
+                continue
+            held_until = world.at(MONDAY, 12) if status == "held" else None
+            Appointment.objects.filter(pk=appointment.pk).update(
+                status=status, held_until=held_until, ended_because="x"
+            )
+            with pytest.raises(Refusal) as refused:
+                services.take_step(appointment.pk, name, by=world.admin, now=world.at(MONDAY, 10), reason="x")
+            assert refused.value.code == "not_allowed_now"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_moving_against_cancelling(monkeypatch: pytest.MonkeyPatch, world: World) -> None:
+    """One of the two is first; the other is told. Never both, never neither, never half."""
+    from procedures.tests.test_races import together
+
+    for turn in range(4):
+        made = services.book(
+            world.appointment(patient=world.another_patient(500 + turn)), by=world.clerk, now=world.now
+        )
+        outcome = together(
+            lambda pk=made.pk: services.reschedule(
+                pk, starts_at=world.at(MONDAY, 13), by=None, now=world.now
+            ),
+            lambda pk=made.pk: services.cancel(pk, reason="ill", by=None, now=world.now),
+        )
+        assert outcome == {"won": 1, "not_allowed_now": 1}
+        made.refresh_from_db()
+        assert made.status == "cancelled"
+        assert hasattr(made, "rescheduled_to") == (made.ended_because == "Moved to another time.")
+        for left in Appointment.objects.filter(status="booked"):
+            services.cancel(left.pk, reason="next turn", by=None, now=world.now)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_closing_a_room_against_booking_it(monkeypatch: pytest.MonkeyPatch, world: World) -> None:
+    """Either the booking was first and is displaced, or the room was closed and the booking refused."""
+    from clinic.models import Closure
+    from procedures.tests.test_races import together
+
+    for turn in range(6):
+        patient = world.another_patient(600 + turn)
+        closed = Closure(
+            resource=world.room, starts_at=world.at(MONDAY, 8), ends_at=world.at(MONDAY, 12), reason="Leak"
+        )
+        outcome = together(
+            lambda p=patient: services.book(world.appointment(patient=p), by=None, now=world.now),
+            lambda c=closed: services.close(c, by=None, now=world.now),
+        )
+        booked = Appointment.objects.filter(status="booked")
+        assert outcome in ({"won": 2}, {"won": 1, "closed": 1})
+        assert booked.count() == outcome["won"] - 1
+        assert list(services.displaced_by(closed)) == list(booked)
+        for left in booked:
+            services.cancel(left.pk, reason="next turn", by=None, now=world.now)
+        services.reopen(closed, by=None, now=world.now)
+    assert booking.LOOKS > 1
+    assert not Reservation.objects.filter(released_at=None).exists()
