@@ -9,8 +9,8 @@ import re
 import sys
 from types import TracebackType
 
-#: The token of a patient's link, wherever a library puts a path or a URL.
-TOKEN = re.compile(r"(/c/)[^/\s\"']+")
+#: The token of a patient's link or a calendar feed, wherever a library puts a path or a URL.
+TOKEN = re.compile(r"(/(?:c|a|calendar)/)[^/\s\"']+")
 #: What follows the question mark of a path or a URL: searches hold names.
 QUERY = re.compile(r"(/[^\s?\"']*\?)[^\s\"']+")
 #: Anything that looks like an e-mail address.

@@ -139,7 +139,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("es", _("Spanish"))]
-LOCALE_PATHS = [BASE_DIR / "outcomes" / "locale"]
+LOCALE_PATHS = [BASE_DIR / app / "locale" for app in ("clinic", "procedures", "outcomes")]
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "static"

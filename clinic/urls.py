@@ -14,14 +14,17 @@ import outcomes.api
 import outcomes.views
 import patients.api
 import procedures.api
+import procedures.views
 
 router = SimpleRouter(use_regex_path=False)
 router.register("sites", clinic.api.views.Sites)
 router.register("resources", clinic.api.views.Resources)
 router.register("patients", patients.api.Patients)
 router.register("procedure-types", procedures.api.ProcedureTypes)
+router.register("slots", procedures.api.Slots, basename="slot")
 router.register("appointments", procedures.api.Appointments)
 router.register("procedures", procedures.api.Procedures)
+router.register("closures", procedures.api.Closures)
 router.register("follow-ups", outcomes.api.FollowUps)
 router.register("check-ins", outcomes.api.CheckIns)
 
@@ -41,6 +44,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/<path:rest>", clinic.api.refusals.no_such_address),
     path("c/<str:token>/", outcomes.views.check_in, name="check_in"),
     path("c/<str:token>/stop/", outcomes.views.stop, name="stop"),
+    path("a/<str:token>/", procedures.views.appointment, name="appointment"),
+    path("calendar/<str:token>.ics", procedures.views.calendar, name="calendar"),
     path("health/live", clinic.views.live),
     path("health/ready", clinic.views.ready),
 ]

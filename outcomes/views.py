@@ -2,13 +2,13 @@
 
 from django import forms
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.utils import timezone, translation
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from clinic.models import Site
+from clinic.pages import gone, language, page
 from outcomes import services
 from outcomes.models import Answer, CheckIn
 
@@ -39,7 +39,7 @@ def check_in(request: HttpRequest, token: str) -> HttpResponse:
     if found is None:
         return gone(request)
     site = found.follow_up.procedure.site
-    with translation.override(language(request, found)):
+    with translation.override(language(request, found.follow_up.patient.language)):
         if found.status == CheckIn.Status.ANSWERED:
             return page(request, "outcomes/thanks.html", site, token=token)
         form = PainForm(request.POST if request.method == "POST" else None)
@@ -66,31 +66,5 @@ def stop(request: HttpRequest, token: str) -> HttpResponse:
     if found is None:
         return gone(request)
     services.stop_emails(found, now=now)
-    with translation.override(language(request, found)):
+    with translation.override(language(request, found.follow_up.patient.language)):
         return page(request, "outcomes/stopped.html", found.follow_up.procedure.site, token=token)
-
-
-def language(request: HttpRequest, found: CheckIn) -> str:
-    """The language that the reader chose on the page, else the patient's."""
-    chosen = request.GET.get("lang", "")
-    return chosen if chosen in ("en", "es") else found.follow_up.patient.language
-
-
-def gone(request: HttpRequest) -> HttpResponse:
-    """The one page for every link that does not open: it tells a stranger nothing."""
-    return secret(render(request, "outcomes/gone.html", {"sites": Site.objects.all()}, status=410))
-
-
-def page(
-    request: HttpRequest, template: str, site: Site, *, status: int = 200, **context: object
-) -> HttpResponse:
-    """One of the patient's pages."""
-    context |= {"site": site, "language": translation.get_language()}
-    return secret(render(request, template, context, status=status))
-
-
-def secret(response: HttpResponse) -> HttpResponse:
-    """Keep the page's address, which is a secret, out of caches, referrers and search engines."""
-    response["X-Robots-Tag"] = "noindex, nofollow"
-    response["Cache-Control"] = "no-store, private"
-    return response

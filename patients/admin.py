@@ -18,8 +18,11 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget, UnfoldBooleanSwitchWidget
 
 from clinic.admin.base import DeskAdmin, DeskForm, SeenFilter, now_at, staff
+from clinic.admin.importing import ImportsFiles
 from clinic.admin.wall import shown
+from clinic.importing import Report
 from patients import services
+from patients.importing import COLUMNS
 from patients.models import Patient
 
 #: Builds a part of a patient's page: takes the request and the patient, returns HTML.
@@ -94,7 +97,7 @@ class PatientForm(DeskForm):
 
 
 @admin.register(Patient)
-class PatientAdmin(DeskAdmin):
+class PatientAdmin(ImportsFiles, DeskAdmin):
     form = PatientForm
     list_display = ("__str__", "record_number", "born", "phone", "email_state", "site")
     list_display_links = ("__str__",)
@@ -114,6 +117,12 @@ class PatientAdmin(DeskAdmin):
     )
     #: What the apps above put on a patient's page, in order; they register it with `PatientAdmin.panel`.
     panels: ClassVar[list[Panel]] = []
+
+    import_permissions = ("patients.add_patient", "patients.change_patient")
+    import_columns = COLUMNS
+
+    def import_service(self, data: bytes, **how: Any) -> Report:
+        return services.import_patients(data, **how)
 
     @classmethod
     def panel(cls, build: Panel) -> Panel:

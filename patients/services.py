@@ -1,14 +1,33 @@
 """Every write to patients."""
 
-from collections.abc import Collection
-from datetime import datetime
+from collections.abc import Collection, Iterable, Mapping
+from datetime import date, datetime, time
+from typing import Any
 
 from django.db import IntegrityError, transaction
 
 from clinic import audit
-from clinic.models import User
+from clinic.importing import (
+    Line,
+    Mode,
+    Outcome,
+    Progress,
+    Report,
+    chunks,
+    one_at_a_time,
+    refusing,
+    sites_by_name,
+    tell,
+    write_down,
+)
+from clinic.models import Site, User
 from clinic.refusals import Refusal
+from clinic.wall_clock import on_wall
+from patients.importing import COLUMNS, Entry, read_patients
 from patients.models import Patient
+
+#: The file's column for a field that has another name.
+COLUMN_OF = {"consented_at": "agreed_to_email"}
 
 
 def check(patient: Patient, *, now: datetime) -> None:
@@ -17,7 +36,10 @@ def check(patient: Patient, *, now: datetime) -> None:
     Raises ValidationError by field; Refusal "in_the_future" for a birth, a death or an agreement still to come.
     """
     patient.created_at = patient.created_at or now
-    patient.full_clean()
+    # What was read from the database need not be asked for again, nor what the constraints say of rows that end.
+    read = {"site"} if patient._state.fields_cache.get("site") else set()
+    ends = patient.died_on is not None or patient.merged_into_id is not None
+    patient.full_clean(exclude=read, validate_constraints=ends)
     if patient.consented_at and patient.consented_at > now:
         raise Refusal("This time is in the future.", code="in_the_future", field="consented_at")
     today = now.astimezone(patient.site.zone).date()
@@ -29,13 +51,18 @@ def check(patient: Patient, *, now: datetime) -> None:
 
 @transaction.atomic
 def save(
-    patient: Patient, *, changed: Collection[str] | None = None, by: User | None, now: datetime
+    patient: Patient,
+    *,
+    changed: Collection[str] | None = None,
+    by: User | None,
+    now: datetime,
+    actor: str = "",
 ) -> Patient:
     """Register a patient, or save what was changed about one.
 
     `changed` names the columns to write, so that what somebody else said meanwhile (the patient: no more e-mails)
-    stays; None means all of them. Raises as `check` does, and Refusal "unique" when somebody has just registered the
-    same record number.
+    stays; None means all of them. `actor`: as for `audit.record`. Raises as `check` does, and Refusal "unique" when
+    somebody has just registered the same record number.
     """
     new = patient._state.adding
     check(patient, now=now)
@@ -56,7 +83,12 @@ def save(
             "Somebody has just registered this record number.", code="unique", field="record_number"
         ) from None
     audit.record(
-        "patient.registered" if new else "patient.changed", patient, by=by, at=now, site=patient.site
+        "patient.registered" if new else "patient.changed",
+        patient,
+        by=by,
+        at=now,
+        site=patient.site,
+        actor=actor,
     )
     return patient
 
@@ -77,3 +109,121 @@ def opt_out(patient_id: int, *, by: User | None, now: datetime, actor: str = "pa
 def read(patient: Patient, *, by: User, now: datetime) -> None:
     """Write down that `by` looked at the patient's page."""
     audit.record("patient.read", patient, by=by, at=now, site=patient.site)
+
+
+def import_patients(
+    data: bytes, *, mode: Mode, by: User | None, now: datetime, progress: Progress | None = None
+) -> Report:
+    """Register and change the patients of a CSV file, whose columns are those of `patients.importing`.
+
+    Who is known by record number is changed where the file says something else; who has not changed is not touched,
+    so that the same file again changes nothing. Raises nothing: every refusal is in the report, by row and column.
+    Beyond those of `read_patients`, `check` and `save` there are "unknown_site" and, for the patient of a site that
+    `by` does not work at, "unique".
+    """
+    sheet, entries = read_patients(data)
+    report = Report(mode, sheet.total, refusals=sheet.refusals, unreadable=sheet.unreadable)
+    sites = sites_by_name(by)
+    if mode == Mode.ALL:
+        with transaction.atomic():
+            import_entries(entries, sites, report, by=by, now=now, progress=progress)
+            if report.refusals:
+                transaction.set_rollback(True)
+            else:
+                report.saved = True
+                write_down("patients", report, by=by, now=now)
+    else:
+        import_entries(entries, sites, report, by=by, now=now, progress=progress)
+        report.saved = mode == Mode.GOOD and bool(report.lines)
+    if not (mode == Mode.ALL and report.saved):
+        write_down("patients", report, by=by, now=now)
+    report.sort()
+    return report
+
+
+def import_entries(
+    entries: list[Entry],
+    sites: Mapping[str, Site],
+    report: Report,
+    *,
+    by: User | None,
+    now: datetime,
+    progress: Progress | None,
+) -> None:
+    """Save the entries, or only check them, and tell the report; one transaction for each chunk of them."""
+    done = 0
+    for chunk in chunks(entries):
+        with transaction.atomic():
+            if report.mode != Mode.CHECK:
+                one_at_a_time()
+            known = known_patients(chunk, locked=report.mode != Mode.CHECK)
+            for entry in chunk:
+                # Once one row of all-or-nothing is refused nothing is saved: the others need only be checked.
+                saving = report.mode == Mode.GOOD or (report.mode == Mode.ALL and not report.refusals)
+                with refusing(entry.row, report, COLUMN_OF):
+                    report.lines.append(import_entry(entry, known, sites, saving=saving, by=by, now=now))
+                done += 1
+                tell(progress, "saved" if saving else "checked", done, len(entries))
+
+
+def known_patients(entries: Iterable[Entry], *, locked: bool) -> dict[str, Patient]:
+    """The patients that are registered already, by record number; locked in order of their ids."""
+    numbers = [entry.record_number for entry in entries]
+    rows = Patient.objects.filter(record_number__in=numbers).select_related("site").order_by("pk")
+    if locked:
+        rows = rows.select_for_update(of=("self",))
+    return {patient.record_number: patient for patient in rows}
+
+
+def import_entry(
+    entry: Entry,
+    known: Mapping[str, Patient],
+    sites: Mapping[str, Site],
+    *,
+    saving: bool,
+    by: User | None,
+    now: datetime,
+) -> Line:
+    """Register or change one patient; with `saving` False, only say what would be done. Raises as `save` does."""
+    site = sites.get(entry.site) or sites.get(entry.site.casefold())
+    if site is None:
+        raise Refusal("You work at no site of this name.", code="unknown_site", field="site")
+    patient = known.get(entry.record_number)
+    if patient is not None and patient.site_id not in {one.pk for one in sites.values()}:
+        raise Refusal(
+            "This record number belongs to a patient of another site.", code="unique", field="record_number"
+        )
+    if patient is None:
+        patient = Patient(record_number=entry.record_number)
+    wanted: dict[str, Any] = {"born_on": entry.born_on, "site": site, **entry.values}
+    if entry.agreed is not None:
+        wanted["consented_at"] = agreed_at(entry.agreed, patient.consented_at, site, now=now)
+    new = patient.pk is None
+    changed = [name for name, value in wanted.items() if new or getattr(patient, name) != value]
+    if not changed:
+        return Line(entry.row.number, Outcome.UNCHANGED)
+    for name in changed:
+        setattr(patient, name, wanted[name])
+    if saving:
+        save(patient, changed=None if new else changed, by=by, now=now, actor="import")
+    else:
+        check(patient, now=now)
+    if new:
+        return Line(entry.row.number, Outcome.ADDED)
+    told_of = {COLUMN_OF.get(name, name) for name in changed}
+    columns = tuple(column.name for column in COLUMNS if column.name in told_of)
+    return Line(entry.row.number, Outcome.CHANGED, columns)
+
+
+def agreed_at(said: bool | date, known: datetime | None, site: Site, *, now: datetime) -> datetime | None:
+    """When the patient agreed to e-mail, by what the file says and what is known; None when they did not.
+
+    A day is kept as its first instant on the site's wall clock; what is known of the same day more precisely stays.
+    """
+    if said is True:
+        return known or now
+    if said is False:
+        return None
+    if known and known.astimezone(site.zone).date() == said:
+        return known
+    return on_wall(said, time(0), site.zone)

@@ -26,6 +26,8 @@ def pages() -> list[tuple[str, list[Page]]]:
             "",
             [
                 Page(_("Overview"), "home", "index"),
+                Page(_("Book"), "add_circle", f"{day}_find", "procedures.book_appointment"),
+                Page(_("Day board"), "view_kanban", f"{day}_board", "procedures.view_appointment"),
                 Page(_("Today"), "today", f"{day}_changelist", "procedures.view_appointment", "?when=today"),
                 Page(_("Patients"), "groups", "patients_patient_changelist", "patients.view_patient"),
                 Page(
@@ -40,6 +42,19 @@ def pages() -> list[tuple[str, list[Page]]]:
                     "medical_services",
                     "procedures_procedure_changelist",
                     "procedures.view_procedure",
+                ),
+                Page(
+                    _("Waitlist"),
+                    "hourglass_top",
+                    "procedures_waitlistentry_changelist",
+                    "procedures.view_waitlistentry",
+                ),
+                Page(
+                    _("Freed times"),
+                    "event_available",
+                    "procedures_freedtime_changelist",
+                    "procedures.view_freedtime",
+                    "?state=open",
                 ),
             ],
         ),
@@ -72,7 +87,7 @@ def pages() -> list[tuple[str, list[Page]]]:
             [
                 Page(_("Sites"), "location_on", "clinic_site_changelist", "clinic.view_site"),
                 Page(_("Resources"), "meeting_room", "clinic_resource_changelist", "clinic.view_resource"),
-                Page(_("Closures"), "event_busy", "clinic_closure_changelist", "clinic.view_closure"),
+                Page(_("Leave, closures"), "event_busy", "clinic_closure_changelist", "clinic.view_closure"),
                 Page(
                     _("Categories"),
                     "category",
@@ -117,8 +132,10 @@ def is_open(request: HttpRequest, link: str, query: str) -> bool:
     """Whether the page at `link` is the one being shown; two entries share the list of appointments."""
     if link == reverse("admin:index"):
         return request.path == link
-    if not request.path.startswith(link):
+    if not request.path.startswith(link) or (query and request.path.endswith(("/board/", "/find/"))):
         return False
+    if query == "?state=open":
+        return True
     today = request.path == link and request.GET.get("when", "today") == "today" and "q" not in request.GET
     return not query or (query == "?when=today") == today
 

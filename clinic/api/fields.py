@@ -193,6 +193,15 @@ class VisibleManyField(serializers.ListField):
         return [row.pk for row in data]
 
 
+class YesNoField(serializers.BooleanField):
+    """JSON's true or false: not "yes", not 1."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if type(data) is not bool:
+            self.fail("invalid", input=data)
+        return data
+
+
 class WholeNumberField(serializers.IntegerField):
     """A JSON number without a fraction: not "7", not 7.0, not true."""
 

@@ -40,14 +40,17 @@ class SiteSerializer(serializers.ModelSerializer[Site]):
 
 
 class ResourceSerializer(serializers.ModelSerializer[Resource]):
-    """A person, room or machine that can be reserved. `user`: the number of the member of staff that it is, or null."""
+    """A person, room or machine that can be reserved. `user`: the number of the member of staff that it is, or null.
+
+    `overbooking`: how many more appointments may deliberately hold it at the same time.
+    """
 
     site = SiteNameSerializer()
     categories = serializers.SlugRelatedField[Any](slug_field="code", many=True, read_only=True)
 
     class Meta:
         model = Resource
-        fields = ["id", "name", "site", "categories", "user", "active"]
+        fields = ["id", "name", "site", "categories", "user", "active", "overbooking"]
 
 
 class CredentialsInput(Input):

@@ -193,7 +193,7 @@ def test_only_who_may_delete_a_closure_deletes_it_and_it_is_written_down(
     signed_in(staff("manager@example.org", "Manager", world.site), client)
     client.post(f"{CLOSURES}{closure.pk}/delete/", {"post": "yes"})
     assert not Closure.objects.exists()
-    assert AuditEvent.objects.filter(action="closure.deleted", object_id=closure.pk).exists()
+    assert AuditEvent.objects.filter(action="closure.removed", object_id=closure.pk).exists()
 
 
 def test_a_resource_and_its_hours_are_changed_and_it_is_written_down(world: World, client: Client) -> None:
@@ -202,9 +202,9 @@ def test_a_resource_and_its_hours_are_changed_and_it_is_written_down(world: Worl
     page = f"/admin/clinic/resource/{world.room.pk}/change/"
     context = client.get(page).context
     sent = filled(context["adminform"].form) | {"name": "Room 7"}
-    formset = context["inline_admin_formsets"][0].formset
-    for form in (formset.management_form, *formset.initial_forms):
-        sent |= filled(form)
+    for inline in context["inline_admin_formsets"]:
+        for form in (inline.formset.management_form, *inline.formset.initial_forms):
+            sent |= filled(form)
     sent["working_hours-0-closes"] = "18:00"
     assert client.post(page, sent).status_code == 302
     world.room.refresh_from_db()

@@ -30,6 +30,7 @@ from patients import services as patients
 from patients.models import Patient
 from procedures import services as procedures
 from procedures.models import Appointment, Procedure, ProcedureType
+from procedures.services import letters
 
 #: Takes e-mails and does nothing: what was sent in the made-up past is in nobody's inbox.
 NO_POST = "django.core.mail.backends.dummy.EmailBackend"
@@ -184,6 +185,7 @@ class Life:
 
     def book(self, visit: Visit, starts: Iterable[datetime]) -> Appointment | None:
         """Book `visit` at the first of `starts` at which everything is free; None when nothing is."""
+        self.patient.refresh_from_db()  # whether letters may go to it
         for start in starts:
             appointment = Appointment(
                 patient=self.patient,
@@ -197,17 +199,37 @@ class Life:
                 indication=visit.indication,
             )
             try:
-                return procedures.book(
-                    appointment, resources=[self.doctor], by=self.place.clerk, now=self.now
-                )
+                procedures.book(appointment, resources=[self.doctor], by=self.place.clerk, now=self.now)
             except Refusal as refusal:
                 if refusal.code not in BUSY:
                     raise
+            else:
+                self.write(appointment)
+                return appointment
         return None
+
+    def write(self, appointment: Appointment) -> None:
+        """The letter of a booking or a move goes out, and the reminder when it is due."""
+        self.deliver(letters.letter_key(appointment.pk, letters.BOOKED))
+        due = letters.remind_at(appointment)
+        if due >= self.now:
+            self.at(due, partial(self.remind, appointment))
+
+    def remind(self, appointment: Appointment) -> None:
+        """What the tick does with an appointment that is a day away, and the sender with its e-mail."""
+        booked = Appointment.objects.select_related("patient", "site").get(pk=appointment.pk)
+        if booked.status in Appointment.EXPECTED:
+            letters.queue(booked, letters.REMINDER, now=self.now)
+            self.deliver(letters.letter_key(booked.pk, letters.REMINDER))
+
+    def deliver(self, key: str) -> bool:
+        """Send the e-mail with this key, if there is one, to nobody; whether it went out."""
+        return mail.send_due(now=self.now, limit=1, key=key, backend=NO_POST)["sent"] == 1
 
     def cancel(self, appointment: Appointment, visit: Visit) -> None:
         reason = self.rng.choice(("patient is ill", "patient's wish", "no driver found"))
         procedures.cancel(appointment.pk, reason=reason, by=self.place.clerk, now=self.now)
+        self.deliver(letters.letter_key(appointment.pk, letters.CANCELLED))
         self.plan(visit, self.place.day(self.now) + timedelta(days=self.rng.randint(14, 40)))
 
     def stay_away(self, appointment: Appointment, visit: Visit) -> None:
@@ -230,6 +252,7 @@ class Life:
                 if refusal.code not in BUSY:
                     raise
             else:
+                self.write(moved)
                 return self.come(moved, visit)
         return self.come(appointment, visit)
 
@@ -334,8 +357,7 @@ class Life:
         sent = False
         if outcome == "invited":
             check_in.status = CheckIn.Status.INVITED
-            tally = mail.send_due(now=self.now, limit=1, key=invitation_key(check_in), backend=NO_POST)
-            sent = tally["sent"] == 1
+            sent = self.deliver(invitation_key(check_in))
         if self.patient.died_on:
             return
         self.respond(check_in, sent=sent)

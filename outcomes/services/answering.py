@@ -1,12 +1,11 @@
 """Taking answers, through whichever door they come."""
 
-import hashlib
-import secrets
 from datetime import datetime
 
 from django.db import transaction
 
 from clinic import audit
+from clinic.links import new_token, token_hash
 from clinic.models import User
 from clinic.refusals import Refusal
 from outcomes.models import Answer, CheckIn, FollowUp, Link, Measurement
@@ -20,14 +19,9 @@ def issue_link(check_in: CheckIn, *, now: datetime) -> str:
 
     256 random bits, URL-safe. Earlier links of the check-in go on working: their e-mails may be under way.
     """
-    token = secrets.token_urlsafe(32)
+    token = new_token()
     Link.objects.create(check_in=check_in, token_hash=token_hash(token), created_at=now)
     return token
-
-
-def token_hash(token: str) -> str:
-    """What is stored of a token: its SHA-256 in hex. A token has 256 random bits, so it needs no salt."""
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def open_link(token: str, *, now: datetime) -> CheckIn | None:

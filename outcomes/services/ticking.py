@@ -5,7 +5,7 @@ from datetime import datetime
 from clinic import audit
 from outcomes.services.asking import close_past, invite_due
 from outcomes.services.following import extend_plans, open_missing_follow_ups
-from procedures.services import extend_yearly_closures, release_expired_holds
+from procedures.services import close_passed_times, extend_yearly_closures, release_expired_holds, remind_due
 
 
 def tick(*, now: datetime) -> dict[str, int]:
@@ -16,7 +16,9 @@ def tick(*, now: datetime) -> dict[str, int]:
     """
     done = {
         "holds_released": release_expired_holds(now=now),
+        "freed_times_passed": close_passed_times(now=now),
         "closures_added": extend_yearly_closures(now=now),
+        "reminders_queued": remind_due(now=now),
         "follow_ups_opened": open_missing_follow_ups(now=now),
         "check_ins_added": extend_plans(now=now),
         "check_ins_missed": close_past(now=now),

@@ -11,10 +11,11 @@ from django.test import Client
 from django.utils import timezone
 
 from clinic import mail
-from clinic.models import AuditEvent
+from clinic.models import AuditEvent, OutgoingEmail
 from conftest import World
 from outcomes import services
 from outcomes.models import Answer, CheckIn, Link
+from outcomes.services.asking import invitation_key
 from patients.models import Patient
 
 
@@ -190,7 +191,9 @@ def test_what_changed_since_it_was_queued_is_looked_at_when_it_is_sent(
     check_in = world.performed().follow_up.check_ins.get(offset_minutes=1440)
     services.tick(now=check_in.due_at)
     Patient.objects.update(**change)
-    assert mail.send_due(now=check_in.due_at)["skipped"] == 1
+    mail.send_due(now=check_in.due_at)
+    row = OutgoingEmail.objects.get(key=invitation_key(check_in))
+    assert (row.status, row.problem) == ("skipped", reason)
     assert not outbox.outbox
     assert not Link.objects.exists()
 
@@ -198,7 +201,9 @@ def test_what_changed_since_it_was_queued_is_looked_at_when_it_is_sent(
 def test_an_email_that_waited_too_long_is_not_sent(world: World) -> None:
     check_in = world.performed().follow_up.check_ins.get(offset_minutes=1440)
     services.tick(now=check_in.due_at)
-    assert mail.send_due(now=check_in.closes_at)["skipped"] == 1
+    mail.send_due(now=check_in.closes_at)
+    row = OutgoingEmail.objects.get(key=invitation_key(check_in))
+    assert (row.status, row.problem) == ("skipped", "closed")
 
 
 def test_after_an_outage_only_the_newest_is_asked(world: World) -> None:

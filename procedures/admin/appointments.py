@@ -1,14 +1,14 @@
 """Appointments: the day's list, booking, and the steps of each."""
 
-from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
-from django.urls import path, reverse
+from django.template.loader import render_to_string
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -18,67 +18,17 @@ from unfold.decorators import display
 from clinic.admin.base import DeskAdmin, ReadOnlyInline, SeenFilter, staff
 from clinic.admin.wall import shown
 from clinic.models import Site
-from clinic.wall_clock import day_span, occurs_twice
+from clinic.wall_clock import occurs_twice
 from procedures import services
+from procedures.admin.days import WhenFilter, chosen_days, day_words
 from procedures.admin.forms import BookingForm
-from procedures.admin.steps import STEPS, buttons, steps_for, take
-from procedures.models import Appointment, Reservation
+from procedures.admin.importing import ImportsAppointments
+from procedures.admin.steps import STEPS, buttons, came_from, steps_for, take
+from procedures.admin.words import STATUS_LABELS, marks, meant, page_of, span
+from procedures.models import Appointment, AppointmentStep, Reservation
 
-STATUS_LABELS = {
-    "booked": "info",
-    "arrived": "warning",
-    "completed": "success",
-    "no_show": "danger",
-    "cancelled": "default",
-}
 #: Categories whose resource the day's list names; the rest is on the appointment's page.
 WHERE = ("physician", "procedure_room")
-
-
-class WhenFilter(admin.SimpleListFilter):
-    """Today, tomorrow or this week, by each site's own calendar; shown as tabs above the list."""
-
-    title = _("day")
-    parameter_name = "when"
-    template = "admin/procedures/appointment/when_filter.html"
-    tabs = (("today", _("Today")), ("tomorrow", _("Tomorrow")), ("week", _("This week")), ("all", _("All")))
-
-    def __init__(self, request: HttpRequest, params: Any, model: Any, model_admin: Any) -> None:
-        self.chosen = chosen_days(request)
-        self.sites = list(Site.objects.visible_to(staff(request)))
-        super().__init__(request, params, model, model_admin)
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
-        return self.tabs
-
-    def value(self) -> str:
-        return self.chosen
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.value() == "all":
-            return queryset
-        spans = Q(pk__in=[])
-        for site in self.sites:
-            start, end = self.span(site, timezone.now())
-            spans |= Q(site=site, starts_at__gte=start, starts_at__lt=end)
-        return queryset.filter(spans)
-
-    def span(self, site: Site, now: datetime) -> tuple[datetime, datetime]:
-        """The half-open span of UTC instants that the tab means at the site."""
-        today = now.astimezone(site.zone).date()
-        if self.value() == "week":
-            monday = today - timedelta(days=today.weekday())
-            return day_span(monday, site.zone)[0], day_span(monday + timedelta(days=6), site.zone)[1]
-        return day_span(today + timedelta(days=self.value() == "tomorrow"), site.zone)
-
-
-def chosen_days(request: HttpRequest) -> str:
-    """Which tab is open. Whoever searches, or leafs through the months, means all days, unless they say otherwise."""
-    chosen = request.GET.get("when")
-    if chosen in dict(WhenFilter.tabs):
-        return chosen
-    narrowed = ("q", "patient__id__exact")
-    return "all" if any(n in narrowed or n.startswith("starts_at__") for n in request.GET) else "today"
 
 
 class ReservationInline(ReadOnlyInline):
@@ -104,8 +54,27 @@ class ReservationInline(ReadOnlyInline):
         return str(_("released") if reservation.released_at else _("held"))
 
 
+class StepInline(ReadOnlyInline):
+    """What has happened with it, and when, on the site's wall clock."""
+
+    model = AppointmentStep
+    fields = readonly_fields = ("when", "what", "by", "reason")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AppointmentStep]:
+        rows = super().get_queryset(request).select_related("by", "appointment__site")
+        return cast(QuerySet[AppointmentStep], rows)
+
+    @display(description=_("at"))
+    def when(self, step: AppointmentStep) -> str:
+        return shown(step.at, step.appointment.site)
+
+    @display(description=_("status"))
+    def what(self, step: AppointmentStep) -> str:
+        return str(step.get_status_display())
+
+
 @admin.register(Appointment)
-class AppointmentAdmin(DeskAdmin):
+class AppointmentAdmin(ImportsAppointments, DeskAdmin):
     form = BookingForm
     list_filter = (WhenFilter, "status", ("site", SeenFilter), "procedure_type__family")
     list_fullwidth = True
@@ -116,7 +85,7 @@ class AppointmentAdmin(DeskAdmin):
     search_help_text = _("Patient, procedure type or resource")
     date_hierarchy = "starts_at"
     autocomplete_fields = ("site", "patient", "procedure_type")
-    inlines = (ReservationInline,)
+    inlines = (ReservationInline, StepInline)
     change_list_template = "admin/procedures/appointment/change_list.html"
     change_form_template = "admin/procedures/appointment/change_form.html"
     add_fieldsets = (
@@ -124,12 +93,17 @@ class AppointmentAdmin(DeskAdmin):
         (_("Where and when"), {"fields": ("site", "starts", "resources")}),
         (_("Why"), {"fields": ("intent", "indication", "note")}),
     )
+    overbooking_fieldset = (_("If it is taken"), {"fields": ("overbooked_because",)})
     fieldsets = (
         (None, {"fields": (("when", "status"), ("patient", "procedure_type"), ("site", "intent"))}),
         (_("What is meant"), {"fields": (("region", "laterality"), ("levels", "indication"), "note")}),
-        (_("How it came about"), {"fields": (("booked", "rescheduled_from"), "moved_to")}),
+        (_("How it came about"), {"fields": (("booked", "booked_by"), ("rescheduled_from", "moved_to"))}),
+        (_("What is unusual"), {"fields": ("held", "overbooked_because", "ended")}),
     )
-    readonly_fields = ("when", "booked", "moved_to")
+    readonly_fields = ("when", "booked", "moved_to", "ended", "held")
+
+    #: Further pages about appointments: the board and the book screen register theirs here.
+    pages: ClassVar[list[URLPattern]] = []
 
     # Who may do what: the roles' own permissions, not Django's four verbs.
 
@@ -146,6 +120,11 @@ class AppointmentAdmin(DeskAdmin):
 
     def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
         return self.inlines if obj else ()
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj is None and request.user.has_perm("procedures.overbook_appointment"):
+            return (*self.add_fieldsets, self.overbooking_fieldset)
+        return super().get_fieldsets(request, obj)
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         if obj is None:
@@ -187,6 +166,9 @@ class AppointmentAdmin(DeskAdmin):
             extra_context = {
                 **(extra_context or {}),
                 "steps": buttons(steps, found) if steps else "",
+                "marks": marks(found),
+                "movable": found.status in found.EXPECTED and self.has_add_permission(request),
+                "status_label": STATUS_LABELS[found.status],
                 "procedure": getattr(found, "procedure", None),
                 "title": _("Appointment"),
                 "subtitle": f"{found.patient}, {shown(found.starts_at, found.site)}",
@@ -200,6 +182,15 @@ class AppointmentAdmin(DeskAdmin):
     @display(description=_("booked"))
     def booked(self, appointment: Appointment) -> str:
         return shown(appointment.created_at, appointment.site)
+
+    @display(description=_("held until"))
+    def held(self, appointment: Appointment) -> str:
+        return shown(appointment.held_until, appointment.site) or "–"
+
+    @display(description=_("cancelled by"))
+    def ended(self, appointment: Appointment) -> str:
+        who = str(appointment.get_ended_by_display()) if appointment.ended_by else ""
+        return ": ".join(part for part in (who, appointment.ended_because) if part) or "–"
 
     @display(description=_("rescheduled to"))
     def moved_to(self, appointment: Appointment) -> str | SafeString:
@@ -282,17 +273,8 @@ class AppointmentAdmin(DeskAdmin):
 
     @display(description=_("procedure type"), ordering="procedure_type__name")
     def what(self, appointment: Appointment) -> SafeString:
-        details = [
-            appointment.region.replace("_", " "),
-            appointment.get_laterality_display(),
-            appointment.levels,
-        ]
-        if not appointment.laterality:
-            details.pop(1)
         return format_html(
-            '{}<span class="desk-sub">{}</span>',
-            appointment.procedure_type,
-            " · ".join(str(detail) for detail in details if detail),
+            '{}<span class="desk-sub">{}</span>', appointment.procedure_type, meant(appointment)
         )
 
     @display(description=_("who and where"))
@@ -308,9 +290,18 @@ class AppointmentAdmin(DeskAdmin):
             appointment.site.name,
         )
 
-    @display(description=_("status"), ordering="status", label=STATUS_LABELS)
-    def state(self, appointment: Appointment) -> tuple[str, str]:
-        return appointment.status, str(appointment.get_status_display())
+    @display(description=_("status"), ordering="status")
+    def state(self, appointment: Appointment) -> SafeString:
+        return SafeString(
+            render_to_string(
+                "admin/procedures/state.html",
+                {
+                    "status": appointment.get_status_display(),
+                    "kind": STATUS_LABELS[appointment.status],
+                    "marks": marks(appointment, baseline=False),
+                },
+            )
+        )
 
     @display(description=_("pain before"))
     def baseline(self, appointment: Appointment) -> SafeString | str:
@@ -331,7 +322,7 @@ class AppointmentAdmin(DeskAdmin):
         )
         # Behind Django's own addresses of a row, which have the same shape.
         urls = super().get_urls()
-        return [*urls[:-1], step, urls[-1]]
+        return [*self.pages, *urls[:-1], step, urls[-1]]
 
     def step_view(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
         """The page of one step of an appointment."""
@@ -342,19 +333,21 @@ class AppointmentAdmin(DeskAdmin):
         appointment = get_object_or_404(rows, pk=pk)
         if not request.user.has_perm(step.permission):
             raise PermissionDenied
-        asked_from = request.GET.get("back")
-        listed = f"{reverse('admin:procedures_appointment_changelist')}?{asked_from}"
-        here = page_of(appointment) if asked_from is None else listed
+        asked_from = came_from(request)
+        here = asked_from or page_of(appointment)
         if request.method == "GET" and not step.possible(appointment, now=timezone.now()):
             messages.error(request, _("This appointment is %s.") % appointment.get_status_display())
             return HttpResponseRedirect(here)
         form = step.form(
-            request.POST if request.method == "POST" else None, request=request, appointment=appointment
+            request.POST if request.method == "POST" else None,
+            request=request,
+            appointment=appointment,
+            step=step.step,
         )
 
         def act() -> str:
             shown_next = form.act(by=staff(request), now=timezone.now())
-            return page_of(shown_next) if asked_from is None else listed
+            return asked_from or page_of(shown_next)
 
         return take(
             request,
@@ -370,33 +363,3 @@ class AppointmentAdmin(DeskAdmin):
                 "lead": f"{appointment.patient} · {appointment.procedure_type} · {span(appointment)}",
             },
         )
-
-
-def page_of(appointment: Appointment) -> str:
-    return reverse("admin:procedures_appointment_change", args=[appointment.pk])
-
-
-def span(appointment: Appointment) -> str:
-    """From when to when, on the site's wall clock: "Mon 11 Jan 2027, 09:00–10:45 EST"."""
-    zone = appointment.site.zone
-    start, end = appointment.starts_at.astimezone(zone), appointment.ends_at.astimezone(zone)
-    return f"{start:%a %-d %b %Y, %H:%M}–{end:%H:%M %Z}"
-
-
-def day_words(when: WhenFilter, sites: list[Site], now: datetime) -> str:
-    """The date, or the first and last of the week, that the list is about; by site where they differ."""
-    if when.value() == "all":
-        return ""
-    words: dict[str, list[str]] = {}
-    for site in sites:
-        start, end = (moment.astimezone(site.zone) for moment in when.span(site, now))
-        last = end - timedelta(minutes=1)
-        text = f"{start:%A %-d %B %Y}"
-        if last.date() != start.date():
-            same = start.month == last.month
-            text = f"{start:%-d}" if same else f"{start:%-d %B}"
-            text += f" – {last:%-d %B %Y}"
-        words.setdefault(text, []).append(site.name)
-    if len(words) == 1:
-        return next(iter(words))
-    return "; ".join(f"{', '.join(names)}: {text}" for text, names in words.items())

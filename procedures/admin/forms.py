@@ -58,7 +58,7 @@ class BookingForm(DeskForm):
         model = Appointment
         fields = (
             *("site", "patient", "procedure_type", "intent", "region", "laterality"),
-            *("levels", "indication", "note"),
+            *("levels", "indication", "note", "overbooked_because"),
         )
         widgets: ClassVar[dict[str, forms.Widget]] = {
             "indication": UnfoldAdminTextInputWidget({"placeholder": "M47.816", "autocomplete": "off"}),
@@ -67,6 +67,8 @@ class BookingForm(DeskForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if not self.request.user.has_perm("procedures.overbook_appointment"):
+            self.fields.pop("overbooked_because", None)
         self.fields["resources"] = resource_field(self.request)
         self.fields["region"] = forms.ChoiceField(
             label=_("Region"), required=False, choices=regions(), widget=UnfoldAdminSelectWidget
@@ -75,7 +77,7 @@ class BookingForm(DeskForm):
     def ask(self, cleaned: dict[str, Any]) -> None:
         site = cleaned["site"]
         # The model's own fields are filled in after clean(): the service is asked with an appointment of its own.
-        asked = Appointment(**{name: cleaned[name] for name in self.Meta.fields})
+        asked = Appointment(**{name: cleaned[name] for name in self.Meta.fields if name in cleaned})
         asked.starts_at = self.instance.starts_at = to_instant_of("starts", cleaned["starts"], site.zone)
         services.check(asked, resources=cleaned["resources"], now=self.now)
 
@@ -93,31 +95,27 @@ def to_instant_of(field: str, wall: datetime, zone: Any) -> datetime:
 
 
 class StepForm(forms.Form):
-    """The form of one step of an appointment; without fields, a question to confirm."""
+    """The form of one step of an appointment; without fields, a question to confirm. `step`: see procedures.steps."""
 
     names: ClassVar[dict[str, str]] = {}
 
-    def __init__(self, *args: Any, request: HttpRequest, appointment: Appointment, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, request: HttpRequest, appointment: Appointment, step: str, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.appointment = appointment
         self.request = request
+        self.step = step
 
     def act(self, *, by: User, now: datetime) -> Appointment:
         """Do it; the appointment to show then. Raises what the service raises."""
-        raise NotImplementedError
+        return services.take_step(self.appointment.pk, self.step, by=by, now=now, **self.cleaned_data)
 
 
-class ArriveForm(StepForm):
-    def act(self, *, by: User, now: datetime) -> Appointment:
-        return services.arrive(self.appointment.pk, by=by, now=now)
+class WhyForm(forms.Form):
+    """Why something is undone."""
 
-
-class NoShowForm(StepForm):
-    def act(self, *, by: User, now: datetime) -> Appointment:
-        return services.mark_no_show(self.appointment.pk, by=by, now=now)
-
-
-class CancelForm(StepForm):
+    names: ClassVar[dict[str, str]] = {}
     reason = forms.CharField(
         label=_("Reason"),
         max_length=500,
@@ -126,8 +124,20 @@ class CancelForm(StepForm):
         help_text=_("Kept in the audit trail: no names and no diagnoses."),
     )
 
-    def act(self, *, by: User, now: datetime) -> Appointment:
-        return services.cancel(self.appointment.pk, reason=self.cleaned_data["reason"], by=by, now=now)
+
+class CancelForm(WhyForm, StepForm):
+    ended_by = forms.ChoiceField(
+        label=_("Who cancels"),
+        choices=Appointment.EndedBy.choices,
+        initial=Appointment.EndedBy.PATIENT,
+        required=False,
+        widget=forms.RadioSelect({"class": "desk-scale"}),
+    )
+    field_order = ("ended_by", "reason")
+
+
+class ErrorForm(WhyForm, StepForm):
+    """What the procedure and the appointment say never happened, or not to this patient."""
 
 
 class RescheduleForm(StepForm):
@@ -230,14 +240,5 @@ class PerformForm(StepForm):
         return self.appointment
 
 
-class VoidForm(forms.Form):
+class VoidForm(WhyForm):
     """Why a procedure is marked as entered in error."""
-
-    names: ClassVar[dict[str, str]] = {}
-    reason = forms.CharField(
-        label=_("What was wrong"),
-        max_length=500,
-        required=False,
-        widget=UnfoldAdminTextInputWidget({"autofocus": True}),
-        help_text=_("Kept in the audit trail: no names and no diagnoses."),
-    )

@@ -8,7 +8,7 @@ from django.utils.safestring import SafeString
 from clinic.admin.base import staff
 from patients.admin import PatientAdmin
 from patients.models import Patient
-from procedures.admin.appointments import STATUS_LABELS, page_of, span
+from procedures.admin.words import STATUS_LABELS, marks, page_of, span
 from procedures.models import Appointment
 from procedures.steps import EXPECTED, PRESENT
 
@@ -22,6 +22,7 @@ def appointments(request: HttpRequest, patient: Patient) -> SafeString:
     if not request.user.has_perm("procedures.view_appointment"):
         return SafeString("")
     now = timezone.now()
+    may_book = request.user.has_perm("procedures.book_appointment")
     rows = list(
         Appointment.objects.visible_to(staff(request))
         .filter(patient=patient)
@@ -34,7 +35,8 @@ def appointments(request: HttpRequest, patient: Patient) -> SafeString:
             "when": span(row),
             "page": page_of(row),
             "label": STATUS_LABELS[row.status],
-            "procedure": getattr(row, "procedure", None),
+            "marks": marks(row),
+            "movable": row.status in row.EXPECTED and may_book,
             "coming": row.ends_at > now and row.status in EXPECTED | PRESENT,
         }
         for row in rows[:MOST]
@@ -44,6 +46,6 @@ def appointments(request: HttpRequest, patient: Patient) -> SafeString:
         "coming": [row for row in reversed(shown) if row["coming"]],
         "past": [row for row in shown if not row["coming"]],
         "more": len(rows) > MOST,
-        "can_book": request.user.has_perm("procedures.book_appointment") and not patient.died_on,
+        "can_book": may_book and not patient.died_on,
     }
     return SafeString(render_to_string("admin/procedures/panel.html", context, request=request))

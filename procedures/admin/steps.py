@@ -18,30 +18,49 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from clinic.admin.base import show_refusal, tell
-from procedures.admin.forms import ArriveForm, CancelForm, NoShowForm, PerformForm, RescheduleForm, StepForm
+from procedures.admin.forms import CancelForm, ErrorForm, PerformForm, RescheduleForm, StepForm
 from procedures.models import Appointment
+from procedures.steps import BOOK, EXPECTED
+from procedures.steps import STEPS as WAYS
 
 Status = Appointment.Status
 
 
+def whenever(day: Any, today: Any, begun: bool) -> bool:
+    """The day does not matter."""
+    return True
+
+
 @dataclass(frozen=True)
 class Step:
-    """One thing that can be done with an appointment."""
+    """One thing that can be done with an appointment; from which statuses and by whom, says `procedures.steps`.
+
+    `name` is its address, `step` its name there.
+    """
 
     name: str
+    step: str
     label: Promise
     title: Promise
-    permission: str
-    form: type[StepForm]
     done: Promise
+    form: type[StepForm] = StepForm
     #: Whether the day allows it: the local day of the appointment, the local day now, and whether it has begun.
-    timely: Callable[[Any, Any, bool], bool]
-    statuses: tuple[str, ...] = (Status.BOOKED,)
-    #: In which statuses it is the next step, and so is offered in lists.
+    timely: Callable[[Any, Any, bool], bool] = whenever
+    #: In which statuses it is the next step, and so is offered in lists and on the board.
     listed: tuple[str, ...] = ()
     #: Whether one click is enough, with nothing to fill in.
     at_once: bool = False
     danger: bool = False
+
+    @property
+    def permission(self) -> str:
+        """What staff must hold."""
+        return BOOK if self.name == RESCHEDULE else WAYS[self.step].permission
+
+    @property
+    def statuses(self) -> frozenset[str]:
+        """From which statuses it leads on."""
+        return frozenset(EXPECTED) if self.name == RESCHEDULE else WAYS[self.step].origins
 
     def possible(self, appointment: Appointment, *, now: datetime) -> bool:
         """Whether it makes sense now; the service has the last word."""
@@ -53,64 +72,44 @@ class Step:
         return reverse("admin:procedures_appointment_step", args=[appointment.pk, self.name])
 
 
+#: No step of the table: it ends one appointment and begins another.
+RESCHEDULE = "reschedule"
+
 STEPS = {
     step.name: step
     for step in (
-        Step(
-            "arrive",
-            _("Arrived"),
-            _("The patient is here"),
-            "procedures.receive_appointment",
-            ArriveForm,
-            _("The patient is marked as arrived."),
-            lambda day, today, begun: day == today,
-            listed=(Status.BOOKED,),
-            at_once=True,
-        ),
-        Step(
-            "perform",
-            _("Perform"),
-            _("Record what was performed"),
-            "procedures.perform_procedure",
-            PerformForm,
-            _("The procedure is recorded; its follow-up has begun."),
-            lambda day, today, begun: day <= today,
-            statuses=(Status.BOOKED, Status.ARRIVED),
-            listed=(Status.ARRIVED,),
-        ),
-        Step(
-            "no-show",
-            _("No-show"),
-            _("The patient did not come"),
-            "procedures.receive_appointment",
-            NoShowForm,
-            _("The appointment is marked as a no-show; its resources are free."),
-            lambda day, today, begun: begun,
-            listed=(Status.BOOKED,),
-            at_once=True,
-        ),
-        Step(
-            "reschedule",
-            _("Reschedule"),
-            _("Reschedule"),
-            "procedures.book_appointment",
-            RescheduleForm,
-            _("The appointment has its new time; the old one is free."),
-            lambda day, today, begun: True,
-        ),
-        Step(
-            "cancel",
-            _("Cancel"),
-            _("Cancel the appointment"),
-            "procedures.cancel_appointment",
-            CancelForm,
-            _("The appointment is cancelled; its time is free."),
-            lambda day, today, begun: True,
-            statuses=(Status.BOOKED, Status.ARRIVED),
-            danger=True,
-        ),
+        Step("book", "book", _("Book"), _("Book the held time"), _("The time is booked."),
+             listed=(Status.HELD,), at_once=True),
+        Step("confirm", "confirm", _("Confirm"), _("The patient has confirmed"),
+             _("The appointment is confirmed."), timely=lambda day, today, begun: not begun,
+             listed=(Status.BOOKED,), at_once=True),
+        Step("arrive", "arrive", _("Arrived"), _("The patient is here"), _("The patient is marked as arrived."),
+             timely=lambda day, today, begun: day == today,
+             listed=(Status.BOOKED, Status.CONFIRMED), at_once=True),
+        Step("undo-arrival", "undo_arrival", _("Not here after all"), _("The patient is not here after all"),
+             _("The patient is expected again."), at_once=True),
+        Step("make-ready", "make_ready", _("Ready"), _("The patient is ready"),
+             _("The patient is marked as ready."), listed=(Status.ARRIVED,), at_once=True),
+        Step("start", "start", _("Start"), _("The procedure starts"), _("The procedure has started."),
+             listed=(Status.READY,), at_once=True),
+        Step("to-recovery", "to_recovery", _("To recovery"), _("The patient goes to recovery"),
+             _("The patient is in recovery."), listed=(Status.IN_PROCEDURE,), at_once=True),
+        Step("perform", "complete", _("Perform"), _("Record what was performed"),
+             _("The procedure is recorded; its follow-up has begun."), PerformForm,
+             timely=lambda day, today, begun: day <= today,
+             listed=(Status.ARRIVED, Status.READY, Status.IN_PROCEDURE, Status.RECOVERING)),
+        Step("no-show", "mark_no_show", _("No-show"), _("The patient did not come"),
+             _("The appointment is marked as a no-show; its resources are free."),
+             timely=lambda day, today, begun: begun,
+             listed=(Status.BOOKED, Status.CONFIRMED), at_once=True),
+        Step(RESCHEDULE, "", _("Type a new time"), _("Reschedule"),
+             _("The appointment has its new time; the old one is free."), RescheduleForm),
+        Step("cancel", "cancel", _("Cancel"), _("Cancel the appointment"),
+             _("The appointment is cancelled; its time is free."), CancelForm, danger=True),
+        Step("error", "enter_in_error", _("Entered in error"), _("Mark as entered in error"),
+             _("The appointment is marked as entered in error; nothing follows from it."), ErrorForm, danger=True),
     )
-}
+}  # fmt: skip
 
 
 def steps_for(request: HttpRequest, appointment: Appointment, *, now: datetime) -> list[Step]:
@@ -122,18 +121,28 @@ def steps_for(request: HttpRequest, appointment: Appointment, *, now: datetime) 
     ]
 
 
-def buttons(steps: list[Step], appointment: Appointment, *, query: str | None = None) -> SafeString:
+def buttons(
+    steps: list[Step], appointment: Appointment, *, query: str | None = None, page: str = "back"
+) -> SafeString:
     """A button for each step; those done at once post by themselves, inside the form that stands around them.
 
-    `query`: that of the list to come back to; None to go to the appointment's page.
+    `query`: that of the `page` to come back to, "back" for the list or "board"; None to go to the appointment's page.
     """
     if not steps:
         return SafeString("")
-    suffix = "" if query is None else "?" + urlencode({"back": query})
+    suffix = "" if query is None else "?" + urlencode({page: query})
     return format_html(
         '<div class="desk-steps">{}</div>',
         format_html_join("", "{}", [(button(step, appointment, suffix),) for step in steps]),
     )
+
+
+def came_from(request: HttpRequest) -> str | None:
+    """The address of the list or the board on which a step was chosen; None for the appointment's own page."""
+    for name, page in (("back", "changelist"), ("board", "board")):
+        if name in request.GET:
+            return f"{reverse(f'admin:procedures_appointment_{page}')}?{request.GET[name]}"
+    return None
 
 
 def button(step: Step, appointment: Appointment, suffix: str) -> SafeString:

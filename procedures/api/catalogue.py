@@ -105,13 +105,16 @@ class ReliefProfileSerializer(serializers.Serializer[ReliefProfile]):
 
 
 class RequirementSerializer(serializers.ModelSerializer[ResourceRequirement]):
-    """A resource that is needed, from which minute of the appointment on and for how many."""
+    """A resource that is needed, from which minute of the appointment on and for how many.
+
+    It is held for `setup_minutes` before that and for `turnover_minutes` after it as well.
+    """
 
     category = serializers.CharField(source="category.code")
 
     class Meta:
         model = ResourceRequirement
-        fields = ["category", "starts_after_minutes", "lasts_minutes"]
+        fields = ["category", "starts_after_minutes", "lasts_minutes", "setup_minutes", "turnover_minutes"]
 
 
 class RiskSerializer(serializers.ModelSerializer[Risk]):

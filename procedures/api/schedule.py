@@ -1,12 +1,14 @@
 """Appointments and performed procedures: the wire's shape here, the rules in `procedures.services`."""
 
+import re
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Prefetch, Q
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import mixins, serializers
 from rest_framework.decorators import action
+from rest_framework.exceptions import ErrorDetail
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -18,20 +20,27 @@ from clinic.api.fields import (
     Query,
     SiteTimeField,
     VisibleField,
-    VisibleManyField,
     at_site,
     on_the_wall,
 )
 from clinic.api.rows import VisibleRows
 from clinic.api.views import SiteNameSerializer
-from clinic.models import Resource, Site, User
+from clinic.models import Site, User
 from clinic.wall_clock import day_span
 from patients import services as patients
 from patients.api import PatientNameSerializer
-from patients.models import Patient
-from procedures import services
+from procedures import services, steps
+from procedures.api.appointment import (
+    AppointmentSerializer,
+    BookingInput,
+    CancelInput,
+    NothingInput,
+    ReasonInput,
+    RescheduleInput,
+)
 from procedures.api.catalogue import ProcedureTypeNameSerializer
-from procedures.models import Appointment, Procedure, ProcedureType, Reservation
+from procedures.models import Appointment, AppointmentStep, Procedure, Reservation
+from procedures.services.looking import Taken
 from procedures.services.performing import check_score
 
 #: How a procedure can have gone when it is recorded; that it was entered in error is found out later.
@@ -54,68 +63,6 @@ class ScoreField(serializers.Field[int, Any, int, Any]):
         return value
 
 
-class ProcedureTypeField(serializers.SlugRelatedField[ProcedureType]):
-    """The code of a procedure type; code "unknown_procedure_type" when the catalogue has none such."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(slug_field="code", queryset=ProcedureType.objects.all(), **kwargs)
-
-    def to_internal_value(self, data: Any) -> Any:
-        if not isinstance(data, str):
-            self.fail("invalid")
-        try:
-            return super().to_internal_value(data)
-        except serializers.ValidationError:
-            raise serializers.ValidationError(
-                "The catalogue has no such procedure type.", code="unknown_procedure_type"
-            ) from None
-
-
-class ReservationSerializer(serializers.ModelSerializer[Reservation]):
-    """One resource that the appointment holds for a while. `released_at`: since when it is free again."""
-
-    name = serializers.CharField(source="resource.name")
-
-    class Meta:
-        model = Reservation
-        fields = ["resource", "name", "starts_at", "ends_at", "released_at"]
-
-
-class AppointmentSerializer(serializers.ModelSerializer[Appointment]):
-    """An appointment. Instants are UTC; `*_local` are the same on the site's wall clock. It ends with the recovery."""
-
-    patient = PatientNameSerializer()
-    procedure_type = ProcedureTypeNameSerializer()
-    site = SiteNameSerializer()
-    starts_at_local = serializers.SerializerMethodField()
-    ends_at_local = serializers.SerializerMethodField()
-    reservations = ReservationSerializer(many=True)
-    rescheduled_to = serializers.SerializerMethodField()
-    procedure = serializers.SerializerMethodField()
-
-    class Meta:
-        model = Appointment
-        fields = [
-            *("id", "patient", "procedure_type", "site", "starts_at", "ends_at", "starts_at_local"),
-            *("ends_at_local", "status", "intent", "region", "laterality", "levels", "indication", "note"),
-            *("reservations", "rescheduled_from", "rescheduled_to", "procedure", "created_at"),
-        ]
-
-    def get_starts_at_local(self, appointment: Appointment) -> str:
-        return on_the_wall(appointment.starts_at, appointment.site.zone)
-
-    def get_ends_at_local(self, appointment: Appointment) -> str:
-        return on_the_wall(appointment.ends_at, appointment.site.zone)
-
-    def get_rescheduled_to(self, appointment: Appointment) -> int | None:
-        later = getattr(appointment, "rescheduled_to", None)
-        return later.pk if later else None
-
-    def get_procedure(self, appointment: Appointment) -> int | None:
-        performed = getattr(appointment, "procedure", None)
-        return performed.pk if performed else None
-
-
 class ProcedureSerializer(serializers.ModelSerializer[Procedure]):
     """What was performed. `baseline_pain`: 0–10, asked before it; null: nobody asked."""
 
@@ -135,48 +82,6 @@ class ProcedureSerializer(serializers.ModelSerializer[Procedure]):
 
     def get_performed_at_local(self, procedure: Procedure) -> str:
         return on_the_wall(procedure.performed_at, procedure.site.zone)
-
-
-class BookingInput(Input, serializers.ModelSerializer[Appointment]):
-    """An appointment to book. Its end follows from the procedure type.
-
-    `resources`: those that must be taken; for every category without one, any that is free is chosen. `intent` may be
-    left out where the procedure type leaves no choice.
-    """
-
-    patient = VisibleField(queryset=Patient.objects.all())
-    procedure_type = ProcedureTypeField()
-    site = VisibleField(queryset=Site.objects.all())
-    starts_at = SiteTimeField(help_text="Without an offset from UTC: on the wall clock of the site.")
-    resources = VisibleManyField(queryset=Resource.objects.all(), required=False)
-
-    class Meta:
-        model = Appointment
-        fields = [
-            *("patient", "procedure_type", "site", "starts_at", "intent", "region", "laterality", "levels"),
-            *("indication", "note", "resources"),
-        ]
-        extra_kwargs = {"intent": {"required": False}}
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        return attrs | {"starts_at": at_site(attrs["starts_at"], attrs["site"].zone, field="starts_at")}
-
-
-class ReasonInput(Input):
-    """Why."""
-
-    reason = serializers.CharField(max_length=500)
-
-
-class RescheduleInput(Input):
-    """The new time; `resources` as in a booking."""
-
-    starts_at = SiteTimeField(help_text="Without an offset from UTC: on the wall clock of the site.")
-    resources = VisibleManyField(queryset=Resource.objects.all(), required=False)
-
-
-class NothingInput(Input):
-    """An action that needs no inputs, and takes none."""
 
 
 class ColleagueField(VisibleField):
@@ -228,6 +133,9 @@ class AppointmentQuery(Query):
     physician = NumberQuery(
         help_text="Number of a member of staff who is reserved, as `me` and `resources` show it."
     )
+    clinician = NumberQuery(
+        help_text="Number of a reserved person, as `resources` and the query of `slots` have it."
+    )
     resource = NumberQuery(help_text="Number of a reserved resource.")
 
     def validate_day(self, day: Any) -> Any:
@@ -244,6 +152,8 @@ class AppointmentQuery(Query):
         reserved = Reservation.objects.filter(appointment=OuterRef("pk"))
         if "physician" in asked:
             rows = rows.filter(Exists(reserved.filter(resource__user=asked["physician"])))
+        if "clinician" in asked:
+            rows = rows.filter(Exists(reserved.filter(resource=asked["clinician"])))
         if "resource" in asked:
             rows = rows.filter(Exists(reserved.filter(resource=asked["resource"])))
         return rows
@@ -257,6 +167,16 @@ class AppointmentQuery(Query):
         return meant
 
 
+#: What an Idempotency-Key is made of.
+KEY = re.compile(r"[!-~]{1,100}")
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    description="Your name for this request, 1 to 100 visible ASCII characters, say a UUID. Of no meaning to others'.",
+)
+
+
 @extend_schema_view(
     list=extend_schema(description="Appointments at your sites, by their start."),
     retrieve=extend_schema(description="One appointment."),
@@ -264,77 +184,145 @@ class AppointmentQuery(Query):
 class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows):
     queryset = Appointment.objects.select_related(
         "patient", "procedure_type", "site", "procedure", "rescheduled_to"
-    ).prefetch_related("reservations__resource")
+    ).prefetch_related(
+        "reservations__resource", Prefetch("steps", AppointmentStep.objects.select_related("by"))
+    )
     serializer_class = AppointmentSerializer
     query_class = AppointmentQuery
     ordering = ("starts_at", "pk")
     permissions_needed = {
         "list": "procedures.view_appointment",
         "retrieve": "procedures.view_appointment",
-        "create": "procedures.book_appointment",
-        "reschedule": "procedures.book_appointment",
-        "cancel": "procedures.cancel_appointment",
-        "arrive": "procedures.receive_appointment",
-        "no_show": "procedures.receive_appointment",
-        "perform": "procedures.perform_procedure",
+        "create": steps.BOOK,
+        "reschedule": steps.BOOK,
+        "perform": steps.PERFORM,
+        "no_show": steps.STEPS["mark_no_show"].permission,
+        **{name: step.permission for name, step in steps.STEPS.items() if name != "complete"},
     }
     may_refuse = {"create": [409], "reschedule": [409], "perform": [409]}
 
-    @extend_schema(request=BookingInput, responses={201: AppointmentSerializer})
+    @extend_schema(
+        request=BookingInput,
+        responses={200: AppointmentSerializer, 201: AppointmentSerializer},
+        parameters=[IDEMPOTENCY_KEY],
+    )
     def create(self, request: Request) -> Response:
-        """Book an appointment, with everything that its procedure type needs or not at all.
+        """Book an appointment, or hold its time, with everything that its procedure type needs or not at all.
 
-        Refuses with 409, code `taken`, when the patient or a resource is not free.
+        Refuses with 409, code `taken`, when the patient or a resource is not free. With an `Idempotency-Key` the same
+        request can be sent again without fear: 200 and the appointment that it made the first time.
         """
         inputs = self.inputs(BookingInput)
-        resources = inputs.pop("resources", ())
-        booked = services.book(Appointment(**inputs), resources=resources, by=self.user, now=timezone.now())
-        return self.shown(booked.pk, status=201)
+        resources, hold = inputs.pop("resources", ()), inputs.pop("hold", False)
+        asked, key, now = Appointment(**inputs), self.key(), timezone.now()
+
+        def book() -> Appointment:
+            return services.book(
+                asked, resources=resources, by=self.user, now=now, request_key=key, hold=hold
+            )
+
+        try:
+            booked = book()
+        except Taken:
+            if not key:
+                raise
+            # By a rival, or by this request's own twin of a moment ago: then it is found by the key by now.
+            booked = book()
+        # `book` returns another object when the same request has made the appointment before.
+        return self.shown(booked.pk, status=201 if booked is asked else 200)
+
+    def key(self) -> str:
+        """The request's Idempotency-Key; "" without one. Raises ValidationError for one that cannot be kept."""
+        key = self.request.headers.get("Idempotency-Key")
+        if key is not None and not KEY.fullmatch(key):
+            detail = ErrorDetail("A key is 1 to 100 visible ASCII characters.", code="invalid")
+            raise serializers.ValidationError({"Idempotency-Key": [detail]})
+        return key or ""
 
     @extend_schema(request=RescheduleInput, responses={201: AppointmentSerializer})
     @action(detail=True, methods=["post"])
     def reschedule(self, request: Request, pk: int) -> Response:
-        """Move a booked appointment: the new time is taken and the old one freed, both or neither.
+        """Move a booked or confirmed appointment: the new time is taken and the old one freed, both or neither.
 
         The answer is a new appointment, whose `rescheduled_from` is this one.
         """
         old = self.get_object()
         inputs = self.inputs(RescheduleInput)
-        new = services.reschedule(
-            old.pk,
-            starts_at=at_site(inputs["starts_at"], old.site.zone, field="starts_at"),
-            resources=inputs.get("resources", ()),
-            by=self.user,
-            now=timezone.now(),
-        )
+        inputs["starts_at"] = at_site(inputs["starts_at"], old.site.zone, field="starts_at")
+        new = services.reschedule(old.pk, **inputs, by=self.user, now=timezone.now())
         return self.shown(new.pk, status=201)
 
-    @extend_schema(request=ReasonInput, responses=AppointmentSerializer)
-    @action(detail=True, methods=["post"])
-    def cancel(self, request: Request, pk: int) -> Response:
-        """Cancel an appointment; its time is free at once."""
+    def step(self, pk: int, name: str, shape: type[Input] = NothingInput) -> Response:
+        """Take the step `name` with the appointment; what else it takes is read by `shape`."""
         appointment = self.get_object()
-        reason = self.inputs(ReasonInput)["reason"]
-        services.cancel(appointment.pk, reason=reason, by=self.user, now=timezone.now())
+        services.take_step(appointment.pk, name, by=self.user, now=timezone.now(), **self.inputs(shape))
         return self.shown(appointment.pk)
+
+    @extend_schema(request=NothingInput, responses=AppointmentSerializer)
+    @action(detail=True, methods=["post"])
+    def book(self, request: Request, pk: int) -> Response:
+        """Make a held time an appointment. Refused, code `hold_expired`, once the hold has run out."""
+        return self.step(pk, "book")
+
+    @extend_schema(request=NothingInput, responses=AppointmentSerializer)
+    @action(detail=True, methods=["post"])
+    def confirm(self, request: Request, pk: int) -> Response:
+        """The patient has said that they will come."""
+        return self.step(pk, "confirm")
 
     @extend_schema(request=NothingInput, responses=AppointmentSerializer)
     @action(detail=True, methods=["post"])
     def arrive(self, request: Request, pk: int) -> Response:
         """The patient is here. On the day of the appointment only."""
-        appointment = self.get_object()
-        self.inputs(NothingInput)
-        services.arrive(appointment.pk, by=self.user, now=timezone.now())
-        return self.shown(appointment.pk)
+        return self.step(pk, "arrive")
 
     @extend_schema(request=NothingInput, responses=AppointmentSerializer)
-    @action(detail=True, methods=["post"], url_path="no-show", url_name="no-show")
-    def no_show(self, request: Request, pk: int) -> Response:
+    @action(detail=True, methods=["post"], url_path="undo-arrival")
+    def undo_arrival(self, request: Request, pk: int) -> Response:
+        """The patient is not here after all: it was another one."""
+        return self.step(pk, "undo_arrival")
+
+    @extend_schema(request=NothingInput, responses=AppointmentSerializer)
+    @action(detail=True, methods=["post"], url_path="make-ready")
+    def make_ready(self, request: Request, pk: int) -> Response:
+        """The patient is prepared for the procedure."""
+        return self.step(pk, "make_ready")
+
+    @extend_schema(request=NothingInput, responses=AppointmentSerializer)
+    @action(detail=True, methods=["post"])
+    def start(self, request: Request, pk: int) -> Response:
+        """The procedure begins."""
+        return self.step(pk, "start")
+
+    @extend_schema(request=NothingInput, responses=AppointmentSerializer)
+    @action(detail=True, methods=["post"], url_path="to-recovery")
+    def to_recovery(self, request: Request, pk: int) -> Response:
+        """The procedure is over, and the patient recovers."""
+        return self.step(pk, "to_recovery")
+
+    @extend_schema(request=NothingInput, responses=AppointmentSerializer)
+    @action(detail=True, methods=["post"], url_path="mark-no-show")
+    def mark_no_show(self, request: Request, pk: int) -> Response:
         """The patient did not come. Not before the appointment's start."""
-        appointment = self.get_object()
-        self.inputs(NothingInput)
-        services.mark_no_show(appointment.pk, by=self.user, now=timezone.now())
-        return self.shown(appointment.pk)
+        return self.step(pk, "mark_no_show")
+
+    @extend_schema(request=NothingInput, responses=AppointmentSerializer, deprecated=True)
+    @action(detail=True, methods=["post"], url_path="no-show")
+    def no_show(self, request: Request, pk: int) -> Response:
+        """The older address of `mark-no-show`."""
+        return self.step(pk, "mark_no_show")
+
+    @extend_schema(request=CancelInput, responses=AppointmentSerializer)
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, pk: int) -> Response:
+        """Cancel an appointment, or give a hold back; its time is free at once."""
+        return self.step(pk, "cancel", CancelInput)
+
+    @extend_schema(request=ReasonInput, responses=AppointmentSerializer)
+    @action(detail=True, methods=["post"], url_path="enter-in-error")
+    def enter_in_error(self, request: Request, pk: int) -> Response:
+        """Mark an appointment as entered in error, with its procedure if there is one. Both stay on record."""
+        return self.step(pk, "enter_in_error", ReasonInput)
 
     @extend_schema(request=PerformInput, responses={201: ProcedureSerializer})
     @action(detail=True, methods=["post"])

@@ -172,9 +172,13 @@ def readiness_item(code: str, page: Page) -> ReadinessItem:
         label=page.text("label", longest=200),
         note=page.text("note", longest=300) if "note" in page.content else "",
         blocking=page.yes_or_no("blocking"),
+        advice=page.text("advice", longest=300) if "advice" in page.content else "",
+        advice_es=page.text("advice_es", longest=300) if "advice_es" in page.content else "",
         source=page.source(longest=SHARED_SOURCE_LENGTH),
     )
     page.close()
+    if ("advice" in page.content) != ("advice_es" in page.content):
+        page.refuse("advice", "advice and advice_es go together.")
     return item
 
 

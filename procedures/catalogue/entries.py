@@ -122,12 +122,18 @@ class RedFlag:
 
 @dataclass(frozen=True)
 class ReadinessItem:
-    """Something to make sure of before a procedure. `blocking`: it must not start without."""
+    """Something to make sure of before a procedure. `blocking`: it must not start without.
+
+    `advice`: what the patient is told to do beforehand, in English and in Spanish; both "" where there is
+    nothing to do.
+    """
 
     code: str
     label: str
     note: str
     blocking: bool
+    advice: str
+    advice_es: str
     source: str
 
 

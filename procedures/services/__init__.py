@@ -3,27 +3,58 @@
 from procedures.services.booking import book, check, release_expired_holds, reschedule
 from procedures.services.closing import close, displaced_by, extend_yearly_closures, reopen
 from procedures.services.confirming import confirm_figure
+from procedures.services.freeing import close_passed_times, dismiss_freed, note_freed
+from procedures.services.letters import open_link, remind_due
 from procedures.services.performing import Performed, perform, void
 from procedures.services.profiling import add_profile, check_profile
+from procedures.services.publishing import issue_feed, open_feed, revoke_feed
+from procedures.services.replying import ask_for_change, may_reply, promise_to_come
 from procedures.services.stepping import arrive, cancel, mark_no_show, take_step
+from procedures.services.waiting import (
+    Match,
+    book_from_waitlist,
+    check_waiting,
+    join_waitlist,
+    matches,
+    still_waiting,
+    withdraw,
+)
 
 __all__ = [
+    "Match",
     "Performed",
     "add_profile",
     "arrive",
+    "ask_for_change",
     "book",
+    "book_from_waitlist",
     "cancel",
     "check",
     "check_profile",
+    "check_waiting",
     "close",
+    "close_passed_times",
     "confirm_figure",
+    "dismiss_freed",
     "displaced_by",
     "extend_yearly_closures",
+    "issue_feed",
+    "join_waitlist",
     "mark_no_show",
+    "matches",
+    "may_reply",
+    "note_freed",
+    "open_feed",
+    "open_link",
     "perform",
+    "promise_to_come",
     "release_expired_holds",
+    "remind_due",
     "reopen",
     "reschedule",
+    "revoke_feed",
+    "still_waiting",
     "take_step",
     "void",
+    "withdraw",
 ]

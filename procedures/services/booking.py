@@ -13,6 +13,7 @@ from clinic import audit
 from clinic.models import Resource, User
 from clinic.refusals import Refusal
 from procedures.models import Appointment, AppointmentStep, Intent, ProcedureType, Reservation
+from procedures.services import letters
 from procedures.services.looking import Overtaken, Taken, choose, look, refuse_if_taken_since
 from procedures.services.stepping import locked, refuse_unless, write
 from procedures.steps import EXPECTED
@@ -119,11 +120,13 @@ def book(
     now: datetime,
     request_key: str = "",
     hold: bool = False,
+    quietly: bool = False,
 ) -> Appointment:
     """Save a new appointment with all its reservations, or nothing.
 
     `request_key`: the caller's name for this request; the same one again from the same `by` returns the appointment
     that it made the first time. `hold`: keep the time for HOLD_LASTS only, unless `take_step(…, "book")` follows.
+    `quietly`: the patient knows already and gets no confirmation by e-mail.
 
     Raises as `check` does; "taken" also when a rival was faster; "key_reused" when the key was used for something
     else; PermissionDenied for overbooking without the permission.
@@ -144,11 +147,15 @@ def book(
     for _ in range(LOOKS):
         try:
             with transaction.atomic():
-                return book_once(appointment, chosen, by=by, now=now)
+                return book_once(appointment, chosen, by=by, now=now, quietly=quietly)
         except Overtaken:
             # The locks went with the transaction or its savepoint. The next look says who was faster, or finds another
             # free resource of the category.
             continue
+        except Taken:
+            if request_key and (first := made_before(appointment, request_key, by=by)):
+                return first  # the same click, a moment earlier, took it
+            raise
         except IntegrityError as exc:
             appointment.pk = None
             appointment._state.adding = True
@@ -163,16 +170,19 @@ def book(
 def made_before(appointment: Appointment, request_key: str, *, by: User | None) -> Appointment | None:
     """The appointment that the same request made already; Refusal "key_reused" when it was another request."""
     first = Appointment.objects.filter(booked_by=by, request_key=request_key).first()
-    asked = ("patient_id", "procedure_type_id", "site_id", "starts_at")
+    asked = ("patient_id", "procedure_type_id", "site_id", "starts_at", "region", "laterality")
     if first and any(getattr(first, name) != getattr(appointment, name) for name in asked):
         raise Refusal("This key was used for another request.", code="key_reused", field="Idempotency-Key")
     return first
 
 
 def book_once(
-    appointment: Appointment, chosen: list[Resource], *, by: User | None, now: datetime
+    appointment: Appointment, chosen: list[Resource], *, by: User | None, now: datetime, quietly: bool = False
 ) -> Appointment:
-    """Choose, lock, look again, save. Raises Overtaken when a rival came in between choosing and locking."""
+    """Choose, lock, look again, save, tell the patient.
+
+    Raises Overtaken when a rival came in between choosing and locking.
+    """
     reservations = check(appointment, resources=chosen, now=now)
     lock(reservations, appointment.patient_id)
     refuse_if_taken_since(appointment, reservations)
@@ -197,6 +207,8 @@ def book_once(
         site=appointment.site,
         reason=appointment.overbooked_because,
     )
+    if not quietly:
+        letters.tell_booked(appointment, now=now)
     return appointment
 
 
@@ -238,8 +250,8 @@ def reschedule(
 ) -> Appointment:
     """Move an expected appointment: take the new time, then free the old one, both or neither.
 
-    Returns the new appointment, whose `rescheduled_from` is the old one. Raises as `book` does, and "not_allowed_now"
-    unless the old one is booked or confirmed.
+    Returns the new appointment, whose `rescheduled_from` is the old one. The patient gets one letter, with
+    the new time. Raises as `book` does, and "not_allowed_now" unless the old one is booked or confirmed.
     """
     old = locked(appointment_id)
     refuse_unless(old, frozenset(EXPECTED))

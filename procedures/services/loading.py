@@ -300,7 +300,14 @@ def red_flag_values(flag: files.RedFlag) -> dict[str, Any]:
 
 
 def readiness_values(item: files.ReadinessItem) -> dict[str, Any]:
-    return {"label": item.label, "note": item.note, "blocking": item.blocking, "source": item.source}
+    return {
+        "label": item.label,
+        "note": item.note,
+        "blocking": item.blocking,
+        "advice": item.advice,
+        "advice_es": item.advice_es,
+        "source": item.source,
+    }
 
 
 def column_values(page: files.ProcedureType) -> dict[str, Any]:

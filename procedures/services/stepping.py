@@ -9,8 +9,10 @@ from clinic import audit
 from clinic.models import User
 from clinic.refusals import Refusal
 from procedures.models import Appointment, AppointmentStep, Procedure
+from procedures.services import letters
+from procedures.services.freeing import note_freed
 from procedures.signals import procedure_voided
-from procedures.steps import STEPS
+from procedures.steps import EXPECTED, STEPS
 
 
 def locked(appointment_id: int) -> Appointment:
@@ -64,7 +66,12 @@ def take_step(
         appointment.ended_because = reason
     if name == "enter_in_error":
         void_procedure(appointment, reason=reason, by=by, now=now)
+    expected = appointment.status in EXPECTED
     write(appointment, name, step.to, by=by, now=now, reason=reason, actor=actor)
+    if name == "book":
+        letters.tell_booked(appointment, now=now)
+    elif name in ("cancel", "enter_in_error") and expected:
+        letters.tell_cancelled(appointment, now=now)
     return appointment
 
 
@@ -89,10 +96,14 @@ def write(
     actor: str = "",
 ) -> None:
     """Save the new status with its row of history and its audit event; give the time back when it ends."""
+    # A hold was never more than a thought: that it ends is no news for those who wait.
+    gives_back = appointment.live and appointment.status != Appointment.Status.HELD
     appointment.status, appointment.held_until = to, None
     appointment.save(update_fields=["status", "held_until", "ended_by", "ended_because"])
     if not appointment.live:
         appointment.reservations.filter(released_at=None).update(released_at=now)
+        if gives_back:
+            note_freed(appointment, now=now)
     AppointmentStep.objects.create(
         appointment=appointment, at=now, step=name, status=to, by=by, reason=reason
     )

@@ -260,10 +260,63 @@ def test_cancelling_wants_a_reason(desk: Client, world: World) -> None:
     step(desk, appointment, "cancel", world.now, reason="patient is ill")
     appointment.refresh_from_db()
     assert appointment.status == Appointment.Status.CANCELLED
-    assert "This appointment is already cancelled." in words(step(desk, appointment, "cancel", world.now, reason="x"))
+    again = step(desk, appointment, "cancel", world.now, reason="x")
+    assert "This appointment is already cancelled." in words(again)
 
 
-@pytest.mark.parametrize("name", ["arrive", "no-show", "cancel", "reschedule", "perform"])
+def test_who_cancels_is_kept_and_shown(desk: Client, world: World) -> None:
+    appointment = services.book(world.appointment(), by=world.clerk, now=world.now)
+    step(desk, appointment, "cancel", world.now, reason="patient is ill", ended_by="patient")
+    appointment.refresh_from_db()
+    assert appointment.ended_by == "patient"
+    assert "the patient: patient is ill" in words(desk.get(f"{LIST}{appointment.pk}/change/"))
+
+
+def test_a_patient_goes_through_the_house_step_by_step(world: World, client: Client) -> None:
+    signed_in(world.physician, client)
+    appointment = services.book(world.appointment(), by=world.clerk, now=world.now)
+    step(client, appointment, "confirm", world.now)
+    way = ("arrive", "undo-arrival", "arrive", "make-ready", "start", "to-recovery")
+    for minute, name in enumerate(way):
+        step(client, appointment, name, world.at(MONDAY, 9, minute))
+    appointment.refresh_from_db()
+    assert appointment.status == Appointment.Status.RECOVERING
+    page = words(client.get(f"{LIST}{appointment.pk}/change/"))
+    assert "Mon 11 Jan 2027, 09:05 EST" in page
+    assert "recovering" in page
+    assert "cannot" not in page
+    refused = step(client, appointment, "arrive", world.at(MONDAY, 9, 9))
+    assert "already recovering" in words(refused)
+    assert errors(step(client, appointment, "error", world.at(MONDAY, 10), reason="")) == {
+        "reason": ["reason_required"]
+    }
+    step(client, appointment, "error", world.at(MONDAY, 10), reason="wrong patient")
+    appointment.refresh_from_db()
+    assert appointment.status == Appointment.Status.ENTERED_IN_ERROR
+
+
+def test_a_nurse_does_not_void_and_a_clerk_does_not_treat(world: World, client: Client) -> None:
+    appointment = services.book(world.appointment(), by=world.clerk, now=world.now)
+    for user, name in ((world.nurse, "error"), (world.clerk, "make-ready")):
+        signed_in(user, client)
+        assert client.post(f"{LIST}{appointment.pk}/{name}/", {"reason": "x"}).status_code == 403
+
+
+def test_who_may_overbooks_with_a_reason_and_it_stays_visible(world: World, client: Client) -> None:
+    services.book(world.appointment(), by=world.clerk, now=world.now)
+    for held in (world.room, world.bay, world.doctor):
+        held.overbooking = 1
+        held.save()
+    second = {"patient": world.another_patient().pk, "overbooked_because": "in great pain"}
+    signed_in(world.clerk, client)
+    assert errors(book(client, world, **second)) == {"starts": ["taken"]}
+    signed_in(world.physician, client)
+    assert book(client, world, **second).status_code == 302
+    with clock(world.at(MONDAY, 8)):
+        assert "overbooked" in words(client.get(LIST))
+
+
+@pytest.mark.parametrize("name", ["arrive", "no-show", "cancel", "reschedule", "perform", "error"])
 def test_looking_changes_nothing(world: World, client: Client, name: str) -> None:
     signed_in(world.physician, client)
     appointment = services.book(world.appointment(), by=world.clerk, now=world.now)
@@ -289,9 +342,10 @@ def test_steps_are_offered_to_those_who_may_take_them_when_they_make_sense(
 
     manager = staff("manager@example.org", "Manager", world.site)
     nine = world.at(MONDAY, 9)
-    assert steps(world.clerk, world.now) == ["reschedule", "cancel"]
+    assert steps(world.clerk, world.now) == ["confirm", "reschedule", "cancel"]
     assert steps(world.clerk, nine) == ["arrive", "no-show", "reschedule", "cancel"]
-    assert steps(world.physician, nine) == ["arrive", "perform", "no-show", "reschedule", "cancel"]
+    assert steps(world.nurse, nine) == ["arrive", "perform", "no-show", "reschedule", "cancel"]
+    assert steps(world.physician, nine) == ["arrive", "perform", "no-show", "reschedule", "cancel", "error"]
     assert steps(manager, nine) == []
     signed_in(manager, client)
     assert client.post(f"{LIST}{appointment.pk}/cancel/", {"reason": "x"}).status_code == 403

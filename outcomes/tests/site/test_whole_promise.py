@@ -105,7 +105,7 @@ def ok(response: Any) -> Any:
 
 
 def booked_and_performed(site: Site, clock: Clock) -> None:
-    """A clerk registers Ann O'Brien and books her; a physician records the ablation."""
+    """A clerk registers Ann O'Brien and books her; she says that she will come; a physician records the ablation."""
     desk = signed_in("clerk@example.org")
     patient = ok(
         desk.post(
@@ -136,6 +136,18 @@ def booked_and_performed(site: Site, clock: Clock) -> None:
             },
         )
     )
+    call_command("tick", now=clock.now.isoformat(), stdout=StringIO())
+    clock.now = at(MONDAY - timedelta(days=1), 9)  # a day before, on the hour
+    call_command("tick", now=clock.now.isoformat(), stdout=StringIO())
+    assert [message.subject for message in outbox.outbox] == [
+        "Your appointment at Riverside",
+        "Reminder: your appointment at Riverside",
+    ]
+    for message in outbox.outbox:
+        found = re.search(r"http://testserver(/a/[^/\s]+/)", str(message.body))
+        assert found
+        page = Client().post(found[1], {"reply": "come"}, follow=True)
+        assert "You told us that you will come" in page.content.decode()
     clock.now = at(MONDAY, 10)
     doctor = signed_in("physician@example.org")
     ok(
@@ -152,7 +164,10 @@ def verdict(doctor: APIClient) -> str:
 
 
 def days_asked(site: Site, clock: Clock) -> Iterator[tuple[int, str]]:
-    """Let two years pass, a tick each morning; (day, the link's path) for each e-mail that arrives."""
+    """Let two years pass, a tick each morning; (day, the link's path) for each e-mail that arrives.
+
+    Each of them asks: the letters about the appointment came before its day.
+    """
     for day in range(1, 760):
         clock.now = at(MONDAY + timedelta(days=day), 10)
         before = len(outbox.outbox)
@@ -208,6 +223,8 @@ def test_no_name_score_or_procedure_leaves_the_house(
     logged = log.getvalue()
     assert "request_finished" in logged  # there is something to search
     assert not secrets.search(logged), secrets.search(logged)
+    paths += re.findall(r"http://testserver(/a/[^/\s]+/)", " ".join(str(m.body) for m in outbox.outbox))
+    assert len(paths) > 4
     for path in paths:
         assert path.split("/")[2] not in logged
         assert not secrets.search(path)

@@ -1,0 +1,155 @@
+"""The day board: one site's day, with its rooms or its clinicians as columns, and each patient's next steps."""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, Exists, OuterRef, Prefetch, Q
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import path
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from clinic.admin.base import staff
+from clinic.models import Resource, Site, WorkingHours
+from clinic.wall_clock import day_span
+from procedures.admin.appointments import AppointmentAdmin
+from procedures.admin.days import day_in
+from procedures.admin.steps import buttons, steps_for
+from procedures.admin.words import STATUS_LABELS, marks, meant, page_of
+from procedures.models import Appointment, Reservation
+
+#: What the columns may be, by the code of their category. Where nothing else is chosen, the first.
+COLUMNS = {"rooms": "procedure_room", "clinicians": "physician"}
+
+Status = Appointment.Status
+#: What is not on the board: nobody comes for it.
+GONE = (Status.CANCELLED, Status.ENTERED_IN_ERROR, Status.REQUESTED)
+
+
+@dataclass
+class Card:
+    """One appointment on the board."""
+
+    appointment: Appointment
+    when: str
+    what: str
+    others: str
+    kind: str
+    marks: list[tuple[str, str]]
+    steps: SafeString
+    page: str
+
+
+@dataclass
+class Column:
+    """A room or a clinician, with the day's appointments in order of time."""
+
+    name: str
+    cards: list[Card] = field(default_factory=list)
+
+
+def board(request: HttpRequest) -> HttpResponse:
+    """The page. What it is about stands in its address: `site`, `day` (YYYY-MM-DD) and `by`."""
+    if not request.user.has_perm("procedures.view_appointment"):
+        raise PermissionDenied
+    now = timezone.now()
+    sites = list(Site.objects.visible_to(staff(request)))
+    site = next((one for one in sites if str(one.pk) == request.GET.get("site")), sites[0] if sites else None)
+    context: dict[str, Any] = {
+        **admin.site.each_context(request),
+        "title": _("Day board"),
+        "sites": sites,
+        "site": site,
+        "can_book": request.user.has_perm("procedures.book_appointment"),
+    }
+    if site is not None:
+        by = request.GET.get("by", "")
+        by = by if by in COLUMNS else next(iter(COLUMNS))
+        context |= day(request, site, day_in(request.GET.get("day", ""), site, now=now), by, now=now)
+    return TemplateResponse(request, "admin/procedures/board.html", context)
+
+
+def day(request: HttpRequest, site: Site, on: date, by: str, *, now: datetime) -> dict[str, Any]:
+    """What the page shows of one day at one site, in a fixed number of queries."""
+    start, end = day_span(on, site.zone)
+    every = Appointment.objects.visible_to(staff(request)).filter(
+        site=site, starts_at__gte=start, starts_at__lt=end
+    )
+    counts = dict(every.order_by().values_list("status").annotate(Count("pk")))
+    held = Reservation.objects.select_related("resource").prefetch_related("resource__categories")
+    rows = list(
+        every.exclude(status__in=GONE)
+        .select_related("patient", "procedure_type", "procedure", "site")
+        .prefetch_related(Prefetch("reservations", held))
+        .order_by("starts_at", "pk")
+    )
+    query = request.GET.urlencode() or f"site={site.pk}"
+
+    def address(**changes: Any) -> str:
+        said = {"site": site.pk, "day": on.isoformat(), "by": by} | changes
+        return "?" + "&".join(f"{name}={value}" for name, value in said.items())
+
+    return {
+        "day": on,
+        "by": by,
+        "now": f"{now.astimezone(site.zone):%H:%M %Z}" if start <= now < end else "",
+        "columns": columns(request, site, rows, by, query, now=now),
+        "count": len(rows),
+        "tallies": [
+            (label, STATUS_LABELS[value], counts[value]) for value, label in Status.choices if value in counts
+        ],
+        "previous": address(day=(on - timedelta(days=1)).isoformat()),
+        "next": address(day=(on + timedelta(days=1)).isoformat()),
+        "today": address(day=now.astimezone(site.zone).date().isoformat()),
+        "switches": [
+            (_("Rooms"), address(by="rooms"), by == "rooms"),
+            (_("Clinicians"), address(by="clinicians"), by == "clinicians"),
+        ],
+    }
+
+
+def columns(
+    request: HttpRequest, site: Site, rows: list[Appointment], by: str, query: str, *, now: datetime
+) -> list[Column]:
+    """Every room or clinician that works there, filled; at the end, one for what needs none of them."""
+    hours = WorkingHours.objects.filter(resource=OuterRef("pk"), site=site)
+    used = {held.resource_id for row in rows for held in row.reservations.all()}
+    named = Resource.objects.filter(
+        Q(Exists(hours), active=True) | Q(pk__in=used), categories__code=COLUMNS[by]
+    ).distinct()
+    result = {resource.pk: Column(resource.name) for resource in named}
+    rest = Column(_("Without a room") if by == "rooms" else _("Without a clinician"))
+    for row in rows:
+        mine = list(dict.fromkeys(held.resource_id for held in row.reservations.all()))
+        homes = [result[pk] for pk in mine if pk in result] or [rest]
+        for column in homes:
+            column.cards.append(card(request, row, column, query, now=now))
+    return [*result.values(), *([rest] if rest.cards else [])]
+
+
+def card(request: HttpRequest, row: Appointment, column: Column, query: str, *, now: datetime) -> Card:
+    """One appointment as the board shows it; the steps come back to the same board."""
+    zone = row.site.zone
+    start, end = row.starts_at.astimezone(zone), row.ends_at.astimezone(zone)
+    names = dict.fromkeys(held.resource.name for held in row.reservations.all())
+    possible = [step for step in steps_for(request, row, now=now) if row.status in step.listed]
+    return Card(
+        appointment=row,
+        when=f"{start:%H:%M}–{end:%H:%M}",
+        what=meant(row),
+        others=" · ".join(name for name in names if name != column.name),
+        kind=STATUS_LABELS[row.status],
+        marks=marks(row),
+        steps=buttons(possible, row, query=query, page="board"),
+        page=page_of(row),
+    )
+
+
+AppointmentAdmin.pages.append(
+    path("board/", admin.site.admin_view(board), name="procedures_appointment_board")
+)

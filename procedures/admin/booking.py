@@ -1,0 +1,370 @@
+"""The Book screen: patient, procedure type, a time that really fits, hold, book. Moving uses the same times.
+
+Everything searched for stands in the address, so that going back and reloading lose nothing; only POST changes
+anything. What the service refuses is said above the times, which are looked up afresh.
+"""
+
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from clinic.admin.base import staff, tell
+from clinic.models import Resource, Site
+from clinic.wall_clock import day_span
+from patients.models import Patient
+from procedures import services
+from procedures.admin.appointments import AppointmentAdmin
+from procedures.admin.finding import FindForm, MoveForm
+from procedures.admin.words import meant, page_of, span
+from procedures.models import Appointment
+from procedures.slots import Slot, by_day, find_slots, first_available, same_clinician
+
+#: How many days of times are shown at once, and how far ahead the first one is looked for.
+DAYS = 7
+AHEAD = timedelta(days=180)
+#: So many patients are offered for what was typed, and so many of a patient's earlier appointments to repeat.
+MOST_PATIENTS = 20
+MOST_AGAIN = 3
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is looked for: an appointment without its time, at one of these sites, with this clinician or anybody."""
+
+    appointment: Appointment
+    sites: list[Site]
+    clinician: Resource | None
+    replacing: Appointment | None = None
+
+    def asked(self) -> dict[str, Any]:
+        """The part of `find_slots`' arguments that does not depend on the days."""
+        return {
+            "sites": self.sites,
+            "clinician": self.clinician,
+            "patient": self.appointment.patient,
+            "replacing": self.replacing,
+        }
+
+    def named(self) -> list[Resource]:
+        """The resources that must be taken."""
+        return [self.clinician] if self.clinician else []
+
+
+def find(request: HttpRequest) -> HttpResponse:
+    """The page for a new appointment, or with `move` in its address for a new time of an old one."""
+    if not request.user.has_perm("procedures.book_appointment"):
+        raise PermissionDenied
+    now = timezone.now()
+    if "move" in request.GET:
+        return move(request, now=now)
+    patient = chosen_patient(request)
+    if patient is None:
+        return page(request, {"step": "patient", **patients(request)})
+    if request.method == "POST" and "held" in request.POST:
+        return settle(request, now=now)
+    form = FindForm(
+        request.GET if "procedure_type" in request.GET else None, request=request, patient=patient, now=now
+    )
+    context: dict[str, Any] = {
+        "step": "time",
+        "patient": patient,
+        "form": form,
+        "again": again(request, patient),
+        "typed": f"{reverse('admin:procedures_appointment_add')}?patient={patient.pk}",
+    }
+    if held := held_now(request, now=now):
+        return page(request, context | {"step": "held", "held": held, **about(held)})
+    if not form.is_bound or not form.is_valid():
+        return page(request, context, status=422 if form.errors else 200)
+    wish = Wish(form.wished(now), form.places(), form.cleaned_data["clinician"])
+    if request.method == "POST":
+        try:
+            return hold(request, wish, now=now)
+        except ValidationError as refusal:
+            tell(request, refusal)
+            return page(request, context | times(request, wish, form.cleaned_data["on"], now=now), status=422)
+    return page(request, context | times(request, wish, form.cleaned_data["on"], now=now))
+
+
+def page(request: HttpRequest, context: dict[str, Any], status: int = 200) -> HttpResponse:
+    """The page as it stands."""
+    whole = {
+        **admin.site.each_context(request),
+        "title": _("Move an appointment") if "old" in context else _("Book"),
+        "key": secrets.token_urlsafe(16),
+        "query": request.GET.urlencode(),
+        **context,
+    }
+    return TemplateResponse(request, "admin/procedures/book.html", whole, status=status)
+
+
+def with_query(request: HttpRequest, **changes: Any) -> str:
+    """The query of this address with some of it changed; None takes a name out."""
+    query = request.GET.copy()
+    for name, value in changes.items():
+        query.pop(name, None)
+        if value is not None:
+            query[name] = str(value)
+    return f"?{query.urlencode()}"
+
+
+# Who.
+
+
+def chosen_patient(request: HttpRequest) -> Patient | None:
+    """The patient that the address names, if the user may see them."""
+    number = request.GET.get("patient", "")
+    rows = Patient.objects.visible_to(staff(request)).select_related("site")
+    return rows.filter(pk=int(number)).first() if number.isdecimal() and len(number) < 18 else None
+
+
+def patients(request: HttpRequest) -> dict[str, Any]:
+    """The patients found by any part of a name, birth date or record number."""
+    typed = request.GET.get("q", "").strip()
+    if not typed:
+        return {"q": "", "found": None}
+    rows = Patient.objects.visible_to(staff(request)).filter(died_on=None, merged_into=None)
+    desk: Any = admin.site.get_model_admin(Patient)
+    matching, _twice = desk.get_search_results(request, rows, typed)
+    found = list(matching.order_by("family_name", "given_name", "pk")[: MOST_PATIENTS + 1])
+    return {
+        "q": typed,
+        "found": [(row, with_query(request, patient=row.pk, q=None)) for row in found[:MOST_PATIENTS]],
+        "more": len(found) > MOST_PATIENTS,
+    }
+
+
+def again(request: HttpRequest, patient: Patient) -> list[tuple[str, str]]:
+    """What the patient had before, each with the address that looks for the same once more."""
+    rows = (
+        Appointment.objects.visible_to(staff(request))
+        .filter(patient=patient, procedure_type__active=True)
+        .exclude(status=Appointment.Status.ENTERED_IN_ERROR)
+        .select_related("procedure_type")
+        .order_by("-starts_at")[:20]
+    )
+    result: dict[tuple[Any, ...], tuple[str, str]] = {}
+    for row in rows:
+        asked = {
+            "procedure_type": row.procedure_type_id,
+            "region": row.region,
+            "laterality": row.laterality,
+            "intent": row.intent,
+        }
+        words = " · ".join(part for part in (str(row.procedure_type), meant(row)) if part)
+        result.setdefault(tuple(asked.values()), (words, with_query(request, **asked)))
+    return list(result.values())[:MOST_AGAIN]
+
+
+# When.
+
+
+def times(request: HttpRequest, wish: Wish, on: date | None, *, now: datetime) -> dict[str, Any]:
+    """A week of times from `on`, or from the day of the first one; and the ways to other weeks."""
+    kind, home = wish.appointment.procedure_type, wish.sites[0].zone
+    today = now.astimezone(home).date()
+    first = None
+    if on is None:
+        found = first_available(kind, starts_from=now, starts_before=now + AHEAD, now=now, **wish.asked())
+        first = found
+        on = found.wall.date() if found else today
+    on = max(on, today)
+    days = [on + timedelta(days=number) for number in range(DAYS)]
+    slots = find_slots(
+        kind,
+        starts_from=min(day_span(days[0], site.zone)[0] for site in wish.sites),
+        starts_before=max(day_span(days[-1], site.zone)[1] for site in wish.sites),
+        now=now,
+        limit=DAYS * 24 * 12,
+        **wish.asked(),
+    )
+    sorted_by_day = by_day(slots)
+    beyond = None
+    if not any(sorted_by_day.get(day) for day in days):
+        end = max(day_span(days[-1], site.zone)[1] for site in wish.sites)
+        beyond = first_available(kind, starts_from=end, starts_before=end + AHEAD, now=now, **wish.asked())
+    usual = same_clinician(wish.appointment.patient)
+    before = on - timedelta(days=DAYS)
+    return {
+        "week": [(day, by_site(sorted_by_day.get(day, []))) for day in days],
+        "any_time": any(sorted_by_day.get(day) for day in days),
+        "beyond": said(beyond),
+        "beyond_link": with_query(request, on=beyond.wall.date()) if beyond else "",
+        "several_sites": len(wish.sites) > 1,
+        "first": said(first),
+        "first_link": with_query(request, on=None),
+        "earlier": with_query(request, on=max(before, today)) if on > today else "",
+        "later": with_query(request, on=on + timedelta(days=DAYS)),
+        "usual": usual if usual and usual != wish.clinician else None,
+        "usual_link": with_query(request, clinician=usual.pk) if usual else "",
+        "anybody_link": with_query(request, clinician=None) if wish.clinician else "",
+    }
+
+
+@dataclass(frozen=True)
+class Offered:
+    """A time as a button: its words on the wall clock, its value in the form, and who and what would be held."""
+
+    clock: str
+    zone: str
+    value: str
+    names: str
+
+
+def by_site(slots: list[Slot]) -> list[tuple[Site, str, list[Offered]]]:
+    """A day's times by site, each site with the zone's name on that day."""
+    result: dict[int, tuple[Site, str, list[Offered]]] = {}
+    for slot in slots:
+        # Words, not datetimes: a template would show those on a clock of its own.
+        button = Offered(
+            clock=f"{slot.wall:%H:%M}",
+            zone=f"{slot.wall:%Z}",
+            value=f"{slot.starts_at.astimezone(UTC):%Y-%m-%dT%H:%M}Z {slot.site.pk}",
+            names=", ".join(held.name for held in slot.resources),
+        )
+        result.setdefault(slot.site.pk, (slot.site, button.zone, []))[2].append(button)
+    return list(result.values())
+
+
+def said(slot: Slot | None) -> str:
+    """When a slot begins, on the wall clock of its site."""
+    return f"{slot.wall:%A %-d %B, %H:%M %Z}" if slot else ""
+
+
+def picked(request: HttpRequest, typed: str, sites: list[Site]) -> tuple[datetime, Site]:
+    """The instant and the site that a button named. ValidationError "no_such_slot" for what no button says."""
+    moment, _space, number = typed.partition(" ")
+    try:
+        at = datetime.strptime(moment, "%Y-%m-%dT%H:%MZ").replace(tzinfo=UTC)
+        return at, next(site for site in sites if str(site.pk) == number)
+    except (ValueError, StopIteration):
+        raise ValidationError(_("Choose one of the times below."), code="no_such_slot") from None
+
+
+# Done.
+
+
+def hold(request: HttpRequest, wish: Wish, *, now: datetime) -> HttpResponse:
+    """Hold the chosen time while the clerk talks. The same click again shows the same hold."""
+    asked = wish.appointment
+    slot = request.POST.get("slot", "")
+    asked.starts_at, asked.site = picked(request, slot, wish.sites)
+    held = services.book(
+        asked,
+        resources=wish.named(),
+        by=staff(request),
+        now=now,
+        request_key=f"{request.POST.get('key', '')[:50]} {slot}" if request.POST.get("key") else "",
+        hold=True,
+    )
+    return HttpResponseRedirect(with_query(request, held=held.pk))
+
+
+def held_now(request: HttpRequest, *, now: datetime) -> Appointment | None:
+    """The hold that the address names, while it lasts; when it is over, that is said."""
+    number = request.GET.get("held", "")
+    if request.method != "GET" or not number.isdecimal() or len(number) > 18:
+        return None
+    rows = Appointment.objects.visible_to(staff(request)).select_related("site", "patient", "procedure_type")
+    held = rows.prefetch_related("reservations__resource").filter(pk=int(number)).first()
+    if held and held.status == held.Status.HELD and held.held_until and held.held_until > now:
+        return held
+    messages.warning(request, _("That time is no longer held. Choose again."))
+    return None
+
+
+def about(held: Appointment) -> dict[str, Any]:
+    """What the page says about a hold."""
+    until = held.held_until.astimezone(held.site.zone) if held.held_until else None
+    return {
+        "when": span(held),
+        "what": meant(held),
+        "names": ", ".join(dict.fromkeys(row.resource.name for row in held.reservations.all())),
+        "until": f"{until:%H:%M %Z}" if until else "",
+    }
+
+
+def settle(request: HttpRequest, *, now: datetime) -> HttpResponse:
+    """Book what is held, or give it back."""
+    rows = Appointment.objects.visible_to(staff(request))
+    number = request.POST["held"]
+    held = get_object_or_404(rows, pk=int(number) if number.isdecimal() and len(number) < 18 else 0)
+    back = with_query(request, held=None)
+    try:
+        if "give_back" in request.POST:
+            reason = "The hold was given back."
+            services.take_step(held.pk, "cancel", by=staff(request), now=now, reason=reason)
+            messages.info(request, _("The time is free again."))
+            return HttpResponseRedirect(back)
+        services.take_step(held.pk, "book", by=staff(request), now=now)
+        messages.success(request, _("The appointment is booked."))
+    except ValidationError as refusal:
+        held.refresh_from_db()
+        if held.status not in held.EXPECTED:  # a second click finds it booked: nothing to complain about
+            tell(request, refusal)
+            return HttpResponseRedirect(back)
+    return HttpResponseRedirect(page_of(held))
+
+
+def move(request: HttpRequest, *, now: datetime) -> HttpResponse:
+    """Another time for an expected appointment: shown first, moved by a second click."""
+    number = request.GET["move"]
+    rows = (
+        Appointment.objects.visible_to(staff(request))
+        .select_related("site", "patient__site", "procedure_type", "rescheduled_to")
+        .prefetch_related("reservations__resource")
+    )
+    old = get_object_or_404(rows, pk=int(number) if number.isdecimal() and len(number) < 18 else 0)
+    new = getattr(old, "rescheduled_to", None)
+    if old.status not in old.EXPECTED:
+        if new is None:
+            messages.error(request, _("This appointment is %s.") % old.get_status_display())
+        return HttpResponseRedirect(page_of(new or old))
+    form = MoveForm(request.GET, request=request, old=old)
+    form.is_valid()
+    clinician = form.cleaned_data.get("clinician")
+    wish = Wish(old, [old.site], clinician, replacing=old)
+    context: dict[str, Any] = {
+        "step": "time",
+        "patient": old.patient,
+        "old": old,
+        "form": form,
+        "old_when": span(old),
+        "what": meant(old),
+        "names": ", ".join(dict.fromkeys(row.resource.name for row in old.reservations.all())),
+        "typed": reverse("admin:procedures_appointment_step", args=[old.pk, "reschedule"]),
+    }
+    try:
+        if "slot" in request.GET:
+            at, _site = picked(request, request.GET["slot"], wish.sites)
+            if request.method == "POST":
+                new = services.reschedule(
+                    old.pk, starts_at=at, resources=wish.named(), by=staff(request), now=now
+                )
+                messages.success(request, _("The appointment has its new time; the old one is free."))
+                return HttpResponseRedirect(page_of(new))
+            there = at.astimezone(old.site.zone)
+            back = with_query(request, slot=None)
+            return page(
+                request,
+                context | {"step": "sure", "new_when": f"{there:%a %-d %b %Y, %H:%M %Z}", "back": back},
+            )
+    except ValidationError as refusal:
+        tell(request, refusal)
+        # What had been chosen is not to be chosen again.
+        context["query"] = with_query(request, slot=None)[1:]
+        return page(request, context | times(request, wish, form.cleaned_data.get("on"), now=now), status=422)
+    return page(request, context | times(request, wish, form.cleaned_data.get("on"), now=now))
+
+
+AppointmentAdmin.pages.append(path("find/", admin.site.admin_view(find), name="procedures_appointment_find"))

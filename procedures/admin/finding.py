@@ -1,0 +1,125 @@
+"""What is filled in to find a time."""
+
+from datetime import date, datetime
+from typing import Any, cast
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from clinic.admin.base import show_refusal, staff
+from clinic.admin.wall import DateInput
+from clinic.models import Resource, Site
+from patients.models import Patient
+from procedures.admin.forms import regions
+from procedures.models import Appointment, Intent, Laterality, ProcedureType
+from procedures.services.booking import check_request, complete
+
+
+def clinicians(request: HttpRequest) -> QuerySet[Resource]:
+    """The people of the user's sites who perform procedures."""
+    return (
+        Resource.objects.visible_to(staff(request))
+        .filter(Q(categories__code="physician") | Q(categories__needs_privilege=True), active=True)
+        .distinct()
+        .order_by("name")
+    )
+
+
+class WhenForm(forms.Form):
+    """With whom, and from which day on."""
+
+    clinician = forms.ModelChoiceField(
+        Resource.objects.none(), label=_("Clinician"), required=False, empty_label=_("anybody")
+    )
+    on = forms.DateField(
+        label=_("From"),
+        required=False,
+        widget=DateInput(format="%Y-%m-%d"),
+        help_text=_("Empty: the first time there is."),
+    )
+
+    def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = cast("forms.ModelChoiceField[Resource]", self.fields["clinician"])
+        field.queryset = clinicians(request)
+
+    def clean_on(self) -> date | None:
+        on: date | None = self.cleaned_data["on"]
+        if on and on.year > 2150:
+            raise ValidationError(_("That is too far ahead."), code="too_far")
+        return on
+
+
+class MoveForm(WhenForm):
+    """Another time for `old`; site, type and all the rest stay."""
+
+    def __init__(self, *args: Any, request: HttpRequest, old: Appointment, **kwargs: Any) -> None:
+        super().__init__(*args, request=request, **kwargs)
+        field = cast("forms.ModelChoiceField[Resource]", self.fields["clinician"])
+        field.queryset = (
+            clinicians(request).filter(Q(site=old.site_id) | Q(working_hours__site=old.site_id)).distinct()
+        )
+
+
+class FindForm(WhenForm):
+    """What is to be booked for a patient, and where."""
+
+    procedure_type = forms.ModelChoiceField(
+        ProcedureType.objects.none(), label=_("Procedure type"), empty_label=_("choose …")
+    )
+    region = forms.ChoiceField(label=_("Region"), required=False)
+    laterality = forms.ChoiceField(label=_("Side"), required=False, choices=Laterality.choices)
+    intent = forms.ChoiceField(
+        label=_("Intent"), required=False, choices=[("", _("as the procedure type says")), *Intent.choices]
+    )
+    site = forms.ModelChoiceField(
+        Site.objects.none(), label=_("Site"), required=False, empty_label=_("any site")
+    )
+    field_order = ("procedure_type", "region", "laterality", "intent", "site", "clinician", "on")
+
+    def __init__(
+        self, *args: Any, request: HttpRequest, patient: Patient, now: datetime, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, request=request, **kwargs)
+        self.patient, self.now = patient, now
+        self.sites = Site.objects.visible_to(staff(request))
+        cast(
+            "forms.ModelChoiceField[ProcedureType]", self.fields["procedure_type"]
+        ).queryset = ProcedureType.objects.filter(active=True)
+        cast("forms.ModelChoiceField[Site]", self.fields["site"]).queryset = self.sites
+        cast(forms.ChoiceField, self.fields["region"]).choices = regions()
+        for name in ("site", "on", "clinician"):
+            self.initial.setdefault(name, request.GET.get(name))
+
+    def clean(self) -> dict[str, Any]:
+        super().clean()
+        if not self.errors:
+            try:
+                asked = self.wished(self.now)
+                complete(asked)
+                check_request(asked, now=self.now)
+            except ValidationError as refusal:
+                show_refusal(self, refusal, {})
+        if not self.errors and not self.places():
+            self.add_error("site", ValidationError(_("You work at no site yet."), code="no_site"))
+        return self.cleaned_data
+
+    def wished(self, at: datetime) -> Appointment:
+        """The appointment that would be booked, beginning at `at`; at which site, is still to be said."""
+        said = self.cleaned_data
+        return Appointment(
+            patient=self.patient,
+            procedure_type=said["procedure_type"],
+            region=said["region"],
+            laterality=said["laterality"],
+            intent=said["intent"],
+            starts_at=at,
+        )
+
+    def places(self) -> list[Site]:
+        """The sites that will do."""
+        site = self.cleaned_data.get("site")
+        return [site] if site else list(self.sites)

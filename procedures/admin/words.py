@@ -1,0 +1,76 @@
+"""How an appointment is spoken of at the front desk, and where its page is."""
+
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from procedures.models import Appointment
+
+#: Colour of each status; its word always stands beside it.
+STATUS_LABELS = {
+    "requested": "default",
+    "held": "default",
+    "booked": "info",
+    "confirmed": "info",
+    "arrived": "warning",
+    "ready": "warning",
+    "in_procedure": "primary",
+    "recovering": "primary",
+    "completed": "success",
+    "no_show": "danger",
+    "cancelled": "default",
+    "entered_in_error": "default",
+}
+
+
+def page_of(appointment: Appointment) -> str:
+    return reverse("admin:procedures_appointment_change", args=[appointment.pk])
+
+
+def span(appointment: Appointment) -> str:
+    """From when to when, on the site's wall clock: "Mon 11 Jan 2027, 09:00–10:45 EST"."""
+    zone = appointment.site.zone
+    start, end = appointment.starts_at.astimezone(zone), appointment.ends_at.astimezone(zone)
+    return f"{start:%a %-d %b %Y, %H:%M}–{end:%H:%M %Z}"
+
+
+def marks(appointment: Appointment, *, baseline: bool = True) -> list[tuple[str, str]]:
+    """What somebody must know beside the status, each with the colour it is shown in.
+
+    `baseline` False: a missing pain score is said elsewhere.
+    """
+    now = timezone.now()
+    result = []
+    if appointment.status == Appointment.Status.HELD and appointment.held_until:
+        result.append(
+            (
+                _("held until %s") % f"{appointment.held_until.astimezone(appointment.site.zone):%H:%M}",
+                "warning",
+            )
+        )
+    if is_late(appointment):
+        minutes = int((now - appointment.starts_at).total_seconds() // 60)
+        result.append((_("late by %d min") % minutes if minutes < 24 * 60 else _("overdue"), "danger"))
+    if appointment.overbooked_because:
+        result.append((_("overbooked"), "warning"))
+    if appointment.wants_change_at and appointment.status in Appointment.EXPECTED:
+        result.append((_("asked for another time"), "warning"))
+    procedure = getattr(appointment, "procedure", None)
+    if not baseline:
+        return result
+    if procedure is not None and procedure.status in procedure.FOLLOWED and procedure.baseline_pain is None:
+        result.append((_("pain before missing"), "danger"))
+    return result
+
+
+def is_late(appointment: Appointment) -> bool:
+    """Whether the patient is expected and the time has come."""
+    return appointment.status in Appointment.EXPECTED and appointment.starts_at < timezone.now()
+
+
+def meant(appointment: Appointment) -> str:
+    """Region, side and levels in one line; "" when nothing was said."""
+    side = str(appointment.get_laterality_display()) if appointment.laterality else ""
+    return " · ".join(
+        part for part in (appointment.region.replace("_", " "), side, appointment.levels) if part
+    )

@@ -1,0 +1,191 @@
+"""Closing a site or a resource for a while, with a look beforehand at the appointments that lose something by it."""
+
+from typing import Any
+
+from django.db.models import Q
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
+from rest_framework import mixins, serializers
+from rest_framework.decorators import action
+from rest_framework.exceptions import ErrorDetail
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from clinic.api.fields import (
+    Input,
+    InstantField,
+    NumberQuery,
+    Query,
+    SiteTimeField,
+    VisibleField,
+    YesNoField,
+    at_site,
+    on_the_wall,
+)
+from clinic.api.rows import Rows
+from clinic.api.views import SiteNameSerializer
+from clinic.models import Closure, Resource, Site
+from procedures import services
+from procedures.api.appointment import AppointmentSerializer
+from procedures.api.schedule import Appointments
+from procedures.models import Appointment
+
+#: So many displaced appointments are shown; `count` says how many there are.
+SHOWN = 200
+
+
+class ResourceNameSerializer(serializers.ModelSerializer[Resource]):
+    """A resource, as far as other rows show it."""
+
+    class Meta:
+        model = Resource
+        fields = ["id", "name"]
+
+
+def whose(closure: Closure) -> Site:
+    """The site on whose wall clock a closure is shown: that of the resource when it is not of a whole site."""
+    return closure.site or closure.resource.site  # type: ignore[union-attr]  # one of the two, by constraint
+
+
+class ClosureSerializer(serializers.ModelSerializer[Closure]):
+    """A span in which `site` as a whole, or one `resource`, cannot be reserved; the other one is null.
+
+    Instants are UTC; `*_local` are the same on the wall clock of the site, or of the resource's home. `repeats`: the
+    yearly closure of which this is a later year; null: none.
+    """
+
+    site = SiteNameSerializer(allow_null=True)
+    resource = ResourceNameSerializer(allow_null=True)
+    starts_at_local = serializers.SerializerMethodField()
+    ends_at_local = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Closure
+        fields = [
+            *("id", "site", "resource", "starts_at", "ends_at", "starts_at_local", "ends_at_local"),
+            *("reason", "yearly", "repeats"),
+        ]
+
+    def get_starts_at_local(self, closure: Closure) -> str:
+        return on_the_wall(closure.starts_at, whose(closure).zone)
+
+    def get_ends_at_local(self, closure: Closure) -> str:
+        return on_the_wall(closure.ends_at, whose(closure).zone)
+
+
+class DisplacedSerializer(serializers.Serializer[Any]):
+    """The appointments that hold something which a closure takes away, by their start.
+
+    `count` is of all of them; `appointments` are the first 200 of those at your sites.
+    """
+
+    count = serializers.IntegerField()
+    appointments = AppointmentSerializer(many=True)
+
+
+@extend_schema_field({"type": ["integer", "null"], "minimum": 1})
+class OneOfTwoField(VisibleField):
+    """The number of a site or of a resource, of which one is named."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=False, allow_null=True, **kwargs)
+
+
+class ClosureInput(Input):
+    """What is closed, either a site or a resource, from when until when, and why. `yearly`: every year again."""
+
+    site = OneOfTwoField(queryset=Site.objects.all())
+    resource = OneOfTwoField(queryset=Resource.objects.select_related("site"))
+    starts_at = SiteTimeField(help_text="Without an offset from UTC: on the wall clock of the site.")
+    ends_at = SiteTimeField(help_text="Without an offset from UTC: on the wall clock of the site.")
+    reason = serializers.CharField(max_length=200)
+    yearly = YesNoField(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        site, resource = attrs.get("site"), attrs.get("resource")
+        if (site is None) == (resource is None):
+            detail = ErrorDetail("Name either a site or a resource.", code="site_or_resource")
+            raise serializers.ValidationError({"site": [detail]})
+        zone = whose(Closure(site=site, resource=resource)).zone
+        for name in ("starts_at", "ends_at"):
+            attrs[name] = at_site(attrs[name], zone, field=name)
+        if attrs["ends_at"] <= attrs["starts_at"]:
+            detail = ErrorDetail("A closure must end after it starts.", code="ends_before_start")
+            raise serializers.ValidationError({"ends_at": [detail]})
+        return attrs
+
+
+class ClosureQuery(Query):
+    """What a list of closures can be narrowed to."""
+
+    lookups = {"resource": "resource", "ends_after": "ends_at__gt", "starts_before": "starts_at__lt"}
+
+    site = NumberQuery(help_text="Of this site as a whole, or of a resource whose home it is.")
+    resource = NumberQuery(help_text="Of this resource itself.")
+    ends_after = InstantField(required=False, help_text="Not over at this instant.")
+    starts_before = InstantField(required=False, help_text="Begun before this instant.")
+
+    def narrow(self, rows: Any) -> Any:
+        rows = super().narrow(rows)
+        if site := self.validated_data.get("site"):
+            rows = rows.filter(Q(site=site) | Q(resource__site=site))
+        return rows
+
+
+@extend_schema_view(
+    list=extend_schema(description="Closures of your sites and their resources, by their start."),
+    retrieve=extend_schema(description="One closure."),
+)
+class Closures(mixins.ListModelMixin, mixins.RetrieveModelMixin, Rows):
+    queryset = Closure.objects.select_related("site", "resource__site")
+    serializer_class = ClosureSerializer
+    query_class = ClosureQuery
+    ordering = ("starts_at", "pk")
+    permissions_needed = {
+        "list": "clinic.view_closure",
+        "retrieve": "clinic.view_closure",
+        "displaced": "procedures.view_appointment",
+        "preview": "clinic.add_closure",
+        "create": "clinic.add_closure",
+        # Who may change a closure may end it: the front desk has no other way to open again.
+        "destroy": "clinic.change_closure",
+    }
+
+    def get_queryset(self) -> Any:
+        """Closures of the sites and the resources that the user may see."""
+        sites = Site.objects.visible_to(self.user)
+        resources = Resource.objects.visible_to(self.user)
+        return super().get_queryset().filter(Q(site__in=sites) | Q(resource__in=resources))
+
+    @extend_schema(request=ClosureInput, responses={201: ClosureSerializer})
+    def create(self, request: Request) -> Response:
+        """Close a site or a resource. Nobody can book into it; what is booked already stays, see `displaced`."""
+        closed = services.close(Closure(**self.inputs(ClosureInput)), by=self.user, now=timezone.now())
+        return self.shown(closed.pk, status=201)
+
+    @extend_schema(request=ClosureInput, responses=DisplacedSerializer)
+    @action(detail=False, methods=["post"])
+    def preview(self, request: Request) -> Response:
+        """See what a closure would displace. Nothing is saved; of a yearly one, the first year is looked at."""
+        return self.displaced_by(Closure(**self.inputs(ClosureInput)))
+
+    @extend_schema(responses=DisplacedSerializer)
+    @action(detail=True, methods=["get"])
+    def displaced(self, request: Request, pk: int) -> Response:
+        """See whom a closure still displaces: those to move or to cancel."""
+        return self.displaced_by(self.get_object())
+
+    @extend_schema(request=None, responses={204: None})
+    def destroy(self, request: Request, pk: int) -> Response:
+        """Open again: the closure goes, and with a yearly one its later years."""
+        services.reopen(self.get_object(), by=self.user, now=timezone.now())
+        return Response(status=204)
+
+    def displaced_by(self, closure: Closure) -> Response:
+        """The answer that shows what `closure`, saved or not, displaces."""
+        displaced = services.displaced_by(closure).order_by()
+        visible: Any = Appointment.objects.visible_to(self.user).filter(pk__in=displaced.values("pk"))
+        numbers = list(visible.order_by("starts_at", "pk").values_list("pk", flat=True)[:SHOWN])
+        appointments = Appointments.queryset.filter(pk__in=numbers).order_by("starts_at", "pk")
+        shown = {"count": displaced.count(), "appointments": appointments}
+        return Response(DisplacedSerializer(shown, context=self.get_serializer_context()).data)

@@ -1,0 +1,112 @@
+"""What the letters about appointments say: where and when. Nothing about what is done, to whom, or how to prepare."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+
+import css_inline
+from django.conf import settings
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import translation
+from django.utils.html import escape
+from django.utils.translation import gettext as _
+
+from clinic.mail import Attachment, Message, Skip
+from clinic.models import Site
+from procedures import calendar
+from procedures.models import Appointment
+from procedures.services import letters
+from procedures.words import when
+
+#: Stand for what differs from letter to letter in a sheet that is kept.
+LINK, WHEN = "https://link.invalid/", "when.invalid"
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a letter says of a site."""
+
+    name: str
+    address: str
+    phone: str
+    emergency_phone: str
+
+
+def booked(appointment_id: int, *, now: datetime) -> Message | Skip:
+    """That an appointment is booked, or was moved when the patient had been written of another time."""
+    appointment = find(appointment_id)
+    reason = letters.why_not_to_write(appointment, now=now)
+    if reason:
+        return Skip(reason)
+    kind = "moved" if letters.is_news_of_change(appointment) else "booked"
+    return letter(appointment, kind, method="REQUEST", now=now)
+
+
+def reminder(appointment_id: int, *, now: datetime) -> Message | Skip:
+    """That an appointment is near. Its date is said, not "tomorrow": an e-mail may be late, and read later still."""
+    appointment = find(appointment_id)
+    reason = letters.why_not_to_write(appointment, now=now)
+    return Skip(reason) if reason else letter(appointment, "reminder", method="", now=now)
+
+
+def cancelled(appointment_id: int, *, now: datetime) -> Message | Skip:
+    """That an appointment does not take place."""
+    appointment = find(appointment_id)
+    reason = letters.why_not_to_cancel(appointment, now=now)
+    return Skip(reason) if reason else letter(appointment, "cancelled", method="CANCEL", now=now)
+
+
+def find(appointment_id: int) -> Appointment:
+    return Appointment.objects.select_related("patient", "site").get(pk=appointment_id)
+
+
+def letter(appointment: Appointment, kind: str, *, method: str, now: datetime) -> Message:
+    """One letter in the patient's language, with a link of its own unless there is nothing left to see.
+
+    `method`: of the calendar file that goes with it; "" for none.
+    """
+    site, language = appointment.site, appointment.patient.language
+    link = ""
+    if kind != "cancelled":
+        link = settings.SITE_URL + reverse("appointment", args=[letters.issue_link(appointment, now=now)])
+    sheet = letter_sheet(language, kind, place(site))
+    with translation.override(language):
+        time = when(appointment.starts_at, site.zone)
+        write = {"REQUEST": calendar.invitation, "CANCEL": calendar.cancellation}.get(method)
+        attachments = (
+            (Attachment("appointment.ics", write(appointment, now=now), "calendar", {"method": method}),)
+            if write
+            else ()
+        )
+    return Message(
+        sheet.subject,
+        sheet.text.replace(LINK, link).replace(WHEN, time),
+        sheet.html.replace(LINK, escape(link)).replace(WHEN, escape(time)),
+        attachments=attachments,
+    )
+
+
+def place(site: Site) -> Place:
+    return Place(site.name, site.address, site.phone, site.emergency_phone)
+
+
+@lru_cache(maxsize=256)
+def letter_sheet(language: str, kind: str, site: Place) -> Message:
+    """What the letters of one kind, language and site share, with LINK and WHEN in it.
+
+    Kept, because inlining the style and rendering take longer than everything else about an e-mail in this process.
+    """
+    with translation.override(language):
+        heading = {
+            "booked": _("Your appointment at %(site)s"),
+            "moved": _("New time: your appointment at %(site)s"),
+            "reminder": _("Reminder: your appointment at %(site)s"),
+            "cancelled": _("Cancelled: your appointment at %(site)s"),
+        }[kind]
+        context = {"kind": kind, "url": LINK, "when": WHEN, "site": site, "language": language}
+        return Message(
+            subject=heading % {"site": site.name},
+            text=render_to_string("procedures/email/letter.txt", context),
+            html=css_inline.inline(render_to_string("procedures/email/letter.html", context)),
+        )

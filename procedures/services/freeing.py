@@ -1,0 +1,83 @@
+"""Times that appointments give back: one task each for the front desk, until it is filled, dismissed or past."""
+
+from datetime import datetime
+
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+
+from clinic import audit
+from clinic.models import Closure, User
+from clinic.refusals import Refusal
+from procedures.models import Appointment, FreedTime
+
+#: What staff must hold to work with the waitlist and with freed times.
+MANAGE = "procedures.manage_waitlistentry"
+
+
+def note_freed(appointment: Appointment, *, now: datetime) -> None:
+    """Write down that `appointment` has given its time back before it began; a second time changes nothing.
+
+    Nothing is written down for a time that has begun, at which the site is closed, or that had been overbooked:
+    nobody could be offered it.
+    """
+    if appointment.starts_at <= now or appointment.overbooked_because:
+        return
+    if Closure.objects.filter(
+        site=appointment.site_id,
+        starts_at__lt=appointment.ends_at,
+        ends_at__gt=appointment.starts_at,
+    ).exists():
+        return
+    freed = FreedTime(
+        appointment=appointment,
+        site_id=appointment.site_id,
+        starts_at=appointment.starts_at,
+        ends_at=appointment.ends_at,
+        created_at=now,
+    )
+    FreedTime.objects.bulk_create([freed], ignore_conflicts=True)
+
+
+@transaction.atomic
+def dismiss_freed(freed_id: int, *, by: User | None, now: datetime) -> FreedTime:
+    """Close a freed time that nobody shall be offered.
+
+    Raises PermissionDenied when `by` may not manage the waitlist; Refusal "freed_time_closed".
+    """
+    refuse_unless_allowed(by)
+    freed = locked_freed(freed_id, now=now)
+    close_freed(freed, FreedTime.Closed.DISMISSED, by=by, now=now)
+    return freed
+
+
+def close_passed_times(*, now: datetime) -> int:
+    """Close the freed times whose start has come; how many. The tick runs it."""
+    return FreedTime.objects.filter(closed_at=None, starts_at__lte=now).update(
+        closed_at=now, closed_because=FreedTime.Closed.PASSED
+    )
+
+
+def refuse_unless_allowed(by: User | None) -> None:
+    """Raise PermissionDenied unless `by` may manage the waitlist; None, time or an import, may."""
+    if by is not None and not by.has_perm(MANAGE):
+        raise PermissionDenied
+
+
+def locked_freed(freed_id: int, *, now: datetime) -> FreedTime:
+    """The freed time, locked until the transaction ends. Refusal "freed_time_closed" unless it can still be given."""
+    freed = (
+        FreedTime.objects.select_for_update(of=("self",))
+        .select_related("site", "appointment")
+        .get(pk=freed_id)
+    )
+    if freed.closed_at or freed.starts_at <= now:
+        how = freed.get_closed_because_display() if freed.closed_at else FreedTime.Closed.PASSED.label
+        raise Refusal(f"This time is not free any more: {how}.", code="freed_time_closed")
+    return freed
+
+
+def close_freed(freed: FreedTime, because: FreedTime.Closed, *, by: User | None, now: datetime) -> None:
+    """Save that a freed time, locked by the caller, is no task any more, with its audit event."""
+    freed.closed_at, freed.closed_because, freed.closed_by = now, because, by
+    freed.save(update_fields=["closed_at", "closed_because", "closed_by"])
+    audit.record(f"freed_time.{because.value}", freed, by=by, at=now, site=freed.site)

@@ -1,0 +1,69 @@
+"""Secret addresses at which calendar programs read when a clinician is taken."""
+
+from datetime import datetime
+
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+
+from clinic import audit
+from clinic.links import new_token, token_hash
+from clinic.models import Resource, User
+from procedures.models import CalendarFeed
+
+
+@transaction.atomic
+def issue_feed(resource: Resource, *, by: User | None, now: datetime) -> str:
+    """Make the secret address of a clinician's calendar and return its token, which is kept nowhere.
+
+    Earlier ones of the same clinician stop working: who asks again has lost the old one, or fears that others have it.
+    Raises PermissionDenied without the permission "procedures.add_calendarfeed" or at a site that `by` does not see.
+    """
+    refuse_strangers(resource, by)
+    revoke_all(resource, by=by, now=now)
+    token = new_token()
+    feed = CalendarFeed.objects.create(
+        resource=resource, token_hash=token_hash(token), created_at=now, created_by=by
+    )
+    audit.record("calendar_feed.issued", feed, by=by, at=now, site=resource.site)
+    return token
+
+
+@transaction.atomic
+def revoke_feed(resource: Resource, *, by: User | None, now: datetime) -> int:
+    """Make every address of the clinician's calendar stop working; how many did. Raises as `issue_feed` does."""
+    refuse_strangers(resource, by)
+    return revoke_all(resource, by=by, now=now)
+
+
+def refuse_strangers(resource: Resource, by: User | None) -> None:
+    """Raise PermissionDenied unless `by` may hand out this calendar; None is the command line."""
+    if by is not None and not (
+        by.has_perm("procedures.add_calendarfeed")
+        and Resource.objects.visible_to(by).filter(pk=resource.pk).exists()
+    ):
+        raise PermissionDenied
+
+
+def revoke_all(resource: Resource, *, by: User | None, now: datetime) -> int:
+    Resource.objects.select_for_update(no_key=True).get(
+        pk=resource.pk
+    )  # two at once leave one address, not two
+    live = list(CalendarFeed.objects.filter(resource=resource, revoked_at=None))
+    CalendarFeed.objects.filter(pk__in=[feed.pk for feed in live]).update(revoked_at=now)
+    for feed in live:
+        audit.record("calendar_feed.revoked", feed, by=by, at=now, site=resource.site)
+    return len(live)
+
+
+def open_feed(token: str) -> Resource | None:
+    """The clinician whose calendar is at this address.
+
+    None when it is unknown or revoked, or when the clinician has left.
+    """
+    feed = (
+        CalendarFeed.objects.filter(token_hash=token_hash(token), revoked_at=None, resource__active=True)
+        .exclude(resource__user__is_active=False)
+        .select_related("resource__site")
+        .first()
+    )
+    return feed.resource if feed else None

@@ -1,0 +1,45 @@
+"""What patients say on the page of their appointment. Saying it again, or too late, changes nothing."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from clinic import audit
+from procedures.models import Appointment
+from procedures.services.stepping import locked, take_step
+
+
+def may_reply(appointment: Appointment, *, now: datetime) -> bool:
+    """Whether the patient can still say something: the appointment is expected and has not begun."""
+    return appointment.status in Appointment.EXPECTED and now < appointment.starts_at
+
+
+@transaction.atomic
+def promise_to_come(appointment_id: int, *, now: datetime) -> Appointment:
+    """The patient will come: the appointment is confirmed, and a wish for another time is taken back."""
+    appointment = locked(appointment_id)
+    if not may_reply(appointment, now=now):
+        return appointment
+    if appointment.wants_change_at:
+        appointment.wants_change_at = None
+        appointment.save(update_fields=["wants_change_at"])
+        write_down("appointment.change_not_wanted", appointment, now=now)
+    if appointment.status == Appointment.Status.BOOKED:
+        appointment = take_step(appointment_id, "confirm", by=None, now=now, actor="patient")
+    return appointment
+
+
+@transaction.atomic
+def ask_for_change(appointment_id: int, *, now: datetime) -> Appointment:
+    """The patient needs another time. The front desk is shown it; the appointment stands until somebody moves it."""
+    appointment = locked(appointment_id)
+    if may_reply(appointment, now=now) and not appointment.wants_change_at:
+        appointment.wants_change_at = now
+        appointment.save(update_fields=["wants_change_at"])
+        write_down("appointment.change_wanted", appointment, now=now)
+    return appointment
+
+
+def write_down(action: str, appointment: Appointment, *, now: datetime) -> None:
+    """The audit event of what the patient said."""
+    audit.record(action, appointment, by=None, at=now, site=appointment.site, actor="patient")

@@ -1,0 +1,130 @@
+"""The day board: who is where, how late, and one click to the next step."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from clinic.models import Site
+from clinic.tests.desk import clock, queries, signed_in, words
+from conftest import MONDAY, World, resource, staff
+from procedures import services
+from procedures.models import Appointment
+
+BOARD = "/admin/procedures/appointment/board/"
+
+
+@pytest.fixture
+def desk(world: World, client: Client) -> Client:
+    return signed_in(world.clerk, client)
+
+
+def booked(world: World, **values: Any) -> Appointment:
+    return services.book(world.appointment(**values), by=world.clerk, now=world.now)
+
+
+def test_a_day_is_shown_by_room_and_by_clinician(desk: Client, world: World) -> None:
+    booked(world)
+    with clock(world.at(MONDAY, 8)):
+        rooms = desk.get(BOARD)
+        clinicians = desk.get(BOARD, {"by": "clinicians"})
+    assert [column.name for column in rooms.context["columns"]] == ["Room 1"]
+    assert [column.name for column in clinicians.context["columns"]] == ["Dr Test"]
+    for page in (rooms, clinicians):
+        assert "09:00–10:45" in words(page)
+        assert "booked" in words(page)
+        assert "late" not in words(page)
+
+
+def test_who_is_late_who_is_overbooked_and_whose_baseline_is_missing_is_said(
+    world: World, client: Client
+) -> None:
+    for held in (world.room, world.bay, world.doctor):
+        held.overbooking = 1
+        held.save()
+    booked(world)
+    other = world.another_patient()
+    services.book(
+        world.appointment(patient=other, overbooked_because="in great pain"),
+        by=world.physician,
+        now=world.now,
+    )
+    world.performed(baseline=None, hour=13)
+    signed_in(world.clerk, client)
+    with clock(world.at(MONDAY, 9, 20)):
+        page = words(client.get(BOARD))
+    assert page.count("late by 20 min") == 2
+    assert page.count("overbooked") == 1
+    assert page.count("pain before missing") == 1
+
+
+def test_one_click_takes_a_step_and_comes_back(desk: Client, world: World) -> None:
+    appointment = booked(world)
+    with clock(world.at(MONDAY, 9)):
+        page = desk.get(BOARD, {"day": MONDAY.isoformat(), "by": "clinicians"})
+        address = page.content.decode().split('formaction="')[1].split('"')[0].replace("&amp;", "&")
+        response = desk.post(address)
+    assert response["Location"] == f"{BOARD}?day={MONDAY}&by=clinicians"
+    appointment.refresh_from_db()
+    assert appointment.status == Appointment.Status.ARRIVED
+
+
+def test_a_day_without_appointments_says_so_and_offers_to_book(desk: Client, world: World) -> None:
+    with clock(world.now):
+        page = desk.get(BOARD)
+    assert "Nothing is booked on this day." in words(page)
+    assert "Book an appointment" in words(page)
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["day=nonsense", "day=2027-13-45", "site=99999", "by=machines", "day=0001-01-01", "day=9999-12-31"],
+)
+def test_a_nonsensical_address_is_no_fault(desk: Client, world: World, query: str) -> None:
+    with clock(world.now):
+        assert desk.get(f"{BOARD}?{query}").status_code == 200
+
+
+def test_a_cancelled_appointment_is_counted_but_not_on_the_board(desk: Client, world: World) -> None:
+    services.cancel(booked(world).pk, reason="ill", by=world.clerk, now=world.now)
+    with clock(world.at(MONDAY, 8)):
+        page = desk.get(BOARD)
+    assert page.context["count"] == 0
+    assert "cancelled" in words(page)
+
+
+def test_another_sites_day_is_not_shown(world: World, client: Client) -> None:
+    booked(world)
+    elsewhere = Site.objects.create(name="Elsewhere", time_zone="America/Chicago", phone="+1")
+    signed_in(staff("stranger@example.org", "Front desk", elsewhere), client)
+    with clock(world.at(MONDAY, 8)):
+        page = client.get(BOARD, {"site": world.site.pk})
+    assert page.context["site"] == elsewhere
+    assert "Brien" not in words(page)
+    nowhere = staff("nowhere@example.org", "Front desk", elsewhere)
+    nowhere.sites.clear()
+    signed_in(nowhere, client)
+    assert "You work at no site yet" in words(client.get(BOARD))
+
+
+def test_the_board_asks_as_much_for_thirty_as_for_three(desk: Client, world: World) -> None:
+    rooms = [
+        resource(f"{name} {number}", held.categories.get(), world.site)
+        for number in range(2, 16)
+        for name, held in (("Room", world.room), ("Bay", world.bay), ("Dr", world.doctor))
+    ]
+    assert rooms
+    start = world.at(MONDAY, 8)
+
+    def book(first: int, last: int) -> None:
+        for number in range(first, last):
+            begin = start + timedelta(hours=number // 15 * 2)
+            booked(world, patient=world.another_patient(number + 10), starts_at=begin)
+
+    with clock(world.at(MONDAY, 9)):
+        book(0, 3)
+        few = queries(lambda: desk.get(BOARD))
+        book(3, 30)
+        assert queries(lambda: desk.get(BOARD)) == few
+        assert desk.get(BOARD).context["count"] == 30

@@ -1,0 +1,220 @@
+"""Calendar files that every program reads as the right instant, and a clinician's feed that says no more than times."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.core.exceptions import PermissionDenied
+from django.test import Client
+from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
+from icalendar import Calendar, Component, Event
+
+from clinic.models import AuditEvent, Site
+from conftest import MONDAY, World, staff
+from procedures import calendar, services
+from procedures.models import Appointment, CalendarFeed
+
+ZONES = ["America/New_York", "America/Phoenix", "Europe/London", "Australia/Lord_Howe"]
+
+
+def written(world: World, zone: str, start: datetime, *, minutes: int = 105) -> str:
+    """The calendar file of an appointment that begins at the UTC instant `start`."""
+    world.site.time_zone = zone
+    appointment = Appointment(
+        pk=1,
+        patient=world.patient,
+        site=world.site,
+        starts_at=start,
+        ends_at=start + timedelta(minutes=minutes),
+    )
+    return calendar.invitation(appointment, now=world.now)
+
+
+def calendar_of(text: str | bytes) -> Calendar:
+    read = Calendar.from_ical(text)
+    assert isinstance(read, Calendar)
+    return read
+
+
+def changes(zone: Component) -> list[tuple[datetime, timedelta, timedelta, str]]:
+    """Of each observance of a VTIMEZONE its begin on the wall clock before it, the offsets around it and its name."""
+    parts: list[Any] = list(zone.subcomponents)
+    return sorted(
+        (part["DTSTART"].dt, part["TZOFFSETFROM"].td, part["TZOFFSETTO"].td, str(part["TZNAME"]))
+        for part in parts
+    )
+
+
+def by_the_book(text: str, name: str) -> datetime:
+    """The instant of one property, computed by RFC 5545 from the file's own VTIMEZONE and nothing else."""
+    said: Any = calendar_of(text).walk("VEVENT")[0][name]
+    local = datetime.strptime(said.to_ical().decode().rstrip("Z"), "%Y%m%dT%H%M%S")  # noqa: DTZ007
+    if "TZID" not in said.params:
+        return local.replace(tzinfo=UTC)
+    (zone,) = calendar_of(text).walk("VTIMEZONE")
+    assert zone["TZID"] == said.params["TZID"]
+    # The observance in force is that with the latest begin, and begins are in the time before the change. So a time
+    # that occurs twice is its first.
+    *_, (_, _, offset, _) = (change for change in changes(zone) if change[0] <= local)
+    return (local - offset).replace(tzinfo=UTC)
+
+
+CHANGES = {
+    "America/New_York": [datetime(2027, 3, 14, 7, tzinfo=UTC), datetime(2027, 11, 7, 6, tzinfo=UTC)],
+    "America/Phoenix": [datetime(2027, 3, 14, 9, tzinfo=UTC), datetime(2027, 11, 7, 8, tzinfo=UTC)],
+    "Europe/London": [datetime(2027, 3, 28, 1, tzinfo=UTC), datetime(2027, 10, 31, 1, tzinfo=UTC)],
+    "Australia/Lord_Howe": [datetime(2027, 4, 3, 15, tzinfo=UTC), datetime(2027, 10, 2, 15, 30, tzinfo=UTC)],
+}
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_the_file_means_the_right_instant_on_both_sides_of_every_change(world: World, zone: str) -> None:
+    moments = [
+        change + timedelta(minutes=minutes)
+        for change in CHANGES[zone]
+        for minutes in (-1440, -120, -75, -60, -45, -30, -15, 0, 15, 30, 45, 60, 75, 120, 1440)
+    ]
+    for moment in [*moments, datetime(2027, 1, 11, 14, tzinfo=UTC), datetime(2027, 7, 1, 14, tzinfo=UTC)]:
+        text = written(world, zone, moment)
+        assert by_the_book(text, "DTSTART") == moment
+        assert by_the_book(text, "DTEND") == moment + timedelta(minutes=105)
+        read = calendar_of(text)
+        instants: list[Any] = [read.events[0].start, read.events[0].end]
+        start, end = (each.astimezone(UTC) for each in instants)
+        assert (start, end) == (moment, moment + timedelta(minutes=105))
+        if all(abs(moment - change) > timedelta(hours=2) for change in CHANGES[zone]):
+            # A program that does not know the zone by its name believes the file.
+            own: Any = read.walk("VTIMEZONE")[0]
+            local = moment.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+            assert local.replace(tzinfo=own.to_tz(lookup_tzid=False)) == moment
+
+
+@given(st.sampled_from(ZONES), st.integers(0, 10 * 366 * 96))
+def test_a_vtimezone_knows_every_change_around_its_day(key: str, quarters: int) -> None:
+    moment = datetime(2024, 1, 1, tzinfo=UTC) + timedelta(minutes=15 * quarters)
+    zone = ZoneInfo(key)
+    local = moment.astimezone(zone)
+    known = calendar.time_zone(key, local.date())
+    wall = moment.replace(tzinfo=None)
+    *_, (_, _, offset, name) = (change for change in changes(known) if change[0] - change[1] <= wall)
+    assert (offset, name) == (local.utcoffset(), local.tzname())
+
+
+def test_summer_time_begins_as_the_wall_would_have_shown_it(world: World) -> None:
+    text = written(world, "America/New_York", datetime(2027, 3, 15, 14, tzinfo=UTC))
+    assert "DTSTART:20270314T020000" in text
+    assert "DTSTART;TZID=America/New_York:20270315T100000" in text
+    assert "\r\n" in text
+    assert all(len(line.encode()) <= 75 for line in text.split("\r\n"))
+
+
+def test_the_second_of_two_equal_hours_is_said_in_utc(world: World) -> None:
+    assert "DTSTART:20271107T063000Z" in written(
+        world, "America/New_York", datetime(2027, 11, 7, 6, 30, tzinfo=UTC)
+    )
+
+
+def test_hostile_words_stay_words(world: World) -> None:
+    world.site.name = "A;B,C\nATTENDEE:mailto:x@example.org"
+    text = written(world, "Europe/London", datetime(2027, 1, 11, 14, tzinfo=UTC))
+    assert len(re.findall(r"(?m)^ATTENDEE", text)) == 1
+
+
+# The feed
+
+
+@pytest.fixture
+def token(world: World, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(timezone, "now", lambda: world.now)
+    return services.issue_feed(world.doctor, by=world.physician, now=world.now)
+
+
+def feed(client: Client, token: str) -> list[Event]:
+    answer = client.get(f"/calendar/{token}.ics")
+    assert answer.status_code == 200
+    assert answer["Content-Type"] == "text/calendar; charset=utf-8"
+    assert "no-store" in answer["Cache-Control"]
+    return list(calendar_of(answer.content).events)
+
+
+def test_a_feed_says_when_and_where_and_nothing_else(world: World, client: Client, token: str) -> None:
+    booked = services.book(world.appointment(), by=world.clerk, now=world.now)
+    (event,) = feed(client, token)
+    assert (event.start, event.end) == (booked.starts_at, booked.starts_at + timedelta(minutes=45))
+    assert (event["SUMMARY"], event["LOCATION"]) == ("Appointment", "Room 1, Riverside")
+    text = client.get(f"/calendar/{token}.ics").content.decode()
+    assert set(event) == {"UID", "DTSTAMP", "DTSTART", "DTEND", "SUMMARY", "LOCATION"}
+    assert not re.search(r"brien|\bann\b|ann@|p00001|ablation|facet|lumbar|left|dr test", text, re.I)
+
+
+def test_a_feed_shows_a_month_back_and_half_a_year_ahead(
+    world: World, client: Client, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    booked = services.book(world.appointment(), by=world.clerk, now=world.now)
+    for moment, shown in (
+        (booked.starts_at - timedelta(days=180), 0),
+        (booked.starts_at - timedelta(days=179), 1),
+        (booked.starts_at + timedelta(days=30), 1),
+        (booked.starts_at + timedelta(days=31), 0),
+    ):
+        monkeypatch.setattr(timezone, "now", lambda shown_at=moment: shown_at)
+        assert len(feed(client, token)) == shown
+
+
+def test_what_was_cancelled_or_is_only_held_is_not_in_a_feed(
+    world: World, client: Client, token: str
+) -> None:
+    booked = services.book(world.appointment(), by=world.clerk, now=world.now)
+    services.book(
+        world.appointment(patient=world.another_patient(), starts_at=world.at(MONDAY, 13)),
+        by=world.clerk,
+        now=world.now,
+        hold=True,
+    )
+    assert len(feed(client, token)) == 1
+    services.cancel(booked.pk, reason="ill", by=world.clerk, now=world.now)
+    assert feed(client, token) == []
+
+
+def test_a_feed_dies_when_it_is_revoked_replaced_or_its_clinician_leaves(
+    world: World, client: Client, token: str
+) -> None:
+    assert client.get(f"/calendar/{'A' * 43}.ics").status_code == 404
+    newer = services.issue_feed(world.doctor, by=world.physician, now=world.now)
+    assert client.get(f"/calendar/{token}.ics").status_code == 404
+    feed(client, newer)
+    world.physician.is_active = False
+    world.physician.save()
+    assert client.get(f"/calendar/{newer}.ics").status_code == 404
+    world.physician.is_active = True
+    world.physician.save()
+    assert services.revoke_feed(world.doctor, by=world.clerk, now=world.now) == 1
+    assert services.revoke_feed(world.doctor, by=world.clerk, now=world.now) == 0
+    assert client.get(f"/calendar/{newer}.ics").status_code == 404
+    assert client.post(f"/calendar/{newer}.ics").status_code == 405
+    actions = AuditEvent.objects.filter(action__startswith="calendar_feed").values_list("action", flat=True)
+    assert sorted(actions) == ["calendar_feed.issued"] * 2 + ["calendar_feed.revoked"] * 2
+
+
+def test_reading_a_feed_changes_nothing_and_its_token_is_kept_nowhere(
+    world: World, client: Client, token: str
+) -> None:
+    before = AuditEvent.objects.count()
+    feed(client, token)
+    assert AuditEvent.objects.count() == before
+    assert token not in str(CalendarFeed.objects.get().__dict__)
+
+
+def test_who_may_not_hand_out_a_calendar_is_refused(world: World) -> None:
+    elsewhere = Site.objects.create(name="Elsewhere", time_zone="America/New_York", phone="1")
+    stranger = staff("stranger@example.org", "Front desk", elsewhere)
+    for person in (world.nurse, stranger):
+        with pytest.raises(PermissionDenied):
+            services.issue_feed(world.doctor, by=person, now=world.now)
+        with pytest.raises(PermissionDenied):
+            services.revoke_feed(world.doctor, by=person, now=world.now)
+    assert not CalendarFeed.objects.exists()
