@@ -138,6 +138,8 @@ def _make(lock: int) -> None:
             "This Python cannot make virtual environments. On Debian and Ubuntu install the package "
             "python3-venv (`apt install python3-venv`), then run this again."
         )
+    if VENV.is_symlink():
+        raise SystemExit(f"{VENV.name} is a link to another folder, which would be emptied. Remove the link.")
     # The base interpreter: the running one may live in the very folder that is cleared.
     base = getattr(sys, "_base_executable", "") or sys.executable
     with step("Making the virtual environment"):

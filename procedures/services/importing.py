@@ -213,6 +213,7 @@ def book_draft(draft: Draft, *, by: User | None, now: datetime) -> Line:
             by=by,
             now=now,
             request_key=draft.entry.request_key,
+            quietly=True,  # whoever is in the old system's book knows already; reminders still go out
         )
         # The booking's own event says who booked; this one, that it came from a file.
         audit.record(
