@@ -14,7 +14,7 @@ from clinic.models import Resource, ResourceCategory, Site, User, WorkingHours
 from outcomes.models import CheckIn, FollowUp, Link
 from outcomes.services.answering import token_hash
 from patients.models import Patient
-from procedures.models import Appointment, Procedure, ProcedureType
+from procedures.models import Appointment, Privilege, Procedure, ProcedureType
 
 #: So many clients book at the same time; each has resources of its own, as physicians in different rooms do.
 CLIENTS = 8
@@ -49,6 +49,8 @@ class Clinic:
             own = [Resource.objects.create(name=f"{category} {client}", site=site) for category in categories]
             for resource, category in zip(own, categories, strict=True):
                 resource.categories.add(category)
+                if category.needs_privilege:
+                    Privilege.objects.create(resource=resource, family=kind.family)
                 WorkingHours.objects.bulk_create(
                     WorkingHours(resource=resource, site=site, weekday=day, opens=time(6), closes=time(23))
                     for day in range(7)
