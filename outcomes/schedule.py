@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from clinic.wall_clock import on_wall
 
 DAY = 24 * 60
-#: The longest time that a check-in waits for its answer (a choice: clinical.md 1.9 suggests it, unconfirmed).
+#: The longest time that a check-in waits for its answer (a choice, unconfirmed).
 MOST_TOLERANCE = timedelta(days=14)
 
 

@@ -151,7 +151,7 @@ def willingness(age: int, rng: Random) -> float:
     """The chance that somebody of that age, in years, answers an e-mail.
 
     About half of all e-mails stay unanswered (the project's brief) and the silent are younger (Norwegian spine
-    registry: clinical.md 3.4). How strongly age counts, and that the very old answer less, are working values.
+    spine registry). How strongly age counts, and that the very old answer less, are working values.
     """
     by_age = 0.36 + 0.005 * min(age - 24, 46) - 0.012 * max(0, age - 76)
     return min(0.95, max(0.02, by_age + rng.gauss(0, 0.22)))

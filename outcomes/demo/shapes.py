@@ -1,6 +1,6 @@
 """How relief really runs in the made-up patients. Pure: a random source in, a course out.
 
-Every shape names where its figures come from (`clinical.md` 1.8 and the catalogue's files hold the references).
+Every shape names where its figures come from (the catalogue holds the references).
 "Working value" means that no source gives the figure and that it was chosen to look plausible; nothing here is a claim
 about a treatment. Time counts in days from the procedure, depth is the share of the earlier pain that is gone, 0–1.
 """
