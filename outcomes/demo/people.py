@@ -150,7 +150,7 @@ def one(seed: str, number: int, today: date, names: set[tuple[str, str]]) -> Per
 def willingness(age: int, rng: Random) -> float:
     """The chance that somebody of that age, in years, answers an e-mail.
 
-    About half of all e-mails stay unanswered (the project's brief) and the silent are younger (Norwegian spine
+    About half of all e-mails stay unanswered (working value) and the silent are younger (Norwegian
     spine registry). How strongly age counts, and that the very old answer less, are working values.
     """
     by_age = 0.36 + 0.005 * min(age - 24, 46) - 0.012 * max(0, age - 76)
