@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from clinic import audit
-from clinic.models import Closure, Resource, Site, User
+from clinic.models import Closure, Resource, Site, User, WorkingHours
 from clinic.wall_clock import on_wall
 from procedures.models import Appointment, Reservation
 
@@ -38,7 +38,10 @@ def close(closure: Closure, *, by: User | None, now: datetime) -> Closure:
     Waits for bookings of what it closes that are under way. Raises ValidationError by field.
     """
     closure.full_clean()
-    whom = Q(site=closure.site_id) if closure.site_id else Q(pk=closure.resource_id)
+    here = Q(site=closure.site_id) | Q(
+        pk__in=WorkingHours.objects.filter(site=closure.site_id).values("resource")
+    )
+    whom = here if closure.site_id else Q(pk=closure.resource_id)
     list(Resource.objects.select_for_update(no_key=True).filter(whom).order_by("pk").values_list("pk"))
     new = closure._state.adding
     closure.save()
