@@ -284,6 +284,11 @@ class Closure(models.Model):
         related_name="repetitions",
         help_text=_("The yearly closure of which this is a later year."),
     )
+    repeated_until = models.PositiveSmallIntegerField(
+        null=True,
+        editable=False,
+        help_text="The last year for which a yearly closure was written down. One that was reopened stays open.",
+    )
 
     class Meta:
         verbose_name = _("closure")

@@ -76,8 +76,9 @@ class ClosureForm(DeskForm):
             resource=cleaned.get("resource"),
             starts_at=self.instance.starts_at,
             ends_at=self.instance.ends_at,
+            yearly=cleaned.get("yearly", False),
         )
-        self.displaced = list(services.displaced_by(asked))
+        self.displaced = list(services.displaced_by(asked, now=timezone.now()))
         now_seen = ",".join(str(appointment.pk) for appointment in self.displaced)
         known = set(cleaned.get("seen", "").split(","))
         if {str(appointment.pk) for appointment in self.displaced} - known:
@@ -207,7 +208,7 @@ class ClosureAdmin(DeskAdmin):
         form = context["adminform"].form
         found = getattr(form, "displaced", [])
         if obj is not None and not form.is_bound:
-            found = list(services.displaced_by(obj))
+            found = list(services.displaced_by(obj, now=timezone.now()))
         context |= displaced_rows(request, found)
         context["saved"] = obj is not None and not form.is_bound
         context["title"] = _("Leave or closure") if obj else _("Close a room, a person or a site")

@@ -166,7 +166,7 @@ class Closures(mixins.ListModelMixin, mixins.RetrieveModelMixin, Rows):
     @extend_schema(request=ClosureInput, responses=DisplacedSerializer)
     @action(detail=False, methods=["post"])
     def preview(self, request: Request) -> Response:
-        """See what a closure would displace. Nothing is saved; of a yearly one, the first year is looked at."""
+        """See what a closure would displace. Nothing is saved. Of a yearly one, two years ahead are looked at."""
         return self.displaced_by(Closure(**self.inputs(ClosureInput)))
 
     @extend_schema(responses=DisplacedSerializer)
@@ -183,7 +183,7 @@ class Closures(mixins.ListModelMixin, mixins.RetrieveModelMixin, Rows):
 
     def displaced_by(self, closure: Closure) -> Response:
         """The answer that shows what `closure`, saved or not, displaces."""
-        displaced = services.displaced_by(closure).order_by()
+        displaced = services.displaced_by(closure, now=timezone.now()).order_by()
         visible: Any = Appointment.objects.visible_to(self.user).filter(pk__in=displaced.values("pk"))
         numbers = list(visible.order_by("starts_at", "pk").values_list("pk", flat=True)[:SHOWN])
         appointments = Appointments.queryset.filter(pk__in=numbers).order_by("starts_at", "pk")

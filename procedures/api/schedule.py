@@ -40,7 +40,6 @@ from procedures.api.appointment import (
 )
 from procedures.api.catalogue import ProcedureTypeNameSerializer
 from procedures.models import Appointment, AppointmentStep, Procedure, Reservation
-from procedures.services.looking import Taken
 from procedures.services.performing import check_score
 
 #: How a procedure can have gone when it is recorded; that it was entered in error is found out later.
@@ -216,18 +215,7 @@ class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows
         resources, hold = inputs.pop("resources", ()), inputs.pop("hold", False)
         asked, key, now = Appointment(**inputs), self.key(), timezone.now()
 
-        def book() -> Appointment:
-            return services.book(
-                asked, resources=resources, by=self.user, now=now, request_key=key, hold=hold
-            )
-
-        try:
-            booked = book()
-        except Taken:
-            if not key:
-                raise
-            # By a rival, or by this request's own twin of a moment ago: then it is found by the key by now.
-            booked = book()
+        booked = services.book(asked, resources=resources, by=self.user, now=now, request_key=key, hold=hold)
         # `book` returns another object when the same request has made the appointment before.
         return self.shown(booked.pk, status=201 if booked is asked else 200)
 
@@ -239,18 +227,25 @@ class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows
             raise serializers.ValidationError({"Idempotency-Key": [detail]})
         return key or ""
 
-    @extend_schema(request=RescheduleInput, responses={201: AppointmentSerializer})
+    @extend_schema(
+        request=RescheduleInput,
+        responses={200: AppointmentSerializer, 201: AppointmentSerializer},
+        parameters=[IDEMPOTENCY_KEY],
+    )
     @action(detail=True, methods=["post"])
     def reschedule(self, request: Request, pk: int) -> Response:
         """Move a booked or confirmed appointment: the new time is taken and the old one freed, both or neither.
 
-        The answer is a new appointment, whose `rescheduled_from` is this one.
+        The answer is a new appointment, whose `rescheduled_from` is this one. With an `Idempotency-Key` the same
+        request can be sent again without fear: 200 and the appointment that it made the first time.
         """
         old = self.get_object()
+        known = old.status == Appointment.Status.CANCELLED
         inputs = self.inputs(RescheduleInput)
         inputs["starts_at"] = at_site(inputs["starts_at"], old.site.zone, field="starts_at")
-        new = services.reschedule(old.pk, **inputs, by=self.user, now=timezone.now())
-        return self.shown(new.pk, status=201)
+        key, now = self.key(), timezone.now()
+        new = services.reschedule(old.pk, **inputs, by=self.user, now=now, request_key=key)
+        return self.shown(new.pk, status=200 if known else 201)
 
     def step(self, pk: int, name: str, shape: type[Input] = NothingInput) -> Response:
         """Take the step `name` with the appointment; what else it takes is read by `shape`."""

@@ -1,6 +1,6 @@
 """Every write to the catalogue, appointments and procedures: one function an action, one transaction each."""
 
-from procedures.services.booking import book, check, release_expired_holds, reschedule
+from procedures.services.booking import book, check, check_reschedule, release_expired_holds, reschedule
 from procedures.services.closing import close, displaced_by, extend_yearly_closures, reopen
 from procedures.services.confirming import confirm_figure
 from procedures.services.freeing import close_passed_times, dismiss_freed, note_freed
@@ -31,6 +31,7 @@ __all__ = [
     "cancel",
     "check",
     "check_profile",
+    "check_reschedule",
     "check_waiting",
     "close",
     "close_passed_times",

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, connection, transaction
+from django.db.models import prefetch_related_objects
 
 from clinic import audit
 from clinic.models import Resource, User
@@ -57,7 +58,7 @@ def check(
     }
     appointment.full_clean(exclude=read, validate_constraints=False)
     check_request(appointment, now=now)
-    needs = look(appointment, list(resources))
+    needs = look(appointment, list(resources), now=now)
     return choose(appointment, needs, overbook=bool(appointment.overbooked_because))
 
 
@@ -172,8 +173,13 @@ def made_before(appointment: Appointment, request_key: str, *, by: User | None) 
     first = Appointment.objects.filter(booked_by=by, request_key=request_key).first()
     asked = ("patient_id", "procedure_type_id", "site_id", "starts_at", "region", "laterality")
     if first and any(getattr(first, name) != getattr(appointment, name) for name in asked):
-        raise Refusal("This key was used for another request.", code="key_reused", field="Idempotency-Key")
+        raise key_reused()
     return first
+
+
+def key_reused() -> Refusal:
+    """The refusal of a key that already named something else."""
+    return Refusal("This key was used for another request.", code="key_reused", field="Idempotency-Key")
 
 
 def book_once(
@@ -247,13 +253,18 @@ def reschedule(
     overbooked_because: str = "",
     by: User | None,
     now: datetime,
+    request_key: str = "",
 ) -> Appointment:
     """Move an expected appointment: take the new time, then free the old one, both or neither.
 
     Returns the new appointment, whose `rescheduled_from` is the old one. The patient gets one letter, with
-    the new time. Raises as `book` does, and "not_allowed_now" unless the old one is booked or confirmed.
+    the new time. `request_key`: as for `book`; the same one again returns what the first one made.
+
+    Raises as `book` does, and "not_allowed_now" unless the old one is booked or confirmed.
     """
     old = locked(appointment_id)
+    if request_key and (first := moved_before(old, starts_at, request_key, by=by)):
+        return first
     refuse_unless(old, frozenset(EXPECTED))
     # The old time is given back first inside the transaction, so that the new may overlap it; nobody else sees a gap.
     old.ended_by, old.ended_because = Appointment.EndedBy.CLINIC, "Moved to another time."
@@ -273,4 +284,35 @@ def reschedule(
         sequence=old.sequence + 1,
         rescheduled_from=old,
     )
-    return book(new, resources=resources, by=by, now=now)
+    return book(new, resources=resources, by=by, now=now, request_key=request_key)
+
+
+def moved_before(
+    old: Appointment, starts_at: datetime, request_key: str, *, by: User | None
+) -> Appointment | None:
+    """What the same request to move `old` made already; Refusal "key_reused" when it was another request."""
+    first = Appointment.objects.filter(booked_by=by, request_key=request_key).first()
+    if first and (first.rescheduled_from_id != old.pk or first.starts_at != starts_at):
+        raise key_reused()
+    return first
+
+
+@transaction.atomic
+def check_reschedule(
+    appointment_id: int,
+    *,
+    starts_at: datetime,
+    resources: Iterable[Resource] = (),
+    by: User | None,
+    now: datetime,
+) -> Appointment:
+    """The appointment that `reschedule` would make, with its reservations, or the refusal that it would meet.
+
+    It is done and taken back, so that what it says is what moving says. Nothing is kept.
+    """
+    try:
+        new = reschedule(appointment_id, starts_at=starts_at, resources=resources, by=by, now=now)
+        prefetch_related_objects([new], "reservations__resource")
+        return new
+    finally:
+        transaction.set_rollback(True)

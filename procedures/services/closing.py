@@ -14,16 +14,21 @@ from procedures.models import Appointment, Reservation
 YEARS_AHEAD = 2
 
 
-def displaced_by(closure: Closure) -> QuerySet[Appointment]:
-    """The appointments that still hold something which `closure`, saved or not, takes away; in order of time."""
+def displaced_by(closure: Closure, *, now: datetime) -> QuerySet[Appointment]:
+    """The appointments that still hold something which `closure`, saved or not, takes away; in order of time.
+
+    Of a yearly closure the years ahead that are written down count as well, or would be when it is saved at `now`.
+    """
     whom = Q(resource__site=closure.site_id) if closure.site_id else Q(resource=closure.resource_id)
     if closure.site_id:
         whom |= Q(appointment__site=closure.site_id)
+    when = Q()
+    later = years_ahead(closure, now=now) if closure._state.adding else closure.repetitions.all()
+    for one in (closure, *later):
+        when |= Q(starts_at__lt=one.ends_at, ends_at__gt=one.starts_at)
     return (
         Appointment.objects.filter(
-            pk__in=Reservation.objects.filter(
-                whom, released_at=None, starts_at__lt=closure.ends_at, ends_at__gt=closure.starts_at
-            ).values("appointment")
+            pk__in=Reservation.objects.filter(whom, when, released_at=None).values("appointment")
         )
         .exclude(status=Appointment.Status.COMPLETED)
         .select_related("patient", "procedure_type", "site")
@@ -44,12 +49,12 @@ def close(closure: Closure, *, by: User | None, now: datetime) -> Closure:
     whom = here if closure.site_id else Q(pk=closure.resource_id)
     list(Resource.objects.select_for_update(no_key=True).filter(whom).order_by("pk").values_list("pk"))
     new = closure._state.adding
+    closure.repeated_until = None
     closure.save()
     site = closure.site or (closure.resource.site if closure.resource else None)
     audit.record("closure.added" if new else "closure.changed", closure, by=by, at=now, site=site)
     closure.repetitions.all().delete()
-    if closure.yearly:
-        repeat_yearly(closure, now=now)
+    repeat_yearly(closure, now=now)
     return closure
 
 
@@ -61,28 +66,39 @@ def reopen(closure: Closure, *, by: User | None, now: datetime) -> None:
     closure.delete()
 
 
-def repeat_yearly(closure: Closure, *, now: datetime) -> int:
-    """Write the yearly closure's next years, as far as YEARS_AHEAD of `now`; how many were missing.
+def years_ahead(closure: Closure, *, now: datetime) -> list[Closure]:
+    """The later years of a yearly closure that are not written down yet, as far as YEARS_AHEAD of `now`; unsaved.
 
-    On the same days and wall times of the site's calendar; one that begins on 29 February is kept on the 28th.
+    On the same days and wall times of the site's calendar; one that begins on 29 February is kept on the 28th. Empty
+    for one that is not yearly.
     """
+    if not closure.yearly:
+        return []
     site: Site = closure.site or closure.resource.site  # type: ignore[union-attr]  # one of the two, by constraint
     start, end = closure.starts_at.astimezone(site.zone), closure.ends_at.astimezone(site.zone)
+    first = (closure.repeated_until or start.year) + 1
     until = (now + timedelta(days=366 * YEARS_AHEAD)).year
-    rows = [
+    return [
         Closure(
             site=closure.site,
             resource=closure.resource,
-            starts_at=on_wall(in_year(start, start.year + count).date(), start.time(), site.zone),
-            ends_at=on_wall(in_year(end, end.year + count).date(), end.time(), site.zone),
+            starts_at=on_wall(in_year(start, year).date(), start.time(), site.zone),
+            ends_at=on_wall(in_year(end, year + end.year - start.year).date(), end.time(), site.zone),
             reason=closure.reason,
             repeats=closure,
         )
-        for count in range(1, max(0, until - start.year) + 1)
+        for year in range(first, until + 1)
     ]
-    there = closure.repetitions.count()
-    Closure.objects.bulk_create(rows, ignore_conflicts=True)
-    return closure.repetitions.count() - there
+
+
+def repeat_yearly(closure: Closure, *, now: datetime) -> int:
+    """Write down the years of a yearly closure that are missing; how many. A year that was reopened stays open."""
+    rows = years_ahead(closure, now=now)
+    if rows:
+        Closure.objects.bulk_create(rows, ignore_conflicts=True)
+        closure.repeated_until = (now + timedelta(days=366 * YEARS_AHEAD)).year
+        closure.save(update_fields=["repeated_until"])
+    return len(rows)
 
 
 def in_year(moment: datetime, year: int) -> datetime:
@@ -95,4 +111,12 @@ def in_year(moment: datetime, year: int) -> datetime:
 
 def extend_yearly_closures(*, now: datetime) -> int:
     """Keep every yearly closure written down for the years ahead; how many rows were added. The tick runs it."""
-    return sum(repeat_yearly(closure, now=now) for closure in Closure.objects.filter(yearly=True))
+    due = Closure.objects.filter(yearly=True).values_list("pk", flat=True)
+    return sum(extend_closure(pk, now=now) for pk in list(due))
+
+
+@transaction.atomic
+def extend_closure(closure_id: int, *, now: datetime) -> int:
+    """The same for one, locked: two ticks at once write nothing twice."""
+    closure = Closure.objects.select_for_update(of=("self",)).filter(pk=closure_id, yearly=True).first()
+    return repeat_yearly(closure, now=now) if closure else 0

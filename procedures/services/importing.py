@@ -59,7 +59,7 @@ class Plan:
         if other:
             raise Taken(f"The patient has another appointment {span_words(*other, appointment.site)}.")
         if any(overlap(self.resources[one.resource_id], one.starts_at, one.ends_at) for one in reservations):
-            needs = look(appointment, resources)
+            needs = look(appointment, resources, now=now)
             reservations = choose(appointment, [self.after(need) for need in needs])
         self.take(appointment, reservations)
 

@@ -65,6 +65,11 @@ class Overtaken(Exception):
 #: every resource that could serve it, with its hours on the days that are touched, what closes it and what holds it.
 #: The overlaps are asked in the words of the exclusion constraints, whose indexes answer them.
 LOOK = """
+WITH own AS MATERIALIZED (
+    SELECT UNNEST(%(own)s::bigint[]) AS id
+ UNION ALL
+    SELECT id FROM procedures_appointment WHERE status = 'held' AND held_until <= %(now)s
+)
     SELECT busy.starts_at, busy.ends_at, need.id, need.category, need.starts_at, need.ends_at,
            candidate.id, candidate.name, hours.days, hours.opens, hours.closes,
            closure.site_id, closure.reason, held.starts_at, held.ends_at, held.lanes, candidate.overbooking,
@@ -74,7 +79,7 @@ LOOK = """
         SELECT starts_at, ends_at FROM procedures_appointment
          WHERE patient_id = %(patient)s::bigint
            AND status NOT IN ('requested', 'no_show', 'cancelled', 'entered_in_error')
-           AND TSTZRANGE(starts_at, ends_at, '[)') && whole.span AND id <> ALL (%(own)s::bigint[])
+           AND TSTZRANGE(starts_at, ends_at, '[)') && whole.span AND id <> ALL (ARRAY(SELECT id FROM own))
          LIMIT 1
            ) AS busy ON TRUE
  LEFT JOIN (
@@ -122,15 +127,17 @@ LOOK = """
  LEFT JOIN LATERAL (
         SELECT MIN(starts_at) AS starts_at, MAX(ends_at) AS ends_at, ARRAY_AGG(lane) AS lanes
           FROM procedures_reservation
-         WHERE resource_id = candidate.id AND released_at IS NULL AND appointment_id <> ALL (%(own)s::bigint[])
+         WHERE resource_id = candidate.id AND released_at IS NULL AND appointment_id <> ALL (ARRAY(SELECT id FROM own))
            AND TSTZRANGE(starts_at, ends_at, '[)') && TSTZRANGE(need.starts_at, need.ends_at, '[)')
            ) AS held ON TRUE
   ORDER BY need.starts_after_minutes, need.id, candidate.name
 """
 
 
-def look(appointment: Appointment, chosen: Sequence[Resource]) -> list[Need]:
+def look(appointment: Appointment, chosen: Sequence[Resource], *, now: datetime) -> list[Need]:
     """What stands in the way now: each requirement over its span, with the resources that could serve it.
+
+    A hold that has run out at `now` stands in nobody's way, though it be released a moment later only.
 
     Those are the chosen ones, or all of the category when none of it was chosen. Raises Taken when the patient has
     another live appointment in the span; Refusal "inactive" for a chosen resource that is out of use, "not_needed"
@@ -147,6 +154,7 @@ def look(appointment: Appointment, chosen: Sequence[Resource]) -> list[Need]:
                 "kind": appointment.procedure_type_id,
                 "site": appointment.site_id,
                 "own": own_ids(appointment),
+                "now": now,
                 "chosen": [resource.pk for resource in chosen],
                 "days": days_touched(*whole_span(appointment), zone),
                 "family": appointment.procedure_type.family,

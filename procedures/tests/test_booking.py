@@ -246,3 +246,42 @@ def test_history_sees_bulk_updates_and_deletes(world: World) -> None:
     appointment.reservations.first().delete()  # type: ignore[union-attr]
     deleted = apps.get_model("procedures", "ReservationEvent")._default_manager.filter(pgh_label="delete")
     assert deleted.count() == 1
+
+
+def test_a_hold_that_has_run_out_stands_in_nobodys_way_before_it_is_released(world: World) -> None:
+    services.book(world.appointment(), by=world.clerk, now=world.now, hold=True)
+    other = world.appointment(patient=world.another_patient())
+    with pytest.raises(Refusal, match="taken from"):
+        services.check(other, now=world.now + timedelta(minutes=9))
+    assert services.check(other, now=world.now + timedelta(minutes=10))
+
+
+def test_moving_twice_with_one_key_moves_once(world: World) -> None:
+    old = services.book(world.appointment(), by=world.clerk, now=world.now)
+
+    def move(hour: int) -> Appointment:
+        return services.reschedule(
+            old.pk, starts_at=world.at(MONDAY, hour), by=world.clerk, now=world.now, request_key="k"
+        )
+
+    assert move(13).pk == move(13).pk
+    with pytest.raises(Refusal) as refusal:
+        move(14)
+    assert refusal.value.code == "key_reused"
+
+
+def test_what_moving_would_do_is_told_without_doing_it(world: World) -> None:
+    old = services.book(world.appointment(), by=world.clerk, now=world.now)
+    before = AuditEvent.objects.count()
+
+    def ask(hour: int) -> Appointment:
+        starts_at = world.at(MONDAY, hour)
+        return services.check_reschedule(old.pk, starts_at=starts_at, by=world.clerk, now=world.now)
+
+    assert {str(held.resource) for held in ask(13).reservations.all()} == {"Dr Test", "Room 1", "Bay 1"}
+    with pytest.raises(Refusal) as refusal:
+        ask(20)
+    assert refusal.value.code == "outside_hours"
+    old.refresh_from_db()
+    assert (old.status, Appointment.objects.count()) == ("booked", 1)
+    assert AuditEvent.objects.count() == before

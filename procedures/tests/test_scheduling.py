@@ -165,7 +165,7 @@ def test_closing_shows_whom_it_displaces_and_touches_nobody(world: World) -> Non
     morning = book(world)
     afternoon = book(world, patient=world.another_patient(), starts_at=world.at(MONDAY, 13))
     plan = closure(world)
-    assert list(services.displaced_by(plan)) == [morning]
+    assert list(services.displaced_by(plan, now=world.now)) == [morning]
     services.close(plan, by=world.clerk, now=world.now)
     morning.refresh_from_db()
     assert morning.status == "booked"
@@ -174,7 +174,7 @@ def test_closing_shows_whom_it_displaces_and_touches_nobody(world: World) -> Non
         == "closed"
     )
     moved = services.reschedule(morning.pk, starts_at=world.at(MONDAY, 15), by=world.clerk, now=world.now)
-    assert list(services.displaced_by(plan)) == []
+    assert list(services.displaced_by(plan, now=world.now)) == []
     assert {moved.status, afternoon.status} == {"booked"}
     services.reopen(plan, by=world.clerk, now=world.now)
     assert book(world, patient=world.another_patient(4)).pk
@@ -182,11 +182,13 @@ def test_closing_shows_whom_it_displaces_and_touches_nobody(world: World) -> Non
 
 def test_one_resource_can_be_closed(world: World) -> None:
     appointment = book(world)
-    assert list(services.displaced_by(closure(world, site=None, resource=world.room))) == [appointment]
+    assert list(services.displaced_by(closure(world, site=None, resource=world.room), now=world.now)) == [
+        appointment
+    ]
     other = closure(
         world, site=None, resource=world.bay, starts_at=world.at(MONDAY, 8), ends_at=world.at(MONDAY, 9, 45)
     )
-    assert list(services.displaced_by(other)) == []  # the bay is needed from 9:45 on
+    assert list(services.displaced_by(other, now=world.now)) == []  # the bay is needed from 9:45 on
 
 
 def test_a_yearly_closure_comes_again_on_the_same_wall_days(world: World) -> None:
@@ -206,6 +208,29 @@ def test_a_yearly_closure_comes_again_on_the_same_wall_days(world: World) -> Non
     assert services.extend_yearly_closures(now=world.now + timedelta(days=400)) == 1
     services.reopen(new_year, by=world.clerk, now=world.now)
     assert not Closure.objects.exists()
+
+
+def test_a_yearly_closure_shows_whom_its_later_years_displace(world: World) -> None:
+    booked = book(world)
+    a_year_before = closure(
+        world, starts_at=world.at(date(2026, 1, 11), 8), ends_at=world.at(date(2026, 1, 11), 12)
+    )
+    assert list(services.displaced_by(a_year_before, now=world.now)) == []
+    a_year_before.yearly = True
+    assert list(services.displaced_by(a_year_before, now=world.now)) == [booked]
+    services.close(a_year_before, by=world.clerk, now=world.now)
+    assert list(services.displaced_by(a_year_before, now=world.now)) == [booked]
+
+
+def test_a_year_of_a_yearly_closure_that_was_reopened_stays_open(world: World) -> None:
+    snow = closure(world, yearly=True)
+    services.close(snow, by=world.clerk, now=world.now)
+    services.reopen(snow.repetitions.order_by("starts_at")[0], by=world.clerk, now=world.now)
+    assert services.extend_yearly_closures(now=world.now) == 0
+    assert snow.repetitions.get().starts_at.astimezone(world.site.zone).year == 2029
+    later = world.now + timedelta(days=400)
+    assert services.extend_yearly_closures(now=later) == 1
+    assert services.extend_yearly_closures(now=later) == 0
 
 
 def test_a_closure_on_the_29th_of_february_is_kept_on_the_28th(world: World) -> None:

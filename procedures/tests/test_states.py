@@ -165,7 +165,7 @@ def test_closing_a_room_against_booking_it(monkeypatch: pytest.MonkeyPatch, worl
         booked = Appointment.objects.filter(status="booked")
         assert outcome in ({"won": 2}, {"won": 1, "closed": 1})
         assert booked.count() == outcome["won"] - 1
-        assert list(services.displaced_by(closed)) == list(booked)
+        assert list(services.displaced_by(closed, now=world.now)) == list(booked)
         for left in booked:
             services.cancel(left.pk, reason="next turn", by=None, now=world.now)
         services.reopen(closed, by=None, now=world.now)
