@@ -28,6 +28,7 @@ def pages() -> list[tuple[str, list[Page]]]:
                 Page(_("Overview"), "home", "index"),
                 Page(_("Book"), "add_circle", f"{day}_find", "procedures.book_appointment"),
                 Page(_("Day board"), "view_kanban", f"{day}_board", "procedures.view_appointment"),
+                Page(_("Week"), "calendar_view_week", f"{day}_week", "procedures.view_appointment"),
                 Page(_("Today"), "today", f"{day}_changelist", "procedures.view_appointment", "?when=today"),
                 Page(_("Patients"), "groups", "patients_patient_changelist", "patients.view_patient"),
                 Page(

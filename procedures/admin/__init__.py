@@ -1,5 +1,5 @@
 """The catalogue, appointments and procedures at the front desk."""
 
-from procedures.admin import appointments, board, booking, catalogue, leave, panel, performed, waiting
+from procedures.admin import appointments, board, booking, catalogue, leave, panel, performed, waiting, week
 
-__all__ = ["appointments", "board", "booking", "catalogue", "leave", "panel", "performed", "waiting"]
+__all__ = ["appointments", "board", "booking", "catalogue", "leave", "panel", "performed", "waiting", "week"]

@@ -1,0 +1,334 @@
+"""The week: a calendar to drag appointments in, and beside it a list that can do the same without a mouse.
+
+Dragging asks the service first and shows its refusal, or its words, in a question; only answering that moves. What the
+calendar shows are wall times of the site: the browser's own zone plays no part.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from clinic.admin.base import staff, tell
+from clinic.admin.wall import to_instant
+from clinic.models import Closure, Resource, Site, WorkingHours
+from clinic.wall_clock import day_span
+from procedures import services
+from procedures.admin.appointments import AppointmentAdmin
+from procedures.admin.board import GONE
+from procedures.admin.days import day_in
+from procedures.admin.finding import clinicians
+from procedures.admin.words import STATUS_LABELS, marks, meant, page_of, span
+from procedures.models import Appointment, Reservation
+
+#: What the calendar shows of a day where nobody's hours say otherwise.
+OPENS, CLOSES = time(8), time(18)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One appointment of the list."""
+
+    appointment: Appointment
+    when: str
+    what: str
+    who: str
+    kind: str
+    marks: list[tuple[str, str]]
+    page: str
+    move: str
+
+
+@dataclass(frozen=True)
+class Day:
+    """One day of the list: what is closed, what is booked, and where to book more ("" where the day is over)."""
+
+    day: date
+    closed: list[str]
+    rows: list[Row]
+    book: str
+
+
+def week(request: HttpRequest) -> HttpResponse:
+    """The page. Its address says what it is about: `site`, `day` (any of the week, YYYY-MM-DD) and `resource`."""
+    if not request.user.has_perm("procedures.view_appointment"):
+        raise PermissionDenied
+    now = timezone.now()
+    sites = list(Site.objects.visible_to(staff(request)))
+    site = next((one for one in sites if str(one.pk) == request.GET.get("site")), sites[0] if sites else None)
+    context: dict[str, Any] = {
+        **admin.site.each_context(request),
+        "title": _("Week"),
+        "sites": sites,
+        "site": site,
+    }
+    if site is not None:
+        resources = list(working_at(site).order_by("name"))
+        resource = next((one for one in resources if str(one.pk) == request.GET.get("resource")), None)
+        context |= {"resources": resources, "resource": resource}
+        context |= shown(request, site, resource, day_in(request.GET.get("day", ""), site, now=now), now=now)
+    return TemplateResponse(request, "admin/procedures/week.html", context)
+
+
+def working_at(site: Site) -> Any:
+    """The resources that are at home at the site or work there."""
+    return Resource.objects.filter(
+        Q(site=site) | Q(pk__in=WorkingHours.objects.filter(site=site).values("resource")), active=True
+    )
+
+
+def shown(
+    request: HttpRequest, site: Site, resource: Resource | None, on: date, *, now: datetime
+) -> dict[str, Any]:
+    """What the page shows of the week of `on`, in a fixed number of queries."""
+    monday = on - timedelta(days=on.weekday())
+    days = [monday + timedelta(days=number) for number in range(7)]
+    start, end = day_span(days[0], site.zone)[0], day_span(days[-1], site.zone)[1]
+    appointments = (
+        Appointment.objects.visible_to(staff(request))
+        .filter(site=site, starts_at__gte=start, starts_at__lt=end)
+        .exclude(status__in=GONE)
+        .select_related("patient", "procedure_type", "procedure", "site")
+        .prefetch_related("reservations__resource")
+        .order_by("starts_at", "pk")
+    )
+    if resource:
+        appointments = appointments.filter(
+            pk__in=Reservation.objects.filter(resource=resource).values("appointment")
+        )
+    rows = list(appointments)
+    closures = list(
+        Closure.objects.filter(Q(site=site) | Q(resource=resource) & Q(resource__isnull=False))
+        .filter(starts_at__lt=end, ends_at__gt=start)
+        .select_related("resource")
+        .order_by("starts_at")
+    )
+    hours = list(
+        WorkingHours.objects.filter(site=site, **({"resource": resource} if resource else {}))
+        .exclude(valid_until_on__lt=days[0])
+        .exclude(valid_from_on__gt=days[-1])
+        .values_list("weekday", "opens", "closes")
+    )
+    used = {row.starts_at.astimezone(site.zone).date() for row in rows}
+    worked = {weekday for weekday, _opens, _closes in hours}
+    seen = [day for day in days if day.weekday() < 5 or day in used or day.weekday() in worked]
+    can_book = request.user.has_perm("procedures.book_appointment")
+    said = {"site": site.pk, "day": monday.isoformat()} | ({"resource": resource.pk} if resource else {})
+
+    def address(day: date) -> str:
+        return "?" + urlencode(said | {"day": day.isoformat()})
+
+    today = now.astimezone(site.zone).date()
+    opens, closes = limits(rows, [(opens, closes) for _day, opens, closes in hours], site)
+    book = reverse("admin:procedures_appointment_find") + "?" + urlencode(booking(request, site, resource))
+    return {
+        "week": [
+            Day(
+                day,
+                [closed_words(one, day, site) for one in closures if touches(one, day, site)],
+                [row_of(row, can_book) for row in rows if row.starts_at.astimezone(site.zone).date() == day],
+                f"{book}&on={day.isoformat()}" if can_book and day >= today else "",
+            )
+            for day in seen
+        ],
+        "monday": monday,
+        "last": seen[-1],
+        "count": len(rows),
+        "can_book": can_book,
+        "query": urlencode(said),
+        "previous": address(monday - timedelta(days=7)),
+        "next": address(monday + timedelta(days=7)),
+        "today": address(today),
+        "this_week": monday <= today <= days[-1],
+        "calendar": {
+            "date": monday.isoformat(),
+            "hiddenDays": [(day.weekday() + 1) % 7 for day in days if day not in seen],
+            "slotMinTime": opens,
+            "slotMaxTime": closes,
+            "snapDuration": f"00:{site.grid_minutes:02}",
+            "events": [event_of(row, site, can_book) for row in rows]
+            + [closed_event(one, site) for one in closures],
+            "book": book if can_book else "",
+            "today": today.isoformat(),
+        },
+    }
+
+
+def booking(request: HttpRequest, site: Site, resource: Resource | None) -> dict[str, Any]:
+    """Where the Book screen begins when it is opened from here."""
+    clinician = resource and clinicians(request).filter(pk=resource.pk).exists()
+    return {"site": site.pk} | ({"clinician": resource.pk} if resource and clinician else {})
+
+
+def limits(rows: list[Appointment], hours: list[tuple[time, time]], site: Site) -> tuple[str, str]:
+    """The full hours of the day between which everything lies, as HH:MM."""
+    first = min((opens for opens, _closes in hours), default=OPENS).hour
+    last = max((closes for _opens, closes in hours), default=CLOSES)
+    until = last.hour + (last.minute > 0)
+    for row in rows:
+        start, end = row.starts_at.astimezone(site.zone), row.ends_at.astimezone(site.zone)
+        first = min(first, start.hour)
+        until = max(until, end.hour + 1 if end.date() == start.date() else 24)
+    return f"{first:02}:00", f"{min(until, 24):02}:00"
+
+
+def row_of(appointment: Appointment, can_book: bool) -> Row:
+    """One appointment as the list shows it."""
+    zone = appointment.site.zone
+    start, end = appointment.starts_at.astimezone(zone), appointment.ends_at.astimezone(zone)
+    find = reverse("admin:procedures_appointment_find")
+    return Row(
+        appointment=appointment,
+        when=f"{start:%H:%M}–{end:%H:%M}",
+        what=meant(appointment),
+        who=names(appointment),
+        kind=STATUS_LABELS[appointment.status],
+        marks=marks(appointment),
+        page=page_of(appointment),
+        move=f"{find}?move={appointment.pk}&on={start:%Y-%m-%d}" if movable(appointment, can_book) else "",
+    )
+
+
+def movable(appointment: Appointment, can_book: bool) -> bool:
+    """Whether it may be moved at all; to where, says the service."""
+    return can_book and appointment.status in appointment.EXPECTED
+
+
+def names(appointment: Appointment) -> str:
+    return " · ".join(dict.fromkeys(held.resource.name for held in appointment.reservations.all()))
+
+
+def touches(closure: Closure, day: date, site: Site) -> bool:
+    start, end = day_span(day, site.zone)
+    return closure.starts_at < end and closure.ends_at > start
+
+
+def closed_words(closure: Closure, day: date, site: Site) -> str:
+    """What is closed on that day, when and why: "Riverside, all day: Thanksgiving"."""
+    start, end = day_span(day, site.zone)
+    whom = str(closure.resource or site)
+    if closure.starts_at <= start and closure.ends_at >= end:
+        return _("%(whom)s, all day: %(reason)s") % {"whom": whom, "reason": closure.reason}
+    begins = max(closure.starts_at, start).astimezone(site.zone)
+    finishes = min(closure.ends_at, end).astimezone(site.zone)
+    return f"{whom}, {begins:%H:%M}–{finishes:%H:%M}: {closure.reason}"
+
+
+def wall(moment: datetime, site: Site) -> str:
+    """What the clock at the site shows then, without a zone."""
+    return f"{moment.astimezone(site.zone):%Y-%m-%dT%H:%M:%S}"
+
+
+def event_of(appointment: Appointment, site: Site, can_book: bool) -> dict[str, Any]:
+    """One appointment as the calendar takes it."""
+    return {
+        "id": str(appointment.pk),
+        "start": wall(appointment.starts_at, site),
+        "end": wall(appointment.ends_at, site),
+        "title": str(appointment.patient),
+        "startEditable": movable(appointment, can_book),
+        "classNames": ["desk-event", f"desk-event-{STATUS_LABELS[appointment.status]}"],
+        "extendedProps": {
+            "status": str(appointment.get_status_display()),
+            "what": str(appointment.procedure_type),
+            "who": names(appointment),
+            "page": page_of(appointment),
+        },
+    }
+
+
+def closed_event(closure: Closure, site: Site) -> dict[str, Any]:
+    """A closure as the calendar takes it: a shade behind the day."""
+    return {
+        "id": f"closed {closure.pk}",
+        "display": "background",
+        "start": wall(closure.starts_at, site),
+        "end": wall(closure.ends_at, site),
+        "title": closure.reason,
+        "classNames": ["desk-closed"],
+    }
+
+
+@require_POST
+def move(request: HttpRequest) -> HttpResponse:
+    """Move `appointment` to the wall time `starts`; with `check`, only say whether that would do.
+
+    The clinician stays, and so does the resource that the calendar is narrowed to; the rest may change. A check is
+    answered with JSON: `words` to show, 422 with the refusal's `code` when it would not do.
+    """
+    if not request.user.has_perm("procedures.book_appointment"):
+        raise PermissionDenied
+    now = timezone.now()
+    number = request.POST.get("appointment", "")
+    old = get_object_or_404(
+        Appointment.objects.visible_to(staff(request))
+        .select_related("site", "patient", "procedure_type")
+        .prefetch_related("reservations__resource"),
+        pk=int(number) if number.isdecimal() and len(number) < 18 else 0,
+    )
+    back = f"{reverse('admin:procedures_appointment_week')}?{request.POST.get('query', '')}"
+    try:
+        where = {
+            "starts_at": dropped_at(request.POST.get("starts", ""), old.site),
+            "resources": kept(request, old),
+            "by": staff(request),
+            "now": now,
+        }
+        if "check" in request.POST:
+            return JsonResponse({"words": question(old, services.check_reschedule(old.pk, **where))})
+        new = services.reschedule(old.pk, **where, request_key=request.POST.get("key", "")[:50])
+    except ValidationError as refusal:
+        if "check" in request.POST:
+            code = str(getattr(refusal, "code", "invalid"))
+            return JsonResponse({"words": " ".join(refusal.messages), "code": code}, status=422)
+        tell(request, refusal)
+        return HttpResponseRedirect(back)
+    messages.success(request, _("Moved to %s; the old time is free.") % span(new))
+    return HttpResponseRedirect(back)
+
+
+def dropped_at(typed: str, site: Site) -> datetime:
+    """The instant of the wall time at which something was dropped; ValidationError "invalid" for what is none."""
+    try:
+        at = datetime.fromisoformat(typed)
+        if at.tzinfo:
+            raise ValueError("a wall time has no zone of its own")
+    except ValueError:
+        raise ValidationError(_("That is no time of the calendar."), code="invalid") from None
+    return to_instant(at, site.zone)
+
+
+def kept(request: HttpRequest, old: Appointment) -> list[Resource]:
+    """What the moved appointment must have again: its clinicians, and what the calendar is narrowed to."""
+    held = {row.resource_id for row in old.reservations.all() if row.released_at is None}
+    people = Q(categories__code="physician") | Q(categories__needs_privilege=True)
+    chosen = request.POST.get("resource", "")
+    this = Q(pk=int(chosen)) if chosen.isdecimal() and len(chosen) < 18 else Q()
+    return list(Resource.objects.filter(people | this, pk__in=held).distinct())
+
+
+def question(old: Appointment, new: Appointment) -> str:
+    """What is asked before anything moves."""
+    return _("Move %(patient)s from %(old)s to %(new)s? Held then: %(names)s.") % {
+        "patient": old.patient,
+        "old": span(old),
+        "new": span(new),
+        "names": names(new),
+    }
+
+
+AppointmentAdmin.pages += [
+    path("week/", admin.site.admin_view(week), name="procedures_appointment_week"),
+    path("week/move/", admin.site.admin_view(move), name="procedures_appointment_week_move"),
+]
