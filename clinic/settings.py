@@ -312,6 +312,7 @@ UNFOLD = {
         {"rel": "icon", "type": "image/svg+xml", "href": "clinic.admin.navigation.icon"},
     ],
     "STYLES": ["clinic.admin.navigation.stylesheet"],
+    "SCRIPTS": ["clinic.admin.navigation.script"],
     "SIDEBAR": {"navigation": "clinic.admin.navigation.sidebar"},
     "DASHBOARD_CALLBACK": "outcomes.admin.overview",
     "COLORS": {

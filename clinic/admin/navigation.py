@@ -146,6 +146,11 @@ def stylesheet(request: HttpRequest) -> str:
     return static("clinic/desk.css")
 
 
+def script(request: HttpRequest) -> str:
+    """What the front desk's pages need beside unfold's scripts."""
+    return static("clinic/desk.js")
+
+
 def icon(request: HttpRequest) -> str:
     """The sign in the browser's tab."""
     return static("clinic/icon.svg")

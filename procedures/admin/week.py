@@ -279,7 +279,7 @@ def move(request: HttpRequest) -> HttpResponse:
     )
     back = f"{reverse('admin:procedures_appointment_week')}?{request.POST.get('query', '')}"
     try:
-        where = {
+        where: dict[str, Any] = {
             "starts_at": dropped_at(request.POST.get("starts", ""), old.site),
             "resources": kept(request, old),
             "by": staff(request),

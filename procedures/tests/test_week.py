@@ -25,7 +25,7 @@ def desk(world: World) -> Client:
 
 def look(desk: Client, world: World, day: date = MONDAY, **query: Any) -> Any:
     with clock(world.now):
-        return desk.get(WEEK, {"site": world.site.pk, "day": day.isoformat()} | query)
+        return desk.get(WEEK, {"site": str(world.site.pk), "day": day.isoformat(), **query})
 
 
 def drop(desk: Client, world: World, appointment: Appointment, starts: str, **more: Any) -> Any:

@@ -1,40 +1,16 @@
 """The patient's page in a real browser: on a phone, by touch and by keyboard, without JavaScript, in both languages."""
 
-import shutil
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connections
 from django.utils import timezone
 
 from conftest import World
 from outcomes import services
 from outcomes.models import Answer, CheckIn
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="no browser driver here: pip install -r requirements-e2e.txt"
-)
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium"),
-    pytest.mark.django_db(transaction=True),
-]
-
-
-@pytest.fixture
-def browser(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Chromium without a screen. Its driver runs an event loop in this thread, which Django must be told to allow."""
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield chromium
-        chromium.close()
-        connections.close_all()  # inside the driver's loop Django keeps connections of their own
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture
@@ -101,9 +77,7 @@ def test_one_column_and_large_targets(browser: Any, link: str, width: int) -> No
 
 
 @pytest.mark.parametrize("query", ["", "?lang=es"])
-def test_axe_finds_nothing(browser: Any, link: str, query: str) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    # axe is put into the page as a script, which the page's own policy would refuse.
+def test_axe_finds_nothing(browser: Any, axe: Any, link: str, query: str) -> None:
     page = browser.new_context(bypass_csp=True).new_page()
     for address in (link + query, link[:-3] + "/"):
         page.goto(address)
