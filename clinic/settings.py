@@ -155,6 +155,9 @@ STORAGES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# A folder of the site's own instruments, which the project may not ship (docs/instruments.md); empty means none.
+INSTRUMENTS_DIR = env.str("INSTRUMENTS_DIR", default="")
+
 # E-mail. EMAIL_URL names the SMTP server; without one, in the embedded run, mail goes to the inbox page at /dev/mail/.
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="clinic@localhost")
 EMAIL_TIMEOUT = 20

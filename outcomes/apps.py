@@ -9,3 +9,4 @@ class OutcomesConfig(AppConfig):
 
     def ready(self) -> None:
         from outcomes import receivers  # noqa: F401  (connects them)
+        from outcomes.instruments import checks  # noqa: F401  (registers it)

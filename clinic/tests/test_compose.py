@@ -200,10 +200,16 @@ def test_it_starts_in_order_and_is_watched() -> None:
         assert name == "migrate" or service["healthcheck"]["test"]
     assert "container_name" not in SERVICES["worker"]  # or it could not be scaled
     mounted = {volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", ())}
-    assert mounted == set(COMPOSE["volumes"])
+    assert {name for name in mounted if not name.startswith(".")} == set(COMPOSE["volumes"])
     assert SERVICES["database"]["image"] == "postgres:18"
     assert SERVICES["database"]["volumes"] == ["database:/var/lib/postgresql"]
     assert "--appendonly yes" in " ".join(SERVICES["broker"]["command"])
+
+
+def test_the_clinics_own_instruments_are_shown_to_all_and_cannot_be_written() -> None:
+    for name in OURS:
+        folder = SERVICES[name]["environment"]["INSTRUMENTS_DIR"]
+        assert SERVICES[name]["volumes"] == [f"./instruments:{folder}:ro"], name
 
 
 def test_what_the_image_copies_is_there() -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
+from typing import Any
 
 from procedures.catalogue.entries import (
     Catalogue,
@@ -127,10 +128,16 @@ def read(folder: Path = FOLDER) -> Catalogue:
     return Catalogue(tuple(types), flags, items)
 
 
-def open_page(file: Path, name: str, problems: list[str]) -> Page | None:
-    """The file as a page; None, and a problem more, when it cannot be read or is no TOML."""
+def open_page(
+    file: Path, name: str, problems: list[str], *, parse_float: Callable[[str], Any] = float
+) -> Page | None:
+    """The file as a page; None, and a problem more, when it cannot be read or is no TOML.
+
+    `parse_float` reads numbers with a point; `Decimal` keeps them exact.
+    """
     try:
-        return Page(name, "", tomllib.loads(file.read_text(encoding="utf-8")), problems)
+        content = tomllib.loads(file.read_text(encoding="utf-8"), parse_float=parse_float)
+        return Page(name, "", content, problems)
     except FileNotFoundError:
         problems.append(f"{name}: is missing.")
     except OSError as exc:

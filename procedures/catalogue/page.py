@@ -47,7 +47,7 @@ class Page:
         """Refuse the keys that nobody asked for."""
         for key in self.content:
             if key not in self.asked:
-                self.refuse(key, "is not a key of the catalogue.")
+                self.refuse(key, "is not a known key.")
 
     def holds(self, *keys: str) -> bool:
         """Whether these keys, dotted ones too, were read without a problem."""

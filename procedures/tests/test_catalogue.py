@@ -211,7 +211,7 @@ WINDOW = r"(\[relief_window\].*?)"
         (r"from_days = 10", "from_days = 43", "onset.from_days: 43 is after until_days, 42."),
         (r"from_days = 180", "from_days = 366", "relief_window.from_days: 366 is after until_days, 365."),
         (r"from_days = 180", "from_days = 9", "relief_window.from_days: relief cannot end before its onset"),
-        (r"from_days = 180", "from_day = 180", "relief_window.from_day: is not a key of the catalogue."),
+        (r"from_days = 180", "from_day = 180", "relief_window.from_day: is not a known key."),
         (r"ongoing = false", "ongoing = 0", "relief_window.ongoing: must be true or false."),
         (
             r"ongoing = false",
@@ -260,7 +260,7 @@ WINDOW = r"(\[relief_window\].*?)"
             "laterality_options = []",
             "laterality_options: a side is required",
         ),
-        (r"\[duration\]", "[secret]\nx = 1\n[duration]", "secret: is not a key of the catalogue."),
+        (r"\[duration\]", "[secret]\nx = 1\n[duration]", "secret: is not a known key."),
         (r"\[duration\]", "[duration", "is no TOML: "),
     ],
 )
