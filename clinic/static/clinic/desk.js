@@ -1,4 +1,9 @@
 "use strict";
+// A browser that is busy forgets where the page wants the focus, and a clerk's first keys would be lost.
+window.addEventListener("load", () => {
+  if (document.activeElement === document.body) document.querySelector("[autofocus]")?.focus();
+});
+
 // Lists that are searched while typing stand in for a select, whose label they do not take over: name them.
 (() => {
   const name = (shown) => {

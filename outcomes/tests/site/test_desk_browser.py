@@ -62,9 +62,15 @@ def reach(page: Any, tag: str, words: str) -> None:
 
 
 def enter(page: Any) -> None:
-    """Press Enter, which leads to another page."""
+    """Press Enter on what has the focus, which leads to another page."""
+    settled(page)
     with page.expect_navigation():
         page.keyboard.press("Enter")
+
+
+def settled(page: Any) -> None:
+    """Wait until the page has put the focus where a clerk begins to type."""
+    page.wait_for_function("document.activeElement !== document.body")
 
 
 def choose(page: Any, label: str, option: str) -> None:
@@ -89,6 +95,7 @@ def test_booking_with_the_mouse_takes_three_clicks_from_a_known_patient(desk: An
 
 def test_booking_with_the_keyboard(desk: Any, world: World) -> None:
     desk.goto(f"{DAY}/find/")
+    settled(desk)
     desk.keyboard.type("brien")
     enter(desk)
     reach(desk, "A", "O'Brien, Ann")
@@ -188,6 +195,7 @@ def test_cancelling_with_the_keyboard(desk: Any, world: World) -> None:
     reach(desk, "A", "Cancel")
     enter(desk)
     desk.wait_for_url("**/cancel/**")
+    settled(desk)
     desk.keyboard.type("Caught a cold")  # the focus is in "Reason" already
     enter(desk)
     desk.get_by_text("The appointment is cancelled; its time is free.").wait_for()
