@@ -20,7 +20,7 @@ from clinic.bootstrap import ROOT, step
 from clinic.embedded import Postgres, ServerFailed, last_lines, spawn
 
 FOLDER = ROOT / ".clinic"
-SECTIONS = ("booking", "sending", "page", "tick", "slots")
+SECTIONS = ("booking", "sending", "page", "tick", "duration", "slots")
 
 
 def options() -> argparse.Namespace:
@@ -105,7 +105,7 @@ def main() -> None:
         import django
 
         django.setup()
-        from bench import booking, page, sending, slots, tick
+        from bench import booking, duration, page, sending, slots, tick
         from bench.clinic import Clinic
         from bench.table import print_table
 
@@ -128,6 +128,8 @@ def main() -> None:
             rows += page.measure(clinic, web, quick=wanted.quick)
         if "tick" in sections:
             rows += tick.measure(quick=wanted.quick)
+        if "duration" in sections:
+            rows += duration.measure(quick=wanted.quick)
         if "slots" in sections:  # last: a million rows would be in everybody's way
             rows += slots.measure(clinic.now, quick=wanted.quick)
         print_table(rows, quick=wanted.quick)

@@ -1,0 +1,96 @@
+"""How long relief lasted: Turnbull's curve with its proof, beside lifelines and beside sorting the same intervals."""
+
+import time
+import warnings
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from bench.table import Row, interleave
+from clinic.bootstrap import step
+from outcomes.duration import Curve, Floats, bands, intervals, turnbull
+
+SIZES = (10_000, 100_000, 1_000_000)
+QUICK = (10_000, 50_000)
+#: Check-ins of an ablation, in days; each answer comes up to nine days late, and so many of a hundred come at all.
+PLAN = (14, 42, 92, 184, 275, 366, 548, 731)
+LATE_DAYS = 9
+ANSWERED = 0.55
+#: Of a hundred patients twenty have no relief; that of the others lasts a Weibull time around eight months.
+WITHOUT = 0.2
+
+
+def made_up(number: int) -> tuple[Floats, Floats]:
+    """The days L and R of so many follow-ups, the same each time."""
+    dice = np.random.default_rng(1)
+    ends = np.where(dice.random(number) < WITHOUT, 1.0, 250 * dice.weibull(1.2, number))[:, None]
+    days = np.array(PLAN) + dice.integers(0, LATE_DAYS + 1, (number, len(PLAN)))
+    answered = dice.random(days.shape) < ANSWERED
+    in_relief = days < ends
+    return (
+        np.where(answered & in_relief, days, 0.0).max(axis=1),
+        np.where(answered & ~in_relief, days, np.inf).min(axis=1),
+    )
+
+
+def milliseconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return 1000 * (time.perf_counter() - began)
+
+
+def fit(after: Floats, until: Floats) -> Curve:
+    """From two columns of days to the proven curve."""
+    return turnbull(intervals(after, until))
+
+
+def sorted_ends(after: Floats, until: Floats) -> tuple[Floats, Floats]:
+    return np.sort(after), np.sort(until)
+
+
+def measure(*, quick: bool) -> list[Row]:
+    """Milliseconds from two columns of days to the proven curve, at each size; and once for the bands."""
+    rows: list[Row] = []
+    for number in QUICK if quick else SIZES:
+        after, until = made_up(number)
+        curve, data = fit(after, until), intervals(after, until)
+        if not curve.proof.converged:
+            raise SystemExit("The fit did not converge; the measurement is none.")
+        print(
+            f"{number:,} follow-ups, {len(data.counts):,} distinct intervals, mass on {len(curve.mass)}; conditions"
+            f" violated by {curve.proof.violation:.0e} after {curve.proof.steps} steps,"
+            f" log-likelihood {curve.log_likelihood:.4f}"
+        )
+        ours, sort = interleave(
+            f"Fitting {number:,} follow-ups",
+            3 if quick else 9,
+            partial(milliseconds, partial(fit, after, until)),
+            partial(milliseconds, partial(sorted_ends, after, until)),
+        )
+        what, each = f"Turnbull's curve of {number:,} follow-ups", f"follow-ups in a curve of {number:,}"
+        rate = 1000 * number / ours
+        rows.append(Row(what, ours, unit=" ms", goal="≤ 500 ms" if number == SIZES[-1] else ""))
+        rows.append(Row(each, rate, 1000 * number / sort, bare_what="np.sort of both columns"))
+        if theirs := lifelines_seconds(after, until):
+            rows.append(Row(each, rate, number / theirs, "/s", "lifelines, one run", "≥ 10000 %"))
+    took = milliseconds(lambda: bands(data, [180, 365], draws=500, seed=1))
+    rows.append(Row(f"bands of {number:,} follow-ups from 500 draws", took, unit=" ms"))
+    return rows
+
+
+def lifelines_seconds(after: Floats, until: Floats) -> float | None:
+    """Seconds of one fit by lifelines with its defaults; None, with a line that says so, where it is not installed.
+
+    It takes intervals as closed: so that (a, t] and (t, b] do not meet, every L is moved a little.
+    """
+    try:
+        from lifelines import KaplanMeierFitter
+    except ImportError:
+        print("lifelines is not installed: nothing is measured beside it. (pip install lifelines)")
+        return None
+    with step(f"Fitting {len(after):,} follow-ups with lifelines, once"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        began = time.perf_counter()
+        KaplanMeierFitter().fit_interval_censoring(after + 1e-6, until)
+        return time.perf_counter() - began
