@@ -67,6 +67,43 @@ class Site(models.Model):
     grid_minutes = models.PositiveSmallIntegerField(
         _("appointments begin every, minutes"), choices=[(5, "5"), (10, "10"), (15, "15")], default=15
     )
+    quiet_from = models.TimeField(
+        _("no e-mails from"),
+        default="20:00",
+        help_text=_("On the site's wall clock, until the next morning."),
+    )
+    quiet_until = models.TimeField(_("no e-mails until"), default="08:00")
+    emails_a_week = models.PositiveSmallIntegerField(
+        _("questions a week"),
+        default=4,
+        help_text=_("At most so many e-mails with questions go to a patient in seven days; later ones wait."),
+    )
+    emails_paused = models.BooleanField(
+        _("stop all questions"),
+        default=False,
+        help_text=_("Nothing is asked by e-mail as long as this is on."),
+    )
+    greets_by_first_name = models.BooleanField(
+        _("first name in e-mails"), default=False, help_text=_("E-mail is not secure. Off: no name at all.")
+    )
+    asks_birth_date = models.BooleanField(
+        _("ask for the birth date"),
+        default=False,
+        help_text=_("Before a patient's page shows its questions."),
+    )
+    alert_email = models.EmailField(
+        _("alerts are announced to"),
+        blank=True,
+        help_text=_(
+            "An e-mail without health words says that there is an alert. Empty: nobody is told by e-mail."
+        ),
+    )
+    emergency_alert_minutes = models.PositiveSmallIntegerField(
+        _("look at an emergency within, minutes"), default=15, help_text=_("A choice; unconfirmed.")
+    )
+    same_day_alert_minutes = models.PositiveSmallIntegerField(
+        _("look at a same-day alert within, minutes"), default=240, help_text=_("A choice; unconfirmed.")
+    )
 
     objects = SiteQuerySet.as_manager()
 

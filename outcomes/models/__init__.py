@@ -1,0 +1,20 @@
+"""Follow-ups, their check-ins, what came back, and what somebody must look at."""
+
+from outcomes.models.alerts import Alert
+from outcomes.models.answers import Answer, AnswerCorrection, Measurement
+from outcomes.models.check_ins import CheckIn, ContactAttempt, Draft, Link
+from outcomes.models.follow_ups import VERDICTS, FollowUp, VerdictChange
+
+__all__ = [
+    "VERDICTS",
+    "Alert",
+    "Answer",
+    "AnswerCorrection",
+    "CheckIn",
+    "ContactAttempt",
+    "Draft",
+    "FollowUp",
+    "Link",
+    "Measurement",
+    "VerdictChange",
+]

@@ -1,0 +1,123 @@
+"""Follow-ups: the course after one procedure, and what it was judged to show."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import pgtrigger
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from clinic.models import User, keep_history
+from outcomes.relief import Verdict
+from patients.models import Patient
+from procedures.models import Procedure, ReliefProfile
+
+VERDICTS = [
+    (Verdict.TOO_EARLY, _("too early")),
+    (Verdict.IN_RELIEF, _("in relief")),
+    (Verdict.PARTIAL, _("partial relief")),
+    (Verdict.NO_RELIEF, _("no relief")),
+    (Verdict.LOST_EARLY, _("lost early")),
+    (Verdict.LOST_WITHIN, _("lost within the window")),
+    (Verdict.OUTLASTING, _("outlasting the window")),
+    (Verdict.CONFOUNDED, _("confounded")),
+    (Verdict.NO_BASELINE, _("no baseline")),
+    (Verdict.UNKNOWN, _("unknown")),
+]
+
+
+class FollowUpQuerySet(models.QuerySet["FollowUp"]):
+    def visible_to(self, user: User) -> Self:
+        """Follow-ups of procedures performed at the sites that `user` works at; all for an administrator."""
+        return self if user.sees_all_sites else self.filter(procedure__site__in=user.sites.values("pk"))
+
+
+@keep_history
+class FollowUp(models.Model):
+    """The course after one procedure, judged by the relief profile that was in force on that day.
+
+    `closed_at` is the instant at which the course ended, None while it runs; `closed_because` says why.
+    `confounded_by` is the other follow-up on the same region whose window overlaps this one's; None usually. With
+    `not_confounded_because` staff say, for a reason, that the two can be told apart after all.
+
+    `planned_*` are the facts from which the check-ins were planned: the instant of the procedure, and the zone and the
+    hour of the site's clock. Where they differ from today's facts the tick plans again what was not asked yet.
+    """
+
+    class Closed(models.TextChoices):
+        NOT = "", _("open")
+        REPEATED = "repeated", _("the treatment was repeated")
+        EXPLANTED = "explanted", _("the device was taken out")
+        TRANSFERRED = "transferred", _("another clinic treats the patient now")
+        DIED = "died", _("the patient has died")
+        VOIDED = "voided", _("the procedure was entered in error")
+
+    procedure = models.OneToOneField(
+        Procedure, models.PROTECT, verbose_name=_("procedure"), related_name="follow_up"
+    )
+    patient = models.ForeignKey(Patient, models.PROTECT, verbose_name=_("patient"), related_name="follow_ups")
+    relief_profile = models.ForeignKey(
+        ReliefProfile, models.PROTECT, verbose_name=_("relief profile"), related_name="follow_ups"
+    )
+    opened_at = models.DateTimeField(_("opened"))
+    closed_at = models.DateTimeField(_("closed"), null=True, blank=True)
+    closed_because = models.CharField(_("closed because"), max_length=12, choices=Closed.choices, blank=True)
+    confounded_by = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        verbose_name=_("confounded by"),
+        null=True,
+        blank=True,
+        related_name="confounds",
+    )
+    not_confounded_because = models.CharField(_("not confounded because"), max_length=500, blank=True)
+    planned_from = models.DateTimeField(_("planned from"), null=True, editable=False)
+    planned_zone = models.CharField(max_length=64, blank=True, editable=False)
+    planned_hour = models.TimeField(null=True, editable=False)
+    verdict = models.CharField(_("verdict"), max_length=20, choices=VERDICTS, default=Verdict.TOO_EARLY.value)
+    verdict_reason = models.CharField(_("reason"), max_length=500, blank=True)
+    judged_at = models.DateTimeField(_("judged"), null=True, blank=True)
+
+    objects = FollowUpQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("follow-up")
+        verbose_name_plural = _("follow-ups")
+        ordering = ("-procedure__performed_at",)
+        indexes = [models.Index(name="follow_up_by_verdict", fields=["verdict"])]
+        constraints = [
+            models.CheckConstraint(
+                name="follow_up_closed_with_reason",
+                condition=Q(closed_at=None, closed_because="")
+                | Q(closed_at__isnull=False) & ~Q(closed_because=""),
+            ),
+            models.CheckConstraint(
+                name="follow_up_not_confounded_by_self", condition=~Q(confounded_by=F("pk"))
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.procedure)
+
+
+class VerdictChange(models.Model):
+    """A follow-up's verdict became another one: when, and because of what. Never changed."""
+
+    follow_up = models.ForeignKey(
+        FollowUp, models.CASCADE, verbose_name=_("follow-up"), related_name="verdict_changes"
+    )
+    at = models.DateTimeField(_("at"))
+    previous = models.CharField(_("before"), max_length=20, choices=VERDICTS, blank=True)
+    verdict = models.CharField(_("verdict"), max_length=20, choices=VERDICTS)
+    reason = models.CharField(_("reason"), max_length=500)
+
+    class Meta:
+        verbose_name = _("change of verdict")
+        verbose_name_plural = _("changes of verdict")
+        ordering = ("id",)
+        triggers = [pgtrigger.Protect(name="never_changed", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return f"{self.get_verdict_display()} {self.at:%Y-%m-%d}"
