@@ -19,12 +19,20 @@ from outcomes.services.asking import why_not_to_ask
 #: Stands for the link in a sheet that is kept; every e-mail has a link of its own.
 LINK = "https://link.invalid/"
 
+#: The columns that an invitation looks at, and no others: this is read once an e-mail.
+NEEDED = CheckIn.objects.select_related("follow_up__patient", "follow_up__procedure__site").only(
+    *("status", "closes_at"),
+    *(
+        f"follow_up__patient__{name}"
+        for name in ("language", "email", "consented_at", "opted_out_at", "bounced_at", "died_on", "merged_into")
+    ),
+    *(f"follow_up__procedure__site__{name}" for name in ("name", "phone", "emergency_phone", "time_zone")),
+)
+
 
 def invitation(check_in_id: int, *, now: datetime) -> Message | Skip:
     """The question of one check-in, in the patient's language, with a link of its own."""
-    check_in = CheckIn.objects.select_related("follow_up__patient", "follow_up__procedure__site").get(
-        pk=check_in_id
-    )
+    check_in = NEEDED.get(pk=check_in_id)
     patient = check_in.follow_up.patient
     reason = why_not_to_ask(check_in, patient, now=now)
     if reason:
