@@ -12,6 +12,7 @@ from django.db import connections
 from django.db.models import F
 
 from clinic import mail
+from clinic.mail import rows
 from clinic.models import OutgoingEmail
 from conftest import World
 
@@ -98,10 +99,10 @@ def test_every_attempt_carries_the_same_message_id(world: World) -> None:
 
 def test_a_claim_whose_sender_died_is_taken_over_and_a_fresh_one_is_not(world: World) -> None:
     put(world)
-    assert mail.claim(now=world.now)
-    assert mail.claim(now=world.now) == []
-    OutgoingEmail.objects.update(claimed_at=F("claimed_at") - mail.CLAIM_LASTS)
-    (again,) = mail.claim(now=world.now)
+    assert rows.claim(now=world.now)
+    assert rows.claim(now=world.now) == []
+    OutgoingEmail.objects.update(claimed_at=F("claimed_at") - rows.CLAIM_LASTS)
+    (again,) = rows.claim(now=world.now)
     assert again.attempts == 2
 
 
