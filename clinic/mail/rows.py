@@ -32,6 +32,8 @@ def queue(
 ) -> OutgoingEmail | None:
     """Put an e-mail into the outbox, in the caller's transaction; None when `key` is there already.
 
+    One that was skipped never went out: it is queued again when there is reason to send it after all.
+
     `template` is the dotted path of a function that takes `context` as keyword arguments plus `now` and returns a
     Message or a Skip. It is called when the e-mail is sent: the last moment to look whether it still should be.
     """
@@ -45,7 +47,19 @@ def queue(
         not_before=not_before or now,
     )
     OutgoingEmail.objects.bulk_create([email], ignore_conflicts=True)
-    return OutgoingEmail.objects.filter(key=key, message_id=email.message_id).first()
+    queued = OutgoingEmail.objects.filter(key=key, message_id=email.message_id).first()
+    if queued is None and OutgoingEmail.objects.filter(key=key, status=OutgoingEmail.Status.SKIPPED).update(
+        status=OutgoingEmail.Status.QUEUED,
+        template=template,
+        context=context,
+        to=to,
+        site=site,
+        attempts=0,
+        not_before=email.not_before,
+        problem="",
+    ):
+        return OutgoingEmail.objects.get(key=key)
+    return queued
 
 
 #: One statement, so that a claim is one round trip and two senders never take the same row. Whether a claim is

@@ -141,6 +141,15 @@ def test_what_lost_its_reason_is_skipped_with_the_reason(world: World) -> None:
     assert not outbox.outbox
 
 
+def test_what_was_skipped_is_queued_again_when_there_is_reason_again(world: World) -> None:
+    put(world, template="no_longer")
+    mail.send_due(now=world.now)
+    assert put(world, to="bea@example.org")
+    assert mail.send_due(now=world.now)["sent"] == 1
+    assert outbox.outbox[0].to == ["bea@example.org"]
+    assert put(world) is None
+
+
 def test_a_fault_is_retried_from_the_row_five_times_and_then_failed(world: World) -> None:
     put(world, "broken", template="broken")
     put(world, "whole")
