@@ -10,9 +10,9 @@ from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 
+from clinic.links import token_hash
 from clinic.models import Resource, ResourceCategory, Site, User, WorkingHours
 from outcomes.models import CheckIn, FollowUp, Link
-from outcomes.services.answering import token_hash
 from patients.models import Patient
 from procedures.models import Appointment, Privilege, Procedure, ProcedureType
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
 import css_inline
 from django.conf import settings
@@ -11,28 +12,64 @@ from django.utils import translation
 from django.utils.html import escape
 from django.utils.translation import gettext as _
 
-from clinic.mail import Message, Skip
+from clinic.mail import Message, Skip, in_bulk
 from outcomes.models import CheckIn
-from outcomes.services.answering import issue_link
+from outcomes.services.answering import issue_links
 from outcomes.services.asking import why_not_to_ask
 
 #: Stands for the link in a sheet that is kept; every e-mail has a link of its own.
 LINK = "https://link.invalid/"
 
+#: The columns that an invitation looks at, and no others: this is read once an e-mail.
+NEEDED = CheckIn.objects.select_related("follow_up__patient", "follow_up__procedure__site").only(
+    *("status", "closes_at"),
+    *(
+        f"follow_up__patient__{name}"
+        for name in (
+            "language",
+            "email",
+            "consented_at",
+            "opted_out_at",
+            "bounced_at",
+            "died_on",
+            "merged_into",
+        )
+    ),
+    *(f"follow_up__procedure__site__{name}" for name in ("name", "phone", "emergency_phone", "time_zone")),
+)
 
+
+def invitations(contexts: list[dict[str, Any]], now: datetime) -> list[Message | Skip]:
+    """The questions of several check-ins, each in its patient's language with a link of its own.
+
+    Two round trips to the database for all of them. `contexts`: what `invitation` takes besides `now`.
+    """
+    wanted = [context["check_in_id"] for context in contexts]
+    found = NEEDED.in_bulk(wanted)
+    check_ins = [found[pk] for pk in wanted]
+    reasons = [why_not_to_ask(check_in, check_in.follow_up.patient, now=now) for check_in in check_ins]
+    asked = [check_in for check_in, reason in zip(check_ins, reasons, strict=True) if not reason]
+    tokens = iter(issue_links(asked, now=now))
+    return [
+        Skip(reason) if reason else ask(check_in, next(tokens))
+        for check_in, reason in zip(check_ins, reasons, strict=True)
+    ]
+
+
+@in_bulk(invitations)
 def invitation(check_in_id: int, *, now: datetime) -> Message | Skip:
     """The question of one check-in, in the patient's language, with a link of its own."""
-    check_in = CheckIn.objects.select_related("follow_up__patient", "follow_up__procedure__site").get(
-        pk=check_in_id
-    )
-    patient = check_in.follow_up.patient
-    reason = why_not_to_ask(check_in, patient, now=now)
-    if reason:
-        return Skip(reason)
+    (rendered,) = invitations([{"check_in_id": check_in_id}], now)
+    return rendered
+
+
+def ask(check_in: CheckIn, token: str) -> Message:
+    """What is written with the link of that token."""
     site = check_in.follow_up.procedure.site
-    url = settings.SITE_URL + reverse("check_in", args=[issue_link(check_in, now=now)])
+    url = settings.SITE_URL + reverse("check_in", args=[token])
     until = check_in.closes_at.astimezone(site.zone).replace(tzinfo=None)  # or templates show UTC
-    sheet = invitation_sheet(patient.language, site.name, site.phone, site.emergency_phone, until)
+    language = check_in.follow_up.patient.language
+    sheet = invitation_sheet(language, site.name, site.phone, site.emergency_phone, until)
     return Message(sheet.subject, sheet.text.replace(LINK, url), sheet.html.replace(LINK, escape(url)))
 
 

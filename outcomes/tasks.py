@@ -10,8 +10,11 @@ from outcomes import services
 @shared_task
 def tick() -> None:
     """Once a minute, by beat: what is due in the database, then what is due in the outbox."""
-    services.tick(now=timezone.now())
-    send_due.delay()
+    try:
+        services.tick(now=timezone.now())
+    finally:
+        # expires: the next tick sends for another; a slow mail server must not make a queue of senders.
+        send_due.apply_async(expires=55)
 
 
 @shared_task

@@ -1,5 +1,6 @@
-"""The outbox: once, retried from the row, failed after five tries, and abandoned claims taken over."""
+"""The outbox: once, retried from the row, failed when refused for good, and abandoned claims taken over."""
 
+import logging
 import smtplib
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -8,10 +9,13 @@ from typing import Any
 
 import pytest
 from django.core import mail as outbox
+from django.core.mail import EmailMessage
+from django.core.mail.backends.base import BaseEmailBackend
 from django.db import connections
 from django.db.models import F
 
 from clinic import mail
+from clinic.mail import rows, sending
 from clinic.models import OutgoingEmail
 from conftest import World
 
@@ -30,10 +34,77 @@ def no_longer(**_: Any) -> mail.Skip:
     return mail.Skip("answered")
 
 
-def put(world: World, key: str = "one", template: str = "letter") -> OutgoingEmail | None:
-    return mail.queue(
-        key, template=HERE + template, context={}, to="ann@example.org", site=world.site, now=world.now
-    )
+def letters(contexts: list[dict[str, Any]], now: Any) -> list[mail.Message]:
+    """All at once, and all of them fail if one does."""
+    if any("poison" in context for context in contexts):
+        raise KeyError("poison")
+    return [mail.Message(subject="A letter", text="Written with others") for _ in contexts]
+
+
+@mail.in_bulk(letters)
+def letter_in_bulk(*, now: Any, poison: bool = False) -> mail.Message:
+    if poison:
+        raise KeyError("poison")
+    return mail.Message(subject="A letter", text="Written alone")
+
+
+class Server(BaseEmailBackend):
+    """A mail server that takes e-mails, or raises what `meets` says when it gets one or is called."""
+
+    meets: dict[str, list[Exception]]
+    calls: list[str]
+
+    def meet(self, event: str) -> None:
+        self.calls.append(event)
+        if self.meets.get(event):
+            raise self.meets[event].pop(0)
+
+    def open(self) -> bool:
+        self.meet("open")
+        return True
+
+    def send_messages(self, messages: Any) -> int:
+        for message in messages:
+            assert isinstance(message, EmailMessage)
+            self.meet(f"send {message.to[0]}")
+        return len(messages)
+
+    def close(self) -> None:
+        self.meet("close")
+
+
+SERVER = HERE + "Server"
+ANN, BEA = "send ann@example.org", "send bea@example.org"
+GONE = smtplib.SMTPServerDisconnected("the connection of ann@example.org is gone")
+
+
+TALLY = {"sent": 0, "skipped": 0, "put_back": 0, "failed": 0}
+
+
+def refusal(code: int) -> Exception:
+    return smtplib.SMTPRecipientsRefused({"ann@example.org": (code, b"no ann@example.org here")})
+
+
+@pytest.fixture
+def server() -> type[Server]:
+    Server.meets, Server.calls = {}, []
+    return Server
+
+
+def put(
+    world: World,
+    key: str = "one",
+    template: str = "letter",
+    *,
+    to: str = "ann@example.org",
+    **context: object,
+) -> OutgoingEmail | None:
+    return mail.queue(key, template=HERE + template, context=context, to=to, site=world.site, now=world.now)
+
+
+def state(key: str = "one") -> tuple[str, int, str]:
+    row = OutgoingEmail.objects.get(key=key)
+    return row.status, row.attempts, row.problem
 
 
 def test_the_same_reason_never_makes_two(world: World) -> None:
@@ -70,6 +141,15 @@ def test_what_lost_its_reason_is_skipped_with_the_reason(world: World) -> None:
     assert not outbox.outbox
 
 
+def test_what_was_skipped_is_queued_again_when_there_is_reason_again(world: World) -> None:
+    put(world, template="no_longer")
+    mail.send_due(now=world.now)
+    assert put(world, to="bea@example.org")
+    assert mail.send_due(now=world.now)["sent"] == 1
+    assert outbox.outbox[0].to == ["bea@example.org"]
+    assert put(world) is None
+
+
 def test_a_fault_is_retried_from_the_row_five_times_and_then_failed(world: World) -> None:
     put(world, "broken", template="broken")
     put(world, "whole")
@@ -98,11 +178,10 @@ def test_every_attempt_carries_the_same_message_id(world: World) -> None:
 
 def test_a_claim_whose_sender_died_is_taken_over_and_a_fresh_one_is_not(world: World) -> None:
     put(world)
-    assert mail.claim(now=world.now)
-    assert mail.claim(now=world.now) is None
-    OutgoingEmail.objects.update(claimed_at=F("claimed_at") - mail.CLAIM_LASTS)
-    again = mail.claim(now=world.now)
-    assert again
+    assert rows.claim(now=world.now)
+    assert rows.claim(now=world.now) == []
+    OutgoingEmail.objects.update(claimed_at=F("claimed_at") - rows.CLAIM_LASTS)
+    (again,) = rows.claim(now=world.now)
     assert again.attempts == 2
 
 
@@ -111,6 +190,179 @@ def test_an_email_whose_senders_all_died_is_given_up(world: World) -> None:
     OutgoingEmail.objects.update(attempts=mail.TRIES)
     assert mail.send_due(now=world.now)["failed"] == 1
     assert OutgoingEmail.objects.get().problem == "abandoned"
+
+
+@pytest.mark.parametrize(
+    ("exc", "code"),
+    [
+        (refusal(550), "recipient_refused_550"),
+        (smtplib.SMTPDataError(554, b"spam for ann@example.org"), "message_refused_554"),
+    ],
+)
+def test_what_is_refused_for_good_is_not_tried_again(
+    world: World, server: type[Server], exc: Exception, code: str
+) -> None:
+    put(world)
+    put(world, "two", to="bea@example.org")
+    server.meets = {ANN: [exc]}
+    assert mail.send_due(now=world.now, backend=SERVER) == TALLY | {"sent": 1, "failed": 1}
+    assert state() == ("failed", 1, code)
+    assert server.calls == ["open", ANN, BEA, "close"]  # one connection, which such a reply leaves whole
+
+
+@pytest.mark.parametrize(
+    ("exc", "code"),
+    [
+        (refusal(451), "recipient_refused_451"),
+        (smtplib.SMTPDataError(452, b"full"), "message_refused_452"),
+        # The clinic is refused, not the e-mail: somebody can mend that.
+        (smtplib.SMTPSenderRefused(550, b"who?", "clinic@localhost"), "sender_refused_550"),
+    ],
+)
+def test_what_is_refused_for_now_is_tried_again(
+    world: World, server: type[Server], exc: Exception, code: str
+) -> None:
+    put(world)
+    server.meets = {ANN: [exc]}
+    assert mail.send_due(now=world.now, backend=SERVER)["put_back"] == 1
+    assert state() == ("queued", 1, code)
+    assert mail.send_due(now=world.now + rows.PAUSES[0], backend=SERVER)["sent"] == 1
+
+
+@pytest.mark.parametrize("exc", [GONE, TimeoutError("ann"), refusal(421)], ids=lambda exc: type(exc).__name__)
+def test_a_lost_connection_is_opened_anew_for_the_next(
+    world: World, server: type[Server], exc: Exception
+) -> None:
+    put(world)
+    put(world, "two", to="bea@example.org")
+    server.meets = {ANN: [exc]}
+    assert mail.send_due(now=world.now, backend=SERVER) == TALLY | {"sent": 1, "put_back": 1}
+    assert server.calls == ["open", ANN, "close", "open", BEA, "close"]
+
+
+def test_a_server_that_keeps_breaking_off_is_left_alone_and_the_rest_is_as_it_was(
+    world: World, server: type[Server]
+) -> None:
+    for number in range(10):
+        put(world, f"letter {number}")
+    server.meets = {ANN: [GONE] * 10}
+    assert mail.send_due(now=world.now, backend=SERVER) == TALLY | {"put_back": sending.TROUBLES}
+    untried = OutgoingEmail.objects.filter(status="queued", attempts=0, not_before=world.now)
+    assert untried.count() == 10 - sending.TROUBLES
+
+
+def test_a_server_that_cannot_be_reached_costs_no_tries(world: World, server: type[Server]) -> None:
+    put(world)
+    put(world, "two")
+    for _ in range(mail.TRIES + 1):
+        server.meets = {"open": [ConnectionRefusedError("ann@example.org")]}
+        assert mail.send_due(now=world.now, backend=SERVER) == TALLY
+        assert state() == state("two") == ("queued", 0, "")
+    assert mail.send_due(now=world.now, backend=SERVER)["sent"] == 2
+
+
+def test_a_farewell_that_fails_is_nobodys_fault(world: World, server: type[Server]) -> None:
+    put(world)
+    server.meets = {"close": [smtplib.SMTPResponseException(451, b"not now")]}
+    assert mail.send_due(now=world.now, backend=SERVER)["sent"] == 1
+
+
+def test_logs_and_rows_keep_no_address(
+    world: World, server: type[Server], caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(3):
+        put(world, f"letter {number}")
+    put(world, "broken", template="broken")
+    server.meets = {ANN: [refusal(550), refusal(451), GONE], "open": [TimeoutError("ann@example.org")]}
+    with caplog.at_level(logging.DEBUG):
+        mail.send_due(now=world.now, backend=SERVER)
+        mail.send_due(now=world.now, backend=SERVER)
+    assert len(caplog.messages) == 5
+    assert "ann@example" not in " ".join(caplog.messages)
+    assert not OutgoingEmail.objects.filter(problem__contains="@").exists()
+
+
+def test_a_poisoned_email_fails_alone(world: World) -> None:
+    put(world, "poisoned", "letter_in_bulk", poison=True)
+    for number in range(3):
+        put(world, f"letter {number}", "letter_in_bulk")
+    assert mail.send_due(now=world.now) == TALLY | {"sent": 3, "put_back": 1}
+    assert state("poisoned") == ("queued", 1, "KeyError")
+
+
+def test_emails_of_one_template_are_written_together(world: World) -> None:
+    for number in range(3):
+        put(world, f"letter {number}", "letter_in_bulk")
+    put(world, "another")
+    mail.send_due(now=world.now)
+    assert [message.body for message in outbox.outbox] == ["Written with others"] * 3 + ["Hello"]
+
+
+def test_what_was_looked_at_too_long_ago_is_looked_at_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "LOOK_LASTS", timedelta(0))
+    put(world, "one", "letter_in_bulk")
+    put(world, "two", "letter_in_bulk")
+    mail.send_due(now=world.now)
+    assert [message.body for message in outbox.outbox] == ["Written alone"] * 2
+
+
+def test_what_was_tried_before_is_claimed_alone(world: World) -> None:
+    """Should it be what kills its senders, it takes no other with it."""
+    for key in ("killer", "two", "three"):
+        put(world, key)
+    assert len(rows.claim(now=world.now, limit=20)) == 3
+    OutgoingEmail.objects.update(claimed_at=F("claimed_at") - rows.CLAIM_LASTS)
+    put(world, "four")
+    put(world, "five")
+    claims = [[email.key for email in rows.claim(now=world.now, limit=20)] for _ in range(5)]
+    assert claims == [["killer"], ["two"], ["three"], ["four", "five"], []]
+
+
+def test_a_sender_that_lost_its_claim_writes_nothing(world: World) -> None:
+    put(world)
+    put(world, "two")
+    first, second = rows.claim(now=world.now, limit=2)
+    OutgoingEmail.objects.filter(key="one").update(claimed_at=F("claimed_at") - rows.CLAIM_LASTS)
+    first.refresh_from_db()
+    (rival,) = rows.claim(now=world.now)
+    for write in (
+        lambda: rows.mark(first, "sent", sent_at=world.now),
+        lambda: rows.put_back(first, "late", now=world.now),
+        lambda: rows.release([first]),
+    ):
+        write()
+        assert state() == ("sending", 2, "")
+    assert [email.key for email in rows.renew([first, second])] == ["two"]
+    rows.mark(rival, "sent", sent_at=world.now)
+    assert state() == ("sent", 2, "")
+
+
+def test_a_claim_that_grows_old_is_renewed_before_it_is_used(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(world)
+    put(world, "two")
+    now = iter(range(0, 10**6, 400))  # each look at the clock is seven minutes after the one before
+    monkeypatch.setattr(sending, "monotonic", lambda: float(next(now)))
+    monkeypatch.setattr(sending, "RUN_LASTS", timedelta(days=1))
+    assert mail.send_due(now=world.now)["sent"] == 2
+    claimed = dict(OutgoingEmail.objects.values_list("key", "claimed_at"))
+    assert claimed["two"] > claimed["one"]
+
+
+def test_a_run_ends_in_time_and_the_next_goes_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(5):
+        put(world, f"letter {number}")
+    now = iter(range(0, 10**6, 10))
+    monkeypatch.setattr(sending, "monotonic", lambda: float(next(now)))
+    first = mail.send_due(now=world.now)["sent"]
+    assert 0 < first < 5
+    assert OutgoingEmail.objects.filter(status="queued", attempts=0).count() == 5 - first
+    while mail.send_due(now=world.now)["sent"]:
+        pass
+    assert OutgoingEmail.objects.filter(status="sent").count() == 5
 
 
 @pytest.mark.django_db(transaction=True)

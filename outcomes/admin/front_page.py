@@ -1,5 +1,6 @@
 """The first page: what today holds, and what waits for somebody."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.db.models import Count, Q
@@ -14,6 +15,9 @@ from clinic.wall_clock import day_span
 from outcomes.models import FollowUp
 from outcomes.relief import Verdict
 from procedures.models import Appointment
+
+#: An e-mail that has been due for so long means that the sender or the mail server stands still.
+LATE = timedelta(hours=1)
 
 
 def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
@@ -89,19 +93,29 @@ def losses(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def emails(request: HttpRequest) -> list[dict[str, Any]]:
-    """E-mails that were given up."""
+    """E-mails that were given up, and those that should have gone out long ago."""
     user = staff(request)
     if not user.has_perm("clinic.view_outgoingemail"):
         return []
-    failed = OutgoingEmail.objects.filter(status=OutgoingEmail.Status.FAILED)
+    seen = OutgoingEmail.objects.all()
     if not user.sees_all_sites:
-        failed = failed.filter(site__in=user.sites.values("pk"))
-    count = failed.count()
+        seen = seen.filter(site__in=user.sites.values("pk"))
+    failed = seen.filter(status=OutgoingEmail.Status.FAILED).count()
+    late = seen.filter(
+        status__in=(OutgoingEmail.Status.QUEUED, OutgoingEmail.Status.SENDING),
+        not_before__lt=timezone.now() - LATE,
+    ).count()
     return [
         {
-            "count": count,
+            "count": failed,
             "label": _("failed"),
-            "urgent": bool(count),
+            "urgent": bool(failed),
             "link": listed("clinic_outgoingemail", "status__exact=failed"),
-        }
+        },
+        {
+            "count": late,
+            "label": _("late by an hour or more"),
+            "urgent": bool(late),
+            "link": listed("clinic_outgoingemail", "status__exact=queued"),
+        },
     ]

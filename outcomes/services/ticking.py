@@ -1,5 +1,7 @@
 """What time does: everything that has come due, done once, in an order that lets each step see the one before."""
 
+import logging
+from collections.abc import Callable
 from datetime import datetime
 
 from clinic import audit
@@ -7,22 +9,42 @@ from outcomes.services.asking import close_past, invite_due
 from outcomes.services.following import extend_plans, open_missing_follow_ups
 from procedures.services import close_passed_times, extend_yearly_closures, release_expired_holds, remind_due
 
+logger = logging.getLogger(__name__)
+
 
 def tick(*, now: datetime) -> dict[str, int]:
     """Do what is due at `now` except sending, and return what was done, counted by name.
 
     Each piece of work is a transaction of its own; a tick that is cut off is made up for by the next, and two at once
     do nothing twice.
+
+    Raises:
+        ExceptionGroup: steps failed. The others were done all the same: one sick row must not silence a clinic.
     """
-    done = {
-        "holds_released": release_expired_holds(now=now),
-        "freed_times_passed": close_passed_times(now=now),
-        "closures_added": extend_yearly_closures(now=now),
-        "reminders_queued": remind_due(now=now),
-        "follow_ups_opened": open_missing_follow_ups(now=now),
-        "check_ins_added": extend_plans(now=now),
-        "check_ins_missed": close_past(now=now),
+    steps: dict[str, Callable[..., int | dict[str, int]]] = {
+        "holds_released": release_expired_holds,
+        "freed_times_passed": close_passed_times,
+        "closures_added": extend_yearly_closures,
+        "reminders_queued": remind_due,
+        "follow_ups_opened": open_missing_follow_ups,
+        "check_ins_added": extend_plans,
+        "check_ins_missed": close_past,
+        "check_ins": invite_due,
+        "audit_events_sealed": audit.seal,
     }
-    done |= {f"check_ins_{outcome}": count for outcome, count in invite_due(now=now).items()}
-    done["audit_events_sealed"] = audit.seal(now=now)
+    done: dict[str, int] = {}
+    faults = []
+    for name, step in steps.items():
+        try:
+            result = step(now=now)
+        except Exception as exc:
+            logger.error("the tick's step %s failed", name, exc_info=exc)
+            faults.append(exc)
+            continue
+        if isinstance(result, dict):
+            done |= {f"{name}_{outcome}": count for outcome, count in result.items()}
+        else:
+            done[name] = result
+    if faults:
+        raise ExceptionGroup("steps of the tick failed", faults)
     return done

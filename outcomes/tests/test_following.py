@@ -5,10 +5,13 @@ from typing import Any
 
 import pytest
 
+from clinic import mail
+from clinic.models import OutgoingEmail
 from conftest import MONDAY, World
 from outcomes import services
 from outcomes.models import CheckIn, FollowUp
 from outcomes.relief import Verdict
+from outcomes.services.asking import invitation_key
 from procedures import services as procedures
 from procedures.models import Procedure, ProcedureType, ReliefProfile
 
@@ -105,6 +108,22 @@ def test_a_repeat_that_was_an_error_lets_the_course_go_on(world: World) -> None:
     assert services.tick(now=day_92.due_at)["check_ins_invited"] == 1
     # What had closed meanwhile was never answered.
     assert course.check_ins.get(offset_minutes=42 * 1440).status == CheckIn.Status.MISSED
+
+
+def test_a_question_that_was_held_back_is_asked_when_the_course_goes_on(world: World) -> None:
+    course = follow_up(world.performed())
+    day = MONDAY + timedelta(days=42)
+    day_42 = course.check_ins.get(offset_minutes=42 * 1440)
+    services.tick(now=day_42.due_at)
+    repeat = world.performed(day=day, hour=11)
+    mail.send_due(now=world.at(day, 12))
+    held_back = OutgoingEmail.objects.get(key=invitation_key(day_42))
+    assert (held_back.status, held_back.problem) == ("skipped", "voided")
+    procedures.void(repeat.pk, reason="wrong patient", by=world.physician, now=world.at(day, 13))
+    assert services.tick(now=world.at(day, 13))["check_ins_invited"] == 1
+    mail.send_due(now=world.at(day, 13))
+    held_back.refresh_from_db()
+    assert held_back.status == "sent"
 
 
 def test_what_was_missed_is_made_up_for_and_nothing_twice(

@@ -19,9 +19,12 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         now = instant(options["now"]) if options["now"] else timezone.now()
-        done = services.tick(now=now)
-        if not options["no_send"]:
-            done |= {f"emails_{outcome}": count for outcome, count in mail.send_due(now=now).items()}
+        done: dict[str, int] = {}
+        try:
+            done |= services.tick(now=now)
+        finally:
+            if not options["no_send"]:
+                done |= {f"emails_{outcome}": count for outcome, count in mail.send_due(now=now).items()}
         words = [f"{name.replace('_', ' ')}: {count}" for name, count in done.items() if count]
         self.stdout.write(", ".join(words) or "Nothing was due.")
 

@@ -1,0 +1,20 @@
+"""The outbox: an e-mail is a row; sending it is claim, send, mark, and the row is the retry.
+
+`messages` is what an e-mail says, `rows` what becomes of its row, `sending` what happens between the two.
+"""
+
+from clinic.mail.messages import Attachment, Message, Skip, in_bulk
+from clinic.mail.rows import PAUSES, TRIES, queue, retry
+from clinic.mail.sending import send_due
+
+__all__ = [
+    "PAUSES",
+    "TRIES",
+    "Attachment",
+    "Message",
+    "Skip",
+    "in_bulk",
+    "queue",
+    "retry",
+    "send_due",
+]

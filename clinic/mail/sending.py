@@ -1,0 +1,199 @@
+"""Sending what is due: claim, look, hand to the mail server, mark; one e-mail's fault stops no other."""
+
+import logging
+from collections import defaultdict
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from smtplib import SMTPDataError, SMTPRecipientsRefused, SMTPSenderRefused
+from time import monotonic
+from typing import Self
+
+from django.core.mail import get_connection
+from django.core.mail.backends.base import BaseEmailBackend
+from django.utils.module_loading import import_string
+
+from clinic.mail import rows
+from clinic.mail.messages import InBulk, Rendered, Skip, compose
+from clinic.models import OutgoingEmail
+
+logger = logging.getLogger(__name__)
+
+#: So many e-mails that were never tried are claimed at once. When a sender dies, as many wait for rows.CLAIM_LASTS.
+BATCH = 20
+#: What was rendered so long ago is rendered again: whether it still should be sent is looked at right before it is.
+LOOK_LASTS = timedelta(seconds=1)
+#: A run ends after so long, and the next tick's goes on: a slow mail server must not keep the workers from the ticks.
+RUN_LASTS = timedelta(seconds=50)
+#: A run ends after the connection was lost so many times in a row: the server has trouble, and each time-out is long.
+TROUBLES = 3
+
+
+def send_due(
+    *, now: datetime, limit: int = 5000, key: str | None = None, backend: str | None = None
+) -> dict[str, int]:
+    """Send up to `limit` due e-mails over one connection; how many were sent, skipped, put back and failed.
+
+    `key` given: no other than the one with that key. `backend`: dotted path of another mail backend than the
+    configured one.
+
+    Ends early after RUN_LASTS, when the mail server cannot be reached, and when the connection was lost TROUBLES times
+    in a row. What was claimed and not tried is then queued as it was.
+
+    Must run outside a transaction: nothing is locked while a mail server thinks. A sender that dies between the
+    server's acceptance and the mark leaves one e-mail that goes out a second time, with the same Message-ID, after
+    rows.CLAIM_LASTS; there is no way to close that gap, only to keep it small (docs/decisions/0011).
+    """
+    tally = {"sent": 0, "skipped": 0, "put_back": 0, "failed": 0}
+    line, batch = Line(backend), Batch()
+    began, troubles = monotonic(), 0
+    try:
+        while limit > 0 and troubles < TROUBLES and monotonic() - began < RUN_LASTS.total_seconds():
+            email = batch.take(now=now, key=key, limit=limit)
+            if email is None:
+                break
+            server = line.open()
+            if server is None:
+                batch.emails.append(email)
+                break
+            outcome, lost = attempt(email, batch.look(email, now=now), server, now=now)
+            if lost:
+                line.hang_up()
+            tally[outcome] += 1
+            limit -= 1
+            troubles = troubles + 1 if lost else 0
+    finally:
+        line.hang_up()
+        rows.release(batch.emails)
+    return tally
+
+
+class Line:
+    """The connection to the mail server: opened when the first e-mail needs it, kept for the next ones."""
+
+    def __init__(self, backend: str | None) -> None:
+        """`backend`: dotted path of a mail backend; None means the configured one."""
+        self.backend = backend
+        self.server: BaseEmailBackend | None = None
+
+    def open(self) -> BaseEmailBackend | None:
+        """The open connection; None when there is none to be had, which is no e-mail's fault."""
+        if self.server is None:
+            server = get_connection(self.backend)
+            try:
+                server.open()
+            except Exception as exc:
+                logger.warning("the mail server cannot be reached: %s", type(exc).__name__)
+                return None
+            self.server = server
+        return self.server
+
+    def hang_up(self) -> None:
+        """Close the connection; the next e-mail opens another."""
+        if self.server is not None:
+            with suppress(Exception):  # whatever the server says to a farewell, nothing depends on it
+                self.server.close()
+            self.server = None
+
+
+class Batch:
+    """The e-mails that this sender holds and has not tried, the oldest first, and what they say where it is known."""
+
+    def __init__(self) -> None:
+        self.emails: list[OutgoingEmail] = []
+        self.claimed = self.looked = 0.0  # on the monotonic clock
+        self.rendered: dict[int, Rendered] | None = None  # by primary key
+
+    def take(self, *, now: datetime, key: str | None, limit: int) -> OutgoingEmail | None:
+        """The next e-mail to try; None when none is due. Its claim has most of its time still to go."""
+        if self.emails and monotonic() - self.claimed > rows.CLAIM_LASTS.total_seconds() / 3:
+            self.claimed, self.emails = monotonic(), rows.renew(self.emails)
+        if not self.emails:
+            self.claimed, self.rendered = monotonic(), None
+            self.emails = rows.claim(now=now, key=key, limit=min(limit, BATCH))
+        return self.emails.pop(0) if self.emails else None
+
+    def look(self, email: OutgoingEmail, *, now: datetime) -> Rendered | None:
+        """What `email`, just taken, says; None when it has to be rendered alone."""
+        if self.rendered is None:
+            self.rendered = render_in_bulk([email, *self.emails], now=now) if self.emails else {}
+            self.looked = monotonic()
+        fresh = monotonic() - self.looked < LOOK_LASTS.total_seconds()
+        return self.rendered.get(email.pk) if fresh else None
+
+
+def render_in_bulk(emails: list[OutgoingEmail], *, now: datetime) -> dict[int, Rendered]:
+    """What those e-mails say whose templates can be rendered in bulk, by their primary keys.
+
+    A fault leaves out all e-mails of its template: rendered alone, only its cause will fail.
+    """
+    ready: dict[int, Rendered] = {}
+    by_template: dict[str, list[OutgoingEmail]] = defaultdict(list)
+    for email in emails:
+        by_template[email.template].append(email)
+    for template, alike in by_template.items():
+        with suppress(Exception):
+            render: InBulk | None = getattr(import_string(template), "in_bulk", None)
+            if render:
+                rendered = render([email.context for email in alike], now)
+                ready |= {email.pk: one for email, one in zip(alike, rendered, strict=True)}
+    return ready
+
+
+def attempt(
+    email: OutgoingEmail, rendered: Rendered | None, server: BaseEmailBackend, *, now: datetime
+) -> tuple[str, bool]:
+    """Send and mark one e-mail that this sender has claimed. `rendered`: what it says, if that is known.
+
+    Returns its outcome, "sent", "skipped", "put_back" or "failed", and whether the connection was lost over it. Any
+    fault of the e-mail, its template's or the server's, ends in its row.
+    """
+    if email.attempts > rows.TRIES:
+        # Its senders died, all of them: to try for ever could mean to send for ever.
+        return rows.give_up(email, "abandoned"), False
+    try:
+        rendered = rendered or import_string(email.template)(**email.context, now=now)
+    except Exception as exc:
+        logger.warning("e-mail %s could not be written: %s", email.pk, type(exc).__name__)
+        return rows.put_back(email, type(exc).__name__, now=now), False
+    if isinstance(rendered, Skip):
+        rows.mark(email, "skipped", problem=rendered.reason)
+        return "skipped", False
+    try:
+        compose(email, rendered, server).send()
+    except Exception as exc:
+        fault = Fault.of(exc)
+        logger.warning("e-mail %s was not sent: %s", email.pk, fault.code)
+        if fault.final:
+            return rows.give_up(email, fault.code), fault.lost
+        return rows.put_back(email, fault.code, now=now), fault.lost
+    rows.mark(email, "sent", sent_at=now)
+    return "sent", False
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What went wrong with an attempt, as a code without the server's words: they may quote an address.
+
+    `final`: it would go wrong again. `lost`: the connection is of no more use.
+    """
+
+    code: str
+    final: bool = False
+    lost: bool = False
+
+    @classmethod
+    def of(cls, exc: Exception) -> Self:
+        """What the exception of a mail backend means, by the first digit of the reply (RFC 5321, section 4.2.1).
+
+        That the server refuses this clinic as a sender says nothing of the e-mail, and can be mended: never final.
+        """
+        if isinstance(exc, SMTPRecipientsRefused) and exc.recipients:
+            who, reply = "recipient", next(iter(exc.recipients.values()))[0]
+        elif isinstance(exc, SMTPSenderRefused):
+            who, reply = "sender", exc.smtp_code
+        elif isinstance(exc, SMTPDataError):
+            who, reply = "message", exc.smtp_code
+        else:
+            return cls(type(exc).__name__, lost=True)
+        return cls(f"{who}_refused_{reply}", final=who != "sender" and reply // 100 == 5, lost=reply == 421)
