@@ -179,7 +179,6 @@ def take(
     help (it was clicked twice, somebody else was faster, or there is nothing to type) the reader is taken to the
     page `back`, which shows how things stand.
     """
-    status = 200
     if request.method == "POST" and form.is_valid():
         try:
             goal = act()
@@ -191,7 +190,13 @@ def take(
         else:
             messages.success(request, str(done))
             return HttpResponseRedirect(goal)
-    if form.errors:
-        status = 422
+    return form_page(request, form, back=back, context=context)
+
+
+def form_page(
+    request: HttpRequest, form: forms.Form, *, back: str, context: Mapping[str, Any]
+) -> HttpResponse:
+    """The page with one form, with its faults if it has any. A form without fields is a question to confirm."""
     page = {**admin.site.each_context(request), "form": form, "media": form.media, "back": back, **context}
+    status = 422 if form.errors else 200
     return TemplateResponse(request, "admin/procedures/step.html", page, status=status)
