@@ -166,6 +166,13 @@ class RescheduleForm(StepForm):
         )
 
 
+class SettleForm(StepForm):
+    """The patient asked for another time, and the clinic has dealt with it."""
+
+    def act(self, *, by: User, now: datetime) -> Appointment:
+        return services.settle_change(self.appointment.pk, by=by, now=now)
+
+
 class PerformForm(StepForm):
     status = forms.ChoiceField(
         label=_("Outcome"),

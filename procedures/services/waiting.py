@@ -29,6 +29,8 @@ from procedures.steps import BOOK
 
 #: After so many days it needs to be asked again whether a patient still waits.
 ASK_AGAIN_DAYS = 60
+#: A day after this year is a slip of the keyboard.
+LAST_YEAR = 2199
 
 
 def today_of(entry: WaitlistEntry, now: datetime) -> date:
@@ -72,15 +74,19 @@ def check_waiting(
     Fills in `stale_on`, ASK_AGAIN_DAYS ahead, and `intent` where the procedure type leaves no choice.
 
     Raises ValidationError by field for values that no entry may have, and Refusal with the codes "in_the_past"
-    (`earliest_on`, or `stale_on` not after today), "unknown_procedure_type", "intent_not_possible", "side_required",
-    "side_not_possible", "region_not_possible", "patient_not_bookable", "inactive" and "not_needed" for a clinician,
-    "not_here" for one who works at none of the sites, "already_waiting".
+    (`earliest_on`, or `stale_on` not after today), "out_of_range" for a year that nobody plans,
+    "unknown_procedure_type", "intent_not_possible", "side_required", "side_not_possible", "region_not_possible",
+    "patient_not_bookable", "inactive" and "not_needed" for a clinician, "not_here" for one who works at none of the
+    sites, "already_waiting".
     """
     entry.created_at = entry.created_at or now
     read = {name for name in ("patient", "procedure_type") if entry._state.fields_cache.get(name)}
     blank = set() if entry.stale_on else {"stale_on"}
     entry.full_clean(exclude=read | blank, validate_constraints=False)
     today = today_of(entry, now)
+    for name in ("earliest_on", "stale_on"):
+        if (day := getattr(entry, name)) and day.year > LAST_YEAR:
+            raise Refusal(f"No year after {LAST_YEAR} is planned.", code="out_of_range", field=name)
     if entry.earliest_on < today:
         raise Refusal("This day is in the past.", code="in_the_past", field="earliest_on")
     entry.stale_on = entry.stale_on or max(today, entry.earliest_on) + timedelta(days=ASK_AGAIN_DAYS)
