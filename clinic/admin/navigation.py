@@ -133,7 +133,9 @@ def is_open(request: HttpRequest, link: str, query: str) -> bool:
     """Whether the page at `link` is the one being shown; two entries share the list of appointments."""
     if link == reverse("admin:index"):
         return request.path == link
-    if not request.path.startswith(link) or (query and request.path.endswith(("/board/", "/find/", "/week/"))):
+    if not request.path.startswith(link) or (
+        query and request.path.endswith(("/board/", "/find/", "/week/"))
+    ):
         return False
     if query == "?state=open":
         return True
