@@ -233,6 +233,11 @@ SPECTACULAR_SETTINGS = {
         "Channel": "outcomes.models.Answer.Channel",
         "StaffChannel": "outcomes.api.BY_STAFF",
         "Verdict": "outcomes.models.VERDICTS",
+        "WaitlistState": "procedures.api.waiting.STATES",
+        "WaitlistPriority": "procedures.models.WaitlistEntry.Priority",
+        "FreedTimeState": "procedures.api.freed.STATES",
+        "ImportMode": "clinic.importing.Mode",
+        "ImportOutcome": "clinic.importing.Outcome",
     },
 }
 

@@ -25,6 +25,8 @@ router.register("slots", procedures.api.Slots, basename="slot")
 router.register("appointments", procedures.api.Appointments)
 router.register("procedures", procedures.api.Procedures)
 router.register("closures", procedures.api.Closures)
+router.register("waitlist", procedures.api.Waitlist)
+router.register("freed-times", procedures.api.FreedTimes)
 router.register("follow-ups", outcomes.api.FollowUps)
 router.register("check-ins", outcomes.api.CheckIns)
 
@@ -33,6 +35,12 @@ api: list[URLPattern | URLResolver] = [
     path("me/", clinic.api.views.Me.as_view()),
     path("schema/", clinic.api.manual.Description.as_view(), name="schema"),
     path("docs/", clinic.api.manual.Manual.as_view()),
+    path(
+        "resources/<int:pk>/calendar-feed/",
+        procedures.api.CalendarFeeds.as_view({"get": "retrieve", "post": "create", "delete": "destroy"}),
+    ),
+    path("imports/patients/", patients.api.ImportPatients.as_view()),
+    path("imports/appointments/", procedures.api.ImportAppointments.as_view()),
     *router.urls,
 ]
 

@@ -1,4 +1,4 @@
-"""Patients for physicians and nurses: search, read (which is written down), register, change."""
+"""Patients for physicians and nurses: search, read (which is written down), register, change, import."""
 
 import hashlib
 import json
@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clinic.api.fields import Input, InstantField, NumberQuery, Query, VisibleField
+from clinic.api.importing import ImportInput, ImportReportSerializer, Imports
 from clinic.api.refusals import Stale
 from clinic.api.rows import VisibleRows
 from clinic.api.views import SiteNameSerializer
@@ -146,3 +147,18 @@ class Patients(mixins.ListModelMixin, VisibleRows):
     def tagged(self, patient: Patient, *, status: int = 200) -> Response:
         """The patient with its ETag."""
         return Response(self.get_serializer(patient).data, status=status, headers={"ETag": self.tag(patient)})
+
+
+class ImportPatients(Imports):
+    """Patients from a file."""
+
+    permissions_needed = {"post": ("patients.add_patient", "patients.change_patient")}
+
+    @extend_schema(request=ImportInput, responses=ImportReportSerializer)
+    def post(self, request: Request) -> Response:
+        """Register and change the patients of a CSV file, or check what that would do.
+
+        Who is known by record number is changed where the file says something else. The same file again changes
+        nothing. `docs/imports.md` names the columns.
+        """
+        return self.imported(request, services.import_patients)

@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.core import signing
-from django.core.files.uploadhandler import MemoryFileUploadHandler, StopUpload
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -24,26 +23,13 @@ from unfold.widgets import BASE_INPUT_CLASSES
 from clinic.admin.base import staff
 from clinic.csv_files import LARGEST, Column, too_large
 from clinic.importing import Mode, Outcome, Report
+from clinic.uploads import InMemory
 
 #: A checked file can be imported for so long, in seconds: a working day.
 CHECKED_FOR = 12 * 3600
 #: How many refusals, and how many changes, the page shows; the numbers above them count all.
 MOST = 500
 SALT = "clinic.admin.importing"
-
-
-class InMemory(MemoryFileUploadHandler):
-    """Keeps an uploaded file in memory, whatever its size, and breaks off one that is too large to be meant."""
-
-    def handle_raw_input(self, *args: Any, **kwargs: Any) -> None:
-        self.activated = True
-        self.received = 0
-
-    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
-        self.received += len(raw_data)
-        if self.received > LARGEST:
-            raise StopUpload(connection_reset=False)
-        super().receive_data_chunk(raw_data, start)
 
 
 class FileForm(forms.Form):

@@ -139,7 +139,8 @@ def is_open(request: HttpRequest, link: str, query: str) -> bool:
         return False
     if query == "?state=open":
         return True
-    today = request.path == link and request.GET.get("when", "today") == "today" and "q" not in request.GET
+    narrowed = {"q", "wants_change"} & request.GET.keys()
+    today = request.path == link and request.GET.get("when", "today") == "today" and not narrowed
     return not query or (query == "?when=today") == today
 
 

@@ -1,15 +1,22 @@
 """Sites, resources with their hours, and categories. Closures displace appointments: procedures.admin.leave."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import URLPattern
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from clinic.admin.base import AuditedAdmin, DeskInline, SeenFilter, staff
 from clinic.models import Resource, ResourceCategory, Site, WorkingHours
+
+#: Builds a part of a resource's page: takes the request and the resource, returns HTML.
+Panel = Callable[[HttpRequest, Resource], SafeString]
 
 
 @admin.register(Site)
@@ -46,8 +53,31 @@ class ResourceAdmin(AuditedAdmin):
     list_select_related = ("site", "user")
     search_fields = ("name", "user__last_name", "user__first_name")
     autocomplete_fields = ("site", "categories", "user")
+    change_form_template = "admin/clinic/resource/change_form.html"
     #: The apps above add theirs.
     inlines: ClassVar[list[Any]] = [WorkingHoursInline]
+    #: What the apps above put on a resource's page, in order; they register it with `ResourceAdmin.panel`.
+    panels: ClassVar[list[Panel]] = []
+    #: Further pages about resources: the apps above register theirs here.
+    pages: ClassVar[list[URLPattern]] = []
+
+    @classmethod
+    def panel(cls, build: Panel) -> Panel:
+        """Decorator: put what `build` returns on every resource's page."""
+        cls.panels.append(build)
+        return build
+
+    def get_urls(self) -> Any:
+        return [*self.pages, *super().get_urls()]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        resource = self.get_object(request, unquote(object_id))
+        if resource is not None and self.has_view_or_change_permission(request, resource):
+            panels = [build(request, resource) for build in self.panels]
+            extra_context = {**(extra_context or {}), "panels": panels}
+        return super().change_view(request, object_id, form_url, extra_context)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Resource]:
         return super().get_queryset(request).prefetch_related("categories")

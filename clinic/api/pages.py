@@ -17,6 +17,8 @@ class Pages(CursorPagination):
     page_size = 50
     page_size_query_param = "page_size"
     max_page_size = 200
+    #: How many rows may share what they are ordered by first: all routine entries of a waitlist.
+    offset_cutoff = 100_000
 
     def get_ordering(self, request: Request, queryset: Any, view: Any) -> tuple[str, ...]:
         ordering: tuple[str, ...] = getattr(view, "ordering", ("pk",))

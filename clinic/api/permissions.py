@@ -13,31 +13,34 @@ if TYPE_CHECKING:
 SIGNED_IN = "signed_in"
 #: Instead of a permission's name: everybody. A test holds the short list of such addresses, each with its reason.
 ANYONE = "anyone"
+#: What a view may demand: a permission's name, several names that must all be held, or one of the two above.
+Needed = str | tuple[str, ...]
 
 
 class Holds(BasePermission):
     """Lets those through who hold the permission that the view names for the request's action.
 
     A view declares `permissions_needed = {"list": "procedures.view_appointment", "cancel": …}`, a view without
-    actions the methods, `{"get": SIGNED_IN}`. What is not named there is nobody's. Which rows are seen is not said
-    here but by `visible_to`.
+    actions the methods, `{"get": SIGNED_IN}`; several names in a tuple are all needed. What is not named there is
+    nobody's. Which rows are seen is not said here but by `visible_to`.
     """
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
-        permission = permission_needed(view, request.method or "")
-        if permission == ANYONE:
+        needed = permission_needed(view, request.method or "")
+        if needed == ANYONE:
             return True
         user = request.user
         if not (user.is_authenticated and user.is_active):
             return False
         if not served(view, request.method or ""):
             return True  # on to the 405
-        return permission == SIGNED_IN or bool(permission and user.has_perm(permission))
+        names = (needed,) if isinstance(needed, str) else needed
+        return needed == SIGNED_IN or bool(names and user.has_perms(names))
 
 
-def permission_needed(view: "APIView", method: str) -> str | None:
+def permission_needed(view: "APIView", method: str) -> Needed | None:
     """What the view demands for a request with `method`; None: nobody may."""
-    table: Mapping[str, str] = getattr(view, "permissions_needed", {})
+    table: Mapping[str, Needed] = getattr(view, "permissions_needed", {})
     action: str = getattr(view, "action", None) or ("get" if method == "HEAD" else method.lower())
     return table.get(action)
 

@@ -20,7 +20,10 @@ logger = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 #: Codes that mean "somebody was faster", be it you with the same key: 409 instead of 400.
-CONFLICTS = {"taken", "answered_already", "key_reused"}
+CONFLICTS = {
+    *("taken", "answered_already", "key_reused"),
+    *("already_waiting", "not_waiting", "freed_time_closed"),
+}
 #: PostgreSQL's words for "there is one already" and "these overlap".
 UNIQUE_VIOLATION, EXCLUSION_VIOLATION = "23505", "23P01"
 

@@ -1,5 +1,6 @@
 """The shape of the API's views: rows that the user may see, read by the framework, written by services."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.utils import timezone
@@ -8,6 +9,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from clinic.api.fields import Input, Query
+from clinic.api.permissions import Needed
 from clinic.models import User
 
 
@@ -28,7 +30,7 @@ class Rows(NeverKept, viewsets.GenericViewSet[Any]):
 
     lookup_value_converter = "int"
     query_class: type[Query] = Query
-    permissions_needed: dict[str, str] = {}
+    permissions_needed: Mapping[str, Needed] = {}
     may_refuse: dict[str, list[int]] = {}
 
     @property

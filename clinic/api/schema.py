@@ -91,11 +91,22 @@ REFUSALS: dict[int, tuple[str, dict[str, Any]]] = {
         {"stale": example(412, "stale", "This was changed since you read it. Read it again.")},
     ),
     415: (
-        "The body is not JSON.",
+        "The body is of another kind than this address reads: JSON, or for an import a form with a file.",
         {
             "unsupported_media_type": example(
                 415, "unsupported_media_type", 'Unsupported media type "text/plain" in request.'
             )
+        },
+    ),
+    422: (
+        "An import of which nothing could be saved. `report` says why, row by row.",
+        {
+            "rows_refused": example(
+                422,
+                "rows_refused",
+                "Nothing was imported.",
+                ("file", "rows_refused", "120 rows: 117 added, 0 changed, 0 unchanged, 3 refused."),
+            ),
         },
     ),
     429: (
@@ -105,6 +116,8 @@ REFUSALS: dict[int, tuple[str, dict[str, Any]]] = {
 }
 
 
+#: What refusals with some statuses say besides, by the name of its shape.
+WITH_MORE = {422: {"report": "ImportReport"}}
 #: What a response that is no refusal means.
 DONE = {"200": "As asked.", "201": "Made, or recorded.", "204": "Done."}
 
@@ -114,13 +127,20 @@ def share_refusals(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     result["components"]["responses"] = {
         str(status): {
             "description": sentence,
-            "content": {
-                MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples}
-            },
+            "content": {MEDIA_TYPE: {"schema": problem_of(status), "examples": examples}},
         }
         for status, (sentence, examples) in REFUSALS.items()
     }
     return result
+
+
+def problem_of(status: int) -> dict[str, Any]:
+    """The shape of a refusal with this status."""
+    shape: dict[str, Any] = {"$ref": "#/components/schemas/Problem"}
+    if status not in WITH_MORE:
+        return shape
+    more = {name: {"$ref": f"#/components/schemas/{of}"} for name, of in WITH_MORE[status].items()}
+    return {"allOf": [shape, {"type": "object", "properties": more, "required": list(more)}]}
 
 
 def extra_actions(view: Any) -> list[Any]:
@@ -133,9 +153,10 @@ class Schema(AutoSchema):
 
     def get_operation(self, *args: Any, **kwargs: Any) -> Any:
         operation = super().get_operation(*args, **kwargs)
-        permission = permission_needed(self.view, self.method)
-        if operation and permission not in (None, ANYONE, SIGNED_IN):
-            operation["description"] = f"{operation.get('description', '')}\n\nNeeds `{permission}`.".strip()
+        needed = permission_needed(self.view, self.method)
+        if operation and needed and needed not in (ANYONE, SIGNED_IN):
+            names = " and ".join(f"`{name}`" for name in ((needed,) if isinstance(needed, str) else needed))
+            operation["description"] = f"{operation.get('description', '')}\n\nNeeds {names}.".strip()
         return operation
 
     def get_summary(self) -> str | None:

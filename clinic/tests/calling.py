@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from unittest import mock
 
+from django.core.files.uploadedfile import SimpleUploadedFile
 from rest_framework.test import APIClient
 
 from clinic.models import User
@@ -31,3 +32,13 @@ def faults(response: Any) -> list[tuple[str, str]]:
     assert body["code"]
     assert all(error["detail"] for error in body["errors"])
     return [(error["field"], error["code"]) for error in body["errors"]]
+
+
+def bring(user: User | None, path: str, data: bytes, *, now: datetime, **fields: str) -> Any:
+    """The response to `user` who brings a file to `path` below /api/v1/, with the other `fields` of the form."""
+    client = APIClient()
+    if user is not None:
+        client.force_authenticate(User.objects.get(pk=user.pk))
+    form = {"file": SimpleUploadedFile("file.csv", data, "text/csv"), **fields}
+    with mock.patch("django.utils.timezone.now", return_value=now):
+        return client.post(f"/api/v1/{path}", form, format="multipart")

@@ -40,12 +40,23 @@ def test_every_operation_is_described_and_says_how_it_refuses(made: str) -> None
     for refusal in schema["components"]["responses"].values():
         assert refusal["description"]
         content = refusal["content"].pop("application/problem+json")
-        assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
+        shape = content["schema"].get("allOf", [content["schema"]])[0]
+        assert shape == {"$ref": "#/components/schemas/Problem"}
         assert content["examples"]
         assert not refusal["content"]
 
 
+def test_a_refused_import_carries_its_report(made: str) -> None:
+    schema: Any = yaml.safe_load(made)
+    content = schema["components"]["responses"]["422"]["content"]["application/problem+json"]
+    (_, more) = content["schema"]["allOf"]
+    assert more["properties"] == {"report": {"$ref": "#/components/schemas/ImportReport"}}
+    assert "ImportReport" in schema["components"]["schemas"]
+
+
 def test_the_description_names_the_permission(made: str) -> None:
     schema: Any = yaml.safe_load(made)
+    book = schema["paths"]["/api/v1/waitlist/{id}/book/"]["post"]
+    assert "`procedures.manage_waitlistentry` and `procedures.book_appointment`" in book["description"]
     perform = schema["paths"]["/api/v1/appointments/{id}/perform/"]["post"]
     assert "`procedures.perform_procedure`" in perform["description"]

@@ -24,6 +24,7 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Fills the first page; unfold calls it. Each figure leads to the list of what it counts."""
     groups = [
         {"title": _("Today"), "cards": today(request)},
+        {"title": _("Patients to call"), "cards": requests(request)},
         {"title": _("Follow-ups that need a look"), "cards": losses(request)},
         {"title": _("E-mails"), "cards": emails(request)},
     ]
@@ -65,6 +66,21 @@ def today(request: HttpRequest) -> list[dict[str, Any]]:
             "link": listed("procedures_appointment", f"when=today&site__id__exact={site.pk}"),
         }
         for site in sites
+    ]
+
+
+def requests(request: HttpRequest) -> list[dict[str, Any]]:
+    """Patients who have asked for another time."""
+    if not request.user.has_perm("procedures.view_appointment"):
+        return []
+    count = Appointment.objects.visible_to(staff(request)).wanting_change().count()
+    return [
+        {
+            "count": count,
+            "label": _("asked for another time"),
+            "urgent": bool(count),
+            "link": listed("procedures_appointment", "wants_change=yes"),
+        }
     ]
 
 

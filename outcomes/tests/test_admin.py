@@ -11,6 +11,7 @@ from conftest import MONDAY, World, staff
 from outcomes import services
 from outcomes.models import Answer, FollowUp
 from outcomes.relief import Verdict
+from procedures.services import ask_for_change, book
 
 FOLLOW_UPS, CHECK_INS = "/admin/outcomes/followup/", "/admin/outcomes/checkin/"
 
@@ -117,12 +118,16 @@ def test_the_first_page_counts_what_the_user_may_see(world: World, client: Clien
         key="k", template="t", to="a@example.org", site=world.site, status="failed",
         created_at=world.now, not_before=world.now,
     )  # fmt: skip
+    coming = world.appointment(starts_at=world.at(MONDAY + timedelta(days=7), 9))
+    booked = book(coming, by=world.clerk, now=world.now)
+    ask_for_change(booked.pk, now=world.now)
     signed_in(world.clerk, client)
     with clock(world.at(MONDAY, 20)):
         response = client.get("/admin/")
     cards = {card["label"]: card for group in response.context["overview"] for card in group["cards"]}
     assert {label: card["count"] for label, card in cards.items()} == {
         "Riverside": 1,
+        "asked for another time": 1,
         "lost early": 1,
         "no relief": 0,
         "failed": 1,
@@ -139,6 +144,7 @@ def test_the_first_page_counts_what_the_user_may_see(world: World, client: Clien
     }
     assert cards == {
         "Elsewhere": 0,
+        "asked for another time": 0,
         "lost early": 0,
         "no relief": 0,
         "failed": 0,

@@ -1,5 +1,29 @@
 """The catalogue, appointments and procedures at the front desk."""
 
-from procedures.admin import appointments, board, booking, catalogue, leave, panel, performed, waiting, week
+from procedures.admin import (
+    appointments,
+    board,
+    booking,
+    catalogue,
+    feeds,
+    freed,
+    leave,
+    panel,
+    performed,
+    waiting,
+    week,
+)
 
-__all__ = ["appointments", "board", "booking", "catalogue", "leave", "panel", "performed", "waiting", "week"]
+__all__ = [
+    "appointments",
+    "board",
+    "booking",
+    "catalogue",
+    "feeds",
+    "freed",
+    "leave",
+    "panel",
+    "performed",
+    "waiting",
+    "week",
+]

@@ -20,7 +20,7 @@ from clinic.admin.wall import shown
 from clinic.models import Site
 from clinic.wall_clock import occurs_twice
 from procedures import services
-from procedures.admin.days import WhenFilter, chosen_days, day_words
+from procedures.admin.days import ChangeFilter, WhenFilter, chosen_days, day_words
 from procedures.admin.forms import BookingForm
 from procedures.admin.importing import ImportsAppointments
 from procedures.admin.steps import STEPS, buttons, came_from, steps_for, take
@@ -76,7 +76,7 @@ class StepInline(ReadOnlyInline):
 @admin.register(Appointment)
 class AppointmentAdmin(ImportsAppointments, DeskAdmin):
     form = BookingForm
-    list_filter = (WhenFilter, "status", ("site", SeenFilter), "procedure_type__family")
+    list_filter = (WhenFilter, ChangeFilter, "status", ("site", SeenFilter), "procedure_type__family")
     list_fullwidth = True
     search_fields = (
         *("patient__family_name", "patient__given_name", "patient__record_number"),
@@ -204,8 +204,9 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
     # The day's list.
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        """A day from its morning on; all of them from the latest back."""
-        return ("-starts_at", "-pk") if chosen_days(request) == "all" else ("starts_at", "pk")
+        """A day from its morning on, and what is to be settled, too; all of them from the latest back."""
+        soonest = chosen_days(request) != "all" or ChangeFilter.parameter_name in request.GET
+        return ("starts_at", "pk") if soonest else ("-starts_at", "-pk")
 
     def get_list_display(self, request: HttpRequest) -> Any:
         def steps(appointment: Appointment) -> SafeString:

@@ -1,7 +1,7 @@
 """Which days the list of appointments is about: its tabs, and the words above it."""
 
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from clinic.admin.base import staff
 from clinic.models import Site
 from clinic.wall_clock import day_span
+from procedures.models.schedule import AppointmentQuerySet
 
 
 class WhenFilter(admin.SimpleListFilter):
@@ -51,12 +52,25 @@ class WhenFilter(admin.SimpleListFilter):
         return day_span(today + timedelta(days=self.value() == "tomorrow"), site.zone)
 
 
+class ChangeFilter(admin.SimpleListFilter):
+    """Appointments whose patients have asked for another time, on whatever day."""
+
+    title = _("asked for another time")
+    parameter_name = "wants_change"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        return (("yes", _("yes")),)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return cast(AppointmentQuerySet, queryset).wanting_change() if self.value() == "yes" else queryset
+
+
 def chosen_days(request: HttpRequest) -> str:
     """Which tab is open. Whoever searches, or leafs through the months, means all days, unless they say otherwise."""
     chosen = request.GET.get("when")
     if chosen in dict(WhenFilter.tabs):
         return chosen
-    narrowed = ("q", "patient__id__exact")
+    narrowed = ("q", "patient__id__exact", ChangeFilter.parameter_name)
     return "all" if any(n in narrowed or n.startswith("starts_at__") for n in request.GET) else "today"
 
 

@@ -1,4 +1,4 @@
-"""What the front desk fills in: a booking, and the small forms of an appointment's steps.
+"""What the front desk fills in: a booking, the small forms of an appointment's steps, and the waitlist's.
 
 Every time is typed as the clock on the wall of the appointment's site shows it.
 """
@@ -11,13 +11,19 @@ from django.contrib import admin
 from django.contrib.admin.widgets import AutocompleteSelectMultiple
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import (
+    BASE_INPUT_CLASSES,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+)
 
 from clinic.admin.base import DeskForm, now_at, staff
-from clinic.admin.wall import WallClockField, to_instant
-from clinic.models import Resource, User
+from clinic.admin.wall import DateInput, WallClockField, to_instant
+from clinic.models import Resource, Site, User
 from procedures import services
-from procedures.models import Appointment, Intent, Procedure, ProcedureType, Reservation
+from procedures.models import Appointment, Intent, Procedure, ProcedureType, Reservation, WaitlistEntry
+from procedures.services.waiting import ASK_AGAIN_DAYS
 
 #: What the form says for a pain score that nobody asked for; it must be said, not left out by oversight.
 NOT_ASKED = "not-asked"
@@ -160,6 +166,13 @@ class RescheduleForm(StepForm):
         )
 
 
+class SettleForm(StepForm):
+    """The patient asked for another time, and the clinic has dealt with it."""
+
+    def act(self, *, by: User, now: datetime) -> Appointment:
+        return services.settle_change(self.appointment.pk, by=by, now=now)
+
+
 class PerformForm(StepForm):
     status = forms.ChoiceField(
         label=_("Outcome"),
@@ -242,3 +255,74 @@ class PerformForm(StepForm):
 
 class VoidForm(WhyForm):
     """Why a procedure is marked as entered in error."""
+
+
+class WaitlistForm(DeskForm):
+    """A patient joins the waitlist. What is refused, the service says, beside the field that it is about."""
+
+    intent = forms.ChoiceField(
+        label=_("Intent"),
+        required=False,
+        choices=[("", _("as the procedure type says")), *Intent.choices],
+        widget=UnfoldAdminSelectWidget,
+    )
+
+    class Meta:
+        model = WaitlistEntry
+        fields = (
+            *("patient", "procedure_type", "region", "laterality", "intent", "priority", "note"),
+            *("earliest_on", "notice_hours", "stale_on", "sites", "clinicians"),
+        )
+        widgets: ClassVar[dict[str, forms.Widget]] = {
+            name: DateInput({"class": " ".join(BASE_INPUT_CLASSES)}, "%Y-%m-%d")
+            for name in ("earliest_on", "stale_on")
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            return  # an entry's page is only looked at, without inputs
+        self.fields["region"] = forms.ChoiceField(
+            label=_("Region"), required=False, choices=regions(), widget=UnfoldAdminSelectWidget
+        )
+        self.fields["stale_on"].required = False
+        self.fields["stale_on"].help_text = _("Empty: in %d days.") % ASK_AGAIN_DAYS
+        self.fields["notice_hours"].help_text = _("How long before a time the patient must be told.")
+
+    def ask(self, cleaned: dict[str, Any]) -> None:
+        many = ("sites", "clinicians")
+        asked = WaitlistEntry(**{name: cleaned[name] for name in self.Meta.fields if name not in many})
+        services.check_waiting(asked, sites=cleaned["sites"], clinicians=cleaned["clinicians"], now=self.now)
+
+    def _get_validation_exclusions(self) -> set[str]:
+        # The service has checked everything, with what it fills in itself.
+        return {field.name for field in WaitlistEntry._meta.fields}
+
+
+class ChosenTimeForm(forms.Form):
+    """Where and when a waiting patient is booked, when it is no freed time."""
+
+    names: ClassVar[dict[str, str]] = {"starts_at": "starts", "ends_at": "starts"}
+    site = forms.ModelChoiceField(Site.objects.none(), label=_("Site"), widget=UnfoldAdminSelectWidget)
+    starts = WallClockField(label=_("Starts"), help_text=_("On the wall clock of the site."))
+
+    def __init__(self, *args: Any, request: HttpRequest, entry: WaitlistEntry, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.entry = entry
+        site = cast(forms.ModelChoiceField, self.fields["site"])  # type: ignore[type-arg]
+        site.queryset = Site.objects.visible_to(staff(request))
+        accepted = [one.pk for one in entry.sites.all()]
+        self.initial.setdefault("site", accepted[0] if accepted else entry.patient.site_id)
+        self.fields["resources"] = resource_field(request)
+
+    def act(self, *, by: User, now: datetime) -> Appointment:
+        """Book it. Raises what the service raises."""
+        site = self.cleaned_data["site"]
+        return services.book_from_waitlist(
+            self.entry.pk,
+            starts_at=to_instant_of("starts", self.cleaned_data["starts"], site.zone),
+            site=site,
+            resources=self.cleaned_data["resources"],
+            by=by,
+            now=now,
+        )

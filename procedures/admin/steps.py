@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from clinic.admin.base import show_refusal, tell
-from procedures.admin.forms import CancelForm, ErrorForm, PerformForm, RescheduleForm, StepForm
+from procedures.admin.forms import CancelForm, ErrorForm, PerformForm, RescheduleForm, SettleForm, StepForm
 from procedures.models import Appointment
 from procedures.steps import BOOK, EXPECTED
 from procedures.steps import STEPS as WAYS
@@ -35,7 +35,7 @@ def whenever(day: Any, today: Any, begun: bool) -> bool:
 class Step:
     """One thing that can be done with an appointment; from which statuses and by whom, says `procedures.steps`.
 
-    `name` is its address, `step` its name there.
+    `name` is its address, `step` its name there; "" when it is no step of that table.
     """
 
     name: str
@@ -55,15 +55,17 @@ class Step:
     @property
     def permission(self) -> str:
         """What staff must hold."""
-        return BOOK if self.name == RESCHEDULE else WAYS[self.step].permission
+        return WAYS[self.step].permission if self.step else BOOK
 
     @property
     def statuses(self) -> frozenset[str]:
         """From which statuses it leads on."""
-        return frozenset(EXPECTED) if self.name == RESCHEDULE else WAYS[self.step].origins
+        return WAYS[self.step].origins if self.step else frozenset(EXPECTED)
 
     def possible(self, appointment: Appointment, *, now: datetime) -> bool:
         """Whether it makes sense now; the service has the last word."""
+        if self.name == SETTLE and not appointment.wants_change_at:
+            return False
         zone = appointment.site.zone
         day, today = (moment.astimezone(zone).date() for moment in (appointment.starts_at, now))
         return appointment.status in self.statuses and self.timely(day, today, appointment.starts_at <= now)
@@ -72,8 +74,8 @@ class Step:
         return reverse("admin:procedures_appointment_step", args=[appointment.pk, self.name])
 
 
-#: No step of the table: it ends one appointment and begins another.
-RESCHEDULE = "reschedule"
+#: No steps of the table: the one ends an appointment and begins another, the other only takes a mark away.
+RESCHEDULE, SETTLE = "reschedule", "settle-change"
 
 STEPS = {
     step.name: step
@@ -104,6 +106,9 @@ STEPS = {
              listed=(Status.BOOKED, Status.CONFIRMED), at_once=True),
         Step(RESCHEDULE, "", _("Type a new time"), _("Reschedule"),
              _("The appointment has its new time; the old one is free."), RescheduleForm),
+        Step(SETTLE, "", _("Settle request"), _("The request for another time is settled"),
+             _("The request for another time is settled; the appointment stands."), SettleForm,
+             listed=(Status.BOOKED, Status.CONFIRMED), at_once=True),
         Step("cancel", "cancel", _("Cancel"), _("Cancel the appointment"),
              _("The appointment is cancelled; its time is free."), CancelForm, danger=True),
         Step("error", "enter_in_error", _("Entered in error"), _("Mark as entered in error"),
@@ -179,7 +184,6 @@ def take(
     help (it was clicked twice, somebody else was faster, or there is nothing to type) the reader is taken to the
     page `back`, which shows how things stand.
     """
-    status = 200
     if request.method == "POST" and form.is_valid():
         try:
             goal = act()
@@ -191,7 +195,13 @@ def take(
         else:
             messages.success(request, str(done))
             return HttpResponseRedirect(goal)
-    if form.errors:
-        status = 422
+    return form_page(request, form, back=back, context=context)
+
+
+def form_page(
+    request: HttpRequest, form: forms.Form, *, back: str, context: Mapping[str, Any]
+) -> HttpResponse:
+    """The page with one form, with its faults if it has any. A form without fields is a question to confirm."""
     page = {**admin.site.each_context(request), "form": form, "media": form.media, "back": back, **context}
+    status = 422 if form.errors else 200
     return TemplateResponse(request, "admin/procedures/step.html", page, status=status)

@@ -1,16 +1,14 @@
-"""The waitlist at the front desk, and the times that came free with those whom they would suit."""
+"""The waitlist at the front desk: who waits, whom to ask again, and booking them at a chosen time."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from typing import Any, ClassVar, cast
+from datetime import timedelta
+from typing import Any, cast
 
-from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import Exists, F, OuterRef, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
-from django.template.loader import render_to_string
 from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -19,18 +17,16 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 from unfold.decorators import display
-from unfold.widgets import BASE_INPUT_CLASSES, UnfoldAdminSelectWidget
 
-from clinic.admin.base import DeskAdmin, DeskForm, ReadOnlyAdmin, SeenFilter, staff, tell
-from clinic.admin.wall import DateInput, WallClockField, shown
-from clinic.models import Site, User
+from clinic.admin.base import DeskAdmin, SeenFilter, staff, tell
+from clinic.admin.wall import shown
 from procedures import services
-from procedures.admin.forms import regions, resource_field, to_instant_of
+from procedures.admin.forms import ChosenTimeForm, WaitlistForm
 from procedures.admin.steps import take
-from procedures.admin.words import page_of, span
-from procedures.models import Appointment, FreedTime, Intent, Reservation, WaitlistEntry
+from procedures.admin.words import label, page_of
+from procedures.models import WaitlistEntry
 from procedures.services.freeing import MANAGE
-from procedures.services.waiting import ASK_AGAIN_DAYS, CLINICIANS, is_stale, rank, stale_when
+from procedures.services.waiting import ASK_AGAIN_DAYS, is_stale, rank, stale_when
 from procedures.steps import BOOK
 
 #: Colour of each priority; its word always stands beside it.
@@ -39,85 +35,6 @@ PRIORITY_LABELS = {
     WaitlistEntry.Priority.SOON: "warning",
     WaitlistEntry.Priority.ROUTINE: "info",
 }
-#: Categories whose resource says what came free.
-WHAT = CLINICIANS | {"procedure_room"}
-
-
-def label(text: Any, kind: str, marks: list[tuple[Any, str]]) -> SafeString:
-    """A coloured word with the marks beside it, as in the list of appointments."""
-    html = render_to_string("admin/procedures/state.html", {"status": text, "kind": kind, "marks": marks})
-    return SafeString(html)
-
-
-class WaitlistForm(DeskForm):
-    """A patient joins the waitlist. What is refused, the service says, beside the field that it is about."""
-
-    intent = forms.ChoiceField(
-        label=_("Intent"),
-        required=False,
-        choices=[("", _("as the procedure type says")), *Intent.choices],
-        widget=UnfoldAdminSelectWidget,
-    )
-
-    class Meta:
-        model = WaitlistEntry
-        fields = (
-            *("patient", "procedure_type", "region", "laterality", "intent", "priority", "note"),
-            *("earliest_on", "notice_hours", "stale_on", "sites", "clinicians"),
-        )
-        widgets: ClassVar[dict[str, forms.Widget]] = {
-            name: DateInput({"class": " ".join(BASE_INPUT_CLASSES)}, "%Y-%m-%d")
-            for name in ("earliest_on", "stale_on")
-        }
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if self.instance.pk:
-            return  # an entry's page is only looked at, without inputs
-        self.fields["region"] = forms.ChoiceField(
-            label=_("Region"), required=False, choices=regions(), widget=UnfoldAdminSelectWidget
-        )
-        self.fields["stale_on"].required = False
-        self.fields["stale_on"].help_text = _("Empty: in %d days.") % ASK_AGAIN_DAYS
-        self.fields["notice_hours"].help_text = _("How long before a time the patient must be told.")
-
-    def ask(self, cleaned: dict[str, Any]) -> None:
-        many = ("sites", "clinicians")
-        asked = WaitlistEntry(**{name: cleaned[name] for name in self.Meta.fields if name not in many})
-        services.check_waiting(asked, sites=cleaned["sites"], clinicians=cleaned["clinicians"], now=self.now)
-
-    def _get_validation_exclusions(self) -> set[str]:
-        # The service has checked everything, with what it fills in itself.
-        return {field.name for field in WaitlistEntry._meta.fields}
-
-
-class ChosenTimeForm(forms.Form):
-    """Where and when a waiting patient is booked, when it is no freed time."""
-
-    names: ClassVar[dict[str, str]] = {"starts_at": "starts", "ends_at": "starts"}
-    site = forms.ModelChoiceField(Site.objects.none(), label=_("Site"), widget=UnfoldAdminSelectWidget)
-    starts = WallClockField(label=_("Starts"), help_text=_("On the wall clock of the site."))
-
-    def __init__(self, *args: Any, request: HttpRequest, entry: WaitlistEntry, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.entry = entry
-        site = cast(forms.ModelChoiceField, self.fields["site"])  # type: ignore[type-arg]
-        site.queryset = Site.objects.visible_to(staff(request))
-        accepted = [one.pk for one in entry.sites.all()]
-        self.initial.setdefault("site", accepted[0] if accepted else entry.patient.site_id)
-        self.fields["resources"] = resource_field(request)
-
-    def act(self, *, by: User, now: datetime) -> Appointment:
-        """Book it. Raises what the service raises."""
-        site = self.cleaned_data["site"]
-        return services.book_from_waitlist(
-            self.entry.pk,
-            starts_at=to_instant_of("starts", self.cleaned_data["starts"], site.zone),
-            site=site,
-            resources=self.cleaned_data["resources"],
-            by=by,
-            now=now,
-        )
 
 
 class WaitingFilter(admin.SimpleListFilter):
@@ -414,180 +331,3 @@ class WaitlistAdmin(DeskAdmin):
         if entry.closed_at is None:
             return "–"
         return f"{entry.get_closed_because_display()}: {shown(entry.closed_at, entry.patient.site)}"
-
-
-class FreedFilter(admin.SimpleListFilter):
-    """Which freed times are still to be given to somebody."""
-
-    title = _("state")
-    parameter_name = "state"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("open", _("open")), *((value, text) for value, text in FreedTime.Closed.choices if value)]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.value() == "open":
-            return queryset.filter(closed_at=None)
-        return queryset.filter(closed_because=self.value()) if self.value() else queryset
-
-
-@admin.register(FreedTime)
-class FreedTimeAdmin(ReadOnlyAdmin):
-    list_display = ("when", "site", "what", "since", "state")
-    list_display_links = ("when",)
-    list_filter = (FreedFilter, ("site", SeenFilter))
-    search_fields = ("site__name", "appointment__reservations__resource__name")
-    search_help_text = _("Site or resource")
-    change_list_template = "admin/procedures/freedtime/change_list.html"
-    change_form_template = "admin/procedures/freedtime/change_form.html"
-    fieldsets = ((None, {"fields": (("when", "site"), ("what", "since"), ("ended", "closed_by"))}),)
-    readonly_fields = ("when", "what", "since", "ended")
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[FreedTime]:
-        rows = super().get_queryset(request).select_related("site", "appointment", "closed_by")
-        return cast(
-            QuerySet[FreedTime],
-            rows.annotate(taken_again=Exists(taken_again())).prefetch_related(
-                "appointment__reservations__resource__categories"
-            ),
-        )
-
-    def get_ordering(self, request: HttpRequest) -> Any:
-        """Open ones first, the soonest at the top; then what was closed last."""
-        return (F("closed_at").desc(nulls_first=True), "starts_at", "pk")
-
-    # A freed time's page.
-
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
-    ) -> Any:
-        found = self.get_queryset(request).filter(pk=object_id if object_id.isdecimal() else 0).first()
-        if found is not None:
-            now = timezone.now()
-            may_manage = request.user.has_perm(MANAGE)
-            may_see = request.user.has_perm("procedures.view_waitlistentry")
-            still_free = found.closed_at is None and found.starts_at > now
-            extra_context = {
-                **(extra_context or {}),
-                "matches": [
-                    {"match": match, "clash": clash(match.booked_already)}
-                    for match in (services.matches(found, by=staff(request), now=now) if may_see else ())
-                ],
-                "state": self.state(found),
-                "still_free": still_free,
-                "can_book": still_free and may_manage and request.user.has_perm(BOOK),
-                "can_dismiss": still_free and may_manage,
-                "taken_again": still_free and vars(found)["taken_again"],
-                "title": _("Freed time"),
-                "subtitle": f"{self.when(found)}, {found.site}",
-            }
-        return super().change_view(request, object_id, form_url, extra_context)
-
-    def get_urls(self) -> Any:
-        wrap = self.admin_site.admin_view
-        return [
-            path(
-                "<int:pk>/book/<int:entry>/",
-                wrap(require_POST(self.book_view)),
-                name="procedures_freedtime_book",
-            ),
-            path(
-                "<int:pk>/dismiss/",
-                wrap(require_POST(self.dismiss_view)),
-                name="procedures_freedtime_dismiss",
-            ),
-            *super().get_urls(),
-        ]
-
-    def book_view(self, request: HttpRequest, pk: int, entry: int) -> HttpResponse:
-        """Book a waiting patient into the freed time; what stands in the way is said on the time's page."""
-        freed = get_object_or_404(self.get_queryset(request), pk=pk)
-        waiting = get_object_or_404(WaitlistEntry.objects.visible_to(staff(request)), pk=entry)
-        try:
-            appointment = services.book_from_waitlist(
-                waiting.pk, freed_id=freed.pk, by=staff(request), now=timezone.now()
-            )
-        except ValidationError as refusal:
-            tell(request, refusal)
-            return HttpResponseRedirect(page_of_freed(freed))
-        messages.success(
-            request,
-            _("%(patient)s is booked: %(when)s.")
-            % {"patient": appointment.patient, "when": span(appointment)},
-        )
-        return HttpResponseRedirect(page_of(appointment))
-
-    def dismiss_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Nobody shall be offered the freed time."""
-        freed = get_object_or_404(self.get_queryset(request), pk=pk)
-        try:
-            services.dismiss_freed(freed.pk, by=staff(request), now=timezone.now())
-        except ValidationError as refusal:
-            tell(request, refusal)
-            return HttpResponseRedirect(page_of_freed(freed))
-        messages.success(request, _("The freed time is dismissed."))
-        return HttpResponseRedirect(f"{reverse('admin:procedures_freedtime_changelist')}?state=open")
-
-    def history_view(
-        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """It has none: it is opened once and closed once, and says itself when and by whom."""
-        raise Http404
-
-    # The list.
-
-    @display(description=_("when"), ordering="starts_at")
-    def when(self, freed: FreedTime) -> str:
-        return span(Appointment(site=freed.site, starts_at=freed.starts_at, ends_at=freed.ends_at))
-
-    @display(description=_("what came free"))
-    def what(self, freed: FreedTime) -> str:
-        names = [
-            reservation.resource.name
-            for reservation in freed.appointment.reservations.all()
-            if {category.code for category in reservation.resource.categories.all()} & WHAT
-        ]
-        minutes = int((freed.ends_at - freed.starts_at).total_seconds() // 60)
-        return " · ".join([*dict.fromkeys(names), str(_("%d min") % minutes)])
-
-    @display(description=_("free since"), ordering="created_at")
-    def since(self, freed: FreedTime) -> str:
-        return shown(freed.created_at, freed.site)
-
-    @display(description=_("state"))
-    def state(self, freed: FreedTime) -> SafeString:
-        if freed.closed_at:
-            kind = "success" if freed.closed_because == FreedTime.Closed.FILLED else "default"
-            return label(freed.get_closed_because_display(), kind, [])
-        if freed.starts_at <= timezone.now():  # the tick closes it within the minute
-            return label(FreedTime.Closed.PASSED.label, "default", [])
-        marks = [(_("partly taken again"), "warning")] if vars(freed)["taken_again"] else []
-        return label(_("open"), "info", marks)
-
-    @display(description=_("closed"))
-    def ended(self, freed: FreedTime) -> str:
-        if freed.closed_at is None:
-            return "–"
-        return f"{freed.get_closed_because_display()}: {shown(freed.closed_at, freed.site)}"
-
-
-def taken_again() -> QuerySet[Reservation]:
-    """What the freed appointment had held and somebody else holds by now; for the rows of a query of freed times."""
-    again = Reservation.objects.filter(
-        resource=OuterRef("resource"),
-        released_at=None,
-        starts_at__lt=OuterRef("ends_at"),
-        ends_at__gt=OuterRef("starts_at"),
-    )
-    return Reservation.objects.filter(Exists(again), appointment=OuterRef("appointment"))
-
-
-def clash(appointment: Appointment | None) -> dict[str, str] | None:
-    """What the patient has for the same procedure already: when, and its page."""
-    if appointment is None:
-        return None
-    return {"when": shown(appointment.starts_at, appointment.site), "page": page_of(appointment)}
-
-
-def page_of_freed(freed: FreedTime) -> str:
-    return reverse("admin:procedures_freedtime_change", args=[freed.pk])

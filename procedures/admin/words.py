@@ -1,7 +1,11 @@
 """How an appointment is spoken of at the front desk, and where its page is."""
 
+from typing import Any
+
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from procedures.models import Appointment
@@ -74,3 +78,9 @@ def meant(appointment: Appointment) -> str:
     return " · ".join(
         part for part in (appointment.region.replace("_", " "), side, appointment.levels) if part
     )
+
+
+def label(text: Any, kind: str, marks: list[tuple[Any, str]]) -> SafeString:
+    """A coloured word with the marks beside it, as in the list of appointments."""
+    html = render_to_string("admin/procedures/state.html", {"status": text, "kind": kind, "marks": marks})
+    return SafeString(html)

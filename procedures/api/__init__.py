@@ -1,8 +1,22 @@
-"""The catalogue, finding and booking a time, closures and performed procedures for physicians and nurses."""
+"""The catalogue, finding and booking a time, the waitlist, closures and performed procedures by API."""
 
 from procedures.api.catalogue import ProcedureTypes
 from procedures.api.closures import Closures
+from procedures.api.feeds import CalendarFeeds
+from procedures.api.freed import FreedTimes
+from procedures.api.importing import ImportAppointments
 from procedures.api.schedule import Appointments, Procedures
 from procedures.api.slots import Slots
+from procedures.api.waiting import Waitlist
 
-__all__ = ["Appointments", "Closures", "ProcedureTypes", "Procedures", "Slots"]
+__all__ = [
+    "Appointments",
+    "CalendarFeeds",
+    "Closures",
+    "FreedTimes",
+    "ImportAppointments",
+    "ProcedureTypes",
+    "Procedures",
+    "Slots",
+    "Waitlist",
+]

@@ -1,14 +1,12 @@
 """Appointments and performed procedures: the wire's shape here, the rules in `procedures.services`."""
 
-import re
 from typing import Any
 
 from django.db.models import Exists, OuterRef, Prefetch, Q
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import mixins, serializers
 from rest_framework.decorators import action
-from rest_framework.exceptions import ErrorDetail
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -31,12 +29,14 @@ from patients import services as patients
 from patients.api import PatientNameSerializer
 from procedures import services, steps
 from procedures.api.appointment import (
+    IDEMPOTENCY_KEY,
     AppointmentSerializer,
     BookingInput,
     CancelInput,
     NothingInput,
     ReasonInput,
     RescheduleInput,
+    request_key,
 )
 from procedures.api.catalogue import ProcedureTypeNameSerializer
 from procedures.models import Appointment, AppointmentStep, Procedure, Reservation
@@ -136,6 +136,9 @@ class AppointmentQuery(Query):
         help_text="Number of a reserved person, as `resources` and the query of `slots` have it."
     )
     resource = NumberQuery(help_text="Number of a reserved resource.")
+    wants_change = serializers.BooleanField(
+        required=False, help_text="Expected, and the patient has asked for another time, or not."
+    )
 
     def validate_day(self, day: Any) -> Any:
         if day.year not in YEARS:
@@ -155,6 +158,9 @@ class AppointmentQuery(Query):
             rows = rows.filter(Exists(reserved.filter(resource=asked["clinician"])))
         if "resource" in asked:
             rows = rows.filter(Exists(reserved.filter(resource=asked["resource"])))
+        if "wants_change" in asked:
+            wanting = Appointment.objects.wanting_change().values("pk")
+            rows = rows.filter(pk__in=wanting) if asked["wants_change"] else rows.exclude(pk__in=wanting)
         return rows
 
     def on_day(self, day: Any) -> Q:
@@ -164,16 +170,6 @@ class AppointmentQuery(Query):
             start, end = day_span(day, site.zone)
             meant |= Q(site=site.pk, starts_at__gte=start, starts_at__lt=end)
         return meant
-
-
-#: What an Idempotency-Key is made of.
-KEY = re.compile(r"[!-~]{1,100}")
-IDEMPOTENCY_KEY = OpenApiParameter(
-    "Idempotency-Key",
-    str,
-    OpenApiParameter.HEADER,
-    description="Your name for this request, 1 to 100 visible ASCII characters, say a UUID. Of no meaning to others'.",
-)
 
 
 @extend_schema_view(
@@ -194,6 +190,7 @@ class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows
         "retrieve": "procedures.view_appointment",
         "create": steps.BOOK,
         "reschedule": steps.BOOK,
+        "settle_change": steps.BOOK,
         "perform": steps.PERFORM,
         "no_show": steps.STEPS["mark_no_show"].permission,
         **{name: step.permission for name, step in steps.STEPS.items() if name != "complete"},
@@ -213,19 +210,11 @@ class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows
         """
         inputs = self.inputs(BookingInput)
         resources, hold = inputs.pop("resources", ()), inputs.pop("hold", False)
-        asked, key, now = Appointment(**inputs), self.key(), timezone.now()
+        asked, key, now = Appointment(**inputs), request_key(request), timezone.now()
 
         booked = services.book(asked, resources=resources, by=self.user, now=now, request_key=key, hold=hold)
         # `book` returns another object when the same request has made the appointment before.
         return self.shown(booked.pk, status=201 if booked is asked else 200)
-
-    def key(self) -> str:
-        """The request's Idempotency-Key; "" without one. Raises ValidationError for one that cannot be kept."""
-        key = self.request.headers.get("Idempotency-Key")
-        if key is not None and not KEY.fullmatch(key):
-            detail = ErrorDetail("A key is 1 to 100 visible ASCII characters.", code="invalid")
-            raise serializers.ValidationError({"Idempotency-Key": [detail]})
-        return key or ""
 
     @extend_schema(
         request=RescheduleInput,
@@ -243,9 +232,21 @@ class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows
         known = old.status == Appointment.Status.CANCELLED
         inputs = self.inputs(RescheduleInput)
         inputs["starts_at"] = at_site(inputs["starts_at"], old.site.zone, field="starts_at")
-        key, now = self.key(), timezone.now()
+        key, now = request_key(request), timezone.now()
         new = services.reschedule(old.pk, **inputs, by=self.user, now=now, request_key=key)
         return self.shown(new.pk, status=200 if known else 201)
+
+    @extend_schema(request=NothingInput, responses=AppointmentSerializer)
+    @action(detail=True, methods=["post"], url_path="settle-change")
+    def settle_change(self, request: Request, pk: int) -> Response:
+        """Settle a patient's request for another time: `wants_change_at` goes, the appointment stands as it is.
+
+        Moving or cancelling settles it as well. Where there is no request, nothing changes.
+        """
+        appointment = self.get_object()
+        self.inputs(NothingInput)
+        services.settle_change(appointment.pk, by=self.user, now=timezone.now())
+        return self.shown(appointment.pk)
 
     def step(self, pk: int, name: str, shape: type[Input] = NothingInput) -> Response:
         """Take the step `name` with the appointment; what else it takes is read by `shape`."""

@@ -42,6 +42,10 @@ class AppointmentQuerySet(models.QuerySet["Appointment"]):
         """Appointments at the sites that `user` works at; all of them for an administrator."""
         return self if user.sees_all_sites else self.filter(site__in=user.sites.values("pk"))
 
+    def wanting_change(self) -> Self:
+        """Appointments that are expected and whose patients have asked for another time."""
+        return self.filter(wants_change_at__isnull=False, status__in=Appointment.EXPECTED)
+
 
 @keep_history
 class Appointment(models.Model):

@@ -5,17 +5,23 @@ from procedures.services.closing import close, displaced_by, extend_yearly_closu
 from procedures.services.confirming import confirm_figure
 from procedures.services.freeing import close_passed_times, dismiss_freed, note_freed
 from procedures.services.letters import open_link, remind_due
+from procedures.services.matching import Match, matches
 from procedures.services.performing import Performed, perform, void
 from procedures.services.profiling import add_profile, check_profile
-from procedures.services.publishing import issue_feed, open_feed, revoke_feed
-from procedures.services.replying import ask_for_change, may_reply, promise_to_come
+from procedures.services.publishing import (
+    can_be_published,
+    feed_address,
+    feed_in_force,
+    issue_feed,
+    open_feed,
+    revoke_feed,
+)
+from procedures.services.replying import ask_for_change, may_reply, promise_to_come, settle_change
 from procedures.services.stepping import arrive, cancel, mark_no_show, take_step
 from procedures.services.waiting import (
-    Match,
     book_from_waitlist,
     check_waiting,
     join_waitlist,
-    matches,
     still_waiting,
     withdraw,
 )
@@ -28,6 +34,7 @@ __all__ = [
     "ask_for_change",
     "book",
     "book_from_waitlist",
+    "can_be_published",
     "cancel",
     "check",
     "check_profile",
@@ -39,6 +46,8 @@ __all__ = [
     "dismiss_freed",
     "displaced_by",
     "extend_yearly_closures",
+    "feed_address",
+    "feed_in_force",
     "issue_feed",
     "join_waitlist",
     "mark_no_show",
@@ -54,6 +63,7 @@ __all__ = [
     "reopen",
     "reschedule",
     "revoke_feed",
+    "settle_change",
     "still_waiting",
     "take_step",
     "void",

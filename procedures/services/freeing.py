@@ -4,11 +4,12 @@ from datetime import datetime
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
 
 from clinic import audit
 from clinic.models import Closure, User
 from clinic.refusals import Refusal
-from procedures.models import Appointment, FreedTime
+from procedures.models import Appointment, FreedTime, Reservation
 
 #: What staff must hold to work with the waitlist and with freed times.
 MANAGE = "procedures.manage_waitlistentry"
@@ -81,3 +82,14 @@ def close_freed(freed: FreedTime, because: FreedTime.Closed, *, by: User | None,
     freed.closed_at, freed.closed_because, freed.closed_by = now, because, by
     freed.save(update_fields=["closed_at", "closed_because", "closed_by"])
     audit.record(f"freed_time.{because.value}", freed, by=by, at=now, site=freed.site)
+
+
+def taken_again() -> QuerySet[Reservation]:
+    """What the freed appointment had held and somebody else holds by now; for the rows of a query of freed times."""
+    again = Reservation.objects.filter(
+        resource=OuterRef("resource"),
+        released_at=None,
+        starts_at__lt=OuterRef("ends_at"),
+        ends_at__gt=OuterRef("starts_at"),
+    )
+    return Reservation.objects.filter(Exists(again), appointment=OuterRef("appointment"))

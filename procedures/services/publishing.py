@@ -2,13 +2,19 @@
 
 from datetime import datetime
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.urls import reverse
 
 from clinic import audit
 from clinic.links import new_token, token_hash
 from clinic.models import Resource, User
+from clinic.refusals import Refusal
 from procedures.models import CalendarFeed
+
+#: What staff must hold to hand out a clinician's calendar, or to take it back.
+HAND_OUT = "procedures.add_calendarfeed"
 
 
 @transaction.atomic
@@ -16,9 +22,12 @@ def issue_feed(resource: Resource, *, by: User | None, now: datetime) -> str:
     """Make the secret address of a clinician's calendar and return its token, which is kept nowhere.
 
     Earlier ones of the same clinician stop working: who asks again has lost the old one, or fears that others have it.
-    Raises PermissionDenied without the permission "procedures.add_calendarfeed" or at a site that `by` does not see.
+    Raises PermissionDenied without the permission "procedures.add_calendarfeed" or at a site that `by` does not see;
+    Refusal "inactive" for a resource that is out of use or whose user has left: its address would show nothing.
     """
     refuse_strangers(resource, by)
+    if not can_be_published(resource):
+        raise Refusal(f"{resource} is out of use.", code="inactive")
     revoke_all(resource, by=by, now=now)
     token = new_token()
     feed = CalendarFeed.objects.create(
@@ -28,18 +37,33 @@ def issue_feed(resource: Resource, *, by: User | None, now: datetime) -> str:
     return token
 
 
+def can_be_published(resource: Resource) -> bool:
+    """Whether an address of its calendar would show anything: it is in use, and who it is still works here."""
+    return resource.active and (resource.user is None or resource.user.is_active)
+
+
+def feed_in_force(resource: Resource) -> CalendarFeed | None:
+    """The clinician's address that has been issued and not revoked, without its token; None when there is none."""
+    feeds = CalendarFeed.objects.filter(resource=resource, revoked_at=None)
+    return feeds.select_related("created_by").order_by("-pk").first()
+
+
 @transaction.atomic
 def revoke_feed(resource: Resource, *, by: User | None, now: datetime) -> int:
-    """Make every address of the clinician's calendar stop working; how many did. Raises as `issue_feed` does."""
+    """Make every address of the clinician's calendar stop working; how many did. PermissionDenied as `issue_feed`."""
     refuse_strangers(resource, by)
     return revoke_all(resource, by=by, now=now)
+
+
+def feed_address(token: str) -> str:
+    """The secret address that `issue_feed` made, in full, for a calendar program."""
+    return f"{settings.SITE_URL}{reverse('calendar', args=[token])}"
 
 
 def refuse_strangers(resource: Resource, by: User | None) -> None:
     """Raise PermissionDenied unless `by` may hand out this calendar; None is the command line."""
     if by is not None and not (
-        by.has_perm("procedures.add_calendarfeed")
-        and Resource.objects.visible_to(by).filter(pk=resource.pk).exists()
+        by.has_perm(HAND_OUT) and Resource.objects.visible_to(by).filter(pk=resource.pk).exists()
     ):
         raise PermissionDenied
 

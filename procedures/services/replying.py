@@ -1,12 +1,15 @@
-"""What patients say on the page of their appointment. Saying it again, or too late, changes nothing."""
+"""What patients say on the page of their appointment, and settling it. Again, or too late, it changes nothing."""
 
 from datetime import datetime
 
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 
 from clinic import audit
+from clinic.models import User
 from procedures.models import Appointment
 from procedures.services.stepping import locked, take_step
+from procedures.steps import BOOK
 
 
 def may_reply(appointment: Appointment, *, now: datetime) -> bool:
@@ -37,6 +40,23 @@ def ask_for_change(appointment_id: int, *, now: datetime) -> Appointment:
         appointment.wants_change_at = now
         appointment.save(update_fields=["wants_change_at"])
         write_down("appointment.change_wanted", appointment, now=now)
+    return appointment
+
+
+@transaction.atomic
+def settle_change(appointment_id: int, *, by: User | None, now: datetime) -> Appointment:
+    """The clinic has dealt with the patient's wish for another time: the appointment stands, and the mark goes.
+
+    Where there is no such wish, or not any more, nothing changes. Moving or cancelling needs no settling: the new
+    appointment begins without the mark. Raises PermissionDenied when `by` may not book, and so not move either.
+    """
+    if by is not None and not by.has_perm(BOOK):
+        raise PermissionDenied
+    appointment = locked(appointment_id)
+    if appointment.wants_change_at:
+        appointment.wants_change_at = None
+        appointment.save(update_fields=["wants_change_at"])
+        audit.record("appointment.change_settled", appointment, by=by, at=now, site=appointment.site)
     return appointment
 
 

@@ -1,11 +1,10 @@
-"""The waitlist: who would come at short notice, and whom a time that came free would suit. Nothing books itself."""
+"""The waitlist: who would come at short notice, and booking them. Whom a freed time would suit, says `matching`."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 from django.db.models import (
     BooleanField,
@@ -23,38 +22,15 @@ from django.db.models.functions import Cast
 from clinic import audit
 from clinic.models import Resource, Site, User
 from clinic.refusals import Refusal
-from procedures.models import Appointment, FreedTime, Reservation, WaitlistEntry
-from procedures.models.waiting import WaitlistQuerySet
-from procedures.services.booking import book, check, check_request, complete
+from procedures.models import Appointment, FreedTime, WaitlistEntry
+from procedures.services.booking import book, check_request, complete, made_before
 from procedures.services.freeing import close_freed, locked_freed, refuse_unless_allowed
 from procedures.steps import BOOK
 
 #: After so many days it needs to be asked again whether a patient still waits.
 ASK_AGAIN_DAYS = 60
-#: How many waiting patients are considered for one freed time, in the order of their rank.
-CONSIDERED = 200
-#: How many different wishes (procedure, side, clinicians) are checked against the calendar for one freed time.
-CHECKED = 20
-#: How many matches are named at most.
-NAMED = 20
-#: Categories of resources whose names tell a patient something: who treats them.
-CLINICIANS = {"physician", "nurse"}
-
-
-@dataclass(frozen=True)
-class Match:
-    """A waiting patient whom a freed time would suit.
-
-    `clinicians`: who would treat them. `reasons`: why it suits, a clause each. `ask_again_since`: the day since which
-    it is unsure whether the patient still waits; None while it is sure. `booked_already`: the patient's next
-    appointment for the same procedure type, which the freed time would come before or replace; None when there is none.
-    """
-
-    entry: WaitlistEntry
-    clinicians: list[str]
-    reasons: list[str]
-    ask_again_since: date | None
-    booked_already: Appointment | None
+#: A day after this year is a slip of the keyboard.
+LAST_YEAR = 2199
 
 
 def today_of(entry: WaitlistEntry, now: datetime) -> date:
@@ -98,15 +74,19 @@ def check_waiting(
     Fills in `stale_on`, ASK_AGAIN_DAYS ahead, and `intent` where the procedure type leaves no choice.
 
     Raises ValidationError by field for values that no entry may have, and Refusal with the codes "in_the_past"
-    (`earliest_on`, or `stale_on` not after today), "unknown_procedure_type", "intent_not_possible", "side_required",
-    "side_not_possible", "region_not_possible", "patient_not_bookable", "inactive" and "not_needed" for a clinician,
-    "not_here" for one who works at none of the sites, "already_waiting".
+    (`earliest_on`, or `stale_on` not after today), "out_of_range" for a year that nobody plans,
+    "unknown_procedure_type", "intent_not_possible", "side_required", "side_not_possible", "region_not_possible",
+    "patient_not_bookable", "inactive" and "not_needed" for a clinician, "not_here" for one who works at none of the
+    sites, "already_waiting".
     """
     entry.created_at = entry.created_at or now
     read = {name for name in ("patient", "procedure_type") if entry._state.fields_cache.get(name)}
     blank = set() if entry.stale_on else {"stale_on"}
     entry.full_clean(exclude=read | blank, validate_constraints=False)
     today = today_of(entry, now)
+    for name in ("earliest_on", "stale_on"):
+        if (day := getattr(entry, name)) and day.year > LAST_YEAR:
+            raise Refusal(f"No year after {LAST_YEAR} is planned.", code="out_of_range", field=name)
     if entry.earliest_on < today:
         raise Refusal("This day is in the past.", code="in_the_past", field="earliest_on")
     entry.stale_on = entry.stale_on or max(today, entry.earliest_on) + timedelta(days=ASK_AGAIN_DAYS)
@@ -190,7 +170,8 @@ def join_waitlist(
 def withdraw(entry_id: int, *, by: User | None, now: datetime) -> WaitlistEntry:
     """The patient waits no more. Raises PermissionDenied, and Refusal "not_waiting" when that is so already."""
     refuse_unless_allowed(by)
-    entry = locked_entry(entry_id)
+    entry = lock_entry(entry_id)
+    refuse_unless_waiting(entry)
     entry.closed_at, entry.closed_because = now, WaitlistEntry.Closed.WITHDRAWN
     entry.save(update_fields=["closed_at", "closed_because"])
     record("withdrawn", entry, by=by, now=now)
@@ -204,7 +185,8 @@ def still_waiting(entry_id: int, *, by: User | None, now: datetime) -> WaitlistE
     Raises PermissionDenied, and Refusal "not_waiting".
     """
     refuse_unless_allowed(by)
-    entry = locked_entry(entry_id)
+    entry = lock_entry(entry_id)
+    refuse_unless_waiting(entry)
     entry.stale_on = max(entry.stale_on, today_of(entry, now) + timedelta(days=ASK_AGAIN_DAYS))
     entry.save(update_fields=["stale_on"])
     record("still_waiting", entry, by=by, now=now)
@@ -221,6 +203,7 @@ def book_from_waitlist(
     resources: Iterable[Resource] = (),
     by: User | None,
     now: datetime,
+    request_key: str = "",
 ) -> Appointment:
     """Book a waiting patient into a freed time, or at a site and an instant of the clerk's choice.
 
@@ -228,19 +211,27 @@ def book_from_waitlist(
     the patient accepts is taken. The patient's other wishes (sites, first day, notice) are not enforced here: `matches`
     keeps to them, and a clerk who chooses otherwise has spoken with the patient.
 
+    `request_key`: the caller's name for this request, as for `book`; the same one again returns the appointment that
+    it made the first time.
+
     Raises PermissionDenied when `by` may not manage the waitlist or book; Refusal "freed_time_closed", "not_waiting",
     "not_here" when no accepted clinician works at the site; and as `book` does.
     """
     refuse_unless_allowed(by)
     if by is not None and not by.has_perm(BOOK):
         raise PermissionDenied
-    # Entry, then freed time, then (in `book`) resources and patient: nobody waits for anybody in a ring.
-    entry = locked_entry(entry_id)
-    freed = locked_freed(freed_id, now=now) if freed_id is not None else None
-    if freed is not None:
-        starts_at, site = freed.starts_at, freed.site
+    if freed_id is not None:
+        offered = FreedTime.objects.select_related("site").get(pk=freed_id)
+        starts_at, site = offered.starts_at, offered.site
     if starts_at is None or site is None:
         raise TypeError("name a freed time, or a start and a site")
+    # Entry, then freed time, then (in `book`) resources and patient: nobody waits for anybody in a ring.
+    entry = lock_entry(entry_id)
+    asked = wish(entry, starts_at=starts_at, site=site)
+    if request_key and entry.closed_at and (first := made_before(asked, request_key, by=by)):
+        return first  # the same click, a moment earlier
+    refuse_unless_waiting(entry)
+    freed = locked_freed(freed_id, now=now) if freed_id is not None else None
     chosen = list(resources)
     if not chosen and (accepted := list(entry.clinicians.prefetch_related("working_hours"))):
         chosen = there(accepted, site)
@@ -250,7 +241,7 @@ def book_from_waitlist(
                 code="not_here",
                 field="resources",
             )
-    appointment = book(wish(entry, starts_at=starts_at, site=site), resources=chosen, by=by, now=now)
+    appointment = book(asked, resources=chosen, by=by, now=now, request_key=request_key)
     entry.appointment, entry.closed_at, entry.closed_because = appointment, now, WaitlistEntry.Closed.BOOKED
     entry.save(update_fields=["appointment", "closed_at", "closed_because"])
     record("booked", entry, by=by, now=now)
@@ -259,17 +250,20 @@ def book_from_waitlist(
     return appointment
 
 
-def locked_entry(entry_id: int) -> WaitlistEntry:
-    """The entry, locked until the transaction ends. Raises Refusal "not_waiting" unless it is open."""
-    entry = (
+def lock_entry(entry_id: int) -> WaitlistEntry:
+    """The entry, open or not, locked until the transaction ends."""
+    return (
         WaitlistEntry.objects.select_for_update(of=("self",))
         .select_related("patient__site", "procedure_type")
         .get(pk=entry_id)
     )
+
+
+def refuse_unless_waiting(entry: WaitlistEntry) -> None:
+    """Raise Refusal "not_waiting" unless the entry is open."""
     if entry.closed_at:
         how = entry.get_closed_because_display()
         raise Refusal(f"This patient is not waiting any more: {how}.", code="not_waiting")
-    return entry
 
 
 def record(what: str, entry: WaitlistEntry, *, by: User | None, now: datetime) -> None:
@@ -292,139 +286,3 @@ def wish(entry: WaitlistEntry, *, starts_at: datetime, site: Site) -> Appointmen
 def there(clinicians: Iterable[Resource], site: Site) -> list[Resource]:
     """Those who are in use and work at the site."""
     return [one for one in clinicians if one.active and site.pk in places(one)]
-
-
-def matches(freed: FreedTime, *, by: User | None = None, now: datetime) -> list[Match]:
-    """Whom a freed time would suit, best first: by priority, with those to be asked again last, then by waiting time.
-
-    Only patients whom `by` may see; None: all. At most NAMED of them, out of the first CONSIDERED who accept the site
-    and the clinicians, whose first day has come and whose notice is long enough. Whether everything that they need is
-    free is what `check` says, once for each different wish; whether they are free themselves, their own appointments.
-    The patient who gave the time back is not offered it again.
-    """
-    if freed.closed_at or freed.starts_at <= now:
-        return []
-    entries = list(
-        candidates(freed, by=by, now=now)
-        .select_related("patient__site", "procedure_type")
-        .prefetch_related("sites", "clinicians__working_hours")[:CONSIDERED]
-    )
-    coming = coming_appointments(entries, now=now)
-    looked: dict[tuple[object, ...], list[Reservation] | None] = {}
-    fits: list[tuple[WaitlistEntry, list[Reservation]]] = []
-    for entry in entries:
-        if len(fits) == NAMED:
-            break
-        if any(overlaps(one, entry, freed) for one in coming.get(entry.patient_id, [])):
-            continue
-        named = frozenset(one.pk for one in entry.clinicians.all())
-        kind = (entry.procedure_type_id, entry.intent, entry.region, entry.laterality, named)
-        if kind not in looked:
-            if len(looked) == CHECKED:
-                continue
-            looked[kind] = would_reserve(entry, freed, now=now)
-        reserved = looked[kind]
-        if reserved is not None:
-            fits.append((entry, reserved))
-    names = clinician_names(reservation for _, reservations in fits for reservation in reservations)
-    return [
-        match(entry, freed, reservations, names, coming.get(entry.patient_id, []), now=now)
-        for entry, reservations in fits
-    ]
-
-
-def candidates(freed: FreedTime, *, by: User | None, now: datetime) -> WaitlistQuerySet:
-    """The open entries, ranked, that accept the freed time's site, day and notice."""
-    entries = WaitlistEntry.objects.all() if by is None else WaitlistEntry.objects.visible_to(by)
-    return (
-        entries.filter(
-            Q(sites=None) | Q(sites=freed.site_id),
-            closed_at=None,
-            procedure_type__active=True,
-            patient__died_on=None,
-            patient__merged_into=None,
-            earliest_on__lte=freed.starts_at.astimezone(freed.site.zone).date(),
-            notice_hours__lte=notice(freed, now),
-        )
-        .exclude(patient=freed.appointment.patient_id)
-        .order_by(*rank(now))
-    )
-
-
-def notice(freed: FreedTime, now: datetime) -> int:
-    """How many whole hours before the freed time it is now."""
-    return int((freed.starts_at - now).total_seconds() // 3600)
-
-
-def coming_appointments(entries: Iterable[WaitlistEntry], *, now: datetime) -> dict[int, list[Appointment]]:
-    """What the patients have from now on, in order of time, by the patient's number."""
-    result: dict[int, list[Appointment]] = {}
-    for appointment in (
-        Appointment.objects.filter(
-            patient__in={entry.patient_id for entry in entries}, status__in=Appointment.LIVE, ends_at__gt=now
-        )
-        .select_related("site")
-        .order_by("starts_at")
-    ):
-        result.setdefault(appointment.patient_id, []).append(appointment)
-    return result
-
-
-def overlaps(appointment: Appointment, entry: WaitlistEntry, freed: FreedTime) -> bool:
-    """Whether what the patient has stands in the way of what they wait for, begun at the freed time."""
-    ends_at = freed.starts_at + timedelta(minutes=entry.procedure_type.total_minutes)
-    return appointment.starts_at < ends_at and appointment.ends_at > freed.starts_at
-
-
-def would_reserve(entry: WaitlistEntry, freed: FreedTime, *, now: datetime) -> list[Reservation] | None:
-    """What booking the entry into the freed time would reserve; None when it would be refused."""
-    accepted = list(entry.clinicians.all())
-    chosen = there(accepted, freed.site)
-    if accepted and not chosen:
-        return None
-    try:
-        return check(wish(entry, starts_at=freed.starts_at, site=freed.site), resources=chosen, now=now)
-    except ValidationError:
-        return None
-
-
-def clinician_names(reservations: Iterable[Reservation]) -> dict[int, str]:
-    """The names of those among the reserved resources who are clinicians, by number."""
-    ids = {reservation.resource_id for reservation in reservations}
-    people = Resource.objects.filter(pk__in=ids, categories__code__in=CLINICIANS).distinct()
-    return dict(people.values_list("pk", "name"))
-
-
-def match(
-    entry: WaitlistEntry,
-    freed: FreedTime,
-    reservations: Iterable[Reservation],
-    names: dict[int, str],
-    coming: Iterable[Appointment],
-    *,
-    now: datetime,
-) -> Match:
-    """Say why the freed time suits the entry's patient."""
-    clinicians = [names[one.resource_id] for one in reservations if one.resource_id in names]
-    clinicians = list(dict.fromkeys(clinicians))
-    days = (today_of(entry, now) - entry.created_at.astimezone(entry.patient.site.zone).date()).days
-    reasons = [
-        str(entry.get_priority_display()),
-        f"waiting for {days} {'day' if days == 1 else 'days'}",
-        f"accepts {freed.site}" if entry.sites.all() else "accepts any site",
-        f"needs {entry.notice_hours} h notice, has {notice(freed, now)} h",
-    ]
-    if clinicians:
-        who = " and ".join(clinicians)
-        reasons.insert(3, f"accepts {who}, free then" if entry.clinicians.all() else f"{who} is free")
-    stale = is_stale(entry, now=now)
-    if stale:
-        reasons.append(f"ask again since {entry.stale_on:%Y-%m-%d}")
-    same = (one for one in coming if one.procedure_type_id == entry.procedure_type_id)
-    return Match(
-        entry=entry,
-        clinicians=clinicians,
-        reasons=reasons,
-        ask_again_since=entry.stale_on if stale else None,
-        booked_already=next((one for one in same if one.status in Appointment.EXPECTED), None),
-    )

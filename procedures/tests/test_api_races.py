@@ -10,7 +10,8 @@ from clinic.models import User
 from conftest import World
 from procedures.models import Appointment
 from procedures.tests.test_api import booking
-from procedures.tests.test_races import race
+from procedures.tests.test_races import race, together
+from procedures.tests.test_waiting import free, join, other
 
 CLICKS = 8
 
@@ -46,3 +47,37 @@ def test_without_the_same_key_they_are_rivals(monkeypatch: pytest.MonkeyPatch, w
     """If this fails, the test above proves nothing."""
     answers = clicks(monkeypatch, world, [str(number) for number in range(CLICKS)])
     assert Counter(answer.status_code for answer in answers) == {201: 1, 409: CLICKS - 1}
+
+
+def fill(monkeypatch: pytest.MonkeyPatch, world: World, *requests: tuple[int, str]) -> list[Any]:
+    """The answers to clerks who book one freed time at once, each for an entry of the waitlist and with a key."""
+    monkeypatch.setattr("django.utils.timezone.now", lambda: world.now)
+    address, answers = f"/api/v1/freed-times/{free(world).pk}/book/", list[Any]()
+
+    def click(entry: int, key: str) -> None:
+        client = APIClient()
+        client.force_authenticate(User.objects.get(pk=world.clerk.pk))
+        headers = {"Idempotency-Key": key}
+        answers.append(client.post(address, {"entry": entry}, format="json", headers=headers))
+
+    assert together(*(lambda one=one: click(*one) for one in requests)) == {"won": len(requests)}
+    return answers
+
+
+def test_a_freed_time_is_filled_once_by_one_click_however_often_it_is_sent(
+    monkeypatch: pytest.MonkeyPatch, world: World
+) -> None:
+    entry = join(world)
+    answers = fill(monkeypatch, world, *[(entry.pk, "click")] * CLICKS)
+    assert {answer.status_code for answer in answers} <= {200, 201}
+    booked = Appointment.objects.filter(status=Appointment.Status.BOOKED)
+    assert {answer.json()["id"] for answer in answers} == {booked.get().pk}
+
+
+def test_of_rivals_for_a_freed_time_one_gets_it_and_the_others_are_told(
+    monkeypatch: pytest.MonkeyPatch, world: World
+) -> None:
+    requests = [(other(world, number).pk, str(number)) for number in range(2, 2 + CLICKS)]
+    answers = fill(monkeypatch, world, *requests)
+    assert Counter(answer.status_code for answer in answers) == {201: 1, 409: CLICKS - 1}
+    assert Appointment.objects.filter(status=Appointment.Status.BOOKED).count() == 1

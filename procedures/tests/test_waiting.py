@@ -15,7 +15,7 @@ from conftest import MONDAY, World, resource, staff
 from patients.models import Patient
 from procedures import services
 from procedures.models import Appointment, FreedTime, ProcedureType, WaitlistEntry
-from procedures.services import waiting
+from procedures.services import matching, waiting
 from procedures.tests.test_races import together
 
 FRIDAY = MONDAY - timedelta(days=3)
@@ -435,11 +435,11 @@ def test_thirty_who_wait_cost_as_many_queries_as_three(world: World) -> None:
     for number in range(5, 32):
         other(world, number, clinicians=[world.doctor], sites=[world.site])
     assert cost() == few <= 8
-    assert len(suits(world, freed)) == waiting.NAMED
+    assert len(suits(world, freed)) == matching.NAMED
 
 
 def test_different_wishes_are_looked_at_up_to_a_bound(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "CHECKED", 1)
+    monkeypatch.setattr(matching, "CHECKED", 1)
     first = other(world, 2)
     other(world, 3, laterality="right")
     same = other(world, 4)
