@@ -474,7 +474,10 @@ class OutgoingEmail(models.Model):
         indexes = [
             models.Index(
                 name="outbox_due", fields=["not_before", "id"], condition=Q(status__in=["queued", "sending"])
-            )
+            ),
+            models.Index(
+                name="outbox_unsent", fields=["created_at"], condition=Q(status__in=["failed", "skipped"])
+            ),
         ]
         constraints = [
             models.CheckConstraint(

@@ -1,6 +1,6 @@
 """What the e-mails say. Nothing about anybody's health: no procedure, no diagnosis, no score, no full name."""
 
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -17,15 +17,17 @@ from outcomes.models import CheckIn
 from outcomes.services.answering import issue_links
 from outcomes.services.asking import why_not_to_ask
 
-#: Stands for the link in a sheet that is kept; every e-mail has a link of its own.
-LINK = "https://link.invalid/"
+#: Stands for the patient's first name in a sheet that is kept.
+NAME = "Name-of-the-patient"
 
+SITE = ("name", "phone", "emergency_phone", "time_zone", "emails_paused", "greets_by_first_name")
 #: The columns that an invitation looks at, and no others: this is read once an e-mail.
 NEEDED = CheckIn.objects.select_related("follow_up__patient", "follow_up__procedure__site").only(
-    *("status", "closes_at"),
+    *("status", "closes_at", "follow_up__patient_id", "follow_up__procedure__performed_at"),
     *(
         f"follow_up__patient__{name}"
         for name in (
+            "given_name",
             "language",
             "email",
             "consented_at",
@@ -35,60 +37,112 @@ NEEDED = CheckIn.objects.select_related("follow_up__patient", "follow_up__proced
             "merged_into",
         )
     ),
-    *(f"follow_up__procedure__site__{name}" for name in ("name", "phone", "emergency_phone", "time_zone")),
+    *(f"follow_up__procedure__site__{name}" for name in SITE),
 )
 
 
 def invitations(contexts: list[dict[str, Any]], now: datetime) -> list[Message | Skip]:
-    """The questions of several check-ins, each in its patient's language with a link of its own.
+    """The questions of several e-mails, each in its patient's language with links of its own.
 
     Two round trips to the database for all of them. `contexts`: what `invitation` takes besides `now`.
     """
-    wanted = [context["check_in_id"] for context in contexts]
-    found = NEEDED.in_bulk(wanted)
-    check_ins = [found[pk] for pk in wanted]
-    reasons = [why_not_to_ask(check_in, check_in.follow_up.patient, now=now) for check_in in check_ins]
-    asked = [check_in for check_in, reason in zip(check_ins, reasons, strict=True) if not reason]
-    tokens = iter(issue_links(asked, now=now))
+    found = NEEDED.in_bulk([pk for context in contexts for pk in context["check_in_ids"]])
+    asked: list[list[CheckIn]] = []
+    skipped: list[str] = []
+    for context in contexts:
+        check_ins = [found[pk] for pk in context["check_in_ids"]]
+        reasons = [why_not_to_ask(one, one.follow_up.patient, now=now) for one in check_ins]
+        asked.append(links_for([one for one, reason in zip(check_ins, reasons, strict=True) if not reason]))
+        skipped.append(reasons[0])
+    tokens = iter(issue_links([one for some in asked for one in some], now=now))
     return [
-        Skip(reason) if reason else ask(check_in, next(tokens))
-        for check_in, reason in zip(check_ins, reasons, strict=True)
+        ask([(one, next(tokens)) for one in some], reminder=context["reminder"] > 0) if some else Skip(reason)
+        for some, reason, context in zip(asked, skipped, contexts, strict=True)
     ]
 
 
+def links_for(check_ins: list[CheckIn]) -> list[CheckIn]:
+    """One check-in a follow-up, the earliest: the entries of a diary share its page."""
+    first: dict[int, CheckIn] = {}
+    for check_in in check_ins:
+        first.setdefault(check_in.follow_up_id, check_in)
+    return list(first.values())
+
+
 @in_bulk(invitations)
-def invitation(check_in_id: int, *, now: datetime) -> Message | Skip:
-    """The question of one check-in, in the patient's language, with a link of its own."""
-    (rendered,) = invitations([{"check_in_id": check_in_id}], now)
+def invitation(check_in_ids: list[int], reminder: int, *, now: datetime) -> Message | Skip:
+    """The questions of some check-ins of one patient, in the patient's language, with links of their own.
+
+    `reminder` counts: 0 for the first time that they are asked.
+    """
+    (rendered,) = invitations([{"check_in_ids": check_in_ids, "reminder": reminder}], now)
     return rendered
 
 
-def ask(check_in: CheckIn, token: str) -> Message:
-    """What is written with the link of that token."""
-    site = check_in.follow_up.procedure.site
-    url = settings.SITE_URL + reverse("check_in", args=[token])
-    until = check_in.closes_at.astimezone(site.zone).replace(tzinfo=None)  # or templates show UTC
-    language = check_in.follow_up.patient.language
-    sheet = invitation_sheet(language, site.name, site.phone, site.emergency_phone, until)
-    return Message(sheet.subject, sheet.text.replace(LINK, url), sheet.html.replace(LINK, escape(url)))
+def ask(asked: list[tuple[CheckIn, str]], *, reminder: bool) -> Message:
+    """What is written about these check-ins, each with the token of its link."""
+    first = asked[0][0]
+    site, patient = first.follow_up.procedure.site, first.follow_up.patient
+    until = min(one.closes_at for one, _token in asked).astimezone(site.zone)
+    sheet = invitation_sheet(
+        patient.language,
+        site.name,
+        site.phone,
+        site.emergency_phone,
+        until.replace(tzinfo=None),  # or templates show UTC
+        tuple(one.follow_up.procedure.performed_at.astimezone(site.zone).date() for one, _token in asked),
+        reminder,
+        NAME if site.greets_by_first_name else "",
+    )
+    text, html = sheet.text, sheet.html
+    for number, (_check_in, token) in enumerate(asked):
+        url = settings.SITE_URL + reverse("check_in", args=[token])
+        text, html = text.replace(link(number), url), html.replace(link(number), escape(url))
+    return Message(
+        sheet.subject,
+        text.replace(NAME, patient.given_name),
+        html.replace(NAME, escape(patient.given_name)),
+    )
+
+
+def link(number: int) -> str:
+    """Stands for a link in a sheet that is kept; every e-mail has links of its own."""
+    return f"https://link-{number}.invalid/"
 
 
 @lru_cache(maxsize=256)
-def invitation_sheet(language: str, site: str, phone: str, emergency_phone: str, until: datetime) -> Message:
-    """What the invitations of one site and language that close at the same time share, with LINK in it.
+def invitation_sheet(
+    language: str,
+    site: str,
+    phone: str,
+    emergency_phone: str,
+    until: datetime,
+    visits: tuple[date, ...],
+    reminder: bool,
+    name: str,
+) -> Message:
+    """What the e-mails of one site and language that close at the same time share, with `link` and NAME in it.
 
-    `until` is a wall time at the site, without a zone. Kept, because inlining the style and rendering take longer than
-    everything else about an e-mail in this process.
+    `until` is a wall time at the site, without a zone; `visits` the days of the visits that are asked about, named only
+    where there are several. Kept, because inlining the style and rendering take longer than everything else about an
+    e-mail in this process.
     """
     with translation.override(language):
         context = {
-            "url": LINK,
+            "links": [(link(number), day) for number, day in enumerate(visits)],
             "site": {"name": site, "phone": phone, "emergency_phone": emergency_phone},
             "language": language,
             "until": until,
+            "reminder": reminder,
+            "name": name,
         }
+        subject = (
+            _("A reminder from %(site)s: two minutes")
+            if reminder
+            else _("How are you? Two minutes for %(site)s")
+        )
         return Message(
-            subject=_("How are you? Two minutes for %(site)s") % {"site": site},
+            subject=subject % {"site": site},
             text=render_to_string("outcomes/email/invitation.txt", context),
             html=css_inline.inline(render_to_string("outcomes/email/invitation.html", context)),
         )

@@ -3,11 +3,13 @@
 from datetime import datetime
 from typing import Any
 
+from django.db.models.signals import post_init, post_save
 from django.dispatch import receiver
 
+from clinic.models import Site
 from outcomes import services
 from procedures.models import Procedure
-from procedures.signals import procedure_performed, procedure_voided
+from procedures.signals import procedure_corrected, procedure_performed, procedure_voided
 
 
 @receiver(procedure_performed)
@@ -18,3 +20,26 @@ def open_follow_up(procedure: Procedure, now: datetime, **_: Any) -> None:
 @receiver(procedure_voided)
 def void_follow_up(procedure: Procedure, now: datetime, **_: Any) -> None:
     services.void_follow_up(procedure, now=now)
+
+
+@receiver(procedure_corrected)
+def replan_follow_up(procedure: Procedure, reason: str, now: datetime, **_: Any) -> None:
+    services.replan_procedure(procedure, reason=reason, now=now)
+
+
+def clock_of(site: Site) -> tuple[Any, Any]:
+    """What the plans of a site's follow-ups stand on, as far as it was read from the database."""
+    return site.__dict__.get("time_zone"), site.__dict__.get("check_in_at")
+
+
+@receiver(post_init, sender=Site)
+def remember_clock(instance: Site, **_: Any) -> None:
+    instance.__dict__["clock_before"] = clock_of(instance)
+
+
+@receiver(post_save, sender=Site)
+def replan_site(instance: Site, created: bool, **_: Any) -> None:
+    """Through whichever door a site's zone or hour changes, what is still to be asked moves with it."""
+    if not created and instance.__dict__.get("clock_before") != clock_of(instance):
+        services.replan_site(instance, reason="The site's clock or its hour for check-ins has changed.")
+    instance.__dict__["clock_before"] = clock_of(instance)

@@ -1,8 +1,11 @@
 """When a follow-up's check-ins fall due. Pure: days and minutes in, UTC instants out.
 
 Days are calendar days on the site's wall clock, counted from the day of the procedure (day 0). A check-in opens on
-the morning of its day (a diary entry: at its minute), falls due at the hour at which the site sends, and closes after
-half the gap to the next one, at most MOST_TOLERANCE later, so that two are never open for the same reason at once.
+the morning of its day, falls due at the hour at which the site sends, and closes after half the gap to the next one, at
+most MOST_TOLERANCE later, so that two are never open for the same reason at once.
+
+The check-ins that count from the minute of the procedure are its diary. They are asked together, by one link; an entry
+opens at its minute, and the whole diary stays open until DIARY_STAYS_OPEN after the last one.
 """
 
 from collections.abc import Sequence
@@ -16,6 +19,11 @@ from clinic.wall_clock import on_wall
 DAY = 24 * 60
 #: The longest time that a check-in waits for its answer (a choice, unconfirmed).
 MOST_TOLERANCE = timedelta(days=14)
+#: How long after its last entry a diary can still be filled in; what comes late is marked so (a choice, unconfirmed).
+DIARY_STAYS_OPEN = timedelta(hours=24)
+#: When to remind, remind again and telephone: so much of the time that a check-in is open has gone by (a choice,
+#: unconfirmed).
+RUNGS = (0.25, 0.5, 0.75)
 
 
 @dataclass(frozen=True, order=True)
@@ -50,9 +58,16 @@ def plan(
         by_day.add(offsets[-1])
     gaps = [later - earlier for earlier, later in pairwise(offsets)]
     gaps.append(every_days * DAY if every_days else gaps[-1] if gaps else 2 * DAY * MOST_TOLERANCE.days)
-    return [
+    planned = [
         moment(performed_at, offset, gap_minutes=gap, by_day=offset in by_day, at=at, zone=zone)
         for offset, gap in zip(offsets, gaps, strict=True)
+    ]
+    diary = [one.due_at for one in planned if one.offset_minutes not in by_day]
+    return [
+        one
+        if one.offset_minutes in by_day
+        else Planned(one.offset_minutes, one.opens_at, one.due_at, diary[-1] + DIARY_STAYS_OPEN)
+        for one in planned
     ]
 
 
@@ -75,3 +90,25 @@ def moment(
         opens_at = due_at = performed_at + timedelta(minutes=offset)
     tolerance = min(timedelta(minutes=gap_minutes) / 2, MOST_TOLERANCE)
     return Planned(offset, opens_at, due_at, due_at + tolerance)
+
+
+def ladder(asked_at: datetime, closes_at: datetime) -> tuple[datetime, ...]:
+    """The instants at which to remind for the first time, to remind again, and to telephone; none after the close."""
+    return tuple(asked_at + (closes_at - asked_at) * part for part in RUNGS)
+
+
+def quiet_until(moment: datetime, *, quiet_from: time, quiet_until: time, zone: ZoneInfo) -> datetime | None:
+    """The end of the quiet hours in which `moment` lies, in UTC; None outside them.
+
+    The hours are on the clock in `zone` and may run over midnight; equal ones mean that there are none.
+    """
+    wall = moment.astimezone(zone)
+    clock = wall.time().replace(tzinfo=None)
+    if quiet_from == quiet_until:
+        return None
+    if quiet_from < quiet_until:
+        quiet, ends_on = quiet_from <= clock < quiet_until, wall.date()
+    else:
+        quiet = clock >= quiet_from or clock < quiet_until
+        ends_on = wall.date() + timedelta(days=clock >= quiet_from)
+    return on_wall(ends_on, quiet_until, zone) if quiet else None

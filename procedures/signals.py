@@ -4,5 +4,7 @@ from django.dispatch import Signal
 
 #: A procedure was performed and recorded. Arguments: procedure, now.
 procedure_performed = Signal()
+#: The time of a procedure was corrected, and with it perhaps its relief profile. Arguments: procedure, reason, now.
+procedure_corrected = Signal()
 #: A procedure was found to be entered in error. Arguments: procedure, now.
 procedure_voided = Signal()

@@ -4,7 +4,7 @@
 """
 
 from clinic.mail.messages import Attachment, Message, Skip, in_bulk
-from clinic.mail.rows import PAUSES, TRIES, queue, retry
+from clinic.mail.rows import PAUSES, TRIES, queue, queue_all, retry
 from clinic.mail.sending import send_due
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Skip",
     "in_bulk",
     "queue",
+    "queue_all",
     "retry",
     "send_due",
 ]

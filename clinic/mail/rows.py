@@ -46,20 +46,25 @@ def queue(
         created_at=now,
         not_before=not_before or now,
     )
-    OutgoingEmail.objects.bulk_create([email], ignore_conflicts=True)
-    queued = OutgoingEmail.objects.filter(key=key, message_id=email.message_id).first()
-    if queued is None and OutgoingEmail.objects.filter(key=key, status=OutgoingEmail.Status.SKIPPED).update(
-        status=OutgoingEmail.Status.QUEUED,
-        template=template,
-        context=context,
-        to=to,
-        site=site,
-        attempts=0,
-        not_before=email.not_before,
-        problem="",
-    ):
-        return OutgoingEmail.objects.get(key=key)
-    return queued
+    (queued,) = queue_all([email])
+    return queued if queued.message_id == email.message_id else None
+
+
+def queue_all(emails: Sequence[OutgoingEmail]) -> list[OutgoingEmail]:
+    """Put new rows into the outbox, in the caller's transaction; the rows that stand there under their keys, in order.
+
+    As `queue`: one that is there already stays, unless it was skipped; then it is queued again.
+    """
+    OutgoingEmail.objects.bulk_create(emails, ignore_conflicts=True)
+    there = {row.key: row for row in OutgoingEmail.objects.filter(key__in=[email.key for email in emails])}
+    for email in emails:
+        row = there[email.key]
+        if row.message_id != email.message_id and row.status == OutgoingEmail.Status.SKIPPED:
+            row.status, row.problem, row.attempts = OutgoingEmail.Status.QUEUED, "", 0
+            for name in ("template", "context", "to", "site_id", "not_before", "message_id"):
+                setattr(row, name, getattr(email, name))
+            row.save()
+    return [there[email.key] for email in emails]
 
 
 #: One statement, so that a claim is one round trip and two senders never take the same row. Whether a claim is

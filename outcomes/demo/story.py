@@ -24,7 +24,7 @@ from outcomes.demo.people import Person
 from outcomes.demo.shapes import SHAPES, Course, score
 from outcomes.models import Answer, CheckIn, FollowUp
 from outcomes.schedule import DAY
-from outcomes.services.asking import close_past_of, invitation_key, invite_next
+from outcomes.services.asking import close_past_of, due_now, invite_some
 from outcomes.services.following import extend
 from patients import services as patients
 from patients.models import Patient
@@ -350,14 +350,17 @@ class Life:
         if check_in.pk not in self.open:
             return
         follow_up_id = check_in.follow_up_id
-        outcome = invite_next(now=self.now, follow_up_id=follow_up_id)
-        if outcome == "superseded":
+        check_in.refresh_from_db(fields=["status", "hold_until"])
+        if check_in.status == CheckIn.Status.PLANNED:
+            invite_some(due_now(self.now).filter(follow_up__patient=self.patient), 1, now=self.now)
+            check_in.refresh_from_db(fields=["status", "hold_until"])
+        if check_in.status == CheckIn.Status.SUPERSEDED:
             del self.open[check_in.pk]
             return
-        sent = False
-        if outcome == "invited":
-            check_in.status = CheckIn.Status.INVITED
-            sent = self.deliver(invitation_key(check_in))
+        if check_in.hold_until and check_in.hold_until > self.now:
+            self.at(check_in.hold_until, partial(self.ask, check_in))
+            return
+        sent = check_in.status == CheckIn.Status.INVITED and self.asked(check_in)
         if self.patient.died_on:
             return
         self.respond(check_in, sent=sent)
@@ -365,6 +368,11 @@ class Life:
         if self.truths[follow_up_id].repeats and check_in.offset_minutes == last:
             extend(follow_up_id, now=self.now)
             self.watch(follow_up_id)
+
+    def asked(self, check_in: CheckIn) -> bool:
+        """Send the e-mail that asks it, unless that went out before; whether the patient has it."""
+        email = check_in.contact_attempts.exclude(email=None).latest("pk").email
+        return email is not None and (email.status == email.Status.SENT or self.deliver(email.key))
 
     def respond(self, check_in: CheckIn, *, sent: bool) -> None:
         """Whether, when and how the patient will answer. Most silence is just silence."""

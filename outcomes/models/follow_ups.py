@@ -42,8 +42,7 @@ class FollowUp(models.Model):
     `confounded_by` is the other follow-up on the same region whose window overlaps this one's; None usually. With
     `not_confounded_because` staff say, for a reason, that the two can be told apart after all.
 
-    `planned_*` are the facts from which the check-ins were planned: the instant of the procedure, and the zone and the
-    hour of the site's clock. Where they differ from today's facts the tick plans again what was not asked yet.
+    `replan_because`: what was not asked yet is to be planned again, by the tick, for this reason; "": the plan holds.
     """
 
     class Closed(models.TextChoices):
@@ -73,9 +72,7 @@ class FollowUp(models.Model):
         related_name="confounds",
     )
     not_confounded_because = models.CharField(_("not confounded because"), max_length=500, blank=True)
-    planned_from = models.DateTimeField(_("planned from"), null=True, editable=False)
-    planned_zone = models.CharField(max_length=64, blank=True, editable=False)
-    planned_hour = models.TimeField(null=True, editable=False)
+    replan_because = models.CharField(max_length=200, blank=True, editable=False)
     verdict = models.CharField(_("verdict"), max_length=20, choices=VERDICTS, default=Verdict.TOO_EARLY.value)
     verdict_reason = models.CharField(_("reason"), max_length=500, blank=True)
     judged_at = models.DateTimeField(_("judged"), null=True, blank=True)
@@ -86,7 +83,10 @@ class FollowUp(models.Model):
         verbose_name = _("follow-up")
         verbose_name_plural = _("follow-ups")
         ordering = ("-procedure__performed_at",)
-        indexes = [models.Index(name="follow_up_by_verdict", fields=["verdict"])]
+        indexes = [
+            models.Index(name="follow_up_by_verdict", fields=["verdict"]),
+            models.Index(name="follow_up_to_replan", fields=["id"], condition=~Q(replan_because="")),
+        ]
         constraints = [
             models.CheckConstraint(
                 name="follow_up_closed_with_reason",

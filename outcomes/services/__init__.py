@@ -1,7 +1,7 @@
 """Every write to follow-ups, check-ins and answers: one function an action, one transaction each."""
 
 from outcomes.services.answering import answer, issue_link, open_link, stop_emails
-from outcomes.services.asking import close_past, invite_due
+from outcomes.services.asking import call_unsent, close_past, invite_due, remind_due
 from outcomes.services.following import (
     extend_plans,
     open_follow_up,
@@ -9,13 +9,23 @@ from outcomes.services.following import (
     void_follow_up,
 )
 from outcomes.services.judging import course_from, course_of, judge
+from outcomes.services.planning import (
+    end_follow_up,
+    replan,
+    replan_marked,
+    replan_procedure,
+    replan_site,
+    tell_apart,
+)
 from outcomes.services.ticking import tick
 
 __all__ = [
     "answer",
+    "call_unsent",
     "close_past",
     "course_from",
     "course_of",
+    "end_follow_up",
     "extend_plans",
     "invite_due",
     "issue_link",
@@ -23,7 +33,13 @@ __all__ = [
     "open_follow_up",
     "open_link",
     "open_missing_follow_ups",
+    "remind_due",
+    "replan",
+    "replan_marked",
+    "replan_procedure",
+    "replan_site",
     "stop_emails",
+    "tell_apart",
     "tick",
     "void_follow_up",
 ]

@@ -1,78 +1,432 @@
-"""Asking patients: check-ins that have fallen due become e-mails in the outbox, each once."""
+"""Asking patients: check-ins that have fallen due become e-mails in the outbox, each once.
 
-from datetime import datetime
+A patient is the unit: their row is locked, everything of theirs that is due is looked at together, and what may be
+asked now goes into one e-mail.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Count, Max, Q, QuerySet
 
-from clinic import mail
-from outcomes.models import CheckIn, FollowUp
+from clinic.mail import queue_all
+from clinic.models import OutgoingEmail, Site
+from outcomes.models import CheckIn, ContactAttempt, FollowUp
+from outcomes.schedule import DAY, MOST_TOLERANCE, ladder, quiet_until
 from outcomes.services.judging import judge
 from patients.models import Patient
 
+logger = logging.getLogger(__name__)
 
-def invite_due(*, now: datetime, limit: int = 5000) -> dict[str, int]:
-    """Put an e-mail into the outbox for every check-in that is due, one transaction each.
+#: So many patients are asked in one transaction.
+BATCH = 100
+#: Questions of other follow-ups that fall due so soon are waited for, and all are asked in one e-mail.
+TOGETHER = timedelta(days=2)
+#: Until this day after the procedure a check-in also asks whether something is wrong: it never waits for another.
+SAFETY_DAYS = 14
+#: The cap counts the e-mails of so long a time.
+WEEK = timedelta(days=7)
+#: Nobody is to be telephoned either.
+NO_CALL = frozenset({"deceased", "merged", "opted_out"})
 
-    Returns how many were "invited", "not_sent" (the patient must not be mailed: the check-in stays open for other
-    channels) and "superseded" (a newer one of the same follow-up is due as well, as after an outage).
+Kind, Outcome = ContactAttempt.Kind, ContactAttempt.Outcome
+
+
+class Batch(Protocol):
+    """What is done for so many patients who have something waiting; its tally, or None when nobody is left."""
+
+    def __call__(
+        self, waiting: QuerySet[CheckIn], patients: int, *, now: datetime
+    ) -> dict[str, int] | None: ...
+
+
+@dataclass
+class Asking:
+    """What becomes of the due check-ins of some patients; written down in a handful of statements by `write`."""
+
+    now: datetime
+    tally: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    emails: list[OutgoingEmail] = field(default_factory=list)
+    attempts: list[ContactAttempt] = field(default_factory=list)
+    changed: list[CheckIn] = field(default_factory=list)
+
+    def skip(self, check_in: CheckIn, reason: str, *, kind: str = Kind.INVITATION) -> None:
+        """Keep why nothing was sent."""
+        self.attempts.append(
+            ContactAttempt(check_in=check_in, kind=kind, outcome=Outcome.SKIPPED, at=self.now, reason=reason)
+        )
+        self.changed.append(check_in)
+
+    def send(
+        self, check_ins: Sequence[CheckIn], patient: Patient, *, kind: str, key: str, number: int
+    ) -> None:
+        """Put one e-mail about these check-ins into the outbox. `number`: 0 the invitation, then the reminders."""
+        email = OutgoingEmail(
+            key=key,
+            template="outcomes.emails.invitation",
+            context={"check_in_ids": [check_in.pk for check_in in check_ins], "reminder": number},
+            to=patient.email,
+            site=check_ins[0].follow_up.procedure.site,
+            created_at=self.now,
+            not_before=self.now,
+        )
+        self.emails.append(email)
+        self.attempts += [
+            ContactAttempt(check_in=one, kind=kind, outcome=Outcome.QUEUED, at=self.now, email=email)
+            for one in check_ins
+        ]
+        self.changed += check_ins
+
+    def write(self) -> None:
+        """Save everything, in the caller's transaction."""
+        queued = {email.key: email for email in queue_all(self.emails)}
+        for attempt in self.attempts:
+            if attempt.email is not None:
+                attempt.email = queued[attempt.email.key]
+        ContactAttempt.objects.bulk_create(self.attempts)
+        CheckIn.objects.bulk_update(
+            self.changed,
+            ["status", "invited_at", "not_sent_because", "hold_until", "reminders", "remind_at", "call_at"],
+        )
+
+
+def sites_that_ask(now: datetime) -> list[Site]:
+    """The sites at which questions may go out now: not stopped, and not in their quiet hours."""
+    return [
+        site
+        for site in Site.objects.filter(emails_paused=False)
+        if not quiet_until(now, quiet_from=site.quiet_from, quiet_until=site.quiet_until, zone=site.zone)
+    ]
+
+
+def invite_due(*, now: datetime, limit: int = 100_000) -> dict[str, int]:
+    """Put an e-mail into the outbox for the check-ins that are due, a batch of patients a transaction.
+
+    Returns how many check-ins were "invited", "not_sent" (the patient must not be mailed: the check-in stays open for
+    other channels), "superseded" (a newer one of the same follow-up is due as well, as after an outage) and "held" (the
+    patient has had enough e-mails this week, or another question is about to come). At most about `limit` of them.
     """
-    tally = {"invited": 0, "not_sent": 0, "superseded": 0}
-    for _ in range(limit):
-        outcome = invite_next(now=now)
-        if outcome is None:
+    return in_batches(invite_some, waiting=due_now(now), now=now, limit=limit, tally=INVITED)
+
+
+def remind_due(*, now: datetime, limit: int = 100_000) -> dict[str, int]:
+    """Remind of what was asked and not answered, or have the patient called; see the module.
+
+    Returns how many check-ins were "reminded" and "not_sent".
+    """
+    return in_batches(remind_some, waiting=to_remind(now), now=now, limit=limit, tally=REMINDED)
+
+
+INVITED = ("invited", "not_sent", "superseded", "held")
+REMINDED = ("reminded", "not_sent")
+
+
+def in_batches(
+    act: Batch, *, waiting: QuerySet[CheckIn], now: datetime, limit: int, tally: Sequence[str]
+) -> dict[str, int]:
+    """Do `act` for batch after batch of patients who have something `waiting`; what it did, added up.
+
+    A batch that fails is done once more patient by patient, so that one sick row silences nobody else; its fault is
+    raised at the end.
+    """
+    total = dict.fromkeys(tally, 0)
+    sites = [site.pk for site in sites_that_ask(now)]
+    waiting = waiting.filter(follow_up__procedure__site__in=sites)
+    done, faults, sick = 0, [], set[int]()
+    while done < limit:
+        some = waiting.exclude(follow_up__patient__in=sick) if sick else waiting
+        try:
+            result = act(some, BATCH, now=now)
+        except Exception:
+            logger.warning("a batch of check-ins failed: its patients are taken one by one")
+            ids = some.order_by("due_at", "id").values_list("follow_up__patient", flat=True)[:BATCH]
+            for patient in dict.fromkeys(ids):
+                try:
+                    add(total, act(waiting.filter(follow_up__patient=patient), 1, now=now) or {})
+                except Exception as exc:
+                    sick.add(patient)
+                    faults.append(exc)
+            continue
+        if result is None:
             break
-        tally[outcome] += 1
-    return tally
+        add(total, result)
+        done += sum(result.values())
+    if faults:
+        raise ExceptionGroup("check-ins of some patients failed", faults)
+    return total
+
+
+def add(total: dict[str, int], more: dict[str, int]) -> None:
+    for name, count in more.items():
+        total[name] = total.get(name, 0) + count
+
+
+def due_now(now: datetime) -> QuerySet[CheckIn]:
+    """Check-ins that are to be asked now."""
+    return CheckIn.objects.filter(
+        Q(hold_until=None) | Q(hold_until__lte=now),
+        status=CheckIn.Status.PLANNED,
+        not_sent_because="",
+        due_at__lte=now,
+        closes_at__gt=now,
+    )
+
+
+def to_remind(now: datetime) -> QuerySet[CheckIn]:
+    """Check-ins of which the patient is to be reminded now."""
+    return CheckIn.objects.filter(status=CheckIn.Status.INVITED, remind_at__lte=now, closes_at__gt=now)
+
+
+def locked(waiting: QuerySet[CheckIn], patients: int) -> list[CheckIn]:
+    """What is waiting of so many patients whom nobody else is at, in order of time; patients and check-ins are locked.
+
+    The patient is the claim: two ticks at once share the patients and never one patient's questions.
+    """
+    ids = list(waiting.order_by("due_at", "id").values_list("follow_up__patient", flat=True)[: 2 * patients])
+    claimed = (
+        Patient.objects.select_for_update(skip_locked=True, no_key=True, of=("self",))
+        .filter(pk__in=list(dict.fromkeys(ids))[:patients])
+        .order_by("pk")
+    )
+    return list(
+        waiting.select_for_update(of=("self",))
+        .filter(follow_up__patient__in=[patient.pk for patient in claimed])
+        .select_related("follow_up__patient", "follow_up__procedure__site", "follow_up__relief_profile")
+        .order_by("due_at", "id")
+    )
+
+
+def of_patients(check_ins: Iterable[CheckIn]) -> dict[Patient, list[CheckIn]]:
+    """The check-ins by patient, in their order."""
+    result: dict[Patient, list[CheckIn]] = defaultdict(list)
+    for check_in in check_ins:
+        result[check_in.follow_up.patient].append(check_in)
+    return result
 
 
 @transaction.atomic
-def invite_next(*, now: datetime, follow_up_id: int | None = None) -> str | None:
-    """Take the next due check-in that nobody else is at, look again, and ask; None when none is due.
-
-    `follow_up_id` given: only one of that follow-up's.
-    """
-    mine = Q() if follow_up_id is None else Q(follow_up=follow_up_id)
-    check_in = (
-        CheckIn.objects.select_for_update(of=("self",), skip_locked=True)
-        .filter(mine, status=CheckIn.Status.PLANNED, not_sent_because="", due_at__lte=now, closes_at__gt=now)
-        .select_related("follow_up__patient", "follow_up__procedure__site")
-        .order_by("due_at", "id")
-        .first()
-    )
-    if check_in is None:
+def invite_some(waiting: QuerySet[CheckIn], patients: int, *, now: datetime) -> dict[str, int] | None:
+    """Ask up to so many patients what is due; None when nobody is left. See `invite_due`."""
+    due = locked(waiting, patients)
+    if not due:
         return None
-    follow_up = check_in.follow_up
-    newer = follow_up.check_ins.filter(offset_minutes__gt=check_in.offset_minutes, due_at__lte=now).exists()
-    if newer:
-        check_in.status = CheckIn.Status.SUPERSEDED
-        check_in.save(update_fields=["status"])
-        return "superseded"
-    patient = follow_up.patient
-    if patient.why_no_email:
-        check_in.not_sent_because = patient.why_no_email
-        check_in.save(update_fields=["not_sent_because"])
-        return "not_sent"
-    check_in.status, check_in.invited_at = CheckIn.Status.INVITED, now
-    check_in.save(update_fields=["status", "invited_at"])
-    mail.queue(
-        invitation_key(check_in),
-        template="outcomes.emails.invitation",
-        context={"check_in_id": check_in.pk},
-        to=patient.email,
-        site=follow_up.procedure.site,
-        now=now,
+    asking = Asking(now)
+    newest = dict(
+        CheckIn.objects.filter(follow_up__in={one.follow_up_id for one in due}, due_at__lte=now)
+        .order_by()
+        .values_list("follow_up")
+        .annotate(Max("offset_minutes"))
     )
-    return "invited"
+    by_patient = of_patients(due)
+    had = emails_this_week(by_patient, now=now)
+    coming = coming_soon(by_patient, now=now)
+    for patient, check_ins in by_patient.items():
+        wanted = []
+        for check_in in check_ins:
+            diary = diary_entry(check_in)
+            if newest[check_in.follow_up_id] > check_in.offset_minutes and not diary:
+                check_in.status = CheckIn.Status.SUPERSEDED
+                asking.skip(check_in, "superseded")
+                asking.tally["superseded"] += 1
+            elif patient.why_no_email:
+                refuse(asking, check_in, patient.why_no_email)
+            else:
+                wanted.append(check_in)
+        if not wanted:
+            continue
+        wait = wait_until(wanted, had.get(patient.pk, []), coming.get(patient.pk, []), now=now)
+        for check_in in wanted:
+            if until := wait.get(check_in.pk):
+                check_in.hold_until = until
+                asking.changed.append(check_in)
+                asking.tally["held"] += 1
+        invite(asking, patient, [one for one in wanted if one.pk not in wait])
+    asking.write()
+    return dict(asking.tally)
+
+
+def refuse(asking: Asking, check_in: CheckIn, reason: str) -> None:
+    """The patient must not be mailed: the check-in stays open, and somebody telephones if they may."""
+    check_in.not_sent_because = reason
+    if reason not in NO_CALL and not diary_entry(check_in):
+        check_in.call_at = asking.now
+    asking.skip(check_in, reason)
+    asking.tally["not_sent"] += 1
+
+
+def invite(asking: Asking, patient: Patient, check_ins: list[CheckIn]) -> None:
+    """Ask all of them with one e-mail. A diary is asked as a whole, by its first entry."""
+    if not check_ins:
+        return
+    now = asking.now
+    asked: list[CheckIn] = []
+    for check_in in check_ins:
+        if check_in.status != CheckIn.Status.PLANNED:
+            continue  # another entry of a diary that was asked a moment ago
+        rest = diary_of(check_in) if diary_entry(check_in) else [check_in]
+        same = {one.pk: one for one in check_ins}
+        for one in rest:
+            entry = same.get(one.pk, one)
+            entry.status, entry.invited_at = CheckIn.Status.INVITED, now
+            if not diary_entry(entry):
+                entry.remind_at = ladder(now, entry.closes_at)[0]
+            asked.append(entry)
+    first = min(asked, key=lambda one: (one.due_at, one.pk))
+    asking.send(asked, patient, kind=Kind.INVITATION, key=invitation_key(first), number=0)
+    asking.tally["invited"] += len(asked)
+
+
+def diary_entry(check_in: CheckIn) -> bool:
+    """Whether it counts from the minute of the procedure, as the entries of a diary do."""
+    profile = check_in.follow_up.relief_profile
+    return check_in.offset_minutes in profile.check_in_minutes and check_in.offset_minutes not in {
+        day * DAY for day in profile.check_in_days
+    }
+
+
+def diary_of(check_in: CheckIn) -> list[CheckIn]:
+    """The entries of the diary that the check-in is one of and that are still to be asked, in order; locked."""
+    profile = check_in.follow_up.relief_profile
+    by_day = [day * DAY for day in profile.check_in_days]
+    rows = (
+        CheckIn.objects.select_for_update(of=("self",))
+        .select_related("follow_up__patient", "follow_up__procedure__site", "follow_up__relief_profile")
+        .filter(
+            follow_up=check_in.follow_up_id,
+            status=CheckIn.Status.PLANNED,
+            offset_minutes__in=profile.check_in_minutes,
+        )
+        .exclude(offset_minutes__in=by_day)
+    )
+    return list(rows.order_by("offset_minutes"))
+
+
+def emails_this_week(patients: Collection[Patient], *, now: datetime) -> dict[int, list[datetime]]:
+    """When each patient was sent questions in the last seven days, by patient number, oldest first."""
+    rows = (
+        ContactAttempt.objects.filter(
+            check_in__follow_up__patient__in=[patient.pk for patient in patients],
+            outcome=Outcome.QUEUED,
+            kind__in=[Kind.INVITATION, Kind.REMINDER],
+            at__gt=now - WEEK,
+        )
+        .order_by("at")
+        .values_list("check_in__follow_up__patient", "at")
+        .annotate(Count("email", distinct=True))
+    )
+    result: dict[int, list[datetime]] = defaultdict(list)
+    for patient, at, emails in rows:
+        result[patient] += [at] * emails
+    return result
+
+
+def coming_soon(patients: Collection[Patient], *, now: datetime) -> dict[int, list[CheckIn]]:
+    """The check-ins of each patient that fall due within TOGETHER, by patient number, soonest first."""
+    rows = (
+        CheckIn.objects.filter(
+            follow_up__patient__in=[patient.pk for patient in patients],
+            status=CheckIn.Status.PLANNED,
+            due_at__gt=now,
+            due_at__lte=now + TOGETHER,
+        )
+        .select_related("follow_up")
+        .order_by("due_at", "id")
+    )
+    result: dict[int, list[CheckIn]] = defaultdict(list)
+    for row in rows:
+        result[row.follow_up.patient_id].append(row)
+    return result
+
+
+def wait_until(
+    wanted: Sequence[CheckIn], had: Sequence[datetime], coming: Sequence[CheckIn], *, now: datetime
+) -> dict[int, datetime]:
+    """Which check-ins wait, and until when, by number; the others are asked now.
+
+    Those that also look after safety never wait. Another waits for a question of another follow-up that comes within
+    TOGETHER of its own due time, or until the site's cap for a week allows one e-mail more; never beyond its close.
+    """
+    result: dict[int, datetime] = {}
+    safe = [one for one in wanted if one.offset_minutes > SAFETY_DAYS * DAY]
+    for check_in in safe:
+        for other in coming:
+            if other.follow_up_id != check_in.follow_up_id and other.due_at <= min(
+                check_in.due_at + TOGETHER, check_in.closes_at - timedelta(hours=1)
+            ):
+                result[check_in.pk] = other.due_at
+    cap = wanted[0].follow_up.procedure.site.emails_a_week
+    if len(had) >= cap and len(safe) == len(wanted):
+        free = had[len(had) - cap] + WEEK
+        for check_in in safe:
+            if free < check_in.closes_at:
+                result[check_in.pk] = max(free, result.get(check_in.pk, free))
+    return result
+
+
+@transaction.atomic
+def remind_some(waiting: QuerySet[CheckIn], patients: int, *, now: datetime) -> dict[str, int] | None:
+    """Remind up to so many patients; None when nobody is left.
+
+    After the last reminder, and at once where no e-mail may be sent, a call falls due instead. A reminder that would
+    go beyond the cap of a week is left out; the ladder goes on.
+    """
+    due = locked(waiting, patients)
+    if not due:
+        return None
+    asking = Asking(now)
+    by_patient = of_patients(due)
+    had = emails_this_week(by_patient, now=now)
+    for patient, check_ins in by_patient.items():
+        if reason := patient.why_no_email:
+            for check_in in check_ins:
+                check_in.remind_at = None
+                check_in.call_at = None if reason in NO_CALL else now
+                asking.skip(check_in, reason, kind=Kind.REMINDER)
+                asking.tally["not_sent"] += 1
+            continue
+        capped = len(had.get(patient.pk, [])) >= check_ins[0].follow_up.procedure.site.emails_a_week
+        for check_in in check_ins:
+            check_in.reminders += 1
+            climb(check_in)
+            if capped:
+                asking.skip(check_in, "weekly_cap", kind=Kind.REMINDER)
+                asking.tally["not_sent"] += 1
+        if not capped:
+            first = check_ins[0]
+            number = first.reminders
+            key = reminder_key(first, number)
+            asking.send(check_ins, patient, kind=Kind.REMINDER, key=key, number=number)
+            asking.tally["reminded"] += len(check_ins)
+    asking.write()
+    return dict(asking.tally)
+
+
+def climb(check_in: CheckIn) -> None:
+    """Set what comes after the reminder that was just counted: another one, or a call."""
+    steps = ladder(check_in.invited_at or check_in.due_at, check_in.closes_at)
+    if check_in.reminders < len(steps) - 1:
+        check_in.remind_at = steps[check_in.reminders]
+    else:
+        check_in.remind_at, check_in.call_at = None, steps[-1]
 
 
 def invitation_key(check_in: CheckIn) -> str:
-    """The outbox key of a check-in's invitation: the same check-in is never invited twice."""
+    """The outbox key of the invitation that a check-in is the first of: it is never invited twice."""
     return f"check-in {check_in.pk} invitation"
 
 
+def reminder_key(check_in: CheckIn, number: int) -> str:
+    """The outbox key of a reminder."""
+    return f"check-in {check_in.pk} reminder {number}"
+
+
 def why_not_to_ask(check_in: CheckIn, patient: Patient, *, now: datetime) -> str:
-    """The code of the reason why an invitation that is queued must not go out any more; "" when it may.
+    """The code of the reason why an e-mail that is queued must not go out any more; "" when it may.
 
     Looked at when the e-mail is sent, because minutes or days may lie between.
     """
@@ -82,7 +436,26 @@ def why_not_to_ask(check_in: CheckIn, patient: Patient, *, now: datetime) -> str
         return "voided"
     if check_in.status not in CheckIn.OPEN or now >= check_in.closes_at:
         return "closed"
+    if check_in.follow_up.procedure.site.emails_paused:
+        return "paused"
     return patient.why_no_email
+
+
+def call_unsent(*, now: datetime, limit: int = 1000) -> int:
+    """Have the patients called whose e-mail was given up or held back at the last moment; how many check-ins."""
+    given_up = OutgoingEmail.objects.filter(
+        status__in=[OutgoingEmail.Status.FAILED, OutgoingEmail.Status.SKIPPED],
+        created_at__gt=now - MOST_TOLERANCE,
+    ).exclude(problem__in=["answered", "voided", "closed", *NO_CALL])
+    unsent = ContactAttempt.objects.filter(
+        email__in=given_up,
+        check_in__status=CheckIn.Status.INVITED,
+        check_in__call_at=None,
+        check_in__closes_at__gt=now,
+    ).values_list("check_in", flat=True)[:limit]
+    return CheckIn.objects.filter(pk__in=list(unsent), status=CheckIn.Status.INVITED, call_at=None).update(
+        call_at=now, remind_at=None
+    )
 
 
 def close_past(*, now: datetime, limit: int = 5000) -> int:
@@ -95,10 +468,21 @@ def close_past(*, now: datetime, limit: int = 5000) -> int:
 @transaction.atomic
 def close_past_of(follow_up_id: int, *, now: datetime) -> int:
     """The same for one follow-up. Locks it before its check-ins, as every service does."""
-    follow_up = FollowUp.objects.select_for_update().get(pk=follow_up_id)
-    closed = follow_up.check_ins.filter(status__in=CheckIn.OPEN, closes_at__lte=now).update(
-        status=CheckIn.Status.MISSED
+    follow_up = (
+        FollowUp.objects.select_for_update(of=("self",))
+        .select_related("procedure__site")
+        .get(pk=follow_up_id)
     )
+    past = follow_up.check_ins.filter(status__in=CheckIn.OPEN, closes_at__lte=now)
+    # What was never asked says why: the site had stopped all questions, or nothing ran.
+    why = "paused" if follow_up.procedure.site.emails_paused else "not_asked"
+    never = list(past.filter(status=CheckIn.Status.PLANNED, not_sent_because=""))
+    past.filter(pk__in=[one.pk for one in never]).update(not_sent_because=why)
+    ContactAttempt.objects.bulk_create(
+        ContactAttempt(check_in=one, kind=Kind.INVITATION, outcome=Outcome.SKIPPED, at=now, reason=why)
+        for one in never
+    )
+    closed = past.update(status=CheckIn.Status.MISSED)
     if closed:
         judge(follow_up_id, now=now)
     return closed

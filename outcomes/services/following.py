@@ -7,9 +7,8 @@ from django.db.models import Max, OuterRef, Subquery
 
 from clinic import audit
 from clinic.models import OutgoingEmail
-from outcomes.models import CheckIn, FollowUp
+from outcomes.models import CheckIn, ContactAttempt, FollowUp
 from outcomes.schedule import Planned, following, plan
-from outcomes.services.asking import invitation_key
 from outcomes.services.judging import judge
 from procedures.models import Intent, Laterality, Procedure
 
@@ -119,9 +118,10 @@ def reopen(follow_up: FollowUp) -> None:
     follow_up.closed_at, follow_up.closed_because = None, FollowUp.Closed.NOT
     follow_up.save(update_fields=["closed_at", "closed_because"])
     void = follow_up.check_ins.filter(status=CheckIn.Status.VOIDED)
-    keys = {invitation_key(check_in): check_in.pk for check_in in void}
-    held_back = OutgoingEmail.objects.filter(key__in=keys, status=OutgoingEmail.Status.SKIPPED)
-    void.filter(pk__in=[keys[email.key] for email in held_back]).update(invited_at=None)
+    held_back = ContactAttempt.objects.filter(
+        check_in__in=void, email__status=OutgoingEmail.Status.SKIPPED
+    ).values_list("check_in", flat=True)
+    void.filter(pk__in=list(held_back)).update(invited_at=None, remind_at=None)
     void.filter(invited_at=None).update(status=CheckIn.Status.PLANNED)
     void.update(status=CheckIn.Status.INVITED)
 

@@ -74,7 +74,7 @@ def course_from(
         window_until=window[1],
         success_percent=profile.percent_for(procedure.intent),
         unit="minute" if minutes else "day",
-        confounded=follow_up.confounded_by_id is not None,
+        confounded=follow_up.confounded_by_id is not None and not follow_up.not_confounded_because,
     )
 
 

@@ -5,9 +5,11 @@ from collections.abc import Callable
 from datetime import datetime
 
 from clinic import audit
-from outcomes.services.asking import close_past, invite_due
+from outcomes.services.asking import call_unsent, close_past, invite_due, remind_due
 from outcomes.services.following import extend_plans, open_missing_follow_ups
-from procedures.services import close_passed_times, extend_yearly_closures, release_expired_holds, remind_due
+from outcomes.services.planning import replan_marked
+from procedures.services import close_passed_times, extend_yearly_closures, release_expired_holds
+from procedures.services import remind_due as remind_of_appointments
 
 logger = logging.getLogger(__name__)
 
@@ -25,11 +27,14 @@ def tick(*, now: datetime) -> dict[str, int]:
         "holds_released": release_expired_holds,
         "freed_times_passed": close_passed_times,
         "closures_added": extend_yearly_closures,
-        "reminders_queued": remind_due,
+        "appointment_reminders_queued": remind_of_appointments,
         "follow_ups_opened": open_missing_follow_ups,
+        "follow_ups_replanned": replan_marked,
         "check_ins_added": extend_plans,
         "check_ins_missed": close_past,
         "check_ins": invite_due,
+        "check_in_reminders": remind_due,
+        "check_ins_to_call": call_unsent,
         "audit_events_sealed": audit.seal,
     }
     done: dict[str, int] = {}

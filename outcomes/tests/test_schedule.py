@@ -4,10 +4,11 @@ from datetime import UTC, datetime, time, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outcomes.schedule import DAY, following, plan
+from outcomes.schedule import DAY, following, ladder, plan, quiet_until
 
 NEW_YORK = ZoneInfo("America/New_York")
 NOON = datetime(2027, 3, 10, 17, tzinfo=UTC)  # noon in New York, four days before the clocks change
@@ -26,7 +27,8 @@ def test_diary_entries_fall_due_to_the_minute_and_the_24th_hour_is_day_1() -> No
     planned = plan(NOON, days=[1], minutes=[30, 60, DAY], every_days=None, at=time(10), zone=NEW_YORK)
     assert [one.offset_minutes for one in planned] == [30, 60, DAY]
     assert planned[0].due_at == NOON + timedelta(minutes=30)
-    assert planned[0].closes_at == NOON + timedelta(minutes=45)
+    # The whole diary stays open for a day after its last entry.
+    assert [one.closes_at for one in planned[:2]] == [NOON + timedelta(minutes=60, hours=24)] * 2
     assert planned[2].due_at.astimezone(NEW_YORK).time() == time(10)
 
 
@@ -59,3 +61,29 @@ def test_check_ins_come_in_order_and_each_can_be_answered(
     by_day = [one for one in planned if one.offset_minutes % DAY == 0]
     for earlier, later in pairwise(by_day):
         assert earlier.closes_at <= later.due_at
+
+
+def test_the_ladder_stands_within_the_time_that_a_check_in_is_open() -> None:
+    closes = NOON + timedelta(days=4)
+    assert ladder(NOON, closes) == tuple(NOON + timedelta(days=day) for day in (1, 2, 3))
+
+
+@pytest.mark.parametrize(
+    ("clock", "ends"),
+    [
+        ("2027-03-13 19:59", None),
+        ("2027-03-13 20:00", "2027-03-14 08:00:00-04:00"),
+        ("2027-03-14 00:30", "2027-03-14 08:00:00-04:00"),
+        ("2027-03-14 07:59", "2027-03-14 08:00:00-04:00"),
+        ("2027-03-14 08:00", None),
+    ],
+)
+def test_quiet_hours_run_over_midnight_and_over_a_clock_change(clock: str, ends: str | None) -> None:
+    moment = datetime.fromisoformat(clock).replace(tzinfo=NEW_YORK).astimezone(UTC)
+    end = quiet_until(moment, quiet_from=time(20), quiet_until=time(8), zone=NEW_YORK)
+    assert (str(end.astimezone(NEW_YORK)) if end else None) == ends
+
+
+def test_equal_ends_mean_no_quiet_hours() -> None:
+    assert quiet_until(NOON, quiet_from=time(8), quiet_until=time(8), zone=NEW_YORK) is None
+    assert quiet_until(NOON, quiet_from=time(11), quiet_until=time(13), zone=NEW_YORK) is not None

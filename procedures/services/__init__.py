@@ -6,7 +6,7 @@ from procedures.services.confirming import confirm_figure
 from procedures.services.freeing import close_passed_times, dismiss_freed, note_freed
 from procedures.services.letters import open_link, remind_due
 from procedures.services.matching import Match, matches
-from procedures.services.performing import Performed, perform, void
+from procedures.services.performing import Performed, correct_time, perform, void
 from procedures.services.profiling import add_profile, check_profile
 from procedures.services.publishing import (
     can_be_published,
@@ -43,6 +43,7 @@ __all__ = [
     "close",
     "close_passed_times",
     "confirm_figure",
+    "correct_time",
     "dismiss_freed",
     "displaced_by",
     "extend_yearly_closures",

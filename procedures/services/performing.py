@@ -3,14 +3,15 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 
 from clinic import audit
 from clinic.models import User
 from clinic.refusals import Refusal
-from procedures.models import Appointment, Procedure, ReliefProfile
+from procedures.models import Appointment, Procedure, ProcedureType, ReliefProfile
 from procedures.services.stepping import locked, refuse_unless, take_step, write
-from procedures.signals import procedure_performed
+from procedures.signals import procedure_corrected, procedure_performed
 from procedures.steps import STEPS
 
 
@@ -43,18 +44,33 @@ def check_performed(appointment: Appointment, record: Performed, *, now: datetim
     refuse_unless(appointment, STEPS["complete"].origins)
     if record.status not in (Procedure.Status.COMPLETED, Procedure.Status.PARTIAL, Procedure.Status.ABORTED):
         raise Refusal("Completed, partly done or aborted.", code="status_not_possible", field="status")
-    if record.performed_at > now:
+    check_moment(appointment, record.performed_at, now=now)
+    check_score(record.baseline_pain, field="baseline_pain")
+
+
+def check_moment(appointment: Appointment, performed_at: datetime, *, now: datetime) -> None:
+    """Refuse an instant at which the appointment's procedure cannot have been performed; codes as above."""
+    if performed_at > now:
         raise Refusal(
             "A procedure cannot have been performed in the future.",
             code="in_the_future",
             field="performed_at",
         )
     zone = appointment.site.zone
-    if record.performed_at.astimezone(zone).date() < appointment.starts_at.astimezone(zone).date():
+    if performed_at.astimezone(zone).date() < appointment.starts_at.astimezone(zone).date():
         raise Refusal(
             "This is before the day of the appointment.", code="before_booking_day", field="performed_at"
         )
-    check_score(record.baseline_pain, field="baseline_pain")
+
+
+def profile_at(kind: ProcedureType, moment: datetime) -> ReliefProfile:
+    """The relief profile in force then; Refusal "no_relief_profile" when there was none."""
+    try:
+        return kind.profile_on(moment)
+    except ReliefProfile.DoesNotExist:
+        raise Refusal(
+            "This procedure type has no relief profile yet.", code="no_relief_profile", field="procedure_type"
+        ) from None
 
 
 def check_score(score: int | None, *, field: str) -> None:
@@ -71,12 +87,7 @@ def perform(appointment_id: int, record: Performed, *, by: User | None, now: dat
     """
     appointment = locked(appointment_id)
     check_performed(appointment, record, now=now)
-    try:
-        profile = appointment.procedure_type.profile_on(record.performed_at)
-    except ReliefProfile.DoesNotExist:
-        raise Refusal(
-            "This procedure type has no relief profile yet.", code="no_relief_profile", field="procedure_type"
-        ) from None
+    profile = profile_at(appointment.procedure_type, record.performed_at)
     procedure = Procedure(
         appointment=appointment,
         patient=appointment.patient,
@@ -113,4 +124,39 @@ def void(procedure_id: int, *, reason: str, by: User | None, now: datetime) -> P
     procedure = Procedure.objects.get(pk=procedure_id)
     take_step(procedure.appointment_id, "enter_in_error", by=by, now=now, reason=reason)
     procedure.refresh_from_db()
+    return procedure
+
+
+@transaction.atomic
+def correct_time(
+    procedure_id: int, *, performed_at: datetime, reason: str, by: User | None, now: datetime
+) -> Procedure:
+    """Say when the procedure was really performed. It is judged by the relief profile in force then.
+
+    What its follow-up has not asked yet is planned again. The same time again changes nothing.
+
+    Raises Refusal "reason_required", "in_the_future", "after_recording", "before_booking_day", "no_relief_profile",
+    "not_allowed_now" for one that was entered in error, and PermissionDenied without the permission to perform.
+    """
+    if by is not None and not by.has_perm("procedures.perform_procedure"):
+        raise PermissionDenied
+    procedure = (
+        Procedure.objects.select_for_update(of=("self",))
+        .select_related("appointment", "site", "procedure_type")
+        .get(pk=procedure_id)
+    )
+    if procedure.status == Procedure.Status.ENTERED_IN_ERROR:
+        raise Refusal("This procedure was entered in error.", code="not_allowed_now", field="performed_at")
+    if procedure.performed_at == performed_at:
+        return procedure
+    if not reason.strip():
+        raise Refusal("Say why.", code="reason_required", field="reason")
+    check_moment(procedure.appointment, performed_at, now=now)
+    if performed_at > procedure.recorded_at:
+        raise Refusal("It was recorded before that.", code="after_recording", field="performed_at")
+    procedure.performed_at = performed_at
+    procedure.relief_profile = profile_at(procedure.procedure_type, performed_at)
+    procedure.save(update_fields=["performed_at", "relief_profile"])
+    audit.record("procedure.time_corrected", procedure, by=by, at=now, site=procedure.site, reason=reason)
+    procedure_corrected.send(Procedure, procedure=procedure, reason=reason, now=now)
     return procedure

@@ -1,0 +1,334 @@
+"""Who is asked what and when: the ladder, the cap, the quiet hours, one e-mail for several questions, and the guard."""
+
+import re
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+import pytest
+from django.core import mail as outbox
+
+from clinic import mail
+from clinic.models import AuditEvent, OutgoingEmail
+from clinic.refusals import Refusal
+from conftest import MONDAY, World
+from outcomes import services
+from outcomes.models import CheckIn, ContactAttempt, FollowUp
+from procedures import services as procedures
+
+
+def day_of(follow_up: FollowUp, day: int) -> CheckIn:
+    return follow_up.check_ins.get(offset_minutes=day * 1440)
+
+
+def course(world: World, **values: Any) -> FollowUp:
+    found: FollowUp = world.performed(**values).follow_up
+    return found
+
+
+def sent(now: datetime) -> list[Any]:
+    """The e-mails with questions that a tick and the sender bring out at `now`."""
+    services.tick(now=now)
+    before = len(outbox.outbox)
+    mail.send_due(now=now)
+    return [message for message in outbox.outbox[before:] if "/c/" in str(message.body)]
+
+
+def attempts(check_in: CheckIn) -> list[tuple[str, str, str]]:
+    return list(check_in.contact_attempts.values_list("kind", "outcome", "reason"))
+
+
+def other_site_region(world: World, day: date, **values: Any) -> FollowUp:
+    """A second course of the same patient, on another region, so that neither ends nor blurs the other."""
+    return course(world, day=day, region="cervical", **values)
+
+
+@pytest.fixture(autouse=True)
+def no_quiet_hours(request: pytest.FixtureRequest) -> None:
+    """The hours are tested on their own; elsewhere a quarter of a fortnight is a quarter of a fortnight."""
+    if "world" in request.fixturenames:
+        world: World = request.getfixturevalue("world")
+        world.site.quiet_from = world.site.quiet_until = time(0)
+        world.site.save()
+
+
+# The ladder.
+
+
+def test_invitation_two_reminders_and_a_call(world: World) -> None:
+    day_42 = day_of(course(world), 42)
+    start, span = day_42.due_at, day_42.closes_at - day_42.due_at
+    assert [m.subject for m in sent(start)] == ["How are you? Two minutes for Riverside"]
+    assert sent(start + span / 4 - timedelta(minutes=1)) == []
+    assert [m.subject for m in sent(start + span / 4)] == ["A reminder from Riverside: two minutes"]
+    day_42.refresh_from_db()
+    assert (day_42.reminders, day_42.call_at) == (1, None)
+    assert len(sent(start + span / 2)) == 1
+    day_42.refresh_from_db()
+    assert (day_42.reminders, day_42.remind_at, day_42.call_at) == (2, None, start + span * 3 / 4)
+    assert sent(start + span * 3 / 4) == []
+    services.tick(now=day_42.closes_at)
+    day_42.refresh_from_db()
+    assert day_42.status == CheckIn.Status.MISSED
+    assert attempts(day_42) == [
+        ("invitation", "queued", ""),
+        ("reminder", "queued", ""),
+        ("reminder", "queued", ""),
+    ]
+
+
+def test_who_has_answered_is_not_reminded(world: World) -> None:
+    day_42 = day_of(course(world), 42)
+    sent(day_42.due_at)
+    services.answer(
+        day_42.pk, score=3, channel="email", language="en", by=None, now=day_42.due_at + timedelta(hours=1)
+    )
+    for hours in range(12, 24 * 14, 12):
+        assert sent(day_42.due_at + timedelta(hours=hours)) == []
+
+
+def test_who_stops_the_emails_after_the_invitation_is_neither_reminded_nor_called(world: World) -> None:
+    day_42 = day_of(course(world), 42)
+    sent(day_42.due_at)
+    services.stop_emails(day_42, now=day_42.due_at + timedelta(hours=1))
+    assert sent(day_42.due_at + (day_42.closes_at - day_42.due_at) / 4) == []
+    day_42.refresh_from_db()
+    assert (day_42.remind_at, day_42.call_at) == (None, None)
+    assert attempts(day_42)[-1] == ("reminder", "skipped", "opted_out")
+
+
+@pytest.mark.parametrize(
+    ("values", "reason", "called"),
+    [
+        ({"email": ""}, "no_address", True),
+        ({"consented_at": None}, "no_consent", True),
+        ({"bounced_at": datetime(2027, 1, 1).astimezone()}, "bounced", True),
+        ({"opted_out_at": datetime(2027, 1, 1).astimezone()}, "opted_out", False),
+        ({"died_on": date(2027, 1, 20)}, "deceased", False),
+    ],
+)
+def test_who_must_not_be_mailed_is_called_unless_that_is_wrong_too(
+    world: World, values: dict[str, Any], reason: str, called: bool
+) -> None:
+    day_42 = day_of(course(world), 42)
+    for name, value in values.items():
+        setattr(world.patient, name, value)
+    world.patient.save()
+    assert sent(day_42.due_at) == []
+    day_42.refresh_from_db()
+    assert (day_42.not_sent_because, day_42.call_at) == (reason, day_42.due_at if called else None)
+    assert attempts(day_42) == [("invitation", "skipped", reason)]
+
+
+def test_an_email_that_is_given_up_becomes_a_call(world: World) -> None:
+    day_42 = day_of(course(world), 42)
+    services.tick(now=day_42.due_at)
+    email = OutgoingEmail.objects.get(contact_attempts__check_in=day_42)
+    OutgoingEmail.objects.filter(pk=email.pk).update(status="failed", problem="SMTPRecipientsRefused")
+    services.tick(now=day_42.due_at + timedelta(minutes=1))
+    day_42.refresh_from_db()
+    assert (day_42.call_at, day_42.remind_at) == (day_42.due_at + timedelta(minutes=1), None)
+
+
+# When.
+
+
+def test_nothing_goes_out_in_the_quiet_hours_and_everything_after_them(world: World) -> None:
+    world.site.check_in_at, world.site.quiet_from, world.site.quiet_until = time(21), time(20), time(8)
+    world.site.save()
+    day_42 = day_of(course(world), 42)
+    assert day_42.due_at.astimezone(world.site.zone).hour == 21
+    assert sent(day_42.due_at) == []
+    day = day_42.due_at.astimezone(world.site.zone).date() + timedelta(days=1)
+    assert sent(world.at(day, 7, 59)) == []
+    assert len(sent(world.at(day, 8))) == 1
+
+
+def test_a_site_that_has_stopped_all_questions_asks_nothing_and_says_so_later(world: World) -> None:
+    day_42 = day_of(course(world), 42)
+    world.site.emails_paused = True
+    world.site.save()
+    assert sent(day_42.due_at) == []
+    services.tick(now=day_42.closes_at)
+    day_42.refresh_from_db()
+    assert (day_42.status, day_42.not_sent_because) == ("missed", "paused")
+    assert attempts(day_42) == [("invitation", "skipped", "paused")]
+
+
+def test_stopping_all_questions_holds_back_what_is_queued_already(world: World) -> None:
+    day_42 = day_of(course(world), 42)
+    services.tick(now=day_42.due_at)
+    world.site.emails_paused = True
+    world.site.save()
+    assert mail.send_due(now=day_42.due_at)["sent"] == 0
+    assert OutgoingEmail.objects.get(contact_attempts__check_in=day_42).problem == "paused"
+
+
+def test_after_an_outage_only_the_newest_is_asked(world: World) -> None:
+    follow_up = course(world)
+    now = day_of(follow_up, 14).due_at
+    assert len(sent(now)) == 1
+    assert [day_of(follow_up, day).status for day in (1, 7, 14)] == ["missed", "missed", "invited"]
+    for day in (1, 7):
+        assert attempts(day_of(follow_up, day)) == [("invitation", "skipped", "not_asked")]
+
+
+def test_of_two_that_are_open_at_once_the_older_is_replaced(world: World) -> None:
+    follow_up = course(world)
+    day_14 = day_of(follow_up, 14)
+    follow_up.check_ins.filter(offset_minutes=7 * 1440).update(closes_at=day_14.closes_at)
+    assert len(sent(day_14.due_at)) == 1
+    assert [day_of(follow_up, day).status for day in (7, 14)] == ["superseded", "invited"]
+    assert attempts(day_of(follow_up, 7)) == [("invitation", "skipped", "superseded")]
+
+
+# How much.
+
+
+def test_questions_of_two_courses_within_two_days_go_out_in_one_email(world: World) -> None:
+    first = course(world)
+    second = other_site_region(world, MONDAY + timedelta(days=1))
+    early, late = day_of(first, 92), day_of(second, 92)
+    assert late.due_at - early.due_at == timedelta(days=1)
+    services.tick(now=early.due_at - timedelta(hours=1))
+    assert sent(early.due_at) == []
+    (message,) = sent(late.due_at)
+    assert len(set(re.findall(r"/c/[^/]+/", str(message.body)))) == 2
+    assert "About your visit on Jan. 11, 2027" in str(message.body)
+    assert {day_of(first, 92).status, day_of(second, 92).status} == {"invited"}
+    assert (
+        ContactAttempt.objects.filter(email__isnull=False, check_in__in=[early, late])
+        .values("email")
+        .distinct()
+        .count()
+        == 1
+    )
+
+
+def test_questions_about_safety_never_wait(world: World) -> None:
+    first = course(world)
+    other_site_region(world, MONDAY + timedelta(days=1))
+    day_7 = day_of(first, 7)
+    assert len(sent(day_7.due_at)) == 1
+
+
+def test_the_cap_of_a_week_lets_the_rest_wait_or_leaves_a_reminder_out(world: World) -> None:
+    world.site.emails_a_week = 1
+    world.site.save()
+    day_42 = day_of(course(world), 42)
+    assert len(sent(day_42.due_at)) == 1
+    quarter = day_42.due_at + (day_42.closes_at - day_42.due_at) / 4
+    assert sent(quarter) == []
+    assert attempts(day_of(day_42.follow_up, 42))[-1] == ("reminder", "skipped", "weekly_cap")
+
+
+def test_the_cap_lets_another_course_wait_until_a_week_has_passed(world: World) -> None:
+    world.site.emails_a_week = 1
+    world.site.save()
+    day_42 = day_of(course(world), 42)
+    second = other_site_region(world, MONDAY + timedelta(days=3))
+    assert len(sent(day_42.due_at)) == 1
+    waiting = day_of(second, 42)
+    assert sent(waiting.due_at) == []
+    waiting.refresh_from_db()
+    assert waiting.hold_until == day_42.due_at + timedelta(days=7)
+    assert len(sent(waiting.hold_until)) == 1
+
+
+def test_two_ticks_at_once_ask_each_patient_once(world: World, transactional_db: None) -> None:
+    from procedures.tests.test_races import together
+
+    for number in range(2, 8):
+        course(world, patient=world.another_patient(number), day=MONDAY + timedelta(days=7 * number))
+    now = day_of(FollowUp.objects.order_by("-pk")[0], 1).due_at
+    outcome = together(*[lambda: services.invite_due(now=now)] * 3)
+    assert outcome == {"won": 3}
+    emails = OutgoingEmail.objects.filter(template="outcomes.emails.invitation")
+    asked = CheckIn.objects.filter(status="invited")
+    assert emails.count() == asked.count() > 0
+
+
+def test_one_sick_row_silences_nobody_else(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    follow_ups = [course(world, patient=world.another_patient(n), hour=8 + 2 * n) for n in (2, 3)]
+    sick = follow_ups[0].patient_id
+    real = services.asking.wait_until
+
+    def fails(wanted: Any, *args: Any, **kwargs: Any) -> Any:
+        if wanted[0].follow_up.patient_id == sick:
+            raise RuntimeError("sick")
+        return real(wanted, *args, **kwargs)
+
+    monkeypatch.setattr(services.asking, "wait_until", fails)
+    with pytest.raises(ExceptionGroup):
+        services.invite_due(now=day_of(follow_ups[1], 1).due_at)
+    assert day_of(follow_ups[1], 1).status == "invited"
+    assert day_of(follow_ups[0], 1).status == "planned"
+
+
+# Planning again.
+
+
+def test_another_zone_moves_what_was_not_asked_and_nothing_else(world: World) -> None:
+    follow_up = course(world)
+    sent(day_of(follow_up, 1).due_at)
+    before = {one.offset_minutes: one.due_at for one in follow_up.check_ins.all()}
+    world.site.time_zone = "America/Los_Angeles"
+    world.site.save()
+    done = services.tick(now=day_of(follow_up, 1).due_at + timedelta(minutes=1))
+    assert done["follow_ups_replanned"] == 1
+    moved = {one.offset_minutes: one.due_at - before[one.offset_minutes] for one in follow_up.check_ins.all()}
+    assert moved.pop(1440) == timedelta(0)
+    assert set(moved.values()) == {timedelta(hours=3)}
+    assert services.tick(now=world.at(MONDAY, 23))["follow_ups_replanned"] == 0
+
+
+def test_a_corrected_time_moves_the_plan_by_days_and_is_kept_with_its_reason(world: World) -> None:
+    booked = procedures.book(world.appointment(), by=world.clerk, now=world.now)
+    now = world.at(MONDAY + timedelta(days=2), 9)
+    record = procedures.Performed(performed_at=world.at(MONDAY, 9), baseline_pain=8)
+    procedure = procedures.perform(booked.pk, record, by=world.physician, now=now)
+    for _ in range(2):
+        procedures.correct_time(
+            procedure.pk,
+            performed_at=world.at(MONDAY + timedelta(days=1), 9),
+            reason="typed the wrong day",
+            by=world.physician,
+            now=now,
+        )
+    follow_up = procedure.follow_up
+    assert day_of(follow_up, 42).due_at == world.at(MONDAY + timedelta(days=43), 10)
+    assert follow_up.check_ins.count() == 10
+    told = AuditEvent.objects.get(action="procedure.time_corrected")
+    assert told.reason == "typed the wrong day"
+
+
+@pytest.mark.parametrize(
+    ("moved", "reason", "code"),
+    [
+        (timedelta(days=9), "x", "in_the_future"),
+        (timedelta(days=-2), "x", "before_booking_day"),
+        (timedelta(minutes=9), " ", "reason_required"),
+        (timedelta(hours=2), "x", "after_recording"),
+    ],
+)
+def test_a_time_that_cannot_be_is_refused(world: World, moved: timedelta, reason: str, code: str) -> None:
+    procedure = world.performed()
+    with pytest.raises(Refusal) as refusal:
+        procedures.correct_time(
+            procedure.pk,
+            performed_at=procedure.performed_at + moved,
+            reason=reason,
+            by=world.physician,
+            now=world.at(MONDAY, 12),
+        )
+    assert refusal.value.code == code
+    assert day_of(procedure.follow_up, 1).due_at == world.at(MONDAY + timedelta(days=1), 10)
+
+
+def test_a_course_ends_when_another_clinic_treats_the_patient(world: World) -> None:
+    follow_up = course(world)
+    for _ in range(2):
+        services.end_follow_up(
+            follow_up.pk, because="transferred", by=world.physician, now=world.at(MONDAY, 12)
+        )
+    assert set(follow_up.check_ins.values_list("status", flat=True)) == {"voided"}
+    assert sent(day_of(follow_up, 1).due_at) == []
