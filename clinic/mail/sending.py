@@ -42,7 +42,7 @@ def send_due(
 
     Must run outside a transaction: nothing is locked while a mail server thinks. A sender that dies between the
     server's acceptance and the mark leaves one e-mail that goes out a second time, with the same Message-ID, after
-    rows.CLAIM_LASTS; there is no way to close that gap, only to keep it small (docs/decisions/0011).
+    rows.CLAIM_LASTS; there is no way to close that gap, only to keep it small (docs/decisions/0012).
     """
     tally = {"sent": 0, "skipped": 0, "put_back": 0, "failed": 0}
     line, batch = Line(backend), Batch()

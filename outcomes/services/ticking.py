@@ -4,6 +4,8 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
+from django.db import OperationalError
+
 from clinic import audit
 from outcomes.services.asking import call_unsent, close_past, invite_due, remind_due
 from outcomes.services.following import extend_plans, open_missing_follow_ups
@@ -22,6 +24,7 @@ def tick(*, now: datetime) -> dict[str, int]:
 
     Raises:
         ExceptionGroup: steps failed. The others were done all the same: one sick row must not silence a clinic.
+        OperationalError: the database is away.
     """
     steps: dict[str, Callable[..., int | dict[str, int]]] = {
         "holds_released": release_expired_holds,
@@ -42,6 +45,8 @@ def tick(*, now: datetime) -> dict[str, int]:
     for name, step in steps.items():
         try:
             result = step(now=now)
+        except OperationalError:  # the database is away: nothing more can be done now
+            raise
         except Exception as exc:
             logger.error("the tick's step %s failed", name, exc_info=exc)
             faults.append(exc)

@@ -127,7 +127,7 @@ def due(world: World, number: int) -> list[CheckIn]:
     return clinic.due(number)
 
 
-def wait(run: Run, look: Callable[[], bool], seconds: float = 60) -> None:
+def wait(run: Run, look: Callable[[], bool], seconds: float = 120) -> None:
     """Until `look` is true; what the processes said last if it is not in time."""
     try:
         eventually(look, seconds)
