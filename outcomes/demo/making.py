@@ -18,6 +18,7 @@ from outcomes.demo.clinic import House, Place, build
 from outcomes.demo.pathways import PATHWAYS, REPEATED, Path
 from outcomes.demo.people import DECEASED, DIARY, DIES, Person, invent
 from outcomes.demo.story import Life
+from outcomes.models import CheckIn
 from patients import services as patients
 from patients.models import Patient
 from procedures.models import Appointment, ProcedureType
@@ -115,6 +116,7 @@ def fill_the_book(lives: list[Life], house: House, *, now: datetime) -> None:
                 for pool in (new, known):
                     if life in pool:
                         pool.remove(life)
+        hurry(place, now=now)
 
 
 def comes_again(person: Person) -> bool:
@@ -155,6 +157,25 @@ def ask_soon(blocks: list[Life], place: Place, *, now: datetime) -> None:
         )
         if life.attend(next(pathway(life.person)), [start], now=now, performed_at=performed_at):
             del blocks[0]
+
+
+def hurry(place: Place, *, now: datetime) -> None:
+    """Where no diary begins just now, because the site is closed, let one question come within a minute all the same.
+
+    One of today's that is still to come is asked at once; where there is none, a patient is reminded.
+    """
+    soon = now + timedelta(seconds=Random(f"{SEED}:{place.key}:hurry").randint(25, 50))
+    here = CheckIn.objects.filter(follow_up__procedure__site=place.site)
+    planned = here.filter(status=CheckIn.Status.PLANNED)
+    if planned.filter(due_at__gt=now, due_at__lte=now + timedelta(minutes=1)).exists():
+        return
+    first = planned.filter(opens_at__lte=now, due_at__gt=now).order_by("due_at", "pk").first()
+    if first:
+        planned.filter(pk=first.pk).update(due_at=soon)
+        return
+    asked = here.filter(status=CheckIn.Status.INVITED, closes_at__gt=soon, remind_at__isnull=False)
+    if last := asked.order_by("-invited_at", "pk").first():
+        here.filter(pk=last.pk).update(remind_at=soon)
 
 
 def tell_history(*, clock: Callable[[], datetime]) -> Iterator[tuple[int, int]]:
