@@ -21,8 +21,26 @@ Panel = Callable[[HttpRequest, Resource], SafeString]
 
 @admin.register(Site)
 class SiteAdmin(AuditedAdmin):
-    list_display = ("name", "time_zone", "phone", "check_in_at", "grid_minutes")
+    list_display = ("name", "time_zone", "phone", "check_in_at", "grid_minutes", "emails_paused")
     search_fields = ("name",)
+    fieldsets = (
+        (None, {"fields": (("name", "time_zone"), ("phone", "emergency_phone"), "address", "grid_minutes")}),
+        (
+            _("Questions to patients"),
+            {
+                "fields": (
+                    ("check_in_at", "emails_a_week"),
+                    ("quiet_from", "quiet_until"),
+                    ("greets_by_first_name", "asks_birth_date"),
+                    "emails_paused",
+                )
+            },
+        ),
+        (
+            _("Alerts"),
+            {"fields": ("alert_email", ("emergency_alert_minutes", "same_day_alert_minutes"))},
+        ),
+    )
 
 
 @admin.register(ResourceCategory)

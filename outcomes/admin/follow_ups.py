@@ -2,20 +2,28 @@
 
 from typing import Any, cast
 
+from django import forms
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
-from clinic.admin.base import ReadOnlyAdmin, ReadOnlyInline, SeenFilter
+from clinic.admin.base import ReadOnlyAdmin, ReadOnlyInline, SeenFilter, staff
 from clinic.admin.wall import shown
+from outcomes import services
 from outcomes.admin.courses import VERDICT_LABELS, course_fragment, with_answers
 from outcomes.models import FollowUp, VerdictChange
+from outcomes.services.planning import ENDINGS
+from procedures.admin.forms import WhyForm
+from procedures.admin.steps import take
 
 
 class VerdictChangeInline(ReadOnlyInline):
@@ -29,6 +37,21 @@ class VerdictChangeInline(ReadOnlyInline):
     @display(description=_("when"))
     def when(self, change: VerdictChange) -> str:
         return shown(change.at, change.follow_up.procedure.site)
+
+
+class EndForm(WhyForm):
+    """How the course ended, and what is to be remembered about it."""
+
+    because = forms.ChoiceField(
+        label=_("It ended because"),
+        choices=[(one.value, one.label) for one in ENDINGS],
+        widget=forms.RadioSelect({"class": "desk-scale"}),
+    )
+    field_order = ("because", "reason")
+
+
+class ApartForm(WhyForm):
+    """Why another procedure does not blur this course."""
 
 
 @admin.register(FollowUp)
@@ -49,7 +72,10 @@ class FollowUpAdmin(ReadOnlyAdmin):
     change_form_template = "admin/outcomes/followup/change_form.html"
     fieldsets = (
         (None, {"fields": (("patient", "procedure"), ("opened", "judged"), ("closed", "closed_because"))}),
-        (_("How it is judged"), {"fields": (("relief_profile", "confounded_by"),)}),
+        (
+            _("How it is judged"),
+            {"fields": (("relief_profile", "confounded_by"), "not_confounded_because")},
+        ),
     )
     readonly_fields = ("opened", "closed", "judged")
 
@@ -75,8 +101,67 @@ class FollowUpAdmin(ReadOnlyAdmin):
                 "course": course_fragment(request, found, now=timezone.now(), linked=False),
                 "title": _("Follow-up"),
                 "subtitle": str(found.patient),
+                "can_decide": request.user.has_perm("procedures.perform_procedure"),
             }
         return super().change_view(request, object_id, form_url, extra_context)
+
+    def get_urls(self) -> Any:
+        pages = [
+            path(f"<int:pk>/{name}/", self.admin_site.admin_view(view), name=f"outcomes_followup_{name}")
+            for name, view in (("end", self.end_view), ("apart", self.apart_view))
+        ]
+        return [*pages, *super().get_urls()]
+
+    def end_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """End a course because the device is out, or another clinic treats the patient."""
+        return self.decide(
+            request,
+            pk,
+            EndForm,
+            services.end_follow_up,
+            title=_("End the follow-up"),
+            done=_("The follow-up has ended; nothing more is asked."),
+        )
+
+    def apart_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Judge a confounded course all the same."""
+        return self.decide(
+            request,
+            pk,
+            ApartForm,
+            services.tell_apart,
+            title=_("Judge it all the same"),
+            done=_("The follow-up is judged again."),
+        )
+
+    def decide(
+        self, request: HttpRequest, pk: int, shape: type[forms.Form], act: Any, *, title: Any, done: Any
+    ) -> HttpResponse:
+        """A page with the form `shape`; what it says goes to the service `act`."""
+        follow_up = get_object_or_404(self.get_queryset(request), pk=pk)
+        if not request.user.has_perm("procedures.perform_procedure"):
+            raise PermissionDenied
+        form = shape(request.POST if request.method == "POST" else None)
+        here = reverse("admin:outcomes_followup_change", args=[pk])
+
+        def do() -> str:
+            act(pk, **form.cleaned_data, by=staff(request), now=timezone.now())
+            return here
+
+        return take(
+            request,
+            form,
+            do,
+            done=done,
+            back=here,
+            context={
+                "title": title,
+                "opts": self.opts,
+                "submit": title,
+                "danger": False,
+                "lead": f"{follow_up.patient} · {follow_up.procedure.procedure_type}",
+            },
+        )
 
     @display(description=_("patient"), ordering="patient__family_name")
     def who(self, follow_up: FollowUp) -> SafeString:

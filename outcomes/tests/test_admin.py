@@ -150,3 +150,42 @@ def test_the_first_page_counts_what_the_user_may_see(world: World, client: Clien
         "failed": 0,
         "late by an hour or more": 0,
     }
+
+
+def test_a_physician_ends_a_follow_up_and_a_clerk_does_not(world: World) -> None:
+    follow_up = world.performed().follow_up
+    address = f"/admin/outcomes/followup/{follow_up.pk}/end/"
+    with clock(world.at(MONDAY, 12)):
+        assert signed_in(world.clerk).post(address, {"because": "transferred"}).status_code == 403
+        doctor = signed_in(world.physician)
+        assert "End the follow-up" in words(doctor.get(f"/admin/outcomes/followup/{follow_up.pk}/change/"))
+        assert doctor.post(address, {"because": ""}).status_code == 422
+        assert doctor.post(address, {"because": "transferred", "reason": "moved away"}).status_code == 302
+    follow_up.refresh_from_db()
+    assert follow_up.closed_because == "transferred"
+
+
+def test_a_confounded_course_is_judged_all_the_same_for_a_reason(world: World) -> None:
+    first, other = world.performed().follow_up, world.performed(hour=11, region="cervical").follow_up
+    FollowUp.objects.filter(pk=first.pk).update(confounded_by=other)
+    address = f"/admin/outcomes/followup/{first.pk}/apart/"
+    with clock(world.at(MONDAY, 14)):
+        doctor = signed_in(world.physician)
+        assert doctor.post(address, {"reason": " "}).status_code == 422
+        assert doctor.post(address, {"reason": "the other leg"}).status_code == 302
+    first.refresh_from_db()
+    assert (first.not_confounded_because, first.verdict) == ("the other leg", "too_early")
+
+
+def test_a_physician_corrects_the_time_of_a_procedure(world: World) -> None:
+    procedure = world.performed()
+    address = f"/admin/procedures/procedure/{procedure.pk}/time/"
+    asked = {"performed_0": "2027-01-11", "performed_1": "08:30", "reason": "typed wrongly"}
+    with clock(world.at(MONDAY, 14)):
+        assert signed_in(world.clerk).post(address, asked).status_code == 403
+        doctor = signed_in(world.physician)
+        assert "Performed" in words(doctor.get(address))
+        assert doctor.post(address, asked | {"reason": ""}).status_code == 422
+        assert doctor.post(address, asked).status_code == 302
+    procedure.refresh_from_db()
+    assert procedure.performed_at == world.at(MONDAY, 8, 30)

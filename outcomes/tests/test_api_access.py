@@ -90,6 +90,7 @@ MAY: dict[str, set[str]] = {
     "GET procedures/": EVERY,
     "GET procedures/{pk}/": EVERY,
     "POST procedures/{pk}/void/": {PHYSICIAN, ADMINISTRATOR},
+    "POST procedures/{pk}/correct-time/": {NURSE, PHYSICIAN, ADMINISTRATOR},
     "GET follow-ups/": EVERY,
     "GET follow-ups/{pk}/": EVERY,
     "GET check-ins/": EVERY,

@@ -257,6 +257,14 @@ class VoidForm(WhyForm):
     """Why a procedure is marked as entered in error."""
 
 
+class TimeForm(WhyForm):
+    """When a procedure was really performed, on the wall clock of its site."""
+
+    names = {"performed_at": "performed"}
+    performed = WallClockField(label=_("Performed"))
+    field_order = ("performed", "reason")
+
+
 class WaitlistForm(DeskForm):
     """A patient joins the waitlist. What is refused, the service says, beside the field that it is about."""
 

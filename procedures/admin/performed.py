@@ -17,7 +17,7 @@ from unfold.decorators import display
 from clinic.admin.base import ReadOnlyAdmin, SeenFilter, staff
 from clinic.admin.wall import shown
 from procedures import services
-from procedures.admin.forms import VoidForm
+from procedures.admin.forms import TimeForm, VoidForm, to_instant_of
 from procedures.admin.steps import take
 from procedures.models import Procedure
 
@@ -79,6 +79,7 @@ class ProcedureAdmin(ReadOnlyAdmin):
         extra_context = {
             **(extra_context or {}),
             "can_void": request.user.has_perm("procedures.void_procedure"),
+            "can_correct": request.user.has_perm("procedures.perform_procedure"),
         }
         return super().change_view(request, object_id, form_url, extra_context)
 
@@ -104,7 +105,47 @@ class ProcedureAdmin(ReadOnlyAdmin):
         void = path(
             "<int:pk>/void/", self.admin_site.admin_view(self.void_view), name="procedures_procedure_void"
         )
-        return [void, *super().get_urls()]
+        time = path(
+            "<int:pk>/time/", self.admin_site.admin_view(self.time_view), name="procedures_procedure_time"
+        )
+        return [void, time, *super().get_urls()]
+
+    def time_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Correct when a procedure was performed; what was not asked yet is planned again."""
+        procedure = get_object_or_404(self.get_queryset(request), pk=pk)
+        if not request.user.has_perm("procedures.perform_procedure"):
+            raise PermissionDenied
+        zone = procedure.site.zone
+        form = TimeForm(
+            request.POST if request.method == "POST" else None,
+            initial={"performed": procedure.performed_at.astimezone(zone).replace(tzinfo=None)},
+        )
+
+        def act() -> str:
+            services.correct_time(
+                pk,
+                performed_at=to_instant_of("performed", form.cleaned_data["performed"], zone),
+                reason=form.cleaned_data["reason"],
+                by=staff(request),
+                now=timezone.now(),
+            )
+            return reverse("admin:procedures_procedure_change", args=[pk])
+
+        return take(
+            request,
+            form,
+            act,
+            done=_("The time is corrected; what was not asked yet is planned again."),
+            back=reverse("admin:procedures_procedure_change", args=[pk]),
+            context={
+                "title": _("Correct the time"),
+                "opts": self.opts,
+                "submit": _("Correct"),
+                "danger": False,
+                "lead": f"{procedure.patient} · {procedure.procedure_type} · "
+                f"{shown(procedure.performed_at, procedure.site)}",
+            },
+        )
 
     def void_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Mark a procedure as entered in error."""

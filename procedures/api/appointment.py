@@ -175,6 +175,12 @@ class ReasonInput(Input):
     reason = serializers.CharField(max_length=500)
 
 
+class TimeInput(ReasonInput):
+    """When it was really performed, and why that changes."""
+
+    performed_at = SiteTimeField(help_text="Without an offset from UTC: on the wall clock of the site.")
+
+
 class CancelInput(ReasonInput):
     """Why, and whose wish it is."""
 

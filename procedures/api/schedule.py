@@ -36,6 +36,7 @@ from procedures.api.appointment import (
     NothingInput,
     ReasonInput,
     RescheduleInput,
+    TimeInput,
     request_key,
 )
 from procedures.api.catalogue import ProcedureTypeNameSerializer
@@ -366,6 +367,7 @@ class Procedures(mixins.ListModelMixin, VisibleRows):
         "list": "procedures.view_procedure",
         "retrieve": "procedures.view_procedure",
         "void": "procedures.void_procedure",
+        "correct_time": "procedures.perform_procedure",
     }
 
     def retrieve(self, request: Request, pk: int) -> Response:
@@ -381,4 +383,16 @@ class Procedures(mixins.ListModelMixin, VisibleRows):
         procedure = self.get_object()
         reason = self.inputs(ReasonInput)["reason"]
         services.void(procedure.pk, reason=reason, by=self.user, now=timezone.now())
+        return self.shown(procedure.pk)
+
+    @extend_schema(request=TimeInput, responses=ProcedureSerializer)
+    @action(detail=True, methods=["post"], url_path="correct-time")
+    def correct_time(self, request: Request, pk: int) -> Response:
+        """Say when a procedure was really performed. What its follow-up has not asked yet is planned again."""
+        procedure = self.get_object()
+        inputs = self.inputs(TimeInput)
+        at = at_site(inputs["performed_at"], procedure.site.zone, field="performed_at")
+        services.correct_time(
+            procedure.pk, performed_at=at, reason=inputs["reason"], by=self.user, now=timezone.now()
+        )
         return self.shown(procedure.pk)
