@@ -20,14 +20,6 @@ from patients.models import Patient
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
-    """What the edges see as now: set `clock[0]`."""
-    hands = [timezone.now()]
-    monkeypatch.setattr(timezone, "now", lambda: hands[0])
-    return hands
-
-
-@pytest.fixture
 def asked(world: World, clock: list[datetime]) -> tuple[CheckIn, str]:
     """A check-in of day 1 that was e-mailed just now, and the path of its link."""
     check_in = world.performed().follow_up.check_ins.get(offset_minutes=1440)

@@ -60,7 +60,8 @@ def take(
         services.save_step(found.pk, values=values, remark=remark and remark[:2000], step=None, now=now)
         to = max(1, at - 1) if back else at
         return lead(request, step=to) if back else lead(request, lang=tongue, step=to)
-    if faults:
+    if faults:  # what is right is kept all the same, and a yes to a red flag does not wait
+        services.save_step(found.pk, values=values, remark=None, step=None, now=now)
         return ask(request, found, steps, at, token, values=values, faults=faults, remark=remark)
     try:
         if at < len(steps):
@@ -72,6 +73,7 @@ def take(
     except ValidationError as refusal:
         if refusal.code != "remark_too_long":
             raise
+        services.save_step(found.pk, values=values, remark=None, step=None, now=now)
         faults = {"remark": _("Your remark is too long. At most 2,000 characters can be sent.")}
         return ask(request, found, steps, at, token, values=values, faults=faults, remark=remark)
 
@@ -140,7 +142,7 @@ def ask(
         remark=remark if remark is not None else draft.remark if draft else "",
         remark_fault=faults.get("remark", ""),
         faulty=bool(faults),
-        told=advice(steps, draft.values if draft else {}) if step.name != "safety" else None,
+        told=advice(steps, kept),
     )
 
 
