@@ -8,7 +8,6 @@ import polib
 import pytest
 from django.core import mail as outbox
 from django.test import Client
-from django.utils import timezone
 
 from clinic import mail
 from clinic.models import AuditEvent, OutgoingEmail

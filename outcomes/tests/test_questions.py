@@ -1,5 +1,7 @@
 """Which questions a check-in asks on which day. Pure: no database."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -106,7 +108,7 @@ def test_every_check_in_asks_for_the_pain_now_first_and_for_a_remark_last(
 def test_a_later_check_in_never_changes_which_earlier_ones_ask_the_peg(days: list[int]) -> None:
     chosen = sorted(peg_days(days))
     assert all(day >= PEG_FROM_DAY for day in chosen)
-    assert all(later - earlier >= PEG_EVERY_DAYS for earlier, later in zip(chosen, chosen[1:], strict=False))
+    assert all(later - earlier >= PEG_EVERY_DAYS for earlier, later in pairwise(chosen))
     for day in sorted(days):
         assert peg_days([other for other in days if other <= day]) == {one for one in chosen if one <= day}
 
