@@ -63,7 +63,7 @@ def request(path: str, port: int, *, cookie: str = "", score: int | None = None)
     head = f"Host: 127.0.0.1:{port}\r\n"
     if score is None:
         return f"GET {path} HTTP/1.1\r\n{head}\r\n".encode()
-    body = f"csrfmiddlewaretoken={cookie}&score={score}"
+    body = f"csrfmiddlewaretoken={cookie}&step=1&nrs.now={score}"
     head += f"Cookie: csrftoken={cookie}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
     return f"POST {path} HTTP/1.1\r\n{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
 

@@ -1,5 +1,6 @@
 """What the patients' pages share. No account, no JavaScript, nothing from elsewhere; their addresses are secret."""
 
+from collections.abc import Callable
 from typing import TypeVar
 
 from django.http import HttpRequest, HttpResponse
@@ -10,6 +11,28 @@ from django.utils import translation
 from clinic.models import Site
 
 R = TypeVar("R", bound=HttpResponseBase)
+
+#: What the addresses of such pages begin with.
+SECRET = ("/a/", "/c/", "/u/")
+
+
+class OriginMiddleware:
+    """Tells the check against forged forms where a form of a page under a secret address comes from.
+
+    Such pages send no referrer, and browsers then hide the origin of their forms as well: "Origin: null", no Referer.
+    What remains of the check is that the form and the cookie hold the same token, and that an origin that is named is
+    ours; and nobody can forge a form to an address that he does not know (docs/decisions/0007).
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        meta = request.META
+        hidden = meta.get("HTTP_ORIGIN", "null") == "null" and not meta.get("HTTP_REFERER")
+        if hidden and request.path.startswith(SECRET):
+            meta["HTTP_ORIGIN"] = f"{request.scheme}://{request.get_host()}"
+        return self.get_response(request)
 
 
 def language(request: HttpRequest, preferred: str) -> str:
@@ -34,8 +57,16 @@ def gone(request: HttpRequest) -> HttpResponse:
     return secret(render(request, "clinic/gone.html", {"sites": Site.objects.all()}, status=410))
 
 
+def wait(request: HttpRequest) -> HttpResponse:
+    """The page, with status 429, for who sends too often within a minute. What was typed stays in the browser."""
+    response = secret(render(request, "clinic/wait.html", {"sites": Site.objects.all()}, status=429))
+    response["Retry-After"] = "60"
+    return response
+
+
 def secret(response: R) -> R:
     """Keep the page's address, which is a secret, out of caches, referrers and search engines."""
     response["X-Robots-Tag"] = "noindex, nofollow"
     response["Cache-Control"] = "no-store, private"
+    response["Referrer-Policy"] = "no-referrer"
     return response

@@ -88,6 +88,7 @@ MIDDLEWARE = [
     "clinic.content_policy.PolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "clinic.pages.OriginMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -199,7 +200,7 @@ REST_FRAMEWORK = {
     "DEFAULT_METADATA_CLASS": None,
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["clinic.api.fields.Json"],
-    "DEFAULT_THROTTLE_RATES": {"sign_in": "10/minute"},
+    "DEFAULT_THROTTLE_RATES": {"sign_in": "10/minute", "page": "60/minute"},
     # Whose address counts for the throttle: what a client writes into X-Forwarded-For itself must not.
     "NUM_PROXIES": 1 if env.bool("BEHIND_PROXY", default=False) else 0,
     "EXCEPTION_HANDLER": "clinic.api.refusals.problem",
@@ -250,8 +251,7 @@ SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^health/"]
-# Nothing to other sites. "no-referrer" would be stricter in name only: browsers then send forms with "Origin: null",
-# which no cross-site check can accept (seen in Chromium).
+# Nothing to other sites. Pages under secret addresses send none at all: clinic/pages.py.
 SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_AGE = 12 * 3600

@@ -16,8 +16,9 @@ from clinic.api.views import SiteNameSerializer
 from clinic.refusals import Refusal
 from outcomes import services
 from outcomes.models import VERDICTS, Answer, CheckIn, FollowUp, VerdictChange
+from outcomes.questions import PAIN_NOW as PAIN
 from outcomes.relief import meets, percent_relief
-from outcomes.services.judging import PAIN_NOW, in_minutes, position
+from outcomes.services.judging import PAIN_NOW, felt_at, in_minutes, position
 from patients import services as patients
 from patients.api import PatientNameSerializer
 from patients.models import Patient
@@ -49,6 +50,30 @@ class MeasurementSerializer(serializers.Serializer[Any]):
     in_relief = serializers.BooleanField(allow_null=True)
     channel = serializers.ChoiceField(Answer.Channel.choices)
     check_in = serializers.IntegerField()
+
+
+class ShareSerializer(serializers.Serializer[Any]):
+    """Of the first `of_minutes` after the procedure: how many were in relief, and how many have no entry."""
+
+    of_minutes = serializers.IntegerField()
+    relief_minutes = serializers.IntegerField()
+    unknown_minutes = serializers.IntegerField()
+    percent = serializers.IntegerField(help_text="`relief_minutes` in percent, cut towards 0.")
+
+
+class DiarySerializer(serializers.Serializer[Any]):
+    """What the diary of a diagnostic block shows, at the relief that counts.
+
+    `shares` of the shortest and of the longest time that the anaesthetic is expected to work. `two_in_a_row`: relief at
+    two planned hours in a row within it. `medicine_by`: minutes after the procedure by which pain medicine had been
+    taken, null when none was. `entries` and `late` are counts.
+    """
+
+    shares = ShareSerializer(many=True)
+    two_in_a_row = serializers.BooleanField()
+    medicine_by = serializers.IntegerField(allow_null=True)
+    entries = serializers.IntegerField()
+    late = serializers.IntegerField()
 
 
 class VerdictChangeSerializer(serializers.ModelSerializer[VerdictChange]):
@@ -166,14 +191,23 @@ class FollowUpSerializer(serializers.ModelSerializer[FollowUp]):
 
 
 class FollowUpCourseSerializer(FollowUpSerializer):
-    """A follow-up with its whole course: every measurement, check-in and change of verdict, each in order of time."""
+    """A follow-up with its whole course: every measurement, check-in and change of verdict, each in order of time.
+
+    `diary` is null for all but diagnostic blocks, without a baseline above 0, and before its first entry.
+    """
 
     measurements = serializers.SerializerMethodField()
     check_ins = CheckInSerializer(many=True)
     verdict_changes = VerdictChangeSerializer(many=True)
+    diary = serializers.SerializerMethodField()
 
     class Meta(FollowUpSerializer.Meta):
-        fields = [*FollowUpSerializer.Meta.fields, "measurements", "check_ins", "verdict_changes"]
+        fields = [*FollowUpSerializer.Meta.fields, "measurements", "check_ins", "verdict_changes", "diary"]
+
+    @extend_schema_field(DiarySerializer(allow_null=True))
+    def get_diary(self, follow_up: FollowUp) -> Any:
+        result = services.diary_result(follow_up)
+        return DiarySerializer(result).data if result else None
 
     @extend_schema_field(MeasurementSerializer(many=True))
     def get_measurements(self, follow_up: FollowUp) -> Any:
@@ -192,7 +226,10 @@ def measurements(follow_up: FollowUp) -> list[dict[str, Any]]:
     return [
         {
             "after": position(
-                answer.answered_at, procedure.performed_at, zone=procedure.site.zone, minutes=minutes
+                felt_at(answer.check_in, answer, procedure.performed_at),
+                procedure.performed_at,
+                zone=procedure.site.zone,
+                minutes=minutes,
             ),
             "answered_at": answer.answered_at,
             "score": score,
@@ -334,7 +371,7 @@ class CheckIns(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows):
         inputs, now = self.inputs(AnswerInput), timezone.now()
         given = services.answer(
             check_in.pk,
-            score=inputs["score"],
+            values={PAIN: inputs["score"]},
             channel=inputs["channel"],
             language=check_in.follow_up.patient.language,
             by=self.user,

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from clinic.mail import Message, Skip, in_bulk
 from outcomes.models import CheckIn
+from outcomes.schedule import DAY
 from outcomes.services.answering import issue_links
 from outcomes.services.asking import why_not_to_ask
 
@@ -23,7 +24,7 @@ NAME = "Name-of-the-patient"
 SITE = ("name", "phone", "emergency_phone", "time_zone", "emails_paused", "greets_by_first_name")
 #: The columns that an invitation looks at, and no others: this is read once an e-mail.
 NEEDED = CheckIn.objects.select_related("follow_up__patient", "follow_up__procedure__site").only(
-    *("status", "closes_at", "follow_up__patient_id", "follow_up__procedure__performed_at"),
+    *("status", "closes_at", "offset_minutes", "follow_up__patient_id", "follow_up__procedure__performed_at"),
     *(
         f"follow_up__patient__{name}"
         for name in (
@@ -62,10 +63,11 @@ def invitations(contexts: list[dict[str, Any]], now: datetime) -> list[Message |
 
 
 def links_for(check_ins: list[CheckIn]) -> list[CheckIn]:
-    """One check-in a follow-up, the earliest: the entries of a diary share its page."""
-    first: dict[int, CheckIn] = {}
+    """The check-ins, of a diary's entries only the first: they share its page."""
+    first: dict[tuple[int, int], CheckIn] = {}
     for check_in in check_ins:
-        first.setdefault(check_in.follow_up_id, check_in)
+        by_day = check_in.offset_minutes % DAY == 0
+        first.setdefault((check_in.follow_up_id, check_in.offset_minutes if by_day else 0), check_in)
     return list(first.values())
 
 

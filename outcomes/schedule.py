@@ -71,6 +71,11 @@ def plan(
     ]
 
 
+def diary(*, days: Sequence[int], minutes: Sequence[int]) -> set[int]:
+    """Which of the offsets in minutes make up the diary: those that are not one of the `days` as well."""
+    return {*minutes} - {day * DAY for day in days}
+
+
 def following(
     performed_at: datetime, *, last_offset: int, every_days: int, at: time, zone: ZoneInfo
 ) -> Planned:

@@ -19,9 +19,9 @@ from rest_framework.views import APIView
 
 from clinic import roles
 from clinic.api.refusals import fault, problem
-from clinic.api.throttling import OWN
 from clinic.models import AuditEvent, Site
 from clinic.tests.calling import call, faults
+from clinic.throttling import OWN
 from conftest import World, staff
 
 IN_MEMORY = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "test_api"}}

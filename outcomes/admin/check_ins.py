@@ -21,6 +21,7 @@ from clinic.admin.wall import shown
 from outcomes import services
 from outcomes.admin.courses import pain_now
 from outcomes.models import Answer, CheckIn
+from outcomes.questions import PAIN_NOW
 from patients.admin import NO_EMAIL
 from procedures.admin.steps import take
 
@@ -150,7 +151,7 @@ class CheckInAdmin(ReadOnlyAdmin):
         def act() -> str:
             services.answer(
                 pk,
-                score=form.cleaned_data["score"],
+                values={PAIN_NOW: form.cleaned_data["score"]},
                 channel=form.cleaned_data["channel"],
                 language=patient.language,
                 by=staff(request),

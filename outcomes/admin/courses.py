@@ -17,7 +17,7 @@ from outcomes.chart import Labels, draw
 from outcomes.models import Answer, CheckIn, FollowUp
 from outcomes.relief import Course, Verdict, percent_relief
 from outcomes.services import course_from
-from outcomes.services.judging import PAIN_NOW, position
+from outcomes.services.judging import PAIN_NOW, felt_at, position
 from patients.admin import PatientAdmin
 from patients.models import Patient
 
@@ -96,7 +96,7 @@ def course_fragment(request: HttpRequest, follow_up: FollowUp, *, now: datetime,
 def read_course(follow_up: FollowUp) -> Course:
     """The course of a follow-up that `with_answers` fetched; asks the database for nothing."""
     answered = [
-        (check_in.answer.answered_at, score)
+        (felt_at(check_in, check_in.answer, follow_up.procedure.performed_at), score)
         for check_in in follow_up.check_ins.all()
         if (score := pain_now(getattr(check_in, "answer", None))) is not None
     ]

@@ -20,10 +20,31 @@ from clinic.admin.base import ReadOnlyAdmin, ReadOnlyInline, SeenFilter, staff
 from clinic.admin.wall import shown
 from outcomes import services
 from outcomes.admin.courses import VERDICT_LABELS, course_fragment, with_answers
+from outcomes.diary import Result
 from outcomes.models import FollowUp, VerdictChange
+from outcomes.services import diary_result
 from outcomes.services.planning import ENDINGS
 from procedures.admin.forms import WhyForm
 from procedures.admin.steps import take
+
+
+def diary_words(result: Result) -> str:
+    """A diary's result as staff read it: of which time, how much of it brought relief, and what makes it doubtful."""
+    said: list[object] = []
+    for share in result.shares:
+        words = {"percent": share.percent, "hours": f"{share.of_minutes / 60:g}"}
+        said.append(_("Relief in %(percent)s %% of the first %(hours)s h") % words)
+        if share.unknown_minutes:
+            unknown = f"{share.unknown_minutes / 60:g}"
+            said.append(_("%(hours)s h of it without an entry") % {"hours": unknown})
+    said.append(_("at two hours in a row") if result.two_in_a_row else _("never at two hours in a row"))
+    said.append(
+        _("%(entries)s entries, %(late)s of them late") % {"entries": result.entries, "late": result.late}
+    )
+    if result.medicine_by is not None:
+        hours = f"{result.medicine_by / 60:g}"
+        said.append(_("pain medicine taken by hour %(hours)s") % {"hours": hours})
+    return "; ".join(map(str, said)) + "."
 
 
 class VerdictChangeInline(ReadOnlyInline):
@@ -71,13 +92,23 @@ class FollowUpAdmin(ReadOnlyAdmin):
     inlines = (VerdictChangeInline,)
     change_form_template = "admin/outcomes/followup/change_form.html"
     fieldsets = (
-        (None, {"fields": (("patient", "procedure"), ("opened", "judged"), ("closed", "closed_because"))}),
+        (
+            None,
+            {
+                "fields": (
+                    ("patient", "procedure"),
+                    ("opened", "judged"),
+                    ("closed", "closed_because"),
+                    "diary",
+                )
+            },
+        ),
         (
             _("How it is judged"),
             {"fields": (("relief_profile", "confounded_by"), "not_confounded_because")},
         ),
     )
-    readonly_fields = ("opened", "closed", "judged")
+    readonly_fields = ("opened", "closed", "judged", "diary")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[FollowUp]:
         rows = (
@@ -189,6 +220,12 @@ class FollowUpAdmin(ReadOnlyAdmin):
     @display(description=_("closed"))
     def closed(self, follow_up: FollowUp) -> str:
         return shown(follow_up.closed_at, follow_up.procedure.site)
+
+    @display(description=_("diary"))
+    def diary(self, follow_up: FollowUp) -> str:
+        """What the diary of a diagnostic block shows, in a sentence or two; a dash for any other course."""
+        result = diary_result(follow_up)
+        return diary_words(result) if result else "–"
 
     @display(description=_("judged"))
     def judged(self, follow_up: FollowUp) -> str:

@@ -23,6 +23,7 @@ from outcomes.demo.pathways import Path, Visit
 from outcomes.demo.people import Person
 from outcomes.demo.shapes import SHAPES, Course, score
 from outcomes.models import Answer, CheckIn, FollowUp
+from outcomes.questions import PAIN_NOW
 from outcomes.schedule import DAY
 from outcomes.services.asking import close_past_of, due_now, invite_some
 from outcomes.services.following import extend
@@ -413,7 +414,7 @@ class Life:
         pain = self.truths[check_in.follow_up_id].score(self.now, self.rng)
         outcomes.answer(
             check_in.pk,
-            score=pain,
+            values={PAIN_NOW: pain},
             channel=channel,
             language=self.patient.language,
             by=by,

@@ -1,6 +1,15 @@
 """Every write to follow-ups, check-ins and answers: one function an action, one transaction each."""
 
-from outcomes.services.answering import answer, issue_link, open_link, stop_emails
+from outcomes.services.answering import (
+    answer,
+    diary_of,
+    fill_in,
+    issue_link,
+    open_link,
+    save_step,
+    steps_of,
+    stop_emails,
+)
 from outcomes.services.asking import call_unsent, close_past, invite_due, remind_due
 from outcomes.services.following import (
     extend_plans,
@@ -8,7 +17,7 @@ from outcomes.services.following import (
     open_missing_follow_ups,
     void_follow_up,
 )
-from outcomes.services.judging import course_from, course_of, judge
+from outcomes.services.judging import course_from, course_of, diary_result, judge
 from outcomes.services.planning import (
     end_follow_up,
     replan,
@@ -17,6 +26,7 @@ from outcomes.services.planning import (
     replan_site,
     tell_apart,
 )
+from outcomes.services.proving import prove_birth_date
 from outcomes.services.ticking import tick
 
 __all__ = [
@@ -25,19 +35,25 @@ __all__ = [
     "close_past",
     "course_from",
     "course_of",
+    "diary_of",
+    "diary_result",
     "end_follow_up",
     "extend_plans",
+    "fill_in",
     "invite_due",
     "issue_link",
     "judge",
     "open_follow_up",
     "open_link",
     "open_missing_follow_ups",
+    "prove_birth_date",
     "remind_due",
     "replan",
     "replan_marked",
     "replan_procedure",
     "replan_site",
+    "save_step",
+    "steps_of",
     "stop_emails",
     "tell_apart",
     "tick",

@@ -1,6 +1,8 @@
 """Taking answers, through whichever door they come."""
 
-from datetime import datetime
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
@@ -8,10 +10,32 @@ from clinic import audit
 from clinic.links import new_token, token_hash
 from clinic.models import User
 from clinic.refusals import Refusal
-from outcomes.models import Answer, CheckIn, FollowUp, Link, Measurement
-from outcomes.services.judging import PAIN_NOW, judge
+from outcomes.diary import late_after
+from outcomes.instruments import Text, latest
+from outcomes.models import Answer, CheckIn, Draft, FollowUp, Link, Measurement
+from outcomes.questions import PAIN_NOW, PEG_FROM_DAY, Question, Step, red_flag, steps
+from outcomes.schedule import DAY, diary
+from outcomes.services.alerting import raise_red_flags
+from outcomes.services.judging import judge
 from patients import services as patients
-from procedures.services.performing import check_score
+from procedures.models import ProcedureType, RedFlag
+
+#: Who has begun may go on for so long after the last touch, although the check-in has closed (a choice, unconfirmed).
+GRACE = timedelta(minutes=30)
+#: Characters of a remark.
+MOST_REMARK = 2000
+#: Control characters except the line's end, and what turns the direction of the text around it.
+CONTROL = re.compile(
+    r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
+#: Procedures on a device, whose red flags are asked for at every check-in.
+DEVICES = (
+    ProcedureType.Purpose.TRIAL,
+    ProcedureType.Purpose.IMPLANT,
+    ProcedureType.Purpose.MAINTENANCE,
+)
+#: What is asked that no instrument's file holds: the version, and the items, None for any red flag's code.
+OWN = {"red_flag": ("1", None), "diary": ("1", ("took_medicine",))}
 
 
 def issue_link(check_in: CheckIn, *, now: datetime) -> str:
@@ -36,52 +60,246 @@ def issue_links(check_ins: list[CheckIn], *, now: datetime) -> list[str]:
 def open_link(token: str, *, now: datetime) -> CheckIn | None:
     """The check-in behind a token; None when the token is unknown or revoked, or its check-in is void or past.
 
-    An answered check-in is returned until it closes, so that a second look shows the same thanks.
+    An answered check-in is returned until it closes, so that a second look shows the same thanks. Who has begun may
+    go on for GRACE after the last touch. The link of a diary's entry opens until the last entry closes.
     """
     link = (
         Link.objects.filter(token_hash=token_hash(token), revoked_at=None)
-        .select_related("check_in__follow_up__patient", "check_in__follow_up__procedure__site")
+        .select_related(
+            "check_in__follow_up__patient",
+            "check_in__follow_up__relief_profile",
+            "check_in__follow_up__procedure__site",
+            "check_in__follow_up__procedure__procedure_type",
+            "check_in__answer",
+            "check_in__draft",
+        )
         .first()
     )
     if link is None:
         return None
     check_in = link.check_in
-    shown = (*CheckIn.OPEN, CheckIn.Status.ANSWERED)
-    return check_in if check_in.status in shown and now < check_in.closes_at else None
+    if check_in.status == CheckIn.Status.VOIDED:
+        return None
+    entries = diary_of(check_in)
+    if entries:
+        return check_in if now < max(entry.closes_at for entry in entries) else None
+    if check_in.status == CheckIn.Status.ANSWERED:
+        until = max(check_in.closes_at, check_in.answer.answered_at + GRACE)
+        return check_in if now < until else None
+    if check_in.status in CheckIn.OPEN and now < check_in.closes_at:
+        return check_in
+    return check_in if begun(check_in, now) else None
+
+
+def begun(check_in: CheckIn, now: datetime) -> bool:
+    """Whether the patient is in the middle of answering: touched not longer than GRACE ago, and never answered."""
+    draft: Draft | None = getattr(check_in, "draft", None)
+    closed = (CheckIn.Status.ANSWERED, CheckIn.Status.VOIDED)
+    return draft is not None and check_in.status not in closed and now < draft.updated_at + GRACE
+
+
+def takes_answers(check_in: CheckIn, now: datetime) -> bool:
+    """Whether an answer is taken now: the check-in is open, or was when the patient began."""
+    return check_in.open_at(now) or (check_in.opens_at <= now and begun(check_in, now))
+
+
+def diary_of(check_in: CheckIn) -> list[CheckIn]:
+    """All entries of the diary that the check-in belongs to, by their hours; [] when it belongs to none.
+
+    A diary is what a follow-up asks by the hour on the day; one link serves all of it. Wants
+    `follow_up__relief_profile` selected.
+    """
+    follow_up = check_in.follow_up
+    profile = follow_up.relief_profile
+    hours = diary(days=profile.check_in_days, minutes=profile.check_in_minutes)
+    if check_in.offset_minutes not in hours:
+        return []
+    entries = follow_up.check_ins.exclude(status=CheckIn.Status.VOIDED).filter(offset_minutes__in=hours)
+    found = list(entries.order_by("offset_minutes").select_related("answer"))
+    for entry in found:
+        entry.follow_up = follow_up
+    return found
+
+
+def red_flags_of(kind: ProcedureType) -> list[Question]:
+    """The red flags of a procedure type as questions."""
+    return [
+        red_flag(flag.code, Text(flag.question, flag.question_es or None), flag.urgency)
+        for flag in kind.red_flags.all()
+    ]
+
+
+def steps_of(check_in: CheckIn) -> list[Step]:
+    """What the check-in asks, step by step. Wants procedure type and relief profile selected."""
+    follow_up = check_in.follow_up
+    kind = follow_up.procedure.procedure_type
+    day = check_in.offset_minutes // DAY
+    offsets: Sequence[int] = [check_in.offset_minutes]
+    if day >= PEG_FROM_DAY:
+        offsets = list(follow_up.check_ins.values_list("offset_minutes", flat=True))
+    return steps(
+        day,
+        days=[offset // DAY for offset in offsets],
+        evaluate_after=follow_up.relief_profile.evaluate_after_days,
+        device=kind.purpose in DEVICES,
+        flags=red_flags_of(kind),
+        instruments={key: latest(key) for key in ("nrs", "peg", "pgic", "pain_medicine")},
+    )
+
+
+def plain_remark(remark: str) -> str:
+    """The remark without control characters and without room at its ends.
+
+    Raises Refusal "remark_too_long" for more than MOST_REMARK characters.
+    """
+    text = CONTROL.sub("", remark.replace("\r\n", "\n").replace("\r", "\n").replace("\t", " ")).strip()
+    if len(text) > MOST_REMARK:
+        raise Refusal(
+            f"A remark has at most {MOST_REMARK} characters.", code="remark_too_long", field="remark"
+        )
+    return text
+
+
+def measurements_of(values: Mapping[str, int]) -> list[Measurement]:
+    """The figures as rows that are not saved and have no answer yet, each with its instrument's newest version.
+
+    Raises Refusal, with the key as its field: "unknown_item" for a key that nobody asks, "score_out_of_range" for
+    anything but a whole number that the item can have.
+    """
+    rows = []
+    flags = {key.partition(".")[2] for key in values if key.startswith("red_flag.")}
+    known = set(RedFlag.objects.filter(code__in=flags).values_list("code", flat=True)) if flags else set()
+    for key, value in values.items():
+        name, _, item = key.partition(".")
+        if name in OWN:
+            version, items = OWN[name]
+            if item not in (known if items is None else items):
+                raise Refusal(f"There is no question “{key}”.", code="unknown_item", field=key)
+            if type(value) is not int or value not in (0, 1):
+                raise Refusal("An answer here is 0 or 1.", code="score_out_of_range", field=key)
+        else:
+            version = checked(key, name, item, value)
+        rows.append(Measurement(instrument=name, version=version, item=item, value=value))
+    return rows
+
+
+def checked(key: str, name: str, item: str, value: int) -> str:
+    """The version of an instrument whose item can have that value. Raises as `measurements_of` does."""
+    try:
+        instrument = latest(name)
+        instrument.check_given({item: value})
+    except Refusal as refusal:
+        unknown = refusal.code in ("unknown_instrument", "unknown_item")
+        code = "unknown_item" if unknown else "score_out_of_range"
+        raise Refusal(" ".join(refusal.messages), code=code, field=key) from None
+    return instrument.version
+
+
+def said_yes(values: Mapping[str, int]) -> set[str]:
+    """The codes of the red flags that were answered with yes."""
+    return {
+        key.partition(".")[2] for key, value in values.items() if key.startswith("red_flag.") and value == 1
+    }
+
+
+def locked(check_in_id: int) -> tuple[FollowUp, CheckIn]:
+    """The check-in and its follow-up, locked.
+
+    The follow-up comes before its check-in, as in every service: no two wait for each other in a ring.
+    """
+    follow_up = (
+        FollowUp.objects.select_for_update(of=("self",))
+        .select_related("procedure__site", "procedure__procedure_type", "relief_profile", "patient")
+        .get(check_ins=check_in_id)
+    )
+    check_in = (
+        CheckIn.objects.select_for_update(of=("self",)).select_related("draft", "answer").get(pk=check_in_id)
+    )
+    check_in.follow_up = follow_up
+    return follow_up, check_in
+
+
+@transaction.atomic
+def save_step(
+    check_in_id: int, *, values: Mapping[str, int], remark: str | None, step: int | None, now: datetime
+) -> None:
+    """Keep what the patient has filled in so far; a red flag that is answered with yes raises its alert at once.
+
+    `values` by "instrument.item" are added to those kept before. `remark` None leaves the remark as it is. `step`: how
+    many steps are done now; None when this one is not. After the answer was sent nothing changes.
+
+    Raises Refusal as `answer` does, except "item_missing".
+    """
+    rows = {f"{row.instrument}.{row.item}": row.value for row in measurements_of(values)}
+    text = None if remark is None else plain_remark(remark)
+    _, check_in = locked(check_in_id)
+    if check_in.status == CheckIn.Status.ANSWERED:
+        return
+    if not takes_answers(check_in, now):
+        raise Refusal("This check-in is closed.", code="closed", field="check_in")
+    draft: Draft = getattr(check_in, "draft", None) or Draft(check_in=check_in, started_at=now)
+    fresh = said_yes(rows) - said_yes(draft.values)
+    draft.values = {**draft.values, **rows}
+    draft.remark = draft.remark if text is None else text
+    draft.step = max(draft.step, step or 0)
+    draft.updated_at = now
+    draft.save()
+    raise_red_flags(check_in, sorted(fresh), now=now)
 
 
 @transaction.atomic
 def answer(
-    check_in_id: int, *, score: int, channel: str, language: str, by: User | None, now: datetime
+    check_in_id: int,
+    *,
+    values: Mapping[str, int],
+    remark: str = "",
+    channel: str,
+    language: str,
+    by: User | None,
+    now: datetime,
 ) -> Answer:
-    """Store the answer to a check-in and judge its follow-up again. `score`: the pain now, 0–10.
+    """Store the answer to a check-in and judge its follow-up again.
 
-    A second answer changes nothing and returns the first. Raises Refusal "score_out_of_range" for anything but a
-    whole number from 0 to 10, and "closed" when the check-in is not open at `now`.
+    `values` by "instrument.item", whole numbers on each item's own scale: "nrs.now", "peg.pain", "pgic.change",
+    "red_flag.fever_chills" and "diary.took_medicine" (0 no, 1 yes). "nrs.now" must be among them. A red flag that is
+    answered with yes raises its alert, unless the draft did so already. `remark` is stored without control characters.
+
+    A second answer changes nothing and returns the first.
+
+    Raises Refusal, with the key as its field:
+        "unknown_item" for a key that nobody asks, "score_out_of_range" for anything but a whole number that the item
+        can have, "item_missing" without the pain now, "remark_too_long" (field "remark") for more than MOST_REMARK
+        characters, "closed" (field "check_in") when the check-in is not open at `now` and no patient is in the middle
+        of answering it.
     """
-    check_score(score, field="score")
-    if score is None:
-        raise Refusal(
-            "A pain score is a whole number from 0 to 10.", code="score_out_of_range", field="score"
-        )
-    # The follow-up is locked before its check-in, as every service does: no two wait for each other in a ring.
-    follow_up = (
-        FollowUp.objects.select_for_update(of=("self",))
-        .select_related("procedure__site")
-        .get(check_ins=check_in_id)
-    )
-    check_in = CheckIn.objects.select_for_update().get(pk=check_in_id)
-    first = Answer.objects.filter(check_in=check_in).first()
+    rows = measurements_of(values)
+    if PAIN_NOW not in values:
+        raise Refusal("Please answer this question.", code="item_missing", field=PAIN_NOW)
+    text = plain_remark(remark)
+    follow_up, check_in = locked(check_in_id)
+    first: Answer | None = getattr(check_in, "answer", None)
     if first:
         return first
-    if not check_in.open_at(now):
+    if not takes_answers(check_in, now):
         raise Refusal("This check-in is closed.", code="closed", field="check_in")
     given = Answer.objects.create(
-        check_in=check_in, channel=channel, language=language, answered_at=now, recorded_by=by
+        check_in=check_in,
+        channel=channel,
+        language=language,
+        answered_at=now,
+        recorded_by=by,
+        remark=text,
+        late=is_late(check_in, now),
     )
-    Measurement.objects.create(answer=given, value=score, **PAIN_NOW)
+    for row in rows:
+        row.answer = given
+    Measurement.objects.bulk_create(rows)
     check_in.status = CheckIn.Status.ANSWERED
     check_in.save(update_fields=["status"])
+    draft: Draft | None = getattr(check_in, "draft", None)
+    fresh = said_yes(values) - said_yes(draft.values if draft else {})
+    if draft:
+        draft.delete()
     audit.record(
         "check_in.answered",
         check_in,
@@ -90,8 +308,53 @@ def answer(
         site=follow_up.procedure.site,
         actor="" if by else "patient",
     )
+    raise_red_flags(check_in, sorted(fresh), now=now)
     judge(follow_up.pk, now=now)
     return given
+
+
+def is_late(check_in: CheckIn, now: datetime) -> bool:
+    """Whether what is written now for an entry of a diary comes well after its hour."""
+    hours = [entry.offset_minutes for entry in diary_of(check_in)]
+    if not hours:
+        return False
+    after = now - check_in.follow_up.procedure.performed_at
+    return after > timedelta(minutes=late_after(hours, check_in.offset_minutes))
+
+
+@transaction.atomic
+def fill_in(
+    check_in_id: int,
+    entries: Mapping[int, Mapping[str, int]],
+    *,
+    red_flags: Sequence[str],
+    language: str,
+    now: datetime,
+) -> None:
+    """The patient fills in entries of the diary that the check-in belongs to. What was filled in before stays.
+
+    `entries`: for each check-in's number, its values as `answer` takes them. `red_flags`: codes that were ticked; they
+    raise their alert at once, and are stored with the newest of the entries, if there is one.
+
+    Raises Refusal as `answer` does; "not_in_diary" for a number that is no entry of this diary.
+    """
+    measurements_of({f"red_flag.{code}": 1 for code in red_flags})
+    _, check_in = locked(check_in_id)
+    written = {entry.pk: entry for entry in diary_of(check_in)}
+    chosen = sorted(entries, key=lambda pk: written[pk].offset_minutes if pk in written else -1)
+    for pk in chosen:
+        if pk not in written:
+            raise Refusal("This is no entry of this diary.", code="not_in_diary", field="check_in")
+        flags = {f"red_flag.{code}": 1 for code in red_flags} if pk == chosen[-1] else {}
+        answer(
+            pk,
+            values={**entries[pk], **flags},
+            channel=Answer.Channel.EMAIL,
+            language=language,
+            by=None,
+            now=now,
+        )
+    raise_red_flags(check_in, sorted(red_flags), now=now)
 
 
 def stop_emails(check_in: CheckIn, *, now: datetime) -> None:

@@ -17,7 +17,7 @@ from django.db.models import Count, Max, Q, QuerySet
 from clinic.mail import queue_all
 from clinic.models import OutgoingEmail, Site
 from outcomes.models import CheckIn, ContactAttempt, FollowUp
-from outcomes.schedule import DAY, MOST_TOLERANCE, ladder, quiet_until
+from outcomes.schedule import DAY, MOST_TOLERANCE, diary, ladder, quiet_until
 from outcomes.services.judging import judge
 from patients.models import Patient
 
@@ -228,8 +228,8 @@ def invite_some(waiting: QuerySet[CheckIn], patients: int, *, now: datetime) -> 
     for patient, check_ins in by_patient.items():
         wanted = []
         for check_in in check_ins:
-            diary = diary_entry(check_in)
-            if newest[check_in.follow_up_id] > check_in.offset_minutes and not diary:
+            newer = newest[check_in.follow_up_id] > check_in.offset_minutes
+            if newer and not diary_entry(check_in):
                 check_in.status = CheckIn.Status.SUPERSEDED
                 asking.skip(check_in, "superseded")
                 asking.tally["superseded"] += 1
@@ -268,7 +268,7 @@ def invite(asking: Asking, patient: Patient, check_ins: list[CheckIn]) -> None:
     for check_in in check_ins:
         if check_in.status != CheckIn.Status.PLANNED:
             continue  # another entry of a diary that was asked a moment ago
-        rest = diary_of(check_in) if diary_entry(check_in) else [check_in]
+        rest = rest_of_diary(check_in) if diary_entry(check_in) else [check_in]
         same = {one.pk: one for one in check_ins}
         for one in rest:
             entry = same.get(one.pk, one)
@@ -281,27 +281,27 @@ def invite(asking: Asking, patient: Patient, check_ins: list[CheckIn]) -> None:
     asking.tally["invited"] += len(asked)
 
 
+def hours_of(check_in: CheckIn) -> set[int]:
+    """The offsets in minutes of the diary of its follow-up."""
+    profile = check_in.follow_up.relief_profile
+    return diary(days=profile.check_in_days, minutes=profile.check_in_minutes)
+
+
 def diary_entry(check_in: CheckIn) -> bool:
-    """Whether it counts from the minute of the procedure, as the entries of a diary do."""
-    profile = check_in.follow_up.relief_profile
-    return check_in.offset_minutes in profile.check_in_minutes and check_in.offset_minutes not in {
-        day * DAY for day in profile.check_in_days
-    }
+    """Whether it is an entry of a diary."""
+    return check_in.offset_minutes in hours_of(check_in)
 
 
-def diary_of(check_in: CheckIn) -> list[CheckIn]:
-    """The entries of the diary that the check-in is one of and that are still to be asked, in order; locked."""
-    profile = check_in.follow_up.relief_profile
-    by_day = [day * DAY for day in profile.check_in_days]
+def rest_of_diary(check_in: CheckIn) -> list[CheckIn]:
+    """The entries of its diary that are still to be asked, in order; locked."""
     rows = (
         CheckIn.objects.select_for_update(of=("self",))
         .select_related("follow_up__patient", "follow_up__procedure__site", "follow_up__relief_profile")
         .filter(
             follow_up=check_in.follow_up_id,
             status=CheckIn.Status.PLANNED,
-            offset_minutes__in=profile.check_in_minutes,
+            offset_minutes__in=hours_of(check_in),
         )
-        .exclude(offset_minutes__in=by_day)
     )
     return list(rows.order_by("offset_minutes"))
 

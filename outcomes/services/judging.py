@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
-from outcomes.models import CheckIn, FollowUp, Measurement, VerdictChange
+from outcomes.diary import Entry, Result, result
+from outcomes.models import Answer, CheckIn, FollowUp, Measurement, VerdictChange
 from outcomes.relief import Course, Reading
 from outcomes.relief import judge as judge_course
 from outcomes.schedule import DAY
@@ -29,18 +30,34 @@ def position(moment: datetime, performed_at: datetime, *, zone: ZoneInfo, minute
     return (moment.astimezone(zone).date() - performed_at.astimezone(zone).date()).days
 
 
+def felt_at(check_in: CheckIn, answer: Answer, performed_at: datetime) -> datetime:
+    """When the pain of an answer was felt: when it was written down, or, for a late entry of a diary, at its hour."""
+    if answer.late:
+        return performed_at + timedelta(minutes=check_in.offset_minutes)
+    return answer.answered_at
+
+
 def course_of(follow_up: FollowUp) -> Course:
     """The stored facts of a follow-up as plain values, for `outcomes.relief`.
 
     Wants `procedure__site` and `relief_profile` selected; reads the answers and the silent check-ins itself.
     """
-    scores = Measurement.objects.filter(
+    found = Measurement.objects.filter(
         answer__check_in__follow_up=follow_up, instrument=PAIN_NOW["instrument"], item=PAIN_NOW["item"]
-    ).order_by("answer__answered_at", "answer__check_in__offset_minutes")
+    ).select_related("answer__check_in")
+    performed_at = follow_up.procedure.performed_at
+    scores = sorted(
+        (
+            felt_at(one.answer.check_in, one.answer, performed_at),
+            one.answer.check_in.offset_minutes,
+            one.value,
+        )
+        for one in found
+    )
     silent = follow_up.check_ins.filter(status=CheckIn.Status.MISSED).order_by("offset_minutes")
     return course_from(
         follow_up,
-        scores=scores.values_list("answer__answered_at", "value"),
+        scores=[(moment, value) for moment, _, value in scores],
         silent=silent.values_list("offset_minutes", flat=True),
     )
 
@@ -50,15 +67,15 @@ def course_from(
 ) -> Course:
     """A course of what has been read already: asks the database for nothing, so that many can be charted at once.
 
-    `scores`: when the pain now was answered, and what, in order of time; `silent`: minutes after the procedure of
+    `scores`: when the pain was felt (`felt_at`), and what, in order of time; `silent`: minutes after the procedure of
     the check-ins that nobody answered, in order. Wants `procedure__site` and `relief_profile` selected.
     """
     procedure, profile = follow_up.procedure, follow_up.relief_profile
     zone, minutes = procedure.site.zone, in_minutes(follow_up)
     readings = [
-        Reading(position(answered_at, procedure.performed_at, zone=zone, minutes=minutes), value)
-        for answered_at, value in scores
-        if follow_up.closed_at is None or answered_at <= follow_up.closed_at
+        Reading(position(moment, procedure.performed_at, zone=zone, minutes=minutes), value)
+        for moment, value in scores
+        if follow_up.closed_at is None or moment <= follow_up.closed_at
     ]
     if minutes:
         evaluate_after, window = 0, (profile.window_from_minutes or 0, profile.window_until_minutes or 0)
@@ -75,6 +92,41 @@ def course_from(
         success_percent=profile.percent_for(procedure.intent),
         unit="minute" if minutes else "day",
         confounded=follow_up.confounded_by_id is not None and not follow_up.not_confounded_because,
+    )
+
+
+def diary_result(follow_up: FollowUp) -> Result | None:
+    """What the diary of a diagnostic block shows; None for other courses, without a baseline, or before any entry.
+
+    Wants `procedure`, `relief_profile` and `check_ins__answer__measurements` fetched. Every check-in within the longest
+    expected time counts, whether it was asked in the diary or on the next day.
+    """
+    if not in_minutes(follow_up):
+        return None
+    profile = follow_up.relief_profile
+    entries: dict[int, Entry] = {}
+    hours: list[int] = []
+    for check_in in follow_up.check_ins.all():
+        if check_in.status == CheckIn.Status.VOIDED:
+            continue
+        hours.append(check_in.offset_minutes)
+        answer: Answer | None = getattr(check_in, "answer", None)
+        given = {(m.instrument, m.item): m.value for m in answer.measurements.all()} if answer else {}
+        score = given.get((PAIN_NOW["instrument"], PAIN_NOW["item"]))
+        if answer and score is not None:
+            took = given.get(("diary", "took_medicine"))
+            entries[check_in.offset_minutes] = Entry(
+                score, took_medicine=None if took is None else took == 1, late=answer.late
+            )
+    if not entries:
+        return None
+    return result(
+        entries,
+        hours=sorted(hours),
+        baseline=follow_up.procedure.baseline_pain,
+        percent=profile.percent_for(follow_up.procedure.intent),
+        window_from=profile.window_from_minutes or 0,
+        window_until=profile.window_until_minutes or 0,
     )
 
 

@@ -26,7 +26,7 @@ def answered(world: World, story: dict[int, int], **booked: object) -> FollowUp:
             if day in story:
                 services.answer(
                     check_in.pk,
-                    score=story[day],
+                    values={"nrs.now": story[day]},
                     channel="email",
                     language="en",
                     by=None,

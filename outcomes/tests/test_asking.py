@@ -80,7 +80,12 @@ def test_who_has_answered_is_not_reminded(world: World) -> None:
     day_42 = day_of(course(world), 42)
     sent(day_42.due_at)
     services.answer(
-        day_42.pk, score=3, channel="email", language="en", by=None, now=day_42.due_at + timedelta(hours=1)
+        day_42.pk,
+        values={"nrs.now": 3},
+        channel="email",
+        language="en",
+        by=None,
+        now=day_42.due_at + timedelta(hours=1),
     )
     for hours in range(12, 24 * 14, 12):
         assert sent(day_42.due_at + timedelta(hours=hours)) == []

@@ -40,8 +40,12 @@ def test_one_check_in_is_asked_once_and_answered_once(world: World, client: Clie
     token = re.search(r"/c/([^/]+)/", str(message.body))[1]  # type: ignore[index]
     opened = services.open_link(token, now=day_1.due_at)
     assert opened == day_1
-    given = services.answer(day_1.pk, score=7, channel="email", language="en", by=None, now=day_1.due_at)
-    again = services.answer(day_1.pk, score=2, channel="email", language="en", by=None, now=day_1.due_at)
+    given = services.answer(
+        day_1.pk, values={"nrs.now": 7}, channel="email", language="en", by=None, now=day_1.due_at
+    )
+    again = services.answer(
+        day_1.pk, values={"nrs.now": 2}, channel="email", language="en", by=None, now=day_1.due_at
+    )
     assert again == given
     assert Answer.objects.count() == 1
     assert given.measurements.get().value == 7
@@ -58,7 +62,12 @@ def test_the_year_of_an_ablation(world: World) -> None:
         day = check_in.offset_minutes // 1440
         if day in story:
             services.answer(
-                check_in.pk, score=story[day], channel="email", language="en", by=None, now=check_in.due_at
+                check_in.pk,
+                values={"nrs.now": story[day]},
+                channel="email",
+                language="en",
+                by=None,
+                now=check_in.due_at,
             )
     follow_up = FollowUp.objects.get(pk=follow_up.pk)
     assert follow_up.verdict == Verdict.LOST_WITHIN
@@ -77,6 +86,13 @@ def test_only_whole_numbers_from_0_to_10_are_scores(world: World, score: object)
 
     day_1 = world.performed().follow_up.check_ins.get(offset_minutes=1440)
     with pytest.raises(Refusal) as refused:
-        services.answer(day_1.pk, score=score, channel="email", language="en", by=None, now=day_1.due_at)  # type: ignore[arg-type]
+        services.answer(
+            day_1.pk,
+            values={"nrs.now": score},  # type: ignore[dict-item]
+            channel="email",
+            language="en",
+            by=None,
+            now=day_1.due_at,
+        )
     assert refused.value.code == "score_out_of_range"
     assert not Answer.objects.exists()

@@ -90,7 +90,9 @@ def test_void_stops_the_questions_and_keeps_the_answers(world: World) -> None:
     course = follow_up(procedure)
     day_1 = course.check_ins.get(offset_minutes=1440)
     services.tick(now=day_1.due_at)
-    services.answer(day_1.pk, score=4, channel="phone", language="en", by=world.clerk, now=day_1.due_at)
+    services.answer(
+        day_1.pk, values={"nrs.now": 4}, channel="phone", language="en", by=world.clerk, now=day_1.due_at
+    )
     procedures.void(procedure.pk, reason="wrong patient", by=world.physician, now=day_1.due_at)
     statuses = set(course.check_ins.values_list("status", flat=True))
     assert statuses == {CheckIn.Status.ANSWERED, CheckIn.Status.VOIDED}

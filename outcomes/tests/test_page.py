@@ -8,7 +8,6 @@ import polib
 import pytest
 from django.core import mail as outbox
 from django.test import Client
-from django.utils import timezone
 
 from clinic import mail
 from clinic.models import AuditEvent, OutgoingEmail
@@ -17,14 +16,6 @@ from outcomes import services
 from outcomes.models import Answer, CheckIn, Link
 from outcomes.services.asking import invitation_key
 from patients.models import Patient
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
-    """What the edges see as now: set `clock[0]`."""
-    hands = [timezone.now()]
-    monkeypatch.setattr(timezone, "now", lambda: hands[0])
-    return hands
 
 
 @pytest.fixture
@@ -60,9 +51,9 @@ def test_an_answer_is_taken_once_and_the_second_look_shows_the_same_thanks(
 ) -> None:
     _, path = asked
     assert "How bad is your pain right now?" in client.get(path).content.decode()
-    sent = client.post(path, {"score": "3"}, follow=True)
+    sent = client.post(path, {"nrs.now": "3"}, follow=True)
     assert "Thank you" in sent.content.decode()
-    again = client.post(path, {"score": "9"}, follow=True)  # the double click, the back button
+    again = client.post(path, {"nrs.now": "9"}, follow=True)  # the double click, the back button
     assert again.content == sent.content
     answer = Answer.objects.get()
     assert (answer.channel, answer.language, answer.measurements.get().value) == ("email", "en", 3)
@@ -75,7 +66,7 @@ def test_only_whole_numbers_from_0_to_10_are_taken(
     asked: tuple[CheckIn, str], client: Client, score: str | None
 ) -> None:
     _, path = asked
-    refused = client.post(path, {} if score is None else {"score": score})
+    refused = client.post(path, {} if score is None else {"nrs.now": score})
     assert refused.status_code == 422
     assert "Please choose a number from 0 to 10." in refused.content.decode()
     assert not Answer.objects.exists()
@@ -83,11 +74,11 @@ def test_only_whole_numbers_from_0_to_10_are_taken(
 
 def test_every_score_can_be_chosen(asked: tuple[CheckIn, str], client: Client) -> None:
     page = client.get(asked[1]).content.decode()
-    assert re.findall(r'type="radio" name="score" value="(\d+)"', page) == [str(n) for n in range(11)]
+    assert re.findall(r'type="radio" name="nrs.now" value="(\d+)"', page) == [str(n) for n in range(11)]
 
 
 def test_an_answer_needs_the_pages_own_form(asked: tuple[CheckIn, str]) -> None:
-    assert Client(enforce_csrf_checks=True).post(asked[1], {"score": "3"}).status_code == 403
+    assert Client(enforce_csrf_checks=True).post(asked[1], {"nrs.now": "3"}).status_code == 403
     assert not Answer.objects.exists()
 
 
@@ -99,10 +90,10 @@ def test_forged_altered_revoked_voided_and_expired_links_get_the_same_page(
     assert unknown.status_code == 410
     assert world.site.phone in unknown.content.decode()
     pages = [client.get(path[:-2] + ("x/" if path[-2] != "x" else "y/")), client.get("/c/1/")]
-    pages.append(client.post("/c/" + "A" * 43 + "/", {"score": "3"}))
+    pages.append(client.post("/c/" + "A" * 43 + "/", {"nrs.now": "3"}))
     clock[0] = check_in.closes_at
     pages.append(client.get(path))
-    pages.append(client.post(path, {"score": "3"}))
+    pages.append(client.post(path, {"nrs.now": "3"}))
     clock[0] = check_in.due_at
     Link.objects.update(revoked_at=clock[0])
     pages.append(client.get(path))
@@ -123,7 +114,7 @@ def test_a_token_is_kept_nowhere(asked: tuple[CheckIn, str]) -> None:
 
 def test_the_page_keeps_its_address_to_itself(asked: tuple[CheckIn, str], client: Client) -> None:
     page = client.get(asked[1])
-    assert page["Referrer-Policy"] == "same-origin"  # nothing to others, and forms keep their origin
+    assert page["Referrer-Policy"] == "no-referrer"
     assert "no-store" in page["Cache-Control"]
     assert "noindex" in page["X-Robots-Tag"]
     text = page.content.decode()
@@ -144,7 +135,7 @@ def test_the_language_is_the_patients_and_can_be_changed(
     world.patient.save()
     assert "¿Cuánto le duele" in client.get(path).content.decode()
     assert "¿Cuánto le duele" in client.get(path + "?lang=xx").content.decode()
-    client.post(path, {"score": "3"})
+    client.post(path, {"nrs.now": "3"})
     assert Answer.objects.get().language == "es"
 
 
@@ -168,7 +159,7 @@ def test_stopping_the_emails(asked: tuple[CheckIn, str], client: Client, world: 
     assert "We will not send you these e-mails any more" in first.content.decode()
     assert client.post(path + "stop/").content == first.content
     # What was asked already can still be answered.
-    client.post(path, {"score": "3"})
+    client.post(path, {"nrs.now": "3"})
     assert Answer.objects.count() == 1
     later = check_in.follow_up.check_ins.get(offset_minutes=7 * 1440)
     assert services.tick(now=later.due_at)["check_ins_not_sent"] == 1
@@ -234,5 +225,5 @@ def test_a_browsers_own_form_is_taken(asked: tuple[CheckIn, str]) -> None:
     browser = Client(enforce_csrf_checks=True, HTTP_ORIGIN="http://testserver")
     browser.get(asked[1])
     token = browser.cookies["csrftoken"].value
-    assert browser.post(asked[1], {"score": "3", "csrfmiddlewaretoken": token}).status_code == 302
+    assert browser.post(asked[1], {"nrs.now": "3", "csrfmiddlewaretoken": token}).status_code == 302
     assert Answer.objects.count() == 1

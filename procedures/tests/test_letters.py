@@ -444,7 +444,7 @@ def test_the_page_of_a_cancelled_appointment_says_so(
 
 def test_the_page_keeps_its_address_to_itself(path: str, client: Client) -> None:
     page = client.get(path)
-    assert page["Referrer-Policy"] == "same-origin"
+    assert page["Referrer-Policy"] == "no-referrer"
     assert "no-store" in page["Cache-Control"]
     assert "noindex" in page["X-Robots-Tag"]
     text = page.content.decode()

@@ -179,6 +179,19 @@ def days_asked(site: Site, clock: Clock) -> Iterator[tuple[int, str]]:
                 yield day, found[1]
 
 
+def answered(page: Client, path: str, score: int) -> str:
+    """Answer a check-in as a patient does, step by step: the pain now, and no to every red flag. The last page."""
+    html = page.get(path).content.decode()
+    for _ in range(3):
+        step = re.search(r'name="step" value="(\d)"', html)
+        if not step:
+            break
+        flags = set(re.findall(r'name="(red_flag\.\w+)"', html))
+        said = {"step": step[1], "nrs.now": score} | dict.fromkeys(flags, 0)
+        html = page.post(path, said, follow=True).content.decode()
+    return html
+
+
 def test_a_booked_procedure_is_followed_through_all_its_check_ins(clinic: Site, clock: Clock) -> None:
     booked_and_performed(clinic, clock)
     page = Client()
@@ -187,7 +200,7 @@ def test_a_booked_procedure_is_followed_through_all_its_check_ins(clinic: Site, 
         asked.append(day)
         if day in STORY:
             assert page.get(path).status_code == 200
-            assert "Thank you" in page.post(path, {"score": STORY[day]}, follow=True).content.decode()
+            assert "Thank you" in answered(page, path, STORY[day])
         if day in VERDICTS:
             assert verdict(signed_in("physician@example.org")) == VERDICTS[day], day
     assert asked == [1, 7, 14, 42, 92, 184, 275, 366, 548, 731]
@@ -208,7 +221,7 @@ def test_no_name_score_or_procedure_leaves_the_house(
     for day, path in days_asked(clinic, clock):
         paths.append(path)
         page.get(path)
-        page.post(path, {"score": "3"})
+        answered(page, path, 3)
         page.get("/c/forged/")
         if day > 20:
             break
@@ -231,4 +244,5 @@ def test_no_name_score_or_procedure_leaves_the_house(
         assert not secrets.search(path)
     for line in logged.splitlines():
         assert "score" not in line
+        assert "red_flag" not in line
     assert User.objects.count() == 2

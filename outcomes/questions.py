@@ -1,0 +1,126 @@
+"""Which questions a check-in asks, and in which steps. Pure: plain values in, plain values out.
+
+The words of instruments come from their files, those of red flags from their rows; here stands when each is asked. Days
+count from the procedure, on the site's wall clock. Where no source is named the rule is a choice, unconfirmed.
+
+- Pain now: at every check-in. Baseline and verdict are about it, so an answer without it is refused.
+- Average of 7 days and worst of 24 hours: from day 7 on. Earlier, a look back reaches behind the procedure.
+- Red flags of the procedure type: at every check-in up to day 14, and at every one after a procedure on a device.
+- Change since the procedure, and pain medicine: from the profile's first day of judgement on.
+- PEG: at the first check-in from day 28 on, then at those at least 60 days after the last that asked it. Its first
+  question stands for the average of 7 days, which asks almost the same.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from outcomes.instruments.definitions import Choice, Instrument, Text
+
+#: The one question that every answer holds.
+PAIN_NOW = "nrs.now"
+PAIN_AVERAGE, PAIN_WORST = "nrs.average_7_days", "nrs.worst_24_hours"
+PEG = ("peg.pain", "peg.enjoyment", "peg.activity")
+CHANGE, MEDICINE = "pgic.change", "pain_medicine.any"
+#: Whether pain medicine was taken since the last entry of a diary: 0 no, 1 yes.
+TOOK_MEDICINE = "diary.took_medicine"
+
+LOOKS_BACK_FROM_DAY = 7
+PEG_FROM_DAY, PEG_EVERY_DAYS = 28, 60
+RED_FLAGS_UNTIL_DAY = 14
+#: How soon a yes wants somebody, the most urgent first.
+URGENCIES = ("emergency", "same_day", "next_working_day")
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question as the page asks it.
+
+    `key` is "instrument.item". `codes`: every value that an answer can have, rising. `anchors`: the values that have
+    words. `kind`: "scale" has words at its ends, "list" words for each value, "yes_no" the values 0 and 1. `urgency`:
+    of a red flag, else "".
+    """
+
+    key: str
+    text: Text
+    kind: Literal["scale", "list", "yes_no"]
+    codes: tuple[int, ...] = (0, 1)
+    anchors: tuple[Choice, ...] = ()
+    required: bool = False
+    urgency: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one screen asks. `remark`: whether it ends with room for a remark; the last one does."""
+
+    name: Literal["pain", "safety", "change"]
+    questions: tuple[Question, ...]
+    remark: bool = False
+
+    def __contains__(self, key: str) -> bool:
+        return any(question.key == key for question in self.questions)
+
+
+def red_flag(code: str, text: Text, urgency: str) -> Question:
+    """The question of a red flag. It wants a yes or a no: silence must not pass for a no."""
+    return Question(f"red_flag.{code}", text, "yes_no", required=True, urgency=urgency)
+
+
+def from_instrument(key: str, instruments: Mapping[str, Instrument]) -> Question:
+    """The question "instrument.item". Raises Refusal, code "unknown_item", for an item that there is not."""
+    name, _, item_key = key.partition(".")
+    item = instruments[name].item(item_key)
+    kind: Literal["scale", "list"] = "list" if item.is_list else "scale"
+    return Question(key, item.wording, kind, item.codes, item.anchors, required=key == PAIN_NOW)
+
+
+def peg_days(days: Iterable[int]) -> set[int]:
+    """Of all days on which a follow-up checks in, those that ask the PEG. A later day never changes an earlier one."""
+    chosen: list[int] = []
+    for day in sorted(days):
+        if day >= PEG_FROM_DAY and (not chosen or day - chosen[-1] >= PEG_EVERY_DAYS):
+            chosen.append(day)
+    return set(chosen)
+
+
+def asks_red_flags(day: int, *, device: bool) -> bool:
+    """Whether a check-in of that day asks for red flags. `device`: a stimulator or a pump is involved."""
+    return device or day <= RED_FLAGS_UNTIL_DAY
+
+
+def steps(
+    day: int,
+    *,
+    days: Iterable[int],
+    evaluate_after: int,
+    device: bool,
+    flags: Sequence[Question],
+    instruments: Mapping[str, Instrument],
+) -> list[Step]:
+    """The steps of the check-in of `day`, at least one.
+
+    `days`: all days on which its follow-up checks in. `evaluate_after`: the first day of judgement. `flags`: the red
+    flags of the procedure type. `instruments` by key: nrs, peg, pgic, pain_medicine.
+    """
+    peg = day in peg_days(days)
+    pain = [PAIN_NOW]
+    if day >= LOOKS_BACK_FROM_DAY:
+        pain += [PAIN_WORST] if peg else [PAIN_AVERAGE, PAIN_WORST]
+    change = [CHANGE, MEDICINE] if day >= evaluate_after else []
+    if peg:
+        change = [*PEG, *change]
+    asked = [Step("pain", tuple(from_instrument(key, instruments) for key in pain))]
+    if flags and asks_red_flags(day, device=device):
+        order = sorted(flags, key=lambda flag: (URGENCIES.index(flag.urgency), flag.key))
+        asked.append(Step("safety", tuple(order)))
+    if change:
+        asked.append(Step("change", tuple(from_instrument(key, instruments) for key in change)))
+    asked[-1] = Step(asked[-1].name, asked[-1].questions, remark=True)
+    return asked
+
+
+def most_urgent(urgencies: Iterable[str]) -> str:
+    """The most urgent of several; "" of none."""
+    given = set(urgencies)
+    return next((urgency for urgency in URGENCIES if urgency in given), "")

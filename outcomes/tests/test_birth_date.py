@@ -1,0 +1,125 @@
+"""The birth date before a page's questions: nobody guesses it, and nobody learns how near he was."""
+
+from collections.abc import Callable
+from datetime import datetime
+from threading import Barrier, Thread
+from unittest import mock
+
+import pytest
+from django.test import Client
+
+from clinic.models import AuditEvent, Site
+from clinic.tests.desk import words
+from clinic.throttling import OWN, one_more_try
+from conftest import World
+from outcomes.models import Answer, CheckIn, Draft
+
+Issue = Callable[[int], tuple[CheckIn, str]]
+RIGHT = {"month": "5", "day": "6", "year": "1944"}
+WRONG = {"month": "6", "day": "5", "year": "1944"}
+
+
+@pytest.fixture
+def path(world: World, link: Issue) -> str:
+    """A link at a site that asks for the birth date first."""
+    Site.objects.update(asks_birth_date=True)
+    return link(1)[1]
+
+
+def test_nothing_is_asked_or_taken_before_the_date(path: str, client: Client) -> None:
+    assert "When were you born?" in words(client.get(path))
+    assert "When were you born?" in words(client.post(path, {"step": "1", "nrs.now": "3"}))
+    assert not Answer.objects.exists()
+    assert not Draft.objects.exists()
+
+
+def test_the_right_date_opens_this_link_in_this_browser(path: str, client: Client, link: Issue) -> None:
+    page = client.post(path, RIGHT, follow=True)
+    assert "How bad is your pain right now?" in words(page)
+    cookie = client.cookies["known"]
+    assert (cookie["path"], cookie["httponly"], cookie["samesite"]) == (path, True, "Lax")
+    assert "1944" not in cookie.value
+    client.post(path, {"step": "1", "nrs.now": "3"})
+    assert "Before: 8. Today: 3." in words(client.get(path))
+    # Another browser that gets hold of the link reads nothing; nor does the cookie open another link.
+    assert "Before: 8" not in words(Client().get(path))
+    _, other = link(1)
+    stranger = Client()
+    stranger.cookies["known"] = cookie.value
+    assert "When were you born?" in words(stranger.get(other))
+    stranger.cookies["known"] = "yes:forged:forged"
+    assert "When were you born?" in words(stranger.get(path))
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        WRONG,
+        {"month": "", "day": "", "year": ""},
+        {"month": "13", "day": "40", "year": "1944"},
+        {"month": "²", "day": "6", "year": "1944"},
+        {"month": "5", "day": "6", "year": "0000"},
+        {"year": "1944"},
+        {"month": "5", "day": "6", "year": "9" * 5000},
+    ],
+)
+def test_a_wrong_date_opens_nothing(path: str, client: Client, date: dict[str, str]) -> None:
+    refused = client.post(path, date)
+    assert refused.status_code == 422
+    assert "This date does not open the page" in words(refused)
+    assert "known" not in client.cookies
+
+
+def test_fifty_tries_are_five(path: str, client: Client, clock: list[datetime]) -> None:
+    pages = [client.post(path, WRONG) for _ in range(49)]
+    pages.append(client.post(path, RIGHT))  # the right one comes too late, and looks like every other
+    assert {page.status_code for page in pages} == {422}
+    assert len({words(page) for page in pages}) == 1
+    assert AuditEvent.objects.filter(action="check_in.birth_date_refused").count() == 5
+    # Another link of the same check-in has no tries of its own.
+    assert client.post(path, RIGHT).status_code == 422
+
+
+def test_after_an_hour_without_tries_it_opens_again(path: str, client: Client) -> None:
+    now = [1_800_000_000.0]
+    with (
+        mock.patch("django.core.cache.backends.locmem.time.time", side_effect=lambda: now[0]),
+        mock.patch("django.core.cache.backends.base.time.time", side_effect=lambda: now[0]),
+    ):
+        for _ in range(6):
+            client.post(path, WRONG)
+        now[0] += 3500
+        assert client.post(path, RIGHT).status_code == 422
+        now[0] += 200
+        assert client.post(path, RIGHT).status_code == 302
+
+
+def test_the_right_date_ends_the_count(path: str) -> None:
+    for _ in range(3):
+        browser = Client()
+        for _ in range(4):
+            browser.post(path, WRONG)
+        assert browser.post(path, RIGHT).status_code == 302
+
+
+def test_two_at_once_are_counted_as_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clinic.throttling.cache", OWN)
+    barrier = Barrier(20)
+    allowed: list[bool] = []
+
+    def guess() -> None:
+        barrier.wait()
+        allowed.append(one_more_try("race", most=5, seconds=60))
+
+    threads = [Thread(target=guess) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(allowed) == 5
+
+
+def test_stopping_the_emails_needs_no_date(path: str, client: Client, world: World) -> None:
+    assert client.post(path + "stop/").status_code == 200
+    world.patient.refresh_from_db()
+    assert world.patient.opted_out_at is not None

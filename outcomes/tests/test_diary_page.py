@@ -1,0 +1,231 @@
+"""The diary of a diagnostic block: one link for the day, late entries marked, and what it shows."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from clinic.tests.calling import call
+from clinic.tests.desk import signed_in, words
+from conftest import World
+from outcomes import services
+from outcomes.models import Alert, Answer, CheckIn, FollowUp, Measurement
+from outcomes.services.answering import diary_of
+from procedures.models import ReliefProfile
+
+HOURS = [30, 60, 120, 180, 240]
+
+
+@pytest.fixture
+def block(flags: World) -> FollowUp:
+    """A block performed on Monday at nine, pain 10 before, with its diary open until a day after the last entry."""
+    flags.ablation.purpose = "diagnostic_and_therapeutic"
+    flags.ablation.save()
+    profile = ReliefProfile.objects.get()
+    ReliefProfile.objects.create(
+        **{
+            field.name: getattr(profile, field.name)
+            for field in ReliefProfile._meta.fields
+            if field.name not in ("id", "version", "in_force_from")
+        }
+        | {
+            "version": 2,
+            "in_force_from": flags.now - timedelta(days=1),
+            "window_from_minutes": 120,
+            "window_until_minutes": 240,
+            "check_in_minutes": HOURS,
+            "check_in_days": [1, 7],
+            "evaluate_after_days": 1,
+            "success_percent": 80,
+        }
+    )
+    follow_up = FollowUp.objects.get(pk=flags.performed(baseline=10, intent="diagnostic").follow_up.pk)
+    last = follow_up.check_ins.get(offset_minutes=240)
+    follow_up.check_ins.filter(offset_minutes__in=HOURS).update(closes_at=last.due_at + timedelta(hours=24))
+    return follow_up
+
+
+def entry(block: FollowUp, minutes: int) -> CheckIn:
+    return block.check_ins.get(offset_minutes=minutes)
+
+
+def after(block: FollowUp, minutes: int) -> datetime:
+    return block.procedure.performed_at + timedelta(minutes=minutes)
+
+
+def write(
+    client: Client, path: str, block: FollowUp, scores: dict[int, int], medicine: int | None = 0, **more: Any
+) -> Any:
+    """Fill in the pain at these hours."""
+    data: dict[str, Any] = dict(more)
+    for minutes, score in scores.items():
+        pk = entry(block, minutes).pk
+        data[f"nrs.now-{pk}"] = str(score)
+        if medicine is not None:
+            data[f"diary.took_medicine-{pk}"] = str(medicine)
+    return client.post(path, data, follow=True)
+
+
+@pytest.fixture
+def path(block: FollowUp) -> str:
+    return f"/c/{services.issue_link(entry(block, 30), now=after(block, 30))}/"
+
+
+def test_only_what_is_asked_on_the_day_of_a_block_is_a_diary(block: FollowUp, flags: World) -> None:
+    for minutes in HOURS:
+        assert [one.offset_minutes for one in diary_of(entry(block, minutes))] == HOURS
+    assert diary_of(entry(block, 1440)) == []
+    treated = flags.performed(patient=flags.another_patient(), hour=13, intent="therapeutic").follow_up
+    assert diary_of(treated.check_ins.get(offset_minutes=60)) == []
+
+
+def test_one_link_serves_all_day(block: FollowUp, path: str, client: Client, clock: list[datetime]) -> None:
+    clock[0] = after(block, 35)
+    page = client.get(path)
+    said = words(page)
+    assert "9:30 a.m. now How bad is your pain right now?" in said
+    assert "10 a.m. comes later" in said
+    assert page.content.decode().count("<fieldset") == 3  # pain, medicine, red flags
+    said = words(write(client, path, block, {30: 1}))
+    assert "Saved." in said
+    assert "9:30 a.m. pain 1" in said
+    for minutes in HOURS[1:]:
+        clock[0] = after(block, minutes + 1)
+        page = write(client, path, block, {minutes: 2}, medicine=1)
+    said = words(page)
+    assert "Your diary is complete" in said
+    assert "Before: 10. 9:30 a.m.: 1. 10 a.m.: 2." in said
+    assert "pain medicine taken" in said
+    assert not Answer.objects.filter(late=True).exists()
+
+
+def test_what_is_filled_in_later_is_marked_and_counts_at_its_hour(
+    block: FollowUp, path: str, client: Client, clock: list[datetime]
+) -> None:
+    clock[0] = after(block, 125)
+    html = client.get(path).content.decode()
+    assert "How bad was your pain at 9:30 a.m.?" in html
+    assert html.count("<details open>") == 1  # the newest; the others can be opened
+    said = words(write(client, path, block, {30: 1, 60: 2, 120: 1}))
+    assert "9:30 a.m. pain 1 (written later)" in said
+    assert dict(Answer.objects.values_list("check_in__offset_minutes", "late")) == {
+        30: True,
+        60: True,
+        120: False,
+    }
+    course = services.course_of(FollowUp.objects.get(pk=block.pk))
+    assert [(reading.at, reading.score) for reading in course.readings] == [(30, 1), (60, 2), (125, 1)]
+
+
+@pytest.mark.parametrize(("minutes", "late"), [(90, False), (91, True)])
+def test_late_is_more_than_half_the_gap(
+    block: FollowUp, path: str, client: Client, clock: list[datetime], minutes: int, late: bool
+) -> None:
+    clock[0] = after(block, minutes)
+    write(client, path, block, {60: 2})
+    assert Answer.objects.get().late is late
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"nrs.now": "11"},
+        {"nrs.now": "x"},
+        {"diary.took_medicine": "1"},
+        {"nrs.now": "3", "diary.took_medicine": "2"},
+    ],
+)
+def test_bad_entries_are_refused_whole(
+    block: FollowUp, path: str, client: Client, clock: list[datetime], values: dict[str, str]
+) -> None:
+    clock[0] = after(block, 65)
+    first, second = entry(block, 30).pk, entry(block, 60).pk
+    data = {f"nrs.now-{first}": "3"} if values else {}
+    data |= {f"{key}-{second}": value for key, value in values.items()}
+    response = client.post(path, data)
+    assert response.status_code == 422
+    assert "Please choose a number from 0 to 10." in words(response) or "yes or no" in words(response)
+    assert not Answer.objects.exists()
+
+
+def test_neither_tomorrows_nor_anybody_elses_entries_can_be_written(
+    block: FollowUp, path: str, client: Client, clock: list[datetime], flags: World
+) -> None:
+    clock[0] = after(block, 35)
+    other = flags.performed(patient=flags.another_patient(), hour=13, intent="therapeutic").follow_up
+    foreign = other.check_ins.get(offset_minutes=1440)
+    response = client.post(
+        path, {f"nrs.now-{entry(block, 60).pk}": "3", f"nrs.now-{foreign.pk}": "3", "nrs.now-0": "3"}
+    )
+    assert response.status_code == 422
+    assert not Answer.objects.exists()
+
+
+def test_a_second_entry_for_an_hour_changes_nothing(
+    block: FollowUp, path: str, client: Client, clock: list[datetime]
+) -> None:
+    clock[0] = after(block, 35)
+    write(client, path, block, {30: 1})
+    clock[0] = after(block, 61)
+    write(client, path, block, {30: 9, 60: 2})
+    scores = Measurement.objects.filter(instrument="nrs").order_by("answer__check_in__offset_minutes")
+    assert list(scores.values_list("value", flat=True)) == [1, 2]
+
+
+def test_a_red_flag_in_the_diary_is_heard_at_once(
+    block: FollowUp, path: str, client: Client, clock: list[datetime]
+) -> None:
+    clock[0] = after(block, 35)
+    response = client.post(path, {"red_flag": ["red_flag.new_weakness", "red_flag.nonsense"]}, follow=True)
+    assert "Call 911 now" in words(response)
+    assert Alert.objects.get().codes == ["new_weakness"]
+    assert not Answer.objects.exists()
+    response = write(client, path, block, {30: 2}, red_flag=["red_flag.fever_chills"])
+    assert Alert.objects.get().codes == ["fever_chills", "new_weakness"]
+    flags = Answer.objects.get().measurements.filter(instrument="red_flag")
+    assert list(flags.values_list("item", "value")) == [("fever_chills", 1)]
+
+
+def test_the_diary_closes(block: FollowUp, path: str, client: Client, clock: list[datetime]) -> None:
+    clock[0] = after(block, 240 + 24 * 60 - 1)
+    assert client.get(path).status_code == 200
+    clock[0] = after(block, 240 + 24 * 60)
+    assert client.get(path).status_code == 410
+
+
+def test_staff_read_what_the_diary_shows(
+    block: FollowUp, path: str, client: Client, clock: list[datetime], flags: World
+) -> None:
+    clock[0] = after(block, 130)
+    write(client, path, block, {30: 1, 60: 1})
+    write(client, path, block, {120: 5}, medicine=1)
+    shown = call(flags.physician, "GET", f"follow-ups/{block.pk}/", now=clock[0]).json()["diary"]
+    assert shown == {
+        "shares": [
+            {"of_minutes": 120, "relief_minutes": 60, "unknown_minutes": 0, "percent": 50},
+            {"of_minutes": 240, "relief_minutes": 60, "unknown_minutes": 120, "percent": 25},
+        ],
+        "two_in_a_row": True,
+        "medicine_by": 120,
+        "entries": 3,
+        "late": 2,
+    }
+    signed_in(flags.nurse, client)
+    said = words(client.get(f"/admin/outcomes/followup/{block.pk}/change/"))
+    assert (
+        "Relief in 50 % of the first 2 h; Relief in 25 % of the first 4 h; 2 h of it without an entry" in said
+    )
+    assert "pain medicine taken by hour 2" in said
+    treated = flags.performed(patient=flags.another_patient(), hour=13, intent="therapeutic").follow_up
+    assert call(flags.physician, "GET", f"follow-ups/{treated.pk}/", now=clock[0]).json()["diary"] is None
+
+
+def test_the_diary_fits_on_a_phones_budget(
+    block: FollowUp, path: str, client: Client, clock: list[datetime]
+) -> None:
+    clock[0] = after(block, 241)
+    html = client.get(path).content
+    assert html.count(b'type="radio"') == 5 * 13
+    assert len(html) <= 22_000

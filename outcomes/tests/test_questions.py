@@ -1,0 +1,125 @@
+"""Which questions a check-in asks on which day. Pure: no database."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from outcomes.instruments import FOLDER, Text
+from outcomes.instruments.reading import read
+from outcomes.questions import (
+    PAIN_NOW,
+    PEG,
+    PEG_EVERY_DAYS,
+    PEG_FROM_DAY,
+    Step,
+    most_urgent,
+    peg_days,
+    red_flag,
+    steps,
+)
+
+INSTRUMENTS = {
+    instrument.key: instrument for instrument in sorted(read(FOLDER).values(), key=lambda one: one.version)
+}
+ABLATION = [1, 7, 14, 42, 92, 184, 275, 366, 548, 731]
+FLAGS = [
+    red_flag("fever_chills", Text("Fever?", "¿Fiebre?"), "same_day"),
+    red_flag("new_weakness", Text("Weakness?", "¿Debilidad?"), "emergency"),
+]
+
+
+def asked(day: int, *, evaluate_after: int = 42, device: bool = False, flags: bool = True) -> list[Step]:
+    return steps(
+        day,
+        days=ABLATION,
+        evaluate_after=evaluate_after,
+        device=device,
+        flags=FLAGS if flags else [],
+        instruments=INSTRUMENTS,
+    )
+
+
+def keys(found: list[Step]) -> list[tuple[str, list[str]]]:
+    return [(step.name, [question.key for question in step.questions]) for step in found]
+
+
+def test_a_day_later_the_pain_now_and_whether_all_is_well() -> None:
+    assert keys(asked(1)) == [
+        ("pain", ["nrs.now"]),
+        ("safety", ["red_flag.new_weakness", "red_flag.fever_chills"]),  # the most urgent first
+    ]
+
+
+def test_a_look_back_waits_until_it_no_longer_reaches_behind_the_procedure() -> None:
+    looks_back = {"nrs.average_7_days", "nrs.worst_24_hours", *PEG}
+    for day in range(7):
+        assert not looks_back & {key for _, some in keys(asked(day)) for key in some}
+    assert keys(asked(7))[0] == ("pain", ["nrs.now", "nrs.average_7_days", "nrs.worst_24_hours"])
+
+
+def test_change_and_medicine_from_the_first_day_of_judgement_on() -> None:
+    assert [name for name, _ in keys(asked(14))] == ["pain", "safety"]
+    assert keys(asked(92)) == [
+        ("pain", ["nrs.now", "nrs.average_7_days", "nrs.worst_24_hours"]),
+        ("change", ["pgic.change", "pain_medicine.any"]),
+    ]
+    assert "pgic.change" in asked(14, evaluate_after=14)[-1]
+
+
+def test_where_the_peg_is_due_it_stands_for_the_average() -> None:
+    assert keys(asked(42)) == [
+        ("pain", ["nrs.now", "nrs.worst_24_hours"]),
+        ("change", [*PEG, "pgic.change", "pain_medicine.any"]),
+    ]
+    assert peg_days(ABLATION) == {42, 184, 275, 366, 548, 731}
+    assert peg_days([1, 3, 7, 14, 28, 60, 92, 184]) == {28, 92, 184}
+
+
+def test_red_flags_until_day_14_and_for_a_device_always() -> None:
+    for day, device, wanted in ((0, False, True), (14, False, True), (15, False, False), (365, True, True)):
+        names = [step.name for step in asked(day, device=device)]
+        assert ("safety" in names) is wanted, (day, device)
+    assert [step.name for step in asked(1, flags=False)] == ["pain"]
+
+
+@given(st.integers(0, 800), st.integers(1, 90), st.booleans(), st.lists(st.integers(0, 800), max_size=12))
+def test_every_check_in_asks_for_the_pain_now_first_and_for_a_remark_last(
+    day: int, evaluate_after: int, device: bool, days: list[int]
+) -> None:
+    found = steps(
+        day,
+        days=[*days, day],
+        evaluate_after=evaluate_after,
+        device=device,
+        flags=FLAGS,
+        instruments=INSTRUMENTS,
+    )
+    questions = [question for step in found for question in step.questions]
+    assert questions[0].key == PAIN_NOW
+    assert questions[0].required
+    assert len({question.key for question in questions}) == len(questions)
+    assert [step.remark for step in found] == [False] * (len(found) - 1) + [True]
+    assert sum(not question.urgency for question in questions) <= 7
+
+
+@given(st.lists(st.integers(0, 2000), unique=True))
+def test_a_later_check_in_never_changes_which_earlier_ones_ask_the_peg(days: list[int]) -> None:
+    chosen = sorted(peg_days(days))
+    assert all(day >= PEG_FROM_DAY for day in chosen)
+    assert all(later - earlier >= PEG_EVERY_DAYS for earlier, later in pairwise(chosen))
+    for day in sorted(days):
+        assert peg_days([other for other in days if other <= day]) == {one for one in chosen if one <= day}
+
+
+@pytest.mark.parametrize(
+    ("urgencies", "most"),
+    [
+        (["next_working_day", "emergency", "same_day"], "emergency"),
+        (["next_working_day", "same_day"], "same_day"),
+        ([], ""),
+    ],
+)
+def test_the_most_urgent_counts(urgencies: list[str], most: str) -> None:
+    assert most_urgent(urgencies) == most

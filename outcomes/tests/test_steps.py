@@ -1,0 +1,359 @@
+"""The page step by step: each step is kept, a red flag is heard at once, and the end shows the same thanks."""
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.test import Client
+
+from clinic.models import AuditEvent
+from clinic.tests.desk import words
+from conftest import World
+from outcomes import services
+from outcomes.models import Alert, Answer, CheckIn, Draft
+
+Issue = Callable[[int], tuple[CheckIn, str]]
+ALL_WELL = {"red_flag.new_weakness": "0", "red_flag.fever_chills": "0", "red_flag.burning": "0"}
+
+
+def send(client: Client, path: str, step: int, **values: str) -> str:
+    """Send one step, and what the page says that it leads to."""
+    data = {"step": str(step)} | {key.replace("__", "."): value for key, value in values.items()}
+    response = client.post(path, data, follow=True)
+    assert response.status_code == 200, words(response)
+    return words(response)
+
+
+def test_day_7_in_three_screens_and_what_is_stored(flags: World, link: Issue, client: Client) -> None:
+    _, path = link(7)
+    assert "Step 1 of 2" in words(client.get(path))
+    said = send(client, path, 1, nrs__now="3", nrs__average_7_days="4", nrs__worst_24_hours="7")
+    assert "Step 2 of 2" in said
+    assert "Weakness in a leg?" in said
+    assert not Answer.objects.exists()
+    said = words(client.post(path, {"step": "2", "remark": "Thanks", **ALL_WELL}, follow=True))
+    assert "Thank you" in said
+    assert "Before: 8. Today: 3." in said
+    answer = Answer.objects.get()
+    assert answer.remark == "Thanks"
+    assert {f"{m.instrument}.{m.item}": m.value for m in answer.measurements.all()} == {
+        "nrs.now": 3,
+        "nrs.average_7_days": 4,
+        "nrs.worst_24_hours": 7,
+        **{key: int(value) for key, value in ALL_WELL.items()},
+    }
+    assert not Alert.objects.exists()
+
+
+def test_who_comes_back_goes_on_where_he_stopped(flags: World, link: Issue, client: Client) -> None:
+    _, path = link(7)
+    send(client, path, 1, nrs__now="3")
+    later = Client()  # another browser, the same link
+    page = later.get(path)
+    assert "Step 2 of 2" in words(page)
+    back = later.post(path, {"step": "2", "back": "1", "red_flag.burning": "0"}, follow=True)
+    assert "Step 1 of 2" in words(back)
+    assert re.search(r'name="nrs.now" value="3" checked', back.content.decode())
+    assert Draft.objects.get().values == {"nrs.now": 3, "red_flag.burning": 0}
+    assert "Step 2 of 2" in words(later.get(path))
+
+
+def test_a_step_ahead_cannot_be_opened(flags: World, link: Issue, client: Client) -> None:
+    _, path = link(7)
+    for step in ("2", "9", "-1", "x", "²", "00000002"):
+        assert "Step 1 of 2" in words(client.get(path, {"step": step}))
+    # Nor can the last step be sent without the first.
+    assert "Step 1 of 2" in words(client.post(path, {"step": "2", **ALL_WELL}, follow=True))
+    assert not Answer.objects.exists()
+
+
+def test_the_other_language_keeps_what_was_typed(flags: World, link: Issue, client: Client) -> None:
+    _, path = link(7)
+    page = client.post(path, {"step": "1", "nrs.now": "6", "lang": "es"}, follow=True)
+    assert '<html lang="es">' in page.content.decode()
+    assert 'name="nrs.now" value="6" checked' in page.content.decode()
+    said = words(client.post(page.redirect_chain[-1][0], {"step": "1", "nrs.now": "6"}, follow=True))
+    assert "¿Debilidad en una pierna?" in said
+    assert "Paso 2 de 2" in said
+
+
+def test_a_yes_raises_the_alert_and_says_at_once_what_to_do(
+    flags: World, link: Issue, client: Client
+) -> None:
+    check_in, path = link(7)
+    send(client, path, 1, nrs__now="9")
+    response = client.post(path, {"step": "2", **ALL_WELL, "red_flag.new_weakness": "1"}, follow=True)
+    html = response.content.decode()
+    alert = Alert.objects.get()
+    assert (alert.check_in, alert.codes, alert.urgency) == (check_in, ["new_weakness"], "emergency")
+    assert "Call 911 now" in html
+    assert 'href="tel:911"' in html
+    assert f'href="tel:{flags.site.phone}"' in html
+    assert "nobody is watching this page" in html
+    assert "<title>What to do now" in html
+    assert html.index("Call 911 now") < html.index("<h1>Thank you")
+
+
+def test_on_a_device_the_alert_comes_before_the_last_step(flags: World, link: Issue, client: Client) -> None:
+    flags.ablation.purpose = "device_implant"
+    flags.ablation.save()
+    _, path = link(42)
+    send(client, path, 1, nrs__now="5", nrs__worst_24_hours="6")
+    response = client.post(path, {"step": "2", **ALL_WELL, "red_flag.fever_chills": "1"}, follow=True)
+    said = words(response)
+    assert "Please call us today" in said
+    assert "Fever or chills?" in said
+    assert "Call 911 now" not in said
+    assert Alert.objects.get().codes == ["fever_chills"]
+    assert not Answer.objects.exists()  # the rest is still to come
+    last = client.get(path)
+    assert "Step 3 of 3" in words(last)
+    assert "Please call us today" in words(last)
+    said = send(client, path, 3, pgic__change="6", peg__pain="7")
+    assert "Thank you" in said
+    assert "Please call us today" in said
+    assert Alert.objects.count() == 1
+    changes = AuditEvent.objects.filter(action="alert.raised")
+    assert [event.actor for event in changes] == ["patient"]
+
+
+def test_a_yes_is_heard_though_the_rest_of_the_step_is_missing_or_wrong(
+    flags: World, link: Issue, client: Client
+) -> None:
+    _, path = link(1)
+    send(client, path, 1, nrs__now="5")
+    response = client.post(path, {"step": "2", "red_flag.new_weakness": "1"})
+    assert response.status_code == 422
+    assert Alert.objects.get().codes == ["new_weakness"]
+    assert "Call 911 now" in words(response)
+    long = {"step": "2", **ALL_WELL, "red_flag.fever_chills": "1", "remark": "a" * 2001}
+    assert client.post(path, long).status_code == 422
+    assert Alert.objects.get().codes == ["fever_chills", "new_weakness"]
+
+
+def test_what_can_wait_says_so(flags: World, link: Issue, client: Client) -> None:
+    _, path = link(1)
+    send(client, path, 1, nrs__now="5")
+    said = words(client.post(path, {"step": "2", **ALL_WELL, "red_flag.burning": "1"}, follow=True))
+    assert "Please call us on the next working day" in said
+
+
+def test_silence_is_no_no(flags: World, link: Issue, client: Client) -> None:
+    _, path = link(1)
+    send(client, path, 1, nrs__now="5")
+    response = client.post(path, {"step": "2", "red_flag.burning": "0"})
+    assert response.status_code == 422
+    html = response.content.decode()
+    assert html.count("Please answer yes or no.") == 2
+    assert '<a href="#red_flag-new_weakness">' in html  # the summary leads to each of them
+    assert 'name="red_flag.burning" value="0" checked' in html
+    assert not Answer.objects.exists()
+
+
+@pytest.mark.parametrize("value", ["2", "-1", "yes", "", "1.0", "１"])
+def test_bad_values_are_said_to_be_bad(flags: World, link: Issue, client: Client, value: str) -> None:
+    _, path = link(1)
+    send(client, path, 1, nrs__now="5")
+    bad = {"step": "2", **ALL_WELL, "red_flag.burning": value}
+    assert client.post(path, bad).status_code == 422
+    optional = {"step": "1", "nrs.now": "5", "nrs.average_7_days": "11"}
+    _, path = link(7)
+    assert client.post(path, optional).status_code == 422
+    assert not Answer.objects.exists()
+
+
+def test_a_remark_of_any_kind_is_taken_or_refused_with_the_rest_kept(
+    flags: World, link: Issue, client: Client
+) -> None:
+    _, path = link(1)
+    send(client, path, 1, nrs__now="5")
+    long = client.post(path, {"step": "2", "remark": "a" * 100_000, **ALL_WELL})
+    assert long.status_code == 422
+    assert "Your remark is too long" in words(long)
+    assert long.content.decode().count('value="0" checked') == 3
+    assert not Answer.objects.exists()
+    remark = "<script>alert(1)</script>\x00\x1b[31m\r\n\u202eok & ü"
+    client.post(path, {"step": "2", "remark": remark, **ALL_WELL})
+    assert Answer.objects.get().remark == "<script>alert(1)</script>[31m\nok & ü"
+
+
+def test_markup_in_a_remark_stays_text(flags: World, link: Issue, client: Client) -> None:
+    _, path = link(1)
+    kept = {"step": "2", "remark": "</textarea><script>", "back": "1"}
+    client.post(path, kept)
+    send(client, path, 1, nrs__now="5")
+    html = client.get(path).content.decode()
+    assert "&lt;/textarea&gt;&lt;script&gt;" in html
+    assert "<script" not in html
+
+
+def test_two_tabs_and_a_double_click_show_the_same_thanks(flags: World, link: Issue, client: Client) -> None:
+    _, path = link(1)
+    tab, other = Client(), Client()
+    for browser in (tab, other):
+        browser.post(path, {"step": "1", "nrs.now": "5"})
+    sent = tab.post(path, {"step": "2", **ALL_WELL}, follow=True)
+    again = tab.post(path, {"step": "2", **ALL_WELL}, follow=True)
+    stale = other.post(path, {"step": "1", "nrs.now": "9"}, follow=True)
+    assert sent.content == again.content == stale.content
+    assert Answer.objects.get().measurements.get(instrument="nrs").value == 5
+    assert not Draft.objects.exists()
+
+
+def test_who_has_begun_may_still_send_after_the_check_in_closed(
+    flags: World, link: Issue, client: Client, clock: list[datetime]
+) -> None:
+    check_in, path = link(1)
+    clock[0] = check_in.closes_at - timedelta(minutes=5)
+    send(client, path, 1, nrs__now="5")
+    clock[0] = check_in.closes_at + timedelta(minutes=24)
+    services.close_past(now=clock[0])
+    assert client.get(path).status_code == 200
+    said = words(client.post(path, {"step": "2", **ALL_WELL}, follow=True))
+    assert "Thank you" in said
+    check_in.refresh_from_db()
+    assert check_in.status == CheckIn.Status.ANSWERED
+    clock[0] += timedelta(minutes=31)
+    assert client.get(path).status_code == 410
+
+
+def test_who_pauses_for_too_long_is_not_taken(
+    flags: World, link: Issue, client: Client, clock: list[datetime]
+) -> None:
+    check_in, path = link(1)
+    clock[0] = check_in.closes_at - timedelta(minutes=5)
+    send(client, path, 1, nrs__now="5")
+    clock[0] = check_in.closes_at + timedelta(minutes=25)
+    services.close_past(now=clock[0])
+    assert client.post(path, {"step": "2", **ALL_WELL}).status_code == 410
+    assert not Answer.objects.exists()
+    # And who never began has no grace at all.
+    check_in, path = link(7)
+    clock[0] = check_in.closes_at
+    assert client.post(path, {"step": "1", "nrs.now": "5"}).status_code == 410
+    assert not Draft.objects.filter(check_in=check_in).exists()
+
+
+def test_looking_neither_begins_nor_changes_a_draft(flags: World, link: Issue, client: Client) -> None:
+    _, path = link(7)
+    for query in ("", "?step=2", "?lang=es", "?show=help&step=2"):
+        for method in (client.get, client.head):
+            method(path + query, headers={"Purpose": "prefetch", "Sec-Purpose": "prefetch"})
+    assert not Draft.objects.exists()
+    send(client, path, 1, nrs__now="3")
+    before = Draft.objects.values().get()
+    for query in ("", "?step=1", "?lang=es", "?show=help"):
+        client.get(path + query)
+    assert Draft.objects.values().get() == before
+    assert not Alert.objects.exists()
+
+
+def test_the_thanks_tell_the_course_and_no_verdict(flags: World, link: Issue, client: Client) -> None:
+    for day, score in ((1, 5), (7, 4)):
+        check_in, path = link(day)
+        services.answer(
+            check_in.pk,
+            values={"nrs.now": score},
+            channel="phone",
+            language="en",
+            by=None,
+            now=check_in.due_at,
+        )
+    response = client.get(path)
+    html = response.content.decode()
+    assert "Before: 8. Day 1: 5. Today: 4." in html
+    assert '<svg class="own-curve"' in html
+    assert not re.search(r"relief|early|window|lost|verdict|success|fail", words(response).lower())
+    assert "O'Brien" not in html
+    assert "Radiofrequency" not in html
+
+
+def test_later_the_thanks_name_the_day(
+    flags: World, link: Issue, client: Client, clock: list[datetime]
+) -> None:
+    check_in, path = link(7)
+    services.answer(
+        check_in.pk, values={"nrs.now": 4}, channel="email", language="en", by=None, now=check_in.due_at
+    )
+    clock[0] = check_in.due_at + timedelta(days=1)
+    assert "Before: 8. Day 7: 4." in words(client.get(path))
+
+
+def test_a_page_and_its_style_are_small(flags: World, link: Issue, client: Client) -> None:
+    """All that a phone loads for a page: the page and one style sheet, uncompressed."""
+    style = (Path(settings.BASE_DIR) / "clinic/static/clinic/page.css").stat().st_size
+    for number in range(12):
+        flag = flags.ablation.red_flags.model.objects.create(
+            code=f"flag_{number}",
+            question="q" * 130,
+            question_es="p" * 150,
+            urgency="same_day",
+            source="test",
+        )
+        flags.ablation.red_flags.add(flag)
+    flags.ablation.purpose = "device_implant"
+    flags.ablation.save()
+    _, path = link(42)
+    sizes = [len(client.get(path).content)]
+    client.post(path, {"step": "1", "nrs.now": "5"})
+    sizes.append(len(client.get(path).content))
+    yes = {flag.code: "1" for flag in flags.ablation.red_flags.all()}
+    help_page = client.post(
+        path, {"step": "2"} | {f"red_flag.{code}": said for code, said in yes.items()}, follow=True
+    )
+    sizes += [len(help_page.content), len(client.get(path).content)]
+    sizes.append(len(client.post(path, {"step": "3"}, follow=True).content))
+    assert len(sizes) == 5
+    assert max(sizes) + style <= 30_000, (sizes, style)
+
+
+def test_sixty_a_minute_are_enough(link: Issue, client: Client) -> None:
+    _, path = link(1)
+    statuses = [client.post(path, {"step": "1"}).status_code for _ in range(61)]
+    assert statuses == [422] * 60 + [429]
+    assert client.get(path).status_code == 200  # looking is free
+    slow = client.post(path, {"step": "1"})
+    assert slow["Retry-After"] == "60"
+    assert "Please wait a minute" in words(slow)
+    # By link as well as by address: from elsewhere this link waits, and from here every other link.
+    assert client.post(path, {"step": "1"}, REMOTE_ADDR="192.0.2.7").status_code == 429
+    assert client.post("/c/unknown/", {"step": "1"}).status_code == 429
+    assert client.post("/c/unknown/", {"step": "1"}, REMOTE_ADDR="192.0.2.8").status_code == 410
+    assert client.post(path + "stop/").status_code == 429
+
+
+@pytest.mark.parametrize(
+    ("origin", "cookie", "taken"),
+    [
+        ("null", True, True),  # what browsers send from a page without referrers
+        (None, True, True),
+        ("https://testserver", True, True),
+        ("https://evil.example", True, False),
+        ("null", False, False),  # a form of somebody else's has no token
+        (None, False, False),
+    ],
+)
+def test_forms_of_pages_without_referrers_are_told_from_forged_ones(
+    link: Issue, origin: str | None, cookie: bool, taken: bool
+) -> None:
+    _, path = link(1)
+    headers = {"Origin": origin} if origin else {}
+    browser = Client(enforce_csrf_checks=True)
+    browser.get(path, secure=True)
+    token = browser.cookies["csrftoken"].value if cookie else "forged"
+    data = {"step": "1", "nrs.now": "3", "csrfmiddlewaretoken": token}
+    response = browser.post(path, data, headers=headers, secure=True)
+    assert response.status_code == (302 if taken else 403)
+    assert Answer.objects.exists() is taken
+
+
+def test_elsewhere_the_check_of_origins_is_as_strict_as_ever(world: World) -> None:
+    browser = Client(enforce_csrf_checks=True)
+    browser.get("/admin/login/", secure=True)
+    token = browser.cookies["csrftoken"].value
+    data = {"username": "a", "password": "b", "csrfmiddlewaretoken": token}
+    for headers in ({"Origin": "null"}, {}):
+        assert browser.post("/admin/login/", data, headers=headers, secure=True).status_code == 403

@@ -1,0 +1,138 @@
+"""What the patient's pages say, in the language that is active; where they lead; what came with a form."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponseRedirect
+from django.utils import translation
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
+
+from clinic.pages import secret
+from outcomes.models import CheckIn
+from outcomes.own_curve import Point, sentence, sketch
+from outcomes.questions import Question, most_urgent
+from outcomes.relief import Reading
+from outcomes.services import course_of
+from outcomes.services.judging import position
+
+
+class Shown(NamedTuple):
+    """One question on a page. `choices`: value, words, whether chosen. `ends`: the words of a scale's two ends."""
+
+    key: str
+    id: str
+    text: str
+    kind: str
+    choices: list[tuple[int, str, bool]]
+    ends: tuple[str, str] | None
+    fault: str
+
+
+class Curve(NamedTuple):
+    """The patient's own curve: a drawing, "" for fewer than two scores, and the same in a sentence."""
+
+    drawing: SafeString
+    words: str
+
+
+class WhatToDo(NamedTuple):
+    """What a yes to a red flag asks of the patient, by the most urgent one, and to which questions it was said."""
+
+    urgency: str
+    questions: list[str]
+
+
+def shown(question: Question, chosen: int | None, fault: str = "") -> Shown:
+    """A question with what was chosen so far, None for nothing, and what is wrong with it, "" for nothing."""
+    spoken = translation.get_language() or "en"
+    words = {anchor.code: anchor.text.in_language(spoken) for anchor in question.anchors}
+    ends = None
+    if question.kind == "scale":
+        least, most = question.codes[0], question.codes[-1]
+        ends = (f"{least} = {words.get(least, '')}", f"{most} = {words.get(most, '')}")
+        words = {code: str(code) for code in question.codes}
+    elif question.kind == "yes_no":
+        words = {0: _("No"), 1: _("Yes")}
+    choices = [(code, words[code], code == chosen) for code in question.codes]
+    name = question.key.replace(".", "-")
+    return Shown(question.key, name, question.text.in_language(spoken), question.kind, choices, ends, fault)
+
+
+def read(questions: Iterable[Question], sent: Mapping[str, str]) -> tuple[dict[str, int], dict[str, str]]:
+    """What a form holds of these questions: the values, and what is wrong by key, in sentences."""
+    values, faults = {}, {}
+    for question in questions:
+        given = sent.get(question.key)
+        code = next((code for code in question.codes if given == str(code)), None)
+        if code is not None:
+            values[question.key] = code
+        elif given is not None or question.required:
+            faults[question.key] = wrong(question)
+    return values, faults
+
+
+def wrong(question: Question) -> str:
+    """What to say when a question was not answered, or not with one of its values."""
+    if question.kind == "yes_no":
+        return _("Please answer yes or no.")
+    if question.kind == "list":
+        return _("Please choose one of the answers.")
+    return _("Please choose a number from 0 to 10.")
+
+
+def what_to_do(questions: Sequence[Question], codes: Iterable[str]) -> WhatToDo | None:
+    """What the patient is told after a yes to these red flags; None for none of them."""
+    said = {f"red_flag.{code}" for code in codes}
+    yes = [question for question in questions if question.key in said]
+    if not yes:
+        return None
+    spoken = translation.get_language() or "en"
+    return WhatToDo(
+        most_urgent(question.urgency for question in yes),
+        [question.text.in_language(spoken) for question in yes],
+    )
+
+
+def curve(points: Sequence[Point]) -> Curve | None:
+    """A curve of these points; None for none."""
+    if not points:
+        return None
+    return Curve(mark_safe(sketch(points)), sentence(points))  # noqa: S308 (every word in it is escaped there)
+
+
+def own_curve(check_in: CheckIn, now: datetime) -> Curve | None:
+    """The patient's own pain from before the procedure to this check-in's answer, in days; no word of a verdict."""
+    follow_up = check_in.follow_up
+    procedure = follow_up.procedure
+    zone = procedure.site.zone
+    course = course_of(follow_up)
+    answered_at = check_in.answer.answered_at
+    until = position(answered_at, procedure.performed_at, zone=zone, minutes=course.unit == "minute")
+    readings = [reading for reading in course.readings if reading.at <= until]
+    points = [] if course.baseline is None else [Point(_("Before"), _("Before"), course.baseline)]
+    today = answered_at.astimezone(zone).date() == now.astimezone(zone).date()
+    for number, reading in enumerate(readings, start=1):
+        last = today and number == len(readings)
+        points.append(point(reading, today=last, minutes=course.unit == "minute"))
+    return curve(points)
+
+
+def point(reading: Reading, *, today: bool, minutes: bool) -> Point:
+    """One answer of the curve, as the patient says when it was."""
+    if today:
+        return Point(_("Today"), _("Today"), reading.score)
+    if minutes and reading.at < 24 * 60:
+        hour = f"{round(reading.at / 60, 1):g}"
+        return Point(_("%(hour)s h") % {"hour": hour}, _("Hour %(hour)s") % {"hour": hour}, reading.score)
+    day = reading.at // (24 * 60) if minutes else reading.at
+    return Point(str(day), _("Day %(day)d") % {"day": day}, reading.score)
+
+
+def lead(request: HttpRequest, **query: object) -> HttpResponseRedirect:
+    """On to this same address with another query; the language that was chosen stays."""
+    chosen = {"lang": request.GET["lang"]} if "lang" in request.GET else {}
+    asked = urlencode({**chosen, **query})
+    return secret(HttpResponseRedirect(request.path + (f"?{asked}" if asked else "")))
