@@ -38,8 +38,8 @@ def record(
 ) -> None:
     """Write down that `by` did `action` ("appointment.booked") to `obj` at the instant `at`.
 
-    `by` None: `actor` says who it was, "patient", "time" or "import". Names, scores and diagnoses do not belong into
-    `reason`; what changed in a row is in that row's history.
+    `by` None: `actor` says who it was, "patient", "time", "import", "mail". Names, scores and diagnoses do not belong
+    into `reason`; what changed in a row is in that row's history.
     """
     context = structlog.contextvars.get_contextvars()
     AuditEvent.objects.create(

@@ -394,7 +394,7 @@ class AuditEvent(models.Model):
     at = models.DateTimeField(_("at"), help_text=_("What the clock of the actor's edge showed."))
     recorded_at = models.DateTimeField(_("recorded at"), db_default=Now())
     by = models.ForeignKey(User, models.PROTECT, verbose_name=_("by"), null=True, related_name="+")
-    actor = models.CharField(_("actor"), max_length=20, help_text=_("staff, patient, time or import"))
+    actor = models.CharField(_("actor"), max_length=20, help_text=_("staff, patient, time, import or mail"))
     action = models.CharField(_("action"), max_length=60)
     object_type = models.CharField(_("object"), max_length=60)
     object_id = models.BigIntegerField(_("number"), null=True)
@@ -463,6 +463,9 @@ class OutgoingEmail(models.Model):
     claimed_at = models.DateTimeField(_("claimed"), null=True)
     sent_at = models.DateTimeField(_("sent"), null=True)
     message_id = models.CharField(max_length=32, default=message_id, editable=False)
+    provider_id = models.CharField(
+        max_length=200, blank=True, editable=False, help_text="What a mail service calls it; empty for SMTP."
+    )
     problem = models.CharField(
         _("problem"), max_length=100, blank=True, help_text=_("Why it was skipped, or what went wrong last.")
     )
@@ -478,6 +481,8 @@ class OutgoingEmail(models.Model):
             models.Index(
                 name="outbox_unsent", fields=["created_at"], condition=Q(status__in=["failed", "skipped"])
             ),
+            models.Index(name="outbox_by_message", fields=["message_id"]),
+            models.Index(name="outbox_by_provider_id", fields=["provider_id"], condition=~Q(provider_id="")),
         ]
         constraints = [
             models.CheckConstraint(
@@ -485,6 +490,80 @@ class OutgoingEmail(models.Model):
             ),
             models.CheckConstraint(
                 name="sending_email_is_claimed", condition=~Q(status="sending") | Q(claimed_at__isnull=False)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class DeliveryReport(models.Model):
+    """What was said about an e-mail after, or instead of, taking it: the first report of each kind.
+
+    `at` is when the service heard of it. `reason` is anymail's code ("bounced", "invalid", "spam" …) or an SMTP
+    reply's number; "" where none was given. What a mail server wrote is kept nowhere: it may quote the address.
+    """
+
+    class Kind(models.TextChoices):
+        DELIVERED = "delivered", _("delivered")
+        DELAYED = "delayed", _("not delivered yet")
+        BOUNCED = "bounced", _("came back: the address does not exist")
+        REFUSED = "refused", _("came back for another reason")
+        COMPLAINED = "complained", _("marked as spam")
+        UNSUBSCRIBED = "unsubscribed", _("unsubscribed at the mail service")
+
+    email = models.ForeignKey(OutgoingEmail, models.CASCADE, verbose_name=_("e-mail"), related_name="reports")
+    kind = models.CharField(_("kind"), max_length=12, choices=Kind.choices)
+    reason = models.CharField(_("reason"), max_length=20, blank=True)
+    at = models.DateTimeField(_("at"))
+
+    class Meta:
+        verbose_name = _("delivery report")
+        verbose_name_plural = _("delivery reports")
+        ordering = ("id",)
+        constraints = [models.UniqueConstraint(name="report_once_a_kind", fields=["email", "kind"])]
+
+    def __str__(self) -> str:
+        return self.kind
+
+
+class OutgoingText(models.Model):
+    """The outbox of text messages: one row, one text, tried once.
+
+    What it says, and the number, are found when it is sent. `key` names the reason it is sent ("check-in 17 text"): the same reason never makes two.
+    """
+
+    class Status(models.TextChoices):
+        QUEUED = "queued", _("queued")
+        SENDING = "sending", _("sending")
+        SENT = "sent", _("sent")
+        SKIPPED = "skipped", _("skipped")
+        FAILED = "failed", _("failed")
+
+    key = models.CharField(_("key"), max_length=120, unique=True)
+    template = models.CharField(_("template"), max_length=120)
+    context = models.JSONField(_("context"), default=dict)
+    site = models.ForeignKey(Site, models.PROTECT, verbose_name=_("site"), related_name="+")
+    status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.QUEUED)
+    created_at = models.DateTimeField(_("created"))
+    claimed_at = models.DateTimeField(_("claimed"), null=True)
+    sent_at = models.DateTimeField(_("sent"), null=True)
+    provider_id = models.CharField(max_length=200, blank=True, editable=False)
+    problem = models.CharField(_("problem"), max_length=100, blank=True)
+
+    class Meta:
+        verbose_name = _("outgoing text message")
+        verbose_name_plural = _("outgoing text messages")
+        ordering = ("-id",)
+        indexes = [
+            models.Index(name="texts_due", fields=["id"], condition=Q(status__in=["queued", "sending"]))
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="sent_text_has_its_time", condition=~Q(status="sent") | Q(sent_at__isnull=False)
+            ),
+            models.CheckConstraint(
+                name="sending_text_is_claimed", condition=~Q(status="sending") | Q(claimed_at__isnull=False)
             ),
         ]
 

@@ -21,9 +21,10 @@ GRANTS: dict[str, list[str]] = {
     role: ["view_site", "view_resource", "view_resourcecategory", "view_workinghours", "view_closure"]
     for role in EVERYONE
 }
-GRANTS[FRONT_DESK] += ["view_outgoingemail", "add_closure", "change_closure"]
+OUTBOXES = ["view_outgoingemail", "view_deliveryreport", "view_outgoingtext"]
+GRANTS[FRONT_DESK] += [*OUTBOXES, "add_closure", "change_closure"]
 GRANTS[MANAGER] += [
-    *("change_site", "add_resource", "change_resource", "view_outgoingemail"),
+    *("change_site", "add_resource", "change_resource", *OUTBOXES),
     *(f"{verb}_{model}" for verb in ("add", "change", "delete") for model in ("workinghours", "closure")),
     *("view_user", "view_auditevent"),
 ]

@@ -4,7 +4,9 @@ Without `DATABASE_URL` and `REDIS_URL` the embedded servers of `manage.py up` ar
 checkout's own secret stand in `.clinic/environment`, which `up` writes and only its owner can read.
 """
 
+import re
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import environ
 import structlog
@@ -51,6 +53,19 @@ def database(url: str) -> dict[str, object]:
         "CONN_MAX_AGE": env.int("DATABASE_CONN_MAX_AGE", default=60),
         "CONN_HEALTH_CHECKS": True,
     }
+
+
+def mail_service(url: str) -> tuple[str, dict[str, object]]:
+    """The mail service that `url` names, and anymail's settings for it. Raises ValueError for any other address."""
+    parts = urlsplit(url)
+    service = parts.scheme.removeprefix("anymail+")
+    values = dict(parse_qsl(parts.query, strict_parsing=True))
+    if service not in EMAIL_SERVICES or parts.netloc or parts.path.strip("/"):
+        raise ValueError
+    prefix = service.upper()
+    # No pixel and no rewritten link: who reads what is nobody else's business.
+    untracked = {f"{prefix}_SEND_DEFAULTS": {"track_opens": False, "track_clicks": False}}
+    return service, {f"{prefix}_{name.upper()}": value for name, value in values.items()} | untracked
 
 
 DEBUG = env.bool("DEBUG", default=False)
@@ -140,7 +155,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("es", _("Spanish"))]
-LOCALE_PATHS = [BASE_DIR / app / "locale" for app in ("clinic", "procedures", "outcomes")]
+LOCALE_PATHS = [BASE_DIR / app / "locale" for app in ("clinic", "patients", "procedures", "outcomes")]
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "static"
@@ -159,21 +174,43 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # A folder of the site's own instruments, which the project may not ship (docs/instruments.md); empty means none.
 INSTRUMENTS_DIR = env.str("INSTRUMENTS_DIR", default="")
 
-# E-mail. EMAIL_URL names the SMTP server; without one, in the embedded run, mail goes to the inbox page at /dev/mail/.
+# E-mail. EMAIL_URL names the SMTP server, or a mail service and its settings, as anymail names them:
+# anymail+postmark://?server_token=… Without one, in the embedded run, mail goes to the inbox page at /dev/mail/.
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="clinic@localhost")
 EMAIL_TIMEOUT = 20
+#: Only services that can be told not to rewrite links: theirs would tell them the secret address of a patient's page.
+EMAIL_SERVICES = ("mailersend", "mailgun", "mailjet", "postmark")
+EMAIL_SERVICE = ""
+# "name:password" with which the service signs in at /webhooks/email/ to report bounces; empty: that address is shut.
+ANYMAIL = {
+    "REQUESTS_TIMEOUT": EMAIL_TIMEOUT,
+    "WEBHOOK_SECRET": env.str("EMAIL_WEBHOOK_SECRET", default=""),
+}
+if ANYMAIL["WEBHOOK_SECRET"] and not re.fullmatch(r"[^:\s]+:\S{16,}", str(ANYMAIL["WEBHOOK_SECRET"])):
+    raise ImproperlyConfigured(
+        "email_webhook_secret: EMAIL_WEBHOOK_SECRET must be name:password, the password of 16 characters or more."
+    )
 if "EMAIL_URL" in env or not DEBUG:
     email_url = required("EMAIL_URL")
     try:
-        vars().update(env.email_url_config(email_url))
+        if email_url.startswith("anymail+"):
+            EMAIL_SERVICE, ANYMAIL_MORE = mail_service(email_url)
+            EMAIL_BACKEND = f"anymail.backends.{EMAIL_SERVICE}.EmailBackend"
+            ANYMAIL |= ANYMAIL_MORE
+        else:
+            vars().update(env.email_url_config(email_url))
     except (ValueError, KeyError, ImproperlyConfigured):
         raise ImproperlyConfigured(
-            "email_url: EMAIL_URL cannot be read; it looks like smtp+tls://user:password@host:587."
+            "email_url: EMAIL_URL cannot be read; it looks like smtp+tls://user:password@host:587 "
+            f"or anymail+SERVICE://?setting=value, where SERVICE is one of {', '.join(EMAIL_SERVICES)}."
         ) from None
 else:
     EMAIL_BACKEND = "django_mail_preview.backends.EmailBackend"
     MAIL_PREVIEW_ROOT = DATA_DIR / "inbox"
     MAIL_PREVIEW_MAX_MESSAGES = 200
+
+# Text messages. Dotted path of a class like those in clinic.sms; empty: none are sent.
+SMS_BACKEND = env.str("SMS_BACKEND", default="")
 
 # Celery carries ids and ticks, never a due time: what must happen later is a row (docs/decisions/0003).
 CELERY_TASK_IGNORE_RESULT = True

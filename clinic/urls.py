@@ -13,6 +13,7 @@ import clinic.views
 import outcomes.api
 import outcomes.views
 import patients.api
+import patients.views
 import procedures.api
 import procedures.views
 
@@ -54,6 +55,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("c/<str:token>/stop/", outcomes.views.stop, name="stop"),
     path("a/<str:token>/", procedures.views.appointment, name="appointment"),
     path("calendar/<str:token>.ics", procedures.views.calendar, name="calendar"),
+    path("u/<str:token>/", patients.views.unsubscribe, name="unsubscribe"),
+    path("webhooks/email/", clinic.views.email_reports, name="email_reports"),
     path("health/live", clinic.views.live),
     path("health/ready", clinic.views.ready),
 ]

@@ -1,9 +1,17 @@
-"""Whether the service is well. For machines; says nothing about anybody."""
+"""For machines: whether the service is well, which says nothing about anybody, and what a mail service reports."""
 
+from functools import lru_cache
+from typing import Any
+
+from anymail.webhooks.base import AnymailBaseWebhookView
+from django.conf import settings
 from django.core.cache import cache
+from django.core.exceptions import SuspiciousOperation
 from django.db import DatabaseError, connection
-from django.http import HttpRequest, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.urls import resolve
 from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 from redis.exceptions import RedisError
 
@@ -41,3 +49,34 @@ def redis_answers() -> bool:
     except (RedisError, OSError):
         return False
     return True
+
+
+@csrf_exempt
+def email_reports(request: HttpRequest) -> HttpResponse:
+    """Take what the mail service of EMAIL_URL reports of e-mails that were sent; each becomes anymail's `tracking`.
+
+    200 when it was taken, also for a message that is not ours, so that the service does not ask again; 400 for a wrong
+    sign-in or signature and for what cannot be read; 404 where there is no such service or no EMAIL_WEBHOOK_SECRET.
+    """
+    if not settings.EMAIL_SERVICE or not settings.ANYMAIL.get("WEBHOOK_SECRET"):
+        raise Http404
+    view: HttpResponse = webhook(settings.EMAIL_SERVICE).as_view()(request)
+    return view
+
+
+class Readable:
+    """Makes a refusal of what would be a fault: a service that sends nonsense should not send it again for days."""
+
+    def parse_events(self, request: HttpRequest) -> list[Any]:
+        try:
+            events: list[Any] = super().parse_events(request)  # type: ignore[misc]  # of the class beside it
+        except (ValueError, LookupError, TypeError, AttributeError) as exc:
+            raise SuspiciousOperation("A mail service's report cannot be read.") from exc
+        return events
+
+
+@lru_cache
+def webhook(service: str) -> type[AnymailBaseWebhookView]:
+    """Anymail's webhook of the service, one of settings.EMAIL_SERVICES."""
+    view: Any = resolve(f"/{service}/tracking/", "anymail.urls").func
+    return type("Webhook", (Readable, view.view_class), {})

@@ -17,6 +17,7 @@ from outcomes.models import CheckIn
 from outcomes.schedule import DAY
 from outcomes.services.answering import issue_links
 from outcomes.services.asking import why_not_to_ask
+from patients.unsubscribing import unsubscribe_headers
 
 #: Stands for the patient's first name in a sheet that is kept.
 NAME = "Name-of-the-patient"
@@ -30,6 +31,7 @@ NEEDED = CheckIn.objects.select_related("follow_up__patient", "follow_up__proced
         for name in (
             "given_name",
             "language",
+            "unsubscribe_key",
             "email",
             "consented_at",
             "opted_out_at",
@@ -104,6 +106,7 @@ def ask(asked: list[tuple[CheckIn, str]], *, reminder: bool) -> Message:
         sheet.subject,
         text.replace(NAME, patient.given_name),
         html.replace(NAME, escape(patient.given_name)),
+        headers=unsubscribe_headers(patient),
     )
 
 

@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from clinic import mail
+from clinic import mail, sms
 from outcomes import services
 
 
@@ -19,5 +19,8 @@ def tick() -> None:
 
 @shared_task
 def send_due() -> None:
-    """Send what is due in the outbox. Several at once share the work."""
-    mail.send_due(now=timezone.now())
+    """Send what is due in the outboxes. Several at once share the work."""
+    try:
+        mail.send_due(now=timezone.now())
+    finally:
+        sms.send_due(now=timezone.now())

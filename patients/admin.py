@@ -11,6 +11,7 @@ from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -21,7 +22,7 @@ from clinic.admin.base import DeskAdmin, DeskForm, SeenFilter, now_at, staff
 from clinic.admin.importing import ImportsFiles
 from clinic.admin.wall import shown
 from clinic.importing import Report
-from patients import services
+from patients import consent, services
 from patients.importing import COLUMNS
 from patients.models import Patient
 
@@ -35,7 +36,7 @@ NO_EMAIL = {
     "no_address": _("No e-mail address is known."),
     "no_consent": _("The patient has not agreed to be asked by e-mail."),
     "opted_out": _("The patient asked us to stop e-mails."),
-    "bounced": _("The last e-mail came back: the address is wrong or full."),
+    "bounced": _("E-mail came back: there is no such address. Ask for the right one and correct it below."),
 }
 
 #: A birth date as it is typed: 1944-05-06 or 05/06/1944.
@@ -46,14 +47,23 @@ TYPED_DATES = (
 
 
 class PatientForm(DeskForm):
-    """A patient's facts. Agreeing to e-mail and stopping it are switches; when, is written down by itself."""
+    """A patient's facts. Agreeing, stopping and bouncing are switches; when, is written down by itself."""
 
     agreed = forms.BooleanField(
         label=_("Agreed to e-mail"),
         required=False,
         show_hidden_initial=True,
         widget=UnfoldBooleanSwitchWidget,
-        help_text=_("The patient agreed to be asked by e-mail, knowing that e-mail is not secure."),
+        help_text=_("The patient heard or read the text below and agreed to be asked by e-mail."),
+    )
+    texted = forms.BooleanField(
+        label=_("Agreed to text messages"),
+        required=False,
+        show_hidden_initial=True,
+        widget=UnfoldBooleanSwitchWidget,
+        help_text=_(
+            "The patient agreed to a short text with a link, knowing that text messages are not secure."
+        ),
     )
     stopped = forms.BooleanField(
         label=_("Stopped e-mail"),
@@ -62,12 +72,35 @@ class PatientForm(DeskForm):
         widget=UnfoldBooleanSwitchWidget,
         help_text=_("The patient wants no more e-mails."),
     )
-    names = {"consented_at": "agreed", "opted_out_at": "stopped"}
-    columns = {"agreed": "consented_at", "stopped": "opted_out_at"}
+    bounced = forms.BooleanField(
+        label=_("Address bounced"),
+        required=False,
+        show_hidden_initial=True,
+        widget=UnfoldBooleanSwitchWidget,
+        help_text=_(
+            "E-mail came back, so none goes out. A corrected address turns this off; so may you, if it is right."
+        ),
+    )
+    names = {
+        "consented_at": "agreed",
+        "consent_version": "agreed",
+        "sms_consented_at": "texted",
+        "opted_out_at": "stopped",
+        "bounced_at": "bounced",
+    }
+    columns = {
+        "agreed": "consented_at",
+        "texted": "sms_consented_at",
+        "stopped": "opted_out_at",
+        "bounced": "bounced_at",
+    }
 
     class Meta:
         model = Patient
-        exclude = ("created_at", "consented_at", "opted_out_at", "bounced_at")
+        exclude = (
+            *("created_at", "consented_at", "consent_version", "sms_consented_at"),
+            *("opted_out_at", "bounced_at"),
+        )
         widgets: ClassVar[dict[str, forms.Widget]] = {
             field: UnfoldAdminTextInputWidget({"placeholder": "1944-05-06", "autocomplete": "off"})
             for field in ("born_on", "died_on")
@@ -75,14 +108,16 @@ class PatientForm(DeskForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.initial.setdefault("agreed", self.instance.consented_at is not None)
-        self.initial.setdefault("stopped", self.instance.opted_out_at is not None)
+        for name, column in self.columns.items():
+            self.initial.setdefault(name, getattr(self.instance, column) is not None)
 
     def ask(self, cleaned: dict[str, Any]) -> None:
-        self.switch("consented_at", on="agreed")
-        self.switch("opted_out_at", on="stopped")
+        for name, column in self.columns.items():
+            self.switch(column, on=name)
+        if "agreed" in self.changed_data:
+            self.instance.consent_version = consent.CURRENT if cleaned["agreed"] else ""
         patient = copy(self.instance)
-        for name in set(cleaned) - {"agreed", "stopped"}:
+        for name in set(cleaned) - set(self.columns):
             setattr(patient, name, cleaned[name])
         services.check(patient, now=self.now)
 
@@ -96,23 +131,57 @@ class PatientForm(DeskForm):
             setattr(self.instance, field, (since or self.now) if self.cleaned_data[on] else None)
 
 
+class BouncedFilter(admin.SimpleListFilter):
+    """The worklist of addresses to correct: patients who agreed, are alive, and whose e-mail came back."""
+
+    title = _("address")
+    parameter_name = "address"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("bounced", _("to be corrected"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Patient]) -> QuerySet[Patient]:
+        return to_correct(queryset) if self.value() == "bounced" else queryset
+
+
+def to_correct(patients: QuerySet[Patient]) -> QuerySet[Patient]:
+    """Those to whom e-mail would go if their address had not bounced."""
+    return patients.filter(
+        bounced_at__isnull=False,
+        consented_at__isnull=False,
+        opted_out_at=None,
+        died_on=None,
+        merged_into=None,
+    )
+
+
+def consent_texts() -> list[tuple[str, str, str]]:
+    """Code, name and words of today's consent text in each language."""
+    names = dict(Patient.Language.choices)
+    return [(code, str(names.get(code, code)), text) for code, text in consent.texts().items()]
+
+
 @admin.register(Patient)
 class PatientAdmin(ImportsFiles, DeskAdmin):
     form = PatientForm
     list_display = ("__str__", "record_number", "born", "phone", "email_state", "site")
     list_display_links = ("__str__",)
-    list_filter = (("site", SeenFilter), "language")
+    list_filter = (("site", SeenFilter), BouncedFilter, "language")
     search_fields = ("family_name", "given_name", "record_number")
     search_help_text = _("Name, record number or birth date")
     ordering = ("family_name", "given_name", "id")
     autocomplete_fields = ("site", "merged_into")
+    readonly_fields = ("consent_text",)
     change_form_template = "admin/patients/patient/change_form.html"
     fieldsets = (
         (
             _("Who"),
             {"fields": (("family_name", "given_name"), ("born_on", "record_number"), ("language", "site"))},
         ),
-        (_("How to reach them"), {"fields": (("phone", "email"), ("agreed", "stopped"))}),
+        (
+            _("How to reach them"),
+            {"fields": (("phone", "email"), ("agreed", "stopped"), ("texted", "bounced"), "consent_text")},
+        ),
         (_("End of the record"), {"fields": (("died_on", "merged_into"),), "classes": ("collapse",)}),
     )
     #: What the apps above put on a patient's page, in order; they register it with `PatientAdmin.panel`.
@@ -173,6 +242,11 @@ class PatientAdmin(ImportsFiles, DeskAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Patient]:
         return super().get_queryset(request).select_related("site")
 
+    @display(description=_("Read this out, or print it, before they agree"))
+    def consent_text(self, patient: Patient) -> SafeString:
+        """Today's consent text in each language, to fold out."""
+        return render_to_string("admin/patients/consent.html", {"texts": consent_texts()})
+
     @display(description=_("born"), ordering="born_on")
     def born(self, patient: Patient) -> str:
         return born(patient)
@@ -216,5 +290,8 @@ def facts(patient: Patient) -> list[tuple[Any, str]]:
         lines.append((_("No e-mail goes out"), str(reason)))
     else:
         agreed = shown(patient.consented_at, patient.site)
-        lines.append((_("E-mail goes out"), str(_("Agreed on %s.") % agreed)))
+        words = str(_("Agreed on %s.") % agreed)
+        if patient.consent_version:
+            words += " " + str(_("Consent text %s.") % patient.consent_version)
+        lines.append((_("E-mail goes out"), words))
     return lines

@@ -41,22 +41,29 @@ class PatientSerializer(serializers.ModelSerializer[Patient]):
         model = Patient
         fields = [
             *("id", "record_number", "given_name", "family_name", "born_on", "site", "email", "phone"),
-            *("language", "consented_at", "opted_out_at", "bounced_at", "died_on", "merged_into"),
+            *("language", "consented_at", "consent_version", "sms_consented_at", "opted_out_at"),
+            *("bounced_at", "died_on", "merged_into"),
             *("why_no_email", "created_at"),
         ]
 
 
 class PatientInput(Input, serializers.ModelSerializer[Patient]):
-    """What staff say about a patient. `consented_at`: when the patient agreed to e-mail, or null."""
+    """What staff say about a patient.
+
+    `consented_at`: when the patient agreed to e-mail; null takes the agreement back. `consent_version`: to which text;
+    a new agreement that does not say is one to a text that this service does not know. `sms_consented_at`: the same of
+    text messages. Opting out is the patient's own wish and the front desk's: it cannot be set here.
+    """
 
     site = VisibleField(queryset=Site.objects.all())
     consented_at = InstantField(required=False, allow_null=True)
+    sms_consented_at = InstantField(required=False, allow_null=True)
 
     class Meta:
         model = Patient
         fields = [
             *("record_number", "given_name", "family_name", "born_on", "site", "email", "phone", "language"),
-            *("consented_at", "died_on"),
+            *("consented_at", "consent_version", "sms_consented_at", "died_on"),
         ]
 
 
@@ -134,7 +141,10 @@ class Patients(mixins.ListModelMixin, VisibleRows):
             patient = Patient.objects.select_for_update(of=("self",)).select_related("site").get(pk=pk)
             if request.headers.get("If-Match", "*") not in ("*", self.tag(patient)):
                 raise Stale
-            for name, value in self.inputs(PatientInput, instance=patient, partial=True).items():
+            said = self.inputs(PatientInput, instance=patient, partial=True)
+            if said.get("consented_at", patient.consented_at) != patient.consented_at:
+                said = {"consent_version": ""} | said
+            for name, value in said.items():
                 setattr(patient, name, value)
             services.save(patient, by=self.user, now=timezone.now())
         return self.tagged(patient)

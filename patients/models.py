@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Self
 
+from django.contrib.postgres.functions import RandomUUID
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.validators import RegexValidator
 from django.db import models
@@ -58,6 +59,20 @@ class Patient(models.Model):
         blank=True,
         help_text=_("When the patient agreed to be asked by e-mail, knowing that e-mail is not secure."),
     )
+    consent_version = models.CharField(
+        _("consent text"),
+        max_length=10,
+        blank=True,
+        help_text=_(
+            "Which version of the consent text they agreed to; empty: none, or one that this service does not know."
+        ),
+    )
+    sms_consented_at = models.DateTimeField(
+        _("agreed to text messages"),
+        null=True,
+        blank=True,
+        help_text=_("When the patient agreed to get text messages, knowing that they are not secure."),
+    )
     opted_out_at = models.DateTimeField(_("stopped e-mail"), null=True, blank=True)
     bounced_at = models.DateTimeField(_("address bounced"), null=True, blank=True)
     died_on = models.DateField(_("died on"), null=True, blank=True)
@@ -70,6 +85,11 @@ class Patient(models.Model):
         related_name="merged_from",
     )
     created_at = models.DateTimeField(_("created"), editable=False)
+    unsubscribe_key = models.UUIDField(
+        db_default=RandomUUID(),
+        editable=False,
+        help_text="Random; a new one makes the unsubscribe links of earlier e-mails useless.",
+    )
 
     objects = PatientQuerySet.as_manager()
 
@@ -83,8 +103,14 @@ class Patient(models.Model):
             GinIndex(OpClass(Upper("given_name"), name="gin_trgm_ops"), name="patient_given_name_part"),
             GinIndex(OpClass(Upper("record_number"), name="gin_trgm_ops"), name="patient_record_number_part"),
             models.Index(name="patient_birth_date", fields=["born_on"]),
+            models.Index(Upper("email"), name="patient_email"),
+            models.Index(name="patient_unsubscribe_key", fields=["unsubscribe_key"]),
         ]
         constraints = [
+            models.CheckConstraint(
+                name="patient_consent_version_with_consent",
+                condition=Q(consent_version="") | Q(consented_at__isnull=False),
+            ),
             models.CheckConstraint(name="patient_not_merged_into_self", condition=~Q(merged_into=F("pk"))),
             models.CheckConstraint(
                 name="patient_died_after_birth",
@@ -117,3 +143,16 @@ class Patient(models.Model):
         if self.bounced_at:
             return "bounced"
         return ""
+
+    @property
+    def why_no_text(self) -> str:
+        """The code of the reason why this patient must not be sent a text message; "" when one may be sent."""
+        if self.died_on:
+            return "deceased"
+        if self.merged_into_id:
+            return "merged"
+        if not self.phone:
+            return "no_phone"
+        if not self.sms_consented_at:
+            return "no_consent"
+        return "opted_out" if self.opted_out_at else ""

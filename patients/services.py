@@ -3,8 +3,10 @@
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime, time
 from typing import Any
+from uuid import uuid4
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 
 from clinic import audit
 from clinic.importing import (
@@ -23,6 +25,7 @@ from clinic.importing import (
 from clinic.models import Site, User
 from clinic.refusals import Refusal
 from clinic.wall_clock import on_wall
+from patients import consent
 from patients.importing import COLUMNS, Entry, read_patients
 from patients.models import Patient
 
@@ -33,15 +36,24 @@ COLUMN_OF = {"consented_at": "agreed_to_email"}
 def check(patient: Patient, *, now: datetime) -> None:
     """Refuse what a patient's row must not say.
 
-    Raises ValidationError by field; Refusal "in_the_future" for a birth, a death or an agreement still to come.
+    Without consent there is no version of it either. Raises ValidationError by field; Refusal "in_the_future" for a
+    birth, a death or an agreement still to come, "unknown_consent_version" for a text that is not ours.
     """
     patient.created_at = patient.created_at or now
+    if not patient.consented_at:
+        patient.consent_version = ""
     # What was read from the database need not be asked for again, nor what the constraints say of rows that end.
     read = {"site"} if patient._state.fields_cache.get("site") else set()
     ends = patient.died_on is not None or patient.merged_into_id is not None
     patient.full_clean(exclude=read, validate_constraints=ends)
-    if patient.consented_at and patient.consented_at > now:
-        raise Refusal("This time is in the future.", code="in_the_future", field="consented_at")
+    for field in ("consented_at", "sms_consented_at"):
+        moment = getattr(patient, field)
+        if moment and moment > now:
+            raise Refusal("This time is in the future.", code="in_the_future", field=field)
+    if patient.consent_version and not consent.known(patient.consent_version):
+        raise Refusal(
+            "There is no such consent text.", code="unknown_consent_version", field="consent_version"
+        )
     today = now.astimezone(patient.site.zone).date()
     for field in ("born_on", "died_on"):
         day = getattr(patient, field)
@@ -63,15 +75,21 @@ def save(
     `changed` names the columns to write, so that what somebody else said meanwhile (the patient: no more e-mails)
     stays; None means all of them. `actor`: as for `audit.record`. Raises as `check` does, and Refusal "unique" when
     somebody has just registered the same record number.
+
+    A new address has not bounced, and the unsubscribe links that went to the old one work no more.
     """
     new = patient._state.adding
-    check(patient, now=now)
     columns = None if new or changed is None else set(changed)
-    if not new:
-        before = Patient.objects.select_for_update().get(pk=patient.pk)
-        if before.email.lower() != patient.email.lower() and patient.bounced_at == before.bounced_at:
-            patient.bounced_at = None  # what bounced was the old address
-            columns = columns and columns | {"bounced_at"}
+    before = None if new else Patient.objects.select_for_update().get(pk=patient.pk)
+    if before is not None:
+        if columns and "consented_at" in columns:
+            columns |= {"consent_version"}
+        if before.email.lower() != patient.email.lower():
+            if patient.bounced_at == before.bounced_at:
+                patient.bounced_at = None  # what bounced was the old address
+            patient.unsubscribe_key = uuid4()
+            columns = columns and columns | {"bounced_at", "unsubscribe_key"}
+    check(patient, now=now)
     try:
         with transaction.atomic():
             patient.save(force_insert=new, update_fields=columns)
@@ -90,20 +108,86 @@ def save(
         site=patient.site,
         actor=actor,
     )
+    written = columns is None or "consented_at" in columns
+    if before is not None and written and bool(before.consented_at) != bool(patient.consented_at):
+        action = "patient.consented" if patient.consented_at else "patient.consent_withdrawn"
+        version = f"text {patient.consent_version}" if patient.consent_version else ""
+        audit.record(action, patient, by=by, at=now, site=patient.site, actor=actor, reason=version)
     return patient
 
 
 @transaction.atomic
-def opt_out(patient_id: int, *, by: User | None, now: datetime, actor: str = "patient") -> Patient:
-    """Stop all e-mail to the patient, by their own wish. A second time changes nothing."""
-    patient = Patient.objects.select_for_update().select_related("site").get(pk=patient_id)
+def opt_out(
+    patient_id: int, *, by: User | None, now: datetime, actor: str = "patient", reason: str = ""
+) -> Patient:
+    """Stop all e-mail to the patient, by their own wish. A second time changes nothing.
+
+    `reason`: how the wish was heard, as a code. The consent stays as it was: the patient once gave it.
+    """
+    patient = Patient.objects.select_for_update(of=("self",)).select_related("site").get(pk=patient_id)
     if patient.opted_out_at is None:
         patient.opted_out_at = now
         patient.save(update_fields=["opted_out_at"])
         audit.record(
-            "patient.opted_out", patient, by=by, at=now, site=patient.site, actor="staff" if by else actor
+            "patient.opted_out",
+            patient,
+            by=by,
+            at=now,
+            site=patient.site,
+            actor="staff" if by else actor,
+            reason=reason,
         )
     return patient
+
+
+@transaction.atomic
+def withdraw_consent(patient_id: int, *, by: User | None, now: datetime, actor: str = "") -> Patient:
+    """The patient takes back their agreement to e-mail: as if they had never agreed. A second time changes nothing.
+
+    Not the same as opting out, which keeps the agreement and stops e-mails until the patient wants them again.
+    """
+    patient = Patient.objects.select_for_update(of=("self",)).select_related("site").get(pk=patient_id)
+    if patient.consented_at is None:
+        return patient
+    patient.consented_at = None
+    return save(patient, changed=["consented_at"], by=by, now=now, actor=actor)
+
+
+@transaction.atomic
+def note_bounce(address: str, *, now: datetime) -> int:
+    """No e-mail reaches `address`: send none to it until it is corrected; how many patients that concerns.
+
+    A couple may share it. Who is marked already stays so, since when they were.
+    """
+    patients = at_address(address).filter(bounced_at=None)
+    for patient in patients:
+        patient.bounced_at = now
+        patient.save(update_fields=["bounced_at"])
+        audit.record("patient.address_bounced", patient, by=None, at=now, site=patient.site, actor="mail")
+    return len(patients)
+
+
+@transaction.atomic
+def note_stop(address: str, *, reason: str, now: datetime) -> int:
+    """Whoever reads `address` called an e-mail spam, or unsubscribed at the mail service; how many patients stop.
+
+    `reason`: "complained" or "unsubscribed". Of a couple who share the address both stop: nobody says which one it was.
+    """
+    patients = at_address(address).filter(opted_out_at=None)
+    for patient in patients:
+        opt_out(patient.pk, by=None, now=now, actor="mail", reason=reason)
+    return len(patients)
+
+
+def at_address(address: str) -> QuerySet[Patient]:
+    """The patients whose e-mail goes to `address`, in upper or lower case; locked in order of their ids."""
+    return (
+        Patient.objects.select_for_update(of=("self",))
+        .select_related("site")
+        .filter(email__iexact=address)
+        .exclude(email="")
+        .order_by("pk")
+    )
 
 
 def read(patient: Patient, *, by: User, now: datetime) -> None:
@@ -204,6 +288,8 @@ def import_entry(
         return Line(entry.row.number, Outcome.UNCHANGED)
     for name in changed:
         setattr(patient, name, wanted[name])
+    if "consented_at" in changed:
+        patient.consent_version = ""  # to which text, the file does not say
     if saving:
         save(patient, changed=None if new else changed, by=by, now=now, actor="import")
     else:

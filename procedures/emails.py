@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from clinic.mail import Attachment, Message, Skip
 from clinic.models import Site
+from patients.unsubscribing import unsubscribe_headers
 from procedures import calendar
 from procedures.models import Appointment
 from procedures.services import letters
@@ -83,6 +84,8 @@ def letter(appointment: Appointment, kind: str, *, method: str, now: datetime) -
         sheet.subject,
         sheet.text.replace(LINK, link).replace(WHEN, time),
         sheet.html.replace(LINK, escape(link)).replace(WHEN, escape(time)),
+        # Stopping e-mail stops letters too. Only a reminder offers it: news of a change is not stopped in passing.
+        headers=unsubscribe_headers(appointment.patient) if kind == "reminder" else {},
         attachments=attachments,
     )
 

@@ -103,6 +103,7 @@ def pages() -> list[tuple[str, list[Page]]]:
             _("Trail"),
             [
                 Page(_("E-mails"), "outbox", "clinic_outgoingemail_changelist", "clinic.view_outgoingemail"),
+                Page(_("Text messages"), "sms", "clinic_outgoingtext_changelist", "clinic.view_outgoingtext"),
                 Page(_("Audit trail"), "history", "clinic_auditevent_changelist", "clinic.view_auditevent"),
                 Page(_("Seals"), "verified_user", "clinic_auditseal_changelist", "clinic.view_auditseal"),
             ],

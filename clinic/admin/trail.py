@@ -11,9 +11,9 @@ from django.utils.translation import ngettext
 from unfold.decorators import display
 
 from clinic import mail
-from clinic.admin.base import ReadOnlyAdmin, SeenFilter, staff
+from clinic.admin.base import ReadOnlyAdmin, ReadOnlyInline, SeenFilter, staff
 from clinic.admin.wall import shown
-from clinic.models import AuditEvent, AuditSeal, OutgoingEmail
+from clinic.models import AuditEvent, AuditSeal, DeliveryReport, OutgoingEmail, OutgoingText
 
 
 @admin.register(AuditEvent)
@@ -41,6 +41,16 @@ class AuditSealAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
 
 
+class DeliveryReportInline(ReadOnlyInline):
+    model = DeliveryReport
+    fields = ("kind", "reason", "when")
+    readonly_fields = fields
+
+    @display(description=_("at"))
+    def when(self, report: DeliveryReport) -> str:
+        return shown(report.at, report.email.site)
+
+
 @admin.register(OutgoingEmail)
 class OutgoingEmailAdmin(ReadOnlyAdmin):
     list_display = ("key", "to", "state", "attempts", "when", "sent", "problem", "site")
@@ -50,7 +60,8 @@ class OutgoingEmailAdmin(ReadOnlyAdmin):
     date_hierarchy = "created_at"
     site_path = "site"
     actions = ("try_again",)
-    exclude = ("context", "template", "message_id")
+    exclude = ("context", "template", "message_id", "provider_id")
+    inlines = (DeliveryReportInline,)
 
     @display(
         description=_("status"),
@@ -79,3 +90,22 @@ class OutgoingEmailAdmin(ReadOnlyAdmin):
         count = mail.retry(list(chosen.values_list("pk", flat=True)), by=staff(request), now=timezone.now())
         words = ngettext("%d e-mail is queued again.", "%d e-mails are queued again.", count) % count
         messages.info(request, words)
+
+
+@admin.register(OutgoingText)
+class OutgoingTextAdmin(ReadOnlyAdmin):
+    list_display = ("key", "status", "made", "sent", "problem", "site")
+    list_filter = ("status", ("site", SeenFilter))
+    list_select_related = ("site",)
+    search_fields = ("key",)
+    date_hierarchy = "created_at"
+    site_path = "site"
+    exclude = ("context", "template", "provider_id")
+
+    @display(description=_("created"), ordering="created_at")
+    def made(self, text: OutgoingText) -> str:
+        return shown(text.created_at, text.site)
+
+    @display(description=_("sent"), ordering="sent_at")
+    def sent(self, text: OutgoingText) -> str:
+        return shown(text.sent_at, text.site)

@@ -1,6 +1,7 @@
 """The outbox: an e-mail is a row; sending it is claim, send, mark, and the row is the retry.
 
-`messages` is what an e-mail says, `rows` what becomes of its row, `sending` what happens between the two.
+`messages` is what an e-mail says, `rows` what becomes of its row, `sending` what happens between the two, `reports`
+what is said of it afterwards.
 """
 
 from clinic.mail.messages import Attachment, Message, Skip, in_bulk

@@ -106,14 +106,21 @@ def claim(*, now: datetime, key: str | None = None, limit: int = 1) -> list[Outg
 #: By hand as well, because it runs once an e-mail while the next one waits.
 MARK = """
     UPDATE clinic_outgoingemail
-       SET status = %(status)s, sent_at = %(sent_at)s, problem = %(problem)s
+       SET status = %(status)s, sent_at = %(sent_at)s, problem = %(problem)s, provider_id = %(provider_id)s
      WHERE id = %(id)s AND status = 'sending' AND claimed_at = %(claimed_at)s
 """
 
 
-def mark(email: OutgoingEmail, status: str, *, sent_at: datetime | None = None, problem: str = "") -> None:
-    """Write down how an e-mail ended, if this sender still holds the claim."""
-    values = {"status": status, "sent_at": sent_at, "problem": problem}
+def mark(
+    email: OutgoingEmail,
+    status: str,
+    *,
+    sent_at: datetime | None = None,
+    problem: str = "",
+    provider_id: str = "",
+) -> None:
+    """Write down how an e-mail ended, if this sender still holds the claim. `provider_id`: a service's name for it."""
+    values = {"status": status, "sent_at": sent_at, "problem": problem, "provider_id": provider_id[:200]}
     with connection.cursor() as cursor:
         cursor.execute(MARK, values | {"id": email.pk, "claimed_at": email.claimed_at})
 

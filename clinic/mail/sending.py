@@ -9,12 +9,14 @@ from smtplib import SMTPDataError, SMTPRecipientsRefused, SMTPSenderRefused
 from time import monotonic
 from typing import Self
 
+from anymail.exceptions import AnymailRecipientsRefused, AnymailRequestsAPIError
 from django.core.mail import get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.utils.module_loading import import_string
 
-from clinic.mail import rows
+from clinic.mail import reports, rows
 from clinic.mail.messages import InBulk, Rendered, Skip, compose
+from clinic.mail.reports import Kind
 from clinic.models import OutgoingEmail
 
 logger = logging.getLogger(__name__)
@@ -159,41 +161,66 @@ def attempt(
     if isinstance(rendered, Skip):
         rows.mark(email, "skipped", problem=rendered.reason)
         return "skipped", False
+    mime = compose(email, rendered, server)
     try:
-        compose(email, rendered, server).send()
+        mime.send()
     except Exception as exc:
         fault = Fault.of(exc)
         logger.warning("e-mail %s was not sent: %s", email.pk, fault.code)
         if fault.final:
-            return rows.give_up(email, fault.code), fault.lost
+            outcome = rows.give_up(email, fault.code)
+            if fault.report:
+                report(email, fault, now=now)
+            return outcome, fault.lost
         return rows.put_back(email, fault.code, now=now), fault.lost
-    rows.mark(email, "sent", sent_at=now)
+    # None of SMTP; a mail service has its own name for the e-mail, and reports bounces under it.
+    status = getattr(mime, "anymail_status", None)
+    rows.mark(email, "sent", sent_at=now, provider_id=str(getattr(status, "message_id", None) or ""))
     return "sent", False
+
+
+def report(email: OutgoingEmail, fault: "Fault", *, now: datetime) -> None:
+    """Keep what the refusal says of the address. A fault over it must not stop the e-mails that come after."""
+    try:
+        reports.note(email, fault.report, reason=fault.code.rpartition("_")[2], now=now)
+    except Exception as exc:
+        logger.error("what was said of e-mail %s was not kept", email.pk, exc_info=exc)
 
 
 @dataclass(frozen=True)
 class Fault:
     """What went wrong with an attempt, as a code without the server's words: they may quote an address.
 
-    `final`: it would go wrong again. `lost`: the connection is of no more use.
+    `final`: it would go wrong again. `lost`: the connection is of no more use. `report`: what it says of the address,
+    as a DeliveryReport.Kind; "" for nothing.
     """
 
     code: str
     final: bool = False
     lost: bool = False
+    report: str = ""
 
     @classmethod
     def of(cls, exc: Exception) -> Self:
         """What the exception of a mail backend means, by the first digit of the reply (RFC 5321, section 4.2.1).
 
-        That the server refuses this clinic as a sender says nothing of the e-mail, and can be mended: never final.
+        That the server refuses this clinic as a sender says nothing of the e-mail, and can be mended: never final. A
+        mail service's HTTP status says too little to be final.
         """
+        if isinstance(exc, AnymailRecipientsRefused):
+            # No reply of its server: the service knows the address as one that bounced or complained, or as none.
+            return cls("recipient_refused_service", final=True, report=Kind.BOUNCED)
+        if isinstance(exc, AnymailRequestsAPIError) and exc.status_code:
+            return cls(f"service_refused_{exc.status_code}")
+        report = ""
         if isinstance(exc, SMTPRecipientsRefused) and exc.recipients:
-            who, reply = "recipient", next(iter(exc.recipients.values()))[0]
+            who, (reply, said) = "recipient", next(iter(exc.recipients.values()))
+            report = Kind.BOUNCED if reports.is_bounce(reply, said) else ""
         elif isinstance(exc, SMTPSenderRefused):
             who, reply = "sender", exc.smtp_code
         elif isinstance(exc, SMTPDataError):
             who, reply = "message", exc.smtp_code
         else:
             return cls(type(exc).__name__, lost=True)
-        return cls(f"{who}_refused_{reply}", final=who != "sender" and reply // 100 == 5, lost=reply == 421)
+        final = who != "sender" and reply // 100 == 5
+        return cls(f"{who}_refused_{reply}", final=final, lost=reply == 421, report=report if final else "")

@@ -162,7 +162,7 @@ def test_no_secret_stands_in_a_file() -> None:
     for name, service in SERVICES.items():
         for variable, value in service.get("environment", {}).items():
             if re.search("SECRET|PASSWORD|TOKEN|EMAIL_URL", variable):
-                assert re.fullmatch(r"\$\{\w+:\?[^}]+\}", value), (name, variable)
+                assert re.fullmatch(r"\$\{\w+:(\?[^}]+|-)\}", value), (name, variable)
             assert not re.search(r"://[^$@/]*:[^$@/{]+@", value), (name, variable)
     assert example()["SECRET_KEY"] == example()["POSTGRES_PASSWORD"] == ""
     assert not any(

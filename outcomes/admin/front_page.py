@@ -14,6 +14,8 @@ from clinic.models import OutgoingEmail, Site
 from clinic.wall_clock import day_span
 from outcomes.models import FollowUp
 from outcomes.relief import Verdict
+from patients.admin import to_correct
+from patients.models import Patient
 from procedures.models import Appointment
 
 #: An e-mail that has been due for so long means that the sender or the mail server stands still.
@@ -109,6 +111,26 @@ def losses(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def emails(request: HttpRequest) -> list[dict[str, Any]]:
+    """What keeps e-mails from arriving."""
+    return [*outbox(request), *addresses(request)]
+
+
+def addresses(request: HttpRequest) -> list[dict[str, Any]]:
+    """Patients whose e-mail came back."""
+    if not request.user.has_perm("patients.view_patient"):
+        return []
+    count = to_correct(Patient.objects.visible_to(staff(request))).count()
+    return [
+        {
+            "count": count,
+            "label": _("addresses to correct"),
+            "urgent": bool(count),
+            "link": listed("patients_patient", "address=bounced"),
+        }
+    ]
+
+
+def outbox(request: HttpRequest) -> list[dict[str, Any]]:
     """E-mails that were given up, and those that should have gone out long ago."""
     user = staff(request)
     if not user.has_perm("clinic.view_outgoingemail"):

@@ -10,6 +10,7 @@ from clinic import audit
 from outcomes.services.asking import call_unsent, close_past, invite_due, remind_due
 from outcomes.services.following import extend_plans, open_missing_follow_ups
 from outcomes.services.planning import replan_marked
+from outcomes.services.texting import text_due
 from procedures.services import close_passed_times, extend_yearly_closures, release_expired_holds
 from procedures.services import remind_due as remind_of_appointments
 
@@ -36,6 +37,7 @@ def tick(*, now: datetime) -> dict[str, int]:
         "check_ins_added": extend_plans,
         "check_ins_missed": close_past,
         "check_ins": invite_due,
+        "texts_queued": text_due,  # before the reminders by e-mail, which it stands in for
         "check_in_reminders": remind_due,
         "check_ins_to_call": call_unsent,
         "audit_events_sealed": audit.seal,

@@ -132,6 +132,7 @@ def test_the_first_page_counts_what_the_user_may_see(world: World, client: Clien
         "no relief": 0,
         "failed": 1,
         "late by an hour or more": 2,  # the letters of the two bookings, which nobody has sent
+        "addresses to correct": 0,
     }
     for card in cards.values():
         assert client.get(card["link"]).status_code == 200

@@ -4,7 +4,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from clinic import mail
+from clinic import mail, sms
 from outcomes import services
 
 
@@ -25,6 +25,7 @@ class Command(BaseCommand):
         finally:
             if not options["no_send"]:
                 done |= {f"emails_{outcome}": count for outcome, count in mail.send_due(now=now).items()}
+                done |= {f"texts_{outcome}": count for outcome, count in sms.send_due(now=now).items()}
         words = [f"{name.replace('_', ' ')}: {count}" for name, count in done.items() if count]
         self.stdout.write(", ".join(words) or "Nothing was due.")
 

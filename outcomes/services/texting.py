@@ -1,0 +1,83 @@
+"""A text message instead of the second reminder, for patients who agreed to texts."""
+
+from datetime import datetime
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import QuerySet
+from django.urls import reverse
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from clinic import sms
+from clinic.mail import Skip
+from outcomes.models import CheckIn, ContactAttempt
+from outcomes.schedule import quiet_until
+from outcomes.services.answering import issue_link
+from outcomes.services.asking import climb, locked, sites_that_ask, to_remind
+
+
+def text_due(*, now: datetime, limit: int = 5000) -> int:
+    """Queue a text in place of each second reminder that is due, one transaction a patient; how many.
+
+    Runs before reminders by e-mail do, which then find nothing to do for these. A patient gets one text at a time: what
+    else is due goes by e-mail. Nothing without SMS_BACKEND.
+    """
+    if not settings.SMS_BACKEND:
+        return 0
+    waiting = to_remind(now).filter(
+        reminders=1,
+        follow_up__patient__sms_consented_at__isnull=False,
+        follow_up__patient__opted_out_at=None,
+        follow_up__patient__died_on=None,
+        follow_up__patient__merged_into=None,
+        follow_up__procedure__site__in=sites_that_ask(now),
+    )
+    waiting = waiting.exclude(follow_up__patient__phone="")
+    texted: set[int] = set()
+    while len(texted) < limit:
+        patient = text_next(waiting.exclude(follow_up__patient__in=texted), now=now)
+        if patient is None:
+            break
+        texted.add(patient)
+    return len(texted)
+
+
+@transaction.atomic
+def text_next(waiting: QuerySet[CheckIn], *, now: datetime) -> int | None:
+    """Text the next patient whom nobody else is at, about the first of what waits; their number, or None."""
+    due = locked(waiting, 1)
+    if not due:
+        return None
+    check_in = due[0]
+    check_in.reminders += 1
+    climb(check_in)
+    check_in.save(update_fields=["reminders", "remind_at", "call_at"])
+    sms.queue(
+        f"check-in {check_in.pk} text",
+        template="outcomes.services.texting.text",
+        context={"check_in_id": check_in.pk},
+        site=check_in.follow_up.procedure.site,
+        now=now,
+    )
+    ContactAttempt.objects.create(
+        check_in=check_in, kind=ContactAttempt.Kind.SMS, outcome=ContactAttempt.Outcome.QUEUED, at=now
+    )
+    return check_in.follow_up.patient_id
+
+
+def text(check_in_id: int, *, now: datetime) -> sms.Text | Skip:
+    """What the text says, in the patient's language: no name, no clinic, nothing about health. Looked at once more."""
+    check_in = CheckIn.objects.select_related("follow_up__patient", "follow_up__procedure__site").get(
+        pk=check_in_id
+    )
+    patient, site = check_in.follow_up.patient, check_in.follow_up.procedure.site
+    if check_in.status != CheckIn.Status.INVITED or now >= check_in.closes_at:
+        return Skip("answered" if check_in.status == CheckIn.Status.ANSWERED else "closed")
+    if patient.why_no_text or site.emails_paused:
+        return Skip(patient.why_no_text or "paused")
+    if quiet_until(now, quiet_from=site.quiet_from, quiet_until=site.quiet_until, zone=site.zone):
+        return Skip("quiet_hours")
+    url = settings.SITE_URL + reverse("check_in", args=[issue_link(check_in, now=now)])
+    with translation.override(patient.language):
+        return sms.Text(patient.phone, _("How are you? %(link)s") % {"link": url})

@@ -1,0 +1,38 @@
+"""Unsubscribing with one click, as mail programs offer it (RFC 8058): the address, its token, and who it belongs to."""
+
+from uuid import UUID
+
+from django.conf import settings
+from django.core.signing import BadSignature, Signer
+from django.urls import reverse
+
+from patients.models import Patient
+
+#: The patient's random key, signed: who reads the database alone cannot make a link of it.
+SIGNER = Signer(salt="patients.unsubscribe", sep=".")
+
+
+def unsubscribe_url(patient: Patient) -> str:
+    """The secret address at which the patient stops all e-mail. The same until their address changes."""
+    return settings.SITE_URL + reverse("unsubscribe", args=[SIGNER.sign(patient.unsubscribe_key.hex)])
+
+
+def unsubscribe_headers(patient: Patient) -> dict[str, str]:
+    """The headers of an e-mail that asks or reminds. Needs the patient's `unsubscribe_key` and no query.
+
+    RFC 8058, section 3.1: one-click needs an https address, so a site without has only the link to a page.
+    """
+    url = unsubscribe_url(patient)
+    headers = {"List-Unsubscribe": f"<{url}>"}
+    if url.startswith("https://"):
+        headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    return headers
+
+
+def open_unsubscribe_link(token: str) -> Patient | None:
+    """The patient whose link it is; None for one that is altered, unknown, or of an address they no longer have."""
+    try:
+        key = UUID(hex=SIGNER.unsign(token))
+    except (BadSignature, ValueError):
+        return None
+    return Patient.objects.select_related("site").filter(unsubscribe_key=key).first()
