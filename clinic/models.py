@@ -530,7 +530,8 @@ class DeliveryReport(models.Model):
 class OutgoingText(models.Model):
     """The outbox of text messages: one row, one text, tried once.
 
-    What it says, and the number, are found when it is sent. `key` names the reason it is sent ("check-in 17 text"): the same reason never makes two.
+    What it says, and the number, are found when it is sent. `key` names the reason it is sent ("check-in 17 text"): the
+    same reason never makes two.
     """
 
     class Status(models.TextChoices):

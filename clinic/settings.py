@@ -64,7 +64,7 @@ def mail_service(url: str) -> tuple[str, dict[str, object]]:
         raise ValueError
     prefix = service.upper()
     # No pixel and no rewritten link: who reads what is nobody else's business.
-    untracked = {f"{prefix}_SEND_DEFAULTS": {"track_opens": False, "track_clicks": False}}
+    untracked: dict[str, object] = {f"{prefix}_SEND_DEFAULTS": {"track_opens": False, "track_clicks": False}}
     return service, {f"{prefix}_{name.upper()}": value for name, value in values.items()} | untracked
 
 
@@ -182,7 +182,7 @@ EMAIL_TIMEOUT = 20
 EMAIL_SERVICES = ("mailersend", "mailgun", "mailjet", "postmark")
 EMAIL_SERVICE = ""
 # "name:password" with which the service signs in at /webhooks/email/ to report bounces; empty: that address is shut.
-ANYMAIL = {
+ANYMAIL: dict[str, object] = {
     "REQUESTS_TIMEOUT": EMAIL_TIMEOUT,
     "WEBHOOK_SECRET": env.str("EMAIL_WEBHOOK_SECRET", default=""),
 }

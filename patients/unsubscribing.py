@@ -14,7 +14,7 @@ SIGNER = Signer(salt="patients.unsubscribe", sep=".")
 
 def unsubscribe_url(patient: Patient) -> str:
     """The secret address at which the patient stops all e-mail. The same until their address changes."""
-    return settings.SITE_URL + reverse("unsubscribe", args=[SIGNER.sign(patient.unsubscribe_key.hex)])
+    return f"{settings.SITE_URL}{reverse('unsubscribe', args=[SIGNER.sign(patient.unsubscribe_key.hex)])}"
 
 
 def unsubscribe_headers(patient: Patient) -> dict[str, str]:

@@ -11,6 +11,7 @@ from clinic.throttling import sent_too_often
 from patients import services
 from patients.unsubscribing import open_unsubscribe_link
 
+
 @csrf_exempt  # a mail program posts for the patient, with no cookie and no form before (RFC 8058, section 3.2)
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])

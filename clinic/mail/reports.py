@@ -5,7 +5,9 @@ Whoever says it, it ends in `note`, which keeps the first report of a kind and t
 
 import logging
 import re
+from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from anymail.signals import AnymailTrackingEvent, EventType, RejectReason
 from django.db import transaction
@@ -19,7 +21,7 @@ Kind = DeliveryReport.Kind
 
 #: How each service marks a bounce that is no fault of the address, a full mailbox for example. Anymail calls it
 #: bounced like any other. Mailgun is not here: it says "temporary", which anymail calls deferred.
-SOFT = {
+SOFT: dict[str, Callable[[Any], bool]] = {
     "MailerSend": lambda said: said["data"]["type"] == "soft_bounced",
     "Mailjet": lambda said: not said.get("hard_bounce"),
     "Postmark": lambda said: said.get("Type") == "SoftBounce",

@@ -1,0 +1,154 @@
+"""A text instead of the second reminder: once, without a health word, and only to those who agreed."""
+
+from datetime import timedelta
+from typing import Any, ClassVar
+
+import pytest
+from django.db.models import F
+
+from clinic import sms
+from clinic.models import OutgoingText
+from conftest import World
+from outcomes import services
+from outcomes.models import CheckIn, ContactAttempt
+from outcomes.services.texting import text_due
+from patients.models import Patient
+
+
+class Provider:
+    """Takes texts, or fails."""
+
+    sent: ClassVar[list[tuple[str, str]]] = []
+    fails: ClassVar[bool] = False
+
+    def send(self, to: str, text: str) -> str:
+        Provider.sent.append((to, text))
+        if Provider.fails:
+            raise ConnectionError(f"{to} is away")
+        return "name"
+
+
+@pytest.fixture
+def provider(settings: Any) -> type[Provider]:
+    settings.SMS_BACKEND = "outcomes.tests.test_texting.Provider"
+    Provider.sent, Provider.fails = [], False
+    return Provider
+
+
+@pytest.fixture
+def due(world: World) -> CheckIn:
+    """A check-in of somebody who agreed to texts, reminded once and not answered; its second reminder is due."""
+    Patient.objects.update(sms_consented_at=world.now, phone="+1 212 555 0123", language="es")
+    check_in = world.performed().follow_up.check_ins.get(offset_minutes=1440)
+    services.invite_due(now=check_in.due_at)
+    check_in.refresh_from_db()
+    check_in.reminders, check_in.remind_at = 1, check_in.due_at
+    check_in.save(update_fields=["reminders", "remind_at"])
+    return check_in
+
+
+def state() -> list[tuple[str, str]]:
+    return list(OutgoingText.objects.values_list("status", "problem"))
+
+
+def test_the_text_goes_once_with_a_link_that_opens_and_nothing_about_health(
+    due: CheckIn, provider: type[Provider], caplog: pytest.LogCaptureFixture
+) -> None:
+    now = due.due_at
+    assert (text_due(now=now), text_due(now=now)) == (1, 0)
+    assert sms.send_due(now=now) == {"sent": 1, "skipped": 0, "failed": 0}
+    assert sms.send_due(now=now)["sent"] == 0
+    ((to, text),) = provider.sent
+    words, _, link = text.rpartition(" ")
+    assert (to, words) == ("+1 212 555 0123", "¿Cómo está?")
+    found = services.open_link(link.split("/")[-2], now=now)
+    assert found == due
+    due.refresh_from_db()
+    assert (due.reminders, due.remind_at, due.call_at) == (2, None, now + timedelta(days=2))
+    attempt = ContactAttempt.objects.get()
+    assert (attempt.kind, attempt.outcome, attempt.check_in) == ("sms", "queued", due)
+    assert "555" not in caplog.text
+    assert OutgoingText.objects.get().provider_id == "name"
+
+
+@pytest.mark.parametrize(
+    "patients", [{"sms_consented_at": None}, {"opted_out_at": "2027-01-12T00:00Z"}, {"phone": ""}]
+)
+def test_who_did_not_agree_or_stopped_gets_none(
+    due: CheckIn, provider: type[Provider], patients: dict[str, Any]
+) -> None:
+    Patient.objects.update(**patients)
+    assert text_due(now=due.due_at) == 0
+    assert not ContactAttempt.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "changes", [{"reminders": 0}, {"reminders": 2}, {"status": "answered"}, {"remind_at": None}]
+)
+def test_only_in_place_of_the_second_reminder(
+    due: CheckIn, provider: type[Provider], changes: dict[str, Any]
+) -> None:
+    CheckIn.objects.filter(pk=due.pk).update(**changes)
+    assert text_due(now=due.due_at) == 0
+
+
+def test_without_a_provider_reminders_stay_e_mails(due: CheckIn, settings: Any) -> None:
+    settings.SMS_BACKEND = ""
+    assert text_due(now=due.due_at) == 0
+    assert sms.send_due(now=due.due_at) == {"sent": 0, "skipped": 0, "failed": 0}
+    due.refresh_from_db()
+    assert due.reminders == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda due: CheckIn.objects.filter(pk=due.pk).update(status="answered"), "answered"),
+        (lambda due: CheckIn.objects.filter(pk=due.pk).update(status="voided"), "closed"),
+        (lambda due: Patient.objects.update(opted_out_at=due.due_at), "opted_out"),
+        (lambda due: Patient.objects.update(died_on=F("born_on")), "deceased"),
+        (lambda due: due.follow_up.procedure.site.__class__.objects.update(emails_paused=True), "paused"),
+    ],
+)
+def test_it_is_looked_at_once_more_when_it_is_sent(
+    due: CheckIn, provider: type[Provider], change: Any, reason: str
+) -> None:
+    text_due(now=due.due_at)
+    change(due)
+    assert sms.send_due(now=due.due_at)["skipped"] == 1
+    assert (state(), provider.sent) == ([("skipped", reason)], [])
+
+
+def test_a_text_that_fails_is_not_tried_again_and_says_why(
+    due: CheckIn, provider: type[Provider], caplog: pytest.LogCaptureFixture
+) -> None:
+    text_due(now=due.due_at)
+    provider.fails = True
+    assert sms.send_due(now=due.due_at)["failed"] == 1
+    provider.fails = False
+    assert sms.send_due(now=due.due_at + timedelta(days=1)) == {"sent": 0, "skipped": 0, "failed": 0}
+    assert (state(), len(provider.sent)) == ([("failed", "ConnectionError")], 1)
+    assert "555" not in caplog.text
+
+
+def test_a_sender_that_died_leaves_a_row_that_failed_and_no_second_text(
+    due: CheckIn, provider: type[Provider]
+) -> None:
+    text_due(now=due.due_at)
+    assert sms.claim(now=due.due_at)
+    assert sms.claim(now=due.due_at) is None
+    assert sms.send_due(now=due.due_at + timedelta(minutes=14)) == {"sent": 0, "skipped": 0, "failed": 0}
+    assert sms.send_due(now=due.due_at + sms.CLAIM_LASTS)["failed"] == 1
+    assert (state(), provider.sent) == ([("failed", "abandoned")], [])
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_the_console_prints_only_where_people_develop(
+    settings: Any, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, debug: bool
+) -> None:
+    settings.DEBUG, settings.SMS_BACKEND = debug, "clinic.sms.Console"
+    console = sms.backend()
+    assert console
+    assert console.send("+1 212 555 0123", "How are you?")
+    assert ("+1 212 555 0123: How are you?" in capsys.readouterr().out) is debug
+    assert "555" not in caplog.text

@@ -1,0 +1,156 @@
+"""Agreeing to e-mail: what the patient was told, to which version they agreed, and taking it back."""
+
+from typing import Any
+
+import polib
+import pytest
+from django.db import IntegrityError, transaction
+from django.test import Client
+
+from clinic.importing import Mode
+from clinic.models import AuditEvent
+from clinic.tests.calling import call, faults
+from clinic.tests.desk import clock, filled, signed_in
+from conftest import World
+from patients import consent, services
+from patients.importing import COLUMNS
+from patients.models import Patient
+
+
+def page(patient: Patient) -> str:
+    return f"/admin/patients/patient/{patient.pk}/change/"
+
+
+def trail() -> list[tuple[str, str]]:
+    events = AuditEvent.objects.filter(action__startswith="patient.consent").order_by("pk")
+    return [(event.action, event.reason) for event in events]
+
+
+def test_every_version_is_there_in_both_languages_and_warns() -> None:
+    assert consent.known(consent.CURRENT)
+    for version in consent.versions():
+        texts = consent.texts(version)
+        assert set(texts) >= {"en", "es"}
+        assert "not secure" in texts["en"]
+        assert "no es seguro" in texts["es"]
+    assert not consent.known("0")
+    with pytest.raises(KeyError):
+        consent.texts("../../settings")
+
+
+def test_the_form_shows_the_text_before_the_switch_is_turned(world: World, client: Client) -> None:
+    signed_in(world.clerk, client)
+    for address in ("/admin/patients/patient/add/", page(world.patient)):
+        shown = client.get(address).content.decode()
+        assert "E-mail is not secure." in shown
+        assert "El correo electrónico no es seguro." in shown
+
+
+def test_the_switch_keeps_the_version_and_its_end_clears_both(world: World, client: Client) -> None:
+    Patient.objects.update(consented_at=None)
+    signed_in(world.clerk, client)
+    with clock(world.now):
+        sent = filled(client.get(page(world.patient)).context["adminform"].form)
+        assert client.post(page(world.patient), sent | {"agreed": "on"}).status_code == 302
+        world.patient.refresh_from_db()
+        assert (world.patient.consented_at, world.patient.consent_version) == (world.now, consent.CURRENT)
+        sent = filled(client.get(page(world.patient)).context["adminform"].form)
+        del sent["agreed"]
+        assert client.post(page(world.patient), sent).status_code == 302
+    world.patient.refresh_from_db()
+    assert (world.patient.why_no_email, world.patient.consent_version) == ("no_consent", "")
+    assert trail() == [
+        ("patient.consented", f"text {consent.CURRENT}"),
+        ("patient.consent_withdrawn", ""),
+    ]
+
+
+def test_withdrawing_and_opting_out_are_two_things(world: World) -> None:
+    Patient.objects.update(consent_version=consent.CURRENT)
+    services.opt_out(world.patient.pk, by=None, now=world.now)
+    assert trail() == []
+    for _ in range(2):
+        services.withdraw_consent(world.patient.pk, by=world.nurse, now=world.now)
+    world.patient.refresh_from_db()
+    assert (world.patient.consented_at, world.patient.consent_version) == (None, "")
+    assert world.patient.opted_out_at == world.now
+    assert trail() == [("patient.consent_withdrawn", "")]
+
+
+def test_a_version_without_an_agreement_cannot_be(world: World) -> None:
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Patient.objects.update(consented_at=None, consent_version=consent.CURRENT)
+
+
+def test_the_api_shows_and_sets_both(world: World) -> None:
+    address = f"patients/{world.patient.pk}/"
+
+    def change(**said: Any) -> Any:
+        return call(world.nurse, "PATCH", address, said, now=world.now)
+
+    moment = "2027-01-08T10:00:00-05:00"
+    known = change(consented_at=moment, consent_version=consent.CURRENT, sms_consented_at=moment).json()
+    assert (known["consented_at"], known["consent_version"]) == ("2027-01-08T15:00:00Z", consent.CURRENT)
+    assert known["sms_consented_at"] == "2027-01-08T15:00:00Z"
+    # On paper, to a text of which nothing is known here.
+    assert change(consented_at="2027-01-08T11:00:00-05:00").json()["consent_version"] == ""
+    assert faults(change(consent_version="77")) == [("consent_version", "unknown_consent_version")]
+    withdrawn = change(consented_at=None).json()
+    assert (withdrawn["consented_at"], withdrawn["why_no_email"]) == (None, "no_consent")
+    assert trail()[-1] == ("patient.consent_withdrawn", "")
+
+
+def test_a_file_says_that_they_agreed_but_not_to_what(world: World) -> None:
+    Patient.objects.update(consent_version=consent.CURRENT)
+    header = ",".join(column.name for column in COLUMNS)
+    row = "P00001,Ann,O'Brien,1944-05-06,Riverside,,,,2026-05-01"
+    report = services.import_patients(
+        f"{header}\r\n{row}\r\n".encode(), mode=Mode.ALL, by=world.clerk, now=world.now
+    )
+    assert report.saved, report.refusals
+    world.patient.refresh_from_db()
+    assert (world.patient.consented_at is None, world.patient.consent_version) == (False, "")
+
+
+def test_a_new_address_is_off_the_worklist(world: World, client: Client) -> None:
+    services.note_bounce("ann@example.org", now=world.now)
+    dead = world.another_patient(2, email="ann@example.org", died_on="2027-01-02", bounced_at=world.now)
+    signed_in(world.clerk, client)
+
+    def listed() -> list[Patient]:
+        return list(client.get("/admin/patients/patient/", {"address": "bounced"}).context["cl"].result_list)
+
+    def card() -> int:
+        groups = client.get("/admin/").context["overview"]
+        (count,) = (c["count"] for g in groups for c in g["cards"] if c["label"] == "addresses to correct")
+        return int(count)
+
+    assert (listed(), card()) == ([world.patient], 1)
+    assert dead not in listed()
+    shown = client.get(page(world.patient))
+    assert "E-mail came back" in shown.content.decode()
+    sent = filled(shown.context["adminform"].form)
+    assert client.post(page(world.patient), sent | {"email": "ann2@example.org"}).status_code == 302
+    world.patient.refresh_from_db()
+    assert (world.patient.why_no_email, listed(), card()) == ("", [], 0)
+
+
+def test_staff_may_say_that_the_address_is_right_after_all(world: World, client: Client) -> None:
+    services.note_bounce("ann@example.org", now=world.now)
+    signed_in(world.clerk, client)
+    sent = filled(client.get(page(world.patient)).context["adminform"].form)
+    del sent["bounced"]
+    assert client.post(page(world.patient), sent).status_code == 302
+    world.patient.refresh_from_db()
+    assert world.patient.why_no_email == ""
+
+
+def test_every_sentence_of_the_page_is_there_in_spanish(pytestconfig: pytest.Config) -> None:
+    folder = pytestconfig.rootpath / "patients"
+    po = polib.pofile(str(folder / "locale/es/LC_MESSAGES/django.po"))
+    mo = polib.mofile(str(folder / "locale/es/LC_MESSAGES/django.mo"))
+    assert not po.untranslated_entries()
+    assert {entry.msgid: entry.msgstr for entry in mo} == {entry.msgid: entry.msgstr for entry in po}
+    page = (folder / "templates/patients/unsubscribe.html").read_text()
+    said = {part.split('"')[1] for part in page.split("{% translate ")[1:]}
+    assert said == {entry.msgid for entry in po}
