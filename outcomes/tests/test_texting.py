@@ -1,13 +1,13 @@
 """A text instead of the second reminder: once, without a health word, and only to those who agreed."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 import pytest
 from django.db.models import F
 
 from clinic import sms
-from clinic.models import OutgoingText
+from clinic.models import OutgoingText, Site
 from conftest import World
 from outcomes import services
 from outcomes.models import CheckIn, ContactAttempt
@@ -64,11 +64,36 @@ def test_the_text_goes_once_with_a_link_that_opens_and_nothing_about_health(
     found = services.open_link(link.split("/")[-2], now=now)
     assert found == due
     due.refresh_from_db()
-    assert (due.reminders, due.remind_at, due.call_at) == (2, None, now + timedelta(days=2))
-    attempt = ContactAttempt.objects.get()
-    assert (attempt.kind, attempt.outcome, attempt.check_in) == ("sms", "queued", due)
+    assert (due.reminders, due.remind_at) == (2, None)
+    assert due.call_at  # and then somebody telephones
+    assert due.call_at > now
+    attempt = ContactAttempt.objects.get(kind="sms")
+    assert (attempt.outcome, attempt.check_in) == ("queued", due)
     assert "555" not in caplog.text
     assert OutgoingText.objects.get().provider_id == "name"
+
+
+def test_on_the_ladder_it_takes_the_place_of_the_second_reminder(
+    world: World, provider: type[Provider]
+) -> None:
+    Patient.objects.update(sms_consented_at=world.now, phone="+1 212 555 0123")
+    check_in = world.performed().follow_up.check_ins.get(offset_minutes=92 * 1440)
+    now: datetime | None = check_in.due_at
+    while now:
+        services.tick(now=now)
+        check_in.refresh_from_db()
+        now = check_in.remind_at
+    said = list(check_in.contact_attempts.values_list("kind", "outcome"))
+    assert said == [("invitation", "queued"), ("reminder", "queued"), ("sms", "queued")]
+    assert state() == [("queued", "")]
+
+
+def test_a_patient_gets_one_text_at_a_time(due: CheckIn, provider: type[Provider]) -> None:
+    other = CheckIn.objects.exclude(pk=due.pk).order_by("due_at")[0]
+    CheckIn.objects.filter(pk=other.pk).update(
+        status="invited", invited_at=due.due_at, reminders=1, remind_at=due.due_at
+    )
+    assert text_due(now=due.due_at) == 1
 
 
 @pytest.mark.parametrize(
@@ -79,7 +104,7 @@ def test_who_did_not_agree_or_stopped_gets_none(
 ) -> None:
     Patient.objects.update(**patients)
     assert text_due(now=due.due_at) == 0
-    assert not ContactAttempt.objects.exists()
+    assert not ContactAttempt.objects.filter(kind="sms").exists()
 
 
 @pytest.mark.parametrize(
@@ -105,9 +130,10 @@ def test_without_a_provider_reminders_stay_e_mails(due: CheckIn, settings: Any) 
     [
         (lambda due: CheckIn.objects.filter(pk=due.pk).update(status="answered"), "answered"),
         (lambda due: CheckIn.objects.filter(pk=due.pk).update(status="voided"), "closed"),
+        (lambda due: Site.objects.update(quiet_from="00:00", quiet_until="23:59"), "quiet_hours"),
         (lambda due: Patient.objects.update(opted_out_at=due.due_at), "opted_out"),
         (lambda due: Patient.objects.update(died_on=F("born_on")), "deceased"),
-        (lambda due: due.follow_up.procedure.site.__class__.objects.update(emails_paused=True), "paused"),
+        (lambda due: Site.objects.update(emails_paused=True), "paused"),
     ],
 )
 def test_it_is_looked_at_once_more_when_it_is_sent(
