@@ -25,7 +25,7 @@ from outcomes import services
 from outcomes.admin.alert_forms import HandOverForm, ResolveForm, SnoozeForm
 from outcomes.admin.courses import course_fragment, with_answers
 from outcomes.models import Alert, Answer, FollowUp
-from outcomes.models.alerts import AlertQuerySet
+from outcomes.models.alerts import AlertQuerySet, weight_of_urgency
 from patients import services as patients
 from procedures.admin.steps import take
 from procedures.admin.words import label
@@ -112,7 +112,7 @@ class AlertAdmin(ReadOnlyAdmin):
 
     def get_ordering(self, request: HttpRequest) -> Any:
         """Open ones first, the most urgent at the top, then by when they are due; then what was closed last."""
-        return (F("resolved_at").desc(nulls_first=True), "weight", "due_at", "pk")
+        return (F("resolved_at").desc(nulls_first=True), weight_of_urgency(), "due_at", "pk")
 
     # The list.
 

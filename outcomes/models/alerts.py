@@ -43,10 +43,13 @@ class AlertQuerySet(models.QuerySet["Alert"]):
 
     def weighed(self) -> Self:
         """With `weight`: 0 for an emergency, 1 for the same day, 2 for routine."""
-        whens = [
-            When(urgency=urgency, then=Value(weight)) for weight, urgency in enumerate(Alert.Urgency.values)
-        ]
-        return self.annotate(weight=Case(*whens, output_field=models.PositiveSmallIntegerField()))
+        return self.annotate(weight=weight_of_urgency())
+
+
+def weight_of_urgency() -> Case:
+    """What `weighed` computes, for sorting."""
+    whens = [When(urgency=urgency, then=Value(weight)) for weight, urgency in enumerate(Alert.Urgency.values)]
+    return Case(*whens, output_field=models.PositiveSmallIntegerField())
 
 
 @keep_history
