@@ -1,12 +1,15 @@
 """Alerts from their raising to their end: services, time, the outbox, and people who are at it at once."""
 
 import re
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
 from django.core import mail as outbox
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from clinic import mail
 from clinic.models import AuditEvent, OutgoingEmail, Site
@@ -208,6 +211,49 @@ def test_a_site_can_do_without_any_kind_but_red_flags(world: World) -> None:
         world.site.save()
 
 
+def test_two_open_ones_of_a_kind_cannot_be(world: World, alert: Alert) -> None:
+    alert.pk = None
+    with pytest.raises(IntegrityError, match="one_open_alert_a_kind"), transaction.atomic():
+        alert.save()
+
+
+#: What becomes of a check-in, and of the alerts that are open then.
+STEPS = st.tuples(
+    st.none() | st.integers(0, 10), st.sampled_from(["", "acknowledge", "snooze", "resolve", "judge"])
+)
+
+
+@given(st.lists(STEPS, min_size=1, max_size=10))
+@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_happens_no_kind_is_open_twice_and_nothing_is_raised_without_a_new_answer(
+    world: World, steps: list[tuple[int | None, str]]
+) -> None:
+    with transaction.atomic():
+        follow_up = world.performed().follow_up
+        for row, (score, then) in zip(follow_up.check_ins.all(), steps, strict=False):
+            services.tick(now=row.due_at)
+            if score is None:
+                services.tick(now=row.closes_at)
+            else:
+                services.answer(
+                    row.pk, score=score, channel="phone", language="en", by=None, now=row.due_at + DAY / 2
+                )
+            now = row.closes_at
+            for one in follow_up.alerts.open():
+                if then == "acknowledge":
+                    services.take(one.pk, by=world.nurse, now=now)
+                elif then == "snooze":
+                    services.snooze(one.pk, until=now + DAY, by=world.nurse, now=now)
+                elif then == "resolve":
+                    services.resolve(one.pk, resolution="spoken", by=world.nurse, now=now)
+            before = kinds(follow_up)
+            services.judge(follow_up.pk, now=now)
+            assert kinds(follow_up) == before
+            still = [kind for kind, ended in before if not ended]
+            assert len(still) == len(set(still))
+        transaction.set_rollback(True)
+
+
 # Red flags.
 
 
@@ -336,15 +382,16 @@ def test_it_is_resolved_once_and_with_a_reason(world: World, alert: Alert) -> No
     assert again.resolved_at == now
     assert AuditEvent.objects.filter(action="alert.resolved").count() == 1
     late = now + DAY
-    for act in (
+    attempts: list[Callable[[], Alert]] = [
         lambda: services.resolve(alert.pk, resolution="seen", by=world.physician, now=late),
         lambda: services.acknowledge(alert.pk, by=world.physician, now=late),
         lambda: services.take(alert.pk, by=world.physician, now=late),
         lambda: services.hand_over(alert.pk, to=world.physician.pk, by=world.nurse, now=late),
         lambda: services.snooze(alert.pk, until=late + DAY, by=world.physician, now=late),
-    ):
+    ]
+    for attempt in attempts:
         with pytest.raises(Refusal) as refused:
-            act()
+            attempt()
         assert refused.value.code == "resolved_already"
 
 
