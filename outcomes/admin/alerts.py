@@ -98,6 +98,8 @@ class AlertAdmin(ReadOnlyAdmin):
     change_form_template = "admin/outcomes/alert/change_form.html"
     fieldsets = (
         (None, {"fields": (("raised", "due_by"), ("acknowledged", "whose"), ("told_again", "site"))}),
+    )
+    fieldsets_at_the_end = (
         (_("How it ended"), {"fields": (("ended", "resolved_by"), ("resolution", "resolution_note"))}),
     )
     readonly_fields = ("raised", "due_by", "acknowledged", "whose", "told_again", "ended")
@@ -113,6 +115,9 @@ class AlertAdmin(ReadOnlyAdmin):
     def get_ordering(self, request: HttpRequest) -> Any:
         """Open ones first, the most urgent at the top, then by when they are due; then what was closed last."""
         return (F("resolved_at").desc(nulls_first=True), weight_of_urgency(), "due_at", "pk")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        return (*self.fieldsets_at_the_end, *self.fieldsets) if obj and obj.resolved_at else self.fieldsets
 
     # The list.
 

@@ -23,9 +23,9 @@ LATE = timedelta(hours=1)
 def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Fills the first page; unfold calls it. Each figure leads to the list of what it counts."""
     groups = [
+        {"title": _("Alerts"), "cards": alerts(request)},
         {"title": _("Today"), "cards": today(request)},
         {"title": _("Patients to call"), "cards": requests(request)},
-        {"title": _("Alerts"), "cards": alerts(request)},
         {"title": _("Follow-ups that need a look"), "cards": losses(request)},
         {"title": _("E-mails"), "cards": emails(request)},
     ]
