@@ -12,12 +12,22 @@ from zoneinfo import ZoneInfo, available_timezones
 import pghistory
 import pgtrigger
 from django.contrib.auth.models import AbstractUser, BaseUserManager
-from django.contrib.postgres.fields import DateTimeRangeField, RangeBoundary
+from django.contrib.postgres.fields import ArrayField, DateTimeRangeField, RangeBoundary
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Func, Q
 from django.db.models.functions import Lower, Now
 from django.utils.translation import gettext_lazy as _
+
+#: The kinds of alert that a site can do without. What they mean is said in outcomes.alerts. That of a red flag is not
+#: among them: it cannot be switched off.
+OPTIONAL_ALERTS = [
+    ("lost_early", _("losing relief early")),
+    ("no_relief", _("no relief")),
+    ("worse", _("worse than before the procedure")),
+    ("silent", _("silent")),
+    ("device_due", _("device is due")),
+]
 
 #: The half-open span [starts_at, ends_at) of a row, as PostgreSQL sees it: back-to-back is legal.
 DURING = Func(
@@ -104,6 +114,16 @@ class Site(models.Model):
     same_day_alert_minutes = models.PositiveSmallIntegerField(
         _("look at a same-day alert within, minutes"), default=240, help_text=_("A choice; unconfirmed.")
     )
+    routine_alert_days = models.PositiveSmallIntegerField(
+        _("look at a routine alert within, days"), default=3, help_text=_("A choice; unconfirmed.")
+    )
+    alert_kinds_off = ArrayField(
+        models.SlugField(choices=OPTIONAL_ALERTS),
+        verbose_name=_("alerts that this site does not want"),
+        default=list,
+        blank=True,
+        help_text=_("None of these is raised. Red flags always are."),
+    )
 
     objects = SiteQuerySet.as_manager()
 
@@ -115,6 +135,11 @@ class Site(models.Model):
             models.CheckConstraint(name="site_has_time_zone", condition=~Q(time_zone="")),
             models.CheckConstraint(name="site_has_phone", condition=~Q(phone="")),
             models.CheckConstraint(name="site_grid", condition=Q(grid_minutes__in=[5, 10, 15])),
+            models.CheckConstraint(
+                name="site_wants_red_flags",
+                condition=~Q(alert_kinds_off__contains=["red_flag"]),
+                violation_error_message=_("The alerts of red flags cannot be switched off."),
+            ),
         ]
 
     def __str__(self) -> str:

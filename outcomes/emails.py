@@ -13,8 +13,9 @@ from django.utils.html import escape
 from django.utils.translation import gettext as _
 
 from clinic.mail import Message, Skip, in_bulk
-from outcomes.models import CheckIn
+from outcomes.models import Alert, CheckIn
 from outcomes.schedule import DAY
+from outcomes.services.announcing import OVERDUE, why_not_to_announce
 from outcomes.services.answering import issue_links
 from outcomes.services.asking import why_not_to_ask
 from patients.unsubscribing import unsubscribe_headers
@@ -151,3 +152,39 @@ def invitation_sheet(
             text=render_to_string("outcomes/email/invitation.txt", context),
             html=css_inline.inline(render_to_string("outcomes/email/invitation.html", context)),
         )
+
+
+def alert(alert_id: int, occasion: str, *, now: datetime) -> Message | Skip:
+    """That there is an alert at a site, how urgent it is, and where to look: for staff, in English.
+
+    Not what it is about, nor whom. `occasion`: see `outcomes.services.announcing`.
+    """
+    found = Alert.objects.select_related("site").get(pk=alert_id)
+    reason = why_not_to_announce(found, occasion, now=now)
+    if reason:
+        return Skip(reason)
+    site = found.site
+    with translation.override("en"):
+        context = {
+            "url": settings.SITE_URL + reverse("admin:outcomes_alert_change", args=[alert_id]),
+            "site": site,
+            "language": "en",
+            "how_soon": how_soon(found, occasion),
+            "due": f"{found.due_at.astimezone(site.zone):%A %-d %B, %H:%M %Z}",
+            "overdue": occasion == OVERDUE,
+        }
+        return Message(
+            subject=_("Alert at %(site)s: %(how_soon)s")
+            % {"site": site.name, "how_soon": context["how_soon"]},
+            text=render_to_string("outcomes/email/alert.txt", context),
+            html=css_inline.inline(render_to_string("outcomes/email/alert.html", context)),
+        )
+
+
+def how_soon(alert: Alert, occasion: str) -> str:
+    """When somebody must look, as it is said in a subject."""
+    if occasion == OVERDUE:
+        return _("overdue")
+    if alert.urgency == Alert.Urgency.EMERGENCY:
+        return _("look within %(minutes)d minutes") % {"minutes": alert.site.emergency_alert_minutes}
+    return _("look today")

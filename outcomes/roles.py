@@ -4,8 +4,13 @@ from clinic.roles import ADMINISTRATOR, EVERYONE, FRONT_DESK, NURSE, PHYSICIAN
 
 #: role → codenames of this app's permissions.
 GRANTS: dict[str, list[str]] = {
-    role: ["view_followup", "view_checkin", "view_answer", "view_measurement", "view_verdictchange"]
+    role: [
+        *("view_followup", "view_checkin", "view_answer", "view_measurement", "view_verdictchange"),
+        "view_alert",
+    ]
     for role in EVERYONE
 }
 for role in (ADMINISTRATOR, FRONT_DESK, NURSE, PHYSICIAN):
     GRANTS[role] += ["record_answer"]
+for role in (ADMINISTRATOR, NURSE, PHYSICIAN):
+    GRANTS[role] += ["handle_alert"]

@@ -62,6 +62,9 @@ def pages() -> list[tuple[str, list[Page]]]:
         (
             _("Follow-ups"),
             [
+                Page(
+                    _("Alerts"), "notification_important", "outcomes_alert_changelist", "outcomes.view_alert"
+                ),
                 Page(_("Follow-ups"), "monitoring", "outcomes_followup_changelist", "outcomes.view_followup"),
                 Page(
                     _("Check-ins"), "mark_chat_unread", "outcomes_checkin_changelist", "outcomes.view_checkin"

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
+from django import forms
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
@@ -11,9 +12,10 @@ from django.urls import URLPattern
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from clinic.admin.base import AuditedAdmin, DeskInline, SeenFilter, staff
-from clinic.models import Resource, ResourceCategory, Site, WorkingHours
+from clinic.models import OPTIONAL_ALERTS, Resource, ResourceCategory, Site, WorkingHours
 
 #: Builds a part of a resource's page: takes the request and the resource, returns HTML.
 Panel = Callable[[HttpRequest, Resource], SafeString]
@@ -41,6 +43,17 @@ class SiteAdmin(AuditedAdmin):
             {"fields": ("alert_email", ("emergency_alert_minutes", "same_day_alert_minutes"))},
         ),
     )
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name != "alert_kinds_off":
+            return super().formfield_for_dbfield(db_field, request, **kwargs)
+        return forms.MultipleChoiceField(
+            label=db_field.verbose_name,
+            help_text=db_field.help_text,
+            choices=OPTIONAL_ALERTS,
+            required=False,
+            widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        )
 
 
 @admin.register(ResourceCategory)

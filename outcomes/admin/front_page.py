@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from clinic.admin.base import staff
 from clinic.models import OutgoingEmail, Site
 from clinic.wall_clock import day_span
-from outcomes.models import FollowUp
+from outcomes.models import Alert, FollowUp
 from outcomes.relief import Verdict
 from patients.admin import to_correct
 from patients.models import Patient
@@ -25,6 +25,7 @@ LATE = timedelta(hours=1)
 def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Fills the first page; unfold calls it. Each figure leads to the list of what it counts."""
     groups = [
+        {"title": _("Alerts"), "cards": alerts(request)},
         {"title": _("Today"), "cards": today(request)},
         {"title": _("Patients to call"), "cards": requests(request)},
         {"title": _("Follow-ups that need a look"), "cards": losses(request)},
@@ -83,6 +84,24 @@ def requests(request: HttpRequest) -> list[dict[str, Any]]:
             "urgent": bool(count),
             "link": listed("procedures_appointment", "wants_change=yes"),
         }
+    ]
+
+
+def alerts(request: HttpRequest) -> list[dict[str, Any]]:
+    """What somebody must look at, and what nobody has looked at in time."""
+    if not request.user.has_perm("outcomes.view_alert"):
+        return []
+    now = timezone.now()
+    waiting = Alert.objects.visible_to(staff(request)).waiting(now)
+    counts = waiting.aggregate(all=Count("pk"), overdue=Count("pk", filter=Q(due_at__lte=now)))
+    return [
+        {"count": counts["all"], "label": _("open"), "link": reverse("admin:outcomes_alert_changelist")},
+        {
+            "count": counts["overdue"],
+            "label": _("overdue"),
+            "urgent": bool(counts["overdue"]),
+            "link": listed("outcomes_alert", "state=overdue"),
+        },
     ]
 
 

@@ -22,7 +22,7 @@ from outcomes.demo.clinic import House, Place
 from outcomes.demo.pathways import Path, Visit
 from outcomes.demo.people import Person
 from outcomes.demo.shapes import SHAPES, Course, score
-from outcomes.models import Answer, CheckIn, FollowUp
+from outcomes.models import Alert, Answer, CheckIn, FollowUp
 from outcomes.questions import PAIN_NOW
 from outcomes.schedule import DAY
 from outcomes.services.asking import close_past_of, due_now, invite_some
@@ -49,6 +49,8 @@ CANCELLED, NO_SHOW, RESCHEDULED, PARTIAL, ABORTED, VOIDED, NO_BASELINE = (
 )
 #: Chance that the unanswered are reached by telephone, after an e-mail and without one (working values).
 CALLED, CALLED_WITHOUT_EMAIL = 0.12, 0.4
+#: How alerts end, with the share of each (working values).
+ENDED = {"spoken": 0.5, "not_reached": 0.2, "no_action": 0.2, "seen": 0.1}
 #: Chance that an answer by e-mail is the last, because the patient stops the e-mails (working value).
 STOPS = 0.005
 
@@ -420,6 +422,7 @@ class Life:
             by=by,
             now=self.now,
         )
+        self.alarm(check_in.follow_up_id)
         del self.open[check_in.pk]
         if by is None and self.rng.random() < STOPS:
             outcomes.stop_emails(check_in, now=self.now)
@@ -428,3 +431,21 @@ class Life:
         """What the tick does with a check-in that nobody answered in time."""
         if self.open.pop(check_in.pk, None):
             close_past_of(check_in.follow_up_id, now=self.now)
+            self.alarm(check_in.follow_up_id)
+
+    # Alerts
+
+    def alarm(self, follow_up_id: int) -> None:
+        """A nurse sees to what was raised just now, one to three working days later."""
+        for alert in Alert.objects.open().filter(follow_up=follow_up_id, raised_at=self.now):
+            rng = Random(f"{self.person.number}:{alert.kind}:{self.now:%Y-%m-%d}")  # changes no other chance
+            day = self.place.day(self.now) + timedelta(days=rng.randint(1, 3))
+            while day.weekday() not in self.place.plan.weekdays:
+                day += timedelta(days=1)
+            moment = self.place.at(day, rng.randint(9, 15), rng.randrange(60))
+            self.at(moment, partial(self.see_to, alert.pk, rng.choices(list(ENDED), list(ENDED.values()))[0]))
+
+    def see_to(self, alert_id: int, ended: str) -> None:
+        """The nurse resolves the alert, unless an answer has settled it."""
+        if Alert.objects.open().filter(pk=alert_id).exists():
+            outcomes.resolve(alert_id, resolution=ended, by=self.place.nurse, now=self.now)

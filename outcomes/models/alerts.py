@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Self
+from datetime import datetime
+from typing import Literal, Self
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, Value, When
 from django.utils.translation import gettext_lazy as _
 
 from clinic.models import Site, User, keep_history
@@ -24,14 +25,41 @@ class AlertQuerySet(models.QuerySet["Alert"]):
         """Those that nobody has resolved."""
         return self.filter(resolved_at=None)
 
+    def snoozed(self, now: datetime) -> Self:
+        """Open ones that nobody wants to see at `now`."""
+        return self.open().filter(snoozed_until__gt=now)
+
+    def waiting(self, now: datetime) -> Self:
+        """Open ones that are not snoozed at `now`."""
+        return self.open().filter(Q(snoozed_until=None) | Q(snoozed_until__lte=now))
+
+    def overdue(self, now: datetime) -> Self:
+        """Those of the waiting ones whose time has passed."""
+        return self.waiting(now).filter(due_at__lte=now)
+
+    def to_escalate(self, now: datetime) -> Self:
+        """Those of the overdue ones of which the site has not been told since they fell due."""
+        return self.overdue(now).filter(Q(escalated_at=None) | Q(escalated_at__lt=F("due_at")))
+
+    def weighed(self) -> Self:
+        """With `weight`: 0 for an emergency, 1 for the same day, 2 for routine."""
+        return self.annotate(weight=weight_of_urgency())
+
+
+def weight_of_urgency() -> Case:
+    """What `weighed` computes, for sorting."""
+    whens = [When(urgency=urgency, then=Value(weight)) for weight, urgency in enumerate(Alert.Urgency.values)]
+    return Case(*whens, output_field=models.PositiveSmallIntegerField())
+
 
 @keep_history
 class Alert(models.Model):
     """Something a named person must look at by a certain time. At most one open a follow-up and kind.
 
     `codes`: of the red flags that the patient said yes to. `owner` None: nobody has taken it yet, it is everybody's
-    at the site. `snoozed_until`: not shown before then, and not escalated; None: shown. `escalated_at`: since when it
-    is overdue and the whole site has been told again.
+    at the site. `due_at`: by when somebody must look at it; once that is acknowledged, by when it must be resolved.
+    `snoozed_until`: not shown before then, and not escalated; None: shown. `escalated_at`: when the whole site was last
+    told that it is overdue; None: never. `resolved_by` None: resolved by nobody, because the reason is gone.
     """
 
     class Kind(models.TextChoices):
@@ -107,3 +135,11 @@ class Alert(models.Model):
 
     def __str__(self) -> str:
         return str(self.get_kind_display())
+
+    def state(self, now: datetime) -> Literal["open", "overdue", "snoozed", "resolved"]:
+        """How it stands at `now`; an overdue one is open as well."""
+        if self.resolved_at:
+            return "resolved"
+        if self.snoozed_until and self.snoozed_until > now:
+            return "snoozed"
+        return "overdue" if self.due_at <= now else "open"

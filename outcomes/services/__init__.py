@@ -1,5 +1,6 @@
-"""Every write to follow-ups, check-ins and answers: one function an action, one transaction each."""
+"""Every write to follow-ups, check-ins, answers and alerts: one function an action, one transaction each."""
 
+from outcomes.services.alerting import raise_alert, raise_red_flags, settle_ended
 from outcomes.services.answering import (
     answer,
     diary_of,
@@ -17,6 +18,15 @@ from outcomes.services.following import (
     open_missing_follow_ups,
     void_follow_up,
 )
+from outcomes.services.handling import (
+    acknowledge,
+    escalate_due,
+    hand_over,
+    handlers,
+    resolve,
+    snooze,
+    take,
+)
 from outcomes.services.judging import course_from, course_of, diary_result, judge
 from outcomes.services.planning import (
     end_follow_up,
@@ -30,6 +40,7 @@ from outcomes.services.proving import prove_birth_date
 from outcomes.services.ticking import tick
 
 __all__ = [
+    "acknowledge",
     "answer",
     "call_unsent",
     "close_past",
@@ -38,8 +49,11 @@ __all__ = [
     "diary_of",
     "diary_result",
     "end_follow_up",
+    "escalate_due",
     "extend_plans",
     "fill_in",
+    "hand_over",
+    "handlers",
     "invite_due",
     "issue_link",
     "judge",
@@ -47,14 +61,20 @@ __all__ = [
     "open_link",
     "open_missing_follow_ups",
     "prove_birth_date",
+    "raise_alert",
+    "raise_red_flags",
     "remind_due",
     "replan",
     "replan_marked",
     "replan_procedure",
     "replan_site",
+    "resolve",
     "save_step",
+    "settle_ended",
+    "snooze",
     "steps_of",
     "stop_emails",
+    "take",
     "tell_apart",
     "tick",
     "void_follow_up",

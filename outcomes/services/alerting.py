@@ -1,20 +1,40 @@
-"""Alerts: what a named person must look at by a certain time."""
+"""Raising alerts, and settling those whose reason is gone. What people do with them: `handling`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Q
 
 from clinic import audit
-from outcomes.models import Alert, CheckIn
+from clinic.models import Site
+from clinic.wall_clock import day_span
+from outcomes.alerts import Kind
+from outcomes.models import Alert, CheckIn, ContactAttempt, FollowUp
+from outcomes.relief import SILENT_AFTER
+from outcomes.services.announcing import RAISED, announce
 from procedures.models import RedFlag
+
+#: Contact attempts by which nobody was asked.
+NOT_ASKED = (ContactAttempt.Outcome.SKIPPED, ContactAttempt.Outcome.WRONG_NUMBER)
+
+
+def within(site: Site, urgency: str) -> timedelta:
+    """How long an alert of that urgency may wait at the site: first for somebody's look, then for its resolution."""
+    if urgency == Alert.Urgency.EMERGENCY:
+        return timedelta(minutes=site.emergency_alert_minutes)
+    if urgency == Alert.Urgency.SAME_DAY:
+        return timedelta(minutes=site.same_day_alert_minutes)
+    return timedelta(days=site.routine_alert_days)
 
 
 @transaction.atomic
 def raise_red_flags(check_in: CheckIn, codes: Sequence[str], *, now: datetime) -> Alert | None:
-    """Raise the alert of the red flags that a patient said yes to; None for none.
+    """Raise the alert of the red flags that a patient said yes to, and announce it; None for no codes.
 
-    While the follow-up's red-flag alert is open the codes are added to it, and it is due at the sooner of both times.
+    While the follow-up's red-flag alert is open, new codes are added to it. Somebody must then look again: whoever
+    owns it keeps it, but it is neither acknowledged nor snoozed any more. One that nobody had acknowledged is due at
+    the sooner of both times.
     """
     if not codes:
         return None
@@ -22,28 +42,145 @@ def raise_red_flags(check_in: CheckIn, codes: Sequence[str], *, now: datetime) -
     site = follow_up.procedure.site
     urgencies = set(RedFlag.objects.filter(code__in=codes).values_list("urgency", flat=True))
     emergency = Alert.Urgency.EMERGENCY in urgencies
-    minutes = site.emergency_alert_minutes if emergency else site.same_day_alert_minutes
-    alert, new = Alert.objects.select_for_update().get_or_create(
+    urgency = Alert.Urgency.EMERGENCY if emergency else Alert.Urgency.SAME_DAY
+    due_at = now + within(site, urgency)
+    alert, raised = open_alert(
+        follow_up, Alert.Kind.RED_FLAG, urgency, codes=sorted(set(codes)), check_in=check_in, now=now
+    )
+    if not raised and not set(codes) <= set(alert.codes):
+        alert.codes = sorted({*alert.codes, *codes})
+        alert.due_at = due_at if alert.acknowledged_at else min(alert.due_at, due_at)
+        alert.acknowledged_at = alert.snoozed_until = None
+        alert.check_in = check_in
+        if emergency:
+            alert.urgency = Alert.Urgency.EMERGENCY
+        alert.save()
+        raised = True
+    if raised:
+        audit.record("alert.raised", alert, by=None, at=now, site=site, actor="patient")
+        announce(alert, RAISED, now=now)
+    return alert
+
+
+@transaction.atomic
+def raise_alert(follow_up: FollowUp, kind: str, *, now: datetime) -> Alert | None:
+    """Raise a routine alert about a course; None when the site does not want this kind.
+
+    The follow-up's open alert of that kind is returned as it is. Nobody is told by e-mail before it is overdue: it
+    waits in the list. Wants `procedure__site` selected.
+    """
+    site = follow_up.procedure.site
+    if kind in site.alert_kinds_off:
+        return None
+    alert, raised = open_alert(follow_up, kind, Alert.Urgency.ROUTINE, now=now)
+    if raised:
+        audit.record("alert.raised", alert, by=None, at=now, site=site)
+    return alert
+
+
+def open_alert(
+    follow_up: FollowUp,
+    kind: str,
+    urgency: str,
+    *,
+    now: datetime,
+    codes: Sequence[str] = (),
+    check_in: CheckIn | None = None,
+) -> tuple[Alert, bool]:
+    """The follow-up's open alert of a kind, locked, and whether it was made just now."""
+    site = follow_up.procedure.site
+    alert, made = Alert.objects.select_for_update(of=("self",)).get_or_create(
         follow_up=follow_up,
-        kind=Alert.Kind.RED_FLAG,
+        kind=kind,
         resolved_at=None,
         defaults={
             "patient": follow_up.patient,
             "site": site,
             "check_in": check_in,
-            "urgency": Alert.Urgency.EMERGENCY if emergency else Alert.Urgency.SAME_DAY,
-            "codes": sorted(codes),
+            "urgency": urgency,
+            "codes": codes,
             "raised_at": now,
-            "due_at": now + timedelta(minutes=minutes),
+            "due_at": now + within(site, urgency),
         },
     )
-    if not new and not set(codes) <= set(alert.codes):
-        alert.codes = sorted({*alert.codes, *codes})
-        alert.due_at = min(alert.due_at, max(alert.raised_at, now + timedelta(minutes=minutes)))
-        if emergency:
-            alert.urgency = Alert.Urgency.EMERGENCY
-        alert.save()
-        new = True
-    if new:
-        audit.record("alert.raised", alert, by=None, at=now, site=site, actor="patient")
-    return alert
+    alert.site = site
+    return alert, made
+
+
+def review(follow_up: FollowUp, called: Mapping[Kind, int], *, now: datetime) -> None:
+    """Bring the alerts of a course in line with what it calls for; in the transaction that judged it.
+
+    `called`: from `outcomes.alerts.called_for`. A kind is raised once each time it begins to hold: what a person has
+    resolved is not raised again for the same reason. When the reason of an open alert is gone, and nobody has
+    acknowledged it, it is settled. An ended course calls for nothing, nor does that of a patient who has died.
+    Wants the follow-up locked, and `procedure__site` and `patient` selected.
+    """
+    if follow_up.closed_at or follow_up.patient.died_on:
+        called = {}
+    alerts = list(follow_up.alerts.exclude(kind=Alert.Kind.RED_FLAG).order_by("pk"))
+    for alert in alerts:
+        if not alert.resolved_at and alert.kind not in called:
+            settle(alert.pk, now=now)
+    for kind, since in called.items():
+        known = any(
+            alert.kind == kind and (alert.resolved_at is None or covers(alert, follow_up, since))
+            for alert in alerts
+        )
+        if not known and not (kind == Kind.SILENT and never_asked(follow_up)):
+            raise_alert(follow_up, kind, now=now)
+
+
+def covers(alert: Alert, follow_up: FollowUp, since: int) -> bool:
+    """Whether a person has resolved the alert, and it was raised for what holds since the day `since` of the course."""
+    if alert.resolution == Alert.Resolution.SETTLED:
+        return False
+    zone = follow_up.procedure.site.zone
+    day = follow_up.procedure.performed_at.astimezone(zone).date() + timedelta(days=since)
+    return alert.raised_at >= day_span(day, zone)[0]
+
+
+def never_asked(follow_up: FollowUp) -> bool:
+    """Whether one of the latest missed check-ins was never asked: that is the clinic's silence, not the patient's."""
+    missed = follow_up.check_ins.filter(status=CheckIn.Status.MISSED).order_by("-offset_minutes")
+    asked = ContactAttempt.objects.exclude(outcome__in=NOT_ASKED).values("check_in")
+    latest = missed.values("pk")[:SILENT_AFTER]
+    return (
+        follow_up.check_ins.filter(Q(invited_at__isnull=False) | Q(pk__in=asked), pk__in=latest).count()
+        < SILENT_AFTER
+    )
+
+
+@transaction.atomic
+def settle(alert_id: int, *, now: datetime) -> int:
+    """Resolve an open alert that nobody has acknowledged, because its reason is gone; how many, 0 or 1."""
+    alert = (
+        Alert.objects.open()
+        .filter(pk=alert_id, acknowledged_at=None)
+        .select_for_update(of=("self",))
+        .select_related("site")
+        .first()
+    )
+    if alert is None:
+        return 0
+    alert.resolved_at, alert.resolution = now, Alert.Resolution.SETTLED
+    alert.snoozed_until = None
+    alert.save()
+    audit.record("alert.settled", alert, by=None, at=now, site=alert.site)
+    return 1
+
+
+def settle_ended(*, now: datetime, limit: int = 1000) -> int:
+    """Settle what nobody has acknowledged of courses that have ended and of patients who have died; how many.
+
+    Red flags stay: an ended course heals nobody.
+    """
+    ended = (
+        Alert.objects.open()
+        .filter(
+            Q(follow_up__closed_at__isnull=False) | Q(patient__died_on__isnull=False), acknowledged_at=None
+        )
+        .exclude(kind=Alert.Kind.RED_FLAG)
+        .order_by("pk")
+        .values_list("pk", flat=True)[:limit]
+    )
+    return sum(settle(pk, now=now) for pk in list(ended))

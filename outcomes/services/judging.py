@@ -6,11 +6,13 @@ from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
+from outcomes.alerts import called_for
 from outcomes.diary import Entry, Result, result
 from outcomes.models import Answer, CheckIn, FollowUp, Measurement, VerdictChange
 from outcomes.relief import Course, Reading
 from outcomes.relief import judge as judge_course
 from outcomes.schedule import DAY
+from outcomes.services.alerting import review
 from procedures.models import Intent
 
 #: The instrument and item on which baseline and answers are compared: the pain now, 0–10.
@@ -132,13 +134,17 @@ def diary_result(follow_up: FollowUp) -> Result | None:
 
 @transaction.atomic
 def judge(follow_up_id: int, *, now: datetime) -> FollowUp:
-    """Judge a follow-up by what is stored; a verdict or reason that differs replaces the old, which is kept."""
+    """Judge a follow-up by what is stored; a verdict or reason that differs replaces the old, which is kept.
+
+    The alerts about the course then follow what it shows: `alerting.review`.
+    """
     follow_up = (
         FollowUp.objects.select_for_update(of=("self",))
-        .select_related("procedure__site", "relief_profile")
+        .select_related("procedure__site", "relief_profile", "patient")
         .get(pk=follow_up_id)
     )
-    judgement = judge_course(course_of(follow_up))
+    course = course_of(follow_up)
+    judgement = judge_course(course)
     if (judgement.verdict, judgement.reason) != (follow_up.verdict, follow_up.verdict_reason):
         if judgement.verdict != follow_up.verdict or not follow_up.verdict_reason:
             VerdictChange.objects.create(
@@ -151,4 +157,5 @@ def judge(follow_up_id: int, *, now: datetime) -> FollowUp:
         follow_up.verdict, follow_up.verdict_reason = judgement.verdict.value, judgement.reason
     follow_up.judged_at = now
     follow_up.save(update_fields=["verdict", "verdict_reason", "judged_at"])
+    review(follow_up, called_for(course, judgement), now=now)
     return follow_up

@@ -7,8 +7,10 @@ from datetime import datetime
 from django.db import OperationalError
 
 from clinic import audit
+from outcomes.services.alerting import settle_ended
 from outcomes.services.asking import call_unsent, close_past, invite_due, remind_due
 from outcomes.services.following import extend_plans, open_missing_follow_ups
+from outcomes.services.handling import escalate_due
 from outcomes.services.planning import replan_marked
 from outcomes.services.texting import text_due
 from procedures.services import close_passed_times, extend_yearly_closures, release_expired_holds
@@ -40,6 +42,8 @@ def tick(*, now: datetime) -> dict[str, int]:
         "texts_queued": text_due,  # before the reminders by e-mail, which it stands in for
         "check_in_reminders": remind_due,
         "check_ins_to_call": call_unsent,
+        "alerts_settled": settle_ended,
+        "alerts_escalated": escalate_due,
         "audit_events_sealed": audit.seal,
     }
     done: dict[str, int] = {}

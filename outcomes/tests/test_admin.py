@@ -128,6 +128,8 @@ def test_the_first_page_counts_what_the_user_may_see(world: World, client: Clien
     assert {label: card["count"] for label, card in cards.items()} == {
         "Riverside": 1,
         "asked for another time": 1,
+        "open": 1,
+        "overdue": 0,
         "lost early": 1,
         "no relief": 0,
         "failed": 1,
@@ -146,6 +148,8 @@ def test_the_first_page_counts_what_the_user_may_see(world: World, client: Clien
     assert cards == {
         "Elsewhere": 0,
         "asked for another time": 0,
+        "open": 0,
+        "overdue": 0,
         "lost early": 0,
         "no relief": 0,
         "failed": 0,

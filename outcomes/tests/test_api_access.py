@@ -15,6 +15,7 @@ from clinic.models import Closure, Site, User
 from clinic.roles import ADMINISTRATOR, EVERYONE, FRONT_DESK, MANAGER, NURSE, PHYSICIAN
 from clinic.tests.calling import call
 from conftest import MONDAY, World, staff
+from outcomes.services import raise_alert
 from procedures.tests.test_waiting import free, join
 
 #: Addresses outside the API at which nobody has to be signed in, each with its reason.
@@ -96,6 +97,12 @@ MAY: dict[str, set[str]] = {
     "GET check-ins/": EVERY,
     "GET check-ins/{pk}/": EVERY,
     "POST check-ins/{pk}/answer/": {FRONT_DESK, NURSE, PHYSICIAN, ADMINISTRATOR},
+    "GET alerts/": EVERY,
+    "GET alerts/{pk}/": EVERY,
+    "POST alerts/{pk}/acknowledge/": {NURSE, PHYSICIAN, ADMINISTRATOR},
+    "POST alerts/{pk}/hand-over/": {NURSE, PHYSICIAN, ADMINISTRATOR},
+    "POST alerts/{pk}/snooze/": {NURSE, PHYSICIAN, ADMINISTRATOR},
+    "POST alerts/{pk}/resolve/": {NURSE, PHYSICIAN, ADMINISTRATOR},
 }
 #: For whoever is signed in, whatever the role: what it shows is about themselves, or about nobody.
 SIGNED_IN = {"GET me/", "GET schema/", "GET docs/", "DELETE token/"}
@@ -169,6 +176,7 @@ def test_each_role_may_what_the_table_says_at_its_own_site_only(world: World) ->
         "procedures": procedure.pk,
         "follow-ups": procedure.follow_up.pk,
         "check-ins": check_in.pk,
+        "alerts": raise_alert(procedure.follow_up, "worse", now=world.now).pk,  # type: ignore[union-attr]
         "waitlist": join(world).pk,
         "freed-times": free(world, starts_at=world.at(MONDAY, 13)).pk,
         "closures": Closure.objects.create(

@@ -188,7 +188,8 @@ def take(
         try:
             goal = act()
         except ValidationError as refusal:
-            if not form.fields or getattr(refusal, "code", None) == "not_allowed_now":
+            code = getattr(refusal, "code", None)
+            if not form.fields or code in ("not_allowed_now", "resolved_already"):
                 tell(request, refusal)
                 return HttpResponseRedirect(back)
             show_refusal(form, refusal, getattr(form, "names", {}))

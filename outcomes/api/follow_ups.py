@@ -1,29 +1,24 @@
-"""Follow-ups with their verdicts, and check-ins, for physicians and nurses."""
+"""Follow-ups: what each shows against its window, and its whole course."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import mixins, serializers
-from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from clinic.api.fields import Input, InstantField, NumberQuery, Query, on_the_wall
+from clinic.api.fields import NumberQuery, Query, on_the_wall
 from clinic.api.rows import VisibleRows
 from clinic.api.views import SiteNameSerializer
-from clinic.refusals import Refusal
 from outcomes import services
-from outcomes.models import VERDICTS, Answer, CheckIn, FollowUp, VerdictChange
-from outcomes.questions import PAIN_NOW as PAIN
-from outcomes.relief import meets, percent_relief
-from outcomes.services.judging import PAIN_NOW, felt_at, in_minutes, position
+from outcomes.api.answers import MeasurementSerializer, measurements, threshold
+from outcomes.api.check_ins import CheckInSerializer
+from outcomes.models import VERDICTS, FollowUp, VerdictChange
+from outcomes.services.judging import in_minutes
 from patients import services as patients
 from patients.api import PatientNameSerializer
-from patients.models import Patient
 from procedures.api.catalogue import ProcedureTypeNameSerializer
-from procedures.api.schedule import ScoreField
 
 
 class WindowSerializer(serializers.Serializer[dict[str, Any]]):
@@ -34,22 +29,6 @@ class WindowSerializer(serializers.Serializer[dict[str, Any]]):
     latest = serializers.IntegerField()
     ongoing = serializers.BooleanField(help_text="No end is expected; `latest` is how far ahead is looked.")
     evaluate_after = serializers.IntegerField(help_text="A bad score before that is a flare, not a failure.")
-
-
-class MeasurementSerializer(serializers.Serializer[Any]):
-    """The pain that a patient named, 0–10, so many of the window's units after the procedure.
-
-    `percent_relief` against the baseline, negative when worse; it and `in_relief` are null where no baseline above 0
-    is known.
-    """
-
-    after = serializers.IntegerField()
-    answered_at = serializers.DateTimeField()
-    score = serializers.IntegerField()
-    percent_relief = serializers.IntegerField(allow_null=True)
-    in_relief = serializers.BooleanField(allow_null=True)
-    channel = serializers.ChoiceField(Answer.Channel.choices)
-    check_in = serializers.IntegerField()
 
 
 class ShareSerializer(serializers.Serializer[Any]):
@@ -82,57 +61,6 @@ class VerdictChangeSerializer(serializers.ModelSerializer[VerdictChange]):
     class Meta:
         model = VerdictChange
         fields = ["at", "previous", "verdict", "reason"]
-
-
-class AnswerSerializer(serializers.ModelSerializer[Answer]):
-    """What came back. `recorded_by`: the member of staff who entered it, null when the patient did."""
-
-    score = serializers.SerializerMethodField()
-
-    class Meta:
-        model = Answer
-        fields = ["score", "channel", "answered_at", "recorded_by"]
-
-    def get_score(self, answer: Answer) -> int | None:
-        return pain_now(answer)
-
-
-class CheckInSerializer(serializers.ModelSerializer[CheckIn]):
-    """One planned question. Answers are taken from `opens_at` until `closes_at`; `when` is "day 92" or "hour 3.5"."""
-
-    when = serializers.CharField()
-    answer = serializers.SerializerMethodField()
-
-    class Meta:
-        model = CheckIn
-        fields = [
-            *("id", "when", "offset_minutes", "opens_at", "due_at", "closes_at", "status", "invited_at"),
-            *("not_sent_because", "answer"),
-        ]
-
-    @extend_schema_field(AnswerSerializer(allow_null=True))
-    def get_answer(self, check_in: CheckIn) -> Any:
-        given = getattr(check_in, "answer", None)
-        return AnswerSerializer(given).data if given else None
-
-
-class PatientToCallSerializer(PatientNameSerializer):
-    """A patient, with the number to call."""
-
-    class Meta(PatientNameSerializer.Meta):
-        model = Patient
-        fields = [*PatientNameSerializer.Meta.fields, "phone", "language"]
-
-
-class CheckInToDoSerializer(CheckInSerializer):
-    """A check-in with whom it asks about what."""
-
-    patient = PatientToCallSerializer(source="follow_up.patient")
-    procedure_type = ProcedureTypeNameSerializer(source="follow_up.procedure.procedure_type")
-    site = SiteNameSerializer(source="follow_up.procedure.site")
-
-    class Meta(CheckInSerializer.Meta):
-        fields = [*CheckInSerializer.Meta.fields, "follow_up", "patient", "procedure_type", "site"]
 
 
 class FollowUpSerializer(serializers.ModelSerializer[FollowUp]):
@@ -214,55 +142,6 @@ class FollowUpCourseSerializer(FollowUpSerializer):
         return MeasurementSerializer(measurements(follow_up), many=True).data
 
 
-def threshold(follow_up: FollowUp) -> int:
-    """The relief that counts, in percent of the baseline."""
-    return follow_up.relief_profile.percent_for(follow_up.procedure.intent)
-
-
-def measurements(follow_up: FollowUp) -> list[dict[str, Any]]:
-    """What MeasurementSerializer writes, in order of time. Wants `check_ins__answer__measurements` fetched."""
-    procedure, minutes = follow_up.procedure, in_minutes(follow_up)
-    baseline = procedure.baseline_pain
-    return [
-        {
-            "after": position(
-                felt_at(answer.check_in, answer, procedure.performed_at),
-                procedure.performed_at,
-                zone=procedure.site.zone,
-                minutes=minutes,
-            ),
-            "answered_at": answer.answered_at,
-            "score": score,
-            "percent_relief": percent_relief(baseline, score) if baseline else None,
-            "in_relief": meets(baseline, score, threshold(follow_up)) if baseline else None,
-            "channel": answer.channel,
-            "check_in": answer.check_in_id,
-        }
-        for answer, score in sorted(scores(follow_up), key=lambda pair: pair[0].answered_at)
-    ]
-
-
-def scores(follow_up: FollowUp) -> Iterator[tuple[Answer, int]]:
-    """Every answer of the follow-up that holds a pain score, with the score."""
-    for check_in in follow_up.check_ins.all():
-        answer = getattr(check_in, "answer", None)
-        score = pain_now(answer) if answer else None
-        if answer and score is not None:
-            yield answer, score
-
-
-def pain_now(answer: Answer) -> int | None:
-    """The pain score of an answer, 0–10; None when it holds none."""
-    return next(
-        (
-            one.value
-            for one in answer.measurements.all()
-            if one.instrument == PAIN_NOW["instrument"] and one.item == PAIN_NOW["item"]
-        ),
-        None,
-    )
-
-
 class FollowUpQuery(Query):
     """What a list of follow-ups can be narrowed to."""
 
@@ -308,80 +187,3 @@ class FollowUps(mixins.ListModelMixin, VisibleRows):
         follow_up = self.get_object()
         patients.read(follow_up.patient, by=self.user, now=timezone.now())
         return Response(FollowUpCourseSerializer(follow_up).data)
-
-
-#: The channels through which staff take an answer.
-BY_STAFF = [(channel.value, channel.label) for channel in (Answer.Channel.PHONE, Answer.Channel.CLINIC)]
-
-
-class AnswerInput(Input):
-    """A pain score that staff record on the patient's behalf."""
-
-    score = ScoreField(help_text="The pain now, 0 (none) to 10 (worst imaginable).")
-    channel = serializers.ChoiceField(BY_STAFF)
-
-
-class CheckInQuery(Query):
-    """What a list of check-ins can be narrowed to."""
-
-    lookups = {
-        "status": "status",
-        "due_from": "due_at__gte",
-        "due_before": "due_at__lt",
-        "site": "follow_up__procedure__site",
-        "patient": "follow_up__patient",
-        "follow_up": "follow_up",
-    }
-
-    status = serializers.ChoiceField(CheckIn.Status.choices, required=False)
-    due_from = InstantField(required=False, help_text="Due at or after this instant.")
-    due_before = InstantField(required=False, help_text="Due before this instant.")
-    site = NumberQuery()
-    patient = NumberQuery()
-    follow_up = NumberQuery()
-
-
-@extend_schema_view(
-    list=extend_schema(description="Check-ins of your sites' patients, by the time at which they are due."),
-    retrieve=extend_schema(description="One check-in."),
-)
-class CheckIns(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows):
-    queryset = CheckIn.objects.select_related(
-        "follow_up__patient", "follow_up__procedure__procedure_type", "follow_up__procedure__site", "answer"
-    ).prefetch_related("answer__measurements")
-    serializer_class = CheckInToDoSerializer
-    query_class = CheckInQuery
-    ordering = ("due_at", "pk")
-    permissions_needed = {
-        "list": "outcomes.view_checkin",
-        "retrieve": "outcomes.view_checkin",
-        "answer": "outcomes.record_answer",
-    }
-    may_refuse = {"answer": [409]}
-
-    @extend_schema(request=AnswerInput, responses={201: CheckInToDoSerializer, 200: CheckInToDoSerializer})
-    @action(detail=True, methods=["post"])
-    def answer(self, request: Request, pk: int) -> Response:
-        """Record the patient's answer on their behalf.
-
-        The same answer once more changes nothing (200). A different one is refused with 409, code `answered_already`:
-        the first stands.
-        """
-        check_in = self.get_object()
-        inputs, now = self.inputs(AnswerInput), timezone.now()
-        given = services.answer(
-            check_in.pk,
-            values={PAIN: inputs["score"]},
-            channel=inputs["channel"],
-            language=check_in.follow_up.patient.language,
-            by=self.user,
-            now=now,
-        )
-        if pain_now(given) != inputs["score"] or given.channel != inputs["channel"]:
-            raise Refusal(
-                "This check-in has been answered already; that answer stands.",
-                code="answered_already",
-                field="score",
-            )
-        made = given.answered_at == now and given.recorded_by_id == self.user.pk
-        return self.shown(check_in.pk, status=201 if made else 200)

@@ -1,0 +1,74 @@
+"""What is filled in to hand an alert over, to snooze it and to resolve it."""
+
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+
+from clinic.admin.wall import WallClockField, to_instant
+from clinic.models import User
+from outcomes import services
+from outcomes.models import Alert
+from outcomes.services.handling import REASONS
+
+
+class AlertForm(forms.Form):
+    """One step of an alert."""
+
+    names: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, *args: Any, alert: Alert, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.alert = alert
+
+    def act(self, *, by: User, now: datetime) -> Alert:
+        """Do it. Raises what the service raises."""
+        raise NotImplementedError
+
+
+class HandOverForm(AlertForm):
+    """To whom: those who may handle alerts at the site."""
+
+    to = forms.TypedChoiceField(label=_("New owner"), coerce=int, widget=UnfoldAdminSelectWidget)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        able = services.handlers(self.alert.site)
+        self.fields["to"].choices = [("", "---------"), *((one.pk, str(one)) for one in able)]  # type: ignore[attr-defined]
+
+    def act(self, *, by: User, now: datetime) -> Alert:
+        return services.hand_over(self.alert.pk, to=self.cleaned_data["to"], by=by, now=now)
+
+
+class SnoozeForm(AlertForm):
+    """Until when, on the wall clock of the site: the next morning at nine, unless told."""
+
+    until = WallClockField(label=_("Until"))
+
+    def __init__(self, *args: Any, now: datetime, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        morning = now.astimezone(self.alert.site.zone) + timedelta(days=1)
+        self.initial["until"] = morning.replace(hour=9, minute=0, second=0, microsecond=0, tzinfo=None)
+
+    def clean_until(self) -> datetime:
+        return to_instant(self.cleaned_data["until"], self.alert.site.zone)
+
+    def act(self, *, by: User, now: datetime) -> Alert:
+        return services.snooze(self.alert.pk, until=self.cleaned_data["until"], by=by, now=now)
+
+
+class ResolveForm(AlertForm):
+    """How it ended."""
+
+    resolution = forms.ChoiceField(
+        label=_("How it ended"),
+        choices=[(one.value, one.label) for one in REASONS],
+        required=False,  # the service refuses an empty one, with its own words
+        widget=forms.RadioSelect({"class": "desk-scale"}),
+    )
+    note = forms.CharField(label=_("Note"), max_length=500, required=False, widget=UnfoldAdminTextInputWidget)
+
+    def act(self, *, by: User, now: datetime) -> Alert:
+        return services.resolve(self.alert.pk, **self.cleaned_data, by=by, now=now)

@@ -1,0 +1,60 @@
+"""Which alerts a course calls for. Pure: plain values in, plain values out.
+
+Silence and a bad score are different things: nothing here reads a missing answer as pain.
+"""
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from itertools import takewhile
+
+from outcomes.relief import PARTIAL_PERCENT, SILENT_AFTER, Course, Judgement, Reading, Verdict, meets
+
+#: So many readings in a row above the baseline are worse pain; a single one may be noise (a choice; unconfirmed).
+WORSE_AFTER = 2
+
+
+class Kind(StrEnum):
+    """What a course can call for. Red flags are no matter of courses: a yes raises their alert at once."""
+
+    LOST_EARLY = "lost_early"
+    NO_RELIEF = "no_relief"
+    WORSE = "worse"
+    SILENT = "silent"
+
+
+def called_for(course: Course, judgement: Judgement) -> dict[Kind, int]:
+    """The kinds of alert that hold for a course as it stands, each with the position since which it does.
+
+    `judgement` is what `outcomes.relief.judge` says of the same course. Positions count from the procedure in days.
+
+    - lost early: the verdict, since the score that found relief gone;
+    - no relief: the verdict, since the first of the latest scores in a row that are less than partial relief;
+    - worse: the latest two scores or more, from the first day of judgement on, are above the baseline, since the
+      second of them. Needs a baseline, but no verdict: it also holds where two treatments cannot be told apart;
+    - silent: two check-ins or more in a row since the last answer are unanswered, since the second of them.
+
+    A course counted in minutes calls for none: a diagnostic block is judged once and is over in hours.
+    """
+    if course.unit == "minute":
+        return {}
+    kinds = {}
+    judged = [reading for reading in course.readings if reading.at >= course.evaluate_after]
+    if judgement.verdict == Verdict.LOST_EARLY and judgement.lost_between:
+        kinds[Kind.LOST_EARLY] = judgement.lost_between[1]
+    if course.baseline is not None:
+        useless = latest(judged, lambda score: not meets(course.baseline or 0, score, PARTIAL_PERCENT))
+        if judgement.verdict == Verdict.NO_RELIEF and useless:
+            kinds[Kind.NO_RELIEF] = useless[0].at
+        worse = latest(judged, lambda score: score > (course.baseline or 0))
+        if len(worse) >= WORSE_AFTER:
+            kinds[Kind.WORSE] = worse[WORSE_AFTER - 1].at
+    answered = course.readings[-1].at if course.readings else -1
+    silence = [at for at in course.silent if at > answered]
+    if len(silence) >= SILENT_AFTER:
+        kinds[Kind.SILENT] = silence[SILENT_AFTER - 1]
+    return kinds
+
+
+def latest(readings: Sequence[Reading], holds: Callable[[int], bool]) -> list[Reading]:
+    """The last readings in a row whose scores it holds for, in order of time."""
+    return list(takewhile(lambda reading: holds(reading.score), reversed(readings)))[::-1]

@@ -1,0 +1,215 @@
+"""Alerts: what somebody must look at, and what they do about it."""
+
+from typing import Any, cast
+
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
+from rest_framework import mixins, serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from clinic.api.fields import MOST, Input, InstantField, NumberQuery, Query, WholeNumberField
+from clinic.api.rows import VisibleRows
+from clinic.api.views import SiteNameSerializer
+from clinic.models import User
+from outcomes import services
+from outcomes.api.check_ins import PatientToCallSerializer
+from outcomes.models import Alert
+from outcomes.models.alerts import AlertQuerySet
+from outcomes.services.handling import REASONS
+from patients import services as patients
+from procedures.api.appointment import NothingInput
+from procedures.api.catalogue import ProcedureTypeNameSerializer
+from procedures.models import RedFlag
+
+HANDLE = "outcomes.handle_alert"
+STATES = [("open", "open"), ("overdue", "overdue"), ("snoozed", "snoozed"), ("resolved", "resolved")]
+OWNERS = [("me", "me"), ("nobody", "nobody")]
+#: How a person may say that an alert ended.
+ENDINGS = [(one.value, one.label) for one in REASONS]
+
+
+class OwnerSerializer(serializers.ModelSerializer[User]):
+    """A member of staff, by number and name."""
+
+    name = serializers.CharField(source="__str__")
+
+    class Meta:
+        model = User
+        fields = ["id", "name"]
+
+
+class AlertSerializer(serializers.ModelSerializer[Alert]):
+    """Something a named person must look at by a certain time.
+
+    `due_at`: by when somebody must look; once `acknowledged_at` is set, by when it must be resolved. `state`: an
+    overdue one is open as well. `owner` null: nobody has taken it, it is everybody's at the site. `codes`: of the red
+    flags that the patient said yes to. `escalated_at`: when the site was last told that it is overdue. `resolved_by`
+    null in a resolved one: its reason is gone, and nobody had to act (`resolution` is `settled`).
+    """
+
+    patient = PatientToCallSerializer()
+    site = SiteNameSerializer()
+    procedure_type = ProcedureTypeNameSerializer(source="follow_up.procedure.procedure_type")
+    state = serializers.SerializerMethodField()
+    owner = OwnerSerializer(allow_null=True)
+    resolved_by = OwnerSerializer(allow_null=True)
+
+    class Meta:
+        model = Alert
+        fields = [
+            *("id", "kind", "urgency", "state", "patient", "site", "procedure_type", "follow_up", "check_in"),
+            *("codes", "raised_at", "due_at", "owner", "acknowledged_at", "snoozed_until", "escalated_at"),
+            *("resolved_at", "resolved_by", "resolution", "resolution_note"),
+        ]
+
+    @extend_schema_field(serializers.ChoiceField(STATES))
+    def get_state(self, alert: Alert) -> str:
+        return alert.state(self.context["now"])
+
+
+class QuestionSerializer(serializers.ModelSerializer[RedFlag]):
+    """A red-flag question that the patient said yes to, in English and in Spanish."""
+
+    class Meta:
+        model = RedFlag
+        fields = ["code", "question", "question_es", "urgency"]
+
+
+class AlertDetailSerializer(AlertSerializer):
+    """An alert, with the red-flag questions that the patient said yes to."""
+
+    questions = serializers.SerializerMethodField()
+
+    class Meta(AlertSerializer.Meta):
+        fields = [*AlertSerializer.Meta.fields, "questions"]
+
+    @extend_schema_field(QuestionSerializer(many=True))
+    def get_questions(self, alert: Alert) -> Any:
+        flags = RedFlag.objects.filter(code__in=alert.codes).order_by("code")
+        return QuestionSerializer(flags, many=True).data
+
+
+class HandOverInput(Input):
+    """To whom; yourself to take over what somebody else owns."""
+
+    to = WholeNumberField(min_value=1, max_value=MOST, help_text="Number of a member of staff.")
+
+
+class SnoozeInput(Input):
+    """Until when it is out of sight."""
+
+    until = InstantField(help_text="At most 30 days ahead.")
+
+
+class ResolveInput(Input):
+    """How it ended."""
+
+    resolution = serializers.ChoiceField(ENDINGS)
+    note = serializers.CharField(max_length=500, required=False, allow_blank=True)
+
+
+class AlertQuery(Query):
+    """What the list of alerts can be narrowed to."""
+
+    lookups = {
+        "kind": "kind",
+        "urgency": "urgency",
+        "site": "site",
+        "patient": "patient",
+        "follow_up": "follow_up",
+    }
+
+    state = serializers.ChoiceField(
+        [*STATES, ("all", "all")],
+        default="open",
+        help_text="`open` unless told: neither resolved nor snoozed.",
+    )
+    kind = serializers.ChoiceField(Alert.Kind.choices, required=False)
+    urgency = serializers.ChoiceField(Alert.Urgency.choices, required=False)
+    owner = serializers.ChoiceField(OWNERS, required=False)
+    site = NumberQuery()
+    patient = NumberQuery()
+    follow_up = NumberQuery()
+
+    def narrow(self, rows: Any) -> Any:
+        alerts, asked, now = cast(AlertQuerySet, super().narrow(rows)), self.validated_data, timezone.now()
+        if "owner" in asked:
+            alerts = alerts.filter(owner=self.context["request"].user if asked["owner"] == "me" else None)
+        match asked["state"]:
+            case "open":
+                return alerts.waiting(now)
+            case "overdue":
+                return alerts.overdue(now)
+            case "snoozed":
+                return alerts.snoozed(now)
+            case "resolved":
+                return alerts.filter(resolved_at__isnull=False)
+        return alerts
+
+
+@extend_schema_view(
+    list=extend_schema(
+        description="Alerts at your sites: the most urgent first, each urgency by when it is due."
+    ),
+)
+class Alerts(mixins.ListModelMixin, VisibleRows):
+    queryset = Alert.objects.select_related(
+        "patient", "site", "owner", "resolved_by", "follow_up__procedure__procedure_type"
+    ).weighed()
+    serializer_class = AlertSerializer
+    query_class = AlertQuery
+    ordering = ("weight", "due_at", "pk")
+    permissions_needed = {
+        "list": "outcomes.view_alert",
+        "retrieve": "outcomes.view_alert",
+        "acknowledge": HANDLE,
+        "hand_over": HANDLE,
+        "snooze": HANDLE,
+        "resolve": HANDLE,
+    }
+    may_refuse = {action: [409] for action in ("acknowledge", "hand_over", "snooze", "resolve")}
+
+    @extend_schema(responses=AlertDetailSerializer)
+    def retrieve(self, request: Request, pk: int) -> Response:
+        """One alert, open or resolved. That you looked at the patient's data is written down."""
+        alert = self.get_object()
+        patients.read(alert.patient, by=self.user, now=timezone.now())
+        return Response(AlertDetailSerializer(alert, context=self.get_serializer_context()).data)
+
+    @extend_schema(request=NothingInput, responses=AlertSerializer)
+    @action(detail=True, methods=["post"])
+    def acknowledge(self, request: Request, pk: int) -> Response:
+        """You have seen it and take care of it. Once more changes nothing.
+
+        Refuses with 409: `taken_already` when somebody else was faster, `resolved_already`.
+        """
+        alert = self.get_object()
+        self.inputs(NothingInput)
+        services.acknowledge(alert.pk, by=self.user, now=timezone.now())
+        return self.shown(alert.pk)
+
+    @extend_schema(request=HandOverInput, responses=AlertSerializer)
+    @action(detail=True, methods=["post"], url_path="hand-over")
+    def hand_over(self, request: Request, pk: int) -> Response:
+        """Give it to somebody who may handle alerts at the site (else `not_allowed`), or take it over yourself."""
+        alert = self.get_object()
+        services.hand_over(alert.pk, **self.inputs(HandOverInput), by=self.user, now=timezone.now())
+        return self.shown(alert.pk)
+
+    @extend_schema(request=SnoozeInput, responses=AlertSerializer)
+    @action(detail=True, methods=["post"])
+    def snooze(self, request: Request, pk: int) -> Response:
+        """Put it out of sight for some time. Refuses `not_allowed` for an emergency, `in_the_past`, `too_far`."""
+        alert = self.get_object()
+        services.snooze(alert.pk, **self.inputs(SnoozeInput), by=self.user, now=timezone.now())
+        return self.shown(alert.pk)
+
+    @extend_schema(request=ResolveInput, responses=AlertSerializer)
+    @action(detail=True, methods=["post"])
+    def resolve(self, request: Request, pk: int) -> Response:
+        """Close it and say how it ended. The same once more changes nothing; else 409, `resolved_already`."""
+        alert = self.get_object()
+        services.resolve(alert.pk, **self.inputs(ResolveInput), by=self.user, now=timezone.now())
+        return self.shown(alert.pk)

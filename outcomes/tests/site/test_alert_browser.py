@@ -1,0 +1,78 @@
+"""An alert from the list to its end in a real browser, with the keyboard alone."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from clinic.tests.desk import clock
+from conftest import World
+from outcomes.models import Alert
+from outcomes.tests.site.test_desk_browser import reach
+from outcomes.tests.test_alert_desk import routine
+from outcomes.tests.test_alerting import MINUTE, flag, red_flag
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def alert(world: World) -> Alert:
+    """Red flags of a patient, three minutes overdue, and two routine alerts about others."""
+    flag("new_weakness", "emergency")
+    flag("fever_chills", "same_day")
+    world.patient.phone = "+1 212 555 0177"
+    world.patient.save()
+    for number, kind in enumerate(("lost_early", "silent"), start=2):
+        routine(world, kind, number)
+    return red_flag(world, "new_weakness", "fever_chills")
+
+
+@pytest.fixture
+def desk(browser: Any, world: World, alert: Alert, live_server: Any) -> Iterator[Any]:
+    """A page in which the nurse has signed in."""
+    with clock(alert.due_at + 3 * MINUTE):
+        page = browser.new_context(
+            base_url=live_server.url, viewport={"width": 1440, "height": 1000}, bypass_csp=True
+        ).new_page()
+        page.set_default_timeout(10_000)
+        page.goto("/admin/")
+        page.get_by_label("E-mail").fill(world.nurse.email)
+        page.get_by_label("Password").fill("correct horse")
+        page.keyboard.press("Enter")
+        page.wait_for_url(lambda url: "login" not in url)
+        yield page
+        page.close()
+
+
+def test_an_alert_is_taken_and_resolved_by_keyboard(desk: Any, world: World, alert: Alert) -> None:
+    desk.goto("/admin/outcomes/alert/")
+    assert "overdue by 3 min" in desk.locator("#result_list").inner_text().lower()
+    reach(desk, "A", "RED FLAG")
+    desk.keyboard.press("Enter")
+    desk.wait_for_url("**/change/")
+    assert "Do you have new_weakness?" in desk.locator(".desk-said").inner_text()
+    reach(desk, "BUTTON", "Acknowledge and take")
+    desk.keyboard.press("Enter")
+    desk.get_by_text("The alert is yours.").wait_for()
+    reach(desk, "A", "Resolve")
+    desk.keyboard.press("Enter")
+    desk.wait_for_url("**/resolve/")
+    reach(desk, "INPUT", "spoken with the patient")
+    desk.keyboard.press("Space")
+    reach(desk, "INPUT", "Note")
+    desk.keyboard.type("Comes in today.")
+    desk.keyboard.press("Enter")
+    desk.get_by_text("The alert is resolved.").wait_for()
+    alert.refresh_from_db()
+    assert (alert.resolution, alert.resolution_note) == ("spoken", "Comes in today.")
+    assert (alert.owner, alert.resolved_by) == (world.nurse, world.nurse)
+
+
+def test_axe_finds_no_serious_fault(desk: Any, axe: Any, alert: Alert) -> None:
+    faults = []
+    for address in ("", f"{alert.pk}/change/", f"{alert.pk}/resolve/", f"{alert.pk}/hand-over/"):
+        desk.goto(f"/admin/outcomes/alert/{address}")
+        for fault in axe.run(desk).response["violations"]:
+            if fault["impact"] in ("serious", "critical"):
+                faults += [(address, fault["id"], node["html"][:160]) for node in fault["nodes"]]
+    assert not faults, "\n".join(map(str, faults))

@@ -1,0 +1,550 @@
+"""Alerts from their raising to their end: services, time, the outbox, and people who are at it at once."""
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+from django.core import mail as outbox
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from clinic import mail
+from clinic.models import AuditEvent, OutgoingEmail, Site
+from clinic.refusals import Refusal
+from conftest import MONDAY, World, staff
+from outcomes import services
+from outcomes.models import Alert, CheckIn, FollowUp
+from outcomes.services.alerting import review
+from outcomes.services.handling import LONGEST_SNOOZE
+from patients import services as patients
+from procedures import services as procedures
+from procedures.models import RedFlag
+from procedures.tests.test_races import together
+
+DAY = timedelta(days=1)
+MINUTE = timedelta(minutes=1)
+
+
+def answer(follow_up: FollowUp, story: dict[int, int]) -> FollowUp:
+    """The check-ins on the days of `story` are answered with its scores."""
+    for day, score in story.items():
+        row = follow_up.check_ins.get(offset_minutes=day * 1440)
+        services.answer(row.pk, score=score, channel="phone", language="en", by=None, now=row.due_at)
+    return FollowUp.objects.get(pk=follow_up.pk)
+
+
+def unanswered(follow_up: FollowUp, *days: int) -> datetime:
+    """The check-ins on those days are asked, and close without an answer; when the last did."""
+    for row in follow_up.check_ins.filter(offset_minutes__in=[day * 1440 for day in days]):
+        services.tick(now=row.due_at)
+        services.tick(now=row.closes_at)
+    return row.closes_at
+
+
+def kinds(follow_up: FollowUp) -> list[tuple[str, str]]:
+    """Every alert of the follow-up: its kind, and how it ended ("" while it is open)."""
+    return list(follow_up.alerts.order_by("pk").values_list("kind", "resolution"))
+
+
+def flag(code: str, urgency: str) -> RedFlag:
+    return RedFlag.objects.create(
+        code=code,
+        question=f"Do you have {code}?",
+        question_es=f"¿Tiene {code}?",
+        urgency=urgency,
+        source="test",
+    )
+
+
+@pytest.fixture
+def flags(world: World) -> None:
+    flag("new_weakness", "emergency")
+    flag("fever_chills", "same_day")
+    flag("site_infection", "same_day")
+
+
+def red_flag(
+    world: World, *codes: str, check_in: CheckIn | None = None, now: datetime | None = None
+) -> Alert:
+    """The alert of a patient who says yes on the day after the procedure."""
+    check_in = check_in or world.performed().follow_up.check_ins.get(offset_minutes=1440)
+    alert = services.raise_red_flags(check_in, codes, now=now or check_in.due_at)
+    assert alert
+    return alert
+
+
+@pytest.fixture
+def alert(world: World) -> Alert:
+    """An alert about relief that is lost early."""
+    (one,) = answer(world.performed().follow_up, {42: 2, 92: 7, 184: 8}).alerts.all()
+    return one
+
+
+# Raised by what a course shows.
+
+
+def test_relief_that_is_lost_early_is_raised_once(world: World) -> None:
+    follow_up = answer(world.performed().follow_up, {42: 2, 92: 7})
+    assert kinds(follow_up) == []
+    assert kinds(answer(follow_up, {184: 8})) == [("lost_early", "")]
+    assert kinds(answer(follow_up, {275: 8})) == [("lost_early", "")]
+    (alert,) = follow_up.alerts.all()
+    assert (alert.urgency, alert.patient, alert.site) == ("routine", world.patient, world.site)
+    assert alert.due_at == alert.raised_at + 3 * DAY
+
+
+def test_what_a_person_resolved_is_not_raised_again_for_the_same_reason(world: World, alert: Alert) -> None:
+    services.resolve(alert.pk, resolution="spoken", by=world.nurse, now=alert.raised_at + DAY)
+    assert kinds(answer(alert.follow_up, {275: 7, 366: 8})) == [("lost_early", "spoken")]
+
+
+def test_a_new_reason_is_raised_anew(world: World) -> None:
+    follow_up = answer(world.performed(baseline=5).follow_up, {42: 7, 92: 6})
+    assert kinds(follow_up) == [("no_relief", ""), ("worse", "")]
+    now = follow_up.check_ins.get(offset_minutes=92 * 1440).due_at
+    for one in follow_up.alerts.all():
+        services.resolve(one.pk, resolution="spoken", by=world.nurse, now=now)
+    assert kinds(answer(follow_up, {184: 2, 275: 9})) == [("no_relief", "spoken"), ("worse", "spoken")]
+    assert kinds(answer(follow_up, {366: 9}))[2:] == [("worse", "")]
+
+
+def test_an_answer_settles_a_silence_that_nobody_has_looked_at(world: World) -> None:
+    follow_up = world.performed().follow_up
+    unanswered(follow_up, 1)
+    assert kinds(follow_up) == []
+    unanswered(follow_up, 7)
+    assert kinds(follow_up) == [("silent", "")]
+    answer(follow_up, {42: 2})
+    assert kinds(follow_up) == [("silent", "settled")]
+    settled = follow_up.alerts.get()
+    assert (settled.resolved_by, settled.acknowledged_at) == (None, None)
+    assert AuditEvent.objects.get(action="alert.settled").actor == "time"
+
+
+def test_what_somebody_has_acknowledged_stays_until_they_resolve_it(world: World) -> None:
+    follow_up = world.performed().follow_up
+    now = unanswered(follow_up, 1, 7)
+    services.acknowledge(follow_up.alerts.get().pk, by=world.nurse, now=now)
+    answer(follow_up, {42: 2})
+    assert kinds(follow_up) == [("silent", "")]
+
+
+def test_a_settled_alert_is_raised_again_when_its_reason_comes_back(world: World, alert: Alert) -> None:
+    """As when a score is corrected, and the correction is corrected."""
+    follow_up = FollowUp.objects.select_related("procedure__site", "patient").get(pk=alert.follow_up_id)
+    review(follow_up, {}, now=alert.raised_at + DAY)
+    assert kinds(follow_up) == [("lost_early", "settled")]
+    services.judge(follow_up.pk, now=alert.raised_at + 2 * DAY)
+    assert kinds(follow_up) == [("lost_early", "settled"), ("lost_early", "")]
+
+
+def test_a_patient_whom_nobody_asked_is_not_silent(world: World) -> None:
+    world.patient.consented_at = None
+    world.patient.save()
+    follow_up = world.performed().follow_up
+    unanswered(follow_up, 1, 7, 14)
+    assert follow_up.check_ins.filter(status="missed").count() == 3
+    assert kinds(follow_up) == []
+
+
+def test_diagnostic_courses_raise_nothing(world: World) -> None:
+    profile = world.ablation.relief_profiles.get()
+    profile.pk, profile.version, profile.in_force_from = None, 2, world.now
+    profile.window_from_minutes, profile.window_until_minutes = 120, 720
+    profile.save()
+    world.ablation.purpose = "diagnostic"
+    world.ablation.save()
+    follow_up = world.performed(intent="diagnostic").follow_up
+    assert services.course_of(follow_up).unit == "minute"
+    unanswered(follow_up, 1, 7)
+    assert kinds(answer(follow_up, {42: 9, 92: 9, 184: 9})) == []
+
+
+def test_a_repeat_settles_the_alerts_of_the_course_that_it_ends(world: World) -> None:
+    follow_up = answer(world.performed().follow_up, {42: 9, 92: 9})
+    assert {kind for kind, _ in kinds(follow_up)} == {"no_relief", "worse"}
+    world.performed(day=MONDAY + 98 * DAY)
+    assert {ended for _, ended in kinds(follow_up)} == {"settled"}
+
+
+@pytest.mark.parametrize("how", ["voided", "died"])
+def test_an_ended_course_calls_for_nothing(world: World, alert: Alert, how: str) -> None:
+    now = alert.raised_at + DAY
+    if how == "voided":
+        procedures.void(alert.follow_up.procedure_id, reason="wrong patient", by=world.physician, now=now)
+    else:
+        world.patient.refresh_from_db()
+        world.patient.died_on = now.date()
+        patients.save(world.patient, by=world.clerk, now=now)
+    services.tick(now=now)
+    assert kinds(alert.follow_up) == [("lost_early", "settled")]
+    services.judge(alert.follow_up_id, now=now)
+    assert kinds(alert.follow_up) == [("lost_early", "settled")]
+
+
+@pytest.mark.usefixtures("flags")
+def test_a_red_flag_outlives_its_course(world: World) -> None:
+    raised = red_flag(world, "new_weakness")
+    procedures.void(
+        raised.follow_up.procedure_id, reason="wrong side", by=world.physician, now=raised.raised_at + MINUTE
+    )
+    services.tick(now=raised.raised_at + 2 * MINUTE)
+    assert kinds(raised.follow_up) == [("red_flag", "")]
+
+
+@pytest.mark.usefixtures("flags")
+def test_a_site_can_do_without_any_kind_but_red_flags(world: World) -> None:
+    world.site.alert_kinds_off = ["lost_early", "silent"]
+    world.site.full_clean()
+    world.site.save()
+    follow_up = world.performed().follow_up
+    unanswered(follow_up, 1, 7)
+    answer(follow_up, {42: 2, 92: 9, 184: 9})
+    assert kinds(follow_up) == [("worse", "")]
+    world.site.alert_kinds_off = ["red_flag"]
+    with pytest.raises(ValidationError):
+        world.site.full_clean()
+    with pytest.raises(IntegrityError, match="site_wants_red_flags"), transaction.atomic():
+        world.site.save()
+
+
+def test_two_open_ones_of_a_kind_cannot_be(world: World, alert: Alert) -> None:
+    alert.pk = None
+    with pytest.raises(IntegrityError, match="one_open_alert_a_kind"), transaction.atomic():
+        alert.save()
+
+
+#: What becomes of a check-in, and of the alerts that are open then.
+STEPS = st.tuples(
+    st.none() | st.integers(0, 10), st.sampled_from(["", "acknowledge", "snooze", "resolve", "judge"])
+)
+
+
+@given(st.lists(STEPS, min_size=1, max_size=10))
+@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_happens_no_kind_is_open_twice_and_nothing_is_raised_without_a_new_answer(
+    world: World, steps: list[tuple[int | None, str]]
+) -> None:
+    with transaction.atomic():
+        follow_up = world.performed().follow_up
+        for row, (score, then) in zip(follow_up.check_ins.all(), steps, strict=False):
+            services.tick(now=row.due_at)
+            if score is None:
+                services.tick(now=row.closes_at)
+            else:
+                services.answer(
+                    row.pk, score=score, channel="phone", language="en", by=None, now=row.due_at + DAY / 2
+                )
+            now = row.closes_at
+            for one in follow_up.alerts.open():
+                if then == "acknowledge":
+                    services.take(one.pk, by=world.nurse, now=now)
+                elif then == "snooze":
+                    services.snooze(one.pk, until=now + DAY, by=world.nurse, now=now)
+                elif then == "resolve":
+                    services.resolve(one.pk, resolution="spoken", by=world.nurse, now=now)
+            before = kinds(follow_up)
+            services.judge(follow_up.pk, now=now)
+            assert kinds(follow_up) == before
+            still = [kind for kind, ended in before if not ended]
+            assert len(still) == len(set(still))
+        transaction.set_rollback(True)
+
+
+# Red flags.
+
+
+@pytest.mark.usefixtures("flags")
+def test_a_red_flag_is_due_by_its_urgency(world: World) -> None:
+    same_day = red_flag(world, "fever_chills")
+    assert (same_day.urgency, same_day.due_at - same_day.raised_at) == ("same_day", 240 * MINUTE)
+    later = same_day.raised_at + 5 * MINUTE
+    check_in = same_day.check_in
+    worse = red_flag(world, "new_weakness", check_in=check_in, now=later)
+    assert worse.pk == same_day.pk
+    assert (worse.urgency, worse.due_at) == ("emergency", later + 15 * MINUTE)
+    assert worse.codes == ["fever_chills", "new_weakness"]
+    again = red_flag(world, "fever_chills", check_in=check_in, now=later + MINUTE)
+    assert (again.due_at, again.codes) == (worse.due_at, worse.codes)
+    assert services.raise_red_flags(check_in, [], now=later) is None  # type: ignore[arg-type]
+    assert AuditEvent.objects.filter(action="alert.raised", actor="patient").count() == 2
+
+
+@pytest.mark.usefixtures("flags")
+def test_a_new_red_flag_must_be_looked_at_again(world: World) -> None:
+    first = red_flag(world, "fever_chills")
+    until = first.raised_at + 2 * DAY
+    services.snooze(first.pk, until=until, by=world.nurse, now=first.raised_at + MINUTE)
+    later = first.raised_at + DAY
+    again = red_flag(world, "site_infection", check_in=first.check_in, now=later)
+    assert (again.acknowledged_at, again.snoozed_until, again.owner) == (None, None, world.nurse)
+    assert again.due_at == later + 240 * MINUTE
+    assert Alert.objects.waiting(later).get() == again
+
+
+# What people do.
+
+
+def test_the_first_to_acknowledge_owns_it_and_clicking_twice_changes_nothing(
+    world: World, alert: Alert
+) -> None:
+    now = alert.raised_at + DAY
+    taken = services.acknowledge(alert.pk, by=world.nurse, now=now)
+    assert (taken.owner, taken.acknowledged_at, taken.due_at) == (world.nurse, now, now + 3 * DAY)
+    again = services.acknowledge(alert.pk, by=world.nurse, now=now + MINUTE)
+    assert (again.acknowledged_at, again.due_at) == (now, now + 3 * DAY)
+    with pytest.raises(Refusal) as refused:
+        services.acknowledge(alert.pk, by=world.physician, now=now + MINUTE)
+    assert refused.value.code == "taken_already"
+    assert services.take(alert.pk, by=world.physician, now=now + MINUTE).owner == world.physician
+    services.take(alert.pk, by=world.physician, now=now + MINUTE)
+    actions = AuditEvent.objects.filter(action__startswith="alert.").order_by("pk")
+    assert [(event.action, event.by) for event in actions] == [
+        ("alert.raised", None),
+        ("alert.acknowledged", world.nurse),
+        ("alert.taken", world.physician),
+    ]
+
+
+def test_what_is_handed_over_unseen_stays_due(world: World, alert: Alert) -> None:
+    now = alert.raised_at + DAY
+    for _ in range(2):
+        given = services.hand_over(alert.pk, to=world.physician.pk, by=world.nurse, now=now)
+        assert (given.owner, given.acknowledged_at, given.due_at) == (world.physician, None, alert.due_at)
+    assert AuditEvent.objects.filter(action="alert.handed_over").count() == 1
+    mine = services.hand_over(alert.pk, to=world.nurse.pk, by=world.nurse, now=now)
+    assert (mine.owner, mine.acknowledged_at) == (world.nurse, now)
+
+
+def test_only_who_may_handle_alerts_at_the_site_is_given_one(world: World, alert: Alert) -> None:
+    elsewhere = Site.objects.create(name="Hillside", time_zone="America/Denver", phone="+1 303 555 0100")
+    gone = staff("gone@example.org", "Nurse", world.site)
+    gone.is_active = False
+    gone.save()
+    assert set(services.handlers(world.site)) == {world.nurse, world.physician, world.admin}
+    for person in (world.clerk, staff("far@example.org", "Nurse", elsewhere), gone):
+        with pytest.raises(Refusal) as refused:
+            services.hand_over(alert.pk, to=person.pk, by=world.nurse, now=alert.raised_at)
+        assert (refused.value.code, refused.value.field) == ("not_allowed", "to")
+    alert.refresh_from_db()
+    assert alert.owner is None
+
+
+def test_a_snoozed_alert_comes_back_when_it_is_time(world: World, alert: Alert) -> None:
+    now = alert.raised_at + MINUTE
+    until = now + 7 * DAY
+    for _ in range(2):
+        services.snooze(alert.pk, until=until, by=world.nurse, now=now)
+    assert AuditEvent.objects.filter(action="alert.snoozed").count() == 1
+    assert not Alert.objects.waiting(until - MINUTE).exists()
+    assert Alert.objects.snoozed(until - MINUTE).get() == alert
+    back = Alert.objects.waiting(until).get()
+    assert (back.owner, back.due_at, back.state(until)) == (world.nurse, until + 3 * DAY, "open")
+    assert services.escalate_due(now=until) == 0
+
+
+@pytest.mark.parametrize(
+    ("span", "code"), [(timedelta(0), "in_the_past"), (LONGEST_SNOOZE + MINUTE, "too_far")]
+)
+def test_snoozes_that_make_no_sense(world: World, alert: Alert, span: timedelta, code: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        services.snooze(alert.pk, until=alert.raised_at + span, by=world.nurse, now=alert.raised_at)
+    assert (refused.value.code, refused.value.field) == (code, "until")
+
+
+@pytest.mark.usefixtures("flags")
+def test_an_emergency_cannot_be_snoozed(world: World) -> None:
+    emergency = red_flag(world, "new_weakness")
+    with pytest.raises(Refusal) as refused:
+        services.snooze(
+            emergency.pk, until=emergency.raised_at + DAY, by=world.nurse, now=emergency.raised_at
+        )
+    assert refused.value.code == "not_allowed"
+
+
+def test_it_is_resolved_once_and_with_a_reason(world: World, alert: Alert) -> None:
+    now = alert.raised_at + MINUTE
+    for reason in ("", "settled", "because"):
+        with pytest.raises(Refusal) as refused:
+            services.resolve(alert.pk, resolution=reason, by=world.nurse, now=now)
+        assert (refused.value.code, refused.value.field) == ("reason_required", "resolution")
+    with pytest.raises(Refusal) as refused:
+        services.resolve(alert.pk, resolution="spoken", note="x" * 501, by=world.nurse, now=now)
+    assert refused.value.code == "too_long"
+    done = services.resolve(alert.pk, resolution="spoken", note="better now", by=world.nurse, now=now)
+    assert (done.resolved_at, done.resolved_by, done.owner) == (now, world.nurse, world.nurse)
+    again = services.resolve(
+        alert.pk, resolution="spoken", note="better now", by=world.nurse, now=now + MINUTE
+    )
+    assert again.resolved_at == now
+    assert AuditEvent.objects.filter(action="alert.resolved").count() == 1
+    late = now + DAY
+    attempts: list[Callable[[], Alert]] = [
+        lambda: services.resolve(alert.pk, resolution="seen", by=world.physician, now=late),
+        lambda: services.acknowledge(alert.pk, by=world.physician, now=late),
+        lambda: services.take(alert.pk, by=world.physician, now=late),
+        lambda: services.hand_over(alert.pk, to=world.physician.pk, by=world.nurse, now=late),
+        lambda: services.snooze(alert.pk, until=late + DAY, by=world.physician, now=late),
+    ]
+    for attempt in attempts:
+        with pytest.raises(Refusal) as refused:
+            attempt()
+        assert refused.value.code == "resolved_already"
+
+
+def test_another_sites_alerts_are_not_seen(world: World, alert: Alert) -> None:
+    elsewhere = Site.objects.create(name="Hillside", time_zone="America/Denver", phone="+1 303 555 0100")
+    stranger = staff("far@example.org", "Nurse", elsewhere)
+    assert not Alert.objects.visible_to(stranger).exists()
+    assert Alert.objects.visible_to(world.nurse).get() == alert
+    assert Alert.objects.visible_to(world.admin).get() == alert
+
+
+# What time does.
+
+
+def test_what_nobody_looks_at_is_escalated_once_and_once_more_when_it_is_not_resolved(
+    world: World, alert: Alert
+) -> None:
+    assert services.tick(now=alert.due_at - MINUTE)["alerts_escalated"] == 0
+    assert services.tick(now=alert.due_at)["alerts_escalated"] == 1
+    assert services.tick(now=alert.due_at + MINUTE)["alerts_escalated"] == 0
+    assert services.tick(now=alert.due_at + 9 * DAY)["alerts_escalated"] == 0
+    looked = alert.due_at + 10 * DAY
+    seen = services.acknowledge(alert.pk, by=world.nurse, now=looked)
+    assert seen.due_at == looked + 3 * DAY
+    assert services.tick(now=seen.due_at - MINUTE)["alerts_escalated"] == 0
+    assert services.tick(now=seen.due_at)["alerts_escalated"] == 1
+    assert services.tick(now=seen.due_at + 99 * DAY)["alerts_escalated"] == 0
+    assert AuditEvent.objects.filter(action="alert.escalated").count() == 2
+
+
+def test_what_is_resolved_or_snoozed_is_not_escalated(world: World, alert: Alert) -> None:
+    services.snooze(alert.pk, until=alert.due_at + DAY, by=world.nurse, now=alert.raised_at)
+    assert services.escalate_due(now=alert.due_at) == 0
+    services.resolve(alert.pk, resolution="spoken", by=world.nurse, now=alert.due_at)
+    assert services.escalate_due(now=alert.due_at + 99 * DAY) == 0
+
+
+# Who is told, and of what.
+
+
+@pytest.mark.usefixtures("flags")
+def test_a_site_is_told_at_once_and_again_without_a_word_about_health(world: World) -> None:
+    world.site.alert_email = "alerts@example.org"
+    world.site.save()
+    raised = red_flag(world, "fever_chills")
+    at = raised.raised_at
+    for _ in range(2):
+        mail.send_due(now=at)
+    red_flag(world, "fever_chills", check_in=raised.check_in, now=at + MINUTE)
+    red_flag(world, "new_weakness", check_in=raised.check_in, now=at + MINUTE)
+    mail.send_due(now=at + MINUTE)
+    for minutes in (17, 18):
+        services.tick(now=at + minutes * MINUTE)
+        mail.send_due(now=at + minutes * MINUTE)
+    told = [message for message in outbox.outbox if message.to == ["alerts@example.org"]]
+    assert [message.subject for message in told] == [
+        "Alert at Riverside: look today",
+        "Alert at Riverside: look within 15 minutes",
+        "Alert at Riverside: overdue",
+    ]
+    for message in told:
+        html = str(message.alternatives[0][0])  # type: ignore[attr-defined]
+        for text in (message.subject, str(message.body), html):
+            for word in (
+                "fever",
+                "weakness",
+                "red flag",
+                "O'Brien",
+                "Ann ",
+                "P00001",
+                "blation",
+                "pain",
+                "relief",
+            ):
+                assert word.lower() not in text.lower()
+        for text in (str(message.body), html):
+            assert f"/admin/outcomes/alert/{raised.pk}/change/" in text
+            assert re.search(r"Tuesday 12 January, \d\d:\d\d EST", text)
+
+
+@pytest.mark.usefixtures("flags")
+def test_nobody_is_told_of_what_is_done_with_already(world: World) -> None:
+    world.site.alert_email = "alerts@example.org"
+    world.site.save()
+    resolved = red_flag(world, "fever_chills")
+    services.resolve(resolved.pk, resolution="spoken", by=world.nurse, now=resolved.raised_at)
+    patient = world.another_patient()
+    other = world.performed(patient=patient, hour=13).follow_up.check_ins.get(offset_minutes=1440)
+    taken = red_flag(world, "new_weakness", check_in=other)
+    services.acknowledge(taken.pk, by=world.nurse, now=taken.raised_at)
+    mail.send_due(now=taken.raised_at)
+    told = OutgoingEmail.objects.filter(template="outcomes.emails.alert").order_by("pk")
+    assert [(email.status, email.problem) for email in told] == [
+        ("skipped", "resolved"),
+        ("skipped", "acknowledged"),
+    ]
+
+
+@pytest.mark.usefixtures("flags")
+def test_a_site_that_names_nobody_is_told_by_the_list_alone(world: World) -> None:
+    services.tick(now=red_flag(world, "new_weakness").due_at)
+    assert not OutgoingEmail.objects.filter(template="outcomes.emails.alert").exists()
+
+
+def test_a_routine_alert_is_announced_when_it_is_overdue_not_before(world: World, alert: Alert) -> None:
+    world.site.alert_email = "alerts@example.org"
+    world.site.save()
+    told = OutgoingEmail.objects.filter(template="outcomes.emails.alert")
+    services.tick(now=alert.due_at - MINUTE)
+    assert not told.exists()
+    services.tick(now=alert.due_at)
+    mail.send_due(now=alert.due_at)
+    assert told.get().status == "sent"
+
+
+# At once.
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_acknowledge_at_once_one_owns_it_and_the_other_is_told(world: World) -> None:
+    alert = services.raise_alert(world.performed().follow_up, "worse", now=world.now)
+    assert alert
+    ended = together(
+        *(
+            lambda person=person: services.acknowledge(alert.pk, by=person, now=world.now + MINUTE)
+            for person in (world.nurse, world.physician)
+        )
+    )
+    assert ended == {"won": 1, "taken_already": 1}
+    alert.refresh_from_db()
+    event = AuditEvent.objects.get(action="alert.acknowledged")
+    assert alert.owner == event.by
+
+
+@pytest.mark.django_db(transaction=True)
+def test_ticks_at_once_escalate_once(world: World) -> None:
+    world.site.alert_email = "alerts@example.org"
+    world.site.save()
+    alert = services.raise_alert(world.performed().follow_up, "worse", now=world.now)
+    assert alert
+    assert together(*[lambda: services.escalate_due(now=alert.due_at)] * 4) == {"won": 4}
+    assert AuditEvent.objects.filter(action="alert.escalated").count() == 1
+    assert OutgoingEmail.objects.filter(template="outcomes.emails.alert").count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_red_flags_at_once_make_one_alert(world: World) -> None:
+    flag("new_weakness", "emergency")
+    flag("fever_chills", "same_day")
+    check_in = world.performed().follow_up.check_ins.get(offset_minutes=1440)
+    attempts = [
+        lambda code=code: services.raise_red_flags(check_in, [code], now=check_in.due_at)
+        for code in ("new_weakness", "fever_chills") * 2
+    ]
+    assert together(*attempts) == {"won": 4}
+    assert Alert.objects.get().codes == ["fever_chills", "new_weakness"]
