@@ -32,7 +32,9 @@ def answer(follow_up: FollowUp, story: dict[int, int]) -> FollowUp:
     """The check-ins on the days of `story` are answered with its scores."""
     for day, score in story.items():
         row = follow_up.check_ins.get(offset_minutes=day * 1440)
-        services.answer(row.pk, score=score, channel="phone", language="en", by=None, now=row.due_at)
+        services.answer(
+            row.pk, values={"nrs.now": score}, channel="phone", language="en", by=None, now=row.due_at
+        )
     return FollowUp.objects.get(pk=follow_up.pk)
 
 
@@ -236,7 +238,12 @@ def test_whatever_happens_no_kind_is_open_twice_and_nothing_is_raised_without_a_
                 services.tick(now=row.closes_at)
             else:
                 services.answer(
-                    row.pk, score=score, channel="phone", language="en", by=None, now=row.due_at + DAY / 2
+                    row.pk,
+                    values={"nrs.now": score},
+                    channel="phone",
+                    language="en",
+                    by=None,
+                    now=row.due_at + DAY / 2,
                 )
             now = row.closes_at
             for one in follow_up.alerts.open():

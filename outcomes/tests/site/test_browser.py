@@ -243,7 +243,7 @@ def test_right_to_left_mirrors_the_page(browser: Any, link: str) -> None:
 
 @pytest.fixture
 def diary(world: World, live_server: Any) -> str:
-    """The address of a block's diary, ninety minutes after the procedure."""
+    """The address of a block's diary, seventy minutes after the procedure."""
     world.ablation.purpose = "diagnostic_and_therapeutic"
     world.ablation.save()
     profile = ReliefProfile.objects.get()
@@ -254,11 +254,11 @@ def diary(world: World, live_server: Any) -> str:
     follow_up = world.performed(intent="diagnostic").follow_up
     now = timezone.now()
     for check_in in follow_up.check_ins.filter(offset_minutes__in=[30, 60, 120]):
-        at = now + timedelta(minutes=check_in.offset_minutes - 90)
+        at = now + timedelta(minutes=check_in.offset_minutes - 70)
         check_in.opens_at = check_in.due_at = at
         check_in.closes_at = now + timedelta(days=1)
         check_in.save()
-    Procedure.objects.update(performed_at=now - timedelta(minutes=90))
+    Procedure.objects.update(performed_at=now - timedelta(minutes=70))
     first = follow_up.check_ins.get(offset_minutes=30)
     return f"{live_server.url}/c/{services.issue_link(first, now=now)}/"
 

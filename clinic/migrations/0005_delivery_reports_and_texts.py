@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('clinic', '0003_asking_and_alerts'),
+        ('clinic', '0004_alert_kinds_off'),
     ]
 
     operations = [
