@@ -102,14 +102,17 @@ def planned(check_in: CheckIn, site: Site) -> Fact:
 def moved(check_in: CheckIn, site: Site) -> Iterator[Fact]:
     """Each time the plan was changed, as the database's own history tells it, and why.
 
-    The row's history and the trail's event of one planning carry the same time, that of their transaction.
+    A row's history carries the time at which its transaction began; the trail's event of the same planning is the first
+    one after that.
     """
-    reasons = dict(
+    reasons = list(
         AuditEvent.objects.filter(
             action="follow_up.replanned",
             object_type="outcomes.followup",
             object_id=check_in.follow_up_id,
-        ).values_list("recorded_at", "reason")
+        )
+        .order_by("recorded_at")
+        .values_list("recorded_at", "reason")
     )
     events = check_in.events.order_by("pgh_id").values_list("pgh_created_at", "due_at")  # type: ignore[attr-defined]
     before: datetime | None = None
@@ -119,7 +122,8 @@ def moved(check_in: CheckIn, site: Site) -> Iterator[Fact]:
                 "before": clock(before, site),
                 "after": clock(due_at, site),
             }
-            yield Fact("moved", at, " ".join(filter(None, (said, reasons.get(at, "")))))
+            because = next((reason for recorded_at, reason in reasons if recorded_at >= at), "")
+            yield Fact("moved", at, f"{said} {because}".strip())
         before = due_at or before
 
 

@@ -60,7 +60,8 @@ def record_answer(
 def report_red_flags(check_in_id: int, *, codes: Collection[str], by: User, now: datetime) -> Alert | None:
     """Raise the alert of red flags that the patient said yes to, before the answer is whole; None for no codes.
 
-    Who must hang up for an ambulance has no time for a pain score. Recording the answer afterwards raises nothing twice.
+    Who must hang up for an ambulance has no time for a pain score. Recording the answer afterwards raises nothing
+    twice.
 
     Raises Refusal "unknown_item" for a code that the procedure does not ask for, "closed" when the check-in takes no
     answers at `now`.
