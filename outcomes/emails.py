@@ -1,7 +1,7 @@
 """What the e-mails say. Nothing about anybody's health: no procedure, no diagnosis, no score, no full name."""
 
-from datetime import date, datetime
-from functools import lru_cache
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache, partial
 from typing import Any
 
 import css_inline
@@ -11,14 +11,18 @@ from django.urls import reverse
 from django.utils import translation
 from django.utils.html import escape
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from clinic.mail import Message, Skip, in_bulk
-from outcomes.models import Alert, CheckIn
+from clinic.mail import EXAMPLE, Message, Preview, Skip, in_bulk
+from clinic.models import Site
+from outcomes.models import Alert, CheckIn, FollowUp
 from outcomes.schedule import DAY
-from outcomes.services.announcing import OVERDUE, why_not_to_announce
+from outcomes.services.announcing import OVERDUE, RAISED, why_not_to_announce
 from outcomes.services.answering import issue_links
 from outcomes.services.asking import why_not_to_ask
+from patients.models import Patient
 from patients.unsubscribing import unsubscribe_headers
+from procedures.models import Procedure
 
 #: Stands for the patient's first name in a sheet that is kept.
 NAME = "Name-of-the-patient"
@@ -161,12 +165,15 @@ def alert(alert_id: int, occasion: str, *, now: datetime) -> Message | Skip:
     """
     found = Alert.objects.select_related("site").get(pk=alert_id)
     reason = why_not_to_announce(found, occasion, now=now)
-    if reason:
-        return Skip(reason)
+    return Skip(reason) if reason else announcement(found, occasion)
+
+
+def announcement(found: Alert, occasion: str) -> Message:
+    """What is written about an alert."""
     site = found.site
     with translation.override("en"):
         context = {
-            "url": settings.SITE_URL + reverse("admin:outcomes_alert_change", args=[alert_id]),
+            "url": settings.SITE_URL + reverse("admin:outcomes_alert_change", args=[found.pk]),
             "site": site,
             "language": "en",
             "how_soon": how_soon(found, occasion),
@@ -188,3 +195,49 @@ def how_soon(alert: Alert, occasion: str) -> str:
     if alert.urgency == Alert.Urgency.EMERGENCY:
         return _("look within %(minutes)d minutes") % {"minutes": alert.site.emergency_alert_minutes}
     return _("look today")
+
+
+#: A made-up time until which the links of the previews would work.
+SOME_TIME = datetime(2027, 1, 15, 22, tzinfo=UTC)
+
+
+def preview(language: str, site: Site, *, visits: int, reminder: bool) -> Message:
+    """The question about so many visits of somebody made up, with links that lead nowhere."""
+    patient = Patient(given_name="Maria", language=language)
+    days = [timedelta(days=30 * number) for number in range(1, visits + 1)]
+    asked = [
+        CheckIn(
+            follow_up=FollowUp(
+                patient=patient, procedure=Procedure(site=site, performed_at=SOME_TIME - before)
+            ),
+            closes_at=SOME_TIME,
+        )
+        for before in days
+    ]
+    return ask([(one, EXAMPLE) for one in asked], reminder=reminder)
+
+
+def preview_alert(_language: str, site: Site, *, occasion: str) -> Message:
+    """The announcement of an alert that there is not."""
+    made_up = Alert(pk=0, site=site, urgency=Alert.Urgency.SAME_DAY, due_at=SOME_TIME)
+    return announcement(made_up, occasion)
+
+
+#: What can be looked at in the admin.
+PREVIEWS = [
+    Preview("check-in", gettext_lazy("Check-in: the question"), partial(preview, visits=1, reminder=False)),
+    Preview("reminder", gettext_lazy("Check-in: reminder"), partial(preview, visits=1, reminder=True)),
+    Preview("check-ins", gettext_lazy("Check-ins: two at once"), partial(preview, visits=2, reminder=False)),
+    Preview(
+        "alert",
+        gettext_lazy("Alert, for staff"),
+        partial(preview_alert, occasion=RAISED),
+        languages=("en",),
+    ),
+    Preview(
+        "alert-overdue",
+        gettext_lazy("Alert overdue, for staff"),
+        partial(preview_alert, occasion=OVERDUE),
+        languages=("en",),
+    ),
+]

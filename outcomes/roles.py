@@ -13,4 +13,4 @@ GRANTS: dict[str, list[str]] = {
 for role in (ADMINISTRATOR, FRONT_DESK, NURSE, PHYSICIAN):
     GRANTS[role] += ["record_answer"]
 for role in (ADMINISTRATOR, NURSE, PHYSICIAN):
-    GRANTS[role] += ["handle_alert"]
+    GRANTS[role] += ["handle_alert", "correct_answer"]

@@ -25,19 +25,10 @@ from clinic.importing import Report
 from patients import consent, services
 from patients.importing import COLUMNS
 from patients.models import Patient
+from patients.words import NO_EMAIL
 
 #: Builds a part of a patient's page: takes the request and the patient, returns HTML.
 Panel = Callable[[HttpRequest, Patient], SafeString]
-
-#: Why no e-mail goes out, as the front desk says it; the codes are those of `Patient.why_no_email`.
-NO_EMAIL = {
-    "deceased": _("The patient has died."),
-    "merged": _("This record was merged into another one, which counts."),
-    "no_address": _("No e-mail address is known."),
-    "no_consent": _("The patient has not agreed to be asked by e-mail."),
-    "opted_out": _("The patient asked us to stop e-mails."),
-    "bounced": _("E-mail came back: there is no such address. Ask for the right one and correct it below."),
-}
 
 #: A birth date as it is typed: 1944-05-06 or 05/06/1944.
 TYPED_DATES = (

@@ -1,8 +1,8 @@
 """What the letters about appointments say: where and when. Nothing about what is done, to whom, or how to prepare."""
 
 from dataclasses import dataclass
-from datetime import datetime
-from functools import lru_cache
+from datetime import UTC, datetime
+from functools import lru_cache, partial
 
 import css_inline
 from django.conf import settings
@@ -11,8 +11,9 @@ from django.urls import reverse
 from django.utils import translation
 from django.utils.html import escape
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from clinic.mail import Attachment, Message, Skip
+from clinic.mail import EXAMPLE, Attachment, Message, Preview, Skip
 from clinic.models import Site
 from patients.unsubscribing import unsubscribe_headers
 from procedures import calendar
@@ -113,3 +114,29 @@ def letter_sheet(language: str, kind: str, site: Place) -> Message:
             text=render_to_string("procedures/email/letter.txt", context),
             html=css_inline.inline(render_to_string("procedures/email/letter.html", context)),
         )
+
+
+#: A made-up time for the previews.
+SOME_TIME = datetime(2027, 1, 15, 14, tzinfo=UTC)
+
+
+def preview(kind: str, language: str, site: Site) -> Message:
+    """A letter of that kind with a made-up time and a link that leads nowhere; without its calendar file."""
+    sheet = letter_sheet(language, kind, place(site))
+    link = settings.SITE_URL + reverse("appointment", args=[EXAMPLE])
+    with translation.override(language):
+        time = when(SOME_TIME, site.zone)
+    return Message(
+        sheet.subject,
+        sheet.text.replace(LINK, link).replace(WHEN, time),
+        sheet.html.replace(LINK, escape(link)).replace(WHEN, escape(time)),
+    )
+
+
+#: What can be looked at in the admin.
+PREVIEWS = [
+    Preview("booked", gettext_lazy("Appointment: booked"), partial(preview, "booked")),
+    Preview("moved", gettext_lazy("Appointment: moved"), partial(preview, "moved")),
+    Preview("appointment-reminder", gettext_lazy("Appointment: reminder"), partial(preview, "reminder")),
+    Preview("cancelled", gettext_lazy("Appointment: cancelled"), partial(preview, "cancelled")),
+]

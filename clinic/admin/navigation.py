@@ -18,6 +18,10 @@ class Page(NamedTuple):
     query: str = ""
 
 
+#: Pages below a list's address that have an entry of their own.
+PAGES_OF_THEIR_OWN = ("/calls/", "/previews/")
+
+
 def pages() -> list[tuple[str, list[Page]]]:
     """Every entry by group. Addresses are names: this app need not know the apps above it."""
     day, kind = "procedures_appointment", "procedures_proceduretype"
@@ -69,6 +73,7 @@ def pages() -> list[tuple[str, list[Page]]]:
                 Page(
                     _("Check-ins"), "mark_chat_unread", "outcomes_checkin_changelist", "outcomes.view_checkin"
                 ),
+                Page(_("Calls"), "call", "outcomes_checkin_calls", "outcomes.record_answer"),
             ],
         ),
         (
@@ -107,6 +112,12 @@ def pages() -> list[tuple[str, list[Page]]]:
             [
                 Page(_("E-mails"), "outbox", "clinic_outgoingemail_changelist", "clinic.view_outgoingemail"),
                 Page(_("Text messages"), "sms", "clinic_outgoingtext_changelist", "clinic.view_outgoingtext"),
+                Page(
+                    _("E-mail previews"),
+                    "preview",
+                    "clinic_outgoingemail_previews",
+                    "clinic.view_outgoingemail",
+                ),
                 Page(_("Audit trail"), "history", "clinic_auditevent_changelist", "clinic.view_auditevent"),
                 Page(_("Seals"), "verified_user", "clinic_auditseal_changelist", "clinic.view_auditseal"),
             ],
@@ -140,6 +151,8 @@ def is_open(request: HttpRequest, link: str, query: str) -> bool:
     if not request.path.startswith(link) or (
         query and request.path.endswith(("/board/", "/find/", "/week/"))
     ):
+        return False
+    if request.path.endswith(PAGES_OF_THEIR_OWN) and not request.path.endswith(link):
         return False
     if query == "?state=open":
         return True

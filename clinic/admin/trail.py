@@ -1,10 +1,11 @@
 """The audit trail and the outbox, to look at."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
@@ -53,6 +54,9 @@ class DeliveryReportInline(ReadOnlyInline):
 
 @admin.register(OutgoingEmail)
 class OutgoingEmailAdmin(ReadOnlyAdmin):
+    #: Further pages about e-mails: the apps above register theirs here.
+    pages: ClassVar[list[URLPattern]] = []
+
     list_display = ("key", "to", "state", "attempts", "when", "sent", "problem", "site")
     list_filter = ("status", ("site", SeenFilter))
     list_select_related = ("site",)
@@ -83,6 +87,9 @@ class OutgoingEmailAdmin(ReadOnlyAdmin):
     @display(description=_("sent"), ordering="sent_at")
     def sent(self, email: OutgoingEmail) -> str:
         return shown(email.sent_at, email.site)
+
+    def get_urls(self) -> Any:
+        return [*self.pages, *super().get_urls()]
 
     @admin.action(description=_("Try again"))
     def try_again(self, request: HttpRequest, chosen: QuerySet[Any]) -> None:

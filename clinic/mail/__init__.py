@@ -5,14 +5,17 @@ what is said of it afterwards.
 """
 
 from clinic.mail.messages import Attachment, Message, Skip, in_bulk
+from clinic.mail.previews import EXAMPLE, Preview
 from clinic.mail.rows import PAUSES, TRIES, queue, queue_all, retry
 from clinic.mail.sending import send_due
 
 __all__ = [
+    "EXAMPLE",
     "PAUSES",
     "TRIES",
     "Attachment",
     "Message",
+    "Preview",
     "Skip",
     "in_bulk",
     "queue",

@@ -1,28 +1,38 @@
-"""Check-ins: who was asked what and when, and writing down what a patient says on the telephone."""
+"""Check-ins: who was asked what and when and why, and writing down and correcting what a patient says."""
 
+from datetime import datetime
 from typing import Any, ClassVar, cast
 
-from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
-from django.urls import path, reverse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminSelectWidget
 
 from clinic.admin.base import ReadOnlyAdmin, SeenFilter, staff
 from clinic.admin.wall import shown
+from clinic.models import Site
 from outcomes import services
+from outcomes.admin.asking_forms import (
+    AnswerForm,
+    CorrectionForm,
+    QuestionsForm,
+    kept_questions,
+    questions_of,
+)
 from outcomes.admin.courses import pain_now
+from outcomes.codes import paper_code
 from outcomes.models import Answer, CheckIn
-from outcomes.questions import PAIN_NOW
-from patients.admin import NO_EMAIL
+from outcomes.services.correcting import versions_of
+from outcomes.services.recording import values_of
+from outcomes.why import why
+from patients.words import NO_EMAIL
 from procedures.admin.steps import take
 
 STATUS_LABELS = {
@@ -35,26 +45,11 @@ STATUS_LABELS = {
 }
 
 
-class AnswerForm(forms.Form):
-    """What a patient says when somebody asks."""
-
-    names: ClassVar[dict[str, str]] = {}
-    score = forms.TypedChoiceField(
-        label=_("Pain now, 0–10"),
-        coerce=int,
-        choices=[(str(score), str(score)) for score in range(11)],
-        widget=forms.RadioSelect({"class": "desk-scale"}),
-        help_text=_("0 is no pain, 10 the worst imaginable. In the patient's own words, not rounded."),
-    )
-    channel = forms.ChoiceField(
-        label=_("Channel"),
-        choices=[(value, label) for value, label in Answer.Channel.choices if value != Answer.Channel.EMAIL],
-        widget=UnfoldAdminSelectWidget,
-    )
-
-
 @admin.register(CheckIn)
 class CheckInAdmin(ReadOnlyAdmin):
+    #: Further pages about check-ins: calls and paper forms register theirs here.
+    pages: ClassVar[list[URLPattern]] = []
+
     list_display = ("who", "day", "due", "state", "pain", "no_email")
     list_filter = ("status", "not_sent_because", ("follow_up__procedure__site", SeenFilter))
     search_fields = (
@@ -85,13 +80,25 @@ class CheckInAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> Any:
         check_in = self.get_queryset(request).filter(pk=object_id if object_id.isdecimal() else 0).first()
-        extra_context = {
-            **(extra_context or {}),
-            "can_answer": check_in is not None
-            and request.user.has_perm("outcomes.record_answer")
-            and check_in.open_at(timezone.now()),
-        }
+        if check_in is not None:
+            extra_context = {**(extra_context or {}), **self.about(request, check_in)}
         return super().change_view(request, object_id, form_url, extra_context)
+
+    def about(self, request: HttpRequest, check_in: CheckIn) -> dict[str, Any]:
+        """What its page tells beside the row's own fields: why things are as they are, and what can be done."""
+        site = check_in.follow_up.procedure.site
+        may = request.user.has_perm("outcomes.record_answer")
+        given: Answer | None = getattr(check_in, "answer", None)
+        can_answer = may and check_in.open_at(timezone.now())
+        return {
+            "facts": [(shown(fact.at, site), fact.said) for fact in why(check_in.pk)],
+            "versions": version_rows(given, site) if given else [],
+            "code": paper_code(check_in.pk),
+            "can_answer": can_answer,
+            "can_call": can_answer
+            and (check_in.call_at or check_in.contact_attempts.filter(kind="call").exists()),
+            "can_correct": given is not None and request.user.has_perm("outcomes.correct_answer"),
+        }
 
     @display(description=_("patient"), ordering="follow_up__patient__family_name")
     def who(self, check_in: CheckIn) -> SafeString:
@@ -130,13 +137,16 @@ class CheckInAdmin(ReadOnlyAdmin):
         return str(NO_EMAIL.get(check_in.not_sent_because, check_in.not_sent_because))
 
     def get_urls(self) -> Any:
-        answer = path(
-            "<int:pk>/answer/", self.admin_site.admin_view(self.answer_view), name="outcomes_checkin_answer"
-        )
-        return [answer, *super().get_urls()]
+        wrap = self.admin_site.admin_view
+        return [
+            *self.pages,
+            path("<int:pk>/answer/", wrap(self.answer_view), name="outcomes_checkin_answer"),
+            path("<int:pk>/correct/", wrap(self.correct_view), name="outcomes_checkin_correct"),
+            *super().get_urls(),
+        ]
 
     def answer_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Write down what the patient said, on the telephone or in the clinic."""
+        """Write down what the patient said or wrote. `channel` in the address is chosen already."""
         check_in = get_object_or_404(self.get_queryset(request), pk=pk)
         if not request.user.has_perm("outcomes.record_answer"):
             raise PermissionDenied
@@ -145,15 +155,25 @@ class CheckInAdmin(ReadOnlyAdmin):
         if request.method == "GET" and not check_in.open_at(now):
             messages.error(request, _("This check-in is closed."))
             return HttpResponseRedirect(here)
-        form = AnswerForm(request.POST if request.method == "POST" else None)
         patient = check_in.follow_up.patient
+        form = AnswerForm(
+            request.POST if request.method == "POST" else None,
+            questions=questions_of(check_in),
+            language=patient.language,
+            stands={},
+            initial={"channel": request.GET.get("channel", "phone"), "language": patient.language},
+        )
+
+        if check_in.open_at(now):
+            raise_at_once(request, form, pk, now)
 
         def act() -> str:
-            services.answer(
+            services.record_answer(
                 pk,
-                values={PAIN_NOW: form.cleaned_data["score"]},
+                values=form.values(),
+                remark=form.cleaned_data["remark"],
                 channel=form.cleaned_data["channel"],
-                language=patient.language,
+                language=form.cleaned_data["language"],
                 by=staff(request),
                 now=now,
             )
@@ -174,3 +194,71 @@ class CheckInAdmin(ReadOnlyAdmin):
                 f"{check_in.follow_up.procedure.procedure_type} · {check_in.when}",
             },
         )
+
+    def correct_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Put other figures in the place of an answer's; those before stay, with their version."""
+        check_in = get_object_or_404(self.get_queryset(request), pk=pk)
+        if not request.user.has_perm("outcomes.correct_answer"):
+            raise PermissionDenied
+        here = reverse("admin:outcomes_checkin_change", args=[pk])
+        given: Answer | None = getattr(check_in, "answer", None)
+        if given is None:
+            messages.error(request, _("There is no answer yet that could be corrected."))
+            return HttpResponseRedirect(here)
+        patient = check_in.follow_up.patient
+        form = CorrectionForm(
+            request.POST if request.method == "POST" else None,
+            questions=kept_questions(given, questions_of(check_in)),
+            language=given.language,
+            stands=values_of(given),
+        )
+
+        def act() -> str:
+            services.correct_answer(
+                given.pk,
+                values=form.values(),
+                reason=form.cleaned_data["reason"],
+                by=staff(request),
+                now=timezone.now(),
+            )
+            return here
+
+        return take(
+            request,
+            form,
+            act,
+            done=_("The answer is corrected, and the follow-up judged again."),
+            back=here,
+            context={
+                "title": _("Correct the answer"),
+                "opts": self.opts,
+                "submit": _("Correct"),
+                "danger": False,
+                "lead": f"{patient} · {check_in.when} · {given.get_channel_display()} · "
+                + _("chosen is what stands now; it is kept as version %d.") % given.version,
+            },
+        )
+
+
+def raise_at_once(request: HttpRequest, form: QuestionsForm, pk: int, now: datetime) -> None:
+    """Where something is missing on the form, its yes to a red flag does not wait for it."""
+    if form.is_bound and not form.is_valid() and form.said_yes():
+        services.report_red_flags(pk, codes=form.said_yes(), by=staff(request), now=now)
+        messages.warning(
+            request, _("The alert about the yes is raised. The answer is not written down yet: see below.")
+        )
+
+
+def version_rows(given: Answer, site: Site) -> list[dict[str, Any]]:
+    """The versions of an answer, the newest first, each with its figures in words."""
+    rows = [
+        {
+            "number": one.number,
+            "at": shown(one.at, site),
+            "by": one.by or given.get_channel_display(),
+            "reason": one.reason,
+            "figures": ", ".join(f"{name} {value}" for name, value in sorted(one.values.items())),
+        }
+        for one in versions_of(given)
+    ]
+    return rows[::-1]

@@ -23,6 +23,17 @@ class CheckInQuerySet(models.QuerySet["CheckIn"]):
             else self.filter(follow_up__procedure__site__in=user.sites.values("pk"))
         )
 
+    def to_call(self, now: datetime) -> Self:
+        """Those about which somebody should telephone at the instant `now`: open, and the time for it has come."""
+        return self.filter(
+            status__in=CheckIn.OPEN,
+            opens_at__lte=now,
+            call_at__lte=now,
+            closes_at__gt=now,
+            follow_up__patient__died_on=None,
+            follow_up__patient__merged_into=None,
+        )
+
 
 @keep_history
 class CheckIn(models.Model):

@@ -12,6 +12,8 @@ from outcomes.services.answering import (
     stop_emails,
 )
 from outcomes.services.asking import call_unsent, close_past, invite_due, remind_due
+from outcomes.services.calling import note_call
+from outcomes.services.correcting import correct_answer
 from outcomes.services.following import (
     extend_plans,
     open_follow_up,
@@ -37,6 +39,7 @@ from outcomes.services.planning import (
     tell_apart,
 )
 from outcomes.services.proving import prove_birth_date
+from outcomes.services.recording import find_by_code, record_answer, report_red_flags
 from outcomes.services.ticking import tick
 
 __all__ = [
@@ -44,6 +47,7 @@ __all__ = [
     "answer",
     "call_unsent",
     "close_past",
+    "correct_answer",
     "course_from",
     "course_of",
     "diary_of",
@@ -52,22 +56,26 @@ __all__ = [
     "escalate_due",
     "extend_plans",
     "fill_in",
+    "find_by_code",
     "hand_over",
     "handlers",
     "invite_due",
     "issue_link",
     "judge",
+    "note_call",
     "open_follow_up",
     "open_link",
     "open_missing_follow_ups",
     "prove_birth_date",
     "raise_alert",
     "raise_red_flags",
+    "record_answer",
     "remind_due",
     "replan",
     "replan_marked",
     "replan_procedure",
     "replan_site",
+    "report_red_flags",
     "resolve",
     "save_step",
     "settle_ended",

@@ -447,12 +447,17 @@ def call_unsent(*, now: datetime, limit: int = 1000) -> int:
         status__in=[OutgoingEmail.Status.FAILED, OutgoingEmail.Status.SKIPPED],
         created_at__gt=now - MOST_TOLERANCE,
     ).exclude(problem__in=["answered", "voided", "closed", *NO_CALL])
-    unsent = ContactAttempt.objects.filter(
-        email__in=given_up,
-        check_in__status=CheckIn.Status.INVITED,
-        check_in__call_at=None,
-        check_in__closes_at__gt=now,
-    ).values_list("check_in", flat=True)[:limit]
+    called = ContactAttempt.objects.filter(kind=Kind.CALL)
+    unsent = (
+        ContactAttempt.objects.filter(
+            email__in=given_up,
+            check_in__status=CheckIn.Status.INVITED,
+            check_in__call_at=None,
+            check_in__closes_at__gt=now,
+        )
+        .exclude(check_in__in=called.values("check_in"))  # they were, and it came to nothing
+        .values_list("check_in", flat=True)[:limit]
+    )
     return CheckIn.objects.filter(pk__in=list(unsent), status=CheckIn.Status.INVITED, call_at=None).update(
         call_at=now, remind_at=None
     )

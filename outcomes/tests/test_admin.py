@@ -58,18 +58,19 @@ def test_the_telephone_is_a_channel(world: World, client: Client) -> None:
     with clock(check_in.due_at):
         assert client.get(page).status_code == 200
         for score in ("11", "-1", "7.5", "seven", ""):
-            refused = client.post(page, {"score": score, "channel": "phone"})
+            refused = client.post(page, {"nrs.now": score, "channel": "phone", "language": "en"})
             assert refused.status_code == 422
-            assert list(errors(refused)) == ["score"]
+            assert list(errors(refused)) == ["nrs.now"]
         assert not Answer.objects.exists()
-        client.post(page, {"score": "4", "channel": "phone"})
+        client.post(page, {"nrs.now": "4", "channel": "phone", "language": "en"})
     given = Answer.objects.get()
     assert (given.channel, given.recorded_by, given.measurements.get().value) == ("phone", world.clerk, 4)
     assert AuditEvent.objects.filter(action="check_in.answered", by=world.clerk).exists()
     with clock(check_in.closes_at):
         late = world.performed(day=MONDAY + timedelta(days=7)).follow_up.check_ins.first()
         assert late is not None
-        closed = client.post(f"{CHECK_INS}{late.pk}/answer/", {"score": "4", "channel": "phone"})
+        sent = {"nrs.now": "4", "channel": "phone", "language": "en"}
+        closed = client.post(f"{CHECK_INS}{late.pk}/answer/", sent)
     assert closed.status_code == 422
     assert Answer.objects.count() == 1
 
@@ -79,7 +80,7 @@ def test_who_may_only_look_writes_nothing_down(world: World, client: Client) -> 
     signed_in(staff("manager@example.org", "Manager", world.site), client)
     with clock(check_in.due_at):
         assert client.get(f"{CHECK_INS}{check_in.pk}/change/").status_code == 200
-        response = client.post(f"{CHECK_INS}{check_in.pk}/answer/", {"score": "4", "channel": "phone"})
+        response = client.post(f"{CHECK_INS}{check_in.pk}/answer/", {"nrs.now": "4", "channel": "phone"})
     assert response.status_code == 403
     assert not Answer.objects.exists()
 

@@ -9,6 +9,9 @@ import pytest
 from clinic.models import Closure
 from clinic.tests.desk import clock
 from conftest import MONDAY, World
+from outcomes.codes import paper_code
+from outcomes.models import Answer, CheckIn
+from outcomes.tests.asking import red_flag
 from procedures import services
 from procedures.models import Appointment
 
@@ -257,6 +260,72 @@ def test_closing_with_the_keyboard(desk: Any, world: World) -> None:
     assert closed.ends_at == world.at(MONDAY + timedelta(days=21), 17)
 
 
+@pytest.fixture
+def due_call(world: World) -> CheckIn:
+    """A check-in that somebody should telephone about now."""
+    red_flag(world)
+    check_in: CheckIn = world.performed(day=MONDAY + timedelta(days=28)).follow_up.check_ins.get(
+        offset_minutes=7 * 1440
+    )
+    check_in.opens_at = check_in.due_at = check_in.call_at = world.now - timedelta(hours=1)
+    check_in.closes_at = world.now + timedelta(days=5)
+    check_in.not_sent_because = "no_consent"
+    check_in.save()
+    return check_in
+
+
+def test_calling_with_the_keyboard(desk: Any, due_call: CheckIn) -> None:
+    desk.goto("/admin/outcomes/checkin/calls/")
+    reach(desk, "A", "Call: O'Brien, Ann")
+    enter(desk)
+    desk.get_by_role("heading", name="What to say").wait_for()
+    reach(desk, "INPUT", "0")  # the first of the eleven numbers, which are one stop
+    desk.keyboard.press("Space")
+    desk.keyboard.press("ArrowRight")
+    desk.keyboard.press("ArrowRight")
+    reach(desk, "INPUT", "No")
+    desk.keyboard.press("Space")
+    reach(desk, "BUTTON", "Record the answer")
+    enter(desk)
+    desk.get_by_text("The answer is written down").wait_for()
+    given = Answer.objects.get()
+    assert given.channel == "phone"
+    assert dict(given.measurements.values_list("item", "value")) == {"now": 2, "fever_chills": 0}
+
+
+def test_calling_again_with_the_keyboard(desk: Any, due_call: CheckIn, world: World) -> None:
+    desk.goto(f"/admin/outcomes/checkin/{due_call.pk}/call/")
+    reach(desk, "INPUT", "Call again at date")
+    desk.keyboard.type("01112027")
+    reach(desk, "INPUT", "Call again at time")
+    desk.keyboard.type("0330PM")
+    reach(desk, "BUTTON", "Call again then")
+    enter(desk)
+    desk.get_by_text("Written down: to be called again.").wait_for()
+    due_call.refresh_from_db()
+    assert due_call.call_at == world.at(MONDAY, 15, 30)
+
+
+def test_a_preview_shows_the_letter_under_the_pages_own_policy(browser: Any, desk: Any) -> None:
+    page = browser.new_context(
+        base_url=desk.url.split("/admin")[0], storage_state=desk.context.storage_state()
+    ).new_page()
+    page.goto("/admin/clinic/outgoingemail/previews/?email=check-in")
+    frame = page.frame_locator("iframe").nth(1)
+    frame.get_by_role("link", name="Díganos cómo está").wait_for()
+    assert frame.locator("body").evaluate("one => getComputedStyle(one).fontSize") == "18px"
+
+
+def test_the_paper_form_prints_in_black_on_white_without_the_screens_own_parts(
+    desk: Any, due_call: CheckIn
+) -> None:
+    desk.goto(f"/admin/outcomes/checkin/{due_call.pk}/paper/")
+    desk.emulate_media(media="print")
+    assert not desk.locator("nav").is_visible()
+    assert desk.get_by_text(paper_code(due_call.pk)).is_visible()
+    assert desk.pdf().startswith(b"%PDF")
+
+
 @pytest.mark.parametrize("page", ["board", "week"])
 def test_printing_leaves_the_screens_own_parts_out(desk: Any, world: World, page: str) -> None:
     book(world)
@@ -270,7 +339,8 @@ def test_printing_leaves_the_screens_own_parts_out(desk: Any, world: World, page
     assert desk.pdf().startswith(b"%PDF")
 
 
-def test_axe_finds_no_serious_fault(desk: Any, axe: Any, world: World) -> None:
+def test_axe_finds_no_serious_fault(desk: Any, axe: Any, world: World, due_call: CheckIn) -> None:
+    check_in = f"/admin/outcomes/checkin/{due_call.pk}"
     appointment = book(world)
     other = book(world, patient=world.another_patient(), starts_at=world.at(MONDAY, 13))
     services.cancel(other.pk, reason="ill", by=world.clerk, now=world.now)
@@ -299,6 +369,13 @@ def test_axe_finds_no_serious_fault(desk: Any, axe: Any, world: World) -> None:
         "/admin/procedures/waitlistentry/add/",
         "/admin/procedures/freedtime/",
         f"/admin/patients/patient/{world.patient.pk}/change/",
+        "/admin/outcomes/checkin/calls/",
+        f"{check_in}/call/",
+        f"{check_in}/answer/",
+        f"{check_in}/change/",
+        f"{check_in}/paper/",
+        "/admin/outcomes/checkin/paper/",
+        "/admin/clinic/outgoingemail/previews/",
     ]
     faults = []
     for address in pages:

@@ -1,0 +1,190 @@
+"""What staff ask a patient, and the forms on which the answers are written down."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+from django import forms
+from django.utils import translation
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+
+from clinic.admin.wall import WallClockField
+from outcomes import instruments
+from outcomes.instruments import Text
+from outcomes.models import Answer, CheckIn, Measurement
+from outcomes.questions import PAIN_NOW, TOOK_MEDICINE, Question, from_instrument
+from outcomes.services.answering import diary_of, steps_of
+from patients.models import Patient
+from procedures.models import RedFlag
+
+#: Stands on a form for a question that was not asked, or not answered.
+NOT_ASKED = "-"
+
+
+def questions_of(check_in: CheckIn) -> list[Question]:
+    """What a check-in asks, in the order of the patient's page. Wants procedure type and relief profile selected."""
+    asked = [one for step in steps_of(check_in) for one in step.questions]
+    if diary_of(check_in):
+        words = "Have you taken pain medicine since the last entry?"
+        with translation.override("es"):
+            medicine = Text(words, gettext(words))
+        asked.append(Question(TOOK_MEDICINE, medicine, "yes_no"))
+    return asked
+
+
+def kept_questions(answer: Answer, asked: Iterable[Question]) -> list[Question]:
+    """The questions that an answer holds figures of, in the version that was asked then, and the others of `asked`."""
+    kept = {f"{one.instrument}.{one.item}": one for one in Measurement.objects.filter(answer=answer)}
+    result = [as_asked(kept.pop(one.key), one) if one.key in kept else one for one in asked]
+    flags = {flag.code: flag for flag in RedFlag.objects.filter(code__in=[one.item for one in kept.values()])}
+    for name, one in kept.items():
+        flag = flags.get(one.item) if one.instrument == "red_flag" else None
+        text = Text(flag.question, flag.question_es or None) if flag else Text(name, None)
+        result.append(as_asked(one, Question(name, text, "yes_no", urgency=flag.urgency if flag else "")))
+    return result
+
+
+def as_asked(figure: Measurement, otherwise: Question) -> Question:
+    """The question of a figure in its own version; `otherwise` when no file holds that version any more."""
+    instrument = instruments.registry().get((figure.instrument, figure.version))
+    if instrument is None:
+        return otherwise
+    return from_instrument(otherwise.key, {figure.instrument: instrument})
+
+
+def buttons(question: Question, language: str) -> list[tuple[str, str]]:
+    """Value and words of each choice; on a scale the number alone."""
+    if question.kind == "yes_no":
+        with translation.override(language):
+            return [("0", gettext("No")), ("1", gettext("Yes"))]
+    words = {one.code: one.text.in_language(language) for one in question.anchors}
+    return [(str(code), words[code] if question.kind == "list" else str(code)) for code in question.codes]
+
+
+def ends(question: Question, language: str) -> list[str]:
+    """What the ends of a scale mean: "0 = no pain"; nothing for a list."""
+    if question.kind != "scale":
+        return []
+    return [f"{one.code} = {one.text.in_language(language)}" for one in question.anchors]
+
+
+class QuestionsForm(forms.Form):
+    """One group of buttons a question, in the patient's language, with the English beneath."""
+
+    names: ClassVar[dict[str, str]] = {}
+
+    def __init__(
+        self, *args: Any, questions: list[Question], language: str, stands: Mapping[str, int], **kwargs: Any
+    ) -> None:
+        """`stands`: the values that are shown as chosen already, by name."""
+        super().__init__(*args, **kwargs)
+        self.questions = questions
+        own = {name: self.fields.pop(name) for name in list(self.fields)}
+        for one in questions:
+            choices = buttons(one, language)
+            if one.key != PAIN_NOW:
+                choices.append((NOT_ASKED, str(_("not asked"))))
+            # A red flag is never passed over: that it was not asked must be said.
+            passed_over = NOT_ASKED if stands or not one.required else None
+            self.fields[one.key] = forms.TypedChoiceField(
+                label=one.text.in_language(language),
+                coerce=figure,
+                empty_value=None,
+                required=one.required,
+                choices=choices,
+                initial=stands.get(one.key, None if one.key == PAIN_NOW else passed_over),
+                widget=forms.RadioSelect({"class": "desk-scale"}),
+                help_text=" · ".join(
+                    [*ends(one, language), *([one.text.en] if language != "en" and one.text.es else [])]
+                ),
+            )
+        self.fields |= own
+
+    def values(self) -> dict[str, int]:
+        """What was said, by "instrument.item"; without what was not asked."""
+        said = {one.key: self.cleaned_data.get(one.key) for one in self.questions}
+        return {key: value for key, value in said.items() if value is not None}
+
+    def said_yes(self) -> list[str]:
+        """The codes of the red flags that were answered with yes, be the rest complete or not."""
+        return [
+            one.key.partition(".")[2]
+            for one in self.questions
+            if one.urgency and self.cleaned_data.get(one.key) == 1
+        ]
+
+    def red_flags(self) -> list[tuple[str, Any]]:
+        """The red flags' fields, each with how urgent a yes is."""
+        return [(one.urgency, self[one.key]) for one in self.questions if one.urgency]
+
+    def others(self) -> list[Any]:
+        """The fields of all other questions."""
+        return [self[one.key] for one in self.questions if not one.urgency]
+
+    def more(self) -> list[Any]:
+        """The fields that are no questions."""
+        asked = {one.key for one in self.questions}
+        return [self[name] for name in self.fields if name not in asked]
+
+
+def figure(chosen: str) -> int | None:
+    """The value of a button."""
+    return None if chosen == NOT_ASKED else int(chosen)
+
+
+class AnswerForm(QuestionsForm):
+    """What a patient says when somebody asks, or wrote on paper."""
+
+    remark = forms.CharField(
+        label=_("Remark"), required=False, max_length=2000, widget=UnfoldAdminTextareaWidget({"rows": 3})
+    )
+    channel = forms.ChoiceField(
+        label=_("Channel"),
+        choices=[(value, label) for value, label in Answer.Channel.choices if value != Answer.Channel.EMAIL],
+        widget=UnfoldAdminSelectWidget,
+    )
+    language = forms.ChoiceField(
+        label=_("Asked in"), choices=Patient.Language.choices, widget=UnfoldAdminSelectWidget
+    )
+
+
+class SaidForm(QuestionsForm):
+    """The same on the telephone."""
+
+    remark = forms.CharField(
+        label=_("Remark"), required=False, max_length=2000, widget=UnfoldAdminTextareaWidget({"rows": 3})
+    )
+
+
+class CorrectionForm(QuestionsForm):
+    """What an answer should have said, and why it did not."""
+
+    names: ClassVar[dict[str, str]] = {"values": ""}
+    reason = forms.CharField(
+        label=_("Reason"),
+        max_length=500,
+        widget=UnfoldAdminTextInputWidget,
+        help_text=_("Why it is corrected, such as “typed 7 for 1”."),
+    )
+
+
+class AgainForm(forms.Form):
+    """When the patient wants to be called again."""
+
+    names: ClassVar[dict[str, str]] = {"again_at": "again"}
+    again = WallClockField(label=_("Call again at"), help_text=_("On the wall clock of the site."))
+
+
+class CodeForm(forms.Form):
+    """Which paper form it is."""
+
+    names: ClassVar[dict[str, str]] = {}
+    code = forms.CharField(
+        label=_("Code"),
+        max_length=40,
+        widget=UnfoldAdminTextInputWidget(
+            {"autocomplete": "off", "autofocus": True, "placeholder": "1234-56"}
+        ),
+        help_text=_("It stands at the top of the form, on the right."),
+    )

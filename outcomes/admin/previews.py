@@ -1,0 +1,53 @@
+"""Every e-mail that goes out, as it goes out, in each of its languages, with made-up data."""
+
+from django.conf import settings
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import path
+from django.utils.translation import gettext as _
+
+from clinic.admin.base import staff
+from clinic.admin.trail import OutgoingEmailAdmin
+from clinic.models import Site
+from outcomes import emails as of_outcomes
+from procedures import emails as of_procedures
+
+#: Every e-mail, in the order of a course.
+PREVIEWS = [*of_procedures.PREVIEWS, *of_outcomes.PREVIEWS]
+
+
+def previews(request: HttpRequest) -> HttpResponse:
+    """One e-mail in every language. The address says which: `email`, and `site` for whose."""
+    if not request.user.has_perm("clinic.view_outgoingemail"):
+        raise PermissionDenied
+    sites = list(Site.objects.visible_to(staff(request)))
+    if request.GET.get("site") and request.GET["site"] not in {str(one.pk) for one in sites}:
+        raise Http404
+    site = next((one for one in sites if str(one.pk) == request.GET.get("site")), sites[0] if sites else None)
+    key = request.GET.get("email", PREVIEWS[0].key)
+    chosen = next((one for one in PREVIEWS if one.key == key), None)
+    if chosen is None:
+        raise Http404
+    context = {
+        **admin.site.each_context(request),
+        "title": _("E-mail previews"),
+        "previews": PREVIEWS,
+        "chosen": chosen,
+        "sites": sites,
+        "site": site,
+        "shown": [
+            {"code": code, "name": name, "message": chosen.render(code, site)}
+            for code, name in settings.LANGUAGES
+            if code in chosen.languages
+        ]
+        if site
+        else [],
+    }
+    return TemplateResponse(request, "admin/outcomes/previews.html", context)
+
+
+OutgoingEmailAdmin.pages += [
+    path("previews/", admin.site.admin_view(previews), name="clinic_outgoingemail_previews"),
+]

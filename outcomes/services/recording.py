@@ -1,0 +1,106 @@
+"""Answers that staff write down for a patient: from a telephone call, in the clinic, from paper."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+from django.db import transaction
+
+from clinic import audit
+from clinic.models import User
+from clinic.refusals import Refusal
+from outcomes.codes import read_code
+from outcomes.models import Alert, Answer, CheckIn, ContactAttempt, Measurement
+from outcomes.services.alerting import raise_red_flags
+from outcomes.services.answering import answer, locked
+
+
+@transaction.atomic
+def record_answer(
+    check_in_id: int,
+    *,
+    values: Mapping[str, int],
+    remark: str = "",
+    channel: str,
+    language: str,
+    by: User,
+    now: datetime,
+) -> Answer:
+    """Store what the patient said or wrote, on their behalf. `values` by "instrument.item": {"nrs.now": 7}.
+
+    On the telephone it is also a call that reached the patient. The same once more changes nothing and returns the
+    first.
+
+    Raises Refusal as `answer` does, and "answered_already" when another answer stands.
+    """
+    _, check_in = locked(check_in_id)
+    stands: Answer | None = getattr(check_in, "answer", None)
+    if stands is not None:
+        if values_of(stands) == dict(values) and stands.channel == channel:
+            return stands
+        raise Refusal(
+            "This check-in has been answered already; that answer stands.",
+            code="answered_already",
+            field="check_in",
+        )
+    given = answer(
+        check_in_id, values=values, remark=remark, channel=channel, language=language, by=by, now=now
+    )
+    if channel == Answer.Channel.PHONE:
+        ContactAttempt.objects.create(
+            check_in=check_in,
+            kind=ContactAttempt.Kind.CALL,
+            outcome=ContactAttempt.Outcome.REACHED,
+            at=now,
+            by=by,
+        )
+    return given
+
+
+@transaction.atomic
+def report_red_flags(check_in_id: int, *, codes: Collection[str], by: User, now: datetime) -> Alert | None:
+    """Raise the alert of red flags that the patient said yes to, before the answer is whole; None for no codes.
+
+    Who must hang up for an ambulance has no time for a pain score. Recording the answer afterwards raises nothing
+    twice.
+
+    Raises Refusal "unknown_item" for a code that the procedure does not ask for, "closed" when the check-in takes no
+    answers at `now`.
+    """
+    follow_up, check_in = locked(check_in_id)
+    known = set(follow_up.procedure.procedure_type.red_flags.values_list("code", flat=True))
+    for code in codes:
+        if code not in known:
+            raise Refusal("This is not asked here.", code="unknown_item", field=f"red_flag.{code}")
+    if not check_in.open_at(now):
+        raise Refusal("This check-in is closed.", code="closed", field="check_in")
+    if codes:
+        audit.record("check_in.red_flags", check_in, by=by, at=now, site=follow_up.procedure.site)
+    return raise_red_flags(check_in, sorted(codes), now=now)
+
+
+def find_by_code(code: str, *, by: User, now: datetime) -> CheckIn:
+    """The check-in of the paper form with that code, among those that `by` may see.
+
+    Raises Refusal "unknown_code", which does not tell a mistyped code from another site's, and "closed" when the
+    check-in takes no answers at `now`.
+    """
+    number = read_code(code)
+    found = CheckIn.objects.visible_to(by).filter(pk=number).first() if number else None
+    if found is None:
+        raise Refusal(
+            "No form has this code. Please look at it again, digit by digit.",
+            code="unknown_code",
+            field="code",
+        )
+    if found.status != CheckIn.Status.ANSWERED and not found.open_at(now):
+        raise Refusal(
+            "The check-in of this form is closed: its answers cannot be taken any more.",
+            code="closed",
+            field="code",
+        )
+    return found
+
+
+def values_of(given: Answer) -> dict[str, int]:
+    """The figures of an answer that count, by "instrument.item"."""
+    return {f"{one.instrument}.{one.item}": one.value for one in Measurement.objects.filter(answer=given)}

@@ -1,0 +1,38 @@
+"""How tests about calls and answers come to a check-in that somebody should telephone about."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from conftest import World
+from outcomes.models import CheckIn
+from procedures.models import Procedure, RedFlag
+
+
+def red_flag(world: World, code: str = "fever_chills", urgency: str = "same_day") -> RedFlag:
+    """A red flag that the small clinic's ablation asks for."""
+    flag = RedFlag.objects.create(
+        code=code,
+        question=f"Do you have {code}?",
+        question_es=f"¿Tiene {code}?",
+        urgency=urgency,
+        source="test",
+    )
+    world.ablation.red_flags.add(flag)
+    return flag
+
+
+def to_call(
+    world: World, *, day: int = 14, because: str = "no_consent", **performed: Any
+) -> tuple[CheckIn, datetime]:
+    """The check-in of that day after an ablation, to be called since it was due, and the instant of an hour later."""
+    procedure: Procedure = world.performed(**performed)
+    return wants_call(procedure, day=day, because=because)
+
+
+def wants_call(procedure: Procedure, *, day: int, because: str = "no_consent") -> tuple[CheckIn, datetime]:
+    """The same for a procedure that was performed already."""
+    check_in = procedure.follow_up.check_ins.get(offset_minutes=day * 1440)
+    check_in.call_at = check_in.due_at
+    check_in.not_sent_because = because
+    check_in.save()
+    return check_in, check_in.due_at + timedelta(hours=1)

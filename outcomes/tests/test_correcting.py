@@ -1,0 +1,183 @@
+"""Correcting an answer: versions that stand side by side, never mixed, and a verdict that follows."""
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+
+from clinic.models import AuditEvent, Site
+from clinic.refusals import Refusal
+from clinic.tests.desk import clock, signed_in, words
+from conftest import World, staff
+from outcomes import services
+from outcomes.models import Alert, Answer, AnswerCorrection, FollowUp, Measurement
+from outcomes.services.correcting import versions_of
+from outcomes.tests.asking import red_flag
+from procedures.tests.test_races import together
+
+VALUES = {"nrs.now": 7, "nrs.worst_24_hours": 9}
+
+
+def answered(
+    world: World, *, day: int = 92, values: dict[str, int] | None = None, **performed: Any
+) -> Answer:
+    """The answer to one check-in of an ablation."""
+    check_in = world.performed(**performed).follow_up.check_ins.get(offset_minutes=day * 1440)
+    return services.answer(
+        check_in.pk,
+        values=values or VALUES,
+        channel="phone",
+        language="en",
+        by=world.clerk,
+        now=check_in.due_at,
+    )
+
+
+def correct(given: Answer, world: World, values: dict[str, Any], reason: str = "typed 7 for 2") -> Answer:
+    return services.correct_answer(
+        given.pk, values=values, reason=reason, by=world.nurse, now=given.answered_at.replace(hour=20)
+    )
+
+
+def current(given: Answer) -> dict[str, int]:
+    return {f"{one.instrument}.{one.item}": one.value for one in Measurement.objects.filter(answer=given)}
+
+
+def test_a_correction_is_a_new_version_and_the_old_one_stays(world: World) -> None:
+    given = answered(world)
+    follow_up = given.check_in.follow_up_id
+    before = FollowUp.objects.get(pk=follow_up).verdict
+    corrected = correct(given, world, {"nrs.now": 2, "nrs.worst_24_hours": 9})
+    assert corrected.version == 2
+    assert current(given) == {"nrs.now": 2, "nrs.worst_24_hours": 9}
+    assert FollowUp.objects.get(pk=follow_up).verdict == "in_relief" != before
+    first, second = versions_of(corrected)
+    assert (first.number, first.values, first.by) == (1, VALUES, world.clerk)
+    assert (second.number, second.values, second.by) == (2, current(given), world.nurse)
+    assert second.reason == "typed 7 for 2"
+    event = AuditEvent.objects.get(action="answer.corrected")
+    assert (event.by, event.reason) == (world.nurse, "version 2")
+    assert given.channel == corrected.channel == "phone"
+
+
+def test_each_version_stands_whole_with_what_was_added_and_taken_out(world: World) -> None:
+    given = answered(world)
+    steps: list[dict[str, int]] = [
+        {"nrs.now": 7},
+        {"nrs.now": 7, "peg.pain": 5, "peg.enjoyment": 4, "peg.activity": 3},
+        {"nrs.now": 0, "peg.pain": 5, "peg.enjoyment": 4, "peg.activity": 3},
+    ]
+    for values in steps:
+        correct(given, world, values)
+    assert [one.values for one in versions_of(Answer.objects.get(pk=given.pk))] == [VALUES, *steps]
+    assert Measurement.every.filter(answer=given).count() == 2 + 1 + 4 + 4
+    assert AnswerCorrection.objects.count() == 3
+
+
+@pytest.mark.parametrize(
+    ("values", "reason", "code", "field"),
+    [
+        ({"nrs.now": 2}, "", "reason_required", "reason"),
+        ({"nrs.now": 2}, "  \n", "reason_required", "reason"),
+        ({"nrs.now": 2}, "x" * 501, "reason_too_long", "reason"),
+        (VALUES, "again", "nothing_changed", "values"),
+        ({"nrs.now": 11}, "typo", "score_out_of_range", "nrs.now"),
+        ({"nrs.now": -1}, "typo", "score_out_of_range", "nrs.now"),
+        ({"nrs.now": True}, "typo", "score_out_of_range", "nrs.now"),
+        ({"nrs.now": "3"}, "typo", "score_out_of_range", "nrs.now"),
+        ({"nrs.now": 2.5}, "typo", "score_out_of_range", "nrs.now"),
+        ({"nrs.worst_24_hours": 9}, "typo", "item_missing", "nrs.now"),
+        ({}, "typo", "item_missing", "nrs.now"),
+        ({"nrs.now": 2, "nrs.never": 1}, "typo", "unknown_item", "nrs.never"),
+        ({"nrs.now": 2, "odi.total": 1}, "typo", "unknown_item", "odi.total"),
+        ({"nrs.now": 2, "red_flag.never": 1}, "typo", "unknown_item", "red_flag.never"),
+    ],
+)
+def test_what_is_refused_changes_nothing(
+    world: World, values: dict[str, Any], reason: str, code: str, field: str
+) -> None:
+    given = answered(world)
+    with pytest.raises(Refusal) as refusal:
+        correct(given, world, values, reason)
+    assert (refusal.value.code, refusal.value.field) == (code, field)
+    assert current(given) == VALUES
+    assert Answer.objects.get().version == 1
+    assert not AnswerCorrection.objects.exists()
+
+
+def test_a_yes_that_was_missed_raises_its_alert_and_a_no_takes_none_back(world: World) -> None:
+    red_flag(world)
+    given = answered(world, day=7, values={"nrs.now": 4, "red_flag.fever_chills": 0})
+    correct(given, world, {"nrs.now": 4, "red_flag.fever_chills": 1})
+    assert Alert.objects.get().codes == ["fever_chills"]
+    correct(given, world, {"nrs.now": 4, "red_flag.fever_chills": 0})
+    assert Alert.objects.get().resolved_at is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_corrections_at_once_each_is_a_version_of_its_own(world: World) -> None:
+    given = answered(world)
+    connection.close()
+    wanted = [{"nrs.now": score, "nrs.worst_24_hours": score} for score in (1, 2, 3, 4)]
+    ends = together(*(lambda values=values: correct(given, world, values) for values in wanted))
+    assert ends == {"won": 4}
+    versions = versions_of(Answer.objects.get(pk=given.pk))
+    assert [one.number for one in versions] == [1, 2, 3, 4, 5]
+    assert versions[0].values == VALUES
+    assert sorted(one.values["nrs.now"] for one in versions[1:]) == [1, 2, 3, 4]
+    assert all(one.values["nrs.now"] == one.values["nrs.worst_24_hours"] for one in versions[1:])
+    assert current(given) == versions[-1].values
+    assert len({one.at for one in versions}) == 5
+
+
+# At the front desk.
+
+
+def test_the_page_shows_what_stands_and_takes_what_should(world: World, client: Client) -> None:
+    given = answered(world)
+    address = f"/admin/outcomes/checkin/{given.check_in_id}"
+    signed_in(world.nurse, client)
+    with clock(given.answered_at.replace(hour=20)):
+        form = client.get(f"{address}/correct/").context["form"]
+        assert form["nrs.now"].value() == 7
+        assert form["pgic.change"].value() == "-"
+        sent = {one.key: str(form[one.key].value()) for one in form.questions}
+        same = client.post(f"{address}/correct/", sent | {"reason": "none"})
+        assert same.status_code == 422
+        assert [fault.code for fault in same.context["form"].non_field_errors().as_data()] == [
+            "nothing_changed"
+        ]
+        silent = client.post(f"{address}/correct/", sent | {"nrs.now": "2"})
+        assert list(silent.context["form"].errors) == ["reason"]
+        client.post(f"{address}/correct/", sent | {"nrs.now": "2", "reason": "typed 7 for 2"})
+        told = words(client.get(f"{address}/change/"))
+    assert current(given)["nrs.now"] == 2
+    assert "2 counts" in told
+    assert "nrs.now 7, nrs.worst_24_hours 9" in told
+    assert "nrs.now 2, nrs.worst_24_hours 9 typed 7 for 2" in told
+    assert "Corrected by Nurse Test, version 2: typed 7 for 2" in told
+
+
+def test_corrections_are_for_clinical_staff_at_their_own_sites(world: World, client: Client) -> None:
+    given = answered(world)
+    address = f"/admin/outcomes/checkin/{given.check_in_id}/correct/"
+    elsewhere = Site.objects.create(name="Elsewhere", time_zone="America/Chicago", phone="+1")
+    sent = {"nrs.now": "2", "reason": "typo"}
+    for user, status in (
+        (world.clerk, 403),
+        (staff("manager@example.org", "Manager", world.site), 403),
+        (staff("stranger@example.org", "Nurse", elsewhere), 404),
+    ):
+        signed_in(user, client)
+        assert client.get(address).status_code == status
+        assert client.post(address, sent).status_code == status
+    assert not AnswerCorrection.objects.exists()
+
+
+def test_without_an_answer_there_is_nothing_to_correct(world: World, client: Client) -> None:
+    check_in = world.performed().follow_up.check_ins.get(offset_minutes=1440)
+    signed_in(world.nurse, client)
+    response = client.get(f"/admin/outcomes/checkin/{check_in.pk}/correct/", follow=True)
+    assert response.redirect_chain[-1][0].endswith("/change/")
+    assert "no answer yet" in words(response)

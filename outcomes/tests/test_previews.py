@@ -1,0 +1,54 @@
+"""Every e-mail to patients can be looked at in the admin, in each language, with nobody's data."""
+
+import re
+
+import pytest
+from django.test import Client
+
+from clinic.models import OutgoingEmail, Site
+from clinic.tests.desk import signed_in
+from conftest import World, staff
+from outcomes.admin.previews import PREVIEWS
+
+PREVIEW = "/admin/clinic/outgoingemail/previews/"
+
+
+def test_every_template_that_is_queued_has_a_preview() -> None:
+    assert {one.key for one in PREVIEWS} >= {"check-in", "booked", "moved", "reminder", "cancelled"}
+    assert len({one.key for one in PREVIEWS}) == len(PREVIEWS)
+
+
+@pytest.mark.parametrize("key", [one.key for one in PREVIEWS])
+def test_each_is_shown_in_both_languages_as_text_and_html(world: World, client: Client, key: str) -> None:
+    signed_in(world.clerk, client)
+    before = OutgoingEmail.objects.count()
+    response = client.get(PREVIEW, {"email": key})
+    shown = {one["code"]: one["message"] for one in response.context["shown"]}
+    assert set(shown) == {"en", "es"}
+    assert shown["en"].subject != shown["es"].subject
+    for message in shown.values():
+        assert world.site.phone in message.text
+        assert world.site.phone in message.html
+        assert ".invalid" not in message.text + message.html
+        assert not re.search(r"O'Brien|ablation", message.text + message.html)
+    html = response.content.decode()
+    assert html.count("<iframe sandbox srcdoc=") == 2
+    assert html.lower().count("&lt;!doctype html&gt;") == 2
+    assert OutgoingEmail.objects.count() == before
+
+
+def test_who_may_look_and_at_which_sites(world: World, client: Client) -> None:
+    elsewhere = Site.objects.create(name="Elsewhere", time_zone="America/Chicago", phone="+1 312 555 0100")
+    for user, status in (
+        (world.clerk, 200),
+        (staff("manager@example.org", "Manager", world.site), 200),
+        (world.nurse, 403),
+        (world.physician, 403),
+    ):
+        signed_in(user, client)
+        assert client.get(PREVIEW).status_code == status, user
+    signed_in(world.clerk, client)
+    assert client.get(PREVIEW, {"site": elsewhere.pk}).status_code == 404
+    assert client.get(PREVIEW, {"email": "nonsense"}).status_code == 404
+    signed_in(world.admin, client)
+    assert "312 555 0100" in client.get(PREVIEW, {"site": elsewhere.pk}).content.decode()

@@ -1,0 +1,13 @@
+"""Why a patient is not written to, in the words of the front desk."""
+
+from django.utils.translation import gettext_lazy as _
+
+#: Why no e-mail goes out; the codes are those of `Patient.why_no_email`.
+NO_EMAIL = {
+    "deceased": _("The patient has died."),
+    "merged": _("This record was merged into another one, which counts."),
+    "no_address": _("No e-mail address is known."),
+    "no_consent": _("The patient has not agreed to be asked by e-mail."),
+    "opted_out": _("The patient asked us to stop e-mails."),
+    "bounced": _("E-mail came back: there is no such address. Ask for the right one and correct it below."),
+}
