@@ -5,10 +5,11 @@ from typing import Any
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import mixins, serializers
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from clinic.api.fields import NumberQuery, Query, on_the_wall
+from clinic.api.fields import Input, NumberQuery, Query, on_the_wall
 from clinic.api.rows import VisibleRows
 from clinic.api.views import SiteNameSerializer
 from outcomes import services
@@ -16,6 +17,7 @@ from outcomes.api.answers import MeasurementSerializer, measurements, threshold
 from outcomes.api.check_ins import CheckInSerializer
 from outcomes.models import VERDICTS, FollowUp, VerdictChange
 from outcomes.services.judging import in_minutes
+from outcomes.services.planning import ENDINGS
 from patients import services as patients
 from patients.api import PatientNameSerializer
 from procedures.api.catalogue import ProcedureTypeNameSerializer
@@ -169,6 +171,19 @@ class FollowUpQuery(Query):
         return rows
 
 
+class EndInput(Input):
+    """Why the course ends, and what is to be remembered about it."""
+
+    because = serializers.ChoiceField([(one.value, one.label) for one in ENDINGS])
+    reason = serializers.CharField(max_length=500, required=False, allow_blank=True)
+
+
+class ApartInput(Input):
+    """Why another procedure does not blur the course."""
+
+    reason = serializers.CharField(max_length=500)
+
+
 @extend_schema_view(
     list=extend_schema(description="Follow-ups of procedures performed at your sites, latest first."),
 )
@@ -179,7 +194,12 @@ class FollowUps(mixins.ListModelMixin, VisibleRows):
     serializer_class = FollowUpSerializer
     query_class = FollowUpQuery
     ordering = ("-pk",)
-    permissions_needed = {"list": "outcomes.view_followup", "retrieve": "outcomes.view_followup"}
+    permissions_needed = {
+        "list": "outcomes.view_followup",
+        "retrieve": "outcomes.view_followup",
+        "end": "procedures.perform_procedure",
+        "tell_apart": "procedures.perform_procedure",
+    }
 
     @extend_schema(responses=FollowUpCourseSerializer)
     def retrieve(self, request: Request, pk: int) -> Response:
@@ -187,3 +207,19 @@ class FollowUps(mixins.ListModelMixin, VisibleRows):
         follow_up = self.get_object()
         patients.read(follow_up.patient, by=self.user, now=timezone.now())
         return Response(FollowUpCourseSerializer(follow_up).data)
+
+    @extend_schema(request=EndInput, responses=FollowUpSerializer)
+    @action(detail=True, methods=["post"])
+    def end(self, request: Request, pk: int) -> Response:
+        """End a follow-up: the device was taken out, or another clinic treats the patient. Nothing more is asked."""
+        follow_up = self.get_object()
+        services.end_follow_up(follow_up.pk, **self.inputs(EndInput), by=self.user, now=timezone.now())
+        return self.shown(follow_up.pk)
+
+    @extend_schema(request=ApartInput, responses=FollowUpSerializer)
+    @action(detail=True, methods=["post"], url_path="tell-apart")
+    def tell_apart(self, request: Request, pk: int) -> Response:
+        """Have a confounded follow-up judged all the same, for a reason: the other procedure does not blur it."""
+        follow_up = self.get_object()
+        services.tell_apart(follow_up.pk, **self.inputs(ApartInput), by=self.user, now=timezone.now())
+        return self.shown(follow_up.pk)

@@ -25,7 +25,8 @@ from outcomes.demo.shapes import SHAPES, Course, score
 from outcomes.models import Alert, Answer, CheckIn, FollowUp
 from outcomes.questions import PAIN_NOW
 from outcomes.schedule import DAY
-from outcomes.services.asking import close_past_of, due_now, invite_some
+from outcomes.services.asking import due_now, invite_some
+from outcomes.services.closing import close_past_of
 from outcomes.services.following import extend
 from patients import services as patients
 from patients.models import Patient

@@ -11,8 +11,9 @@ from outcomes.services.answering import (
     steps_of,
     stop_emails,
 )
-from outcomes.services.asking import call_unsent, close_past, invite_due, remind_due
+from outcomes.services.asking import invite_due, remind_due
 from outcomes.services.calling import note_call
+from outcomes.services.closing import call_unsent, close_past
 from outcomes.services.correcting import correct_answer
 from outcomes.services.following import (
     extend_plans,

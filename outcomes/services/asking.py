@@ -16,9 +16,8 @@ from django.db.models import Count, Max, Q, QuerySet
 
 from clinic.mail import queue_all
 from clinic.models import OutgoingEmail, Site
-from outcomes.models import CheckIn, ContactAttempt, FollowUp
-from outcomes.schedule import DAY, MOST_TOLERANCE, diary, ladder, quiet_until
-from outcomes.services.judging import judge
+from outcomes.models import CheckIn, ContactAttempt
+from outcomes.schedule import DAY, diary, ladder, quiet_until
 from patients.models import Patient
 
 logger = logging.getLogger(__name__)
@@ -439,55 +438,3 @@ def why_not_to_ask(check_in: CheckIn, patient: Patient, *, now: datetime) -> str
     if check_in.follow_up.procedure.site.emails_paused:
         return "paused"
     return patient.why_no_email
-
-
-def call_unsent(*, now: datetime, limit: int = 1000) -> int:
-    """Have the patients called whose e-mail was given up or held back at the last moment; how many check-ins."""
-    given_up = OutgoingEmail.objects.filter(
-        status__in=[OutgoingEmail.Status.FAILED, OutgoingEmail.Status.SKIPPED],
-        created_at__gt=now - MOST_TOLERANCE,
-    ).exclude(problem__in=["answered", "voided", "closed", *NO_CALL])
-    called = ContactAttempt.objects.filter(kind=Kind.CALL)
-    unsent = (
-        ContactAttempt.objects.filter(
-            email__in=given_up,
-            check_in__status=CheckIn.Status.INVITED,
-            check_in__call_at=None,
-            check_in__closes_at__gt=now,
-        )
-        .exclude(check_in__in=called.values("check_in"))  # they were, and it came to nothing
-        .values_list("check_in", flat=True)[:limit]
-    )
-    return CheckIn.objects.filter(pk__in=list(unsent), status=CheckIn.Status.INVITED, call_at=None).update(
-        call_at=now, remind_at=None
-    )
-
-
-def close_past(*, now: datetime, limit: int = 5000) -> int:
-    """Mark the check-ins that nobody answered in time as missed and judge their follow-ups again; how many."""
-    past = CheckIn.objects.filter(status__in=CheckIn.OPEN, closes_at__lte=now)
-    follow_ups = past.order_by("follow_up").values_list("follow_up", flat=True).distinct()[:limit]
-    return sum(close_past_of(follow_up, now=now) for follow_up in list(follow_ups))
-
-
-@transaction.atomic
-def close_past_of(follow_up_id: int, *, now: datetime) -> int:
-    """The same for one follow-up. Locks it before its check-ins, as every service does."""
-    follow_up = (
-        FollowUp.objects.select_for_update(of=("self",))
-        .select_related("procedure__site")
-        .get(pk=follow_up_id)
-    )
-    past = follow_up.check_ins.filter(status__in=CheckIn.OPEN, closes_at__lte=now)
-    # What was never asked says why: the site had stopped all questions, or nothing ran.
-    why = "paused" if follow_up.procedure.site.emails_paused else "not_asked"
-    never = list(past.filter(status=CheckIn.Status.PLANNED, not_sent_because=""))
-    past.filter(pk__in=[one.pk for one in never]).update(not_sent_because=why)
-    ContactAttempt.objects.bulk_create(
-        ContactAttempt(check_in=one, kind=Kind.INVITATION, outcome=Outcome.SKIPPED, at=now, reason=why)
-        for one in never
-    )
-    closed = past.update(status=CheckIn.Status.MISSED)
-    if closed:
-        judge(follow_up_id, now=now)
-    return closed

@@ -8,7 +8,8 @@ from django.db import OperationalError
 
 from clinic import audit
 from outcomes.services.alerting import settle_ended
-from outcomes.services.asking import call_unsent, close_past, invite_due, remind_due
+from outcomes.services.asking import invite_due, remind_due
+from outcomes.services.closing import call_unsent, close_past
 from outcomes.services.following import extend_plans, open_missing_follow_ups
 from outcomes.services.handling import escalate_due
 from outcomes.services.planning import replan_marked

@@ -94,6 +94,8 @@ MAY: dict[str, set[str]] = {
     "POST procedures/{pk}/correct-time/": {NURSE, PHYSICIAN, ADMINISTRATOR},
     "GET follow-ups/": EVERY,
     "GET follow-ups/{pk}/": EVERY,
+    "POST follow-ups/{pk}/end/": {NURSE, PHYSICIAN, ADMINISTRATOR},
+    "POST follow-ups/{pk}/tell-apart/": {NURSE, PHYSICIAN, ADMINISTRATOR},
     "GET check-ins/": EVERY,
     "GET check-ins/{pk}/": EVERY,
     "POST check-ins/{pk}/answer/": {FRONT_DESK, NURSE, PHYSICIAN, ADMINISTRATOR},
