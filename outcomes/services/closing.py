@@ -17,7 +17,7 @@ def call_unsent(*, now: datetime, limit: int = 1000) -> int:
         status__in=[OutgoingEmail.Status.FAILED, OutgoingEmail.Status.SKIPPED],
         created_at__gt=now - MOST_TOLERANCE,
     ).exclude(problem__in=["answered", "voided", "closed", *NO_CALL])
-    called = ContactAttempt.objects.filter(kind=Kind.CALL)
+    called = ContactAttempt.objects.filter(kind=ContactAttempt.Kind.CALL)
     unsent = (
         ContactAttempt.objects.filter(
             email__in=given_up,
