@@ -9,7 +9,7 @@ from typing import Any
 from weakref import WeakSet
 
 import psycopg
-from django.db import connection
+from django.db import connection, connections
 from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int8Dumper
 
@@ -46,16 +46,17 @@ def rows(statement: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     Behind a pooler that gives each transaction another connection nothing can be prepared. There DATABASE_URL says
     `DISABLE_SERVER_SIDE_CURSORS=true`, as Django needs it too, and these statements are planned at every call.
     """
-    with connection.cursor() as cursor:
-        if not connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
-            raw = connection.connection
+    database = connections[connection.alias]  # `connection` itself looks for it at every name
+    with database.cursor() as cursor:
+        if not database.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
+            raw = database.connection
             # Only between transactions: one that is rolled back would take the setting with it.
             if raw not in planning_once and raw.info.transaction_status == TransactionStatus.IDLE:
                 raw.execute("SET plan_cache_mode = force_generic_plan")
                 planning_once.add(raw)
             cursor.cursor = Prepared(raw)
         cursor.execute(statement, dict(params))
-        if connection.queries_logged:
-            connection.queries_log[-1]["sql"] = statement  # Django finds no text in what runs by a name
+        if database.queries_logged:
+            database.queries_log[-1]["sql"] = statement  # Django finds no text in what runs by a name
         found: list[tuple[Any, ...]] = cursor.fetchall()
         return found

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from django.db import connection, models
+from django.db import connection, connections, models
 
 from clinic.models import AuditEvent
 from procedures import prepared
@@ -28,19 +28,21 @@ def insert(
 
     Raises IntegrityError as saving each of them would. Nothing is checked here, and no signal is sent.
     """
-    values = {f"appointment_{field.column}": value(field, appointment) for field in columns(Appointment)}
-    for model, parts in zip(PARTS, (reservations, [step], [event]), strict=True):
+    database = connections[connection.alias]  # `connection` itself looks for it at every name
+    values: dict[str, Any] = {
+        f"appointment_{field.column}": field.get_db_prep_save(getattr(appointment, field.attname), database)
+        for field in columns(Appointment)
+    }
+    written: tuple[Sequence[models.Model], ...] = (reservations, [step], [event])
+    for model, parts in zip(PARTS, written, strict=True):
         name = model._meta.model_name
+        # Made by this house a moment ago, of values that need no conversion.
         values |= {
-            f"{name}_{field.column}": [value(field, part) for part in parts] for field in columns(model)
+            f"{name}_{field.column}": [getattr(part, field.attname) for part in parts]
+            for field in columns(model)
         }
     [(appointment.pk,)] = prepared.rows(statement(), values)
-    appointment._state.adding, appointment._state.db = False, connection.alias
-
-
-def value(field: "models.Field[Any, Any]", row: models.Model) -> Any:
-    """A row's value for a column, as Django would save it."""
-    return field.get_db_prep_save(field.pre_save(row, add=True), connection)
+    appointment._state.adding, appointment._state.db = False, database.alias
 
 
 @cache

@@ -1,9 +1,9 @@
 """What a booking leaves behind: every row as if each had been saved by itself, and whose doing it was."""
 
 import pghistory
-import pghistory.models
 import pytest
 import structlog
+from django.apps import apps
 from django.db import DataError, connection
 
 from clinic import audit
@@ -39,10 +39,11 @@ def test_the_event_is_the_one_that_the_trail_would_write(world: World, staff: bo
 def test_history_knows_whose_doing_it_was(world: World) -> None:
     with pghistory.context(user=world.clerk.pk, request="a-request") as context:
         booked = services.book(world.appointment(), by=world.clerk, now=world.now)
-    for rows in ([booked], booked.reservations.all()):
-        events = list(pghistory.models.Events.objects.tracks(*rows))
-        assert len(events) == len(rows)
-        assert {str(event.pgh_context_id) for event in events} == {str(context.id)}
+    for name, number in (("appointmentevent", 1), ("reservationevent", 3)):
+        events = apps.get_model("procedures", name).objects.all()
+        assert [event.pgh_context_id for event in events] == [context.id] * number
+        assert {event.pgh_context.metadata["user"] for event in events} == {world.clerk.pk}
+    assert events.first().appointment_id == booked.pk
 
 
 def test_what_is_too_long_is_refused_and_not_cut(world: World) -> None:
