@@ -20,13 +20,13 @@ from clinic.bootstrap import ROOT, step
 from clinic.embedded import Postgres, ServerFailed, last_lines, spawn
 
 FOLDER = ROOT / ".clinic"
-SECTIONS = ("booking", "sending", "page", "tick", "duration", "slots")
+SECTIONS = ("booking", "rivals", "sending", "page", "tick", "duration", "slots")
 
 
 def options() -> argparse.Namespace:
     """The command line, understood."""
     parser = argparse.ArgumentParser(
-        prog="manage.py bench", description="Measure; about four minutes, or one with --quick."
+        prog="manage.py bench", description="Measure; about half an hour, or three minutes with --quick."
     )
     parser.add_argument("--quick", action="store_true", help="fewer rounds and rows: to see that it runs")
     parser.add_argument("--only", choices=SECTIONS, help="one part alone")
@@ -105,15 +105,20 @@ def main() -> None:
         import django
 
         django.setup()
-        from bench import booking, duration, page, sending, slots, tick
+        from bench import booking, duration, page, rivals, sending, slots, tick
         from bench.clinic import Clinic
         from bench.table import print_table
 
         with step("Making the tables and a clinic"):
             clinic = Clinic.make()
         rows = []
+        if {"booking", "page"} & set(sections):
+            gunicorn = ["-m", "gunicorn", "bench.web:application", "--bind", f"127.0.0.1:{web}"]
+            serve(stack, "web", web, *gunicorn, "--no-control-socket", "--workers", "2", "--threads", "4")
         if "booking" in sections:
-            rows += booking.measure(clinic, quick=wanted.quick)
+            rows += booking.measure(clinic, web, quick=wanted.quick)
+        if "rivals" in sections:
+            rows += rivals.measure(clinic, quick=wanted.quick)
         if {"sending", "tick"} & set(sections):
             check_ins = 10_000 if wanted.quick else 100_000
             with step(f"Planning {check_ins} check-ins that are not due yet"):
@@ -123,8 +128,6 @@ def main() -> None:
             serve(stack, "smtp", smtp, *sink)
             rows += sending.measure(clinic, smtp, quick=wanted.quick)
         if "page" in sections:
-            gunicorn = ["-m", "gunicorn", "bench.web:application", "--bind", f"127.0.0.1:{web}"]
-            serve(stack, "web", web, *gunicorn, "--no-control-socket", "--workers", "2", "--threads", "4")
             rows += page.measure(clinic, web, quick=wanted.quick)
         if "tick" in sections:
             rows += tick.measure(quick=wanted.quick)

@@ -1,43 +1,76 @@
-"""Bookings per second: `procedures.services.book` beside bare psycopg writing the same rows."""
+"""Bookings per second: the service and the API beside bare psycopg writing the same rows."""
 
+import json
 import os
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import psycopg
+from django.contrib.auth.models import Group
 from django.db import connection, models
+from knox.models import AuthToken
 
+from bench import page
 from bench.clients import clients
 from bench.clinic import CLIENTS, Clinic
 from bench.table import Row, interleave
+from clinic import roles
 from clinic.models import AuditEvent
 from patients.models import Patient
-from procedures.models import Reservation
+from procedures.models import AppointmentStep, Reservation
 from procedures.services import book
 
 Slots = list[tuple[datetime, int]]
 
 
-def measure(clinic: Clinic, *, quick: bool) -> list[Row]:
+def measure(clinic: Clinic, port: int, *, quick: bool) -> list[Row]:
     """With one client and with CLIENTS, each of which books resources of its own."""
     rounds, each = (3, 40) if quick else (9, 200)
+    token = sign_in(clinic)
     return [
-        beside(clinic, 1, rounds, each, goal="≥ 40 %, then 60 %"),
-        beside(clinic, CLIENTS, rounds, each // 2),
+        *beside(clinic, port, token, 1, rounds, each),
+        *beside(clinic, port, token, CLIENTS, rounds, each // 2),
     ]
 
 
-def beside(clinic: Clinic, number: int, rounds: int, each: int, *, goal: str = "") -> Row:
+def sign_in(clinic: Clinic) -> str:
+    """The clerk's token."""
+    roles.grant_all()
+    clinic.clerk.groups.add(Group.objects.get(name=roles.FRONT_DESK))
+    clinic.clerk.sites.add(clinic.site)
+    token: str = AuthToken.objects.create(clinic.clerk)[1]
+    return token
+
+
+def beside(clinic: Clinic, port: int, token: str, number: int, rounds: int, each: int) -> list[Row]:
     """`number` clients at once, `each` bookings a client and round."""
     who = f"{number} client{'s' if number > 1 else ''}"
     with clients(number) as run:
 
-        def arm(work: Callable[..., Callable[[], None]]) -> float:
-            tasks = [(clinic, client, clinic.slots(client, each)) for client in range(number)]
-            return number * each / run(work, tasks)
+        def arm(work: Callable[..., Callable[[], None]], *more: object) -> Callable[[], float]:
+            def once() -> float:
+                tasks = [(clinic, client, clinic.slots(client, each), *more) for client in range(number)]
+                return number * each / run(work, tasks)
 
-        ours, bare = interleave(f"Booking, {who}", rounds, lambda: arm(by_service), lambda: arm(by_psycopg))
-    return Row(f"bookings, {who}", ours, bare, bare_what="psycopg", goal=goal)
+            return once
+
+        service, api, keyed, all_rows, two_tables = interleave(
+            f"Booking, {who}",
+            rounds,
+            arm(by_service),
+            arm(by_api, port, token, False),
+            arm(by_api, port, token, True),
+            arm(by_psycopg, True),
+            arm(by_psycopg, False),
+        )
+    same, fewer = "psycopg, the same rows", "psycopg, appointment and reservations alone"
+    return [
+        Row(f"bookings by the service, {who}", service, all_rows, bare_what=same, goal="≥ 50 %"),
+        Row(f"bookings by the service, {who}", service, two_tables, bare_what=fewer),
+        Row(f"bookings by the API, {who}", api, all_rows, bare_what=same, goal="≥ 50 %"),
+        Row(f"bookings by the API, {who}", api, two_tables, bare_what=fewer),
+        Row(f"bookings by the API with an Idempotency-Key, {who}", keyed, all_rows, bare_what=same),
+    ]
 
 
 def by_service(clinic: Clinic, client: int, slots: Slots) -> Callable[[], None]:
@@ -54,8 +87,37 @@ def by_service(clinic: Clinic, client: int, slots: Slots) -> Callable[[], None]:
     return work
 
 
-def by_psycopg(clinic: Clinic, client: int, slots: Slots) -> Callable[[], None]:
-    """Insert the same rows with the same SQL, one transaction a slot; values are made ready beforehand."""
+def by_api(
+    clinic: Clinic, client: int, slots: Slots, port: int, token: str, keyed: bool
+) -> Callable[[], None]:
+    """POST every slot over one keep-alive connection, to an address that answers 201 with the appointment."""
+    requests = []
+    for number, (starts_at, patient) in enumerate(slots):
+        body = json.dumps(
+            {
+                "patient": patient,
+                "procedure_type": clinic.kind.code,
+                "site": clinic.site.pk,
+                "starts_at": starts_at.isoformat(),
+                "region": "lumbar",
+                "laterality": "left",
+                "resources": [resource.pk for resource in clinic.resources[client]],
+            }
+        )
+        key = f"Idempotency-Key: {client}-{starts_at:%Y%m%d%H}-{number}\r\n" if keyed else ""
+        requests.append(
+            f"POST /api/v1/appointments/ HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+            f"Authorization: Token {token}\r\nContent-Type: application/json\r\n{key}"
+            f"Content-Length: {len(body)}\r\n\r\n{body}".encode()
+        )
+    return page.ask(port, requests, b" 201 ")
+
+
+def by_psycopg(clinic: Clinic, client: int, slots: Slots, trail: bool) -> Callable[[], None]:
+    """Insert the same rows with the same SQL, one transaction a slot; values are made ready beforehand.
+
+    `trail`: the step and the audit event too.
+    """
     resources = {resource.categories.get().pk: resource for resource in clinic.resources[client]}
     requirements = list(clinic.kind.requirements.all())
     patients = Patient.objects.in_bulk([patient for _, patient in slots])
@@ -80,18 +142,21 @@ def by_psycopg(clinic: Clinic, client: int, slots: Slots) -> Callable[[], None]:
             object_type="procedures.appointment",
             site=clinic.site,
         )
-        ready.append((values([appointment]), values(reservations), values([event])))
+        step = AppointmentStep(at=clinic.now, step="book", status="booked", by=clinic.clerk)
+        ready.append((values([appointment]), values(reservations), values([step]), values([event])))
     into_appointment = insert(type(appointment), 1) + ' RETURNING "id"'
     into_reservation = insert(Reservation, len(requirements))
-    into_trail = insert(AuditEvent, 1)
+    into_steps, into_trail = insert(AppointmentStep, 1), insert(AuditEvent, 1)
     bare = psycopg.connect(os.environ["DATABASE_URL"])
 
     def work() -> None:
         with bare, bare.cursor() as cursor:
-            for row, reservations, event in ready:
+            for row, reservations, step, event in ready:
                 (pk,) = cursor.execute(into_appointment, row).fetchone()
                 cursor.execute(into_reservation, [pk if value is OWN_ID else value for value in reservations])
-                cursor.execute(into_trail, [pk if value is OWN_ID else value for value in event])
+                if trail:
+                    cursor.execute(into_steps, [pk if value is OWN_ID else value for value in step])
+                    cursor.execute(into_trail, [pk if value is OWN_ID else value for value in event])
                 bare.commit()
 
     return work
@@ -99,7 +164,7 @@ def by_psycopg(clinic: Clinic, client: int, slots: Slots) -> Callable[[], None]:
 
 #: Stands for the appointment's number, which is known when its row is written.
 OWN_ID = object()
-FILLED = {Reservation: "appointment", AuditEvent: "object_id"}
+FILLED = {Reservation: "appointment", AppointmentStep: "appointment", AuditEvent: "object_id"}
 
 
 def columns(model: type[models.Model]) -> list[models.Field]:

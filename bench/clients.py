@@ -12,7 +12,8 @@ from typing import Any
 _start: Any = None
 
 
-def _begin(barrier: Any) -> None:
+def begin(barrier: Any) -> None:
+    """What every client process does first."""
     global _start
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # dies with its parent
@@ -23,11 +24,16 @@ def _begin(barrier: Any) -> None:
     _start = barrier
 
 
+def together() -> None:
+    """Wait until all are here that the barrier is for."""
+    _start.wait(60)
+
+
 def _work(task: tuple[Callable[..., Callable[[], None]], tuple[Any, ...]]) -> tuple[float, float]:
     """Prepare, wait for the others, do it; when it began and ended, on the clock that all processes share."""
     work, arguments = task
     ready = work(*arguments)
-    _start.wait(60)
+    together()
     began = time.monotonic()
     ready()
     return began, time.monotonic()
@@ -41,7 +47,7 @@ def clients(number: int) -> Iterator[Callable[..., float]]:
     """
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(number)
-    with context.Pool(number, _begin, (barrier,)) as pool:
+    with context.Pool(number, begin, (barrier,)) as pool:
 
         def run(work: Callable[..., Callable[[], None]], arguments: list[tuple[Any, ...]]) -> float:
             # The barrier keeps every process at its one task.

@@ -68,7 +68,11 @@ def print_table(rows: list[Row], *, quick: bool) -> None:
     for row in rows:
         beside, ratio = "", ""
         if row.bare is not None:
-            beside = f"{row.bare:,.0f}{row.unit} {row.bare_what}"
+            beside = f"{figure(row.bare)}{row.unit} {row.bare_what}"
             ratio = f"{100 * row.ours / row.bare:.0f} %"
-        ours = f"{row.ours:,.0f}" if row.ours >= 20 else f"{row.ours:.1f}"
-        print(f"| {row.what} | {ours}{row.unit} | {beside} | {ratio} | {row.goal} |")
+        print(f"| {row.what} | {figure(row.ours)}{row.unit} | {beside} | {ratio} | {row.goal} |")
+
+
+def figure(value: float) -> str:
+    """Three digits at most behind which nobody looks."""
+    return f"{value:,.0f}" if value >= 20 else f"{value:.1f}"

@@ -15,12 +15,12 @@ from heapq import merge
 from itertools import islice
 from zoneinfo import ZoneInfo
 
-from django.db import connection
 from django.db.models import Q
 
 from clinic.models import Resource, Site
 from clinic.wall_clock import day_span
 from patients.models import Patient
+from procedures import prepared
 from procedures.models import Appointment, Procedure, ProcedureType
 
 #: More starts than this are not returned unless asked for: nobody reads them.
@@ -290,10 +290,13 @@ def on_grid(spans: Iterable[tuple[int, int]], stretches: Sequence[Stretch], minu
 class Server:
     """A resource that could serve a need, and the starts that it allows: closed spans in seconds, in order."""
 
-    resource_id: int
-    name: str
+    held: Held
     lows: list[int]
     highs: list[int]
+
+    @property
+    def resource_id(self) -> int:
+        return self.held.resource_id
 
     def allows(self, at: int) -> bool:
         """Whether it is there and free for an appointment that starts at `at`."""
@@ -310,6 +313,11 @@ class Want:
     until: int
     servers: list[Server] = field(default_factory=list)
 
+    @property
+    def ids(self) -> set[int]:
+        """The resources that could serve it."""
+        return {server.resource_id for server in self.servers}
+
 
 @dataclass
 class Offer:
@@ -321,7 +329,7 @@ class Offer:
     @property
     def serving(self) -> set[int]:
         """Every resource that could serve at all."""
-        return {server.resource_id for want in self.wants.values() for server in want.servers}
+        return {resource_id for want in self.wants.values() for resource_id in want.ids}
 
     def slots(
         self, site: Site, rank: int, stretches: Sequence[Stretch], lasts: timedelta
@@ -330,30 +338,40 @@ class Offer:
         wants = list(self.wants.values())
         # As `looking.choose`: needs with the fewest candidates choose first, and the candidates come by name.
         order = sorted(range(len(wants)), key=lambda number: len(wants[number].servers))
+        rivals = [
+            [other for other in order if contested(wants[number], wants[other])]
+            for number in range(len(wants))
+        ]
         for at in on_grid(self.spans, stretches, site.grid_minutes):
-            held = choose(wants, order, at)
+            held = choose(wants, order, rivals, at)
             if held is not None:
                 starts_at = datetime.fromtimestamp(at, UTC)
                 yield starts_at, rank, Slot(starts_at, starts_at + lasts, site, held)
 
 
-def choose(wants: Sequence[Want], order: Sequence[int], at: int) -> tuple[Held, ...] | None:
-    """One server a need for a start at `at`, none of them twice at once; None when there is not one for each."""
-    taken: list[tuple[int, Want]] = []
-    result: dict[int, Held] = {}
+def contested(want: Want, other: Want) -> bool:
+    """Whether there is a resource that could serve both, and not both at once."""
+    at_once = other is not want and other.after < want.until and other.until > want.after
+    return at_once and not want.ids.isdisjoint(other.ids)
+
+
+def choose(
+    wants: Sequence[Want], order: Sequence[int], rivals: Sequence[Sequence[int]], at: int
+) -> tuple[Held, ...] | None:
+    """One server a need for a start at `at`, none of them twice at once; None when there is not one for each.
+
+    `rivals`: for each need, the needs with which it is `contested`.
+    """
+    chosen: list[Server | None] = [None] * len(wants)
     for number in order:
-        want = wants[number]
-        for server in want.servers:
-            if server.allows(at) and not any(
-                resource_id == server.resource_id and other.after < want.until and other.until > want.after
-                for resource_id, other in taken
-            ):
+        taken = [server.resource_id for rival in rivals[number] if (server := chosen[rival])]
+        for server in wants[number].servers:
+            if server.allows(at) and server.resource_id not in taken:
+                chosen[number] = server
                 break
         else:
             return None
-        taken.append((server.resource_id, want))
-        result[number] = Held(server.resource_id, server.name, want.category)
-    return tuple(result[number] for number in range(len(wants)))
+    return tuple(server.held for server in chosen if server)
 
 
 #: Every bound of a start is closed, so that spans can be cut and joined without asking which ends belong to them; only
@@ -373,7 +391,7 @@ WITH need AS MATERIALIZED (
         %(clock_sites)s::bigint[], %(walls_from)s::timestamp[], %(walls_until)s::timestamp[], %(ahead)s::interval[]
     ) AS clock (site_id, wall_from, wall_until, ahead)
 ), gone AS MATERIALIZED (
-    SELECT id FROM procedures_appointment WHERE status = 'held' AND held_until <= %(now)s
+    SELECT id FROM procedures_appointment WHERE status = 'held' AND held_until <= %(now)s::timestamptz
  UNION ALL
     SELECT %(replacing)s::bigint WHERE %(replacing)s::bigint IS NOT NULL
 ), candidate AS MATERIALIZED (
@@ -381,14 +399,16 @@ WITH need AS MATERIALIZED (
            CASE WHEN needs_privilege THEN privilege.id IS NOT NULL ELSE TRUE END AS privileged,
            CASE WHEN needs_privilege THEN privilege.valid_until_on END AS privileged_until_on
       FROM UNNEST(%(sites)s::bigint[]) AS site (id)
-     CROSS JOIN need
-      JOIN clinic_resource_categories AS serves ON serves.resourcecategory_id = need.category_id
-      JOIN clinic_resource AS resource ON resource.id = serves.resource_id AND resource.active
- LEFT JOIN procedures_privilege AS privilege ON privilege.resource_id = resource.id AND family = %(family)s
-     WHERE (resource.site_id = site.id
-            OR EXISTS (SELECT FROM clinic_workinghours AS hours
-                        WHERE hours.resource_id = resource.id AND hours.site_id = site.id))
-       AND (resource.id = ANY (%(chosen)s::bigint[])
+     CROSS JOIN LATERAL (
+           SELECT id AS resource_id FROM clinic_resource WHERE site_id = site.id
+            UNION
+           SELECT resource_id FROM clinic_workinghours WHERE site_id = site.id
+           ) AS there
+      JOIN clinic_resource AS resource ON resource.id = there.resource_id AND resource.active
+      JOIN clinic_resource_categories AS serves ON serves.resource_id = resource.id
+      JOIN need ON need.category_id = serves.resourcecategory_id
+ LEFT JOIN procedures_privilege AS privilege ON privilege.resource_id = resource.id AND family = %(family)s::text
+     WHERE (resource.id = ANY (%(chosen)s::bigint[])
             OR NOT EXISTS (SELECT FROM clinic_resource_categories AS other
                             WHERE other.resourcecategory_id = need.category_id
                               AND other.resource_id = ANY (%(chosen)s::bigint[])))
@@ -427,7 +447,7 @@ WITH need AS MATERIALIZED (
              - COALESCE((SELECT RANGE_AGG(TSTZRANGE(starts_at, ends_at)) FROM procedures_reservation
                           WHERE resource_id = opened.id AND lane = 0 AND released_at IS NULL
                             AND ends_at > whole.first AND starts_at < whole.last
-                            AND ends_at > %(earliest)s  -- says no more, but the planner can estimate it
+                            AND ends_at > %(earliest)s::timestamptz  -- says no more, but the planner can estimate it
                             AND appointment_id <> ALL (ARRAY(SELECT id FROM gone))), '{}') AS spans
       FROM opened CROSS JOIN whole
 ), allowed AS MATERIALIZED (
@@ -445,7 +465,7 @@ WITH need AS MATERIALIZED (
  LEFT JOIN clock ON clock.site_id = candidate.site_id
                 AND privileged_until_on + 1 >= clock.wall_from AND privileged_until_on + 1 < clock.wall_until
      WHERE privileged AND UPPER(span) - LOWER(span) >= until - after
-       AND (privileged_until_on + 1 - clock.ahead) AT TIME ZONE 'UTC' > %(first)s IS NOT FALSE
+       AND (privileged_until_on + 1 - clock.ahead) AT TIME ZONE 'UTC' > %(first)s::timestamptz IS NOT FALSE
      GROUP BY candidate.site_id, need_id, candidate.id, privileged_until_on, clock.ahead
 ), together AS (
     SELECT site_id,
@@ -455,8 +475,10 @@ WITH need AS MATERIALIZED (
                           WHERE patient_id = %(patient)s::bigint
                             AND status NOT IN ('requested', 'no_show', 'cancelled', 'entered_in_error')
                             AND id <> ALL (ARRAY(SELECT id FROM gone))
-                            AND ends_at > %(first)s
-                            AND starts_at < %(last)s::timestamptz + %(lasts)s::interval), '{}') AS starts
+                            -- In the words of the exclusion constraint, whose index answers it.
+                            AND TSTZRANGE(starts_at, ends_at, '[)')
+                                && TSTZRANGE(%(first)s::timestamptz,
+                                             %(last)s::timestamptz + %(lasts)s::interval, '[)')), '{}') AS starts
       FROM (SELECT site_id, need_id, RANGE_AGG(starts) AS starts FROM allowed GROUP BY site_id, need_id) AS either
      GROUP BY site_id
     HAVING COUNT(*) = (SELECT COUNT(*) FROM need)
@@ -496,28 +518,26 @@ def ask(
 ) -> dict[int, Offer]:
     """What each of the sites has left, by its number; a site at which some need is never met is missing."""
     hands = [(site_id, stretch) for site_id, stretches in clocks.items() for stretch in stretches]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            FIND,
-            {
-                "kind": procedure_type.pk,
-                "family": procedure_type.family,
-                "lasts": f"{procedure_type.total_minutes} minutes",
-                "sites": list(clocks),
-                "first": first,
-                "last": before - timedelta(microseconds=1),
-                "earliest": first - LONGEST,
-                "now": now,
-                "chosen": list(chosen),
-                "patient": patient.pk if patient else None,
-                "replacing": replacing.pk if replacing else None,
-                "clock_sites": [site_id for site_id, _ in hands],
-                "walls_from": [EPOCH + timedelta(seconds=stretch.wall_from) for _, stretch in hands],
-                "walls_until": [EPOCH + timedelta(seconds=stretch.wall_until) for _, stretch in hands],
-                "ahead": [timedelta(seconds=stretch.ahead) for _, stretch in hands],
-            },
-        )
-        rows = cursor.fetchall()
+    rows = prepared.rows(
+        FIND,
+        {
+            "kind": procedure_type.pk,
+            "family": procedure_type.family,
+            "lasts": f"{procedure_type.total_minutes} minutes",
+            "sites": list(clocks),
+            "first": first,
+            "last": before - timedelta(microseconds=1),
+            "earliest": first - LONGEST,
+            "now": now,
+            "chosen": list(chosen),
+            "patient": patient.pk if patient else None,
+            "replacing": replacing.pk if replacing else None,
+            "clock_sites": [site_id for site_id, _ in hands],
+            "walls_from": [EPOCH + timedelta(seconds=stretch.wall_from) for _, stretch in hands],
+            "walls_until": [EPOCH + timedelta(seconds=stretch.wall_until) for _, stretch in hands],
+            "ahead": [timedelta(seconds=stretch.ahead) for _, stretch in hands],
+        },
+    )
     offers: dict[int, Offer] = {}
     for site_id, need_id, _, category, after, until, resource_id, name, lows, highs in rows:
         offer = offers.setdefault(site_id, Offer())
@@ -525,5 +545,5 @@ def ask(
             offer.spans = list(zip(lows, highs, strict=True))
         else:
             want = offer.wants.setdefault(need_id, Want(category, after, until))
-            want.servers.append(Server(resource_id, name, lows or [], highs or []))
+            want.servers.append(Server(Held(resource_id, name, category), lows or [], highs or []))
     return offers

@@ -6,15 +6,16 @@ The database's exclusion constraints are the guarantee, the locks are the manner
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+import structlog
 from django.core.exceptions import PermissionDenied
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import prefetch_related_objects
 
-from clinic import audit
-from clinic.models import Resource, User
+from clinic.models import AuditEvent, Resource, User
 from clinic.refusals import Refusal
+from procedures import prepared
 from procedures.models import Appointment, AppointmentStep, Intent, ProcedureType, Reservation
-from procedures.services import letters
+from procedures.services import letters, saving
 from procedures.services.looking import Overtaken, Taken, choose, look, refuse_if_taken_since
 from procedures.services.stepping import locked, refuse_unless, write
 from procedures.steps import EXPECTED
@@ -25,6 +26,9 @@ LOOKS = 5
 HOLD_LASTS = timedelta(minutes=10)
 #: An appointment may be entered this long after it began: the patient stands at the desk.
 LATE_ENTRY = timedelta(minutes=15)
+
+#: What the edges have read from the database before they ask for an appointment.
+READ_BEFORE = ("patient", "procedure_type", "site", "booked_by")
 
 INTENTS: dict[str, tuple[Intent, ...]] = {
     ProcedureType.Purpose.DIAGNOSTIC: (Intent.DIAGNOSTIC,),
@@ -53,9 +57,7 @@ def check(
     complete(appointment)
     appointment.created_at = appointment.created_at or now
     # What was read from the database need not be asked for again: the foreign keys refuse what is gone since.
-    read = {
-        name for name in ("patient", "procedure_type", "site") if appointment._state.fields_cache.get(name)
-    }
+    read = {name for name in READ_BEFORE if appointment._state.fields_cache.get(name)}
     appointment.full_clean(exclude=read, validate_constraints=False)
     check_request(appointment, now=now)
     needs = look(appointment, list(resources), now=now)
@@ -99,18 +101,20 @@ def check_request(appointment: Appointment, *, now: datetime) -> None:
         raise Refusal(f"This patient {state}.", code="patient_not_bookable", field="patient")
 
 
+LOCK_RESOURCES = (
+    "SELECT id FROM clinic_resource WHERE id = ANY (%(resources)s::bigint[]) ORDER BY id FOR NO KEY UPDATE"
+)
+LOCK_PATIENT = "SELECT id FROM patients_patient WHERE id = %(patient)s::bigint FOR NO KEY UPDATE"
+
+
 def lock(reservations: Iterable[Reservation], patient_id: int) -> None:
     """Wait for every rival booking of the same resources or the same patient to finish, and keep later ones waiting.
 
     Always in this order, resources by number and then the patient: two bookings never wait for each other in a ring.
     """
     ids = [reservation.resource_id for reservation in reservations]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT FROM clinic_resource WHERE id = ANY (%s::bigint[]) ORDER BY id FOR NO KEY UPDATE;"
-            "SELECT FROM patients_patient WHERE id = %s FOR NO KEY UPDATE",
-            [ids, patient_id],
-        )
+    prepared.rows(LOCK_RESOURCES, {"resources": ids})
+    prepared.rows(LOCK_PATIENT, {"patient": patient_id})
 
 
 def book(
@@ -170,11 +174,25 @@ def book(
 
 def made_before(appointment: Appointment, request_key: str, *, by: User | None) -> Appointment | None:
     """The appointment that the same request made already; Refusal "key_reused" when it was another request."""
-    first = Appointment.objects.filter(booked_by=by, request_key=request_key).first()
+    first = with_key(request_key, by=by)
     asked = ("patient_id", "procedure_type_id", "site_id", "starts_at", "region", "laterality")
     if first and any(getattr(first, name) != getattr(appointment, name) for name in asked):
         raise key_reused()
     return first
+
+
+WITH_KEY = """
+    SELECT id FROM procedures_appointment
+     WHERE request_key = %(key)s::text AND request_key <> '' AND booked_by_id = %(by)s::bigint
+"""
+
+
+def with_key(request_key: str, *, by: User | None) -> Appointment | None:
+    """What `by` has asked for under this key; None when nothing, which is nearly always."""
+    if by is None:
+        return Appointment.objects.filter(booked_by=None, request_key=request_key).first()
+    found = prepared.rows(WITH_KEY, {"key": request_key, "by": by.pk})
+    return Appointment.objects.get(pk=found[0][0]) if found else None
 
 
 def key_reused() -> Refusal:
@@ -194,28 +212,32 @@ def book_once(
     refuse_if_taken_since(appointment, reservations)
     if not any(reservation.lane for reservation in reservations):
         appointment.overbooked_because = ""  # everything was free after all
-    appointment.save(force_insert=True)
-    Reservation.objects.bulk_create(reservations)
-    status = str(appointment.status)
-    AppointmentStep.objects.create(
-        appointment=appointment,
+    step = AppointmentStep(
         at=now,
         step="hold" if appointment.held_until else "book",
-        status=status,
+        status=str(appointment.status),
         by=by,
         reason=appointment.overbooked_because,
     )
-    audit.record(
-        f"appointment.{status}",
-        appointment,
-        by=by,
-        at=now,
-        site=appointment.site,
-        reason=appointment.overbooked_because,
-    )
+    saving.insert(appointment, reservations, step, event(appointment, by=by, now=now))
     if not quietly:
         letters.tell_booked(appointment, now=now)
     return appointment
+
+
+def event(appointment: Appointment, *, by: User | None, now: datetime) -> AuditEvent:
+    """What `audit.record` would write down about the new appointment, to be written together with it."""
+    context = structlog.contextvars.get_contextvars()
+    return AuditEvent(
+        at=now,
+        by=by,
+        actor="staff" if by else "time",
+        action=f"appointment.{appointment.status!s}",
+        object_type=appointment._meta.label_lower,
+        site=appointment.site,
+        reason=appointment.overbooked_because[:500],
+        request_id=str(context.get("request_id", ""))[:64],
+    )
 
 
 def is_overlap(exc: IntegrityError) -> bool:
@@ -223,10 +245,15 @@ def is_overlap(exc: IntegrityError) -> bool:
     return getattr(exc.__cause__, "sqlstate", None) == "23P01"
 
 
+EXPIRED = """
+    SELECT id FROM procedures_appointment WHERE status = 'held' AND held_until <= %(now)s::timestamptz
+     ORDER BY held_until, id
+"""
+
+
 def release_expired_holds(*, now: datetime) -> int:
     """Give back the times whose hold has run out; how many. Booking does this first, and so does the tick."""
-    expired = Appointment.objects.filter(status=Appointment.Status.HELD, held_until__lte=now)
-    return sum(release_hold(pk, now=now) for pk in list(expired.values_list("pk", flat=True)))
+    return sum(release_hold(pk, now=now) for (pk,) in prepared.rows(EXPIRED, {"now": now}))
 
 
 @transaction.atomic
@@ -291,7 +318,7 @@ def moved_before(
     old: Appointment, starts_at: datetime, request_key: str, *, by: User | None
 ) -> Appointment | None:
     """What the same request to move `old` made already; Refusal "key_reused" when it was another request."""
-    first = Appointment.objects.filter(booked_by=by, request_key=request_key).first()
+    first = with_key(request_key, by=by)
     if first and (first.rescheduled_from_id != old.pk or first.starts_at != starts_at):
         raise key_reused()
     return first

@@ -4,10 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import connection
-
 from clinic.models import Resource, Site
 from clinic.refusals import Refusal
+from procedures import prepared
 from procedures.hours import Span, covered, days_touched, open_spans
 from procedures.models import Appointment, Reservation
 
@@ -65,29 +64,31 @@ class Overtaken(Exception):
 #: every resource that could serve it, with its hours on the days that are touched, what closes it and what holds it.
 #: The overlaps are asked in the words of the exclusion constraints, whose indexes answer them.
 LOOK = """
-WITH own AS MATERIALIZED (
-    SELECT UNNEST(%(own)s::bigint[]) AS id
- UNION ALL
-    SELECT id FROM procedures_appointment WHERE status = 'held' AND held_until <= %(now)s
-)
     SELECT busy.starts_at, busy.ends_at, need.id, need.category, need.starts_at, need.ends_at,
            candidate.id, candidate.name, hours.days, hours.opens, hours.closes,
            closure.site_id, closure.reason, held.starts_at, held.ends_at, held.lanes, candidate.overbooking,
            candidate.privileged
-      FROM (SELECT TSTZRANGE(%(starts_at)s, %(ends_at)s, '[)') AS span) AS whole
+      FROM (
+        SELECT %(starts_at)s::timestamptz AS starts_at,
+               TSTZRANGE(%(starts_at)s::timestamptz, %(ends_at)s::timestamptz, '[)') AS span,
+               -- Its own, the one that it replaces, and holds that have run out: these stand in nobody's way.
+               %(own)s::bigint[] || ARRAY(
+                   SELECT id FROM procedures_appointment WHERE status = 'held' AND held_until <= %(now)s::timestamptz
+               ) AS own
+           ) AS whole
  LEFT JOIN LATERAL (
         SELECT starts_at, ends_at FROM procedures_appointment
          WHERE patient_id = %(patient)s::bigint
            AND status NOT IN ('requested', 'no_show', 'cancelled', 'entered_in_error')
-           AND TSTZRANGE(starts_at, ends_at, '[)') && whole.span AND id <> ALL (ARRAY(SELECT id FROM own))
+           AND TSTZRANGE(starts_at, ends_at, '[)') && whole.span AND id <> ALL (own)
          LIMIT 1
            ) AS busy ON TRUE
  LEFT JOIN (
         SELECT requirement.id, category_id, category.name AS category, starts_after_minutes,
                needs_privilege,
-               %(starts_at)s + (starts_after_minutes - setup_minutes) * INTERVAL '1 minute' AS starts_at,
-               %(starts_at)s + (starts_after_minutes + lasts_minutes + turnover_minutes) * INTERVAL '1 minute'
-                   AS ends_at
+               %(starts_at)s::timestamptz + (starts_after_minutes - setup_minutes) * INTERVAL '1 minute' AS starts_at,
+               %(starts_at)s::timestamptz
+                   + (starts_after_minutes + lasts_minutes + turnover_minutes) * INTERVAL '1 minute' AS ends_at
           FROM procedures_resourcerequirement AS requirement
           JOIN clinic_resourcecategory AS category ON category.id = category_id
          WHERE procedure_type_id = %(kind)s::bigint
@@ -96,8 +97,8 @@ WITH own AS MATERIALIZED (
         SELECT resource.id, name, overbooking,
                NOT need.needs_privilege OR EXISTS (
                    SELECT FROM procedures_privilege
-                    WHERE resource_id = resource.id AND family = %(family)s
-                      AND (valid_until_on IS NULL OR valid_until_on >= %(day)s)
+                    WHERE resource_id = resource.id AND family = %(family)s::text
+                      AND (valid_until_on IS NULL OR valid_until_on >= %(day)s::date)
                ) AS privileged
           FROM clinic_resource AS resource
           JOIN clinic_resource_categories AS serves ON serves.resource_id = resource.id
@@ -127,7 +128,7 @@ WITH own AS MATERIALIZED (
  LEFT JOIN LATERAL (
         SELECT MIN(starts_at) AS starts_at, MAX(ends_at) AS ends_at, ARRAY_AGG(lane) AS lanes
           FROM procedures_reservation
-         WHERE resource_id = candidate.id AND released_at IS NULL AND appointment_id <> ALL (ARRAY(SELECT id FROM own))
+         WHERE resource_id = candidate.id AND released_at IS NULL AND appointment_id <> ALL (own)
            AND TSTZRANGE(starts_at, ends_at, '[)') && TSTZRANGE(need.starts_at, need.ends_at, '[)')
            ) AS held ON TRUE
   ORDER BY need.starts_after_minutes, need.id, candidate.name
@@ -144,24 +145,22 @@ def look(appointment: Appointment, chosen: Sequence[Resource], *, now: datetime)
     for one that no requirement asks for.
     """
     site, zone = appointment.site, appointment.site.zone
-    with connection.cursor() as cursor:
-        cursor.execute(
-            LOOK,
-            {
-                "starts_at": appointment.starts_at,
-                "ends_at": appointment.ends_at,
-                "patient": appointment.patient_id,
-                "kind": appointment.procedure_type_id,
-                "site": appointment.site_id,
-                "own": own_ids(appointment),
-                "now": now,
-                "chosen": [resource.pk for resource in chosen],
-                "days": days_touched(*whole_span(appointment), zone),
-                "family": appointment.procedure_type.family,
-                "day": appointment.starts_at.astimezone(zone).date(),
-            },
-        )
-        rows = cursor.fetchall()
+    rows = prepared.rows(
+        LOOK,
+        {
+            "starts_at": appointment.starts_at,
+            "ends_at": appointment.ends_at,
+            "patient": appointment.patient_id,
+            "kind": appointment.procedure_type_id,
+            "site": appointment.site_id,
+            "own": own_ids(appointment),
+            "now": now,
+            "chosen": [resource.pk for resource in chosen],
+            "days": days_touched(*whole_span(appointment), zone),
+            "family": appointment.procedure_type.family,
+            "day": appointment.starts_at.astimezone(zone).date(),
+        },
+    )
     busy_from, busy_until = rows[0][:2]
     if busy_from:
         raise Taken(f"The patient has another appointment {span_words(busy_from, busy_until, site)}.")
@@ -301,7 +300,8 @@ RIVAL = """
         SELECT FROM procedures_appointment
          WHERE patient_id = %(patient)s::bigint
            AND status NOT IN ('requested', 'no_show', 'cancelled', 'entered_in_error')
-           AND TSTZRANGE(starts_at, ends_at, '[)') && TSTZRANGE(%(starts_at)s, %(ends_at)s, '[)')
+           AND TSTZRANGE(starts_at, ends_at, '[)')
+               && TSTZRANGE(%(starts_at)s::timestamptz, %(ends_at)s::timestamptz, '[)')
            AND id <> ALL (%(own)s::bigint[])
     ) OR EXISTS (
         SELECT FROM UNNEST(
@@ -309,7 +309,7 @@ RIVAL = """
                ) AS wanted (resource_id, lane, starts_at, ends_at)
          CROSS JOIN LATERAL (
                 SELECT FROM clinic_closure
-                 WHERE (resource_id = wanted.resource_id OR site_id = %(site)s)
+                 WHERE (resource_id = wanted.resource_id OR site_id = %(site)s::bigint)
                    AND starts_at < wanted.ends_at AND ends_at > wanted.starts_at
              UNION ALL
               (SELECT FROM procedures_reservation AS held
@@ -328,21 +328,19 @@ def refuse_if_taken_since(appointment: Appointment, reservations: Sequence[Reser
 
     The constraints would refuse it too, but PostgreSQL would then write the row, with the patient's data, to its log.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            RIVAL,
-            {
-                "patient": appointment.patient_id,
-                "starts_at": appointment.starts_at,
-                "ends_at": appointment.ends_at,
-                "own": own_ids(appointment),
-                "site": appointment.site_id,
-                "resources": [reservation.resource_id for reservation in reservations],
-                "lanes": [reservation.lane for reservation in reservations],
-                "from": [reservation.starts_at for reservation in reservations],
-                "until": [reservation.ends_at for reservation in reservations],
-            },
-        )
-        overtaken = cursor.fetchone() == (True,)
+    [(overtaken,)] = prepared.rows(
+        RIVAL,
+        {
+            "patient": appointment.patient_id,
+            "starts_at": appointment.starts_at,
+            "ends_at": appointment.ends_at,
+            "own": own_ids(appointment),
+            "site": appointment.site_id,
+            "resources": [reservation.resource_id for reservation in reservations],
+            "lanes": [reservation.lane for reservation in reservations],
+            "from": [reservation.starts_at for reservation in reservations],
+            "until": [reservation.ends_at for reservation in reservations],
+        },
+    )
     if overtaken:
         raise Overtaken
