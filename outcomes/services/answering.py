@@ -115,7 +115,9 @@ def diary_of(check_in: CheckIn) -> list[CheckIn]:
     if check_in.offset_minutes not in hours:
         return []
     entries = follow_up.check_ins.exclude(status=CheckIn.Status.VOIDED).filter(offset_minutes__in=hours)
-    found = list(entries.order_by("offset_minutes").select_related("answer"))
+    found = list(
+        entries.order_by("offset_minutes").select_related("answer").prefetch_related("answer__measurements")
+    )
     for entry in found:
         entry.follow_up = follow_up
     return found

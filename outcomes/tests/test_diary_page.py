@@ -19,7 +19,7 @@ HOURS = [30, 60, 120, 180, 240]
 
 @pytest.fixture
 def block(flags: World) -> FollowUp:
-    """A block performed on Monday at nine, pain 10 before, with its diary open until a day after the last entry."""
+    """A block performed on Monday at nine, pain 10 before."""
     flags.ablation.purpose = "diagnostic_and_therapeutic"
     flags.ablation.save()
     profile = ReliefProfile.objects.get()
@@ -41,8 +41,6 @@ def block(flags: World) -> FollowUp:
         }
     )
     follow_up = FollowUp.objects.get(pk=flags.performed(baseline=10, intent="diagnostic").follow_up.pk)
-    last = follow_up.check_ins.get(offset_minutes=240)
-    follow_up.check_ins.filter(offset_minutes__in=HOURS).update(closes_at=last.due_at + timedelta(hours=24))
     return follow_up
 
 
@@ -72,12 +70,14 @@ def path(block: FollowUp) -> str:
     return f"/c/{services.issue_link(entry(block, 30), now=after(block, 30))}/"
 
 
-def test_only_what_is_asked_on_the_day_of_a_block_is_a_diary(block: FollowUp, flags: World) -> None:
+def test_what_is_asked_by_the_hour_is_a_diary(block: FollowUp, flags: World) -> None:
     for minutes in HOURS:
         assert [one.offset_minutes for one in diary_of(entry(block, minutes))] == HOURS
     assert diary_of(entry(block, 1440)) == []
     treated = flags.performed(patient=flags.another_patient(), hour=13, intent="therapeutic").follow_up
-    assert diary_of(treated.check_ins.get(offset_minutes=60)) == []
+    # As asking does: one e-mail for all that is asked by the hour, whatever the procedure was for.
+    assert [one.offset_minutes for one in diary_of(treated.check_ins.get(offset_minutes=60))] == HOURS
+    assert diary_of(treated.check_ins.get(offset_minutes=7 * 1440)) == []
 
 
 def test_one_link_serves_all_day(block: FollowUp, path: str, client: Client, clock: list[datetime]) -> None:
