@@ -11,7 +11,20 @@ from outcomes.why import Fact
 #: Every code of a fact.
 CODES = (
     *("planned", "moved", "waits", "not_sent", "queued", "waiting", "sending", "sent", "held_back", "failed"),
-    *("came_back", "opened", "called", "answered", "corrected", "missed", "superseded", "voided"),
+    *(
+        "delivered",
+        "delayed",
+        "came_back",
+        "complained",
+        "unsubscribed",
+        "opened",
+        "called",
+        "answered",
+        "corrected",
+        "missed",
+        "superseded",
+        "voided",
+    ),
     *("to_remind", "to_call"),
 )
 
