@@ -270,6 +270,8 @@ SPECTACULAR_SETTINGS = {
         "PerformedStatus": "procedures.api.schedule.PERFORMED",
         "Channel": "outcomes.models.Answer.Channel",
         "StaffChannel": "outcomes.api.BY_STAFF",
+        "ContactOutcome": "outcomes.models.ContactAttempt.Outcome",
+        "CallOutcome": "outcomes.api.contacts.OUTCOMES",
         "Verdict": "outcomes.models.VERDICTS",
         "AlertKind": "outcomes.models.Alert.Kind",
         "AlertUrgency": "outcomes.models.Alert.Urgency",

@@ -30,6 +30,7 @@ router.register("waitlist", procedures.api.Waitlist)
 router.register("freed-times", procedures.api.FreedTimes)
 router.register("follow-ups", outcomes.api.FollowUps)
 router.register("check-ins", outcomes.api.CheckIns)
+router.register("calls", outcomes.api.Calls, basename="call")
 router.register("alerts", outcomes.api.Alerts)
 
 api: list[URLPattern | URLResolver] = [

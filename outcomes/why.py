@@ -11,10 +11,11 @@ from typing import NamedTuple
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from clinic.models import AuditEvent, OutgoingEmail, Site
+from clinic.models import AuditEvent, DeliveryReport, OutgoingEmail, OutgoingText, Site
 from outcomes.models import Answer, CheckIn, ContactAttempt, Draft
 from outcomes.schedule import DAY
 from outcomes.services.asking import invitation_key
+from outcomes.services.texting import text_key
 from patients.models import Patient
 from patients.words import NO_EMAIL
 
@@ -28,8 +29,33 @@ HELD_BACK = {
     "paused": gettext_lazy("All questions of this site were stopped."),
     "not_asked": gettext_lazy("Nothing was sent before it closed."),
     "superseded": gettext_lazy("A newer question was due as well."),
+    "quiet_hours": gettext_lazy("It was too late or too early in the day."),
+    "no_phone": gettext_lazy("No phone number is known."),
     "weekly_cap": gettext_lazy("The patient had had as many e-mails that week as the site allows."),
     **NO_EMAIL,
+}
+
+
+#: What a report about an e-mail means: the code of its fact, and a sentence.
+REPORTED = {
+    DeliveryReport.Kind.DELIVERED: ("delivered", gettext_lazy("The %(what)s to %(to)s was delivered.")),
+    DeliveryReport.Kind.DELAYED: ("delayed", gettext_lazy("The %(what)s to %(to)s is not delivered yet.")),
+    DeliveryReport.Kind.BOUNCED: (
+        "came_back",
+        gettext_lazy("The %(what)s came back: there is no address %(to)s."),
+    ),
+    DeliveryReport.Kind.REFUSED: (
+        "came_back",
+        gettext_lazy("The %(what)s to %(to)s came back: the mailbox did not take it."),
+    ),
+    DeliveryReport.Kind.COMPLAINED: (
+        "complained",
+        gettext_lazy("The %(what)s was marked as spam at %(to)s; none is sent any more."),
+    ),
+    DeliveryReport.Kind.UNSUBSCRIBED: (
+        "unsubscribed",
+        gettext_lazy("Somebody unsubscribed %(to)s at the mail service; none is sent any more."),
+    ),
 }
 
 
@@ -54,7 +80,9 @@ def why(check_in_id: int) -> list[Fact]:
             "answer__recorded_by",
             "draft",
         )
-        .prefetch_related("contact_attempts__email", "contact_attempts__by", "answer__corrections__by")
+        .prefetch_related(
+            "contact_attempts__email__reports", "contact_attempts__by", "answer__corrections__by"
+        )
         .get(pk=check_in_id)
     )
     site = check_in.follow_up.procedure.site
@@ -138,6 +166,8 @@ def tried(check_in: CheckIn, site: Site) -> Iterator[Fact]:
         elif attempt.outcome == Outcome.SKIPPED:
             words = {"what": attempt.get_kind_display(), "why": reason(attempt.reason)}
             yield Fact("not_sent", attempt.at, _("No %(what)s was sent: %(why)s") % words)
+        elif attempt.kind == Kind.SMS:
+            yield from texted(attempt, check_in, site)
         elif attempt.email is not None:
             yield from sent(attempt.email, str(attempt.get_kind_display()), attempt.at, patient, site)
         else:
@@ -181,12 +211,7 @@ def sent(email: OutgoingEmail, what: str, at: datetime, patient: Patient, site: 
     if email.status == OutgoingEmail.Status.SENT and email.sent_at:
         said = _("The mail server took the %(what)s to %(to)s, after %(tries)s.") % words
         yield Fact("sent", email.sent_at, said)
-        if patient.bounced_at and patient.email == email.to and patient.bounced_at >= email.sent_at:
-            yield Fact(
-                "came_back",
-                patient.bounced_at,
-                _("An e-mail to %(to)s came back: the address is wrong or full.") % words,
-            )
+        yield from reported(email, words, patient)
     elif email.status == OutgoingEmail.Status.SKIPPED:
         why_not = reason(email.problem)
         yield Fact("held_back", at, _("The %(what)s was held back: ") % words + why_not)
@@ -208,6 +233,40 @@ def sent(email: OutgoingEmail, what: str, at: datetime, patient: Patient, site: 
         yield Fact(
             "waiting", email.not_before, f"{waits} " + _("It is due: %s.") % clock(email.not_before, site)
         )
+
+
+def reported(email: OutgoingEmail, words: dict[str, str], patient: Patient) -> Iterator[Fact]:
+    """What was heard of an e-mail after it had gone out. Wants its reports fetched."""
+    reports = list(email.reports.all())
+    for report in reports:
+        code, said = REPORTED[report.kind]
+        yield Fact(code, report.at, str(said) % words)
+    back = any(REPORTED[report.kind][0] == "came_back" for report in reports)
+    known = patient.bounced_at if patient.email == email.to else None
+    if known and email.sent_at and known >= email.sent_at and not back:
+        yield Fact(
+            "came_back", known, _("An e-mail to %(to)s came back, and none goes there any more.") % words
+        )
+
+
+def texted(attempt: ContactAttempt, check_in: CheckIn, site: Site) -> Iterator[Fact]:
+    """What became of the text message about a check-in."""
+    yield Fact("queued", attempt.at, _("A text message was put into the outbox."))
+    text = OutgoingText.objects.filter(key=text_key(check_in)).first()
+    if text is None:
+        return
+    if text.status == OutgoingText.Status.SENT:
+        yield Fact("sent", text.sent_at, _("The text message went out."))
+    elif text.status == OutgoingText.Status.SKIPPED:
+        yield Fact("held_back", attempt.at, _("The text message was held back: ") + reason(text.problem))
+    elif text.status == OutgoingText.Status.FAILED:
+        yield Fact(
+            "failed",
+            text.claimed_at or attempt.at,
+            _("The text message did not go out (%s); it is not tried again.") % text.problem,
+        )
+    else:
+        yield Fact("waiting", attempt.at, _("The text message has not gone out yet."))
 
 
 def reason(code: str) -> str:

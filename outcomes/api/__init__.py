@@ -1,7 +1,8 @@
-"""Follow-ups with their verdicts, check-ins and alerts, for physicians and nurses."""
+"""Follow-ups with their verdicts, check-ins, calls and alerts, for physicians, nurses and the front desk."""
 
 from outcomes.api.alerts import Alerts
+from outcomes.api.calls import Calls
 from outcomes.api.check_ins import BY_STAFF, CheckIns
 from outcomes.api.follow_ups import FollowUps
 
-__all__ = ["BY_STAFF", "Alerts", "CheckIns", "FollowUps"]
+__all__ = ["BY_STAFF", "Alerts", "Calls", "CheckIns", "FollowUps"]

@@ -6,6 +6,7 @@ from typing import Any
 from rest_framework import serializers
 
 from outcomes.models import Answer, FollowUp
+from outcomes.questions import PAIN_NOW as PAIN
 from outcomes.relief import meets, percent_relief
 from outcomes.services.judging import PAIN_NOW, felt_at, in_minutes, position
 
@@ -27,16 +28,25 @@ class MeasurementSerializer(serializers.Serializer[Any]):
 
 
 class AnswerSerializer(serializers.ModelSerializer[Answer]):
-    """What came back. `recorded_by`: the member of staff who entered it, null when the patient did."""
+    """What came back. `recorded_by`: the member of staff who entered it, null when the patient did.
+
+    `score` is the pain now, `values` are all other figures by "instrument.item". `late`: an entry of a diary that was
+    written down well after its hour. `version` counts from 1; each correction makes one more.
+    """
 
     score = serializers.SerializerMethodField()
+    values = serializers.SerializerMethodField()
 
     class Meta:
         model = Answer
-        fields = ["score", "channel", "answered_at", "recorded_by"]
+        fields = ["score", "values", "remark", "channel", "answered_at", "recorded_by", "late", "version"]
 
     def get_score(self, answer: Answer) -> int | None:
         return pain_now(answer)
+
+    def get_values(self, answer: Answer) -> dict[str, int]:
+        figures = {f"{one.instrument}.{one.item}": one.value for one in answer.measurements.all()}
+        return {key: value for key, value in figures.items() if key != PAIN}
 
 
 def threshold(follow_up: FollowUp) -> int:

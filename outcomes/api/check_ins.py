@@ -1,5 +1,7 @@
-"""Check-ins: what was asked, what came back, and recording an answer on a patient's behalf."""
+"""Check-ins: what was asked and why, what came back, recording and correcting an answer on a patient's behalf."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.utils import timezone
@@ -9,14 +11,19 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from clinic.api.fields import Input, InstantField, NumberQuery, Query
+from clinic.api.fields import Input, InstantField, NumberQuery, Query, WholeNumberField
 from clinic.api.rows import VisibleRows
 from clinic.api.views import SiteNameSerializer
 from clinic.refusals import Refusal
 from outcomes import services
-from outcomes.api.answers import AnswerSerializer, pain_now
+from outcomes.api.answers import AnswerSerializer
+from outcomes.api.contacts import CallInput, ContactSerializer
+from outcomes.api.whys import WhySerializer
 from outcomes.models import Answer, CheckIn
 from outcomes.questions import PAIN_NOW
+from outcomes.services.correcting import versions_of
+from outcomes.why import why
+from patients import services as patients
 from patients.api import PatientNameSerializer
 from patients.models import Patient
 from procedures.api.catalogue import ProcedureTypeNameSerializer
@@ -62,14 +69,66 @@ class CheckInToDoSerializer(CheckInSerializer):
 
 
 #: The channels through which staff take an answer.
-BY_STAFF = [(channel.value, channel.label) for channel in (Answer.Channel.PHONE, Answer.Channel.CLINIC)]
+BY_STAFF = [(value, label) for value, label in Answer.Channel.choices if value != Answer.Channel.EMAIL]
+#: How many figures an answer has at most.
+MOST_FIGURES = 100
 
 
-class AnswerInput(Input):
-    """A pain score that staff record on the patient's behalf."""
+class FiguresInput(Input):
+    """The figures of an answer: the pain now, and whatever else was asked.
+
+    `values` by "instrument.item": {"nrs.worst_24_hours": 8, "red_flag.fever_chills": 0}. A red flag is 0 for no and 1
+    for yes.
+    """
 
     score = ScoreField(help_text="The pain now, 0 (none) to 10 (worst imaginable).")
+    values = serializers.DictField(
+        child=WholeNumberField(), required=False, help_text="All other figures; absent: none."
+    )
+
+    def validate_values(self, values: dict[str, int]) -> dict[str, int]:
+        if len(values) > MOST_FIGURES:
+            raise serializers.ValidationError(f"At most {MOST_FIGURES} figures.", code="max_length")
+        if PAIN_NOW in values:
+            raise serializers.ValidationError("The pain now is `score`.", code="invalid")
+        return values
+
+
+class AnswerInput(FiguresInput):
+    """What staff record on the patient's behalf."""
+
     channel = serializers.ChoiceField(BY_STAFF)
+    language = serializers.ChoiceField(
+        Patient.Language.choices,
+        required=False,
+        help_text="In which it was asked; the patient's unless told.",
+    )
+    remark = serializers.CharField(required=False, allow_blank=True, max_length=2000)
+
+
+class CorrectionInput(FiguresInput):
+    """What the answer should have said, whole, and why it did not."""
+
+    reason = serializers.CharField(max_length=500)
+
+
+def figures(inputs: dict[str, Any]) -> dict[str, int]:
+    """All figures by "instrument.item", as the services take them."""
+    return {PAIN_NOW: inputs["score"], **inputs.get("values", {})}
+
+
+@contextmanager
+def named_as_sent() -> Iterator[None]:
+    """Name the inputs of a refusal as the client does."""
+    try:
+        yield
+    except Refusal as refusal:
+        field = refusal.field or ""
+        if field == PAIN_NOW or refusal.code == "answered_already":
+            field = "score"
+        elif "." in field:
+            field = f"values.{field}"
+        raise Refusal(" ".join(refusal.messages), code=str(refusal.code), field=field) from None
 
 
 class CheckInQuery(Query):
@@ -107,6 +166,9 @@ class CheckIns(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows):
         "list": "outcomes.view_checkin",
         "retrieve": "outcomes.view_checkin",
         "answer": "outcomes.record_answer",
+        "note_call": "outcomes.record_answer",
+        "correct": "outcomes.correct_answer",
+        "why": "outcomes.view_checkin",
     }
     may_refuse = {"answer": [409]}
 
@@ -120,19 +182,59 @@ class CheckIns(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows):
         """
         check_in = self.get_object()
         inputs, now = self.inputs(AnswerInput), timezone.now()
-        given = services.answer(
-            check_in.pk,
-            values={PAIN_NOW: inputs["score"]},
-            channel=inputs["channel"],
-            language=check_in.follow_up.patient.language,
-            by=self.user,
-            now=now,
-        )
-        if pain_now(given) != inputs["score"] or given.channel != inputs["channel"]:
-            raise Refusal(
-                "This check-in has been answered already; that answer stands.",
-                code="answered_already",
-                field="score",
+        with named_as_sent():
+            given = services.record_answer(
+                check_in.pk,
+                values=figures(inputs),
+                remark=inputs.get("remark", ""),
+                channel=inputs["channel"],
+                language=inputs.get("language", check_in.follow_up.patient.language),
+                by=self.user,
+                now=now,
             )
         made = given.answered_at == now and given.recorded_by_id == self.user.pk
         return self.shown(check_in.pk, status=201 if made else 200)
+
+    @extend_schema(request=CorrectionInput, responses=CheckInToDoSerializer)
+    @action(detail=True, methods=["post"])
+    def correct(self, request: Request, pk: int) -> Response:
+        """Put other figures in the place of the answer's. Those before stay, as an earlier version.
+
+        `score` and `values` are the whole of what counts from then on: a figure that is not sent is taken out.
+        """
+        check_in = self.get_object()
+        given: Answer | None = getattr(check_in, "answer", None)
+        inputs = self.inputs(CorrectionInput)
+        if given is None:
+            raise Refusal("There is no answer yet that could be corrected.", code="no_answer", field="score")
+        with named_as_sent():
+            services.correct_answer(
+                given.pk, values=figures(inputs), reason=inputs["reason"], by=self.user, now=timezone.now()
+            )
+        return self.shown(check_in.pk)
+
+    @extend_schema(request=CallInput, responses={201: ContactSerializer, 200: ContactSerializer})
+    @action(detail=True, methods=["post"], url_path="call")
+    def note_call(self, request: Request, pk: int) -> Response:
+        """Write down a call that brought no answer, and when to call next.
+
+        Nobody answered: again on the next working day at the same hour, at most three times in all. The same once more
+        changes nothing (200). With an answer, record it instead: with the channel `phone` it is a call as well.
+        """
+        check_in = self.get_object()
+        inputs, now = self.inputs(CallInput), timezone.now()
+        attempt = services.note_call(check_in.pk, **inputs, by=self.user, now=now)
+        return Response(ContactSerializer(attempt).data, status=201 if attempt.at == now else 200)
+
+    @extend_schema(responses=WhySerializer)
+    @action(detail=True, methods=["get"])
+    def why(self, request: Request, pk: int) -> Response:
+        """Why a check-in is as it is: by which rule it was planned, what was sent or not, and what came back.
+
+        The sentences can be read out to a patient who says that nothing came. That you looked is written down.
+        """
+        check_in = self.get_object()
+        patients.read(check_in.follow_up.patient, by=self.user, now=timezone.now())
+        given: Answer | None = getattr(check_in, "answer", None)
+        told = {"facts": why(check_in.pk), "versions": versions_of(given) if given else []}
+        return Response(WhySerializer(told).data)

@@ -54,7 +54,7 @@ def text_next(waiting: QuerySet[CheckIn], *, now: datetime) -> int | None:
     climb(check_in)
     check_in.save(update_fields=["reminders", "remind_at", "call_at"])
     sms.queue(
-        f"check-in {check_in.pk} text",
+        text_key(check_in),
         template="outcomes.services.texting.text",
         context={"check_in_id": check_in.pk},
         site=check_in.follow_up.procedure.site,
@@ -64,6 +64,11 @@ def text_next(waiting: QuerySet[CheckIn], *, now: datetime) -> int | None:
         check_in=check_in, kind=ContactAttempt.Kind.SMS, outcome=ContactAttempt.Outcome.QUEUED, at=now
     )
     return check_in.follow_up.patient_id
+
+
+def text_key(check_in: CheckIn) -> str:
+    """The key of a check-in's text message: none gets two."""
+    return f"check-in {check_in.pk} text"
 
 
 def text(check_in_id: int, *, now: datetime) -> sms.Text | Skip:

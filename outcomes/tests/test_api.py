@@ -52,9 +52,13 @@ def test_a_follow_up_shows_its_verdict_window_and_course(world: World) -> None:
     answered = next(row for row in shown["check_ins"] if row["when"] == "day 92")
     assert answered["answer"] == {
         "score": 3,
+        "values": {},
+        "remark": "",
         "channel": "phone",
         "answered_at": now.isoformat().replace("+00:00", "Z"),
         "recorded_by": world.nurse.pk,
+        "late": False,
+        "version": 1,
     }
     event = AuditEvent.objects.get(action="patient.read")
     assert (event.by, event.object_id) == (world.physician, world.patient.pk)

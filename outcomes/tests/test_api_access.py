@@ -99,6 +99,10 @@ MAY: dict[str, set[str]] = {
     "GET check-ins/": EVERY,
     "GET check-ins/{pk}/": EVERY,
     "POST check-ins/{pk}/answer/": {FRONT_DESK, NURSE, PHYSICIAN, ADMINISTRATOR},
+    "POST check-ins/{pk}/call/": {FRONT_DESK, NURSE, PHYSICIAN, ADMINISTRATOR},
+    "POST check-ins/{pk}/correct/": {NURSE, PHYSICIAN, ADMINISTRATOR},
+    "GET check-ins/{pk}/why/": EVERY,
+    "GET calls/": {FRONT_DESK, NURSE, PHYSICIAN, ADMINISTRATOR},
     "GET alerts/": EVERY,
     "GET alerts/{pk}/": EVERY,
     "POST alerts/{pk}/acknowledge/": {NURSE, PHYSICIAN, ADMINISTRATOR},
@@ -170,6 +174,8 @@ def test_every_other_address_asks_for_sign_in_or_is_open_for_a_reason(world: Wor
 def test_each_role_may_what_the_table_says_at_its_own_site_only(world: World) -> None:
     procedure = world.performed()
     check_in = procedure.follow_up.check_ins.all()[0]
+    check_in.opens_at = check_in.due_at = check_in.call_at = world.now
+    check_in.save()
     rows = {
         "sites": world.site.pk,
         "resources": world.room.pk,

@@ -18,8 +18,10 @@ def test_every_template_that_is_queued_has_a_preview() -> None:
     assert len({one.key for one in PREVIEWS}) == len(PREVIEWS)
 
 
-@pytest.mark.parametrize("key", [one.key for one in PREVIEWS])
-def test_each_is_shown_in_both_languages_as_text_and_html(world: World, client: Client, key: str) -> None:
+@pytest.mark.parametrize("key", [one.key for one in PREVIEWS if len(one.languages) > 1])
+def test_each_to_patients_is_shown_in_both_languages_as_text_and_html(
+    world: World, client: Client, key: str
+) -> None:
     signed_in(world.clerk, client)
     before = OutgoingEmail.objects.count()
     response = client.get(PREVIEW, {"email": key})
@@ -35,6 +37,14 @@ def test_each_is_shown_in_both_languages_as_text_and_html(world: World, client: 
     assert html.count("<iframe sandbox srcdoc=") == 2
     assert html.lower().count("&lt;!doctype html&gt;") == 2
     assert OutgoingEmail.objects.count() == before
+
+
+def test_those_to_staff_are_shown_in_english(world: World, client: Client) -> None:
+    signed_in(world.clerk, client)
+    for key in ("alert", "alert-overdue"):
+        (shown,) = client.get(PREVIEW, {"email": key}).context["shown"]
+        assert shown["code"] == "en"
+        assert "/admin/outcomes/alert/0/" in shown["message"].text
 
 
 def test_who_may_look_and_at_which_sites(world: World, client: Client) -> None:

@@ -1,17 +1,22 @@
 """The "why" page: what a clerk reads out to a patient who says "I never got it"."""
 
+import inspect
+import re
 from datetime import datetime, time, timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 
-from clinic.models import OutgoingEmail
+from clinic.models import DeliveryReport, OutgoingEmail, OutgoingText
 from clinic.tests.desk import queries, signed_in, words
 from conftest import MONDAY, World
 from outcomes import services
+from outcomes import why as why_module
+from outcomes.api.whys import CODES
 from outcomes.models import CheckIn, ContactAttempt, Draft, FollowUp
-from outcomes.why import Fact, why
+from outcomes.services.texting import text_key
+from outcomes.why import REPORTED, Fact, why
 from procedures.models import ReliefProfile
 
 
@@ -159,6 +164,46 @@ def test_sent_and_came_back(world: World) -> None:
     world.patient.email = "new@example.org"  # whether that one comes back is another matter
     world.patient.save()
     assert "came_back" not in facts(check_in)
+
+
+@pytest.mark.parametrize("kind", DeliveryReport.Kind.values)
+def test_what_was_heard_of_it_later(world: World, kind: str) -> None:
+    check_in = planned(world)
+    email = asked(check_in, status="sent", sent_at=check_in.due_at, attempts=1)
+    at = check_in.due_at + timedelta(hours=1)
+    DeliveryReport.objects.create(email=email, kind=kind, at=at)
+    (heard,) = (fact for fact in why(check_in.pk) if fact.at == at)
+    assert heard.code == REPORTED[DeliveryReport.Kind(kind)][0]
+    assert "ann@example.org" in heard.said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ({"status": "queued"}, "The text message has not gone out yet."),
+        ({"status": "sent"}, "The text message went out."),
+        (
+            {"status": "skipped", "problem": "quiet_hours"},
+            "held back: It was too late or too early in the day.",
+        ),
+        ({"status": "failed", "problem": "refused"}, "did not go out (refused); it is not tried again."),
+    ],
+)
+def test_a_text_message(world: World, text: dict[str, Any], said: str) -> None:
+    check_in = planned(world)
+    ContactAttempt.objects.create(check_in=check_in, kind="sms", outcome="queued", at=check_in.due_at)
+    OutgoingText.objects.create(
+        key=text_key(check_in), template="t", site=world.site, created_at=check_in.due_at,
+        sent_at=check_in.due_at if text["status"] == "sent" else None, **text,
+    )  # fmt: skip
+    told = [fact.said for fact in why(check_in.pk)]
+    assert "A text message was put into the outbox." in told
+    assert told[-1].endswith(said)
+
+
+def test_every_code_is_known_to_the_api() -> None:
+    told = set(re.findall(r'Fact\(\s*"(\w+)"', inspect.getsource(why_module)))
+    assert told | {code for code, _said in REPORTED.values()} == set(CODES)
 
 
 def test_an_invitation_from_before_attempts_were_written_down(world: World) -> None:

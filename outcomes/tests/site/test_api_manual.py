@@ -40,7 +40,7 @@ def test_the_manual_is_read_and_tried_out_after_signing_in(page: Any, live_serve
     page.fill("input[name=password]", "correct horse")
     page.locator("[type=submit]").first.click()
     page.locator(".opblock").first.wait_for()
-    assert page.locator(".opblock").count() == 69
+    assert page.locator(".opblock").count() == 73
     sites = page.locator("#operations-sites-sites_list")
     sites.click()
     sites.get_by_role("button", name="Try it out").click()
