@@ -239,9 +239,9 @@ def reported(email: OutgoingEmail, words: dict[str, str], patient: Patient) -> I
     """What was heard of an e-mail after it had gone out. Wants its reports fetched."""
     reports = list(email.reports.all())
     for report in reports:
-        code, said = REPORTED[report.kind]
+        code, said = REPORTED[DeliveryReport.Kind(report.kind)]
         yield Fact(code, report.at, str(said) % words)
-    back = any(REPORTED[report.kind][0] == "came_back" for report in reports)
+    back = any(REPORTED[DeliveryReport.Kind(report.kind)][0] == "came_back" for report in reports)
     known = patient.bounced_at if patient.email == email.to else None
     if known and email.sent_at and known >= email.sent_at and not back:
         yield Fact(

@@ -40,8 +40,7 @@ def block(flags: World) -> FollowUp:
             "success_percent": 80,
         }
     )
-    follow_up = FollowUp.objects.get(pk=flags.performed(baseline=10, intent="diagnostic").follow_up.pk)
-    return follow_up
+    return FollowUp.objects.get(pk=flags.performed(baseline=10, intent="diagnostic").follow_up.pk)
 
 
 def entry(block: FollowUp, minutes: int) -> CheckIn:
