@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache, partial
 from typing import Any
+from uuid import UUID
 
 import css_inline
 from django.conf import settings
@@ -203,7 +204,7 @@ SOME_TIME = datetime(2027, 1, 15, 22, tzinfo=UTC)
 
 def preview(language: str, site: Site, *, visits: int, reminder: bool) -> Message:
     """The question about so many visits of somebody made up, with links that lead nowhere."""
-    patient = Patient(given_name="Maria", language=language)
+    patient = Patient(given_name="Maria", language=language, unsubscribe_key=UUID(int=0))
     days = [timedelta(days=30 * number) for number in range(1, visits + 1)]
     asked = [
         CheckIn(

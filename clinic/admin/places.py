@@ -40,7 +40,13 @@ class SiteAdmin(AuditedAdmin):
         ),
         (
             _("Alerts"),
-            {"fields": ("alert_email", ("emergency_alert_minutes", "same_day_alert_minutes"))},
+            {
+                "fields": (
+                    ("alert_email", "routine_alert_days"),
+                    ("emergency_alert_minutes", "same_day_alert_minutes"),
+                    "alert_kinds_off",
+                )
+            },
         ),
     )
 

@@ -155,6 +155,7 @@ def test_the_first_page_counts_what_the_user_may_see(world: World, client: Clien
         "no relief": 0,
         "failed": 0,
         "late by an hour or more": 0,
+        "addresses to correct": 0,
     }
 
 

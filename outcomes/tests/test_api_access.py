@@ -27,6 +27,8 @@ OPEN = {
     "c/<str:token>/": "the patient's page: the secret in the link is the key",
     "c/<str:token>/stop/": "stops the e-mails of the patient whose link it is",
     "a/<str:token>/": "the patient's page about one appointment: the secret in the link is the key",
+    "u/<str:token>/": "unsubscribes the patient whose link it is: the signed key in it is the key",
+    "webhooks/email/": "a mail service's reports: signed in by the secret of the address, 404 without one",
     "calendar/<str:token>.ics": "a clinician's calendar without patients' names: the secret in the address is the key",
     "health/live": "for machines; says nothing about anybody",
     "health/ready": "for machines; says nothing about anybody",

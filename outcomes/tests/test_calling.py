@@ -196,7 +196,7 @@ def test_the_list_shows_who_is_to_be_called_whose_time_runs_out_first_at_the_top
     assert "Spanish" in told
     assert "day 14 Radiofrequency ablation" in told
     assert "The patient has not agreed to be asked by e-mail." in told
-    assert "The last e-mail came back" in told
+    assert "E-mail came back" in told
     assert "0 of 3" in told
 
 

@@ -19,7 +19,11 @@ from clinic import roles
 from clinic.logs import Scrub
 from clinic.models import Resource, ResourceCategory, Site, User, WorkingHours
 from conftest import MONDAY, NEW_YORK, staff
-from procedures.models import Privilege
+from outcomes import services as outcomes
+from outcomes.models import Alert, Answer, CheckIn, FollowUp
+from patients.models import Patient
+from procedures import services as procedures
+from procedures.models import Appointment, Privilege, ProcedureType
 
 #: What each check-in of an ablation is answered with; days that are missing are met with silence.
 STORY = {1: 9, 7: 7, 14: 5, 42: 3, 92: 2, 275: 6, 366: 7}
@@ -68,7 +72,8 @@ def clinic(db: None, clock: Clock) -> Site:
         )
         one.categories.add(category)
         if category.needs_privilege:
-            Privilege.objects.create(resource=one, family="radiofrequency_ablation")
+            for family in ("radiofrequency_ablation", "epidural_steroid_injection"):
+                Privilege.objects.create(resource=one, family=family)
         for day in range(5):
             WorkingHours.objects.create(resource=one, site=site, weekday=day, opens=time(8), closes=time(17))
     return site
@@ -246,3 +251,99 @@ def test_no_name_score_or_procedure_leaves_the_house(
         assert "score" not in line
         assert "red_flag" not in line
     assert User.objects.count() == 2
+
+
+def treated(site: Site, number: int, kind: str, *, hour: int, baseline: int) -> FollowUp:
+    """A patient of that number, treated on MONDAY; the course that follows."""
+    patient = Patient.objects.create(
+        record_number=f"Y-{number}",
+        given_name=f"Pat{number}",
+        family_name=f"Year{number}",
+        born_on=date(1950, 1, number),
+        site=site,
+        email=f"pat{number}@example.org",
+        consented_at=at(MONDAY - timedelta(days=30), 9),
+        created_at=at(MONDAY - timedelta(days=30), 9),
+    )
+    appointment = Appointment(
+        patient=patient,
+        procedure_type=ProcedureType.objects.get(code=kind),
+        site=site,
+        starts_at=at(MONDAY, hour),
+        region="lumbar",
+        laterality="left" if kind == "rfa_facet" else "",
+    )
+    procedures.book(appointment, by=None, now=at(MONDAY - timedelta(days=3), 12), quietly=True)
+    record = procedures.Performed(performed_at=at(MONDAY, hour), baseline_pain=baseline)
+    procedure = procedures.perform(appointment.pk, record, by=None, now=at(MONDAY, hour + 1))
+    return FollowUp.objects.get(procedure=procedure)
+
+
+def test_a_year_of_an_ablation_and_an_injection_plays_through_the_tick(clinic: Site, clock: Clock) -> None:
+    """Every check-in, reminder, silence, telephone call and red flag, by `manage.py tick` each morning."""
+    ablation = treated(clinic, 1, "rfa_facet", hour=9, baseline=8)
+    injection = treated(clinic, 2, "esi_interlaminar", hour=13, baseline=7)
+    scores = {
+        "pat1@example.org": {1: 7, 7: 7, 14: 6, 42: 2, 184: 3},
+        "pat2@example.org": {1: 5, 3: 4, 7: 3, 14: 2, 28: 2, 60: 6, 92: 7},
+    }
+    by_phone = {92: 2}  # of the ablation; its day 275 is met with silence to the end
+    nurse = staff("nurse@example.org", roles.NURSE, clinic)
+    page = Client()
+    asked: dict[str, list[int]] = {address: [] for address in scores}
+    reminded: dict[str, list[int]] = {address: [] for address in scores}
+    called: list[int] = []
+    for day in range(1, 300):
+        clock.now = at(MONDAY + timedelta(days=day), 10)
+        before = len(outbox.outbox)
+        call_command("tick", now=clock.now.isoformat(), stdout=StringIO())
+        for message in outbox.outbox[before:]:
+            (address,) = message.to
+            (reminded if message.subject.startswith("A reminder") else asked)[address].append(day)
+            found = re.search(r"http://testserver(/c/[^/\s]+/)", str(message.body))
+            assert found
+            if day in scores[address]:
+                if address == "pat2@example.org" and day == 3:
+                    page.post(found[1], {"step": "1", "nrs.now": 4})
+                    html = page.get(found[1]).content.decode()
+                    flags = dict.fromkeys(re.findall(r'name="(red_flag\.\w+)"', html), 0)
+                    step = re.search(r'name="step" value="(\d)"', html)
+                    assert step
+                    said = {"step": step[1]} | flags | {"red_flag.fever_chills": 1}
+                    told = page.post(found[1], said, follow=True).content.decode()
+                    assert clinic.phone in told
+                    assert Alert.objects.get().raised_at == clock.now  # before the answer is complete
+                assert "Thank you" in answered(page, found[1], scores[address][day])
+        for check_in in CheckIn.objects.filter(call_at__lte=clock.now, status__in=CheckIn.OPEN):
+            planned = check_in.offset_minutes // 1440
+            if planned not in called:
+                called.append(planned)
+            if planned in by_phone:
+                outcomes.answer(
+                    check_in.pk,
+                    values={"nrs.now": by_phone[planned]},
+                    channel="phone",
+                    language="en",
+                    by=nurse,
+                    now=clock.now,
+                )
+    assert asked == {
+        "pat1@example.org": [1, 7, 14, 42, 92, 184, 275],
+        "pat2@example.org": [1, 3, 7, 14, 28, 60, 92, 184],
+    }
+    # A fortnight's window: reminders after a quarter and a half of it, the call after three quarters.
+    assert reminded == {"pat1@example.org": [96, 99, 279, 282], "pat2@example.org": [188, 191]}
+    assert called == [92, 184, 275]
+    statuses = dict(ablation.check_ins.values_list("offset_minutes", "status"))
+    assert statuses[92 * 1440] == "answered"
+    assert statuses[275 * 1440] == "missed"
+    assert Answer.objects.get(check_in__follow_up=ablation, channel="phone").recorded_by == nurse
+    ablation.refresh_from_db()
+    injection.refresh_from_db()
+    assert (ablation.verdict, injection.verdict) == ("in_relief", "lost_within_window")
+    alert = Alert.objects.get(kind="red_flag")
+    assert (alert.codes, alert.urgency, alert.follow_up) == (["fever_chills"], "same_day", injection)
+    assert alert.escalated_at  # nobody looked at it in time
+    handle = {"resolution": "spoken", "note": "", "by": nurse, "now": clock.now}
+    outcomes.resolve(alert.pk, **handle)
+    assert not Alert.objects.filter(kind="red_flag").open().exists()
