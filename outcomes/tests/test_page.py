@@ -216,7 +216,7 @@ def test_every_sentence_for_patients_is_translated_and_compiled() -> None:
     assert {e.msgid: e.msgstr for e in mo} == {e.msgid: e.msgstr for e in po}
     known = {entry.msgid for entry in po}
     for template in (folder / "templates/outcomes").rglob("*"):
-        if template.is_file():
+        if template.is_file() and template.stem != "alert":  # goes to staff, in English
             for sentence in re.findall(r'{% translate "([^"]+)" %}', template.read_text()):
                 assert sentence in known, (template.name, sentence)
 
