@@ -344,6 +344,5 @@ def test_a_year_of_an_ablation_and_an_injection_plays_through_the_tick(clinic: S
     alert = Alert.objects.get(kind="red_flag")
     assert (alert.codes, alert.urgency, alert.follow_up) == (["fever_chills"], "same_day", injection)
     assert alert.escalated_at  # nobody looked at it in time
-    handle = {"resolution": "spoken", "note": "", "by": nurse, "now": clock.now}
-    outcomes.resolve(alert.pk, **handle)
+    outcomes.resolve(alert.pk, resolution="spoken", by=nurse, now=clock.now)
     assert not Alert.objects.filter(kind="red_flag").open().exists()
