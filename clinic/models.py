@@ -124,6 +124,13 @@ class Site(models.Model):
         blank=True,
         help_text=_("None of these is raised. Red flags always are."),
     )
+    smallest_cell = models.PositiveSmallIntegerField(
+        _("smallest group in reports"),
+        default=5,
+        help_text=_(
+            "Reports hide a rate that comes from fewer follow-ups than this. At least 1. A choice; unconfirmed."
+        ),
+    )
 
     objects = SiteQuerySet.as_manager()
 
@@ -139,6 +146,12 @@ class Site(models.Model):
                 name="site_wants_red_flags",
                 condition=~Q(alert_kinds_off__contains=["red_flag"]),
                 violation_error_message=_("The alerts of red flags cannot be switched off."),
+            ),
+            models.CheckConstraint(
+                name="site_smallest_cell",
+                condition=Q(smallest_cell__gte=1),
+                violation_error_code="too_small",
+                violation_error_message=_("The smallest group in reports has at least one follow-up."),
             ),
         ]
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 from typing import Self
 
 from django.contrib.postgres.functions import RandomUUID
 from django.contrib.postgres.indexes import GinIndex, OpClass
-from django.core.validators import RegexValidator
+from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Func, Q
 from django.db.models.functions import Upper
 from django.utils.translation import gettext_lazy as _
 
 from clinic.models import Site, User, keep_history
+from patients import mme
 
 
 class PatientQuerySet(models.QuerySet["Patient"]):
@@ -156,3 +158,188 @@ class Patient(models.Model):
         if not self.sms_consented_at:
             return "no_consent"
         return "opted_out" if self.opted_out_at else ""
+
+
+#: The last day on which something recorded at `recorded_at` can have begun, on whatever wall: east of Greenwich it is
+#: tomorrow already.
+LAST_DAY_OF_RECORDING = Func(
+    F("recorded_at"),
+    template="((%(expressions)s AT TIME ZONE 'UTC')::date + 1)",
+    output_field=models.DateField(),
+)
+
+
+class OpioidUseQuerySet(models.QuerySet["OpioidUse"]):
+    def visible_to(self, user: User) -> Self:
+        """Those of the patients that `user` may see."""
+        return self if user.sees_all_sites else self.filter(patient__site__in=user.sites.values("pk"))
+
+    def standing(self) -> Self:
+        """Those that were not entered in error."""
+        return self.filter(entered_in_error_at=None)
+
+    def on(self, day: date) -> Self:
+        """Those that stand and were taken on `day`."""
+        return self.standing().filter(Q(until_on=None) | Q(until_on__gte=day), from_on__lte=day)
+
+
+@keep_history
+class OpioidUse(models.Model):
+    """One opioid that a patient takes or took, with one dose, from a day until a day. Another dose is another row.
+
+    `dose`: the whole of a day in `unit`. `until_on`: the last day; None: still taken. `mme_per_day`: its morphine
+    milligram equivalents by the table `mme_version`, an estimate that must never be used to switch drugs; None, with
+    version "", for what has no factor, and for what goes into the spinal fluid. Nothing is deleted: a mistake is
+    marked as entered in error, for a reason, and `corrects` names the row that this one stands in for.
+    """
+
+    class Drug(models.TextChoices):
+        CODEINE = mme.Drug.CODEINE.value, _("codeine")
+        FENTANYL_PATCH = mme.Drug.FENTANYL_PATCH.value, _("fentanyl patch")
+        HYDROCODONE = mme.Drug.HYDROCODONE.value, _("hydrocodone")
+        HYDROMORPHONE = mme.Drug.HYDROMORPHONE.value, _("hydromorphone")
+        METHADONE = mme.Drug.METHADONE.value, _("methadone")
+        MORPHINE = mme.Drug.MORPHINE.value, _("morphine")
+        OXYCODONE = mme.Drug.OXYCODONE.value, _("oxycodone")
+        OXYMORPHONE = mme.Drug.OXYMORPHONE.value, _("oxymorphone")
+        TAPENTADOL = mme.Drug.TAPENTADOL.value, _("tapentadol")
+        TRAMADOL = mme.Drug.TRAMADOL.value, _("tramadol")
+        BUPRENORPHINE = mme.Drug.BUPRENORPHINE.value, _("buprenorphine")
+        OTHER = mme.Drug.OTHER.value, _("another opioid")
+
+    class Unit(models.TextChoices):
+        MG_A_DAY = mme.Unit.MG_A_DAY.value, _("mg a day")
+        MCG_AN_HOUR = mme.Unit.MCG_AN_HOUR.value, _("mcg an hour")
+
+    patient = models.ForeignKey(
+        Patient, models.PROTECT, verbose_name=_("patient"), related_name="opioid_uses"
+    )
+    drug = models.CharField(_("drug"), max_length=20, choices=Drug.choices)
+    intrathecal = models.BooleanField(
+        _("into the spinal fluid"),
+        default=False,
+        help_text=_("By a pump. It has no factor, so it is left out of the total."),
+    )
+    dose = models.DecimalField(
+        _("dose of a whole day"),
+        max_digits=8,
+        decimal_places=3,
+        validators=[MinValueValidator(Decimal("0.001"))],
+        help_text=_("All that is taken in a day; of a patch, what its label says."),
+    )
+    unit = models.CharField(_("unit"), max_length=6, choices=Unit.choices, default=Unit.MG_A_DAY)
+    prescription = models.CharField(
+        _("prescription"),
+        max_length=300,
+        help_text=_("As it is written, for example “5 mg four times a day”."),
+    )
+    from_on = models.DateField(_("from"))
+    until_on = models.DateField(
+        _("until"), null=True, blank=True, help_text=_("Last day; empty: still taken.")
+    )
+    mme_per_day = models.DecimalField(
+        _("MME a day"),
+        max_digits=11,
+        decimal_places=5,
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("An estimate; never use it to switch drugs."),
+    )
+    mme_version = models.CharField(_("table of factors"), max_length=20, blank=True, editable=False)
+    corrects = models.OneToOneField(
+        "self",
+        models.PROTECT,
+        verbose_name=_("corrects"),
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="corrected_by",
+    )
+    recorded_by = models.ForeignKey(
+        User, models.PROTECT, verbose_name=_("recorded by"), null=True, editable=False, related_name="+"
+    )
+    recorded_at = models.DateTimeField(_("recorded"), editable=False)
+    entered_in_error_at = models.DateTimeField(_("entered in error"), null=True, blank=True, editable=False)
+    entered_in_error_because = models.CharField(
+        _("reason of the mistake"), max_length=500, blank=True, editable=False
+    )
+
+    objects = OpioidUseQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("opioid")
+        verbose_name_plural = _("opioids")
+        ordering = ("-from_on", "-id")
+        permissions = [("record_opioiduse", "Can record and correct opioids")]
+        indexes = [
+            models.Index(
+                name="opioid_use_taken",
+                fields=["patient", "from_on"],
+                condition=Q(entered_in_error_at=None),
+            )
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="opioid_dose_above_zero",
+                condition=Q(dose__gt=0),
+                violation_error_code="dose_not_positive",
+                violation_error_message=_("A dose is more than nothing."),
+            ),
+            models.CheckConstraint(
+                name="opioid_use_ends_after_start",
+                condition=Q(until_on=None) | Q(until_on__gte=F("from_on")),
+                violation_error_code="ends_before_start",
+                violation_error_message=_("The last day is before the first."),
+            ),
+            models.CheckConstraint(
+                name="opioid_use_began_before_recorded",
+                condition=Q(from_on__lte=LAST_DAY_OF_RECORDING),
+                violation_error_code="in_the_future",
+                violation_error_message=_("This date is in the future."),
+            ),
+            models.CheckConstraint(
+                name="opioid_patch_by_the_hour",
+                condition=Q(drug="fentanyl_patch", unit="mcg/h", intrathecal=False)
+                | Q(drug__in=["buprenorphine", "other"])
+                | ~Q(drug="fentanyl_patch") & Q(unit="mg/day"),
+                violation_error_code="unit_not_possible",
+                violation_error_message=_(
+                    "A fentanyl patch is counted in mcg an hour and lies on the skin; the other drugs of the table are "
+                    "counted in mg a day."
+                ),
+            ),
+            models.CheckConstraint(
+                name="opioid_mme_with_its_table",
+                condition=Q(mme_per_day=None, mme_version="")
+                | Q(mme_per_day__isnull=False) & ~Q(mme_version=""),
+            ),
+            models.CheckConstraint(
+                name="opioid_without_factor_has_no_mme",
+                condition=Q(mme_per_day=None)
+                | Q(intrathecal=False) & ~Q(drug__in=["buprenorphine", "other"]),
+            ),
+            models.CheckConstraint(name="opioid_has_its_prescription", condition=~Q(prescription="")),
+            models.CheckConstraint(
+                name="opioid_error_with_reason",
+                condition=Q(entered_in_error_at=None, entered_in_error_because="")
+                | Q(entered_in_error_at__isnull=False) & ~Q(entered_in_error_because=""),
+            ),
+            models.UniqueConstraint(
+                name="opioid_use_once",
+                fields=["patient", "drug", "intrathecal", "dose", "unit", "prescription", "from_on"],
+                condition=Q(entered_in_error_at=None),
+                violation_error_code="recorded_already",
+                violation_error_message=_("This is recorded already."),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_drug_display()} {self.dose.normalize():f} {self.get_unit_display()}"
+
+    @property
+    def left_out(self) -> mme.LeftOut | None:
+        """Why it is not counted in a total; None when it is."""
+        if self.mme_per_day is not None:
+            return None
+        return mme.LeftOut.INTRATHECAL if self.intrathecal else mme.LeftOut.NO_FACTOR

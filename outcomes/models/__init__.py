@@ -1,5 +1,6 @@
 """Follow-ups, their check-ins, what came back, and what somebody must look at."""
 
+from outcomes.models.adverse_events import AdverseEvent
 from outcomes.models.alerts import Alert
 from outcomes.models.answers import Answer, AnswerCorrection, Measurement
 from outcomes.models.check_ins import CheckIn, ContactAttempt, Draft, Link
@@ -7,6 +8,7 @@ from outcomes.models.follow_ups import VERDICTS, FollowUp, VerdictChange
 
 __all__ = [
     "VERDICTS",
+    "AdverseEvent",
     "Alert",
     "Answer",
     "AnswerCorrection",

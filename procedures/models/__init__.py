@@ -9,6 +9,7 @@ from procedures.models.catalogue import (
     ResourceRequirement,
     Risk,
 )
+from procedures.models.devices import ImplantedDevice
 from procedures.models.schedule import (
     Appointment,
     AppointmentStep,
@@ -27,6 +28,7 @@ __all__ = [
     "CalendarFeed",
     "FigureConfirmation",
     "FreedTime",
+    "ImplantedDevice",
     "Intent",
     "Laterality",
     "Privilege",
