@@ -2,7 +2,7 @@
 
 Pain is a whole number from 0 (none) to 10 (worst imaginable), baseline B and follow-up F on the same item. Percent
 relief is 100·(B − F)/B. With B missing or 0 it cannot be computed; it is then None, never 0 or 100. Negative relief is
-worse pain and is kept.
+worse pain and is kept. A percentage that the patient names ("I am 70 % better") is something else and never read here.
 
 The usual threshold of 50 % counts exactly half the baseline as relief, as coverage rules do: F ≤ B/2 is in relief and
 F > B/2 is lost (Lord et al., N Engl J Med 1996, already calls exactly half a return of pain; unconfirmed choice).
@@ -11,11 +11,19 @@ F > B/2 is lost (Lord et al., N Engl J Med 1996, already calls exactly half a re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from typing import Literal
 
 #: At least this much, though less than the profile's threshold, is partial relief: moderate benefit in IMMPACT's terms
 #: (Dworkin et al., J Pain 2008).
 PARTIAL_PERCENT = 30
+#: A baseline below this is low: one point is 25 % of it or more, so the change in points is shown too (a choice;
+#: unconfirmed).
+LOW_BASELINE = 4
+#: Who has so many points less, or says so of the change (1 very much, 2 much improved), has responded: IMMPACT's
+#: further definitions (Dworkin et al., J Pain 2008), which advises to use two or more.
+POINTS = 2
+BETTER = (1, 2)
 #: After so many unanswered check-ins in a row nothing is known any more. Silence is never failure.
 SILENT_AFTER = 2
 
@@ -39,9 +47,8 @@ def percent_relief(baseline: int | None, score: int) -> int | None:
     """Percent relief for display, cut towards zero so that 79.9 never shows as 80; None without a baseline above 0."""
     if not baseline:
         return None
-    return (
-        int(100 * (baseline - score) / baseline) if score > baseline else 100 * (baseline - score) // baseline
-    )
+    percent = 100 * abs(baseline - score) // baseline
+    return percent if score <= baseline else -percent
 
 
 def meets(baseline: int, score: int, percent: int) -> bool:
@@ -49,12 +56,113 @@ def meets(baseline: int, score: int, percent: int) -> bool:
     return 100 * (baseline - score) >= percent * baseline
 
 
+class Status(StrEnum):
+    """Whether relief can be computed, and if not, why not."""
+
+    COMPUTED = "computed"
+    BASELINE_MISSING = "baseline_missing"
+    BASELINE_ZERO = "baseline_zero"
+    SCORE_MISSING = "score_missing"
+
+
+class NotComparable(ValueError):
+    """Two figures of different items or scales: relief is never computed from them."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure with its scale: the item as "instrument.item", and the version of its instrument."""
+
+    item: str
+    version: str
+    value: int
+
+
+@dataclass(frozen=True)
+class Relief:
+    """The relief that two figures show.
+
+    `percent` is None unless `status` is computed; negative for worse pain. `points`: how much less, baseline minus
+    score, None without both. `low_baseline`: show the points beside the percentage.
+    """
+
+    status: Status
+    percent: int | None
+    points: int | None
+    low_baseline: bool
+
+
+def relief(before: Figure | None, after: Figure | None) -> Relief:
+    """What the two figures show; None for one that is missing, which is never taken for 0 or from the other.
+
+    Raises NotComparable for figures of different items or scales.
+    """
+    if before and after and (before.item, before.version) != (after.item, after.version):
+        raise NotComparable(f"{before.item} {before.version} is not {after.item} {after.version}.")
+    return relief_of(before.value if before else None, after.value if after else None)
+
+
+def relief_of(baseline: int | None, score: int | None) -> Relief:
+    """The same for two values that are known to be of one item and scale."""
+    low = baseline is not None and baseline < LOW_BASELINE
+    points = None if baseline is None or score is None else baseline - score
+    if baseline is None:
+        return Relief(Status.BASELINE_MISSING, None, points, low)
+    if score is None:
+        return Relief(Status.SCORE_MISSING, None, points, low)
+    if baseline == 0:
+        return Relief(Status.BASELINE_ZERO, None, points, low)
+    return Relief(Status.COMPUTED, percent_relief(baseline, score), points, low)
+
+
+@dataclass(frozen=True)
+class Responder:
+    """Whether one patient has responded, by each definition side by side. What cannot be computed is None, never False.
+
+    `percent_30` and `percent_50`: at least so much less pain. `points_2`: at least two points less. `pgic_1_2`: says
+    "very much" or "much improved". `profile`: at least as much less as the relief profile asks for, 80 % of a
+    diagnostic block of facet nerves and 75 % of a sacroiliac one; None also where no such figure was given.
+    """
+
+    percent_30: bool | None
+    percent_50: bool | None
+    points_2: bool | None
+    pgic_1_2: bool | None
+    profile: bool | None = None
+
+
+def responders(
+    baseline: int | None, score: int | None, pgic: int | None = None, *, percent: int | None = None
+) -> Responder:
+    """Whether a patient has responded, by each definition.
+
+    `baseline` and `score`: pain 0–10 on the same item, `pgic`: the patient's global impression of change, 1 to 7; None
+    for what is missing. `percent`: the relief that the profile asks for, `ReliefProfile.percent_for`.
+
+    Without pain before, baseline 0, there is nothing to respond to: all that compares scores is None, the points too.
+    """
+    better = None if pgic is None else pgic in BETTER
+    if not baseline or score is None:
+        return Responder(None, None, None, better)
+    return Responder(
+        percent_30=meets(baseline, score, 30),
+        percent_50=meets(baseline, score, 50),
+        points_2=baseline - score >= POINTS,
+        pgic_1_2=better,
+        profile=None if percent is None else meets(baseline, score, percent),
+    )
+
+
 @dataclass(frozen=True, order=True)
 class Reading:
-    """One answered check-in: `at`, in the course's unit after the procedure, and the pain then, 0–10."""
+    """One answered check-in: `at`, in the course's unit after the procedure, and the pain then, 0–10.
+
+    `worn_off`: the patient said in the same answer that the relief has worn off. Of a good score it means nothing.
+    """
 
     at: int
     score: int
+    worn_off: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,6 +171,9 @@ class Course:
 
     Days are calendar days on the site's wall clock; diagnostic blocks, whose relief ends within hours, are counted
     in minutes. `readings` in order of time; `silent` are the positions of check-ins that closed without an answer.
+
+    `half_is_loss`: Lord's rule. A score exactly at the threshold, with 50 % half the baseline, is then pain that has
+    returned already, where it is still relief without it (Lord et al., N Engl J Med 1996). No screen uses it.
     """
 
     baseline: int | None
@@ -74,6 +185,7 @@ class Course:
     success_percent: int = 50
     unit: Literal["day", "minute"] = "day"
     confounded: bool = False
+    half_is_loss: bool = False
 
     def words(self, at: int) -> str:
         """`at` as a reader says it: "day 92", "hour 3.5"."""
@@ -92,8 +204,9 @@ class Judgement:
 def judge(course: Course) -> Judgement:
     """What the course shows. Depends on nothing but its argument.
 
-    A bad score before `evaluate_after` is a flare and is passed over; a good one counts. A loss needs two bad scores
-    in a row, is known only to lie between the last good and the first bad one, and stands once it is established.
+    A bad score before `evaluate_after` is a flare and is passed over; a good one counts (`counted`). A loss needs two
+    bad scores in a row, or one in whose answer the patient says that relief has worn off. It is known only to lie
+    between the last good and the first bad score, and stands once it is established.
     """
     if not course.baseline:
         why = "is missing" if course.baseline is None else "is 0"
@@ -105,11 +218,11 @@ def judge(course: Course) -> Judgement:
             Verdict.CONFOUNDED,
             "Another procedure on the same region falls into this follow-up: the answers cannot be told apart.",
         )
-    counted = [r for r in course.readings if good(course, r) or r.at >= course.evaluate_after]
-    loss = established_loss(course, counted)
+    known = counted(course)
+    loss = established_loss(course, known)
     if loss:
         return lost(course, *loss)
-    judged = [r for r in counted if r.at >= course.evaluate_after]
+    judged = [r for r in known if r.at >= course.evaluate_after]
     last_answer = course.readings[-1].at if course.readings else -1
     silence = [at for at in course.silent if at > last_answer and at >= course.evaluate_after]
     if not judged:
@@ -120,7 +233,7 @@ def judge(course: Course) -> Judgement:
             Verdict.OUTLASTING,
             f"{score_words(course, last)}; relief was expected to end by {course.words(course.window_until)}.",
         )
-    had_relief = any(good(course, r) for r in counted)
+    had_relief = any(good(course, r) for r in known)
     if len(silence) >= SILENT_AFTER and (had_relief or meets(course.baseline, last.score, PARTIAL_PERCENT)):
         return Judgement(
             Verdict.UNKNOWN,
@@ -137,8 +250,8 @@ def judge(course: Course) -> Judgement:
         was_judged = any(good(course, r) for r in judged)
         return Judgement(
             Verdict.IN_RELIEF if was_judged else Verdict.TOO_EARLY,
-            f"{score_words(course, last)}, after relief before. One low score may be noise: a second one in a "
-            "row would be a loss.",
+            f"{score_words(course, last)}, after relief before. One bad score may be noise: a second one in a row, or "
+            "the patient's word that relief has worn off, would be a loss.",
         )
     if meets(course.baseline, last.score, PARTIAL_PERCENT):
         return Judgement(
@@ -154,13 +267,33 @@ def judge(course: Course) -> Judgement:
 
 def good(course: Course, reading: Reading) -> bool:
     """Whether the reading is in relief. The course must have a baseline above 0."""
-    return meets(course.baseline or 0, reading.score, course.success_percent)
+    baseline = course.baseline or 0
+    exactly = 100 * (baseline - reading.score) == course.success_percent * baseline
+    if course.half_is_loss and exactly:
+        return False
+    return meets(baseline, reading.score, course.success_percent)
 
 
-def established_loss(course: Course, counted: Sequence[Reading]) -> tuple[Reading, Reading, Reading] | None:
-    """The last good reading, the first bad one after it, and the bad one that confirms it; None without a loss."""
-    for before, first, second in zip(counted, counted[1:], counted[2:], strict=False):
-        if good(course, before) and not good(course, first) and not good(course, second):
+def counted(course: Course) -> list[Reading]:
+    """The readings that count, in order of time: good ones, and bad ones from `evaluate_after` on.
+
+    Of several at one position, such as two check-ins answered on one day, the last one counts: two scores of one day
+    are no two check-ins in a row. The course must have a baseline above 0.
+    """
+    known = [r for r in course.readings if good(course, r) or r.at >= course.evaluate_after]
+    return list({r.at: r for r in known}.values())
+
+
+def established_loss(course: Course, known: Sequence[Reading]) -> tuple[Reading, Reading, Reading] | None:
+    """The last good reading, the first bad one after it, and the bad one that confirms it, which is the same one where
+    the patient confirms it; None without a loss."""
+    for place, (before, first) in enumerate(pairwise(known)):
+        if not good(course, before) or good(course, first):
+            continue
+        if first.worn_off:
+            return before, first, first
+        second = known[place + 2] if place + 2 < len(known) else None
+        if second and not good(course, second):
             return before, first, second
     return None
 
@@ -168,7 +301,8 @@ def established_loss(course: Course, counted: Sequence[Reading]) -> tuple[Readin
 def lost(course: Course, before: Reading, first: Reading, second: Reading) -> Judgement:
     """The verdict on an established loss: when, against the window, relief was found gone."""
     between = f"Relief ended after {course.words(before.at)} and by {course.words(first.at)}"
-    confirmed = f"{score_words(course, first)}, confirmed on {course.words(second.at)}"
+    by = "by the patient" if second is first else "by the next score"
+    confirmed = f"{score_words(course, first)}, confirmed {by} on {course.words(second.at)}"
     interval = (before.at, first.at)
     if first.at < course.window_from:
         return Judgement(
@@ -202,11 +336,15 @@ def unjudged(course: Course, silence: Sequence[int]) -> Judgement:
 
 
 def score_words(course: Course, reading: Reading) -> str:
-    """How a reader says it: Pain 8 before, 3 on day 92 (62 % less)."""
+    """How a reader says it: Pain 8 before, 3 on day 92 (62 % less). After a low baseline with the points beside it:
+    Pain 3 before, 1 on day 92 (66 % less: 2 points)."""
     baseline = course.baseline or 0
     percent = percent_relief(baseline, reading.score) or 0
     if reading.score == baseline:
         change = "unchanged"
     else:
         change = f"{abs(percent)} % {'less' if reading.score < baseline else 'more'}"
+        points = abs(baseline - reading.score)
+        if baseline < LOW_BASELINE:
+            change += f": {points} point{'s' if points > 1 else ''}"
     return f"Pain {baseline} before, {reading.score} on {course.words(reading.at)} ({change})"

@@ -4,7 +4,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outcomes.relief import Course, Reading, Verdict, judge, meets, percent_relief
+from outcomes.relief import (
+    Course,
+    Figure,
+    Judgement,
+    NotComparable,
+    Reading,
+    Relief,
+    Responder,
+    Status,
+    Verdict,
+    counted,
+    judge,
+    meets,
+    percent_relief,
+    relief,
+    relief_of,
+    responders,
+)
 
 scores = st.integers(0, 10)
 
@@ -39,6 +56,74 @@ def test_thresholds_are_met_exactly(baseline: int, score: int, percent: int) -> 
     from fractions import Fraction
 
     assert meets(baseline, score, percent) == (Fraction(baseline - score, baseline) >= Fraction(percent, 100))
+
+
+@pytest.mark.parametrize(
+    ("baseline", "score", "expected"),
+    [
+        (None, 3, Relief(Status.BASELINE_MISSING, None, None, low_baseline=False)),
+        (None, None, Relief(Status.BASELINE_MISSING, None, None, low_baseline=False)),
+        (0, 0, Relief(Status.BASELINE_ZERO, None, 0, low_baseline=True)),  # not 100 %
+        (0, 3, Relief(Status.BASELINE_ZERO, None, -3, low_baseline=True)),
+        (8, None, Relief(Status.SCORE_MISSING, None, None, low_baseline=False)),
+        (4, 6, Relief(Status.COMPUTED, -50, -2, low_baseline=False)),  # worse, and the sign is kept
+        (3, 2, Relief(Status.COMPUTED, 33, 1, low_baseline=True)),
+        (4, 3, Relief(Status.COMPUTED, 25, 1, low_baseline=False)),
+        (5, 1, Relief(Status.COMPUTED, 80, 4, low_baseline=False)),
+        (10, 5, Relief(Status.COMPUTED, 50, 5, low_baseline=False)),
+    ],
+)
+def test_what_two_figures_show(baseline: int | None, score: int | None, expected: Relief) -> None:
+    assert relief_of(baseline, score) == expected
+
+
+def test_what_was_asked_otherwise_is_refused() -> None:
+    before = Figure("nrs.now", "1", 8)
+    assert relief(before, Figure("nrs.now", "1", 2)).percent == 75
+    assert relief(before, None).status == Status.SCORE_MISSING
+    assert relief(None, before).status == Status.BASELINE_MISSING
+    for other in (
+        Figure("nrs.average_7_days", "1", 2),
+        Figure("nrs.now", "2", 2),
+        Figure("peg.pain", "1", 2),
+    ):
+        with pytest.raises(NotComparable):
+            relief(before, other)
+
+
+def test_no_share_is_rounded_up_to_a_threshold() -> None:
+    assert percent_relief(1000, 201) == 79  # 79.9
+    assert percent_relief(3, 4) == -33
+    assert not meets(1000, 201, 80)
+    assert meets(5, 1, 80)
+    assert meets(10, 5, 50)
+
+
+@pytest.mark.parametrize(
+    ("baseline", "score", "pgic", "expected"),
+    [
+        (None, 2, 2, Responder(None, None, None, True)),
+        (0, 0, 1, Responder(None, None, None, True)),  # nothing to respond to
+        (8, None, 3, Responder(None, None, None, False)),
+        (8, 4, None, Responder(True, True, True, None, False)),
+        (8, 5, 7, Responder(True, False, True, False, False)),
+        (10, 7, 2, Responder(True, False, True, True, False)),
+        (5, 1, 1, Responder(True, True, True, True, True)),  # exactly 80 %
+        (10, 9, 4, Responder(False, False, False, False, False)),
+        (2, 1, 2, Responder(True, True, False, True, False)),  # half, but one point
+        (4, 6, 6, Responder(False, False, False, False, False)),
+    ],
+)
+def test_responders_by_each_definition(
+    baseline: int | None, score: int | None, pgic: int | None, expected: Responder
+) -> None:
+    assert responders(baseline, score, pgic, percent=80) == expected
+
+
+def test_a_sacroiliac_test_asks_for_75_percent() -> None:
+    assert responders(8, 2, percent=75).profile
+    assert responders(8, 2, percent=80).profile is False
+    assert responders(8, 2).profile is None
 
 
 def test_exactly_half_is_relief_and_one_more_is_not() -> None:
@@ -87,6 +172,58 @@ def test_the_window_includes_both_its_days(first_bad: int, verdict: Verdict) -> 
     assert judge(course(8, (100, 2), (first_bad, 8), (700, 8))).verdict == verdict
 
 
+def test_by_lords_rule_half_is_lost_already() -> None:
+    readings = ((42, 2), (92, 4), (184, 4))
+    assert judge(course(8, *readings)).verdict == Verdict.IN_RELIEF
+    by_lord = judge(course(8, *readings, half_is_loss=True))
+    assert (by_lord.verdict, by_lord.lost_between) == (Verdict.LOST_EARLY, (42, 92))
+    assert judge(course(8, (42, 3), half_is_loss=True)).verdict == Verdict.IN_RELIEF
+    assert judge(course(8, (42, 4), half_is_loss=True)).verdict == Verdict.PARTIAL
+
+
+@given(st.integers(1, 10), scores)
+def test_lords_rule_differs_at_exactly_half_only(baseline: int, score: int) -> None:
+    ours = judge(course(baseline, (92, score))).verdict == Verdict.IN_RELIEF
+    lords = judge(course(baseline, (92, score), half_is_loss=True)).verdict == Verdict.IN_RELIEF
+    assert (ours != lords) == (2 * score == baseline)
+
+
+def worn_off(*readings: tuple[int, int], says: int) -> Judgement:
+    """From a baseline of 8; on day `says` the patient says that relief has worn off."""
+    told = [Reading(at, score, worn_off=at == says) for at, score in readings]
+    return judge(Course(8, told, (), evaluate_after=42, window_from=180, window_until=365))
+
+
+def test_one_bad_score_and_the_patients_word_are_a_loss() -> None:
+    found = worn_off((42, 2), (92, 7), says=92)
+    assert (found.verdict, found.lost_between) == (Verdict.LOST_EARLY, (42, 92))
+    assert "confirmed by the patient on day 92" in found.reason
+    assert "confirmed by the next score on day 184" in judge(course(8, (42, 2), (92, 7), (184, 7))).reason
+    assert worn_off((42, 2), (184, 2), (275, 7), says=275).verdict == Verdict.LOST_WITHIN
+    # It stands, whatever comes after it.
+    assert worn_off((42, 2), (92, 7), (184, 2), says=92).verdict == Verdict.LOST_EARLY
+
+
+def test_the_patients_word_alone_is_no_loss() -> None:
+    assert worn_off((42, 2), (92, 3), says=92).verdict == Verdict.IN_RELIEF  # the score says otherwise
+    assert worn_off((14, 2), (20, 8), says=20).verdict == Verdict.TOO_EARLY  # a flare
+    assert worn_off((42, 8), says=42).verdict == Verdict.NO_RELIEF  # there was no relief that could wear off
+    # Said of the second bad score, the loss lies where the first one was.
+    assert worn_off((42, 2), (92, 7), (184, 7), says=184).lost_between == (42, 92)
+
+
+def test_two_scores_of_one_day_are_one_check_in() -> None:
+    assert judge(course(8, (42, 2), (92, 7), (92, 8))).verdict == Verdict.IN_RELIEF
+    assert judge(course(8, (42, 2), (92, 7), (92, 3))).verdict == Verdict.IN_RELIEF
+    assert counted(course(8, (42, 2), (92, 7), (92, 3))) == [Reading(42, 2), Reading(92, 3)]
+
+
+def test_after_a_low_baseline_the_points_stand_beside_the_percentage() -> None:
+    assert "(66 % less: 2 points)" in judge(course(3, (92, 1))).reason
+    assert "(33 % more: 1 point)" in judge(course(3, (92, 4))).reason
+    assert "points" not in judge(course(8, (92, 1))).reason
+
+
 def test_a_loss_lies_between_two_check_ins() -> None:
     assert judge(course(8, (42, 2), (92, 2), (184, 7), (275, 8))).lost_between == (92, 184)
 
@@ -118,13 +255,14 @@ def test_a_diagnostic_block_is_judged_in_minutes() -> None:
 courses = st.builds(
     Course,
     baseline=st.none() | scores,
-    readings=st.lists(st.builds(Reading, st.integers(0, 800), scores), max_size=8).map(sorted),
+    readings=st.lists(st.builds(Reading, st.integers(0, 800), scores, st.booleans()), max_size=8).map(sorted),
     silent=st.lists(st.integers(0, 800), max_size=4).map(sorted),
     evaluate_after=st.just(42),
     window_from=st.just(180),
     window_until=st.just(365),
     success_percent=st.sampled_from([50, 75, 80]),
     confounded=st.booleans(),
+    half_is_loss=st.booleans(),
 )
 
 
@@ -135,7 +273,7 @@ def test_every_course_has_one_verdict_with_a_reason_that_fits(any_course: Course
     assert 0 < len(first.reason) <= 500
     if first.lost_between:
         left, right = first.lost_between
-        assert left <= right
+        assert left < right
         assert first.verdict in (Verdict.LOST_EARLY, Verdict.LOST_WITHIN, Verdict.OUTLASTING)
 
 

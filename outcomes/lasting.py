@@ -1,0 +1,56 @@
+"""When the relief of one follow-up ended, as far as its check-ins tell. Pure: plain values in, plain values out.
+
+The end of relief is seen by no one: it lies after the last check-in in relief and not later than the first one out of
+relief, in (L, R]. These intervals are what curves of duration are estimated from (`outcomes.duration`).
+"""
+
+from dataclasses import dataclass
+
+from outcomes.relief import Course, Judgement, counted, good
+
+
+@dataclass(frozen=True)
+class Lasting:
+    """When relief ended: later than `after` and not later than `until`, in the course's unit after the procedure.
+
+    `until` None: it was not seen to end, and the course is censored at `after`. `responded`: it was seen in relief at
+    some check-in that counts. `suspected_until`: the first bad score after the last good one, when nothing confirms it
+    yet; relief has not ended by it, and a run with other assumptions may take it for the end. None without one.
+    `last_answer`: where the last reading lies, whether it counts or not; None without any.
+    """
+
+    after: int
+    until: int | None
+    responded: bool
+    suspected_until: int | None
+    last_answer: int | None
+
+
+def lasting(course: Course, judgement: Judgement) -> Lasting | None:
+    """The interval in which relief ended; None when nothing can be told: no baseline above 0, confounded, no reading
+    that counts yet.
+
+    `judgement` is what `outcomes.relief.judge` says of the same course. A good score counts from the procedure on, a
+    bad one from `evaluate_after` on.
+
+    - never in relief: (0, first bad score that counts];
+    - in relief and not lost: (last good score, None], also while a bad score after it is not confirmed;
+    - lost: the interval of the judgement. What comes after an established loss does not move it.
+
+    A bad score at the very moment of the procedure, position 0, is taken for position 1: (0, 0] holds nothing.
+    """
+    if not course.baseline or course.confounded:
+        return None
+    known = counted(course)
+    if not known:
+        return None
+    last_answer = course.readings[-1].at
+    if judgement.lost_between:
+        after, until = judgement.lost_between
+        return Lasting(after, until, True, None, last_answer)
+    in_relief = [reading for reading in known if good(course, reading)]
+    if not in_relief:
+        return Lasting(0, max(known[0].at, 1), False, None, last_answer)
+    after = in_relief[-1].at
+    suspected = next((reading.at for reading in known if reading.at > after), None)
+    return Lasting(after, None, True, suspected, last_answer)
