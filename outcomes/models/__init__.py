@@ -5,8 +5,10 @@ from outcomes.models.alerts import Alert
 from outcomes.models.answers import Answer, AnswerCorrection, Measurement
 from outcomes.models.check_ins import CheckIn, ContactAttempt, Draft, Link
 from outcomes.models.follow_ups import VERDICTS, FollowUp, VerdictChange
+from outcomes.models.summaries import CHANNELS, CourseSummary
 
 __all__ = [
+    "CHANNELS",
     "VERDICTS",
     "AdverseEvent",
     "Alert",
@@ -14,6 +16,7 @@ __all__ = [
     "AnswerCorrection",
     "CheckIn",
     "ContactAttempt",
+    "CourseSummary",
     "Draft",
     "FollowUp",
     "Link",

@@ -40,6 +40,7 @@ from outcomes.services.planning import (
     tell_apart,
 )
 from outcomes.services.proving import prove_birth_date
+from outcomes.services.rebuilding import rebuild_summaries, summarise_missing
 from outcomes.services.recording import find_by_code, record_answer, report_red_flags
 from outcomes.services.ticking import tick
 
@@ -70,6 +71,7 @@ __all__ = [
     "prove_birth_date",
     "raise_alert",
     "raise_red_flags",
+    "rebuild_summaries",
     "record_answer",
     "remind_due",
     "replan",
@@ -83,6 +85,7 @@ __all__ = [
     "snooze",
     "steps_of",
     "stop_emails",
+    "summarise_missing",
     "take",
     "tell_apart",
     "tick",

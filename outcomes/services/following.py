@@ -10,6 +10,7 @@ from clinic.models import OutgoingEmail
 from outcomes.models import CheckIn, ContactAttempt, FollowUp
 from outcomes.schedule import Planned, following, plan
 from outcomes.services.judging import judge
+from outcomes.services.rebuilding import summarise
 from procedures.models import Intent, Laterality, Procedure
 
 
@@ -132,7 +133,12 @@ def void_follow_up(procedure: Procedure, *, now: datetime) -> None:
 
     Idempotent.
     """
-    follow_up = FollowUp.objects.select_for_update(of=("self",)).filter(procedure=procedure).first()
+    follow_up = (
+        FollowUp.objects.select_for_update(of=("self",))
+        .select_related("procedure__site", "relief_profile")
+        .filter(procedure=procedure)
+        .first()
+    )
     if follow_up is None or follow_up.closed_because == FollowUp.Closed.VOIDED:
         return
     end(follow_up, FollowUp.Closed.VOIDED, at=now)
@@ -152,6 +158,7 @@ def void_follow_up(procedure: Procedure, *, now: datetime) -> None:
         confounded.confounded_by = None
         confounded.save(update_fields=["confounded_by"])
         judge(confounded.pk, now=now)
+    summarise([follow_up])
     audit.record("follow_up.voided", follow_up, by=None, at=now, site=procedure.site)
 
 

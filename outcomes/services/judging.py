@@ -1,6 +1,7 @@
 """Judging follow-ups: stored data in, a verdict with its reason out, and every change kept."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,7 @@ from outcomes.relief import Course, Reading
 from outcomes.relief import judge as judge_course
 from outcomes.schedule import DAY
 from outcomes.services.alerting import review
+from outcomes.services.summarising import asked_of, keep, summary_of
 from procedures.models import Intent
 
 #: The instrument and item on which baseline and answers are compared: the pain now, 0–10.
@@ -44,24 +46,41 @@ def course_of(follow_up: FollowUp) -> Course:
 
     Wants `procedure__site` and `relief_profile` selected; reads the answers and the silent check-ins itself.
     """
+    return courses_of([follow_up])[follow_up.pk]
+
+
+def courses_of(follow_ups: Collection[FollowUp]) -> dict[int, Course]:
+    """The same for several follow-ups, by their numbers; two queries for any number of them."""
+    known = {one.pk: one for one in follow_ups}
+    scores: defaultdict[int, list[tuple[datetime, int, int]]] = defaultdict(list)
     found = Measurement.objects.filter(
-        answer__check_in__follow_up=follow_up, instrument=PAIN_NOW["instrument"], item=PAIN_NOW["item"]
+        answer__check_in__follow_up__in=known, instrument=PAIN_NOW["instrument"], item=PAIN_NOW["item"]
     ).select_related("answer__check_in")
-    performed_at = follow_up.procedure.performed_at
-    scores = sorted(
-        (
-            felt_at(one.answer.check_in, one.answer, performed_at),
-            one.answer.check_in.offset_minutes,
-            one.value,
+    for one in found:
+        check_in = one.answer.check_in
+        performed_at = known[check_in.follow_up_id].procedure.performed_at
+        scores[check_in.follow_up_id].append(
+            (felt_at(check_in, one.answer, performed_at), check_in.offset_minutes, one.value)
         )
-        for one in found
-    )
-    silent = follow_up.check_ins.filter(status=CheckIn.Status.MISSED).order_by("offset_minutes")
-    return course_from(
-        follow_up,
-        scores=[(moment, value) for moment, _, value in scores],
-        silent=silent.values_list("offset_minutes", flat=True),
-    )
+    silent: defaultdict[int, list[int]] = defaultdict(list)
+    missed = CheckIn.objects.filter(follow_up__in=known, status=CheckIn.Status.MISSED)
+    for pk, offset in missed.order_by("offset_minutes").values_list("follow_up", "offset_minutes"):
+        silent[pk].append(offset)
+    return {
+        pk: course_from(
+            one, scores=[(moment, value) for moment, _, value in sorted(scores[pk])], silent=silent[pk]
+        )
+        for pk, one in known.items()
+    }
+
+
+def repeated_at(follow_up: FollowUp) -> int | None:
+    """Where the course ended because the treatment was repeated, in its unit; None when it did not."""
+    if follow_up.closed_because != FollowUp.Closed.REPEATED or follow_up.closed_at is None:
+        return None
+    procedure = follow_up.procedure
+    minutes = in_minutes(follow_up)
+    return position(follow_up.closed_at, procedure.performed_at, zone=procedure.site.zone, minutes=minutes)
 
 
 def course_from(
@@ -136,7 +155,8 @@ def diary_result(follow_up: FollowUp) -> Result | None:
 def judge(follow_up_id: int, *, now: datetime) -> FollowUp:
     """Judge a follow-up by what is stored; a verdict or reason that differs replaces the old, which is kept.
 
-    The alerts about the course then follow what it shows: `alerting.review`.
+    The alerts about the course then follow what it shows (`alerting.review`), and so does what reports count
+    (`summarising`).
     """
     follow_up = (
         FollowUp.objects.select_for_update(of=("self",))
@@ -157,5 +177,7 @@ def judge(follow_up_id: int, *, now: datetime) -> FollowUp:
         follow_up.verdict, follow_up.verdict_reason = judgement.verdict.value, judgement.reason
     follow_up.judged_at = now
     follow_up.save(update_fields=["verdict", "verdict_reason", "judged_at"])
+    asked = asked_of([follow_up.pk])[follow_up.pk]
+    keep([summary_of(follow_up, course, judgement, asked, repeated_at=repeated_at(follow_up))])
     review(follow_up, called_for(course, judgement), now=now)
     return follow_up

@@ -1,0 +1,27 @@
+"""What the clinic's procedures achieve: read-only, from the follow-ups' summaries. Whoever asks sees their own sites.
+
+Shares stand with their denominators, and small cells are hidden (`outcomes.rates`). A report is a tree of plain values
+that the admin draws, the API writes and exports repeat: the same numbers everywhere.
+"""
+
+from outcomes.reports.comparing import ComparisonReport, Group, compare_groups
+from outcomes.reports.overview import OverviewReport, overview_report
+from outcomes.reports.procedure import ProcedureReport, procedure_report
+from outcomes.reports.responding import ResponseReport, response_report
+from outcomes.reports.selection import Selection
+from outcomes.reports.worklists import WORKLISTS, Worklist
+
+__all__ = [
+    "WORKLISTS",
+    "ComparisonReport",
+    "Group",
+    "OverviewReport",
+    "ProcedureReport",
+    "ResponseReport",
+    "Selection",
+    "Worklist",
+    "compare_groups",
+    "overview_report",
+    "procedure_report",
+    "response_report",
+]

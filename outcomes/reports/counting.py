@@ -1,0 +1,151 @@
+"""Counting follow-ups and their answers in SQL: what was treated, due, answered and reached."""
+
+from dataclasses import dataclass
+
+from django.db.models import Count, Q, QuerySet
+
+from outcomes.models import CHANNELS, CourseSummary
+from outcomes.rates import Rate, Share, rate, share
+from outcomes.relief import Verdict
+
+#: Levels of the global impression of change, 1 "very much improved" to 7 "very much worse".
+LEVELS = range(1, 8)
+
+
+@dataclass(frozen=True)
+class Funnel:
+    """From treated to counted; numbers of follow-ups, each group within the one before but for the two left out.
+
+    `no_baseline`: no pain score above 0 before the procedure. `confounded`: another treatment of the same region.
+    `evaluable`: neither. `due`: evaluable, and a check-in from the first day of judgement on has fallen due.
+    `answered`: due, and at least one of these was answered. `in_curve`: evaluable, and something could be judged.
+    """
+
+    treated: int
+    no_baseline: int
+    confounded: int
+    evaluable: int
+    due: int
+    answered: int
+    in_curve: int
+
+
+@dataclass(frozen=True)
+class Point:
+    """What is known of one planned check-in: `at` in `unit` after the procedure. Of evaluable follow-ups.
+
+    Rates: less pain by 30 %, by 50 %, by what counts for the procedure, by 2 points at least; the impression of change
+    at 1 or 2, of those who were asked it. `pain` is the mean of those who answered, 0–10, beside the mean of their
+    baselines; None of nobody. `peg_*` likewise, 0–10, of those whose PEG is known before and now; `peg_known` how many.
+    `channels`: answers by channel. `changes`: answers by level of the impression of change, from 1 to 7.
+    Means and distributions of fewer answers than the smallest cell are None.
+    """
+
+    at: int
+    unit: str
+    thirty: Rate
+    fifty: Rate
+    success: Rate
+    two_points: Rate
+    improved: Rate
+    pain: float | None
+    pain_before: float | None
+    peg: float | None
+    peg_before: float | None
+    peg_known: int
+    channels: dict[str, int]
+    changes: list[int] | None
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """How many chose each value of an item; `counts` None when fewer answered than the smallest cell."""
+
+    answered: int
+    counts: dict[int, int] | None
+
+
+#: A follow-up is evaluable when its pain can be compared and told apart.
+EVALUABLE = Q(baseline__gt=0) & ~Q(verdict=Verdict.CONFOUNDED)
+#: The same in SQL, over the columns of a summary.
+EVALUABLE_SQL = "baseline > 0 AND verdict <> 'confounded'"
+
+FUNNEL = f"""
+SELECT COUNT(*),
+       COUNT(*) FILTER (WHERE baseline IS NULL OR baseline = 0),
+       COUNT(*) FILTER (WHERE baseline > 0 AND verdict = 'confounded'),
+       COUNT(*) FILTER (WHERE {EVALUABLE_SQL}),
+       COUNT(*) FILTER (WHERE {EVALUABLE_SQL} AND days[CARDINALITY(days)] >= evaluate_after),
+       COUNT(*) FILTER (WHERE {EVALUABLE_SQL} AND days[CARDINALITY(days)] >= evaluate_after
+                          AND EXISTS (SELECT FROM UNNEST(days, scores) AS one (day, score)
+                                       WHERE day >= evaluate_after AND score IS NOT NULL)),
+       COUNT(*) FILTER (WHERE {EVALUABLE_SQL} AND lost_after IS NOT NULL)
+  FROM chosen
+"""  # noqa: S608 (no value of a user)
+
+#: One row a planned check-in. Day 0 of a course in days is the anaesthetic's diary, which is read by the hour.
+POINTS = f"""
+SELECT unit, day, COUNT(*), COUNT(score),
+       COUNT(*) FILTER (WHERE 100 * (baseline - score) >= 30 * baseline),
+       COUNT(*) FILTER (WHERE 100 * (baseline - score) >= 50 * baseline),
+       COUNT(*) FILTER (WHERE 100 * (baseline - score) >= success_percent * baseline),
+       COUNT(*) FILTER (WHERE baseline - score >= 2),
+       SUM(score), SUM(baseline) FILTER (WHERE score IS NOT NULL),
+       COUNT(*) FILTER (WHERE peg IS NOT NULL AND baseline_peg IS NOT NULL),
+       SUM(peg) FILTER (WHERE baseline_peg IS NOT NULL), SUM(baseline_peg) FILTER (WHERE peg IS NOT NULL),
+       {", ".join(f"COUNT(*) FILTER (WHERE channel = {place})" for place in range(1, len(CHANNELS)))},
+       {", ".join(f"COUNT(*) FILTER (WHERE change = {level})" for level in LEVELS)}
+  FROM chosen
+ CROSS JOIN UNNEST(days, scores, channels, pegs, changes) AS one (day, score, channel, peg, change)
+ WHERE {EVALUABLE_SQL} AND (unit = 'minute' OR day > 0)
+ GROUP BY unit, day
+ ORDER BY unit, day
+"""  # noqa: S608
+
+#: The columns that these statements read.
+COLUMNS = (
+    *("unit", "verdict", "evaluate_after", "success_percent", "baseline", "baseline_peg", "lost_after"),
+    *("days", "scores", "channels", "pegs", "changes"),
+)
+
+
+def point_of(row: tuple[int | None, ...], *, unit: str, treated: int, smallest: int) -> Point:
+    """One row of POINTS, without its unit."""
+    at, due, answered, thirty, fifty, success, two, pain, before, pegs, peg, peg_before, *rest = (
+        value or 0 for value in row
+    )
+    by_channel, by_level = rest[: len(CHANNELS) - 1], rest[len(CHANNELS) - 1 :]
+
+    def reached(count: int, of: int = answered) -> Rate:
+        return rate(treated=treated, due=due, answered=of, count=count, smallest=smallest)
+
+    enough = answered >= max(smallest, 1)
+    enough_peg = pegs >= max(smallest, 1)
+    told = sum(by_level)
+    return Point(
+        at=at,
+        unit=unit,
+        thirty=reached(thirty),
+        fifty=reached(fifty),
+        success=reached(success),
+        two_points=reached(two),
+        improved=reached(by_level[0] + by_level[1], told),
+        pain=pain / answered if enough else None,
+        pain_before=before / answered if enough else None,
+        peg=peg / pegs / 3 if enough_peg else None,
+        peg_before=peg_before / pegs / 3 if enough_peg else None,
+        peg_known=pegs,
+        channels=dict(zip(CHANNELS[1:], by_channel, strict=True)),
+        changes=by_level if told >= max(smallest, 1) else None,
+    )
+
+
+def verdicts(rows: QuerySet[CourseSummary]) -> dict[str, int]:
+    """How many follow-ups have each verdict, all ten of them, in their order."""
+    found = dict(rows.order_by().values_list("verdict").annotate(Count("pk")))
+    return {verdict.value: found.get(verdict.value, 0) for verdict in Verdict}
+
+
+def response_of(due: int, answered: int) -> Share | None:
+    """Answered of due."""
+    return share(answered, due)

@@ -1,0 +1,177 @@
+"""The curve of how long relief lasts, with its bands and with runs under other assumptions, as plain values."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from django.core.cache import cache
+from django.db.models import Count, F, QuerySet
+from django.db.models.functions import Greatest
+from redis.exceptions import RedisError
+
+from outcomes.duration import Bands, Floats, Intervals, bands, intervals, turnbull
+from outcomes.models import CourseSummary
+from outcomes.reports.counting import EVALUABLE
+
+#: Draws of the bands, and where they begin; the same data always have the same bands.
+DRAWS, SEED = 200, 20_261_127
+#: So many places of a band, besides both ends of the window and the ends of the curve's spans.
+PLACES = 60
+#: Bands are kept for so long, in seconds: what they were computed from is their key.
+KEPT = 30 * 24 * 3600
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of the curve from `begins` to `ends` (None: without end), with the share still in relief, 0–1.
+
+    Between `low` and `high` nothing is known of how it falls, where they differ.
+    """
+
+    begins: float
+    ends: float | None
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class At:
+    """The share still in relief at one day, between `low` and `high`, 0–1, with its pointwise band, and how many stand
+    behind it: known to be in relief then, known to have lost it by then, and the others, of whom nothing is known."""
+
+    at: float
+    low: float
+    high: float
+    band_low: float
+    band_high: float
+    known_in: int
+    known_out: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """The same follow-ups under another assumption. `median` (after, until); until None: not reached.
+
+    `at_window`: the lowest and highest share still in relief at the window's first and last day.
+    """
+
+    name: str
+    median: tuple[float, float | None]
+    at_window: tuple[tuple[float, float], tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class DurationCurve:
+    """How long relief lasts in one population: "all_treated" or "responders", which are not the same.
+
+    Times in `unit` after the procedure. `median`: the span in which half have lost their relief, its end None when that
+    is not reached. `window`: its first and last day, with the share still in relief at each. `violation` of the
+    conditions for the maximum, and whether it is `proven`. `level` is that of each band alone. `runs`: under other
+    assumptions. `hidden`: fewer follow-ups than the smallest cell; then there is nothing but `total`.
+    """
+
+    population: str
+    unit: str
+    total: int
+    hidden: bool = False
+    pieces: Sequence[Piece] = ()
+    places: Sequence[At] = ()
+    median: tuple[float, float | None] | None = None
+    window: tuple[At, At] | None = None
+    violation: float = 0.0
+    proven: bool = True
+    level: float = 0.95
+    runs: Sequence[Run] = ()
+
+
+def duration_curve(
+    rows: QuerySet[CourseSummary], *, population: str, unit: str, window: tuple[int, int], smallest: int
+) -> DurationCurve:
+    """The curve of those of `rows` that count in `unit`; one query for the curve and all its runs."""
+    known = rows.filter(EVALUABLE, unit=unit, lost_after__isnull=False)
+    if population == "responders":
+        known = known.filter(responded=True)
+    found = list(
+        known.order_by()
+        .annotate(
+            # The treatment was repeated while it still worked, so far as is known: perhaps because it no longer did.
+            repeat=Greatest(F("repeated_at"), F("lost_after") + 1),
+            suspect=F("suspected_until"),
+        )
+        .values_list("lost_after", "lost_until", "repeat", "suspect")
+        .annotate(Count("pk"))
+    )
+    total = sum(row[-1] for row in found)
+    if not total or total < smallest:
+        return DurationCurve(population, unit, total, hidden=bool(total))
+    table = np.array([[np.inf if cell is None else cell for cell in row] for row in found], dtype=float)
+    after, until, repeat, suspect, counts = table.T
+    data = intervals(after, until, counts)
+    curve = turnbull(data)
+    places = spread(data, window)
+    band = banded(data, places)
+    columns = (places, band.low, band.high, band.band_low, band.band_high, *data.known(places))
+    at = {place: At(place, *numbers) for place, *numbers in zip(*(c.tolist() for c in columns), strict=True)}
+    never = np.isinf(until)
+    others = {
+        "repeat_is_loss": np.where(never, repeat, until),
+        "suspicion_is_loss": np.where(never, suspect, until),
+        "both_are_loss": np.where(never, np.minimum(repeat, suspect), until),
+    }
+    return DurationCurve(
+        population,
+        unit,
+        total,
+        pieces=[Piece(one.begins, ending(one.ends), one.low, one.high) for one in curve.stretches()],
+        places=list(at.values()),
+        median=(curve.median.after, ending(curve.median.until)),
+        window=(at[float(window[0])], at[float(window[1])]),
+        violation=curve.proof.violation,
+        proven=curve.proof.converged,
+        level=band.level,
+        runs=[
+            run(name, after, ends, counts, window) for name, ends in others.items() if (ends != until).any()
+        ],
+    )
+
+
+def ending(time: float) -> float | None:
+    """A time, or None for what has no end."""
+    return None if np.isinf(time) else float(time)
+
+
+def run(name: str, after: Floats, until: Floats, counts: Floats, window: tuple[int, int]) -> Run:
+    """The curve under another assumption, in few figures."""
+    curve = turnbull(intervals(after, until, counts))
+    first, last = (curve.share(day) for day in window)
+    return Run(
+        name,
+        (curve.median.after, ending(curve.median.until)),
+        ((first.low, first.high), (last.low, last.high)),
+    )
+
+
+def spread(data: Intervals, window: tuple[int, int]) -> Floats:
+    """The places at which a band is drawn: even ones up to where something is known, and the window's two ends."""
+    ends = data.until[np.isfinite(data.until)]
+    latest = max(float(data.after.max()), float(ends.max(initial=0)), float(window[1]))
+    return np.unique(
+        np.concatenate([np.round(np.linspace(0, latest, PLACES)), np.array(window, dtype=float)])
+    )
+
+
+def banded(data: Intervals, places: Floats) -> Bands:
+    """The bands, computed once for the same data: they take as long as all the rest together."""
+    digest = hashlib.sha256(b"1")  # of this way to compute them
+    for array in (data.after, data.until, data.counts, places):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    key = f"outcomes.bands.{DRAWS}.{SEED}.{digest.hexdigest()}"
+    try:
+        kept: Bands | None = cache.get(key)
+    except (RedisError, OSError):
+        return bands(data, places, draws=DRAWS, seed=SEED)
+    if kept is None:
+        kept = bands(data, places, draws=DRAWS, seed=SEED)
+        cache.set(key, kept, KEPT)
+    return kept

@@ -1,0 +1,140 @@
+"""The clinic overview: what waits today, who answers, and whose relief was lost early this month."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.db.models import Count, Q
+
+from clinic.models import Site, User
+from clinic.wall_clock import day_span
+from outcomes.models import Alert, CheckIn, FollowUp, VerdictChange
+from outcomes.rates import Share, share
+from outcomes.relief import Verdict
+
+#: Who answers is counted over so many days, and the alerts' load with it.
+LOOKS_BACK = timedelta(days=30)
+
+
+@dataclass(frozen=True)
+class SiteOverview:
+    """One site today. Counts; shares None where nothing fell due.
+
+    `open_alerts` by kind, `overdue` of them. `response`: of the check-ins whose time ended in the last 30 days, or that
+    were answered in them. `lost_early` and `no_relief`: follow-ups that got this verdict since the first of the month,
+    on the site's wall clock, and still have it. `procedures`: performed since then. `alerts_raised` in 30 days,
+    `alerts_per_100` answers, `acted_on`: of those that were resolved, the share that a person did something about.
+    """
+
+    site: Site
+    month: date
+    open_alerts: dict[str, int]
+    overdue: int
+    response: Share | None
+    lost_early: int
+    no_relief: int
+    procedures: int
+    answers: int
+    alerts_raised: int
+    alerts_per_100: float | None
+    acted_on: Share | None
+
+
+@dataclass(frozen=True)
+class OverviewReport:
+    """All sites of the one who asks, by name."""
+
+    made_at: datetime
+    sites: Sequence[SiteOverview]
+
+
+def overview_report(*, user: User, now: datetime) -> OverviewReport:
+    """The overview of the sites at which `user` works; the number of queries does not depend on how many."""
+    sites = list(Site.objects.visible_to(user))
+    since = now - LOOKS_BACK
+    numbers = [site.pk for site in sites]
+    alerts: dict[int, dict[str, int]] = {pk: {} for pk in numbers}
+    overdue = dict.fromkeys(numbers, 0)
+    for row in (
+        Alert.objects.filter(site__in=numbers)
+        .waiting(now)
+        .order_by()
+        .values("site", "kind")
+        .annotate(number=Count("pk"), late=Count("pk", filter=Q(due_at__lte=now)))
+    ):
+        alerts[row["site"]][row["kind"]] = row["number"]
+        overdue[row["site"]] += row["late"]
+    came: dict[int, Any] = {
+        row["follow_up__procedure__site"]: row
+        for row in CheckIn.objects.filter(follow_up__procedure__site__in=numbers)
+        .filter(
+            Q(status=CheckIn.Status.MISSED, closes_at__gt=since, closes_at__lte=now)
+            | Q(status=CheckIn.Status.ANSWERED, answer__answered_at__gt=since, answer__answered_at__lte=now)
+        )
+        .order_by()
+        .values("follow_up__procedure__site")
+        .annotate(due=Count("pk"), answered=Count("pk", filter=Q(status=CheckIn.Status.ANSWERED)))
+    }
+    raised: dict[int, Any] = {
+        row["site"]: row
+        for row in Alert.objects.filter(site__in=numbers, raised_at__gt=since, raised_at__lte=now)
+        .order_by()
+        .values("site")
+        .annotate(
+            number=Count("pk"),
+            resolved=Count("pk", filter=Q(resolved_at__isnull=False)),
+            acted=Count(
+                "pk",
+                filter=Q(resolved_at__isnull=False)
+                & ~Q(resolution__in=[Alert.Resolution.SETTLED, Alert.Resolution.NO_ACTION]),
+            ),
+        )
+    }
+    months = {site.pk: now.astimezone(site.zone).date().replace(day=1) for site in sites}
+    this_month = Q(pk__in=[])
+    performed = Q(pk__in=[])
+    for site in sites:
+        start = day_span(months[site.pk], site.zone)[0]
+        this_month |= Q(follow_up__procedure__site=site, at__gte=start)
+        performed |= Q(procedure__site=site, procedure__performed_at__gte=start)
+    losses = {
+        (row["follow_up__procedure__site"], row["verdict"]): row["number"]
+        for row in VerdictChange.objects.filter(
+            this_month, verdict__in=(Verdict.LOST_EARLY, Verdict.NO_RELIEF)
+        )
+        .filter(follow_up__closed_because="")
+        .exclude(~Q(follow_up__verdict__in=(Verdict.LOST_EARLY, Verdict.NO_RELIEF)))
+        .order_by()
+        .values("follow_up__procedure__site", "verdict")
+        .annotate(number=Count("follow_up", distinct=True))
+    }
+    procedures = dict(
+        FollowUp.objects.filter(performed)
+        .exclude(closed_because=FollowUp.Closed.VOIDED)
+        .order_by()
+        .values_list("procedure__site")
+        .annotate(Count("pk"))
+    )
+    return OverviewReport(
+        now,
+        [
+            SiteOverview(
+                site=site,
+                month=months[site.pk],
+                open_alerts=alerts[site.pk],
+                overdue=overdue[site.pk],
+                response=share(came.get(site.pk, {}).get("answered", 0), came.get(site.pk, {}).get("due", 0)),
+                lost_early=losses.get((site.pk, Verdict.LOST_EARLY.value), 0),
+                no_relief=losses.get((site.pk, Verdict.NO_RELIEF.value), 0),
+                procedures=procedures.get(site.pk, 0),
+                answers=(answers := came.get(site.pk, {}).get("answered", 0)),
+                alerts_raised=(number := raised.get(site.pk, {}).get("number", 0)),
+                alerts_per_100=100 * number / answers if answers else None,
+                acted_on=share(
+                    raised.get(site.pk, {}).get("acted", 0), raised.get(site.pk, {}).get("resolved", 0)
+                ),
+            )
+            for site in sites
+        ],
+    )

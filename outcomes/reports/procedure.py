@@ -1,0 +1,115 @@
+"""The procedure report: what one selection of procedures achieved."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Count, QuerySet
+
+from clinic.models import User
+from outcomes.models import CourseSummary
+from outcomes.reports.counting import (
+    COLUMNS,
+    FUNNEL,
+    POINTS,
+    Distribution,
+    Funnel,
+    Point,
+    point_of,
+    verdicts,
+)
+from outcomes.reports.curves import DurationCurve, duration_curve
+from outcomes.reports.selection import Selection, ask, smallest_cell
+
+#: The last answer to each item, of every follow-up that gave one.
+LAST_SATISFIED = """
+SELECT value, COUNT(*)
+  FROM chosen
+ CROSS JOIN LATERAL (SELECT value FROM UNNEST(satisfied) WITH ORDINALITY AS one (value, place)
+                      WHERE value IS NOT NULL ORDER BY place DESC LIMIT 1) AS last
+ GROUP BY value
+ ORDER BY value
+"""
+
+
+@dataclass(frozen=True)
+class ProcedureReport:
+    """What a selection of procedures achieved, at the instant `made_at`.
+
+    `unit` is that in which most of its follow-ups are counted; `other_unit` counts those in the other one, of which
+    the curves say nothing. `window`: the relief window of most of them, in `unit`; `windows` counts how many there
+    are. `points` by planned check-in. `curves`: all treated, then responders; [] when nothing can be judged yet.
+    `smallest`: rates from fewer answers are hidden.
+    """
+
+    selection: Selection
+    made_at: datetime
+    smallest: int
+    funnel: Funnel
+    verdicts: dict[str, int]
+    unit: str
+    other_unit: int
+    window: tuple[int, int] | None
+    windows: int
+    success_percent: int | None
+    points: Sequence[Point]
+    curves: Sequence[DurationCurve]
+    satisfied: Distribution
+
+
+def procedure_report(selection: Selection, *, user: User, now: datetime) -> ProcedureReport:
+    """The report of the follow-ups in `selection` that `user` may see. Raises as `Selection.check` does.
+
+    The number of queries does not depend on what is selected.
+    """
+    selection.check(user)
+    rows = selection.summaries(user)
+    smallest = smallest_cell(user, selection)
+    (counts,) = ask(rows, FUNNEL, *COLUMNS) or [(0,) * 7]
+    funnel = Funnel(*counts)
+    windows = expected(rows)
+    unit = windows[0][0] if windows else CourseSummary.Unit.DAY.value
+    window = (windows[0][1], windows[0][2]) if windows else None
+    return ProcedureReport(
+        selection=selection,
+        made_at=now,
+        smallest=smallest,
+        funnel=funnel,
+        verdicts=verdicts(rows),
+        unit=unit,
+        other_unit=sum(number for kind, *_, number in windows if kind != unit),
+        window=window,
+        windows=len(windows),
+        success_percent=windows[0][3] if windows else None,
+        points=[
+            point_of(tuple(numbers), unit=kind, treated=funnel.evaluable, smallest=smallest)
+            for kind, *numbers in ask(rows, POINTS, *COLUMNS)
+        ],
+        curves=curves(rows, unit=unit, window=window, smallest=smallest),
+        satisfied=distribution(ask(rows, LAST_SATISFIED, "satisfied"), smallest),
+    )
+
+
+def expected(rows: QuerySet[CourseSummary]) -> list[tuple[str, int, int, int, int]]:
+    """The relief windows among the follow-ups, the most frequent first: unit, first, last, what counts, how many."""
+    found = rows.order_by().values_list("unit", "window_from", "window_until", "success_percent")
+    return sorted(found.annotate(Count("pk")), key=lambda row: (-row[-1], row))
+
+
+def curves(
+    rows: QuerySet[CourseSummary], *, unit: str, window: tuple[int, int] | None, smallest: int
+) -> list[DurationCurve]:
+    """The curves of both populations; [] where nothing can be judged."""
+    if window is None:
+        return []
+    both = [
+        duration_curve(rows, population=population, unit=unit, window=window, smallest=smallest)
+        for population in ("all_treated", "responders")
+    ]
+    return [curve for curve in both if curve.total]
+
+
+def distribution(found: Sequence[tuple[int, int]], smallest: int) -> Distribution:
+    """How often each value was chosen, unless so few answered that it is hidden."""
+    answered = sum(count for _, count in found)
+    return Distribution(answered, dict(found) if answered >= max(smallest, 1) else None)

@@ -1,0 +1,76 @@
+"""Lists of follow-ups that want somebody, the most urgent first."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+
+from clinic.models import User
+from outcomes.models import Alert, FollowUp
+from outcomes.relief import Verdict
+from procedures.models import Appointment
+
+
+@dataclass(frozen=True)
+class Worklist:
+    """A list of running follow-ups. `code` is stable; `rows(user, now)` are those that `user` may see, in order."""
+
+    code: str
+    rows: Callable[[User, datetime], QuerySet[FollowUp]]
+
+
+def running(user: User) -> QuerySet[FollowUp]:
+    """Follow-ups that have not ended, of patients who live."""
+    return FollowUp.objects.visible_to(user).filter(closed_at=None, patient__died_on=None)
+
+
+def without_appointment(rows: QuerySet[FollowUp], now: datetime) -> QuerySet[FollowUp]:
+    """Those whose patient has no coming appointment for the same family of procedures."""
+    coming = Appointment.objects.filter(
+        patient=OuterRef("patient"),
+        procedure_type__family=OuterRef("procedure__procedure_type__family"),
+        status__in=[*Appointment.EXPECTED, *Appointment.PRESENT],
+        starts_at__gt=now,
+    )
+    return rows.filter(~Exists(coming))
+
+
+def losing_early(user: User, now: datetime) -> QuerySet[FollowUp]:
+    """Relief lost before the window opens; who lost it soonest after the procedure, against the window, first."""
+    rows = running(user).filter(verdict=Verdict.LOST_EARLY)
+    return rows.order_by(F("summary__lost_until") * 1000 / F("summary__window_from"), "pk")
+
+
+def no_relief(user: User, now: datetime) -> QuerySet[FollowUp]:
+    """No relief by the day on which it was expected; who has waited longest first."""
+    return running(user).filter(verdict=Verdict.NO_RELIEF).order_by("procedure__performed_at", "pk")
+
+
+def silent(user: User, now: datetime) -> QuerySet[FollowUp]:
+    """Two check-ins in a row without an answer; who was silent longest first."""
+    alert = Alert.objects.open().filter(follow_up=OuterRef("pk"), kind=Alert.Kind.SILENT)
+    rows = running(user).filter(Q(verdict=Verdict.UNKNOWN) | Exists(alert))
+    return rows.order_by(F("summary__last_answer").asc(nulls_first=True), "procedure__performed_at", "pk")
+
+
+def due_for_repeat(user: User, now: datetime) -> QuerySet[FollowUp]:
+    """Relief was there and is lost, within or after its window, and nothing is booked yet; the longest lost first.
+
+    Whether a repeat is justified is for a physician and the payer's rules to say.
+    """
+    rows = running(user).filter(
+        verdict__in=(Verdict.LOST_WITHIN, Verdict.OUTLASTING), summary__lost_until__isnull=False
+    )
+    return without_appointment(rows, now).order_by("procedure__performed_at", "pk")
+
+
+WORKLISTS = {
+    worklist.code: worklist
+    for worklist in (
+        Worklist("losing_early", losing_early),
+        Worklist("no_relief", no_relief),
+        Worklist("silent", silent),
+        Worklist("due_for_repeat", due_for_repeat),
+    )
+}

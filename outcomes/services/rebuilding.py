@@ -1,0 +1,67 @@
+"""Making every summary anew, from what is stored: after an import, a restore, or a change of how reports count."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from django.db import transaction
+
+from outcomes.models import FollowUp
+from outcomes.relief import judge as judge_course
+from outcomes.services.judging import courses_of, repeated_at
+from outcomes.services.summarising import asked_of, keep, summary_of
+
+#: Follow-ups a transaction: each locks its rows, so that no answer slips in between reading and writing.
+BATCH = 500
+
+
+def rebuild_summaries() -> Iterator[tuple[int, int]]:
+    """Make all summaries anew, batch by batch; yields how many are done, of how many. Idempotent.
+
+    Answers may come in meanwhile: each writes its own follow-up's summary.
+    """
+    total = FollowUp.objects.count()
+    done, last = 0, 0
+    while True:
+        with transaction.atomic():
+            batch = list(
+                FollowUp.objects.select_for_update(of=("self",))
+                .filter(pk__gt=last)
+                .select_related("procedure__site", "relief_profile")
+                .order_by("pk")[:BATCH]
+            )
+            if not batch:
+                break
+            summarise(batch)
+        done, last = done + len(batch), batch[-1].pk
+        yield done, max(total, done)
+
+
+def summarise(follow_ups: list[FollowUp]) -> None:
+    """Write the summaries of these follow-ups, locked by whoever calls, in a fixed number of queries."""
+    asked = asked_of([one.pk for one in follow_ups])
+    courses = courses_of(follow_ups)
+    keep(
+        [
+            summary_of(
+                one,
+                courses[one.pk],
+                judge_course(courses[one.pk]),
+                asked[one.pk],
+                repeated_at=repeated_at(one),
+            )
+            for one in follow_ups
+        ]
+    )
+
+
+def summarise_missing(*, now: datetime, limit: int = 1000) -> int:
+    """Write the summaries that an import, a restore or an upgrade has left out; how many. The tick runs it."""
+    with transaction.atomic():
+        missing = list(
+            FollowUp.objects.select_for_update(of=("self",), skip_locked=True)
+            .filter(summary=None)
+            .select_related("procedure__site", "relief_profile")
+            .order_by("pk")[:limit]
+        )
+        summarise(missing)
+    return len(missing)

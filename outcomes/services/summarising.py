@@ -1,0 +1,108 @@
+"""Keeping what reports count: one row a follow-up, written with every judgement (`judging.judge`)."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
+
+from django.db.models import Q
+
+from outcomes.lasting import lasting
+from outcomes.models import CHANNELS, CheckIn, CourseSummary, FollowUp, Measurement
+from outcomes.relief import Course, Judgement
+from outcomes.schedule import DAY
+
+PAIN, CHANGE, SATISFIED = "nrs.now", "pgic.change", "satisfaction.satisfied"
+PEG = ("peg.pain", "peg.enjoyment", "peg.activity")
+#: The figures of an answer that reports count.
+COUNTED = (PAIN, CHANGE, SATISFIED, *PEG)
+#: A check-in in one of these has fallen due for the patient: it came back, or its time is over.
+DUE = (CheckIn.Status.ANSWERED, CheckIn.Status.MISSED)
+#: Columns that `keep` writes; the key stays.
+COLUMNS = [field.name for field in CourseSummary._meta.fields if not field.primary_key]
+
+
+class Asked(NamedTuple):
+    """One check-in that fell due. `channel` is "" and `values` empty when nothing came back."""
+
+    offset_minutes: int
+    channel: str
+    values: Mapping[str, int]
+
+
+def asked_of(follow_ups: Collection[int]) -> dict[int, list[Asked]]:
+    """The check-ins that fell due of each of these follow-ups, in order; two queries for any number of them."""
+    items = Q()
+    for key in COUNTED:
+        instrument, _, item = key.partition(".")
+        items |= Q(instrument=instrument, item=item)
+    given: defaultdict[int, dict[str, int]] = defaultdict(dict)
+    for answer, instrument, item, value in Measurement.objects.filter(
+        items, answer__check_in__follow_up__in=follow_ups
+    ).values_list("answer", "instrument", "item", "value"):
+        given[answer][f"{instrument}.{item}"] = value
+    rows: dict[int, list[Asked]] = {pk: [] for pk in follow_ups}
+    for follow_up, offset, answer, channel in (
+        CheckIn.objects.filter(follow_up__in=follow_ups, status__in=DUE)
+        .order_by("follow_up", "offset_minutes")
+        .values_list("follow_up", "offset_minutes", "answer", "answer__channel")
+    ):
+        rows[follow_up].append(Asked(offset, channel or "", given.get(answer, {})))
+    return rows
+
+
+def summary_of(
+    follow_up: FollowUp,
+    course: Course,
+    judgement: Judgement,
+    asked: Sequence[Asked],
+    *,
+    repeated_at: int | None,
+) -> CourseSummary:
+    """The row of a follow-up, not saved. Wants `procedure__site` and `relief_profile` selected."""
+    procedure = follow_up.procedure
+    last = lasting(course, judgement)
+    days = course.unit == "day"
+    return CourseSummary(
+        follow_up=follow_up,
+        patient_id=follow_up.patient_id,
+        procedure_type_id=procedure.procedure_type_id,
+        site_id=procedure.site_id,
+        performer_id=procedure.performer_id,
+        intent=procedure.intent,
+        indication=procedure.indication,
+        region=procedure.region,
+        performed_on=procedure.performed_at.astimezone(procedure.site.zone).date(),
+        voided=follow_up.closed_because == FollowUp.Closed.VOIDED,
+        verdict=judgement.verdict.value,
+        unit=course.unit,
+        evaluate_after=course.evaluate_after,
+        window_from=course.window_from,
+        window_until=course.window_until,
+        success_percent=course.success_percent,
+        baseline=course.baseline,
+        lost_after=last.after if last else None,
+        lost_until=last.until if last else None,
+        responded=last.responded if last else False,
+        suspected_until=last.suspected_until if last else None,
+        repeated_at=repeated_at,
+        last_answer=course.readings[-1].at if course.readings else None,
+        days=[one.offset_minutes // DAY if days else one.offset_minutes for one in asked],
+        scores=[one.values.get(PAIN) for one in asked],
+        channels=[CHANNELS.index(one.channel) for one in asked],
+        pegs=[peg_sum(one.values) for one in asked],
+        changes=[one.values.get(CHANGE) for one in asked],
+        satisfied=[one.values.get(SATISFIED) for one in asked],
+    )
+
+
+def peg_sum(values: Mapping[str, int]) -> int | None:
+    """The sum of the PEG's three items, 0–30; None unless all three were answered."""
+    given = [values[key] for key in PEG if key in values]
+    return sum(given) if len(given) == len(PEG) else None
+
+
+def keep(summaries: Sequence[CourseSummary]) -> None:
+    """Write the rows, in the place of those that are there."""
+    CourseSummary.objects.bulk_create(
+        summaries, update_conflicts=True, unique_fields=["follow_up"], update_fields=COLUMNS
+    )

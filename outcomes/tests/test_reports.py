@@ -1,0 +1,174 @@
+"""What reports count, from real follow-ups: procedures performed and answers given through the services."""
+
+from datetime import date, timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from clinic import roles
+from clinic.models import Site
+from clinic.refusals import Refusal
+from conftest import MONDAY, World, staff
+from outcomes import services
+from outcomes.models import CheckIn, CourseSummary, FollowUp
+from outcomes.reports import Selection, overview_report, procedure_report, response_report
+from outcomes.reports.counting import Funnel
+from outcomes.schedule import DAY
+from patients.models import Patient
+from procedures import services as procedures
+
+numbers = count(2)
+
+
+def course(
+    world: World, scores: dict[int, int | None], *, baseline: int | None = 8, **values: object
+) -> FollowUp:
+    """A patient's own ablation, answered on these days; until the last of them every other day is missed."""
+    number = next(numbers)
+    patient: Patient = world.another_patient(number)
+    day = MONDAY + timedelta(days=7 * (number % 30))
+    procedure = world.performed(baseline=baseline, patient=patient, hour=8 + number % 6, day=day, **values)
+    follow_up = procedure.follow_up
+    for check_in in follow_up.check_ins.order_by("offset_minutes"):
+        after = check_in.offset_minutes // DAY
+        score = scores.get(after)
+        if score is not None:
+            services.answer(
+                check_in.pk,
+                values={"nrs.now": score},
+                channel="email",
+                language="en",
+                by=None,
+                now=check_in.due_at,
+            )
+        elif after <= max(scores):
+            CheckIn.objects.filter(pk=check_in.pk).update(status=CheckIn.Status.MISSED)
+    return services.judge(follow_up.pk, now=world.now)
+
+
+@pytest.fixture
+def small(world: World) -> World:
+    """A site that shows a rate of a single answer."""
+    world.site.smallest_cell = 1
+    world.site.save()
+    return world
+
+
+def test_a_report_counts_who_was_treated_due_and_answered(small: World) -> None:
+    course(small, {42: 3, 92: 2, 184: 4, 275: 7, 366: 8})
+    course(small, {42: 7, 92: 8, 184: None})
+    course(small, {42: 2, 92: 2}, baseline=None)
+    report = procedure_report(Selection(procedure_type="rfa_facet"), user=small.physician, now=small.now)
+    assert report.funnel == Funnel(
+        treated=3, no_baseline=1, confounded=0, evaluable=2, due=2, answered=2, in_curve=2
+    )
+    assert {name: number for name, number in report.verdicts.items() if number} == {
+        "lost_within_window": 1,
+        "no_relief": 1,
+        "no_baseline": 1,
+    }
+    later = next(point for point in report.points if point.at == 184)
+    assert (later.fifty.due, later.fifty.answered, later.fifty.count) == (2, 1, 1)
+    assert later.fifty.complete
+    assert later.fifty.worst
+    assert later.fifty.best
+    assert (later.fifty.complete.value, later.fifty.worst.value, later.fifty.best.value) == (1, 0.5, 1)
+    assert (later.pain, later.pain_before, later.channels["email"]) == (4, 8, 1)
+    treated, responders = report.curves
+    assert (treated.total, treated.median) == (2, (0, 42))
+    assert (responders.total, responders.median) == (1, (184, 275))
+    assert treated.proven
+    assert responders.proven
+
+
+def test_fewer_answers_than_the_smallest_cell_are_hidden(world: World) -> None:
+    course(world, {42: 3})
+    report = procedure_report(Selection(), user=world.physician, now=world.now)
+    point = next(point for point in report.points if point.at == 42)
+    assert (point.fifty.hidden, point.fifty.count, point.fifty.complete, point.pain) == (
+        True,
+        None,
+        None,
+        None,
+    )
+    assert all(curve.hidden and not curve.pieces for curve in report.curves)
+    response = response_report(Selection(), user=world.physician, now=world.now)
+    assert all(line.hidden and line.due is None for line in response.languages)
+
+
+def test_a_correction_is_counted_at_once(small: World) -> None:
+    follow_up = course(small, {42: 3, 92: 2})
+    answer = follow_up.check_ins.get(offset_minutes=92 * DAY).answer
+    services.correct_answer(
+        answer.pk, values={"nrs.now": 6}, reason="typed wrongly", by=small.nurse, now=small.now
+    )
+    report = procedure_report(Selection(), user=small.physician, now=small.now)
+    assert next(point for point in report.points if point.at == 92).pain == 6
+
+
+def test_rebuilding_changes_nothing_that_was_counted(world: World) -> None:
+    course(world, {42: 3, 92: 2, 184: 7, 275: 7})
+    course(world, {42: 7})
+    fields = [field.attname for field in CourseSummary._meta.fields]
+    before = list(CourseSummary.objects.order_by("pk").values_list(*fields))
+    CourseSummary.objects.all().delete()
+    assert services.summarise_missing(now=world.now) == 2
+    assert list(CourseSummary.objects.order_by("pk").values_list(*fields)) == before
+    assert list(services.rebuild_summaries()) == [(2, 2)]
+    assert list(CourseSummary.objects.order_by("pk").values_list(*fields)) == before
+
+
+def test_a_procedure_entered_in_error_is_not_counted(world: World) -> None:
+    follow_up = course(world, {42: 3})
+    procedures.void(follow_up.procedure_id, reason="wrong record", by=world.physician, now=world.now)
+    report = procedure_report(Selection(), user=world.physician, now=world.now)
+    assert (report.funnel.treated, report.points, report.curves) == (0, [], [])
+
+
+def test_nobody_sees_another_site(world: World) -> None:
+    course(world, {42: 3})
+    elsewhere = Site.objects.create(name="Hill", time_zone="America/New_York", phone="+1 212 555 0101")
+    stranger = staff("stranger@example.org", roles.PHYSICIAN, elsewhere)
+    assert procedure_report(Selection(), user=stranger, now=world.now).funnel.treated == 0
+    assert [one.site for one in overview_report(user=stranger, now=world.now).sites] == [elsewhere]
+    with pytest.raises(Refusal) as refused:
+        procedure_report(Selection(site=world.site.pk), user=stranger, now=world.now)
+    assert refused.value.code == "unknown_site"
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        ({"procedure_type": "leeches"}, "unknown_procedure_type"),
+        ({"intent": "curious"}, "unknown_intent"),
+        ({"performer": 10**6}, "unknown_performer"),
+        ({"performed_from": date(2027, 2, 2), "performed_until": date(2027, 2, 1)}, "empty_period"),
+        ({"performed_from": date(1027, 2, 2)}, "out_of_range"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(world: World, values: dict[str, Any], code: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        procedure_report(Selection(**values), user=world.physician, now=world.now)
+    assert (refused.value.code, refused.value.field in values) == (code, True)
+
+
+def test_a_site_with_nothing_in_it_has_an_empty_report(world: World) -> None:
+    report = procedure_report(Selection(), user=world.physician, now=world.now)
+    assert (report.funnel.treated, report.window, report.points, report.curves) == (0, None, [], [])
+    response = response_report(Selection(), user=world.physician, now=world.now)
+    assert (response.whole.due, response.whole.response, response.days) == (0, None, [])
+
+
+def test_the_number_of_queries_does_not_depend_on_how_much_there_is(small: World) -> None:
+    counts = []
+    for _ in range(2):
+        course(small, {42: 3, 92: 2, 184: 7, 275: 8})
+        with CaptureQueriesContext(connection) as captured:
+            procedure_report(Selection(), user=small.physician, now=small.now)
+            response_report(Selection(), user=small.physician, now=small.now)
+            overview_report(user=small.physician, now=small.now)
+        counts.append(len(captured))
+    assert counts[0] == counts[1]
