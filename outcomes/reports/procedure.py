@@ -19,6 +19,7 @@ from outcomes.reports.counting import (
     verdicts,
 )
 from outcomes.reports.curves import DurationCurve, duration_curve
+from outcomes.reports.safety import AdverseReport, MmeChange, adverse_report, mme_change
 from outcomes.reports.selection import Selection, ask, smallest_cell
 
 #: The last answer to each item, of every follow-up that gave one.
@@ -55,6 +56,8 @@ class ProcedureReport:
     points: Sequence[Point]
     curves: Sequence[DurationCurve]
     satisfied: Distribution
+    adverse: AdverseReport
+    mme: MmeChange
 
 
 def procedure_report(selection: Selection, *, user: User, now: datetime) -> ProcedureReport:
@@ -87,6 +90,8 @@ def procedure_report(selection: Selection, *, user: User, now: datetime) -> Proc
         ],
         curves=curves(rows, unit=unit, window=window, smallest=smallest),
         satisfied=distribution(ask(rows, LAST_SATISFIED, "satisfied"), smallest),
+        adverse=adverse_report(rows, follow_ups=funnel.treated),
+        mme=mme_change(rows, today=now.date(), smallest=smallest),
     )
 
 

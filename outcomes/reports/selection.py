@@ -1,9 +1,11 @@
 """Which follow-ups a report is about."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import QuerySet
 
@@ -85,14 +87,20 @@ def smallest_cell(user: User, selection: Selection) -> int:
     return max(sites.values_list("smallest_cell", flat=True), default=1)
 
 
-def ask(rows: QuerySet[CourseSummary], statement: str, *columns: str) -> list[tuple[Any, ...]]:
+def ask(
+    rows: QuerySet[CourseSummary], statement: str, *columns: str, more: Sequence[Any] = ()
+) -> list[tuple[Any, ...]]:
     """The rows of a statement that reads `columns` of the summaries from a table `chosen`.
 
-    For what the ORM cannot say: counting over arrays. `statement` holds no value of a user.
+    For what the ORM cannot say: counting over arrays. `statement` holds no value of a user; `more` are the values of
+    its own placeholders. No rows at all where nothing can be selected.
     """
-    sql, params = rows.order_by().values_list(*columns).query.sql_with_params()
+    try:
+        sql, params = rows.order_by().values_list(*columns).query.sql_with_params()
+    except EmptyResultSet:
+        return []
     names = ", ".join(f'"{column}"' for column in columns)
     with connection.cursor() as cursor:
-        cursor.execute(f"WITH chosen ({names}) AS ({sql}) {statement}", params)
+        cursor.execute(f"WITH chosen ({names}) AS ({sql}) {statement}", [*params, *more])
         found: list[tuple[Any, ...]] = cursor.fetchall()
     return found

@@ -1,6 +1,7 @@
 """What reports count, from real follow-ups: procedures performed and answers given through the services."""
 
 from datetime import date, timedelta
+from decimal import Decimal
 from itertools import count
 from typing import Any
 
@@ -13,11 +14,11 @@ from clinic.models import Site
 from clinic.refusals import Refusal
 from conftest import MONDAY, World, staff
 from outcomes import services
-from outcomes.models import CheckIn, CourseSummary, FollowUp
+from outcomes.models import AdverseEvent, CheckIn, CourseSummary, FollowUp
 from outcomes.reports import Selection, overview_report, procedure_report, response_report
 from outcomes.reports.counting import Funnel
 from outcomes.schedule import DAY
-from patients.models import Patient
+from patients.models import OpioidUse, Patient
 from procedures import services as procedures
 
 numbers = count(2)
@@ -119,6 +120,77 @@ def test_rebuilding_changes_nothing_that_was_counted(world: World) -> None:
     assert list(CourseSummary.objects.order_by("pk").values_list(*fields)) == before
     assert list(services.rebuild_summaries()) == [(2, 2)]
     assert list(CourseSummary.objects.order_by("pk").values_list(*fields)) == before
+
+
+def test_harm_is_counted_by_term_and_never_hidden(world: World) -> None:
+    harmed = course(world, {42: 3})
+    course(world, {42: 3})
+    for term, serious, severity in (("infection", True, "severe"), ("bleeding", False, "mild")):
+        AdverseEvent.objects.create(
+            follow_up=harmed,
+            term=term,
+            onset_on=MONDAY,
+            severity=severity,
+            serious=serious,
+            outcome="resolved",
+            relation="possible",
+            recorded_at=world.now + timedelta(days=400),
+        )
+    AdverseEvent.objects.update_or_create(
+        follow_up=harmed,
+        term="pneumothorax",
+        onset_on=MONDAY,
+        severity="severe",
+        outcome="resolved",
+        relation="definite",
+        recorded_at=world.now + timedelta(days=400),
+        entered_in_error_at=world.now,
+        entered_in_error_because="wrong record",
+    )
+    report = procedure_report(Selection(), user=world.physician, now=world.now).adverse
+    assert (report.events, report.related) == (2, 2)
+    assert report.any
+    assert report.serious
+    assert (report.any.count, report.any.of, report.serious.count) == (1, 2, 1)
+    assert [(line.term, line.severe, line.serious, line.follow_ups) for line in report.lines] == [
+        ("bleeding", 0, 0, 1),
+        ("infection", 1, 1, 1),
+    ]
+
+
+def test_opioids_are_compared_where_all_of_them_can_be_counted(small: World) -> None:
+    def takes(follow_up: FollowUp, mme: str | None, since: date, until: date | None = None) -> None:
+        OpioidUse.objects.create(
+            patient=follow_up.patient,
+            drug="morphine" if mme else "buprenorphine",
+            dose=Decimal(mme or "1"),
+            unit="mg/day",
+            prescription="as written",
+            from_on=since,
+            until_on=until,
+            mme_per_day=Decimal(mme) if mme else None,
+            mme_version="CDC-2022" if mme else "",
+            recorded_at=small.now + timedelta(days=900),
+        )
+
+    before, later_on = MONDAY - timedelta(days=30), MONDAY + timedelta(days=241)
+    halved, stopped, uncountable, kept, later = (course(small, {42: 3}) for _ in range(5))
+    takes(halved, "60", before, later_on - timedelta(days=1))
+    takes(halved, "30", later_on)
+    takes(stopped, "20", before, later_on)
+    takes(uncountable, None, before)
+    takes(kept, "40", before)
+    takes(later, "40", MONDAY + timedelta(days=500))
+    for follow_up in (halved, stopped, uncountable, kept, later):
+        CourseSummary.objects.filter(pk=follow_up.pk).update(performed_on=MONDAY, window_from=250)
+    now = small.at(MONDAY + timedelta(days=600), 9)
+    change = procedure_report(Selection(), user=small.physician, now=now).mme
+    assert (change.took, change.countable) == (4, 3)
+    assert change.halved
+    assert change.stopped
+    assert (change.before, change.after, change.halved.count, change.stopped.count) == (40, 70 / 3, 2, 1)
+    early = procedure_report(Selection(), user=small.physician, now=small.now).mme
+    assert (early.took, early.before) == (0, None)
 
 
 def test_a_procedure_entered_in_error_is_not_counted(world: World) -> None:

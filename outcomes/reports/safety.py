@@ -1,0 +1,138 @@
+"""What came with the relief: harm, and what became of the opioids."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from django.db.models import Count, Q, QuerySet
+
+from outcomes.models import AdverseEvent, CourseSummary
+from outcomes.rates import Share, share
+from outcomes.reports.selection import ask
+
+#: Opioids on the day of the procedure and on the first day of the relief window, of all follow-ups whose patient took
+#: one on the first and whose second day is not in the future.
+OPIOIDS = """
+SELECT COUNT(*),
+       COUNT(*) FILTER (WHERE countable),
+       SUM(before) FILTER (WHERE countable),
+       SUM(after) FILTER (WHERE countable),
+       COUNT(*) FILTER (WHERE countable AND after * 2 <= before),
+       COUNT(*) FILTER (WHERE countable AND after = 0)
+  FROM (SELECT earlier.mme AS before, COALESCE(later.mme, 0) AS after,
+               earlier.uncounted = 0 AND later.uncounted = 0 AS countable
+          FROM chosen
+         CROSS JOIN LATERAL (SELECT SUM(mme_per_day) AS mme, COUNT(*) AS taken,
+                                    COUNT(*) FILTER (WHERE mme_per_day IS NULL) AS uncounted
+                               FROM patients_opioiduse
+                              WHERE patient_id = chosen.patient_id AND entered_in_error_at IS NULL
+                                AND from_on <= performed_on
+                                AND (until_on IS NULL OR until_on >= performed_on)) AS earlier
+         CROSS JOIN LATERAL (SELECT SUM(mme_per_day) AS mme,
+                                    COUNT(*) FILTER (WHERE mme_per_day IS NULL) AS uncounted
+                               FROM patients_opioiduse
+                              WHERE patient_id = chosen.patient_id AND entered_in_error_at IS NULL
+                                AND from_on <= performed_on + window_from::int
+                                AND (until_on IS NULL OR until_on >= performed_on + window_from::int)) AS later
+         WHERE unit = 'day' AND performed_on + window_from::int <= %s AND earlier.taken > 0) AS each
+"""
+
+
+@dataclass(frozen=True)
+class AdverseLine:
+    """One term: events by severity, how many of all are serious, and in how many follow-ups they came."""
+
+    term: str
+    mild: int
+    moderate: int
+    severe: int
+    serious: int
+    follow_ups: int
+
+
+@dataclass(frozen=True)
+class AdverseReport:
+    """Harm after the procedures of a report, without what was entered in error.
+
+    Counts are never hidden, however small: a single grave event must be seen. `any` and `serious`: the share of
+    follow-ups with at least one, None of nobody. `related`: events whose relation is possible, probable or definite.
+    What was not recorded is not here: no event is no proof of no harm.
+    """
+
+    follow_ups: int
+    events: int
+    related: int
+    any: Share | None
+    serious: Share | None
+    lines: Sequence[AdverseLine]
+
+
+@dataclass(frozen=True)
+class MmeChange:
+    """Morphine milligram equivalents a day, by the table `CDC-2022`: estimates, never to be used to switch drugs.
+
+    On the day of the procedure and on the first day of the relief window. `took`: follow-ups whose patient took an
+    opioid on the day of the procedure, as far as is written down, and whose second day has come. `countable`: those of
+    them all of whose opioids have a factor on both days; the rest is left out. `before`, `after`: means of the
+    countable; None of nobody, or of fewer than the smallest cell. `halved`: at least 50 % less; `stopped`: none left.
+    """
+
+    took: int
+    countable: int
+    before: float | None
+    after: float | None
+    halved: Share | None
+    stopped: Share | None
+
+
+def adverse_report(rows: QuerySet[CourseSummary], *, follow_ups: int) -> AdverseReport:
+    """The adverse events of these follow-ups, of which there are `follow_ups`; the most frequent term first."""
+    events = AdverseEvent.objects.standing().filter(follow_up__summary__in=rows.order_by().values("pk"))
+    by_severity = {
+        severity.value: Count("pk", filter=Q(severity=severity)) for severity in AdverseEvent.Severity
+    }
+    serious, related = Q(serious=True), Q(relation__in=("possible", "probable", "definite"))
+    found = list(
+        events.order_by()
+        .values("term")
+        .annotate(
+            **by_severity,
+            grave=Count("pk", filter=serious),
+            courses=Count("follow_up", distinct=True),
+            events=Count("pk"),
+        )
+    )
+    whole = events.aggregate(
+        any=Count("follow_up", distinct=True),
+        grave=Count("follow_up", filter=serious, distinct=True),
+        related=Count("pk", filter=related),
+    )
+    return AdverseReport(
+        follow_ups=follow_ups,
+        events=sum(row["events"] for row in found),
+        related=whole["related"],
+        any=share(whole["any"], follow_ups),
+        serious=share(whole["grave"], follow_ups),
+        lines=[
+            AdverseLine(
+                row["term"], row["mild"], row["moderate"], row["severe"], row["grave"], row["courses"]
+            )
+            for row in sorted(found, key=lambda row: (-row["events"], row["term"]))
+        ],
+    )
+
+
+def mme_change(rows: QuerySet[CourseSummary], *, today: date, smallest: int) -> MmeChange:
+    """What became of the opioids, as far as `today`, a date of UTC, lets it be known."""
+    found = ask(rows, OPIOIDS, "patient_id", "performed_on", "unit", "window_from", more=[today])
+    took, countable, before, after, halved, stopped = found[0] if found else (0,) * 6
+    if countable < max(smallest, 1):
+        return MmeChange(took, countable, None, None, None, None)
+    return MmeChange(
+        took,
+        countable,
+        float(before / countable),
+        float(after / countable),
+        share(halved, countable),
+        share(stopped, countable),
+    )
