@@ -53,6 +53,10 @@ class At:
 class Run:
     """The same follow-ups under another assumption. `median` (after, until); until None: not reached.
 
+    `name`: "repeat_is_loss": the treatment was repeated because relief had ended; "suspicion_is_loss": a single bad
+    score was the end, though nobody confirmed it and no answer came after; "both_are_loss"; "lost_when_found": relief
+    ended on the very day on which a check-in found it gone (Kaplan and Meier's curve), which overstates how long it
+    lasts.
     `at_window`: the lowest and highest share still in relief at the window's first and last day.
     """
 
@@ -115,9 +119,11 @@ def duration_curve(
     at = {place: At(place, *numbers) for place, *numbers in zip(*(c.tolist() for c in columns), strict=True)}
     never = np.isinf(until)
     others = {
-        "repeat_is_loss": np.where(never, repeat, until),
-        "suspicion_is_loss": np.where(never, suspect, until),
-        "both_are_loss": np.where(never, np.minimum(repeat, suspect), until),
+        "repeat_is_loss": (after, np.where(never, repeat, until)),
+        "suspicion_is_loss": (after, np.where(never, suspect, until)),
+        "both_are_loss": (after, np.where(never, np.minimum(repeat, suspect), until)),
+        # The usual habit, which makes relief look longer than it is; the curve is then Kaplan and Meier's.
+        "lost_when_found": (np.where(never, after, until - 1), until),
     }
     return DurationCurve(
         population,
@@ -131,7 +137,9 @@ def duration_curve(
         proven=curve.proof.converged,
         level=band.level,
         runs=[
-            run(name, after, ends, counts, window) for name, ends in others.items() if (ends != until).any()
+            run(name, begins, ends, counts, window)
+            for name, (begins, ends) in others.items()
+            if (begins != after).any() or (ends != until).any()
         ],
     )
 

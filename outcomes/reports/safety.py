@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from django.db.models import Count, Q, QuerySet
 
@@ -92,7 +93,7 @@ def adverse_report(rows: QuerySet[CourseSummary], *, follow_ups: int) -> Adverse
         severity.value: Count("pk", filter=Q(severity=severity)) for severity in AdverseEvent.Severity
     }
     serious, related = Q(serious=True), Q(relation__in=("possible", "probable", "definite"))
-    found = list(
+    found: list[Any] = list(
         events.order_by()
         .values("term")
         .annotate(

@@ -1,0 +1,83 @@
+"""Two groups side by side."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from clinic.refusals import Refusal
+from conftest import World
+from outcomes.models import CourseSummary
+from outcomes.reports import Selection, compare_groups
+from outcomes.tests.test_reports import course, small  # noqa: F401 (a fixture)
+
+NAMES = ("one", "other")
+
+
+def two_groups(world: World, number: int) -> tuple[Selection, Selection]:
+    """As many follow-ups of a physician whose ablations last, and of a nurse's that do not."""
+    for _ in range(number):
+        course(world, {42: 2, 92: 2, 184: 2, 275: 2, 366: 2})
+        brief = course(world, {42: 2, 92: 7, 184: 8})
+        CourseSummary.objects.filter(pk=brief.pk).update(performer=world.nurse)
+    CourseSummary.objects.filter(performer=None).update(performer=world.physician)
+    return Selection(performer=world.physician.pk), Selection(performer=world.nurse.pk)
+
+
+def test_relief_that_lasts_longer_is_found(small: World) -> None:  # noqa: F811
+    lasting, brief = two_groups(small, 5)
+    report = compare_groups(lasting, brief, names=NAMES, user=small.physician, now=small.now)
+    sun = report.tests[0]
+    assert (report.dimension, sun.score, len(report.tests)) == ("performer", "sun", 3)
+    assert sun.excess[0] < 0 < sun.excess[1]
+    # Of the 252 ways to deal ten follow-ups into two groups of five, two are as far apart.
+    assert sun.p_permuted == pytest.approx(2 / 252)
+    assert sun.p < 0.05
+
+
+def test_swapping_the_groups_changes_no_p(small: World) -> None:  # noqa: F811
+    lasting, brief = two_groups(small, 3)
+    there = compare_groups(lasting, brief, names=NAMES, user=small.physician, now=small.now)
+    back = compare_groups(brief, lasting, names=NAMES, user=small.physician, now=small.now)
+    assert [one.p for one in there.tests] == pytest.approx([one.p for one in back.tests])
+
+
+@pytest.mark.parametrize("population", ["all_treated", "responders"])
+def test_one_patient_is_no_group(world: World, population: str) -> None:
+    lasting, brief = two_groups(world, 1)
+    report = compare_groups(
+        lasting, brief, names=NAMES, population=population, user=world.physician, now=world.now
+    )
+    assert (report.why_not, list(report.tests)) == ("hidden", [])
+
+
+def test_where_nothing_is_known_nothing_is_tested(small: World) -> None:  # noqa: F811
+    lasting, _ = two_groups(small, 1)
+    report = compare_groups(
+        lasting, Selection(performer=small.clerk.pk), names=NAMES, user=small.physician, now=small.now
+    )
+    assert (report.why_not, list(report.tests)) == ("nothing_known", [])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "code"),
+    [
+        ({}, {}, "same_group"),
+        ({"intent": "diagnostic", "indication": "M54"}, {"intent": "trial"}, "too_many_differences"),
+        ({"indication": "M5"}, {"indication": "m54.5"}, "groups_overlap"),
+        ({"intent": "trial"}, {}, "groups_overlap"),
+        ({"performed_until": date(2027, 3, 1)}, {"performed_from": date(2027, 3, 1)}, "groups_overlap"),
+    ],
+)
+def test_groups_that_share_a_follow_up_are_refused(
+    world: World, one: dict[str, Any], other: dict[str, Any], code: str
+) -> None:
+    with pytest.raises(Refusal) as refused:
+        compare_groups(Selection(**one), Selection(**other), names=NAMES, user=world.physician, now=world.now)
+    assert refused.value.code == code
+
+
+def test_two_periods_are_two_groups(world: World) -> None:
+    early, late = Selection(performed_until=date(2027, 2, 28)), Selection(performed_from=date(2027, 3, 1))
+    report = compare_groups(early, late, names=NAMES, user=world.physician, now=world.now)
+    assert (report.dimension, report.why_not) == ("period", "nothing_known")
