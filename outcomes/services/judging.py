@@ -1,6 +1,6 @@
 """Judging follow-ups: stored data in, a verdict with its reason out, and every change kept."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -17,6 +17,8 @@ from procedures.models import Intent
 
 #: The instrument and item on which baseline and answers are compared: the pain now, 0–10.
 PAIN_NOW = {"instrument": "nrs", "version": "1", "item": "now"}
+#: What a course is made of, item by instrument: the pain now, and whether relief has worn off (1 is yes).
+PARTS = {PAIN_NOW["instrument"]: PAIN_NOW["item"], "relief": "worn_off"}
 
 
 def in_minutes(follow_up: FollowUp) -> bool:
@@ -45,39 +47,52 @@ def course_of(follow_up: FollowUp) -> Course:
     Wants `procedure__site` and `relief_profile` selected; reads the answers and the silent check-ins itself.
     """
     found = Measurement.objects.filter(
-        answer__check_in__follow_up=follow_up, instrument=PAIN_NOW["instrument"], item=PAIN_NOW["item"]
+        answer__check_in__follow_up=follow_up, instrument__in=PARTS, item__in=PARTS.values()
     ).select_related("answer__check_in")
+    given: dict[Answer, dict[str, int]] = {}
+    for one in found:
+        if PARTS[one.instrument] == one.item:
+            given.setdefault(one.answer, {})[one.instrument] = one.value
     performed_at = follow_up.procedure.performed_at
-    scores = sorted(
+    felt = sorted(
         (
-            felt_at(one.answer.check_in, one.answer, performed_at),
-            one.answer.check_in.offset_minutes,
-            one.value,
-        )
-        for one in found
+            (felt_at(answer.check_in, answer, performed_at), answer.check_in.offset_minutes, values)
+            for answer, values in given.items()
+            if PAIN_NOW["instrument"] in values
+        ),
+        key=lambda one: one[:2],
     )
     silent = follow_up.check_ins.filter(status=CheckIn.Status.MISSED).order_by("offset_minutes")
     return course_from(
         follow_up,
-        scores=[(moment, value) for moment, _, value in scores],
+        scores=[(moment, values[PAIN_NOW["instrument"]]) for moment, _, values in felt],
+        worn_off=[moment for moment, _, values in felt if values.get("relief") == 1],
         silent=silent.values_list("offset_minutes", flat=True),
     )
 
 
 def course_from(
-    follow_up: FollowUp, *, scores: Iterable[tuple[datetime, int]], silent: Iterable[int]
+    follow_up: FollowUp,
+    *,
+    scores: Iterable[tuple[datetime, int]],
+    silent: Iterable[int],
+    worn_off: Collection[datetime] = (),
 ) -> Course:
     """A course of what has been read already: asks the database for nothing, so that many can be charted at once.
 
-    `scores`: when the pain was felt (`felt_at`), and what, in order of time; `silent`: minutes after the procedure of
-    the check-ins that nobody answered, in order. Wants `procedure__site` and `relief_profile` selected.
+    `scores`: when the pain was felt (`felt_at`), and what; of two at one instant the later one in the list counts.
+    `worn_off`: at which of these instants the patient said that relief has worn off; a verdict needs it, a chart does
+    not. `silent`: minutes after the procedure of the check-ins that nobody answered, in order. What was felt before the
+    procedure, or after the course had ended, is left out. Wants `procedure__site` and `relief_profile` selected.
     """
     procedure, profile = follow_up.procedure, follow_up.relief_profile
     zone, minutes = procedure.site.zone, in_minutes(follow_up)
     readings = [
-        Reading(position(moment, procedure.performed_at, zone=zone, minutes=minutes), value)
-        for moment, value in scores
-        if follow_up.closed_at is None or moment <= follow_up.closed_at
+        Reading(
+            position(moment, procedure.performed_at, zone=zone, minutes=minutes), value, moment in worn_off
+        )
+        for moment, value in sorted(scores, key=lambda pair: pair[0])
+        if procedure.performed_at <= moment and (follow_up.closed_at is None or moment <= follow_up.closed_at)
     ]
     if minutes:
         evaluate_after, window = 0, (profile.window_from_minutes or 0, profile.window_until_minutes or 0)
