@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.db import transaction
 
 from outcomes.alerts import called_for
@@ -144,6 +145,7 @@ def diary_result(follow_up: FollowUp) -> Result | None:
         percent=profile.percent_for(follow_up.procedure.intent),
         window_from=profile.window_from_minutes or 0,
         window_until=profile.window_until_minutes or 0,
+        in_a_row=settings.DIARY_HOURS_IN_A_ROW,
     )
 
 
