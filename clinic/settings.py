@@ -174,6 +174,10 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # A folder of the site's own instruments, which the project may not ship (docs/instruments.md); empty means none.
 INSTRUMENTS_DIR = env.str("INSTRUMENTS_DIR", default="")
 
+# How many hours in a row of a diagnostic block's diary must be in relief for the block to be positive: an operational
+# reading of "consistent" relief (a choice; unconfirmed).
+DIARY_HOURS_IN_A_ROW = env.int("DIARY_HOURS_IN_A_ROW", default=2)
+
 # E-mail. EMAIL_URL names the SMTP server, or a mail service and its settings, as anymail names them:
 # anymail+postmark://?server_token=… Without one, in the embedded run, mail goes to the inbox page at /dev/mail/.
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="clinic@localhost")

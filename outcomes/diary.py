@@ -8,9 +8,21 @@ it, so it lowers the share, and its minutes are told beside it.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from enum import StrEnum
 
 from outcomes.relief import meets
+
+#: So many planned hours in a row in relief are "consistent" relief, an operational reading of the word (a choice;
+#: unconfirmed; the setting DIARY_HOURS_IN_A_ROW).
+IN_A_ROW = 2
+
+
+class Ended(StrEnum):
+    """How the effect of a block ended: before its anaesthetic is expected to, with it, or after it."""
+
+    BEFORE = "before"
+    WITH = "with"
+    AFTER = "after"
 
 
 @dataclass(frozen=True)
@@ -42,16 +54,29 @@ class Share:
 class Result:
     """What a diary shows. `shares` of the shortest and of the longest time that the anaesthetic is expected to work.
 
-    `two_in_a_row`: whether two planned hours in a row within the longest time were in relief, an operational reading of
-    "consistent" (a choice, unconfirmed). `medicine_by`: the first hour, in minutes, by which pain medicine had been
-    taken; None when none was. From there on the relief may be the medicine's. `entries` and `late` are counts.
+    `consistent`: whether so many planned hours in a row as were asked for, `hours_in_a_row`, were in relief within the
+    longest time; None while hours without an entry leave it open. `ended`: how that relief ended against the time that
+    the anaesthetic is expected to work; None while it was not seen to end. `positive`: consistent relief that ended
+    with the anaesthetic; None when that is not known. Silence makes no block negative.
+
+    `medicine_by`: the first hour, in minutes, by which pain medicine had been taken; None when none was. From there on
+    the relief may be the medicine's. `entries` and `late` are counts.
     """
 
     shares: tuple[Share, ...]
-    two_in_a_row: bool
+    hours_in_a_row: int
+    consistent: bool | None
+    ended: Ended | None
     medicine_by: int | None
     entries: int
     late: int
+
+    @property
+    def positive(self) -> bool | None:
+        """Whether the block was positive; None when that is not known."""
+        if not self.consistent:
+            return self.consistent
+        return None if self.ended is None else self.ended == Ended.WITH
 
 
 def late_after(hours: Sequence[int], hour: int) -> float:
@@ -72,25 +97,61 @@ def result(
     percent: int,
     window_from: int,
     window_until: int,
+    in_a_row: int = IN_A_ROW,
 ) -> Result | None:
     """What the entries show; None without a baseline above 0 or without an expected time.
 
     `entries` by their planned hour in minutes; `hours`: all planned ones, rising. `percent`: the relief that counts.
+    `in_a_row`: how many planned hours in a row in relief are consistent relief, at least 1.
     """
     if not baseline or window_until <= 0:
         return None
     relief = {hour: meets(baseline, entry.score, percent) for hour, entry in entries.items()}
     within = [hour for hour in hours if hour <= window_until]
+    run = first_run(relief, within, in_a_row)
+    open_still = len(within) < in_a_row or any(
+        all(relief.get(hour, True) for hour in within[at : at + in_a_row])
+        for at in range(len(within) - in_a_row + 1)
+    )
     ends = sorted({end for end in (window_from, window_until) if end > 0})
     return Result(
         shares=tuple(share(relief, hours, end) for end in ends),
-        two_in_a_row=any(
-            relief.get(one, False) and relief.get(other, False) for one, other in pairwise(within)
-        ),
+        hours_in_a_row=in_a_row,
+        consistent=True if run else None if open_still else False,
+        ended=how_ended(relief, [hour for hour in hours if hour >= run[-1]], window_from, window_until)
+        if run
+        else None,
         medicine_by=min((hour for hour, entry in entries.items() if entry.took_medicine), default=None),
         entries=len(entries),
         late=sum(entry.late for entry in entries.values()),
     )
+
+
+def first_run(relief: Mapping[int, bool], within: Sequence[int], in_a_row: int) -> Sequence[int]:
+    """The first so many planned hours in a row that were all in relief; empty without such."""
+    for at in range(len(within) - in_a_row + 1):
+        run = within[at : at + in_a_row]
+        if all(relief.get(hour, False) for hour in run):
+            return run
+    return ()
+
+
+def how_ended(
+    relief: Mapping[int, bool], hours: Sequence[int], window_from: int, window_until: int
+) -> Ended | None:
+    """How relief ended that was there at the first of `hours`; None while it was not seen to end.
+
+    It ended between the last hour in relief and the first one out of it, which only must not lie wholly outside the
+    expected time. Hours without an entry are passed over.
+    """
+    known = [hour for hour in hours if hour in relief]
+    gone = next((hour for hour in known if not relief[hour]), None)
+    last = [hour for hour in known if gone is None or hour < gone][-1]
+    if last > window_until:
+        return Ended.AFTER
+    if gone is None:
+        return None
+    return Ended.BEFORE if gone < window_from else Ended.WITH
 
 
 def share(relief: Mapping[int, bool], hours: Sequence[int], end: int) -> Share:

@@ -7,6 +7,7 @@ count from the procedure, on the site's wall clock. Where no source is named the
 - Average of 7 days and worst of 24 hours: from day 7 on. Earlier, a look back reaches behind the procedure.
 - Red flags of the procedure type: at every check-in up to day 14, and at every one after a procedure on a device.
 - Change since the procedure, and pain medicine: from the profile's first day of judgement on.
+- Whether relief has worn off: from that day on, after a pain now that is out of relief and relief before.
 - PEG: at the first check-in from day 28 on, then at those at least 60 days after the last that asked it. Its first
   question stands for the average of 7 days, which asks almost the same.
 """
@@ -24,6 +25,8 @@ PEG = ("peg.pain", "peg.enjoyment", "peg.activity")
 CHANGE, MEDICINE = "pgic.change", "pain_medicine.any"
 #: Whether pain medicine was taken since the last entry of a diary: 0 no, 1 yes.
 TOOK_MEDICINE = "diary.took_medicine"
+#: Whether the relief from the procedure has worn off: 0 no, 1 yes, 2 not sure.
+WORN_OFF = "relief.worn_off"
 
 LOOKS_BACK_FROM_DAY = 7
 PEG_FROM_DAY, PEG_EVERY_DAYS = 28, 60
@@ -97,11 +100,13 @@ def steps(
     device: bool,
     flags: Sequence[Question],
     instruments: Mapping[str, Instrument],
+    worn_off: Question | None = None,
 ) -> list[Step]:
     """The steps of the check-in of `day`, at least one.
 
     `days`: all days on which its follow-up checks in. `evaluate_after`: the first day of judgement. `flags`: the red
-    flags of the procedure type. `instruments` by key: nrs, peg, pgic, pain_medicine.
+    flags of the procedure type. `instruments` by key: nrs, peg, pgic, pain_medicine. `worn_off`: the question whether
+    relief has worn off, first in the last step; None when it is not asked.
     """
     peg = day in peg_days(days)
     pain = [PAIN_NOW]
@@ -114,8 +119,11 @@ def steps(
     if flags and asks_red_flags(day, device=device):
         order = sorted(flags, key=lambda flag: (URGENCIES.index(flag.urgency), flag.key))
         asked.append(Step("safety", tuple(order)))
-    if change:
-        asked.append(Step("change", tuple(from_instrument(key, instruments) for key in change)))
+    last = [from_instrument(key, instruments) for key in change]
+    if worn_off:
+        last.insert(0, worn_off)
+    if last:
+        asked.append(Step("change", tuple(last)))
     asked[-1] = Step(asked[-1].name, asked[-1].questions, remark=True)
     return asked
 

@@ -13,7 +13,8 @@ from clinic.admin.wall import WallClockField
 from outcomes import instruments
 from outcomes.instruments import Text
 from outcomes.models import Answer, CheckIn, Measurement
-from outcomes.questions import PAIN_NOW, TOOK_MEDICINE, Question, from_instrument
+from outcomes.questions import PAIN_NOW, TOOK_MEDICINE, WORN_OFF, Question, from_instrument
+from outcomes.services import wearing_off
 from outcomes.services.answering import diary_of, steps_of
 from patients.models import Patient
 from procedures.models import RedFlag
@@ -23,8 +24,8 @@ NOT_ASKED = "-"
 
 
 def questions_of(check_in: CheckIn) -> list[Question]:
-    """What a check-in asks, in the order of the patient's page. Wants procedure type and relief profile selected."""
-    asked = [one for step in steps_of(check_in) for one in step.questions]
+    """What a check-in asks, in the order of the patient's page. Wants procedure type, site and profile selected."""
+    asked = [one for step in steps_of(check_in, by_staff=True) for one in step.questions]
     if diary_of(check_in):
         words = "Have you taken pain medicine since the last entry?"
         with translation.override("es"):
@@ -40,6 +41,9 @@ def kept_questions(answer: Answer, asked: Iterable[Question]) -> list[Question]:
     flags = {flag.code: flag for flag in RedFlag.objects.filter(code__in=[one.item for one in kept.values()])}
     for name, one in kept.items():
         flag = flags.get(one.item) if one.instrument == "red_flag" else None
+        if name == WORN_OFF:
+            result.append(wearing_off.question())
+            continue
         text = Text(flag.question, flag.question_es or None) if flag else Text(name, None)
         result.append(as_asked(one, Question(name, text, "yes_no", urgency=flag.urgency if flag else "")))
     return result

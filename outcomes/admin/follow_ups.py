@@ -20,16 +20,30 @@ from clinic.admin.base import ReadOnlyAdmin, ReadOnlyInline, SeenFilter, staff
 from clinic.admin.wall import shown
 from outcomes import services
 from outcomes.admin.courses import VERDICT_LABELS, course_fragment, with_answers
-from outcomes.diary import Result
+from outcomes.diary import Ended, Result
 from outcomes.models import FollowUp, VerdictChange
 from outcomes.services import diary_result
+from outcomes.services.judging import in_minutes
 from outcomes.services.planning import ENDINGS
 from procedures.admin.forms import WhyForm
 from procedures.admin.steps import take
 
+#: What a diary shows, in words; None: it is not known.
+POSITIVE = {True: _("Positive"), False: _("Negative"), None: _("Not known yet whether positive")}
+CONSISTENT = {
+    True: _("relief at %d hours in a row"),
+    False: _("never relief at %d hours in a row"),
+    None: _("hours without an entry leave open whether relief held for %d hours in a row"),
+}
+ENDED = {
+    Ended.BEFORE: _("it ended before the anaesthetic is expected to"),
+    Ended.WITH: _("it ended when the anaesthetic is expected to"),
+    Ended.AFTER: _("it lasted longer than the anaesthetic is expected to"),
+}
+
 
 def diary_words(result: Result) -> str:
-    """A diary's result as staff read it: of which time, how much of it brought relief, and what makes it doubtful."""
+    """A diary as staff read it: positive or not, how much of which time brought relief, what makes it doubtful."""
     said: list[object] = []
     for share in result.shares:
         words = {"percent": share.percent, "hours": f"{share.of_minutes / 60:g}"}
@@ -37,14 +51,16 @@ def diary_words(result: Result) -> str:
         if share.unknown_minutes:
             unknown = f"{share.unknown_minutes / 60:g}"
             said.append(_("%(hours)s h of it without an entry") % {"hours": unknown})
-    said.append(_("at two hours in a row") if result.two_in_a_row else _("never at two hours in a row"))
+    said.append(CONSISTENT[result.consistent] % result.hours_in_a_row)
+    if result.ended:
+        said.append(ENDED[result.ended])
     said.append(
         _("%(entries)s entries, %(late)s of them late") % {"entries": result.entries, "late": result.late}
     )
     if result.medicine_by is not None:
         hours = f"{result.medicine_by / 60:g}"
         said.append(_("pain medicine taken by hour %(hours)s") % {"hours": hours})
-    return "; ".join(map(str, said)) + "."
+    return f"{POSITIVE[result.positive]}: {'; '.join(map(str, said))}."
 
 
 class VerdictChangeInline(ReadOnlyInline):
@@ -75,6 +91,18 @@ class ApartForm(WhyForm):
     """Why another procedure does not blur this course."""
 
 
+class DurationForm(forms.Form):
+    """Whether the relief of a diagnostic block lasted as long as its agent works, as the clinician sees it."""
+
+    consistent = forms.TypedChoiceField(
+        label=_("The relief lasted as long as the agent that was injected works"),
+        coerce=lambda chosen: chosen == "yes",
+        choices=[("yes", _("Yes")), ("no", _("No"))],
+        widget=forms.RadioSelect({"class": "desk-scale"}),
+        help_text=_("Coverage rules ask for a clinician's answer, beside what the diary shows."),
+    )
+
+
 @admin.register(FollowUp)
 class FollowUpAdmin(ReadOnlyAdmin):
     list_display = ("who", "what", "performed", "state", "verdict_reason")
@@ -99,7 +127,7 @@ class FollowUpAdmin(ReadOnlyAdmin):
                     ("patient", "procedure"),
                     ("opened", "judged"),
                     ("closed", "closed_because"),
-                    "diary",
+                    ("diary", "consistent"),
                 )
             },
         ),
@@ -108,7 +136,7 @@ class FollowUpAdmin(ReadOnlyAdmin):
             {"fields": (("relief_profile", "confounded_by"), "not_confounded_because")},
         ),
     )
-    readonly_fields = ("opened", "closed", "judged", "diary")
+    readonly_fields = ("opened", "closed", "judged", "diary", "consistent")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[FollowUp]:
         rows = (
@@ -133,13 +161,18 @@ class FollowUpAdmin(ReadOnlyAdmin):
                 "title": _("Follow-up"),
                 "subtitle": str(found.patient),
                 "can_decide": request.user.has_perm("procedures.perform_procedure"),
+                "in_minutes": in_minutes(found),
             }
         return super().change_view(request, object_id, form_url, extra_context)
 
     def get_urls(self) -> Any:
         pages = [
             path(f"<int:pk>/{name}/", self.admin_site.admin_view(view), name=f"outcomes_followup_{name}")
-            for name, view in (("end", self.end_view), ("apart", self.apart_view))
+            for name, view in (
+                ("end", self.end_view),
+                ("apart", self.apart_view),
+                ("duration", self.duration_view),
+            )
         ]
         return [*pages, *super().get_urls()]
 
@@ -165,8 +198,28 @@ class FollowUpAdmin(ReadOnlyAdmin):
             done=_("The follow-up is judged again."),
         )
 
+    def duration_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Say whether the relief of a diagnostic block lasted as long as its agent works."""
+        return self.decide(
+            request,
+            pk,
+            DurationForm,
+            services.say_consistent,
+            title=_("Did the relief last as long as the agent works?"),
+            done=_("Your answer is kept."),
+            submit=_("Keep it"),
+        )
+
     def decide(
-        self, request: HttpRequest, pk: int, shape: type[forms.Form], act: Any, *, title: Any, done: Any
+        self,
+        request: HttpRequest,
+        pk: int,
+        shape: type[forms.Form],
+        act: Any,
+        *,
+        title: Any,
+        done: Any,
+        submit: Any = None,
     ) -> HttpResponse:
         """A page with the form `shape`; what it says goes to the service `act`."""
         follow_up = get_object_or_404(self.get_queryset(request), pk=pk)
@@ -188,7 +241,7 @@ class FollowUpAdmin(ReadOnlyAdmin):
             context={
                 "title": title,
                 "opts": self.opts,
-                "submit": title,
+                "submit": submit or title,
                 "danger": False,
                 "lead": f"{follow_up.patient} · {follow_up.procedure.procedure_type}",
             },
@@ -226,6 +279,14 @@ class FollowUpAdmin(ReadOnlyAdmin):
         """What the diary of a diagnostic block shows, in a sentence or two; a dash for any other course."""
         result = diary_result(follow_up)
         return diary_words(result) if result else "–"
+
+    @display(description=_("duration consistent with the agent"))
+    def consistent(self, follow_up: FollowUp) -> str:
+        """The clinician's answer; a dash for any other course."""
+        if not in_minutes(follow_up):
+            return "–"
+        said = {True: _("yes"), False: _("no"), None: _("nobody has said it yet")}
+        return str(said[follow_up.consistent_with_agent])
 
     @display(description=_("judged"))
     def judged(self, follow_up: FollowUp) -> str:

@@ -78,7 +78,8 @@ class FiguresInput(Input):
     """The figures of an answer: the pain now, and whatever else was asked.
 
     `values` by "instrument.item": {"nrs.worst_24_hours": 8, "red_flag.fever_chills": 0}. A red flag is 0 for no and 1
-    for yes.
+    for yes. "relief.worn_off", asked after a pain that is out of relief where there was relief before: has the relief
+    from the procedure worn off? 0 no, 1 yes, 2 not sure. With a yes, one bad score is a loss.
     """
 
     score = ScoreField(help_text="The pain now, 0 (none) to 10 (worst imaginable).")

@@ -9,12 +9,13 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from clinic.api.fields import Input, NumberQuery, Query, on_the_wall
+from clinic.api.fields import Input, NumberQuery, Query, YesNoField, on_the_wall
 from clinic.api.rows import VisibleRows
 from clinic.api.views import SiteNameSerializer
 from outcomes import services
 from outcomes.api.answers import MeasurementSerializer, measurements, threshold
 from outcomes.api.check_ins import CheckInSerializer
+from outcomes.diary import Ended
 from outcomes.models import VERDICTS, FollowUp, VerdictChange
 from outcomes.services.judging import in_minutes
 from outcomes.services.planning import ENDINGS
@@ -45,13 +46,17 @@ class ShareSerializer(serializers.Serializer[Any]):
 class DiarySerializer(serializers.Serializer[Any]):
     """What the diary of a diagnostic block shows, at the relief that counts.
 
-    `shares` of the shortest and of the longest time that the anaesthetic is expected to work. `two_in_a_row`: relief at
-    two planned hours in a row within it. `medicine_by`: minutes after the procedure by which pain medicine had been
-    taken, null when none was. `entries` and `late` are counts.
+    `shares` of the shortest and of the longest time that the anaesthetic is expected to work. `consistent`: relief at
+    `hours_in_a_row` planned hours in a row within it. `ended`: how that relief ended against it. `positive`: consistent
+    relief that ended with the anaesthetic. All three are null while they are not known. `medicine_by`: minutes after
+    the procedure by which pain medicine had been taken, null when none was. `entries` and `late` are counts.
     """
 
     shares = ShareSerializer(many=True)
-    two_in_a_row = serializers.BooleanField()
+    hours_in_a_row = serializers.IntegerField()
+    consistent = serializers.BooleanField(allow_null=True)
+    ended = serializers.ChoiceField([one.value for one in Ended], allow_null=True)
+    positive = serializers.BooleanField(allow_null=True)
     medicine_by = serializers.IntegerField(allow_null=True)
     entries = serializers.IntegerField()
     late = serializers.IntegerField()
@@ -124,15 +129,20 @@ class FollowUpCourseSerializer(FollowUpSerializer):
     """A follow-up with its whole course: every measurement, check-in and change of verdict, each in order of time.
 
     `diary` is null for all but diagnostic blocks, without a baseline above 0, and before its first entry.
+    `duration_consistent_with_agent` is a clinician's answer about such a block, null while nobody has said it.
     """
 
     measurements = serializers.SerializerMethodField()
     check_ins = CheckInSerializer(many=True)
     verdict_changes = VerdictChangeSerializer(many=True)
     diary = serializers.SerializerMethodField()
+    duration_consistent_with_agent = serializers.BooleanField(source="consistent_with_agent", allow_null=True)
 
     class Meta(FollowUpSerializer.Meta):
-        fields = [*FollowUpSerializer.Meta.fields, "measurements", "check_ins", "verdict_changes", "diary"]
+        fields = [
+            *FollowUpSerializer.Meta.fields,
+            *("measurements", "check_ins", "verdict_changes", "diary", "duration_consistent_with_agent"),
+        ]
 
     @extend_schema_field(DiarySerializer(allow_null=True))
     def get_diary(self, follow_up: FollowUp) -> Any:
@@ -184,6 +194,12 @@ class ApartInput(Input):
     reason = serializers.CharField(max_length=500)
 
 
+class ConsistentInput(Input):
+    """Whether the relief of a diagnostic block lasted as long as its agent works."""
+
+    consistent = YesNoField()
+
+
 @extend_schema_view(
     list=extend_schema(description="Follow-ups of procedures performed at your sites, latest first."),
 )
@@ -199,6 +215,7 @@ class FollowUps(mixins.ListModelMixin, VisibleRows):
         "retrieve": "outcomes.view_followup",
         "end": "procedures.perform_procedure",
         "tell_apart": "procedures.perform_procedure",
+        "duration": "procedures.perform_procedure",
     }
 
     @extend_schema(responses=FollowUpCourseSerializer)
@@ -215,6 +232,16 @@ class FollowUps(mixins.ListModelMixin, VisibleRows):
         follow_up = self.get_object()
         services.end_follow_up(follow_up.pk, **self.inputs(EndInput), by=self.user, now=timezone.now())
         return self.shown(follow_up.pk)
+
+    @extend_schema(request=ConsistentInput, responses=FollowUpCourseSerializer)
+    @action(detail=True, methods=["post"])
+    def duration(self, request: Request, pk: int) -> Response:
+        """Say whether the relief of a diagnostic block lasted as long as the agent that was injected works."""
+        follow_up = self.get_object()
+        services.say_consistent(
+            follow_up.pk, **self.inputs(ConsistentInput), by=self.user, now=timezone.now()
+        )
+        return Response(FollowUpCourseSerializer(self.get_object()).data)
 
     @extend_schema(request=ApartInput, responses=FollowUpSerializer)
     @action(detail=True, methods=["post"], url_path="tell-apart")

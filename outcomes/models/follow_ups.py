@@ -42,6 +42,9 @@ class FollowUp(models.Model):
     `confounded_by` is the other follow-up on the same region whose window overlaps this one's; None usually. With
     `not_confounded_because` staff say, for a reason, that the two can be told apart after all.
 
+    `consistent_with_agent` is a clinician's answer about a diagnostic block: whether its relief lasted as long as the
+    agent that was injected works. None while nobody has said it; what the diary shows does not answer it.
+
     `replan_because`: what was not asked yet is to be planned again, by the tick, for this reason; "": the plan holds.
     """
 
@@ -72,6 +75,9 @@ class FollowUp(models.Model):
         related_name="confounds",
     )
     not_confounded_because = models.CharField(_("not confounded because"), max_length=500, blank=True)
+    consistent_with_agent = models.BooleanField(
+        _("duration consistent with the agent"), null=True, blank=True, editable=False
+    )
     replan_because = models.CharField(max_length=200, blank=True, editable=False)
     verdict = models.CharField(_("verdict"), max_length=20, choices=VERDICTS, default=Verdict.TOO_EARLY.value)
     verdict_reason = models.CharField(_("reason"), max_length=500, blank=True)

@@ -37,6 +37,7 @@ from outcomes.services.planning import (
     replan_marked,
     replan_procedure,
     replan_site,
+    say_consistent,
     tell_apart,
 )
 from outcomes.services.proving import prove_birth_date
@@ -81,6 +82,7 @@ __all__ = [
     "report_red_flags",
     "resolve",
     "save_step",
+    "say_consistent",
     "settle_ended",
     "snooze",
     "steps_of",

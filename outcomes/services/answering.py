@@ -15,6 +15,7 @@ from outcomes.instruments import Text, latest
 from outcomes.models import Answer, CheckIn, Draft, FollowUp, Link, Measurement
 from outcomes.questions import PAIN_NOW, PEG_FROM_DAY, Question, Step, red_flag, steps
 from outcomes.schedule import DAY, diary
+from outcomes.services import wearing_off
 from outcomes.services.alerting import raise_red_flags
 from outcomes.services.judging import judge
 from patients import services as patients
@@ -34,8 +35,12 @@ DEVICES = (
     ProcedureType.Purpose.IMPLANT,
     ProcedureType.Purpose.MAINTENANCE,
 )
-#: What is asked that no instrument's file holds: the version, and the items, None for any red flag's code.
-OWN = {"red_flag": ("1", None), "diary": ("1", ("took_medicine",))}
+#: What is asked that no instrument's file holds: the version, the items, None for any red flag's code, and the values.
+OWN = {
+    "red_flag": ("1", None, (0, 1)),
+    "diary": ("1", ("took_medicine",), (0, 1)),
+    "relief": ("1", ("worn_off",), (0, 1, 2)),
+}
 
 
 def issue_link(check_in: CheckIn, *, now: datetime) -> str:
@@ -131,8 +136,12 @@ def red_flags_of(kind: ProcedureType) -> list[Question]:
     ]
 
 
-def steps_of(check_in: CheckIn) -> list[Step]:
-    """What the check-in asks, step by step. Wants procedure type and relief profile selected."""
+def steps_of(check_in: CheckIn, *, by_staff: bool = False) -> list[Step]:
+    """What the check-in asks, step by step. Wants procedure type, site and relief profile selected.
+
+    Whether relief has worn off is asked after a pain that is out of relief. `by_staff`: on a form that holds all
+    questions at once, where the pain is not known yet, the question says so itself.
+    """
     follow_up = check_in.follow_up
     kind = follow_up.procedure.procedure_type
     day = check_in.offset_minutes // DAY
@@ -146,7 +155,20 @@ def steps_of(check_in: CheckIn) -> list[Step]:
         device=kind.purpose in DEVICES,
         flags=red_flags_of(kind),
         instruments={key: latest(key) for key in ("nrs", "peg", "pgic", "pain_medicine")},
+        worn_off=worn_off_question(check_in, by_staff=by_staff),
     )
+
+
+def worn_off_question(check_in: CheckIn, *, by_staff: bool) -> Question | None:
+    """The question whether relief has worn off; None when it is not to be asked, or not yet."""
+    least = wearing_off.least_bad(check_in)
+    if least is None:
+        return None
+    if by_staff:
+        return wearing_off.question(least)
+    draft: Draft | None = getattr(check_in, "draft", None)
+    pain = draft.values.get(PAIN_NOW) if draft else None
+    return wearing_off.question() if pain is not None and pain >= least else None
 
 
 def plain_remark(remark: str) -> str:
@@ -174,11 +196,12 @@ def measurements_of(values: Mapping[str, int]) -> list[Measurement]:
     for key, value in values.items():
         name, _, item = key.partition(".")
         if name in OWN:
-            version, items = OWN[name]
+            version, items, possible = OWN[name]
             if item not in (known if items is None else items):
                 raise Refusal(f"There is no question “{key}”.", code="unknown_item", field=key)
-            if type(value) is not int or value not in (0, 1):
-                raise Refusal("An answer here is 0 or 1.", code="score_out_of_range", field=key)
+            if type(value) is not int or value not in possible:
+                codes = " or ".join(map(str, possible))
+                raise Refusal(f"An answer here is {codes}.", code="score_out_of_range", field=key)
         else:
             version = checked(key, name, item, value)
         rows.append(Measurement(instrument=name, version=version, item=item, value=value))
@@ -263,8 +286,9 @@ def answer(
     """Store the answer to a check-in and judge its follow-up again.
 
     `values` by "instrument.item", whole numbers on each item's own scale: "nrs.now", "peg.pain", "pgic.change",
-    "red_flag.fever_chills" and "diary.took_medicine" (0 no, 1 yes). "nrs.now" must be among them. A red flag that is
-    answered with yes raises its alert, unless the draft did so already. `remark` is stored without control characters.
+    "red_flag.fever_chills" and "diary.took_medicine" (0 no, 1 yes), "relief.worn_off" (2 not sure as well). "nrs.now"
+    must be among them. A red flag that is answered with yes raises its alert, unless the draft did so already. `remark`
+    is stored without control characters.
 
     A second answer changes nothing and returns the first.
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.db import transaction
 
 from outcomes.alerts import called_for
@@ -19,6 +20,8 @@ from procedures.models import Intent
 
 #: The instrument and item on which baseline and answers are compared: the pain now, 0–10.
 PAIN_NOW = {"instrument": "nrs", "version": "1", "item": "now"}
+#: What a course is made of, item by instrument: the pain now, and whether relief has worn off (1 is yes).
+PARTS = {PAIN_NOW["instrument"]: PAIN_NOW["item"], "relief": "worn_off"}
 
 
 def in_minutes(follow_up: FollowUp) -> bool:
@@ -52,26 +55,34 @@ def course_of(follow_up: FollowUp) -> Course:
 def courses_of(follow_ups: Collection[FollowUp]) -> dict[int, Course]:
     """The same for several follow-ups, by their numbers; two queries for any number of them."""
     known = {one.pk: one for one in follow_ups}
-    scores: defaultdict[int, list[tuple[datetime, int, int]]] = defaultdict(list)
     found = Measurement.objects.filter(
-        answer__check_in__follow_up__in=known, instrument=PAIN_NOW["instrument"], item=PAIN_NOW["item"]
+        answer__check_in__follow_up__in=known, instrument__in=PARTS, item__in=PARTS.values()
     ).select_related("answer__check_in")
+    given: dict[Answer, dict[str, int]] = {}
     for one in found:
-        check_in = one.answer.check_in
+        if PARTS[one.instrument] == one.item:
+            given.setdefault(one.answer, {})[one.instrument] = one.value
+    felt: defaultdict[int, list[tuple[datetime, int, dict[str, int]]]] = defaultdict(list)
+    for answer, values in given.items():
+        check_in = answer.check_in
         performed_at = known[check_in.follow_up_id].procedure.performed_at
-        scores[check_in.follow_up_id].append(
-            (felt_at(check_in, one.answer, performed_at), check_in.offset_minutes, one.value)
-        )
+        if PAIN_NOW["instrument"] in values:
+            moment = felt_at(check_in, answer, performed_at)
+            felt[check_in.follow_up_id].append((moment, check_in.offset_minutes, values))
     silent: defaultdict[int, list[int]] = defaultdict(list)
     missed = CheckIn.objects.filter(follow_up__in=known, status=CheckIn.Status.MISSED)
     for pk, offset in missed.order_by("offset_minutes").values_list("follow_up", "offset_minutes"):
         silent[pk].append(offset)
-    return {
-        pk: course_from(
-            one, scores=[(moment, value) for moment, _, value in sorted(scores[pk])], silent=silent[pk]
+    courses = {}
+    for pk, follow_up in known.items():
+        in_order = sorted(felt[pk], key=lambda one: one[:2])
+        courses[pk] = course_from(
+            follow_up,
+            scores=[(moment, values[PAIN_NOW["instrument"]]) for moment, _, values in in_order],
+            worn_off=[moment for moment, _, values in in_order if values.get("relief") == 1],
+            silent=silent[pk],
         )
-        for pk, one in known.items()
-    }
+    return courses
 
 
 def repeated_at(follow_up: FollowUp) -> int | None:
@@ -84,19 +95,27 @@ def repeated_at(follow_up: FollowUp) -> int | None:
 
 
 def course_from(
-    follow_up: FollowUp, *, scores: Iterable[tuple[datetime, int]], silent: Iterable[int]
+    follow_up: FollowUp,
+    *,
+    scores: Iterable[tuple[datetime, int]],
+    silent: Iterable[int],
+    worn_off: Collection[datetime] = (),
 ) -> Course:
     """A course of what has been read already: asks the database for nothing, so that many can be charted at once.
 
-    `scores`: when the pain was felt (`felt_at`), and what, in order of time; `silent`: minutes after the procedure of
-    the check-ins that nobody answered, in order. Wants `procedure__site` and `relief_profile` selected.
+    `scores`: when the pain was felt (`felt_at`), and what; of two at one instant the later one in the list counts.
+    `worn_off`: at which of these instants the patient said that relief has worn off; a verdict needs it, a chart does
+    not. `silent`: minutes after the procedure of the check-ins that nobody answered, in order. What was felt before the
+    procedure, or after the course had ended, is left out. Wants `procedure__site` and `relief_profile` selected.
     """
     procedure, profile = follow_up.procedure, follow_up.relief_profile
     zone, minutes = procedure.site.zone, in_minutes(follow_up)
     readings = [
-        Reading(position(moment, procedure.performed_at, zone=zone, minutes=minutes), value)
-        for moment, value in scores
-        if follow_up.closed_at is None or moment <= follow_up.closed_at
+        Reading(
+            position(moment, procedure.performed_at, zone=zone, minutes=minutes), value, moment in worn_off
+        )
+        for moment, value in sorted(scores, key=lambda pair: pair[0])
+        if procedure.performed_at <= moment and (follow_up.closed_at is None or moment <= follow_up.closed_at)
     ]
     if minutes:
         evaluate_after, window = 0, (profile.window_from_minutes or 0, profile.window_until_minutes or 0)
@@ -148,6 +167,7 @@ def diary_result(follow_up: FollowUp) -> Result | None:
         percent=profile.percent_for(follow_up.procedure.intent),
         window_from=profile.window_from_minutes or 0,
         window_until=profile.window_until_minutes or 0,
+        in_a_row=settings.DIARY_HOURS_IN_A_ROW,
     )
 
 

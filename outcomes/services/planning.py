@@ -12,7 +12,7 @@ from clinic.refusals import Refusal
 from outcomes.models import CheckIn, FollowUp
 from outcomes.schedule import DAY, Planned, following, plan
 from outcomes.services.following import end, row
-from outcomes.services.judging import judge
+from outcomes.services.judging import in_minutes, judge
 from procedures.models import Procedure
 
 #: Why staff may end a course.
@@ -136,6 +136,31 @@ def end_follow_up(
         f"follow_up.{because}", follow_up, by=by, at=now, site=follow_up.procedure.site, reason=reason
     )
     return judge(follow_up_id, now=now)
+
+
+@transaction.atomic
+def say_consistent(follow_up_id: int, *, consistent: bool, by: User | None, now: datetime) -> FollowUp:
+    """Keep a clinician's answer: did the relief of a diagnostic block last as long as its agent works?
+
+    Coverage rules ask for it beside the diary. The same answer once more changes nothing.
+
+    Raises Refusal "not_diagnostic" for a course that is not counted in minutes; PermissionDenied without the permission
+    to perform procedures.
+    """
+    if by is not None and not by.has_perm("procedures.perform_procedure"):
+        raise PermissionDenied
+    follow_up = (
+        FollowUp.objects.select_for_update(of=("self",))
+        .select_related("procedure__site", "relief_profile")
+        .get(pk=follow_up_id)
+    )
+    if not in_minutes(follow_up):
+        raise Refusal("Only a diagnostic block has a diary.", code="not_diagnostic", field="consistent")
+    if follow_up.consistent_with_agent != consistent:
+        follow_up.consistent_with_agent = consistent
+        follow_up.save(update_fields=["consistent_with_agent"])
+        audit.record("follow_up.duration_answered", follow_up, by=by, at=now, site=follow_up.procedure.site)
+    return follow_up
 
 
 @transaction.atomic

@@ -98,6 +98,7 @@ MAY: dict[str, set[str]] = {
     "GET follow-ups/{pk}/": EVERY,
     "POST follow-ups/{pk}/end/": {NURSE, PHYSICIAN, ADMINISTRATOR},
     "POST follow-ups/{pk}/tell-apart/": {NURSE, PHYSICIAN, ADMINISTRATOR},
+    "POST follow-ups/{pk}/duration/": {NURSE, PHYSICIAN, ADMINISTRATOR},
     "GET check-ins/": EVERY,
     "GET check-ins/{pk}/": EVERY,
     "POST check-ins/{pk}/answer/": {FRONT_DESK, NURSE, PHYSICIAN, ADMINISTRATOR},

@@ -27,7 +27,8 @@ def test_relief_all_the_time_is_all_of_it() -> None:
     found = block(dict.fromkeys(HOURS, 2))
     assert found.shares == (Share(120, 120, 0), Share(720, 720, 0))
     assert [share.percent for share in found.shares] == [100, 100]
-    assert found.two_in_a_row
+    assert found.consistent
+    assert (found.ended, found.positive) == (None, None)  # it was not seen to end
 
 
 def test_relief_that_ends_after_three_hours() -> None:
@@ -38,8 +39,40 @@ def test_relief_that_ends_after_three_hours() -> None:
 def test_silence_is_told_and_is_neither_relief_nor_pain() -> None:
     found = block({30: 1, 120: 1})  # nothing was written at the first hour, nor after the second
     assert found.shares == (Share(120, 90, 30), Share(720, 90, 630))
-    assert not found.two_in_a_row  # the hour between is not known
+    assert found.consistent is found.positive is None  # the hour between is not known
     assert (found.entries, found.late) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("scores", "consistent", "ended", "positive"),
+    [
+        ({30: 1, 60: 1, 120: 2, 180: 2, 240: 3}, True, "with", True),
+        ({30: 1, 60: 1, 120: 5}, True, "with", True),  # gone at the first hour at which it may be
+        ({30: 1, 60: 1, 90: 5}, True, "before", False),
+        ({30: 1, 60: 1}, True, None, None),  # not seen to end
+        ({30: 1, 60: 1, 720: 1}, True, None, None),
+        ({30: 1, 60: 1, 720: 1, 1440: 8}, True, "with", True),  # it may have ended at once after hour 12
+        ({30: 1, 60: 1, 1440: 1}, True, "after", False),
+        ({30: 1, 60: 1, 1440: 1, 10080: 9}, True, "after", False),
+        ({30: 1, 60: 8, 90: 1, 120: 8, 180: 1, 240: 8, 300: 1, 360: 8, 480: 1, 720: 8}, False, None, False),
+        ({30: 1, 60: 8, 120: 1}, None, None, None),  # what was not written may have been relief
+        ({30: 8, 60: 8, 120: 1, 180: 1, 240: 9}, True, "with", True),  # it began late
+        (dict.fromkeys([30, 60, 90, 120, 180, 240, 300, 360, 480, 720], 8), False, None, False),
+        ({720: 1, 1440: 1}, None, None, None),  # the second of them is outside the expected time
+    ],
+)
+def test_a_block_is_positive_when_relief_is_consistent_and_ends_with_the_agent(
+    scores: dict[int, int], consistent: bool | None, ended: str | None, positive: bool | None
+) -> None:
+    found = block(scores, hours=[30, 60, 90, *HOURS[2:], 1440, 10080])
+    assert (found.consistent, found.ended, found.positive) == (consistent, ended, positive)
+
+
+def test_how_many_hours_in_a_row_is_a_setting() -> None:
+    scores = {30: 1, 60: 1, 120: 9, 180: 9, 240: 9, 300: 9, 360: 9, 480: 9, 720: 9}
+    assert block(scores, in_a_row=2).positive
+    assert block(scores, in_a_row=3).positive is False
+    assert block({30: 1}, hours=[30], in_a_row=2).positive is None  # it cannot be told at all
 
 
 def test_the_threshold_is_compared_in_integers_and_the_share_is_cut() -> None:

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from clinic.models import AuditEvent
+from clinic.refusals import Refusal
 from clinic.tests.calling import call
 from clinic.tests.desk import signed_in, words
 from conftest import World
@@ -206,7 +208,10 @@ def test_staff_read_what_the_diary_shows(
             {"of_minutes": 120, "relief_minutes": 60, "unknown_minutes": 0, "percent": 50},
             {"of_minutes": 240, "relief_minutes": 60, "unknown_minutes": 120, "percent": 25},
         ],
-        "two_in_a_row": True,
+        "hours_in_a_row": 2,
+        "consistent": True,
+        "ended": "with",
+        "positive": True,
         "medicine_by": 120,
         "entries": 3,
         "late": 2,
@@ -219,6 +224,35 @@ def test_staff_read_what_the_diary_shows(
     assert "pain medicine taken by hour 2" in said
     treated = flags.performed(patient=flags.another_patient(), hour=13, intent="therapeutic").follow_up
     assert call(flags.physician, "GET", f"follow-ups/{treated.pk}/", now=clock[0]).json()["diary"] is None
+
+
+def test_a_clinician_says_whether_the_relief_lasted_as_long_as_the_agent(
+    block: FollowUp, flags: World, client: Client
+) -> None:
+    def said() -> bool | None:
+        block.refresh_from_db()
+        return block.consistent_with_agent
+
+    now = after(block, 3000)
+    answer = f"follow-ups/{block.pk}/duration/"
+    course = call(flags.physician, "GET", f"follow-ups/{block.pk}/", now=now).json()
+    assert course["duration_consistent_with_agent"] is None
+    for value in (True, False):
+        shown = call(flags.physician, "POST", answer, {"consistent": value}, now=now)
+        assert shown.json()["duration_consistent_with_agent"] is said() is value
+    assert call(flags.physician, "POST", answer, {"consistent": "perhaps"}, now=now).status_code == 400
+    assert call(flags.clerk, "POST", answer, {"consistent": True}, now=now).status_code == 403
+    signed_in(flags.physician, client)
+    page = f"/admin/outcomes/followup/{block.pk}/"
+    assert "Did it last as long as the agent?" in words(client.get(f"{page}change/"))
+    client.post(f"{page}duration/", {"consistent": "yes"})
+    assert said() is True
+    assert "duration consistent with the agent yes" in words(client.get(f"{page}change/")).lower()
+    assert AuditEvent.objects.filter(action="follow_up.duration_answered").count() == 3
+    treated = flags.performed(patient=flags.another_patient(), hour=13, intent="therapeutic").follow_up
+    with pytest.raises(Refusal) as refusal:
+        services.say_consistent(treated.pk, consistent=True, by=flags.physician, now=now)
+    assert refusal.value.code == "not_diagnostic"
 
 
 def test_the_diary_fits_on_a_phones_budget(
