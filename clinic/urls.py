@@ -25,6 +25,7 @@ router.register("procedure-types", procedures.api.ProcedureTypes)
 router.register("slots", procedures.api.Slots, basename="slot")
 router.register("appointments", procedures.api.Appointments)
 router.register("procedures", procedures.api.Procedures)
+router.register("devices", procedures.api.ImplantedDevices, basename="device")
 router.register("closures", procedures.api.Closures)
 router.register("waitlist", procedures.api.Waitlist)
 router.register("freed-times", procedures.api.FreedTimes)
@@ -32,6 +33,10 @@ router.register("follow-ups", outcomes.api.FollowUps)
 router.register("check-ins", outcomes.api.CheckIns)
 router.register("calls", outcomes.api.Calls, basename="call")
 router.register("alerts", outcomes.api.Alerts)
+router.register("adverse-events", outcomes.api.AdverseEvents, basename="adverse-event")
+
+#: What a patient takes, below the patient.
+opioids, use = "patients/<int:patient>/opioids/", patients.api.OpioidUses
 
 api: list[URLPattern | URLResolver] = [
     path("token/", clinic.api.views.Token.as_view()),
@@ -42,6 +47,10 @@ api: list[URLPattern | URLResolver] = [
         "resources/<int:pk>/calendar-feed/",
         procedures.api.CalendarFeeds.as_view({"get": "retrieve", "post": "create", "delete": "destroy"}),
     ),
+    path(opioids, use.as_view({"get": "list", "post": "create"})),
+    path(f"{opioids}total/", use.as_view({"get": "total"})),
+    path(f"{opioids}<int:pk>/end/", use.as_view({"post": "end"})),
+    path(f"{opioids}<int:pk>/correct/", use.as_view({"post": "correct"})),
     path("imports/patients/", patients.api.ImportPatients.as_view()),
     path("imports/appointments/", procedures.api.ImportAppointments.as_view()),
     *router.urls,

@@ -6,10 +6,10 @@ from typing import Any
 from django.db.models.signals import post_init, post_save
 from django.dispatch import receiver
 
-from clinic.models import Site
+from clinic.models import Site, User
 from outcomes import services
-from procedures.models import Procedure
-from procedures.signals import procedure_corrected, procedure_performed, procedure_voided
+from procedures.models import ImplantedDevice, Procedure
+from procedures.signals import device_changed, procedure_corrected, procedure_performed, procedure_voided
 
 
 @receiver(procedure_performed)
@@ -25,6 +25,11 @@ def void_follow_up(procedure: Procedure, now: datetime, **_: Any) -> None:
 @receiver(procedure_corrected)
 def replan_follow_up(procedure: Procedure, reason: str, now: datetime, **_: Any) -> None:
     services.replan_procedure(procedure, reason=reason, now=now)
+
+
+@receiver(device_changed)
+def look_after_device(device: ImplantedDevice, by: User | None, now: datetime, **_: Any) -> None:
+    services.look_after_devices(device.procedure, by=by, now=now)
 
 
 def clock_of(site: Site) -> tuple[Any, Any]:

@@ -6,11 +6,11 @@ from clinic.roles import ADMINISTRATOR, EVERYONE, FRONT_DESK, NURSE, PHYSICIAN
 GRANTS: dict[str, list[str]] = {
     role: [
         *("view_followup", "view_checkin", "view_answer", "view_measurement", "view_verdictchange"),
-        "view_alert",
+        *("view_alert", "view_adverseevent"),
     ]
     for role in EVERYONE
 }
 for role in (ADMINISTRATOR, FRONT_DESK, NURSE, PHYSICIAN):
     GRANTS[role] += ["record_answer"]
 for role in (ADMINISTRATOR, NURSE, PHYSICIAN):
-    GRANTS[role] += ["handle_alert", "correct_answer"]
+    GRANTS[role] += ["handle_alert", "correct_answer", "record_adverseevent"]

@@ -10,7 +10,7 @@ from django.contrib.postgres.functions import RandomUUID
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
-from django.db.models import F, Func, Q
+from django.db.models import F, Func, Q, Sum
 from django.db.models.functions import Upper
 from django.utils.translation import gettext_lazy as _
 
@@ -22,6 +22,11 @@ class PatientQuerySet(models.QuerySet["Patient"]):
     def visible_to(self, user: User) -> Self:
         """Patients of the sites that `user` works at; all of them for an administrator."""
         return self if user.sees_all_sites else self.filter(site__in=user.sites.values("pk"))
+
+    def mme_at_least(self, limit: Decimal | int, day: date) -> Self:
+        """Those whose opioids of `day` come to `limit` MME or more, of what can be counted: a filter, no advice."""
+        sums = OpioidUse.objects.on(day).order_by().values("patient").annotate(total=Sum("mme_per_day"))
+        return self.filter(pk__in=sums.filter(total__gte=limit).values("patient"))
 
 
 @keep_history

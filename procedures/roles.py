@@ -16,7 +16,7 @@ GRANTS: dict[str, list[str]] = {
     role: [
         *(f"view_{model}" for model in CATALOGUE),
         *("view_appointment", "view_reservation", "view_procedure", "view_appointmentstep", "view_privilege"),
-        *("view_waitlistentry", "view_freedtime", "view_calendarfeed"),
+        *("view_waitlistentry", "view_freedtime", "view_calendarfeed", "view_implanteddevice"),
     ]
     for role in EVERYONE
 }
@@ -27,7 +27,7 @@ for role in (NURSE, PHYSICIAN, ADMINISTRATOR):
 for role in (PHYSICIAN, MANAGER, ADMINISTRATOR):
     GRANTS[role] += ["overbook_appointment"]
 for role in (NURSE, PHYSICIAN, ADMINISTRATOR):  # an administrator may grant only what they hold
-    GRANTS[role] += ["perform_procedure"]
+    GRANTS[role] += ["perform_procedure", "record_implanteddevice"]
 for role in (PHYSICIAN, ADMINISTRATOR):
     GRANTS[role] += [
         *("void_procedure", "add_figureconfirmation", "add_reliefprofile", "change_proceduretype"),

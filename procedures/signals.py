@@ -8,3 +8,5 @@ procedure_performed = Signal()
 procedure_corrected = Signal()
 #: A procedure was found to be entered in error. Arguments: procedure, now.
 procedure_voided = Signal()
+#: What a device needs, or whether it is in its patient, has changed. Arguments: device, by (None: nobody named), now.
+device_changed = Signal()

@@ -49,6 +49,12 @@ def pages() -> list[tuple[str, list[Page]]]:
                     "procedures.view_procedure",
                 ),
                 Page(
+                    _("Implanted devices"),
+                    "memory",
+                    "procedures_implanteddevice_changelist",
+                    "procedures.view_implanteddevice",
+                ),
+                Page(
                     _("Waitlist"),
                     "hourglass_top",
                     "procedures_waitlistentry_changelist",
@@ -72,6 +78,12 @@ def pages() -> list[tuple[str, list[Page]]]:
                 Page(_("Follow-ups"), "monitoring", "outcomes_followup_changelist", "outcomes.view_followup"),
                 Page(
                     _("Check-ins"), "mark_chat_unread", "outcomes_checkin_changelist", "outcomes.view_checkin"
+                ),
+                Page(
+                    _("Adverse events"),
+                    "healing",
+                    "outcomes_adverseevent_changelist",
+                    "outcomes.view_adverseevent",
                 ),
                 Page(_("Calls"), "call", "outcomes_checkin_calls", "outcomes.record_answer"),
             ],

@@ -48,6 +48,7 @@ class SiteAdmin(AuditedAdmin):
                 )
             },
         ),
+        (_("Reports"), {"fields": ("smallest_cell",)}),
     )
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:

@@ -22,11 +22,13 @@ from clinic.admin.base import ReadOnlyAdmin, SeenFilter, staff, tell
 from clinic.admin.wall import shown
 from clinic.models import User
 from outcomes import services
+from outcomes.admin.adverse_events import RECORD
 from outcomes.admin.alert_forms import HandOverForm, ResolveForm, SnoozeForm
 from outcomes.admin.courses import course_fragment, with_answers
 from outcomes.models import Alert, Answer, FollowUp
 from outcomes.models.alerts import AlertQuerySet, weight_of_urgency
 from patients import services as patients
+from procedures.admin.devices import since_words
 from procedures.admin.steps import take
 from procedures.admin.words import label
 from procedures.models import RedFlag
@@ -199,6 +201,12 @@ class AlertAdmin(ReadOnlyAdmin):
                 "what": self.what(found),
                 "due": due_label(found, now=now),
                 "questions": questions(found),
+                "devices": devices_due(found, now=now),
+                "adverse_event": (
+                    reverse("admin:outcomes_adverseevent_record", args=[found.follow_up_id])
+                    if found.kind == Alert.Kind.RED_FLAG and request.user.has_perm(RECORD)
+                    else ""
+                ),
                 "steps": steps(found, staff(request)),
                 "course": follow_up and course_fragment(request, follow_up, now=now, linked=True),
                 "title": _("Alert"),
@@ -329,6 +337,13 @@ def questions(alert: Alert) -> SafeString:
     )
 
 
+def devices_due(alert: Alert, *, now: datetime) -> list[str]:
+    """What of a device is due since when, a line each; nothing for alerts of another kind."""
+    if alert.kind != Alert.Kind.DEVICE_DUE:
+        return []
+    return [since_words(one.what, one.since) for one in services.due_of(alert.follow_up, now=now)]
+
+
 def due_label(alert: Alert, *, now: datetime) -> SafeString:
     """How it stands, in words: overdue since when, due in what time, snoozed until, or how it ended."""
     state = alert.state(now)
@@ -357,11 +372,7 @@ def tabs(waiting: QuerySet[Alert], kind: str) -> list[dict[str, Any]]:
     """The worklists: all that wait, and those of each kind, with how many they hold. One query."""
     counts = dict(waiting.order_by().values_list("kind").annotate(Count("pk")))
     lists = [("", _("all"), sum(counts.values()))]
-    lists += [
-        (value, text, counts.get(value, 0))
-        for value, text in Alert.Kind.choices
-        if value != Alert.Kind.DEVICE_DUE or value in counts
-    ]
+    lists += [(value, text, counts.get(value, 0)) for value, text in Alert.Kind.choices]
     return [
         {
             "label": text,

@@ -19,6 +19,7 @@ from unfold.decorators import display
 from clinic.admin.base import ReadOnlyAdmin, ReadOnlyInline, SeenFilter, staff
 from clinic.admin.wall import shown
 from outcomes import services
+from outcomes.admin.adverse_events import events_fragment
 from outcomes.admin.courses import VERDICT_LABELS, course_fragment, with_answers
 from outcomes.diary import Ended, Result
 from outcomes.models import FollowUp, VerdictChange
@@ -157,6 +158,7 @@ class FollowUpAdmin(ReadOnlyAdmin):
         if found is not None:
             extra_context = {
                 **(extra_context or {}),
+                "adverse_events": events_fragment(request, found),
                 "course": course_fragment(request, found, now=timezone.now(), linked=False),
                 "title": _("Follow-up"),
                 "subtitle": str(found.patient),

@@ -21,6 +21,7 @@ from outcomes.services.handling import REASONS
 from patients import services as patients
 from procedures.api.appointment import NothingInput
 from procedures.api.catalogue import ProcedureTypeNameSerializer
+from procedures.api.devices import DueSerializer
 from procedures.models import RedFlag
 
 HANDLE = "outcomes.handle_alert"
@@ -77,18 +78,32 @@ class QuestionSerializer(serializers.ModelSerializer[RedFlag]):
         fields = ["code", "question", "question_es", "urgency"]
 
 
+class DeviceDueSerializer(DueSerializer):
+    """What of a device is due, and since which day at the site."""
+
+    device = serializers.IntegerField(help_text="Number of an implanted device.")
+
+
 class AlertDetailSerializer(AlertSerializer):
-    """An alert, with the red-flag questions that the patient said yes to."""
+    """An alert, with the red-flag questions that the patient said yes to, and what of a device is due since when."""
 
     questions = serializers.SerializerMethodField()
+    devices_due = serializers.SerializerMethodField()
 
     class Meta(AlertSerializer.Meta):
-        fields = [*AlertSerializer.Meta.fields, "questions"]
+        fields = [*AlertSerializer.Meta.fields, "questions", "devices_due"]
 
     @extend_schema_field(QuestionSerializer(many=True))
     def get_questions(self, alert: Alert) -> Any:
         flags = RedFlag.objects.filter(code__in=alert.codes).order_by("code")
         return QuestionSerializer(flags, many=True).data
+
+    @extend_schema_field(DeviceDueSerializer(many=True))
+    def get_devices_due(self, alert: Alert) -> Any:
+        if alert.kind != Alert.Kind.DEVICE_DUE:
+            return []
+        due = services.due_of(alert.follow_up, now=self.context["now"])
+        return DeviceDueSerializer([one._asdict() | {"device": one.device.pk} for one in due], many=True).data
 
 
 class HandOverInput(Input):

@@ -1,5 +1,11 @@
 """Every write to follow-ups, check-ins, answers and alerts: one function an action, one transaction each."""
 
+from outcomes.services.adverse_events import (
+    check_adverse_event,
+    correct_adverse_event,
+    record_adverse_event,
+    void_adverse_event,
+)
 from outcomes.services.alerting import raise_alert, raise_red_flags, settle_ended
 from outcomes.services.answering import (
     answer,
@@ -31,6 +37,7 @@ from outcomes.services.handling import (
     take,
 )
 from outcomes.services.judging import course_from, course_of, diary_result, judge
+from outcomes.services.maintaining import Due, due_of, end_explanted, look_after_devices, review_devices
 from outcomes.services.planning import (
     end_follow_up,
     replan,
@@ -46,15 +53,20 @@ from outcomes.services.recording import find_by_code, record_answer, report_red_
 from outcomes.services.ticking import tick
 
 __all__ = [
+    "Due",
     "acknowledge",
     "answer",
     "call_unsent",
+    "check_adverse_event",
     "close_past",
+    "correct_adverse_event",
     "correct_answer",
     "course_from",
     "course_of",
     "diary_of",
     "diary_result",
+    "due_of",
+    "end_explanted",
     "end_follow_up",
     "escalate_due",
     "extend_plans",
@@ -65,6 +77,7 @@ __all__ = [
     "invite_due",
     "issue_link",
     "judge",
+    "look_after_devices",
     "note_call",
     "open_follow_up",
     "open_link",
@@ -73,6 +86,7 @@ __all__ = [
     "raise_alert",
     "raise_red_flags",
     "rebuild_summaries",
+    "record_adverse_event",
     "record_answer",
     "remind_due",
     "replan",
@@ -81,6 +95,7 @@ __all__ = [
     "replan_site",
     "report_red_flags",
     "resolve",
+    "review_devices",
     "save_step",
     "say_consistent",
     "settle_ended",
@@ -91,5 +106,6 @@ __all__ = [
     "take",
     "tell_apart",
     "tick",
+    "void_adverse_event",
     "void_follow_up",
 ]

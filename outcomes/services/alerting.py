@@ -15,6 +15,8 @@ from outcomes.relief import SILENT_AFTER
 from outcomes.services.announcing import RAISED, announce
 from procedures.models import RedFlag
 
+#: Kinds that no course calls for: a yes raises the one, a date the other (`outcomes.services.maintaining`).
+NOT_OF_THE_COURSE = (Alert.Kind.RED_FLAG, Alert.Kind.DEVICE_DUE)
 #: Contact attempts by which nobody was asked.
 NOT_ASKED = (ContactAttempt.Outcome.SKIPPED, ContactAttempt.Outcome.WRONG_NUMBER)
 
@@ -117,7 +119,7 @@ def review(follow_up: FollowUp, called: Mapping[Kind, int], *, now: datetime) ->
     """
     if follow_up.closed_at or follow_up.patient.died_on:
         called = {}
-    alerts = list(follow_up.alerts.exclude(kind=Alert.Kind.RED_FLAG).order_by("pk"))
+    alerts = list(follow_up.alerts.exclude(kind__in=NOT_OF_THE_COURSE).order_by("pk"))
     for alert in alerts:
         if not alert.resolved_at and alert.kind not in called:
             settle(alert.pk, now=now)
@@ -172,14 +174,14 @@ def settle(alert_id: int, *, now: datetime) -> int:
 def settle_ended(*, now: datetime, limit: int = 1000) -> int:
     """Settle what nobody has acknowledged of courses that have ended and of patients who have died; how many.
 
-    Red flags stay: an ended course heals nobody.
+    Red flags stay: an ended course heals nobody. So do devices that are due: they are in the patient all the same.
     """
     ended = (
         Alert.objects.open()
         .filter(
             Q(follow_up__closed_at__isnull=False) | Q(patient__died_on__isnull=False), acknowledged_at=None
         )
-        .exclude(kind=Alert.Kind.RED_FLAG)
+        .exclude(kind__in=NOT_OF_THE_COURSE)
         .order_by("pk")
         .values_list("pk", flat=True)[:limit]
     )

@@ -131,11 +131,18 @@ def end_follow_up(
         return follow_up
     if follow_up.closed_at:
         raise Refusal("This course has ended already.", code="closed", field="because")
-    end(follow_up, because, at=now)
+    return finish(follow_up, because, at=now, reason=reason, by=by, now=now)
+
+
+def finish(
+    follow_up: FollowUp, because: str, *, at: datetime, reason: str = "", by: User | None, now: datetime
+) -> FollowUp:
+    """End a course that runs, at the instant `at`, and judge it. Wants it locked, and `procedure__site` selected."""
+    end(follow_up, because, at=at)
     audit.record(
         f"follow_up.{because}", follow_up, by=by, at=now, site=follow_up.procedure.site, reason=reason
     )
-    return judge(follow_up_id, now=now)
+    return judge(follow_up.pk, now=now)
 
 
 @transaction.atomic

@@ -12,6 +12,7 @@ from outcomes.services.asking import invite_due, remind_due
 from outcomes.services.closing import call_unsent, close_past
 from outcomes.services.following import extend_plans, open_missing_follow_ups
 from outcomes.services.handling import escalate_due
+from outcomes.services.maintaining import end_explanted, review_devices
 from outcomes.services.planning import replan_marked
 from outcomes.services.rebuilding import summarise_missing
 from outcomes.services.texting import text_due
@@ -45,6 +46,8 @@ def tick(*, now: datetime) -> dict[str, int]:
         "check_in_reminders": remind_due,
         "check_ins_to_call": call_unsent,
         "summaries_written": summarise_missing,
+        "follow_ups_explanted": end_explanted,
+        "device_alerts": review_devices,
         "alerts_settled": settle_ended,
         "alerts_escalated": escalate_due,
         "audit_events_sealed": audit.seal,

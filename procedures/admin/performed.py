@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -17,6 +18,7 @@ from unfold.decorators import display
 from clinic.admin.base import ReadOnlyAdmin, SeenFilter, staff
 from clinic.admin.wall import shown
 from procedures import services
+from procedures.admin.devices import devices_fragment
 from procedures.admin.forms import TimeForm, VoidForm, to_instant_of
 from procedures.admin.steps import take
 from procedures.models import Procedure
@@ -76,8 +78,10 @@ class ProcedureAdmin(ReadOnlyAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> Any:
+        found = self.get_object(request, unquote(object_id))
         extra_context = {
             **(extra_context or {}),
+            "devices": devices_fragment(request, found) if found else "",
             "can_void": request.user.has_perm("procedures.void_procedure"),
             "can_correct": request.user.has_perm("procedures.perform_procedure"),
         }

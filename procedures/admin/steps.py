@@ -1,23 +1,20 @@
 """The steps of an appointment: which are possible now, for whom, and the page on which each is taken."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from django import forms
-from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from clinic.admin.base import show_refusal, tell
+from clinic.admin.taking import form_page as form_page  # steps are taken on its pages
+from clinic.admin.taking import take as take
 from procedures.admin.forms import CancelForm, ErrorForm, PerformForm, RescheduleForm, SettleForm, StepForm
 from procedures.models import Appointment
 from procedures.steps import BOOK, EXPECTED
@@ -167,42 +164,3 @@ def button(step: Step, appointment: Appointment, suffix: str) -> SafeString:
         step.label,
         label,
     )
-
-
-def take(
-    request: HttpRequest,
-    form: forms.Form,
-    act: Callable[[], str],
-    *,
-    done: Any,
-    back: str,
-    context: Mapping[str, Any],
-) -> HttpResponse:
-    """A page with one form. Only POST acts; what is refused is shown with everything typed still there.
-
-    `act` raises the service's refusals and returns the address to go to. Where nothing that could be typed would
-    help (it was clicked twice, somebody else was faster, or there is nothing to type) the reader is taken to the
-    page `back`, which shows how things stand.
-    """
-    if request.method == "POST" and form.is_valid():
-        try:
-            goal = act()
-        except ValidationError as refusal:
-            code = getattr(refusal, "code", None)
-            if not form.fields or code in ("not_allowed_now", "resolved_already"):
-                tell(request, refusal)
-                return HttpResponseRedirect(back)
-            show_refusal(form, refusal, getattr(form, "names", {}))
-        else:
-            messages.success(request, str(done))
-            return HttpResponseRedirect(goal)
-    return form_page(request, form, back=back, context=context)
-
-
-def form_page(
-    request: HttpRequest, form: forms.Form, *, back: str, context: Mapping[str, Any]
-) -> HttpResponse:
-    """The page with one form, with its faults if it has any. A form without fields is a question to confirm."""
-    page = {**admin.site.each_context(request), "form": form, "media": form.media, "back": back, **context}
-    status = 422 if form.errors else 200
-    return TemplateResponse(request, "admin/procedures/step.html", page, status=status)

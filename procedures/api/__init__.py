@@ -2,6 +2,7 @@
 
 from procedures.api.catalogue import ProcedureTypes
 from procedures.api.closures import Closures
+from procedures.api.devices import ImplantedDevices
 from procedures.api.feeds import CalendarFeeds
 from procedures.api.freed import FreedTimes
 from procedures.api.importing import ImportAppointments
@@ -14,6 +15,7 @@ __all__ = [
     "CalendarFeeds",
     "Closures",
     "FreedTimes",
+    "ImplantedDevices",
     "ImportAppointments",
     "ProcedureTypes",
     "Procedures",

@@ -21,8 +21,10 @@ class ImplantedDeviceQuerySet(models.QuerySet["ImplantedDevice"]):
         return self if user.sees_all_sites else self.filter(procedure__site__in=user.sites.values("pk"))
 
     def standing(self) -> Self:
-        """Those that were not entered in error."""
-        return self.filter(entered_in_error_at=None)
+        """Those that were not entered in error, and whose procedures were not."""
+        return self.filter(entered_in_error_at=None).exclude(
+            procedure__status=Procedure.Status.ENTERED_IN_ERROR
+        )
 
     def in_place(self) -> Self:
         """Those that are still in a patient."""

@@ -3,6 +3,15 @@
 from procedures.services.booking import book, check, check_reschedule, release_expired_holds, reschedule
 from procedures.services.closing import close, displaced_by, extend_yearly_closures, reopen
 from procedures.services.confirming import confirm_figure
+from procedures.services.devices import (
+    battery_checked,
+    check_device,
+    explant,
+    record_device,
+    refilled,
+    takes_a_device,
+    void_device,
+)
 from procedures.services.freeing import close_passed_times, dismiss_freed, note_freed
 from procedures.services.letters import open_link, remind_due
 from procedures.services.matching import Match, matches
@@ -32,11 +41,13 @@ __all__ = [
     "add_profile",
     "arrive",
     "ask_for_change",
+    "battery_checked",
     "book",
     "book_from_waitlist",
     "can_be_published",
     "cancel",
     "check",
+    "check_device",
     "check_profile",
     "check_reschedule",
     "check_waiting",
@@ -46,6 +57,7 @@ __all__ = [
     "correct_time",
     "dismiss_freed",
     "displaced_by",
+    "explant",
     "extend_yearly_closures",
     "feed_address",
     "feed_in_force",
@@ -59,6 +71,8 @@ __all__ = [
     "open_link",
     "perform",
     "promise_to_come",
+    "record_device",
+    "refilled",
     "release_expired_holds",
     "remind_due",
     "reopen",
@@ -67,6 +81,8 @@ __all__ = [
     "settle_change",
     "still_waiting",
     "take_step",
+    "takes_a_device",
     "void",
+    "void_device",
     "withdraw",
 ]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from copy import copy
 from datetime import date, datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django import forms
 from django.contrib import admin
@@ -22,9 +22,9 @@ from clinic.admin.base import DeskAdmin, DeskForm, SeenFilter, now_at, staff
 from clinic.admin.importing import ImportsFiles
 from clinic.admin.wall import shown
 from clinic.importing import Report
-from patients import consent, services
+from patients import consent, mme, services
 from patients.importing import COLUMNS
-from patients.models import Patient
+from patients.models import Patient, PatientQuerySet
 from patients.words import NO_EMAIL
 
 #: Builds a part of a patient's page: takes the request and the patient, returns HTML.
@@ -135,6 +135,21 @@ class BouncedFilter(admin.SimpleListFilter):
         return to_correct(queryset) if self.value() == "bounced" else queryset
 
 
+class MmeFilter(admin.SimpleListFilter):
+    """Patients by the total of their opioids today, by the calendar of UTC: a filter, no advice."""
+
+    title = _("opioids today, an estimate")
+    parameter_name = "mme"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(str(limit), _("%d MME or more") % limit) for limit in mme.THRESHOLDS]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Patient]) -> QuerySet[Patient]:
+        if self.value() not in {str(limit) for limit in mme.THRESHOLDS}:
+            return queryset
+        return cast(PatientQuerySet, queryset).mme_at_least(int(self.value() or 0), timezone.now().date())
+
+
 def to_correct(patients: QuerySet[Patient]) -> QuerySet[Patient]:
     """Those to whom e-mail would go if their address had not bounced."""
     return patients.filter(
@@ -157,7 +172,7 @@ class PatientAdmin(ImportsFiles, DeskAdmin):
     form = PatientForm
     list_display = ("__str__", "record_number", "born", "phone", "email_state", "site")
     list_display_links = ("__str__",)
-    list_filter = (("site", SeenFilter), BouncedFilter, "language")
+    list_filter = (("site", SeenFilter), BouncedFilter, MmeFilter, "language")
     search_fields = ("family_name", "given_name", "record_number")
     search_help_text = _("Name, record number or birth date")
     ordering = ("family_name", "given_name", "id")

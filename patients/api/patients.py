@@ -79,11 +79,19 @@ class PatientQuery(Query):
     )
     born_on = serializers.DateField(required=False)
     site = NumberQuery(help_text="Whose home is this site.")
+    mme_at_least = serializers.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=100_000,
+        help_text="Whose opioids of today come to so many MME or more, as far as they can be counted: no advice.",
+    )
 
     def narrow(self, rows: Any) -> Any:
         rows = super().narrow(rows)
         for word in self.validated_data.get("search", "").split():
             rows = rows.filter(said_by(word))
+        if "mme_at_least" in self.validated_data:
+            rows = rows.mme_at_least(self.validated_data["mme_at_least"], timezone.now().date())
         return rows
 
 

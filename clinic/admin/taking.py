@@ -1,0 +1,119 @@
+"""A page with one form that does one thing: most steps of the front desk are taken on such a page."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext_lazy as _
+from unfold.widgets import (
+    BASE_INPUT_CLASSES,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanSwitchWidget,
+)
+
+from clinic.admin.base import show_refusal, tell
+from clinic.admin.wall import DateInput
+
+
+def take(
+    request: HttpRequest,
+    form: forms.Form,
+    act: Callable[[], str],
+    *,
+    done: Any,
+    back: str,
+    context: Mapping[str, Any],
+) -> HttpResponse:
+    """A page with one form. Only POST acts; what is refused is shown with everything typed still there.
+
+    `act` raises the service's refusals and returns the address to go to. Where nothing that could be typed would
+    help (it was clicked twice, somebody else was faster, or there is nothing to type) the reader is taken to the
+    page `back`, which shows how things stand.
+    """
+    if request.method == "POST" and form.is_valid():
+        try:
+            goal = act()
+        except ValidationError as refusal:
+            code = getattr(refusal, "code", None)
+            if not form.fields or code in ("not_allowed_now", "resolved_already"):
+                tell(request, refusal)
+                return HttpResponseRedirect(back)
+            show_refusal(form, refusal, getattr(form, "names", {}))
+        else:
+            messages.success(request, str(done))
+            return HttpResponseRedirect(goal)
+    return form_page(request, form, back=back, context=context)
+
+
+def form_page(
+    request: HttpRequest, form: forms.Form, *, back: str, context: Mapping[str, Any]
+) -> HttpResponse:
+    """The page with one form, with its faults if it has any. A form without fields is a question to confirm."""
+    page = {**admin.site.each_context(request), "form": form, "media": form.media, "back": back, **context}
+    status = 422 if form.errors else 200
+    return TemplateResponse(request, "admin/clinic/step.html", page, status=status)
+
+
+def day_input() -> DateInput:
+    """The browser's own date field, looking as everything else."""
+    return DateInput({"class": " ".join(BASE_INPUT_CLASSES)}, "%Y-%m-%d")
+
+
+def dressed(field: "models.Field[Any, Any]", **kwargs: Any) -> forms.Field | None:
+    """The form's field of a model's field, looking as everything else at the front desk."""
+    widget: forms.Widget
+    if field.choices:
+        widget = UnfoldAdminSelectWidget()
+    elif isinstance(field, models.BooleanField):
+        widget = UnfoldBooleanSwitchWidget()
+    elif isinstance(field, models.DateField):
+        widget = day_input()
+    elif isinstance(field, models.TextField):
+        widget = UnfoldAdminTextareaWidget({"rows": 3})
+    elif isinstance(field, models.DecimalField):
+        widget = UnfoldAdminTextInputWidget({"inputmode": "decimal", "autocomplete": "off"})
+        kwargs["localize"] = False
+    else:
+        widget = UnfoldAdminTextInputWidget({"autocomplete": "off"})
+    return field.formfield(**{"widget": widget, **kwargs})
+
+
+class RecordForm(forms.ModelForm):  # type: ignore[type-arg]
+    """What is filled in about a row on a page of its own. Subclasses name `formfield_callback = dressed` in their Meta.
+
+    What is refused, the service says, beside the field that it is about; here only the form of each value is read.
+    """
+
+    names: ClassVar[dict[str, str]] = {}
+
+    def _get_validation_exclusions(self) -> set[str]:
+        return {field.name for field in self.instance._meta.fields}
+
+    def said(self) -> dict[str, Any]:
+        """The values of the row's own fields."""
+        return {name: self.cleaned_data[name] for name in self._meta.fields or ()}
+
+
+def because_field() -> forms.CharField:
+    """Why something that was recorded is changed."""
+    return forms.CharField(
+        label=_("Reason"),
+        max_length=500,
+        required=False,  # the service refuses an empty one, with its own words
+        widget=UnfoldAdminTextInputWidget({"autocomplete": "off"}),
+        help_text=_("Kept with the record."),
+    )
+
+
+class BecauseForm(forms.Form):
+    """Why something that was recorded is a mistake."""
+
+    names: ClassVar[dict[str, str]] = {}
+    because = because_field()

@@ -1,0 +1,315 @@
+"""Adverse events: the list, a section on their follow-up's page, and the pages that record and correct them."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.loader import render_to_string
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import display
+
+from clinic.admin.base import ReadOnlyAdmin, SeenFilter, staff
+from clinic.admin.taking import BecauseForm, RecordForm, because_field, dressed, take
+from clinic.admin.wall import shown
+from outcomes import services
+from outcomes.models import AdverseEvent, FollowUp
+from outcomes.services.adverse_events import FIELDS
+from patients import services as patients
+from procedures.admin.words import label
+
+RECORD = "outcomes.record_adverseevent"
+#: Colour of each severity; its word always stands beside it.
+SEVERITY_LABELS = {"mild": "info", "moderate": "warning", "severe": "danger"}
+
+
+class AdverseEventForm(RecordForm):
+    """What happened."""
+
+    class Meta:
+        model = AdverseEvent
+        formfield_callback = dressed
+        fields = FIELDS
+
+
+class CorrectEventForm(AdverseEventForm):
+    """The same, and why it is said otherwise than before."""
+
+    because = because_field()
+
+
+class StandingFilter(admin.SimpleListFilter):
+    """Those that count, unless the mistakes are asked for."""
+
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("error", _("entered in error")), ("all", _("all"))]
+
+    def choices(self, changelist: Any) -> Any:
+        every = list(super().choices(changelist))
+        return [{**every[0], "display": _("recorded")}, *every[1:]]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() == "all":
+            return queryset
+        return queryset.filter(entered_in_error_at__isnull=self.value() != "error")
+
+
+@admin.register(AdverseEvent)
+class AdverseEventAdmin(ReadOnlyAdmin):
+    list_display = ("what", "who", "after", "onset_on", "how_it_is", "outcome", "why")
+    list_display_links = ("what",)
+    list_filter = (
+        *(StandingFilter, "serious", "severity", "term", "outcome", "relation"),
+        ("follow_up__procedure__site", SeenFilter),
+        "follow_up__procedure__procedure_type__family",
+    )
+    list_fullwidth = True
+    search_fields = (
+        *("follow_up__patient__family_name", "follow_up__patient__given_name"),
+        "follow_up__patient__record_number",
+    )
+    search_help_text = _("Patient")
+    ordering = ("-onset_on", "-pk")
+    date_hierarchy = "onset_on"
+    change_form_template = "admin/outcomes/adverseevent/change_form.html"
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    ("term", "onset_on"),
+                    "description",
+                    ("severity", "serious"),
+                    ("outcome", "grade"),
+                    ("relation", "suspect"),
+                    "follow_up",
+                )
+            },
+        ),
+        (
+            _("How it came about"),
+            {"fields": (("recorded", "recorded_by"), ("corrected_because", "mistake"))},
+        ),
+    )
+    readonly_fields = ("recorded", "mistake", "corrected_because")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AdverseEvent]:
+        rows = (
+            super()
+            .get_queryset(request)
+            .select_related(
+                "follow_up__patient",
+                "follow_up__procedure__procedure_type",
+                "follow_up__procedure__site",
+                "recorded_by",
+            )
+        )
+        return cast(QuerySet[AdverseEvent], rows)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        found = self.get_queryset(request).filter(pk=object_id if object_id.isdecimal() else 0).first()
+        if found is not None and self.has_view_permission(request, found):
+            patients.read(found.follow_up.patient, by=staff(request), now=timezone.now())
+            extra_context = {
+                **(extra_context or {}),
+                "can_record": request.user.has_perm(RECORD) and not found.entered_in_error_at,
+                "subtitle": str(found.follow_up.patient),
+            }
+        return super().change_view(request, object_id, form_url, extra_context)
+
+    @display(description=_("what happened"), ordering="term")
+    def what(self, event: AdverseEvent) -> SafeString:
+        return format_html(
+            "{}<span class='desk-sub'>{}</span>", event.get_term_display(), brief(event.description)
+        )
+
+    @display(description=_("patient"), ordering="follow_up__patient__family_name")
+    def who(self, event: AdverseEvent) -> SafeString:
+        patient = event.follow_up.patient
+        return format_html("{}<span class='desk-sub'>{}</span>", patient, patient.record_number)
+
+    @display(description=_("after"), ordering="follow_up__procedure__procedure_type__name")
+    def after(self, event: AdverseEvent) -> SafeString:
+        procedure = event.follow_up.procedure
+        return format_html("{}<span class='desk-sub'>{}</span>", procedure, procedure.site)
+
+    @display(description=_("severity"), ordering="severity")
+    def how_it_is(self, event: AdverseEvent) -> SafeString:
+        return how_it_is(event)
+
+    @display(description=_("relation"), ordering="relation")
+    def why(self, event: AdverseEvent) -> str:
+        return relation_words(event)
+
+    @display(description=_("recorded"))
+    def recorded(self, event: AdverseEvent) -> str:
+        return shown(event.recorded_at, event.follow_up.procedure.site)
+
+    @display(description=_("entered in error"))
+    def mistake(self, event: AdverseEvent) -> str:
+        if not event.entered_in_error_at:
+            return "–"
+        at = shown(event.entered_in_error_at, event.follow_up.procedure.site)
+        return f"{at}: {event.entered_in_error_because}"
+
+    # Recording and correcting.
+
+    def get_urls(self) -> Any:
+        wrap = self.admin_site.admin_view
+        return [
+            path("record/<int:follow_up>/", wrap(self.record_view), name="outcomes_adverseevent_record"),
+            path("<int:pk>/correct/", wrap(self.correct_view), name="outcomes_adverseevent_correct"),
+            path("<int:pk>/error/", wrap(self.error_view), name="outcomes_adverseevent_error"),
+            *super().get_urls(),
+        ]
+
+    def record_view(self, request: HttpRequest, follow_up: int) -> HttpResponse:
+        """Record that something bad happened after a procedure."""
+        rows = FollowUp.objects.visible_to(staff(request)).select_related(
+            "patient", "procedure__site", "procedure__procedure_type"
+        )
+        course = get_object_or_404(rows, pk=follow_up)
+        form = AdverseEventForm(request.POST if request.method == "POST" else None)
+
+        def act() -> None:
+            event = AdverseEvent(follow_up=course, **form.said())
+            services.record_adverse_event(event, by=staff(request), now=timezone.now())
+
+        return self.page(
+            request,
+            course,
+            form,
+            act,
+            back=reverse("admin:outcomes_followup_change", args=[follow_up]),
+            title=_("Record an adverse event"),
+            done=_("The adverse event is recorded."),
+        )
+
+    def correct_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Say better what happened, or how it went on."""
+        event = get_object_or_404(self.get_queryset(request), pk=pk)
+        form = CorrectEventForm(
+            request.POST if request.method == "POST" else None,
+            initial={name: getattr(event, name) for name in FIELDS},
+        )
+
+        def act() -> None:
+            services.correct_adverse_event(
+                pk,
+                changes=form.said(),
+                because=form.cleaned_data["because"],
+                by=staff(request),
+                now=timezone.now(),
+            )
+
+        return self.page(
+            request,
+            event.follow_up,
+            form,
+            act,
+            back=page_of(event),
+            title=_("Correct"),
+            done=_("The adverse event is corrected; what stood before is in its history."),
+        )
+
+    def error_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """It never happened, or not to this patient."""
+        event = get_object_or_404(self.get_queryset(request), pk=pk)
+        form = BecauseForm(request.POST if request.method == "POST" else None)
+
+        def act() -> None:
+            because = form.cleaned_data["because"]
+            services.void_adverse_event(pk, because=because, by=staff(request), now=timezone.now())
+
+        return self.page(
+            request,
+            event.follow_up,
+            form,
+            act,
+            back=page_of(event),
+            title=_("Entered in error"),
+            done=_("It is marked as entered in error; it counts nowhere."),
+            danger=True,
+        )
+
+    def page(
+        self,
+        request: HttpRequest,
+        follow_up: FollowUp,
+        form: Any,
+        act: Callable[[], None],
+        *,
+        back: str,
+        title: Any,
+        done: Any,
+        danger: bool = False,
+    ) -> HttpResponse:
+        """The page with one form, for those who may record."""
+        if not request.user.has_perm(RECORD):
+            raise PermissionDenied
+
+        def do() -> str:
+            act()
+            return back
+
+        context = {
+            "title": title,
+            "opts": self.opts,
+            "submit": title,
+            "danger": danger,
+            "lead": f"{follow_up.patient} · {follow_up.procedure}",
+        }
+        return take(request, form, do, done=done, back=back, context=context)
+
+
+def page_of(event: AdverseEvent) -> str:
+    return reverse("admin:outcomes_adverseevent_change", args=[event.pk])
+
+
+def brief(text: str) -> str:
+    """The beginning of a description, as much as a line of a list holds."""
+    return text if len(text) <= 80 else f"{text[:79]}…"
+
+
+def how_it_is(event: AdverseEvent) -> SafeString:
+    """The severity, marked when it is serious."""
+    marks = [(_("serious"), "danger")] if event.serious else []
+    return label(event.get_severity_display(), SEVERITY_LABELS[event.severity], marks)
+
+
+def relation_words(event: AdverseEvent) -> str:
+    """How likely the procedure or the device caused it: "probable, the device"."""
+    return f"{event.get_relation_display()}, {event.get_suspect_display()}"
+
+
+def events_fragment(request: HttpRequest, follow_up: FollowUp) -> SafeString:
+    """The adverse events of a follow-up, as its page shows them."""
+    if not request.user.has_perm("outcomes.view_adverseevent"):
+        return SafeString("")
+    context = {
+        "follow_up": follow_up,
+        "can_record": request.user.has_perm(RECORD) and follow_up.closed_because != FollowUp.Closed.VOIDED,
+        "rows": [
+            {
+                "event": event,
+                "page": page_of(event),
+                "how": how_it_is(event),
+                "relation": relation_words(event),
+                "brief": brief(event.description),
+            }
+            for event in follow_up.adverse_events.filter(entered_in_error_at=None)
+        ],
+    }
+    return SafeString(render_to_string("admin/outcomes/adverse_events.html", context, request=request))

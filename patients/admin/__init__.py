@@ -1,0 +1,6 @@
+"""Patients at the front desk, and the opioids that they take."""
+
+from patients.admin import opioids
+from patients.admin.patients import Panel, PatientAdmin, to_correct
+
+__all__ = ["Panel", "PatientAdmin", "opioids", "to_correct"]

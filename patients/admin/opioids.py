@@ -1,0 +1,331 @@
+"""A patient's opioids: on the patient's page with the total of today, and pages to record, end and correct them."""
+
+from decimal import Decimal
+from typing import Any, ClassVar, cast
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.loader import render_to_string
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as say
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import display
+
+from clinic.admin.base import ReadOnlyAdmin, now_at, staff
+from clinic.admin.taking import BecauseForm, RecordForm, because_field, day_input, dressed, take
+from clinic.admin.wall import shown
+from patients import mme, services
+from patients.admin.patients import PatientAdmin
+from patients.models import OpioidUse, Patient
+
+RECORD = "patients.record_opioiduse"
+#: Why an opioid is not in a total, as staff read it.
+LEFT_OUT = {
+    mme.LeftOut.NO_FACTOR: _("has no factor"),
+    mme.LeftOut.INTRATHECAL: _("goes into the spinal fluid"),
+}
+#: How many rows a patient's page shows; the rest is one click away.
+MOST = 10
+
+
+#: What is said about an opioid, in the order in which it is asked.
+SAID = ("drug", "dose", "unit", "intrathecal", "prescription", "from_on", "until_on")
+
+
+class OpioidForm(RecordForm):
+    """One opioid, its dose of a whole day, and the prescription as it is written."""
+
+    class Meta:
+        model = OpioidUse
+        formfield_callback = dressed
+        fields = SAID
+
+
+class CorrectOpioidForm(OpioidForm):
+    """The same, and why what was recorded is a mistake."""
+
+    because = because_field()
+
+
+class LastDayForm(forms.Form):
+    """On which day an opioid is taken for the last time."""
+
+    names: ClassVar[dict[str, str]] = {}
+    until_on = forms.DateField(label=_("Last day"), widget=day_input())
+
+
+class TakenFilter(admin.SimpleListFilter):
+    """Those that are taken, those that ended, and the mistakes. Days are taken by the calendar of UTC."""
+
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("taken", _("taken today")), ("ended", _("ended")), ("error", _("entered in error"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        today, rows = timezone.now().date(), cast(Any, queryset)
+        match self.value():
+            case "taken":
+                return cast(QuerySet[Any], rows.on(today))
+            case "ended":
+                return cast(QuerySet[Any], rows.standing().filter(until_on__lt=today))
+            case "error":
+                return queryset.exclude(entered_in_error_at=None)
+        return queryset
+
+
+@admin.register(OpioidUse)
+class OpioidUseAdmin(ReadOnlyAdmin):
+    list_display = ("who", "what", "from_on", "until", "worth", "state")
+    list_display_links = ("what",)
+    list_filter = (TakenFilter, "drug", "intrathecal")
+    search_fields = ("patient__family_name", "patient__given_name", "patient__record_number")
+    search_help_text = _("Patient")
+    ordering = ("-from_on", "-pk")
+    change_form_template = "admin/patients/opioiduse/change_form.html"
+    fieldsets = (
+        (
+            None,
+            {"fields": (("drug", "what"), ("prescription", "intrathecal"), ("from_on", "until"), "worth")},
+        ),
+        (_("How it came about"), {"fields": (("recorded", "recorded_by"), ("corrects", "mistake"))}),
+    )
+    readonly_fields = ("what", "until", "worth", "recorded", "mistake")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[OpioidUse]:
+        rows = super().get_queryset(request).select_related("patient__site", "recorded_by", "corrects")
+        return cast(QuerySet[OpioidUse], rows)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        found = self.get_queryset(request).filter(pk=object_id if object_id.isdecimal() else 0).first()
+        if found is not None and self.has_view_permission(request, found):
+            services.read(found.patient, by=staff(request), now=timezone.now())
+            extra_context = {
+                **(extra_context or {}),
+                "can_record": request.user.has_perm(RECORD) and not found.entered_in_error_at,
+                "can_end": is_taken(found),
+                "subtitle": str(found.patient),
+            }
+        return super().change_view(request, object_id, form_url, extra_context)
+
+    @display(description=_("patient"), ordering="patient__family_name")
+    def who(self, use: OpioidUse) -> SafeString:
+        return format_html("{}<span class='desk-sub'>{}</span>", use.patient, use.patient.record_number)
+
+    @display(description=_("drug and dose"), ordering="drug")
+    def what(self, use: OpioidUse) -> str:
+        return str(use)
+
+    @display(description=_("until"), ordering="until_on")
+    def until(self, use: OpioidUse) -> str:
+        return f"{use.until_on:%Y-%m-%d}" if use.until_on else str(_("still taken"))
+
+    @display(description=_("MME a day, an estimate"), ordering="mme_per_day")
+    def worth(self, use: OpioidUse) -> str:
+        return worth(use)
+
+    @display(description=_("state"))
+    def state(self, use: OpioidUse) -> str:
+        if use.entered_in_error_at:
+            return str(_("entered in error"))
+        return str(_("taken")) if is_taken(use) else str(_("ended"))
+
+    @display(description=_("recorded"))
+    def recorded(self, use: OpioidUse) -> str:
+        return shown(use.recorded_at, use.patient.site)
+
+    @display(description=_("entered in error"))
+    def mistake(self, use: OpioidUse) -> str:
+        if not use.entered_in_error_at:
+            return "–"
+        return f"{shown(use.entered_in_error_at, use.patient.site)}: {use.entered_in_error_because}"
+
+    # Recording, ending, correcting.
+
+    def get_urls(self) -> Any:
+        wrap = self.admin_site.admin_view
+        return [
+            path("record/<int:patient>/", wrap(self.record_view), name="patients_opioiduse_record"),
+            path("<int:pk>/end/", wrap(self.end_view), name="patients_opioiduse_end"),
+            path("<int:pk>/correct/", wrap(self.correct_view), name="patients_opioiduse_correct"),
+            path("<int:pk>/error/", wrap(self.error_view), name="patients_opioiduse_error"),
+            *super().get_urls(),
+        ]
+
+    def record_view(self, request: HttpRequest, patient: int) -> HttpResponse:
+        """Record an opioid that a patient takes or took."""
+        rows = Patient.objects.visible_to(staff(request)).select_related("site")
+        whose = get_object_or_404(rows, pk=patient)
+        form = OpioidForm(
+            request.POST if request.method == "POST" else None,
+            initial={"from_on": now_at(whose.site).date()},
+        )
+
+        def act() -> None:
+            use = OpioidUse(patient=whose, **form.said())
+            services.record_opioid_use(use, by=staff(request), now=timezone.now())
+
+        return self.page(request, whose, form, act, title=_("Record an opioid"), done=_("It is recorded."))
+
+    def end_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Say when it is taken for the last time."""
+        use = get_object_or_404(self.get_queryset(request), pk=pk)
+        form = LastDayForm(
+            request.POST if request.method == "POST" else None,
+            initial={"until_on": use.until_on or now_at(use.patient.site).date()},
+        )
+
+        def act() -> None:
+            services.end_opioid_use(pk, **form.cleaned_data, by=staff(request), now=timezone.now())
+
+        return self.page(
+            request, use.patient, form, act, title=_("Last day"), done=_("The last day is recorded."), use=use
+        )
+
+    def correct_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Put what is right in the place of a mistake."""
+        use = get_object_or_404(self.get_queryset(request), pk=pk)
+        initial = {name: getattr(use, name) for name in SAID}
+        initial["dose"] = f"{use.dose.normalize():f}"
+        form = CorrectOpioidForm(request.POST if request.method == "POST" else None, initial=initial)
+
+        def act() -> None:
+            services.correct_opioid_use(
+                pk,
+                instead=OpioidUse(patient=use.patient, **form.said()),
+                because=form.cleaned_data["because"],
+                by=staff(request),
+                now=timezone.now(),
+            )
+
+        return self.page(
+            request,
+            use.patient,
+            form,
+            act,
+            title=_("Correct"),
+            done=_("What is right is recorded; the mistake stays on record."),
+            use=use,
+        )
+
+    def error_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The patient never took it."""
+        use = get_object_or_404(self.get_queryset(request), pk=pk)
+        form = BecauseForm(request.POST if request.method == "POST" else None)
+
+        def act() -> None:
+            services.correct_opioid_use(
+                pk, because=form.cleaned_data["because"], by=staff(request), now=timezone.now()
+            )
+
+        return self.page(
+            request,
+            use.patient,
+            form,
+            act,
+            title=_("Entered in error"),
+            done=_("It is marked as entered in error; it counts nowhere."),
+            use=use,
+            danger=True,
+        )
+
+    def page(
+        self,
+        request: HttpRequest,
+        patient: Patient,
+        form: Any,
+        act: Any,
+        *,
+        title: Any,
+        done: Any,
+        use: OpioidUse | None = None,
+        danger: bool = False,
+    ) -> HttpResponse:
+        """The page with one form; afterwards the patient's page, where the total is."""
+        if not request.user.has_perm(RECORD):
+            raise PermissionDenied
+        back = reverse("admin:patients_patient_change", args=[patient.pk])
+
+        def do() -> str:
+            act()
+            return back
+
+        return take(
+            request,
+            form,
+            do,
+            done=done,
+            back=back,
+            context={
+                "title": title,
+                "opts": self.opts,
+                "submit": title,
+                "danger": danger,
+                "lead": f"{patient} · {use}" if use else str(patient),
+            },
+        )
+
+
+def is_taken(use: OpioidUse) -> bool:
+    """Whether it stands and its last day is not past."""
+    today = now_at(use.patient.site).date()
+    return use.entered_in_error_at is None and (use.until_on is None or use.until_on >= today)
+
+
+def worth(use: OpioidUse) -> str:
+    """What one row is worth, or why it is not counted."""
+    if use.left_out:
+        return say("not counted: %s") % LEFT_OUT[use.left_out]
+    return plain(use.mme_per_day)
+
+
+def plain(figure: Decimal | None) -> str:
+    """A figure without the noughts that storing it added; "–" for None."""
+    return "–" if figure is None else f"{figure.normalize():f}"
+
+
+def total_words(total: mme.Total) -> str:
+    """The total of a day as staff read it; what is not in it is said by `left_out_words`."""
+    if total.mme is None:
+        return say("cannot be counted")
+    return say("%s MME") % plain(total.mme)
+
+
+def left_out_words(total: mme.Total) -> str:
+    """Which drugs are not in a total, each with the reason; "" when all are."""
+    drugs = dict(OpioidUse.Drug.choices)
+    return "; ".join(f"{drugs[drug.value]} ({LEFT_OUT[why]})" for drug, why in total.left_out)
+
+
+@PatientAdmin.panel
+def opioids(request: HttpRequest, patient: Patient) -> SafeString:
+    """What the patient takes, with the total of today at the patient's site, and what they took, latest first."""
+    if not request.user.has_perm("patients.view_opioiduse"):
+        return SafeString("")
+    today = now_at(patient.site).date()
+    rows = list(patient.opioid_uses.standing())
+    for row in rows:
+        row.patient = patient
+    total = mme.total_on(rows, today)
+    may_record = request.user.has_perm(RECORD)
+    context = {
+        "patient": patient,
+        "total": total_words(total),
+        "left_out": left_out_words(total),
+        "uses": [{"use": row, "worth": worth(row), "taken": is_taken(row)} for row in rows[:MOST]],
+        "more": len(rows) > MOST,
+        "version": mme.CDC_2022.version,
+        "confirmed": mme.CDC_2022.confirmed,
+        "can_record": may_record and not patient.merged_into_id,
+    }
+    return SafeString(render_to_string("admin/patients/opioids.html", context, request=request))

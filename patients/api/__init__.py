@@ -1,0 +1,6 @@
+"""Patients and the opioids that they take, for physicians and nurses."""
+
+from patients.api.opioids import OpioidUses
+from patients.api.patients import ImportPatients, PatientNameSerializer, Patients
+
+__all__ = ["ImportPatients", "OpioidUses", "PatientNameSerializer", "Patients"]

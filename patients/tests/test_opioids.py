@@ -1,0 +1,227 @@
+"""The opioids of a patient: what is kept, what is refused, and that no mistake is ever lost."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+
+from clinic.models import AuditEvent, Site
+from clinic.refusals import Refusal
+from conftest import World, staff
+from patients import services
+from patients.models import OpioidUse, Patient
+
+FRIDAY = date(2027, 1, 8)  # the world's today
+
+
+def use(world: World, **values: object) -> OpioidUse:
+    """Oxycodone, twice 10 mg, since New Year, not saved."""
+    defaults: dict[str, object] = {
+        "patient": world.patient,
+        "drug": "oxycodone",
+        "dose": Decimal(20),
+        "unit": "mg/day",
+        "prescription": "10 mg ER twice a day",
+        "from_on": date(2027, 1, 1),
+    }
+    return OpioidUse(**defaults | values)
+
+
+def record(world: World, **values: object) -> OpioidUse:
+    """The same, recorded by the nurse."""
+    return services.record_opioid_use(use(world, **values), by=world.nurse, now=world.now)
+
+
+def refused(act: Any) -> list[tuple[str, str]]:
+    """(field, code) of what a service refuses."""
+    with pytest.raises(ValidationError) as caught:
+        act()
+    refusal = caught.value
+    if isinstance(refusal, Refusal):
+        return [(refusal.field or "", str(refusal.code))]
+    return [(field, str(one.code)) for field, faults in refusal.error_dict.items() for one in faults]
+
+
+def test_what_is_recorded_keeps_its_worth_and_the_table_it_came_from(world: World) -> None:
+    kept = OpioidUse.objects.get(pk=record(world).pk)
+    assert (kept.mme_per_day, kept.mme_version) == (30, "CDC-2022")
+    assert (kept.recorded_by, kept.recorded_at) == (world.nurse, world.now)
+    assert str(kept) == "oxycodone 20 mg a day"
+    event = AuditEvent.objects.get(action="opioid_use.recorded")
+    assert (event.by, event.object_id, event.reason) == (world.nurse, kept.pk, "")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"drug": "buprenorphine", "unit": "mcg/h", "dose": Decimal(10)},
+        {"drug": "other", "prescription": "levorphanol 2 mg"},
+        {"drug": "morphine", "intrathecal": True, "dose": Decimal("2.5")},
+    ],
+)
+def test_what_has_no_factor_is_kept_without_a_worth(world: World, values: dict[str, Any]) -> None:
+    kept = record(world, **values)
+    assert (kept.mme_per_day, kept.mme_version) == (None, "")
+    assert kept.left_out == ("intrathecal" if kept.intrathecal else "no_factor")
+
+
+@pytest.mark.parametrize(
+    ("values", "field", "code"),
+    [
+        ({"drug": "heroin"}, "drug", "invalid_choice"),
+        ({"dose": Decimal(0)}, "dose", "min_value"),
+        ({"dose": Decimal(-5)}, "dose", "min_value"),
+        ({"dose": Decimal("0.0001")}, "dose", "min_value"),
+        ({"unit": "mcg/h"}, "unit", "unit_not_possible"),
+        ({"drug": "fentanyl_patch", "unit": "mg/day"}, "unit", "unit_not_possible"),
+        (
+            {"drug": "fentanyl_patch", "unit": "mcg/h", "intrathecal": True},
+            "intrathecal",
+            "route_not_possible",
+        ),
+        ({"prescription": ""}, "prescription", "blank"),
+        ({"from_on": FRIDAY + timedelta(days=1)}, "from_on", "in_the_future"),
+        ({"from_on": date(1944, 5, 5)}, "from_on", "before_birth"),
+        ({"until_on": date(2026, 12, 31)}, "__all__", "ends_before_start"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_nothing_is_saved(
+    world: World, values: dict[str, Any], field: str, code: str
+) -> None:
+    assert (field, code) in refused(lambda: record(world, **values))
+    assert not OpioidUse.objects.exists()
+    assert not AuditEvent.objects.filter(action__startswith="opioid_use").exists()
+
+
+def test_today_is_the_patients_not_the_servers(world: World) -> None:
+    """At half past eleven in the evening in New York it is tomorrow in UTC."""
+    late = world.at(FRIDAY, 23, 30)
+    assert late.date() == FRIDAY + timedelta(days=1)
+    tomorrow = use(world, from_on=late.date())
+    assert refused(lambda: services.record_opioid_use(tomorrow, by=world.nurse, now=late)) == [
+        ("from_on", "in_the_future")
+    ]
+    services.record_opioid_use(use(world, from_on=FRIDAY), by=world.nurse, now=late)
+
+
+def test_a_second_click_is_refused_and_another_dose_is_not(world: World) -> None:
+    record(world)
+    assert refused(lambda: record(world)) == [("__all__", "recorded_already")]
+    record(world, dose=Decimal(10), prescription="5 mg when needed")
+    assert OpioidUse.objects.count() == 2
+
+
+def test_a_merged_record_takes_nothing_more(world: World) -> None:
+    world.patient.merged_into = world.another_patient()
+    world.patient.save()
+    assert refused(lambda: record(world)) == [("patient", "patient_not_current")]
+
+
+@pytest.mark.parametrize(
+    ("values", "constraint"),
+    [
+        ({"dose": 0}, "opioid_dose_above_zero"),
+        ({"until_on": date(2026, 1, 1)}, "opioid_use_ends_after_start"),
+        ({"from_on": FRIDAY + timedelta(days=2)}, "opioid_use_began_before_recorded"),
+        ({"unit": "mcg/h"}, "opioid_patch_by_the_hour"),
+        ({"mme_version": ""}, "opioid_mme_with_its_table"),
+        ({"drug": "buprenorphine"}, "opioid_without_factor_has_no_mme"),
+        ({"intrathecal": True}, "opioid_without_factor_has_no_mme"),
+        ({"prescription": ""}, "opioid_has_its_prescription"),
+        ({"entered_in_error_because": "typed twice"}, "opioid_error_with_reason"),
+    ],
+)
+def test_the_database_keeps_out_what_must_never_be(
+    world: World, values: dict[str, Any], constraint: str
+) -> None:
+    kept = record(world)
+    with pytest.raises(IntegrityError, match=constraint), transaction.atomic():
+        OpioidUse.objects.filter(pk=kept.pk).update(**values)
+
+
+def test_it_ends_and_a_last_day_to_come_can_be_moved(world: World) -> None:
+    kept = record(world)
+    day = timedelta(days=1)
+
+    def end(until_on: date) -> None:
+        services.end_opioid_use(kept.pk, until_on=until_on, by=world.nurse, now=world.now)
+
+    assert refused(lambda: end(date(2026, 12, 31))) == [("until_on", "ends_before_start")]
+    end(FRIDAY + 7 * day)
+    end(FRIDAY - day)
+    end(FRIDAY - day)  # once more changes nothing
+    assert refused(lambda: end(FRIDAY)) == [("until_on", "ended_already")]
+    kept.refresh_from_db()
+    assert kept.until_on == FRIDAY - day
+    assert AuditEvent.objects.filter(action="opioid_use.ended").count() == 2
+
+
+def test_a_mistake_stays_and_what_is_right_stands_in_its_place(world: World) -> None:
+    wrong = record(world, dose=Decimal(200))
+    right = services.correct_opioid_use(
+        wrong.pk, instead=use(world), because="  typed a nought too many ", by=world.physician, now=world.now
+    )
+    wrong.refresh_from_db()
+    assert (wrong.entered_in_error_at, wrong.entered_in_error_because) == (
+        world.now,
+        "typed a nought too many",
+    )
+    assert (right.corrects, right.mme_per_day, right.recorded_by) == (wrong, 30, world.physician)
+    assert list(OpioidUse.objects.standing()) == [right]
+    reasons = AuditEvent.objects.filter(action__startswith="opioid_use").values_list("reason", flat=True)
+    assert set(reasons) == {""}
+
+
+def test_a_correction_that_is_refused_leaves_the_row_as_it_was(world: World) -> None:
+    kept = record(world)
+    wrong = use(world, unit="mcg/h")
+    assert refused(
+        lambda: services.correct_opioid_use(
+            kept.pk, instead=wrong, because="the unit", by=world.nurse, now=world.now
+        )
+    ) == [("unit", "unit_not_possible")]
+    kept.refresh_from_db()
+    assert kept.entered_in_error_at is None
+
+
+def test_a_correction_needs_a_reason_and_is_made_once(world: World) -> None:
+    kept = record(world)
+
+    def correct(because: str) -> OpioidUse:
+        return services.correct_opioid_use(kept.pk, because=because, by=world.nurse, now=world.now)
+
+    assert refused(lambda: correct(" ")) == [("because", "reason_required")]
+    assert refused(lambda: correct("x" * 501)) == [("because", "reason_too_long")]
+    correct("another patient's")
+    assert refused(lambda: correct("another patient's")) == [("", "not_allowed_now")]
+    assert refused(
+        lambda: services.end_opioid_use(kept.pk, until_on=FRIDAY, by=world.nurse, now=world.now)
+    ) == [("", "not_allowed_now")]
+    record(world)  # what is right may well be the same
+
+
+def test_the_filter_by_total_counts_what_stands_on_the_day(world: World) -> None:
+    record(world)  # 30
+    record(world, drug="morphine", dose=Decimal(20), prescription="10 mg twice", until_on=FRIDAY)  # 20
+    record(world, drug="buprenorphine", prescription="a patch")
+    ended = record(world, drug="methadone", dose=Decimal(10), prescription="5 mg twice")  # 47, a mistake
+    services.correct_opioid_use(ended.pk, because="never taken", by=world.nurse, now=world.now)
+
+    def found(limit: int, day: date) -> list[Patient]:
+        return list(Patient.objects.mme_at_least(limit, day))
+
+    assert found(50, FRIDAY) == [world.patient]
+    assert found(51, FRIDAY) == []
+    assert found(50, FRIDAY + timedelta(days=1)) == []
+    assert found(30, FRIDAY + timedelta(days=1)) == [world.patient]
+
+
+def test_another_sites_opioids_do_not_exist(world: World) -> None:
+    record(world)
+    other = Site.objects.create(name="Desert", time_zone="America/Phoenix", phone="+1 602 555 0100")
+    stranger = staff("stranger@example.org", "Physician", other)
+    assert not OpioidUse.objects.visible_to(stranger).exists()
+    assert OpioidUse.objects.visible_to(world.nurse).count() == 1

@@ -1,0 +1,433 @@
+"""Implanted devices: the list with what is due, a section on their procedure's page, and the pages of what is done."""
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any, ClassVar, cast
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import F, QuerySet
+from django.db.models.functions import Least
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.loader import render_to_string
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as say
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+
+from clinic.admin.base import ReadOnlyAdmin, SeenFilter, now_at, staff
+from clinic.admin.taking import BecauseForm, RecordForm, day_input, dressed, take
+from clinic.admin.wall import shown
+from patients import services as patients
+from procedures import services
+from procedures.admin.words import label
+from procedures.models import ImplantedDevice, Procedure
+from procedures.services.devices import KIND_OF_FAMILY
+
+RECORD = "procedures.record_implanteddevice"
+#: What can be due, as staff read it.
+WHAT = {"battery": _("Battery"), "refill": _("Refill")}
+
+
+class DeviceForm(RecordForm):
+    """A device, as it stands on its label, and what it needs next."""
+
+    class Meta:
+        model = ImplantedDevice
+        formfield_callback = dressed
+        fields = (
+            *("kind", "manufacturer", "model", "serial_number", "udi"),
+            *("implanted_on", "refill_due_on", "battery_due_on"),
+        )
+
+
+class NextDueForm(forms.Form):
+    """By when it is due again."""
+
+    names: ClassVar[dict[str, str]] = {}
+    next_due_on = forms.DateField(
+        label=_("Due again on"), required=False, widget=day_input(), help_text=_("Empty: not known.")
+    )
+
+
+class ExplantForm(forms.Form):
+    """When a device was taken out, and why."""
+
+    names: ClassVar[dict[str, str]] = {}
+    on = forms.DateField(label=_("Taken out on"), widget=day_input())
+    because = forms.ChoiceField(
+        label=_("Why"),
+        choices=[("", "---------"), *(one for one in ImplantedDevice.Explanted.choices if one[0])],
+        required=False,  # the service refuses an empty one, with its own words
+        widget=UnfoldAdminSelectWidget(),
+    )
+    note = forms.CharField(
+        label=_("Note"),
+        max_length=500,
+        required=False,
+        widget=UnfoldAdminTextInputWidget({"autocomplete": "off"}),
+        help_text=_("Needed for “another reason”."),
+    )
+
+
+class PlaceFilter(admin.SimpleListFilter):
+    """Which devices: those in place, unless others are asked for. What is due, is so by the calendar of UTC."""
+
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [
+            ("due", _("due")),
+            ("out", _("taken out")),
+            ("error", _("entered in error")),
+            ("all", _("all")),
+        ]
+
+    def choices(self, changelist: Any) -> Any:
+        every = list(super().choices(changelist))
+        return [{**every[0], "display": _("in place")}, *every[1:]]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        rows = cast(Any, queryset)
+        match self.value():
+            case "all":
+                return queryset
+            case "due":
+                return cast(QuerySet[Any], rows.due(timezone.now().date()))
+            case "out":
+                return cast(QuerySet[Any], rows.standing().exclude(explanted_on=None))
+            case "error":
+                return queryset.exclude(entered_in_error_at=None)
+        return cast(QuerySet[Any], rows.in_place())
+
+
+@admin.register(ImplantedDevice)
+class ImplantedDeviceAdmin(ReadOnlyAdmin):
+    list_display = ("who", "what", "implanted_on", "refill", "battery", "state")
+    list_display_links = ("what",)
+    list_filter = (PlaceFilter, "kind", ("procedure__site", SeenFilter))
+    list_fullwidth = True
+    search_fields = (
+        *("procedure__patient__family_name", "procedure__patient__given_name"),
+        *("procedure__patient__record_number", "serial_number", "model"),
+    )
+    search_help_text = _("Patient, serial number or model")
+    change_form_template = "admin/procedures/implanteddevice/change_form.html"
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    ("kind", "procedure"),
+                    ("manufacturer", "model"),
+                    ("serial_number", "udi"),
+                    ("implanted_on", "state"),
+                    ("refill", "battery"),
+                    ("explanted_on", "explanted_because"),
+                    "explanted_note",
+                )
+            },
+        ),
+        (_("How it came about"), {"fields": (("recorded", "recorded_by"), "mistake")}),
+    )
+    readonly_fields = ("refill", "battery", "state", "recorded", "mistake")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ImplantedDevice]:
+        rows = (
+            super()
+            .get_queryset(request)
+            .select_related(
+                "procedure__patient", "procedure__site", "procedure__procedure_type", "recorded_by"
+            )
+            .annotate(first_due_on=Least("battery_due_on", "refill_due_on"))
+        )
+        return cast(QuerySet[ImplantedDevice], rows)
+
+    def get_ordering(self, request: HttpRequest) -> Any:
+        """What is due first at the top; what needs nothing that is known, last."""
+        return (F("first_due_on").asc(nulls_last=True), "-implanted_on", "-pk")
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        found = self.get_queryset(request).filter(pk=object_id if object_id.isdecimal() else 0).first()
+        if found is not None and self.has_view_permission(request, found):
+            patients.read(found.procedure.patient, by=staff(request), now=timezone.now())
+            extra_context = {
+                **(extra_context or {}),
+                "steps": steps(found, request),
+                "subtitle": str(found.procedure.patient),
+            }
+        return super().change_view(request, object_id, form_url, extra_context)
+
+    @display(description=_("patient"), ordering="procedure__patient__family_name")
+    def who(self, device: ImplantedDevice) -> SafeString:
+        patient = device.procedure.patient
+        return format_html("{}<span class='desk-sub'>{}</span>", patient, patient.record_number)
+
+    @display(description=_("device"), ordering="kind")
+    def what(self, device: ImplantedDevice) -> SafeString:
+        return format_html(
+            "{}<span class='desk-sub'>{} · {}</span>",
+            device.get_kind_display(),
+            device,
+            device.serial_number,
+        )
+
+    @display(description=_("refill due"), ordering="refill_due_on")
+    def refill(self, device: ImplantedDevice) -> SafeString | str:
+        return due_words(device, device.refill_due_on)
+
+    @display(description=_("battery due"), ordering="battery_due_on")
+    def battery(self, device: ImplantedDevice) -> SafeString | str:
+        return due_words(device, device.battery_due_on)
+
+    @display(description=_("state"))
+    def state(self, device: ImplantedDevice) -> SafeString:
+        return state(device)
+
+    @display(description=_("recorded"))
+    def recorded(self, device: ImplantedDevice) -> str:
+        return shown(device.recorded_at, device.procedure.site)
+
+    @display(description=_("entered in error"))
+    def mistake(self, device: ImplantedDevice) -> str:
+        if not device.entered_in_error_at:
+            return "–"
+        at = shown(device.entered_in_error_at, device.procedure.site)
+        return f"{at}: {device.entered_in_error_because}"
+
+    # What is done with a device.
+
+    def get_urls(self) -> Any:
+        wrap = self.admin_site.admin_view
+        views: dict[str, Any] = {
+            "refill": self.refill_view,
+            "battery": self.battery_view,
+            "explant": self.explant_view,
+            "error": self.error_view,
+        }
+        return [
+            path("record/<int:procedure>/", wrap(self.record_view), name="procedures_implanteddevice_record"),
+            *(
+                path(f"<int:pk>/{name}/", wrap(view), name=f"procedures_implanteddevice_{name}")
+                for name, view in views.items()
+            ),
+            *super().get_urls(),
+        ]
+
+    def record_view(self, request: HttpRequest, procedure: int) -> HttpResponse:
+        """Record a device that a procedure implanted."""
+        rows = Procedure.objects.visible_to(staff(request)).select_related(
+            "site", "procedure_type", "patient"
+        )
+        implant = get_object_or_404(rows, pk=procedure)
+        form = DeviceForm(
+            request.POST if request.method == "POST" else None,
+            initial={
+                "implanted_on": implant.performed_at.astimezone(implant.site.zone).date(),
+                "kind": KIND_OF_FAMILY.get(implant.procedure_type.family),
+            },
+        )
+
+        def act() -> None:
+            device = ImplantedDevice(procedure=implant, **form.said())
+            services.record_device(device, by=staff(request), now=timezone.now())
+
+        return self.page(
+            request,
+            form,
+            act,
+            back=reverse("admin:procedures_procedure_change", args=[procedure]),
+            lead=f"{implant.patient} · {implant}",
+            title=_("Record a device"),
+            done=_("The device is recorded."),
+        )
+
+    def refill_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The pump was filled."""
+        return self.one(
+            request,
+            pk,
+            NextDueForm,
+            services.refilled,
+            title=_("Refilled"),
+            done=_("The refill is recorded."),
+        )
+
+    def battery_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The battery was looked at."""
+        return self.one(
+            request,
+            pk,
+            NextDueForm,
+            services.battery_checked,
+            title=_("Battery looked at"),
+            done=_("It is recorded when the battery is due again."),
+        )
+
+    def explant_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The device was taken out."""
+        return self.one(
+            request,
+            pk,
+            ExplantForm,
+            services.explant,
+            title=_("Taken out"),
+            done=_("It is recorded that the device was taken out."),
+            danger=True,
+        )
+
+    def error_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The device was entered in error."""
+        return self.one(
+            request,
+            pk,
+            BecauseForm,
+            services.void_device,
+            title=_("Entered in error"),
+            done=_("The device is marked as entered in error."),
+            danger=True,
+        )
+
+    def one(
+        self,
+        request: HttpRequest,
+        pk: int,
+        shape: type[forms.Form],
+        service: Callable[..., ImplantedDevice],
+        *,
+        title: Any,
+        done: Any,
+        danger: bool = False,
+    ) -> HttpResponse:
+        """A page with the form `shape`, whose values go to the service."""
+        device = get_object_or_404(self.get_queryset(request), pk=pk)
+        today = now_at(device.procedure.site).date()
+        form = shape(request.POST if request.method == "POST" else None, initial={"on": today})
+
+        def act() -> None:
+            service(pk, **form.cleaned_data, by=staff(request), now=timezone.now())
+
+        return self.page(
+            request,
+            form,
+            act,
+            back=page_of(device),
+            lead=f"{device.procedure.patient} · {device.get_kind_display()} · {device}",
+            title=title,
+            done=done,
+            danger=danger,
+        )
+
+    def page(
+        self,
+        request: HttpRequest,
+        form: Any,
+        act: Callable[[], None],
+        *,
+        back: str,
+        lead: str,
+        title: Any,
+        done: Any,
+        danger: bool = False,
+    ) -> HttpResponse:
+        """The page with one form, for those who may record."""
+        if not request.user.has_perm(RECORD):
+            raise PermissionDenied
+
+        def do() -> str:
+            act()
+            return back
+
+        context = {"title": title, "opts": self.opts, "submit": title, "danger": danger, "lead": lead}
+        return take(request, form, do, done=done, back=back, context=context)
+
+
+def page_of(device: ImplantedDevice) -> str:
+    return reverse("admin:procedures_implanteddevice_change", args=[device.pk])
+
+
+def today_of(device: ImplantedDevice) -> date:
+    """The day at the device's site."""
+    return now_at(device.procedure.site).date()
+
+
+def due_words(device: ImplantedDevice, day: date | None) -> SafeString | str:
+    """The day on which something is due, with a word when that has come; "–" when it is not known or over."""
+    if day is None or not device.in_place:
+        return "–"
+    if day > today_of(device):
+        return day.isoformat()
+    return format_html('{} <strong class="desk-missing">{}</strong>', day.isoformat(), _("due"))
+
+
+def state(device: ImplantedDevice) -> SafeString:
+    """Where the device is, in a word."""
+    if device.entered_in_error_at:
+        return label(_("entered in error"), "default", [])
+    if device.explanted_on:
+        return label(_("taken out"), "default", [(device.explanted_on.isoformat(), "info")])
+    return label(_("in place"), "success", [])
+
+
+def since_words(what: str, since: date) -> str:
+    """What is due since when: "Refill: due since 2027-01-11"."""
+    return say("%(what)s: due since %(day)s") % {"what": WHAT[what], "day": since.isoformat()}
+
+
+def steps(device: ImplantedDevice, request: HttpRequest) -> SafeString:
+    """A button for what can be done with the device now."""
+    if not request.user.has_perm(RECORD) or device.entered_in_error_at:
+        return SafeString("")
+    pump = device.kind == ImplantedDevice.Kind.INTRATHECAL_PUMP
+    possible: list[tuple[str, Any, bool, str]] = [
+        ("refill", _("Refilled"), device.in_place and pump, ""),
+        ("battery", _("Battery looked at"), device.in_place, ""),
+        ("explant", _("Taken out"), device.in_place, " desk-danger"),
+        ("error", _("Entered in error"), True, " desk-danger"),
+    ]
+    return format_html_join(
+        "",
+        '<a class="desk-button{}" href="{}">{}<span class="desk-hidden">: {}</span></a>',
+        (
+            (danger, reverse(f"admin:procedures_implanteddevice_{name}", args=[device.pk]), text, device)
+            for name, text, can, danger in possible
+            if can
+        ),
+    )
+
+
+def devices_fragment(request: HttpRequest, procedure: Procedure) -> SafeString:
+    """The devices of a procedure, as its page shows them; nothing for a procedure that leaves none."""
+    if not request.user.has_perm("procedures.view_implanteddevice"):
+        return SafeString("")
+    devices = list(procedure.devices.filter(entered_in_error_at=None).order_by("implanted_on", "pk"))
+    can_record = request.user.has_perm(RECORD) and services.takes_a_device(procedure)
+    if not devices and not can_record:
+        return SafeString("")
+    for device in devices:
+        device.procedure = procedure
+    context = {
+        "procedure": procedure,
+        "can_record": can_record,
+        "rows": [
+            {
+                "device": device,
+                "page": page_of(device),
+                "refill": due_words(device, device.refill_due_on),
+                "battery": due_words(device, device.battery_due_on),
+                "state": state(device),
+                "steps": steps(device, request),
+            }
+            for device in devices
+        ],
+    }
+    return SafeString(render_to_string("admin/procedures/devices.html", context, request=request))
