@@ -8,7 +8,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Protocol
 
 from django.db import transaction
@@ -16,6 +16,7 @@ from django.db.models import Count, Max, Q, QuerySet
 
 from clinic.mail import queue_all
 from clinic.models import OutgoingEmail, Site
+from clinic.wall_clock import on_wall
 from outcomes.models import CheckIn, ContactAttempt
 from outcomes.schedule import DAY, diary, ladder, quiet_until
 from patients.models import Patient
@@ -95,12 +96,44 @@ class Asking:
 
 
 def sites_that_ask(now: datetime) -> list[Site]:
-    """The sites at which questions may go out now: not stopped, and not in their quiet hours."""
-    return [
-        site
-        for site in Site.objects.filter(emails_paused=False)
-        if not quiet_until(now, quiet_from=site.quiet_from, quiet_until=site.quiet_until, zone=site.zone)
-    ]
+    """The sites at which texts may go out now: not stopped, and not in their quiet hours."""
+    return [site for site in Site.objects.filter(emails_paused=False) if not quiet_at(site, now)]
+
+
+def asked_at_this_hour(now: datetime) -> Q:
+    """Of check-ins: their sites ask now. In its quiet hours a site asks nothing but diaries of that day."""
+    sites = list(Site.objects.filter(emails_paused=False))
+    quiet = {site: quiet_at(site, now) for site in sites}
+    asked = Q(follow_up__procedure__site__in=[site.pk for site in sites if not quiet[site]])
+    for site in sites:
+        if quiet[site]:
+            today = on_wall(now.astimezone(site.zone).date(), time(0), site.zone)
+            asked |= Q(
+                follow_up__procedure__site=site.pk,
+                follow_up__procedure__performed_at__gte=today,
+                offset_minutes__gt=0,
+                offset_minutes__lt=DAY,
+            )
+    return asked
+
+
+def quiet_at(site: Site, now: datetime) -> datetime | None:
+    """The end of the site's quiet hours when `now` lies in them, in UTC; else None."""
+    return quiet_until(now, quiet_from=site.quiet_from, quiet_until=site.quiet_until, zone=site.zone)
+
+
+def waits_until(check_in: CheckIn, *, now: datetime) -> datetime | None:
+    """The end of the quiet hours for which a question waits, in UTC; None when it may go out now.
+
+    The diary of a procedure of the same day never waits. It asks by the hour how an anaesthetic works that is gone by
+    the morning, and the patient was told at the clinic that it would come.
+    """
+    procedure = check_in.follow_up.procedure
+    zone = procedure.site.zone
+    on_the_day = procedure.performed_at.astimezone(zone).date() == now.astimezone(zone).date()
+    if on_the_day and 0 < check_in.offset_minutes < DAY:
+        return None
+    return quiet_at(procedure.site, now)
 
 
 def invite_due(*, now: datetime, limit: int = 100_000) -> dict[str, int]:
@@ -134,8 +167,7 @@ def in_batches(
     raised at the end.
     """
     total = dict.fromkeys(tally, 0)
-    sites = [site.pk for site in sites_that_ask(now)]
-    waiting = waiting.filter(follow_up__procedure__site__in=sites)
+    waiting = waiting.filter(asked_at_this_hour(now))
     done, faults, sick = 0, [], set[int]()
     while done < limit:
         some = waiting.exclude(follow_up__patient__in=sick) if sick else waiting
