@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from typing import Protocol
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Count, Max, Q, QuerySet
 
 from clinic.mail import queue_all
@@ -35,6 +35,21 @@ WEEK = timedelta(days=7)
 NO_CALL = frozenset({"deceased", "merged", "opted_out"})
 
 Kind, Outcome = ContactAttempt.Kind, ContactAttempt.Outcome
+
+
+#: What asking changes of a check-in.
+CHANGED = ("status", "invited_at", "not_sent_because", "hold_until", "reminders", "remind_at", "call_at")
+#: By hand: `bulk_update` writes a CASE for each column and row, which took two thirds of the time of asking.
+CHANGE = """
+    UPDATE outcomes_checkin AS one
+       SET status = new.status, invited_at = new.invited_at, not_sent_because = new.not_sent_because,
+           hold_until = new.hold_until, reminders = new.reminders, remind_at = new.remind_at, call_at = new.call_at
+      FROM unnest(%(id)s::bigint[], %(status)s::varchar[], %(invited_at)s::timestamptz[],
+                  %(not_sent_because)s::varchar[], %(hold_until)s::timestamptz[], %(reminders)s::smallint[],
+                  %(remind_at)s::timestamptz[], %(call_at)s::timestamptz[])
+           AS new (id, status, invited_at, not_sent_because, hold_until, reminders, remind_at, call_at)
+     WHERE one.id = new.id
+"""
 
 
 class Batch(Protocol):
@@ -89,10 +104,13 @@ class Asking:
             if attempt.email is not None:
                 attempt.email = queued[attempt.email.key]
         ContactAttempt.objects.bulk_create(self.attempts)
-        CheckIn.objects.bulk_update(
-            self.changed,
-            ["status", "invited_at", "not_sent_because", "hold_until", "reminders", "remind_at", "call_at"],
-        )
+        changed = list({check_in.pk: check_in for check_in in self.changed}.values())
+        with connection.cursor() as cursor:
+            cursor.execute(
+                CHANGE,
+                {"id": [one.pk for one in changed]}
+                | {column: [getattr(one, column) for one in changed] for column in CHANGED},
+            )
 
 
 def sites_that_ask(now: datetime) -> list[Site]:
