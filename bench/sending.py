@@ -7,6 +7,7 @@ from email.utils import formatdate, make_msgid
 from bench.clinic import Clinic
 from bench.table import Row, interleave, rate
 from clinic import mail
+from clinic.mail import Message
 from outcomes import services
 from outcomes.emails import invitation
 from outcomes.models import CheckIn
@@ -56,7 +57,8 @@ def expect(done: int, wanted: int) -> None:
 def sample(clinic: Clinic) -> tuple[str, str]:
     """What one invitation says, as text and as HTML."""
     (check_in,) = clinic.due(1)
-    message = invitation(check_in.pk, now=clinic.now)
+    message = invitation([check_in.pk], 0, now=clinic.now)
+    assert isinstance(message, Message)
     CheckIn.objects.filter(pk=check_in.pk).update(status=CheckIn.Status.VOIDED)
     return message.text, message.html
 

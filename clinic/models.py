@@ -566,7 +566,7 @@ class DeliveryReport(models.Model):
 
 
 class OutgoingText(models.Model):
-    """The outbox of text messages: one row, one text, tried once.
+    """The outbox of text messages: one row, one text, once. Its status is the retry.
 
     What it says, and the number, are found when it is sent. `key` names the reason it is sent ("check-in 17 text"): the
     same reason never makes two.
@@ -584,7 +584,9 @@ class OutgoingText(models.Model):
     context = models.JSONField(_("context"), default=dict)
     site = models.ForeignKey(Site, models.PROTECT, verbose_name=_("site"), related_name="+")
     status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.QUEUED)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     created_at = models.DateTimeField(_("created"))
+    not_before = models.DateTimeField(_("not before"), null=True)  # None: at once
     claimed_at = models.DateTimeField(_("claimed"), null=True)
     sent_at = models.DateTimeField(_("sent"), null=True)
     provider_id = models.CharField(max_length=200, blank=True, editable=False)

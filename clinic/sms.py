@@ -1,7 +1,8 @@
-"""Text messages: a row each, tried once. A clinic plugs in its own sender; the one that comes with the project prints.
+"""Text messages: a row each, sent once. A clinic plugs in its own sender; the one that comes with the project prints.
 
-A text is not tried again: the ladder goes on to a telephone call anyway, and two texts would be worse than none. So a
-sender that dies leaves a row that fails, never one that is sent twice.
+What the service did not take is tried again, as often and after the same pauses as an e-mail, and looked at once more
+each time. Where it may have taken it, because the sender died or says Unclear, it is not: the ladder goes on to a
+telephone call anyway, and two texts would be worse than none.
 """
 
 import logging
@@ -13,9 +14,10 @@ from uuid import uuid4
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F, Q
 from django.utils.module_loading import import_string
 
-from clinic.mail import Skip
+from clinic.mail import PAUSES, TRIES, Skip, Wait
 from clinic.models import OutgoingText, Site
 
 logger = logging.getLogger(__name__)
@@ -24,11 +26,18 @@ logger = logging.getLogger(__name__)
 CLAIM_LASTS = timedelta(minutes=15)
 
 
+class Unclear(Exception):
+    """The service may have taken the text, or may not: no answer came in time."""
+
+
 class Backend(Protocol):
     """What SMS_BACKEND names: a class that takes no arguments and can send."""
 
     def send(self, to: str, text: str) -> str:
-        """Send one text to a telephone number as it was typed; the service's own name for it. Raises when it cannot."""
+        """Send one text to a telephone number as it was typed; the service's own name for it.
+
+        Raises Unclear when nobody knows whether it went, and anything else when it did not: then it is tried again.
+        """
 
 
 class Console:
@@ -58,7 +67,7 @@ def queue(key: str, *, template: str, context: dict[str, Any], site: Site, now: 
     """Put a text into its outbox, in the caller's transaction; False when `key` is there already.
 
     `template` is the dotted path of a function that takes `context` as keyword arguments plus `now` and returns a Text
-    or a Skip. It is called when the text is sent.
+    a Skip or a Wait. It is called when the text is sent.
     """
     _, new = OutgoingText.objects.get_or_create(
         key=key, defaults={"template": template, "context": context, "site": site, "created_at": now}
@@ -67,11 +76,11 @@ def queue(key: str, *, template: str, context: dict[str, Any], site: Site, now: 
 
 
 def send_due(*, now: datetime, limit: int = 500) -> dict[str, int]:
-    """Send the texts that wait, each once: claim, commit, send, mark; how many were sent, skipped and failed.
+    """Send the texts that wait, each once: claim, commit, send, mark; how many sent, skipped, put back and failed.
 
     Must run outside a transaction. Without SMS_BACKEND they wait.
     """
-    tally = {"sent": 0, "skipped": 0, "failed": 0}
+    tally = {"sent": 0, "skipped": 0, "put_back": 0, "failed": 0}
     sender = backend()
     if sender is None:
         return tally
@@ -91,31 +100,40 @@ def claim(*, now: datetime) -> OutgoingText | None:
     """Take the oldest that waits; None when none does."""
     text = (
         OutgoingText.objects.select_for_update(skip_locked=True)
-        .filter(status=OutgoingText.Status.QUEUED)
+        .filter(Q(not_before=None) | Q(not_before__lte=now), status=OutgoingText.Status.QUEUED)
         .order_by("pk")
         .first()
     )
     if text is not None:
         text.status, text.claimed_at = OutgoingText.Status.SENDING, now
-        text.save(update_fields=["status", "claimed_at"])
+        text.attempts += 1
+        text.save(update_fields=["status", "claimed_at", "attempts"])
     return text
 
 
 def attempt(text: OutgoingText, sender: Backend, *, now: datetime) -> str:
-    """Send and mark one text that is claimed; "sent", "skipped" or "failed". A fault is kept as its kind alone."""
+    """Send and mark one text that is claimed: "sent", "skipped", "put_back", "failed". A fault is kept as its kind."""
+    Status = OutgoingText.Status
     values: dict[str, Any]
     try:
-        rendered: Text | Skip = import_string(text.template)(**text.context, now=now)
+        rendered: Text | Skip | Wait = import_string(text.template)(**text.context, now=now)
         if isinstance(rendered, Skip):
-            values = {"status": OutgoingText.Status.SKIPPED, "problem": rendered.reason}
+            values = {"status": Status.SKIPPED, "problem": rendered.reason}
+        elif isinstance(rendered, Wait):
+            values = {
+                "status": Status.QUEUED,
+                "not_before": rendered.until,
+                "problem": rendered.reason,
+                "attempts": F("attempts") - 1,
+            }
         else:
             name = sender.send(rendered.to, rendered.text)
-            values = {"status": OutgoingText.Status.SENT, "sent_at": now, "provider_id": name[:200]}
+            values = {"status": Status.SENT, "sent_at": now, "provider_id": name[:200], "problem": ""}
     except Exception as exc:
         logger.warning("text message %s was not sent: %s", text.pk, type(exc).__name__)
-        values = {"status": OutgoingText.Status.FAILED, "problem": type(exc).__name__[:100]}
-    held = OutgoingText.objects.filter(
-        pk=text.pk, status=OutgoingText.Status.SENDING, claimed_at=text.claimed_at
-    )
+        values = {"status": Status.FAILED, "problem": type(exc).__name__[:100]}
+        if text.attempts < TRIES and not isinstance(exc, Unclear):
+            values |= {"status": Status.QUEUED, "not_before": now + PAUSES[text.attempts - 1]}
+    held = OutgoingText.objects.filter(pk=text.pk, status=Status.SENDING, claimed_at=text.claimed_at)
     held.update(**values)
-    return str(values["status"].value)
+    return "put_back" if values["status"] == Status.QUEUED else str(values["status"].value)

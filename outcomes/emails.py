@@ -14,13 +14,13 @@ from django.utils.html import escape
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from clinic.mail import EXAMPLE, Message, Preview, Skip, in_bulk
+from clinic.mail import EXAMPLE, Message, Preview, Skip, Wait, in_bulk
 from clinic.models import Site
 from outcomes.models import Alert, CheckIn, FollowUp
 from outcomes.schedule import DAY
 from outcomes.services.announcing import OVERDUE, RAISED, why_not_to_announce
 from outcomes.services.answering import issue_links
-from outcomes.services.asking import why_not_to_ask
+from outcomes.services.asking import waits_until, why_not_to_ask
 from patients.models import Patient
 from patients.unsubscribing import unsubscribe_headers
 from procedures.models import Procedure
@@ -28,7 +28,10 @@ from procedures.models import Procedure
 #: Stands for the patient's first name in a sheet that is kept.
 NAME = "Name-of-the-patient"
 
-SITE = ("name", "phone", "emergency_phone", "time_zone", "emails_paused", "greets_by_first_name")
+SITE = (
+    *("name", "phone", "emergency_phone", "time_zone", "emails_paused", "greets_by_first_name"),
+    *("quiet_from", "quiet_until"),
+)
 #: The columns that an invitation looks at, and no others: this is read once an e-mail.
 NEEDED = CheckIn.objects.select_related("follow_up__patient", "follow_up__procedure__site").only(
     *("status", "closes_at", "offset_minutes", "follow_up__patient_id", "follow_up__procedure__performed_at"),
@@ -50,24 +53,32 @@ NEEDED = CheckIn.objects.select_related("follow_up__patient", "follow_up__proced
 )
 
 
-def invitations(contexts: list[dict[str, Any]], now: datetime) -> list[Message | Skip]:
+def invitations(contexts: list[dict[str, Any]], now: datetime) -> list[Message | Skip | Wait]:
     """The questions of several e-mails, each in its patient's language with links of its own.
 
     Two round trips to the database for all of them. `contexts`: what `invitation` takes besides `now`.
     """
     found = NEEDED.in_bulk([pk for context in contexts for pk in context["check_in_ids"]])
-    asked: list[list[CheckIn]] = []
-    skipped: list[str] = []
-    for context in contexts:
-        check_ins = [found[pk] for pk in context["check_in_ids"]]
-        reasons = [why_not_to_ask(one, one.follow_up.patient, now=now) for one in check_ins]
-        asked.append(links_for([one for one, reason in zip(check_ins, reasons, strict=True) if not reason]))
-        skipped.append(reasons[0])
-    tokens = iter(issue_links([one for some in asked for one in some], now=now))
-    return [
-        ask([(one, next(tokens)) for one in some], reminder=context["reminder"] > 0) if some else Skip(reason)
-        for some, reason, context in zip(asked, skipped, contexts, strict=True)
+    asked: list[list[CheckIn] | Skip | Wait] = [
+        what_to_ask([found[pk] for pk in context["check_in_ids"]], now=now) for context in contexts
     ]
+    tokens = iter(issue_links([one for some in asked if isinstance(some, list) for one in some], now=now))
+    return [
+        ask([(one, next(tokens)) for one in some], reminder=context["reminder"] > 0)
+        if isinstance(some, list)
+        else some
+        for some, context in zip(asked, contexts, strict=True)
+    ]
+
+
+def what_to_ask(check_ins: list[CheckIn], *, now: datetime) -> list[CheckIn] | Skip | Wait:
+    """Which of the check-ins of one e-mail get a link in it, or why it does not go out now."""
+    reasons = [why_not_to_ask(one, one.follow_up.patient, now=now) for one in check_ins]
+    asked = links_for([one for one, reason in zip(check_ins, reasons, strict=True) if not reason])
+    if not asked:
+        return Skip(reasons[0])
+    mornings = [morning for one in asked if (morning := waits_until(one, now=now))]
+    return Wait(max(mornings), "quiet_hours") if len(mornings) == len(asked) else asked
 
 
 def links_for(check_ins: list[CheckIn]) -> list[CheckIn]:
@@ -80,7 +91,7 @@ def links_for(check_ins: list[CheckIn]) -> list[CheckIn]:
 
 
 @in_bulk(invitations)
-def invitation(check_in_ids: list[int], reminder: int, *, now: datetime) -> Message | Skip:
+def invitation(check_in_ids: list[int], reminder: int, *, now: datetime) -> Message | Skip | Wait:
     """The questions of some check-ins of one patient, in the patient's language, with links of their own.
 
     `reminder` counts: 0 for the first time that they are asked.

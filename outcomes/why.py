@@ -229,10 +229,13 @@ def sent(email: OutgoingEmail, what: str, at: datetime, patient: Patient, site: 
             _("The %(what)s did not go out in %(tries)s: %(why)s") % words + f" {next_try}",
         )
     else:
-        waits = _("The %(what)s has not gone out yet.") % words
-        yield Fact(
-            "waiting", email.not_before, f"{waits} " + _("It is due: %s.") % clock(email.not_before, site)
-        )
+        waits = [
+            _("The %(what)s has not gone out yet.") % words,
+            _("It is due: %s.") % clock(email.not_before, site),
+        ]
+        if email.problem:  # it was its turn, at a bad hour
+            waits.insert(1, reason(email.problem))
+        yield Fact("waiting", email.not_before, " ".join(waits))
 
 
 def reported(email: OutgoingEmail, words: dict[str, str], patient: Patient) -> Iterator[Fact]:
@@ -265,6 +268,10 @@ def texted(attempt: ContactAttempt, check_in: CheckIn, site: Site) -> Iterator[F
             text.claimed_at or attempt.at,
             _("The text message did not go out (%s); it is not tried again.") % text.problem,
         )
+    elif text.not_before:
+        why_not = reason(text.problem) if text.problem in HELD_BACK else f"({text.problem})"
+        said = _("The text message has not gone out yet.") + f" {why_not} "
+        yield Fact("waiting", text.not_before, said + _("Next try: %s.") % clock(text.not_before, site))
     else:
         yield Fact("waiting", attempt.at, _("The text message has not gone out yet."))
 

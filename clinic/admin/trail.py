@@ -101,7 +101,7 @@ class OutgoingEmailAdmin(ReadOnlyAdmin):
 
 @admin.register(OutgoingText)
 class OutgoingTextAdmin(ReadOnlyAdmin):
-    list_display = ("key", "status", "made", "sent", "problem", "site")
+    list_display = ("key", "status", "attempts", "made", "sent", "problem", "site")
     list_filter = ("status", ("site", SeenFilter))
     list_select_related = ("site",)
     search_fields = ("key",)

@@ -42,7 +42,15 @@ class Skip:
     reason: str
 
 
-Rendered = Message | Skip
+@dataclass(frozen=True)
+class Wait:
+    """Not at this hour: from `until` (UTC) on it may go out, after one more look. `reason` as a code."""
+
+    until: datetime
+    reason: str
+
+
+Rendered = Message | Skip | Wait
 #: What renders several e-mails of one template: their contexts and `now` in, as many results in the same order out.
 InBulk = Callable[[list[dict[str, Any]], datetime], Sequence[Rendered]]
 Template = TypeVar("Template", bound=Callable[..., Rendered])

@@ -35,7 +35,7 @@ def queue(
     One that was skipped never went out: it is queued again when there is reason to send it after all.
 
     `template` is the dotted path of a function that takes `context` as keyword arguments plus `now` and returns a
-    Message or a Skip. It is called when the e-mail is sent: the last moment to look whether it still should be.
+    Message, a Skip or a Wait. It is called when the e-mail is sent: the last moment to look whether it still should be.
     """
     email = OutgoingEmail(
         key=key,
@@ -136,6 +136,12 @@ def put_back(email: OutgoingEmail, problem: str, *, now: datetime) -> str:
     if email.attempts >= TRIES:
         return give_up(email, problem)
     held([email]).update(status="queued", not_before=now + PAUSES[email.attempts - 1], problem=problem)
+    return "put_back"
+
+
+def wait(email: OutgoingEmail, until: datetime, reason: str) -> str:
+    """Queue it again for `until` as if nobody had tried it; "put_back"."""
+    held([email]).update(status="queued", not_before=until, problem=reason, attempts=F("attempts") - 1)
     return "put_back"
 
 

@@ -15,7 +15,7 @@ from django.core.mail.backends.base import BaseEmailBackend
 from django.utils.module_loading import import_string
 
 from clinic.mail import reports, rows
-from clinic.mail.messages import InBulk, Rendered, Skip, compose
+from clinic.mail.messages import InBulk, Rendered, Skip, Wait, compose
 from clinic.mail.reports import Kind
 from clinic.models import OutgoingEmail
 
@@ -161,6 +161,8 @@ def attempt(
     if isinstance(rendered, Skip):
         rows.mark(email, "skipped", problem=rendered.reason)
         return "skipped", False
+    if isinstance(rendered, Wait):
+        return rows.wait(email, rendered.until, rendered.reason), False
     mime = compose(email, rendered, server)
     try:
         mime.send()

@@ -8,14 +8,15 @@ import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Protocol
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Count, Max, Q, QuerySet
 
 from clinic.mail import queue_all
 from clinic.models import OutgoingEmail, Site
+from clinic.wall_clock import on_wall
 from outcomes.models import CheckIn, ContactAttempt
 from outcomes.schedule import DAY, diary, ladder, quiet_until
 from patients.models import Patient
@@ -34,6 +35,21 @@ WEEK = timedelta(days=7)
 NO_CALL = frozenset({"deceased", "merged", "opted_out"})
 
 Kind, Outcome = ContactAttempt.Kind, ContactAttempt.Outcome
+
+
+#: What asking changes of a check-in.
+CHANGED = ("status", "invited_at", "not_sent_because", "hold_until", "reminders", "remind_at", "call_at")
+#: By hand: `bulk_update` writes a CASE for each column and row, which took two thirds of the time of asking.
+CHANGE = """
+    UPDATE outcomes_checkin AS one
+       SET status = new.status, invited_at = new.invited_at, not_sent_because = new.not_sent_because,
+           hold_until = new.hold_until, reminders = new.reminders, remind_at = new.remind_at, call_at = new.call_at
+      FROM unnest(%(id)s::bigint[], %(status)s::varchar[], %(invited_at)s::timestamptz[],
+                  %(not_sent_because)s::varchar[], %(hold_until)s::timestamptz[], %(reminders)s::smallint[],
+                  %(remind_at)s::timestamptz[], %(call_at)s::timestamptz[])
+           AS new (id, status, invited_at, not_sent_because, hold_until, reminders, remind_at, call_at)
+     WHERE one.id = new.id
+"""
 
 
 class Batch(Protocol):
@@ -88,19 +104,54 @@ class Asking:
             if attempt.email is not None:
                 attempt.email = queued[attempt.email.key]
         ContactAttempt.objects.bulk_create(self.attempts)
-        CheckIn.objects.bulk_update(
-            self.changed,
-            ["status", "invited_at", "not_sent_because", "hold_until", "reminders", "remind_at", "call_at"],
-        )
+        changed = list({check_in.pk: check_in for check_in in self.changed}.values())
+        with connection.cursor() as cursor:
+            cursor.execute(
+                CHANGE,
+                {"id": [one.pk for one in changed]}
+                | {column: [getattr(one, column) for one in changed] for column in CHANGED},
+            )
 
 
 def sites_that_ask(now: datetime) -> list[Site]:
-    """The sites at which questions may go out now: not stopped, and not in their quiet hours."""
-    return [
-        site
-        for site in Site.objects.filter(emails_paused=False)
-        if not quiet_until(now, quiet_from=site.quiet_from, quiet_until=site.quiet_until, zone=site.zone)
-    ]
+    """The sites at which texts may go out now: not stopped, and not in their quiet hours."""
+    return [site for site in Site.objects.filter(emails_paused=False) if not quiet_at(site, now)]
+
+
+def asked_at_this_hour(now: datetime) -> Q:
+    """Of check-ins: their sites ask now. In its quiet hours a site asks nothing but diaries of that day."""
+    sites = list(Site.objects.filter(emails_paused=False))
+    quiet = {site: quiet_at(site, now) for site in sites}
+    asked = Q(follow_up__procedure__site__in=[site.pk for site in sites if not quiet[site]])
+    for site in sites:
+        if quiet[site]:
+            today = on_wall(now.astimezone(site.zone).date(), time(0), site.zone)
+            asked |= Q(
+                follow_up__procedure__site=site.pk,
+                follow_up__procedure__performed_at__gte=today,
+                offset_minutes__gt=0,
+                offset_minutes__lt=DAY,
+            )
+    return asked
+
+
+def quiet_at(site: Site, now: datetime) -> datetime | None:
+    """The end of the site's quiet hours when `now` lies in them, in UTC; else None."""
+    return quiet_until(now, quiet_from=site.quiet_from, quiet_until=site.quiet_until, zone=site.zone)
+
+
+def waits_until(check_in: CheckIn, *, now: datetime) -> datetime | None:
+    """The end of the quiet hours for which a question waits, in UTC; None when it may go out now.
+
+    The diary of a procedure of the same day never waits. It asks by the hour how an anaesthetic works that is gone by
+    the morning, and the patient was told at the clinic that it would come.
+    """
+    procedure = check_in.follow_up.procedure
+    zone = procedure.site.zone
+    on_the_day = procedure.performed_at.astimezone(zone).date() == now.astimezone(zone).date()
+    if on_the_day and 0 < check_in.offset_minutes < DAY:
+        return None
+    return quiet_at(procedure.site, now)
 
 
 def invite_due(*, now: datetime, limit: int = 100_000) -> dict[str, int]:
@@ -134,8 +185,7 @@ def in_batches(
     raised at the end.
     """
     total = dict.fromkeys(tally, 0)
-    sites = [site.pk for site in sites_that_ask(now)]
-    waiting = waiting.filter(follow_up__procedure__site__in=sites)
+    waiting = waiting.filter(asked_at_this_hour(now))
     done, faults, sick = 0, [], set[int]()
     while done < limit:
         some = waiting.exclude(follow_up__patient__in=sick) if sick else waiting

@@ -11,7 +11,10 @@ from outcomes.models import CheckIn, ContactAttempt, FollowUp
 from outcomes.schedule import Planned, following, plan
 from outcomes.services.judging import judge
 from outcomes.services.rebuilding import summarise
-from procedures.models import Intent, Laterality, Procedure
+from procedures.models import Intent, Laterality, Procedure, ReliefProfile
+
+#: Among so many procedures each tick looks for some without a follow-up.
+LATEST = 5000
 
 
 @transaction.atomic
@@ -163,22 +166,29 @@ def void_follow_up(procedure: Procedure, *, now: datetime) -> None:
 
 
 def open_missing_follow_ups(*, now: datetime, limit: int = 1000) -> int:
-    """Open what an import, a restore or a fault left without a follow-up; how many."""
-    missing = Procedure.objects.filter(status__in=Procedure.FOLLOWED, follow_up=None).order_by("pk")[:limit]
-    return sum(open_follow_up(procedure, now=now) is not None for procedure in missing)
+    """Open what an import, a restore or a fault left without a follow-up; how many.
+
+    Looks among the LATEST procedures, and on the hour among all: that takes longer with every year of the clinic.
+    """
+    missing = Procedure.objects.filter(status__in=Procedure.FOLLOWED, follow_up=None)
+    if now.minute:
+        newest = Procedure.objects.aggregate(newest=Max("pk"))["newest"] or 0
+        missing = missing.filter(pk__gt=newest - LATEST)
+    return sum(open_follow_up(procedure, now=now) is not None for procedure in missing.order_by("pk")[:limit])
 
 
 def extend_plans(*, now: datetime, limit: int = 1000) -> int:
     """Where check-ins repeat without end, write the next one when the last has fallen due; how many were written."""
+    repeating = list(
+        ReliefProfile.objects.filter(check_in_every_days__isnull=False).values_list("pk", flat=True)
+    )
     last = (
         CheckIn.objects.filter(follow_up=OuterRef("pk"))
         .order_by("-offset_minutes")
         .values("due_at", "offset_minutes")
     )
     running = (
-        FollowUp.objects.filter(
-            closed_at=None, relief_profile__check_in_every_days__isnull=False, patient__died_on=None
-        )
+        FollowUp.objects.filter(closed_at=None, relief_profile__in=repeating, patient__died_on=None)
         .annotate(last_due_at=Subquery(last.values("due_at")[:1]))
         .filter(last_due_at__lte=now)
         .order_by("pk")

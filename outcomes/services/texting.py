@@ -10,11 +10,10 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from clinic import sms
-from clinic.mail import Skip
+from clinic.mail import Skip, Wait
 from outcomes.models import CheckIn, ContactAttempt
-from outcomes.schedule import quiet_until
 from outcomes.services.answering import issue_link
-from outcomes.services.asking import climb, locked, sites_that_ask, to_remind
+from outcomes.services.asking import climb, locked, quiet_at, sites_that_ask, to_remind
 
 
 def text_due(*, now: datetime, limit: int = 5000) -> int:
@@ -71,7 +70,7 @@ def text_key(check_in: CheckIn) -> str:
     return f"check-in {check_in.pk} text"
 
 
-def text(check_in_id: int, *, now: datetime) -> sms.Text | Skip:
+def text(check_in_id: int, *, now: datetime) -> sms.Text | Skip | Wait:
     """What the text says, in the patient's language: no name, no clinic, nothing about health. Looked at once more."""
     check_in = CheckIn.objects.select_related("follow_up__patient", "follow_up__procedure__site").get(
         pk=check_in_id
@@ -81,8 +80,8 @@ def text(check_in_id: int, *, now: datetime) -> sms.Text | Skip:
         return Skip("answered" if check_in.status == CheckIn.Status.ANSWERED else "closed")
     if patient.why_no_text or site.emails_paused:
         return Skip(patient.why_no_text or "paused")
-    if quiet_until(now, quiet_from=site.quiet_from, quiet_until=site.quiet_until, zone=site.zone):
-        return Skip("quiet_hours")
+    if morning := quiet_at(site, now):
+        return Wait(morning, "quiet_hours")
     url = settings.SITE_URL + reverse("check_in", args=[issue_link(check_in, now=now)])
     with translation.override(patient.language):
         return sms.Text(patient.phone, _("How are you? %(link)s") % {"link": url})

@@ -12,8 +12,10 @@ from clinic.models import AuditEvent, OutgoingEmail
 from clinic.refusals import Refusal
 from conftest import MONDAY, World
 from outcomes import services
-from outcomes.models import CheckIn, ContactAttempt, FollowUp
+from outcomes.models import CheckIn, ContactAttempt, FollowUp, Link
+from outcomes.why import why
 from procedures import services as procedures
+from procedures.models import ReliefProfile
 
 
 def day_of(follow_up: FollowUp, day: int) -> CheckIn:
@@ -146,6 +148,76 @@ def test_nothing_goes_out_in_the_quiet_hours_and_everything_after_them(world: Wo
     day = day_42.due_at.astimezone(world.site.zone).date() + timedelta(days=1)
     assert sent(world.at(day, 7, 59)) == []
     assert len(sent(world.at(day, 8))) == 1
+
+
+def evening(world: World) -> CheckIn:
+    """A check-in of day 42 that falls due a minute before the quiet hours begin."""
+    world.site.check_in_at, world.site.quiet_from, world.site.quiet_until = time(19, 59), time(20), time(8)
+    world.site.save()
+    return day_of(course(world), 42)
+
+
+@pytest.mark.parametrize("reminder", [False, True])
+def test_what_was_queued_just_before_the_quiet_hours_waits_for_the_morning(
+    world: World, reminder: bool
+) -> None:
+    day_42 = evening(world)
+    if reminder:
+        assert len(sent(day_42.due_at)) == 1
+        CheckIn.objects.filter(pk=day_42.pk).update(remind_at=day_42.due_at + timedelta(days=3))
+        day_42.due_at += timedelta(days=3)
+    services.tick(now=day_42.due_at)
+    assert mail.send_due(now=day_42.due_at + timedelta(minutes=1))["put_back"] == 1
+    email = OutgoingEmail.objects.filter(template="outcomes.emails.invitation").latest("pk")
+    morning = world.at(day_42.due_at.astimezone(world.site.zone).date() + timedelta(days=1), 8)
+    assert (email.status, email.not_before, email.attempts) == ("queued", morning, 0)
+    assert any("too late or too early" in fact.said for fact in why(day_42.pk) if fact.code == "waiting")
+    assert sent(morning - timedelta(minutes=1)) == []
+    assert len(sent(morning)) == 1
+    assert sent(morning + timedelta(hours=1)) == []
+
+
+def test_what_is_answered_or_closed_by_the_morning_is_not_sent_any_more(world: World) -> None:
+    day_42 = evening(world)
+    services.tick(now=day_42.due_at)
+    mail.send_due(now=day_42.due_at + timedelta(minutes=1))
+    assert not Link.objects.exists()  # what waits has no link yet
+    CheckIn.objects.filter(pk=day_42.pk).update(closes_at=day_42.due_at + timedelta(hours=12))
+    assert sent(day_42.due_at + timedelta(hours=13)) == []
+    assert OutgoingEmail.objects.get(contact_attempts__check_in=day_42).problem == "closed"
+
+
+def asked_by_the_hour(world: World) -> None:
+    """From now on the ablation has a diary of two entries."""
+    profile = ReliefProfile.objects.get()
+    profile.pk, profile.version, profile.in_force_from = None, 2, world.now - timedelta(days=1)
+    profile.check_in_minutes = [30, 60]
+    profile.save()
+
+
+def test_the_diary_of_this_evening_is_asked_in_the_quiet_hours_and_nothing_else(world: World) -> None:
+    """What it asks for is gone by the morning, and the patient was told at the clinic that it would come."""
+    asked_by_the_hour(world)
+    other = world.another_patient()
+    elsewhere = course(world, patient=other, hour=13)
+    block = course(world, hour=9)
+    world.site.quiet_from, world.site.quiet_until = time(9, 15), time(22)
+    world.site.save()
+    just = world.at(MONDAY, 9, 20)
+    CheckIn.objects.filter(follow_up=elsewhere, offset_minutes=1440).update(opens_at=just, due_at=just)
+    (message,) = sent(world.at(MONDAY, 9, 31))
+    assert message.to == [block.patient.email]
+    assert set(block.check_ins.filter(status="invited").values_list("offset_minutes", flat=True)) == {30, 60}
+    assert day_of(elsewhere, 1).status == "planned"
+
+
+def test_the_diary_of_yesterday_waits_for_the_morning_like_everything_else(world: World) -> None:
+    asked_by_the_hour(world)
+    course(world, hour=9)
+    world.site.quiet_from, world.site.quiet_until = time(20), time(8)
+    world.site.save()
+    assert sent(world.at(MONDAY + timedelta(days=1), 0, 30)) == []
+    assert len(sent(world.at(MONDAY + timedelta(days=1), 8))) == 1
 
 
 def test_a_site_that_has_stopped_all_questions_asks_nothing_and_says_so_later(world: World) -> None:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import pytest
 from django.db.models import F
 
-from clinic import sms
+from clinic import mail, sms
 from clinic.models import OutgoingText, Site
 from conftest import World
 from outcomes import services
@@ -14,24 +14,26 @@ from outcomes.models import CheckIn, ContactAttempt
 from outcomes.services.texting import text_due
 from patients.models import Patient
 
+TALLY = {"sent": 0, "skipped": 0, "put_back": 0, "failed": 0}
+
 
 class Provider:
     """Takes texts, or fails."""
 
     sent: ClassVar[list[tuple[str, str]]] = []
-    fails: ClassVar[bool] = False
+    fails: ClassVar[type[Exception] | None] = None
 
     def send(self, to: str, text: str) -> str:
         Provider.sent.append((to, text))
         if Provider.fails:
-            raise ConnectionError(f"{to} is away")
+            raise Provider.fails(f"{to} is away")
         return "name"
 
 
 @pytest.fixture
 def provider(settings: Any) -> type[Provider]:
     settings.SMS_BACKEND = "outcomes.tests.test_texting.Provider"
-    Provider.sent, Provider.fails = [], False
+    Provider.sent, Provider.fails = [], None
     return Provider
 
 
@@ -56,7 +58,7 @@ def test_the_text_goes_once_with_a_link_that_opens_and_nothing_about_health(
 ) -> None:
     now = due.due_at
     assert (text_due(now=now), text_due(now=now)) == (1, 0)
-    assert sms.send_due(now=now) == {"sent": 1, "skipped": 0, "failed": 0}
+    assert sms.send_due(now=now) == TALLY | {"sent": 1}
     assert sms.send_due(now=now)["sent"] == 0
     ((to, text),) = provider.sent
     words, _, link = text.rpartition(" ")
@@ -124,7 +126,7 @@ def test_only_in_place_of_the_second_reminder(
 def test_without_a_provider_reminders_stay_e_mails(due: CheckIn, settings: Any) -> None:
     settings.SMS_BACKEND = ""
     assert text_due(now=due.due_at) == 0
-    assert sms.send_due(now=due.due_at) == {"sent": 0, "skipped": 0, "failed": 0}
+    assert sms.send_due(now=due.due_at) == TALLY
     due.refresh_from_db()
     assert due.reminders == 1
 
@@ -134,7 +136,6 @@ def test_without_a_provider_reminders_stay_e_mails(due: CheckIn, settings: Any) 
     [
         (lambda due: CheckIn.objects.filter(pk=due.pk).update(status="answered"), "answered"),
         (lambda due: CheckIn.objects.filter(pk=due.pk).update(status="voided"), "closed"),
-        (lambda due: Site.objects.update(quiet_from="00:00", quiet_until="23:59"), "quiet_hours"),
         (lambda due: Patient.objects.update(opted_out_at=due.due_at), "opted_out"),
         (lambda due: Patient.objects.update(died_on=F("born_on")), "deceased"),
         (lambda due: Site.objects.update(emails_paused=True), "paused"),
@@ -149,16 +150,54 @@ def test_it_is_looked_at_once_more_when_it_is_sent(
     assert (state(), provider.sent) == ([("skipped", reason)], [])
 
 
-def test_a_text_that_fails_is_not_tried_again_and_says_why(
+def test_a_text_in_the_quiet_hours_waits_for_the_morning(due: CheckIn, provider: type[Provider]) -> None:
+    text_due(now=due.due_at)
+    Site.objects.update(quiet_from="09:00", quiet_until="11:30")
+    assert sms.send_due(now=due.due_at)["put_back"] == 1
+    assert (state(), provider.sent) == ([("queued", "quiet_hours")], [])
+    assert sms.send_due(now=due.due_at + timedelta(minutes=89)) == TALLY
+    assert sms.send_due(now=due.due_at + timedelta(minutes=90))["sent"] == 1
+    assert (state(), OutgoingText.objects.get().attempts) == ([("sent", "")], 1)
+
+
+def test_a_text_that_was_not_taken_is_tried_again_and_in_the_end_given_up(
     due: CheckIn, provider: type[Provider], caplog: pytest.LogCaptureFixture
 ) -> None:
-    text_due(now=due.due_at)
-    provider.fails = True
-    assert sms.send_due(now=due.due_at)["failed"] == 1
-    provider.fails = False
-    assert sms.send_due(now=due.due_at + timedelta(days=1)) == {"sent": 0, "skipped": 0, "failed": 0}
-    assert (state(), len(provider.sent)) == ([("failed", "ConnectionError")], 1)
+    now = due.due_at
+    text_due(now=now)
+    provider.fails = ConnectionError
+    for pause in mail.PAUSES:
+        assert sms.send_due(now=now)["put_back"] == 1
+        assert sms.send_due(now=now + pause - timedelta(seconds=1)) == TALLY
+        now += pause
+    assert sms.send_due(now=now)["failed"] == 1
+    provider.fails = None
+    assert sms.send_due(now=now + timedelta(days=1)) == TALLY
+    assert (state(), len(provider.sent)) == ([("failed", "ConnectionError")], mail.TRIES)
     assert "555" not in caplog.text
+
+
+def test_a_text_that_was_not_taken_goes_out_later_unless_the_patient_has_answered(
+    due: CheckIn, provider: type[Provider]
+) -> None:
+    text_due(now=due.due_at)
+    provider.fails = ConnectionError
+    sms.send_due(now=due.due_at)
+    provider.fails = None
+    CheckIn.objects.filter(pk=due.pk).update(status="answered")
+    assert sms.send_due(now=due.due_at + mail.PAUSES[0])["skipped"] == 1
+    assert (state(), len(provider.sent)) == ([("skipped", "answered")], 1)
+
+
+def test_a_text_that_may_have_gone_is_never_sent_a_second_time(
+    due: CheckIn, provider: type[Provider]
+) -> None:
+    text_due(now=due.due_at)
+    provider.fails = sms.Unclear
+    assert sms.send_due(now=due.due_at)["failed"] == 1
+    provider.fails = None
+    assert sms.send_due(now=due.due_at + timedelta(days=1)) == TALLY
+    assert (state(), len(provider.sent)) == ([("failed", "Unclear")], 1)
 
 
 def test_a_sender_that_died_leaves_a_row_that_failed_and_no_second_text(
@@ -167,7 +206,7 @@ def test_a_sender_that_died_leaves_a_row_that_failed_and_no_second_text(
     text_due(now=due.due_at)
     assert sms.claim(now=due.due_at)
     assert sms.claim(now=due.due_at) is None
-    assert sms.send_due(now=due.due_at + timedelta(minutes=14)) == {"sent": 0, "skipped": 0, "failed": 0}
+    assert sms.send_due(now=due.due_at + timedelta(minutes=14)) == TALLY
     assert sms.send_due(now=due.due_at + sms.CLAIM_LASTS)["failed"] == 1
     assert (state(), provider.sent) == ([("failed", "abandoned")], [])
 
