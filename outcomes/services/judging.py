@@ -15,8 +15,8 @@ from outcomes.relief import Course, Reading
 from outcomes.relief import judge as judge_course
 from outcomes.schedule import DAY
 from outcomes.services.alerting import review
-from outcomes.services.summarising import asked_of, keep, summary_of
-from procedures.models import Intent
+from outcomes.services.summarising import Ending, asked_of, keep, summary_of
+from procedures.models import ImplantedDevice, Intent
 
 #: The instrument and item on which baseline and answers are compared: the pain now, 0–10.
 PAIN_NOW = {"instrument": "nrs", "version": "1", "item": "now"}
@@ -85,13 +85,33 @@ def courses_of(follow_ups: Collection[FollowUp]) -> dict[int, Course]:
     return courses
 
 
-def repeated_at(follow_up: FollowUp) -> int | None:
-    """Where the course ended because the treatment was repeated, in its unit; None when it did not."""
-    if follow_up.closed_because != FollowUp.Closed.REPEATED or follow_up.closed_at is None:
-        return None
+def endings(follow_ups: Collection[FollowUp]) -> dict[int, Ending]:
+    """How each of these courses ended, as far as that tells of relief; one query at most."""
+    explanted = [one for one in follow_ups if one.closed_because == FollowUp.Closed.EXPLANTED]
+    useless: set[int] = set()
+    if explanted:
+        useless = set(
+            ImplantedDevice.objects.standing()
+            .filter(
+                procedure__in=[one.procedure_id for one in explanted],
+                explanted_because=ImplantedDevice.Explanted.NO_EFFECT,
+            )
+            .values_list("procedure", flat=True)
+        )
+    return {one.pk: ending(one, useless=one.procedure_id in useless) for one in follow_ups}
+
+
+def ending(follow_up: FollowUp, *, useless: bool) -> Ending:
+    """The same for one. `useless`: its device was taken out because it did not help enough."""
+    repeated = follow_up.closed_because == FollowUp.Closed.REPEATED
+    if follow_up.closed_at is None or not (repeated or useless):
+        return Ending()
     procedure = follow_up.procedure
     minutes = in_minutes(follow_up)
-    return position(follow_up.closed_at, procedure.performed_at, zone=procedure.site.zone, minutes=minutes)
+    # The day of an explant ends with the course, at midnight: that instant is the next day's.
+    moment = follow_up.closed_at - timedelta(microseconds=0 if repeated else 1)
+    at = position(moment, procedure.performed_at, zone=procedure.site.zone, minutes=minutes)
+    return Ending(repeated_at=at if repeated else None, useless_at=None if repeated else at)
 
 
 def course_from(
@@ -198,6 +218,7 @@ def judge(follow_up_id: int, *, now: datetime) -> FollowUp:
     follow_up.judged_at = now
     follow_up.save(update_fields=["verdict", "verdict_reason", "judged_at"])
     asked = asked_of([follow_up.pk])[follow_up.pk]
-    keep([summary_of(follow_up, course, judgement, asked, repeated_at=repeated_at(follow_up))])
+    how = endings([follow_up])[follow_up.pk]
+    keep([summary_of(follow_up, course, judgement, asked, how)])
     review(follow_up, called_for(course, judgement), now=now)
     return follow_up

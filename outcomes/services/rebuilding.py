@@ -8,7 +8,7 @@ from django.db.models import Max
 
 from outcomes.models import FollowUp
 from outcomes.relief import judge as judge_course
-from outcomes.services.judging import courses_of, repeated_at
+from outcomes.services.judging import courses_of, endings
 from outcomes.services.summarising import asked_of, keep, summary_of
 
 #: Follow-ups a transaction: each locks its rows, so that no answer slips in between reading and writing.
@@ -42,7 +42,7 @@ def rebuild_summaries() -> Iterator[tuple[int, int]]:
 def summarise(follow_ups: list[FollowUp]) -> None:
     """Write the summaries of these follow-ups, locked by whoever calls, in a fixed number of queries."""
     asked = asked_of([one.pk for one in follow_ups])
-    courses = courses_of(follow_ups)
+    courses, how = courses_of(follow_ups), endings(follow_ups)
     keep(
         [
             summary_of(
@@ -50,7 +50,7 @@ def summarise(follow_ups: list[FollowUp]) -> None:
                 courses[one.pk],
                 judge_course(courses[one.pk]),
                 asked[one.pk],
-                repeated_at=repeated_at(one),
+                how[one.pk],
             )
             for one in follow_ups
         ]

@@ -29,6 +29,14 @@ class Asked(NamedTuple):
     values: Mapping[str, int]
 
 
+class Ending(NamedTuple):
+    """What the end of a course tells of relief: where the treatment was repeated, or a device was taken out because it
+    did not help enough; in the course's unit, None otherwise."""
+
+    repeated_at: int | None = None
+    useless_at: int | None = None
+
+
 def asked_of(follow_ups: Collection[int]) -> dict[int, list[Asked]]:
     """The check-ins that fell due of each of these follow-ups, in order; two queries for any number of them."""
     items = Q()
@@ -55,12 +63,17 @@ def summary_of(
     course: Course,
     judgement: Judgement,
     asked: Sequence[Asked],
-    *,
-    repeated_at: int | None,
+    ending: Ending,
 ) -> CourseSummary:
-    """The row of a follow-up, not saved. Wants `procedure__site` and `relief_profile` selected."""
+    """The row of a follow-up, not saved. Wants `procedure__site` and `relief_profile` selected.
+
+    A device that was taken out because it did not help had lost its effect by that day, if not before.
+    """
     procedure = follow_up.procedure
     last = lasting(course, judgement)
+    lost_until = last.until if last else None
+    if last and lost_until is None and ending.useless_at is not None:
+        lost_until = max(ending.useless_at, last.after + 1)
     days = course.unit == "day"
     return CourseSummary(
         follow_up=follow_up,
@@ -81,10 +94,10 @@ def summary_of(
         success_percent=course.success_percent,
         baseline=course.baseline,
         lost_after=last.after if last else None,
-        lost_until=last.until if last else None,
+        lost_until=lost_until,
         responded=last.responded if last else False,
         suspected_until=last.suspected_until if last else None,
-        repeated_at=repeated_at,
+        repeated_at=ending.repeated_at,
         last_answer=course.readings[-1].at if course.readings else None,
         days=[one.offset_minutes // DAY if days else one.offset_minutes for one in asked],
         scores=[one.values.get(PAIN) for one in asked],

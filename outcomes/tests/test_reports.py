@@ -20,6 +20,7 @@ from outcomes.reports.counting import Funnel
 from outcomes.schedule import DAY
 from patients.models import OpioidUse, Patient
 from procedures import services as procedures
+from procedures.models import ImplantedDevice
 
 numbers = count(2)
 
@@ -83,6 +84,31 @@ def test_a_report_counts_who_was_treated_due_and_answered(small: World) -> None:
     assert (responders.total, responders.median) == (1, (184, 275))
     assert treated.proven
     assert responders.proven
+
+
+def test_a_device_that_did_not_help_had_lost_its_effect_by_the_day_it_was_taken_out(small: World) -> None:
+    useless, replaced = course(small, {42: 3, 92: 2}), course(small, {42: 3, 92: 2})
+    for follow_up, because in ((useless, "no_effect"), (replaced, "replaced")):
+        device = ImplantedDevice.objects.create(
+            procedure=follow_up.procedure,
+            kind="spinal_cord_stimulator",
+            manufacturer="Maker",
+            model="One",
+            serial_number=f"S{follow_up.pk}",
+            implanted_on=follow_up.procedure.performed_at.date(),
+            recorded_at=small.now + timedelta(days=400),
+        )
+        procedures.explant(
+            device.pk,
+            on=follow_up.procedure.performed_at.date() + timedelta(days=120),
+            because=because,
+            by=small.physician,
+            now=small.now + timedelta(days=500),
+        )
+    assert list(CourseSummary.objects.order_by("pk").values_list("lost_after", "lost_until")) == [
+        (92, 120),
+        (92, None),
+    ]
 
 
 def test_fewer_answers_than_the_smallest_cell_are_hidden(world: World) -> None:
