@@ -9,7 +9,7 @@ from django.dispatch import receiver
 from clinic.models import Site
 from outcomes import services
 from procedures.models import Procedure
-from procedures.signals import procedure_corrected, procedure_performed, procedure_voided
+from procedures.signals import baseline_corrected, procedure_corrected, procedure_performed, procedure_voided
 
 
 @receiver(procedure_performed)
@@ -25,6 +25,11 @@ def void_follow_up(procedure: Procedure, now: datetime, **_: Any) -> None:
 @receiver(procedure_corrected)
 def replan_follow_up(procedure: Procedure, reason: str, now: datetime, **_: Any) -> None:
     services.replan_procedure(procedure, reason=reason, now=now)
+
+
+@receiver(baseline_corrected)
+def judge_by_baseline(procedure: Procedure, now: datetime, **_: Any) -> None:
+    services.judge_procedure(procedure, now=now)
 
 
 def clock_of(site: Site) -> tuple[Any, Any]:

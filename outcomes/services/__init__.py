@@ -30,7 +30,7 @@ from outcomes.services.handling import (
     snooze,
     take,
 )
-from outcomes.services.judging import course_from, course_of, diary_result, judge
+from outcomes.services.judging import course_from, course_of, diary_result, judge, judge_procedure
 from outcomes.services.planning import (
     end_follow_up,
     replan,
@@ -64,6 +64,7 @@ __all__ = [
     "invite_due",
     "issue_link",
     "judge",
+    "judge_procedure",
     "note_call",
     "open_follow_up",
     "open_link",
