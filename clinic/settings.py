@@ -271,7 +271,7 @@ SPECTACULAR_SETTINGS = {
         "Laterality": "procedures.models.Laterality",
         "Sided": "procedures.models.ProcedureType.Sided",
         "ProcedureStatus": "procedures.models.Procedure.Status",
-        "PerformedStatus": "procedures.api.schedule.PERFORMED",
+        "PerformedStatus": "procedures.api.performed.PERFORMED",
         "Channel": "outcomes.models.Answer.Channel",
         "StaffChannel": "outcomes.api.BY_STAFF",
         "ContactOutcome": "outcomes.models.ContactAttempt.Outcome",

@@ -9,7 +9,13 @@ from django.dispatch import receiver
 from clinic.models import Site, User
 from outcomes import services
 from procedures.models import ImplantedDevice, Procedure
-from procedures.signals import device_changed, procedure_corrected, procedure_performed, procedure_voided
+from procedures.signals import (
+    baseline_corrected,
+    device_changed,
+    procedure_corrected,
+    procedure_performed,
+    procedure_voided,
+)
 
 
 @receiver(procedure_performed)
@@ -30,6 +36,11 @@ def replan_follow_up(procedure: Procedure, reason: str, now: datetime, **_: Any)
 @receiver(device_changed)
 def look_after_device(device: ImplantedDevice, by: User | None, now: datetime, **_: Any) -> None:
     services.look_after_devices(device.procedure, by=by, now=now)
+
+
+@receiver(baseline_corrected)
+def judge_by_baseline(procedure: Procedure, now: datetime, **_: Any) -> None:
+    services.judge_procedure(procedure, now=now)
 
 
 def clock_of(site: Site) -> tuple[Any, Any]:

@@ -17,11 +17,13 @@ GRANTS: dict[str, list[str]] = {
         *(f"view_{model}" for model in CATALOGUE),
         *("view_appointment", "view_reservation", "view_procedure", "view_appointmentstep", "view_privilege"),
         *("view_waitlistentry", "view_freedtime", "view_calendarfeed", "view_implanteddevice"),
+        "view_baseline",
     ]
     for role in EVERYONE
 }
 for role in (FRONT_DESK, NURSE, PHYSICIAN, ADMINISTRATOR):
     GRANTS[role] += ["book_appointment", "cancel_appointment", "receive_appointment", "manage_waitlistentry"]
+    GRANTS[role] += ["record_baseline"]
 for role in (NURSE, PHYSICIAN, ADMINISTRATOR):
     GRANTS[role] += ["treat_appointment"]
 for role in (PHYSICIAN, MANAGER, ADMINISTRATOR):

@@ -6,6 +6,8 @@ from django.dispatch import Signal
 procedure_performed = Signal()
 #: The time of a procedure was corrected, and with it perhaps its relief profile. Arguments: procedure, reason, now.
 procedure_corrected = Signal()
+#: The pain before a procedure was corrected: another score, or none. Arguments: procedure, now.
+baseline_corrected = Signal()
 #: A procedure was found to be entered in error. Arguments: procedure, now.
 procedure_voided = Signal()
 #: What a device needs, or whether it is in its patient, has changed. Arguments: device, by (None: nobody named), now.

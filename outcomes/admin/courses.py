@@ -10,16 +10,18 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from clinic.admin.base import staff
 from clinic.admin.wall import shown
 from outcomes.chart import Labels, draw
 from outcomes.models import Answer, CheckIn, FollowUp
-from outcomes.relief import Course, Verdict, percent_relief
+from outcomes.relief import Course, Verdict, percent_relief, relief_of
 from outcomes.services import course_from
 from outcomes.services.judging import PAIN_NOW, felt_at, position
 from patients.admin import PatientAdmin
 from patients.models import Patient
+from procedures.admin.words import age_before
 
 VERDICT_LABELS = {
     Verdict.TOO_EARLY.value: "info",
@@ -88,6 +90,7 @@ def course_fragment(request: HttpRequest, follow_up: FollowUp, *, now: datetime,
         "chart": chart(follow_up, course, today),
         "rows": [row(check_in, course) for check_in in follow_up.check_ins.all()],
         "baseline": procedure.baseline_pain,
+        "baseline_age": age_before(procedure),
         "page": reverse("admin:outcomes_followup_change", args=[follow_up.pk]) if linked else "",
     }
     return SafeString(render_to_string("admin/outcomes/course.html", context, request=request))
@@ -137,16 +140,25 @@ def row(check_in: CheckIn, course: Course) -> Row:
         due=shown(check_in.due_at, check_in.follow_up.procedure.site),
         status=str(check_in.get_status_display()),
         pain="" if score is None else f"{score} / 10",
-        change="" if percent is None else change_words(percent),
+        change=""
+        if percent is None or score is None
+        else change_words(percent, points=low_points(course, score)),
         channel=str(answer.get_channel_display()) if answer else "",
     )
 
 
-def change_words(percent: int) -> str:
-    """Percent relief as it is said: less, more, unchanged."""
+def low_points(course: Course, score: int) -> int:
+    """The points of change to show beside the percentage: after a low baseline; 0 otherwise."""
+    shown = relief_of(course.baseline, score)
+    return abs(shown.points or 0) if shown.low_baseline else 0
+
+
+def change_words(percent: int, *, points: int = 0) -> str:
+    """Percent relief as it is said: less, more, unchanged; with so many `points`, those too."""
     if percent == 0:
         return _("unchanged")
-    return (_("%d %% less") if percent > 0 else _("%d %% more")) % abs(percent)
+    words = (_("%d %% less") if percent > 0 else _("%d %% more")) % abs(percent)
+    return f"{words}: {ngettext('%d point', '%d points', points) % points}" if points else words
 
 
 @PatientAdmin.panel

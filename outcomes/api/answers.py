@@ -15,13 +15,14 @@ class MeasurementSerializer(serializers.Serializer[Any]):
     """The pain that a patient named, 0–10, so many of the window's units after the procedure.
 
     `percent_relief` against the baseline, negative when worse; it and `in_relief` are null where no baseline above 0
-    is known.
+    is known. `points` less than the baseline, null without one: after a low baseline one point is a large percentage.
     """
 
     after = serializers.IntegerField()
     answered_at = serializers.DateTimeField()
     score = serializers.IntegerField()
     percent_relief = serializers.IntegerField(allow_null=True)
+    points = serializers.IntegerField(allow_null=True)
     in_relief = serializers.BooleanField(allow_null=True)
     channel = serializers.ChoiceField(Answer.Channel.choices)
     check_in = serializers.IntegerField()
@@ -69,6 +70,7 @@ def measurements(follow_up: FollowUp) -> list[dict[str, Any]]:
             "answered_at": answer.answered_at,
             "score": score,
             "percent_relief": percent_relief(baseline, score) if baseline else None,
+            "points": None if baseline is None else baseline - score,
             "in_relief": meets(baseline, score, threshold(follow_up)) if baseline else None,
             "channel": answer.channel,
             "check_in": answer.check_in_id,
@@ -88,11 +90,12 @@ def scores(follow_up: FollowUp) -> Iterator[tuple[Answer, int]]:
 
 def pain_now(answer: Answer) -> int | None:
     """The pain score of an answer, 0–10; None when it holds none."""
+    return item_of(answer, PAIN_NOW["instrument"], PAIN_NOW["item"])
+
+
+def item_of(answer: Answer, instrument: str, item: str) -> int | None:
+    """One figure of an answer whose measurements are fetched; None when it holds none."""
     return next(
-        (
-            one.value
-            for one in answer.measurements.all()
-            if one.instrument == PAIN_NOW["instrument"] and one.item == PAIN_NOW["item"]
-        ),
+        (one.value for one in answer.measurements.all() if (one.instrument, one.item) == (instrument, item)),
         None,
     )

@@ -26,8 +26,8 @@ from outcomes.why import why
 from patients import services as patients
 from patients.api import PatientNameSerializer
 from patients.models import Patient
+from procedures.api.baselines import ScoreField
 from procedures.api.catalogue import ProcedureTypeNameSerializer
-from procedures.api.schedule import ScoreField
 
 
 class CheckInSerializer(serializers.ModelSerializer[CheckIn]):

@@ -13,10 +13,12 @@ from clinic.api.fields import Input, NumberQuery, Query, YesNoField, on_the_wall
 from clinic.api.rows import VisibleRows
 from clinic.api.views import SiteNameSerializer
 from outcomes import services
-from outcomes.api.answers import MeasurementSerializer, measurements, threshold
+from outcomes.api.answers import MeasurementSerializer, item_of, measurements, scores, threshold
 from outcomes.api.check_ins import CheckInSerializer
 from outcomes.diary import Ended
+from outcomes.lasting import lasting
 from outcomes.models import VERDICTS, FollowUp, VerdictChange
+from outcomes.relief import LOW_BASELINE, judge, responders
 from outcomes.services.judging import in_minutes
 from outcomes.services.planning import ENDINGS
 from patients import services as patients
@@ -62,6 +64,34 @@ class DiarySerializer(serializers.Serializer[Any]):
     late = serializers.IntegerField()
 
 
+class ResponderSerializer(serializers.Serializer[Any]):
+    """Whether the patient has responded, by each definition side by side, at the last answer with a pain score.
+
+    At least 30 or 50 percent less pain; at least two points less; says "very much" or "much improved" (`pgic_1_2`); at
+    least the relief that the profile asks for (`profile`). What cannot be computed is null, never false.
+    """
+
+    percent_30 = serializers.BooleanField(allow_null=True)
+    percent_50 = serializers.BooleanField(allow_null=True)
+    points_2 = serializers.BooleanField(allow_null=True)
+    pgic_1_2 = serializers.BooleanField(allow_null=True)
+    profile = serializers.BooleanField(allow_null=True)
+
+
+class LastingSerializer(serializers.Serializer[Any]):
+    """When relief ended, in the window's unit: later than `after`, not later than `until`.
+
+    `until` null: it was not seen to end. `responded`: it was seen at some check-in. `suspected_until`: the first score
+    out of relief since the last one in relief, while nothing confirms the loss. `last_answer`: where the last lies.
+    """
+
+    after = serializers.IntegerField()
+    until = serializers.IntegerField(allow_null=True)
+    responded = serializers.BooleanField()
+    suspected_until = serializers.IntegerField(allow_null=True)
+    last_answer = serializers.IntegerField(allow_null=True)
+
+
 class VerdictChangeSerializer(serializers.ModelSerializer[VerdictChange]):
     """A verdict became another one. `previous` is empty for the first."""
 
@@ -70,11 +100,16 @@ class VerdictChangeSerializer(serializers.ModelSerializer[VerdictChange]):
         fields = ["at", "previous", "verdict", "reason"]
 
 
+#: What a baseline is good for.
+BASELINE_STATUSES = ["known", "low_baseline", "baseline_zero", "baseline_missing"]
+
+
 class FollowUpSerializer(serializers.ModelSerializer[FollowUp]):
     """The course after one procedure, and what it shows.
 
     `verdict_reason` says why, in a sentence. `threshold_percent`: at least so much less pain than `baseline_pain`
-    counts as relief. `last_measurement` is null until there is one; `closed_at` is null while the course runs;
+    counts as relief. `baseline_status`: whether relief can be computed from it; of a low one, below 4, one point is a
+    quarter or more. `last_measurement` is null until there is one; `closed_at` is null while the course runs;
     `confounded_by` is the other follow-up that makes this one unreadable.
     """
 
@@ -89,6 +124,7 @@ class FollowUpSerializer(serializers.ModelSerializer[FollowUp]):
     laterality = serializers.CharField(source="procedure.laterality")
     levels = serializers.CharField(source="procedure.levels")
     baseline_pain = serializers.IntegerField(source="procedure.baseline_pain", allow_null=True)
+    baseline_status = serializers.SerializerMethodField()
     relief_window = serializers.SerializerMethodField()
     threshold_percent = serializers.SerializerMethodField()
     last_measurement = serializers.SerializerMethodField()
@@ -98,12 +134,21 @@ class FollowUpSerializer(serializers.ModelSerializer[FollowUp]):
         fields = [
             *("id", "procedure", "patient", "procedure_type", "site", "performed_at", "performed_at_local"),
             *("performer", "region", "laterality", "levels", "verdict", "verdict_reason", "judged_at"),
-            *("baseline_pain", "relief_window", "threshold_percent", "last_measurement", "opened_at"),
-            *("closed_at", "closed_because", "confounded_by"),
+            *("baseline_pain", "baseline_status", "relief_window", "threshold_percent", "last_measurement"),
+            *("opened_at", "closed_at", "closed_because", "confounded_by"),
         ]
 
     def get_performed_at_local(self, follow_up: FollowUp) -> str:
         return on_the_wall(follow_up.procedure.performed_at, follow_up.procedure.site.zone)
+
+    @extend_schema_field({"type": "string", "enum": BASELINE_STATUSES})
+    def get_baseline_status(self, follow_up: FollowUp) -> str:
+        baseline = follow_up.procedure.baseline_pain
+        if baseline is None:
+            return "baseline_missing"
+        if baseline == 0:
+            return "baseline_zero"
+        return "low_baseline" if baseline < LOW_BASELINE else "known"
 
     def get_threshold_percent(self, follow_up: FollowUp) -> int:
         return threshold(follow_up)
@@ -130,24 +175,46 @@ class FollowUpCourseSerializer(FollowUpSerializer):
 
     `diary` is null for all but diagnostic blocks, without a baseline above 0, and before its first entry.
     `duration_consistent_with_agent` is a clinician's answer about such a block, null while nobody has said it.
+    `relief_ended` is null while nothing can be told of it: without a baseline above 0, confounded, or not judged yet.
     """
 
     measurements = serializers.SerializerMethodField()
     check_ins = CheckInSerializer(many=True)
     verdict_changes = VerdictChangeSerializer(many=True)
     diary = serializers.SerializerMethodField()
+    responder = serializers.SerializerMethodField()
+    relief_ended = serializers.SerializerMethodField()
     duration_consistent_with_agent = serializers.BooleanField(source="consistent_with_agent", allow_null=True)
 
     class Meta(FollowUpSerializer.Meta):
         fields = [
             *FollowUpSerializer.Meta.fields,
-            *("measurements", "check_ins", "verdict_changes", "diary", "duration_consistent_with_agent"),
+            *("measurements", "responder", "relief_ended", "check_ins", "verdict_changes", "diary"),
+            "duration_consistent_with_agent",
         ]
 
     @extend_schema_field(DiarySerializer(allow_null=True))
     def get_diary(self, follow_up: FollowUp) -> Any:
         result = services.diary_result(follow_up)
         return DiarySerializer(result).data if result else None
+
+    @extend_schema_field(ResponderSerializer)
+    def get_responder(self, follow_up: FollowUp) -> Any:
+        given = max(scores(follow_up), key=lambda pair: pair[0].answered_at, default=None)
+        pgic = item_of(given[0], "pgic", "change") if given else None
+        found = responders(
+            follow_up.procedure.baseline_pain,
+            given[1] if given else None,
+            pgic,
+            percent=threshold(follow_up),
+        )
+        return ResponderSerializer(found).data
+
+    @extend_schema_field(LastingSerializer(allow_null=True))
+    def get_relief_ended(self, follow_up: FollowUp) -> Any:
+        course = services.course_of(follow_up)
+        found = lasting(course, judge(course))
+        return LastingSerializer(found).data if found else None
 
     @extend_schema_field(MeasurementSerializer(many=True))
     def get_measurements(self, follow_up: FollowUp) -> Any:

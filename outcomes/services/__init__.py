@@ -36,7 +36,7 @@ from outcomes.services.handling import (
     snooze,
     take,
 )
-from outcomes.services.judging import course_from, course_of, diary_result, judge
+from outcomes.services.judging import course_from, course_of, diary_result, judge, judge_procedure
 from outcomes.services.maintaining import Due, due_of, end_explanted, look_after_devices, review_devices
 from outcomes.services.planning import (
     end_follow_up,
@@ -77,6 +77,7 @@ __all__ = [
     "invite_due",
     "issue_link",
     "judge",
+    "judge_procedure",
     "look_after_devices",
     "note_call",
     "open_follow_up",

@@ -16,7 +16,7 @@ from outcomes.relief import judge as judge_course
 from outcomes.schedule import DAY
 from outcomes.services.alerting import review
 from outcomes.services.summarising import Ending, asked_of, keep, summary_of
-from procedures.models import ImplantedDevice, Intent
+from procedures.models import ImplantedDevice, Intent, Procedure
 
 #: The instrument and item on which baseline and answers are compared: the pain now, 0–10.
 PAIN_NOW = {"instrument": "nrs", "version": "1", "item": "now"}
@@ -189,6 +189,13 @@ def diary_result(follow_up: FollowUp) -> Result | None:
         window_until=profile.window_until_minutes or 0,
         in_a_row=settings.DIARY_HOURS_IN_A_ROW,
     )
+
+
+def judge_procedure(procedure: Procedure, *, now: datetime) -> None:
+    """Judge a procedure's follow-up again, if it has one."""
+    follow_up = FollowUp.objects.filter(procedure=procedure).first()
+    if follow_up is not None:
+        judge(follow_up.pk, now=now)
 
 
 @transaction.atomic

@@ -190,3 +190,42 @@ def test_a_list_takes_the_same_queries_for_3_rows_and_for_30(world: World, path:
     many, shown = counted()
     assert shown >= 30
     assert many == few
+
+
+def test_a_course_tells_who_responded_and_when_relief_ended(world: World) -> None:
+    follow_up = world.performed(baseline=3).follow_up
+    path = f"follow-ups/{follow_up.pk}/"
+    now = world.at(MONDAY, 12)
+    empty = call(world.physician, "GET", path, now=now).json()
+    assert (empty["relief_ended"], empty["baseline_status"]) == (None, "low_baseline")
+    assert set(empty["responder"].values()) == {None}
+    for day, pain, values in ((42, 1, {"pgic.change": 2}), (92, 3, {"relief.worn_off": 1, "pgic.change": 5})):
+        check_in = follow_up.check_ins.get(offset_minutes=day * 1440)
+        services.answer(
+            check_in.pk,
+            values={"nrs.now": pain, **values},
+            channel="email",
+            language="en",
+            by=None,
+            now=check_in.due_at,
+        )
+        course = call(world.physician, "GET", path, now=check_in.due_at).json()
+        if day == 42:
+            assert course["responder"] == {
+                "percent_30": True,
+                "percent_50": True,
+                "points_2": True,
+                "pgic_1_2": True,
+                "profile": True,
+            }
+            assert course["last_measurement"]["points"] == 2
+            assert course["relief_ended"]["until"] is None
+    assert set(course["responder"].values()) == {False}
+    assert course["verdict"] == "lost_early"
+    assert course["relief_ended"] == {
+        "after": 42,
+        "until": 92,
+        "responded": True,
+        "suspected_until": None,
+        "last_answer": 92,
+    }

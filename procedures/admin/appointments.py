@@ -24,8 +24,8 @@ from procedures.admin.days import ChangeFilter, WhenFilter, chosen_days, day_wor
 from procedures.admin.forms import BookingForm
 from procedures.admin.importing import ImportsAppointments
 from procedures.admin.steps import STEPS, buttons, came_from, steps_for, take
-from procedures.admin.words import STATUS_LABELS, marks, meant, page_of, span
-from procedures.models import Appointment, AppointmentStep, Reservation
+from procedures.admin.words import BASELINE_LABELS, STATUS_LABELS, baseline_words, marks, meant, page_of, span
+from procedures.models import Appointment, AppointmentStep, Baseline, Reservation
 
 #: Categories whose resource the day's list names; the rest is on the appointment's page.
 WHERE = ("physician", "procedure_room")
@@ -73,6 +73,29 @@ class StepInline(ReadOnlyInline):
         return str(step.get_status_display())
 
 
+class BaselineInline(ReadOnlyInline):
+    """What the patient said before the procedure, the latest first."""
+
+    model = Baseline
+    fields = readonly_fields = ("what", "score", "said", "recorded_by")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Baseline]:
+        rows = super().get_queryset(request).select_related("recorded_by", "appointment__site")
+        return cast(QuerySet[Baseline], rows)
+
+    @display(description=_("question"))
+    def what(self, row: Baseline) -> str:
+        return str(BASELINE_LABELS.get(row.key, row.key))
+
+    @display(description=_("score"))
+    def score(self, row: Baseline) -> str:
+        return f"{row.value} / 10"
+
+    @display(description=_("said"))
+    def said(self, row: Baseline) -> str:
+        return shown(row.taken_at, row.appointment.site)
+
+
 @admin.register(Appointment)
 class AppointmentAdmin(ImportsAppointments, DeskAdmin):
     form = BookingForm
@@ -85,7 +108,7 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
     search_help_text = _("Patient, procedure type or resource")
     date_hierarchy = "starts_at"
     autocomplete_fields = ("site", "patient", "procedure_type")
-    inlines = (ReservationInline, StepInline)
+    inlines = (BaselineInline, ReservationInline, StepInline)
     change_list_template = "admin/procedures/appointment/change_list.html"
     change_form_template = "admin/procedures/appointment/change_form.html"
     add_fieldsets = (
@@ -154,7 +177,11 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
     # An appointment's page.
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Appointment]:
-        rows = super().get_queryset(request).select_related("site", "patient", "procedure_type", "procedure")
+        rows = (
+            super()
+            .get_queryset(request)
+            .select_related("site", "patient", "procedure_type", "procedure__site")
+        )
         return cast(QuerySet[Appointment], rows.prefetch_related("reservations__resource__categories"))
 
     def change_view(
@@ -311,7 +338,7 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
             return ""
         if procedure.baseline_pain is None:
             return format_html('<strong class="desk-missing">{}</strong>', _("missing"))
-        return f"{procedure.baseline_pain} / 10"
+        return baseline_words(procedure)
 
     # Steps.
 

@@ -84,7 +84,7 @@ def day(request: HttpRequest, site: Site, on: date, by: str, *, now: datetime) -
     held = Reservation.objects.select_related("resource").prefetch_related("resource__categories")
     rows = list(
         every.exclude(status__in=GONE)
-        .select_related("patient", "procedure_type", "procedure", "site")
+        .select_related("patient", "procedure_type", "procedure__site", "site")
         .prefetch_related(Prefetch("reservations", held))
         .order_by("starts_at", "pk")
     )

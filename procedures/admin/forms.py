@@ -14,15 +14,14 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
     BASE_INPUT_CLASSES,
     UnfoldAdminSelectWidget,
-    UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
 )
 
-from clinic.admin.base import DeskForm, now_at, staff
+from clinic.admin.base import DeskForm, staff
 from clinic.admin.wall import DateInput, WallClockField, to_instant
 from clinic.models import Resource, Site, User
 from procedures import services
-from procedures.models import Appointment, Intent, Procedure, ProcedureType, Reservation, WaitlistEntry
+from procedures.models import Appointment, Intent, ProcedureType, Reservation, WaitlistEntry
 from procedures.services.waiting import ASK_AGAIN_DAYS
 
 #: What the form says for a pain score that nobody asked for; it must be said, not left out by oversight.
@@ -171,86 +170,6 @@ class SettleForm(StepForm):
 
     def act(self, *, by: User, now: datetime) -> Appointment:
         return services.settle_change(self.appointment.pk, by=by, now=now)
-
-
-class PerformForm(StepForm):
-    status = forms.ChoiceField(
-        label=_("Outcome"),
-        choices=[
-            (status.value, status.label)
-            for status in (Procedure.Status.COMPLETED, Procedure.Status.PARTIAL, Procedure.Status.ABORTED)
-        ],
-        widget=UnfoldAdminSelectWidget,
-    )
-    performed = WallClockField(label=_("Performed"))
-    baseline_pain = forms.TypedChoiceField(
-        label=_("Pain before, 0–10"),
-        coerce=lambda score: None if score == NOT_ASKED else int(score),
-        choices=[*((str(score), str(score)) for score in range(11)), (NOT_ASKED, _("not asked"))],
-        widget=forms.RadioSelect({"class": "desk-scale"}),
-        help_text=_(
-            "Asked on the day, before the procedure: 0 is no pain, 10 the worst imaginable. "
-            "<strong>Without it the relief of this procedure can never be computed.</strong>"
-        ),
-        error_messages={
-            "required": _("Choose the score, or say that it was not asked."),
-            "invalid_choice": _("A pain score is a whole number from 0 to 10."),
-        },
-    )
-    performer = forms.ModelChoiceField(
-        User.objects.none(), label=_("Performed by"), required=False, widget=UnfoldAdminSelectWidget
-    )
-    levels = forms.CharField(
-        label=_("Levels"), max_length=60, required=False, widget=UnfoldAdminTextInputWidget
-    )
-    agent = forms.CharField(
-        label=_("Agent and dose"), max_length=200, required=False, widget=UnfoldAdminTextInputWidget
-    )
-    complications = forms.CharField(
-        label=_("Complications"),
-        max_length=500,
-        required=False,
-        widget=UnfoldAdminTextareaWidget({"rows": 2}),
-    )
-    names = {"performed_at": "performed"}
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        appointment = self.appointment
-        zone = appointment.site.zone
-        start, now = appointment.starts_at.astimezone(zone), now_at(appointment.site)
-        performer = cast(forms.ModelChoiceField, self.fields["performer"])  # type: ignore[type-arg]
-        performer.queryset = User.objects.filter(is_active=True, sites=appointment.site)
-        self.fields["performed"].help_text = _("On the wall clock of %s.") % appointment.site
-        physician = next(
-            (r.resource.user for r in appointment.reservations.all() if r.resource.user_id), None
-        )
-        for name, value in (
-            # Entered at the table, it is now; entered later, it was about when it was booked for.
-            (
-                "performed",
-                (now if start.date() == now.date() and now > start else start).replace(
-                    tzinfo=None, second=0, microsecond=0
-                ),
-            ),
-            ("performer", physician),
-            ("levels", appointment.levels),
-        ):
-            self.initial.setdefault(name, value)
-
-    def act(self, *, by: User, now: datetime) -> Appointment:
-        said = self.cleaned_data
-        record = services.Performed(
-            performed_at=to_instant_of("performed", said["performed"], self.appointment.site.zone),
-            status=said["status"],
-            baseline_pain=said["baseline_pain"],
-            performer=said["performer"],
-            levels=said["levels"],
-            agent=said["agent"],
-            complications=said["complications"],
-        )
-        services.perform(self.appointment.pk, record, by=by, now=now)
-        return self.appointment
 
 
 class VoidForm(WhyForm):

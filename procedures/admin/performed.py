@@ -19,8 +19,10 @@ from clinic.admin.base import ReadOnlyAdmin, SeenFilter, staff
 from clinic.admin.wall import shown
 from procedures import services
 from procedures.admin.devices import devices_fragment
-from procedures.admin.forms import TimeForm, VoidForm, to_instant_of
+from procedures.admin.forms import NOT_ASKED, TimeForm, VoidForm, to_instant_of
+from procedures.admin.performed_forms import PainForm
 from procedures.admin.steps import take
+from procedures.admin.words import baseline_words
 from procedures.models import Procedure
 
 STATUS_LABELS = {
@@ -103,7 +105,7 @@ class ProcedureAdmin(ReadOnlyAdmin):
     def baseline(self, procedure: Procedure) -> SafeString | str:
         if procedure.baseline_pain is None:
             return format_html('<strong class="desk-missing">{}</strong>', _("missing"))
-        return f"{procedure.baseline_pain} / 10"
+        return baseline_words(procedure)
 
     def get_urls(self) -> Any:
         void = path(
@@ -112,7 +114,56 @@ class ProcedureAdmin(ReadOnlyAdmin):
         time = path(
             "<int:pk>/time/", self.admin_site.admin_view(self.time_view), name="procedures_procedure_time"
         )
-        return [void, time, *super().get_urls()]
+        pain = path(
+            "<int:pk>/pain/", self.admin_site.admin_view(self.pain_view), name="procedures_procedure_pain"
+        )
+        return [void, time, pain, *super().get_urls()]
+
+    def pain_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Correct the pain before a procedure; its follow-up is judged again."""
+        procedure = get_object_or_404(self.get_queryset(request), pk=pk)
+        if not request.user.has_perm("procedures.perform_procedure"):
+            raise PermissionDenied
+        zone = procedure.site.zone
+        stands = procedure.baseline_pain
+        taken_at = procedure.baseline_taken_at or procedure.performed_at
+        form = PainForm(
+            request.POST if request.method == "POST" else None,
+            initial={
+                "pain": NOT_ASKED if stands is None else stands,
+                "taken": taken_at.astimezone(zone).replace(tzinfo=None),
+            },
+        )
+
+        def act() -> str:
+            said = form.cleaned_data
+            # Shown to the minute: left as it was, it means the very instant that stands.
+            same = said["taken"] == form.shown_taken()
+            services.correct_baseline(
+                pk,
+                pain=said["pain"],
+                taken_at=None if same else to_instant_of("taken", said["taken"], zone),
+                reason=said["reason"],
+                by=staff(request),
+                now=timezone.now(),
+            )
+            return reverse("admin:procedures_procedure_change", args=[pk])
+
+        return take(
+            request,
+            form,
+            act,
+            done=_("The pain before is corrected, and the follow-up judged again."),
+            back=reverse("admin:procedures_procedure_change", args=[pk]),
+            context={
+                "title": _("Correct the pain before"),
+                "opts": self.opts,
+                "submit": _("Correct"),
+                "danger": False,
+                "lead": f"{procedure.patient} · {procedure.procedure_type} · "
+                f"{shown(procedure.performed_at, procedure.site)}",
+            },
+        )
 
     def time_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Correct when a procedure was performed; what was not asked yet is planned again."""

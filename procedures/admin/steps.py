@@ -15,7 +15,8 @@ from django.utils.translation import gettext_lazy as _
 
 from clinic.admin.taking import form_page as form_page  # steps are taken on its pages
 from clinic.admin.taking import take as take
-from procedures.admin.forms import CancelForm, ErrorForm, PerformForm, RescheduleForm, SettleForm, StepForm
+from procedures.admin.forms import CancelForm, ErrorForm, RescheduleForm, SettleForm, StepForm
+from procedures.admin.performed_forms import BaselineForm, PerformForm
 from procedures.models import Appointment
 from procedures.steps import BOOK, EXPECTED
 from procedures.steps import STEPS as WAYS
@@ -48,16 +49,19 @@ class Step:
     #: Whether one click is enough, with nothing to fill in.
     at_once: bool = False
     danger: bool = False
+    #: For what is no step of that table: what staff must hold, and from which statuses it leads on.
+    needs: str = BOOK
+    origins: frozenset[str] = frozenset(EXPECTED)
 
     @property
     def permission(self) -> str:
         """What staff must hold."""
-        return WAYS[self.step].permission if self.step else BOOK
+        return WAYS[self.step].permission if self.step else self.needs
 
     @property
     def statuses(self) -> frozenset[str]:
         """From which statuses it leads on."""
-        return WAYS[self.step].origins if self.step else frozenset(EXPECTED)
+        return WAYS[self.step].origins if self.step else self.origins
 
     def possible(self, appointment: Appointment, *, now: datetime) -> bool:
         """Whether it makes sense now; the service has the last word."""
@@ -71,8 +75,8 @@ class Step:
         return reverse("admin:procedures_appointment_step", args=[appointment.pk, self.name])
 
 
-#: No steps of the table: the one ends an appointment and begins another, the other only takes a mark away.
-RESCHEDULE, SETTLE = "reschedule", "settle-change"
+#: No steps of the table: the first ends an appointment and begins another, the others leave it where it is.
+RESCHEDULE, SETTLE, BASELINE = "reschedule", "settle-change", "baseline"
 
 STEPS = {
     step.name: step
@@ -97,6 +101,9 @@ STEPS = {
              _("The procedure is recorded; its follow-up has begun."), PerformForm,
              timely=lambda day, today, begun: day <= today,
              listed=(Status.ARRIVED, Status.READY, Status.IN_PROCEDURE, Status.RECOVERING)),
+        Step(BASELINE, "", _("Pain before"), _("Note the pain before the procedure"),
+             _("The pain before is noted."), BaselineForm, needs="procedures.record_baseline",
+             origins=frozenset((*Appointment.EXPECTED, *Appointment.PRESENT))),
         Step("no-show", "mark_no_show", _("No-show"), _("The patient did not come"),
              _("The appointment is marked as a no-show; its resources are free."),
              timely=lambda day, today, begun: begun,

@@ -99,7 +99,7 @@ def shown(
         Appointment.objects.visible_to(staff(request))
         .filter(site=site, starts_at__gte=start, starts_at__lt=end)
         .exclude(status__in=GONE)
-        .select_related("patient", "procedure_type", "procedure", "site")
+        .select_related("patient", "procedure_type", "procedure__site", "site")
         .prefetch_related("reservations__resource")
         .order_by("starts_at", "pk")
     )

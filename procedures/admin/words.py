@@ -7,8 +7,10 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
-from procedures.models import Appointment
+from procedures.baselines import days_before
+from procedures.models import Appointment, Procedure
 
 #: Colour of each status; its word always stands beside it.
 STATUS_LABELS = {
@@ -24,6 +26,15 @@ STATUS_LABELS = {
     "no_show": "danger",
     "cancelled": "default",
     "entered_in_error": "default",
+}
+
+
+#: What is asked before a procedure, in short.
+BASELINE_LABELS = {
+    "nrs.now": gettext_lazy("pain now"),
+    "peg.pain": gettext_lazy("PEG: pain on average"),
+    "peg.enjoyment": gettext_lazy("PEG: enjoyment of life"),
+    "peg.activity": gettext_lazy("PEG: general activity"),
 }
 
 
@@ -62,9 +73,36 @@ def marks(appointment: Appointment, *, baseline: bool = True) -> list[tuple[str,
     procedure = getattr(appointment, "procedure", None)
     if not baseline:
         return result
-    if procedure is not None and procedure.status in procedure.FOLLOWED and procedure.baseline_pain is None:
-        result.append((_("pain before missing"), "danger"))
+    if procedure is not None and procedure.status in procedure.FOLLOWED:
+        if procedure.baseline_pain is None:
+            result.append((_("pain before missing"), "danger"))
+        elif procedure.baseline_source == procedure.BaselineSource.EARLIER:
+            result.append((_("pain before is old: %s") % age_of_baseline(procedure), "warning"))
     return result
+
+
+def age_of_baseline(procedure: Procedure) -> str:
+    """How long before the procedure the pain before was named: "12 days"; "on the day"."""
+    if procedure.baseline_taken_at is None:
+        return _("on the day")
+    return age(days_before(procedure.baseline_taken_at, procedure.performed_at, zone=procedure.site.zone))
+
+
+def age_before(procedure: Procedure) -> str:
+    """What is to be added where the pain before is not of the day: ", 12 days before"; else ""."""
+    if procedure.baseline_source != procedure.BaselineSource.EARLIER:
+        return ""
+    return ", " + _("%s before") % age_of_baseline(procedure)
+
+
+def age(days: int) -> str:
+    """So many days before the procedure, in words."""
+    return ngettext("%d day", "%d days", days) % days if days else _("on the day")
+
+
+def baseline_words(procedure: Procedure) -> str:
+    """The pain before a procedure, and how old it was when it was not asked on the day: "7 / 10, 12 days before"."""
+    return f"{procedure.baseline_pain} / 10{age_before(procedure)}"
 
 
 def is_late(appointment: Appointment) -> bool:

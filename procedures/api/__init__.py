@@ -6,7 +6,8 @@ from procedures.api.devices import ImplantedDevices
 from procedures.api.feeds import CalendarFeeds
 from procedures.api.freed import FreedTimes
 from procedures.api.importing import ImportAppointments
-from procedures.api.schedule import Appointments, Procedures
+from procedures.api.performed import Procedures
+from procedures.api.schedule import Appointments
 from procedures.api.slots import Slots
 from procedures.api.waiting import Waitlist
 

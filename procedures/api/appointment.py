@@ -21,6 +21,7 @@ from clinic.api.views import SiteNameSerializer
 from clinic.models import Resource, Site
 from patients.api import PatientNameSerializer
 from patients.models import Patient
+from procedures.api.baselines import BaselineSerializer
 from procedures.api.catalogue import ProcedureTypeNameSerializer
 from procedures.models import Appointment, AppointmentStep, ProcedureType, Reservation
 from procedures.steps import STEPS, possible
@@ -91,7 +92,8 @@ class AppointmentSerializer(serializers.ModelSerializer[Appointment]):
 
     `held_until`: the time frees itself then; null unless held. `ended_by` and `ended_because`: who cancelled, and why.
     `wants_change_at`: since when the patient asks for another time. `sequence`: how often what the patient was told
-    has changed. `possible_steps`: what you may do next, each the last part of an address: `appointments/7/arrive/`.
+    has changed. `baselines`: scores from before the procedure, the latest first. `possible_steps`: what you may do
+    next, each the last part of an address: `appointments/7/arrive/`.
     """
 
     patient = PatientNameSerializer()
@@ -102,6 +104,7 @@ class AppointmentSerializer(serializers.ModelSerializer[Appointment]):
     overbooked = serializers.SerializerMethodField()
     reservations = ReservationSerializer(many=True)
     steps = StepSerializer(many=True)
+    baselines = BaselineSerializer(many=True)
     possible_steps = serializers.SerializerMethodField()
     rescheduled_to = serializers.SerializerMethodField()
     procedure = serializers.SerializerMethodField()
@@ -112,8 +115,8 @@ class AppointmentSerializer(serializers.ModelSerializer[Appointment]):
             *("id", "patient", "procedure_type", "site", "starts_at", "ends_at", "starts_at_local"),
             *("ends_at_local", "status", "intent", "region", "laterality", "levels", "indication", "note"),
             *("held_until", "ended_by", "ended_because", "overbooked", "overbooked_because"),
-            *("wants_change_at", "sequence", "reservations", "steps", "possible_steps", "rescheduled_from"),
-            *("rescheduled_to", "procedure", "created_at"),
+            *("wants_change_at", "sequence", "reservations", "steps", "possible_steps", "baselines"),
+            *("rescheduled_from", "rescheduled_to", "procedure", "created_at"),
         ]
 
     def get_starts_at_local(self, appointment: Appointment) -> str:

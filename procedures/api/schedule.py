@@ -1,10 +1,10 @@
-"""Appointments and performed procedures: the wire's shape here, the rules in `procedures.services`."""
+"""Appointments: the wire's shape here, the rules in `procedures.services`."""
 
 from typing import Any
 
 from django.db.models import Exists, OuterRef, Prefetch, Q
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -16,17 +16,11 @@ from clinic.api.fields import (
     InstantField,
     NumberQuery,
     Query,
-    SiteTimeField,
-    VisibleField,
     at_site,
-    on_the_wall,
 )
 from clinic.api.rows import VisibleRows
-from clinic.api.views import SiteNameSerializer
-from clinic.models import Site, User
+from clinic.models import Site
 from clinic.wall_clock import day_span
-from patients import services as patients
-from patients.api import PatientNameSerializer
 from procedures import services, steps
 from procedures.api.appointment import (
     IDEMPOTENCY_KEY,
@@ -36,79 +30,11 @@ from procedures.api.appointment import (
     NothingInput,
     ReasonInput,
     RescheduleInput,
-    TimeInput,
     request_key,
 )
-from procedures.api.catalogue import ProcedureTypeNameSerializer
-from procedures.models import Appointment, AppointmentStep, Procedure, Reservation
-from procedures.services.performing import check_score
-
-#: How a procedure can have gone when it is recorded; that it was entered in error is found out later.
-PERFORMED = [
-    (status.value, status.label)
-    for status in (Procedure.Status.COMPLETED, Procedure.Status.PARTIAL, Procedure.Status.ABORTED)
-]
-
-
-@extend_schema_field({"type": "integer", "minimum": 0, "maximum": 10})
-class ScoreField(serializers.Field[int, Any, int, Any]):
-    """A pain score, 0 (none) to 10 (worst imaginable): a whole JSON number, else code "score_out_of_range"."""
-
-    def to_internal_value(self, data: Any) -> int:
-        check_score(data, field=self.field_name or "")
-        assert isinstance(data, int)
-        return data
-
-    def to_representation(self, value: int) -> int:
-        return value
-
-
-class ProcedureSerializer(serializers.ModelSerializer[Procedure]):
-    """What was performed. `baseline_pain`: 0–10, asked before it; null: nobody asked."""
-
-    patient = PatientNameSerializer()
-    procedure_type = ProcedureTypeNameSerializer()
-    site = SiteNameSerializer()
-    performed_at_local = serializers.SerializerMethodField()
-    relief_profile_version = serializers.IntegerField(source="relief_profile.version")
-
-    class Meta:
-        model = Procedure
-        fields = [
-            *("id", "appointment", "patient", "procedure_type", "site", "status", "intent", "performed_at"),
-            *("performed_at_local", "performer", "region", "laterality", "levels", "indication"),
-            *("baseline_pain", "agent", "complications", "relief_profile_version", "recorded_at"),
-        ]
-
-    def get_performed_at_local(self, procedure: Procedure) -> str:
-        return on_the_wall(procedure.performed_at, procedure.site.zone)
-
-
-class ColleagueField(VisibleField):
-    """The number of a member of staff who works at one of the user's sites."""
-
-    def get_queryset(self) -> Any:
-        sites = Site.objects.visible_to(self.context["request"].user)
-        return User.objects.filter(is_active=True, sites__in=sites).distinct()
-
-
-class PerformInput(Input, serializers.ModelSerializer[Procedure]):
-    """What was done. `baseline_pain` is the pain now, asked before the procedure; null when nobody asked.
-
-    `region`, `laterality`, `levels` and `indication` are as booked where they are left out.
-    """
-
-    performed_at = SiteTimeField(help_text="Without an offset from UTC: on the wall clock of the site.")
-    status = serializers.ChoiceField(PERFORMED, required=False, help_text="`completed` unless told.")
-    baseline_pain = ScoreField(required=False, allow_null=True)
-    performer = ColleagueField(queryset=User.objects.all(), required=False, allow_null=True)
-
-    class Meta:
-        model = Procedure
-        fields = [
-            *("performed_at", "status", "baseline_pain", "performer", "region", "laterality", "levels"),
-            *("indication", "agent", "complications"),
-        ]
+from procedures.api.baselines import BaselineInput
+from procedures.api.performed import PerformInput, Procedures, ProcedureSerializer
+from procedures.models import Appointment, AppointmentStep, Reservation
 
 
 class AppointmentQuery(Query):
@@ -181,7 +107,7 @@ class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows
     queryset = Appointment.objects.select_related(
         "patient", "procedure_type", "site", "procedure", "rescheduled_to"
     ).prefetch_related(
-        "reservations__resource", Prefetch("steps", AppointmentStep.objects.select_related("by"))
+        "reservations__resource", "baselines", Prefetch("steps", AppointmentStep.objects.select_related("by"))
     )
     serializer_class = AppointmentSerializer
     query_class = AppointmentQuery
@@ -193,6 +119,7 @@ class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows
         "reschedule": steps.BOOK,
         "settle_change": steps.BOOK,
         "perform": steps.PERFORM,
+        "note_baseline": "procedures.record_baseline",
         "no_show": steps.STEPS["mark_no_show"].permission,
         **{name: step.permission for name, step in steps.STEPS.items() if name != "complete"},
     }
@@ -321,6 +248,20 @@ class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows
         """Mark an appointment as entered in error, with its procedure if there is one. Both stay on record."""
         return self.step(pk, "enter_in_error", ReasonInput)
 
+    @extend_schema(request=BaselineInput, responses={201: AppointmentSerializer})
+    @action(detail=True, methods=["post"], url_path="baselines")
+    def note_baseline(self, request: Request, pk: int) -> Response:
+        """Note what the patient says before the procedure. The score of the day counts, else the latest before.
+
+        Another value of an item at the same instant takes the place of the first.
+        """
+        appointment = self.get_object()
+        inputs, now = self.inputs(BaselineInput), timezone.now()
+        said_at = inputs.get("taken_at", now)
+        at = at_site(said_at, appointment.site.zone, field="taken_at")
+        services.note_baseline(appointment.pk, values=inputs["values"], taken_at=at, by=self.user, now=now)
+        return self.shown(appointment.pk, status=201)
+
     @extend_schema(request=PerformInput, responses={201: ProcedureSerializer})
     @action(detail=True, methods=["post"])
     def perform(self, request: Request, pk: int) -> Response:
@@ -333,66 +274,3 @@ class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows
         )
         shown = Procedures.queryset.get(pk=procedure.pk)
         return Response(ProcedureSerializer(shown).data, status=201)
-
-
-class ProcedureQuery(Query):
-    """What a list of procedures can be narrowed to."""
-
-    lookups = {
-        "site": "site",
-        "patient": "patient",
-        "procedure_type": "procedure_type__code",
-        "performer": "performer",
-        "status": "status",
-        "performed_from": "performed_at__gte",
-        "performed_before": "performed_at__lt",
-    }
-
-    site = NumberQuery()
-    patient = NumberQuery()
-    procedure_type = serializers.SlugField(required=False, help_text="Code of a procedure type.")
-    performer = NumberQuery(help_text="Number of a member of staff.")
-    status = serializers.ChoiceField(Procedure.Status.choices, required=False)
-    performed_from = InstantField(required=False, help_text="At or after this instant.")
-    performed_before = InstantField(required=False, help_text="Before this instant.")
-
-
-@extend_schema_view(list=extend_schema(description="Procedures performed at your sites, latest first."))
-class Procedures(mixins.ListModelMixin, VisibleRows):
-    queryset = Procedure.objects.select_related("patient", "procedure_type", "site", "relief_profile")
-    serializer_class = ProcedureSerializer
-    query_class = ProcedureQuery
-    ordering = ("-performed_at", "-pk")
-    permissions_needed = {
-        "list": "procedures.view_procedure",
-        "retrieve": "procedures.view_procedure",
-        "void": "procedures.void_procedure",
-        "correct_time": "procedures.perform_procedure",
-    }
-
-    def retrieve(self, request: Request, pk: int) -> Response:
-        """One procedure. That you looked at the patient's data is written down."""
-        procedure = self.get_object()
-        patients.read(procedure.patient, by=self.user, now=timezone.now())
-        return Response(self.get_serializer(procedure).data)
-
-    @extend_schema(request=ReasonInput, responses=ProcedureSerializer)
-    @action(detail=True, methods=["post"])
-    def void(self, request: Request, pk: int) -> Response:
-        """Mark a procedure as entered in error. It stays on record; nothing more is asked about it."""
-        procedure = self.get_object()
-        reason = self.inputs(ReasonInput)["reason"]
-        services.void(procedure.pk, reason=reason, by=self.user, now=timezone.now())
-        return self.shown(procedure.pk)
-
-    @extend_schema(request=TimeInput, responses=ProcedureSerializer)
-    @action(detail=True, methods=["post"], url_path="correct-time")
-    def correct_time(self, request: Request, pk: int) -> Response:
-        """Say when a procedure was really performed. What its follow-up has not asked yet is planned again."""
-        procedure = self.get_object()
-        inputs = self.inputs(TimeInput)
-        at = at_site(inputs["performed_at"], procedure.site.zone, field="performed_at")
-        services.correct_time(
-            procedure.pk, performed_at=at, reason=inputs["reason"], by=self.user, now=timezone.now()
-        )
-        return self.shown(procedure.pk)

@@ -1,5 +1,6 @@
 """The catalogue, appointments with their reservations, and performed procedures."""
 
+from procedures.models.baselines import Baseline
 from procedures.models.catalogue import (
     FigureConfirmation,
     ProcedureType,
@@ -25,6 +26,7 @@ __all__ = [
     "Appointment",
     "AppointmentLink",
     "AppointmentStep",
+    "Baseline",
     "CalendarFeed",
     "FigureConfirmation",
     "FreedTime",

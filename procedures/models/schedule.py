@@ -297,8 +297,15 @@ class Procedure(models.Model):
     """What was actually performed; judged by the relief profile that was in force on that day.
 
     `baseline_pain` is the pain now, from 0 (none) to 10 (worst imaginable), that the patient named before the
-    procedure; None when nobody asked, and then relief cannot be computed.
+    procedure; None when nobody asked, and then relief cannot be computed. Of several scores it is the one that counts
+    (`procedures.baselines`), with when it was taken and whether that was on the day; of what was recorded before these
+    were kept, None and "", and then it is of the day.
     """
+
+    class BaselineSource(models.TextChoices):
+        NONE = "", _("none")
+        DAY_OF = "day_of", _("on the day")
+        EARLIER = "earlier", _("on an earlier day")
 
     class Status(models.TextChoices):
         COMPLETED = "completed", _("completed")
@@ -338,6 +345,15 @@ class Procedure(models.Model):
         blank=True,
         help_text=_("Asked on the day, before the procedure. Without it relief cannot be computed."),
     )
+    baseline_taken_at = models.DateTimeField(_("pain before taken"), null=True, blank=True)
+    baseline_source = models.CharField(
+        _("pain before is from"),
+        max_length=10,
+        choices=BaselineSource.choices,
+        blank=True,
+        default=BaselineSource.NONE,
+        db_default=BaselineSource.NONE,
+    )
     agent = models.CharField(_("agent and dose"), max_length=200, blank=True)
     complications = models.CharField(_("complications"), max_length=500, blank=True)
     recorded_at = models.DateTimeField(_("recorded"), editable=False)
@@ -359,6 +375,12 @@ class Procedure(models.Model):
                 condition=Q(baseline_pain=None) | Q(baseline_pain__gte=0, baseline_pain__lte=10),
                 violation_error_code="score_out_of_range",
                 violation_error_message=_("A pain score is a whole number from 0 to 10."),
+            ),
+            models.CheckConstraint(
+                name="baseline_source_with_its_score",
+                condition=Q(baseline_source="", baseline_taken_at=None)
+                | Q(baseline_source__in=["day_of", "earlier"], baseline_pain__isnull=False)
+                & Q(baseline_taken_at__isnull=False, baseline_taken_at__lte=F("performed_at")),
             ),
             models.CheckConstraint(
                 name="performed_before_recorded",

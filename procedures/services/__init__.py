@@ -1,5 +1,6 @@
 """Every write to the catalogue, appointments and procedures: one function an action, one transaction each."""
 
+from procedures.services.baselining import baselines_of, correct_baseline, note_baseline
 from procedures.services.booking import book, check, check_reschedule, release_expired_holds, reschedule
 from procedures.services.closing import close, displaced_by, extend_yearly_closures, reopen
 from procedures.services.confirming import confirm_figure
@@ -41,6 +42,7 @@ __all__ = [
     "add_profile",
     "arrive",
     "ask_for_change",
+    "baselines_of",
     "battery_checked",
     "book",
     "book_from_waitlist",
@@ -54,6 +56,7 @@ __all__ = [
     "close",
     "close_passed_times",
     "confirm_figure",
+    "correct_baseline",
     "correct_time",
     "dismiss_freed",
     "displaced_by",
@@ -66,6 +69,7 @@ __all__ = [
     "mark_no_show",
     "matches",
     "may_reply",
+    "note_baseline",
     "note_freed",
     "open_feed",
     "open_link",

@@ -1,6 +1,7 @@
 """Recording what was actually done. This, and nothing else, starts a follow-up."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.core.exceptions import PermissionDenied
@@ -9,7 +10,9 @@ from django.db import transaction
 from clinic import audit
 from clinic.models import User
 from clinic.refusals import Refusal
+from procedures.baselines import PAIN, Used, source_of
 from procedures.models import Appointment, Procedure, ProcedureType, ReliefProfile
+from procedures.services.baselining import baselines_of, check_scores, keep, use
 from procedures.services.stepping import locked, refuse_unless, take_step, write
 from procedures.signals import procedure_corrected, procedure_performed
 from procedures.steps import STEPS
@@ -19,13 +22,15 @@ from procedures.steps import STEPS
 class Performed:
     """What the physician's record says.
 
-    `baseline_pain`: the pain now, 0–10, asked before the procedure; None when nobody asked. `performer` None: not
-    said. `region`, `laterality`, `levels` and `indication` None: as booked.
+    `baseline_pain`: the pain now, 0–10, asked on the day, before the procedure; None: the score counts that was noted
+    before, if there is one. `baselines`: what else was asked then, by "instrument.item", such as "peg.pain".
+    `performer` None: not said. `region`, `laterality`, `levels` and `indication` None: as booked.
     """
 
     performed_at: datetime
     status: str = Procedure.Status.COMPLETED
     baseline_pain: int | None = None
+    baselines: Mapping[str, int] = field(default_factory=dict)
     performer: User | None = None
     region: str | None = None
     laterality: str | None = None
@@ -39,13 +44,16 @@ def check_performed(appointment: Appointment, record: Performed, *, now: datetim
     """Refuse a record that cannot be true.
 
     Raises Refusal "not_allowed_now" (the appointment is over or was cancelled), "in_the_future", "before_booking_day"
-    (performed on an earlier day than the appointment's), "score_out_of_range", "status_not_possible".
+    (performed on an earlier day than the appointment's), "score_out_of_range", "unknown_item", "status_not_possible".
     """
     refuse_unless(appointment, STEPS["complete"].origins)
     if record.status not in (Procedure.Status.COMPLETED, Procedure.Status.PARTIAL, Procedure.Status.ABORTED):
         raise Refusal("Completed, partly done or aborted.", code="status_not_possible", field="status")
     check_moment(appointment, record.performed_at, now=now)
     check_score(record.baseline_pain, field="baseline_pain")
+    check_scores(record.baselines)
+    if PAIN in record.baselines:
+        raise Refusal("The pain now is the score before.", code="unknown_item", field=PAIN)
 
 
 def check_moment(appointment: Appointment, performed_at: datetime, *, now: datetime) -> None:
@@ -102,11 +110,15 @@ def perform(appointment_id: int, record: Performed, *, by: User | None, now: dat
         laterality=appointment.laterality if record.laterality is None else record.laterality,
         levels=appointment.levels if record.levels is None else record.levels,
         indication=appointment.indication if record.indication is None else record.indication,
-        baseline_pain=record.baseline_pain,
         agent=record.agent,
         complications=record.complications,
         recorded_at=now,
     )
+    named = dict(record.baselines)
+    if record.baseline_pain is not None:
+        named[PAIN] = record.baseline_pain
+    keep(appointment, named, taken_at=record.performed_at, by=by, now=now)
+    use(procedure, baselines_of(appointment, performed_at=record.performed_at).get(PAIN))
     procedure.full_clean()
     procedure.save(force_insert=True)
     write(appointment, "complete", Appointment.Status.COMPLETED, by=by, now=now)
@@ -154,9 +166,32 @@ def correct_time(
     check_moment(procedure.appointment, performed_at, now=now)
     if performed_at > procedure.recorded_at:
         raise Refusal("It was recorded before that.", code="after_recording", field="performed_at")
+    move_baseline(procedure, to=performed_at)
     procedure.performed_at = performed_at
     procedure.relief_profile = profile_at(procedure.procedure_type, performed_at)
-    procedure.save(update_fields=["performed_at", "relief_profile"])
+    procedure.save(
+        update_fields=[
+            *("performed_at", "relief_profile", "baseline_pain", "baseline_taken_at", "baseline_source")
+        ]
+    )
     audit.record("procedure.time_corrected", procedure, by=by, at=now, site=procedure.site, reason=reason)
     procedure_corrected.send(Procedure, procedure=procedure, reason=reason, now=now)
     return procedure
+
+
+def move_baseline(procedure: Procedure, *, to: datetime) -> None:
+    """Fit the pain before to the corrected time `to` of a procedure. Saves nothing.
+
+    What was named at the procedure moves with it. What was noted at its own time stays, unless it is now from after the
+    procedure: then the latest score from before it counts.
+    """
+    taken_at = procedure.baseline_taken_at
+    if taken_at is None or procedure.baseline_pain is None:
+        return
+    if taken_at == procedure.performed_at:
+        taken_at = to
+    if taken_at > to:
+        use(procedure, baselines_of(procedure.appointment, performed_at=to).get(PAIN))
+    else:
+        zone = procedure.site.zone
+        use(procedure, Used(procedure.baseline_pain, taken_at, source_of(taken_at, to, zone=zone)))

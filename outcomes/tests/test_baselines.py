@@ -1,0 +1,69 @@
+"""The pain before a procedure, corrected after answers have arrived: the verdict follows, and nothing is lost."""
+
+from datetime import timedelta
+
+import pytest
+
+from clinic.models import AuditEvent
+from conftest import MONDAY, World
+from outcomes import services
+from outcomes.instruments import latest
+from outcomes.models import FollowUp
+from outcomes.relief import Verdict
+from procedures import services as procedures
+from procedures.baselines import ITEMS
+from procedures.models import Procedure
+from procedures.signals import baseline_corrected
+
+
+@pytest.mark.parametrize("key", ITEMS)
+def test_what_is_asked_before_is_asked_after_on_the_same_scale(key: str) -> None:
+    name, _, item = key.partition(".")
+    instrument = latest(name)
+    codes = instrument.item(item).codes
+    expected = ITEMS[key]
+    assert (instrument.version, codes[0], codes[-1]) == (expected.version, expected.least, expected.most)
+
+
+def answered(procedure: Procedure, day: int, pain: int) -> FollowUp:
+    check_in = procedure.follow_up.check_ins.get(offset_minutes=day * 1440)
+    at = check_in.due_at + timedelta(hours=1)
+    services.answer(check_in.pk, values={"nrs.now": pain}, channel="email", language="en", by=None, now=at)
+    return FollowUp.objects.get(procedure=procedure)
+
+
+def test_a_correction_flips_the_verdict_and_back(world: World) -> None:
+    procedure = world.performed(baseline=None)
+    assert answered(procedure, 42, 3).verdict == Verdict.NO_BASELINE
+    told = []
+    baseline_corrected.connect(
+        lambda **news: told.append(news["procedure"].pk), weak=False, dispatch_uid="told"
+    )
+    for pain, expected in (
+        (8, Verdict.IN_RELIEF),
+        (0, Verdict.NO_BASELINE),
+        (3, Verdict.NO_RELIEF),
+        (None, Verdict.NO_BASELINE),
+    ):
+        procedures.correct_baseline(
+            procedure.pk,
+            pain=pain,
+            reason="Typed wrongly",
+            by=world.physician,
+            now=world.at(MONDAY, 9) + timedelta(days=60),
+        )
+        assert FollowUp.objects.get().verdict == expected
+        procedure.refresh_from_db()
+        assert procedure.baseline_pain == pain
+    baseline_corrected.disconnect(dispatch_uid="told")
+    assert told == [procedure.pk] * 4
+    changes = list(FollowUp.objects.get().verdict_changes.values_list("verdict", flat=True))
+    assert changes[-4:] == [
+        Verdict.IN_RELIEF,
+        Verdict.NO_BASELINE,
+        Verdict.NO_RELIEF,
+        Verdict.NO_BASELINE,
+    ]
+    assert AuditEvent.objects.filter(action="procedure.baseline_corrected").count() == 4
+    stood = procedure.events.order_by("pgh_id").values_list("baseline_pain", flat=True)  # type: ignore[attr-defined]
+    assert list(stood) == [None, 8, 0, 3, None]
