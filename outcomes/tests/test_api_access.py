@@ -16,6 +16,10 @@ from clinic.roles import ADMINISTRATOR, EVERYONE, FRONT_DESK, MANAGER, NURSE, PH
 from clinic.tests.calling import call
 from conftest import MONDAY, World, staff
 from outcomes.services import raise_alert
+from outcomes.tests.test_adverse_events import recorded as infection
+from patients.tests.test_opioids import record as opioid
+from procedures.models import ImplantedDevice, Procedure
+from procedures.tests.test_devices import device
 from procedures.tests.test_waiting import free, join
 
 #: Addresses outside the API at which nobody has to be signed in, each with its reason.
@@ -39,6 +43,7 @@ OPEN_IN_API = {"POST token/": "where staff sign in; throttled by address"}
 
 EVERY = set(EVERYONE)
 STAFF = {FRONT_DESK, NURSE, PHYSICIAN, ADMINISTRATOR}
+CLINICIANS = {NURSE, PHYSICIAN, ADMINISTRATOR}
 #: Operation → the roles that may. "{pk}" is a row of Riverside.
 MAY: dict[str, set[str]] = {
     "GET sites/": EVERY,
@@ -54,6 +59,11 @@ MAY: dict[str, set[str]] = {
     "GET patients/{pk}/": EVERY,
     "POST patients/": STAFF | {MANAGER},
     "PATCH patients/{pk}/": STAFF | {MANAGER},
+    "GET patients/{patient}/opioids/": EVERY,
+    "GET patients/{patient}/opioids/total/": EVERY,
+    "POST patients/{patient}/opioids/": CLINICIANS,
+    "POST patients/{patient}/opioids/{pk}/end/": CLINICIANS,
+    "POST patients/{patient}/opioids/{pk}/correct/": CLINICIANS,
     "GET slots/": EVERY,
     "GET appointments/": EVERY,
     "GET appointments/{pk}/": EVERY,
@@ -96,6 +106,13 @@ MAY: dict[str, set[str]] = {
     "POST procedures/{pk}/void/": {PHYSICIAN, ADMINISTRATOR},
     "POST procedures/{pk}/correct-baseline/": {NURSE, PHYSICIAN, ADMINISTRATOR},
     "POST procedures/{pk}/correct-time/": {NURSE, PHYSICIAN, ADMINISTRATOR},
+    "GET devices/": EVERY,
+    "GET devices/{pk}/": EVERY,
+    "POST devices/": CLINICIANS,
+    "POST devices/{pk}/refill/": CLINICIANS,
+    "POST devices/{pk}/check-battery/": CLINICIANS,
+    "POST devices/{pk}/explant/": CLINICIANS,
+    "POST devices/{pk}/void/": CLINICIANS,
     "GET follow-ups/": EVERY,
     "GET follow-ups/{pk}/": EVERY,
     "POST follow-ups/{pk}/end/": {NURSE, PHYSICIAN, ADMINISTRATOR},
@@ -114,6 +131,11 @@ MAY: dict[str, set[str]] = {
     "POST alerts/{pk}/hand-over/": {NURSE, PHYSICIAN, ADMINISTRATOR},
     "POST alerts/{pk}/snooze/": {NURSE, PHYSICIAN, ADMINISTRATOR},
     "POST alerts/{pk}/resolve/": {NURSE, PHYSICIAN, ADMINISTRATOR},
+    "GET adverse-events/": EVERY,
+    "GET adverse-events/{pk}/": EVERY,
+    "POST adverse-events/": CLINICIANS,
+    "POST adverse-events/{pk}/correct/": CLINICIANS,
+    "POST adverse-events/{pk}/void/": CLINICIANS,
 }
 #: For whoever is signed in, whatever the role: what it shows is about themselves, or about nobody.
 SIGNED_IN = {"GET me/", "GET schema/", "GET docs/", "DELETE token/"}
@@ -190,6 +212,9 @@ def test_each_role_may_what_the_table_says_at_its_own_site_only(world: World) ->
         "follow-ups": procedure.follow_up.pk,
         "check-ins": check_in.pk,
         "alerts": raise_alert(procedure.follow_up, "worse", now=world.now).pk,  # type: ignore[union-attr]
+        "opioids": opioid(world).pk,
+        "devices": pump(procedure).pk,
+        "adverse-events": infection(world, procedure.follow_up).pk,
         "waitlist": join(world).pk,
         "freed-times": free(world, starts_at=world.at(MONDAY, 13)).pk,
         "closures": Closure.objects.create(
@@ -204,7 +229,9 @@ def test_each_role_may_what_the_table_says_at_its_own_site_only(world: World) ->
     seen, expected = {}, {}
     for operation, allowed in MAY.items():
         method, path = operation.split()
-        path = path.format(pk=rows.get(path.split("/")[0]), code="rfa_facet") + QUERIES.get(path, "")
+        # "{pk}" is a row of the collection that stands before it.
+        pk = rows.get(path.partition("/{pk}")[0].rpartition("/")[2])
+        path = path.format(pk=pk, patient=world.patient.pk, code="rfa_facet") + QUERIES.get(path, "")
         for role, at, user in people:
             case = f"{operation} as {role or 'nobody'} of {at or 'nowhere'}"
             inputs: dict[str, Any] | None = None if method == "GET" else {}
@@ -216,7 +243,7 @@ def test_each_role_may_what_the_table_says_at_its_own_site_only(world: World) ->
             elif role not in allowed:
                 expected[case] = "403"
             elif at == elsewhere and operation not in EVERYWHERE:
-                if "{pk}" in operation:
+                if "{pk}" in operation or "{patient}" in operation:
                     expected[case] = "404"
                 else:
                     # Its own site is all that a site of no patients and no rooms has to show.
@@ -227,6 +254,13 @@ def test_each_role_may_what_the_table_says_at_its_own_site_only(world: World) ->
                 expected[case] = "done" if method == "GET" else "reached"
     assert seen == expected
     assert len(seen) == len(MAY) * 11
+
+
+def pump(procedure: Procedure) -> ImplantedDevice:
+    """A device of a procedure that really leaves none."""
+    kept = device(procedure, recorded_at=procedure.recorded_at)
+    kept.save()
+    return kept
 
 
 def outcome(response: Any) -> str:

@@ -17,6 +17,8 @@ from patients import mme, services
 from patients.models import OpioidUse, Patient
 
 VIEW, RECORD = "patients.view_opioiduse", "patients.record_opioiduse"
+#: Why an opioid is not in a total.
+LEFT_OUT = [(one.value, one.value) for one in mme.LeftOut]
 NOTE = "An estimate; never use it to switch drugs."
 
 
@@ -33,7 +35,7 @@ class OpioidUseSerializer(serializers.ModelSerializer[OpioidUse]):
     mme_per_day = serializers.DecimalField(
         max_digits=11, decimal_places=5, normalize_output=True, allow_null=True
     )
-    left_out = serializers.ChoiceField([(one.value, one.value) for one in mme.LeftOut], allow_null=True)
+    left_out = serializers.ChoiceField(LEFT_OUT, allow_null=True)
 
     class Meta:
         model = OpioidUse
@@ -76,7 +78,7 @@ class LeftOutSerializer(serializers.Serializer[Any]):
     """An opioid that is not in the total: it has no factor, or it goes into the spinal fluid."""
 
     drug = serializers.ChoiceField(OpioidUse.Drug.choices)
-    reason = serializers.ChoiceField([(one.value, one.value) for one in mme.LeftOut])
+    reason = serializers.ChoiceField(LEFT_OUT)
 
 
 class TotalSerializer(serializers.Serializer[Any]):

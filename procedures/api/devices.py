@@ -18,6 +18,8 @@ from procedures import services
 from procedures.models import ImplantedDevice, Procedure
 
 VIEW, RECORD = "procedures.view_implanteddevice", "procedures.record_implanteddevice"
+#: Why a device may have been taken out.
+REASONS = [one for one in ImplantedDevice.Explanted.choices if one[0]]
 
 
 class DueSerializer(serializers.Serializer[Any]):
@@ -79,7 +81,7 @@ class ExplantInput(Input):
     """On which day it was taken out, and why; `other` needs a note."""
 
     on = serializers.DateField()
-    because = serializers.ChoiceField([one for one in ImplantedDevice.Explanted.choices if one[0]])
+    because = serializers.ChoiceField(REASONS)
     note = serializers.CharField(max_length=500, required=False, allow_blank=True)
 
 
