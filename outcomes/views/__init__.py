@@ -2,11 +2,12 @@
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
 from django.utils import timezone, translation
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
-from clinic.pages import gone, language, page, wait
+from clinic.pages import gone, language, page, secret, wait
 from clinic.throttling import sent_too_often
 from outcomes import services
 from outcomes.views import birth_date, diary, steps
@@ -36,9 +37,14 @@ def check_in(request: HttpRequest, token: str) -> HttpResponseBase:
 
 
 @never_cache
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def stop(request: HttpRequest, token: str) -> HttpResponseBase:
-    """Stop all e-mails to the patient whose link this is; pressing it twice shows the same page."""
+    """Stop all e-mails to the patient whose link this is; pressing it twice shows the same page.
+
+    Who only looks, having come back later or scanned the page, is led to the questions, and nothing is stopped.
+    """
+    if request.method != "POST":
+        return secret(redirect("check_in", token))
     if sent_too_often(request, token):
         return wait(request)
     now = timezone.now()

@@ -1,0 +1,185 @@
+"""Every page that a patient can see, in a real browser: axe, one column, large targets, 400 %, right to left."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+
+from clinic.models import Site
+from outcomes import views
+from procedures.models import Appointment
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+class Screen(NamedTuple):
+    """How a page is shown. `axe`: whether axe looks at it too, which takes half a second a page."""
+
+    width: int
+    height: int
+    language: str
+    scheme: str = "light"
+    direction: str = "ltr"
+    axe: bool = False
+
+
+SCREENS = [
+    Screen(320, 640, "en", axe=True),
+    Screen(360, 640, "es", "dark", axe=True),
+    Screen(320, 256, "es"),  # what 400 % leaves of 1280 × 1024
+    Screen(1280, 900, "en", "dark"),
+    Screen(320, 640, "es", direction="rtl"),
+]
+
+
+def questions(page: Any, link: str, query: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The pages of a check-in of day 42, one after the other."""
+    page.goto(link + query)
+    yield "questions"
+    with monkeypatch.context() as patch:
+        patch.setattr(views, "sent_too_often", lambda *_: True)
+        page.locator("button.deed").click()
+        yield "wait"
+    page.goto(link + query)
+    page.context.clear_cookies()
+    page.locator("button.deed").click()
+    yield "open for too long"
+    page.goto(link + query)
+    page.locator("button.deed").click()
+    yield "something is missing"
+    page.locator("input[name='nrs.now'][value='7']").check(force=True)
+    page.locator("button.deed").click()
+    yield "safety"
+    page.locator("input[name='red_flag.new_weakness'][value='1']").check(force=True)
+    page.locator("input[name='red_flag.fever_chills'][value='0']").check(force=True)
+    page.locator("button.deed").click()
+    page.locator("section.told").wait_for()
+    yield "what to do"
+    page.locator("a.quiet").click()
+    page.locator("aside.told").wait_for()
+    yield "change, below what to do"
+    page.locator("button.deed").click()
+    page.locator("figure").wait_for()
+    yield "thanks"
+    Site.objects.update(asks_birth_date=True)
+    page.goto(link + query)
+    page.locator("[name=year]").wait_for()
+    yield "birth date"
+    page.locator("button.deed").click()
+    page.get_by_role("alert").wait_for()
+    yield "wrong birth date"
+    page.goto(link[:-3] + "/" + query)
+    yield "gone"
+
+
+def its_diary(page: Any, link: str, query: str) -> Iterator[str]:
+    """The pages of a diary."""
+    page.goto(link + query)
+    yield "diary"
+    page.locator("button.deed").click()
+    page.get_by_role("alert").wait_for()
+    yield "diary, something is missing"
+    page.locator("details[open] .scale input[value='3']").check(force=True)
+    page.locator("button.deed").click()
+    page.get_by_role("status").wait_for()
+    yield "diary, saved"
+    page.locator("footer form button").click()
+    page.wait_for_url("**/stop/**")
+    yield "stopped"
+
+
+def of_letters(page: Any, letters: dict[str, str], query: str) -> Iterator[str]:
+    """The pages that letters about appointments and the header of an e-mail lead to."""
+    page.goto(letters["appointment"] + query)
+    yield "appointment"
+    page.locator("button.deed").click()
+    page.get_by_role("status").wait_for()
+    yield "appointment, will come"
+    page.locator("button.quiet").click()
+    page.locator("button.deed").wait_for()
+    yield "appointment, wants another time"
+    page.goto(letters["unsubscribe"] + query)
+    yield "unsubscribe"
+    page.locator("button.deed").click()
+    page.locator("h1 + p + p").wait_for()
+    yield "unsubscribed"
+    Appointment.objects.filter(patient__record_number="P00007").update(
+        status="cancelled", ended_because="ill"
+    )
+    page.goto(letters["appointment"] + query)
+    yield "cancelled"
+    page.goto(letters["appointment"].partition("/a/")[0] + "/nothing/")
+    yield "no such page"
+
+
+def look(page: Any, name: str, screen: Screen, axe: Any) -> None:
+    """Nothing to find fault with."""
+    if screen.direction == "rtl":
+        page.evaluate("document.documentElement.dir = 'rtl'")
+    if screen.axe:
+        found = axe.run(page).response["violations"]
+        assert not found, (name, [(fault["id"], fault["nodes"][0]["html"]) for fault in found])
+    wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    assert wide <= 0, f"{name} is {wide} too wide"
+    # Right to left what does not fit hangs out on the left, where no page scrolls.
+    out = page.evaluate(
+        """() => [...document.querySelectorAll("main *, header *, footer *")]
+            .filter((one) => !one.closest(".first, svg, details:not([open]) > :not(summary)"))
+            .filter((one) => one.getBoundingClientRect().width
+                && (one.getBoundingClientRect().left < -0.5
+                    || one.getBoundingClientRect().right > window.innerWidth + 0.5))
+            .map((one) => one.outerHTML.slice(0, 80))"""
+    )
+    assert not out, (name, out)
+    for target in page.locator("li label, button:not(.first), summary, main a:not(.error a), header a").all():
+        box = target.bounding_box()
+        if box and box["width"]:  # none in an hour that is folded
+            assert box["height"] >= 44, (name, target.inner_text(), box)
+            assert box["width"] >= 44, (name, target.inner_text(), box)
+
+
+@pytest.fixture
+def page(browser: Any, request: pytest.FixtureRequest) -> Any:
+    """A page of the screen that the test is for; it keeps what was asked for."""
+    screen: Screen = request.getfixturevalue("screen")
+    context = browser.new_context(
+        bypass_csp=screen.axe,
+        color_scheme=screen.scheme,
+        viewport={"width": screen.width, "height": screen.height},
+    )
+    made = context.new_page()
+    made.set_default_timeout(10_000)
+    made.asked = []
+    made.on("request", lambda one: made.asked.append(one.url))
+    return made
+
+
+@pytest.mark.parametrize("screen", SCREENS, ids=str)
+def test_the_pages_of_a_check_in(
+    page: Any, axe: Any, link: str, screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in questions(page, link, f"?lang={screen.language}", monkeypatch):
+        look(page, name, screen, axe)
+    host = link.partition("/c/")[0]
+    assert all(url.startswith((host, "data:")) for url in page.asked), page.asked
+
+
+@pytest.mark.parametrize("screen", SCREENS, ids=str)
+def test_the_pages_of_a_diary(page: Any, axe: Any, diary: str, screen: Screen) -> None:
+    for name in its_diary(page, diary, f"?lang={screen.language}"):
+        look(page, name, screen, axe)
+
+
+@pytest.mark.parametrize("screen", SCREENS, ids=str)
+def test_the_pages_of_letters(page: Any, axe: Any, letters: dict[str, str], screen: Screen) -> None:
+    for name in of_letters(page, letters, f"?lang={screen.language}"):
+        look(page, name, screen, axe)
+
+
+def test_right_to_left_mirrors_the_page(browser: Any, link: str) -> None:
+    page = browser.new_context(viewport={"width": 360, "height": 640}).new_page()
+    page.goto(link)
+    zero = page.locator(".scale label").first
+    left = zero.bounding_box()["x"]
+    page.evaluate("document.documentElement.dir = 'rtl'")
+    assert zero.bounding_box()["x"] > left + 100
