@@ -30,7 +30,7 @@ class CourseSummaryQuerySet(models.QuerySet["CourseSummary"]):
         return self.filter(voided=False)
 
     def with_ends(self) -> Self:
-        """With `ended_by`, the end of the interval for a curve (`outcomes.lasting.Lasting.ended_by`); None without one."""
+        """With `ended_by`, the end of the interval for a curve (`outcomes.lasting.Lasting.ended_by`), or None."""
         return self.annotate(ended_by=Least("lost_until", "suspected_until"))
 
 
