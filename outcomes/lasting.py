@@ -6,7 +6,7 @@ relief, in (L, R]. These intervals are what curves of duration are estimated fro
 
 from dataclasses import dataclass
 
-from outcomes.relief import Course, Judgement, counted, good
+from outcomes.relief import Course, Judgement, Reading, counted, good
 
 
 @dataclass(frozen=True)
@@ -14,9 +14,9 @@ class Lasting:
     """When relief ended: later than `after` and not later than `until`, in the course's unit after the procedure.
 
     `until` None: it was not seen to end, and the course is censored at `after`. `responded`: it was seen in relief at
-    some check-in that counts. `suspected_until`: the first bad score after the last good one, when nothing confirms it
-    yet; relief has not ended by it, and a run with other assumptions may take it for the end. None without one.
-    `last_answer`: where the last reading lies, whether it counts or not; None without any.
+    some check-in that counts. `suspected_until`: the first bad score after the last good one, confirmed by nothing; None
+    without one. A verdict waits for the confirmation, a curve must not (`ended_by`). `last_answer`: where the last
+    reading lies, whether it counts or not; None without any.
     """
 
     after: int
@@ -25,16 +25,27 @@ class Lasting:
     suspected_until: int | None
     last_answer: int | None
 
+    @property
+    def ended_by(self) -> int | None:
+        """The end of the interval for a curve: `until`, or the bad score that nothing has confirmed.
 
-def lasting(course: Course, judgement: Judgement) -> Lasting | None:
+        Whoever has lost relief and is not heard again would otherwise count as in relief ever after, and the last
+        check-in of a plan, which none can confirm, could never show a loss (docs/decisions/0014).
+        """
+        return self.suspected_until if self.until is None else self.until
+
+
+def lasting(course: Course, judgement: Judgement, *, at_repeat: Reading | None = None) -> Lasting | None:
     """The interval in which relief ended; None when nothing can be told: no baseline above 0, confounded, no reading
     that counts yet.
 
     `judgement` is what `outcomes.relief.judge` says of the same course. A good score counts from the procedure on, a
-    bad one from `evaluate_after` on.
+    bad one from `evaluate_after` on. `at_repeat`: the pain before the same treatment was given again, which ended the
+    course; None when it was not, or when nobody asked.
 
     - never in relief: (0, first bad score that counts];
-    - in relief and not lost: (last good score, None], also while a bad score after it is not confirmed;
+    - in relief and not lost: (last good score, None], also while a bad score after it is not confirmed; it is the
+      suspicion then, and so is a bad score before a repeat when there was none earlier;
     - lost: the interval of the judgement. What comes after an established loss does not move it.
 
     A bad score at the very moment of the procedure, position 0, is taken for position 1: (0, 0] holds nothing.
@@ -52,5 +63,6 @@ def lasting(course: Course, judgement: Judgement) -> Lasting | None:
     if not in_relief:
         return Lasting(0, max(known[0].at, 1), False, None, last_answer)
     after = in_relief[-1].at
-    suspected = next((reading.at for reading in known if reading.at > after), None)
+    later = [*known, at_repeat] if at_repeat and not good(course, at_repeat) else known
+    suspected = next((reading.at for reading in later if reading.at > after), None)
     return Lasting(after, None, True, suspected, last_answer)

@@ -131,10 +131,10 @@ def overlap(one: Selection, other: Selection, name: str) -> bool:
 
 def known_of(selection: Selection, user: User, population: str, unit: str) -> Intervals | None:
     """The intervals of a group; None when nothing of it is known."""
-    rows = selection.summaries(user).filter(EVALUABLE, unit=unit, lost_after__isnull=False)
+    rows = selection.summaries(user).with_ends().filter(EVALUABLE, unit=unit, lost_after__isnull=False)
     if population == "responders":
         rows = rows.filter(responded=True)
-    found = list(rows.order_by().values_list("lost_after", "lost_until").annotate(Count("pk")))
+    found = list(rows.order_by().values_list("lost_after", "ended_by").annotate(Count("pk")))
     if not found:
         return None
     after, until, counts = zip(*found, strict=True)

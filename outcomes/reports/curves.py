@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from django.core.cache import cache
-from django.db.models import Count, F, QuerySet
+from django.db.models import Count, F
 from django.db.models.functions import Greatest
 from redis.exceptions import RedisError
 
 from outcomes.duration import Bands, Floats, Intervals, bands, intervals, turnbull
-from outcomes.models import CourseSummary
+from outcomes.models.summaries import CourseSummaryQuerySet
 from outcomes.reports.counting import EVALUABLE
 
 #: Draws of the bands, and where they begin; the same data always have the same bands.
@@ -53,10 +53,10 @@ class At:
 class Run:
     """The same follow-ups under another assumption. `median` (after, until); until None: not reached.
 
-    `name`: "repeat_is_loss": the treatment was repeated because relief had ended; "suspicion_is_loss": a single bad
-    score was the end, though nobody confirmed it and no answer came after; "both_are_loss"; "lost_when_found": relief
-    ended on the very day on which a check-in found it gone (Kaplan and Meier's curve), which overstates how long it
-    lasts.
+    `name`: "repeat_is_loss": the treatment was repeated because relief had ended, also where the pain before the repeat
+    does not say so; "confirmed_only": no bad score is a loss that nothing has confirmed, which shows too much relief
+    (docs/decisions/0014); "lost_when_found": relief ended on the very day on which a check-in found it gone (Kaplan and
+    Meier's curve), which overstates how long it lasts.
     `at_window`: the lowest and highest share still in relief at the window's first and last day.
     """
 
@@ -90,10 +90,13 @@ class DurationCurve:
 
 
 def duration_curve(
-    rows: QuerySet[CourseSummary], *, population: str, unit: str, window: tuple[int, int], smallest: int
+    rows: CourseSummaryQuerySet, *, population: str, unit: str, window: tuple[int, int], smallest: int
 ) -> DurationCurve:
-    """The curve of those of `rows` that count in `unit`; one query for the curve and all its runs."""
-    known = rows.filter(EVALUABLE, unit=unit, lost_after__isnull=False)
+    """The curve of those of `rows` that count in `unit`; one query for the curve and all its runs.
+
+    Relief ended by a bad score also where nothing has confirmed it (`outcomes.lasting.Lasting.ended_by`).
+    """
+    known = rows.with_ends().filter(EVALUABLE, unit=unit, lost_after__isnull=False)
     if population == "responders":
         known = known.filter(responded=True)
     found = list(
@@ -101,29 +104,26 @@ def duration_curve(
         .annotate(
             # The treatment was repeated while it still worked, so far as is known: perhaps because it no longer did.
             repeat=Greatest(F("repeated_at"), F("lost_after") + 1),
-            suspect=F("suspected_until"),
         )
-        .values_list("lost_after", "lost_until", "repeat", "suspect")
+        .values_list("lost_after", "ended_by", "repeat", "lost_until")
         .annotate(Count("pk"))
     )
     total = sum(row[-1] for row in found)
     if not total or total < smallest:
         return DurationCurve(population, unit, total, hidden=bool(total))
     table = np.array([[np.inf if cell is None else cell for cell in row] for row in found], dtype=float)
-    after, until, repeat, suspect, counts = table.T
+    after, until, repeat, confirmed, counts = table.T
     data = intervals(after, until, counts)
     curve = turnbull(data)
     places = spread(data, window)
     band = banded(data, places)
     columns = (places, band.low, band.high, band.band_low, band.band_high, *data.known(places))
     at = {place: At(place, *numbers) for place, *numbers in zip(*(c.tolist() for c in columns), strict=True)}
-    never = np.isinf(until)
     others = {
-        "repeat_is_loss": (after, np.where(never, repeat, until)),
-        "suspicion_is_loss": (after, np.where(never, suspect, until)),
-        "both_are_loss": (after, np.where(never, np.minimum(repeat, suspect), until)),
+        "repeat_is_loss": (after, np.where(np.isinf(until), repeat, until)),
+        "confirmed_only": (after, confirmed),
         # The usual habit, which makes relief look longer than it is; the curve is then Kaplan and Meier's.
-        "lost_when_found": (np.where(never, after, until - 1), until),
+        "lost_when_found": (np.where(np.isinf(until), after, until - 1), until),
     }
     return DurationCurve(
         population,

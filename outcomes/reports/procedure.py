@@ -8,6 +8,7 @@ from django.db.models import Count, QuerySet
 
 from clinic.models import User
 from outcomes.models import CourseSummary
+from outcomes.models.summaries import CourseSummaryQuerySet
 from outcomes.reports.counting import (
     COLUMNS,
     FUNNEL,
@@ -102,7 +103,7 @@ def expected(rows: QuerySet[CourseSummary]) -> list[tuple[str, int, int, int, in
 
 
 def curves(
-    rows: QuerySet[CourseSummary], *, unit: str, window: tuple[int, int] | None, smallest: int
+    rows: CourseSummaryQuerySet, *, unit: str, window: tuple[int, int] | None, smallest: int
 ) -> list[DurationCurve]:
     """The curves of both populations; [] where nothing can be judged."""
     if window is None:

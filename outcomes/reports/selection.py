@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from clinic.models import Site, User
 from clinic.refusals import Refusal
 from outcomes.models import CourseSummary
+from outcomes.models.summaries import CourseSummaryQuerySet
 from procedures.models import Intent, ProcedureType
 
 #: Reports of longer periods are no slower, but a slip of the keyboard is likelier.
@@ -55,7 +56,7 @@ class Selection:
         if self.performed_from and self.performed_until and self.performed_until < self.performed_from:
             refuse("The period ends before it begins.", "empty_period", "performed_until")
 
-    def summaries(self, user: User) -> QuerySet[CourseSummary]:
+    def summaries(self, user: User) -> CourseSummaryQuerySet:
         """Their summaries, as far as `user` may see them, without procedures that were entered in error."""
         rows = CourseSummary.objects.visible_to(user).counted()
         lookups: dict[str, Any] = {

@@ -86,7 +86,7 @@ def courses_of(follow_ups: Collection[FollowUp]) -> dict[int, Course]:
 
 
 def endings(follow_ups: Collection[FollowUp]) -> dict[int, Ending]:
-    """How each of these courses ended, as far as that tells of relief; one query at most."""
+    """How each of these courses ended, as far as that tells of relief; two queries at most."""
     explanted = [one for one in follow_ups if one.closed_because == FollowUp.Closed.EXPLANTED]
     useless: set[int] = set()
     if explanted:
@@ -98,10 +98,30 @@ def endings(follow_ups: Collection[FollowUp]) -> dict[int, Ending]:
             )
             .values_list("procedure", flat=True)
         )
-    return {one.pk: ending(one, useless=one.procedure_id in useless) for one in follow_ups}
+    pain = pain_at_repeats([one for one in follow_ups if one.closed_because == FollowUp.Closed.REPEATED])
+    return {
+        one.pk: ending(one, useless=one.procedure_id in useless, pain_at_repeat=pain.get(one.pk))
+        for one in follow_ups
+    }
 
 
-def ending(follow_up: FollowUp, *, useless: bool) -> Ending:
+def pain_at_repeats(repeated: Collection[FollowUp]) -> dict[int, int | None]:
+    """The pain before the treatment that ended each of these courses was given again, 0–10; one query, or none."""
+    if not repeated:
+        return {}
+    again = Procedure.objects.filter(
+        status__in=Procedure.FOLLOWED,
+        patient__in={one.patient_id for one in repeated},
+        performed_at__in={one.closed_at for one in repeated if one.closed_at},
+    )
+    pain = {
+        (patient, moment): score
+        for patient, moment, score in again.values_list("patient", "performed_at", "baseline_pain")
+    }
+    return {one.pk: pain.get((one.patient_id, one.closed_at)) for one in repeated if one.closed_at}
+
+
+def ending(follow_up: FollowUp, *, useless: bool, pain_at_repeat: int | None) -> Ending:
     """The same for one. `useless`: its device was taken out because it did not help enough."""
     repeated = follow_up.closed_because == FollowUp.Closed.REPEATED
     if follow_up.closed_at is None or not (repeated or useless):
@@ -111,7 +131,9 @@ def ending(follow_up: FollowUp, *, useless: bool) -> Ending:
     # The day of an explant ends with the course, at midnight: that instant is the next day's.
     moment = follow_up.closed_at - timedelta(microseconds=0 if repeated else 1)
     at = position(moment, procedure.performed_at, zone=procedure.site.zone, minutes=minutes)
-    return Ending(repeated_at=at if repeated else None, useless_at=None if repeated else at)
+    if repeated:
+        return Ending(repeated_at=at, pain_at_repeat=pain_at_repeat)
+    return Ending(useless_at=at)
 
 
 def course_from(

@@ -8,7 +8,7 @@ from django.db.models import Q
 
 from outcomes.lasting import lasting
 from outcomes.models import CHANNELS, CheckIn, CourseSummary, FollowUp, Measurement
-from outcomes.relief import Course, Judgement
+from outcomes.relief import Course, Judgement, Reading
 from outcomes.schedule import DAY
 
 PAIN, CHANGE, SATISFIED = "nrs.now", "pgic.change", "satisfaction.satisfied"
@@ -31,10 +31,14 @@ class Asked(NamedTuple):
 
 class Ending(NamedTuple):
     """What the end of a course tells of relief: where the treatment was repeated, or a device was taken out because it
-    did not help enough; in the course's unit, None otherwise."""
+    did not help enough; in the course's unit, None otherwise.
+
+    `pain_at_repeat`: the pain before the repeat, 0–10; None without one, or when nobody asked.
+    """
 
     repeated_at: int | None = None
     useless_at: int | None = None
+    pain_at_repeat: int | None = None
 
 
 def asked_of(follow_ups: Collection[int]) -> dict[int, list[Asked]]:
@@ -70,7 +74,10 @@ def summary_of(
     A device that was taken out because it did not help had lost its effect by that day, if not before.
     """
     procedure = follow_up.procedure
-    last = lasting(course, judgement)
+    at_repeat = None
+    if ending.repeated_at is not None and ending.pain_at_repeat is not None:
+        at_repeat = Reading(ending.repeated_at, ending.pain_at_repeat)
+    last = lasting(course, judgement, at_repeat=at_repeat)
     lost_until = last.until if last else None
     if last and lost_until is None and ending.useless_at is not None:
         lost_until = max(ending.useless_at, last.after + 1)
