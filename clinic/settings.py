@@ -283,6 +283,8 @@ SPECTACULAR_SETTINGS = {
         "WaitlistState": "procedures.api.waiting.STATES",
         "WaitlistPriority": "procedures.models.WaitlistEntry.Priority",
         "FreedTimeState": "procedures.api.freed.STATES",
+        "Population": "outcomes.api.reports.procedure.POPULATIONS",
+        "CurveRun": "outcomes.api.reports.procedure.RUNS",
         "ImportMode": "clinic.importing.Mode",
         "ImportOutcome": "clinic.importing.Outcome",
     },
