@@ -11,6 +11,7 @@ import clinic.api.refusals
 import clinic.api.views
 import clinic.views
 import outcomes.api
+import outcomes.api.reports
 import outcomes.views
 import patients.api
 import patients.views
@@ -53,6 +54,10 @@ api: list[URLPattern | URLResolver] = [
     path(f"{opioids}<int:pk>/correct/", use.as_view({"post": "correct"})),
     path("imports/patients/", patients.api.ImportPatients.as_view()),
     path("imports/appointments/", procedures.api.ImportAppointments.as_view()),
+    path("reports/overview/", outcomes.api.reports.Overview.as_view()),
+    path("reports/procedure/", outcomes.api.reports.Procedure.as_view()),
+    path("reports/response/", outcomes.api.reports.Response.as_view()),
+    path("reports/worklists/<slug:code>/", outcomes.api.reports.Worklists.as_view({"get": "list"})),
     *router.urls,
 ]
 

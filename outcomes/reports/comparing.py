@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 from django.db.models import Count
@@ -131,7 +132,7 @@ def overlap(one: Selection, other: Selection, name: str) -> bool:
 
 def known_of(selection: Selection, user: User, population: str, unit: str) -> Intervals | None:
     """The intervals of a group; None when nothing of it is known."""
-    rows = selection.summaries(user).with_ends().filter(EVALUABLE, unit=unit, lost_after__isnull=False)
+    rows: Any = selection.summaries(user).with_ends().filter(EVALUABLE, unit=unit, lost_after__isnull=False)
     if population == "responders":
         rows = rows.filter(responded=True)
     found = list(rows.order_by().values_list("lost_after", "ended_by").annotate(Count("pk")))

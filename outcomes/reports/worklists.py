@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models.functions import Coalesce, NullIf
 
 from clinic.models import User
 from outcomes.models import Alert, FollowUp
@@ -14,10 +15,22 @@ from procedures.models import Appointment
 
 @dataclass(frozen=True)
 class Worklist:
-    """A list of running follow-ups. `code` is stable; `rows(user, now)` are those that `user` may see, in order."""
+    """A list of running follow-ups. `code` is stable; `rows(user, now)` are those that `user` may see, in order.
+
+    What they are in order of is `urgency`, on each row: the smallest first, and none is None.
+    """
 
     code: str
     rows: Callable[[User, datetime], QuerySet[FollowUp]]
+
+
+#: Of equally urgent ones the longest ago first.
+ORDER = ("urgency", "procedure__performed_at", "pk")
+
+
+def longest(rows: QuerySet[FollowUp]) -> QuerySet[FollowUp]:
+    """Whose procedure was longest ago, first."""
+    return rows.annotate(urgency=F("procedure__performed_at")).order_by(*ORDER)
 
 
 def running(user: User) -> QuerySet[FollowUp]:
@@ -39,19 +52,20 @@ def without_appointment(rows: QuerySet[FollowUp], now: datetime) -> QuerySet[Fol
 def losing_early(user: User, now: datetime) -> QuerySet[FollowUp]:
     """Relief lost before the window opens; who lost it soonest after the procedure, against the window, first."""
     rows = running(user).filter(verdict=Verdict.LOST_EARLY)
-    return rows.order_by(F("summary__lost_until") * 1000 / F("summary__window_from"), "pk")
+    share = F("summary__lost_until") * 1000 / NullIf(F("summary__window_from"), 0)
+    return rows.annotate(urgency=Coalesce(share, 1000)).order_by(*ORDER)
 
 
 def no_relief(user: User, now: datetime) -> QuerySet[FollowUp]:
     """No relief by the day on which it was expected; who has waited longest first."""
-    return running(user).filter(verdict=Verdict.NO_RELIEF).order_by("procedure__performed_at", "pk")
+    return longest(running(user).filter(verdict=Verdict.NO_RELIEF))
 
 
 def silent(user: User, now: datetime) -> QuerySet[FollowUp]:
     """Two check-ins in a row without an answer; who was silent longest first."""
     alert = Alert.objects.open().filter(follow_up=OuterRef("pk"), kind=Alert.Kind.SILENT)
     rows = running(user).filter(Q(verdict=Verdict.UNKNOWN) | Exists(alert))
-    return rows.order_by(F("summary__last_answer").asc(nulls_first=True), "procedure__performed_at", "pk")
+    return rows.annotate(urgency=Coalesce(F("summary__last_answer"), -1)).order_by(*ORDER)
 
 
 def due_for_repeat(user: User, now: datetime) -> QuerySet[FollowUp]:
@@ -62,7 +76,7 @@ def due_for_repeat(user: User, now: datetime) -> QuerySet[FollowUp]:
     rows = running(user).filter(
         verdict__in=(Verdict.LOST_WITHIN, Verdict.OUTLASTING), summary__lost_until__isnull=False
     )
-    return without_appointment(rows, now).order_by("procedure__performed_at", "pk")
+    return longest(without_appointment(rows, now))
 
 
 WORKLISTS = {

@@ -50,6 +50,7 @@ from outcomes.services.planning import (
 from outcomes.services.proving import prove_birth_date
 from outcomes.services.rebuilding import rebuild_summaries, summarise_missing
 from outcomes.services.recording import find_by_code, record_answer, report_red_flags
+from outcomes.services.reporting import view_report
 from outcomes.services.ticking import tick
 
 __all__ = [
@@ -107,6 +108,7 @@ __all__ = [
     "take",
     "tell_apart",
     "tick",
+    "view_report",
     "void_adverse_event",
     "void_follow_up",
 ]

@@ -15,6 +15,7 @@ from clinic.models import Closure, Site, User
 from clinic.roles import ADMINISTRATOR, EVERYONE, FRONT_DESK, MANAGER, NURSE, PHYSICIAN
 from clinic.tests.calling import call
 from conftest import MONDAY, World, staff
+from outcomes.models import FollowUp
 from outcomes.services import raise_alert
 from outcomes.tests.test_adverse_events import recorded as infection
 from patients.tests.test_opioids import record as opioid
@@ -44,6 +45,7 @@ OPEN_IN_API = {"POST token/": "where staff sign in; throttled by address"}
 EVERY = set(EVERYONE)
 STAFF = {FRONT_DESK, NURSE, PHYSICIAN, ADMINISTRATOR}
 CLINICIANS = {NURSE, PHYSICIAN, ADMINISTRATOR}
+REPORTING = {NURSE, PHYSICIAN, MANAGER, ADMINISTRATOR}
 #: Operation → the roles that may. "{pk}" is a row of Riverside.
 MAY: dict[str, set[str]] = {
     "GET sites/": EVERY,
@@ -125,6 +127,10 @@ MAY: dict[str, set[str]] = {
     "POST check-ins/{pk}/correct/": {NURSE, PHYSICIAN, ADMINISTRATOR},
     "GET check-ins/{pk}/why/": EVERY,
     "GET calls/": {FRONT_DESK, NURSE, PHYSICIAN, ADMINISTRATOR},
+    "GET reports/overview/": REPORTING,
+    "GET reports/procedure/": REPORTING,
+    "GET reports/response/": REPORTING,
+    "GET reports/worklists/{code}/": REPORTING,
     "GET alerts/": EVERY,
     "GET alerts/{pk}/": EVERY,
     "POST alerts/{pk}/acknowledge/": {NURSE, PHYSICIAN, ADMINISTRATOR},
@@ -143,8 +149,10 @@ SIGNED_IN = {"GET me/", "GET schema/", "GET docs/", "DELETE token/"}
 QUERIES = {
     "slots/": "?procedure_type=rfa_facet&starts_from=2027-01-11T00:00:00Z&starts_before=2027-01-13T00:00:00Z"
 }
-#: The same at every site.
-EVERYWHERE = {"GET procedure-types/", "GET procedure-types/{code}/"}
+#: The same at every site, or an answer that counts what is there: nothing.
+EVERYWHERE = {"GET procedure-types/", "GET procedure-types/{code}/"} | {
+    f"GET reports/{name}/" for name in ("overview", "procedure", "response")
+}
 
 
 def routes(resolver: URLResolver | None = None, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -203,6 +211,7 @@ def test_each_role_may_what_the_table_says_at_its_own_site_only(world: World) ->
     check_in = procedure.follow_up.check_ins.all()[0]
     check_in.opens_at = check_in.due_at = check_in.call_at = world.now
     check_in.save()
+    FollowUp.objects.update(verdict="unknown")  # on the worklist of the silent
     rows = {
         "sites": world.site.pk,
         "resources": world.room.pk,
@@ -232,6 +241,8 @@ def test_each_role_may_what_the_table_says_at_its_own_site_only(world: World) ->
         # "{pk}" is a row of the collection that stands before it.
         pk = rows.get(path.partition("/{pk}")[0].rpartition("/")[2])
         path = path.format(pk=pk, patient=world.patient.pk, code="rfa_facet") + QUERIES.get(path, "")
+        code = "silent" if path.startswith("reports/") else "rfa_facet"
+        path = path.format(pk=rows.get(path.split("/")[0]), code=code) + QUERIES.get(path, "")
         for role, at, user in people:
             case = f"{operation} as {role or 'nobody'} of {at or 'nowhere'}"
             inputs: dict[str, Any] | None = None if method == "GET" else {}

@@ -118,7 +118,7 @@ def test_the_total_of_a_day_says_what_it_leaves_out() -> None:
         ],
         DAY,
     )
-    assert (total.mme, total.counted) == (90, 2)
+    assert (total.mme, total.counted) == (Decimal(90), 2)
     assert total.left_out == (
         (Drug.BUPRENORPHINE, LeftOut.NO_FACTOR),
         (Drug.MORPHINE, LeftOut.INTRATHECAL),

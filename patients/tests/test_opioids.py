@@ -47,7 +47,7 @@ def refused(act: Any) -> list[tuple[str, str]]:
 
 def test_what_is_recorded_keeps_its_worth_and_the_table_it_came_from(world: World) -> None:
     kept = OpioidUse.objects.get(pk=record(world).pk)
-    assert (kept.mme_per_day, kept.mme_version) == (30, "CDC-2022")
+    assert (kept.mme_per_day, kept.mme_version) == (Decimal(30), "CDC-2022")
     assert (kept.recorded_by, kept.recorded_at) == (world.nurse, world.now)
     assert str(kept) == "oxycodone 20 mg a day"
     event = AuditEvent.objects.get(action="opioid_use.recorded")
@@ -169,7 +169,7 @@ def test_a_mistake_stays_and_what_is_right_stands_in_its_place(world: World) -> 
         world.now,
         "typed a nought too many",
     )
-    assert (right.corrects, right.mme_per_day, right.recorded_by) == (wrong, 30, world.physician)
+    assert (right.corrects, right.mme_per_day, right.recorded_by) == (wrong, Decimal(30), world.physician)
     assert list(OpioidUse.objects.standing()) == [right]
     reasons = AuditEvent.objects.filter(action__startswith="opioid_use").values_list("reason", flat=True)
     assert set(reasons) == {""}

@@ -22,7 +22,7 @@ def implant(world: World) -> Procedure:
     return implanted(world)
 
 
-def implanted(world: World, *, day: date = MONDAY, **values: object) -> Procedure:
+def implanted(world: World, *, day: date = MONDAY, **values: Any) -> Procedure:
     """The world's procedure type made into the implant of a pump, and performed."""
     world.ablation.family, world.ablation.purpose = "intrathecal_drug_delivery", "device_implant"
     world.ablation.save()
@@ -173,7 +173,7 @@ def test_what_is_out_needs_nothing_more(world: World, implant: Procedure) -> Non
     now = world.at(MONDAY + 100 * DAY, 10)
 
     def explant(**how: Any) -> ImplantedDevice:
-        values = {"on": MONDAY + 99 * DAY, "because": "infection"} | how
+        values: dict[str, Any] = {"on": MONDAY + 99 * DAY, "because": "infection"} | how
         return services.explant(kept.pk, **values, by=world.physician, now=now)
 
     assert refused(lambda: explant(because="")) == [("because", "reason_required")]

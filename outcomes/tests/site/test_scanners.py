@@ -54,7 +54,7 @@ def test_a_browser_that_clicks_every_link_changes_nothing(
     services.invite_due(now=now)
     mail.send_due(now=now)
     (message,) = outbox.outbox
-    html = str(message.alternatives[0][0])  # type: ignore[attr-defined]
+    html = str(message.alternatives[0][0])  # type: ignore[union-attr]
     header = re.findall("<(.+?)>", message.extra_headers["List-Unsubscribe"])
     before = stored()
     page = browser.new_context(bypass_csp=True).new_page()  # its own script may ask for anything

@@ -1,0 +1,8 @@
+"""What procedures achieve, as JSON: the same numbers as on the admin's pages."""
+
+from outcomes.api.reports.overview import Overview
+from outcomes.api.reports.procedure import Procedure
+from outcomes.api.reports.response import Response
+from outcomes.api.reports.worklists import Worklists
+
+__all__ = ["Overview", "Procedure", "Response", "Worklists"]

@@ -1,0 +1,186 @@
+"""The procedure report as JSON: what one selection of procedures achieved."""
+
+from typing import Any
+
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema, extend_schema_field
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from outcomes.api.reports.asking import Report, SelectionQuery, SelectionSerializer
+from outcomes.api.reports.counts import (
+    ByVerdictSerializer,
+    DistributionSerializer,
+    FunnelSerializer,
+    PointSerializer,
+    UnitField,
+)
+from outcomes.reports import ProcedureReport, procedure_report
+from outcomes.reports.curves import At, DurationCurve, Piece, Run
+
+POPULATIONS = [("all_treated", "all treated"), ("responders", "responders")]
+RUNS = [(name, name) for name in ("repeat_is_loss", "suspicion_is_loss", "both_are_loss")]
+
+
+class SpanSerializer(serializers.Serializer[Any]):
+    """A span of time after the procedure: later than `after`, not later than `until`; null: not reached."""
+
+    after = serializers.FloatField()
+    until = serializers.FloatField(allow_null=True)
+
+
+def span(pair: tuple[float, float | None] | None) -> dict[str, float | None] | None:
+    """What SpanSerializer writes."""
+    return None if pair is None else {"after": pair[0], "until": pair[1]}
+
+
+class PieceSerializer(serializers.Serializer[Piece]):
+    """The curve from `begins` to `ends`: the share still in relief is between `low` and `high`, 0 to 1.
+
+    Where they differ nothing is known of how the curve falls from `high` to `low`.
+    """
+
+    begins = serializers.FloatField()
+    ends = serializers.FloatField(allow_null=True, help_text="Null: without end.")
+    low = serializers.FloatField()
+    high = serializers.FloatField()
+
+
+class AtSerializer(serializers.Serializer[At]):
+    """The share still in relief at one time, 0 to 1, with its pointwise band and how many stand behind it."""
+
+    at = serializers.FloatField()
+    low = serializers.FloatField()
+    high = serializers.FloatField()
+    band_low = serializers.FloatField(help_text="Lower end of the band, 0 to 1.")
+    band_high = serializers.FloatField(help_text="Upper end of the band, 0 to 1.")
+    known_in = serializers.IntegerField(help_text="Follow-ups known to be in relief then.")
+    known_out = serializers.IntegerField(help_text="Follow-ups known to have lost it by then.")
+
+
+class BoundsSerializer(serializers.Serializer[Any]):
+    """The lowest and the highest share still in relief, 0 to 1."""
+
+    low = serializers.FloatField()
+    high = serializers.FloatField()
+
+
+class RunSerializer(serializers.Serializer[Run]):
+    """The same follow-ups under another assumption about those whose relief was not seen to end.
+
+    `repeat_is_loss`: it ended when the treatment was repeated. `suspicion_is_loss`: it ended at the first bad score,
+    though nobody confirmed it. `both_are_loss`: at whichever came first.
+    """
+
+    name = serializers.ChoiceField(RUNS)
+    median = serializers.SerializerMethodField()
+    window_first = serializers.SerializerMethodField()
+    window_last = serializers.SerializerMethodField()
+
+    @extend_schema_field(SpanSerializer)
+    def get_median(self, run: Run) -> Any:
+        return span(run.median)
+
+    @extend_schema_field(BoundsSerializer)
+    def get_window_first(self, run: Run) -> Any:
+        return dict(zip(("low", "high"), run.at_window[0], strict=True))
+
+    @extend_schema_field(BoundsSerializer)
+    def get_window_last(self, run: Run) -> Any:
+        return dict(zip(("low", "high"), run.at_window[1], strict=True))
+
+
+class CurveSerializer(serializers.Serializer[DurationCurve]):
+    """How long relief lasts in one population, by Turnbull's estimate from intervals.
+
+    All treated and responders are not the same: the second leaves out those who never had relief. Times are in `unit`
+    after the procedure.
+    """
+
+    population = serializers.ChoiceField(POPULATIONS)
+    unit = UnitField()
+    total = serializers.IntegerField(help_text="Follow-ups behind the curve.")
+    hidden = serializers.BooleanField(
+        help_text="Fewer follow-ups than the smallest cell: nothing but `total` is told."
+    )
+    median = serializers.SerializerMethodField()
+    window_first = serializers.SerializerMethodField()
+    window_last = serializers.SerializerMethodField()
+    level = serializers.FloatField(help_text="Of each band alone, 0 to 1.")
+    proven = serializers.BooleanField(help_text="The estimate meets the conditions for the maximum.")
+    violation = serializers.FloatField(help_text="By how much it misses them at most; 0 is exact.")
+    pieces = PieceSerializer(many=True)
+    places = AtSerializer(many=True)
+    runs = RunSerializer(many=True, help_text="Empty: the other assumptions change nothing.")
+
+    @extend_schema_field(SpanSerializer(allow_null=True))
+    def get_median(self, curve: DurationCurve) -> Any:
+        """The span in which half have lost their relief. Null where hidden."""
+        return span(curve.median)
+
+    @extend_schema_field(AtSerializer(allow_null=True))
+    def get_window_first(self, curve: DurationCurve) -> Any:
+        """At the first day of the relief window. Null where hidden."""
+        return AtSerializer(curve.window[0]).data if curve.window else None
+
+    @extend_schema_field(AtSerializer(allow_null=True))
+    def get_window_last(self, curve: DurationCurve) -> Any:
+        """At its last day. Null where hidden."""
+        return AtSerializer(curve.window[1]).data if curve.window else None
+
+
+class ExpectedSerializer(serializers.Serializer[Any]):
+    """The relief window: relief is expected to end from `earliest` to `latest`, in the report's unit."""
+
+    earliest = serializers.IntegerField()
+    latest = serializers.IntegerField()
+
+
+class ProcedureReportSerializer(serializers.Serializer[ProcedureReport]):
+    """What a selection of procedures achieved, at the instant `made_at`.
+
+    Procedures entered in error are left out. Counts are of follow-ups; shares are from 0 to 1.
+    """
+
+    selection = SelectionSerializer()
+    made_at = serializers.DateTimeField()
+    smallest = serializers.IntegerField(help_text="Rates from fewer answers are hidden.")
+    funnel = FunnelSerializer()
+    verdicts = ByVerdictSerializer()
+    unit = UnitField(help_text="That in which most of the follow-ups are counted.")
+    other_unit = serializers.IntegerField(
+        help_text="Follow-ups counted in the other unit, of which the curves say nothing."
+    )
+    window = serializers.SerializerMethodField()
+    windows = serializers.IntegerField(help_text="How many different relief windows there are.")
+    success_percent = serializers.IntegerField(
+        allow_null=True, help_text="The relief that counts, for most of them; null: nothing selected."
+    )
+    points = PointSerializer(many=True, help_text="By planned check-in, in order.")
+    curves = CurveSerializer(
+        many=True, help_text="All treated, then responders. Empty: nothing can be judged yet."
+    )
+    satisfied = DistributionSerializer(
+        help_text="The last satisfaction of each follow-up, 1 very dissatisfied to 5 very satisfied."
+    )
+
+    @extend_schema_field(ExpectedSerializer(allow_null=True))
+    def get_window(self, report: ProcedureReport) -> Any:
+        """That of most of the follow-ups. Null: nothing selected."""
+        return report.window and dict(zip(("earliest", "latest"), report.window, strict=True))
+
+
+class Procedure(Report):
+    """What procedures achieved."""
+
+    @extend_schema(parameters=[SelectionQuery], responses=ProcedureReportSerializer)
+    def get(self, request: Request) -> Response:
+        """What a selection of procedures achieved: rates at each check-in, and how long relief lasts.
+
+        Each rate comes with how many were treated, due and answered, and with what it would be if all of the silent
+        had failed or succeeded. Rates from few answers are hidden. That you looked is written down.
+        """
+        selection = self.asked(SelectionQuery).selection()
+        report = procedure_report(selection, user=self.user, now=timezone.now())
+        return self.shown("procedure", ProcedureReportSerializer(report))

@@ -1,0 +1,107 @@
+"""The worklists as JSON: follow-ups that want somebody, the most urgent first."""
+
+from typing import Any
+
+from django.http import Http404
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field, extend_schema_view
+from rest_framework import mixins, serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from clinic.api.fields import NumberQuery, Query
+from clinic.api.rows import VisibleRows
+from outcomes import services
+from outcomes.api.check_ins import PatientToCallSerializer
+from outcomes.api.follow_ups import FollowUpSerializer
+from outcomes.api.reports.asking import VIEW_REPORTS
+from outcomes.api.reports.ends import EndedSerializer, ended, summary
+from outcomes.models import FollowUp
+from outcomes.reports import WORKLISTS
+from outcomes.reports.worklists import ORDER
+
+CODE = OpenApiParameter(
+    "code",
+    OpenApiTypes.STR,
+    OpenApiParameter.PATH,
+    enum=list(WORKLISTS),
+    description="Which list. Any other is 404.",
+)
+
+
+class ToDoSerializer(FollowUpSerializer):
+    """A follow-up that wants somebody, with what the lists are in order of.
+
+    `losing_early` by `lost_percent`, the smallest first; `no_relief` and `due_for_repeat` by `performed_at`, the
+    longest ago first; `silent` by `last_answer`, null first, then by `performed_at`.
+    """
+
+    patient = PatientToCallSerializer()
+    ended = serializers.SerializerMethodField()
+    lost_percent = serializers.SerializerMethodField()
+    last_answer = serializers.SerializerMethodField()
+
+    class Meta(FollowUpSerializer.Meta):
+        fields = [*FollowUpSerializer.Meta.fields, "ended", "lost_percent", "last_answer"]
+
+    @extend_schema_field(EndedSerializer(allow_null=True))
+    def get_ended(self, follow_up: FollowUp) -> Any:
+        """When relief ended."""
+        return ended(follow_up)
+
+    def get_lost_percent(self, follow_up: FollowUp) -> int | None:
+        """When relief was found gone, in percent of the time until its window opens. Null: not lost."""
+        known = summary(follow_up)
+        if known is None or known.lost_until is None or not known.window_from:
+            return None
+        return 100 * known.lost_until // known.window_from
+
+    def get_last_answer(self, follow_up: FollowUp) -> int | None:
+        """Where the last answer lies, in the window's unit after the procedure. Null: there is none."""
+        known = summary(follow_up)
+        return known.last_answer if known else None
+
+
+class WorklistQuery(Query):
+    """What a worklist can be narrowed to."""
+
+    lookups = {"site": "procedure__site", "procedure_type": "procedure__procedure_type__code"}
+
+    site = NumberQuery()
+    procedure_type = serializers.SlugField(required=False, help_text="Code of a procedure type.")
+
+
+@extend_schema_view(list=extend_schema(parameters=[CODE]))
+class Worklists(mixins.ListModelMixin, VisibleRows):
+    queryset = FollowUp.objects.none()
+    serializer_class = ToDoSerializer
+    query_class = WorklistQuery
+    ordering = ORDER
+    permissions_needed = {"list": VIEW_REPORTS}
+
+    def get_queryset(self) -> Any:
+        if getattr(self, "swagger_fake_view", False):
+            return self.queryset
+        worklist = WORKLISTS.get(self.kwargs["code"])
+        if worklist is None:
+            raise Http404
+        return (
+            worklist.rows(self.user, timezone.now())
+            .select_related(
+                *("patient", "procedure__procedure_type", "procedure__site", "relief_profile", "summary")
+            )
+            .prefetch_related("check_ins__answer__measurements")
+        )
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Running follow-ups that want somebody, the most urgent first.
+
+        `losing_early`: relief was lost before its window opens. `no_relief`: there was none by the day on which it was
+        expected. `silent`: two check-ins in a row without an answer. `due_for_repeat`: relief was there and is lost,
+        and nothing is booked yet; whether a repeat is justified is for a physician to say. That you looked is written
+        down.
+        """
+        response = super().list(request, *args, **kwargs)
+        services.view_report(kwargs["code"], by=self.user, now=timezone.now())
+        return response

@@ -1,0 +1,167 @@
+"""The reports by API: the numbers of the reports, strict questions, and a trail of who looked."""
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from clinic import roles
+from clinic.models import AuditEvent, Site, User
+from clinic.tests.calling import call, faults
+from conftest import World, staff
+from outcomes.reports import Selection, procedure_report
+from outcomes.tests.test_reports import course
+
+REPORTS = ("overview", "procedure", "response")
+
+
+@pytest.fixture
+def small(world: World) -> World:
+    """A site that shows a rate of a single answer."""
+    world.site.smallest_cell = 1
+    world.site.save()
+    return world
+
+
+def queries(user: User, path: str, world: World) -> int:
+    """How many queries the answer takes."""
+    with CaptureQueriesContext(connection) as captured:
+        assert call(user, "GET", path, now=world.now).status_code == 200
+    return len(captured)
+
+
+def test_the_procedure_report_has_the_numbers_of_the_report(small: World) -> None:
+    course(small, {42: 3, 92: 2, 184: 4, 275: 7, 366: 8})
+    course(small, {42: 7, 92: 8, 184: None})
+    course(small, {42: 2}, baseline=None)
+    body = call(small.nurse, "GET", "reports/procedure/?procedure_type=rfa_facet", now=small.now).json()
+    report = procedure_report(Selection(procedure_type="rfa_facet"), user=small.nurse, now=small.now)
+    assert body["funnel"] == vars(report.funnel)
+    assert body["verdicts"] == report.verdicts
+    assert body["selection"] == vars(report.selection)
+    assert body["window"] == {"earliest": 180, "latest": 365}
+    at = {point["at"]: point for point in body["points"]}
+    assert at[184]["fifty"]["worst"]["value"] == 0.5
+    assert at[184]["fifty"]["best"]["value"] == 1
+    assert (at[184]["pain"], at[184]["pain_before"], at[184]["channels"]["email"]) == (4, 8, 1)
+    treated, responders = body["curves"]
+    assert (treated["population"], treated["median"]) == ("all_treated", {"after": 0, "until": 42})
+    assert responders["median"] == {"after": 184, "until": 275}
+    assert responders["window_first"]["low"] == 1
+    assert responders["window_last"]["high"] == 0
+
+
+def test_hidden_numbers_are_hidden_here_too(world: World) -> None:
+    course(world, {42: 3})
+    body = call(world.nurse, "GET", "reports/procedure/", now=world.now).json()
+    point = next(point for point in body["points"] if point["at"] == 42)
+    assert (point["fifty"]["hidden"], point["fifty"]["count"], point["pain"]) == (True, None, None)
+    assert all(curve["hidden"] and curve["median"] is None for curve in body["curves"])
+
+
+def test_who_answers(small: World) -> None:
+    course(small, {42: 3, 92: 2})
+    course(small, {42: 3, 92: None})
+    body = call(small.nurse, "GET", "reports/response/", now=small.now)
+    days = {line["label"]: line for line in body.json()["days"]}
+    assert (days["day 92"]["due"], days["day 92"]["answered"]) == (2, 1)
+    assert days["day 92"]["response"]["value"] == 0.5
+    assert [line["label"] for line in body.json()["languages"]] == ["en"]
+
+
+def test_an_overview_of_ones_own_sites(world: World) -> None:
+    elsewhere = Site.objects.create(name="Hill", time_zone="America/New_York", phone="+1 212 555 0101")
+    stranger = staff("stranger@example.org", roles.MANAGER, elsewhere)
+    body = call(stranger, "GET", "reports/overview/", now=world.now).json()
+    assert [line["site"]["name"] for line in body["sites"]] == ["Hill"]
+    assert body["sites"][0]["response"] is None
+
+
+@pytest.mark.parametrize(
+    ("query", "fault"),
+    [
+        ("procedure_type=leeches", ("procedure_type", "unknown_procedure_type")),
+        ("intent=curious", ("intent", "invalid_choice")),
+        ("performer=1000000", ("performer", "unknown_performer")),
+        ("site=1000000", ("site", "unknown_site")),
+        ("site=0", ("site", "min_value")),
+        ("performed_from=2027-02-30", ("performed_from", "invalid")),
+        ("performed_from=2027-02-02&performed_until=2027-02-01", ("performed_until", "empty_period")),
+        ("performed_from=1027-02-02", ("performed_from", "out_of_range")),
+        ("grouping=colour", ("grouping", "unknown_field")),
+    ],
+)
+@pytest.mark.parametrize("report", ["procedure", "response"])
+def test_what_cannot_be_meant_is_refused_by_field(
+    world: World, report: str, query: str, fault: tuple[str, str]
+) -> None:
+    response = call(world.physician, "GET", f"reports/{report}/?{query}", now=world.now)
+    assert response.status_code == 400
+    assert faults(response) == [fault]
+    assert not AuditEvent.objects.filter(action="report.viewed").exists()
+
+
+@pytest.mark.parametrize("path", [*(f"{name}/" for name in REPORTS), "worklists/silent/"])
+def test_that_somebody_looked_is_written_down(world: World, path: str) -> None:
+    response = call(world.physician, "GET", f"reports/{path}", now=world.now)
+    assert response["Cache-Control"] == "no-store"
+    event = AuditEvent.objects.get(action="report.viewed")
+    assert (event.by, event.reason) == (world.physician, path.strip("/").removeprefix("worklists/"))
+
+
+def test_reports_take_as_many_queries_however_much_there_is(small: World) -> None:
+    paths = [*(f"reports/{name}/" for name in REPORTS), "reports/worklists/losing_early/"]
+    counts = []
+    for _ in range(2):
+        course(small, {42: 2, 92: 7, 184: 8})
+        counts.append([queries(small.physician, path, small) for path in paths])
+    assert counts[0] == counts[1]
+
+
+def worklist(world: World, code: str, query: str = "") -> list[dict[str, object]]:
+    response = call(world.nurse, "GET", f"reports/worklists/{code}/{query}", now=world.now)
+    assert response.status_code == 200
+    rows: list[dict[str, object]] = response.json()["results"]
+    return rows
+
+
+def test_who_loses_relief_soonest_stands_first(world: World) -> None:
+    later = course(world, {42: 2, 92: 2, 122: 2, 152: 7, 184: 8})
+    sooner = course(world, {42: 2, 92: 7, 184: 8})
+    rows = worklist(world, "losing_early")
+    assert (
+        [row["id"] for row in rows] == [sooner.pk] if later.verdict != "lost_early" else [sooner.pk, later.pk]
+    )
+    assert (rows[0]["lost_percent"], rows[0]["ended"]) == (
+        51,
+        {"unit": "day", "after": 42, "until": 92, "responded": True, "suspected_until": None},
+    )
+    assert "phone" in rows[0]["patient"]  # type: ignore[operator]
+
+
+def test_pages_of_a_worklist_hold_everybody_once(world: World) -> None:
+    made = [course(world, {42: 2, 92: 7, 184: 8}).pk for _ in range(3)]
+    first = call(world.nurse, "GET", "reports/worklists/losing_early/?page_size=2", now=world.now).json()
+    rest = call(world.nurse, "GET", first["next"].partition("/api/v1/")[2], now=world.now).json()
+    assert sorted(row["id"] for row in first["results"] + rest["results"]) == sorted(made)
+    assert rest["next"] is None
+
+
+def test_who_never_answered_stands_before_who_fell_silent(world: World) -> None:
+    fell = course(world, {42: 2, 92: None, 184: None, 275: None})
+    never = course(world, {42: None, 92: None, 184: None})
+    rows = worklist(world, "silent")
+    assert [(row["id"], row["last_answer"]) for row in rows] == [(never.pk, None), (fell.pk, 42)]
+    assert worklist(world, "silent", "?procedure_type=esi_caudal") == []
+
+
+def test_no_relief_and_due_for_repeat(world: World) -> None:
+    none = course(world, {42: 7, 92: 8})
+    over = course(world, {42: 2, 92: 2, 184: 2, 275: 7, 366: 8})
+    assert [row["id"] for row in worklist(world, "no_relief")] == [none.pk]
+    (row,) = worklist(world, "due_for_repeat")
+    assert (row["id"], row["ended"]["until"]) == (over.pk, 275)  # type: ignore[index]
+
+
+def test_a_worklist_that_does_not_exist_is_not_found(world: World) -> None:
+    response = call(world.nurse, "GET", "reports/worklists/leeches/", now=world.now)
+    assert (response.status_code, response.json()["code"]) == (404, "not_found")
