@@ -70,6 +70,7 @@ def test_what_is_most_urgent_stands_first_and_what_is_overdue_is_marked(
         "no relief": 0,
         "worse than before the procedure": 0,
         "silent": 1,
+        "device is due": 0,
     }
 
 

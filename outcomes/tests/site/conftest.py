@@ -83,6 +83,8 @@ def link(world: World, live_server: Any) -> str:
     CheckIn.objects.filter(pk=check_in.pk).update(
         opens_at=now - timedelta(hours=1), due_at=now, closes_at=now + timedelta(days=1)
     )
+    then = now - timedelta(days=42)
+    Procedure.objects.update(performed_at=then, baseline_taken_at=then)
     return f"{live_server.url}/c/{services.issue_link(check_in, now=now)}/"
 
 
@@ -103,7 +105,8 @@ def diary(world: World, live_server: Any) -> str:
         check_in.opens_at = check_in.due_at = at
         check_in.closes_at = now + timedelta(days=1)
         check_in.save()
-    Procedure.objects.update(performed_at=now - timedelta(minutes=70))
+    then = now - timedelta(minutes=70)
+    Procedure.objects.update(performed_at=then, baseline_taken_at=then)
     first = follow_up.check_ins.get(offset_minutes=30)
     return f"{live_server.url}/c/{services.issue_link(first, now=now)}/"
 
