@@ -240,9 +240,8 @@ def test_each_role_may_what_the_table_says_at_its_own_site_only(world: World) ->
         method, path = operation.split()
         # "{pk}" is a row of the collection that stands before it.
         pk = rows.get(path.partition("/{pk}")[0].rpartition("/")[2])
-        path = path.format(pk=pk, patient=world.patient.pk, code="rfa_facet") + QUERIES.get(path, "")
         code = "silent" if path.startswith("reports/") else "rfa_facet"
-        path = path.format(pk=rows.get(path.split("/")[0]), code=code) + QUERIES.get(path, "")
+        path = path.format(pk=pk, patient=world.patient.pk, code=code) + QUERIES.get(path, "")
         for role, at, user in people:
             case = f"{operation} as {role or 'nobody'} of {at or 'nowhere'}"
             inputs: dict[str, Any] | None = None if method == "GET" else {}

@@ -111,7 +111,7 @@ class PerformForm(PegFields, StepForm):
         widget=forms.RadioSelect({"class": "desk-scale"}),
         help_text=_(
             "Asked on the day, before the procedure: 0 is no pain, 10 the worst imaginable. "
-            "<strong>Without it the relief of this procedure can never be computed.</strong>"
+            "<strong>Without a score from before, relief cannot be computed.</strong>"
         ),
         error_messages={
             "required": _("Choose the score, or say that it was not asked."),

@@ -101,7 +101,7 @@ STEPS = {
              _("The procedure is recorded; its follow-up has begun."), PerformForm,
              timely=lambda day, today, begun: day <= today,
              listed=(Status.ARRIVED, Status.READY, Status.IN_PROCEDURE, Status.RECOVERING)),
-        Step(BASELINE, "", _("Pain before"), _("Note the pain before the procedure"),
+        Step(BASELINE, "", _("Note pain before"), _("Note the pain before the procedure"),
              _("The pain before is noted."), BaselineForm, needs="procedures.record_baseline",
              origins=frozenset((*Appointment.EXPECTED, *Appointment.PRESENT))),
         Step("no-show", "mark_no_show", _("No-show"), _("The patient did not come"),

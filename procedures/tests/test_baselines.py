@@ -331,7 +331,7 @@ def test_at_the_desk(world: World, booked: Appointment, client: Client) -> None:
     with clock(world.at(MONDAY, 9, 5)):
         form = words(client.get(f"{page}perform/"))
         assert "not asked today: take the 5 of Fri 8 Jan 2027, 12:00 EST, 3 days before" in form
-        assert "Pain before" in words(client.get(f"{page}change/"))
+        assert "Note pain before" in words(client.get(f"{page}change/"))
         said = {"pain": "7", "taken_0": "2027-01-11", "taken_1": "09:05", "peg_pain": "6"}
         wrong = client.post(f"{page}baseline/", {**said, "taken_1": "23:59"})
         assert wrong.status_code == 422

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
+from django.conf import settings
 from django.db import connections
 
 from conftest import World
@@ -40,7 +42,9 @@ def test_the_manual_is_read_and_tried_out_after_signing_in(page: Any, live_serve
     page.fill("input[name=password]", "correct horse")
     page.locator("[type=submit]").first.click()
     page.locator(".opblock").first.wait_for()
-    assert page.locator(".opblock").count() == 73
+    described = yaml.safe_load((settings.BASE_DIR / "docs" / "openapi.yaml").read_text())["paths"]
+    operations = [name for path in described.values() for name in path if name != "parameters"]
+    assert page.locator(".opblock").count() == len(operations) > 70
     sites = page.locator("#operations-sites-sites_list")
     sites.click()
     sites.get_by_role("button", name="Try it out").click()
