@@ -16,3 +16,5 @@ for role in (ADMINISTRATOR, NURSE, PHYSICIAN):
     GRANTS[role] += ["handle_alert", "correct_answer", "record_adverseevent"]
 for role in (ADMINISTRATOR, MANAGER, NURSE, PHYSICIAN):
     GRANTS[role] += ["view_reports"]
+for role in (ADMINISTRATOR, MANAGER, PHYSICIAN):
+    GRANTS[role] += ["export_outcomes", "view_export"]

@@ -15,6 +15,7 @@ def tick() -> None:
     finally:
         # expires: the next tick sends for another; a slow mail server must not make a queue of senders.
         send_due.apply_async(expires=55)
+        make_exports.apply_async(expires=55)
 
 
 @shared_task
@@ -24,3 +25,9 @@ def send_due() -> None:
         mail.send_due(now=timezone.now())
     finally:
         sms.send_due(now=timezone.now())
+
+
+@shared_task
+def make_exports() -> None:
+    """Make the tables that somebody asked for. A long one keeps one worker busy, and no tick."""
+    services.make_exports(now=timezone.now())

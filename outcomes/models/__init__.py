@@ -4,6 +4,7 @@ from outcomes.models.adverse_events import AdverseEvent
 from outcomes.models.alerts import Alert
 from outcomes.models.answers import Answer, AnswerCorrection, Measurement
 from outcomes.models.check_ins import CheckIn, ContactAttempt, Draft, Link
+from outcomes.models.exports import Export, ExportPart
 from outcomes.models.follow_ups import VERDICTS, FollowUp, VerdictChange
 from outcomes.models.summaries import CHANNELS, CourseSummary
 
@@ -18,6 +19,8 @@ __all__ = [
     "ContactAttempt",
     "CourseSummary",
     "Draft",
+    "Export",
+    "ExportPart",
     "FollowUp",
     "Link",
     "Measurement",

@@ -1,6 +1,6 @@
 """Which follow-ups a report is about."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any
@@ -69,6 +69,17 @@ class Selection:
             "performed_on__lte": self.performed_until,
         }
         return rows.filter(**{name: value for name, value in lookups.items() if value not in ("", None)})
+
+    @classmethod
+    def from_query(cls, given: Mapping[str, str]) -> "Selection":
+        """What `query` wrote."""
+        read: dict[str, Callable[[str], Any]] = {
+            "performer": int,
+            "site": int,
+            "performed_from": date.fromisoformat,
+            "performed_until": date.fromisoformat,
+        }
+        return cls(**{name: read.get(name, str)(value) for name, value in given.items()})
 
     def query(self) -> dict[str, str]:
         """What stands behind the question mark of a page about it: only what is not left open."""

@@ -21,6 +21,7 @@ from outcomes.services.asking import invite_due, remind_due
 from outcomes.services.calling import note_call
 from outcomes.services.closing import call_unsent, close_past
 from outcomes.services.correcting import correct_answer
+from outcomes.services.exporting import download, expire_exports, make_export, make_exports, request_export
 from outcomes.services.following import (
     extend_plans,
     open_follow_up,
@@ -66,10 +67,12 @@ __all__ = [
     "course_of",
     "diary_of",
     "diary_result",
+    "download",
     "due_of",
     "end_explanted",
     "end_follow_up",
     "escalate_due",
+    "expire_exports",
     "extend_plans",
     "fill_in",
     "find_by_code",
@@ -80,6 +83,8 @@ __all__ = [
     "judge",
     "judge_procedure",
     "look_after_devices",
+    "make_export",
+    "make_exports",
     "note_call",
     "open_follow_up",
     "open_link",
@@ -96,6 +101,7 @@ __all__ = [
     "replan_procedure",
     "replan_site",
     "report_red_flags",
+    "request_export",
     "resolve",
     "review_devices",
     "save_step",

@@ -10,6 +10,7 @@ from clinic import audit
 from outcomes.services.alerting import settle_ended
 from outcomes.services.asking import invite_due, remind_due
 from outcomes.services.closing import call_unsent, close_past
+from outcomes.services.exporting import expire_exports
 from outcomes.services.following import extend_plans, open_missing_follow_ups
 from outcomes.services.handling import escalate_due
 from outcomes.services.maintaining import end_explanted, review_devices
@@ -50,6 +51,7 @@ def tick(*, now: datetime) -> dict[str, int]:
         "device_alerts": review_devices,
         "alerts_settled": settle_ended,
         "alerts_escalated": escalate_due,
+        "exports_expired": expire_exports,
         "audit_events_sealed": audit.seal,
     }
     done: dict[str, int] = {}

@@ -22,6 +22,7 @@ class Command(BaseCommand):
         done: dict[str, int] = {}
         try:
             done |= services.tick(now=now)
+            done["exports_made"] = services.make_exports(now=now)
         finally:
             if not options["no_send"]:
                 done |= {f"emails_{outcome}": count for outcome, count in mail.send_due(now=now).items()}

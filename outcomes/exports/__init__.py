@@ -1,0 +1,8 @@
+"""Tables of outcomes for programs and researchers: CSV whose columns, order and meaning are said in one place."""
+
+from outcomes.exports.columns import Column, Shield
+from outcomes.exports.dictionary import ENTRY, entries
+from outcomes.exports.shielding import Shielding
+from outcomes.exports.tables import TABLES, Table
+
+__all__ = ["ENTRY", "TABLES", "Column", "Shield", "Shielding", "Table", "entries"]
