@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from clinic.admin.base import staff
 from clinic.admin.wall import shown
-from outcomes.chart import Labels, draw
+from outcomes.charts.course import Labels, draw
 from outcomes.models import Answer, CheckIn, FollowUp
 from outcomes.relief import Course, Verdict, percent_relief
 from outcomes.services import course_from

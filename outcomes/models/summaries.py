@@ -88,6 +88,7 @@ class CourseSummary(models.Model):
     class Meta:
         verbose_name = _("summary of a follow-up")
         verbose_name_plural = _("summaries of follow-ups")
+        permissions = [("view_reports", "Can see reports")]
         indexes = [
             models.Index(name="summary_of_type", fields=["procedure_type", "performed_on"]),
             models.Index(name="summary_of_site", fields=["site", "performed_on"]),

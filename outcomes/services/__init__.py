@@ -42,6 +42,7 @@ from outcomes.services.planning import (
 from outcomes.services.proving import prove_birth_date
 from outcomes.services.rebuilding import rebuild_summaries, summarise_missing
 from outcomes.services.recording import find_by_code, record_answer, report_red_flags
+from outcomes.services.reporting import note_report
 from outcomes.services.ticking import tick
 
 __all__ = [
@@ -65,6 +66,7 @@ __all__ = [
     "issue_link",
     "judge",
     "note_call",
+    "note_report",
     "open_follow_up",
     "open_link",
     "open_missing_follow_ups",
