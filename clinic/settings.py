@@ -289,6 +289,7 @@ SPECTACULAR_SETTINGS = {
         "FreedTimeState": "procedures.api.freed.STATES",
         "Opioid": "patients.models.OpioidUse.Drug",
         "DoseUnit": "patients.models.OpioidUse.Unit",
+        "ExportTable": "outcomes.models.Export.Kind",
         "CourseUnit": "outcomes.models.CourseSummary.Unit",
         "WhyLeftOut": "patients.api.opioids.LEFT_OUT",
         "DeviceKind": "procedures.models.ImplantedDevice.Kind",

@@ -34,6 +34,7 @@ router.register("follow-ups", outcomes.api.FollowUps)
 router.register("check-ins", outcomes.api.CheckIns)
 router.register("calls", outcomes.api.Calls, basename="call")
 router.register("alerts", outcomes.api.Alerts)
+router.register("exports", outcomes.api.Exports, basename="export")
 router.register("adverse-events", outcomes.api.AdverseEvents, basename="adverse-event")
 
 #: What a patient takes, below the patient.

@@ -19,7 +19,10 @@ class Page(NamedTuple):
 
 
 #: Pages below a list's address that have an entry of their own.
-PAGES_OF_THEIR_OWN = ("/calls/", "/previews/")
+PAGES_OF_THEIR_OWN = (
+    *("/calls/", "/previews/", "/worklists/"),
+    *(f"/reports/{name}/" for name in ("clinic", "procedures", "compare", "response")),
+)
 
 
 def pages() -> list[tuple[str, list[Page]]]:
@@ -86,6 +89,25 @@ def pages() -> list[tuple[str, list[Page]]]:
                     "outcomes.view_adverseevent",
                 ),
                 Page(_("Calls"), "call", "outcomes_checkin_calls", "outcomes.record_answer"),
+            ],
+        ),
+        (
+            _("Reports"),
+            [
+                Page(
+                    _("Worklists"), "checklist_rtl", "outcomes_followup_worklists", "outcomes.view_followup"
+                ),
+                Page(_("Clinic today"), "dashboard", "outcomes_followup_clinic", "outcomes.view_reports"),
+                Page(
+                    _("Procedure report"), "query_stats", "outcomes_followup_report", "outcomes.view_reports"
+                ),
+                Page(_("Compare"), "compare_arrows", "outcomes_followup_compare", "outcomes.view_reports"),
+                Page(
+                    _("Who answers"),
+                    "mark_email_read",
+                    "outcomes_followup_response",
+                    "outcomes.view_reports",
+                ),
             ],
         ),
         (

@@ -14,7 +14,7 @@ from django.utils.translation import ngettext
 
 from clinic.admin.base import staff
 from clinic.admin.wall import shown
-from outcomes.chart import Labels, draw
+from outcomes.charts.course import Labels, draw
 from outcomes.models import Answer, CheckIn, FollowUp
 from outcomes.relief import Course, Verdict, percent_relief, relief_of
 from outcomes.services import course_from

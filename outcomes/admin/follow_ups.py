@@ -1,6 +1,6 @@
 """Follow-ups: the list by verdict, and each with its chart, its check-ins and how the verdict came about."""
 
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from django import forms
 from django.contrib import admin
@@ -9,7 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
-from django.urls import path, reverse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -20,6 +20,7 @@ from clinic.admin.base import ReadOnlyAdmin, ReadOnlyInline, SeenFilter, staff
 from clinic.admin.wall import shown
 from outcomes import services
 from outcomes.admin.adverse_events import events_fragment
+from outcomes.admin.behind import NAMES, CellFilter, sentence
 from outcomes.admin.courses import VERDICT_LABELS, course_fragment, with_answers
 from outcomes.diary import Ended, Result
 from outcomes.models import FollowUp, VerdictChange
@@ -112,13 +113,17 @@ class FollowUpAdmin(ReadOnlyAdmin):
         "closed_because",
         ("procedure__site", SeenFilter),
         "procedure__procedure_type__family",
+        CellFilter,
     )
+    change_list_template = "admin/outcomes/followup/change_list.html"
     list_fullwidth = True
     search_fields = ("patient__family_name", "patient__given_name", "patient__record_number")
     search_help_text = _("Patient")
     ordering = ("-procedure__performed_at", "-pk")
     date_hierarchy = "procedure__performed_at"
     inlines = (VerdictChangeInline,)
+    #: Further pages: reports and worklists register theirs here.
+    pages: ClassVar[list[URLPattern]] = []
     change_form_template = "admin/outcomes/followup/change_form.html"
     fieldsets = (
         (
@@ -149,6 +154,12 @@ class FollowUpAdmin(ReadOnlyAdmin):
         )
         return cast(QuerySet[FollowUp], rows.select_related("confounded_by__procedure__procedure_type"))
 
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        if "cell" in request.GET:
+            given = {name: request.GET.get(name, "") for name in ("cell", *NAMES)}
+            extra_context = {**(extra_context or {}), "behind": sentence(given)}
+        return super().changelist_view(request, extra_context)
+
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> Any:
@@ -176,7 +187,7 @@ class FollowUpAdmin(ReadOnlyAdmin):
                 ("duration", self.duration_view),
             )
         ]
-        return [*pages, *super().get_urls()]
+        return [*pages, *self.pages, *super().get_urls()]
 
     def end_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """End a course because the device is out, or another clinic treats the patient."""

@@ -4,6 +4,7 @@ from outcomes.api.adverse_events import AdverseEvents
 from outcomes.api.alerts import Alerts
 from outcomes.api.calls import Calls
 from outcomes.api.check_ins import BY_STAFF, CheckIns
+from outcomes.api.exports import Exports
 from outcomes.api.follow_ups import FollowUps
 
-__all__ = ["BY_STAFF", "AdverseEvents", "Alerts", "Calls", "CheckIns", "FollowUps"]
+__all__ = ["BY_STAFF", "AdverseEvents", "Alerts", "Calls", "CheckIns", "Exports", "FollowUps"]

@@ -163,7 +163,7 @@ def follow_up_columns() -> list[Column]:
     def summary(name: str) -> Read:
         return lambda f: getattr(f.summary, name)
 
-    after = "the summary's unit after the procedure"
+    after = "see unit"
     return [
         *common(self),
         Column("procedure_type_name", "text", "Its name", lambda f: f.procedure.procedure_type.name),

@@ -22,9 +22,10 @@ class Export(models.Model):
     """One table of outcomes as a CSV file: who asked for it, of which follow-ups, and how far it is.
 
     `selection` by name, as `outcomes.reports.Selection` writes it. The row waits until a worker claims it
-    (`claimed_at`, by the database's clock, renewed with each piece that is written; `claims` counts the workers). `rows_total` is what was counted at the request; `rows_suppressed` were
-    left out of a de-identified export because too few patients were like them. The pieces are deleted at `expires_at`.
-    `key` is the address of its download, which wants a sign-in as well. `problem` is the code of why it failed.
+    (`claimed_at`, by the database's clock, renewed with each piece; `claims` counts the workers). `rows_total` is what
+    was counted at the request; `rows_suppressed` were left out of a de-identified export because too few patients were
+    like them. The pieces are deleted at `expires_at`. `key` is the address of the download, which wants a sign-in as
+    well. `problem` is the code of why it failed.
     """
 
     class Kind(models.TextChoices):

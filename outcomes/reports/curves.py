@@ -10,14 +10,17 @@ from django.db.models import Count, F
 from django.db.models.functions import Greatest
 from redis.exceptions import RedisError
 
+from outcomes.charts.frame import marks
 from outcomes.duration import Bands, Floats, Intervals, bands, intervals, turnbull
 from outcomes.models.summaries import CourseSummaryQuerySet
 from outcomes.reports.counting import EVALUABLE
 
 #: Draws of the bands, and where they begin; the same data always have the same bands.
 DRAWS, SEED = 200, 20_261_127
-#: So many places of a band, besides both ends of the window and the ends of the curve's spans.
+#: So many places of a band, besides both ends of the window and the marks along the time.
 PLACES = 60
+#: The names of the runs under other assumptions; what each is says `Run`.
+OTHERS = ("repeat_is_loss", "confirmed_only", "lost_when_found")
 #: Bands are kept for so long, in seconds: what they were computed from is their key.
 KEPT = 30 * 24 * 3600
 
@@ -72,7 +75,8 @@ class DurationCurve:
     Times in `unit` after the procedure. `median`: the span in which half have lost their relief, its end None when that
     is not reached. `window`: its first and last day, with the share still in relief at each. `violation` of the
     conditions for the maximum, and whether it is `proven`. `level` is that of each band alone. `runs`: under other
-    assumptions. `hidden`: fewer follow-ups than the smallest cell; then there is nothing but `total`.
+    assumptions. `until`: up to there it is worth drawing. `hidden`: fewer follow-ups than the smallest cell; then there
+    is nothing but `total`.
     """
 
     population: str
@@ -87,6 +91,7 @@ class DurationCurve:
     proven: bool = True
     level: float = 0.95
     runs: Sequence[Run] = ()
+    until: float = 0.0
 
 
 def duration_curve(
@@ -115,16 +120,19 @@ def duration_curve(
     after, until, repeat, confirmed, counts = table.T
     data = intervals(after, until, counts)
     curve = turnbull(data)
-    places = spread(data, window)
+    until_here = extent(data, window)
+    places = spread(until_here, window, unit)
     band = banded(data, places)
     columns = (places, band.low, band.high, band.band_low, band.band_high, *data.known(places))
     at = {place: At(place, *numbers) for place, *numbers in zip(*(c.tolist() for c in columns), strict=True)}
-    others = {
-        "repeat_is_loss": (after, np.where(np.isinf(until), repeat, until)),
-        "confirmed_only": (after, confirmed),
+    never = np.isinf(until)
+    ends = (
+        (after, np.where(never, repeat, until)),
+        (after, confirmed),
         # The usual habit, which makes relief look longer than it is; the curve is then Kaplan and Meier's.
-        "lost_when_found": (np.where(np.isinf(until), after, until - 1), until),
-    }
+        (np.where(never, after, until - 1), until),
+    )
+    others = dict(zip(OTHERS, ends, strict=True))
     return DurationCurve(
         population,
         unit,
@@ -141,6 +149,7 @@ def duration_curve(
             for name, (begins, ends) in others.items()
             if (begins != after).any() or (ends != until).any()
         ],
+        until=until_here,
     )
 
 
@@ -160,13 +169,19 @@ def run(name: str, after: Floats, until: Floats, counts: Floats, window: tuple[i
     )
 
 
-def spread(data: Intervals, window: tuple[int, int]) -> Floats:
-    """The places at which a band is drawn: even ones up to where something is known, and the window's two ends."""
+def extent(data: Intervals, window: tuple[int, int]) -> float:
+    """Up to where something is known, and the whole window, unless that would squeeze what is known."""
     ends = data.until[np.isfinite(data.until)]
-    latest = max(float(data.after.max()), float(ends.max(initial=0)), float(window[1]))
-    return np.unique(
-        np.concatenate([np.round(np.linspace(0, latest, PLACES)), np.array(window, dtype=float)])
-    )
+    latest = max(float(data.after.max()), float(ends.max(initial=0)), 1.0)
+    if window[1] <= 3 * max(latest, window[0]):
+        return max(latest, float(window[1]))
+    return max(latest * 1.25, window[0] * 1.5)
+
+
+def spread(until: float, window: tuple[int, int], unit: str) -> Floats:
+    """The places at which a band is drawn: even ones, the marks along the time, and the window's two ends."""
+    even = np.round(np.linspace(0, until, PLACES))
+    return np.unique(np.concatenate([even, np.array([*marks(until, unit), *window], dtype=float)]))
 
 
 def banded(data: Intervals, places: Floats) -> Bands:

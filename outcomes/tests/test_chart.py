@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outcomes.chart import BOTTOM, LEFT, RIGHT, TOP, WIDTH, Labels, Scale, draw, extent
+from outcomes.charts.course import BOTTOM, LEFT, RIGHT, TOP, WIDTH, Labels, Scale, draw, extent
 from outcomes.relief import Course, Reading
 
 LABELS = Labels("Pain after <ablation>", "Pain 8 before & 3 on day 92.")

@@ -17,10 +17,10 @@ from outcomes.api.reports.counts import (
     UnitField,
 )
 from outcomes.reports import ProcedureReport, procedure_report
-from outcomes.reports.curves import At, DurationCurve, Piece, Run
+from outcomes.reports.curves import OTHERS, At, DurationCurve, Piece, Run
 
 POPULATIONS = [("all_treated", "all treated"), ("responders", "responders")]
-RUNS = [(name, name) for name in ("repeat_is_loss", "suspicion_is_loss", "both_are_loss")]
+RUNS = [(name, name) for name in OTHERS]
 
 
 class SpanSerializer(serializers.Serializer[Any]):
@@ -67,10 +67,11 @@ class BoundsSerializer(serializers.Serializer[Any]):
 
 
 class RunSerializer(serializers.Serializer[Run]):
-    """The same follow-ups under another assumption about those whose relief was not seen to end.
+    """The same follow-ups under another assumption.
 
-    `repeat_is_loss`: it ended when the treatment was repeated. `suspicion_is_loss`: it ended at the first bad score,
-    though nobody confirmed it. `both_are_loss`: at whichever came first.
+    `repeat_is_loss`: relief had ended when the treatment was repeated. `confirmed_only`: a bad score that nothing has
+    confirmed is no loss, which shows too much relief. `lost_when_found`: relief ended on the very day on which a
+    check-in found it gone, as registries count (Kaplan and Meier's curve); it overstates how long relief lasts.
     """
 
     name = serializers.ChoiceField(RUNS)

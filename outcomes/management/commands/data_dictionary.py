@@ -7,11 +7,11 @@ from outcomes.exports import ENTRY, TABLES, entries
 HEADINGS = [name.replace("_", " ") for name in ENTRY[1:-1]] + ["de-identified"]
 INTRODUCTION = """# Data dictionary
 
-Every column of the exports, from the code that writes them: `python3 manage.py data_dictionary > docs/data-dictionary.md`.
-A file is CSV in UTF-8 with a byte order mark, with commas, and quotes where they are needed. The columns are always all
-there, in this order. Instants are in UTC; beside each stands what the clock on the site's wall showed. `true` and
-`false` are words. Text that a spreadsheet would run as a formula has an apostrophe in front. What becomes of a column
-in a de-identified file stands last; [privacy.md](privacy.md) says what that is worth.
+Every column of the exports, from the code that writes them (`python3 manage.py data_dictionary`). A file is CSV in
+UTF-8 with a byte order mark, with commas, and quotes where they are needed. The columns are always all there, in this
+order. Instants are in UTC; beside each stands what the clock on the site's wall showed. `true` and `false` are words.
+Text that a spreadsheet would run as a formula has an apostrophe in front. What becomes of a column in a de-identified
+file stands last; [privacy.md](privacy.md) says what that is worth.
 """
 
 

@@ -7,9 +7,9 @@ Everything is drawn in the colour of the text around it, light or dark.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from html import escape
 from itertools import pairwise
 
+from outcomes.charts.frame import HALO, framed, hatch, line, marks, text, when
 from outcomes.relief import Course, Reading, meets
 
 #: The drawing's own units; a page scales it.
@@ -17,10 +17,6 @@ WIDTH, HEIGHT = 760, 320
 LEFT, RIGHT, TOP, BOTTOM = 44, 646, 52, 252
 #: Scores are written beside their points only as close together as this, and so are the marks of the axis.
 APART = 32
-DAY_STEPS = (1, 2, 5, 7, 14, 30, 60, 90, 180, 365, 730)
-MINUTE_STEPS = (15, 30, 60, 120, 180, 240, 360, 720, 1440, 2880)
-#: Keeps words readable where they stand on lines.
-HALO = ' paint-order="stroke" stroke="var(--chart-paper, #fff)" stroke-width="4" stroke-linejoin="round"'
 
 
 @dataclass(frozen=True)
@@ -74,11 +70,14 @@ def draw(course: Course, labels: Labels, *, name: str, today: int | None = None)
         curve(course, scale),
         legend(course, labels),
     ]
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="course-chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'aria-labelledby="{name}-title {name}-desc" font-size="12" fill="currentColor" stroke="none">'
-        f'<title id="{name}-title">{escape(labels.title)}</title>'
-        f'<desc id="{name}-desc">{escape(labels.description)}</desc>{"".join(parts)}</svg>'
+    return framed(
+        parts,
+        name=name,
+        kind="course-chart",
+        title=labels.title,
+        description=labels.description,
+        width=WIDTH,
+        height=HEIGHT,
     )
 
 
@@ -95,24 +94,14 @@ def extent(course: Course, today: int | None) -> int:
     return max(round(latest * 1.25), round(course.window_from * 1.5), 90)
 
 
-def text(x: float, y: float, words: str, *, anchor: str = "start", more: str = "") -> str:
-    return f'<text x="{x}" y="{y}" text-anchor="{anchor}"{more}>{escape(words)}</text>'
-
-
-def line(x1: float, y1: float, x2: float, y2: float, more: str) -> str:
-    return f'<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" stroke="currentColor" {more}/>'
-
-
 def window(course: Course, scale: Scale, name: str) -> str:
     """The relief window, hatched. It is drawn up to the edge where it goes on beyond it."""
     left, right = scale.x(course.window_from), scale.x(course.window_until)
     cut = course.window_until > scale.until
     edge = "" if cut else line(right, TOP, right, BOTTOM, 'stroke-opacity=".55" stroke-dasharray="2 3"')
     return (
-        f'<defs><pattern id="{name}-hatch" width="7" height="7" patternUnits="userSpaceOnUse" '
-        'patternTransform="rotate(45)"><line x1="0" y1="0" x2="0" y2="7" stroke="currentColor" '
-        'stroke-opacity=".22" stroke-width="2"/></pattern></defs>'
-        f'<rect class="chart-window" x="{left}" y="{TOP}" width="{max(round(right - left, 1), 2)}" '
+        hatch(f"{name}-hatch")
+        + f'<rect class="chart-window" x="{left}" y="{TOP}" width="{max(round(right - left, 1), 2)}" '
         f'height="{BOTTOM - TOP}" fill="url(#{name}-hatch)"/>'
         + line(left, TOP, left, BOTTOM, 'stroke-opacity=".55" stroke-dasharray="2 3"')
         + edge
@@ -152,18 +141,15 @@ def grid(labels: Labels) -> str:
 
 def axis(course: Course, labels: Labels, scale: Scale) -> str:
     """Time at the foot, in steps that a reader counts in."""
-    minutes = course.unit == "minute"
-    steps = MINUTE_STEPS if minutes else DAY_STEPS
-    step = next((step for step in steps if scale.until / step <= 9), steps[-1])
-    marks = [
+    ticks = [
         line(scale.x(at), BOTTOM, scale.x(at), BOTTOM + 5, 'stroke-opacity=".6"')
-        + text(scale.x(at), BOTTOM + 24, f"{at / 60:g}" if minutes else str(at), anchor="middle")
-        for at in range(0, scale.until + 1, step)
+        + text(scale.x(at), BOTTOM + 24, when(at, course.unit), anchor="middle")
+        for at in marks(scale.until, course.unit)
     ]
-    name = labels.axis_hours if minutes else labels.axis
+    name = labels.axis_hours if course.unit == "minute" else labels.axis
     return (
         line(LEFT, BOTTOM, RIGHT, BOTTOM, 'stroke-opacity=".6"')
-        + "".join(marks)
+        + "".join(ticks)
         + text((LEFT + RIGHT) / 2, BOTTOM + 42, name, anchor="middle")
     )
 
@@ -206,8 +192,8 @@ def curve(course: Course, scale: Scale) -> str:
         return ""
     path = " ".join(f"{scale.x(point.at)},{scale.y(point.score)}" for point in points)
     joined = f'<polyline points="{path}" fill="none" stroke="currentColor" stroke-width="1.75"/>'
-    marks = "".join(mark(course, point, scale, first=index == 0) for index, point in enumerate(points))
-    return joined + marks + scores(points, scale)
+    drawn = "".join(mark(course, point, scale, first=index == 0) for index, point in enumerate(points))
+    return joined + drawn + scores(points, scale)
 
 
 def mark(course: Course, point: Reading, scale: Scale, *, first: bool) -> str:

@@ -1,0 +1,186 @@
+"""Exports: ask for a table, see how far it is, and take it."""
+
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import action, display
+
+from clinic.admin.base import ReadOnlyAdmin, staff, tell
+from clinic.admin.taking import take
+from clinic.pages import secret
+from outcomes import services
+from outcomes.admin.reports.base import SelectionForm
+from outcomes.exports import ENTRY, entries
+from outcomes.exports.columns import MARK, cell, lines
+from outcomes.models import Export
+from outcomes.services.exporting import EXPORT
+
+STATES = {
+    Export.Status.QUEUED.value: "info",
+    Export.Status.RUNNING.value: "info",
+    Export.Status.DONE.value: "success",
+    Export.Status.FAILED.value: "danger",
+    Export.Status.EXPIRED.value: "default",
+}
+
+
+class ExportForm(SelectionForm):
+    """Which table, of which follow-ups, and whether patients may be recognised in it."""
+
+    kind = forms.ChoiceField(label=_("Table"), choices=Export.Kind.choices)
+    deidentified = forms.BooleanField(
+        label=_("De-identified"),
+        required=False,
+        initial=True,
+        help_text=_("For research: no names and numbers, days moved, ages in bands, rare groups left out."),
+    )
+    field_order = ("kind", "deidentified")
+
+
+@admin.register(Export)
+class ExportAdmin(ReadOnlyAdmin):
+    list_display = ("what", "asked", "by", "state", "progress", "kept", "taking")
+    list_display_links = None
+    list_filter = ("status", "kind")
+    actions_list = ("ask_for", "dictionary")
+
+    def has_export_outcomes_permission(self, request: HttpRequest, *_: Any) -> bool:
+        return bool(request.user.has_perm(EXPORT))
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).select_related("requested_by")
+
+    @action(description=_("Ask for an export"), url_path="ask", permissions=["export_outcomes"], icon="add")
+    def ask_for(self, request: HttpRequest) -> HttpResponse:
+        """The form; a small table is ready when it comes back, a larger one within some minutes."""
+        form = ExportForm(request.POST if request.method == "POST" else None, user=staff(request))
+        back = reverse("admin:outcomes_export_changelist")
+
+        def do() -> str:
+            services.request_export(
+                form.cleaned_data["kind"],
+                form.selection(),
+                deidentified=form.cleaned_data["deidentified"],
+                by=staff(request),
+                now=timezone.now(),
+            )
+            return back
+
+        return take(
+            request,
+            form,
+            do,
+            done=_("The export is taken down. A small one is ready at once, a large one in some minutes."),
+            back=back,
+            context={
+                "title": _("Ask for an export"),
+                "opts": self.opts,
+                "submit": _("Ask for it"),
+                "danger": False,
+                "lead": _(
+                    "What you may see, as it is when the file is made. That you took it is written down."
+                ),
+            },
+        )
+
+    @action(
+        description=_("Data dictionary"),
+        url_path="dictionary",
+        permissions=["export_outcomes"],
+        icon="dictionary",
+    )
+    def dictionary(self, request: HttpRequest) -> HttpResponse:
+        """What each column means, as a CSV file."""
+        rows = [list(ENTRY), *([cell(value) for value in entry] for entry in entries())]
+        response = HttpResponse(MARK + lines(rows), content_type="text/csv; charset=utf-8")
+        response["Content-Disposition"] = 'attachment; filename="data-dictionary.csv"'
+        return response
+
+    def get_urls(self) -> Any:
+        own = path(
+            "<uuid:key>/file/", self.admin_site.admin_view(self.file_view), name="outcomes_export_file"
+        )
+        return [own, *super().get_urls()]
+
+    def file_view(self, request: HttpRequest, key: Any) -> HttpResponseBase:
+        """The file, piece by piece; what is refused is said on the list."""
+        if not self.has_export_outcomes_permission(request):
+            raise PermissionDenied
+        export = get_object_or_404(self.get_queryset(request), key=key)
+        try:
+            return file_of(export, request, now=timezone.now())
+        except ValidationError as refusal:
+            tell(request, refusal)
+            return HttpResponseRedirect(reverse("admin:outcomes_export_changelist"))
+
+    @display(description=_("table"), ordering="kind")
+    def what(self, export: Export) -> SafeString:
+        manner = _("de-identified") if export.deidentified else _("with patients' numbers")
+        return format_html("{}<span class='desk-sub'>{}</span>", export.get_kind_display(), manner)
+
+    @display(description=_("asked for"), ordering="requested_at")
+    def asked(self, export: Export) -> str:
+        return f"{export.requested_at:%-d %b %Y, %H:%M} UTC"
+
+    @display(description=_("by"))
+    def by(self, export: Export) -> str:
+        return str(export.requested_by)
+
+    @display(description=_("status"), ordering="status", label=STATES)
+    def state(self, export: Export) -> tuple[str, str]:
+        return export.status, str(export.get_status_display())
+
+    @display(description=_("rows"))
+    def progress(self, export: Export) -> SafeString | str:
+        if export.status == Export.Status.RUNNING:
+            return format_html(
+                "<progress max='{}' value='{}' aria-label='{}'></progress><span class='desk-sub'>{}</span>",
+                max(export.rows_total, 1),
+                export.rows_done,
+                _("how far it is"),
+                _("%(done)d of %(total)d") % {"done": export.rows_done, "total": export.rows_total},
+            )
+        if export.status == Export.Status.FAILED:
+            return str(PROBLEMS.get(export.problem, export.problem))
+        words = str(export.rows_total if export.status == Export.Status.QUEUED else export.rows_done)
+        if not export.rows_suppressed:
+            return words
+        left_out = _("%d left out: too few patients like them") % export.rows_suppressed
+        return format_html("{}<span class='desk-sub'>{}</span>", words, left_out)
+
+    @display(description=_("kept until"), ordering="expires_at")
+    def kept(self, export: Export) -> str:
+        return f"{export.expires_at:%-d %b %Y, %H:%M} UTC"
+
+    @display(description=_("file"))
+    def taking(self, export: Export) -> SafeString | str:
+        if export.status != Export.Status.DONE:
+            return "–"
+        page = reverse("admin:outcomes_export_file", args=[export.key])
+        return format_html('<a class="desk-button" href="{}">{}</a>', page, _("Download"))
+
+
+PROBLEMS = {
+    "not_allowed": _("Whoever asked for it may not export any more."),
+    "abandoned": _("It could not be finished, three times. Ask for it again, or tell the operator."),
+}
+
+
+def file_of(export: Export, request: HttpRequest, *, now: datetime) -> HttpResponseBase:
+    """The download. Raises as `services.download` does."""
+    pieces = services.download(export, by=staff(request), now=now)
+    response = StreamingHttpResponse(pieces, content_type="text/csv; charset=utf-8")
+    name = f"{export.kind}-{export.requested_at:%Y-%m-%d}.csv"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return secret(response)

@@ -1,0 +1,177 @@
+"""What the pages of reports share: who may see them, what is selected, how shares and links are written."""
+
+from datetime import datetime
+from typing import Any, cast
+from urllib.parse import urlencode
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from clinic.admin.base import show_refusal, staff
+from clinic.admin.wall import DateInput
+from clinic.models import Site, User
+from outcomes.charts.frame import percent
+from outcomes.models import CourseSummary
+from outcomes.rates import Rate, Share
+from outcomes.reports import Selection
+from procedures.models import Intent, ProcedureType
+
+
+def require(request: HttpRequest, permission: str = "outcomes.view_reports") -> User:
+    """Who asks, if their role may see the page."""
+    if not request.user.has_perm(permission):
+        raise PermissionDenied
+    return staff(request)
+
+
+def page(
+    request: HttpRequest, template: str, title: str, context: dict[str, Any], *, status: int = 200
+) -> HttpResponse:
+    """A page of the admin, from a template of reports."""
+    whole = {**admin.site.each_context(request), "title": title, **context}
+    return TemplateResponse(request, f"admin/outcomes/reports/{template}.html", whole, status=status)
+
+
+class SelectionForm(forms.Form):
+    """Which follow-ups a report is about. What is left empty stays open."""
+
+    procedure_type = forms.ChoiceField(label=gettext_lazy("Procedure type"), required=False)
+    intent = forms.ChoiceField(
+        label=gettext_lazy("Intent"), required=False, choices=[("", gettext_lazy("any")), *Intent.choices]
+    )
+    indication = forms.CharField(
+        label=gettext_lazy("Indication (ICD-10-CM)"),
+        required=False,
+        max_length=8,
+        widget=forms.TextInput({"placeholder": "M54", "autocomplete": "off"}),
+        help_text=gettext_lazy("The beginning is enough."),
+    )
+    performer = forms.TypedChoiceField(
+        label=gettext_lazy("Clinician"), required=False, coerce=int, empty_value=None
+    )
+    site = forms.TypedChoiceField(label=gettext_lazy("Site"), required=False, coerce=int, empty_value=None)
+    performed_from = forms.DateField(
+        label=gettext_lazy("Performed from"), required=False, widget=DateInput(format="%Y-%m-%d")
+    )
+    performed_until = forms.DateField(
+        label=gettext_lazy("until"), required=False, widget=DateInput(format="%Y-%m-%d")
+    )
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.user = user
+        seen = CourseSummary.objects.visible_to(user).counted()
+        types = ProcedureType.objects.filter(pk__in=seen.order_by().values("procedure_type")).order_by("name")
+        people = User.objects.filter(pk__in=seen.order_by().values("performer")).order_by("last_name")
+        offered: dict[str, list[tuple[Any, str]]] = {
+            "procedure_type": [(one.code, one.name) for one in types],
+            "performer": [(one.pk, str(one)) for one in people],
+            "site": [(one.pk, one.name) for one in Site.objects.visible_to(user)],
+        }
+        for name, choices in offered.items():
+            field = cast(forms.ChoiceField, self.fields[name])
+            field.choices = [("", _("any")), *choices]
+            field.error_messages["invalid_choice"] = _("There is no such choice among yours.")
+
+    def clean(self) -> dict[str, Any]:
+        super().clean()
+        if not self.errors:
+            self.refuse_with(self.selection().check, self.user)
+        return self.cleaned_data
+
+    def refuse_with(self, act: Any, *args: Any, **kwargs: Any) -> Any:
+        """What `act` returns; a refusal of it is shown beside the field that it is about, and the answer is None."""
+        try:
+            return act(*args, **kwargs)
+        except ValidationError as refusal:
+            show_refusal(self, refusal, {})
+            return None
+
+    def selection(self) -> Selection:
+        """What is asked for, once the form is valid."""
+        given = self.cleaned_data
+        return Selection(**{name: given[name] for name in SelectionForm.base_fields})
+
+    def words(self) -> str:
+        """The selection as readers say it."""
+        given = self.cleaned_data
+        said = [
+            str(dict(cast(forms.ChoiceField, self.fields[name]).choices)[given[name]])  # type: ignore[arg-type]
+            for name in ("procedure_type", "intent", "performer", "site")
+            if given[name] not in ("", None)
+        ]
+        if given["indication"]:
+            said.append(_("indication %s") % given["indication"].upper())
+        if given["performed_from"]:
+            said.append(_("performed from %s") % f"{given['performed_from']:%-d %b %Y}")
+        if given["performed_until"]:
+            said.append(_("performed until %s") % f"{given['performed_until']:%-d %b %Y}")
+        return " · ".join(said) or _("All procedures")
+
+
+def site_of(selection: Selection) -> Site | None:
+    """The site of a selection, for the audit trail."""
+    return Site.objects.filter(pk=selection.site).first() if selection.site else None
+
+
+class Rows:
+    """Links from numbers to the rows behind them, for those who may see follow-ups."""
+
+    def __init__(self, request: HttpRequest, selection: Selection) -> None:
+        self.shown = request.user.has_perm("outcomes.view_followup")
+        self.query = selection.query()
+
+    def link(self, number: int | None, cell: str) -> SafeString:
+        """A number, linked unless it is 0."""
+        if number is None:
+            return SafeString(_("hidden"))
+        if not number or not self.shown:
+            return SafeString(f"{number}")
+        return format_html('<a class="desk-link" href="{}">{}</a>', self.address(cell), number)
+
+    def address(self, cell: str) -> str:
+        query = urlencode({**self.query, "cell": cell})
+        return f"{reverse('admin:outcomes_followup_changelist')}?{query}"
+
+
+def share_words(share: Share | None) -> str:
+    """A share with its interval: "62 % (47–75 %)"."""
+    if share is None:
+        return "–"
+    return f"{percent(share.value)} ({100 * share.low:.0f}–{100 * share.high:.0f} %)"
+
+
+def of_words(share: Share | None) -> str:
+    """A share with its counts: "25 of 40 (62 %)"."""
+    if share is None:
+        return _("nothing fell due yet")
+    return _("%(count)d of %(of)d") % {"count": share.count, "of": share.of} + f" ({percent(share.value)})"
+
+
+def rate_words(rate: Rate) -> str:
+    """The share of those who answered, with its interval."""
+    return _("hidden") if rate.hidden else share_words(rate.complete)
+
+
+def bounds_words(rate: Rate) -> str:
+    """From all silent as not reached to all silent as reached."""
+    if rate.worst is None or rate.best is None:
+        return ""
+    return f"{100 * rate.worst.value:.0f}–{percent(rate.best.value)}"
+
+
+def made(now: datetime) -> str:
+    return f"{now:%-d %b %Y, %H:%M} UTC"
+
+
+def drawing(svg: str) -> SafeString:
+    """A chart, every word of which is escaped where it is drawn."""
+    return mark_safe(svg)  # noqa: S308

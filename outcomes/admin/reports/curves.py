@@ -1,0 +1,160 @@
+"""Curves of duration in words and pictures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from outcomes.admin.reports.base import drawing
+from outcomes.charts import duration
+from outcomes.charts.frame import marks, percent, when
+from outcomes.reports.curves import At, DurationCurve
+
+RUNS = {
+    "repeat_is_loss": "If every repeat while relief was still there is taken for a loss",
+    "confirmed_only": "If a bad score that nothing confirmed is no loss (shows too much relief)",
+    "lost_when_found": "If relief ended on the day on which a check-in found it gone, as registries count",
+}
+
+
+def population_words(population: str) -> str:
+    return {
+        "all_treated": _("all treated"),
+        "responders": _("responders only"),
+    }[population]
+
+
+def unit_words(unit: str) -> str:
+    return _("hour") if unit == "minute" else _("day")
+
+
+def span_words(span: tuple[float, float | None], unit: str) -> str:
+    """A median: "between day 92 and day 184", "not before day 275"."""
+    after, until = span
+    words = {"unit": unit_words(unit), "after": when(after, unit)}
+    if until is None:
+        return _("not reached; later than %(unit)s %(after)s") % words
+    return _("between %(unit)s %(after)s and %(until)s") % {**words, "until": when(until, unit)}
+
+
+def between(low: float, high: float) -> str:
+    """A share, or the span in which it lies."""
+    if round(100 * low) == round(100 * high):
+        return percent(high)
+    return f"{100 * low:.0f}–{percent(high)}"
+
+
+def at_words(at: At) -> str:
+    """The share at a day with its band."""
+    return f"{between(at.low, at.high)} ({_('band')} {between(at.band_low, at.band_high)})"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One population's curve on the page."""
+
+    curve: DurationCurve
+    title: str
+    chart: SafeString
+    facts: Sequence[tuple[str, str]]
+    rows: Sequence[tuple[str, str, str, int, int, int]]
+    runs: Sequence[str]
+
+
+def shown(curve: DurationCurve, *, name: str, confirmed: bool = False) -> Shown:
+    """A curve with its chart, its figures and its runs under other assumptions in words."""
+    title = population_words(curve.population)
+    if curve.hidden or not curve.places or curve.window is None or curve.median is None:
+        return Shown(curve, title, SafeString(""), (), (), ())
+    first, last = curve.window
+    window = int(first.at), int(last.at)
+    unit = unit_words(curve.unit)
+    facts = [
+        (_("Follow-ups"), str(curve.total)),
+        (_("Half have lost their relief"), span_words(curve.median, curve.unit)),
+    ]
+    facts += [
+        (
+            _("Still in relief at %(unit)s %(at)s") % {"unit": unit, "at": when(at.at, curve.unit)},
+            at_words(at),
+        )
+        for at in (first, last)
+    ]
+    return Shown(
+        curve,
+        title,
+        drawing(
+            duration.draw(
+                [duration.Curve("", curve.total, curve.pieces, curve.places, curve.median)],
+                labels(
+                    _("How long relief lasts, %s") % title,
+                    "; ".join(f"{words}: {figure}" for words, figure in facts)
+                    + ". "
+                    + _("The figures stand in the table below."),
+                ),
+                name=name,
+                unit=curve.unit,
+                window=window,
+                until=curve.until,
+                confirmed=confirmed,
+            )
+        ),
+        facts,
+        table(curve, window),
+        [run_words(run, window, curve.unit) for run in curve.runs],
+    )
+
+
+def labels(title: str, description: str) -> duration.Labels:
+    return duration.Labels(
+        title=title,
+        description=description,
+        window=_("relief expected to end"),
+        unconfirmed=_("unconfirmed"),
+        known=_("share still in relief"),
+        undefined=_("it falls somewhere inside"),
+        band=_("95 % band, each day by itself"),
+        median=_("half have lost it"),
+        axis=_("days since the procedure"),
+        axis_hours=_("hours since the procedure"),
+        number=_("How many are"),
+        known_in=_("known in relief"),
+        known_out=_("known lost"),
+        unknown=_("not known"),
+    )
+
+
+def table(curve: DurationCurve, window: tuple[int, int]) -> list[tuple[str, str, str, int, int, int]]:
+    """The figures at the marks of the axis and at both ends of the window."""
+    wanted = {*map(float, marks(curve.until, curve.unit)), *map(float, window)}
+    return [
+        (
+            f"{unit_words(curve.unit)} {when(at.at, curve.unit)}",
+            between(at.low, at.high),
+            between(at.band_low, at.band_high),
+            at.known_in,
+            at.known_out,
+            curve.total - at.known_in - at.known_out,
+        )
+        for at in curve.places
+        if at.at in wanted
+    ]
+
+
+def run_words(run: Any, window: tuple[int, int], unit: str) -> str:
+    """A run under another assumption, as a sentence."""
+    first, last = (between(*share) for share in run.at_window)
+    return _(
+        "%(assumption)s: half have lost their relief %(median)s; still in relief at %(unit)s %(from)s: %(first)s, "
+        "at %(unit)s %(until)s: %(last)s."
+    ) % {
+        "assumption": _(RUNS[run.name]),
+        "median": span_words(run.median, unit),
+        "unit": unit_words(unit),
+        "from": when(window[0], unit),
+        "until": when(window[1], unit),
+        "first": first,
+        "last": last,
+    }

@@ -1,0 +1,296 @@
+"""The procedure report: what one selection of procedures achieved."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from outcomes import services
+from outcomes.admin.courses import VERDICT_LABELS
+from outcomes.admin.reports.base import (
+    Rows,
+    SelectionForm,
+    bounds_words,
+    drawing,
+    made,
+    of_words,
+    page,
+    rate_words,
+    require,
+    share_words,
+    site_of,
+)
+from outcomes.admin.reports.curves import shown, unit_words
+from outcomes.charts import columns, stacks
+from outcomes.charts.frame import when
+from outcomes.models.adverse_events import TERMS
+from outcomes.models.follow_ups import VERDICTS
+from outcomes.reports import ProcedureReport, procedure_report
+from outcomes.reports.counting import Point
+
+#: The levels of the global impression of change, 1 to 7, and of the satisfaction, 1 to 5.
+CHANGES = (
+    "very much improved",
+    "much improved",
+    "minimally improved",
+    "no change",
+    "minimally worse",
+    "much worse",
+    "very much worse",
+)
+SATISFIED = ("very dissatisfied", "dissatisfied", "neither", "satisfied", "very satisfied")
+
+
+def report_page(request: HttpRequest) -> HttpResponse:
+    """The form, and the report of what it selects. Everything stands in the address."""
+    user, now = require(request), timezone.now()
+    form = SelectionForm(request.GET if request.GET else None, user=user)
+    context: dict[str, Any] = {"form": form}
+    if form.is_valid():
+        selection = form.selection()
+        services.view_report("procedure", site=site_of(selection), by=user, now=now)
+        report = procedure_report(selection, user=user, now=now)
+        context |= {"words": form.words(), "report": report, **drawn(report, Rows(request, selection))}
+    status = 422 if form.is_bound and form.errors else 200
+    return page(request, "procedure", _("Procedure report"), context, status=status)
+
+
+def drawn(report: ProcedureReport, rows: Rows) -> dict[str, Any]:
+    """What the template shows of a report."""
+    units = sorted({point.unit for point in report.points}, key=lambda unit: unit != report.unit)
+    return {
+        "made": made(report.made_at),
+        "funnel": funnel(report, rows),
+        "verdicts": [
+            (
+                label,
+                VERDICT_LABELS[verdict.value],
+                rows.link(report.verdicts[verdict.value], f"verdict:{verdict.value}"),
+                bar(report.verdicts[verdict.value], report.funnel.treated),
+            )
+            for verdict, label in VERDICTS
+        ],
+        "courses": [
+            points_of([point for point in report.points if point.unit == unit], report, rows)
+            for unit in units
+        ],
+        "window": window_words(report),
+        "curves": [
+            {"shown": shown(curve, name=f"curve-{curve.population}"), "population": curve.population}
+            for curve in report.curves
+        ],
+        "satisfied": satisfied(report, rows),
+        "change_words": [_(words) for words in CHANGES],
+        "harm": harm(report, rows),
+        "mme": {
+            "halved": share_words(report.mme.halved),
+            "stopped": share_words(report.mme.stopped),
+        },
+    }
+
+
+def bar(count: int, of: int) -> str:
+    """How long a bar is, in percent of the whole."""
+    return f"{100 * count / of:.1f}" if of else "0"
+
+
+def funnel(report: ProcedureReport, rows: Rows) -> list[dict[str, Any]]:
+    """From treated to counted; what is left out stands where it leaves."""
+    lines = (
+        ("treated", _("Treated"), "", False),
+        ("no_baseline", _("No baseline"), _("no pain score above 0 before the procedure"), True),
+        ("confounded", _("Confounded"), _("another treatment of the same region"), True),
+        ("evaluable", _("Evaluable"), _("neither of the two"), False),
+        ("due", _("Due"), _("a check-in from the first day of judgement on fell due"), False),
+        ("answered", _("Answered"), _("at least one of these"), False),
+        ("in_curve", _("In the curves"), _("something could be judged"), False),
+    )
+    return [
+        {
+            "name": name,
+            "note": note,
+            "out": out,
+            "number": rows.link(getattr(report.funnel, cell), cell),
+            "bar": bar(getattr(report.funnel, cell), report.funnel.treated),
+        }
+        for cell, name, note, out in lines
+    ]
+
+
+def window_words(report: ProcedureReport) -> str:
+    if report.window is None:
+        return ""
+    first, last = (when(at, report.unit) for at in report.window)
+    return f"{unit_words(report.unit)} {first}–{last}"
+
+
+def points_of(points: list[Point], report: ProcedureReport, rows: Rows) -> dict[str, Any]:
+    """Relief, means and changes by planned check-in of one unit."""
+    unit = points[0].unit
+    minutes = unit == "minute"
+    axis = _("hours since the procedure") if minutes else _("days since the procedure")
+    known = [point for point in points if point.changes is not None or point.improved.answered > 0]
+    description = _("The figures stand in the table below.")
+    return {
+        "unit": unit,
+        "unit_words": _("by the hour") if minutes else "",
+        "relief": drawing(
+            columns.draw_shares(
+                [column(point) for point in points],
+                columns.Labels(_("Share with at least 50 % less pain"), description, axis, **legend_words()),
+                name=f"relief-{unit}",
+            )
+        ),
+        "rows": [row(point, rows) for point in points],
+        "pain": drawing(
+            columns.draw_means(
+                [means(point, point.pain_before, point.pain) for point in points],
+                columns.Labels(
+                    _("Mean pain before and at each check-in"), description, axis, score=_("mean pain, 0–10")
+                ),
+                name=f"pain-{unit}",
+            )
+        ),
+        "peg": drawing(
+            columns.draw_means(
+                [means(point, point.peg_before, point.peg) for point in points if point.peg_known],
+                columns.Labels(
+                    _("Mean PEG before and at each check-in"), description, axis, score=_("mean PEG, 0–10")
+                ),
+                name=f"peg-{unit}",
+            )
+        )
+        if any(point.peg_known for point in points)
+        else SafeString(""),
+        "changes": drawing(
+            stacks.draw(
+                [
+                    stacks.Stack(f"{unit_words(unit)} {when(point.at, unit)}", point.changes)
+                    for point in known
+                ],
+                [_(words) for words in CHANGES],
+                title=_("Impression of change by check-in"),
+                description=description,
+                hidden=_("too few answers: hidden"),
+                name=f"changes-{unit}",
+            )
+        )
+        if known
+        else SafeString(""),
+        "change_rows": [
+            (f"{unit_words(unit)} {when(point.at, unit)}", point.improved.answered, point.changes)
+            for point in known
+        ],
+    }
+
+
+def legend_words() -> dict[str, str]:
+    return {
+        "value": _("of those who answered, with its 95 % interval"),
+        "bounds": _("from all silent without it to all silent with it"),
+        "hidden": _("too few answers: hidden"),
+        "response": _("answered, of those due"),
+    }
+
+
+def column(point: Point) -> columns.Column:
+    fifty = point.fifty
+    label = when(point.at, point.unit)
+    if fifty.complete is None or fifty.worst is None or fifty.best is None:
+        return columns.Column(label, fifty.due, fifty.answered, hidden=fifty.hidden)
+    share = fifty.complete
+    return columns.Column(
+        label,
+        fifty.due,
+        fifty.answered,
+        share.value,
+        share.low,
+        share.high,
+        fifty.worst.value,
+        fifty.best.value,
+    )
+
+
+def means(point: Point, before: float | None, after: float | None) -> columns.Means:
+    return columns.Means(when(point.at, point.unit), before, after)
+
+
+def row(point: Point, rows: Rows) -> dict[str, Any]:
+    """A check-in's line in the table, each count with its rows."""
+    cell = f"at:{point.at}{'m' if point.unit == 'minute' else ''}"
+    rates = (
+        ("fifty", point.fifty),
+        ("thirty", point.thirty),
+        ("two_points", point.two_points),
+        ("success", point.success),
+        ("improved", point.improved),
+    )
+    return {
+        "when": f"{unit_words(point.unit)} {when(point.at, point.unit)}",
+        "due": rows.link(point.fifty.due, f"{cell}:due"),
+        "answered": rows.link(point.fifty.answered, f"{cell}:answered"),
+        "silent": rows.link(point.fifty.due - point.fifty.answered, f"{cell}:silent"),
+        "response": share_words(point.fifty.response),
+        "rates": [
+            {
+                "share": rate_words(rate),
+                "count": None if rate.hidden else rows.link(rate.count, f"{cell}:{name}"),
+                "of": rate.answered,
+                "bounds": bounds_words(rate),
+            }
+            for name, rate in rates
+        ],
+        "pain": score_words(point.pain_before, point.pain),
+        "peg": score_words(point.peg_before, point.peg),
+        "peg_known": rows.link(point.peg_known, f"{cell}:peg"),
+    }
+
+
+def score_words(before: float | None, after: float | None) -> str:
+    """Two means and their difference: "7.4 → 3.1 (−4.3)"."""
+    if before is None or after is None:
+        return "–"
+    return f"{before:.1f} → {after:.1f} ({after - before:+.1f})".replace("-", "−")
+
+
+def satisfied(report: ProcedureReport, rows: Rows) -> dict[str, Any]:
+    """The last answer of each follow-up to how satisfied the patient is."""
+    counts = report.satisfied.counts
+    return {
+        "answered": rows.link(report.satisfied.answered, "satisfied"),
+        "none": not report.satisfied.answered,
+        "hidden": counts is None,
+        "lines": []
+        if counts is None
+        else [
+            (
+                _(words),
+                rows.link(counts.get(value, 0), f"satisfied:{value}"),
+                bar(counts.get(value, 0), report.satisfied.answered),
+            )
+            for value, words in reversed(list(enumerate(SATISFIED, 1)))
+        ],
+    }
+
+
+def harm(report: ProcedureReport, rows: Rows) -> dict[str, Any]:
+    """Adverse events by term and severity. They are never hidden."""
+    names = {term.value: words for term, words in TERMS}
+    return {
+        "any": of_words(report.adverse.any),
+        "any_rows": rows.link(report.adverse.any.count if report.adverse.any else 0, "adverse:any"),
+        "serious": of_words(report.adverse.serious),
+        "serious_rows": rows.link(
+            report.adverse.serious.count if report.adverse.serious else 0, "adverse:serious"
+        ),
+        "lines": [
+            {
+                "term": names.get(line.term, line.term),
+                "line": line,
+                "follow_ups": rows.link(line.follow_ups, f"adverse:{line.term}"),
+            }
+            for line in report.adverse.lines
+        ],
+    }

@@ -1,0 +1,86 @@
+"""The response report: who answers, by day, channel, language and age."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from outcomes import services
+from outcomes.admin.reports.base import Rows, SelectionForm, made, page, require, share_words, site_of
+from outcomes.models import Answer
+from outcomes.reports import response_report
+from outcomes.reports.responding import Answered
+from patients.models import Patient
+
+
+def response_page(request: HttpRequest) -> HttpResponse:
+    """The form, and who answers among what it selects; without a selection, all."""
+    user, now = require(request), timezone.now()
+    form = SelectionForm(request.GET, user=user)
+    context: dict[str, Any] = {"form": form}
+    if form.is_valid():
+        selection = form.selection()
+        services.view_report("response", site=site_of(selection), by=user, now=now)
+        report = response_report(selection, user=user, now=now)
+        rows = Rows(request, selection)
+        channels = {value: str(label) for value, label in Answer.Channel.choices}
+        languages = {value: str(label) for value, label in Patient.Language.choices}
+        context |= {
+            "words": form.words(),
+            "report": report,
+            "made": made(report.made_at),
+            "whole": shown([report.whole])[0],
+            "groups": [
+                (
+                    _("By check-in"),
+                    _("Check-in"),
+                    shown(report.days, rows=rows),
+                    _("Of those due."),
+                ),
+                (_("By language"), _("Language"), shown(report.languages, languages), _("Of those due.")),
+                (
+                    _("By age at the procedure"),
+                    _("Years"),
+                    shown(report.ages),
+                    _("Of those due. The bands are a choice; unconfirmed."),
+                ),
+                (
+                    _("By channel"),
+                    _("Channel"),
+                    shown(report.channels, channels),
+                    _("How the answers came, of all answers: nobody was due by one channel alone."),
+                ),
+            ],
+        }
+    return page(request, "response", _("Who answers"), context, status=422 if form.errors else 200)
+
+
+def shown(
+    lines: Sequence[Answered], names: dict[str, str] | None = None, *, rows: Rows | None = None
+) -> list[dict[str, Any]]:
+    """The lines of a table. `rows`: link to the follow-ups behind each check-in."""
+    return [
+        {
+            "name": (names or {}).get(line.label, line.label),
+            "due": linked(rows, line, "due", line.due),
+            "answered": linked(rows, line, "answered", line.answered),
+            "follow_ups": line.follow_ups,
+            "share": _("hidden") if line.hidden else share_words(line.response),
+            "bar": f"{100 * line.response.value:.1f}" if line.response else "0",
+            "hidden": line.hidden,
+        }
+        for line in lines
+    ]
+
+
+def linked(rows: Rows | None, line: Answered, name: str, number: int | None) -> Any:
+    """A number; of a check-in with its rows."""
+    if number is None:
+        return ""
+    unit, _space, at = line.label.partition(" ")
+    if rows is None or not at:
+        return number
+    place = f"{round(float(at) * 60)}m" if unit == "hour" else at
+    return rows.link(number, f"response:{place}:{name}")

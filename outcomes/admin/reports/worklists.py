@@ -1,0 +1,151 @@
+"""The worklists: follow-ups that want somebody, the most urgent first."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from django.core.paginator import Paginator
+from django.db.models import Prefetch
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from outcomes.admin.courses import VERDICT_LABELS
+from outcomes.admin.reports.base import page, require
+from outcomes.models import Alert, FollowUp, VerdictChange
+from outcomes.reports import WORKLISTS
+from outcomes.reports.worklists import Worklist
+
+#: Rows on a page.
+MOST = 25
+#: The kind of alert that belongs to a list.
+KINDS = {
+    "losing_early": Alert.Kind.LOST_EARLY,
+    "no_relief": Alert.Kind.NO_RELIEF,
+    "silent": Alert.Kind.SILENT,
+}
+
+
+def titles() -> dict[str, tuple[str, str, str]]:
+    """By code: the list's name, what is in it and in which order, and what to say when nobody is."""
+    return {
+        "losing_early": (
+            _("Losing relief early"),
+            _("Relief was lost before the expected window opened. Who lost it soonest stands first."),
+            _("Nobody is losing relief early."),
+        ),
+        "no_relief": (
+            _("No relief"),
+            _("No relief by the day on which it was expected. Who has waited longest stands first."),
+            _("Everybody whose day has come has had relief, or has not answered."),
+        ),
+        "silent": (
+            _("Silent"),
+            _("Two check-ins in a row without an answer. Silence is no failure: nobody knows how they are."),
+            _("Nobody has fallen silent."),
+        ),
+        "due_for_repeat": (
+            _("Due for repeat"),
+            _(
+                "Relief was there and is lost, and nothing of the kind is booked. Whether a repeat is justified, a "
+                "physician and the payer's rules say."
+            ),
+            _("Nobody waits for a repeat."),
+        ),
+    }
+
+
+@dataclass(frozen=True)
+class Row:
+    """One follow-up on a list."""
+
+    follow_up: FollowUp
+    label: str
+    performed: str
+    since: str
+    alert: str
+    alert_page: str
+    page: str
+    book: str
+
+
+def worklists_page(request: HttpRequest) -> HttpResponse:
+    """One list at a time, said by `list` in the address; the others as tabs with their counts."""
+    user, now = require(request, "outcomes.view_followup"), timezone.now()
+    said = request.GET.get("list", "")
+    chosen = WORKLISTS.get(said) or next(iter(WORKLISTS.values()))
+    names = titles()
+    pages = {
+        code: Paginator(
+            with_all(worklist, user, now) if worklist is chosen else worklist.rows(user, now), MOST
+        )
+        for code, worklist in WORKLISTS.items()
+    }
+    here = pages[chosen.code].get_page(request.GET.get("page"))
+    can_book = request.user.has_perm("procedures.book_appointment")
+    context = {
+        "tabs": [
+            {"code": code, "name": names[code][0], "count": one.count, "active": code == chosen.code}
+            for code, one in pages.items()
+        ],
+        "list": chosen.code,
+        "name": names[chosen.code][0],
+        "lead": names[chosen.code][1],
+        "empty": names[chosen.code][2],
+        "page": here,
+        "rows": [row(one, chosen, now, can_book=can_book) for one in here.object_list],
+    }
+    return page(request, "worklists", _("Worklists"), context)
+
+
+def with_all(worklist: Worklist, user: Any, now: datetime) -> Any:
+    """The list's rows with everything that is shown of them, in a fixed number of queries."""
+    waiting = Alert.objects.open().select_related("owner").order_by("due_at", "pk")
+    changes = VerdictChange.objects.order_by("id")
+    return (
+        worklist.rows(user, now)
+        .select_related("patient", "procedure__site", "procedure__procedure_type")
+        .prefetch_related(
+            Prefetch("alerts", waiting, to_attr="waiting"), Prefetch("verdict_changes", changes)
+        )
+    )
+
+
+def row(follow_up: FollowUp, worklist: Worklist, now: datetime, *, can_book: bool) -> Row:
+    procedure, zone = follow_up.procedure, follow_up.procedure.site.zone
+    same = [one.at for one in follow_up.verdict_changes.all() if one.verdict == follow_up.verdict]
+    alerts: list[Alert] = vars(follow_up)["waiting"]
+    wanted = KINDS.get(worklist.code)
+    alert = next((one for one in alerts if one.kind == wanted), alerts[0] if alerts else None)
+    book = {
+        "patient": follow_up.patient_id,
+        "procedure_type": procedure.procedure_type_id,
+        "region": procedure.region,
+        "laterality": procedure.laterality,
+    }
+    return Row(
+        follow_up=follow_up,
+        label=VERDICT_LABELS[follow_up.verdict],
+        performed=f"{procedure.performed_at.astimezone(zone):%-d %b %Y}",
+        since=f"{same[-1].astimezone(zone):%-d %b %Y}" if same else "–",
+        alert=alert_words(alert, now) if alert else _("no open alert"),
+        alert_page=reverse("admin:outcomes_alert_change", args=[alert.pk]) if alert else "",
+        page=reverse("admin:outcomes_followup_change", args=[follow_up.pk]),
+        book=f"{reverse('admin:procedures_appointment_find')}?{urlencode(book)}"
+        if can_book and worklist.code == "due_for_repeat"
+        else "",
+    )
+
+
+def alert_words(alert: Alert, now: datetime) -> str:
+    """How an alert stands, and who takes care of it."""
+    states = {
+        "open": _("open"),
+        "overdue": _("overdue"),
+        "snoozed": _("snoozed"),
+        "resolved": _("resolved"),
+    }
+    owner = str(alert.owner) if alert.owner else _("nobody's yet")
+    return f"{states[alert.state(now)]}, {owner}"

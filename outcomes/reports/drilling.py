@@ -1,0 +1,131 @@
+"""From a number of a report to the follow-ups behind it.
+
+A cell is the name of a number: "treated", "verdict:lost_early", "at:92:answered". Times are those of the planned
+check-ins, in days; of diagnostic blocks in minutes, with an m behind: "at:60m:answered".
+"""
+
+import re
+from collections.abc import Mapping
+
+from django.core.exceptions import EmptyResultSet
+from django.db.models import Q, QuerySet
+from django.db.models.expressions import RawSQL
+
+from clinic.models import User
+from clinic.refusals import Refusal
+from outcomes.adverse import Term
+from outcomes.models import AdverseEvent, CourseSummary, FollowUp
+from outcomes.relief import Verdict
+from outcomes.reports.counting import COLUMNS, EVALUABLE_SQL
+from outcomes.reports.selection import Selection
+
+DUE = f"{EVALUABLE_SQL} AND days[CARDINALITY(days)] >= evaluate_after"
+#: Cells of follow-ups as a whole, in SQL over the columns of a summary. None of these holds a value of a user.
+WHOLE: Mapping[str, str] = {
+    "treated": "TRUE",
+    "no_baseline": "(baseline IS NULL OR baseline = 0)",
+    "confounded": "baseline > 0 AND verdict = 'confounded'",
+    "evaluable": EVALUABLE_SQL,
+    "due": DUE,
+    "answered": (
+        f"{DUE} AND EXISTS (SELECT FROM UNNEST(days, scores) AS one (day, score)"
+        " WHERE day >= evaluate_after AND score IS NOT NULL)"
+    ),
+    "in_curve": f"{EVALUABLE_SQL} AND lost_after IS NOT NULL",
+    "responders": f"{EVALUABLE_SQL} AND lost_after IS NOT NULL AND responded",
+    "satisfied": "CARDINALITY(ARRAY_REMOVE(satisfied, NULL)) > 0",
+}
+#: Cells of one planned check-in, in SQL over its place in the arrays; of evaluable follow-ups.
+AT: Mapping[str, str] = {
+    "due": "TRUE",
+    "answered": "score IS NOT NULL",
+    "silent": "score IS NULL",
+    "thirty": "100 * (baseline - score) >= 30 * baseline",
+    "fifty": "100 * (baseline - score) >= 50 * baseline",
+    "success": "100 * (baseline - score) >= success_percent * baseline",
+    "two_points": "baseline - score >= 2",
+    "told": "change IS NOT NULL",
+    "improved": "change IN (1, 2)",
+    "peg": "peg IS NOT NULL AND baseline_peg IS NOT NULL",
+}
+#: Cells of one planned check-in of every follow-up, as the response report counts them.
+RESPONSE: Mapping[str, str] = {
+    "due": "TRUE",
+    "answered": "score IS NOT NULL",
+    "silent": "score IS NULL",
+}
+#: What was chosen last, from 1 to 5.
+LAST_SATISFIED = (
+    "(SELECT value FROM UNNEST(satisfied) WITH ORDINALITY AS one (value, place) "
+    "WHERE value IS NOT NULL ORDER BY place DESC LIMIT 1)"
+)
+AT_CELL = re.compile(r"(at|response):(\d{1,6})(m?):(\w+)\Z", re.ASCII)
+
+
+def rows_behind(selection: Selection, cell: str, user: User) -> QuerySet[FollowUp]:
+    """The follow-ups that `cell` of a report of `selection` counts, as far as `user` may see them.
+
+    Raises Refusal as `Selection.check` does, and "unknown_cell", field "cell".
+    """
+    selection.check(user)
+    rows = selection.summaries(user)
+    return FollowUp.objects.visible_to(user).filter(narrowed(rows, cell))
+
+
+def narrowed(rows: QuerySet[CourseSummary], cell: str) -> Q:
+    """Which follow-ups of these summaries a cell counts."""
+    kind, _, value = cell.partition(":")
+    chosen = Q(summary__in=rows.order_by().values("pk"))
+    if cell in WHOLE:
+        return within(rows, WHOLE[cell])
+    if found := AT_CELL.match(cell):
+        return at(rows, *found.groups())
+    if kind == "satisfied" and value in ("1", "2", "3", "4", "5"):
+        return within(rows, f"{LAST_SATISFIED} = {int(value)}")
+    if kind == "verdict" and value in set(Verdict):
+        return chosen & Q(summary__verdict=value)
+    if kind == "adverse":
+        return chosen & adverse(value)
+    raise unknown()
+
+
+def unknown() -> Refusal:
+    return Refusal("No report has such a number.", code="unknown_cell", field="cell")
+
+
+def adverse(value: str) -> Q:
+    """Follow-ups with an adverse event: any, a serious one, or one of a term. Raises Refusal "unknown_cell"."""
+    events = AdverseEvent.objects.standing()
+    if value == "serious":
+        events = events.filter(serious=True)
+    elif value in set(Term):
+        events = events.filter(term=value)
+    elif value != "any":
+        raise unknown()
+    return Q(pk__in=events.order_by().values("follow_up"))
+
+
+def at(rows: QuerySet[CourseSummary], kind: str, place: str, minutes: str, name: str) -> Q:
+    """Follow-ups by what came of one planned check-in."""
+    conditions = AT if kind == "at" else RESPONSE
+    if name not in conditions:
+        raise unknown()
+    unit = "minute" if minutes else "day"
+    of = EVALUABLE_SQL if kind == "at" else "TRUE"
+    return within(
+        rows,
+        f"unit = '{unit}' AND {of} AND EXISTS (SELECT FROM UNNEST(days, scores, channels, pegs, changes) "
+        f"AS one (day, score, channel, peg, change) WHERE day = {int(place)} AND {conditions[name]})",
+    )
+
+
+def within(rows: QuerySet[CourseSummary], condition: str) -> Q:
+    """The follow-ups of those summaries for which a condition in SQL holds. It holds no value of a user but numbers."""
+    columns = ("follow_up_id", *dict.fromkeys((*COLUMNS, "responded", "satisfied")))
+    try:
+        sql, params = rows.order_by().values_list(*columns).query.sql_with_params()
+    except EmptyResultSet:
+        return Q(pk__in=[])
+    names = ", ".join(f'"{column}"' for column in columns)
+    statement = f"WITH chosen ({names}) AS ({sql}) SELECT follow_up_id FROM chosen WHERE {condition}"  # noqa: S608
+    return Q(pk__in=RawSQL(statement, params))  # noqa: S611
