@@ -17,6 +17,7 @@ from outcomes.reports import WORKLISTS, Selection, procedure_report
 from outcomes.reports.drilling import AT, WHOLE, rows_behind
 from outcomes.tests.test_reports import course
 
+HILL = {"name": "Hill", "phone": "1", "time_zone": "America/New_York"}
 ROOT = "/admin/outcomes/followup/"
 REPORTS = ("reports/clinic/", "reports/procedures/", "reports/compare/", "reports/response/")
 
@@ -76,9 +77,7 @@ def test_each_cell_can_be_opened_and_shows_nobody_of_another_site(
     assert page.status_code == 200
     assert page.context["cl"].result_count == rows_behind(Selection(), cell, told.physician).count()
     assert "Follow-ups " in page.context["behind"]
-    stranger = staff(
-        "stranger@example.org", "Physician", type(told.site).objects.create(name="Hill", phone="1")
-    )
+    stranger = staff("stranger@example.org", "Physician", type(told.site).objects.create(**HILL))
     assert not rows_behind(Selection(), cell, stranger).exists()
 
 
@@ -184,7 +183,7 @@ def test_worklists_fill_and_are_empty_for_others(told: World, client: Client) ->
     assert "Nobody has fallen silent." in words(clerk.get(f"{ROOT}worklists/?list=silent"))
     repeat = words(clerk.get(f"{ROOT}worklists/?list=due_for_repeat"))
     assert "Book" in repeat
-    elsewhere = staff("x@example.org", "Nurse", type(told.site).objects.create(name="Hill", phone="1"))
+    elsewhere = staff("x@example.org", "Nurse", type(told.site).objects.create(**HILL))
     assert "Nobody is losing relief early." in words(signed_in(elsewhere, client).get(f"{ROOT}worklists/"))
 
 
