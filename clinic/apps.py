@@ -9,7 +9,7 @@ class ClinicConfig(AppConfig):
     verbose_name = "Clinic"
 
     def ready(self) -> None:
-        from clinic import receivers, roles  # noqa: F401  (connects the receivers)
+        from clinic import checks, receivers, roles  # noqa: F401  (registers the checks, connects the receivers)
         from clinic.celery import app  # noqa: F401  (makes it the app of every shared_task)
 
         post_migrate.connect(roles.grant_all, sender=self)

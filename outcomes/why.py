@@ -31,6 +31,7 @@ HELD_BACK = {
     "superseded": gettext_lazy("A newer question was due as well."),
     "quiet_hours": gettext_lazy("It was too late or too early in the day."),
     "no_phone": gettext_lazy("No phone number is known."),
+    "next_reminder": gettext_lazy("The next reminder was due as well."),
     "weekly_cap": gettext_lazy("The patient had had as many e-mails that week as the site allows."),
     **NO_EMAIL,
 }

@@ -18,6 +18,14 @@ def test_every_link_and_path_leads_somewhere(page: Path) -> None:
     assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
+def test_the_tests_that_a_page_names_are_there() -> None:
+    text = (ROOT / "docs" / "faults-of-others.md").read_text()
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", text)
+    assert len(named) > 40
+    for path, name in named:
+        assert f"def {name}(" in (ROOT / path).read_text(), (path, name)
+
+
 def test_every_decision_has_its_parts_and_number() -> None:
     decisions = sorted((ROOT / "docs" / "decisions").glob("*.md"))
     assert [page.name[:4] for page in decisions] == [f"{number + 1:04}" for number in range(len(decisions))]

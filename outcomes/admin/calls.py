@@ -123,14 +123,7 @@ def why_call(check_in: CheckIn) -> str:
     if check_in.not_sent_because:
         return reason(check_in.not_sent_because)
     if check_in.reminders:
-        return (
-            ngettext(
-                "Asked by e-mail; %d reminder unanswered.",
-                "Asked by e-mail; %d reminders unanswered.",
-                check_in.reminders,
-            )
-            % check_in.reminders
-        )
+        return _("Asked by e-mail and reminded; not answered.")
     return _("Asked by e-mail; not answered.")
 
 

@@ -422,7 +422,7 @@ def remind_some(waiting: QuerySet[CheckIn], patients: int, *, now: datetime) -> 
     """Remind up to so many patients; None when nobody is left.
 
     After the last reminder, and at once where no e-mail may be sent, a call falls due instead. A reminder that would
-    go beyond the cap of a week is left out; the ladder goes on.
+    go beyond the cap of a week is left out, and so is one after which the next is due as well; the ladder goes on.
     """
     due = locked(waiting, patients)
     if not due:
@@ -440,8 +440,8 @@ def remind_some(waiting: QuerySet[CheckIn], patients: int, *, now: datetime) -> 
             continue
         capped = len(had.get(patient.pk, [])) >= check_ins[0].follow_up.procedure.site.emails_a_week
         for check_in in check_ins:
-            check_in.reminders += 1
-            climb(check_in)
+            for _left_out in range(climb(check_in, now=now)):
+                asking.skip(check_in, "next_reminder", kind=Kind.REMINDER)
             if capped:
                 asking.skip(check_in, "weekly_cap", kind=Kind.REMINDER)
                 asking.tally["not_sent"] += 1
@@ -455,13 +455,19 @@ def remind_some(waiting: QuerySet[CheckIn], patients: int, *, now: datetime) -> 
     return dict(asking.tally)
 
 
-def climb(check_in: CheckIn) -> None:
-    """Set what comes after the reminder that was just counted: another one, or a call."""
+def climb(check_in: CheckIn, *, now: datetime) -> int:
+    """Count the reminder that is due, and set what comes after it: another one, or a call.
+
+    After an outage or a night the next one may be due as well: then only one goes out. Returns how many are left out.
+    """
     steps = ladder(check_in.invited_at or check_in.due_at, check_in.closes_at)
+    before = check_in.reminders + 1
+    check_in.reminders = min(max(before, sum(step <= now for step in steps)), len(steps) - 1)
     if check_in.reminders < len(steps) - 1:
         check_in.remind_at = steps[check_in.reminders]
     else:
         check_in.remind_at, check_in.call_at = None, steps[-1]
+    return max(0, check_in.reminders - before)
 
 
 def invitation_key(check_in: CheckIn) -> str:

@@ -49,8 +49,7 @@ def text_next(waiting: QuerySet[CheckIn], *, now: datetime) -> int | None:
     if not due:
         return None
     check_in = due[0]
-    check_in.reminders += 1
-    climb(check_in)
+    climb(check_in, now=now)
     check_in.save(update_fields=["reminders", "remind_at", "call_at"])
     sms.queue(
         text_key(check_in),

@@ -78,6 +78,22 @@ def test_invitation_two_reminders_and_a_call(world: World) -> None:
     ]
 
 
+def test_after_a_night_or_an_outage_one_reminder_goes_out_and_not_both(world: World) -> None:
+    day_42 = day_of(course(world), 42)
+    start, span = day_42.due_at, day_42.closes_at - day_42.due_at
+    assert len(sent(start)) == 1
+    late = start + span * 5 / 8  # both reminders have been due meanwhile
+    assert len(sent(late)) == 1
+    assert sent(late + timedelta(minutes=1)) == []
+    day_42.refresh_from_db()
+    assert (day_42.reminders, day_42.remind_at, day_42.call_at) == (2, None, start + span * 3 / 4)
+    assert attempts(day_42) == [
+        ("invitation", "queued", ""),
+        ("reminder", "skipped", "next_reminder"),
+        ("reminder", "queued", ""),
+    ]
+
+
 def test_who_has_answered_is_not_reminded(world: World) -> None:
     day_42 = day_of(course(world), 42)
     sent(day_42.due_at)

@@ -205,7 +205,7 @@ def test_the_list_says_why_when_reminders_were_not_answered(world: World, client
     CheckIn.objects.filter(pk=check_in.pk).update(status="invited", invited_at=check_in.due_at, reminders=2)
     signed_in(world.clerk, client)
     with clock(now):
-        assert "Asked by e-mail; 2 reminders unanswered." in words(client.get(CALLS))
+        assert "Asked by e-mail and reminded; not answered." in words(client.get(CALLS))
     note(check_in, "call_again", world, now, again_at=now + timedelta(hours=3))
     with clock(now + timedelta(hours=2)):
         assert "Nobody is to be called now." in words(client.get(CALLS))

@@ -262,3 +262,17 @@ def test_the_diary_fits_on_a_phones_budget(
     html = client.get(path).content
     assert html.count(b'type="radio"') == 5 * 13
     assert len(html) <= 22_000
+
+
+def test_the_hours_below_the_curve_are_short_enough_to_stand_beside_each_other(
+    block: FollowUp, clock: list[datetime], client: Client
+) -> None:
+    clock[0] = after(block, 250)
+    path = f"/c/{services.issue_link(entry(block, 30), now=clock[0])}/"
+    write(client, path, block, dict.fromkeys(HOURS, 3))
+    html = client.get(path).content.decode()
+    drawing = html[html.index("<svg") : html.index("</svg>")]
+    assert [f">{hour}<" in drawing for hour in ("9:30", "10:00", "12:00", "1:00")] == [True] * 4
+    assert "m." not in drawing
+    drawing = client.get(path + "?lang=es").content.decode().partition("<svg")[2]
+    assert ">13:00<" in drawing

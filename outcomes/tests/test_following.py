@@ -11,6 +11,7 @@ from conftest import MONDAY, World
 from outcomes import services
 from outcomes.models import CheckIn, FollowUp
 from outcomes.relief import Verdict
+from outcomes.services import following
 from outcomes.services.asking import invitation_key
 from procedures import services as procedures
 from procedures.models import Procedure, ProcedureType, ReliefProfile
@@ -141,6 +142,17 @@ def test_what_was_missed_is_made_up_for_and_nothing_twice(
     course = services.open_follow_up(procedure, now=now)
     assert course
     assert course.check_ins.count() == 10
+
+
+def test_on_the_hour_the_tick_looks_among_all_procedures_and_else_among_the_latest(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "LATEST", 0)
+    with monkeypatch.context() as fault:
+        fault.setattr("outcomes.receivers.services.open_follow_up", lambda *_, **__: None)
+        world.performed()
+    assert services.tick(now=world.at(MONDAY, 12, 30))["follow_ups_opened"] == 0
+    assert services.tick(now=world.at(MONDAY, 13))["follow_ups_opened"] == 1
 
 
 def test_an_aborted_procedure_is_not_followed(world: World) -> None:

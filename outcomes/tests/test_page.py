@@ -16,6 +16,7 @@ from outcomes import services
 from outcomes.models import Answer, CheckIn, Link
 from outcomes.services.asking import invitation_key
 from patients.models import Patient
+from procedures import services as procedures
 
 
 @pytest.fixture
@@ -188,6 +189,42 @@ def test_what_changed_since_it_was_queued_is_looked_at_when_it_is_sent(
     assert (row.status, row.problem) == ("skipped", reason)
     assert not outbox.outbox
     assert not Link.objects.exists()
+
+
+@pytest.mark.parametrize("reminder", [False, True])
+@pytest.mark.parametrize("reason", ["answered", "voided", "merged"])
+def test_who_answered_or_should_not_be_asked_any_more_is_passed_over_at_the_last_moment(
+    world: World, reason: str, reminder: bool
+) -> None:
+    check_in = world.performed().follow_up.check_ins.get(offset_minutes=42 * 1440)
+    now = check_in.due_at
+    services.tick(now=now)
+    if reminder:
+        mail.send_due(now=now)
+        outbox.outbox.clear()
+        now += timedelta(days=4)
+        services.tick(now=now)
+    if reason == "answered":
+        services.answer(check_in.pk, values={"nrs.now": 3}, channel="phone", language="en", by=None, now=now)
+    elif reason == "voided":
+        procedures.void(check_in.follow_up.procedure_id, reason="wrong patient", by=world.physician, now=now)
+    else:
+        Patient.objects.filter(pk=world.patient.pk).update(merged_into=world.another_patient())
+    mail.send_due(now=now)
+    row = OutgoingEmail.objects.filter(template="outcomes.emails.invitation").latest("pk")
+    assert (row.status, row.problem) == ("skipped", reason)
+    assert not outbox.outbox
+
+
+def test_what_an_email_says_is_what_is_true_when_it_is_sent(world: World) -> None:
+    check_in = world.performed().follow_up.check_ins.get(offset_minutes=1440)
+    services.tick(now=check_in.due_at)
+    world.site.name, world.site.phone = "Riverside West", "+1 212 555 0177"
+    world.site.save()
+    mail.send_due(now=check_in.due_at)
+    (message,) = outbox.outbox
+    assert "Riverside West" in message.subject
+    assert "+1 212 555 0177" in str(message.body)
 
 
 def test_an_email_that_waited_too_long_is_not_sent(world: World) -> None:

@@ -33,6 +33,7 @@ def test_each_to_patients_is_shown_in_both_languages_as_text_and_html(
         assert world.site.phone in message.html
         assert ".invalid" not in message.text + message.html
         assert not re.search(r"O'Brien|ablation", message.text + message.html)
+        assert ".." not in message.text + message.html  # as "3 p.m.."
     html = response.content.decode()
     assert html.count("<iframe sandbox srcdoc=") == 2
     assert html.lower().count("&lt;!doctype html&gt;") == 2

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.core import mail as outbox
 from django.test import Client
 
+from clinic import mail
 from clinic.models import AuditEvent
 from clinic.tests.desk import words
 from conftest import World
@@ -59,6 +61,21 @@ def test_who_comes_back_goes_on_where_he_stopped(flags: World, link: Issue, clie
     assert re.search(r'name="nrs.now" value="3" checked', back.content.decode())
     assert Draft.objects.get().values == {"nrs.now": 3, "red_flag.burning": 0}
     assert "Step 2 of 2" in words(later.get(path))
+
+
+def test_a_reminders_own_link_opens_where_the_patient_stopped(
+    flags: World, link: Issue, client: Client, clock: list[datetime]
+) -> None:
+    _, path = link(7)
+    send(client, path, 1, nrs__now="3")
+    clock[0] += timedelta(days=1)
+    assert services.remind_due(now=clock[0])["reminded"] == 1
+    mail.send_due(now=clock[0])
+    (message,) = (one for one in outbox.outbox if one.subject.startswith("A reminder"))
+    found = re.search(r"/c/[^/\s]+/", str(message.body))
+    assert found
+    assert found[0] != path
+    assert "Step 2 of 2" in words(Client().get(found[0]))
 
 
 def test_a_step_ahead_cannot_be_opened(flags: World, link: Issue, client: Client) -> None:

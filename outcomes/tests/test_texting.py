@@ -94,6 +94,21 @@ def test_on_the_ladder_it_takes_the_place_of_the_second_reminder(
     assert state() == [("queued", "")]
 
 
+def test_a_patient_without_a_telephone_stops_nobody_after_them(
+    world: World, due: CheckIn, provider: type[Provider]
+) -> None:
+    other = world.performed(patient=world.another_patient(), hour=12).follow_up.check_ins.get(
+        offset_minutes=1440
+    )
+    CheckIn.objects.filter(pk=other.pk).update(
+        status="invited", invited_at=due.due_at, reminders=1, remind_at=due.due_at
+    )
+    Patient.objects.filter(pk=world.patient.pk).update(phone="")
+    Patient.objects.exclude(pk=world.patient.pk).update(sms_consented_at=world.now, phone="+1 212 555 0124")
+    assert text_due(now=due.due_at) == 1
+    assert ContactAttempt.objects.get(kind="sms").check_in == other
+
+
 def test_a_patient_gets_one_text_at_a_time(due: CheckIn, provider: type[Provider]) -> None:
     other = CheckIn.objects.exclude(pk=due.pk).order_by("due_at")[0]
     CheckIn.objects.filter(pk=other.pk).update(

@@ -1,9 +1,11 @@
 """The tick: one sick step keeps no other from its turn, and nothing from being sent."""
 
+import re
 from collections.abc import Callable
 from typing import NoReturn
 
 import pytest
+from django.conf import settings
 from django.core import mail as outbox
 from django.core.management import call_command
 
@@ -31,6 +33,18 @@ def test_who_is_due_is_asked_though_another_step_fails(world: World, sick: None)
     assert [type(fault) for fault in raised.value.exceptions] == [ZeroDivisionError]
     day_1.refresh_from_db()
     assert day_1.status == CheckIn.Status.INVITED
+
+
+def test_no_message_carries_a_due_time() -> None:
+    """What comes later is a row (docs/decisions/0003): a message with an `eta` comes twice, or is lost."""
+    sources = [
+        path
+        for app in ("clinic", "patients", "procedures", "outcomes")
+        for path in (settings.BASE_DIR / app).rglob("*.py")
+        if "tests" not in path.parts
+    ]
+    assert len(sources) > 100
+    assert [path.name for path in sources if re.search(r"\b(eta|countdown)=", path.read_text())] == []
 
 
 @pytest.mark.parametrize("edge", [tasks.tick, lambda: call_command("tick")], ids=["task", "command"])

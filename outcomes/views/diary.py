@@ -6,7 +6,7 @@ from typing import NamedTuple
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import translation
-from django.utils.formats import time_format
+from django.utils.formats import get_format, time_format
 from django.utils.translation import gettext as _
 
 from clinic.pages import gone, page
@@ -169,6 +169,13 @@ def clock(entry: CheckIn) -> str:
     return time_format(entry.opens_at.astimezone(entry.follow_up.procedure.site.zone).time(), "TIME_FORMAT")
 
 
+def brief(entry: CheckIn) -> str:
+    """The same as short as it can be, for a drawing: without "p.m.", where the language has it."""
+    at = entry.opens_at.astimezone(entry.follow_up.procedure.site.zone).time()
+    plain = get_format("TIME_FORMAT")
+    return time_format(at, "g:i" if plain == "P" else plain)
+
+
 def own(found: CheckIn, entries: list[CheckIn]) -> Curve | None:
     """What was written so far as a curve; None before the first entry."""
     baseline = found.follow_up.procedure.baseline_pain
@@ -177,5 +184,5 @@ def own(found: CheckIn, entries: list[CheckIn]) -> Curve | None:
     for entry in written:
         for one in entry.answer.measurements.all():
             if f"{one.instrument}.{one.item}" == PAIN_NOW:
-                points.append(Point(clock(entry), clock(entry), one.value))
+                points.append(Point(brief(entry), clock(entry), one.value))
     return curve(points) if written else None

@@ -11,6 +11,7 @@ import pytest
 from django.core import mail as outbox
 from django.core.mail import EmailMultiAlternatives
 from django.core.management import call_command
+from django.db.models import Q
 from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
@@ -279,8 +280,25 @@ def treated(site: Site, number: int, kind: str, *, hour: int, baseline: int) -> 
     return FollowUp.objects.get(procedure=procedure)
 
 
+def hours_of(day: int) -> Iterator[datetime]:
+    """The hours of the site's wall clock at which that day is ticked: all of them when anything is to happen, else ten.
+
+    Looked at again after each tick, because one thing leads to another.
+    """
+    start = at(MONDAY + timedelta(days=day), 0)
+    for hour in range(24):
+        moment = at(MONDAY + timedelta(days=day), hour)
+        span = (start - timedelta(hours=12), start + timedelta(hours=25))  # a night may lie between
+        fields = ("due_at", "remind_at", "call_at", "closes_at", "hold_until")
+        busy = Q(*[(f"{name}__range", span) for name in fields], _connector=Q.OR)
+        if hour == 10 or CheckIn.objects.filter(busy).exists():
+            yield moment
+
+
 def test_a_year_of_an_ablation_and_an_injection_plays_through_the_tick(clinic: Site, clock: Clock) -> None:
-    """Every check-in, reminder, silence, telephone call and red flag, by `manage.py tick` each morning."""
+    """Every check-in, reminder, silence, telephone call and red flag to the hour, by `manage.py tick`."""
+    clinic.alert_email = "alerts@example.org"
+    clinic.save()
     ablation = treated(clinic, 1, "rfa_facet", hour=9, baseline=8)
     injection = treated(clinic, 2, "esi_interlaminar", hour=13, baseline=7)
     scores = {
@@ -291,52 +309,64 @@ def test_a_year_of_an_ablation_and_an_injection_plays_through_the_tick(clinic: S
     nurse = staff("nurse@example.org", roles.NURSE, clinic)
     page = Client()
     asked: dict[str, list[int]] = {address: [] for address in scores}
-    reminded: dict[str, list[int]] = {address: [] for address in scores}
-    called: list[int] = []
-    for day in range(1, 300):
-        clock.now = at(MONDAY + timedelta(days=day), 10)
-        before = len(outbox.outbox)
-        call_command("tick", now=clock.now.isoformat(), stdout=StringIO())
-        for message in outbox.outbox[before:]:
-            (address,) = message.to
-            (reminded if message.subject.startswith("A reminder") else asked)[address].append(day)
-            found = re.search(r"http://testserver(/c/[^/\s]+/)", str(message.body))
-            assert found
-            if day in scores[address]:
+    reminded: dict[str, list[tuple[int, int]]] = {address: [] for address in scores}
+    told: list[tuple[int, int]] = []
+    called: dict[tuple[int, int], tuple[int, int]] = {}
+    missed: dict[tuple[int, int], tuple[int, int]] = {}
+    for day in range(300):
+        for now in hours_of(day):
+            clock.now = now
+            hour = now.astimezone(NEW_YORK).hour
+            before = len(outbox.outbox)
+            call_command("tick", now=now.isoformat(), stdout=StringIO())
+            for message in outbox.outbox[before:]:
+                (address,) = message.to
+                if address == clinic.alert_email:
+                    told.append((day, hour))
+                    continue
+                if message.subject.startswith("A reminder"):
+                    reminded[address].append((day, hour))
+                else:
+                    assert hour == 10
+                    asked[address].append(day)
+                found = re.search(r"http://testserver(/c/[^/\s]+/)", str(message.body))
+                assert found
+                if day not in scores[address]:
+                    continue
                 if address == "pat2@example.org" and day == 3:
-                    page.post(found[1], {"step": "1", "nrs.now": 4})
-                    html = page.get(found[1]).content.decode()
-                    flags = dict.fromkeys(re.findall(r'name="(red_flag\.\w+)"', html), 0)
-                    step = re.search(r'name="step" value="(\d)"', html)
-                    assert step
-                    said = {"step": step[1]} | flags | {"red_flag.fever_chills": 1}
-                    told = page.post(found[1], said, follow=True).content.decode()
-                    assert clinic.phone in told
-                    assert Alert.objects.get().raised_at == clock.now  # before the answer is complete
+                    says_yes_to_a_red_flag(page, found[1], clinic, clock)
                 assert "Thank you" in answered(page, found[1], scores[address][day])
-        for check_in in CheckIn.objects.filter(call_at__lte=clock.now, status__in=CheckIn.OPEN):
-            planned = check_in.offset_minutes // 1440
-            if planned not in called:
-                called.append(planned)
-            if planned in by_phone:
-                outcomes.answer(
-                    check_in.pk,
-                    values={"nrs.now": by_phone[planned]},
-                    channel="phone",
-                    language="en",
-                    by=nurse,
-                    now=clock.now,
-                )
+            for check_in in CheckIn.objects.filter(call_at__lte=now, status__in=CheckIn.OPEN):
+                planned = check_in.offset_minutes // 1440
+                called.setdefault((check_in.follow_up_id, planned), (day, hour))
+                if check_in.follow_up_id == ablation.pk and planned in by_phone:
+                    outcomes.answer(
+                        check_in.pk,
+                        values={"nrs.now": by_phone[planned]},
+                        channel="phone",
+                        language="en",
+                        by=nurse,
+                        now=now,
+                    )
+            for check_in in CheckIn.objects.filter(status="missed"):
+                planned = check_in.offset_minutes // 1440
+                missed.setdefault((check_in.follow_up_id, planned), (day, hour))
     assert asked == {
         "pat1@example.org": [1, 7, 14, 42, 92, 184, 275],
         "pat2@example.org": [1, 3, 7, 14, 28, 60, 92, 184],
     }
-    # A fortnight's window: reminders after a quarter and a half of it, the call after three quarters.
-    assert reminded == {"pat1@example.org": [96, 99, 279, 282], "pat2@example.org": [188, 191]}
-    assert called == [92, 184, 275]
-    statuses = dict(ablation.check_ins.values_list("offset_minutes", "status"))
-    assert statuses[92 * 1440] == "answered"
-    assert statuses[275 * 1440] == "missed"
+    # A fortnight's window: reminders after a quarter of it, which is at 22:00 and so waits for the morning, and after
+    # half; the call after three quarters; and an end. The clocks change neither here nor between.
+    assert reminded == {
+        "pat1@example.org": [(96, 8), (99, 10), (279, 8), (282, 10)],
+        "pat2@example.org": [(188, 8), (191, 10)],
+    }
+    assert called == {
+        (ablation.pk, 92): (102, 22),
+        (injection.pk, 184): (194, 22),
+        (ablation.pk, 275): (285, 22),
+    }
+    assert missed == {(injection.pk, 184): (198, 10), (ablation.pk, 275): (289, 10)}
     assert Answer.objects.get(check_in__follow_up=ablation, channel="phone").recorded_by == nurse
     ablation.refresh_from_db()
     injection.refresh_from_db()
@@ -344,5 +374,20 @@ def test_a_year_of_an_ablation_and_an_injection_plays_through_the_tick(clinic: S
     alert = Alert.objects.get(kind="red_flag")
     assert (alert.codes, alert.urgency, alert.follow_up) == (["fever_chills"], "same_day", injection)
     assert alert.escalated_at  # nobody looked at it in time
+    assert told[0] == (3, 11)  # with the first tick after the answer
+    assert told[1] > told[0]
     outcomes.resolve(alert.pk, resolution="spoken", by=nurse, now=clock.now)
     assert not Alert.objects.filter(kind="red_flag").open().exists()
+
+
+def says_yes_to_a_red_flag(page: Client, path: str, clinic: Site, clock: Clock) -> None:
+    """The patient has a fever: told what to do, and an alert is raised, before the answer is complete."""
+    page.post(path, {"step": "1", "nrs.now": 4})
+    html = page.get(path).content.decode()
+    flags = dict.fromkeys(re.findall(r'name="(red_flag\.\w+)"', html), 0)
+    step = re.search(r'name="step" value="(\d)"', html)
+    assert step
+    said = {"step": step[1]} | flags | {"red_flag.fever_chills": 1}
+    told = page.post(path, said, follow=True).content.decode()
+    assert clinic.phone in told
+    assert Alert.objects.get().raised_at == clock.now
