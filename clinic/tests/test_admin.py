@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, Permission
+from django.db import IntegrityError, transaction
 from django.test import Client
 
 from clinic.models import AuditEvent, Closure, OutgoingEmail, Resource, Site, User
@@ -296,3 +297,18 @@ def test_lists_ask_as_much_for_thirty_rows_as_for_three(world: World, client: Cl
     few = queries(lambda: client.get(f"/admin/clinic/{model}/"))
     more(3, 30)
     assert queries(lambda: client.get(f"/admin/clinic/{model}/")) == few
+
+
+def test_the_smallest_group_of_reports_is_five_and_never_none(world: World, client: Client) -> None:
+    assert world.site.smallest_cell == 5
+    signed_in(world.admin, client)
+    page = f"/admin/clinic/site/{world.site.pk}/change/"
+    form = client.get(page).context["adminform"].form
+    assert "unconfirmed" in str(form.fields["smallest_cell"].help_text)
+    sent = filled(form)
+    assert client.post(page, sent | {"smallest_cell": "10"}).status_code == 302
+    world.site.refresh_from_db()
+    assert world.site.smallest_cell == 10
+    assert "too_small" in str(errors(client.post(page, sent | {"smallest_cell": "0"})))
+    with pytest.raises(IntegrityError, match="site_smallest_cell"), transaction.atomic():
+        Site.objects.filter(pk=world.site.pk).update(smallest_cell=0)

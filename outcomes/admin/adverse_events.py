@@ -1,7 +1,7 @@
 """Adverse events: the list, a section on their follow-up's page, and the pages that record and correct them."""
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -37,6 +37,10 @@ class AdverseEventForm(RecordForm):
         model = AdverseEvent
         formfield_callback = dressed
         fields = FIELDS
+        labels: ClassVar[dict[str, Any]] = {
+            "suspect": _("Suspected cause"),
+            "relation": _("How likely it is the cause"),
+        }
 
 
 class CorrectEventForm(AdverseEventForm):
@@ -66,7 +70,7 @@ class StandingFilter(admin.SimpleListFilter):
 
 @admin.register(AdverseEvent)
 class AdverseEventAdmin(ReadOnlyAdmin):
-    list_display = ("what", "who", "after", "onset_on", "how_it_is", "outcome", "why")
+    list_display = ("what", "who", "after", "began", "how_it_is", "outcome", "why")
     list_display_links = ("what",)
     list_filter = (
         *(StandingFilter, "serious", "severity", "term", "outcome", "relation"),
@@ -87,7 +91,7 @@ class AdverseEventAdmin(ReadOnlyAdmin):
             None,
             {
                 "fields": (
-                    ("term", "onset_on"),
+                    ("term", "began"),
                     "description",
                     ("severity", "serious"),
                     ("outcome", "grade"),
@@ -101,7 +105,7 @@ class AdverseEventAdmin(ReadOnlyAdmin):
             {"fields": (("recorded", "recorded_by"), ("corrected_because", "mistake"))},
         ),
     )
-    readonly_fields = ("recorded", "mistake", "corrected_because")
+    readonly_fields = ("began", "recorded", "mistake", "corrected_because")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AdverseEvent]:
         rows = (
@@ -143,15 +147,27 @@ class AdverseEventAdmin(ReadOnlyAdmin):
     @display(description=_("after"), ordering="follow_up__procedure__procedure_type__name")
     def after(self, event: AdverseEvent) -> SafeString:
         procedure = event.follow_up.procedure
-        return format_html("{}<span class='desk-sub'>{}</span>", procedure, procedure.site)
+        day = procedure.performed_at.astimezone(procedure.site.zone).date()
+        return format_html(
+            "{}<span class='desk-sub'>{} · {}</span>",
+            procedure.procedure_type,
+            day.isoformat(),
+            procedure.site,
+        )
+
+    @display(description=_("began"), ordering="onset_on")
+    def began(self, event: AdverseEvent) -> str:
+        return event.onset_on.isoformat()
 
     @display(description=_("severity"), ordering="severity")
     def how_it_is(self, event: AdverseEvent) -> SafeString:
         return how_it_is(event)
 
     @display(description=_("relation"), ordering="relation")
-    def why(self, event: AdverseEvent) -> str:
-        return relation_words(event)
+    def why(self, event: AdverseEvent) -> SafeString:
+        return format_html(
+            "{}<span class='desk-sub'>{}</span>", event.get_relation_display(), event.get_suspect_display()
+        )
 
     @display(description=_("recorded"))
     def recorded(self, event: AdverseEvent) -> str:

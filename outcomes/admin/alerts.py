@@ -28,6 +28,7 @@ from outcomes.admin.courses import course_fragment, with_answers
 from outcomes.models import Alert, Answer, FollowUp
 from outcomes.models.alerts import AlertQuerySet, weight_of_urgency
 from patients import services as patients
+from procedures.admin.devices import page_of as device_page
 from procedures.admin.devices import since_words
 from procedures.admin.steps import take
 from procedures.admin.words import label
@@ -201,7 +202,7 @@ class AlertAdmin(ReadOnlyAdmin):
                 "what": self.what(found),
                 "due": due_label(found, now=now),
                 "questions": questions(found),
-                "devices": devices_due(found, now=now),
+                "devices": devices_due(found, staff(request), now=now),
                 "adverse_event": (
                     reverse("admin:outcomes_adverseevent_record", args=[found.follow_up_id])
                     if found.kind == Alert.Kind.RED_FLAG and request.user.has_perm(RECORD)
@@ -337,11 +338,15 @@ def questions(alert: Alert) -> SafeString:
     )
 
 
-def devices_due(alert: Alert, *, now: datetime) -> list[str]:
-    """What of a device is due since when, a line each; nothing for alerts of another kind."""
+def devices_due(alert: Alert, user: User, *, now: datetime) -> list[tuple[str, str]]:
+    """What of a device is due since when, a line each with the device's page; nothing for alerts of another kind."""
     if alert.kind != Alert.Kind.DEVICE_DUE:
         return []
-    return [since_words(one.what, one.since) for one in services.due_of(alert.follow_up, now=now)]
+    may_open = user.has_perm("procedures.view_implanteddevice")
+    return [
+        (since_words(one.what, one.since), device_page(one.device) if may_open else "")
+        for one in services.due_of(alert.follow_up, now=now)
+    ]
 
 
 def due_label(alert: Alert, *, now: datetime) -> SafeString:

@@ -21,6 +21,7 @@ from outcomes import services as outcomes
 from outcomes.demo.clinic import House, Place
 from outcomes.demo.pathways import Path, Visit
 from outcomes.demo.people import Person
+from outcomes.demo.records import Records
 from outcomes.demo.shapes import SHAPES, Course, score
 from outcomes.models import Alert, Answer, CheckIn, FollowUp
 from outcomes.questions import PAIN_NOW
@@ -84,6 +85,7 @@ class Life:
         self.rng = Random(f"{seed}:{person.number}:{chapter}")
         doctors = [doctor for doctor, _ in self.place.doctors]
         self.doctor: Resource = Random(f"{seed}:{person.number}:doctor").choice(doctors)
+        self.records = Records(self, Random(f"{seed}:{person.number}:{chapter}:records"))
         self.now = patient.created_at
         self.events: list[tuple[datetime, int, Callable[[], None]]] = []
         self.numbers = count()
@@ -303,6 +305,7 @@ class Life:
         repeats = follow_up.relief_profile.check_in_every_days is not None
         self.truths[follow_up.pk] = Truth(course, performed_at, baseline, repeats)
         self.watch(follow_up.pk)
+        self.records.after(procedure, follow_up, visit, course)
         if self.path is not None:
             try:
                 following = self.path.send(course)

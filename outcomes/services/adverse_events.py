@@ -18,7 +18,7 @@ from outcomes.models import AdverseEvent, FollowUp
 #: What can be said about an adverse event, and corrected, in the order in which it is asked.
 FIELDS = (
     *("term", "description", "onset_on", "severity", "serious"),
-    *("outcome", "relation", "suspect", "grade"),
+    *("outcome", "suspect", "relation", "grade"),
 )
 #: As much of a reason as is kept.
 REASON_LENGTH = 500

@@ -21,10 +21,10 @@ from outcomes.demo import making, shapes
 from outcomes.demo.clinic import PASSWORD
 from outcomes.demo.people import COUPLE, DECEASED, OPTED_OUT, invent
 from outcomes.demo.story import Life
-from outcomes.models import Answer, CheckIn, FollowUp
-from patients.models import Patient
+from outcomes.models import AdverseEvent, Answer, CheckIn, FollowUp
+from patients.models import OpioidUse, Patient
 from procedures import catalogue
-from procedures.models import Appointment, Procedure
+from procedures.models import Appointment, ImplantedDevice, Procedure
 from procedures.services.loading import load
 
 #: A Friday, 13:00 at Riverside and 11:00 at Desert View.
@@ -63,6 +63,15 @@ def everything() -> dict[str, list[tuple[Any, ...]]]:
         ),
         "verdicts": FollowUp.objects.values_list(
             "procedure__performed_at", "verdict", "verdict_reason", "judged_at"
+        ),
+        "opioids": OpioidUse.objects.values_list(
+            "patient__record_number", "drug", "dose", "from_on", "until_on", "recorded_at"
+        ),
+        "devices": ImplantedDevice.objects.values_list(
+            "procedure__patient__record_number", "model", "battery_due_on", "refill_due_on", "recorded_at"
+        ),
+        "adverse events": AdverseEvent.objects.values_list(
+            "follow_up__patient__record_number", "term", "onset_on", "outcome", "recorded_at"
         ),
         "e-mails": OutgoingEmail.objects.values_list("to", "status", "sent_at", "attempts"),
     }

@@ -84,7 +84,7 @@ class TakenFilter(admin.SimpleListFilter):
 
 @admin.register(OpioidUse)
 class OpioidUseAdmin(ReadOnlyAdmin):
-    list_display = ("who", "what", "from_on", "until", "worth", "state")
+    list_display = ("who", "what", "since", "until", "worth", "state")
     list_display_links = ("what",)
     list_filter = (TakenFilter, "drug", "intrathecal")
     search_fields = ("patient__family_name", "patient__given_name", "patient__record_number")
@@ -94,11 +94,11 @@ class OpioidUseAdmin(ReadOnlyAdmin):
     fieldsets = (
         (
             None,
-            {"fields": (("drug", "what"), ("prescription", "intrathecal"), ("from_on", "until"), "worth")},
+            {"fields": (("what", "worth"), ("prescription", "intrathecal"), ("since", "until"))},
         ),
         (_("How it came about"), {"fields": (("recorded", "recorded_by"), ("corrects", "mistake"))}),
     )
-    readonly_fields = ("what", "until", "worth", "recorded", "mistake")
+    readonly_fields = ("what", "since", "until", "worth", "recorded", "mistake")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[OpioidUse]:
         rows = super().get_queryset(request).select_related("patient__site", "recorded_by", "corrects")
@@ -126,9 +126,13 @@ class OpioidUseAdmin(ReadOnlyAdmin):
     def what(self, use: OpioidUse) -> str:
         return str(use)
 
+    @display(description=_("from"), ordering="from_on")
+    def since(self, use: OpioidUse) -> str:
+        return use.from_on.isoformat()
+
     @display(description=_("until"), ordering="until_on")
     def until(self, use: OpioidUse) -> str:
-        return f"{use.until_on:%Y-%m-%d}" if use.until_on else str(_("still taken"))
+        return use.until_on.isoformat() if use.until_on else str(_("still taken"))
 
     @display(description=_("MME a day, an estimate"), ordering="mme_per_day")
     def worth(self, use: OpioidUse) -> str:

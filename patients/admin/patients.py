@@ -205,6 +205,12 @@ class PatientAdmin(ImportsFiles, DeskAdmin):
         cls.panels.append(build)
         return build
 
+    @classmethod
+    def first_panel(cls, build: Panel) -> Panel:
+        """Decorator: the same, above all others."""
+        cls.panels.insert(0, build)
+        return build
+
     def choice(self, obj: Patient) -> str:
         return f"{obj} · {obj.born_on:%Y-%m-%d} · {obj.record_number}"
 

@@ -110,7 +110,7 @@ class PlaceFilter(admin.SimpleListFilter):
 
 @admin.register(ImplantedDevice)
 class ImplantedDeviceAdmin(ReadOnlyAdmin):
-    list_display = ("who", "what", "implanted_on", "refill", "battery", "state")
+    list_display = ("who", "what", "implanted", "refill", "battery", "state")
     list_display_links = ("what",)
     list_filter = (PlaceFilter, "kind", ("procedure__site", SeenFilter))
     list_fullwidth = True
@@ -128,7 +128,7 @@ class ImplantedDeviceAdmin(ReadOnlyAdmin):
                     ("kind", "procedure"),
                     ("manufacturer", "model"),
                     ("serial_number", "udi"),
-                    ("implanted_on", "state"),
+                    ("implanted", "state"),
                     ("refill", "battery"),
                     ("explanted_on", "explanted_because"),
                     "explanted_note",
@@ -137,7 +137,7 @@ class ImplantedDeviceAdmin(ReadOnlyAdmin):
         ),
         (_("How it came about"), {"fields": (("recorded", "recorded_by"), "mistake")}),
     )
-    readonly_fields = ("refill", "battery", "state", "recorded", "mistake")
+    readonly_fields = ("implanted", "refill", "battery", "state", "recorded", "mistake")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ImplantedDevice]:
         rows = (
@@ -152,7 +152,7 @@ class ImplantedDeviceAdmin(ReadOnlyAdmin):
 
     def get_ordering(self, request: HttpRequest) -> Any:
         """What is due first at the top; what needs nothing that is known, last."""
-        return (F("first_due_on").asc(nulls_last=True), "-implanted_on", "-pk")
+        return (F("first_due_on").asc(nulls_last=True), "-pk")
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -162,7 +162,7 @@ class ImplantedDeviceAdmin(ReadOnlyAdmin):
             patients.read(found.procedure.patient, by=staff(request), now=timezone.now())
             extra_context = {
                 **(extra_context or {}),
-                "steps": steps(found, request),
+                "steps": steps(found, request, page=True),
                 "subtitle": str(found.procedure.patient),
             }
         return super().change_view(request, object_id, form_url, extra_context)
@@ -180,6 +180,10 @@ class ImplantedDeviceAdmin(ReadOnlyAdmin):
             device,
             device.serial_number,
         )
+
+    @display(description=_("implanted"), ordering="implanted_on")
+    def implanted(self, device: ImplantedDevice) -> str:
+        return device.implanted_on.isoformat()
 
     @display(description=_("refill due"), ordering="refill_due_on")
     def refill(self, device: ImplantedDevice) -> SafeString | str:
@@ -383,8 +387,8 @@ def since_words(what: str, since: date) -> str:
     return say("%(what)s: due since %(day)s") % {"what": WHAT[what], "day": since.isoformat()}
 
 
-def steps(device: ImplantedDevice, request: HttpRequest) -> SafeString:
-    """A button for what can be done with the device now."""
+def steps(device: ImplantedDevice, request: HttpRequest, *, page: bool) -> SafeString:
+    """A button for what can be done with the device now; what undoes it stands on its own `page` only."""
     if not request.user.has_perm(RECORD) or device.entered_in_error_at:
         return SafeString("")
     pump = device.kind == ImplantedDevice.Kind.INTRATHECAL_PUMP
@@ -392,7 +396,7 @@ def steps(device: ImplantedDevice, request: HttpRequest) -> SafeString:
         ("refill", _("Refilled"), device.in_place and pump, ""),
         ("battery", _("Battery looked at"), device.in_place, ""),
         ("explant", _("Taken out"), device.in_place, " desk-danger"),
-        ("error", _("Entered in error"), True, " desk-danger"),
+        ("error", _("Entered in error"), page, " desk-danger"),
     ]
     return format_html_join(
         "",
@@ -425,7 +429,7 @@ def devices_fragment(request: HttpRequest, procedure: Procedure) -> SafeString:
                 "refill": due_words(device, device.refill_due_on),
                 "battery": due_words(device, device.battery_due_on),
                 "state": state(device),
-                "steps": steps(device, request),
+                "steps": steps(device, request, page=False),
             }
             for device in devices
         ],

@@ -16,7 +16,7 @@ from procedures.steps import EXPECTED, PRESENT
 MOST = 30
 
 
-@PatientAdmin.panel
+@PatientAdmin.first_panel
 def appointments(request: HttpRequest, patient: Patient) -> SafeString:
     """The patient's appointments at the user's sites: coming ones first, soonest first; then the past."""
     if not request.user.has_perm("procedures.view_appointment"):

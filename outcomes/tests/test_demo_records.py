@@ -1,0 +1,68 @@
+"""What the demo writes down beside the answers: there, in order, and without changing anything else."""
+
+from datetime import timedelta
+from itertools import islice
+from typing import Any
+
+import pytest
+
+from outcomes import services
+from outcomes.demo import making
+from outcomes.demo.records import Records
+from outcomes.demo.story import Life
+from outcomes.models import AdverseEvent, Alert
+from outcomes.tests.test_demo import NOW, everything, types, undone
+from patients.models import OpioidUse
+from procedures.models import ImplantedDevice
+
+__all__ = ["types"]
+
+RECORDS = {"opioids", "devices", "adverse events"}
+
+
+def live(ways: tuple[str, ...], each: int = 2) -> None:
+    """Have the first few patients of each way live up to NOW."""
+    house = making.build()
+    people = making.invent(making.SEED, NOW.date(), making.PATIENTS)
+    for way in ways:
+        some = (one for one in people if one.pathway == way and not one.newcomer and one.joined > 300)
+        for person in islice(some, each):
+            life = Life(person, making.register(person, house, NOW), house, making.SEED, "history")
+            today = life.place.day(NOW)
+            life.follow(making.pathway(person), today - timedelta(days=person.joined), today)
+            life.play(NOW)
+
+
+def test_devices_are_recorded_refilled_and_looked_after(types: None) -> None:
+    live(("pump",), each=3)
+    pump = ImplantedDevice.objects.filter(kind="intrathecal_pump").first()
+    assert pump
+    assert pump.refill_due_on
+    assert pump.refill_due_on > pump.implanted_on + timedelta(days=100)  # filled at least once
+    assert Alert.objects.filter(kind="device_due").exists()
+    assert services.review_devices(now=NOW) == {"raised": 0, "settled": 0}
+
+
+def test_opioids_and_adverse_events_come_and_pass(types: None) -> None:
+    live(("radicular", "facet"), each=6)
+    assert OpioidUse.objects.filter(until_on__isnull=False).exists()
+    assert OpioidUse.objects.filter(until_on=None).exists()
+    assert AdverseEvent.objects.filter(outcome="resolved").exists()
+
+
+def test_they_change_nothing_else(types: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    ways = ("radicular", "pump")
+    with undone():
+        live(ways)
+        told = everything()
+    assert any(told[name] for name in RECORDS)
+
+    def nothing(self: Records, *_: Any) -> None:
+        """Nobody writes anything down."""
+
+    monkeypatch.setattr(Records, "after", nothing)
+    live(ways)
+    untold = everything()
+    assert {name: rows for name, rows in told.items() if name not in RECORDS} == {
+        name: rows for name, rows in untold.items() if name not in RECORDS
+    }
