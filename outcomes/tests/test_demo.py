@@ -21,7 +21,9 @@ from outcomes.demo import making, shapes
 from outcomes.demo.clinic import PASSWORD
 from outcomes.demo.people import COUPLE, DECEASED, OPTED_OUT, invent
 from outcomes.demo.story import Life
-from outcomes.models import Answer, CheckIn, FollowUp
+from outcomes.models import Answer, CheckIn, CourseSummary, FollowUp
+from outcomes.reports import Selection, procedure_report
+from outcomes.reports.counting import EVALUABLE
 from patients.models import Patient
 from procedures import catalogue
 from procedures.models import Appointment, Procedure
@@ -254,3 +256,30 @@ def test_the_command_says_what_it_did(
     assert f"Demo history: {FEW} of {FEW} patients" in said
     call_command("seed_demo", "--history", "--yes-this-is-not-a-real-clinic")
     assert capsys.readouterr().out == "The demo history is complete already; nothing was changed.\n"
+
+
+def test_the_reports_of_the_demo_show_what_is_true(types: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The curve of the clinic's own follow-ups against how long their relief truly lasts, which only the demo knows."""
+    truths: dict[int, float] = {}
+    play = Life.play
+
+    def watched(self: Life, until: datetime) -> None:
+        play(self, until)
+        truths.update({pk: truth.course.lasts for pk, truth in self.truths.items()})
+
+    monkeypatch.setattr(Life, "play", watched)
+    making.make_essentials(now=NOW, number=30)
+    tell()
+    manager = User.objects.get(email="manager@demo.example.org")
+    report = procedure_report(Selection(), user=manager, now=NOW)
+    (curve, *_) = report.curves
+    told = CourseSummary.objects.counted().filter(EVALUABLE, unit="day", lost_after__isnull=False)
+    lasts = [truths[pk] for pk in told.values_list("pk", flat=True)]
+    assert curve.total == len(lasts) > 35
+    places = [place for place in curve.places if place.at >= 42]  # the latest first day of judgement
+    inside = [
+        place.band_low <= sum(day > place.at for day in lasts) / len(lasts) <= place.band_high
+        for place in places
+    ]
+    assert len(places) > 30
+    assert sum(inside) >= 0.9 * len(places), f"{sum(inside)} of {len(places)}"

@@ -20,7 +20,7 @@ from outcomes.reports import ProcedureReport, procedure_report
 from outcomes.reports.curves import At, DurationCurve, Piece, Run
 
 POPULATIONS = [("all_treated", "all treated"), ("responders", "responders")]
-RUNS = [(name, name) for name in ("repeat_is_loss", "suspicion_is_loss", "both_are_loss")]
+RUNS = [(name, name) for name in ("repeat_is_loss", "confirmed_only", "lost_when_found")]
 
 
 class SpanSerializer(serializers.Serializer[Any]):
@@ -67,10 +67,11 @@ class BoundsSerializer(serializers.Serializer[Any]):
 
 
 class RunSerializer(serializers.Serializer[Run]):
-    """The same follow-ups under another assumption about those whose relief was not seen to end.
+    """The same follow-ups under another assumption.
 
-    `repeat_is_loss`: it ended when the treatment was repeated. `suspicion_is_loss`: it ended at the first bad score,
-    though nobody confirmed it. `both_are_loss`: at whichever came first.
+    `repeat_is_loss`: relief ended when the treatment was repeated, also where the pain before it does not say so.
+    `confirmed_only`: no bad score is a loss that nothing has confirmed, which shows too much relief. `lost_when_found`: it
+    ended on the day on which a check-in found it gone, which overstates how long it lasts.
     """
 
     name = serializers.ChoiceField(RUNS)
