@@ -70,8 +70,8 @@ class RunSerializer(serializers.Serializer[Run]):
     """The same follow-ups under another assumption.
 
     `repeat_is_loss`: relief ended when the treatment was repeated, also where the pain before it does not say so.
-    `confirmed_only`: no bad score is a loss that nothing has confirmed, which shows too much relief. `lost_when_found`: it
-    ended on the day on which a check-in found it gone, which overstates how long it lasts.
+    `confirmed_only`: no bad score is a loss that nothing has confirmed, which shows too much relief. `lost_when_found`:
+    it ended on the day on which a check-in found it gone, which overstates how long it lasts.
     """
 
     name = serializers.ChoiceField(RUNS)
