@@ -14,9 +14,9 @@ class Lasting:
     """When relief ended: later than `after` and not later than `until`, in the course's unit after the procedure.
 
     `until` None: it was not seen to end, and the course is censored at `after`. `responded`: it was seen in relief at
-    some check-in that counts. `suspected_until`: the first bad score after the last good one, confirmed by nothing;
-    None without one. A verdict waits for the confirmation, a curve must not (`ended_by`). `last_answer`: where the
-    last reading lies, whether it counts or not; None without any.
+    some check-in that counts. `suspected_until`: the first bad score after the last good one while nothing confirms it;
+    None without one. A verdict waits for the confirmation, a curve must not (`ended_by`). `last_answer`: where the last
+    reading lies, whether it counts or not; None without any.
     """
 
     after: int

@@ -157,6 +157,21 @@ def willingness(age: int, rng: Random) -> float:
     return min(0.95, max(0.02, by_age + rng.gauss(0, 0.22)))
 
 
+def willing(answers: float, *, day: float, works: bool, diary: bool) -> float:
+    """The chance that an e-mail of `day` is answered by somebody who answers others with the chance `answers`, 0–1.
+
+    Diaries are answered more often, and from the second month on who is well forgets to answer (working values).
+    """
+    chance = answers + (0.25 if diary else 0)
+    return chance * 0.9 if day > 28 and works else chance
+
+
+def delay(lot: float, *, diary: bool) -> timedelta:
+    """How long after the e-mail the answer comes: most within some hours, few after many days (working values)."""
+    typical = timedelta(minutes=6) if diary else timedelta(hours=7)
+    return typical * 2 * lot / (1.05 - lot)
+
+
 def telephone(site: str, number: int) -> str:
     """A number that is kept free for fiction, in the area of the site."""
     return f"+1 {'212' if site == 'riverside' else '602'} 555 01{number % 100:02}"

@@ -20,7 +20,7 @@ from clinic.refusals import Refusal
 from outcomes import services as outcomes
 from outcomes.demo.clinic import House, Place
 from outcomes.demo.pathways import Path, Visit
-from outcomes.demo.people import Person
+from outcomes.demo.people import Person, delay, willing
 from outcomes.demo.records import Records
 from outcomes.demo.shapes import SHAPES, Course, score
 from outcomes.models import Alert, Answer, CheckIn, FollowUp
@@ -385,9 +385,8 @@ class Life:
         """Whether, when and how the patient will answer. Most silence is just silence."""
         diary = check_in.offset_minutes < DAY
         truth = self.truths[check_in.follow_up_id]
-        willing = self.person.answers + (0.25 if diary else 0)
-        if truth.day(self.now) > 28 and truth.course.works(truth.day(self.now)):
-            willing *= 0.9  # who is well forgets to answer
+        since = truth.day(self.now)
+        chance = willing(self.person.answers, day=since, works=truth.course.works(since), diary=diary)
         lots = [
             self.rng.random() for _ in range(4)
         ]  # always as many: a refused e-mail changes no other chance
@@ -397,10 +396,10 @@ class Life:
                     self.now + timedelta(minutes=2),
                     partial(self.answer, check_in, Answer.Channel.CLINIC),
                 )
-        elif sent and lots[0] < willing:
-            typical = timedelta(minutes=6) if diary else timedelta(hours=7)
-            moment = self.now + typical * 2 * lots[1] / (1.05 - lots[1])
-            self.at(moment, partial(self.answer, check_in, Answer.Channel.EMAIL))
+        elif sent and lots[0] < chance:
+            self.at(
+                self.now + delay(lots[1], diary=diary), partial(self.answer, check_in, Answer.Channel.EMAIL)
+            )
         elif (
             not diary
             and check_in.offset_minutes >= 7 * DAY

@@ -7,7 +7,6 @@ from typing import Self
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.functions import Least
 from django.utils.translation import gettext_lazy as _
 
 from clinic.models import Site, User
@@ -29,10 +28,6 @@ class CourseSummaryQuerySet(models.QuerySet["CourseSummary"]):
         """Without procedures that were entered in error."""
         return self.filter(voided=False)
 
-    def with_ends(self) -> Self:
-        """With `ended_by`, the end of the interval for a curve (`outcomes.lasting.Lasting.ended_by`), or None."""
-        return self.annotate(ended_by=Least("lost_until", "suspected_until"))
-
 
 class CourseSummary(models.Model):
     """What reports count of one follow-up, so that a million answers can be counted while somebody waits.
@@ -45,7 +40,7 @@ class CourseSummary(models.Model):
     `lost_after` and not later than `lost_until` (None: not seen to end); `lost_after` None: nothing can be said,
     because there is no baseline above 0, the course is confounded, or nothing could be judged yet. `responded`: seen
     in relief at some check-in. `suspected_until`: the first bad score after the last good one, or before a repeat, that
-    nothing confirmed; curves end relief by it, verdicts do not (`ended_by`). `repeated_at`: where the treatment was
+    nothing confirmed; curves end relief by it, verdicts do not. `repeated_at`: where the treatment was
     repeated. `last_answer`: where the last answer lies; None without one.
 
     The arrays hold one entry for each check-in that fell due, in order: where it was planned (`days`, in `unit`), the

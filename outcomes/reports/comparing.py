@@ -11,7 +11,7 @@ from django.db.models import Count
 from clinic.models import User
 from clinic.refusals import Refusal
 from outcomes.duration import Intervals, Score, compare, intervals, permute
-from outcomes.reports.counting import EVALUABLE
+from outcomes.reports.counting import ENDED_BY, EVALUABLE
 from outcomes.reports.procedure import ProcedureReport, procedure_report
 from outcomes.reports.selection import Selection, smallest_cell
 
@@ -132,7 +132,11 @@ def overlap(one: Selection, other: Selection, name: str) -> bool:
 
 def known_of(selection: Selection, user: User, population: str, unit: str) -> Intervals | None:
     """The intervals of a group; None when nothing of it is known."""
-    rows: Any = selection.summaries(user).with_ends().filter(EVALUABLE, unit=unit, lost_after__isnull=False)
+    rows: Any = (
+        selection.summaries(user)
+        .annotate(ended_by=ENDED_BY)
+        .filter(EVALUABLE, unit=unit, lost_after__isnull=False)
+    )
     if population == "responders":
         rows = rows.filter(responded=True)
     found = list(rows.order_by().values_list("lost_after", "ended_by").annotate(Count("pk")))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from django.db.models import Count, Q, QuerySet
+from django.db.models.functions import Least
 
 from outcomes.models import CHANNELS, CourseSummary
 from outcomes.rates import Rate, Share, rate, share
@@ -69,6 +70,9 @@ class Distribution:
 EVALUABLE = Q(baseline__gt=0) & ~Q(verdict=Verdict.CONFOUNDED)
 #: The same in SQL, over the columns of a summary.
 EVALUABLE_SQL = "baseline > 0 AND verdict <> 'confounded'"
+
+#: The end of the interval for a curve (`outcomes.lasting.Lasting.ended_by`): the one of both that is known, or NULL.
+ENDED_BY = Least("lost_until", "suspected_until")
 
 FUNNEL = f"""
 SELECT COUNT(*),

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from outcomes.charts.frame import marks
 from outcomes.duration import Bands, Floats, Intervals, bands, intervals, turnbull
 from outcomes.models.summaries import CourseSummaryQuerySet
-from outcomes.reports.counting import EVALUABLE
+from outcomes.reports.counting import ENDED_BY, EVALUABLE
 
 #: Draws of the bands, and where they begin; the same data always have the same bands.
 DRAWS, SEED = 200, 20_261_127
@@ -101,12 +101,13 @@ def duration_curve(
 
     Relief ended by a bad score also where nothing has confirmed it (`outcomes.lasting.Lasting.ended_by`).
     """
-    known = rows.with_ends().filter(EVALUABLE, unit=unit, lost_after__isnull=False)
+    known = rows.filter(EVALUABLE, unit=unit, lost_after__isnull=False)
     if population == "responders":
         known = known.filter(responded=True)
     found = list(
         known.order_by()
         .annotate(
+            ended_by=ENDED_BY,
             # The treatment was repeated while it still worked, so far as is known: perhaps because it no longer did.
             repeat=Greatest(F("repeated_at"), F("lost_after") + 1),
         )
@@ -186,7 +187,7 @@ def spread(until: float, window: tuple[int, int], unit: str) -> Floats:
 
 def banded(data: Intervals, places: Floats) -> Bands:
     """The bands, computed once for the same data: they take as long as all the rest together."""
-    digest = hashlib.sha256(b"1")  # of this way to compute them
+    digest = hashlib.sha256(b"2")  # of this way to compute them
     for array in (data.after, data.until, data.counts, places):
         digest.update(np.ascontiguousarray(array).tobytes())
     key = f"outcomes.bands.{DRAWS}.{SEED}.{digest.hexdigest()}"

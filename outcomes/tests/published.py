@@ -152,7 +152,8 @@ MICE: dict[str, tuple[list[int], list[int]]] = {
         ],
     ),
 }
-#: Finkelstein and Wolfe, Biometrics 1985;41:933-945, table 4: months until the breast retracted, as (L, R].
+#: Finkelstein and Wolfe, Biometrics 1985;41:933-945, table 4: months until the breast retracted, as (L, R]. All 94
+#: are as in the copy of the R package MLEcens, `cosmesis`.
 RADIOTHERAPY: list[tuple[float, float]] = [
     *[(45, inf), (6, 10), (0, 7), (46, inf), (46, inf), (7, 16), (17, inf), (7, 14), (37, 44), (0, 8)],
     *[

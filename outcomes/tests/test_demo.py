@@ -1,5 +1,6 @@
 """The demo clinic: the same every time, made through the services, and in nobody's inbox."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -21,7 +22,11 @@ from outcomes.demo import making, shapes
 from outcomes.demo.clinic import PASSWORD
 from outcomes.demo.people import COUPLE, DECEASED, OPTED_OUT, invent
 from outcomes.demo.story import Life
-from outcomes.models import AdverseEvent, Answer, CheckIn, FollowUp
+from outcomes.models import AdverseEvent, Answer, CheckIn, CourseSummary, FollowUp
+from outcomes.relief import Verdict, judge
+from outcomes.reports import Selection, procedure_report
+from outcomes.reports.counting import EVALUABLE
+from outcomes.services.judging import courses_of
 from patients.models import OpioidUse, Patient
 from procedures import catalogue
 from procedures.models import Appointment, ImplantedDevice, Procedure
@@ -263,3 +268,54 @@ def test_the_command_says_what_it_did(
     assert f"Demo history: {FEW} of {FEW} patients" in said
     call_command("seed_demo", "--history", "--yes-this-is-not-a-real-clinic")
     assert capsys.readouterr().out == "The demo history is complete already; nothing was changed.\n"
+
+
+def test_the_reports_of_the_demo_show_what_is_true(types: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The curve of the clinic's own follow-ups against how long their relief truly lasts, which only the demo knows."""
+    truths: dict[int, float] = {}
+    play = Life.play
+
+    def watched(self: Life, until: datetime) -> None:
+        play(self, until)
+        truths.update({pk: truth.course.lasts for pk, truth in self.truths.items()})
+
+    monkeypatch.setattr(Life, "play", watched)
+    making.make_essentials(now=NOW, number=30)
+    tell()
+    manager = User.objects.get(email="manager@demo.example.org")
+    report = procedure_report(Selection(), user=manager, now=NOW)
+    (curve, *_) = report.curves
+    told = CourseSummary.objects.counted().filter(EVALUABLE, unit="day", lost_after__isnull=False)
+    lasts = [truths[pk] for pk in told.values_list("pk", flat=True)]
+    assert curve.total == len(lasts) > 35
+    places = [place for place in curve.places if place.at >= 42]  # the latest first day of judgement
+    inside = [
+        place.band_low <= sum(day > place.at for day in lasts) / len(lasts) <= place.band_high
+        for place in places
+    ]
+    assert len(places) > 30
+    assert sum(inside) >= 0.9 * len(places), f"{sum(inside)} of {len(places)}"
+    explained_from_what_is_stored()
+
+
+def explained_from_what_is_stored() -> None:
+    """Each follow-up says why it is judged so, with the figures that decide, and is judged the same again."""
+    told = list(FollowUp.objects.select_related("procedure__site", "relief_profile"))
+    courses = courses_of(told)
+    for one in told:
+        course = courses[one.pk]
+        again = judge(course)
+        assert (one.verdict, one.verdict_reason) == (again.verdict, again.reason)
+        assert one.verdict_reason.endswith(".")
+        if one.verdict in (Verdict.NO_BASELINE, Verdict.CONFOUNDED):
+            continue
+        days = {int(number) for number in re.findall(r"(?:day|hour) (\d+)", one.verdict_reason)}
+        assert days, one.verdict_reason
+        if one.verdict not in (Verdict.TOO_EARLY, Verdict.UNKNOWN):
+            scores = re.search(r"Pain (\d+) before, (\d+) on", one.verdict_reason)
+            assert scores, one.verdict_reason
+            assert int(scores[1]) == one.procedure.baseline_pain
+            assert int(scores[2]) in {reading.score for reading in course.readings}
+        if again.lost_between and course.unit == "day":
+            assert set(again.lost_between) <= days
+    assert len({one.verdict for one in told}) >= 5

@@ -8,6 +8,8 @@ import pytest
 
 from outcomes import services
 from outcomes.demo import making
+from outcomes.demo.clinic import build
+from outcomes.demo.people import invent
 from outcomes.demo.records import Records
 from outcomes.demo.story import Life
 from outcomes.models import AdverseEvent, Alert
@@ -22,8 +24,8 @@ RECORDS = {"opioids", "devices", "adverse events"}
 
 def live(ways: tuple[str, ...], each: int = 2) -> None:
     """Have the first few patients of each way live up to NOW."""
-    house = making.build()
-    people = making.invent(making.SEED, NOW.date(), making.PATIENTS)
+    house = build()
+    people = invent(making.SEED, NOW.date(), making.PATIENTS)
     for way in ways:
         some = (one for one in people if one.pathway == way and not one.newcomer and one.joined > 300)
         for person in islice(some, each):

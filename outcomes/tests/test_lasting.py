@@ -41,6 +41,30 @@ def test_silence_widens_the_interval() -> None:
 
 
 @pytest.mark.parametrize(
+    ("readings", "pain", "suspected"),
+    [
+        ([(42, 3)], 7, 150),  # it was gone when the treatment was repeated
+        ([(42, 3)], 4, None),  # exactly half is relief: repeated while it still helped
+        ([(42, 3), (92, 7)], 7, 92),  # an earlier bad score comes first
+    ],
+)
+def test_the_pain_before_a_repeat_tells_whether_relief_had_ended(
+    readings: list[tuple[int, int]], pain: int, suspected: int | None
+) -> None:
+    known = course(8, *readings)
+    told = lasting(known, judge(known), at_repeat=Reading(150, pain))
+    assert told == Lasting(42, None, True, suspected, readings[-1][0])
+    assert told.ended_by == suspected
+
+
+def test_a_repeat_moves_no_established_loss() -> None:
+    known = course(8, (42, 3), (92, 7), (140, 7))
+    told = lasting(known, judge(known), at_repeat=Reading(150, 8))
+    assert told == Lasting(42, 92, True, None, 140)
+    assert told.ended_by == 92
+
+
+@pytest.mark.parametrize(
     "nothing",
     [
         course(None, (92, 2)),

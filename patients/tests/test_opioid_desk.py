@@ -62,13 +62,13 @@ def test_an_opioid_is_recorded_ended_and_corrected(desk: Client, world: World) -
     response = send(desk, world, f"record/{world.patient.pk}", SAID)
     assert response["Location"] == f"/admin/patients/patient/{world.patient.pk}/change/"
     use = OpioidUse.objects.get()
-    assert (use.mme_per_day, use.recorded_by) == (30, world.nurse)
+    assert (use.mme_per_day, use.recorded_by) == (Decimal(30), world.nurse)
     send(desk, world, f"{use.pk}/end", {"until_on": "2027-01-08"})
     use.refresh_from_db()
     assert use.until_on
     send(desk, world, f"{use.pk}/correct", SAID | {"dose": "10", "because": "the dose"})
     right = OpioidUse.objects.standing().get()
-    assert (right.corrects, right.mme_per_day, right.until_on) == (use, 15, None)
+    assert (right.corrects, right.mme_per_day, right.until_on) == (use, Decimal(15), None)
     send(desk, world, f"{right.pk}/error", {"because": "another patient's"})
     assert not OpioidUse.objects.standing().exists()
     with clock(world.now):

@@ -22,6 +22,7 @@ from clinic.models import Resource, ResourceCategory, Site, User, WorkingHours
 from conftest import MONDAY, NEW_YORK, staff
 from outcomes import services as outcomes
 from outcomes.models import Alert, Answer, CheckIn, FollowUp
+from outcomes.reports import WORKLISTS
 from patients.models import Patient
 from procedures import services as procedures
 from procedures.models import Appointment, Privilege, ProcedureType
@@ -391,3 +392,83 @@ def says_yes_to_a_red_flag(page: Client, path: str, clinic: Site, clock: Clock) 
     told = page.post(path, said, follow=True).content.decode()
     assert clinic.phone in told
     assert Alert.objects.get().raised_at == clock.now
+
+
+def worklists(user: User, clock: Clock) -> dict[str, list[str]]:
+    """Who stands on each worklist, by family name; the lists with nobody are left out."""
+    rows = {
+        code: sorted(one.patient.family_name for one in worklist.rows(user, clock.now))
+        for code, worklist in WORKLISTS.items()
+    }
+    return {code: names for code, names in rows.items() if names}
+
+
+def test_worklists_are_empty_then_fill_then_are_empty_again(clinic: Site, clock: Clock) -> None:
+    """Relief lost early, none, silence, relief lost in its window. Then three are treated again, and the silent patient
+    answers by telephone."""
+    physician = User.objects.get(email="physician@example.org")
+    nurse = staff("nurse@example.org", roles.NURSE, clinic)
+    for number, hour in ((1, 9), (2, 10), (3, 11), (4, 13)):
+        treated(clinic, number, "esi_interlaminar", hour=hour, baseline=8)
+    stories = {
+        "pat1@example.org": {3: 2, 7: 3, 14: 7, 28: 8},  # early loss
+        "pat2@example.org": {7: 8, 14: 7, 28: 8},  # no relief
+        "pat3@example.org": {},  # silent
+        "pat4@example.org": {7: 4, 14: 3, 28: 2, 60: 7, 92: 8},  # lost within the window
+    }
+    again_on = MONDAY + timedelta(days=105)
+    page = Client()
+    seen: dict[int, dict[str, list[str]]] = {}
+    for day in range(1, 365):
+        clock.now = at(MONDAY + timedelta(days=day), 10)
+        before = len(outbox.outbox)
+        call_command("tick", now=clock.now.isoformat(), stdout=StringIO())
+        for message in outbox.outbox[before:]:
+            (address,) = message.to
+            found = re.search(r"http://testserver(/c/[^/\s]+/)", str(message.body))
+            if not found or message.subject.startswith("A reminder"):
+                continue
+            score = stories[address].get(day) if day <= 105 else 2
+            if score is not None and (address != "pat3@example.org" or day <= 105):
+                assert "Thank you" in answered(page, found[1], score)
+        if (
+            day == 110
+        ):  # somebody reaches the silent patient on the telephone about the check-in of day 184, later
+            for alert in Alert.objects.open():
+                outcomes.resolve(alert.pk, resolution="spoken", by=nurse, now=clock.now)
+        if day == 105:
+            for number, hour in ((1, 9), (2, 10), (4, 13)):
+                again(clinic, number, hour=hour, day=again_on, clock=clock)
+        if day == 190:
+            silent = CheckIn.objects.get(follow_up__patient__family_name="Year3", offset_minutes=184 * 1440)
+            outcomes.answer(
+                silent.pk, values={"nrs.now": 3}, channel="phone", language="en", by=nurse, now=clock.now
+            )
+        if day in (2, 104, 112, 364):
+            seen[day] = worklists(physician, clock)
+    assert seen[2] == {}
+    assert seen[104] == {
+        "losing_early": ["Year1"],
+        "no_relief": ["Year2"],
+        "silent": ["Year3"],
+        "due_for_repeat": ["Year4"],
+    }
+    assert seen[112] == {"silent": ["Year3"]}  # repeated, and the repeats are not judged yet
+    assert seen[364] == {}
+    assert not Alert.objects.open().exists()
+    assert FollowUp.objects.filter(closed_at=None).count() == 4
+    assert Alert.objects.filter(kind__in=("lost_early", "no_relief", "silent")).count() >= 3
+
+
+def again(site: Site, number: int, *, hour: int, day: date, clock: Clock) -> None:
+    """The same injection again, booked a week ahead and performed on that day."""
+    appointment = Appointment(
+        patient=Patient.objects.get(family_name=f"Year{number}"),
+        procedure_type=ProcedureType.objects.get(code="esi_interlaminar"),
+        site=site,
+        starts_at=at(day, hour),
+        region="lumbar",
+    )
+    procedures.book(appointment, by=None, now=at(day - timedelta(days=7), 12), quietly=True)
+    record = procedures.Performed(performed_at=at(day, hour), baseline_pain=8)
+    procedures.perform(appointment.pk, record, by=None, now=at(day, hour + 1))
