@@ -95,7 +95,7 @@ class ClosureInput(Input):
     """What is closed, either a site or a resource, from when until when, and why. `yearly`: every year again."""
 
     site = OneOfTwoField(queryset=Site.objects.all())
-    resource = OneOfTwoField(queryset=Resource.objects.select_related("site"))
+    resource = OneOfTwoField(queryset=Resource.objects.prefetch_related("site"))
     starts_at = SiteTimeField(help_text="Without an offset from UTC: on the wall clock of the site.")
     ends_at = SiteTimeField(help_text="Without an offset from UTC: on the wall clock of the site.")
     reason = serializers.CharField(max_length=200)
