@@ -103,11 +103,12 @@ def check_request(appointment: Appointment, *, now: datetime) -> None:
 
 #: The patient's row is not even looked for before all the resources are locked: it waits for their number.
 LOCK = """
-    WITH resources AS MATERIALIZED (
-        SELECT id FROM clinic_resource WHERE id = ANY (%(resources)s::bigint[]) ORDER BY id FOR NO KEY UPDATE
-    )
     SELECT id FROM patients_patient
-     WHERE id = %(patient)s::bigint AND (SELECT COUNT(*) FROM resources) >= 0
+     WHERE id = %(patient)s::bigint AND 0 <= (
+        SELECT COUNT(*) FROM (
+            SELECT FROM clinic_resource WHERE id = ANY (%(resources)s::bigint[]) ORDER BY id FOR NO KEY UPDATE
+        ) AS resources
+     )
        FOR NO KEY UPDATE
 """
 
