@@ -35,6 +35,7 @@ from procedures.api.appointment import (
 from procedures.api.baselines import BaselineInput
 from procedures.api.performed import PerformInput, Procedures, ProcedureSerializer
 from procedures.models import Appointment, AppointmentStep, Reservation
+from procedures.services.saving import known
 
 
 class AppointmentQuery(Query):
@@ -103,7 +104,7 @@ def just_made(appointment: Appointment) -> Appointment:
     """The appointment that `book` has saved a moment ago, with what it is shown with; reads only what is unknown."""
     for name in ("procedure", "rescheduled_to"):  # nothing has followed yet
         Appointment._meta.get_field(name).set_cached_value(appointment, None)  # type: ignore[union-attr]
-    appointment._prefetched_objects_cache["baselines"] = appointment.baselines.none()  # type: ignore[attr-defined]
+    known(appointment, "baselines", [])
     prefetch_related_objects([appointment], "reservations__resource")
     return appointment
 

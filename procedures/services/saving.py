@@ -46,12 +46,13 @@ def insert(
     for parts, given in zip(([appointment], *written), ([appointment.pk], *numbers), strict=True):
         for part, part.pk in zip(parts, given, strict=True):
             part._state.adding, part._state.db = False, database.alias
-    # Known as if prefetched, in the order in which they would be read: who shows the appointment need not read them.
+    # In the order in which they would be read.
     known(appointment, "reservations", sorted(reservations, key=lambda reservation: reservation.starts_at))
     known(appointment, "steps", [step])
 
 
 def known(appointment: Appointment, name: str, rows: list[Any]) -> None:
+    """Have the appointment know its rows as if they had been prefetched: who shows it need not read them."""
     found = getattr(appointment, name).all()
     found._result_cache, found._prefetch_done = rows, True
     appointment.__dict__.setdefault("_prefetched_objects_cache", {})[name] = found
