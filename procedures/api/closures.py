@@ -159,7 +159,10 @@ class Closures(mixins.ListModelMixin, mixins.RetrieveModelMixin, Rows):
 
     @extend_schema(request=ClosureInput, responses={201: ClosureSerializer})
     def create(self, request: Request) -> Response:
-        """Close a site or a resource. Nobody can book into it; what is booked already stays, see `displaced`."""
+        """Close a site or a resource. Nobody can book into it; what is booked already stays, see `displaced`.
+
+        Without `clinic.close_others` only the resource that is yourself: your leave. Else refused, code `not_yours`.
+        """
         closed = services.close(Closure(**self.inputs(ClosureInput)), by=self.user, now=timezone.now())
         return self.shown(closed.pk, status=201)
 
