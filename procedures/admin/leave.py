@@ -156,7 +156,7 @@ class ClosureAdmin(DeskAdmin):
     form = ClosureForm
     fieldsets = (
         (_("What is closed"), {"fields": (("resource", "site"),)}),
-        (_("When, on the wall clock there"), {"fields": (("starts", "ends"), "yearly")}),
+        (_("When, on the wall clock there"), {"fields": ("starts", "ends", "yearly")}),
         (_("Why"), {"fields": ("reason", "seen")}),
     )
     list_display = ("what", "begins", "finishes", "reason", "repeats_yearly")
