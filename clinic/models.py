@@ -369,6 +369,7 @@ class Closure(models.Model):
         verbose_name = _("closure")
         verbose_name_plural = _("closures")
         ordering = ("-starts_at",)
+        permissions = [("close_others", "Can close sites and other people's time")]
         constraints = [
             models.CheckConstraint(
                 name="closure_of_one_thing",

@@ -22,11 +22,14 @@ GRANTS: dict[str, list[str]] = {
     for role in EVERYONE
 }
 OUTBOXES = ["view_outgoingemail", "view_deliveryreport", "view_outgoingtext"]
-GRANTS[FRONT_DESK] += [*OUTBOXES, "add_closure", "change_closure"]
+GRANTS[FRONT_DESK] += [*OUTBOXES, "add_closure", "change_closure", "close_others"]
+# Their own leave; see procedures.services.close.
+GRANTS[PHYSICIAN] += ["add_closure", "change_closure"]
+GRANTS[NURSE] += ["add_closure", "change_closure"]
 GRANTS[MANAGER] += [
     *("change_site", "add_resource", "change_resource", *OUTBOXES),
     *(f"{verb}_{model}" for verb in ("add", "change", "delete") for model in ("workinghours", "closure")),
-    *("view_user", "view_auditevent"),
+    *("close_others", "view_user", "view_auditevent"),
 ]
 GRANTS[ADMINISTRATOR] += [
     *GRANTS[MANAGER],

@@ -17,10 +17,10 @@ from zoneinfo import ZoneInfo
 
 from django.db.models import Q
 
+from clinic import prepared
 from clinic.models import Resource, Site
 from clinic.wall_clock import day_span
 from patients.models import Patient
-from procedures import prepared
 from procedures.models import Appointment, Procedure, ProcedureType
 
 #: More starts than this are not returned unless asked for: nobody reads them.

@@ -13,6 +13,9 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ParseError
 from rest_framework.parsers import JSONParser
 
+from clinic import visible
+from clinic.api.shapes import Shape
+from clinic.models import User
 from clinic.wall_clock import NoSuchTime, instant
 
 #: A day and at least hours and minutes. A day alone is no instant, though Python would read it as midnight.
@@ -37,7 +40,7 @@ class Json(JSONParser):
         return data
 
 
-class Input(serializers.Serializer[Any]):
+class Input(Shape, serializers.Serializer[Any]):
     """The inputs of one request. A name that is not among them is refused, code "unknown_field", not passed over."""
 
     def to_internal_value(self, data: Any) -> Any:
@@ -157,15 +160,17 @@ class VisibleField(serializers.PrimaryKeyRelatedField[Any]):
         "incorrect_type": "This is a whole number.",
     }
 
-    def get_queryset(self) -> Any:
-        rows: Any = super().get_queryset()
-        return rows.visible_to(self.context["request"].user)
+    def find(self, pk: int, user: User) -> Iterable[models.Model]:
+        """The row with that number, if the user may see it."""
+        return visible.rows(self.queryset, [pk], user=user)
 
     def to_internal_value(self, data: Any) -> models.Model:
-        if type(data) is not int or not 0 < data <= MOST:
-            self.fail("does_not_exist" if type(data) is int else "incorrect_type", pk_value=data)
-        row: models.Model = super().to_internal_value(data)
-        return row
+        if type(data) is not int:
+            self.fail("incorrect_type", pk_value=data)
+        found = list(self.find(data, self.context["request"].user)) if 0 < data <= MOST else []
+        if not found:
+            self.fail("does_not_exist", pk_value=data)
+        return found[0]
 
 
 @extend_schema_field({"type": "array", "items": {"type": "integer", "minimum": 1}, "maxItems": 20})
@@ -182,8 +187,7 @@ class VisibleManyField(serializers.ListField):
         if isinstance(data, list) and len(data) > 20:
             self.fail("max_length", max_length=20)  # before looking any of them up
         wanted = super().to_internal_value(data)
-        rows: Any = self.queryset.all()
-        found = list(rows.visible_to(self.context["request"].user).filter(pk__in=wanted))
+        found = visible.rows(self.queryset, wanted, user=self.context["request"].user)
         missing = set(wanted) - {row.pk for row in found}
         if missing:
             self.fail("does_not_exist", missing=", ".join(map(str, sorted(missing))))

@@ -59,7 +59,11 @@ class Rows(NeverKept, viewsets.GenericViewSet[Any]):
 
     def shown(self, pk: int, *, status: int = 200) -> Response:
         """The row with the number `pk` as this view shows it."""
-        return Response(self.get_serializer(self.get_queryset().get(pk=pk)).data, status=status)
+        return self.show(self.get_queryset().get(pk=pk), status=status)
+
+    def show(self, row: Any, *, status: int = 200) -> Response:
+        """`row`, with all that belongs to it at hand, as this view shows it."""
+        return Response(self.get_serializer(row).data, status=status)
 
 
 class VisibleRows(Rows):

@@ -17,11 +17,12 @@ from clinic.api.authentication import ByToken
 from clinic.api.fields import Input, NumberQuery, Query, WallTimeField
 from clinic.api.permissions import ANYONE, SIGNED_IN
 from clinic.api.rows import NeverKept, VisibleRows
+from clinic.api.shapes import Shape
 from clinic.api.throttling import SignInThrottle
 from clinic.models import Resource, Site, User
 
 
-class SiteNameSerializer(serializers.ModelSerializer[Site]):
+class SiteNameSerializer(Shape, serializers.ModelSerializer[Site]):
     """A site, as far as other rows show it. `time_zone` is an IANA name."""
 
     class Meta:

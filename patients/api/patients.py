@@ -17,13 +17,14 @@ from clinic.api.fields import Input, InstantField, NumberQuery, Query, VisibleFi
 from clinic.api.importing import ImportInput, ImportReportSerializer, Imports
 from clinic.api.refusals import Stale
 from clinic.api.rows import VisibleRows
+from clinic.api.shapes import Shape
 from clinic.api.views import SiteNameSerializer
 from clinic.models import Site
 from patients import services
 from patients.models import Patient
 
 
-class PatientNameSerializer(serializers.ModelSerializer[Patient]):
+class PatientNameSerializer(Shape, serializers.ModelSerializer[Patient]):
     """A patient, as far as other rows show them."""
 
     class Meta:

@@ -85,6 +85,8 @@ class FreedTimeAdmin(ReadOnlyAdmin):
                     for match in (services.matches(found, by=staff(request), now=now) if may_see else ())
                 ],
                 "state": self.state(found),
+                "when": self.when(found),
+                "what": self.what(found),
                 "still_free": still_free,
                 "can_book": still_free and may_manage and request.user.has_perm(BOOK),
                 "can_dismiss": still_free and may_manage,

@@ -92,6 +92,16 @@ class ClosureForm(DeskForm):
             raise ValidationError(words % count, code="displaces")
 
 
+def closes_others(request: HttpRequest) -> bool:
+    """Whether the user may close more than their own time."""
+    return request.user.has_perm("clinic.close_others")
+
+
+def own(request: HttpRequest) -> QuerySet[Resource]:
+    """The resource that the user is, or none."""
+    return Resource.objects.filter(user=staff(request).pk)
+
+
 def place(closure: Closure) -> Site:
     """The site on whose wall clock a closure is written."""
     return closure.site or cast(Resource, closure.resource).site
@@ -146,7 +156,7 @@ class ClosureAdmin(DeskAdmin):
     form = ClosureForm
     fieldsets = (
         (_("What is closed"), {"fields": (("resource", "site"),)}),
-        (_("When, on the wall clock there"), {"fields": (("starts", "ends"), "yearly")}),
+        (_("When, on the wall clock there"), {"fields": ("starts", "ends", "yearly")}),
         (_("Why"), {"fields": ("reason", "seen")}),
     )
     list_display = ("what", "begins", "finishes", "reason", "repeats_yearly")
@@ -173,9 +183,26 @@ class ClosureAdmin(DeskAdmin):
         kwargs["fields"] = ClosureForm.Meta.fields
         return super().get_form(request, obj, change=change, **kwargs)
 
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        # Who enters their own leave only must be somebody whose time is booked.
+        return super().has_add_permission(request) and (closes_others(request) or own(request).exists())
+
+    def get_autocomplete_fields(self, request: HttpRequest) -> Any:
+        return super().get_autocomplete_fields(request) if closes_others(request) else ()
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if not closes_others(request):
+            kwargs["queryset"] = own(request) if db_field.name == "resource" else Site.objects.none()
+            kwargs["initial"] = own(request).first() if db_field.name == "resource" else None
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         if self.has_add_permission(request) if obj is None else self.has_change_permission(request, obj):
-            return super().get_fieldsets(request, obj)
+            what, *others = super().get_fieldsets(request, obj)
+            return (
+                what if closes_others(request) else (_("Who is away"), {"fields": ("resource",)}),
+                *others,
+            )
         # Who may only look is shown instants, not fields to type them in.
         return ((None, {"fields": (("resource", "site"), ("begins", "finishes"), ("reason", "yearly"))}),)
 
@@ -183,6 +210,8 @@ class ClosureAdmin(DeskAdmin):
         return ("begins", "finishes") if obj else ()
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        if obj is not None and not (closes_others(request) or own(request).filter(closures=obj).exists()):
+            return False
         # A later year of a yearly closure is changed where the closure was made.
         return super().has_change_permission(request, obj) and not getattr(obj, "repeats_id", None)
 
@@ -211,7 +240,8 @@ class ClosureAdmin(DeskAdmin):
             found = list(services.displaced_by(obj, now=timezone.now()))
         context |= displaced_rows(request, found)
         context["saved"] = obj is not None and not form.is_bound
-        context["title"] = _("Leave or closure") if obj else _("Close a room, a person or a site")
+        new = _("Close a room, a person or a site") if closes_others(request) else _("Enter leave")
+        context["title"] = _("Leave or closure") if obj else new
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     @display(description=_("closed"))

@@ -1,6 +1,7 @@
 """An appointment on the wire: as it is shown, and what it is booked, moved and ended with."""
 
 import re
+from functools import cache
 from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema_field
@@ -8,6 +9,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.request import Request
 
+from clinic import prepared
 from clinic.api.fields import (
     Input,
     SiteTimeField,
@@ -17,6 +19,7 @@ from clinic.api.fields import (
     at_site,
     on_the_wall,
 )
+from clinic.api.shapes import Shape
 from clinic.api.views import SiteNameSerializer
 from clinic.models import Resource, Site
 from patients.api import PatientNameSerializer
@@ -53,15 +56,21 @@ class ProcedureTypeField(serializers.SlugRelatedField[ProcedureType]):
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, str):
             self.fail("invalid")
-        try:
-            return super().to_internal_value(data)
-        except serializers.ValidationError:
-            raise serializers.ValidationError(
-                "The catalogue has no such procedure type.", code="unknown_procedure_type"
-            ) from None
+        for columns in prepared.rows(of_code(), {"code": data}) if "\0" not in data else ():
+            return prepared.made(ProcedureType, columns)
+        raise serializers.ValidationError(
+            "The catalogue has no such procedure type.", code="unknown_procedure_type"
+        )
 
 
-class ReservationSerializer(serializers.ModelSerializer[Reservation]):
+@cache
+def of_code() -> str:
+    """The procedure type of a code."""
+    columns = prepared.named(ProcedureType, "procedures_proceduretype")
+    return f"SELECT {columns} FROM procedures_proceduretype WHERE code = %(code)s::text"  # noqa: S608
+
+
+class ReservationSerializer(Shape, serializers.ModelSerializer[Reservation]):
     """One resource that the appointment holds for a while. `released_at`: since when it is free again.
 
     `lane` above 0: it is held a second time, by deliberate overbooking.
@@ -74,7 +83,7 @@ class ReservationSerializer(serializers.ModelSerializer[Reservation]):
         fields = ["resource", "name", "starts_at", "ends_at", "released_at", "lane"]
 
 
-class StepSerializer(serializers.ModelSerializer[AppointmentStep]):
+class StepSerializer(Shape, serializers.ModelSerializer[AppointmentStep]):
     """A step that was taken, and the status to which it led. `by` null: time or the patient did it."""
 
     by = serializers.SerializerMethodField()
@@ -87,7 +96,7 @@ class StepSerializer(serializers.ModelSerializer[AppointmentStep]):
         return str(step.by) if step.by else None
 
 
-class AppointmentSerializer(serializers.ModelSerializer[Appointment]):
+class AppointmentSerializer(Shape, serializers.ModelSerializer[Appointment]):
     """An appointment. Instants are UTC; `*_local` are the same on the site's wall clock. It ends with the recovery.
 
     `held_until`: the time frees itself then; null unless held. `ended_by` and `ended_because`: who cancelled, and why.

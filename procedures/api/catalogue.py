@@ -7,6 +7,7 @@ from rest_framework import mixins, serializers
 
 from clinic.api.fields import Query
 from clinic.api.rows import Rows
+from clinic.api.shapes import Shape
 from procedures.models import (
     FigureConfirmation,
     ProcedureType,
@@ -20,7 +21,7 @@ from procedures.models import (
 Figure = FigureConfirmation.Figure
 
 
-class ProcedureTypeNameSerializer(serializers.ModelSerializer[ProcedureType]):
+class ProcedureTypeNameSerializer(Shape, serializers.ModelSerializer[ProcedureType]):
     """A procedure type, as far as other rows show it."""
 
     class Meta:

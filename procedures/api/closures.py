@@ -95,7 +95,7 @@ class ClosureInput(Input):
     """What is closed, either a site or a resource, from when until when, and why. `yearly`: every year again."""
 
     site = OneOfTwoField(queryset=Site.objects.all())
-    resource = OneOfTwoField(queryset=Resource.objects.select_related("site"))
+    resource = OneOfTwoField(queryset=Resource.objects.prefetch_related("site"))
     starts_at = SiteTimeField(help_text="Without an offset from UTC: on the wall clock of the site.")
     ends_at = SiteTimeField(help_text="Without an offset from UTC: on the wall clock of the site.")
     reason = serializers.CharField(max_length=200)
@@ -159,7 +159,10 @@ class Closures(mixins.ListModelMixin, mixins.RetrieveModelMixin, Rows):
 
     @extend_schema(request=ClosureInput, responses={201: ClosureSerializer})
     def create(self, request: Request) -> Response:
-        """Close a site or a resource. Nobody can book into it; what is booked already stays, see `displaced`."""
+        """Close a site or a resource. Nobody can book into it; what is booked already stays, see `displaced`.
+
+        Without `clinic.close_others` only the resource that is yourself: your leave. Else refused, code `not_yours`.
+        """
         closed = services.close(Closure(**self.inputs(ClosureInput)), by=self.user, now=timezone.now())
         return self.shown(closed.pk, status=201)
 

@@ -1,6 +1,6 @@
 """Performed procedures: the wire's shape here, the rules in `procedures.services`."""
 
-from typing import Any
+from collections.abc import Iterable
 
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema, extend_schema_view
@@ -69,9 +69,9 @@ class ProcedureSerializer(serializers.ModelSerializer[Procedure]):
 class ColleagueField(VisibleField):
     """The number of a member of staff who works at one of the user's sites."""
 
-    def get_queryset(self) -> Any:
-        sites = Site.objects.visible_to(self.context["request"].user)
-        return User.objects.filter(is_active=True, sites__in=sites).distinct()
+    def find(self, pk: int, user: User) -> Iterable[User]:
+        sites = Site.objects.visible_to(user)
+        return User.objects.filter(pk=pk, is_active=True, sites__in=sites).distinct()
 
 
 class PerformInput(Input, serializers.ModelSerializer[Procedure]):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Prefetch, Q
+from django.db.models import Exists, OuterRef, Prefetch, Q, prefetch_related_objects
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, serializers
@@ -35,6 +35,7 @@ from procedures.api.appointment import (
 from procedures.api.baselines import BaselineInput
 from procedures.api.performed import PerformInput, Procedures, ProcedureSerializer
 from procedures.models import Appointment, AppointmentStep, Reservation
+from procedures.services.saving import known
 
 
 class AppointmentQuery(Query):
@@ -99,6 +100,15 @@ class AppointmentQuery(Query):
         return meant
 
 
+def just_made(appointment: Appointment) -> Appointment:
+    """The appointment that `book` has saved a moment ago, with what it is shown with; reads only what is unknown."""
+    for name in ("procedure", "rescheduled_to"):  # nothing has followed yet
+        Appointment._meta.get_field(name).set_cached_value(appointment, None)  # type: ignore[union-attr]
+    known(appointment, "baselines", [])
+    prefetch_related_objects([appointment], "reservations__resource")
+    return appointment
+
+
 @extend_schema_view(
     list=extend_schema(description="Appointments at your sites, by their start."),
     retrieve=extend_schema(description="One appointment."),
@@ -141,8 +151,9 @@ class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows
         asked, key, now = Appointment(**inputs), request_key(request), timezone.now()
 
         booked = services.book(asked, resources=resources, by=self.user, now=now, request_key=key, hold=hold)
-        # `book` returns another object when the same request has made the appointment before.
-        return self.shown(booked.pk, status=201 if booked is asked else 200)
+        if booked is not asked:  # the same request has made the appointment before
+            return self.shown(booked.pk)
+        return self.show(just_made(booked), status=201)
 
     @extend_schema(
         request=RescheduleInput,

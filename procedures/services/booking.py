@@ -11,9 +11,9 @@ from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 from django.db.models import prefetch_related_objects
 
+from clinic import prepared
 from clinic.models import AuditEvent, Resource, User
 from clinic.refusals import Refusal
-from procedures import prepared
 from procedures.models import Appointment, AppointmentStep, Intent, ProcedureType, Reservation
 from procedures.services import letters, saving
 from procedures.services.looking import Overtaken, Taken, choose, look, refuse_if_taken_since
@@ -101,10 +101,16 @@ def check_request(appointment: Appointment, *, now: datetime) -> None:
         raise Refusal(f"This patient {state}.", code="patient_not_bookable", field="patient")
 
 
-LOCK_RESOURCES = (
-    "SELECT id FROM clinic_resource WHERE id = ANY (%(resources)s::bigint[]) ORDER BY id FOR NO KEY UPDATE"
-)
-LOCK_PATIENT = "SELECT id FROM patients_patient WHERE id = %(patient)s::bigint FOR NO KEY UPDATE"
+#: The patient's row is not even looked for before all the resources are locked: it waits for their number.
+LOCK = """
+    SELECT id FROM patients_patient
+     WHERE id = %(patient)s::bigint AND 0 <= (
+        SELECT COUNT(*) FROM (
+            SELECT FROM clinic_resource WHERE id = ANY (%(resources)s::bigint[]) ORDER BY id FOR NO KEY UPDATE
+        ) AS resources
+     )
+       FOR NO KEY UPDATE
+"""
 
 
 def lock(reservations: Iterable[Reservation], patient_id: int) -> None:
@@ -112,9 +118,8 @@ def lock(reservations: Iterable[Reservation], patient_id: int) -> None:
 
     Always in this order, resources by number and then the patient: two bookings never wait for each other in a ring.
     """
-    ids = [reservation.resource_id for reservation in reservations]
-    prepared.rows(LOCK_RESOURCES, {"resources": ids})
-    prepared.rows(LOCK_PATIENT, {"patient": patient_id})
+    resources = [reservation.resource_id for reservation in reservations]
+    prepared.rows(LOCK, {"resources": resources, "patient": patient_id})
 
 
 def book(
@@ -147,7 +152,6 @@ def book(
     appointment.request_key, appointment.booked_by = request_key, by
     if hold:
         appointment.status, appointment.held_until = Appointment.Status.HELD, now + HOLD_LASTS
-    release_expired_holds(now=now)
     chosen = list(resources)
     for _ in range(LOOKS):
         try:
@@ -155,7 +159,8 @@ def book(
                 return book_once(appointment, chosen, by=by, now=now, quietly=quietly)
         except Overtaken:
             # The locks went with the transaction or its savepoint. The next look says who was faster, or finds another
-            # free resource of the category.
+            # free resource of the category. Perhaps it was no rival but a hold that has run out.
+            release_expired_holds(now=now)
             continue
         except Taken:
             if request_key and (first := made_before(appointment, request_key, by=by)):
@@ -208,6 +213,10 @@ def book_once(
     Raises Overtaken when a rival came in between choosing and locking.
     """
     reservations = check(appointment, resources=chosen, now=now)
+    asked_for = {resource.pk: resource for resource in chosen}
+    for reservation in reservations:
+        if reservation.resource_id in asked_for:
+            reservation.resource = asked_for[reservation.resource_id]
     lock(reservations, appointment.patient_id)
     refuse_if_taken_since(appointment, reservations)
     if not any(reservation.lane for reservation in reservations):
@@ -252,7 +261,7 @@ EXPIRED = """
 
 
 def release_expired_holds(*, now: datetime) -> int:
-    """Give back the times whose hold has run out; how many. Booking does this first, and so does the tick."""
+    """Give back the times whose hold has run out; how many. The tick does it, and booking where one is in its way."""
     return sum(release_hold(pk, now=now) for (pk,) in prepared.rows(EXPIRED, {"now": now}))
 
 

@@ -7,6 +7,7 @@ from django.db.models import Q, QuerySet
 
 from clinic import audit
 from clinic.models import Closure, Resource, Site, User, WorkingHours
+from clinic.refusals import Refusal
 from clinic.wall_clock import on_wall
 from procedures.models import Appointment, Reservation
 
@@ -40,8 +41,10 @@ def displaced_by(closure: Closure, *, now: datetime) -> QuerySet[Appointment]:
 def close(closure: Closure, *, by: User | None, now: datetime) -> Closure:
     """Save a closure. From then on nobody can book into it; what is booked already stays and is shown as displaced.
 
-    Waits for bookings of what it closes that are under way. Raises ValidationError by field.
+    Waits for bookings of what it closes that are under way. Raises ValidationError by field; Refusal "not_yours" when
+    `by` may enter their own leave only, and this is not theirs or was not.
     """
+    refuse_unless_theirs(closure, by)
     closure.full_clean()
     here = Q(site=closure.site_id) | Q(
         pk__in=WorkingHours.objects.filter(site=closure.site_id).values("resource")
@@ -60,10 +63,22 @@ def close(closure: Closure, *, by: User | None, now: datetime) -> Closure:
 
 @transaction.atomic
 def reopen(closure: Closure, *, by: User | None, now: datetime) -> None:
-    """Take a closure back, with its repetitions."""
+    """Take a closure back, with its repetitions. Raises Refusal "not_yours" as `close` does."""
+    refuse_unless_theirs(closure, by)
     site = closure.site or (closure.resource.site if closure.resource else None)
     audit.record("closure.removed", closure, by=by, at=now, site=site)
     closure.delete()
+
+
+def refuse_unless_theirs(closure: Closure, by: User | None) -> None:
+    """Who may not close what is others' enters leave for the resource that is themselves, and for nothing else."""
+    if by is None or by.has_perm("clinic.close_others"):
+        return
+    whose = [closure.resource.user_id if closure.resource else None]
+    if closure.pk:  # what it closed until now
+        whose += Closure.objects.filter(pk=closure.pk).values_list("resource__user", flat=True)
+    if any(user_id != by.pk for user_id in whose):
+        raise Refusal("You can enter leave for yourself only.", code="not_yours", field="resource")
 
 
 def years_ahead(closure: Closure, *, now: datetime) -> list[Closure]:

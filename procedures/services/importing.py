@@ -153,7 +153,14 @@ def check_all(
     for draft in drafts_of(entries, known, report, "checked", by=by, progress=progress):
         with refusing(draft.entry.row, report, draft.columns):
             if not draft.before:
-                plan.check(draft.appointment, draft.resources, now=now)
+                try:
+                    plan.check(draft.appointment, draft.resources, now=now)
+                except Taken:
+                    # Perhaps by another import of the same row, since this one looked.
+                    meanwhile = booked_before([draft.entry]).get(draft.entry.request_key)
+                    if meanwhile is None:
+                        raise
+                    draft = replace(draft, before=same(meanwhile, draft.appointment))
             report.lines.append(line_of(draft))
             good.append(draft)
     return good

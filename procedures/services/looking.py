@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from clinic import prepared
 from clinic.models import Resource, Site
 from clinic.refusals import Refusal
-from procedures import prepared
 from procedures.hours import Span, covered, days_touched, open_spans
 from procedures.models import Appointment, Reservation
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from django.db import connection, connections, models
 
+from clinic import prepared
 from clinic.models import AuditEvent
-from procedures import prepared
+from clinic.prepared import AnyField, into, kind
 from procedures.models import Appointment, AppointmentStep, Reservation
 
 #: What is written together with an appointment, and the column that points at it.
@@ -24,7 +25,7 @@ def insert(
     step: AppointmentStep,
     event: AuditEvent,
 ) -> None:
-    """Insert a new appointment with its rows, all or none; sets its number.
+    """Insert a new appointment with its rows, all or none; sets their numbers.
 
     Raises IntegrityError as saving each of them would. Nothing is checked here, and no signal is sent.
     """
@@ -41,18 +42,26 @@ def insert(
             f"{name}_{field.column}": [getattr(part, field.attname) for part in parts]
             for field in columns(model)
         }
-    [(appointment.pk,)] = prepared.rows(statement(), values)
-    appointment._state.adding, appointment._state.db = False, database.alias
+    [(appointment.pk, *numbers)] = prepared.rows(statement(), values)
+    for parts, given in zip(([appointment], *written), ([appointment.pk], *numbers), strict=True):
+        for part, part.pk in zip(parts, given, strict=True):
+            part._state.adding, part._state.db = False, database.alias
+    # In the order in which they would be read.
+    known(appointment, "reservations", sorted(reservations, key=lambda reservation: reservation.starts_at))
+    known(appointment, "steps", [step])
+
+
+def known(appointment: Appointment, name: str, rows: list[Any]) -> None:
+    """Have the appointment know its rows as if they had been prefetched: who shows it need not read them."""
+    found = getattr(appointment, name).all()
+    found._result_cache, found._prefetch_done = rows, True
+    appointment.__dict__.setdefault("_prefetched_objects_cache", {})[name] = found
 
 
 @cache
-def columns(model: type[models.Model]) -> "list[models.Field[Any, Any]]":
-    """The columns that are written: not the number, what the database fills in, or what points at the appointment."""
-    return [
-        field
-        for field in model._meta.local_concrete_fields
-        if not field.primary_key and not field.has_db_default() and field.column != PARTS.get(model)
-    ]
+def columns(model: type[models.Model]) -> "list[AnyField]":
+    """The columns that are written from values: all but what points at the appointment."""
+    return [field for field in prepared.written(model) if field.column != PARTS.get(model)]
 
 
 @cache
@@ -62,22 +71,17 @@ def statement() -> str:
     Foreign keys are looked at when it is over, so its rows may point at each other.
     """
     slots = [f"%(appointment_{field.column})s::{kind(field)}" for field in columns(Appointment)]
-    appointment = f"{into(Appointment)} VALUES ({', '.join(slots)}) RETURNING id"
+    appointment = f"{into(Appointment, columns(Appointment))} VALUES ({', '.join(slots)}) RETURNING id"
     parts = []
     for model, pointer in PARTS.items():
-        name = model._meta.model_name
-        slots = [f"%({name}_{field.column})s::{kind(field)}[]" for field in columns(model)]
+        name, own = model._meta.model_name, columns(model)
+        slots = [f"%({name}_{field.column})s::{kind(field)}[]" for field in own]
         source = f"appointment, UNNEST({', '.join(slots)}) AS part"
-        parts.append(f", {name} AS ({into(model, pointer)} SELECT appointment.id, part.* FROM {source})")  # noqa: S608
-    return f"WITH appointment AS ({appointment}){''.join(parts)} SELECT id FROM appointment"  # noqa: S608
-
-
-def into(model: type[models.Model], *first: str) -> str:
-    names = [*first, *(str(field.column) for field in columns(model))]
-    listed = ", ".join(connection.ops.quote_name(name) for name in names)
-    return f"INSERT INTO {connection.ops.quote_name(model._meta.db_table)} ({listed})"
-
-
-def kind(field: "models.Field[Any, Any]") -> str:
-    """A column's type without its length: a cast to varchar(16) would cut what is longer, saving it refuses."""
-    return (field.db_type(connection) or "").partition("(")[0]
+        select = f"SELECT appointment.id, part.* FROM {source} RETURNING id"  # noqa: S608
+        parts.append(f", {name} AS ({into(model, own, pointer)} {select})")
+    # They are numbered as they are written, one after the other.
+    numbers = "".join(
+        f", (SELECT ARRAY_AGG(id ORDER BY id) FROM {model._meta.model_name})"  # noqa: S608
+        for model in PARTS
+    )
+    return f"WITH appointment AS ({appointment}){''.join(parts)} SELECT id{numbers} FROM appointment"  # noqa: S608

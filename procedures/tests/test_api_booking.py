@@ -2,10 +2,13 @@
 
 from datetime import timedelta
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from knox.models import AuthToken
+from rest_framework.test import APIClient
 
 from clinic import roles
 from clinic.models import Site
@@ -321,3 +324,29 @@ def test_midnight_of_the_spring_day_is_crossed(world: World) -> None:
     response = call(world.clerk, "POST", path, {"starts_at": "2027-03-14T01:30"}, now=world.now)
     assert response.status_code == 201, response.json()
     assert response.json()["ends_at_local"] == "2027-03-14T04:15:00-04:00"
+
+
+@pytest.mark.parametrize("named", [0, 1, 3])
+def test_what_booking_answers_is_what_is_read_afterwards(world: World, named: int) -> None:
+    """It is not read again for the answer."""
+    resources = [world.doctor, world.room, world.bay][:named]
+    asked = booking(world, note="by the window", resources=[one.pk for one in resources])
+    answer = call(world.clerk, "POST", "appointments/", asked, now=world.now)
+    assert answer.status_code == 201
+    shown = call(world.clerk, "GET", f"appointments/{answer.json()['id']}/", now=world.now)
+    assert answer.json() == shown.json()
+    assert len(shown.json()["reservations"]) == 3
+
+
+def test_booking_by_token_asks_the_database_thirteen_times(
+    world: World, django_assert_num_queries: Any
+) -> None:
+    client = APIClient(
+        headers={"Authorization": f"Token {AuthToken.objects.create(world.clerk, expiry=None)[1]}"}
+    )
+    asked = booking(world, resources=[world.doctor.pk, world.room.pk, world.bay.pk])
+    at_that_time = mock.patch("procedures.api.schedule.timezone.now", return_value=world.now)
+    # Who it is, what they may do; four things that the request names; in one transaction (a savepoint here) a look, the
+    # locks, another look, the appointment with all its rows, and the letter.
+    with at_that_time, django_assert_num_queries(2 + 4 + 2 + 5):
+        assert client.post("/api/v1/appointments/", asked, format="json").status_code == 201

@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from clinic import roles
 from clinic.models import AuditEvent, Closure, Site
+from clinic.refusals import Refusal
 from clinic.tests.calling import call, faults
 from conftest import MONDAY, World, staff
 from procedures import services
@@ -175,3 +176,34 @@ def test_a_preview_takes_the_same_queries_for_1_and_for_5(world: World) -> None:
         )
         services.take_step(made.pk, "confirm", by=world.clerk, now=world.now)
     assert (few, counted()) == ((few[0], 1), (few[0], 5))
+
+
+def test_a_physician_enters_their_own_leave_and_nobody_elses(world: World) -> None:
+    for other in (closure(world), closure(world, resource=None, site=world.site.pk)):
+        assert faults(call(world.physician, "POST", "closures/", other, now=world.now)) == [
+            ("resource", "not_yours")
+        ]
+    assert not Closure.objects.exists()
+    leave = closure(world, resource=world.doctor.pk, reason="Away")
+    made = call(world.physician, "POST", "closures/", leave, now=world.now)
+    assert made.status_code == 201, made.json()
+    assert AuditEvent.objects.get(action="closure.added").by == world.physician
+    assert faults(call(world.nurse, "DELETE", f"closures/{made.json()['id']}/", now=world.now)) == [
+        ("resource", "not_yours")
+    ]
+    assert call(world.physician, "DELETE", f"closures/{made.json()['id']}/", now=world.now).status_code == 204
+    assert not Closure.objects.exists()
+
+
+def test_somebody_elses_closure_is_not_made_ones_own_leave(world: World) -> None:
+    made = services.close(
+        Closure(
+            resource=world.room, starts_at=world.at(MONDAY, 8), ends_at=world.at(MONDAY, 9), reason="Floor"
+        ),
+        by=world.clerk,
+        now=world.now,
+    )
+    made.resource = world.doctor
+    with pytest.raises(Refusal) as refused:
+        services.close(made, by=world.physician, now=world.now)
+    assert refused.value.code == "not_yours"

@@ -240,6 +240,23 @@ def test_a_rival_between_checking_and_booking_keeps_all_out(
     assert not Appointment.objects.filter(patient=world.patient).exists()
 
 
+def test_a_row_that_another_import_books_while_it_is_checked_is_no_refusal(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = importing.check
+    rivals = [csv(row())]
+
+    def the_other_is_faster(*args: Any, **how: Any) -> Any:
+        if rivals:
+            assert run(world, rivals.pop()).saved
+        return check(*args, **how)
+
+    monkeypatch.setattr(importing, "check", the_other_is_faster)
+    report = run(world, csv(row()))
+    assert (refused(report), report.count(Outcome.UNCHANGED)) == ([], 1)
+    assert Appointment.objects.count() == 1
+
+
 @pytest.mark.django_db(transaction=True)
 def test_two_imports_of_one_file_at_once_book_it_once(world: World) -> None:
     for number in range(2, 5):

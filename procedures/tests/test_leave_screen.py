@@ -171,3 +171,26 @@ def test_privileges_are_given_on_the_clinicians_page(world: World, client: Clien
     signed_in(world.clerk, client)
     assert "privileges" in words(client.get(page)).lower()
     assert Resource.objects.filter(pk=world.doctor.pk).exists()
+
+
+def test_a_physician_enters_their_own_leave(world: World, client: Client) -> None:
+    signed_in(world.nurse, client)
+    assert client.get(f"{CLOSURES}add/").status_code == 403  # nobody's time is theirs
+    signed_in(world.physician, client)
+    with clock(world.now):
+        page = client.get(f"{CLOSURES}add/")
+    assert 'name="site"' not in page.content.decode()
+    form = page.context["adminform"].form
+    assert [*form.fields["resource"].queryset] == [world.doctor]
+    assert errors(close(client, world, resource=world.room.pk)) == {"resource": ["invalid_choice"]}
+    assert close(client, world).status_code == 302
+    mine = Closure.objects.get()
+    assert mine.resource == world.doctor
+    others = Closure.objects.create(
+        resource=world.room, starts_at=world.at(MONDAY, 8), ends_at=world.at(MONDAY, 9), reason="Floor"
+    )
+    assert close(client, world, f"{CLOSURES}{others.pk}/change/").status_code == 403
+    assert close(client, world, f"{CLOSURES}{mine.pk}/change/", reason="course").status_code == 302
+    mine.refresh_from_db()
+    others.refresh_from_db()
+    assert (mine.reason, others.reason) == ("course", "Floor")

@@ -6,10 +6,10 @@ import structlog
 from django.apps import apps
 from django.db import DataError, connection
 
-from clinic import audit
+from clinic import audit, prepared
 from clinic.models import AuditEvent
 from conftest import World
-from procedures import prepared, services
+from procedures import services
 from procedures.models import Appointment, AppointmentStep, Reservation
 from procedures.services import saving
 
