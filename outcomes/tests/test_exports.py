@@ -1,0 +1,335 @@
+"""Tables to take away: what is in them, who may have them, and what is left of a patient in a de-identified one."""
+
+import csv
+import io
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.core.exceptions import PermissionDenied
+from django.core.management import call_command
+from django.db import connection
+from django.db.models.functions import Now
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clinic.csv_files import FORMULA
+from clinic.models import AuditEvent, Site, User
+from clinic.refusals import Refusal
+from conftest import MONDAY, World, staff
+from outcomes import services
+from outcomes.exports import TABLES, Shielding, entries
+from outcomes.exports.columns import MARK, cell, lines
+from outcomes.exports.shielding import MOST_DAYS, band
+from outcomes.management.commands.data_dictionary import dictionary
+from outcomes.models import AdverseEvent, Export, ExportPart, FollowUp
+from outcomes.reports import Selection
+from outcomes.services import exporting
+from outcomes.tests.test_reports import course
+
+Rows = list[dict[str, str]]
+
+
+def made(world: World, kind: str = "follow_ups", *, deidentified: bool = False, **asked: Any) -> Rows:
+    """What a physician's export holds."""
+    export = services.request_export(
+        kind, Selection(**asked), deidentified=deidentified, by=world.physician, now=world.now
+    )
+    assert export.status == Export.Status.DONE
+    return read(b"".join(services.download(export, by=world.physician, now=world.now)))
+
+
+def read(data: bytes) -> Rows:
+    text = data.decode()
+    assert text.startswith(MARK)
+    return list(csv.DictReader(io.StringIO(text[1:])))
+
+
+def test_a_follow_up_is_one_row_with_codes_labels_and_both_clocks(world: World) -> None:
+    follow_up = course(world, {42: 3, 92: 2, 184: 7, 275: 8})
+    (row,) = made(world)
+    performed = follow_up.procedure.performed_at
+    assert row["follow_up"] == str(follow_up.pk)
+    assert row["record_number"] == follow_up.patient.record_number
+    assert datetime.fromisoformat(row["performed_utc"]) == performed
+    assert datetime.fromisoformat(row["performed_local"]) == performed
+    assert (row["zone"], row["performed_local"][-6:]) == ("America/New_York", "-05:00")
+    assert (row["verdict"], row["verdict_label"]) == ("lost_within_window", "lost within the window")
+    assert (row["lost_after"], row["lost_until"], row["responded"]) == ("92", "184", "true")
+    assert (row["check_ins_answered"], row["closed_utc"]) == ("4", "")
+
+
+def test_a_check_in_is_a_row_whether_it_was_answered_or_not(world: World) -> None:
+    course(world, {42: 3})
+    rows = {row["offset"]: row for row in made(world, "check_ins")}
+    assert (rows["60480"]["nrs_now"], rows["60480"]["channel"]) == ("3", "email")
+    assert (rows["1440"]["status"], rows["1440"]["nrs_now"]) == ("missed", "")
+    assert {"peg_enjoyment", "pgic_change", "relief_worn_off", "red_flags_yes"} <= rows["1440"].keys()
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_the_columns_are_the_same_without_a_single_row(world: World, kind: str) -> None:
+    export = services.request_export(kind, Selection(), deidentified=False, by=world.physician, now=world.now)
+    text = b"".join(services.download(export, by=world.physician, now=world.now)).decode()
+    assert next(csv.reader(io.StringIO(text[1:]))) == [column.name for column in TABLES[kind].columns()]
+
+
+def test_every_column_is_in_the_dictionary_and_the_page_is_true(settings: Any) -> None:
+    assert [(one.table, one.column) for one in entries()] == [
+        (table.code, column.name) for table in TABLES.values() for column in table.columns()
+    ]
+    assert all(one.meaning for one in entries())
+    page = settings.BASE_DIR / "docs" / "data-dictionary.md"
+    assert page.read_text() == dictionary(), "manage.py data_dictionary > docs/data-dictionary.md"
+
+
+@given(st.text())
+def test_no_cell_is_run_as_a_formula(text: str) -> None:
+    shown = cell(text)
+    assert not shown.startswith((*FORMULA, "\t", "\r", "\n"))
+    assert shown.removeprefix("'") == text.removeprefix("'")
+    assert next(csv.reader(io.StringIO(lines([[shown, "x"]]), newline=""))) == [shown, "x"]
+
+
+def test_a_negative_number_stays_a_number() -> None:
+    assert (cell(-3), cell("-3"), cell(None), cell(True)) == ("-3", "'-3", "", "true")
+
+
+def many(world: World, number: int) -> list[FollowUp]:
+    """Patients of one age, with an event, a level and a remark that would give them away."""
+    found = [course(world, {42: 3, 92: 2, 184: 7, 275: 8}) for _ in range(number)]
+    for follow_up in found:
+        follow_up.procedure.levels = "L3-L5 of the singer"
+        follow_up.procedure.save()
+        AdverseEvent.objects.create(
+            follow_up=follow_up,
+            term="other",
+            onset_on=follow_up.procedure.performed_at.date() + timedelta(days=3),
+            severity="mild",
+            outcome="resolved",
+            relation="possible",
+            description="Slipped on the way to her sister Rosa",
+            recorded_at=world.now + timedelta(days=900),
+        )
+    return found
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_a_de_identified_file_names_nobody_and_no_day(world: World, kind: str) -> None:
+    found = many(world, 5)
+    export = services.request_export(kind, Selection(), deidentified=True, by=world.physician, now=world.now)
+    data = b"".join(services.download(export, by=world.physician, now=world.now)).decode()
+    rows = read(data.encode())
+    assert rows
+    for follow_up in found:
+        patient, procedure = follow_up.patient, follow_up.procedure
+        given = (patient.given_name, patient.family_name, patient.record_number, patient.email)
+        for secret in (*given, str(patient.born_on), "Rosa", "singer", world.site.name):
+            assert secret not in data
+        own = f"{procedure.performed_at:%Y-%m-%dT%H:%M:%SZ}"
+        assert own not in {row.get("performed_utc") for row in rows}
+    codes = {"patient", "follow_up", "site"}
+    assert all(len(row[name]) == 12 for row in rows for name in codes)
+
+
+def test_what_lies_between_two_days_of_a_patient_is_kept(world: World) -> None:
+    many(world, 5)
+    due = {
+        row["offset"]: datetime.fromisoformat(row["due_utc"])
+        for row in made(world, "check_ins")
+        if row["follow_up"] == str(FollowUp.objects.earliest("pk").pk)
+    }
+    hidden: dict[str, dict[str, datetime]] = {}
+    for row in made(world, "check_ins", deidentified=True):
+        hidden.setdefault(row["follow_up"], {})[row["offset"]] = datetime.fromisoformat(row["due_utc"])
+    steps = [
+        {b - a for a, b in zip(list(one.values()), list(one.values())[1:], strict=False)}
+        for one in hidden.values()
+    ]
+    plain = {b - a for a, b in zip(list(due.values()), list(due.values())[1:], strict=False)}
+    assert any(plain == one for one in steps)
+
+
+def test_groups_of_few_patients_are_left_out_and_counted(world: World) -> None:
+    many(world, 5)
+    old = course(world, {42: 3})
+    old.patient.born_on = date(1930, 1, 1)
+    old.patient.save()
+    rows = made(world, deidentified=True)
+    export = Export.objects.latest("pk")
+    assert (len(rows), export.rows_done, export.rows_suppressed, export.rows_total) == (5, 5, 1, 6)
+    assert {row["age"] for row in rows} == {"70-79"}
+
+
+@given(st.integers(1, 10**9), st.dates(date(1990, 1, 1), date(2100, 1, 1)), st.integers(0, 9999))
+def test_days_move_by_the_same_and_never_not_at_all(patient: int, day: date, later: int) -> None:
+    shielding = Shielding()
+    moved = shielding.shift(day, patient)
+    assert 0 < abs((moved - day).days) <= MOST_DAYS
+    assert shielding.shift(day + timedelta(days=later), patient) - moved == timedelta(days=later)
+    assert shielding.code("patient", patient) != Shielding().code("patient", patient)
+
+
+@pytest.mark.parametrize(
+    ("age", "words"), [(0, "0-17"), (17, "0-17"), (18, "18-39"), (89, "80-89"), (90, "90+"), (104, "90+")]
+)
+def test_ages_are_told_in_bands(age: int, words: str) -> None:
+    assert band(age) == words
+
+
+def test_nobody_takes_what_they_may_not_see(world: World) -> None:
+    course(world, {42: 3})
+    elsewhere = Site.objects.create(name="Hill", time_zone="America/New_York", phone="1")
+    stranger = staff("stranger@example.org", "Physician", elsewhere)
+    ask = {"deidentified": False, "now": world.now}
+    assert services.request_export("follow_ups", Selection(), by=stranger, **ask).rows_done == 0
+    with pytest.raises(PermissionDenied):
+        services.request_export("follow_ups", Selection(), by=world.clerk, **ask)
+    mine = services.request_export("follow_ups", Selection(), by=world.physician, **ask)
+    with pytest.raises(PermissionDenied):
+        services.download(mine, by=stranger, now=world.now)
+    with pytest.raises(Refusal) as refused:
+        services.request_export("names", Selection(), by=world.physician, **ask)
+    assert (refused.value.code, refused.value.field) == ("unknown_table", "kind")
+
+
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every export is too large to be made while one waits."""
+    monkeypatch.setattr(exporting, "SMALL", -1)
+
+
+def waiting(world: World) -> Export:
+    return services.request_export(
+        "follow_ups", Selection(), deidentified=False, by=world.physician, now=world.now
+    )
+
+
+@pytest.mark.usefixtures("large")
+def test_a_large_export_waits_for_the_tick_and_expires(world: World) -> None:
+    course(world, {42: 3})
+    export = waiting(world)
+    assert export.status == Export.Status.QUEUED
+    with pytest.raises(Refusal) as refused:
+        services.download(export, by=world.physician, now=world.now)
+    assert refused.value.code == "not_ready"
+    call_command("tick", now=world.now.isoformat(), no_send=True)
+    export.refresh_from_db()
+    assert (export.status, export.rows_done) == (Export.Status.DONE, 1)
+    later = world.now + exporting.KEPT
+    assert services.expire_exports(now=later) == 1
+    export.refresh_from_db()
+    with pytest.raises(Refusal) as refused:
+        services.download(export, by=world.physician, now=later)
+    assert (refused.value.code, ExportPart.objects.count()) == ("expired", 0)
+
+
+@pytest.mark.usefixtures("large")
+def test_a_role_that_was_taken_away_meanwhile_gets_nothing(world: World) -> None:
+    export = waiting(world)
+    world.physician.groups.clear()
+    assert services.make_exports(now=world.now) == 0
+    export.refresh_from_db()
+    assert (export.status, export.problem) == (Export.Status.FAILED, "not_allowed")
+
+
+@pytest.mark.usefixtures("large")
+def test_what_a_dead_worker_left_is_begun_anew_and_given_up_in_the_end(world: World) -> None:
+    course(world, {42: 3})
+    export = waiting(world)
+    dead = {"status": Export.Status.RUNNING, "claims": 1, "rows_done": 1}
+    Export.objects.update(**dead, claimed_at=Now())
+    ExportPart.objects.create(export=export, number=0, data=b"half a file")
+    assert services.make_exports(now=world.now) == 0  # perhaps it lives
+    Export.objects.update(claimed_at=Now() - exporting.ABANDONED * 2)
+    assert services.make_exports(now=world.now) == 1
+    export.refresh_from_db()
+    assert len(read(b"".join(services.download(export, by=world.physician, now=world.now)))) == 1
+    Export.objects.update(
+        **dead | {"claims": exporting.MOST_CLAIMS}, claimed_at=Now() - exporting.ABANDONED * 2, done_at=None
+    )
+    assert services.make_exports(now=world.now) == 0
+    export.refresh_from_db()
+    assert (export.status, export.problem, export.parts.count()) == (Export.Status.FAILED, "abandoned", 0)
+
+
+@pytest.mark.usefixtures("large")
+def test_five_at_once_are_enough(world: World) -> None:
+    for _ in range(exporting.MOST_AT_ONCE):
+        waiting(world)
+    with pytest.raises(Refusal) as refused:
+        waiting(world)
+    assert refused.value.code == "too_many"
+
+
+def test_each_step_is_in_the_trail_without_a_name(world: World) -> None:
+    course(world, {42: 3})
+    made(world)
+    events = AuditEvent.objects.filter(action__startswith="export.").order_by("pk")
+    assert list(events.values_list("action", "reason")) == [
+        ("export.requested", "follow_ups, identified, 1 rows"),
+        ("export.made", "follow_ups, identified, 1 rows"),
+        ("export.downloaded", "follow_ups, identified, 1 rows"),
+    ]
+
+
+def test_the_number_of_queries_depends_on_batches_alone(world: World) -> None:
+    made(world)  # what is read once a process is read
+    world.physician = User.objects.get(pk=world.physician.pk)
+    counts = []
+    for _ in range(2):
+        course(world, {42: 3, 92: 2})
+        with CaptureQueriesContext(connection) as captured:
+            made(world, "check_ins")
+        counts.append(len(captured))
+    assert counts[0] == counts[1]
+
+
+def test_a_physician_asks_for_a_table_and_takes_it_in_the_browser(world: World, client: Client) -> None:
+    course(world, {42: 3})
+    client.force_login(world.physician)
+    page = "/admin/outcomes/export/"
+    assert "Ask for an export" in client.get(page).content.decode()
+    response = client.post(f"{page}ask", {"kind": "follow_ups"}, follow=True)
+    assert response.status_code == 200
+    export = Export.objects.get()
+    assert f"{page}{export.key}/file/" in response.content.decode()
+    file = client.get(f"{page}{export.key}/file/")
+    assert file["Cache-Control"] == "no-store, private"
+    assert len(read(b"".join(file))) == 1  # type: ignore[arg-type]
+    assert b"follow_ups,follow_up" in client.get(f"{page}dictionary").content
+    client.force_login(world.clerk)
+    assert client.get(f"{page}{export.key}/file/").status_code == 403
+
+
+def test_what_is_wrong_is_said_at_its_field_and_kept(world: World, client: Client) -> None:
+    client.force_login(world.physician)
+    response = client.post(
+        "/admin/outcomes/export/ask",
+        {"kind": "follow_ups", "performed_from": "2027-02-02", "performed_until": "2027-02-01"},
+    )
+    assert response.status_code == 422
+    assert "The period ends before it begins." in response.content.decode()
+    assert "2027-02-02" in response.content.decode()
+    assert not Export.objects.exists()
+
+
+def test_the_same_by_api(world: World, client: Client) -> None:
+    course(world, {42: 3})
+    client.force_login(world.physician)
+    asked = {"kind": "follow_ups", "deidentified": False, "performed_from": str(MONDAY)}
+    response = client.post("/api/v1/exports/", asked, content_type="application/json")
+    assert response.status_code == 201, response.content
+    export = response.json()
+    assert (export["status"], export["rows_done"], export["selection"]) == (
+        "done",
+        1,
+        {"performed_from": str(MONDAY)},
+    )
+    file = client.get(f"/api/v1/exports/{export['id']}/download/")
+    assert len(read(b"".join(file))) == 1  # type: ignore[arg-type]
+    assert len(client.get("/api/v1/exports/dictionary/").json()) == len(entries())
+    refused = client.post("/api/v1/exports/", asked | {"site": 10**6}, content_type="application/json")
+    assert (refused.status_code, "unknown_site" in refused.content.decode()) == (400, True)
