@@ -61,6 +61,7 @@ MAY: dict[str, set[str]] = {
     "GET patients/{pk}/": EVERY,
     "POST patients/": STAFF | {MANAGER},
     "PATCH patients/{pk}/": STAFF | {MANAGER},
+    "GET patients/{patient}/course/": EVERY,
     "GET patients/{patient}/opioids/": EVERY,
     "GET patients/{patient}/opioids/total/": EVERY,
     "POST patients/{patient}/opioids/": CLINICIANS,
@@ -127,6 +128,7 @@ MAY: dict[str, set[str]] = {
     "POST check-ins/{pk}/correct/": {NURSE, PHYSICIAN, ADMINISTRATOR},
     "GET check-ins/{pk}/why/": EVERY,
     "GET calls/": {FRONT_DESK, NURSE, PHYSICIAN, ADMINISTRATOR},
+    "GET reports/comparison/": REPORTING,
     "GET reports/overview/": REPORTING,
     "GET reports/procedure/": REPORTING,
     "GET reports/response/": REPORTING,
@@ -147,11 +149,12 @@ MAY: dict[str, set[str]] = {
 SIGNED_IN = {"GET me/", "GET schema/", "GET docs/", "DELETE token/"}
 #: What an address has to be asked.
 QUERIES = {
-    "slots/": "?procedure_type=rfa_facet&starts_from=2027-01-11T00:00:00Z&starts_before=2027-01-13T00:00:00Z"
+    "slots/": "?procedure_type=rfa_facet&starts_from=2027-01-11T00:00:00Z&starts_before=2027-01-13T00:00:00Z",
+    "reports/comparison/": "?dimension=intent&one=therapeutic&other=trial",
 }
 #: The same at every site, or an answer that counts what is there: nothing.
 EVERYWHERE = {"GET procedure-types/", "GET procedure-types/{code}/"} | {
-    f"GET reports/{name}/" for name in ("overview", "procedure", "response")
+    f"GET reports/{name}/" for name in ("comparison", "overview", "procedure", "response")
 }
 
 
