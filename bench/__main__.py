@@ -20,7 +20,7 @@ from clinic.bootstrap import ROOT, step
 from clinic.embedded import Postgres, ServerFailed, Valkey, last_lines, spawn
 
 FOLDER = ROOT / ".clinic"
-SECTIONS = ("booking", "rivals", "sending", "page", "tick", "duration", "slots")
+SECTIONS = ("booking", "rivals", "sending", "page", "tick", "duration", "reports", "slots")
 
 
 def options() -> argparse.Namespace:
@@ -113,7 +113,7 @@ def main() -> None:
         import django
 
         django.setup()
-        from bench import booking, duration, page, rivals, sending, slots, tick
+        from bench import booking, duration, page, reports, rivals, sending, slots, tick
         from bench.clinic import Clinic
         from bench.table import print_table
 
@@ -141,6 +141,8 @@ def main() -> None:
             rows += tick.measure(clinic, quick=wanted.quick)
         if "duration" in sections:
             rows += duration.measure(quick=wanted.quick)
+        if "reports" in sections:
+            rows += reports.measure(clinic, quick=wanted.quick)
         if "slots" in sections:  # last: a million rows would be in everybody's way
             rows += slots.measure(clinic.now, quick=wanted.quick)
         print_table(rows, quick=wanted.quick)

@@ -55,6 +55,8 @@ api: list[URLPattern | URLResolver] = [
     path(f"{opioids}<int:pk>/correct/", use.as_view({"post": "correct"})),
     path("imports/patients/", patients.api.ImportPatients.as_view()),
     path("imports/appointments/", procedures.api.ImportAppointments.as_view()),
+    path("patients/<int:patient>/course/", outcomes.api.PatientCourse.as_view()),
+    path("reports/comparison/", outcomes.api.reports.Comparison.as_view()),
     path("reports/overview/", outcomes.api.reports.Overview.as_view()),
     path("reports/procedure/", outcomes.api.reports.Procedure.as_view()),
     path("reports/response/", outcomes.api.reports.Response.as_view()),

@@ -18,7 +18,7 @@ from outcomes.api.check_ins import CheckInSerializer
 from outcomes.diary import Ended
 from outcomes.lasting import lasting
 from outcomes.models import VERDICTS, FollowUp, VerdictChange
-from outcomes.relief import LOW_BASELINE, judge, responders
+from outcomes.relief import LOW_BASELINE, Course, judge, responders
 from outcomes.services.judging import in_minutes
 from outcomes.services.planning import ENDINGS
 from patients import services as patients
@@ -212,7 +212,8 @@ class FollowUpCourseSerializer(FollowUpSerializer):
 
     @extend_schema_field(LastingSerializer(allow_null=True))
     def get_relief_ended(self, follow_up: FollowUp) -> Any:
-        course = services.course_of(follow_up)
+        read: dict[int, Course] = self.context.get("courses", {})  # of a list, read in one go
+        course = read.get(follow_up.pk) or services.course_of(follow_up)
         found = lasting(course, judge(course))
         return LastingSerializer(found).data if found else None
 

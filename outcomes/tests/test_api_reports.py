@@ -8,7 +8,11 @@ from clinic import roles
 from clinic.models import AuditEvent, Site, User
 from clinic.tests.calling import call, faults
 from conftest import World, staff
-from outcomes.reports import Selection, procedure_report
+from outcomes.api.reports.procedure import RUNS
+from outcomes.models import CourseSummary, FollowUp
+from outcomes.reports import Selection, compare_groups, procedure_report
+from outcomes.reports.curves import OTHERS
+from outcomes.tests.test_comparing import two_groups
 from outcomes.tests.test_reports import course
 
 REPORTS = ("overview", "procedure", "response")
@@ -165,3 +169,89 @@ def test_no_relief_and_due_for_repeat(world: World) -> None:
 def test_a_worklist_that_does_not_exist_is_not_found(world: World) -> None:
     response = call(world.nurse, "GET", "reports/worklists/leeches/", now=world.now)
     assert (response.status_code, response.json()["code"]) == (404, "not_found")
+
+
+def test_every_other_assumption_has_a_name_that_the_api_knows(small: World) -> None:
+    course(small, {42: 2, 92: 2, 184: 7})  # suspected, confirmed by nothing
+    repeated = course(small, {42: 2, 92: 2})
+    CourseSummary.objects.filter(pk=repeated.pk).update(repeated_at=120)
+    body = call(small.nurse, "GET", "reports/procedure/", now=small.now).json()
+    assert [run["name"] for run in body["curves"][0]["runs"]] == list(OTHERS)
+    assert [name for name, _ in RUNS] == list(OTHERS)
+
+
+def test_two_groups_have_the_numbers_of_the_comparison(small: World) -> None:
+    one, other = two_groups(small, 3)
+    path = f"reports/comparison/?dimension=performer&one={one.performer}&other={other.performer}"
+    body = call(small.nurse, "GET", path, now=small.now).json()
+    names = (str(one.performer), str(other.performer))
+    report = compare_groups(one, other, names=names, user=small.nurse, now=small.now)
+    assert (body["dimension"], body["why_not"], len(body["tests"])) == ("performer", "", 3)
+    assert [test["p_permuted"] for test in body["tests"]] == [test.p_permuted for test in report.tests]
+    assert [group["name"] for group in body["groups"]] == [group.name for group in report.groups]
+    assert [group["report"]["funnel"] for group in body["groups"]] == [
+        vars(group.report.funnel) for group in report.groups
+    ]
+    event = AuditEvent.objects.get(action="report.viewed")
+    assert (event.by, event.reason) == (small.nurse, "comparison")
+
+
+def test_two_periods_are_compared(small: World) -> None:
+    course(small, {42: 2, 92: 7, 184: 8})
+    path = "reports/comparison/?dimension=period&one=/2026-12-31&other=2027-01-01/"
+    body = call(small.nurse, "GET", path, now=small.now).json()
+    assert [group["report"]["funnel"]["treated"] for group in body["groups"]] == [0, 1]
+    assert (body["tests"], body["why_not"]) == ([], "nothing_known")
+
+
+@pytest.mark.parametrize(
+    ("query", "fault"),
+    [
+        ("dimension=colour&one=red&other=blue", ("dimension", "invalid_choice")),
+        ("dimension=site&one=Riverside&other=2", ("one", "invalid")),
+        ("dimension=performer&one=1&other=99999999999999999999", ("other", "invalid")),
+        ("dimension=period&one=2026&other=2027", ("one", "invalid")),
+        ("dimension=intent&one=trial&other=trial", ("dimension", "same_group")),
+        ("dimension=indication&one=M47&other=M47.816", ("indication", "groups_overlap")),
+        ("dimension=intent&intent=trial&one=trial&other=implant", ("intent", "not_open")),
+        ("dimension=intent&one=trial", ("other", "required")),
+    ],
+)
+def test_groups_that_cannot_be_compared_are_refused(world: World, query: str, fault: tuple[str, str]) -> None:
+    response = call(world.physician, "GET", f"reports/comparison/?{query}", now=world.now)
+    assert response.status_code == 400
+    assert faults(response) == [fault]
+    assert not AuditEvent.objects.filter(action="report.viewed").exists()
+
+
+def test_a_patients_whole_course(small: World) -> None:
+    follow_up = course(small, {42: 2, 92: 7, 184: 8})
+    patient = follow_up.patient
+    body = call(small.nurse, "GET", f"patients/{patient.pk}/course/", now=small.now)
+    assert body["Cache-Control"] == "no-store"
+    (shown,) = body.json()["follow_ups"]
+    assert (shown["id"], shown["verdict"]) == (follow_up.pk, follow_up.verdict)
+    assert shown["verdict_reason"] == follow_up.verdict_reason != ""
+    assert (shown["relief_ended"]["after"], shown["relief_ended"]["until"]) == (42, 92)
+    assert body.json()["opioids_today"]["counted"] == 0
+    assert AuditEvent.objects.filter(action="patient.read", object_id=patient.pk, by=small.nurse).count() == 1
+
+
+def test_a_patient_of_another_site_has_no_course(world: World) -> None:
+    elsewhere = Site.objects.create(name="Hill", time_zone="America/New_York", phone="+1 212 555 0101")
+    stranger = staff("stranger@example.org", roles.PHYSICIAN, elsewhere)
+    response = call(stranger, "GET", f"patients/{world.patient.pk}/course/", now=world.now)
+    assert response.status_code == 404
+    assert not AuditEvent.objects.filter(action="patient.read").exists()
+
+
+def test_a_whole_course_takes_as_many_queries_however_long_it_is(small: World) -> None:
+    first = course(small, {42: 2, 92: 7, 184: 8})
+    path = f"patients/{first.patient_id}/course/"
+    counts = []
+    for _ in range(2):
+        counts.append(queries(small.nurse, path, small))
+        more = course(small, {42: 2, 92: 7, 184: 8})
+        FollowUp.objects.filter(pk=more.pk).update(patient=first.patient_id)
+    counts.append(queries(small.nurse, path, small))
+    assert len(set(counts)) == 1
