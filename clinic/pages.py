@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -38,7 +39,12 @@ class OriginMiddleware:
 def language(request: HttpRequest, preferred: str) -> str:
     """The language that the reader chose on the page, else `preferred`, the patient's."""
     chosen = request.GET.get("lang", "")
-    return chosen if chosen in ("en", "es") else preferred
+    return chosen if speaks(chosen) else preferred
+
+
+def speaks(code: str | None) -> bool:
+    """Whether the pages know that language: one of settings.LANGUAGES. A third is a line there and its files."""
+    return code in dict(settings.LANGUAGES)
 
 
 def page(

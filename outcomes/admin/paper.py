@@ -11,6 +11,7 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext_lazy as _
 
 from clinic.admin.base import staff
+from clinic.pages import speaks
 from outcomes import services
 from outcomes.admin.asking_forms import CodeForm, buttons, ends, questions_of
 from outcomes.admin.calls import wanted
@@ -27,7 +28,7 @@ def paper(request: HttpRequest, pk: int) -> HttpResponse:
     check_in = get_object_or_404(wanted(request), pk=pk)
     site = check_in.follow_up.procedure.site
     chosen = request.GET.get("lang", "")
-    language = chosen if chosen in ("en", "es") else check_in.follow_up.patient.language
+    language = chosen if speaks(chosen) else check_in.follow_up.patient.language
     asked = questions_of(check_in)
     with translation.override(language):
         context = {

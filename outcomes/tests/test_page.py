@@ -3,6 +3,7 @@
 import re
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import polib
 import pytest
@@ -11,12 +12,13 @@ from django.test import Client
 
 from clinic import mail
 from clinic.models import AuditEvent, OutgoingEmail
-from conftest import World
+from conftest import MONDAY, World
 from outcomes import services
 from outcomes.models import Answer, CheckIn, Link
 from outcomes.services.asking import invitation_key
 from patients.models import Patient
 from procedures import services as procedures
+from procedures.services.letters import issue_link
 
 
 @pytest.fixture
@@ -93,6 +95,15 @@ def test_forged_altered_revoked_voided_and_expired_links_get_the_same_page(
     assert world.site.phone in unknown.content.decode()
     pages = [client.get(path[:-2] + ("x/" if path[-2] != "x" else "y/")), client.get("/c/1/")]
     pages.append(client.post("/c/" + "A" * 43 + "/", {"nrs.now": "3"}))
+    letter = procedures.book(
+        world.appointment(starts_at=world.at(MONDAY + timedelta(days=7), 9)), by=None, now=world.now
+    )
+    foreign = issue_link(letter, now=world.now)  # of an appointment
+    pages += [
+        client.get(f"/c/{foreign}/"),
+        client.get(f"/a/{path.split('/')[2]}/"),
+        client.get(f"/u/{foreign}/"),
+    ]
     clock[0] = check_in.closes_at
     pages.append(client.get(path))
     pages.append(client.post(path, {"nrs.now": "3"}))
@@ -139,6 +150,21 @@ def test_the_language_is_the_patients_and_can_be_changed(
     assert "¿Cuánto le duele" in client.get(path + "?lang=xx").content.decode()
     client.post(path, {"nrs.now": "3"})
     assert Answer.objects.get().language == "es"
+
+
+def test_a_third_language_is_a_line_of_the_settings_and_its_files(
+    asked: tuple[CheckIn, str], client: Client, settings: Any
+) -> None:
+    """Without its files what is said stays English; right to left it is all the same."""
+    settings.LANGUAGES = [*settings.LANGUAGES, ("ar", "Arabic")]
+    _, path = asked
+    english = client.get(path).content.decode()
+    assert re.findall(r'name="lang" class="plain" value="(\w+)"', english) == ["es", "ar"]
+    arabic = client.get(path + "?lang=ar").content.decode()
+    assert '<html lang="ar" dir="rtl">' in arabic
+    assert "How bad is your pain right now?" in arabic
+    client.post(path + "?lang=ar", {"step": "1", "nrs.now": "3"})
+    assert Answer.objects.get().language == "ar"
 
 
 def test_the_email_is_in_the_patients_language(world: World, clock: list[datetime]) -> None:

@@ -9,7 +9,7 @@ from django.utils import translation
 from django.utils.formats import get_format, time_format
 from django.utils.translation import gettext as _
 
-from clinic.pages import gone, page
+from clinic.pages import gone, page, speaks
 from clinic.refusals import Refusal
 from outcomes import services
 from outcomes.diary import late_after
@@ -51,7 +51,7 @@ def show(
         sent, faults = taken(request, entries, now)
         ticked = [f.key.partition(".")[2] for f in flags if f.key in request.POST.getlist("red_flag")]
         nothing = not sent and not faults and not ticked
-        if tongue in ("en", "es") and not (sent or ticked):
+        if speaks(tongue) and not (sent or ticked):
             return lead(request, lang=tongue)
         if not faults and not nothing:
             try:
@@ -62,7 +62,7 @@ def show(
                 if refusal.code != "closed":
                     raise
                 return gone(request)
-            if tongue in ("en", "es"):
+            if speaks(tongue):
                 return lead(request, lang=tongue)
             return lead(request, show="help") if ticked else lead(request, saved=1)
     alert = found.follow_up.alerts.filter(kind=Alert.Kind.RED_FLAG, resolved_at=None).first()

@@ -9,7 +9,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from clinic.models import Site
-from clinic.pages import gone, page
+from clinic.pages import gone, page, speaks
 from clinic.refusals import Refusal
 from outcomes import services
 from outcomes.models import Answer, CheckIn, Draft
@@ -56,7 +56,7 @@ def take(
     remark = request.POST.get("remark", "") if step.remark else None
     tongue = request.POST.get("lang")
     back = "back" in request.POST
-    if back or tongue in ("en", "es"):
+    if back or speaks(tongue):
         services.save_step(found.pk, values=values, remark=remark and remark[:2000], step=None, now=now)
         to = max(1, at - 1) if back else at
         return lead(request, step=to) if back else lead(request, lang=tongue, step=to)
