@@ -51,7 +51,7 @@ def rows(statement: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     Behind a pooler that gives each transaction another connection nothing can be prepared. There DATABASE_URL says
     `DISABLE_SERVER_SIDE_CURSORS=true`, as Django needs it too, and these statements are planned at every call.
     """
-    database = connections[connection.alias]  # `connection` itself looks for it at every name
+    database: Any = connections[connection.alias]  # `connection` itself looks for it at every name
     if database.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
         with database.cursor() as cursor:
             return answer(database, cursor, statement, params)
@@ -96,7 +96,7 @@ def read(model: type[models.Model]) -> "tuple[list[str], list[tuple[int, AnyFiel
 
 def named(model: type[models.Model], table: str) -> str:
     """The columns that `made` takes, as a statement lists them that calls the model's table `table`."""
-    quoted = [connection.ops.quote_name(field.column) for field in model._meta.concrete_fields]
+    quoted = [connection.ops.quote_name(str(field.column)) for field in model._meta.concrete_fields]
     return ", ".join(f"{table}.{column}" for column in quoted)
 
 
@@ -119,7 +119,7 @@ def written(model: type[models.Model]) -> "list[AnyField]":
 def into(model: type[models.Model], fields: "Sequence[AnyField]", *first: str) -> str:
     """The beginning of an insert of those columns, after those in `first`."""
     quote = connection.ops.quote_name
-    listed = ", ".join(quote(name) for name in (*first, *(field.column for field in fields)))
+    listed = ", ".join(quote(name) for name in (*first, *(str(field.column) for field in fields)))
     return f"INSERT INTO {quote(model._meta.db_table)} ({listed})"
 
 
@@ -139,6 +139,6 @@ def values(row: models.Model) -> dict[str, Any]:
     """The parameters of `insert_one`."""
     database = connections[connection.alias]
     return {
-        field.column: field.get_db_prep_save(getattr(row, field.attname), database)
+        str(field.column): field.get_db_prep_save(getattr(row, field.attname), database)
         for field in written(type(row))
     }

@@ -27,6 +27,7 @@ def twin(field: AnyField) -> AnyField:
     copy.__dict__.update(field.__dict__)
     for name in ("child", "child_relation"):
         if inner := copy.__dict__.get(name):
-            inner = copy.__dict__[name] = twin(inner)
-            inner.parent = copy
+            own: Any = twin(inner)
+            own.parent = copy
+            copy.__dict__[name] = own
     return copy
