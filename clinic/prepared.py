@@ -51,7 +51,7 @@ def rows(statement: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     Behind a pooler that gives each transaction another connection nothing can be prepared. There DATABASE_URL says
     `DISABLE_SERVER_SIDE_CURSORS=true`, as Django needs it too, and these statements are planned at every call.
     """
-    database = connections[connection.alias]  # `connection` itself looks for it at every name
+    database: Any = connections[connection.alias]  # `connection` itself looks for it at every name
     if database.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
         with database.cursor() as cursor:
             return answer(database, cursor, statement, params)

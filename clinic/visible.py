@@ -35,8 +35,7 @@ def rows(queryset: "models.QuerySet[M]", pks: Iterable[int], *, user: User) -> l
         prepared.made(queryset.model, columns)
         for columns in prepared.rows(statements[user.sees_all_sites], values)
     ]
-    lookups: Any = vars(queryset)["_prefetch_related_lookups"]
-    models.prefetch_related_objects(found, *lookups)
+    models.prefetch_related_objects(found, *queryset._prefetch_related_lookups)  # type: ignore[attr-defined]
     return found
 
 

@@ -162,6 +162,7 @@ class VisibleField(serializers.PrimaryKeyRelatedField[Any]):
 
     def find(self, pk: int, user: User) -> Iterable[models.Model]:
         """The row with that number, if the user may see it."""
+        # The field's own query, which lives as long as the program; `get_queryset` would make a new one.
         queryset: Any = vars(self)["queryset"]
         return visible.rows(queryset, [pk], user=user)
 

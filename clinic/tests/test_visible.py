@@ -10,8 +10,8 @@ from django.db import models
 from clinic import visible
 from clinic.models import Resource, Site, User
 from conftest import World
-from patients.models import Patient
 
+PATIENTS: Any = apps.get_model("patients", "Patient")._default_manager
 LIMITED = [model for model in apps.get_models() if hasattr(model._default_manager.all(), "visible_to")]
 
 
@@ -30,12 +30,12 @@ def test_what_is_visible_depends_on_the_number_and_on_sees_all_sites_alone(model
 
 
 @pytest.mark.parametrize(
-    "queryset", [Site.objects.all(), Resource.objects.all(), Patient.objects.prefetch_related("site")]
+    "queryset", [Site.objects.all(), Resource.objects.all(), PATIENTS.prefetch_related("site")]
 )
 def test_it_shows_what_visible_to_shows(world: World, queryset: Any) -> None:
     elsewhere = Site.objects.create(name="Elsewhere", time_zone="America/New_York", phone="1")
     Resource.objects.create(name="Far room", site=elsewhere)
-    Patient.objects.create(
+    PATIENTS.create(
         record_number="FAR", given_name="A", family_name="B", born_on="1950-01-01", site=elsewhere,
         created_at=world.now,
     )  # fmt: skip
@@ -56,4 +56,4 @@ def model_values(row: models.Model) -> list[Any]:
 
 def test_a_query_of_more_than_one_table_is_refused(world: World) -> None:
     with pytest.raises(TypeError, match="prefetched"):
-        visible.rows(Patient.objects.select_related("site"), [1], user=world.clerk)
+        visible.rows(PATIENTS.select_related("site"), [1], user=world.clerk)

@@ -45,8 +45,7 @@ def insert(
     [(appointment.pk, *numbers)] = prepared.rows(statement(), values)
     for parts, given in zip(([appointment], *written), ([appointment.pk], *numbers), strict=True):
         for part, number in zip(parts, given, strict=True):
-            part.pk = number
-            part._state.adding, part._state.db = False, database.alias
+            part.pk, part._state.adding, part._state.db = number, False, database.alias
     # In the order in which they would be read.
     known(appointment, "reservations", sorted(reservations, key=lambda reservation: reservation.starts_at))
     known(appointment, "steps", [step])

@@ -21,7 +21,7 @@ from conftest import MONDAY, World, resource
 from procedures import services
 from procedures.importing import COLUMNS
 from procedures.models import Appointment, ProcedureType, Reservation
-from procedures.services import importing
+from procedures.services import booking, importing
 from procedures.services.importing import import_appointments
 
 HEADER = ",".join(column.name for column in COLUMNS)
@@ -243,7 +243,7 @@ def test_a_rival_between_checking_and_booking_keeps_all_out(
 def test_a_row_that_another_import_books_while_it_is_checked_is_no_refusal(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    check = vars(importing)["check"]
+    check = booking.check
     rivals = [csv(row())]
 
     def the_other_is_faster(*args: Any, **how: Any) -> Any:

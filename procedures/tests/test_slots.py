@@ -344,6 +344,17 @@ def test_an_appointment_may_run_over_midnight_where_the_hours_do(world: World) -
     assert find(world, MONDAY + DAY) == []
 
 
+def test_hours_that_overlap_count_once_and_join(world: World) -> None:
+    for resource in (world.doctor, world.room, world.bay):
+        WorkingHours.objects.filter(resource=resource).delete()
+        hours(resource, world.site, [0], time(8), time(12))
+        hours(resource, world.site, [0], time(10), time(17))
+        hours(resource, world.site, [0], time(10), time(17))
+    slots = find(world)
+    assert walls(slots) == every(15, "08:00", "15:15")
+    assert all(bookable(world, slot.starts_at) for slot in slots)  # through noon, where one span ends
+
+
 def test_hours_hold_while_they_are_valid(world: World) -> None:
     WorkingHours.objects.filter(resource=world.doctor).update(
         valid_from_on=MONDAY + DAY, valid_until_on=MONDAY + 7 * DAY
