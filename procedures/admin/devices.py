@@ -119,6 +119,7 @@ class ImplantedDeviceAdmin(ReadOnlyAdmin):
         *("procedure__patient__record_number", "serial_number", "model"),
     )
     search_help_text = _("Patient, serial number or model")
+    ordering = ("pk",)  # no column is marked: the list is in the order of `get_ordering`
     change_form_template = "admin/procedures/implanteddevice/change_form.html"
     fieldsets = (
         (
