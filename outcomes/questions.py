@@ -10,6 +10,8 @@ count from the procedure, on the site's wall clock. Where no source is named the
 - Whether relief has worn off: from that day on, after a pain now that is out of relief and relief before.
 - PEG: at the first check-in from day 28 on, then at those at least 60 days after the last that asked it. Its first
   question stands for the average of 7 days, which asks almost the same.
+- Satisfaction: once, at the first check-in from the relief window's first day on, but not before the first day of
+  judgement.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,6 +25,7 @@ PAIN_NOW = "nrs.now"
 PAIN_AVERAGE, PAIN_WORST = "nrs.average_7_days", "nrs.worst_24_hours"
 PEG = ("peg.pain", "peg.enjoyment", "peg.activity")
 CHANGE, MEDICINE = "pgic.change", "pain_medicine.any"
+SATISFACTION = ("satisfaction.satisfied", "satisfaction.again")
 #: Whether pain medicine was taken since the last entry of a diary: 0 no, 1 yes.
 TOOK_MEDICINE = "diary.took_medicine"
 #: Whether the relief from the procedure has worn off: 0 no, 1 yes, 2 not sure.
@@ -92,11 +95,17 @@ def asks_red_flags(day: int, *, device: bool) -> bool:
     return device or day <= RED_FLAGS_UNTIL_DAY
 
 
+def satisfaction_day(days: Iterable[int], *, evaluate_after: int, window_from: int) -> int | None:
+    """The one day, of all on which a follow-up checks in, that asks about satisfaction; None when none does."""
+    return min((day for day in days if day >= max(evaluate_after, window_from)), default=None)
+
+
 def steps(
     day: int,
     *,
     days: Iterable[int],
     evaluate_after: int,
+    window_from: int,
     device: bool,
     flags: Sequence[Question],
     instruments: Mapping[str, Instrument],
@@ -104,10 +113,12 @@ def steps(
 ) -> list[Step]:
     """The steps of the check-in of `day`, at least one.
 
-    `days`: all days on which its follow-up checks in. `evaluate_after`: the first day of judgement. `flags`: the red
-    flags of the procedure type. `instruments` by key: nrs, peg, pgic, pain_medicine. `worn_off`: the question whether
-    relief has worn off, first in the last step; None when it is not asked.
+    `days`: all days on which its follow-up checks in. `evaluate_after`: the first day of judgement. `window_from`: the
+    first day of the relief window. `flags`: the red flags of the procedure type. `instruments` by key: nrs, peg, pgic,
+    pain_medicine, satisfaction. `worn_off`: the question whether relief has worn off, first in the last step; None when
+    it is not asked.
     """
+    days = list(days)
     peg = day in peg_days(days)
     pain = [PAIN_NOW]
     if day >= LOOKS_BACK_FROM_DAY:
@@ -115,6 +126,8 @@ def steps(
     change = [CHANGE, MEDICINE] if day >= evaluate_after else []
     if peg:
         change = [*PEG, *change]
+    if day == satisfaction_day(days, evaluate_after=evaluate_after, window_from=window_from):
+        change += SATISFACTION
     asked = [Step("pain", tuple(from_instrument(key, instruments) for key in pain))]
     if flags and asks_red_flags(day, device=device):
         order = sorted(flags, key=lambda flag: (URGENCIES.index(flag.urgency), flag.key))

@@ -22,10 +22,11 @@ from outcomes.demo.clinic import House, Place
 from outcomes.demo.pathways import Path, Visit
 from outcomes.demo.people import Person, delay, willing
 from outcomes.demo.records import Records
+from outcomes.demo.replies import FOLLOWS, peg, remark, replies
 from outcomes.demo.shapes import SHAPES, Course, score
 from outcomes.models import Alert, Answer, CheckIn, FollowUp
-from outcomes.questions import PAIN_NOW
 from outcomes.schedule import DAY
+from outcomes.services.answering import steps_of
 from outcomes.services.asking import due_now, invite_some
 from outcomes.services.closing import close_past_of
 from outcomes.services.following import extend
@@ -65,6 +66,7 @@ class Truth:
     performed_at: datetime
     baseline: int
     repeats: bool
+    follow_up: FollowUp
 
     def score(self, moment: datetime, rng: Random) -> int:
         """The pain, 0–10, that the patient would name at `moment`."""
@@ -286,8 +288,15 @@ class Life:
             (1 - PARTIAL - ABORTED, PARTIAL, ABORTED),
         )[0]
         baseline = min(10, max(4, round(self.rng.gauss(self.person.usual_pain, 1))))
+        # A source of its own changes no other chance.
+        before = Random(f"{self.person.number}:{performed_at.isoformat()}:before")
         record = procedures.Performed(
             performed_at=performed_at,
+            baselines={
+                key: peg(key, 0, baseline=baseline, noise=before.gauss(0, 1))
+                for key in FOLLOWS
+                if before.random() >= NO_BASELINE
+            },
             status=status,
             baseline_pain=None if self.rng.random() < NO_BASELINE else baseline,
             performer=self.doctor.user,
@@ -301,9 +310,13 @@ class Life:
             mistaken = partial(self.void, procedure, visit)
             return self.at(self.now + timedelta(minutes=self.rng.randint(5, 90)), mistaken)
         course = SHAPES[visit.code](self.rng)
-        follow_up = FollowUp.objects.select_related("relief_profile").get(procedure=procedure)
+        follow_up = (
+            FollowUp.objects.select_related("relief_profile", "procedure__procedure_type", "procedure__site")
+            .prefetch_related("procedure__procedure_type__red_flags")
+            .get(procedure=procedure)
+        )
         repeats = follow_up.relief_profile.check_in_every_days is not None
-        self.truths[follow_up.pk] = Truth(course, performed_at, baseline, repeats)
+        self.truths[follow_up.pk] = Truth(course, performed_at, baseline, repeats, follow_up)
         self.watch(follow_up.pk)
         self.records.after(procedure, follow_up, visit, course)
         if self.path is not None:
@@ -416,10 +429,24 @@ class Life:
         if check_in.pk not in self.open or self.now >= check_in.closes_at:
             return
         by = None if channel == Answer.Channel.EMAIL else self.place.nurse
-        pain = self.truths[check_in.follow_up_id].score(self.now, self.rng)
+        truth = self.truths[check_in.follow_up_id]
+        pain = truth.score(self.now, self.rng)
+        # What else is asked comes from a source of its own, which changes no other chance.
+        rng = Random(
+            f"{self.person.number}:{truth.performed_at.isoformat()}:{check_in.offset_minutes}:replies"
+        )
+        asked = []
+        if check_in.offset_minutes >= DAY:
+            check_in.follow_up = truth.follow_up
+            asked = [
+                question.key for step in steps_of(check_in, by_staff=True) for question in step.questions
+            ]
         outcomes.answer(
             check_in.pk,
-            values={PAIN_NOW: pain},
+            values=replies(
+                asked, truth.course, truth.day(self.now), baseline=truth.baseline, pain=pain, rng=rng
+            ),
+            remark=remark(self.patient.language, rng),
             channel=channel,
             language=self.patient.language,
             by=by,

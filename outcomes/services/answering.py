@@ -143,15 +143,17 @@ def steps_of(check_in: CheckIn, *, by_staff: bool = False) -> list[Step]:
     kind = follow_up.procedure.procedure_type
     day = check_in.offset_minutes // DAY
     offsets: Sequence[int] = [check_in.offset_minutes]
-    if day >= PEG_FROM_DAY:
+    profile = follow_up.relief_profile
+    if day >= min(PEG_FROM_DAY, max(profile.evaluate_after_days, profile.window_from_days)):
         offsets = list(follow_up.check_ins.values_list("offset_minutes", flat=True))
     return steps(
         day,
         days=[offset // DAY for offset in offsets],
-        evaluate_after=follow_up.relief_profile.evaluate_after_days,
+        evaluate_after=profile.evaluate_after_days,
+        window_from=profile.window_from_days,
         device=kind.purpose in DEVICES,
         flags=red_flags_of(kind),
-        instruments={key: latest(key) for key in ("nrs", "peg", "pgic", "pain_medicine")},
+        instruments={key: latest(key) for key in ("nrs", "peg", "pgic", "pain_medicine", "satisfaction")},
         worn_off=worn_off_question(check_in, by_staff=by_staff),
     )
 

@@ -15,8 +15,9 @@ from outcomes.relief import Course, Reading
 from outcomes.relief import judge as judge_course
 from outcomes.schedule import DAY
 from outcomes.services.alerting import review
-from outcomes.services.summarising import Ending, asked_of, keep, summary_of
-from procedures.models import ImplantedDevice, Intent, Procedure
+from outcomes.services.summarising import Ending, asked_of, keep, peg_sum, summary_of
+from procedures.models import Baseline, ImplantedDevice, Intent, Procedure
+from procedures.services.baselining import baselines_of
 
 #: The instrument and item on which baseline and answers are compared: the pain now, 0–10.
 PAIN_NOW = {"instrument": "nrs", "version": "1", "item": "now"}
@@ -103,6 +104,25 @@ def endings(follow_ups: Collection[FollowUp]) -> dict[int, Ending]:
         one.pk: ending(one, useless=one.procedure_id in useless, pain_at_repeat=pain.get(one.pk))
         for one in follow_ups
     }
+
+
+def pegs_before(follow_ups: Collection[FollowUp]) -> dict[int, int]:
+    """The sum of the PEG's items before each of these procedures, 0–30; one query where no patient was asked it."""
+    asked = set(
+        Baseline.objects.filter(
+            instrument="peg", appointment__patient__in={one.patient_id for one in follow_ups}
+        ).values_list("appointment__patient", flat=True)
+    )
+    found = {}
+    for one in follow_ups:
+        if one.patient_id in asked:
+            procedure = one.procedure
+            procedure.appointment.site = procedure.site  # read already
+            used = baselines_of(procedure.appointment, performed_at=procedure.performed_at)
+            total = peg_sum({key: each.value for key, each in used.items()})
+            if total is not None:
+                found[one.pk] = total
+    return found
 
 
 def pain_at_repeats(repeated: Collection[FollowUp]) -> dict[int, int | None]:
@@ -229,7 +249,7 @@ def judge(follow_up_id: int, *, now: datetime) -> FollowUp:
     """
     follow_up = (
         FollowUp.objects.select_for_update(of=("self",))
-        .select_related("procedure__site", "relief_profile", "patient")
+        .select_related("procedure__site", "procedure__appointment", "relief_profile", "patient")
         .get(pk=follow_up_id)
     )
     course = course_of(follow_up)
@@ -248,6 +268,7 @@ def judge(follow_up_id: int, *, now: datetime) -> FollowUp:
     follow_up.save(update_fields=["verdict", "verdict_reason", "judged_at"])
     asked = asked_of([follow_up.pk])[follow_up.pk]
     how = endings([follow_up])[follow_up.pk]
-    keep([summary_of(follow_up, course, judgement, asked, how)])
+    peg = pegs_before([follow_up]).get(follow_up.pk)
+    keep([summary_of(follow_up, course, judgement, asked, how, baseline_peg=peg)])
     review(follow_up, called_for(course, judgement), now=now)
     return follow_up

@@ -8,7 +8,7 @@ from django.db.models import Max
 
 from outcomes.models import FollowUp
 from outcomes.relief import judge as judge_course
-from outcomes.services.judging import courses_of, endings
+from outcomes.services.judging import courses_of, endings, pegs_before
 from outcomes.services.summarising import asked_of, keep, summary_of
 
 #: Follow-ups a transaction: each locks its rows, so that no answer slips in between reading and writing.
@@ -29,7 +29,7 @@ def rebuild_summaries() -> Iterator[tuple[int, int]]:
             batch = list(
                 FollowUp.objects.select_for_update(of=("self",))
                 .filter(pk__gt=last)
-                .select_related("procedure__site", "relief_profile")
+                .select_related("procedure__site", "procedure__appointment", "relief_profile")
                 .order_by("pk")[:BATCH]
             )
             if not batch:
@@ -42,7 +42,7 @@ def rebuild_summaries() -> Iterator[tuple[int, int]]:
 def summarise(follow_ups: list[FollowUp]) -> None:
     """Write the summaries of these follow-ups, locked by whoever calls, in a fixed number of queries."""
     asked = asked_of([one.pk for one in follow_ups])
-    courses, how = courses_of(follow_ups), endings(follow_ups)
+    courses, how, pegs = courses_of(follow_ups), endings(follow_ups), pegs_before(follow_ups)
     keep(
         [
             summary_of(
@@ -51,6 +51,7 @@ def summarise(follow_ups: list[FollowUp]) -> None:
                 judge_course(courses[one.pk]),
                 asked[one.pk],
                 how[one.pk],
+                baseline_peg=pegs.get(one.pk),
             )
             for one in follow_ups
         ]
@@ -69,7 +70,7 @@ def summarise_missing(*, now: datetime, limit: int = 1000) -> int:
     with transaction.atomic():
         missing = list(
             wanted.select_for_update(of=("self",), skip_locked=True)
-            .select_related("procedure__site", "relief_profile")
+            .select_related("procedure__site", "procedure__appointment", "relief_profile")
             .order_by("pk")[:limit]
         )
         summarise(missing)

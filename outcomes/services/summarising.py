@@ -68,6 +68,8 @@ def summary_of(
     judgement: Judgement,
     asked: Sequence[Asked],
     ending: Ending,
+    *,
+    baseline_peg: int | None,
 ) -> CourseSummary:
     """The row of a follow-up, not saved. Wants `procedure__site` and `relief_profile` selected.
 
@@ -100,6 +102,7 @@ def summary_of(
         window_until=course.window_until,
         success_percent=course.success_percent,
         baseline=course.baseline,
+        baseline_peg=baseline_peg,
         lost_after=last.after if last else None,
         lost_until=lost_until,
         responded=last.responded if last else False,

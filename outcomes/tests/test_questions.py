@@ -13,10 +13,12 @@ from outcomes.questions import (
     PEG,
     PEG_EVERY_DAYS,
     PEG_FROM_DAY,
+    SATISFACTION,
     Step,
     most_urgent,
     peg_days,
     red_flag,
+    satisfaction_day,
     steps,
 )
 
@@ -35,6 +37,7 @@ def asked(day: int, *, evaluate_after: int = 42, device: bool = False, flags: bo
         day,
         days=ABLATION,
         evaluate_after=evaluate_after,
+        window_from=180,
         device=device,
         flags=FLAGS if flags else [],
         instruments=INSTRUMENTS,
@@ -92,6 +95,7 @@ def test_every_check_in_asks_for_the_pain_now_first_and_for_a_remark_last(
         day,
         days=[*days, day],
         evaluate_after=evaluate_after,
+        window_from=180,
         device=device,
         flags=FLAGS,
         instruments=INSTRUMENTS,
@@ -101,7 +105,9 @@ def test_every_check_in_asks_for_the_pain_now_first_and_for_a_remark_last(
     assert questions[0].required
     assert len({question.key for question in questions}) == len(questions)
     assert [step.remark for step in found] == [False] * (len(found) - 1) + [True]
-    assert sum(not question.urgency for question in questions) <= 7
+    # Two more on the one day that asks about satisfaction.
+    core = [question for question in questions if not question.urgency and question.key not in SATISFACTION]
+    assert len(core) <= 7
 
 
 @given(st.lists(st.integers(0, 2000), unique=True))
@@ -123,3 +129,17 @@ def test_a_later_check_in_never_changes_which_earlier_ones_ask_the_peg(days: lis
 )
 def test_the_most_urgent_counts(urgencies: list[str], most: str) -> None:
     assert most_urgent(urgencies) == most
+
+
+def test_satisfaction_is_asked_once_when_relief_may_end() -> None:
+    wanting = [day for day in ABLATION if all(key in asked(day)[-1] for key in SATISFACTION)]
+    assert wanting == [184]
+
+
+@given(st.lists(st.integers(0, 800), unique=True), st.integers(0, 60), st.integers(0, 400))
+def test_satisfaction_is_never_asked_before_it_can_be_told(
+    days: list[int], evaluate_after: int, window_from: int
+) -> None:
+    day = satisfaction_day(days, evaluate_after=evaluate_after, window_from=window_from)
+    late = [one for one in days if one >= evaluate_after and one >= window_from]
+    assert day == (min(late) if late else None)

@@ -270,3 +270,33 @@ def test_the_number_of_queries_does_not_depend_on_how_much_there_is(small: World
             overview_report(user=small.physician, now=small.now)
         counts.append(len(captured))
     assert counts[0] == counts[1]
+
+
+def test_the_peg_before_and_after_is_counted(small: World) -> None:
+    appointment = procedures.book(
+        small.appointment(starts_at=small.at(MONDAY, 9)), by=small.clerk, now=small.now
+    )
+    record = procedures.Performed(
+        performed_at=small.at(MONDAY, 9),
+        baseline_pain=8,
+        baselines={"peg.pain": 8, "peg.enjoyment": 9, "peg.activity": 7},
+    )
+    follow_up = procedures.perform(
+        appointment.pk, record, by=small.physician, now=small.at(MONDAY, 10)
+    ).follow_up
+    check_in = follow_up.check_ins.get(offset_minutes=42 * DAY)
+    services.answer(
+        check_in.pk,
+        values={"nrs.now": 3, "peg.pain": 3, "peg.enjoyment": 2, "peg.activity": 4},
+        channel="email",
+        language="en",
+        by=None,
+        now=check_in.due_at,
+    )
+    report = procedure_report(Selection(), user=small.physician, now=small.now)
+    (point,) = (point for point in report.points if point.at == 42)
+    assert (point.peg_known, point.peg_before, point.peg) == (1, 8, 3)
+    before = CourseSummary.objects.get().baseline_peg
+    assert before == 24
+    list(services.rebuild_summaries())
+    assert CourseSummary.objects.get().baseline_peg == before
