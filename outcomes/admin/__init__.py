@@ -8,6 +8,7 @@ from outcomes.admin import (
     exports,
     follow_ups,
     paper,
+    patient_courses,
     previews,
     reports,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "follow_ups",
     "overview",
     "paper",
+    "patient_courses",
     "previews",
     "reports",
 ]

@@ -12,6 +12,7 @@ from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
+from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -192,6 +193,8 @@ class PatientAdmin(ImportsFiles, DeskAdmin):
     )
     #: What the apps above put on a patient's page, in order; they register it with `PatientAdmin.panel`.
     panels: ClassVar[list[Panel]] = []
+    #: Further pages: the apps above register theirs here.
+    pages: ClassVar[list[URLPattern]] = []
 
     import_permissions = ("patients.add_patient", "patients.change_patient")
     import_columns = COLUMNS
@@ -210,6 +213,9 @@ class PatientAdmin(ImportsFiles, DeskAdmin):
         """Decorator: the same, above all others."""
         cls.panels.insert(0, build)
         return build
+
+    def get_urls(self) -> Any:
+        return [*self.pages, *super().get_urls()]
 
     def choice(self, obj: Patient) -> str:
         return f"{obj} · {obj.born_on:%Y-%m-%d} · {obj.record_number}"
