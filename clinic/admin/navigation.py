@@ -108,6 +108,7 @@ def pages() -> list[tuple[str, list[Page]]]:
                     "outcomes_followup_response",
                     "outcomes.view_reports",
                 ),
+                Page(_("Exports"), "download", "outcomes_export_changelist", "outcomes.export_outcomes"),
             ],
         ),
         (

@@ -15,6 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
+from unfold.widgets import BASE_INPUT_CLASSES, SELECT_CLASSES
 
 from clinic.admin.base import ReadOnlyAdmin, staff, tell
 from clinic.admin.taking import take
@@ -46,6 +47,13 @@ class ExportForm(SelectionForm):
         help_text=_("For research: no names and numbers, days moved, ages in bands, rare groups left out."),
     )
     field_order = ("kind", "deidentified")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            if not isinstance(field, forms.BooleanField):
+                chosen = isinstance(field, forms.ChoiceField)
+                field.widget.attrs["class"] = " ".join(SELECT_CLASSES if chosen else BASE_INPUT_CLASSES)
 
 
 @admin.register(Export)

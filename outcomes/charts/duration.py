@@ -86,14 +86,18 @@ class Labels:
 
 @dataclass(frozen=True)
 class Style:
-    """How a group is told apart: the class for its colour, dashes of its line, degrees of its hatching."""
+    """How a group is told apart: the class for its colour, dashes of its line and its band, degrees of its hatching."""
 
     kind: str
     dashes: str
+    band: str
     degrees: int
 
 
-STYLES = (Style("chart-first", "", 45), Style("chart-second", ' stroke-dasharray="7 4"', -45))
+STYLES = (
+    Style("chart-first", "", "", 45),
+    Style("chart-second", ' stroke-dasharray="7 4"', ' stroke-dasharray="2 3"', -45),
+)
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,9 @@ def draw(
         parts.append(window_of(window, labels, scale, name, unit, confirmed=confirmed))
     parts.append(grid(labels, scale, unit))
     for number, (curve, style) in enumerate(zip(curves, STYLES, strict=False)):
-        drawn = band(curve, scale, style) + curve_of(curve, scale, style, f"{name}-box-{number}")
+        # Two surfaces on each other could not be told apart: of two curves only the bands' edges are drawn.
+        drawn = band(curve, scale, style, filled=len(curves) == 1)
+        drawn += curve_of(curve, scale, style, f"{name}-box-{number}")
         parts.append(f'<g class="{style.kind}">{drawn}</g>')
     for number, (curve, style) in enumerate(zip(curves, STYLES, strict=False)):
         parts.append(f'<g class="{style.kind}">{median(curve, scale, number)}</g>')
@@ -192,8 +198,8 @@ def grid(labels: Labels, scale: Scale, unit: str) -> str:
     )
 
 
-def band(curve: Curve, scale: Scale, style: Style) -> str:
-    """The pointwise band: a light surface between two thin lines."""
+def band(curve: Curve, scale: Scale, style: Style, *, filled: bool) -> str:
+    """The pointwise band: two thin lines, `filled` with a light surface between them."""
     places = [place for place in curve.places if place.at <= scale.until]
     if len(places) < 2:
         return ""
@@ -201,9 +207,11 @@ def band(curve: Curve, scale: Scale, style: Style) -> str:
     lower = [f"{scale.x(place.at)},{scale.y(place.band_low)}" for place in places]
     edges = "".join(
         f'<polyline points="{" ".join(edge)}" fill="none" stroke="currentColor" stroke-opacity=".45" '
-        f'stroke-width="1"{style.dashes and " stroke-dasharray=" + chr(34) + "2 3" + chr(34)}/>'
+        f'stroke-width="1"{style.band}/>'
         for edge in (upper, lower)
     )
+    if not filled:
+        return edges
     return f'<polygon points="{" ".join([*upper, *reversed(lower)])}" fill-opacity=".09"/>{edges}'
 
 
@@ -230,16 +238,22 @@ def curve_of(curve: Curve, scale: Scale, style: Style, fill: str) -> str:
 
 
 def median(curve: Curve, scale: Scale, number: int) -> str:
-    """The span of the median as a bar with ends, on the line of 50 %; an arrow where it has none."""
-    if curve.median is None or curve.median[0] >= scale.until:
+    """The span of the median as a bar with ends, on the line of 50 %; an arrow where it goes on beyond the edge.
+
+    A span that begins at the edge or beyond it is an arrow outside.
+    """
+    if curve.median is None:
         return ""
     after, until = curve.median
     y = scale.y(0.5) + 5 * number
     left, right = scale.x(after), scale.x(scale.until if until is None else until)
+    goes_on = until is None or until > scale.until
+    if after >= scale.until:
+        left, right = RIGHT + 2.0, WIDTH - 4.0
     end = (
         f'<path d="M{right - 8} {y - 5}L{right} {y}L{right - 8} {y + 5}" fill="none" stroke="currentColor" '
         'stroke-width="2"/>'
-        if until is None
+        if goes_on
         else line(right, y - 6, right, y + 6, 'stroke-width="2"')
     )
     return (
@@ -292,9 +306,9 @@ def entries(curves: Sequence[Curve], labels: Labels, name: str) -> list[tuple[st
                 'stroke="currentColor"/></g>'
             )
             found.append((box, labels.undefined))
+    surface = '<rect x="-10" y="-10" width="20" height="12" fill-opacity=".09"/>' if len(curves) == 1 else ""
     strip = (
-        '<rect x="-10" y="-10" width="20" height="12" fill-opacity=".09"/>'
-        '<path d="M-10 -10H10M-10 2H10" stroke="currentColor" stroke-opacity=".45" fill="none"/>'
+        f'{surface}<path d="M-10 -10H10M-10 2H10" stroke="currentColor" stroke-opacity=".45" fill="none"/>'
     )
     bar = '<path d="M-10 -4H10M-10 -10V2M10 -10V2" stroke="currentColor" stroke-width="2.5" fill="none"/>'
     return [*found, (strip, labels.band), (bar, labels.median)]

@@ -202,10 +202,10 @@ def test_the_totals_of_all_days_are_stretches_without_a_change(world: World) -> 
     found = [(one.from_on, one.until_on, one.total.mme) for one in steps(OpioidUse.objects.all())]
     day = [MONDAY + timedelta(days=number) for number in range(13)]
     assert found == [
-        (day[0], day[4], 60),
-        (day[5], day[9], 80),
-        (day[10], day[11], 20),
-        (day[12], None, 20),
+        (day[0], day[4], Decimal(60)),
+        (day[5], day[9], Decimal(80)),
+        (day[10], day[11], Decimal(20)),
+        (day[12], None, Decimal(20)),
     ]
     last = steps(OpioidUse.objects.all())[-1]
     assert last.total.left_out == ((mme.Drug.BUPRENORPHINE, mme.LeftOut.NO_FACTOR),)

@@ -62,7 +62,7 @@ class SelectionForm(forms.Form):
         label=gettext_lazy("Performed from"), required=False, widget=DateInput(format="%Y-%m-%d")
     )
     performed_until = forms.DateField(
-        label=gettext_lazy("until"), required=False, widget=DateInput(format="%Y-%m-%d")
+        label=gettext_lazy("Performed until"), required=False, widget=DateInput(format="%Y-%m-%d")
     )
 
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
@@ -132,7 +132,7 @@ class Rows:
     def link(self, number: int | None, cell: str) -> SafeString:
         """A number, linked unless it is 0."""
         if number is None:
-            return SafeString(_("hidden"))
+            return format_html("{}", _("hidden"))
         if not number or not self.shown:
             return SafeString(f"{number}")
         return format_html('<a class="desk-link" href="{}">{}</a>', self.address(cell), number)

@@ -62,7 +62,7 @@ def shown(one: SiteOverview) -> dict[str, Any]:
             "count": one.lost_early,
             "label": _("lost early this month"),
             "urgent": bool(one.lost_early),
-            "note": _("and still so"),
+            "note": _("the list shows all that are so now"),
             "link": address(
                 "followup_changelist",
                 verdict__exact="lost_early",
@@ -74,7 +74,7 @@ def shown(one: SiteOverview) -> dict[str, Any]:
             "count": one.no_relief,
             "label": _("no relief this month"),
             "urgent": bool(one.no_relief),
-            "note": _("and still so"),
+            "note": _("the list shows all that are so now"),
             "link": address(
                 "followup_changelist",
                 verdict__exact="no_relief",

@@ -179,6 +179,7 @@ def drawn(report: ComparisonReport) -> dict[str, Any]:
             for group, side in zip(report.groups, sides, strict=True)
         ],
         "tests": [test_line(test) for test in report.tests],
+        "noteworthy": NOTEWORTHY,
         "windows_differ": report.groups[0].report.window != report.groups[1].report.window,
     }
 

@@ -63,7 +63,7 @@ def shown(
     """The lines of a table. `rows`: link to the follow-ups behind each check-in."""
     return [
         {
-            "name": (names or {}).get(line.label, line.label),
+            "name": (names or {}).get(line.label) or with_day(line.label),
             "due": linked(rows, line, "due", line.due),
             "answered": linked(rows, line, "answered", line.answered),
             "follow_ups": line.follow_ups,
@@ -73,6 +73,14 @@ def shown(
         }
         for line in lines
     ]
+
+
+def with_day(label: str) -> str:
+    """A check-in by the hour that is days away, with its day: "hour 168 (day 7)"."""
+    unit, _space, at = label.partition(" ")
+    if unit != "hour" or float(at) < 48 or float(at) % 24:
+        return label
+    return _("%(label)s (day %(day)d)") % {"label": label, "day": float(at) // 24}
 
 
 def linked(rows: Rows | None, line: Answered, name: str, number: int | None) -> Any:

@@ -5,12 +5,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
 
 from clinic.models import Closure
+from clinic.roles import MANAGER
 from clinic.tests.desk import clock
 from conftest import MONDAY, World
+from outcomes import services as outcomes
 from outcomes.codes import paper_code
 from outcomes.models import Answer, CheckIn
+from outcomes.reports import WORKLISTS, Selection
 from outcomes.tests.asking import red_flag
 from procedures import services
 from procedures.models import Appointment
@@ -18,6 +22,7 @@ from procedures.models import Appointment
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 DAY = "/admin/procedures/appointment"
+FOLLOW_UPS = "/admin/outcomes/followup"
 
 
 @pytest.fixture
@@ -377,10 +382,35 @@ def test_axe_finds_no_serious_fault(desk: Any, axe: Any, world: World, due_call:
         "/admin/outcomes/checkin/paper/",
         "/admin/clinic/outgoingemail/previews/",
     ]
-    faults = []
+    assert not faults(desk, axe, pages)
+
+
+def test_axe_finds_no_serious_fault_in_reports_and_exports(desk: Any, axe: Any, world: World) -> None:
+    world.clerk.groups.add(Group.objects.get(name=MANAGER))
+    world.performed()
+    ablation = f"procedure_type={world.ablation.code}"
+    outcomes.request_export("follow_ups", Selection(), deidentified=True, by=world.clerk, now=world.now)
+    outcomes.make_exports(now=world.now)
+    pages = [
+        f"{FOLLOW_UPS}/reports/clinic/",
+        f"{FOLLOW_UPS}/reports/procedures/",
+        f"{FOLLOW_UPS}/reports/procedures/?{ablation}",
+        f"{FOLLOW_UPS}/reports/compare/?dimension=period",
+        f"{FOLLOW_UPS}/reports/response/",
+        f"{FOLLOW_UPS}/?{ablation}&cell=treated",
+        *(f"{FOLLOW_UPS}/worklists/?list={code}" for code in WORKLISTS),
+        "/admin/outcomes/export/",
+        "/admin/outcomes/export/ask/",
+    ]
+    assert not faults(desk, axe, pages)
+
+
+def faults(desk: Any, axe: Any, pages: list[str]) -> list[tuple[str, ...]]:
+    """What axe finds that is serious, with the page; each of `pages` must open."""
+    found: list[tuple[str, ...]] = []
     for address in pages:
-        desk.goto(address)
+        assert desk.goto(address).ok, address
         for fault in axe.run(desk).response["violations"]:
             if fault["impact"] in ("serious", "critical"):
-                faults += [(address, fault["id"], node["html"][:160]) for node in fault["nodes"]]
-    assert not faults, "\n".join(map(str, faults))
+                found += [(address, fault["id"], node["html"][:160]) for node in fault["nodes"]]
+    return found
