@@ -54,6 +54,7 @@ def test_what_is_queued_is_sent_though_the_tick_fails(
     monkeypatch.setattr(
         tasks.send_due, "apply_async", lambda **_: tasks.send_due()
     )  # there is no broker here
+    monkeypatch.setattr(tasks.make_exports, "apply_async", lambda **_: tasks.make_exports())
     day_1 = world.performed().follow_up.check_ins.get(offset_minutes=1440)
     with clock(day_1.due_at), pytest.raises(ExceptionGroup):
         edge()
