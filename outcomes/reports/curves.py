@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from outcomes.charts.frame import marks
 from outcomes.duration import Bands, Floats, Intervals, bands, intervals, turnbull
-from outcomes.models.summaries import CourseSummaryQuerySet
+from outcomes.models.summaries import CourseSummary, CourseSummaryQuerySet
 from outcomes.reports.counting import ENDED_BY, EVALUABLE
 
 #: Draws of the bands, and where they begin; the same data always have the same bands.
@@ -121,7 +121,7 @@ def duration_curve(
     after, until, repeat, confirmed, counts = table.T
     data = intervals(after, until, counts)
     curve = turnbull(data)
-    until_here = extent(data, window)
+    until_here = extent(data, window, unit)
     places = spread(until_here, window, unit)
     band = banded(data, places)
     columns = (places, band.low, band.high, band.band_low, band.band_high, *data.known(places))
@@ -170,10 +170,15 @@ def run(name: str, after: Floats, until: Floats, counts: Floats, window: tuple[i
     )
 
 
-def extent(data: Intervals, window: tuple[int, int]) -> float:
-    """Up to where something is known, and the whole window, unless that would squeeze what is known."""
+def extent(data: Intervals, window: tuple[int, int], unit: str) -> float:
+    """Up to where something is known, and the whole window, unless that would squeeze what is known.
+
+    A block is over in hours; what a few say of the days after it would squeeze them.
+    """
     ends = data.until[np.isfinite(data.until)]
     latest = max(float(data.after.max()), float(ends.max(initial=0)), 1.0)
+    if unit == CourseSummary.Unit.MINUTE:
+        latest = min(latest, 2.0 * window[1])
     if window[1] <= 3 * max(latest, window[0]):
         return max(latest, float(window[1]))
     return max(latest * 1.25, window[0] * 1.5)

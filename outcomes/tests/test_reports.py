@@ -5,6 +5,7 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
+import numpy as np
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -14,9 +15,11 @@ from clinic.models import Site
 from clinic.refusals import Refusal
 from conftest import MONDAY, World, staff
 from outcomes import services
+from outcomes.duration import intervals
 from outcomes.models import AdverseEvent, CheckIn, CourseSummary, FollowUp
 from outcomes.reports import Selection, overview_report, procedure_report, response_report
 from outcomes.reports.counting import Funnel
+from outcomes.reports.curves import extent
 from outcomes.schedule import DAY
 from patients.models import OpioidUse, Patient
 from procedures import services as procedures
@@ -109,6 +112,13 @@ def test_a_device_that_did_not_help_had_lost_its_effect_by_the_day_it_was_taken_
         (92, 120),
         (92, None),
     ]
+
+
+def test_hours_are_not_squeezed_by_what_a_few_say_of_later_days() -> None:
+    hours = intervals([0, 60, 120, 180, 10_080], [60, 120, 240, 300, np.inf])
+    assert extent(hours, (120, 720), "minute") == 1440
+    days = intervals([0, 42, 548], [42, 92, np.inf])
+    assert extent(days, (180, 365), "day") == 548
 
 
 def test_fewer_answers_than_the_smallest_cell_are_hidden(world: World) -> None:
