@@ -1,7 +1,6 @@
 """Judging follow-ups: stored data in, a verdict with its reason out, and every change kept."""
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -10,19 +9,20 @@ from django.db import transaction
 
 from outcomes.alerts import called_for
 from outcomes.diary import Entry, Result, result
-from outcomes.models import Answer, CheckIn, FollowUp, Measurement, VerdictChange
+from outcomes.models import Answer, CheckIn, FollowUp, VerdictChange
+from outcomes.questions import PAIN_NOW as PAIN
+from outcomes.questions import WORN_OFF
 from outcomes.relief import Course, Reading
 from outcomes.relief import judge as judge_course
 from outcomes.schedule import DAY
 from outcomes.services.alerting import review
-from outcomes.services.summarising import Ending, asked_of, keep, peg_sum, summary_of
+from outcomes.services.reading import Read, read
+from outcomes.services.summarising import Ending, keep, peg_sum, summary_of
 from procedures.models import Baseline, ImplantedDevice, Intent, Procedure
 from procedures.services.baselining import baselines_of
 
 #: The instrument and item on which baseline and answers are compared: the pain now, 0–10.
 PAIN_NOW = {"instrument": "nrs", "version": "1", "item": "now"}
-#: What a course is made of, item by instrument: the pain now, and whether relief has worn off (1 is yes).
-PARTS = {PAIN_NOW["instrument"]: PAIN_NOW["item"], "relief": "worn_off"}
 
 
 def in_minutes(follow_up: FollowUp) -> bool:
@@ -55,35 +55,31 @@ def course_of(follow_up: FollowUp) -> Course:
 
 def courses_of(follow_ups: Collection[FollowUp]) -> dict[int, Course]:
     """The same for several follow-ups, by their numbers; two queries for any number of them."""
-    known = {one.pk: one for one in follow_ups}
-    found = Measurement.objects.filter(
-        answer__check_in__follow_up__in=known, instrument__in=PARTS, item__in=PARTS.values()
-    ).select_related("answer__check_in")
-    given: dict[Answer, dict[str, int]] = {}
-    for one in found:
-        if PARTS[one.instrument] == one.item:
-            given.setdefault(one.answer, {})[one.instrument] = one.value
-    felt: defaultdict[int, list[tuple[datetime, int, dict[str, int]]]] = defaultdict(list)
-    for answer, values in given.items():
-        check_in = answer.check_in
-        performed_at = known[check_in.follow_up_id].procedure.performed_at
-        if PAIN_NOW["instrument"] in values:
-            moment = felt_at(check_in, answer, performed_at)
-            felt[check_in.follow_up_id].append((moment, check_in.offset_minutes, values))
-    silent: defaultdict[int, list[int]] = defaultdict(list)
-    missed = CheckIn.objects.filter(follow_up__in=known, status=CheckIn.Status.MISSED)
-    for pk, offset in missed.order_by("offset_minutes").values_list("follow_up", "offset_minutes"):
-        silent[pk].append(offset)
-    courses = {}
-    for pk, follow_up in known.items():
-        in_order = sorted(felt[pk], key=lambda one: one[:2])
-        courses[pk] = course_from(
-            follow_up,
-            scores=[(moment, values[PAIN_NOW["instrument"]]) for moment, _, values in in_order],
-            worn_off=[moment for moment, _, values in in_order if values.get("relief") == 1],
-            silent=silent[pk],
-        )
-    return courses
+    rows = read([one.pk for one in follow_ups])
+    return {one.pk: course_from_rows(one, rows[one.pk]) for one in follow_ups}
+
+
+def course_from_rows(follow_up: FollowUp, rows: Sequence[Read]) -> Course:
+    """The same from what has been read already."""
+    performed_at = follow_up.procedure.performed_at
+    felt = sorted(
+        (
+            (
+                performed_at + timedelta(minutes=row.offset_minutes) if row.late else row.answered_at,
+                row.offset_minutes,
+                row.values,
+            )
+            for row in rows
+            if row.answered_at and PAIN in row.values
+        ),
+        key=lambda one: one[:2],
+    )
+    return course_from(
+        follow_up,
+        scores=[(moment, values[PAIN]) for moment, _, values in felt],
+        worn_off=[moment for moment, _, values in felt if values.get(WORN_OFF) == 1],
+        silent=[row.offset_minutes for row in rows if row.status == CheckIn.Status.MISSED],
+    )
 
 
 def endings(follow_ups: Collection[FollowUp]) -> dict[int, Ending]:
@@ -252,7 +248,8 @@ def judge(follow_up_id: int, *, now: datetime) -> FollowUp:
         .select_related("procedure__site", "procedure__appointment", "relief_profile", "patient")
         .get(pk=follow_up_id)
     )
-    course = course_of(follow_up)
+    rows = read([follow_up.pk])[follow_up.pk]
+    course = course_from_rows(follow_up, rows)
     judgement = judge_course(course)
     if (judgement.verdict, judgement.reason) != (follow_up.verdict, follow_up.verdict_reason):
         if judgement.verdict != follow_up.verdict or not follow_up.verdict_reason:
@@ -266,9 +263,8 @@ def judge(follow_up_id: int, *, now: datetime) -> FollowUp:
         follow_up.verdict, follow_up.verdict_reason = judgement.verdict.value, judgement.reason
     follow_up.judged_at = now
     follow_up.save(update_fields=["verdict", "verdict_reason", "judged_at"])
-    asked = asked_of([follow_up.pk])[follow_up.pk]
     how = endings([follow_up])[follow_up.pk]
     peg = pegs_before([follow_up]).get(follow_up.pk)
-    keep([summary_of(follow_up, course, judgement, asked, how, baseline_peg=peg)])
+    keep([summary_of(follow_up, course, judgement, rows, how, baseline_peg=peg)])
     review(follow_up, called_for(course, judgement), now=now)
     return follow_up

@@ -8,8 +8,9 @@ from django.db.models import Max
 
 from outcomes.models import FollowUp
 from outcomes.relief import judge as judge_course
-from outcomes.services.judging import courses_of, endings, pegs_before
-from outcomes.services.summarising import asked_of, keep, summary_of
+from outcomes.services.judging import course_from_rows, endings, pegs_before
+from outcomes.services.reading import read
+from outcomes.services.summarising import keep, summary_of
 
 #: Follow-ups a transaction: each locks its rows, so that no answer slips in between reading and writing.
 BATCH = 500
@@ -41,15 +42,16 @@ def rebuild_summaries() -> Iterator[tuple[int, int]]:
 
 def summarise(follow_ups: list[FollowUp]) -> None:
     """Write the summaries of these follow-ups, locked by whoever calls, in a fixed number of queries."""
-    asked = asked_of([one.pk for one in follow_ups])
-    courses, how, pegs = courses_of(follow_ups), endings(follow_ups), pegs_before(follow_ups)
+    rows = read([one.pk for one in follow_ups])
+    courses = {one.pk: course_from_rows(one, rows[one.pk]) for one in follow_ups}
+    how, pegs = endings(follow_ups), pegs_before(follow_ups)
     keep(
         [
             summary_of(
                 one,
                 courses[one.pk],
                 judge_course(courses[one.pk]),
-                asked[one.pk],
+                rows[one.pk],
                 how[one.pk],
                 baseline_peg=pegs.get(one.pk),
             )

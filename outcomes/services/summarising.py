@@ -1,32 +1,19 @@
 """Keeping what reports count: one row a follow-up, written with every judgement (`judging.judge`)."""
 
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from django.db.models import Q
-
 from outcomes.lasting import lasting
-from outcomes.models import CHANNELS, CheckIn, CourseSummary, FollowUp, Measurement
+from outcomes.models import CHANNELS, CheckIn, CourseSummary, FollowUp
+from outcomes.questions import CHANGE, PAIN_NOW, PEG
 from outcomes.relief import Course, Judgement, Reading
 from outcomes.schedule import DAY
+from outcomes.services.reading import SATISFIED, Read
 
-PAIN, CHANGE, SATISFIED = "nrs.now", "pgic.change", "satisfaction.satisfied"
-PEG = ("peg.pain", "peg.enjoyment", "peg.activity")
-#: The figures of an answer that reports count.
-COUNTED = (PAIN, CHANGE, SATISFIED, *PEG)
 #: A check-in in one of these has fallen due for the patient: it came back, or its time is over.
 DUE = (CheckIn.Status.ANSWERED, CheckIn.Status.MISSED)
 #: Columns that `keep` writes; the key stays.
 COLUMNS = [field.name for field in CourseSummary._meta.fields if not field.primary_key]
-
-
-class Asked(NamedTuple):
-    """One check-in that fell due. `channel` is "" and `values` empty when nothing came back."""
-
-    offset_minutes: int
-    channel: str
-    values: Mapping[str, int]
 
 
 class Ending(NamedTuple):
@@ -41,37 +28,16 @@ class Ending(NamedTuple):
     pain_at_repeat: int | None = None
 
 
-def asked_of(follow_ups: Collection[int]) -> dict[int, list[Asked]]:
-    """The check-ins that fell due of each of these follow-ups, in order; two queries for any number of them."""
-    items = Q()
-    for key in COUNTED:
-        instrument, _, item = key.partition(".")
-        items |= Q(instrument=instrument, item=item)
-    given: defaultdict[int, dict[str, int]] = defaultdict(dict)
-    for answer, instrument, item, value in Measurement.objects.filter(
-        items, answer__check_in__follow_up__in=follow_ups
-    ).values_list("answer", "instrument", "item", "value"):
-        given[answer][f"{instrument}.{item}"] = value
-    rows: dict[int, list[Asked]] = {pk: [] for pk in follow_ups}
-    for follow_up, offset, answer, channel in (
-        CheckIn.objects.filter(follow_up__in=follow_ups, status__in=DUE)
-        .order_by("follow_up", "offset_minutes")
-        .values_list("follow_up", "offset_minutes", "answer", "answer__channel")
-    ):
-        rows[follow_up].append(Asked(offset, channel or "", given.get(answer, {})))
-    return rows
-
-
 def summary_of(
     follow_up: FollowUp,
     course: Course,
     judgement: Judgement,
-    asked: Sequence[Asked],
+    rows: Sequence[Read],
     ending: Ending,
     *,
     baseline_peg: int | None,
 ) -> CourseSummary:
-    """The row of a follow-up, not saved. Wants `procedure__site` and `relief_profile` selected.
+    """The row of a follow-up with these check-ins, not saved. Wants `procedure__site` and `relief_profile` selected.
 
     A device that was taken out because it did not help had lost its effect by that day, if not before.
     """
@@ -84,6 +50,7 @@ def summary_of(
     if last and lost_until is None and ending.useless_at is not None:
         lost_until = max(ending.useless_at, last.after + 1)
     days = course.unit == "day"
+    asked = [row for row in rows if row.status in DUE]
     return CourseSummary(
         follow_up=follow_up,
         patient_id=follow_up.patient_id,
@@ -110,7 +77,7 @@ def summary_of(
         repeated_at=ending.repeated_at,
         last_answer=course.readings[-1].at if course.readings else None,
         days=[one.offset_minutes // DAY if days else one.offset_minutes for one in asked],
-        scores=[one.values.get(PAIN) for one in asked],
+        scores=[one.values.get(PAIN_NOW) for one in asked],
         channels=[CHANNELS.index(one.channel) for one in asked],
         pegs=[peg_sum(one.values) for one in asked],
         changes=[one.values.get(CHANGE) for one in asked],

@@ -1,0 +1,51 @@
+"""Reading what came of follow-ups' check-ins, at once for everything that judges and counts them."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from django.db.models import Q
+
+from outcomes.models import CheckIn, Measurement
+from outcomes.questions import CHANGE, PAIN_NOW, PEG, WORN_OFF
+
+SATISFIED = "satisfaction.satisfied"
+#: The figures of an answer that verdicts and reports need.
+KEYS = (PAIN_NOW, WORN_OFF, CHANGE, SATISFIED, *PEG)
+
+
+class Read(NamedTuple):
+    """One check-in as it stands. `answered_at` is None, `channel` "" and `values` empty when nothing came back.
+
+    `values` by "instrument.item", those of KEYS alone; what a correction has replaced is not among them.
+    """
+
+    offset_minutes: int
+    status: str
+    answered_at: datetime | None
+    late: bool
+    channel: str
+    values: Mapping[str, int]
+
+
+def read(follow_ups: Collection[int]) -> dict[int, list[Read]]:
+    """The check-ins of each of these follow-ups, in order; two queries for any number of them."""
+    items = Q()
+    for key in KEYS:
+        instrument, _, item = key.partition(".")
+        items |= Q(instrument=instrument, item=item)
+    given: defaultdict[int, dict[str, int]] = defaultdict(dict)
+    for answer, instrument, item, value in Measurement.objects.filter(
+        items, answer__check_in__follow_up__in=follow_ups
+    ).values_list("answer", "instrument", "item", "value"):
+        given[answer][f"{instrument}.{item}"] = value
+    rows: dict[int, list[Read]] = {pk: [] for pk in follow_ups}
+    columns = ("follow_up", "offset_minutes", "status", "answer", "answer__answered_at", "answer__late")
+    found = CheckIn.objects.filter(follow_up__in=follow_ups).order_by("follow_up", "offset_minutes")
+    for follow_up, offset, status, answer, answered_at, late, channel in found.values_list(
+        *columns, "answer__channel"
+    ):
+        values = given.get(answer, {})
+        rows[follow_up].append(Read(offset, status, answered_at, bool(late), channel or "", values))
+    return rows
