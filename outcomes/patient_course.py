@@ -1,6 +1,6 @@
 """Everything known of one patient's course: follow-ups, opioids and adverse events, as one who asks may see them.
 
-Reads only, always with the same few queries. The admin draws it on one time line.
+Reads only, always with the same few queries. The admin draws it on one time line, the API writes it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -83,7 +83,7 @@ def patient_course(patient: Patient, *, user: User, now: datetime) -> PatientCou
             "relief_profile",
             "summary",
         )
-        .prefetch_related(Prefetch("check_ins", answered.order_by("offset_minutes")))
+        .prefetch_related(Prefetch("check_ins", answered.order_by("offset_minutes")), "verdict_changes")
         .order_by("procedure__performed_at", "pk")
     )
     opioids = events = None

@@ -1,7 +1,5 @@
 """One patient's whole course: every follow-up with what it shows, harm, and opioids."""
 
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from django.shortcuts import get_object_or_404
@@ -16,27 +14,15 @@ from clinic.api.rows import NeverKept
 from clinic.models import User
 from outcomes.api.adverse_events import AdverseEventSerializer
 from outcomes.api.follow_ups import FollowUpCourseSerializer
-from outcomes.models import AdverseEvent, FollowUp
+from outcomes.patient_course import patient_course
 from outcomes.services.judging import courses_of
 from patients import mme, services
 from patients.api import PatientNameSerializer
 from patients.api.opioids import NOTE, OpioidUseSerializer, TotalSerializer
-from patients.models import OpioidUse, Patient
+from patients.models import Patient
 
 
-@dataclass(frozen=True)
-class Whole:
-    """What is shown of one patient."""
-
-    made_at: datetime
-    patient: Patient
-    follow_ups: list[FollowUp]
-    adverse_events: list[AdverseEvent]
-    opioid_uses: list[OpioidUse]
-    opioids_today: dict[str, Any]
-
-
-class PatientCourseSerializer(serializers.Serializer[Whole]):
+class PatientCourseSerializer(serializers.Serializer[Any]):
     """A patient's whole course at the instant `made_at`, as far as you may see it. Mistakes are left out."""
 
     made_at = serializers.DateTimeField()
@@ -65,34 +51,23 @@ class PatientCourse(NeverKept, APIView):
         assert isinstance(user, User)
         whose = get_object_or_404(Patient.objects.visible_to(user).select_related("site"), pk=patient)
         services.read(whose, by=user, now=now)
-        follow_ups = list(
-            FollowUp.objects.visible_to(user)
-            .filter(patient=whose)
-            .exclude(closed_because=FollowUp.Closed.VOIDED)
-            .select_related("patient", "procedure__procedure_type", "procedure__site", "relief_profile")
-            .prefetch_related("check_ins__answer__measurements", "verdict_changes")
-            .order_by("procedure__performed_at", "pk")
-        )
-        events = AdverseEvent.objects.visible_to(user).standing().filter(follow_up__in=follow_ups)
-        places = ("patient", "procedure__procedure_type", "procedure__site")
-        uses = [one for one in whose.opioid_uses.order_by("from_on", "pk") if not one.entered_in_error_at]
-        today = now.astimezone(whose.site.zone).date()
-        total = mme.total_on(whose.opioid_uses.on(today), today)
-        whole = Whole(
-            made_at=now,
-            patient=whose,
-            follow_ups=follow_ups,
-            adverse_events=list(
-                events.select_related(*(f"follow_up__{place}" for place in places)).order_by("onset_on", "pk")
-            ),
-            opioid_uses=uses,
-            opioids_today={
-                "on": today,
+        known = patient_course(whose, user=user, now=now)
+        follow_ups = [one.follow_up for one in known.follow_ups]
+        opioids = known.opioids or []
+        total = mme.total_on(opioids, known.today)
+        whole = {
+            "made_at": now,
+            "patient": whose,
+            "follow_ups": follow_ups,
+            "adverse_events": known.events or [],
+            "opioid_uses": opioids,
+            "opioids_today": {
+                "on": known.today,
                 "mme_per_day": total.mme,
                 "counted": total.counted,
                 "left_out": [{"drug": drug.value, "reason": why.value} for drug, why in total.left_out],
                 "note": NOTE,
             },
-        )
+        }
         context = {"request": request, "now": now, "courses": courses_of(follow_ups)}
         return Response(PatientCourseSerializer(whole, context=context).data)
