@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.forms import DateField, IntegerField
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -68,7 +69,9 @@ class CellFilter(admin.ListFilter):
         if not self.given:
             return queryset
         try:
-            rows = rows_behind(selection_of(self.given), self.given["cell"], staff(request))
+            rows = rows_behind(
+                selection_of(self.given), self.given["cell"], staff(request), now=timezone.now()
+            )
         except ValidationError as refusal:
             tell(request, refusal)
             return queryset.none()
@@ -88,6 +91,8 @@ GROUPS = {
     "satisfied": gettext_lazy("that said how satisfied they are"),
     "adverse:any": gettext_lazy("with an adverse event"),
     "adverse:serious": gettext_lazy("with a serious adverse event"),
+    "month:lost_early": gettext_lazy("whose relief was found lost early this month, and still is"),
+    "month:no_relief": gettext_lazy("found without relief this month, and still so"),
 }
 #: What came of a check-in.
 CAME = {

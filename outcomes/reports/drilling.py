@@ -6,17 +6,19 @@ check-ins, in days; of diagnostic blocks in minutes, with an m behind: "at:60m:a
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 
 from django.core.exceptions import EmptyResultSet
 from django.db.models import Q, QuerySet
 from django.db.models.expressions import RawSQL
 
-from clinic.models import User
+from clinic.models import Site, User
 from clinic.refusals import Refusal
 from outcomes.adverse import Term
 from outcomes.models import AdverseEvent, CourseSummary, FollowUp
 from outcomes.relief import Verdict
 from outcomes.reports.counting import COLUMNS, EVALUABLE_SQL
+from outcomes.reports.overview import LOST_EARLY, NO_RELIEF, since_month
 from outcomes.reports.selection import Selection
 
 DUE = f"{EVALUABLE_SQL} AND days[CARDINALITY(days)] >= evaluate_after"
@@ -62,14 +64,23 @@ LAST_SATISFIED = (
 AT_CELL = re.compile(r"(at|response):(\d{1,6})(m?):(\w+)\Z", re.ASCII)
 
 
-def rows_behind(selection: Selection, cell: str, user: User) -> QuerySet[FollowUp]:
+def rows_behind(selection: Selection, cell: str, user: User, *, now: datetime) -> QuerySet[FollowUp]:
     """The follow-ups that `cell` of a report of `selection` counts, as far as `user` may see them.
+
+    "month:lost_early" are those of the overview, which got the verdict this month; of it the selection's site counts.
 
     Raises Refusal as `Selection.check` does, and "unknown_cell", field "cell".
     """
     selection.check(user)
     rows = selection.summaries(user)
-    return FollowUp.objects.visible_to(user).filter(narrowed(rows, cell))
+    kind, _, value = cell.partition(":")
+    if kind == "month" and value in (LOST_EARLY, NO_RELIEF):
+        sites = Site.objects.visible_to(user)
+        chosen = sites.filter(pk=selection.site) if selection.site else sites
+        wanted = Q(summary__in=rows.order_by().values("pk"), verdict=value) & since_month(chosen, now)
+    else:
+        wanted = narrowed(rows, cell)
+    return FollowUp.objects.visible_to(user).filter(wanted)
 
 
 def narrowed(rows: QuerySet[CourseSummary], cell: str) -> Q:

@@ -1,11 +1,11 @@
 """The clinic overview: what waits today, who answers, and whose relief was lost early this month."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Count, Exists, OuterRef, Q
 
 from clinic.models import Site, User
 from clinic.wall_clock import day_span
@@ -15,6 +15,7 @@ from outcomes.relief import Verdict
 
 #: Who answers is counted over so many days, and the alerts' load with it.
 LOOKS_BACK = timedelta(days=30)
+LOST_EARLY, NO_RELIEF = Verdict.LOST_EARLY.value, Verdict.NO_RELIEF.value
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,23 @@ class OverviewReport:
 
     made_at: datetime
     sites: Sequence[SiteOverview]
+
+
+def month_of(site: Site, now: datetime) -> date:
+    """The first of the month on the site's wall clock."""
+    return now.astimezone(site.zone).date().replace(day=1)
+
+
+def since_month(sites: Iterable[Site], now: datetime) -> Q:
+    """Follow-ups of these sites, not ended, that got the verdict which they have since the first of the month."""
+    wanted = Q(pk__in=[])
+    for site in sites:
+        start = day_span(month_of(site, now), site.zone)[0]
+        changes = VerdictChange.objects.filter(
+            follow_up=OuterRef("pk"), verdict=OuterRef("verdict"), at__gte=start
+        )
+        wanted |= Q(Exists(changes), procedure__site=site)
+    return wanted & Q(closed_because="")
 
 
 def overview_report(*, user: User, now: datetime) -> OverviewReport:
@@ -91,23 +109,17 @@ def overview_report(*, user: User, now: datetime) -> OverviewReport:
             ),
         )
     }
-    months = {site.pk: now.astimezone(site.zone).date().replace(day=1) for site in sites}
-    this_month = Q(pk__in=[])
+    months = {site.pk: month_of(site, now) for site in sites}
     performed = Q(pk__in=[])
     for site in sites:
         start = day_span(months[site.pk], site.zone)[0]
-        this_month |= Q(follow_up__procedure__site=site, at__gte=start)
         performed |= Q(procedure__site=site, procedure__performed_at__gte=start)
     losses = {
-        (row["follow_up__procedure__site"], row["verdict"]): row["number"]
-        for row in VerdictChange.objects.filter(
-            this_month, verdict__in=(Verdict.LOST_EARLY, Verdict.NO_RELIEF)
-        )
-        .filter(follow_up__closed_because="")
-        .exclude(~Q(follow_up__verdict__in=(Verdict.LOST_EARLY, Verdict.NO_RELIEF)))
+        (row["procedure__site"], row["verdict"]): row["number"]
+        for row in FollowUp.objects.filter(since_month(sites, now), verdict__in=(LOST_EARLY, NO_RELIEF))
         .order_by()
-        .values("follow_up__procedure__site", "verdict")
-        .annotate(number=Count("follow_up", distinct=True))
+        .values("procedure__site", "verdict")
+        .annotate(number=Count("pk"))
     }
     procedures = dict(
         FollowUp.objects.filter(performed)
@@ -125,8 +137,8 @@ def overview_report(*, user: User, now: datetime) -> OverviewReport:
                 open_alerts=alerts[site.pk],
                 overdue=overdue[site.pk],
                 response=share(came.get(site.pk, {}).get("answered", 0), came.get(site.pk, {}).get("due", 0)),
-                lost_early=losses.get((site.pk, Verdict.LOST_EARLY.value), 0),
-                no_relief=losses.get((site.pk, Verdict.NO_RELIEF.value), 0),
+                lost_early=losses.get((site.pk, LOST_EARLY), 0),
+                no_relief=losses.get((site.pk, NO_RELIEF), 0),
                 procedures=procedures.get(site.pk, 0),
                 answers=(answers := came.get(site.pk, {}).get("answered", 0)),
                 alerts_raised=(number := raised.get(site.pk, {}).get("number", 0)),

@@ -133,7 +133,7 @@ MAY: dict[str, set[str]] = {
     "GET reports/overview/": REPORTING,
     "GET reports/procedure/": REPORTING,
     "GET reports/response/": REPORTING,
-    "GET reports/worklists/{code}/": REPORTING,
+    "GET reports/worklists/{code}/": EVERY,
     "GET alerts/": EVERY,
     "GET alerts/{pk}/": EVERY,
     "POST alerts/{pk}/acknowledge/": {NURSE, PHYSICIAN, ADMINISTRATOR},

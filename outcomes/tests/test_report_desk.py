@@ -1,6 +1,7 @@
 """Reports and worklists at the front desk: who may see them, what they say, and the rows behind their numbers."""
 
 import re
+from datetime import timedelta
 from html import unescape
 from typing import Any
 
@@ -11,9 +12,9 @@ from clinic.models import AuditEvent
 from clinic.refusals import Refusal
 from clinic.tests.desk import queries, signed_in, words
 from conftest import World, staff
-from outcomes.models import CourseSummary
+from outcomes.models import CourseSummary, FollowUp, VerdictChange
 from outcomes.relief import Verdict
-from outcomes.reports import WORKLISTS, Selection, procedure_report
+from outcomes.reports import WORKLISTS, Selection, overview_report, procedure_report
 from outcomes.reports.drilling import AT, WHOLE, rows_behind
 from outcomes.tests.test_reports import course
 
@@ -39,7 +40,7 @@ def test_every_number_of_a_report_is_the_number_of_rows_behind_it(told: World) -
     report = procedure_report(selection, user=told.physician, now=told.now)
 
     def behind(cell: str) -> int:
-        return rows_behind(selection, cell, told.physician).count()
+        return rows_behind(selection, cell, told.physician, now=told.now).count()
 
     funnel = vars(report.funnel)
     assert {name: behind(name) for name in funnel} == funnel
@@ -56,13 +57,29 @@ def test_every_number_of_a_report_is_the_number_of_rows_behind_it(told: World) -
         assert behind(f"{cell}:peg") == point.peg_known
 
 
+def test_the_overview_counts_a_verdict_once_and_the_rows_behind_it_are_those(told: World) -> None:
+    """Found without relief, then lost early after a correction: it stands under what it shows now."""
+    (site,) = overview_report(user=told.physician, now=told.now).sites
+    for name in ("lost_early", "no_relief"):
+        rows = rows_behind(Selection(site=told.site.pk), f"month:{name}", told.physician, now=told.now)
+        assert {one.verdict for one in rows} == {name}
+        assert rows.count() == getattr(site, name)
+    follow_up = FollowUp.objects.get(verdict="no_relief")
+    VerdictChange.objects.create(follow_up=follow_up, at=told.now, verdict="lost_early", reason="corrected")
+    FollowUp.objects.filter(pk=follow_up.pk).update(verdict="lost_early")
+    (after,) = overview_report(user=told.physician, now=told.now).sites
+    assert (after.lost_early, after.no_relief) == (site.lost_early + 1, site.no_relief - 1)
+    (later,) = overview_report(user=told.physician, now=told.now + timedelta(days=1500)).sites
+    assert (later.lost_early, later.no_relief) == (0, 0)
+
+
 @pytest.mark.parametrize(
     "cell",
     ["", "nobody", "at:92", "at:92:everything", "at:-1:due", "verdict:guilty", "satisfied:9", "adverse:'"],
 )
 def test_an_unknown_number_is_refused(told: World, client: Client, cell: str) -> None:
     with pytest.raises(Refusal) as refused:
-        rows_behind(Selection(), cell, told.physician)
+        rows_behind(Selection(), cell, told.physician, now=told.now)
     assert (refused.value.code, refused.value.field) == ("unknown_cell", "cell")
     page = signed_in(told.physician, client).get(ROOT, {"cell": cell})
     assert page.status_code == 200
@@ -75,10 +92,13 @@ def test_each_cell_can_be_opened_and_shows_nobody_of_another_site(
 ) -> None:
     page = signed_in(told.physician, client).get(ROOT, {"cell": cell, "procedure_type": "rfa_facet"})
     assert page.status_code == 200
-    assert page.context["cl"].result_count == rows_behind(Selection(), cell, told.physician).count()
+    assert (
+        page.context["cl"].result_count
+        == rows_behind(Selection(), cell, told.physician, now=told.now).count()
+    )
     assert "Follow-ups " in page.context["behind"]
     stranger = staff("stranger@example.org", "Physician", type(told.site).objects.create(**HILL))
-    assert not rows_behind(Selection(), cell, stranger).exists()
+    assert not rows_behind(Selection(), cell, stranger, now=told.now).exists()
 
 
 def test_the_links_of_a_report_lead_to_as_many_rows_as_they_say(told: World, client: Client) -> None:

@@ -62,25 +62,13 @@ def shown(one: SiteOverview) -> dict[str, Any]:
             "count": one.lost_early,
             "label": _("lost early this month"),
             "urgent": bool(one.lost_early),
-            "note": _("the list shows all that are so now"),
-            "link": address(
-                "followup_changelist",
-                verdict__exact="lost_early",
-                closed_because__exact="",
-                procedure__site__id__exact=site,
-            ),
+            "link": address("followup_changelist", cell="month:lost_early", site=site),
         },
         {
             "count": one.no_relief,
             "label": _("no relief this month"),
             "urgent": bool(one.no_relief),
-            "note": _("the list shows all that are so now"),
-            "link": address(
-                "followup_changelist",
-                verdict__exact="no_relief",
-                closed_because__exact="",
-                procedure__site__id__exact=site,
-            ),
+            "link": address("followup_changelist", cell="month:no_relief", site=site),
         },
         {
             "count": one.procedures,

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from outcomes import services
 from outcomes.admin.courses import VERDICT_LABELS
 from outcomes.admin.reports.base import page, require
 from outcomes.models import Alert, FollowUp, VerdictChange
@@ -76,6 +77,7 @@ def worklists_page(request: HttpRequest) -> HttpResponse:
     user, now = require(request, "outcomes.view_followup"), timezone.now()
     said = request.GET.get("list", "")
     chosen = WORKLISTS.get(said) or next(iter(WORKLISTS.values()))
+    services.view_report(chosen.code, by=user, now=now)
     names = titles()
     pages = {
         code: Paginator(

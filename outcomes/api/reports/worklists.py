@@ -15,7 +15,6 @@ from clinic.api.rows import VisibleRows
 from outcomes import services
 from outcomes.api.check_ins import PatientToCallSerializer
 from outcomes.api.follow_ups import FollowUpSerializer
-from outcomes.api.reports.asking import VIEW_REPORTS
 from outcomes.api.reports.ends import EndedSerializer, ended, summary
 from outcomes.models import FollowUp
 from outcomes.reports import WORKLISTS
@@ -78,7 +77,7 @@ class Worklists(mixins.ListModelMixin, VisibleRows):
     serializer_class = ToDoSerializer
     query_class = WorklistQuery
     ordering = ORDER
-    permissions_needed = {"list": VIEW_REPORTS}
+    permissions_needed = {"list": "outcomes.view_followup"}
 
     def get_queryset(self) -> Any:
         if getattr(self, "swagger_fake_view", False):
