@@ -245,7 +245,7 @@ def judge(follow_up_id: int, *, now: datetime) -> FollowUp:
     """
     follow_up = (
         FollowUp.objects.select_for_update(of=("self",))
-        .select_related("procedure__site", "procedure__appointment", "relief_profile", "patient")
+        .select_related("procedure__site", "relief_profile", "patient")
         .get(pk=follow_up_id)
     )
     rows = read([follow_up.pk])[follow_up.pk]

@@ -30,7 +30,7 @@ def rebuild_summaries() -> Iterator[tuple[int, int]]:
             batch = list(
                 FollowUp.objects.select_for_update(of=("self",))
                 .filter(pk__gt=last)
-                .select_related("procedure__site", "procedure__appointment", "relief_profile")
+                .select_related("procedure__site", "relief_profile")
                 .order_by("pk")[:BATCH]
             )
             if not batch:
@@ -72,7 +72,7 @@ def summarise_missing(*, now: datetime, limit: int = 1000) -> int:
     with transaction.atomic():
         missing = list(
             wanted.select_for_update(of=("self",), skip_locked=True)
-            .select_related("procedure__site", "procedure__appointment", "relief_profile")
+            .select_related("procedure__site", "relief_profile")
             .order_by("pk")[:limit]
         )
         summarise(missing)
