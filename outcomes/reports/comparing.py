@@ -73,10 +73,16 @@ def compare_groups(
     if population not in ("all_treated", "responders"):
         raise Refusal("All treated, or responders.", code="unknown_population", field="population")
     dimension = difference(one, other)
-    groups = (
-        Group(names[0], procedure_report(one, user=user, now=now)),
-        Group(names[1], procedure_report(other, user=user, now=now)),
-    )
+    reports = [procedure_report(selection, user=user, now=now) for selection in (one, other)]
+    # Both curves are drawn on one axis, with the figures of both groups at each of its marks.
+    until = max((curve.until for report in reports for curve in report.curves), default=0.0)
+    reports = [
+        report
+        if all(curve.until == until for curve in report.curves)
+        else procedure_report(report.selection, user=user, now=now, until=until)
+        for report in reports
+    ]
+    groups = (Group(names[0], reports[0]), Group(names[1], reports[1]))
     known = [known_of(selection, user, population, groups[0].report.unit) for selection in (one, other)]
     if groups[0].report.unit != groups[1].report.unit:
         return ComparisonReport(dimension, population, groups, (), "units_differ")

@@ -95,9 +95,15 @@ class DurationCurve:
 
 
 def duration_curve(
-    rows: CourseSummaryQuerySet, *, population: str, unit: str, window: tuple[int, int], smallest: int
+    rows: CourseSummaryQuerySet,
+    *,
+    population: str,
+    unit: str,
+    window: tuple[int, int],
+    smallest: int,
+    until: float = 0.0,
 ) -> DurationCurve:
-    """The curve of those of `rows` that count in `unit`; one query for the curve and all its runs.
+    """The curve of those of `rows` that count in `unit`, drawn at least up to `until`; one query with all its runs.
 
     Relief ended by a bad score also where nothing has confirmed it (`outcomes.lasting.Lasting.ended_by`).
     """
@@ -118,22 +124,21 @@ def duration_curve(
     if not total or total < smallest:
         return DurationCurve(population, unit, total, hidden=bool(total))
     table = np.array([[np.inf if cell is None else cell for cell in row] for row in found], dtype=float)
-    after, until, repeat, confirmed, counts = table.T
-    data = intervals(after, until, counts)
+    after, ends, repeat, confirmed, counts = table.T
+    data = intervals(after, ends, counts)
     curve = turnbull(data)
-    until_here = extent(data, window, unit)
-    places = spread(until_here, window, unit)
+    until = max(extent(data, window, unit), until)
+    places = spread(until, window, unit)
     band = banded(data, places)
     columns = (places, band.low, band.high, band.band_low, band.band_high, *data.known(places))
     at = {place: At(place, *numbers) for place, *numbers in zip(*(c.tolist() for c in columns), strict=True)}
-    never = np.isinf(until)
-    ends = (
-        (after, np.where(never, repeat, until)),
+    never = np.isinf(ends)
+    others = (
+        (after, np.where(never, repeat, ends)),
         (after, confirmed),
         # The usual habit, which makes relief look longer than it is; the curve is then Kaplan and Meier's.
-        (np.where(never, after, until - 1), until),
+        (np.where(never, after, ends - 1), ends),
     )
-    others = dict(zip(OTHERS, ends, strict=True))
     return DurationCurve(
         population,
         unit,
@@ -146,11 +151,11 @@ def duration_curve(
         proven=curve.proof.converged,
         level=band.level,
         runs=[
-            run(name, begins, ends, counts, window)
-            for name, (begins, ends) in others.items()
-            if (begins != after).any() or (ends != until).any()
+            run(name, begin, end, counts, window)
+            for name, (begin, end) in zip(OTHERS, others, strict=True)
+            if (begin != after).any() or (end != ends).any()
         ],
-        until=until_here,
+        until=until,
     )
 
 

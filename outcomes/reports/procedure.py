@@ -61,10 +61,12 @@ class ProcedureReport:
     mme: MmeChange
 
 
-def procedure_report(selection: Selection, *, user: User, now: datetime) -> ProcedureReport:
+def procedure_report(
+    selection: Selection, *, user: User, now: datetime, until: float = 0.0
+) -> ProcedureReport:
     """The report of the follow-ups in `selection` that `user` may see. Raises as `Selection.check` does.
 
-    The number of queries does not depend on what is selected.
+    Its curves are drawn at least up to `until`. The number of queries does not depend on what is selected.
     """
     selection.check(user)
     rows = selection.summaries(user)
@@ -89,7 +91,7 @@ def procedure_report(selection: Selection, *, user: User, now: datetime) -> Proc
             point_of(tuple(numbers), unit=kind, treated=funnel.evaluable, smallest=smallest)
             for kind, *numbers in ask(rows, POINTS, *COLUMNS)
         ],
-        curves=curves(rows, unit=unit, window=window, smallest=smallest),
+        curves=curves(rows, unit=unit, window=window, smallest=smallest, until=until),
         satisfied=distribution(ask(rows, LAST_SATISFIED, "satisfied"), smallest),
         adverse=adverse_report(rows, follow_ups=funnel.treated),
         mme=mme_change(rows, today=now.date(), smallest=smallest),
@@ -103,13 +105,13 @@ def expected(rows: QuerySet[CourseSummary]) -> list[tuple[str, int, int, int, in
 
 
 def curves(
-    rows: CourseSummaryQuerySet, *, unit: str, window: tuple[int, int] | None, smallest: int
+    rows: CourseSummaryQuerySet, *, unit: str, window: tuple[int, int] | None, smallest: int, until: float
 ) -> list[DurationCurve]:
     """The curves of both populations; [] where nothing can be judged."""
     if window is None:
         return []
     both = [
-        duration_curve(rows, population=population, unit=unit, window=window, smallest=smallest)
+        duration_curve(rows, population=population, unit=unit, window=window, smallest=smallest, until=until)
         for population in ("all_treated", "responders")
     ]
     return [curve for curve in both if curve.total]

@@ -35,6 +35,15 @@ def test_relief_that_lasts_longer_is_found(small: World) -> None:  # noqa: F811
     assert sun.p < 0.05
 
 
+def test_both_groups_have_figures_at_the_same_places(small: World) -> None:  # noqa: F811
+    lasting, brief = two_groups(small, 3)
+    CourseSummary.objects.filter(lost_until=None).update(lost_after=731)
+    report = compare_groups(lasting, brief, names=NAMES, user=small.physician, now=small.now)
+    places = [[place.at for place in group.report.curves[0].places] for group in report.groups]
+    assert places[0] == places[1]
+    assert places[0][-1] == 731
+
+
 def test_swapping_the_groups_changes_no_p(small: World) -> None:  # noqa: F811
     lasting, brief = two_groups(small, 3)
     there = compare_groups(lasting, brief, names=NAMES, user=small.physician, now=small.now)
