@@ -230,6 +230,30 @@ def test_progress_is_told_every_thousand_rows(world: World) -> None:
     assert said == [("checked", 1000, 1001), ("checked", 1001, 1001)]
 
 
+def test_ten_thousand_rows_with_a_formula_and_a_number_twice(world: World) -> None:
+    """Checked, then imported but for the refused rows, then once more, which changes nothing."""
+    lines = many(10_000).decode().splitlines()
+    cells = lines[4_321].split(",")
+    lines[4_321] = ",".join([cells[0], "=HYPERLINK()", *cells[2:]])
+    lines[9_000] = lines[8_999]
+    data = "\r\n".join([*lines, ""]).encode()
+    known = Patient.objects.count()
+    checked = run(world, data, Mode.CHECK)
+    wrong = [
+        (4_322, "given_name", "formula"),
+        (9_000, "record_number", "duplicate_row"),
+        (9_001, "record_number", "duplicate_row"),
+    ]
+    assert (checked.saved, refused(checked), Patient.objects.count()) == (False, wrong, known)
+    told: list[tuple[str, int, int]] = []
+    first = run(world, data, Mode.GOOD, progress=lambda *what: told.append(what))
+    assert (first.saved, first.count(Outcome.ADDED), refused(first)) == (True, 9_997, wrong)
+    assert told[-1][1] == told[-1][2]
+    assert Patient.objects.count() == known + 9_997
+    again = run(world, data, Mode.GOOD)
+    assert (again.count(Outcome.UNCHANGED), again.count(Outcome.ADDED)) == (9_997, 0)
+
+
 def command(tmp_path: Any, data: bytes, *options: str) -> tuple[str, str, str]:
     """What the command printed, complained of, and failed with."""
     file = tmp_path / "patients.csv"
