@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -50,6 +50,34 @@ def take(
             messages.success(request, str(done))
             return HttpResponseRedirect(goal)
     return form_page(request, form, back=back, context=context)
+
+
+def take_for(
+    request: HttpRequest,
+    form: forms.Form,
+    act: Callable[[], object],
+    *,
+    needs: str,
+    opts: Any,
+    back: str,
+    lead: str,
+    title: Any,
+    done: Any,
+    danger: bool = False,
+) -> HttpResponse:
+    """`take`, for those who hold the permission `needs`; afterwards the reader is on the page `back`.
+
+    Raises PermissionDenied for the others.
+    """
+    if not request.user.has_perm(needs):
+        raise PermissionDenied
+
+    def do() -> str:
+        act()
+        return back
+
+    context = {"title": title, "opts": opts, "submit": title, "danger": danger, "lead": lead}
+    return take(request, form, do, done=done, back=back, context=context)
 
 
 def form_page(

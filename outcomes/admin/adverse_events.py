@@ -1,10 +1,8 @@
 """Adverse events: the list, a section on their follow-up's page, and the pages that record and correct them."""
 
-from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
@@ -17,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from clinic.admin.base import ReadOnlyAdmin, SeenFilter, staff
-from clinic.admin.taking import BecauseForm, RecordForm, because_field, dressed, take
+from clinic.admin.taking import BecauseForm, RecordForm, because_field, dressed, take_for
 from clinic.admin.wall import shown
 from outcomes import services
 from outcomes.models import AdverseEvent, FollowUp
@@ -261,33 +259,11 @@ class AdverseEventAdmin(ReadOnlyAdmin):
         )
 
     def page(
-        self,
-        request: HttpRequest,
-        follow_up: FollowUp,
-        form: Any,
-        act: Callable[[], None],
-        *,
-        back: str,
-        title: Any,
-        done: Any,
-        danger: bool = False,
+        self, request: HttpRequest, follow_up: FollowUp, form: Any, act: Any, **words: Any
     ) -> HttpResponse:
         """The page with one form, for those who may record."""
-        if not request.user.has_perm(RECORD):
-            raise PermissionDenied
-
-        def do() -> str:
-            act()
-            return back
-
-        context = {
-            "title": title,
-            "opts": self.opts,
-            "submit": title,
-            "danger": danger,
-            "lead": f"{follow_up.patient} · {follow_up.procedure}",
-        }
-        return take(request, form, do, done=done, back=back, context=context)
+        lead = f"{follow_up.patient} · {follow_up.procedure}"
+        return take_for(request, form, act, needs=RECORD, opts=self.opts, lead=lead, **words)
 
 
 def page_of(event: AdverseEvent) -> str:

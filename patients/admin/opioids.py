@@ -5,7 +5,6 @@ from typing import Any, ClassVar, cast
 
 from django import forms
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
@@ -19,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from clinic.admin.base import ReadOnlyAdmin, now_at, staff
-from clinic.admin.taking import BecauseForm, RecordForm, because_field, day_input, dressed, take
+from clinic.admin.taking import BecauseForm, RecordForm, because_field, day_input, dressed, take_for
 from clinic.admin.wall import shown
 from patients import mme, services
 from patients.admin.patients import PatientAdmin
@@ -250,34 +249,13 @@ class OpioidUseAdmin(ReadOnlyAdmin):
         form: Any,
         act: Any,
         *,
-        title: Any,
-        done: Any,
         use: OpioidUse | None = None,
-        danger: bool = False,
+        **words: Any,
     ) -> HttpResponse:
         """The page with one form; afterwards the patient's page, where the total is."""
-        if not request.user.has_perm(RECORD):
-            raise PermissionDenied
         back = reverse("admin:patients_patient_change", args=[patient.pk])
-
-        def do() -> str:
-            act()
-            return back
-
-        return take(
-            request,
-            form,
-            do,
-            done=done,
-            back=back,
-            context={
-                "title": title,
-                "opts": self.opts,
-                "submit": title,
-                "danger": danger,
-                "lead": f"{patient} · {use}" if use else str(patient),
-            },
-        )
+        lead = f"{patient} · {use}" if use else str(patient)
+        return take_for(request, form, act, needs=RECORD, opts=self.opts, back=back, lead=lead, **words)
 
 
 def is_taken(use: OpioidUse) -> bool:

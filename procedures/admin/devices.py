@@ -6,7 +6,6 @@ from typing import Any, ClassVar, cast
 
 from django import forms
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
 from django.db.models import F, QuerySet
 from django.db.models.functions import Least
 from django.http import HttpRequest, HttpResponse
@@ -22,7 +21,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from clinic.admin.base import ReadOnlyAdmin, SeenFilter, now_at, staff
-from clinic.admin.taking import BecauseForm, RecordForm, day_input, dressed, take
+from clinic.admin.taking import BecauseForm, RecordForm, day_input, dressed, take_for
 from clinic.admin.wall import shown
 from patients import services as patients
 from procedures import services
@@ -332,28 +331,9 @@ class ImplantedDeviceAdmin(ReadOnlyAdmin):
             danger=danger,
         )
 
-    def page(
-        self,
-        request: HttpRequest,
-        form: Any,
-        act: Callable[[], None],
-        *,
-        back: str,
-        lead: str,
-        title: Any,
-        done: Any,
-        danger: bool = False,
-    ) -> HttpResponse:
+    def page(self, request: HttpRequest, form: Any, act: Any, **words: Any) -> HttpResponse:
         """The page with one form, for those who may record."""
-        if not request.user.has_perm(RECORD):
-            raise PermissionDenied
-
-        def do() -> str:
-            act()
-            return back
-
-        context = {"title": title, "opts": self.opts, "submit": title, "danger": danger, "lead": lead}
-        return take(request, form, do, done=done, back=back, context=context)
+        return take_for(request, form, act, needs=RECORD, opts=self.opts, **words)
 
 
 def page_of(device: ImplantedDevice) -> str:
