@@ -1,12 +1,13 @@
 """Counting follow-ups and their answers in SQL: what was treated, due, answered and reached."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
 
 from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import Least
 
 from outcomes.models import CHANNELS, CourseSummary
-from outcomes.rates import Rate, Share, rate, share
+from outcomes.rates import Rate, rate
 from outcomes.relief import Verdict
 
 #: Levels of the global impression of change, 1 "very much improved" to 7 "very much worse".
@@ -70,35 +71,58 @@ class Distribution:
 EVALUABLE = Q(baseline__gt=0) & ~Q(verdict=Verdict.CONFOUNDED)
 #: The same in SQL, over the columns of a summary.
 EVALUABLE_SQL = "baseline > 0 AND verdict <> 'confounded'"
+DUE_SQL = f"{EVALUABLE_SQL} AND days[CARDINALITY(days)] >= evaluate_after"
+#: Groups of follow-ups as a whole, by the names of their numbers, in SQL over a summary's columns. What counts them
+#: and what lists them (`drilling`) read the same words.
+WHOLE: Mapping[str, str] = {
+    "treated": "TRUE",
+    "no_baseline": "(baseline IS NULL OR baseline = 0)",
+    "confounded": "baseline > 0 AND verdict = 'confounded'",
+    "evaluable": EVALUABLE_SQL,
+    "due": DUE_SQL,
+    "answered": (
+        f"{DUE_SQL} AND EXISTS (SELECT FROM UNNEST(days, scores) AS one (day, score)"
+        " WHERE day >= evaluate_after AND score IS NOT NULL)"
+    ),
+    "in_curve": f"{EVALUABLE_SQL} AND lost_after IS NOT NULL",
+    "responders": f"{EVALUABLE_SQL} AND lost_after IS NOT NULL AND responded",
+    "satisfied": "CARDINALITY(ARRAY_REMOVE(satisfied, NULL)) > 0",
+}
+#: The same of one planned check-in of evaluable follow-ups, in SQL over its place in the arrays.
+AT: Mapping[str, str] = {
+    "due": "TRUE",
+    "answered": "score IS NOT NULL",
+    "silent": "score IS NULL",
+    "thirty": "100 * (baseline - score) >= 30 * baseline",
+    "fifty": "100 * (baseline - score) >= 50 * baseline",
+    "success": "100 * (baseline - score) >= success_percent * baseline",
+    "two_points": "baseline - score >= 2",
+    "told": "change IS NOT NULL",
+    "improved": "change IN (1, 2)",
+    "peg": "peg IS NOT NULL AND baseline_peg IS NOT NULL",
+}
+
+
+def counts(conditions: Iterable[str]) -> str:
+    """How many rows each of the conditions holds for, as columns of a SELECT."""
+    return ", ".join(f"COUNT(*) FILTER (WHERE {condition})" for condition in conditions)
+
 
 #: The end of the interval for a curve (`outcomes.lasting.Lasting.ended_by`): the one of both that is known, or NULL.
 ENDED_BY = Least("lost_until", "suspected_until")
 
-FUNNEL = f"""
-SELECT COUNT(*),
-       COUNT(*) FILTER (WHERE baseline IS NULL OR baseline = 0),
-       COUNT(*) FILTER (WHERE baseline > 0 AND verdict = 'confounded'),
-       COUNT(*) FILTER (WHERE {EVALUABLE_SQL}),
-       COUNT(*) FILTER (WHERE {EVALUABLE_SQL} AND days[CARDINALITY(days)] >= evaluate_after),
-       COUNT(*) FILTER (WHERE {EVALUABLE_SQL} AND days[CARDINALITY(days)] >= evaluate_after
-                          AND EXISTS (SELECT FROM UNNEST(days, scores) AS one (day, score)
-                                       WHERE day >= evaluate_after AND score IS NOT NULL)),
-       COUNT(*) FILTER (WHERE {EVALUABLE_SQL} AND lost_after IS NOT NULL)
-  FROM chosen
-"""  # noqa: S608 (no value of a user)
+FUNNEL = f"SELECT {counts(WHOLE[field.name] for field in fields(Funnel))} FROM chosen"  # noqa: S608 (no user's value)
 
+#: What POINTS counts first, in this order.
+COUNTED = ("due", "answered", "thirty", "fifty", "success", "two_points")
 #: One row a planned check-in. Day 0 of a course in days is the anaesthetic's diary, which is read by the hour.
 POINTS = f"""
-SELECT unit, day, COUNT(*), COUNT(score),
-       COUNT(*) FILTER (WHERE 100 * (baseline - score) >= 30 * baseline),
-       COUNT(*) FILTER (WHERE 100 * (baseline - score) >= 50 * baseline),
-       COUNT(*) FILTER (WHERE 100 * (baseline - score) >= success_percent * baseline),
-       COUNT(*) FILTER (WHERE baseline - score >= 2),
+SELECT unit, day, {counts(AT[name] for name in COUNTED)},
        SUM(score), SUM(baseline) FILTER (WHERE score IS NOT NULL),
-       COUNT(*) FILTER (WHERE peg IS NOT NULL AND baseline_peg IS NOT NULL),
+       {counts([AT["peg"]])},
        SUM(peg) FILTER (WHERE baseline_peg IS NOT NULL), SUM(baseline_peg) FILTER (WHERE peg IS NOT NULL),
-       {", ".join(f"COUNT(*) FILTER (WHERE channel = {place})" for place in range(1, len(CHANNELS)))},
-       {", ".join(f"COUNT(*) FILTER (WHERE change = {level})" for level in LEVELS)}
+       {counts(f"channel = {place}" for place in range(1, len(CHANNELS)))},
+       {counts(f"change = {level}" for level in LEVELS)}
   FROM chosen
  CROSS JOIN UNNEST(days, scores, channels, pegs, changes) AS one (day, score, channel, peg, change)
  WHERE {EVALUABLE_SQL} AND (unit = 'minute' OR day > 0)
@@ -148,8 +172,3 @@ def verdicts(rows: QuerySet[CourseSummary]) -> dict[str, int]:
     """How many follow-ups have each verdict, all ten of them, in their order."""
     found = dict(rows.order_by().values_list("verdict").annotate(Count("pk")))
     return {verdict.value: found.get(verdict.value, 0) for verdict in Verdict}
-
-
-def response_of(due: int, answered: int) -> Share | None:
-    """Answered of due."""
-    return share(answered, due)

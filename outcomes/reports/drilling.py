@@ -17,45 +17,12 @@ from clinic.refusals import Refusal
 from outcomes.adverse import Term
 from outcomes.models import AdverseEvent, CourseSummary, FollowUp
 from outcomes.relief import Verdict
-from outcomes.reports.counting import COLUMNS, EVALUABLE_SQL
+from outcomes.reports.counting import AT, COLUMNS, EVALUABLE_SQL, WHOLE
 from outcomes.reports.overview import LOST_EARLY, NO_RELIEF, since_month
 from outcomes.reports.selection import Selection
 
-DUE = f"{EVALUABLE_SQL} AND days[CARDINALITY(days)] >= evaluate_after"
-#: Cells of follow-ups as a whole, in SQL over the columns of a summary. None of these holds a value of a user.
-WHOLE: Mapping[str, str] = {
-    "treated": "TRUE",
-    "no_baseline": "(baseline IS NULL OR baseline = 0)",
-    "confounded": "baseline > 0 AND verdict = 'confounded'",
-    "evaluable": EVALUABLE_SQL,
-    "due": DUE,
-    "answered": (
-        f"{DUE} AND EXISTS (SELECT FROM UNNEST(days, scores) AS one (day, score)"
-        " WHERE day >= evaluate_after AND score IS NOT NULL)"
-    ),
-    "in_curve": f"{EVALUABLE_SQL} AND lost_after IS NOT NULL",
-    "responders": f"{EVALUABLE_SQL} AND lost_after IS NOT NULL AND responded",
-    "satisfied": "CARDINALITY(ARRAY_REMOVE(satisfied, NULL)) > 0",
-}
-#: Cells of one planned check-in, in SQL over its place in the arrays; of evaluable follow-ups.
-AT: Mapping[str, str] = {
-    "due": "TRUE",
-    "answered": "score IS NOT NULL",
-    "silent": "score IS NULL",
-    "thirty": "100 * (baseline - score) >= 30 * baseline",
-    "fifty": "100 * (baseline - score) >= 50 * baseline",
-    "success": "100 * (baseline - score) >= success_percent * baseline",
-    "two_points": "baseline - score >= 2",
-    "told": "change IS NOT NULL",
-    "improved": "change IN (1, 2)",
-    "peg": "peg IS NOT NULL AND baseline_peg IS NOT NULL",
-}
 #: Cells of one planned check-in of every follow-up, as the response report counts them.
-RESPONSE: Mapping[str, str] = {
-    "due": "TRUE",
-    "answered": "score IS NOT NULL",
-    "silent": "score IS NULL",
-}
+RESPONSE: Mapping[str, str] = {name: AT[name] for name in ("due", "answered", "silent")}
 #: What was chosen last, from 1 to 5.
 LAST_SATISFIED = (
     "(SELECT value FROM UNNEST(satisfied) WITH ORDINALITY AS one (value, place) "

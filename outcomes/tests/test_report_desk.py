@@ -15,7 +15,8 @@ from conftest import World, staff
 from outcomes.models import CourseSummary, FollowUp, VerdictChange
 from outcomes.relief import Verdict
 from outcomes.reports import WORKLISTS, Selection, overview_report, procedure_report
-from outcomes.reports.drilling import AT, WHOLE, rows_behind
+from outcomes.reports.counting import AT, WHOLE
+from outcomes.reports.drilling import rows_behind
 from outcomes.tests.test_reports import course
 
 HILL = {"name": "Hill", "phone": "1", "time_zone": "America/New_York"}
