@@ -85,7 +85,7 @@ GROUPS = {
     "confounded": gettext_lazy("of which another treatment of the same region cannot be told apart"),
     "evaluable": gettext_lazy("with a baseline and not confounded"),
     "due": gettext_lazy("of which a check-in from the first day of judgement on fell due"),
-    "answered": gettext_lazy("that answered a check-in from the first day of judgement on"),
+    "answered": gettext_lazy("that answered something from the first day of judgement on"),
     "in_curve": gettext_lazy("that stand in the curve of all treated"),
     "responders": gettext_lazy("that stand in the curve of responders"),
     "satisfied": gettext_lazy("that said how satisfied they are"),

@@ -20,7 +20,8 @@ class Funnel:
 
     `no_baseline`: no pain score above 0 before the procedure. `confounded`: another treatment of the same region.
     `evaluable`: neither. `due`: evaluable, and a check-in from the first day of judgement on has fallen due.
-    `answered`: due, and at least one of these was answered. `in_curve`: evaluable, and something could be judged.
+    `answered`: due, and the patient answered something from that day on. `in_curve`: evaluable, and something could be
+    judged.
     """
 
     treated: int
@@ -80,10 +81,7 @@ WHOLE: Mapping[str, str] = {
     "confounded": "baseline > 0 AND verdict = 'confounded'",
     "evaluable": EVALUABLE_SQL,
     "due": DUE_SQL,
-    "answered": (
-        f"{DUE_SQL} AND EXISTS (SELECT FROM UNNEST(days, scores) AS one (day, score)"
-        " WHERE day >= evaluate_after AND score IS NOT NULL)"
-    ),
+    "answered": f"{DUE_SQL} AND last_answer >= evaluate_after",
     "in_curve": f"{EVALUABLE_SQL} AND lost_after IS NOT NULL",
     "responders": f"{EVALUABLE_SQL} AND lost_after IS NOT NULL AND responded",
     "satisfied": "CARDINALITY(ARRAY_REMOVE(satisfied, NULL)) > 0",
@@ -133,7 +131,7 @@ SELECT unit, day, {counts(AT[name] for name in COUNTED)},
 #: The columns that these statements read.
 COLUMNS = (
     *("unit", "verdict", "evaluate_after", "success_percent", "baseline", "baseline_peg", "lost_after"),
-    *("days", "scores", "channels", "pegs", "changes"),
+    *("last_answer", "days", "scores", "channels", "pegs", "changes"),
 )
 
 

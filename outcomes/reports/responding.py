@@ -16,7 +16,8 @@ BANDS = (0, 18, 40, 50, 60, 70, 80)
 BY_DAY = f"""
 SELECT unit, day, COUNT(*), COUNT(score),
        {", ".join(f"COUNT(*) FILTER (WHERE channel = {place})" for place in range(1, len(CHANNELS)))}
-  FROM chosen CROSS JOIN UNNEST(days, scores, channels) AS one (day, score, channel)
+  -- Beside each other in the list of columns the arrays are taken apart in half the time.
+  FROM (SELECT unit, UNNEST(days) AS day, UNNEST(scores) AS score, UNNEST(channels) AS channel FROM chosen) AS one
  GROUP BY unit, day
  ORDER BY unit, day
 """  # noqa: S608 (no value of a user)

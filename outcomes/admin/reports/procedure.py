@@ -104,7 +104,7 @@ def funnel(report: ProcedureReport, rows: Rows) -> list[dict[str, Any]]:
         ("confounded", _("Confounded"), _("another treatment of the same region"), True),
         ("evaluable", _("Evaluable"), _("neither of the two"), False),
         ("due", _("Due"), _("a check-in from the first day of judgement on fell due"), False),
-        ("answered", _("Answered"), _("at least one of these"), False),
+        ("answered", _("Answered"), _("something was answered from that day on"), False),
         ("in_curve", _("In the curves"), _("something could be judged"), False),
     )
     return [

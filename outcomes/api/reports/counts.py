@@ -57,7 +57,7 @@ class FunnelSerializer(serializers.Serializer[Funnel]):
     due = serializers.IntegerField(
         help_text="Evaluable, and a check-in from the first day of judgement on has fallen due."
     )
-    answered = serializers.IntegerField(help_text="Due, and at least one of these was answered.")
+    answered = serializers.IntegerField(help_text="Due, and something was answered from that day on.")
     in_curve = serializers.IntegerField(help_text="Evaluable, and something could be judged.")
 
 
