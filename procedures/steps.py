@@ -1,8 +1,8 @@
 """The states of an appointment and the named steps between them. Pure: a table, and what follows from it.
 
-requested ──┐                       ┌─ make_ready ─ start ─ to_recovery ─┐
-(hold) held ┴ book ─ confirm ─ arrive ──────────────────────────────── complete
-                            └ mark_no_show       cancel, enter_in_error: see the table
+(request) requested ─ accept ┐                     ┌─ make_ready ─ start ─ to_recovery ─┐
+     (hold) held ────── book ┴─ confirm ─ arrive ──────────────────────────────── complete
+                                       └ mark_no_show       cancel, enter_in_error: see the table
 """
 
 from dataclasses import dataclass
@@ -37,6 +37,7 @@ PRESENT = {"arrived", "ready", "in_procedure", "recovering"}
 STEPS = {
     step.name: step
     for step in (
+        Step("accept", frozenset({"requested"}), "booked", BOOK),
         Step("book", frozenset({"held"}), "booked", BOOK),
         Step("confirm", frozenset({"booked"}), "confirmed", BOOK),
         Step("arrive", frozenset(EXPECTED), "arrived", RECEIVE),
@@ -65,6 +66,9 @@ STEPS = {
         ),
     )
 }
+
+#: Steps that take more than a reason, and so have services of their own names: `accept`, and `perform` for "complete".
+BY_THEMSELVES = ("accept", "complete")
 
 
 def possible(status: str) -> list[Step]:

@@ -73,17 +73,25 @@ def today(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def requests(request: HttpRequest) -> list[dict[str, Any]]:
-    """Patients who have asked for another time."""
+    """Patients who have asked for another time, and those for whom a procedure is requested."""
     if not request.user.has_perm("procedures.view_appointment"):
         return []
-    count = Appointment.objects.visible_to(staff(request)).wanting_change().count()
+    seen = Appointment.objects.visible_to(staff(request))
+    count = seen.wanting_change().count()
+    requested = seen.filter(status=Appointment.Status.REQUESTED).count()
     return [
         {
             "count": count,
             "label": _("asked for another time"),
             "urgent": bool(count),
             "link": listed("procedures_appointment", "wants_change=yes"),
-        }
+        },
+        {
+            "count": requested,
+            "label": _("requested, to be booked"),
+            "urgent": bool(requested),
+            "link": listed("procedures_appointment", "status__exact=requested&when=all"),
+        },
     ]
 
 

@@ -122,6 +122,7 @@ def test_the_first_page_counts_what_the_user_may_see(world: World, client: Clien
     coming = world.appointment(starts_at=world.at(MONDAY + timedelta(days=7), 9))
     booked = book(coming, by=world.clerk, now=world.now)
     ask_for_change(booked.pk, now=world.now)
+    book(world.appointment(starts_at=coming.starts_at), by=world.physician, now=world.now, request=True)
     signed_in(world.clerk, client)
     with clock(world.at(MONDAY, 20)):
         response = client.get("/admin/")
@@ -129,6 +130,7 @@ def test_the_first_page_counts_what_the_user_may_see(world: World, client: Clien
     assert {label: card["count"] for label, card in cards.items()} == {
         "Riverside": 1,
         "asked for another time": 1,
+        "requested, to be booked": 1,
         "open": 1,
         "overdue": 0,
         "lost early": 1,
@@ -149,6 +151,7 @@ def test_the_first_page_counts_what_the_user_may_see(world: World, client: Clien
     assert cards == {
         "Elsewhere": 0,
         "asked for another time": 0,
+        "requested, to be booked": 0,
         "open": 0,
         "overdue": 0,
         "lost early": 0,

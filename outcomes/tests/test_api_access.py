@@ -73,6 +73,7 @@ MAY: dict[str, set[str]] = {
     "POST appointments/": STAFF,
     "POST appointments/{pk}/reschedule/": STAFF,
     "POST appointments/{pk}/cancel/": STAFF,
+    "POST appointments/{pk}/accept/": STAFF,
     "POST appointments/{pk}/book/": STAFF,
     "POST appointments/{pk}/settle-change/": STAFF,
     "POST appointments/{pk}/confirm/": STAFF,

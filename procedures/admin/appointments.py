@@ -113,7 +113,7 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
     change_form_template = "admin/procedures/appointment/change_form.html"
     add_fieldsets = (
         (_("Who and what"), {"fields": ("patient", "procedure_type", ("region", "laterality"), "levels")}),
-        (_("Where and when"), {"fields": ("site", "starts", "resources")}),
+        (_("Where and when"), {"fields": ("site", "starts", "only_request", "resources")}),
         (_("Why"), {"fields": ("intent", "indication", "note")}),
     )
     overbooking_fieldset = (_("If it is taken"), {"fields": ("overbooked_because",)})
@@ -163,7 +163,8 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
         }
 
     def save_model(self, request: HttpRequest, obj: Appointment, form: Any, change: bool) -> None:
-        services.book(obj, resources=form.cleaned_data["resources"], by=staff(request), now=form.now)
+        asked = {"resources": form.cleaned_data["resources"], "request": form.cleaned_data["only_request"]}
+        services.book(obj, **asked, by=staff(request), now=form.now)
         wall = form.cleaned_data["starts"]
         if occurs_twice(wall, obj.site.zone):
             messages.warning(
@@ -195,6 +196,7 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
                 "steps": buttons(steps, found) if steps else "",
                 "marks": marks(found),
                 "movable": found.status in found.EXPECTED and self.has_add_permission(request),
+                "requested": found.status == found.Status.REQUESTED and self.has_add_permission(request),
                 "status_label": STATUS_LABELS[found.status],
                 "procedure": getattr(found, "procedure", None),
                 "title": _("Appointment"),

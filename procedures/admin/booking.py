@@ -5,9 +5,10 @@ anything. What the service refuses is said above the times, which are looked up 
 """
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -16,7 +17,9 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from clinic.admin.base import staff, tell
 from clinic.models import Resource, Site
@@ -25,9 +28,11 @@ from patients.models import Patient
 from procedures import services
 from procedures.admin.appointments import AppointmentAdmin
 from procedures.admin.finding import FindForm, MoveForm
+from procedures.admin.steps import RESCHEDULE
 from procedures.admin.words import meant, page_of, span
 from procedures.models import Appointment
 from procedures.slots import Slot, by_day, find_slots, first_available, same_clinician
+from procedures.steps import EXPECTED, STEPS
 
 #: How many days of times are shown at once, and how far ahead the first one is looked for.
 DAYS = 7
@@ -61,12 +66,12 @@ class Wish:
 
 
 def find(request: HttpRequest) -> HttpResponse:
-    """The page for a new appointment, or with `move` in its address for a new time of an old one."""
+    """The page for a new appointment, or with one of WAYS in its address for a time of one that is there."""
     if not request.user.has_perm("procedures.book_appointment"):
         raise PermissionDenied
     now = timezone.now()
-    if "move" in request.GET:
-        return move(request, now=now)
+    for name in WAYS.keys() & request.GET.keys():
+        return retime(request, name, now=now)
     patient = chosen_patient(request)
     if patient is None:
         return page(request, {"step": "patient", **patients(request)})
@@ -100,7 +105,7 @@ def page(request: HttpRequest, context: dict[str, Any], status: int = 200) -> Ht
     """The page as it stands."""
     whole = {
         **admin.site.each_context(request),
-        "title": _("Move an appointment") if "old" in context else _("Book"),
+        "title": _("Move an appointment") if context.get("way") == "move" else _("Book"),
         "key": secrets.token_urlsafe(16),
         "query": request.GET.urlencode(),
         **context,
@@ -316,9 +321,32 @@ def settle(request: HttpRequest, *, now: datetime) -> HttpResponse:
     return HttpResponseRedirect(page_of(held))
 
 
-def move(request: HttpRequest, *, now: datetime) -> HttpResponse:
-    """Another time for an expected appointment: shown first, moved by a second click."""
-    number = request.GET["move"]
+class Way(NamedTuple):
+    """How an appointment that is there already gets the chosen time, and from which statuses; `step`: its address."""
+
+    step: str
+    origins: frozenset[str]
+    deed: Callable[..., Appointment]
+    done: Promise
+
+
+#: By the name under which the address gives the appointment.
+WAYS = {
+    "move": Way(
+        RESCHEDULE,
+        frozenset(EXPECTED),
+        services.reschedule,
+        gettext_lazy("The appointment has its new time; the old one is free."),
+    ),
+    "accept": Way(
+        "accept", STEPS["accept"].origins, services.accept, gettext_lazy("The appointment is booked.")
+    ),
+}
+
+
+def retime(request: HttpRequest, name: str, *, now: datetime) -> HttpResponse:
+    """A time for an appointment that is expected or requested: shown first, taken by a second click."""
+    way, number = WAYS[name], request.GET[name]
     rows = (
         Appointment.objects.visible_to(staff(request))
         .select_related("site", "patient__site", "procedure_type", "rescheduled_to")
@@ -326,8 +354,8 @@ def move(request: HttpRequest, *, now: datetime) -> HttpResponse:
     )
     old = get_object_or_404(rows, pk=int(number) if number.isdecimal() and len(number) < 18 else 0)
     new = getattr(old, "rescheduled_to", None)
-    if old.status not in old.EXPECTED:
-        if new is None:
+    if old.status not in way.origins:
+        if new is None and old.status not in old.EXPECTED:  # else a second click, which finds it done
             messages.error(request, _("This appointment is %s.") % old.get_status_display())
         return HttpResponseRedirect(page_of(new or old))
     form = MoveForm(request.GET, request=request, old=old)
@@ -338,20 +366,19 @@ def move(request: HttpRequest, *, now: datetime) -> HttpResponse:
         "step": "time",
         "patient": old.patient,
         "old": old,
+        "way": name,
         "form": form,
         "old_when": span(old),
         "what": meant(old),
         "names": ", ".join(dict.fromkeys(row.resource.name for row in old.reservations.all())),
-        "typed": reverse("admin:procedures_appointment_step", args=[old.pk, "reschedule"]),
+        "typed": reverse("admin:procedures_appointment_step", args=[old.pk, way.step]),
     }
     try:
         if "slot" in request.GET:
             at, _site = picked(request, request.GET["slot"], wish.sites)
             if request.method == "POST":
-                new = services.reschedule(
-                    old.pk, starts_at=at, resources=wish.named(), by=staff(request), now=now
-                )
-                messages.success(request, _("The appointment has its new time; the old one is free."))
+                new = way.deed(old.pk, starts_at=at, resources=wish.named(), by=staff(request), now=now)
+                messages.success(request, str(way.done))
                 return HttpResponseRedirect(page_of(new))
             there = at.astimezone(old.site.zone)
             back = with_query(request, slot=None)

@@ -3,6 +3,7 @@
 Every time is typed as the clock on the wall of the appointment's site shows it.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, ClassVar, cast
 
@@ -15,6 +16,7 @@ from unfold.widgets import (
     BASE_INPUT_CLASSES,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextInputWidget,
+    UnfoldBooleanSwitchWidget,
 )
 
 from clinic.admin.base import DeskForm, staff
@@ -51,6 +53,12 @@ class BookingForm(DeskForm):
     """A new appointment. What is refused, the booking service says, beside the field that it is about."""
 
     starts = WallClockField(label=_("Starts"), help_text=_("On the wall clock of the site."))
+    only_request = forms.BooleanField(
+        label=_("Only request it"),
+        required=False,
+        help_text=_("Nothing is taken and the patient is not told until somebody accepts it."),
+        widget=UnfoldBooleanSwitchWidget,
+    )
     intent = forms.ChoiceField(
         label=_("Intent"),
         required=False,
@@ -84,7 +92,8 @@ class BookingForm(DeskForm):
         # The model's own fields are filled in after clean(): the service is asked with an appointment of its own.
         asked = Appointment(**{name: cleaned[name] for name in self.Meta.fields if name in cleaned})
         asked.starts_at = self.instance.starts_at = to_instant_of("starts", cleaned["starts"], site.zone)
-        services.check(asked, resources=cleaned["resources"], now=self.now)
+        check = services.check_requested if cleaned["only_request"] else services.check
+        check(asked, resources=cleaned["resources"], now=self.now)
 
     def _get_validation_exclusions(self) -> set[str]:
         # The service has checked everything, with what it fills in itself; Django would miss the end and the intent.
@@ -148,6 +157,7 @@ class ErrorForm(WhyForm, StepForm):
 class RescheduleForm(StepForm):
     starts = WallClockField(label=_("New start"))
     names = {"starts_at": "starts", "ends_at": "starts"}
+    deed: ClassVar[Callable[..., Appointment]] = staticmethod(services.reschedule)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -160,9 +170,19 @@ class RescheduleForm(StepForm):
 
     def act(self, *, by: User, now: datetime) -> Appointment:
         starts_at = to_instant_of("starts", self.cleaned_data["starts"], self.appointment.site.zone)
-        return services.reschedule(
+        return self.deed(
             self.appointment.pk, starts_at=starts_at, resources=self.cleaned_data["resources"], by=by, now=now
         )
+
+
+class AcceptForm(RescheduleForm):
+    """The time at which a requested appointment is booked: at first the one that was asked for."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["starts"].label = _("Starts")
+
+    deed = staticmethod(services.accept)
 
 
 class SettleForm(StepForm):

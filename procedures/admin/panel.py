@@ -12,6 +12,8 @@ from procedures.admin.words import STATUS_LABELS, marks, page_of, span
 from procedures.models import Appointment
 from procedures.steps import EXPECTED, PRESENT
 
+#: Statuses in which the patient is still to be treated.
+AHEAD = EXPECTED | PRESENT | {"requested"}
 #: How many appointments a patient's page shows; the rest is one click away.
 MOST = 30
 
@@ -37,7 +39,7 @@ def appointments(request: HttpRequest, patient: Patient) -> SafeString:
             "label": STATUS_LABELS[row.status],
             "marks": marks(row),
             "movable": row.status in row.EXPECTED and may_book,
-            "coming": row.ends_at > now and row.status in EXPECTED | PRESENT,
+            "coming": row.ends_at > now and row.status in AHEAD,
         }
         for row in rows[:MOST]
     ]

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from clinic.admin.taking import form_page as form_page  # steps are taken on its pages
 from clinic.admin.taking import take as take
-from procedures.admin.forms import CancelForm, ErrorForm, RescheduleForm, SettleForm, StepForm
+from procedures.admin.forms import AcceptForm, CancelForm, ErrorForm, RescheduleForm, SettleForm, StepForm
 from procedures.admin.performed_forms import BaselineForm, PerformForm
 from procedures.models import Appointment
 from procedures.steps import BOOK, EXPECTED
@@ -81,6 +81,8 @@ RESCHEDULE, SETTLE, BASELINE = "reschedule", "settle-change", "baseline"
 STEPS = {
     step.name: step
     for step in (
+        Step("accept", "accept", _("Accept"), _("Book what was requested"), _("The appointment is booked."),
+             AcceptForm, listed=(Status.REQUESTED,)),
         Step("book", "book", _("Book"), _("Book the held time"), _("The time is booked."),
              listed=(Status.HELD,), at_once=True),
         Step("confirm", "confirm", _("Confirm"), _("The patient has confirmed"),

@@ -158,7 +158,8 @@ class BookingInput(Input, serializers.ModelSerializer[Appointment]):
 
     `resources`: those that must be taken; for every category without one, any that is free is chosen. `intent` may be
     left out where the procedure type leaves no choice. `hold`: only keep the time for ten minutes; the step `book`
-    makes it an appointment. `overbooked_because`: take what is taken a second time, as far as each resource allows;
+    makes it an appointment. `request`: only say that it is wanted then; nothing is taken and the patient is not told
+    until the step `accept`. `overbooked_because`: take what is taken a second time, as far as each resource allows;
     needs `procedures.overbook_appointment`.
     """
 
@@ -168,12 +169,14 @@ class BookingInput(Input, serializers.ModelSerializer[Appointment]):
     starts_at = SiteTimeField(help_text="Without an offset from UTC: on the wall clock of the site.")
     resources = VisibleManyField(queryset=Resource.objects.all(), required=False)
     hold = YesNoField(required=False)
+    request = YesNoField(required=False)
 
     class Meta:
         model = Appointment
         fields = [
             *("patient", "procedure_type", "site", "starts_at", "intent", "region", "laterality", "levels"),
-            *("indication", "note", "resources", "hold", "overbooked_because"),
+            *("indication", "note", "resources", "hold", "request"),
+            "overbooked_because",
         ]
         extra_kwargs = {"intent": {"required": False}}
 
@@ -207,6 +210,15 @@ class RescheduleInput(Input):
     starts_at = SiteTimeField(help_text="Without an offset from UTC: on the wall clock of the site.")
     resources = VisibleManyField(queryset=Resource.objects.all(), required=False)
     overbooked_because = serializers.CharField(max_length=500, required=False, allow_blank=True)
+
+
+class AcceptInput(RescheduleInput):
+    """The time, when it is another than was asked for; `resources` and `overbooked_because` as in a booking."""
+
+    starts_at = SiteTimeField(
+        required=False,
+        help_text="Without an offset from UTC: on the wall clock of the site. Else as asked for.",
+    )
 
 
 class NothingInput(Input):

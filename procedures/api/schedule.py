@@ -24,6 +24,7 @@ from clinic.wall_clock import day_span
 from procedures import services, steps
 from procedures.api.appointment import (
     IDEMPOTENCY_KEY,
+    AcceptInput,
     AppointmentSerializer,
     BookingInput,
     CancelInput,
@@ -133,7 +134,7 @@ class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows
         "no_show": steps.STEPS["mark_no_show"].permission,
         **{name: step.permission for name, step in steps.STEPS.items() if name != "complete"},
     }
-    may_refuse = {"create": [409], "reschedule": [409], "perform": [409]}
+    may_refuse = {"create": [409], "accept": [409], "reschedule": [409], "perform": [409]}
 
     @extend_schema(
         request=BookingInput,
@@ -143,14 +144,15 @@ class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows
     def create(self, request: Request) -> Response:
         """Book an appointment, or hold its time, with everything that its procedure type needs or not at all.
 
+        With `request` it is only asked for: nothing is taken, and the front desk accepts it, at that time or another.
         Refuses with 409, code `taken`, when the patient or a resource is not free. With an `Idempotency-Key` the same
         request can be sent again without fear: 200 and the appointment that it made the first time.
         """
         inputs = self.inputs(BookingInput)
-        resources, hold = inputs.pop("resources", ()), inputs.pop("hold", False)
+        how = {name: inputs.pop(name) for name in ("resources", "hold", "request") if name in inputs}
         asked, key, now = Appointment(**inputs), request_key(request), timezone.now()
 
-        booked = services.book(asked, resources=resources, by=self.user, now=now, request_key=key, hold=hold)
+        booked = services.book(asked, **how, by=self.user, now=now, request_key=key)
         if booked is not asked:  # the same request has made the appointment before
             return self.shown(booked.pk)
         return self.show(just_made(booked), status=201)
@@ -192,6 +194,17 @@ class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows
         appointment = self.get_object()
         services.take_step(appointment.pk, name, by=self.user, now=timezone.now(), **self.inputs(shape))
         return self.shown(appointment.pk)
+
+    @extend_schema(request=AcceptInput, responses=AppointmentSerializer)
+    @action(detail=True, methods=["post"])
+    def accept(self, request: Request, pk: int) -> Response:
+        """Book what was requested, at its time or at another, and tell the patient. Refuses as a booking does."""
+        wanted = self.get_object()
+        inputs = self.inputs(AcceptInput)
+        if "starts_at" in inputs:
+            inputs["starts_at"] = at_site(inputs["starts_at"], wanted.site.zone, field="starts_at")
+        services.accept(wanted.pk, **inputs, by=self.user, now=timezone.now())
+        return self.shown(wanted.pk)
 
     @extend_schema(request=NothingInput, responses=AppointmentSerializer)
     @action(detail=True, methods=["post"])

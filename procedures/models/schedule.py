@@ -148,6 +148,13 @@ class Appointment(models.Model):
             models.Index(name="appointment_of_site", fields=["site", "starts_at"]),
             models.Index(name="appointment_of_patient", fields=["patient", "starts_at"]),
             models.Index(name="appointment_held", fields=["held_until"], condition=Q(status="held")),
+            # What the first page counts.
+            models.Index(name="appointment_requested", fields=["site"], condition=Q(status="requested")),
+            models.Index(
+                name="appointment_wanting_change",
+                fields=["site"],
+                condition=Q(wants_change_at__isnull=False),
+            ),
         ]
         constraints = [
             models.CheckConstraint(

@@ -1,7 +1,14 @@
 """Every write to the catalogue, appointments and procedures: one function an action, one transaction each."""
 
 from procedures.services.baselining import baselines_of, correct_baseline, note_baseline
-from procedures.services.booking import book, check, check_reschedule, release_expired_holds, reschedule
+from procedures.services.booking import (
+    book,
+    check,
+    check_requested,
+    check_reschedule,
+    release_expired_holds,
+    reschedule,
+)
 from procedures.services.closing import close, displaced_by, extend_yearly_closures, reopen
 from procedures.services.confirming import confirm_figure
 from procedures.services.devices import (
@@ -27,6 +34,7 @@ from procedures.services.publishing import (
     revoke_feed,
 )
 from procedures.services.replying import ask_for_change, may_reply, promise_to_come, settle_change
+from procedures.services.requesting import accept
 from procedures.services.stepping import arrive, cancel, mark_no_show, take_step
 from procedures.services.waiting import (
     book_from_waitlist,
@@ -39,6 +47,7 @@ from procedures.services.waiting import (
 __all__ = [
     "Match",
     "Performed",
+    "accept",
     "add_profile",
     "arrive",
     "ask_for_change",
@@ -51,6 +60,7 @@ __all__ = [
     "check",
     "check_device",
     "check_profile",
+    "check_requested",
     "check_reschedule",
     "check_waiting",
     "close",

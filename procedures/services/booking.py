@@ -3,7 +3,7 @@
 The database's exclusion constraints are the guarantee, the locks are the manners, and the checks are the words.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 import structlog
@@ -54,14 +54,33 @@ def check(
     "unknown_procedure_type", "intent_not_possible", "side_required", "side_not_possible", "region_not_possible",
     "patient_not_bookable", "not_needed", "inactive", "no_privilege", "outside_hours", "closed", "taken".
     """
+    check_values(appointment, now=now)
+    needs = look(appointment, list(resources), now=now)
+    return choose(appointment, needs, overbook=bool(appointment.overbooked_because))
+
+
+def check_values(appointment: Appointment, *, now: datetime) -> None:
+    """The part of `check` that asks for nobody's time."""
     complete(appointment)
     appointment.created_at = appointment.created_at or now
     # What was read from the database need not be asked for again: the foreign keys refuse what is gone since.
     read = {name for name in READ_BEFORE if appointment._state.fields_cache.get(name)}
     appointment.full_clean(exclude=read, validate_constraints=False)
     check_request(appointment, now=now)
-    needs = look(appointment, list(resources), now=now)
-    return choose(appointment, needs, overbook=bool(appointment.overbooked_because))
+
+
+def check_requested(
+    appointment: Appointment, *, resources: Iterable[Resource] = (), hold: bool = False, now: datetime
+) -> None:
+    """The refusal that a mere request for `appointment` would meet. Nobody's time is looked at, for none is taken.
+
+    Raises as `check` does, and Refusal "not_needed" for resources, a hold or a reason to overbook: they would be lost.
+    """
+    taking = {"resources": resources, "hold": hold, "overbooked_because": appointment.overbooked_because}
+    for field, given in taking.items():
+        if given:
+            raise Refusal("A request takes no time yet.", code="not_needed", field=field)
+    check_values(appointment, now=now)
 
 
 def complete(appointment: Appointment) -> None:
@@ -130,50 +149,55 @@ def book(
     now: datetime,
     request_key: str = "",
     hold: bool = False,
+    request: bool = False,
     quietly: bool = False,
 ) -> Appointment:
     """Save a new appointment with all its reservations, or nothing.
 
     `request_key`: the caller's name for this request; the same one again from the same `by` returns the appointment
     that it made the first time. `hold`: keep the time for HOLD_LASTS only, unless `take_step(…, "book")` follows.
+    `request`: only write down that it is wanted; nothing is reserved and nobody is told, until `accept` follows.
     `quietly`: the patient knows already and gets no confirmation by e-mail.
 
-    Raises as `check` does; "taken" also when a rival was faster; "key_reused" when the key was used for something
-    else; PermissionDenied for overbooking without the permission.
+    Raises as `check` does, for a request as `check_requested`; "taken" also when a rival was faster; "key_reused"
+    when the key was used for something else; PermissionDenied for overbooking without the permission.
     """
-    if (
-        appointment.overbooked_because
-        and by is not None
-        and not by.has_perm("procedures.overbook_appointment")
-    ):
-        raise PermissionDenied
+    refuse_overbooking(appointment.overbooked_because, by=by)
     if request_key and (first := made_before(appointment, request_key, by=by)):
         return first
     appointment.request_key, appointment.booked_by = request_key, by
-    if hold:
-        appointment.status, appointment.held_until = Appointment.Status.HELD, now + HOLD_LASTS
     chosen = list(resources)
+    if request:
+        check_requested(appointment, resources=chosen, hold=hold, now=now)
+        appointment.status = Appointment.Status.REQUESTED
+    elif hold:
+        appointment.status, appointment.held_until = Appointment.Status.HELD, now + HOLD_LASTS
+    try:
+        return persistently(lambda: book_once(appointment, chosen, by=by, now=now, quietly=quietly), now=now)
+    except (Taken, IntegrityError):
+        appointment.pk, appointment._state.adding = None, True
+        if request_key and (first := made_before(appointment, request_key, by=by)):
+            return first  # the same click, a moment earlier, took it
+        raise
+
+
+def persistently(attempt: Callable[[], Appointment], *, now: datetime) -> Appointment:
+    """What `attempt` makes, in a transaction of its own; made again where a rival came in between.
+
+    Raises Taken when rivals were faster each time.
+    """
     for _ in range(LOOKS):
         try:
             with transaction.atomic():
-                return book_once(appointment, chosen, by=by, now=now, quietly=quietly)
+                return attempt()
         except Overtaken:
             # The locks went with the transaction or its savepoint. The next look says who was faster, or finds another
             # free resource of the category. Perhaps it was no rival but a hold that has run out.
             release_expired_holds(now=now)
-            continue
-        except Taken:
-            if request_key and (first := made_before(appointment, request_key, by=by)):
-                return first  # the same click, a moment earlier, took it
-            raise
         except IntegrityError as exc:
-            appointment.pk = None
-            appointment._state.adding = True
-            if request_key and (first := made_before(appointment, request_key, by=by)):
-                return first  # the same click, a moment earlier
-            if is_overlap(exc):
-                break
-            raise
+            if not is_overlap(exc):
+                raise
+            break
     raise Taken("Somebody else has just taken this time.")
 
 
@@ -212,6 +236,23 @@ def book_once(
 
     Raises Overtaken when a rival came in between choosing and locking.
     """
+    requested = appointment.status == Appointment.Status.REQUESTED
+    reservations = [] if requested else take(appointment, chosen, now=now)
+    step = AppointmentStep(
+        at=now,
+        step="request" if requested else "hold" if appointment.held_until else "book",
+        status=str(appointment.status),
+        by=by,
+        reason=appointment.overbooked_because,
+    )
+    saving.insert(appointment, reservations, step, event(appointment, by=by, now=now))
+    if not quietly:
+        letters.tell_booked(appointment, now=now)
+    return appointment
+
+
+def take(appointment: Appointment, chosen: list[Resource], *, now: datetime) -> list[Reservation]:
+    """What the appointment is to hold, not saved yet, with the locks on all of it. Raises as `book_once` does."""
     reservations = check(appointment, resources=chosen, now=now)
     asked_for = {resource.pk: resource for resource in chosen}
     for reservation in reservations:
@@ -221,17 +262,13 @@ def book_once(
     refuse_if_taken_since(appointment, reservations)
     if not any(reservation.lane for reservation in reservations):
         appointment.overbooked_because = ""  # everything was free after all
-    step = AppointmentStep(
-        at=now,
-        step="hold" if appointment.held_until else "book",
-        status=str(appointment.status),
-        by=by,
-        reason=appointment.overbooked_because,
-    )
-    saving.insert(appointment, reservations, step, event(appointment, by=by, now=now))
-    if not quietly:
-        letters.tell_booked(appointment, now=now)
-    return appointment
+    return reservations
+
+
+def refuse_overbooking(because: str, *, by: User | None) -> None:
+    """Raise PermissionDenied for a reason to overbook from somebody who may not."""
+    if because and by is not None and not by.has_perm("procedures.overbook_appointment"):
+        raise PermissionDenied
 
 
 def event(appointment: Appointment, *, by: User | None, now: datetime) -> AuditEvent:

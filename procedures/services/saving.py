@@ -44,7 +44,7 @@ def insert(
         }
     [(appointment.pk, *numbers)] = prepared.rows(statement(), values)
     for parts, given in zip(([appointment], *written), ([appointment.pk], *numbers), strict=True):
-        for part, number in zip(parts, given, strict=True):
+        for part, number in zip(parts, given or (), strict=True):  # nothing written: nothing numbered
             part.pk, part._state.adding, part._state.db = number, False, database.alias
     # In the order in which they would be read.
     known(appointment, "reservations", sorted(reservations, key=lambda reservation: reservation.starts_at))

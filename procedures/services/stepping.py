@@ -12,7 +12,7 @@ from procedures.models import Appointment, AppointmentStep, Procedure
 from procedures.services import letters
 from procedures.services.freeing import note_freed
 from procedures.signals import procedure_voided
-from procedures.steps import EXPECTED, STEPS
+from procedures.steps import BY_THEMSELVES, EXPECTED, STEPS
 
 
 def locked(appointment_id: int) -> Appointment:
@@ -38,14 +38,14 @@ def take_step(
     """Take the step `name` of `procedures.steps.STEPS` with an appointment.
 
     `by` None: time or the patient (`actor`) does it. `ended_by`: who cancels, "patient" or "clinic" (the default).
-    "complete" is taken by `perform`, not here.
+    "accept" is taken by `accept` and "complete" by `perform`, not here.
 
     Raises PermissionDenied when `by` lacks the step's permission; Refusal "unknown_step", "reason_required",
     "not_allowed_now" unless the appointment is in a state from which the step leads on, "not_today" for an arrival
     on another day, "too_early" for a no-show before the start, "hold_expired" for booking a hold that has run out.
     """
     step = STEPS.get(name)
-    if step is None or name == "complete":
+    if step is None or name in BY_THEMSELVES:
         raise Refusal("There is no such step.", code="unknown_step", field="step")
     if by is not None and not by.has_perm(step.permission):
         raise PermissionDenied

@@ -14,17 +14,27 @@ from conftest import MONDAY, World, resource
 from procedures import services
 from procedures.models import Appointment, AppointmentStep, Reservation
 from procedures.services import booking
-from procedures.steps import STEPS, possible
+from procedures.steps import BY_THEMSELVES, STEPS, possible
 
 #: Ways into a state that are no step of the table: how an appointment begins, and what time and moving do.
-ENTRIES = {"hold": "held", "book": "booked", "expire": "cancelled", "reschedule": "cancelled"}
+ENTRIES = {
+    "hold": "held",
+    "request": "requested",
+    "book": "booked",
+    "expire": "cancelled",
+    "reschedule": "cancelled",
+}
 
 acts = st.one_of(
     st.tuples(st.just("book"), st.integers(0, 5), st.integers(8, 15)),
     st.tuples(st.just("hold"), st.integers(0, 5), st.integers(8, 15)),
+    st.tuples(st.just("request"), st.integers(0, 5), st.integers(8, 15)),
+    st.tuples(st.just("accept"), st.integers(0, 8), st.integers(0, 15)),
     st.tuples(st.just("move"), st.integers(0, 8), st.integers(8, 15)),
     st.tuples(st.just("wait"), st.integers(1, 30), st.just(0)),
-    st.tuples(st.sampled_from([name for name in STEPS if name != "complete"]), st.integers(0, 8), st.just(0)),
+    st.tuples(
+        st.sampled_from([name for name in STEPS if name not in BY_THEMSELVES]), st.integers(0, 8), st.just(0)
+    ),
     st.tuples(st.just("perform"), st.integers(0, 8), st.just(0)),
 )
 
@@ -34,15 +44,18 @@ def act(world: World, patients: list[Any], deed: tuple[str, int, int], now: Any)
     name, number, hour = deed
     made = list(Appointment.objects.order_by("pk"))
     try:
-        if name in ("book", "hold") and (name == "hold" or hour):
+        if name in ENTRIES and hour:
             wanted = world.appointment(patient=patients[number], starts_at=world.at(MONDAY, hour))
-            services.book(wanted, by=world.admin, now=now, hold=name == "hold")
+            services.book(wanted, by=world.admin, now=now, hold=name == "hold", request=name == "request")
         elif not made:
             return
         elif name == "move":
             services.reschedule(
                 made[number % len(made)].pk, starts_at=world.at(MONDAY, hour, 30), by=world.admin, now=now
             )
+        elif name == "accept":
+            another = world.at(MONDAY, hour, 15) if hour > 7 else None
+            services.accept(made[number % len(made)].pk, starts_at=another, by=world.admin, now=now)
         elif name == "perform":
             record = services.Performed(performed_at=now, baseline_pain=5)
             services.perform(made[number % len(made)].pk, record, by=world.admin, now=now)
@@ -89,7 +102,7 @@ def test_no_illegal_state_and_no_overlap_is_ever_reached(
 def legal(steps: list[AppointmentStep], appointment: Appointment) -> None:
     """Every step taken leads on from the state before it, and the last one's state is the appointment's."""
     assert steps
-    assert steps[0].step in ("hold", "book")
+    assert steps[0].step in ("hold", "request", "book")
     status = steps[0].status
     for step in steps[1:]:
         if step.step in STEPS:
@@ -113,7 +126,7 @@ def test_every_step_leads_only_where_it_says(world: World) -> None:
     appointment = services.book(world.appointment(), by=world.clerk, now=world.now)
     for status in Appointment.Status.values:
         for name, step in STEPS.items():
-            if status in step.origins or name == "complete":
+            if status in step.origins or name in BY_THEMSELVES:
                 continue
             held_until = world.at(MONDAY, 12) if status == "held" else None
             Appointment.objects.filter(pk=appointment.pk).update(
