@@ -120,10 +120,10 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
     fieldsets = (
         (None, {"fields": (("when", "status"), ("patient", "procedure_type"), ("site", "intent"))}),
         (_("What is meant"), {"fields": (("region", "laterality"), ("levels", "indication"), "note")}),
-        (_("How it came about"), {"fields": (("booked", "booked_by"), ("rescheduled_from", "moved_to"))}),
+        (_("How it came about"), {"fields": (("booked", "who_booked"), ("rescheduled_from", "moved_to"))}),
         (_("What is unusual"), {"fields": ("held", "overbooked_because", "ended")}),
     )
-    readonly_fields = ("when", "booked", "moved_to", "ended", "held")
+    readonly_fields = ("when", "booked", "who_booked", "moved_to", "ended", "held")
 
     #: Further pages about appointments: the board and the book screen register theirs here.
     pages: ClassVar[list[URLPattern]] = []
@@ -197,6 +197,7 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
                 "marks": marks(found),
                 "movable": found.status in found.EXPECTED and self.has_add_permission(request),
                 "requested": found.status == found.Status.REQUESTED and self.has_add_permission(request),
+                "asked_for": f"{found.starts_at.astimezone(found.site.zone):%Y-%m-%d}",
                 "status_label": STATUS_LABELS[found.status],
                 "procedure": getattr(found, "procedure", None),
                 "title": _("Appointment"),
@@ -210,7 +211,16 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
 
     @display(description=_("booked"))
     def booked(self, appointment: Appointment) -> str:
-        return shown(appointment.created_at, appointment.site)
+        requested = appointment.status == appointment.Status.REQUESTED
+        return "–" if requested else shown(appointment.created_at, appointment.site)
+
+    @display(description=_("booked by"))
+    def who_booked(self, appointment: Appointment) -> str:
+        """Who accepted it where it had been requested; who requested it, the steps say."""
+        if appointment.status == appointment.Status.REQUESTED:
+            return "–"
+        accepted = appointment.steps.filter(step="accept").select_related("by").first()
+        return str((accepted.by if accepted else appointment.booked_by) or "–")
 
     @display(description=_("held until"))
     def held(self, appointment: Appointment) -> str:

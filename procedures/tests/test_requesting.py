@@ -190,7 +190,8 @@ def test_the_desk_requests_finds_and_accepts(world: World, client: Client) -> No
         listed = desk.get(f"{LIST}?status__exact=requested&when=all").content.decode()
         assert f"{LIST}{asked.pk}/accept/" in listed
         page = desk.get(f"{LIST}{asked.pk}/change/").content.decode()
-        assert f"{FIND}?accept={asked.pk}" in page
+        assert f"{FIND}?accept={asked.pk}&amp;on=2027-01-11" in page
+        assert "Front desk Test" not in page.split("How it came about")[1].split("Steps")[0]
         times = desk.get(FIND, {"accept": asked.pk})
         assert "asked for Mon 11 Jan 2027" in words(times)
         sure = desk.get(f"{FIND}?accept={asked.pk}&slot=2027-01-11T15:00Z+{world.site.pk}")
@@ -199,6 +200,8 @@ def test_the_desk_requests_finds_and_accepts(world: World, client: Client) -> No
         assert "The appointment is booked." in words(done)
         # The second click, from the back button, finds it booked and moves nothing.
         desk.post(f"{FIND}?accept={asked.pk}&slot=2027-01-11T15:00Z+{world.site.pk}")
+        booked = words(desk.get(f"{LIST}{asked.pk}/change/"))
+        assert "Booked by Front desk Test" in booked
     asked.refresh_from_db()
     assert (asked.status, asked.starts_at) == ("booked", world.at(MONDAY, 10))
     assert Appointment.objects.count() == 1
