@@ -15,7 +15,7 @@ from clinic.models import Resource, Site
 from patients.models import Patient
 from procedures.admin.forms import regions
 from procedures.models import Appointment, Intent, Laterality, ProcedureType
-from procedures.services.booking import check_request, complete
+from procedures.services.booking import complete, refuse_nonsense
 
 
 def clinicians(request: HttpRequest) -> QuerySet[Resource]:
@@ -100,7 +100,7 @@ class FindForm(WhenForm):
             try:
                 asked = self.wished(self.now)
                 complete(asked)
-                check_request(asked, now=self.now)
+                refuse_nonsense(asked, now=self.now)
             except ValidationError as refusal:
                 show_refusal(self, refusal, {})
         if not self.errors and not self.places():

@@ -66,7 +66,7 @@ def check_values(appointment: Appointment, *, now: datetime) -> None:
     # What was read from the database need not be asked for again: the foreign keys refuse what is gone since.
     read = {name for name in READ_BEFORE if appointment._state.fields_cache.get(name)}
     appointment.full_clean(exclude=read, validate_constraints=False)
-    check_request(appointment, now=now)
+    refuse_nonsense(appointment, now=now)
 
 
 def check_requested(
@@ -93,7 +93,7 @@ def complete(appointment: Appointment) -> None:
         appointment.intent = possible[0]
 
 
-def check_request(appointment: Appointment, *, now: datetime) -> None:
+def refuse_nonsense(appointment: Appointment, *, now: datetime) -> None:
     """Refuse what makes no sense whoever is free; see `check` for the codes."""
     kind = appointment.procedure_type
     if appointment.starts_at < now - LATE_ENTRY:

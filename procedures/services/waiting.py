@@ -23,7 +23,7 @@ from clinic import audit
 from clinic.models import Resource, Site, User
 from clinic.refusals import Refusal
 from procedures.models import Appointment, FreedTime, WaitlistEntry
-from procedures.services.booking import book, check_request, complete, made_before
+from procedures.services.booking import book, complete, made_before, refuse_nonsense
 from procedures.services.freeing import close_freed, locked_freed, refuse_unless_allowed
 from procedures.steps import BOOK
 
@@ -95,7 +95,7 @@ def check_waiting(
     # What no appointment may say, no wish for one may say either.
     asked = wish(entry, starts_at=now, site=entry.patient.site)
     complete(asked)
-    check_request(asked, now=now)
+    refuse_nonsense(asked, now=now)
     entry.intent = asked.intent
     check_clinicians(entry, list(sites), list(clinicians))
     same = WaitlistEntry.objects.filter(
