@@ -123,20 +123,22 @@ def last_words(course: Course, last: Score) -> str:
 
 
 def ended_words(summary: CourseSummary | None) -> str:
-    """The interval in which relief ended, (after, until], in days or hours after the procedure; "" when unknown."""
+    """When relief ended, in days or hours after the procedure: "after day 30, by day 93"; "" when unknown."""
     if summary is None or summary.lost_after is None:
         return ""
-    minutes = summary.unit == CourseSummary.Unit.MINUTE
 
-    def count(at: int) -> str:
-        return f"{at / 60:g}" if minutes else str(at)
+    def at(time: int) -> str:
+        if summary.unit == CourseSummary.Unit.MINUTE:
+            return _("hour %s") % f"{time / 60:g}"
+        return _("day %s") % time
 
-    unit = _("hours") if minutes else _("days")
+    after = _("after %s") % at(summary.lost_after)
     if summary.lost_until is not None:
-        return f"({count(summary.lost_after)}, {count(summary.lost_until)}] {unit}"
-    said = _("after %(after)s %(unit)s, end not seen") % {"after": count(summary.lost_after), "unit": unit}
+        by = _("by %s") % at(summary.lost_until)
+        return f"{after}, {by}" if summary.lost_after else by
+    said = f"{after}, " + _("end not seen")
     if summary.suspected_until is not None:
-        said += "; " + _("suspected by %s") % count(summary.suspected_until)
+        said += "; " + _("suspected by %s") % at(summary.suspected_until)
     return said
 
 

@@ -102,7 +102,7 @@ def test_every_verdict_with_its_reason_and_figures_is_on_the_page(told: World, c
         assert f">{follow_up.verdict_reason}" in html  # on the page, not only in the chart's description
         assert str(follow_up.get_verdict_display()) in said
     for one in (
-        *("(184, 275] days", "(0, 42] days", "8 / 10", "3 / 10", "infection", "60 MME", "30 MME"),
+        *("after day 184, by day 275", "by day 42", "8 / 10", "3 / 10", "infection", "60 MME", "30 MME"),
         *(str(told.patient), told.patient.record_number, f"{told.patient.born_on:%Y-%m-%d}", "Riverside"),
     ):
         assert one in said, one
