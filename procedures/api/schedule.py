@@ -180,9 +180,9 @@ class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows
     @extend_schema(request=NothingInput, responses=AppointmentSerializer)
     @action(detail=True, methods=["post"], url_path="settle-change")
     def settle_change(self, request: Request, pk: int) -> Response:
-        """Settle a patient's request for another time: `wants_change_at` goes, the appointment stands as it is.
+        """Settle a patient's wish for another time: `wants_change_at` goes, the appointment stands as it is.
 
-        Moving or cancelling settles it as well. Where there is no request, nothing changes.
+        Moving or cancelling settles it as well. Where there is none, nothing changes.
         """
         appointment = self.get_object()
         self.inputs(NothingInput)
