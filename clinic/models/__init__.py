@@ -1,0 +1,28 @@
+"""Sites, staff, resources and their hours; the audit trail; the outbox."""
+
+from clinic.models.outbox import DeliveryReport, OutgoingEmail, OutgoingText, message_id
+from clinic.models.resources import Closure, Resource, ResourceCategory, WorkingHours
+from clinic.models.rows import DURING, keep_history
+from clinic.models.sites import OPTIONAL_ALERTS, Site, validate_time_zone
+from clinic.models.staff import User, UserManager
+from clinic.models.trail import AuditEvent, AuditSeal
+
+__all__ = [
+    "DURING",
+    "OPTIONAL_ALERTS",
+    "AuditEvent",
+    "AuditSeal",
+    "Closure",
+    "DeliveryReport",
+    "OutgoingEmail",
+    "OutgoingText",
+    "Resource",
+    "ResourceCategory",
+    "Site",
+    "User",
+    "UserManager",
+    "WorkingHours",
+    "keep_history",
+    "message_id",
+    "validate_time_zone",
+]
