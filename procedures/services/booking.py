@@ -27,6 +27,9 @@ HOLD_LASTS = timedelta(minutes=10)
 #: An appointment may be entered this long after it began: the patient stands at the desk.
 LATE_ENTRY = timedelta(minutes=15)
 
+#: What makes two requests under one key the same; the rest is detail.
+ASKED = ("patient_id", "procedure_type_id", "site_id", "starts_at", "region", "laterality")
+
 #: What the edges have read from the database before they ask for an appointment.
 READ_BEFORE = ("patient", "procedure_type", "site", "booked_by")
 
@@ -204,9 +207,11 @@ def persistently(attempt: Callable[[], Appointment], *, now: datetime) -> Appoin
 def made_before(appointment: Appointment, request_key: str, *, by: User | None) -> Appointment | None:
     """The appointment that the same request made already; Refusal "key_reused" when it was another request."""
     first = with_key(request_key, by=by)
-    asked = ("patient_id", "procedure_type_id", "site_id", "starts_at", "region", "laterality")
-    if first and any(getattr(first, name) != getattr(appointment, name) for name in asked):
-        raise key_reused()
+    if first:
+        # Its first row of history says what was asked for: a request may have been accepted at another time since.
+        asked = first.events.order_by("pgh_id").first() or first  # type: ignore[attr-defined]
+        if any(getattr(asked, name) != getattr(appointment, name) for name in ASKED):
+            raise key_reused()
     return first
 
 

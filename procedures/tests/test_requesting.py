@@ -163,7 +163,12 @@ def test_a_physician_requests_and_a_clerk_accepts_by_api(world: World) -> None:
     assert (after["status"], after["starts_at_local"][:16]) == ("booked", "2027-01-11T10:00")
     # A client that never got its answer makes nothing more by asking again, though the time is another by now.
     late = call(doctor, "POST", "appointments/", asked, now=world.now, **key)
-    assert (late.status_code, faults(late)) == (409, [("Idempotency-Key", "key_reused")])
+    assert (late.status_code, late.json()["id"], late.json()["status"]) == (200, shown["id"], "booked")
+    assert Appointment.objects.count() == 1
+    # The key still names what was asked for, and not what became of it.
+    for other in (asked | {"starts_at": "2027-01-11T10:00"}, asked | {"laterality": "right"}):
+        response = call(doctor, "POST", "appointments/", other, now=world.now, **key)
+        assert (response.status_code, faults(response)) == (409, [("Idempotency-Key", "key_reused")])
 
 
 def test_accepting_a_taken_time_by_api_is_a_conflict(world: World, wanted: Appointment) -> None:
