@@ -126,6 +126,8 @@ class WorkingHours(models.Model):
                 condition=Q(valid_from_on=None)
                 | Q(valid_until_on=None)
                 | Q(valid_until_on__gte=F("valid_from_on")),
+                violation_error_code="ends_before_start",
+                violation_error_message=_("The last day must not be before the first."),
             ),
         ]
 

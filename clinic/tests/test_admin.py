@@ -214,6 +214,35 @@ def test_a_resource_and_its_hours_are_changed_and_it_is_written_down(world: Worl
     assert AuditEvent.objects.get(action="resource.changed").by == manager
 
 
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ({"closes": "08:00"}, "Hours must close after they open."),
+        ({"closes": "07:30"}, "Hours must close after they open."),
+        ({"opens": "8 am"}, "Enter a valid time."),
+        (
+            {"valid_from_on": "2027-02-01", "valid_until_on": "2027-01-31"},
+            "The last day must not be before the first.",
+        ),
+    ],
+)
+def test_hours_that_cannot_be_are_refused_in_words(
+    world: World, client: Client, typed: dict[str, str], said: str
+) -> None:
+    signed_in(staff("manager@example.org", "Manager", world.site), client)
+    page = f"/admin/clinic/resource/{world.room.pk}/change/"
+    context = client.get(page).context
+    sent = filled(context["adminform"].form)
+    for inline in context["inline_admin_formsets"]:
+        for form in (inline.formset.management_form, *inline.formset.initial_forms):
+            sent |= filled(form)
+    before = list(world.room.working_hours.values())
+    response = client.post(page, sent | {f"working_hours-0-{name}": value for name, value in typed.items()})
+    assert response.status_code == 200
+    assert said in words(response)
+    assert list(world.room.working_hours.values()) == before
+
+
 def test_places_of_other_sites_are_neither_listed_nor_opened(world: World, client: Client) -> None:
     site = elsewhere()
     room = Resource.objects.create(name="Far room", site=site)

@@ -16,7 +16,8 @@ from outcomes.models import Alert, FollowUp
 from outcomes.relief import Verdict
 from patients.admin import to_correct
 from patients.models import Patient
-from procedures.models import Appointment
+from procedures.models import Appointment, FreedTime, WaitlistEntry
+from procedures.services.waiting import stale_when
 
 #: An e-mail that has been due for so long means that the sender or the mail server stands still.
 LATE = timedelta(hours=1)
@@ -28,6 +29,7 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         {"title": _("Alerts"), "cards": alerts(request)},
         {"title": _("Today"), "cards": today(request)},
         {"title": _("Patients to call"), "cards": requests(request)},
+        {"title": _("Waitlist"), "cards": waitlist(request)},
         {"title": _("Follow-ups that need a look"), "cards": losses(request)},
         {"title": _("E-mails"), "cards": emails(request)},
     ]
@@ -91,6 +93,29 @@ def requests(request: HttpRequest) -> list[dict[str, Any]]:
             "label": _("requested, to be booked"),
             "urgent": bool(requested),
             "link": listed("procedures_appointment", "status__exact=requested&when=all"),
+        },
+    ]
+
+
+def waitlist(request: HttpRequest) -> list[dict[str, Any]]:
+    """Times that came free, and entries that have grown so old that somebody should ask again."""
+    if not request.user.has_perm("procedures.view_waitlistentry"):
+        return []
+    user, now = staff(request), timezone.now()
+    free = FreedTime.objects.visible_to(user).filter(closed_at=None, starts_at__gt=now).count()
+    old = WaitlistEntry.objects.visible_to(user).filter(stale_when(now)).count()
+    return [
+        {
+            "count": free,
+            "label": _("came free, to be offered"),
+            "urgent": bool(free),
+            "link": listed("procedures_freedtime", "state=open"),
+        },
+        {
+            "count": old,
+            "label": _("waiting for long, to be asked again"),
+            "urgent": bool(old),
+            "link": listed("procedures_waitlistentry", "state=ask"),
         },
     ]
 

@@ -11,7 +11,8 @@ from conftest import MONDAY, World, staff
 from outcomes import services
 from outcomes.models import Answer, FollowUp
 from outcomes.relief import Verdict
-from procedures.services import ask_for_change, book
+from procedures.models import WaitlistEntry
+from procedures.services import ask_for_change, book, cancel, join_waitlist
 
 FOLLOW_UPS, CHECK_INS = "/admin/outcomes/followup/", "/admin/outcomes/checkin/"
 
@@ -123,6 +124,19 @@ def test_the_first_page_counts_what_the_user_may_see(world: World, client: Clien
     booked = book(coming, by=world.clerk, now=world.now)
     ask_for_change(booked.pk, now=world.now)
     book(world.appointment(starts_at=coming.starts_at), by=world.physician, now=world.now, request=True)
+    given_back = world.appointment(
+        patient=world.another_patient(email=""), starts_at=world.at(MONDAY + timedelta(days=1), 9)
+    )
+    cancel(book(given_back, by=world.clerk, now=world.now).pk, reason="ill", by=world.clerk, now=world.now)
+    waits = {
+        "procedure_type": world.ablation,
+        "earliest_on": MONDAY,
+        "notice_hours": 24,
+        "laterality": "left",
+    }
+    for number, asked_again_on in ((3, MONDAY), (4, MONDAY + timedelta(days=1))):
+        entry = WaitlistEntry(patient=world.another_patient(number), stale_on=asked_again_on, **waits)
+        join_waitlist(entry, by=world.clerk, now=world.now)
     signed_in(world.clerk, client)
     with clock(world.at(MONDAY, 20)):
         response = client.get("/admin/")
@@ -131,6 +145,8 @@ def test_the_first_page_counts_what_the_user_may_see(world: World, client: Clien
         "Riverside": 1,
         "asked for another time": 1,
         "requested, to be booked": 1,
+        "came free, to be offered": 1,
+        "waiting for long, to be asked again": 1,
         "open": 1,
         "overdue": 0,
         "lost early": 1,
@@ -152,6 +168,8 @@ def test_the_first_page_counts_what_the_user_may_see(world: World, client: Clien
         "Elsewhere": 0,
         "asked for another time": 0,
         "requested, to be booked": 0,
+        "came free, to be offered": 0,
+        "waiting for long, to be asked again": 0,
         "open": 0,
         "overdue": 0,
         "lost early": 0,

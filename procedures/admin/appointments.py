@@ -114,7 +114,7 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
     add_fieldsets = (
         (_("Who and what"), {"fields": ("patient", "procedure_type", ("region", "laterality"), "levels")}),
         (_("Where and when"), {"fields": ("site", "starts", "only_request", "resources")}),
-        (_("Why"), {"fields": ("intent", "indication", "note")}),
+        (_("Why"), {"fields": ("intent", "indication", "note", "key")}),
     )
     overbooking_fieldset = (_("If it is taken"), {"fields": ("overbooked_because",)})
     fieldsets = (
@@ -164,7 +164,8 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
 
     def save_model(self, request: HttpRequest, obj: Appointment, form: Any, change: bool) -> None:
         asked = {"resources": form.cleaned_data["resources"], "request": form.cleaned_data["only_request"]}
-        services.book(obj, **asked, by=staff(request), now=form.now)
+        key = form.request_key(obj)
+        obj.pk = services.book(obj, **asked, by=staff(request), now=form.now, request_key=key).pk
         wall = form.cleaned_data["starts"]
         if occurs_twice(wall, obj.site.zone):
             messages.warning(

@@ -9,7 +9,7 @@ from django.contrib import admin, messages
 from django.contrib.postgres.forms import SimpleArrayField
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
-from django.forms.models import model_to_dict
+from django.forms.models import BaseInlineFormSet, model_to_dict
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import path, reverse
@@ -115,8 +115,30 @@ class ProcedureTypeForm(DeskForm):
         }
 
 
+class RequirementFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
+    """What a procedure type needs, all of it while its appointment lasts."""
+
+    def clean(self) -> None:
+        super().clean()
+        kind = self.instance
+        if None in (kind.procedure_minutes, kind.recovery_minutes):
+            return  # the type's own form says so
+        for form in self.forms:
+            said = form.cleaned_data if form.is_valid() else {}
+            starts, lasts = said.get("starts_after_minutes"), said.get("lasts_minutes")
+            if (
+                not said.get("DELETE")
+                and starts is not None
+                and lasts
+                and starts + lasts > kind.total_minutes
+            ):
+                words = _("This is needed after the end, minute %d.") % kind.total_minutes
+                form.add_error("lasts_minutes", ValidationError(words, code="after_the_end"))
+
+
 class RequirementInline(DeskInline):
     model = ResourceRequirement
+    formset = RequirementFormSet
     autocomplete_fields = ("category",)
 
 

@@ -3,6 +3,7 @@
 Every time is typed as the clock on the wall of the appointment's site shows it.
 """
 
+import secrets
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, ClassVar, cast
@@ -24,6 +25,7 @@ from clinic.admin.wall import DateInput, WallClockField, to_instant
 from clinic.models import Resource, Site, User
 from procedures import services
 from procedures.models import Appointment, Intent, ProcedureType, Reservation, WaitlistEntry
+from procedures.services.booking import made_before
 from procedures.services.waiting import ASK_AGAIN_DAYS
 
 #: What the form says for a pain score that nobody asked for; it must be said, not left out by oversight.
@@ -65,6 +67,8 @@ class BookingForm(DeskForm):
         choices=[("", _("as the procedure type says")), *Intent.choices],
         widget=UnfoldAdminSelectWidget,
     )
+    #: What a second click sends again.
+    key = forms.CharField(required=False, max_length=50, widget=forms.HiddenInput)
     names = {"starts_at": "starts", "ends_at": "starts"}
 
     class Meta:
@@ -86,14 +90,24 @@ class BookingForm(DeskForm):
         self.fields["region"] = forms.ChoiceField(
             label=_("Region"), required=False, choices=regions(), widget=UnfoldAdminSelectWidget
         )
+        self.fields["key"].initial = secrets.token_urlsafe(16)
 
     def ask(self, cleaned: dict[str, Any]) -> None:
         site = cleaned["site"]
         # The model's own fields are filled in after clean(): the service is asked with an appointment of its own.
         asked = Appointment(**{name: cleaned[name] for name in self.Meta.fields if name in cleaned})
         asked.starts_at = self.instance.starts_at = to_instant_of("starts", cleaned["starts"], site.zone)
+        key = self.request_key(asked)
+        if key and made_before(asked, key, by=staff(self.request)):
+            return  # a second click: saving answers it with what the first one made
         check = services.check_requested if cleaned["only_request"] else services.check
         check(asked, resources=cleaned["resources"], now=self.now)
+
+    def request_key(self, asked: Appointment) -> str:
+        """Names this click; what is typed anew into the same page is another request. "" for a page without a key."""
+        said = (asked.patient_id, asked.procedure_type_id, asked.site_id, asked.laterality, asked.region)
+        key = self.cleaned_data.get("key", "")
+        return " ".join(map(str, (key, f"{asked.starts_at:%Y-%m-%dT%H:%MZ}", *said)))[:100] if key else ""
 
     def _get_validation_exclusions(self) -> set[str]:
         # The service has checked everything, with what it fills in itself; Django would miss the end and the intent.

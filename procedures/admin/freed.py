@@ -4,7 +4,7 @@ from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
-from django.db.models import Exists, F, QuerySet
+from django.db.models import F, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import path, reverse
@@ -19,7 +19,7 @@ from clinic.admin.wall import shown
 from procedures import services
 from procedures.admin.words import label, page_of, span
 from procedures.models import Appointment, FreedTime, WaitlistEntry
-from procedures.services.freeing import MANAGE, taken_again
+from procedures.services.freeing import MANAGE, partly_taken
 from procedures.services.matching import CLINICIANS
 from procedures.steps import BOOK
 
@@ -58,7 +58,7 @@ class FreedTimeAdmin(ReadOnlyAdmin):
         rows = super().get_queryset(request).select_related("site", "appointment", "closed_by")
         return cast(
             QuerySet[FreedTime],
-            rows.annotate(taken_again=Exists(taken_again())).prefetch_related(
+            rows.annotate(taken_again=partly_taken()).prefetch_related(
                 "appointment__reservations__resource__categories"
             ),
         )

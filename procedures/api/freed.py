@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Exists, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import mixins, serializers
@@ -21,7 +21,7 @@ from procedures.api.appointment import IDEMPOTENCY_KEY, AppointmentSerializer, N
 from procedures.api.closures import ResourceNameSerializer
 from procedures.api.waiting import WaitlistEntrySerializer, booked
 from procedures.models import Appointment, FreedTime, WaitlistEntry
-from procedures.services.freeing import MANAGE, taken_again
+from procedures.services.freeing import MANAGE, partly_taken
 from procedures.steps import BOOK
 
 STATES = [(name, name) for name in ("open", "filled", "dismissed", "passed")]
@@ -161,7 +161,7 @@ class FreedTimes(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows):
     queryset = (
         FreedTime.objects.select_related("site", "appointment", "closed_by")
         .prefetch_related("appointment__reservations__resource")
-        .annotate(taken_again=Exists(taken_again()))
+        .annotate(taken_again=partly_taken())
     )
     serializer_class = FreedTimeSerializer
     query_class = FreedTimeQuery

@@ -98,6 +98,8 @@ class SlotQuery(Input):
             refuse("starts_before", "span_too_long", f"Look at most {LONGEST.days} days ahead at once.")
         if not attrs["procedure_type"].active:
             refuse("procedure_type", "unknown_procedure_type", "This procedure type is not offered.")
+        if not attrs["procedure_type"].requirements.exists():
+            refuse("procedure_type", "no_requirements", "This procedure type says nothing of what it needs.")
         found = {
             "procedure_type": attrs["procedure_type"],
             "sites": sites,

@@ -235,6 +235,8 @@ def procedure_type(page: Page, stem: str, flags: Collection[str], items: Collect
     )
     if page.holds("duration", "requires"):
         ends = found.duration.procedure_minutes + found.duration.recovery_minutes
+        if ends > 1440:
+            page.refuse("duration.recovery_minutes", "procedure and recovery last a day at most.")
         for number, entry in enumerate(found.requires, start=1):
             if entry.starts_after_minutes + entry.lasts_minutes > ends:
                 page.refuse(f"requires[{number}].lasts_minutes", f"is needed after the end, minute {ends}.")

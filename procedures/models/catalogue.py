@@ -8,7 +8,7 @@ import pgtrigger
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
 from django.utils.translation import gettext_lazy as _
 
 from clinic.models import ResourceCategory, User, keep_history
@@ -77,6 +77,12 @@ class ReadinessItem(models.Model):
         return self.label
 
 
+#: An appointment ends within a day of its start, see `Appointment`.
+LONGEST_MINUTES = 24 * 60
+#: Set-up before and turnover after; whoever looks for working hours looks so far beyond an appointment.
+LONGEST_BUFFER_MINUTES = 4 * 60
+
+
 @keep_history
 class ProcedureType(models.Model):
     """A catalogue entry, such as "radiofrequency ablation of facet nerves".
@@ -134,7 +140,18 @@ class ProcedureType(models.Model):
         verbose_name_plural = _("procedure types")
         ordering = ("name",)
         constraints = [
-            models.CheckConstraint(name="procedure_type_lasts", condition=Q(procedure_minutes__gt=0)),
+            models.CheckConstraint(
+                name="procedure_type_lasts",
+                condition=Q(procedure_minutes__gt=0),
+                violation_error_code="lasts_nothing",
+                violation_error_message=_("A procedure lasts at least a minute."),
+            ),
+            models.CheckConstraint(
+                name="procedure_type_within_a_day",
+                condition=Q(procedure_minutes__lte=Value(LONGEST_MINUTES) - F("recovery_minutes")),
+                violation_error_code="longer_than_a_day",
+                violation_error_message=_("Procedure and recovery last a day at most."),
+            ),
             models.CheckConstraint(
                 name="procedure_type_duration_has_source", condition=~Q(duration_source="")
             ),
@@ -182,7 +199,19 @@ class ResourceRequirement(models.Model):
         verbose_name_plural = _("resource requirements")
         ordering = ("starts_after_minutes", "id")
         constraints = [
-            models.CheckConstraint(name="requirement_lasts", condition=Q(lasts_minutes__gt=0)),
+            models.CheckConstraint(
+                name="requirement_lasts",
+                condition=Q(lasts_minutes__gt=0),
+                violation_error_code="lasts_nothing",
+                violation_error_message=_("A resource is needed for at least a minute."),
+            ),
+            models.CheckConstraint(
+                name="requirement_buffers",
+                condition=Q(setup_minutes__lte=LONGEST_BUFFER_MINUTES)
+                & Q(turnover_minutes__lte=LONGEST_BUFFER_MINUTES),
+                violation_error_code="buffer_too_long",
+                violation_error_message=_("Set-up and turnover take four hours at most."),
+            ),
             models.UniqueConstraint(
                 name="requirement_once", fields=["procedure_type", "category", "starts_after_minutes"]
             ),

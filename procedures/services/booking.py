@@ -16,7 +16,9 @@ from clinic.models import AuditEvent, Resource, User
 from clinic.refusals import Refusal
 from procedures.models import Appointment, AppointmentStep, Intent, ProcedureType, Reservation
 from procedures.services import letters, saving
-from procedures.services.looking import Overtaken, Taken, choose, look, refuse_if_taken_since
+from procedures.services.freeing import note_freed
+from procedures.services.locking import Overtaken, lock, refuse_if_taken_since
+from procedures.services.looking import Need, Taken, choose, look, shares
 from procedures.services.stepping import locked, refuse_unless, write
 from procedures.steps import EXPECTED
 
@@ -55,11 +57,20 @@ def check(
 
     Raises ValidationError by field for values that no appointment may have, and Refusal with the codes "in_the_past",
     "unknown_procedure_type", "intent_not_possible", "side_required", "side_not_possible", "region_not_possible",
-    "patient_not_bookable", "not_needed", "inactive", "no_privilege", "outside_hours", "closed", "taken".
+    "patient_not_bookable", "no_requirements", "not_needed", "inactive", "no_privilege", "outside_hours", "closed",
+    "taken".
     """
+    _, reservations = look_and_choose(appointment, list(resources), now=now)
+    return reservations
+
+
+def look_and_choose(
+    appointment: Appointment, resources: list[Resource], *, now: datetime
+) -> tuple[list[Need], list[Reservation]]:
+    """As `check`, with what was seen of each requirement."""
     check_values(appointment, now=now)
-    needs = look(appointment, list(resources), now=now)
-    return choose(appointment, needs, overbook=bool(appointment.overbooked_because))
+    needs = look(appointment, resources, now=now)
+    return needs, choose(appointment, needs, overbook=bool(appointment.overbooked_because))
 
 
 def check_values(appointment: Appointment, *, now: datetime) -> None:
@@ -121,27 +132,6 @@ def refuse_nonsense(appointment: Appointment, *, now: datetime) -> None:
     if patient.died_on or patient.merged_into_id:
         state = "has died" if patient.died_on else "was merged into another record"
         raise Refusal(f"This patient {state}.", code="patient_not_bookable", field="patient")
-
-
-#: The patient's row is not even looked for before all the resources are locked: it waits for their number.
-LOCK = """
-    SELECT id FROM patients_patient
-     WHERE id = %(patient)s::bigint AND 0 <= (
-        SELECT COUNT(*) FROM (
-            SELECT FROM clinic_resource WHERE id = ANY (%(resources)s::bigint[]) ORDER BY id FOR NO KEY UPDATE
-        ) AS resources
-     )
-       FOR NO KEY UPDATE
-"""
-
-
-def lock(reservations: Iterable[Reservation], patient_id: int) -> None:
-    """Wait for every rival booking of the same resources or the same patient to finish, and keep later ones waiting.
-
-    Always in this order, resources by number and then the patient: two bookings never wait for each other in a ring.
-    """
-    resources = [reservation.resource_id for reservation in reservations]
-    prepared.rows(LOCK, {"resources": resources, "patient": patient_id})
 
 
 def book(
@@ -258,14 +248,14 @@ def book_once(
 
 def take(appointment: Appointment, chosen: list[Resource], *, now: datetime) -> list[Reservation]:
     """What the appointment is to hold, not saved yet, with the locks on all of it. Raises as `book_once` does."""
-    reservations = check(appointment, resources=chosen, now=now)
+    needs, reservations = look_and_choose(appointment, chosen, now=now)
     asked_for = {resource.pk: resource for resource in chosen}
     for reservation in reservations:
         if reservation.resource_id in asked_for:
             reservation.resource = asked_for[reservation.resource_id]
     lock(reservations, appointment.patient_id)
     refuse_if_taken_since(appointment, reservations)
-    if not any(reservation.lane for reservation in reservations):
+    if not shares(needs, reservations):
         appointment.overbooked_because = ""  # everything was free after all
     return reservations
 
@@ -346,7 +336,9 @@ def reschedule(
     refuse_unless(old, frozenset(EXPECTED))
     # The old time is given back first inside the transaction, so that the new may overlap it; nobody else sees a gap.
     old.ended_by, old.ended_because = Appointment.EndedBy.CLINIC, "Moved to another time."
-    write(old, "reschedule", Appointment.Status.CANCELLED, by=by, now=now, reason=old.ended_because)
+    write(
+        old, "reschedule", Appointment.Status.CANCELLED, by=by, now=now, reason=old.ended_because, frees=False
+    )
     new = Appointment(
         patient=old.patient,
         procedure_type=old.procedure_type,
@@ -362,7 +354,9 @@ def reschedule(
         sequence=old.sequence + 1,
         rescheduled_from=old,
     )
-    return book(new, resources=resources, by=by, now=now, request_key=request_key)
+    booked = book(new, resources=resources, by=by, now=now, request_key=request_key)
+    note_freed(old, now=now)  # only now is it known what of the old time the new one has taken again
+    return booked
 
 
 def moved_before(

@@ -20,17 +20,19 @@ def displaced_by(closure: Closure, *, now: datetime) -> QuerySet[Appointment]:
 
     Of a yearly closure the years ahead that are written down count as well, or would be when it is saved at `now`.
     """
-    whom = Q(resource__site=closure.site_id) if closure.site_id else Q(resource=closure.resource_id)
-    if closure.site_id:
-        whom |= Q(appointment__site=closure.site_id)
     when = Q()
     later = years_ahead(closure, now=now) if closure._state.adding else closure.repetitions.all()
     for one in (closure, *later):
         when |= Q(starts_at__lt=one.ends_at, ends_at__gt=one.starts_at)
-    return (
-        Appointment.objects.filter(
-            pk__in=Reservation.objects.filter(whom, when, released_at=None).values("appointment")
+    # A visiting physician's appointments elsewhere stay: their home site may close without them.
+    whom = Q(appointment__site=closure.site_id) if closure.site_id else Q(resource=closure.resource_id)
+    found = Reservation.objects.filter(whom, when, released_at=None).values("appointment")
+    if closure.site_id:  # the patient may be there at a moment at which nothing is reserved
+        found = found.union(
+            Appointment.objects.filter(when, site=closure.site_id, status__in=Appointment.LIVE).values("pk")
         )
+    return (
+        Appointment.objects.filter(pk__in=found)
         .exclude(status=Appointment.Status.COMPLETED)
         .select_related("patient", "procedure_type", "site")
         .order_by("starts_at")

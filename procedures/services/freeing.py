@@ -4,7 +4,7 @@ from datetime import datetime
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef
 
 from clinic import audit
 from clinic.models import Closure, User
@@ -18,10 +18,16 @@ MANAGE = "procedures.manage_waitlistentry"
 def note_freed(appointment: Appointment, *, now: datetime) -> None:
     """Write down that `appointment` has given its time back before it began; a second time changes nothing.
 
-    Nothing is written down for a time that has begun, at which the site is closed, or that had been overbooked:
-    nobody could be offered it.
+    Nothing is written down for a time that has begun, at which the site is closed, or of which somebody else has a
+    part (it had been overbooked, or was moved by a few minutes): nobody could be offered it. Nor for one that lies
+    within what an open freed time gave back already: whoever took that has gone again, and one task is enough.
     """
-    if appointment.starts_at <= now or appointment.overbooked_because:
+    if appointment.starts_at <= now:
+        return
+    given_back = appointment.reservations.all()
+    if given_back.filter(taken_again()).exists():
+        return
+    if not given_back.exclude(freed_already(appointment)).exists():
         return
     if Closure.objects.filter(
         site=appointment.site_id,
@@ -84,12 +90,32 @@ def close_freed(freed: FreedTime, because: FreedTime.Closed, *, by: User | None,
     audit.record(f"freed_time.{because.value}", freed, by=by, at=now, site=freed.site)
 
 
-def taken_again() -> QuerySet[Reservation]:
-    """What the freed appointment had held and somebody else holds by now; for the rows of a query of freed times."""
-    again = Reservation.objects.filter(
-        resource=OuterRef("resource"),
-        released_at=None,
-        starts_at__lt=OuterRef("ends_at"),
-        ends_at__gt=OuterRef("starts_at"),
+def taken_again() -> Exists:
+    """For queries of reservations: whether somebody holds the resource then, or a part of that time."""
+    return Exists(
+        Reservation.objects.filter(
+            resource=OuterRef("resource"),
+            released_at=None,
+            starts_at__lt=OuterRef("ends_at"),
+            ends_at__gt=OuterRef("starts_at"),
+        )
     )
-    return Reservation.objects.filter(Exists(again), appointment=OuterRef("appointment"))
+
+
+def partly_taken() -> Exists:
+    """For queries of freed times: whether somebody holds by now what the freed appointment had held."""
+    return Exists(Reservation.objects.filter(taken_again(), appointment=OuterRef("appointment")))
+
+
+def freed_already(appointment: Appointment) -> Exists:
+    """For queries of reservations: whether an open freed time, of another appointment, gave all of it back before."""
+    return Exists(
+        Reservation.objects.filter(
+            resource=OuterRef("resource"),
+            starts_at__lte=OuterRef("starts_at"),
+            ends_at__gte=OuterRef("ends_at"),
+            appointment__freed_time__site=appointment.site_id,
+            appointment__freed_time__closed_at=None,
+            appointment__freed_time__isnull=False,
+        ).exclude(appointment=appointment)
+    )

@@ -9,6 +9,7 @@ from clinic.models import Resource, Site
 from clinic.refusals import Refusal
 from procedures.hours import Span, covered, days_touched, open_spans
 from procedures.models import Appointment, Reservation
+from procedures.models.catalogue import LONGEST_BUFFER_MINUTES
 
 #: What tells the clerk most comes first.
 NEAREST = ("taken", "closed", "outside_hours", "no_privilege")
@@ -34,9 +35,14 @@ class Candidate:
     privileged: bool = True
 
     def lane(self, *, overbook: bool) -> int | None:
-        """The first lane that is free; None when there is none. Without `overbook`, lane 0 or none."""
-        lanes = range(self.overbooking + 1 if overbook else 1)
-        return next((lane for lane in lanes if lane not in self.taken), None)
+        """The first lane that is free; None when there is none.
+
+        Without `overbook`, lane 0 while no lane is taken: whoever was overbooked needs the resource as well, though the
+        appointment beside which it was squeezed in be gone since.
+        """
+        if not overbook:
+            return None if self.taken else 0
+        return next((lane for lane in range(self.overbooking + 1) if lane not in self.taken), None)
 
 
 @dataclass(frozen=True)
@@ -56,10 +62,6 @@ class Taken(Refusal):
         super().__init__(sentence, code="taken", field="starts_at")
 
 
-class Overtaken(Exception):
-    """A rival took what had been chosen, or closed it; perhaps something else is free."""
-
-
 #: All that decides about a booking, in one round trip: what else the patient has in the span, and for each requirement
 #: every resource that could serve it, with its hours on the days that are touched, what closes it and what holds it.
 #: The overlaps are asked in the words of the exclusion constraints, whose indexes answer them.
@@ -67,7 +69,7 @@ LOOK = """
     SELECT busy.starts_at, busy.ends_at, need.id, need.category, need.starts_at, need.ends_at,
            candidate.id, candidate.name, hours.days, hours.opens, hours.closes,
            closure.site_id, closure.reason, held.starts_at, held.ends_at, held.lanes, candidate.overbooking,
-           candidate.privileged
+           candidate.privileged, shut.reason
       FROM (
         SELECT %(starts_at)s::timestamptz AS starts_at,
                TSTZRANGE(%(starts_at)s::timestamptz, %(ends_at)s::timestamptz, '[)') AS span,
@@ -83,6 +85,12 @@ LOOK = """
            AND TSTZRANGE(starts_at, ends_at, '[)') && whole.span AND id <> ALL (own)
          LIMIT 1
            ) AS busy ON TRUE
+ LEFT JOIN LATERAL (
+        SELECT reason FROM clinic_closure
+         WHERE site_id = %(site)s::bigint
+           AND starts_at < %(ends_at)s::timestamptz AND ends_at > %(starts_at)s::timestamptz
+         LIMIT 1
+           ) AS shut ON TRUE
  LEFT JOIN (
         SELECT requirement.id, category_id, category.name AS category, starts_after_minutes,
                needs_privilege,
@@ -141,8 +149,9 @@ def look(appointment: Appointment, chosen: Sequence[Resource], *, now: datetime)
     A hold that has run out at `now` stands in nobody's way, though it be released a moment later only.
 
     Those are the chosen ones, or all of the category when none of it was chosen. Raises Taken when the patient has
-    another live appointment in the span; Refusal "inactive" for a chosen resource that is out of use, "not_needed"
-    for one that no requirement asks for.
+    another live appointment in the span; Refusal "closed" when the site is closed at any moment of it, "inactive" for
+    a chosen resource that is out of use, "not_needed" for one that no requirement asks for, "no_requirements" for a
+    procedure type that asks for nothing: no hours and no closure would keep it from the middle of the night.
     """
     site, zone = appointment.site, appointment.site.zone
     rows = prepared.rows(
@@ -161,9 +170,12 @@ def look(appointment: Appointment, chosen: Sequence[Resource], *, now: datetime)
             "day": appointment.starts_at.astimezone(zone).date(),
         },
     )
-    busy_from, busy_until = rows[0][:2]
+    busy_from, busy_until, *_, shut = rows[0]
     if busy_from:
         raise Taken(f"The patient has another appointment {span_words(busy_from, busy_until, site)}.")
+    if shut is not None:
+        words = span_words(appointment.starts_at, appointment.ends_at, site)
+        raise closed(str(site), words, shut)
     needs: dict[int, Need] = {}
     for _, _, need_id, category, starts_at, ends_at, resource_id, name, *facts in rows:
         if need_id is None:
@@ -171,7 +183,7 @@ def look(appointment: Appointment, chosen: Sequence[Resource], *, now: datetime)
         need = needs.setdefault(need_id, Need(category, starts_at, ends_at, []))
         if resource_id is not None:
             days, opens, closes, closed_site, closed_reason, held_from, held_until, *more = facts
-            lanes, overbooking, privileged = more
+            lanes, overbooking, privileged, _ = more
             need.candidates.append(
                 Candidate(
                     resource_id,
@@ -186,6 +198,12 @@ def look(appointment: Appointment, chosen: Sequence[Resource], *, now: datetime)
                     privileged=privileged,
                 )
             )
+    if not needs:
+        raise Refusal(
+            "This procedure type says nothing of what it needs, so that no time can be taken for it.",
+            code="no_requirements",
+            field="procedure_type",
+        )
     serving = {candidate.resource_id for need in needs.values() for candidate in need.candidates}
     for resource in chosen:
         if not resource.active:
@@ -199,9 +217,14 @@ def look(appointment: Appointment, chosen: Sequence[Resource], *, now: datetime)
     return list(needs.values())
 
 
+def closed(what: str, when: str, why: str) -> Refusal:
+    """The refusal of a time at which a site or a resource is closed."""
+    return Refusal(f"{what} is closed {when}: {why}.", code="closed", field="starts_at")
+
+
 def whole_span(appointment: Appointment) -> Span:
-    """From the first set-up to the last turnover, at most a day to either side: what days must be looked at."""
-    margin = timedelta(hours=4)
+    """From the first set-up to the last turnover, or longer: what days must be looked at."""
+    margin = timedelta(minutes=LONGEST_BUFFER_MINUTES)
     return appointment.starts_at - margin, appointment.ends_at + margin
 
 
@@ -243,6 +266,17 @@ def choose(appointment: Appointment, needs: Sequence[Need], *, overbook: bool = 
     return result
 
 
+def shares(needs: Iterable[Need], chosen: Iterable[Reservation]) -> bool:
+    """Whether any of the chosen reservations is of a resource that somebody else has at that time, in any lane."""
+    taken = {
+        (need.starts_at, candidate.resource_id)
+        for need in needs
+        for candidate in need.candidates
+        if candidate.taken
+    }
+    return any((one.starts_at, one.resource_id) in taken for one in chosen)
+
+
 def why_not(
     candidate: Candidate,
     need: Need,
@@ -264,7 +298,7 @@ def why_not(
     if candidate.closed:
         what, why = candidate.closed
         words = span_words(need.starts_at, need.ends_at, site)
-        return Refusal(f"{what} is closed {words}: {why}.", code="closed", field="starts_at")
+        return closed(what, words, why)
     for other in just_chosen:
         if (
             other.resource_id == candidate.resource_id
@@ -292,55 +326,3 @@ def span_words(starts_at: datetime, ends_at: datetime, site: Site) -> str:
     """How a clerk says a span: from 09:00 to 09:45 on 2027-01-15, on the site's wall clock."""
     start, end = starts_at.astimezone(site.zone), ends_at.astimezone(site.zone)
     return f"from {start:%H:%M} to {end:%H:%M} on {start:%Y-%m-%d}"
-
-
-#: Whether anything overlaps by now, of the patient's or of the resources' that are about to be reserved.
-RIVAL = """
-    SELECT EXISTS (
-        SELECT FROM procedures_appointment
-         WHERE patient_id = %(patient)s::bigint
-           AND status NOT IN ('requested', 'no_show', 'cancelled', 'entered_in_error')
-           AND TSTZRANGE(starts_at, ends_at, '[)')
-               && TSTZRANGE(%(starts_at)s::timestamptz, %(ends_at)s::timestamptz, '[)')
-           AND id <> ALL (%(own)s::bigint[])
-    ) OR EXISTS (
-        SELECT FROM UNNEST(
-                   %(resources)s::bigint[], %(lanes)s::int[], %(from)s::timestamptz[], %(until)s::timestamptz[]
-               ) AS wanted (resource_id, lane, starts_at, ends_at)
-         CROSS JOIN LATERAL (
-                SELECT FROM clinic_closure
-                 WHERE (resource_id = wanted.resource_id OR site_id = %(site)s::bigint)
-                   AND starts_at < wanted.ends_at AND ends_at > wanted.starts_at
-             UNION ALL
-              (SELECT FROM procedures_reservation AS held
-                 WHERE held.resource_id = wanted.resource_id AND held.lane = wanted.lane AND released_at IS NULL
-                   AND appointment_id <> ALL (%(own)s::bigint[])
-                   AND TSTZRANGE(held.starts_at, held.ends_at, '[)')
-                       && TSTZRANGE(wanted.starts_at, wanted.ends_at, '[)')
-                 LIMIT 1  -- keeps the planner to the index, one probe a resource
-              )) AS rival
-    )
-"""
-
-
-def refuse_if_taken_since(appointment: Appointment, reservations: Sequence[Reservation]) -> None:
-    """With the locks held, look once more: what a rival committed while we waited is visible now.
-
-    The constraints would refuse it too, but PostgreSQL would then write the row, with the patient's data, to its log.
-    """
-    [(overtaken,)] = prepared.rows(
-        RIVAL,
-        {
-            "patient": appointment.patient_id,
-            "starts_at": appointment.starts_at,
-            "ends_at": appointment.ends_at,
-            "own": own_ids(appointment),
-            "site": appointment.site_id,
-            "resources": [reservation.resource_id for reservation in reservations],
-            "lanes": [reservation.lane for reservation in reservations],
-            "from": [reservation.starts_at for reservation in reservations],
-            "until": [reservation.ends_at for reservation in reservations],
-        },
-    )
-    if overtaken:
-        raise Overtaken

@@ -11,6 +11,7 @@ from clinic.refusals import Refusal
 from procedures.models import Appointment, AppointmentStep, Procedure
 from procedures.services import letters
 from procedures.services.freeing import note_freed
+from procedures.services.locking import lock, refuse_if_closed_since
 from procedures.signals import procedure_voided
 from procedures.steps import BY_THEMSELVES, EXPECTED, STEPS
 
@@ -42,7 +43,8 @@ def take_step(
 
     Raises PermissionDenied when `by` lacks the step's permission; Refusal "unknown_step", "reason_required",
     "not_allowed_now" unless the appointment is in a state from which the step leads on, "not_today" for an arrival
-    on another day, "too_early" for a no-show before the start, "hold_expired" for booking a hold that has run out.
+    on another day, "too_early" for a no-show before the start; for booking a hold "hold_expired" when it has run out,
+    "closed" when somebody closed what it holds meanwhile.
     """
     step = STEPS.get(name)
     if step is None or name in BY_THEMSELVES:
@@ -59,8 +61,8 @@ def take_step(
         raise Refusal("This appointment is not today.", code="not_today", field="status")
     if name == "mark_no_show" and appointment.starts_at > now:
         raise Refusal("The appointment has not begun yet.", code="too_early", field="status")
-    if name == "book" and appointment.held_until and appointment.held_until <= now:
-        raise Refusal("This hold has run out.", code="hold_expired", field="status")
+    if name == "book":
+        refuse_to_book(appointment, now=now)
     if name == "cancel":
         appointment.ended_by = ended_by or Appointment.EndedBy.CLINIC
         appointment.ended_because = reason
@@ -73,6 +75,14 @@ def take_step(
     elif name in ("cancel", "enter_in_error") and expected:
         letters.tell_cancelled(appointment, now=now)
     return appointment
+
+
+def refuse_to_book(appointment: Appointment, *, now: datetime) -> None:
+    """Refuse to book a hold, locked by the caller, that has run out or into which somebody has closed."""
+    if appointment.held_until and appointment.held_until <= now:
+        raise Refusal("This hold has run out.", code="hold_expired", field="status")
+    lock(appointment.reservations.all(), appointment.patient_id)
+    refuse_if_closed_since(appointment)
 
 
 def refuse_unless(appointment: Appointment, origins: frozenset[str]) -> None:
@@ -94,15 +104,19 @@ def write(
     now: datetime,
     reason: str = "",
     actor: str = "",
+    frees: bool = True,
 ) -> None:
-    """Save the new status with its row of history and its audit event; give the time back when it ends."""
+    """Save the new status with its row of history and its audit event; give the time back when it ends.
+
+    `frees`: that is news for those who wait, unless the caller says it later.
+    """
     # A hold was never more than a thought: that it ends is no news for those who wait.
     gives_back = appointment.live and appointment.status != Appointment.Status.HELD
     appointment.status, appointment.held_until = to, None
     appointment.save(update_fields=["status", "held_until", "ended_by", "ended_because"])
     if not appointment.live:
         appointment.reservations.filter(released_at=None).update(released_at=now)
-        if gives_back:
+        if gives_back and frees:
             note_freed(appointment, now=now)
     AppointmentStep.objects.create(
         appointment=appointment, at=now, step=name, status=to, by=by, reason=reason

@@ -16,24 +16,24 @@ LONGEST = timedelta(minutes=32767)
 #: Every bound of a start is closed, so that spans can be cut and joined without asking which ends belong to them; only
 #: then are they counted in whole seconds. Wall times become instants by the clocks that are handed in, see `clock`.
 FIND = """
-WITH need AS MATERIALIZED (
+WITH need AS MATERIALIZED (  -- what the procedure type asks for, and over which part of the appointment
     SELECT requirement.id, category_id, category.name AS category, needs_privilege, starts_after_minutes,
            (starts_after_minutes - setup_minutes) * INTERVAL '1 minute' AS after,
            (starts_after_minutes + lasts_minutes + turnover_minutes) * INTERVAL '1 minute' AS until
       FROM procedures_resourcerequirement AS requirement
       JOIN clinic_resourcecategory AS category ON category.id = category_id
      WHERE procedure_type_id = %(kind)s::bigint
-), whole AS MATERIALIZED (
+), whole AS MATERIALIZED (  -- the span in which anything can matter
     SELECT %(first)s::timestamptz + MIN(after) AS first, %(last)s::timestamptz + MAX(until) AS last FROM need
-), clock AS MATERIALIZED (
+), clock AS MATERIALIZED (  -- how the sites' wall clocks go
     SELECT * FROM UNNEST(
         %(clock_sites)s::bigint[], %(walls_from)s::timestamp[], %(walls_until)s::timestamp[], %(ahead)s::interval[]
     ) AS clock (site_id, wall_from, wall_until, ahead)
-), gone AS MATERIALIZED (
+), gone AS MATERIALIZED (  -- appointments that stand in nobody's way
     SELECT id FROM procedures_appointment WHERE status = 'held' AND held_until <= %(now)s::timestamptz
  UNION ALL
     SELECT %(replacing)s::bigint WHERE %(replacing)s::bigint IS NOT NULL
-), candidate AS MATERIALIZED (
+), candidate AS MATERIALIZED (  -- every resource that could serve a need at a site
     SELECT site.id AS site_id, need.id AS need_id, need.after, need.until, resource.id, resource.name,
            CASE WHEN needs_privilege THEN privilege.id IS NOT NULL ELSE TRUE END AS privileged,
            CASE WHEN needs_privilege THEN privilege.valid_until_on END AS privileged_until_on
@@ -51,7 +51,7 @@ WITH need AS MATERIALIZED (
             OR NOT EXISTS (SELECT FROM clinic_resource_categories AS other
                             WHERE other.resourcecategory_id = need.category_id
                               AND other.resource_id = ANY (%(chosen)s::bigint[])))
-), opened AS (
+), opened AS (  -- when each of them works there, as instants
     SELECT site_id, id, RANGE_AGG(TSTZRANGE(opens_at, closes_at)) AS spans
       FROM (SELECT who.site_id, who.id,
                    (day + opens - before.ahead) AT TIME ZONE 'UTC' AS opens_at,
@@ -77,19 +77,19 @@ WITH need AS MATERIALIZED (
                AND (valid_until_on IS NULL OR valid_until_on >= day)) AS spans
      WHERE opens_at < closes_at  -- 02:30 to 03:00 is nothing on a day that jumps from 02:00 to 03:00
      GROUP BY site_id, id
-), free AS (
+), free AS (  -- less what is closed, and what it is held for
     SELECT opened.site_id, opened.id,
            opened.spans
              - COALESCE((SELECT RANGE_AGG(TSTZRANGE(starts_at, ends_at)) FROM clinic_closure
                           WHERE (resource_id = opened.id OR clinic_closure.site_id = opened.site_id)
                             AND starts_at < whole.last AND ends_at > whole.first), '{}')
              - COALESCE((SELECT RANGE_AGG(TSTZRANGE(starts_at, ends_at)) FROM procedures_reservation
-                          WHERE resource_id = opened.id AND lane = 0 AND released_at IS NULL
+                          WHERE resource_id = opened.id AND released_at IS NULL
                             AND ends_at > whole.first AND starts_at < whole.last
                             AND ends_at > %(earliest)s::timestamptz  -- says no more, but the planner can estimate it
                             AND appointment_id <> ALL (ARRAY(SELECT id FROM gone))), '{}') AS spans
       FROM opened CROSS JOIN whole
-), allowed AS MATERIALIZED (
+), allowed AS MATERIALIZED (  -- the starts for which it would be free as long as the need lasts
     SELECT candidate.site_id, need_id, candidate.id,
            RANGE_AGG(TSTZRANGE(LOWER(span) - after, UPPER(span) - until, '[]'))
              * TSTZMULTIRANGE(TSTZRANGE(
@@ -106,7 +106,7 @@ WITH need AS MATERIALIZED (
      WHERE privileged AND UPPER(span) - LOWER(span) >= until - after
        AND (privileged_until_on + 1 - clock.ahead) AT TIME ZONE 'UTC' > %(first)s::timestamptz IS NOT FALSE
      GROUP BY candidate.site_id, need_id, candidate.id, privileged_until_on, clock.ahead
-), together AS (
+), together AS (  -- the starts at which every need has somebody, and the patient is free
     SELECT site_id,
            RANGE_INTERSECT_AGG(starts)
              - COALESCE((SELECT RANGE_AGG(TSTZRANGE(starts_at - %(lasts)s::interval, ends_at, '()'))
@@ -117,11 +117,18 @@ WITH need AS MATERIALIZED (
                             -- In the words of the exclusion constraint, whose index answers it.
                             AND TSTZRANGE(starts_at, ends_at, '[)')
                                 && TSTZRANGE(%(first)s::timestamptz,
-                                             %(last)s::timestamptz + %(lasts)s::interval, '[)')), '{}') AS starts
+                                             %(last)s::timestamptz + %(lasts)s::interval, '[)')), '{}')
+             -- The patient is at the site from start to end, also while nothing is reserved.
+             - COALESCE((SELECT RANGE_AGG(TSTZRANGE(starts_at - %(lasts)s::interval, ends_at, '()'))
+                           FROM clinic_closure
+                          WHERE clinic_closure.site_id = either.site_id
+                            AND starts_at < %(last)s::timestamptz + %(lasts)s::interval
+                            AND ends_at > %(first)s::timestamptz), '{}') AS starts
       FROM (SELECT site_id, need_id, RANGE_AGG(starts) AS starts FROM allowed GROUP BY site_id, need_id) AS either
      GROUP BY site_id
     HAVING COUNT(*) = (SELECT COUNT(*) FROM need)
 )
+-- One row a site with the starts that are left, then one a candidate with those that it allows.
 SELECT together.site_id, NULL AS need_id, NULL AS starts_after_minutes, NULL AS category, NULL AS after, NULL AS until,
        NULL AS id, NULL AS name, lows, highs
   FROM together

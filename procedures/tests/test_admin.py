@@ -150,6 +150,21 @@ def test_booking_twice_by_a_double_click_books_once(desk: Client, world: World) 
     assert Appointment.objects.count() == 1
 
 
+@pytest.mark.parametrize("asked", [{}, {"only_request": "on"}])
+def test_a_double_click_on_the_page_is_answered_with_what_the_first_click_made(
+    desk: Client, world: World, asked: dict[str, str]
+) -> None:
+    with clock(world.now):
+        sent = booking(world, key=desk.get(ADD).context["adminform"].form["key"].value(), **asked)
+    first, again = (book(desk, world, **sent) for _twice in range(2))
+    assert (first.status_code, again.status_code) == (302, 302)
+    assert first["Location"] == again["Location"]
+    assert Appointment.objects.count() == 1
+    # The same page with something else typed into it is another request.
+    assert book(desk, world, **sent | {"starts_1": "13:00"}).status_code == 302
+    assert Appointment.objects.count() == 2
+
+
 def test_a_booked_appointment_is_not_edited(desk: Client, world: World) -> None:
     appointment = services.book(world.appointment(), by=world.clerk, now=world.now)
     page = f"{LIST}{appointment.pk}/change/"
@@ -474,6 +489,36 @@ def test_new_durations_are_unconfirmed_again(world: World, client: Client) -> No
     assert world.ablation.after_care == ["Rest today, light activity from tomorrow.", "Do not drive."]
     assert not FigureConfirmation.objects.exists()
     assert AuditEvent.objects.filter(action="proceduretype.changed", by=world.physician).exists()
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ({"requirements-2-lasts_minutes": "61"}, "This is needed after the end, minute 105."),
+        ({"requirements-2-lasts_minutes": "0"}, "A resource is needed for at least a minute."),
+        ({"requirements-0-lasts_minutes": "-5"}, "Ensure this value is greater than or equal to 0."),
+        ({"requirements-1-setup_minutes": "241"}, "Set-up and turnover take four hours at most."),
+        ({"procedure_minutes": "0"}, "A procedure lasts at least a minute."),
+        ({"recovery_minutes": "1440"}, "Procedure and recovery last a day at most."),
+    ],
+)
+def test_what_no_procedure_can_need_is_refused_in_words(
+    world: World, client: Client, typed: dict[str, str], said: str
+) -> None:
+    signed_in(world.physician, client)
+    world.ablation.red_flags.create(code="fever", question="Fever?", question_es="¿Fiebre?", source="test")
+    page = f"/admin/procedures/proceduretype/{world.ablation.pk}/change/"
+    context = client.get(page).context
+    sent = filled(context["adminform"].form)
+    for inline in context["inline_admin_formsets"]:
+        for form in (inline.formset.management_form, *inline.formset.initial_forms):
+            sent |= filled(form)
+    before = list(world.ablation.requirements.values())
+    response = client.post(page, sent | typed)
+    assert response.status_code == 200
+    assert said in words(response)
+    assert list(world.ablation.requirements.values()) == before
+    assert client.post(page, sent | {"requirements-2-lasts_minutes": "60"}).status_code == 302
 
 
 def test_a_new_relief_profile_replaces_the_last_and_changes_nothing_past(

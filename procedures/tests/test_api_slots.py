@@ -12,7 +12,7 @@ from clinic.models import Resource, Site
 from clinic.tests.calling import call, faults
 from conftest import World, resource, staff
 from patients.models import Patient
-from procedures.models import ProcedureType
+from procedures.models import ProcedureType, ResourceRequirement
 from procedures.tests.test_api import booked
 
 
@@ -170,6 +170,9 @@ def test_what_booking_would_refuse_is_refused_and_not_an_empty_list(world: World
     Patient.objects.filter(pk=world.patient.pk).update(died_on="2027-01-01")
     response = call(world.clerk, "GET", asked(world, patient=world.patient.pk), now=world.now)
     assert faults(response) == [("patient", "patient_not_bookable")]
+    ResourceRequirement.objects.all().delete()
+    response = call(world.clerk, "GET", asked(world), now=world.now)
+    assert faults(response) == [("procedure_type", "no_requirements")]
     ProcedureType.objects.update(active=False)
     response = call(world.clerk, "GET", asked(world), now=world.now)
     assert faults(response) == [("procedure_type", "unknown_procedure_type")]

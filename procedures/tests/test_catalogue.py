@@ -207,6 +207,11 @@ WINDOW = r"(\[relief_window\].*?)"
             "recovery_minutes = 30",
             "requires[5].lasts_minutes: is needed after the end",
         ),
+        (
+            r"recovery_minutes = 60",
+            "recovery_minutes = 1440",
+            "duration.recovery_minutes: procedure and recovery last a day at most.",
+        ),
         (r"\[onset\].*?(\[relief_window\])", r"\1", "onset: is missing."),
         (r"from_days = 10", "from_days = 43", "onset.from_days: 43 is after until_days, 42."),
         (r"from_days = 180", "from_days = 366", "relief_window.from_days: 366 is after until_days, 365."),

@@ -1,18 +1,19 @@
 """Holds, overbooking, privileges, buffers, idempotency and closures: what each promises and refuses."""
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 
 import pytest
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 
-from clinic.models import Closure, Resource, ResourceCategory
+from clinic.models import Closure, Resource, ResourceCategory, Site, WorkingHours
 from clinic.refusals import Refusal
 from conftest import MONDAY, World
 from procedures import services
-from procedures.models import Appointment, Privilege, Reservation, ResourceRequirement
+from procedures.models import Appointment, FreedTime, Privilege, Reservation, ResourceRequirement
 from procedures.services.booking import HOLD_LASTS
+from procedures.tests.test_races import race
 
 
 def book(world: World, **values: object) -> Appointment:
@@ -93,6 +94,57 @@ def test_a_patient_is_never_overbooked(world: World) -> None:
     book(world)
     again = world.appointment(overbooked_because="Why not")
     assert refused(lambda: services.book(again, by=world.physician, now=world.now)) == "taken"
+
+
+def test_who_was_squeezed_in_keeps_the_time_when_the_first_leaves(world: World) -> None:
+    """The room is still in use: nobody else gets it without saying why, and it is offered to nobody."""
+    Resource.objects.update(overbooking=1)
+    first = book(world)
+    squeezed = services.book(
+        world.appointment(patient=world.another_patient(), overbooked_because="Cannot walk"),
+        by=world.physician,
+        now=world.now,
+    )
+    services.cancel(first.pk, reason="ill", by=world.clerk, now=world.now)
+    assert not FreedTime.objects.exists()
+    third = world.another_patient(3)
+    assert refused(lambda: book(world, patient=third)) == "taken"
+    again = services.book(
+        world.appointment(patient=third, overbooked_because="Cannot walk either"),
+        by=world.physician,
+        now=world.now,
+    )
+    assert again.overbooked_because == "Cannot walk either"
+    assert set(again.reservations.values_list("lane", flat=True)) == {0}
+    fourth = world.appointment(patient=world.another_patient(4), overbooked_because="Nor can she")
+    assert refused(lambda: services.book(fourth, by=world.physician, now=world.now)) == "taken"
+    for gone in (squeezed, again):
+        services.cancel(gone.pk, reason="ill", by=world.clerk, now=world.now)
+    assert FreedTime.objects.get().appointment == again
+    assert book(world, patient=third).overbooked_because == ""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_rival_who_overbooks_at_once_is_seen(monkeypatch: pytest.MonkeyPatch, world: World) -> None:
+    """Both find the time free. One of them was told that it is; the other may have it beside, and says why."""
+    Resource.objects.update(overbooking=1)
+    plain, beside = world.another_patient(5), world.another_patient(6)
+    outcome = race(
+        monkeypatch,
+        [
+            lambda: services.book(world.appointment(patient=plain), by=None, now=world.now),
+            lambda: services.book(
+                world.appointment(patient=beside, overbooked_because="Now"), by=None, now=world.now
+            ),
+        ],
+    )
+    made = {one.patient: one for one in Appointment.objects.all()}
+    if outcome == {"won": 2}:
+        assert made[beside].overbooked_because == "Now"
+        assert not made[plain].reservations.filter(lane=1).exists()
+    else:  # whoever overbooks was first, and then it was no overbooking
+        assert outcome == {"won": 1, "taken": 1}
+        assert made[beside].overbooked_because == ""
 
 
 # Privileges
@@ -189,6 +241,40 @@ def test_one_resource_can_be_closed(world: World) -> None:
         world, site=None, resource=world.bay, starts_at=world.at(MONDAY, 8), ends_at=world.at(MONDAY, 9, 45)
     )
     assert list(services.displaced_by(other, now=world.now)) == []  # the bay is needed from 9:45 on
+
+
+def test_the_patient_is_not_at_a_site_that_is_closed_though_nothing_is_reserved(world: World) -> None:
+    """Without a bay the recovery takes nobody's time; the house must be open all the same."""
+    ResourceRequirement.objects.filter(category__code="recovery_bay").delete()
+    noon = closure(world, starts_at=world.at(MONDAY, 12))
+    noon.ends_at = world.at(MONDAY, 13)
+    booked = book(world, starts_at=world.at(MONDAY, 11))  # until 11:45, then an hour of recovery
+    assert list(services.displaced_by(noon, now=world.now)) == [booked]
+    services.close(noon, by=world.clerk, now=world.now)
+    later = {"patient": world.another_patient(), "starts_at": world.at(MONDAY, 10, 30)}
+    assert refused(lambda: book(world, **later)) == "closed"
+    later["starts_at"] = world.at(MONDAY, 10, 15)
+    assert book(world, **later).ends_at == noon.starts_at
+
+
+def test_a_type_that_asks_for_nothing_is_not_booked_at_any_hour(world: World) -> None:
+    ResourceRequirement.objects.all().delete()
+    for at in (world.at(MONDAY, 9), world.at(MONDAY, 3)):
+        assert refused(lambda at=at: book(world, starts_at=at)) == "no_requirements"  # type: ignore[misc]
+    asked = services.book(world.appointment(), by=world.clerk, now=world.now, request=True)
+    assert refused(lambda: services.accept(asked.pk, by=world.clerk, now=world.now)) == "no_requirements"
+
+
+def test_a_visiting_physician_is_displaced_where_they_are_and_not_at_home(world: World) -> None:
+    away = Site.objects.create(name="Hillside", time_zone="America/New_York", phone="+1 212 555 0101")
+    for one in (world.doctor, world.room, world.bay):
+        WorkingHours.objects.create(resource=one, site=away, weekday=0, opens=time(8), closes=time(17))
+    there = book(world, site=away)
+    assert list(services.displaced_by(closure(world), now=world.now)) == []
+    services.close(closure(world), by=world.clerk, now=world.now)
+    beyond = {"patient": world.another_patient(), "starts_at": world.at(MONDAY, 10, 45)}
+    assert book(world, site=away, **beyond).pk  # their home is closed, the place where they work is not
+    assert there in services.displaced_by(closure(world, site=away), now=world.now)
 
 
 def test_a_yearly_closure_comes_again_on_the_same_wall_days(world: World) -> None:

@@ -299,6 +299,32 @@ def test_a_time_that_nobody_could_be_offered_is_not_noted(world: World) -> None:
     assert not FreedTime.objects.exists()
 
 
+def test_a_move_by_some_minutes_frees_nothing(world: World) -> None:
+    old = services.book(world.appointment(), by=world.clerk, now=world.now)
+    services.reschedule(old.pk, starts_at=world.at(MONDAY, 9, 15), by=world.clerk, now=world.now)
+    assert not FreedTime.objects.exists()
+
+
+def test_a_time_that_is_given_back_again_is_one_task(world: World) -> None:
+    """Somebody booked it at the desk, without the waitlist, and cancelled too."""
+    first = free(world)
+    again = services.book(world.appointment(), by=world.clerk, now=world.now)
+    services.cancel(again.pk, reason="a cold", by=world.clerk, now=world.now)
+    assert FreedTime.objects.get() == first
+    waits = other(world, 2)
+    assert suits(world, first) == [waits]
+    services.dismiss_freed(first.pk, by=world.clerk, now=world.now)
+    once_more = services.book(world.appointment(), by=world.clerk, now=world.now)
+    services.cancel(once_more.pk, reason="a cough", by=world.clerk, now=world.now)
+    assert FreedTime.objects.filter(closed_at=None).count() == 1  # what was dismissed is another matter
+    resource("Room 2", world.room.categories.get(), world.site)
+    elsewhere = services.book(
+        world.appointment(starts_at=world.at(MONDAY, 13)), by=world.clerk, now=world.now
+    )
+    services.cancel(elsewhere.pk, reason="a cough", by=world.clerk, now=world.now)
+    assert FreedTime.objects.filter(closed_at=None).count() == 2
+
+
 def test_a_freed_time_that_has_begun_is_closed_by_the_tick(world: World) -> None:
     freed = free(world)
     assert services.close_passed_times(now=world.at(MONDAY, 9) - timedelta(minutes=1)) == 0
