@@ -113,7 +113,7 @@ def waitlist(request: HttpRequest) -> list[dict[str, Any]]:
         },
         {
             "count": old,
-            "label": _("waiting for long, to be asked again"),
+            "label": _("to be asked again"),
             "urgent": bool(old),
             "link": listed("procedures_waitlistentry", "state=ask"),
         },

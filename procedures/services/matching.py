@@ -11,7 +11,7 @@ from clinic.models import Resource, User
 from procedures.models import Appointment, FreedTime, Reservation, WaitlistEntry
 from procedures.models.waiting import WaitlistQuerySet
 from procedures.services.booking import check
-from procedures.services.waiting import is_stale, rank, there, today_of, wish
+from procedures.services.waiting import first_that_does, is_stale, rank, there, today_of, ways, wish
 
 #: How many waiting patients are considered for one freed time, in the order of their rank.
 CONSIDERED = 200
@@ -124,11 +124,13 @@ def overlaps(appointment: Appointment, entry: WaitlistEntry, freed: FreedTime) -
 def would_reserve(entry: WaitlistEntry, freed: FreedTime, *, now: datetime) -> list[Reservation] | None:
     """What booking the entry into the freed time would reserve; None when it would be refused."""
     accepted = list(entry.clinicians.all())
-    chosen = there(accepted, freed.site)
-    if accepted and not chosen:
+    if accepted and not there(accepted, freed.site):
         return None
+    asked = wish(entry, starts_at=freed.starts_at, site=freed.site)
     try:
-        return check(wish(entry, starts_at=freed.starts_at, site=freed.site), resources=chosen, now=now)
+        return first_that_does(
+            lambda chosen: check(asked, resources=chosen, now=now), ways(entry, freed.site, freed)
+        )
     except ValidationError:
         return None
 
@@ -155,7 +157,7 @@ def match(
     days = (today_of(entry, now) - entry.created_at.astimezone(entry.patient.site.zone).date()).days
     reasons = [
         str(entry.get_priority_display()),
-        f"waiting for {days} {'day' if days == 1 else 'days'}",
+        f"waiting for {days} {'day' if days == 1 else 'days'}" if days else "waiting since today",
         f"accepts {freed.site}" if entry.sites.all() else "accepts any site",
         f"needs {entry.notice_hours} h notice, has {notice(freed, now)} h",
     ]

@@ -1,8 +1,8 @@
 """The waitlist: who would come at short notice, and booking them. Whom a freed time would suit, says `matching`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
@@ -10,10 +10,12 @@ from django.db.models import (
     BooleanField,
     DateField,
     DateTimeField,
+    Exists,
     ExpressionWrapper,
     F,
     Func,
     OrderBy,
+    OuterRef,
     Q,
     Value,
 )
@@ -22,10 +24,12 @@ from django.db.models.functions import Cast
 from clinic import audit
 from clinic.models import Resource, Site, User
 from clinic.refusals import Refusal
-from procedures.models import Appointment, FreedTime, WaitlistEntry
+from procedures.models import Appointment, FreedTime, Reservation, WaitlistEntry
 from procedures.services.booking import book, complete, made_before, refuse_nonsense
 from procedures.services.freeing import close_freed, locked_freed, refuse_unless_allowed
 from procedures.steps import BOOK
+
+T = TypeVar("T")
 
 #: After so many days it needs to be asked again whether a patient still waits.
 ASK_AGAIN_DAYS = 60
@@ -208,8 +212,9 @@ def book_from_waitlist(
     """Book a waiting patient into a freed time, or at a site and an instant of the clerk's choice.
 
     The entry, and the freed time, are closed in the same transaction. Without `resources` one of the clinicians whom
-    the patient accepts is taken. The patient's other wishes (sites, first day, notice) are not enforced here: `matches`
-    keeps to them, and a clerk who chooses otherwise has spoken with the patient.
+    the patient accepts is taken, and what came free before anything else. The patient's other wishes (sites, first
+    day, notice) are not enforced here: `matches` keeps to them, and a clerk who chooses otherwise has spoken with the
+    patient.
 
     `request_key`: the caller's name for this request, as for `book`; the same one again returns the appointment that
     it made the first time.
@@ -232,16 +237,19 @@ def book_from_waitlist(
         return first  # the same click, a moment earlier
     refuse_unless_waiting(entry)
     freed = locked_freed(freed_id, now=now) if freed_id is not None else None
-    chosen = list(resources)
-    if not chosen and (accepted := list(entry.clinicians.prefetch_related("working_hours"))):
-        chosen = there(accepted, site)
-        if not chosen:
+    choices = [list(resources)]
+    if not choices[0]:
+        accepted = list(entry.clinicians.prefetch_related("working_hours"))
+        if accepted and not there(accepted, site):
             raise Refusal(
                 "None of the clinicians whom the patient accepts works at this site.",
                 code="not_here",
                 field="resources",
             )
-    appointment = book(asked, resources=chosen, by=by, now=now, request_key=request_key)
+        choices = ways(entry, site, freed)
+    appointment = first_that_does(
+        lambda chosen: book(asked, resources=chosen, by=by, now=now, request_key=request_key), choices
+    )
     entry.appointment, entry.closed_at, entry.closed_because = appointment, now, WaitlistEntry.Closed.BOOKED
     entry.save(update_fields=["appointment", "closed_at", "closed_because"])
     record("booked", entry, by=by, now=now)
@@ -286,3 +294,45 @@ def wish(entry: WaitlistEntry, *, starts_at: datetime, site: Site) -> Appointmen
 def there(clinicians: Iterable[Resource], site: Site) -> list[Resource]:
     """Those who are in use and work at the site."""
     return [one for one in clinicians if one.active and site.pk in places(one)]
+
+
+def ways(entry: WaitlistEntry, site: Site, freed: FreedTime | None) -> list[list[Resource]]:
+    """What to insist on for the entry's patient, best first: what came free and would serve; else the accepted alone.
+
+    Whoever looks at a freed time sees whose it was, and expects to give just that.
+    """
+    accepted = there(entry.clinicians.all(), site)
+    if freed is None:
+        return [accepted]
+    came_free = Reservation.objects.filter(
+        appointment=freed.appointment_id, resource=OuterRef("resource"), resource__active=True
+    )
+    serving = list(
+        Resource.categories.through.objects.annotate(came_free=Exists(came_free))
+        .filter(
+            Q(came_free=True) | Q(resource__in=accepted),
+            resourcecategory__requirements__procedure_type=entry.procedure_type_id,
+        )
+        .select_related("resource")
+        .distinct()
+    )
+    theirs = {row.resourcecategory_id for row in serving if row.resource in accepted}
+    again = {
+        row.resource
+        for row in serving
+        if row.came_free and (row.resource in accepted or row.resourcecategory_id not in theirs)
+    }
+    if not again:
+        return [accepted]
+    # Where an accepted clinician is among them, the other accepted ones need not come as well.
+    return [[*again, *([] if again & {*accepted} else accepted)], accepted]
+
+
+def first_that_does(attempt: Callable[[list[Resource]], T], choices: Sequence[list[Resource]]) -> T:
+    """What `attempt` gives for the first of the choices that it does not refuse; else its refusal of the last one."""
+    for chosen in choices[:-1]:
+        try:
+            return attempt(chosen)
+        except Refusal:
+            continue
+    return attempt(choices[-1])

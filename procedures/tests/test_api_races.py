@@ -49,6 +49,24 @@ def test_without_the_same_key_they_are_rivals(monkeypatch: pytest.MonkeyPatch, w
     assert Counter(answer.status_code for answer in answers) == {201: 1, 409: CLICKS - 1}
 
 
+def test_a_request_that_is_sent_again_at_once_is_one_request(
+    monkeypatch: pytest.MonkeyPatch, world: World
+) -> None:
+    """It takes no time, so that nothing but the key keeps it single."""
+    monkeypatch.setattr("django.utils.timezone.now", lambda: world.now)
+    inputs, answers = booking(world, request=True), list[Any]()
+
+    def click(key: str) -> None:
+        client = APIClient()
+        client.force_authenticate(User.objects.get(pk=world.clerk.pk))
+        headers = {"Idempotency-Key": key}
+        answers.append(client.post("/api/v1/appointments/", inputs, format="json", headers=headers))
+
+    assert together(*[lambda: click("k")] * CLICKS) == {"won": CLICKS}
+    assert {answer.status_code for answer in answers} <= {200, 201}
+    assert {answer.json()["id"] for answer in answers} == {Appointment.objects.get().pk}
+
+
 def fill(monkeypatch: pytest.MonkeyPatch, world: World, *requests: tuple[int, str]) -> list[Any]:
     """The answers to clerks who book one freed time at once, each for an entry of the waitlist and with a key."""
     monkeypatch.setattr("django.utils.timezone.now", lambda: world.now)

@@ -5,17 +5,18 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import PermissionDenied
-from django.db import connection
+from django.db import connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clinic.models import AuditEvent, Resource
+from clinic.models import AuditEvent, Closure, Resource
 from clinic.refusals import Refusal
 from conftest import MONDAY, World, resource
 from procedures import services
 from procedures.models import Appointment, AppointmentStep, Reservation
 from procedures.services import booking
 from procedures.steps import BY_THEMSELVES, STEPS, possible
+from procedures.tests.test_races import together
 
 #: Ways into a state that are no step of the table: how an appointment begins, and what time and moving do.
 ENTRIES = {
@@ -102,8 +103,6 @@ WRONG = """
 def test_no_illegal_state_and_no_overlap_is_ever_reached(
     world: World, deeds: list[tuple[str, int, int]]
 ) -> None:
-    from django.db import transaction
-
     with transaction.atomic():
         patients = [world.another_patient(1000 + number) for number in range(6)]
         resource("Room 2", world.room.categories.get(), world.site)
@@ -218,8 +217,6 @@ def test_the_ways_lead_to_every_state() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_moving_against_cancelling(monkeypatch: pytest.MonkeyPatch, world: World) -> None:
     """One of the two is first; the other is told. Never both, never neither, never half."""
-    from procedures.tests.test_races import together
-
     for turn in range(4):
         made = services.book(
             world.appointment(patient=world.another_patient(500 + turn)), by=world.clerk, now=world.now
@@ -241,9 +238,6 @@ def test_moving_against_cancelling(monkeypatch: pytest.MonkeyPatch, world: World
 @pytest.mark.django_db(transaction=True)
 def test_closing_a_room_against_booking_it(monkeypatch: pytest.MonkeyPatch, world: World) -> None:
     """Either the booking was first and is displaced, or the room was closed and the booking refused."""
-    from clinic.models import Closure
-    from procedures.tests.test_races import together
-
     for turn in range(6):
         patient = world.another_patient(600 + turn)
         closed = Closure(
@@ -262,3 +256,65 @@ def test_closing_a_room_against_booking_it(monkeypatch: pytest.MonkeyPatch, worl
         services.reopen(closed, by=None, now=world.now)
     assert booking.LOOKS > 1
     assert not Reservation.objects.filter(released_at=None).exists()
+
+
+def closing_in_between(
+    monkeypatch: pytest.MonkeyPatch, module: Any, name: str, closure: Closure, world: World
+) -> None:
+    """Somebody else closes, and commits, right after `module.name` was called for the first time."""
+    real, done = getattr(module, name), list[bool]()
+
+    def and_then_close(*args: Any, **more: Any) -> Any:
+        result = real(*args, **more)
+        if not done:
+            done.append(True)
+            assert together(lambda: services.close(closure, by=None, now=world.now)) == {"won": 1}
+        return result
+
+    monkeypatch.setattr(module, name, and_then_close)
+
+
+def morning_off(world: World, what: str) -> Closure:
+    whole = {"site": world.site} if what == "site" else {"resource": world.room}
+    return Closure(starts_at=world.at(MONDAY, 8), ends_at=world.at(MONDAY, 12), reason="Leak", **whole)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("what", ["site", "room"])
+def test_what_is_closed_between_the_look_and_the_lock_is_not_booked(
+    monkeypatch: pytest.MonkeyPatch, world: World, what: str
+) -> None:
+    closing_in_between(monkeypatch, booking, "choose", morning_off(world, what), world)
+    with pytest.raises(Refusal) as refused:
+        services.book(world.appointment(), by=None, now=world.now)
+    assert refused.value.code == "closed"
+    assert not Appointment.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_the_look_behind_the_lock_it_would_be_booked(
+    monkeypatch: pytest.MonkeyPatch, world: World
+) -> None:
+    """If this fails, the test above proves nothing."""
+    monkeypatch.setattr(booking, "refuse_if_taken_since", lambda *_: None)
+    closing_in_between(monkeypatch, booking, "choose", morning_off(world, "room"), world)
+    assert services.book(world.appointment(), by=None, now=world.now).pk
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_hold_and_a_closure_of_what_it_holds(world: World) -> None:
+    """Either it was booked first and is displaced, or it was closed first and cannot be booked any more."""
+    for turn in range(4):
+        held = services.book(
+            world.appointment(patient=world.another_patient(700 + turn)), by=None, now=world.now, hold=True
+        )
+        closed = morning_off(world, "room")
+        outcome = together(
+            lambda pk=held.pk: services.take_step(pk, "book", by=None, now=world.now),
+            lambda c=closed: services.close(c, by=None, now=world.now),
+        )
+        held.refresh_from_db()
+        assert outcome == ({"won": 2} if held.status == "booked" else {"won": 1, "closed": 1})
+        assert list(services.displaced_by(closed, now=world.now)) == [held]
+        services.cancel(held.pk, reason="next turn", by=None, now=world.now)
+        services.reopen(closed, by=None, now=world.now)

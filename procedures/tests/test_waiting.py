@@ -51,7 +51,9 @@ def other(world: World, number: int, **values: Any) -> WaitlistEntry:
 def free(world: World, **values: Any) -> FreedTime:
     """Monday at nine comes free: another patient's appointment is cancelled."""
     patient = values.pop("patient", None) or world.another_patient(900 + Appointment.objects.count())
-    booked = services.book(world.appointment(patient=patient, **values), by=world.clerk, now=world.now)
+    held = values.pop("resources", ())
+    asked = world.appointment(patient=patient, **values)
+    booked = services.book(asked, resources=held, by=world.clerk, now=world.now)
     services.cancel(booked.pk, reason="ill", by=world.clerk, now=world.now)
     return FreedTime.objects.select_related("site", "appointment").get(appointment=booked)
 
@@ -359,7 +361,7 @@ def test_matches_are_ranked_by_priority_then_freshness_then_waiting_time(world: 
     assert [match.ask_again_since for match in found] == [None, None, None, stale.stale_on]
     assert found[0].reasons == [
         "urgent",
-        "waiting for 0 days",
+        "waiting since today",
         "accepts any site",
         "Dr Test is free",
         "needs 24 h notice, has 69 h",
@@ -415,6 +417,32 @@ def test_any_free_clinician_will_do_for_who_named_none(world: World) -> None:
     assert names(found) == [open_to_all]
     assert found[0].clinicians == [second.name]
     assert insists.pk
+
+
+def test_who_waits_gets_what_came_free_before_anything_else(world: World) -> None:
+    """Another physician and another room are free as well, and come first by name."""
+    resource("Dr Able", world.doctor.categories.get(), world.site)
+    resource("A room", world.room.categories.get(), world.site)
+    waits, freed = join(world), free(world, resources=[world.doctor, world.room])
+    (match,) = services.matches(freed, now=world.now)
+    assert match.clinicians == ["Dr Test"]
+    booked = services.book_from_waitlist(waits.pk, freed_id=freed.pk, by=world.clerk, now=world.now)
+    assert {world.doctor, world.room} < {row.resource for row in booked.reservations.all()}
+
+
+def test_who_does_not_accept_whose_time_came_free_gets_another_clinician(world: World) -> None:
+    able = resource("Dr Able", world.doctor.categories.get(), world.site)
+    room = resource("A room", world.room.categories.get(), world.site)
+    waits = join(world, clinicians=[able])
+    freed = free(world, resources=[world.doctor, world.room])
+    (match,) = services.matches(freed, now=world.now)
+    assert match.clinicians == ["Dr Able"]
+    # Whose room has been taken again gets another one.
+    taking = world.appointment(patient=world.another_patient(7))
+    services.book(taking, resources=[world.doctor, world.room], by=None, now=world.now)
+    resource("Bay 2", world.bay.categories.get(), world.site)
+    booked = services.book_from_waitlist(waits.pk, freed_id=freed.pk, by=world.clerk, now=world.now)
+    assert {able, room} < {row.resource for row in booked.reservations.all()}
 
 
 def test_what_is_taken_again_suits_nobody(world: World) -> None:

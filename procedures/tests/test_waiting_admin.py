@@ -332,7 +332,7 @@ def test_thirty_rows_cost_as_many_queries_as_three(desk: Client, world: World, a
     def more(start: int, end: int) -> None:
         for number in range(start, end):
             other(world, number, clinicians=[world.doctor], sites=[world.site])
-            free(world, starts_at=world.at(MONDAY, 9) + timedelta(days=7 * (number % 5)))
+            free(world, starts_at=world.at(MONDAY + timedelta(days=7 * number), 9))
 
     with clock(world.now):
         more(2, 5)
