@@ -17,7 +17,12 @@ from outcomes.services.maintaining import end_explanted, review_devices
 from outcomes.services.planning import replan_marked
 from outcomes.services.rebuilding import summarise_missing
 from outcomes.services.texting import text_due
-from procedures.services import close_passed_times, extend_yearly_closures, release_expired_holds
+from procedures.services import (
+    close_filled_times,
+    close_passed_times,
+    extend_yearly_closures,
+    release_expired_holds,
+)
 from procedures.services import remind_due as remind_of_appointments
 
 logger = logging.getLogger(__name__)
@@ -35,6 +40,7 @@ def tick(*, now: datetime) -> dict[str, int]:
     """
     steps: dict[str, Callable[..., int | dict[str, int]]] = {
         "holds_released": release_expired_holds,
+        "freed_times_filled": close_filled_times,
         "freed_times_passed": close_passed_times,
         "closures_added": extend_yearly_closures,
         "appointment_reminders_queued": remind_of_appointments,

@@ -20,7 +20,7 @@ from procedures.services.devices import (
     takes_a_device,
     void_device,
 )
-from procedures.services.freeing import close_passed_times, dismiss_freed, note_freed
+from procedures.services.freeing import close_filled_times, close_passed_times, dismiss_freed, note_freed
 from procedures.services.letters import open_link, remind_due
 from procedures.services.matching import Match, matches
 from procedures.services.performing import Performed, correct_time, perform, void
@@ -64,6 +64,7 @@ __all__ = [
     "check_reschedule",
     "check_waiting",
     "close",
+    "close_filled_times",
     "close_passed_times",
     "confirm_figure",
     "correct_baseline",

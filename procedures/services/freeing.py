@@ -64,6 +64,23 @@ def close_passed_times(*, now: datetime) -> int:
     )
 
 
+def close_filled_times(*, now: datetime) -> int:
+    """Close the freed times of which others have everything by now, past the waitlist; how many. The tick runs it.
+
+    A hold takes nothing for good.
+    """
+    whole = Reservation.objects.filter(
+        resource=OuterRef("resource"),
+        released_at=None,
+        starts_at__lte=OuterRef("starts_at"),
+        ends_at__gte=OuterRef("ends_at"),
+    ).exclude(appointment__status=Appointment.Status.HELD)
+    given_back = Reservation.objects.filter(appointment=OuterRef("appointment"))
+    return FreedTime.objects.filter(
+        Exists(given_back), ~Exists(given_back.exclude(Exists(whole))), closed_at=None, starts_at__gt=now
+    ).update(closed_at=now, closed_because=FreedTime.Closed.FILLED)
+
+
 def refuse_unless_allowed(by: User | None) -> None:
     """Raise PermissionDenied unless `by` may manage the waitlist; None, time or an import, may."""
     if by is not None and not by.has_perm(MANAGE):

@@ -14,7 +14,7 @@ from clinic.refusals import Refusal
 from conftest import MONDAY, World, resource, staff
 from patients.models import Patient
 from procedures import services
-from procedures.models import Appointment, FreedTime, ProcedureType, WaitlistEntry
+from procedures.models import Appointment, FreedTime, ProcedureType, ResourceRequirement, WaitlistEntry
 from procedures.services import matching, waiting
 from procedures.tests.test_races import together
 
@@ -334,6 +334,23 @@ def test_a_freed_time_that_has_begun_is_closed_by_the_tick(world: World) -> None
     freed.refresh_from_db()
     assert (freed.closed_because, freed.closed_at) == ("passed", world.at(MONDAY, 9))
     assert services.close_passed_times(now=world.at(MONDAY, 10)) == 0
+
+
+def test_a_freed_time_that_is_booked_past_the_waitlist_is_closed_by_the_tick(world: World) -> None:
+    freed, later = free(world), world.now + timedelta(minutes=1)
+    held = services.book(world.appointment(), by=world.clerk, now=world.now, hold=True)
+    assert services.close_filled_times(now=later) == 0  # the clerk may let it go
+    services.cancel(held.pk, reason="not this one", by=world.clerk, now=world.now)
+    ResourceRequirement.objects.filter(category__code="recovery_bay").update(lasts_minutes=30)
+    short = services.book(world.appointment(), by=world.clerk, now=world.now)
+    assert services.close_filled_times(now=later) == 0  # the rest of the bay's time is still free
+    services.cancel(short.pk, reason="a cold", by=world.clerk, now=world.now)
+    ResourceRequirement.objects.filter(category__code="recovery_bay").update(lasts_minutes=60)
+    services.book(world.appointment(), by=world.clerk, now=world.now)
+    assert services.close_filled_times(now=later) == 1
+    freed.refresh_from_db()
+    assert (freed.closed_because, freed.closed_at, freed.closed_by) == ("filled", later, None)
+    assert services.close_filled_times(now=later) == 0
 
 
 def test_a_dismissed_time_is_nobodys(world: World) -> None:
