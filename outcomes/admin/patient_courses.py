@@ -32,6 +32,8 @@ from procedures.admin.words import baseline_words
 from procedures.models import Procedure
 
 PERMISSIONS = ("patients.view_patient", "outcomes.view_followup")
+#: So many follow-ups fit on one printed page with their reasons; of more, only so many of the latest keep them.
+WHOLE_ON_PAPER, WHOLE_OF_MORE = 8, 6
 
 
 class Line(NamedTuple):
@@ -67,6 +69,7 @@ def course_page(request: HttpRequest, pk: int) -> HttpResponse:
         "made": shown(now, patient.site),
         "chart": chart(known, now=now),
         "lines": [line(place, course) for place, course in enumerate(known.follow_ups, 1)],
+        "brief": len(names) - WHOLE_OF_MORE if len(names) > WHOLE_ON_PAPER else 0,
         "scores": [score_row(course, score, names) for course, score in by_time(known)],
         "steps": [step_row(step) for step in known.steps],
         "opioids": [{"use": use, "worth": worth(use)} for use in known.opioids or []],

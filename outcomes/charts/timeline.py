@@ -14,7 +14,11 @@ from outcomes.charts.frame import CHARACTER, HALO, framed, hatch, legend, line, 
 #: The drawing's own units; a page scales it. Its height depends on what there is to show.
 WIDTH, LEFT, RIGHT = 760, 66, 742
 TOP, PAIN = 34, 150
-OPIOIDS, EVENTS, ROW = 74, 40, 34
+OPIOIDS, EVENTS = 74, 40
+#: A follow-up's row: how far it reaches down, where its bar begins, how far above the bar's foot its words stand. With
+#: more follow-ups the rows are closer, and of very many the words stand beside the bar.
+ROW, CLOSE_ROW, SIDE_ROW = (34, 20, 14), (27, 15, 12), (17, 5, 0)
+MANY, VERY_MANY = 4, 8
 #: At least so many days are drawn, and marks of months stand in these steps.
 SHORTEST, MONTHS, MOST = 92, (1, 2, 3, 6, 12, 24, 60, 120), 9
 #: What must lie between two things that are written side by side.
@@ -269,12 +273,18 @@ def events(sheet: Sheet, marks: Sequence[Mark], labels: Labels, scale: Scale) ->
 def rows(sheet: Sheet, bands: Sequence[Band], scale: Scale, name: str) -> None:
     """One row for each follow-up: its verdict in words, and under it the time it covers, with its window."""
     sheet.parts.append(line(LEFT, sheet.y + 2, RIGHT, sheet.y + 2, 'stroke-opacity="0.2"'))
+    down, bar, above = ROW if len(bands) <= MANY else CLOSE_ROW if len(bands) <= VERY_MANY else SIDE_ROW
     for band in bands:
-        most = int((RIGHT - LEFT) / CHARACTER)
-        words = shortened(f"{band.number}  {band.name}: {band.verdict}", most)
-        begins, top = scale.x(band.performed), sheet.y + 20
-        x = max(LEFT, min(begins + 4, RIGHT - len(words) * CHARACTER))
-        sheet.parts.append(text(round(x, 1), sheet.y + 15, words, more=HALO))
+        begins, top = scale.x(band.performed), sheet.y + bar
+        ends = max(scale.x(band.until), scale.x(band.window[1]))
+        room = RIGHT - LEFT if above else max(RIGHT - ends, begins - LEFT) - 6
+        words = shortened(f"{band.number}  {band.name}: {band.verdict}", int(room / CHARACTER))
+        wide = len(words) * CHARACTER
+        if above:
+            x = max(LEFT, min(begins + 4, RIGHT - wide))
+        else:
+            x = ends + 6 if ends + 6 + wide <= RIGHT else max(LEFT, begins - 6 - wide)
+        sheet.parts.append(text(round(x, 1), top + 9 - above, words, more=HALO))
         left, right = scale.x(band.window[0]), scale.x(band.window[1])
         if right > left:
             sheet.parts.append(box(left, top, right, f'fill="url(#{name}-window)" stroke-dasharray="3 2"'))
@@ -284,7 +294,7 @@ def rows(sheet: Sheet, bands: Sequence[Band], scale: Scale, name: str) -> None:
         if band.lost_until is not None:
             x1, x2 = scale.x(band.relief_until or band.performed), scale.x(band.lost_until)
             sheet.parts.append(bracket(x1, x2, top))
-        sheet.y += ROW
+        sheet.y += down
     sheet.y += 4
 
 
