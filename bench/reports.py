@@ -67,7 +67,7 @@ def exports(clinic: Clinic, user: User, quick: bool) -> list[Row]:
     )
     rows = []
     for kind in ("follow_ups", "check_ins"):
-        found = TABLES[kind].rows(selection, user)
+        found = TABLES[kind].rows(selection, user).values_list(*TABLES[kind].lookups())
         number = found.count()
         for deidentified in (False, True):
             export = Export.objects.create(

@@ -18,6 +18,11 @@ from clinic.models import Site, User, keep_history
 from patients import mme
 
 
+def full_years(born_on: date, day: date) -> int:
+    """The age on `day`; somebody born on 29 February turns a year older on 1 March."""
+    return day.year - born_on.year - ((day.month, day.day) < (born_on.month, born_on.day))
+
+
 class PatientQuerySet(models.QuerySet["Patient"]):
     def visible_to(self, user: User) -> Self:
         """Patients of the sites that `user` works at; all of them for an administrator."""
@@ -131,8 +136,8 @@ class Patient(models.Model):
         return f"{self.family_name}, {self.given_name}"
 
     def age_on(self, day: date) -> int:
-        """Full years of age on `day`; somebody born on 29 February turns a year older on 1 March."""
-        return day.year - self.born_on.year - ((day.month, day.day) < (self.born_on.month, self.born_on.day))
+        """Full years of age on `day`, as `full_years` says."""
+        return full_years(self.born_on, day)
 
     @property
     def why_no_email(self) -> str:

@@ -4,5 +4,6 @@ from outcomes.exports.columns import Column, Shield
 from outcomes.exports.dictionary import ENTRY, entries
 from outcomes.exports.shielding import Shielding
 from outcomes.exports.tables import TABLES, Table
+from outcomes.exports.writing import Writer
 
-__all__ = ["ENTRY", "TABLES", "Column", "Shield", "Shielding", "Table", "entries"]
+__all__ = ["ENTRY", "TABLES", "Column", "Shield", "Shielding", "Table", "Writer", "entries"]

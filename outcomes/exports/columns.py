@@ -13,6 +13,8 @@ from clinic.csv_files import FORMULA
 
 #: Excel takes a CSV file for UTF-8 only when it begins with this mark; other programs pass over it.
 MARK = "\ufeff"
+#: With these a spreadsheet begins a formula, or passes over what stands before one.
+RISKY = frozenset((*FORMULA, "\t", "\r", "\n"))
 
 
 class Shield(StrEnum):
@@ -20,28 +22,36 @@ class Shield(StrEnum):
 
     KEEP = "kept"
     DROP = "left empty"
-    CODE = "replaced by a random code, the same within the file"
+    CODE = "replaced by a random code, the same in all tables of one selection"
     SHIFT = "moved by a number of days that is the same for everything of a patient"
     BAND = "given as a band of years"
+    COMMON = "left empty where fewer patients than the smallest cell share it"
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its name, and how its value is read from a row of the table.
+    """One column: its name, and how its value is made.
 
-    `type`: "text", "integer", "boolean", "date" or "instant". `unit` and `scale`: "" where there is none. `empty`: what
-    an empty cell means, "" where it never is. `whose`: of which kind of row a CODE is one ("patient", "staff", …).
+    `type`: "text", "integer", "boolean", "date" or "instant". `reads`: lookups from the row of the table. `value` makes
+    the value of them; without it the first is the value. Where the first is None the cell is empty. `unit` and `scale`:
+    "" where there is none. `empty`: what an empty cell means, "" where it never is. `whose`: of which kind of thing a
+    CODE or COMMON is one ("patient", "language", …).
     """
 
     name: str
     type: str
     meaning: str
-    value: Callable[[Any], Any]
+    reads: str | tuple[str, ...]
+    value: Callable[..., Any] | None = None
     unit: str = ""
     scale: str = ""
     empty: str = ""
     shield: Shield = Shield.KEEP
     whose: str = ""
+
+    @property
+    def lookups(self) -> tuple[str, ...]:
+        return (self.reads,) if isinstance(self.reads, str) else self.reads
 
 
 def cell(value: Any) -> str:
@@ -55,21 +65,29 @@ def cell(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, datetime):
-        return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        return utc(value)
     if isinstance(value, date):
         return value.isoformat()
-    if isinstance(value, str):
-        return f"'{value}" if value.startswith((*FORMULA, "\t", "\r", "\n")) else value
-    return str(value)
+    return harmless(value) if isinstance(value, str) else str(value)
 
 
-def local(moment: datetime | None, zone: ZoneInfo) -> str | None:
-    """An instant as the clock on the site's wall showed it, with its distance from UTC."""
-    return None if moment is None else moment.astimezone(zone).isoformat(sep=" ", timespec="seconds")
+def harmless(text: str) -> str:
+    """Text that no spreadsheet runs."""
+    return f"'{text}" if text[:1] in RISKY else text
 
 
-def lines(rows: Iterable[Sequence[str]]) -> str:
-    """Rows of cells as CSV (RFC 4180)."""
+def utc(moment: datetime) -> str:
+    """An instant in UTC, to the second."""
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
+
+
+def local(moment: datetime, zone: str) -> str:
+    """An instant as the clock on the site's wall showed it, with its distance from UTC. `zone`: a name of IANA."""
+    return moment.astimezone(ZoneInfo(zone)).isoformat(sep=" ", timespec="seconds")
+
+
+def lines(rows: Iterable[Sequence[Any]]) -> str:
+    """Rows of cells as CSV (RFC 4180). None is an empty cell, and a whole number is written as it is."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerows(rows)
     return text.getvalue()

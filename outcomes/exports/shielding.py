@@ -1,4 +1,4 @@
-"""Making patients hard to recognise: codes in place of numbers, days moved, ages in bands. Pure but for its secret.
+"""Making patients hard to recognise: codes in place of numbers, days moved, ages in bands. Pure.
 
 It takes away what names a person. It is no proof that nobody can be recognised: a rare procedure in a small place may
 still be somebody's (docs/privacy.md).
@@ -6,29 +6,39 @@ still be somebody's (docs/privacy.md).
 
 import hashlib
 import hmac
-import secrets
-from datetime import date, datetime, timedelta
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
 from typing import Any, TypeVar
-
-from outcomes.exports.columns import Column, Shield
 
 #: Days are moved by up to so many, forwards or backwards (a choice; unconfirmed).
 MOST_DAYS = 182
 #: The first year of age of each band; the last has no end, as rare ages are told together (a choice; unconfirmed).
 BANDS = (0, 18, 40, 50, 60, 70, 80, 90)
 
-Moment = TypeVar("Moment", date, datetime)
+Moment = TypeVar("Moment", bound=date)
 
 
+@dataclass
 class Shielding:
-    """One file's codes and shifts. They follow from a secret that is kept nowhere: nobody can undo them."""
+    """One file's codes and shifts, which follow from `secret`: who does not have it cannot undo them.
 
-    def __init__(self) -> None:
-        self.secret = secrets.token_bytes(32)
+    `common`: by kind, the values that enough patients share to be told.
+    """
+
+    secret: bytes
+    common: Mapping[str, Container[Any]] = field(default_factory=dict)
+    codes: dict[tuple[str, Any], str] = field(default_factory=dict)
+    shifts: dict[int, timedelta] = field(default_factory=dict)
 
     def code(self, whose: str, number: Any) -> str:
-        """A code for one row of a kind, the same within the file; "" for None."""
-        return "" if number is None else self.digest(f"{whose}:{number}").hex()[:12]
+        """A code for one row of a kind, the same wherever the secret is; "" for None."""
+        if number is None:
+            return ""
+        known = self.codes.get((whose, number))
+        if known is None:
+            known = self.codes[whose, number] = self.digest(f"{whose}:{number}").hex()[:12]
+        return known
 
     def days(self, patient: int) -> int:
         """By how many days everything of a patient is moved: from -MOST_DAYS to MOST_DAYS and never 0."""
@@ -36,23 +46,18 @@ class Shielding:
         return number - MOST_DAYS if number < MOST_DAYS else number - MOST_DAYS + 1
 
     def shift(self, moment: Moment, patient: int) -> Moment:
-        """A date or an instant, moved; what lies between two of a patient's stays exactly as long."""
-        return moment + timedelta(days=self.days(patient))
+        """A date, or a time on the clock of a wall, moved; between two of a patient's lie as many days as before."""
+        known = self.shifts.get(patient)
+        if known is None:
+            known = self.shifts[patient] = timedelta(days=self.days(patient))
+        return moment + known
+
+    def told(self, whose: str, value: Any) -> Any:
+        """The value if enough patients share it, or None."""
+        return value if value in self.common.get(whose, ()) else None
 
     def digest(self, text: str) -> bytes:
         return hmac.new(self.secret, text.encode(), hashlib.sha256).digest()
-
-    def shown(self, column: Column, value: Any, patient: int) -> Any:
-        """What stands in the column instead of the value."""
-        if value is None or column.shield is Shield.KEEP:
-            return value
-        if column.shield is Shield.DROP:
-            return None
-        if column.shield is Shield.CODE:
-            return self.code(column.whose, value)
-        if column.shield is Shield.SHIFT:
-            return self.shift(value, patient)
-        return band(value)
 
 
 def band(age: int) -> str:

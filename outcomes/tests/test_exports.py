@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -118,40 +119,148 @@ def many(world: World, number: int) -> list[FollowUp]:
     return found
 
 
-@pytest.mark.parametrize("kind", TABLES)
-def test_a_de_identified_file_names_nobody_and_no_day(world: World, kind: str) -> None:
+def hidden(world: World, kind: str) -> Rows:
+    """The rows of a de-identified file."""
+    return made(world, kind, deidentified=True)
+
+
+def test_a_de_identified_export_names_nobody_no_place_and_no_day(world: World) -> None:
+    """All three tables are searched for whatever of a patient is written down anywhere."""
     found = many(world, 5)
-    export = services.request_export(kind, Selection(), deidentified=True, by=world.physician, now=world.now)
-    data = b"".join(services.download(export, by=world.physician, now=world.now)).decode()
-    rows = read(data.encode())
-    assert rows
-    for follow_up in found:
-        patient, procedure = follow_up.patient, follow_up.procedure
-        given = (patient.given_name, patient.family_name, patient.record_number, patient.email)
-        for secret in (*given, str(patient.born_on), "Rosa", "singer", world.site.name):
-            assert secret not in data
-        own = f"{procedure.performed_at:%Y-%m-%dT%H:%M:%SZ}"
-        assert own not in {row.get("performed_utc") for row in rows}
-    codes = {"patient", "follow_up", "site"}
-    assert all(len(row[name]) == 12 for row in rows for name in codes)
-
-
-def test_what_lies_between_two_days_of_a_patient_is_kept(world: World) -> None:
-    many(world, 5)
-    due = {
-        row["offset"]: datetime.fromisoformat(row["due_utc"])
-        for row in made(world, "check_ins")
-        if row["follow_up"] == str(FollowUp.objects.earliest("pk").pk)
-    }
-    hidden: dict[str, dict[str, datetime]] = {}
-    for row in made(world, "check_ins", deidentified=True):
-        hidden.setdefault(row["follow_up"], {})[row["offset"]] = datetime.fromisoformat(row["due_utc"])
-    steps = [
-        {b - a for a, b in zip(list(one.values()), list(one.values())[1:], strict=False)}
-        for one in hidden.values()
+    text = ""
+    for kind in TABLES:
+        rows = hidden(world, kind)
+        assert rows, kind
+        assert all(len(row[name]) == 12 for row in rows for name in ("patient", "follow_up", "site"))
+        text += "\n".join(",".join(row.values()) for row in rows) + "\n"
+    site = world.site
+    secrets = [
+        "Rosa",
+        "singer",
+        "thank Dr Test",
+        site.name,
+        site.phone,
+        site.time_zone,
+        "@",
+        "+1 212",
+        "Pain 8",
     ]
-    plain = {b - a for a, b in zip(list(due.values()), list(due.values())[1:], strict=False)}
-    assert any(plain == one for one in steps)
+    for patient in (one.patient for one in found):
+        secrets += [patient.given_name, patient.family_name, patient.record_number, patient.email]
+        secrets += [patient.phone, str(patient.born_on)]
+    for person in User.objects.all():
+        secrets += [person.email, person.last_name]
+    for secret in filter(None, secrets):
+        assert secret not in text, secret
+    assert not re.search(r"\d\d:\d\d:\d\d(Z|[+-]\d)", text), "a distance from UTC says where the site is"
+    assert not re.search(
+        r"\+?\d[\d ()-]{7,}\d(?!\d*[ -:])", re.sub(r"\d{4}-\d\d-\d\d[ 0-9:]*|[0-9a-f]{12}", "", text)
+    )
+
+
+def test_everything_of_a_patient_is_moved_by_the_same_days_in_all_tables(world: World) -> None:
+    """Rows of the three tables find each other, their hours and what lies between their days are right, no day is."""
+    many(world, 5)
+    moved: dict[str, set[int]] = {}
+    patients: dict[str, str] = {}
+    for kind in TABLES:
+        for plain, row in zip(made(world, kind), hidden(world, kind), strict=True):
+            assert patients.setdefault(plain["patient"], row["patient"]) == row["patient"]
+            for name in row:
+                if name.endswith("_utc"):
+                    assert row[name] == ""
+                if not (name.endswith("_local") or name == "onset_on") or not plain[name]:
+                    continue
+                before = datetime.fromisoformat(plain[name]).replace(tzinfo=None)
+                after = datetime.fromisoformat(row[name])
+                assert (after - before).seconds == 0, "the clock on the wall stays"
+                moved.setdefault(row["patient"], set()).add((after - before).days)
+    assert len(moved) == 5
+    assert all(len(days) == 1 and days != {0} for days in moved.values())
+    assert len(set.union(*moved.values())) > 1
+
+
+def test_codes_hold_for_one_selection_of_one_person(world: World) -> None:
+    course(world, {42: 3})
+    world.site.smallest_cell = 1
+    world.site.save()
+    (one,), (again,) = hidden(world, "follow_ups"), hidden(world, "follow_ups")
+    (other,) = made(world, deidentified=True, procedure_type="rfa_facet")
+    assert one == again
+    assert one["patient"] != other["patient"]
+    assert one["performed_local"] != other["performed_local"]
+    Export.objects.update(requested_by=world.admin)
+    export = Export.objects.earliest("pk")
+    assert exporting.secret_of(export) != exporting.secret_of(Export(requested_by=world.physician))
+
+
+def test_a_language_or_an_indication_of_few_is_left_empty(world: World) -> None:
+    found = many(world, 6)
+    for follow_up, code in zip(found, ("M47.816",) * 5 + ("M54.50",), strict=True):
+        follow_up.procedure.indication = code
+        follow_up.procedure.save()
+        services.judge(follow_up.pk, now=world.now)
+    found[0].patient.language = "es"
+    found[0].patient.save()
+    rows = hidden(world, "follow_ups")
+    assert sorted(row["language"] for row in rows) == ["", *["en"] * 5]
+    assert sorted(row["indication"] for row in rows) == ["", *["M47.816"] * 5]
+    assert {row["answer_language"] for row in hidden(world, "check_ins")} == {"", "en"}
+
+
+def test_each_cell_is_what_the_rows_say(world: World) -> None:
+    """Byte for byte: what is written for one row of each table, column by column, from the models themselves."""
+    (follow_up,) = many(world, 1)
+    procedure, patient, summary = follow_up.procedure, follow_up.patient, follow_up.summary
+    check_in = follow_up.check_ins.select_related("answer").get(offset_minutes=42 * 1440)
+    answer, event = check_in.answer, follow_up.adverse_events.get()
+    zone = world.site.zone
+
+    def both(moment: datetime | None) -> list[str]:
+        if moment is None:
+            return ["", ""]
+        return [f"{moment:%Y-%m-%dT%H:%M:%SZ}", str(moment.astimezone(zone).replace(microsecond=0))]
+
+    whose = [
+        *(str(follow_up.pk), str(patient.pk), patient.record_number, str(world.site.pk)),
+        *("Riverside", "America/New_York", "rfa_facet"),
+    ]
+    plan = [summary.evaluate_after, summary.window_from, summary.window_until, summary.success_percent]
+    expected = {
+        "follow_ups": [
+            *(*whose, world.ablation.name, "radiofrequency_ablation", "therapeutic", "completed", "lumbar"),
+            *("left", procedure.levels, "", str(procedure.performer_id or ""), *both(procedure.performed_at)),
+            *(str(patient.age_on(summary.performed_on)), "en", "8", "day_of", "day", *map(str, plan)),
+            *("lost_within_window", "lost within the window", follow_up.verdict_reason, "92", "184", "true"),
+            *("", "", str(summary.last_answer), "7", "4", "", *both(follow_up.closed_at), ""),
+        ],
+        "check_ins": [
+            *(str(check_in.pk), *whose, "60480", *both(check_in.due_at), *both(check_in.closes_at)),
+            *("answered", "answered", *both(check_in.invited_at), "", "0", *both(answer.answered_at)),
+            *("email", "en", "false", "1"),
+        ],
+        "adverse_events": [
+            *(
+                str(event.pk),
+                *whose,
+                "other",
+                str(event.get_term_display()),
+                str(event.onset_on),
+                "3",
+                "mild",
+            ),
+            *("false", "resolved", "possible", "procedure", "", event.description),
+        ],
+    }
+    for kind, cells in expected.items():
+        rows = made(world, kind)
+        (row,) = [one for one in rows if one.get("offset", "60480") == "60480"]
+        shown = list(row.values())
+        assert shown[: len(cells)] == cells, kind
+        figures = {
+            name: value for name, value in row.items() if value and name.startswith(("nrs", "peg", "pgic"))
+        }
+        assert figures == ({"nrs_now": "3"} if kind == "check_ins" else {})
 
 
 def test_groups_of_few_patients_are_left_out_and_counted(world: World) -> None:
@@ -167,11 +276,11 @@ def test_groups_of_few_patients_are_left_out_and_counted(world: World) -> None:
 
 @given(st.integers(1, 10**9), st.dates(date(1990, 1, 1), date(2100, 1, 1)), st.integers(0, 9999))
 def test_days_move_by_the_same_and_never_not_at_all(patient: int, day: date, later: int) -> None:
-    shielding = Shielding()
+    shielding = Shielding(b"secret")
     moved = shielding.shift(day, patient)
     assert 0 < abs((moved - day).days) <= MOST_DAYS
     assert shielding.shift(day + timedelta(days=later), patient) - moved == timedelta(days=later)
-    assert shielding.code("patient", patient) != Shielding().code("patient", patient)
+    assert shielding.code("patient", patient) != Shielding(b"another").code("patient", patient)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ INTRODUCTION = """# Data dictionary
 
 Every column of the exports, from the code that writes them (`python3 manage.py data_dictionary`). A file is CSV in
 UTF-8 with a byte order mark, with commas, and quotes where they are needed. The columns are always all there, in this
-order. Instants are in UTC; beside each stands what the clock on the site's wall showed. `true` and `false` are words.
+order. Instants are in UTC; beside each stands what the clock on the site's wall showed, in a de-identified file that
+alone and without its distance from UTC. `true` and `false` are words.
 Text that a spreadsheet would run as a formula has an apostrophe in front. What becomes of a column in a de-identified
 file stands last; [privacy.md](privacy.md) says what that is worth.
 """

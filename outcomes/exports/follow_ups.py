@@ -1,0 +1,196 @@
+"""The table of follow-ups: what was done, what it shows, and when relief ended."""
+
+from collections.abc import Sequence
+
+from django.db.models import QuerySet
+
+from clinic.models import User
+from outcomes.exports.columns import Column, Shield
+from outcomes.exports.whose import common, moments
+from outcomes.models import CourseSummary, FollowUp
+from outcomes.models.follow_ups import VERDICTS
+from outcomes.reports import Selection
+from patients.models import full_years
+
+
+def chosen(selection: Selection, user: User) -> QuerySet[CourseSummary]:
+    """The summaries of a selection, as a part of another query."""
+    return selection.summaries(user).order_by()
+
+
+def rows(selection: Selection, user: User) -> QuerySet[FollowUp]:
+    return FollowUp.objects.filter(summary__in=chosen(selection, user))
+
+
+def verdict_words(verdict: str) -> str:
+    return str({one.value: words for one, words in VERDICTS}[verdict])
+
+
+def answered(scores: Sequence[int | None]) -> int:
+    """How many of these check-ins were answered."""
+    return sum(score is not None for score in scores)
+
+
+def columns() -> list[Column]:
+    after = "see unit"
+    return [
+        *common(),
+        Column("procedure_type_name", "text", "Its name", "procedure__procedure_type__name"),
+        Column("family", "text", "Its family", "procedure__procedure_type__family"),
+        Column(
+            "intent",
+            "text",
+            "What it was done for: diagnostic, therapeutic, trial, implant or maintenance",
+            "procedure__intent",
+        ),
+        Column("status", "text", "completed or partial", "procedure__status"),
+        Column("region", "text", "Region of the body, as a code", "procedure__region", empty="Not said"),
+        Column(
+            "laterality",
+            "text",
+            "left, right, bilateral or midline",
+            "procedure__laterality",
+            empty="No side",
+        ),
+        Column(
+            "levels", "text", "Levels, as written", "procedure__levels", empty="Not said", shield=Shield.DROP
+        ),
+        Column(
+            "indication",
+            "text",
+            "ICD-10-CM code of the indication",
+            "procedure__indication",
+            empty="Not said",
+            shield=Shield.COMMON,
+            whose="indication",
+        ),
+        Column(
+            "performer",
+            "integer",
+            "Number of the member of staff who performed it",
+            "procedure__performer",
+            empty="Not said",
+            shield=Shield.CODE,
+            whose="staff",
+        ),
+        *moments("performed", "When it was performed", "procedure__performed_at"),
+        Column(
+            "age",
+            "integer",
+            "The patient's age at the procedure",
+            ("patient__born_on", "summary__performed_on"),
+            full_years,
+            unit="years",
+            shield=Shield.BAND,
+        ),
+        Column(
+            "language",
+            "text",
+            "The patient's language",
+            "patient__language",
+            shield=Shield.COMMON,
+            whose="language",
+        ),
+        Column(
+            "baseline_pain",
+            "integer",
+            "Pain before the procedure",
+            "procedure__baseline_pain",
+            scale="0–10",
+            empty="Not asked: relief cannot be computed",
+        ),
+        Column(
+            "baseline_source",
+            "text",
+            "day_of: asked on the day; earlier: the latest within 30 days before",
+            "procedure__baseline_source",
+            empty="Not said",
+        ),
+        Column(
+            "unit",
+            "text",
+            "In what the positions of this row are counted from the procedure: day (calendar days) or minute",
+            "summary__unit",
+        ),
+        Column(
+            "evaluate_after",
+            "integer",
+            "First position that is judged",
+            "summary__evaluate_after",
+            unit=after,
+        ),
+        Column(
+            "window_from",
+            "integer",
+            "Relief is expected to end from here",
+            "summary__window_from",
+            unit=after,
+        ),
+        Column("window_until", "integer", "to here", "summary__window_until", unit=after),
+        Column(
+            "success_percent", "integer", "The relief that counts", "summary__success_percent", unit="percent"
+        ),
+        Column("verdict", "text", "What the follow-up shows, as a code", "verdict"),
+        Column("verdict_label", "text", "The same in words", "verdict", verdict_words),
+        Column("verdict_reason", "text", "Why, in a sentence", "verdict_reason", shield=Shield.DROP),
+        Column(
+            "lost_after",
+            "integer",
+            "Relief ended later than this",
+            "summary__lost_after",
+            unit=after,
+            empty="Cannot be told: no baseline, confounded, or nothing to judge yet",
+        ),
+        Column(
+            "lost_until",
+            "integer",
+            "and not later than this",
+            "summary__lost_until",
+            unit=after,
+            empty="Not seen to end",
+        ),
+        Column("responded", "boolean", "Seen in relief at some check-in that counts", "summary__responded"),
+        Column(
+            "suspected_until",
+            "integer",
+            "First bad score after the last good one, which nothing has confirmed",
+            "summary__suspected_until",
+            unit=after,
+            empty="None",
+        ),
+        Column(
+            "repeated_at",
+            "integer",
+            "The treatment was repeated, which ended the course",
+            "summary__repeated_at",
+            unit=after,
+            empty="Not repeated",
+        ),
+        Column(
+            "last_answer",
+            "integer",
+            "Position of the last answer",
+            "summary__last_answer",
+            unit=after,
+            empty="None",
+        ),
+        Column("check_ins_due", "integer", "Check-ins that fell due", "summary__scores", len),
+        Column(
+            "check_ins_answered",
+            "integer",
+            "How many of them were answered",
+            "summary__scores",
+            answered,
+        ),
+        Column("closed_because", "text", "Why the course ended", "closed_because", empty="It runs"),
+        *moments("closed", "When it ended", "closed_at", empty="It runs"),
+        Column(
+            "confounded_by",
+            "integer",
+            "The other follow-up of the same region that makes this one unreadable",
+            "confounded_by",
+            empty="None",
+            shield=Shield.CODE,
+            whose="follow_up",
+        ),
+    ]
