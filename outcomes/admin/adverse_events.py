@@ -14,10 +14,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
-from clinic.admin.base import ReadOnlyAdmin, SeenFilter, staff
+from clinic.admin.base import SeenFilter, staff
 from clinic.admin.taking import BecauseForm, RecordForm, because_field, dressed, take_for
 from clinic.admin.wall import shown
 from outcomes import services
+from outcomes.admin.behind import EventCells, ShowsBehind
 from outcomes.models import AdverseEvent, FollowUp
 from outcomes.services.adverse_events import FIELDS
 from patients import services as patients
@@ -67,14 +68,16 @@ class StandingFilter(admin.SimpleListFilter):
 
 
 @admin.register(AdverseEvent)
-class AdverseEventAdmin(ReadOnlyAdmin):
+class AdverseEventAdmin(ShowsBehind):
     list_display = ("what", "who", "after", "began", "how_it_is", "outcome", "why")
     list_display_links = ("what",)
     list_filter = (
         *(StandingFilter, "serious", "severity", "term", "outcome", "relation"),
         ("follow_up__procedure__site", SeenFilter),
         "follow_up__procedure__procedure_type__family",
+        EventCells,
     )
+    change_list_template = "admin/outcomes/behind.html"
     list_fullwidth = True
     search_fields = (
         *("follow_up__patient__family_name", "follow_up__patient__given_name"),

@@ -18,12 +18,13 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 from unfold.decorators import display
 
-from clinic.admin.base import ReadOnlyAdmin, SeenFilter, staff, tell
+from clinic.admin.base import SeenFilter, staff, tell
 from clinic.admin.wall import shown
 from clinic.models import User
 from outcomes import services
 from outcomes.admin.adverse_events import RECORD
 from outcomes.admin.alert_forms import HandOverForm, ResolveForm, SnoozeForm
+from outcomes.admin.behind import AlertCells, ShowsBehind
 from outcomes.admin.courses import course_fragment, with_answers
 from outcomes.models import Alert, Answer, FollowUp
 from outcomes.models.alerts import AlertQuerySet, weight_of_urgency
@@ -90,10 +91,10 @@ class OwnerFilter(admin.SimpleListFilter):
 
 
 @admin.register(Alert)
-class AlertAdmin(ReadOnlyAdmin):
+class AlertAdmin(ShowsBehind):
     list_display = ("what", "who", "after", "due", "whose")
     list_display_links = ("what",)
-    list_filter = (StateFilter, OwnerFilter, "kind", "urgency", ("site", SeenFilter))
+    list_filter = (StateFilter, OwnerFilter, "kind", "urgency", ("site", SeenFilter), AlertCells)
     list_fullwidth = True
     search_fields = ("patient__family_name", "patient__given_name", "patient__record_number")
     search_help_text = _("Patient")

@@ -1,8 +1,8 @@
-"""The rows behind a number of a report, in the list of follow-ups."""
+"""The rows behind a number of a report, in the lists of follow-ups, check-ins, alerts and adverse events."""
 
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.core.exceptions import ValidationError
@@ -13,12 +13,22 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from clinic.admin.base import staff, tell
-from outcomes.models import FollowUp
+from clinic.admin.base import ReadOnlyAdmin, staff, tell
+from outcomes.models import Answer
 from outcomes.models.adverse_events import TERMS
 from outcomes.models.follow_ups import VERDICTS
 from outcomes.reports import Selection
-from outcomes.reports.drilling import AT_CELL, rows_behind
+from outcomes.reports.drilling import (
+    ASKED_CELL,
+    AT_CELL,
+    CURVE_CELL,
+    alerts_behind,
+    check_ins_behind,
+    events_behind,
+    rows_behind,
+)
+from outcomes.reports.overview import LOOKS_BACK
+from patients.models import Patient
 from procedures.models import Intent, ProcedureType
 
 NUMBERS, DATES = ("performer", "site"), ("performed_from", "performed_until")
@@ -38,6 +48,8 @@ def selection_of(given: dict[str, str]) -> Selection:
 
 class CellFilter(admin.ListFilter):
     """Narrows the list to the rows behind one number: `cell` and the selection stand in the address."""
+
+    behind: ClassVar[Callable[..., QuerySet[Any]]] = staticmethod(rows_behind)
 
     title = gettext_lazy("number of a report")
     parameter_name = "cell"
@@ -62,20 +74,42 @@ class CellFilter(admin.ListFilter):
         yield {
             "selected": True,
             "query_string": changelist.get_query_string(remove=list(self.given)),
-            "display": _("All follow-ups"),
+            "display": _("All"),
         }
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[FollowUp]) -> QuerySet[FollowUp]:
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if not self.given:
             return queryset
         try:
-            rows = rows_behind(
+            rows = self.behind(
                 selection_of(self.given), self.given["cell"], staff(request), now=timezone.now()
             )
         except ValidationError as refusal:
             tell(request, refusal)
             return queryset.none()
         return queryset.filter(pk__in=rows.order_by().values("pk"))
+
+
+class CheckInCells(CellFilter):
+    behind = staticmethod(check_ins_behind)
+
+
+class AlertCells(CellFilter):
+    behind = staticmethod(alerts_behind)
+
+
+class EventCells(CellFilter):
+    behind = staticmethod(events_behind)
+
+
+class ShowsBehind(ReadOnlyAdmin):
+    """A list that says which number of a report it stands behind."""
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        if "cell" in request.GET:
+            given = {name: request.GET.get(name, "") for name in ("cell", *NAMES)}
+            extra_context = {**(extra_context or {}), "behind": sentence(given)}
+        return super().changelist_view(request, extra_context)
 
 
 #: What a whole group is, as the end of "Follow-ups …".
@@ -107,27 +141,103 @@ CAME = {
     "improved": gettext_lazy("much or very much improved"),
     "peg": gettext_lazy("PEG known before and then"),
 }
+#: What is known of a follow-up at one time of a curve.
+KNOWN = {
+    "known_in": gettext_lazy("known to be in relief"),
+    "known_out": gettext_lazy("known to have lost it"),
+    "unknown": gettext_lazy("not known"),
+}
+#: What became of opioids, as the end of "Follow-ups …".
+OPIOIDS = {
+    "took": gettext_lazy("whose patient took an opioid on the day of the procedure"),
+    "countable": gettext_lazy("whose opioids can be compared"),
+    "halved": gettext_lazy("with at least half the opioids less"),
+    "stopped": gettext_lazy("with no opioid any more"),
+}
+#: Whole lists of other rows.
+OTHERS = {
+    "alerts:raised": gettext_lazy("Alerts raised in the last %(days)s days"),
+    "alerts:resolved": gettext_lazy("Alerts raised in the last %(days)s days and resolved"),
+    "alerts:acted": gettext_lazy("Alerts raised in the last %(days)s days that somebody acted on"),
+    "asked:recent:due": gettext_lazy("Check-ins due or answered in the last %(days)s days"),
+    "asked:recent:answered": gettext_lazy("Check-ins answered in the last %(days)s days"),
+    "asked:all:due": gettext_lazy("Check-ins that fell due"),
+    "asked:all:answered": gettext_lazy("Check-ins that were answered"),
+    "events:all": gettext_lazy("Adverse events"),
+    "events:related": gettext_lazy("Adverse events that were possibly caused by it"),
+}
 
 
 def sentence(given: dict[str, str]) -> str:
     """What the list shows, in a sentence."""
     cell = given.get("cell", "")
+    what = about_others(cell) or _("Follow-ups %s") % about_follow_ups(cell)
+    return _("%(what)s; %(selected)s.") % {"what": what, "selected": selected(given)}
+
+
+def about_others(cell: str) -> str:
+    """Which check-ins, alerts or adverse events a cell counts; "" for one that counts follow-ups."""
+    kind, _colon, value = cell.partition(":")
+    if cell in OTHERS:
+        return str(OTHERS[cell] % {"days": LOOKS_BACK.days})
+    if kind == "events":
+        term, _colon, how = value.partition(":")
+        names = {"term": {one.value: words for one, words in TERMS}.get(term, term), "how": how}
+        return _("Adverse events “%(term)s”, %(how)s") % names
+    if found := ASKED_CELL.match(cell):
+        group, which, name = found.groups()
+        names = {"group": groups().get((group, which)) or which, "what": CAME.get(name, name)}
+        if group in ("day", "minute"):
+            names["group"] = time_words(which, minutes=group == "minute")
+        return _("Check-ins, %(group)s: %(what)s") % names
+    return ""
+
+
+def groups() -> dict[tuple[str, str], str]:
+    """The groups of the response report that have words of their own."""
+    return {
+        **{("language", value): str(words) for value, words in Patient.Language.choices},
+        **{("channel", value): str(words) for value, words in Answer.Channel.choices},
+    }
+
+
+def time_words(at: str, *, minutes: bool) -> str:
+    return _("hour %s") % f"{int(at) / 60:g}" if minutes else _("day %s") % at
+
+
+def about_follow_ups(cell: str) -> str:
+    """Which follow-ups a cell counts, as the end of "Follow-ups …"."""
     kind, _colon, value = cell.partition(":")
     if found := AT_CELL.match(cell):
-        where, at, minutes, name = found.groups()
-        when = _("hour %s") % f"{int(at) / 60:g}" if minutes else _("day %s") % at
-        what = _("at the check-in of %(when)s: %(what)s") % {"when": when, "what": CAME.get(name, name)}
-        if where == "at":
-            what += _(" (with a baseline and not confounded)")
-    elif kind == "verdict":
-        what = _("with the verdict “%s”") % {one.value: label for one, label in VERDICTS}.get(value, value)
-    elif kind == "adverse" and cell not in GROUPS:
-        what = _("with the adverse event “%s”") % {one.value: label for one, label in TERMS}.get(value, value)
-    elif kind == "satisfied" and value:
-        what = _("that answered %s of 5 when asked how satisfied they are") % value
-    else:
-        what = str(GROUPS.get(cell, cell))
-    return _("Follow-ups %(what)s; %(selected)s.") % {"what": what, "selected": selected(given)}
+        at, minutes, name = found.groups()
+        said = CAME.get(name, name)
+        if name.startswith("change_"):
+            said = _("%s of 7 was chosen as the impression of change") % name.removeprefix("change_")
+        when = time_words(at, minutes=bool(minutes))
+        return _("at the check-in of %(when)s: %(what)s (with a baseline and not confounded)") % {
+            "when": when,
+            "what": said,
+        }
+    if found := CURVE_CELL.match(cell):
+        population, at, minutes, name = found.groups()
+        when = time_words(at, minutes=bool(minutes))
+        whose = _("all treated") if population == "all_treated" else _("responders only")
+        if name == "all":
+            return _("of the curve of %s") % whose
+        return _("of the curve of %(whose)s, %(what)s on %(when)s") % {
+            "whose": whose,
+            "what": KNOWN[name],
+            "when": when,
+        }
+    if kind == "verdict":
+        return _("with the verdict “%s”") % {one.value: label for one, label in VERDICTS}.get(value, value)
+    if kind == "adverse" and cell not in GROUPS:
+        return _("with the adverse event “%s”") % {one.value: label for one, label in TERMS}.get(value, value)
+    if kind == "satisfied" and value:
+        return _("that answered %s of 5 when asked how satisfied they are") % value
+    if kind == "opioids":
+        return str(OPIOIDS.get(value, cell))
+    return str(GROUPS.get(cell, cell))
 
 
 def selected(given: dict[str, str]) -> str:

@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
-from clinic.admin.base import ReadOnlyAdmin, SeenFilter, staff
+from clinic.admin.base import SeenFilter, staff
 from clinic.admin.wall import shown
 from clinic.models import Site
 from outcomes import services
@@ -26,6 +26,7 @@ from outcomes.admin.asking_forms import (
     kept_questions,
     questions_of,
 )
+from outcomes.admin.behind import CheckInCells, ShowsBehind
 from outcomes.admin.courses import pain_now
 from outcomes.codes import paper_code
 from outcomes.models import Answer, CheckIn
@@ -46,12 +47,13 @@ STATUS_LABELS = {
 
 
 @admin.register(CheckIn)
-class CheckInAdmin(ReadOnlyAdmin):
+class CheckInAdmin(ShowsBehind):
     #: Further pages about check-ins: calls and paper forms register theirs here.
     pages: ClassVar[list[URLPattern]] = []
 
     list_display = ("who", "day", "due", "state", "pain", "no_email")
-    list_filter = ("status", "not_sent_because", ("follow_up__procedure__site", SeenFilter))
+    list_filter = ("status", "not_sent_because", ("follow_up__procedure__site", SeenFilter), CheckInCells)
+    change_list_template = "admin/outcomes/behind.html"
     search_fields = (
         *("follow_up__patient__family_name", "follow_up__patient__given_name"),
         "follow_up__patient__record_number",

@@ -16,11 +16,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
-from clinic.admin.base import ReadOnlyAdmin, ReadOnlyInline, SeenFilter, staff
+from clinic.admin.base import ReadOnlyInline, SeenFilter, staff
 from clinic.admin.wall import shown
 from outcomes import services
 from outcomes.admin.adverse_events import events_fragment
-from outcomes.admin.behind import NAMES, CellFilter, sentence
+from outcomes.admin.behind import CellFilter, ShowsBehind
 from outcomes.admin.courses import VERDICT_LABELS, course_fragment, with_answers
 from outcomes.diary import Ended, Result
 from outcomes.models import FollowUp, VerdictChange
@@ -106,7 +106,7 @@ class DurationForm(forms.Form):
 
 
 @admin.register(FollowUp)
-class FollowUpAdmin(ReadOnlyAdmin):
+class FollowUpAdmin(ShowsBehind):
     list_display = ("who", "what", "performed", "state", "verdict_reason")
     list_filter = (
         "verdict",
@@ -115,7 +115,7 @@ class FollowUpAdmin(ReadOnlyAdmin):
         "procedure__procedure_type__family",
         CellFilter,
     )
-    change_list_template = "admin/outcomes/followup/change_list.html"
+    change_list_template = "admin/outcomes/behind.html"
     list_fullwidth = True
     search_fields = ("patient__family_name", "patient__given_name", "patient__record_number")
     search_help_text = _("Patient")
@@ -153,12 +153,6 @@ class FollowUpAdmin(ReadOnlyAdmin):
             )
         )
         return cast(QuerySet[FollowUp], rows.select_related("confounded_by__procedure__procedure_type"))
-
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        if "cell" in request.GET:
-            given = {name: request.GET.get(name, "") for name in ("cell", *NAMES)}
-            extra_context = {**(extra_context or {}), "behind": sentence(given)}
-        return super().changelist_view(request, extra_context)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None

@@ -62,8 +62,12 @@ class Point:
 
 @dataclass(frozen=True)
 class Distribution:
-    """How many chose each value of an item; `counts` None when fewer answered than the smallest cell."""
+    """How many chose each value of an item, of so many that were treated and that answered.
 
+    `counts` is None when fewer answered than the smallest cell.
+    """
+
+    treated: int
     answered: int
     counts: dict[int, int] | None
 
@@ -98,6 +102,7 @@ AT: Mapping[str, str] = {
     "told": "change IS NOT NULL",
     "improved": "change IN (1, 2)",
     "peg": "peg IS NOT NULL AND baseline_peg IS NOT NULL",
+    **{f"change_{level}": f"change = {level}" for level in LEVELS},
 }
 
 
@@ -108,6 +113,7 @@ def counts(conditions: Iterable[str]) -> str:
 
 #: The end of the interval for a curve (`outcomes.lasting.Lasting.ended_by`): the one of both that is known, or NULL.
 ENDED_BY = Least("lost_until", "suspected_until")
+ENDED_BY_SQL = "LEAST(lost_until, suspected_until)"
 
 FUNNEL = f"SELECT {counts(WHOLE[field.name] for field in fields(Funnel))} FROM chosen"  # noqa: S608 (no user's value)
 
@@ -120,7 +126,7 @@ SELECT unit, day, {counts(AT[name] for name in COUNTED)},
        {counts([AT["peg"]])},
        SUM(peg) FILTER (WHERE baseline_peg IS NOT NULL), SUM(baseline_peg) FILTER (WHERE peg IS NOT NULL),
        {counts(f"channel = {place}" for place in range(1, len(CHANNELS)))},
-       {counts(f"change = {level}" for level in LEVELS)}
+       {counts(AT[f"change_{level}"] for level in LEVELS)}
   FROM chosen
  CROSS JOIN UNNEST(days, scores, channels, pegs, changes) AS one (day, score, channel, peg, change)
  WHERE {EVALUABLE_SQL} AND (unit = 'minute' OR day > 0)

@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from outcomes.charts.frame import marks
 from outcomes.duration import Bands, Floats, Intervals, bands, intervals, turnbull
 from outcomes.models.summaries import CourseSummary, CourseSummaryQuerySet
+from outcomes.rates import Share
 from outcomes.reports.counting import ENDED_BY, EVALUABLE
 
 #: Draws of the bands, and where they begin; the same data always have the same bands.
@@ -76,7 +77,8 @@ class DurationCurve:
     is not reached. `window`: its first and last day, with the share still in relief at each. `violation` of the
     conditions for the maximum, and whether it is `proven`. `level` is that of each band alone. `runs`: under other
     assumptions. `until`: up to there it is worth drawing. `hidden`: fewer follow-ups than the smallest cell; then there
-    is nothing but `total`.
+    is nothing but `total`. `response`: of the evaluable follow-ups of the whole report that had to answer, those that
+    did; None where nothing fell due.
     """
 
     population: str
@@ -92,6 +94,7 @@ class DurationCurve:
     level: float = 0.95
     runs: Sequence[Run] = ()
     until: float = 0.0
+    response: Share | None = None
 
 
 def duration_curve(

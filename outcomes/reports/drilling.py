@@ -1,34 +1,55 @@
-"""From a number of a report to the follow-ups behind it.
+"""From a number of a report to the rows behind it.
 
-A cell is the name of a number: "treated", "verdict:lost_early", "at:92:answered". Times are those of the planned
-check-ins, in days; of diagnostic blocks in minutes, with an m behind: "at:60m:answered".
+A cell is the name of a number: "treated", "verdict:lost_early", "at:92:answered", "curve:responders:92:known_in". Times
+are those of the planned check-ins, in days; of diagnostic blocks in minutes, with an m behind: "at:60m:answered".
+
+Most numbers count follow-ups. Those of cells that begin with "asked" count check-ins, with "alerts" alerts, and with
+"events" adverse events.
 """
 
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from django.core.exceptions import EmptyResultSet
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
 from clinic.models import Site, User
 from clinic.refusals import Refusal
 from outcomes.adverse import Term
-from outcomes.models import AdverseEvent, CourseSummary, FollowUp
+from outcomes.models import AdverseEvent, Alert, Answer, CheckIn, CourseSummary, FollowUp, Measurement
+from outcomes.questions import PAIN_NOW
 from outcomes.relief import Verdict
-from outcomes.reports.counting import AT, COLUMNS, EVALUABLE_SQL, WHOLE
-from outcomes.reports.overview import LOST_EARLY, NO_RELIEF, since_month
+from outcomes.reports.counting import AT, COLUMNS, ENDED_BY_SQL, EVALUABLE_SQL, WHOLE
+from outcomes.reports.overview import (
+    ACTED,
+    LOST_EARLY,
+    NO_RELIEF,
+    RESOLVED,
+    asked_lately,
+    raised_lately,
+    since_month,
+)
+from outcomes.reports.responding import BAND, BANDS, band_name
+from outcomes.reports.safety import EACH_OPIOID, OPIOID_COLUMNS, OPIOID_GROUPS, RELATED
 from outcomes.reports.selection import Selection
+from outcomes.schedule import DAY
+from patients.models import Patient
 
-#: Cells of one planned check-in of every follow-up, as the response report counts them.
-RESPONSE: Mapping[str, str] = {name: AT[name] for name in ("due", "answered", "silent")}
 #: What was chosen last, from 1 to 5.
 LAST_SATISFIED = (
     "(SELECT value FROM UNNEST(satisfied) WITH ORDINALITY AS one (value, place) "
     "WHERE value IS NOT NULL ORDER BY place DESC LIMIT 1)"
 )
-AT_CELL = re.compile(r"(at|response):(\d{1,6})(m?):(\w+)\Z", re.ASCII)
+AT_CELL = re.compile(r"at:(\d{1,6})(m?):(\w+)\Z", re.ASCII)
+CURVE_CELL = re.compile(
+    r"curve:(all_treated|responders):(\d{1,6})(m?):(all|known_in|known_out|unknown)\Z", re.ASCII
+)
+ASKED_CELL = re.compile(r"asked:(?:(day|minute|language|age|channel):)?([\w+-]+):(due|answered)\Z", re.ASCII)
+#: Alerts of the overview.
+ALERTS: Mapping[str, Q] = {"alerts:raised": Q(), "alerts:resolved": RESOLVED, "alerts:acted": ACTED}
 
 
 def rows_behind(selection: Selection, cell: str, user: User, *, now: datetime) -> QuerySet[FollowUp]:
@@ -46,11 +67,11 @@ def rows_behind(selection: Selection, cell: str, user: User, *, now: datetime) -
         chosen = sites.filter(pk=selection.site) if selection.site else sites
         wanted = Q(summary__in=rows.order_by().values("pk"), verdict=value) & since_month(chosen, now)
     else:
-        wanted = narrowed(rows, cell)
+        wanted = narrowed(rows, cell, now)
     return FollowUp.objects.visible_to(user).filter(wanted)
 
 
-def narrowed(rows: QuerySet[CourseSummary], cell: str) -> Q:
+def narrowed(rows: QuerySet[CourseSummary], cell: str, now: datetime) -> Q:
     """Which follow-ups of these summaries a cell counts."""
     kind, _, value = cell.partition(":")
     chosen = Q(summary__in=rows.order_by().values("pk"))
@@ -58,8 +79,12 @@ def narrowed(rows: QuerySet[CourseSummary], cell: str) -> Q:
         return within(rows, WHOLE[cell])
     if found := AT_CELL.match(cell):
         return at(rows, *found.groups())
+    if found := CURVE_CELL.match(cell):
+        return curve(rows, *found.groups())
     if kind == "satisfied" and value in ("1", "2", "3", "4", "5"):
         return within(rows, f"{LAST_SATISFIED} = {int(value)}")
+    if kind == "opioids" and value in OPIOID_GROUPS:
+        return taking(rows, OPIOID_GROUPS[value], now)
     if kind == "verdict" and value in set(Verdict):
         return chosen & Q(summary__verdict=value)
     if kind == "adverse":
@@ -83,27 +108,131 @@ def adverse(value: str) -> Q:
     return Q(pk__in=events.order_by().values("follow_up"))
 
 
-def at(rows: QuerySet[CourseSummary], kind: str, place: str, minutes: str, name: str) -> Q:
+def at(rows: QuerySet[CourseSummary], place: str, minutes: str, name: str) -> Q:
     """Follow-ups by what came of one planned check-in."""
-    conditions = AT if kind == "at" else RESPONSE
-    if name not in conditions:
+    if name not in AT:
         raise unknown()
     unit = "minute" if minutes else "day"
-    of = EVALUABLE_SQL if kind == "at" else "TRUE"
     return within(
         rows,
-        f"unit = '{unit}' AND {of} AND EXISTS (SELECT FROM UNNEST(days, scores, channels, pegs, changes) "
-        f"AS one (day, score, channel, peg, change) WHERE day = {int(place)} AND {conditions[name]})",
+        f"unit = '{unit}' AND {EVALUABLE_SQL} AND EXISTS (SELECT FROM UNNEST(days, scores, channels, pegs, changes) "
+        f"AS one (day, score, channel, peg, change) WHERE day = {int(place)} AND {AT[name]})",
     )
+
+
+def curve(rows: QuerySet[CourseSummary], population: str, place: str, minutes: str, name: str) -> Q:
+    """Follow-ups of a curve by what is known of them at one time (`outcomes.duration.Intervals.known`)."""
+    known_in, known_out = f"lost_after >= {int(place)}", f"COALESCE({ENDED_BY_SQL} <= {int(place)}, FALSE)"
+    wanted = {
+        "all": "TRUE",
+        "known_in": known_in,
+        "known_out": known_out,
+        "unknown": f"NOT ({known_in} OR {known_out})",
+    }[name]
+    unit = "minute" if minutes else "day"
+    of = WHOLE["in_curve" if population == "all_treated" else "responders"]
+    return within(rows, f"unit = '{unit}' AND {of} AND {wanted}")
+
+
+def taking(rows: QuerySet[CourseSummary], condition: str, now: datetime) -> Q:
+    """Follow-ups whose patient took an opioid on the day of the procedure, by what became of it."""
+    statement = f"SELECT follow_up_id FROM ({EACH_OPIOID}) AS each WHERE {condition}"  # noqa: S608
+    return selecting(rows, statement, OPIOID_COLUMNS, now.date())
 
 
 def within(rows: QuerySet[CourseSummary], condition: str) -> Q:
     """The follow-ups of those summaries for which a condition in SQL holds. It holds no value of a user but numbers."""
-    columns = ("follow_up_id", *dict.fromkeys((*COLUMNS, "responded", "satisfied")))
+    more = ("responded", "satisfied", "lost_until", "suspected_until", "patient_id", "performed_on")
+    statement = f"SELECT follow_up_id FROM chosen WHERE {condition}"  # noqa: S608
+    return selecting(rows, statement, ("follow_up_id", *COLUMNS, *more))
+
+
+def selecting(rows: QuerySet[CourseSummary], statement: str, columns: tuple[str, ...], *values: Any) -> Q:
+    """The follow-ups whose numbers a statement selects from a table `chosen` with these columns of the summaries."""
+    columns = tuple(dict.fromkeys(columns))
     try:
         sql, params = rows.order_by().values_list(*columns).query.sql_with_params()
     except EmptyResultSet:
         return Q(pk__in=[])
     names = ", ".join(f'"{column}"' for column in columns)
-    statement = f"WITH chosen ({names}) AS ({sql}) SELECT follow_up_id FROM chosen WHERE {condition}"  # noqa: S608
-    return Q(pk__in=RawSQL(statement, params))  # noqa: S611
+    return Q(pk__in=RawSQL(f"WITH chosen ({names}) AS ({sql}) {statement}", [*params, *values]))  # noqa: S611
+
+
+def check_ins_behind(selection: Selection, cell: str, user: User, *, now: datetime) -> QuerySet[CheckIn]:
+    """The check-ins that `cell` counts: "asked:all:due", "asked:day:92:answered", "asked:language:es:due".
+
+    "asked:recent:due" are those of the overview. Raises Refusal as `rows_behind` does.
+    """
+    selection.check(user)
+    match = ASKED_CELL.match(cell)
+    if not match:
+        raise unknown()
+    group, value, name = match.groups()
+    seen = CheckIn.objects.visible_to(user)
+    answered = Q(status=CheckIn.Status.ANSWERED)
+    if not group and value == "recent":
+        site = Q(follow_up__procedure__site=selection.site) if selection.site else Q()
+        return seen.filter(asked_lately(now), site, answered if name == "answered" else Q())
+    rows = selection.summaries(user)
+    due = seen.filter(answered | Q(status=CheckIn.Status.MISSED))
+    due = due.filter(asked_of(rows, group, value), follow_up__summary__in=rows.order_by().values("pk"))
+    if name == "due":
+        return due
+    if group == "channel":
+        return due.filter(answered)
+    instrument, _, item = PAIN_NOW.partition(".")
+    scores = Measurement.objects.filter(answer__check_in=OuterRef("pk"), instrument=instrument, item=item)
+    return due.filter(Exists(scores))
+
+
+def asked_of(rows: QuerySet[CourseSummary], group: str | None, value: str) -> Q:
+    """Check-ins of one group of the response report."""
+    if not group and value == "all":
+        return Q()
+    if group in ("day", "minute") and value.isdecimal():
+        each = DAY if group == "day" else 1
+        span = Q(offset_minutes__gte=int(value) * each, offset_minutes__lt=(int(value) + 1) * each)
+        return span & Q(follow_up__summary__unit=group)
+    if group == "language" and value in Patient.Language.values:
+        return Q(follow_up__patient__language=value)
+    if group == "channel" and value in Answer.Channel.values:
+        return Q(answer__channel=value)
+    bands = {band_name(number): number for number in range(1, len(BANDS) + 1)}
+    if group == "age" and value in bands:
+        of_age = f"(SELECT {BAND} FROM patients_patient AS patient WHERE patient.id = patient_id)"  # noqa: S608
+        return Q(
+            follow_up__in=FollowUp.objects.filter(within(rows, f"{of_age} = {bands[value]}")).values("pk")
+        )
+    raise unknown()
+
+
+def alerts_behind(selection: Selection, cell: str, user: User, *, now: datetime) -> QuerySet[Alert]:
+    """The alerts of the overview that `cell` counts; of the selection its site counts. Raises as `rows_behind`."""
+    selection.check(user)
+    if cell not in ALERTS:
+        raise unknown()
+    site = Q(site=selection.site) if selection.site else Q()
+    return Alert.objects.visible_to(user).filter(raised_lately(now), ALERTS[cell], site)
+
+
+def events_behind(selection: Selection, cell: str, user: User, *, now: datetime) -> QuerySet[AdverseEvent]:
+    """The adverse events that `cell` counts: "events:all", "events:related", "events:bleeding:severe".
+
+    Raises Refusal as `rows_behind` does.
+    """
+    selection.check(user)
+    _, _, name = cell.partition(":")
+    term, _, how = name.partition(":")
+    if name == "all":
+        wanted = Q()
+    elif name == "related":
+        wanted = RELATED
+    elif term in set(Term) and how in AdverseEvent.Severity.values:
+        wanted = Q(term=term, severity=how)
+    elif term in set(Term) and how == "serious":
+        wanted = Q(term=term, serious=True)
+    else:
+        raise unknown()
+    rows = selection.summaries(user).order_by().values("pk")
+    seen = AdverseEvent.objects.visible_to(user) & AdverseEvent.objects.standing()
+    return seen.filter(wanted, follow_up__summary__in=rows)

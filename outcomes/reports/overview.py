@@ -67,10 +67,27 @@ def since_month(sites: Iterable[Site], now: datetime) -> Q:
     return wanted & Q(closed_because="")
 
 
+def asked_lately(now: datetime) -> Q:
+    """Check-ins whose time ended in the last 30 days, or that were answered in them."""
+    since = now - LOOKS_BACK
+    return Q(status=CheckIn.Status.MISSED, closes_at__gt=since, closes_at__lte=now) | Q(
+        status=CheckIn.Status.ANSWERED, answer__answered_at__gt=since, answer__answered_at__lte=now
+    )
+
+
+def raised_lately(now: datetime) -> Q:
+    """Alerts that were raised in the last 30 days."""
+    return Q(raised_at__gt=now - LOOKS_BACK, raised_at__lte=now)
+
+
+#: What became of alerts: a person, or nobody any more, has to look at them; a person did something about them.
+RESOLVED = Q(resolved_at__isnull=False)
+ACTED = RESOLVED & ~Q(resolution__in=[Alert.Resolution.SETTLED, Alert.Resolution.NO_ACTION])
+
+
 def overview_report(*, user: User, now: datetime) -> OverviewReport:
     """The overview of the sites at which `user` works; the number of queries does not depend on how many."""
     sites = list(Site.objects.visible_to(user))
-    since = now - LOOKS_BACK
     numbers = [site.pk for site in sites]
     alerts: dict[int, dict[str, int]] = {pk: {} for pk in numbers}
     overdue = dict.fromkeys(numbers, 0)
@@ -86,27 +103,20 @@ def overview_report(*, user: User, now: datetime) -> OverviewReport:
     came: dict[int, Any] = {
         row["follow_up__procedure__site"]: row
         for row in CheckIn.objects.filter(follow_up__procedure__site__in=numbers)
-        .filter(
-            Q(status=CheckIn.Status.MISSED, closes_at__gt=since, closes_at__lte=now)
-            | Q(status=CheckIn.Status.ANSWERED, answer__answered_at__gt=since, answer__answered_at__lte=now)
-        )
+        .filter(asked_lately(now))
         .order_by()
         .values("follow_up__procedure__site")
         .annotate(due=Count("pk"), answered=Count("pk", filter=Q(status=CheckIn.Status.ANSWERED)))
     }
     raised: dict[int, Any] = {
         row["site"]: row
-        for row in Alert.objects.filter(site__in=numbers, raised_at__gt=since, raised_at__lte=now)
+        for row in Alert.objects.filter(raised_lately(now), site__in=numbers)
         .order_by()
         .values("site")
         .annotate(
             number=Count("pk"),
-            resolved=Count("pk", filter=Q(resolved_at__isnull=False)),
-            acted=Count(
-                "pk",
-                filter=Q(resolved_at__isnull=False)
-                & ~Q(resolution__in=[Alert.Resolution.SETTLED, Alert.Resolution.NO_ACTION]),
-            ),
+            resolved=Count("pk", filter=RESOLVED),
+            acted=Count("pk", filter=ACTED),
         )
     }
     months = {site.pk: month_of(site, now) for site in sites}

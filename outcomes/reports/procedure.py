@@ -1,7 +1,7 @@
 """The procedure report: what one selection of procedures achieved."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db.models import Count, QuerySet
@@ -9,6 +9,7 @@ from django.db.models import Count, QuerySet
 from clinic.models import User
 from outcomes.models import CourseSummary
 from outcomes.models.summaries import CourseSummaryQuerySet
+from outcomes.rates import Share, share
 from outcomes.reports.counting import (
     COLUMNS,
     FUNNEL,
@@ -91,8 +92,17 @@ def procedure_report(
             point_of(tuple(numbers), unit=kind, treated=funnel.evaluable, smallest=smallest)
             for kind, *numbers in ask(rows, POINTS, *COLUMNS)
         ],
-        curves=curves(rows, unit=unit, window=window, smallest=smallest, until=until),
-        satisfied=distribution(ask(rows, LAST_SATISFIED, "satisfied"), smallest),
+        curves=curves(
+            rows,
+            unit=unit,
+            window=window,
+            smallest=smallest,
+            until=until,
+            response=share(funnel.answered, funnel.due),
+        ),
+        satisfied=distribution(
+            ask(rows, LAST_SATISFIED, "satisfied"), treated=funnel.treated, smallest=smallest
+        ),
         adverse=adverse_report(rows, follow_ups=funnel.treated),
         mme=mme_change(rows, today=now.date(), smallest=smallest),
     )
@@ -105,7 +115,13 @@ def expected(rows: QuerySet[CourseSummary]) -> list[tuple[str, int, int, int, in
 
 
 def curves(
-    rows: CourseSummaryQuerySet, *, unit: str, window: tuple[int, int] | None, smallest: int, until: float
+    rows: CourseSummaryQuerySet,
+    *,
+    unit: str,
+    window: tuple[int, int] | None,
+    smallest: int,
+    until: float,
+    response: Share | None,
 ) -> list[DurationCurve]:
     """The curves of both populations; [] where nothing can be judged."""
     if window is None:
@@ -114,10 +130,10 @@ def curves(
         duration_curve(rows, population=population, unit=unit, window=window, smallest=smallest, until=until)
         for population in ("all_treated", "responders")
     ]
-    return [curve for curve in both if curve.total]
+    return [replace(curve, response=response) for curve in both if curve.total]
 
 
-def distribution(found: Sequence[tuple[int, int]], smallest: int) -> Distribution:
+def distribution(found: Sequence[tuple[int, int]], *, treated: int, smallest: int) -> Distribution:
     """How often each value was chosen, unless so few answered that it is hidden."""
     answered = sum(count for _, count in found)
-    return Distribution(answered, dict(found) if answered >= max(smallest, 1) else None)
+    return Distribution(treated, answered, dict(found) if answered >= max(smallest, 1) else None)

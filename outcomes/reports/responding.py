@@ -22,15 +22,19 @@ SELECT unit, day, COUNT(*), COUNT(score),
  ORDER BY unit, day
 """  # noqa: S608 (no value of a user)
 
-BY_PATIENT = """
+#: The number of the age band, from 1 on, of a summary with its `patient` beside it.
+BAND = (
+    "WIDTH_BUCKET(EXTRACT(YEAR FROM AGE(performed_on, patient.born_on)), "
+    f"'{{{','.join(map(str, BANDS))}}}'::numeric[])"
+)
+BY_PATIENT = f"""
 SELECT language, band, COUNT(*), SUM(due), SUM(answered)
-  FROM (SELECT patient.language,
-               WIDTH_BUCKET(EXTRACT(YEAR FROM AGE(performed_on, patient.born_on)), %(bands)s::numeric[]) AS band,
+  FROM (SELECT patient.language, {BAND} AS band,
                CARDINALITY(scores) AS due, CARDINALITY(ARRAY_REMOVE(scores, NULL)) AS answered
           FROM chosen JOIN patients_patient AS patient ON patient.id = chosen.patient_id) AS each
  GROUP BY language, band
  ORDER BY language, band
-"""
+"""  # noqa: S608
 
 
 @dataclass(frozen=True)
@@ -70,8 +74,7 @@ def response_report(selection: Selection, *, user: User, now: datetime) -> Respo
     rows = selection.summaries(user)
     smallest = smallest_cell(user, selection)
     by_day = ask(rows, BY_DAY, "unit", "days", "scores", "channels")
-    bands = f"'{{{','.join(map(str, BANDS))}}}'"
-    by_patient = ask(rows, BY_PATIENT.replace("%(bands)s", bands), "patient_id", "performed_on", "scores")
+    by_patient = ask(rows, BY_PATIENT, "patient_id", "performed_on", "scores")
     due, answered = sum(row[2] for row in by_day), sum(row[3] for row in by_day)
     follow_ups = sum(row[2] for row in by_patient)
     channels = [(name, sum(row[4 + place] for row in by_day)) for place, name in enumerate(CHANNELS[1:])]

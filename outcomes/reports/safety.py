@@ -1,6 +1,6 @@
 """What came with the relief: harm, and what became of the opioids."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -9,36 +9,47 @@ from django.db.models import Count, Q, QuerySet
 
 from outcomes.models import AdverseEvent, CourseSummary
 from outcomes.rates import Share, share
+from outcomes.reports.counting import counts
 from outcomes.reports.selection import ask
 
 #: Opioids on the day of the procedure and on the first day of the relief window, of all follow-ups whose patient took
 #: one on the first and whose second day is not in the future.
-OPIOIDS = """
-SELECT COUNT(*),
-       COUNT(*) FILTER (WHERE countable),
-       SUM(before) FILTER (WHERE countable),
-       SUM(after) FILTER (WHERE countable),
-       COUNT(*) FILTER (WHERE countable AND after * 2 <= before),
-       COUNT(*) FILTER (WHERE countable AND after = 0)
-  FROM (SELECT earlier.mme AS before, COALESCE(later.mme, 0) AS after,
-               earlier.uncounted = 0 AND later.uncounted = 0 AS countable
-          FROM chosen
-         CROSS JOIN LATERAL (SELECT SUM(mme_per_day) AS mme, COUNT(*) AS taken,
-                                    COUNT(*) FILTER (WHERE mme_per_day IS NULL) AS uncounted
-                               FROM patients_opioiduse
-                              WHERE patient_id = chosen.patient_id AND entered_in_error_at IS NULL
-                                AND from_on <= performed_on
-                                AND (until_on IS NULL OR until_on >= performed_on)) AS earlier
-         CROSS JOIN LATERAL (SELECT SUM(mme_per_day) AS mme,
-                                    COUNT(*) FILTER (WHERE mme_per_day IS NULL) AS uncounted
-                               FROM patients_opioiduse
-                              WHERE patient_id = chosen.patient_id AND entered_in_error_at IS NULL
-                                AND from_on <= performed_on + window_from::int
-                                AND (until_on IS NULL OR until_on >= performed_on + window_from::int)) AS later
-         -- Most patients take none: they are passed over before anything is looked up for them.
-         WHERE chosen.patient_id IN (SELECT patient_id FROM patients_opioiduse WHERE entered_in_error_at IS NULL)
-           AND unit = 'day' AND performed_on + window_from::int <= %s AND earlier.taken > 0) AS each
+EACH_OPIOID = """
+SELECT follow_up_id, earlier.mme AS before, COALESCE(later.mme, 0) AS after,
+       earlier.uncounted = 0 AND later.uncounted = 0 AS countable
+  FROM chosen
+ CROSS JOIN LATERAL (SELECT SUM(mme_per_day) AS mme, COUNT(*) AS taken,
+                            COUNT(*) FILTER (WHERE mme_per_day IS NULL) AS uncounted
+                       FROM patients_opioiduse
+                      WHERE patient_id = chosen.patient_id AND entered_in_error_at IS NULL
+                        AND from_on <= performed_on
+                        AND (until_on IS NULL OR until_on >= performed_on)) AS earlier
+ CROSS JOIN LATERAL (SELECT SUM(mme_per_day) AS mme,
+                            COUNT(*) FILTER (WHERE mme_per_day IS NULL) AS uncounted
+                       FROM patients_opioiduse
+                      WHERE patient_id = chosen.patient_id AND entered_in_error_at IS NULL
+                        AND from_on <= performed_on + window_from::int
+                        AND (until_on IS NULL OR until_on >= performed_on + window_from::int)) AS later
+ -- Most patients take none: they are passed over before anything is looked up for them.
+ WHERE chosen.patient_id IN (SELECT patient_id FROM patients_opioiduse WHERE entered_in_error_at IS NULL)
+   AND unit = 'day' AND performed_on + window_from::int <= %s AND earlier.taken > 0
 """
+#: The columns that it reads.
+OPIOID_COLUMNS = ("follow_up_id", "patient_id", "performed_on", "unit", "window_from")
+#: Groups of these follow-ups, by the names of their numbers.
+OPIOID_GROUPS: Mapping[str, str] = {
+    "took": "TRUE",
+    "countable": "countable",
+    "halved": "countable AND after * 2 <= before",
+    "stopped": "countable AND after = 0",
+}
+OPIOIDS = f"""
+SELECT {counts(OPIOID_GROUPS.values())},
+       SUM(before) FILTER (WHERE countable), SUM(after) FILTER (WHERE countable)
+  FROM ({EACH_OPIOID}) AS each
+"""  # noqa: S608 (no value of a user)
+#: Events that the suspect may have caused.
+RELATED = Q(relation__in=("possible", "probable", "definite"))
 
 
 @dataclass(frozen=True)
@@ -94,7 +105,7 @@ def adverse_report(rows: QuerySet[CourseSummary], *, follow_ups: int) -> Adverse
     by_severity = {
         severity.value: Count("pk", filter=Q(severity=severity)) for severity in AdverseEvent.Severity
     }
-    serious, related = Q(serious=True), Q(relation__in=("possible", "probable", "definite"))
+    serious = Q(serious=True)
     found: list[Any] = list(
         events.order_by()
         .values("term")
@@ -108,7 +119,7 @@ def adverse_report(rows: QuerySet[CourseSummary], *, follow_ups: int) -> Adverse
     whole = events.aggregate(
         any=Count("follow_up", distinct=True),
         grave=Count("follow_up", filter=serious, distinct=True),
-        related=Count("pk", filter=related),
+        related=Count("pk", filter=RELATED),
     )
     return AdverseReport(
         follow_ups=follow_ups,
@@ -127,8 +138,8 @@ def adverse_report(rows: QuerySet[CourseSummary], *, follow_ups: int) -> Adverse
 
 def mme_change(rows: QuerySet[CourseSummary], *, today: date, smallest: int) -> MmeChange:
     """What became of the opioids, as far as `today`, a date of UTC, lets it be known."""
-    found = ask(rows, OPIOIDS, "patient_id", "performed_on", "unit", "window_from", more=[today])
-    took, countable, before, after, halved, stopped = found[0] if found else (0,) * 6
+    found = ask(rows, OPIOIDS, *OPIOID_COLUMNS, more=[today])
+    took, countable, halved, stopped, before, after = found[0] if found else (0,) * 6
     if countable < max(smallest, 1):
         return MmeChange(took, countable, None, None, None, None)
     return MmeChange(

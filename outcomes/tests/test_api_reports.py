@@ -1,5 +1,9 @@
 """The reports by API: the numbers of the reports, strict questions, and a trail of who looked."""
 
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -9,7 +13,7 @@ from clinic.models import AuditEvent, Site, User
 from clinic.tests.calling import call, faults
 from conftest import World, staff
 from outcomes.api.reports.procedure import RUNS
-from outcomes.models import CourseSummary, FollowUp
+from outcomes.models import AdverseEvent, CheckIn, CourseSummary, FollowUp
 from outcomes.reports import Selection, compare_groups, procedure_report
 from outcomes.reports.curves import OTHERS
 from outcomes.tests.test_comparing import two_groups
@@ -52,6 +56,76 @@ def test_the_procedure_report_has_the_numbers_of_the_report(small: World) -> Non
     assert responders["median"] == {"after": 184, "until": 275}
     assert responders["window_first"]["low"] == 1
     assert responders["window_last"]["high"] == 0
+
+
+def rates_in(tree: Any, way: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every object of an answer, with the way to it."""
+    if isinstance(tree, dict):
+        yield way, tree
+        for name, below in tree.items():
+            yield from rates_in(below, f"{way}.{name}")
+    elif isinstance(tree, list):
+        for below in tree:
+            yield from rates_in(below, f"{way}[]")
+
+
+#: Shares that hang on no answer: of all that were treated, could be counted or were resolved. Theirs say of how many.
+NO_QUESTION = {
+    "any": "follow_ups",
+    "serious": "follow_ups",
+    "halved": "took",
+    "stopped": "took",
+    "acted_on": "site",
+}
+
+
+@pytest.mark.parametrize(
+    "path", ["overview/", "procedure/", "response/", "comparison/?dimension=performer&one={}&other={}"]
+)
+def test_no_rate_stands_without_who_answered(small: World, path: str) -> None:
+    """Wherever the API tells a share, beside it stands of how many, and how many of those who were due answered."""
+    one, other = two_groups(small, 3)
+    course(small, {42: 3, 92: None})
+    now = CheckIn.objects.filter(status="answered").latest("due_at").due_at + timedelta(days=1)
+    body = call(small.nurse, "GET", "reports/" + path.format(one.performer, other.performer), now=now).json()
+    found = 0
+    for way, one_of in rates_in(body):
+        shares = {name for name, value in one_of.items() if isinstance(value, dict) and "value" in value}
+        for name in shares:
+            assert set(one_of[name]) == {"count", "of", "value", "low", "high"}, (way, name)
+        if "value" in one_of or not (shares or "places" in one_of):
+            continue
+        found += 1
+        for name in shares - {"response"} & set(NO_QUESTION):
+            assert NO_QUESTION[name] in one_of, (way, name)
+        if shares - set(NO_QUESTION) - {"response"}:
+            assert {"treated", "due", "answered", "response"} <= set(one_of), way
+            assert one_of["response"]["of"] == one_of["due"], way
+        if "places" in one_of:
+            assert one_of["response"]["of"] > 0, way
+            assert all({"known_in", "known_out"} <= set(at) for at in one_of["places"]), way
+        if "pain" in one_of:
+            assert one_of["fifty"]["response"], way
+    assert found >= 1
+
+
+def test_harm_and_opioids_are_told_as_on_the_page(small: World) -> None:
+    harmed = course(small, {42: 3})
+    AdverseEvent.objects.create(
+        follow_up=harmed,
+        term="infection",
+        onset_on=harmed.procedure.performed_at.date(),
+        severity="severe",
+        serious=True,
+        outcome="resolved",
+        relation="possible",
+        recorded_at=small.now + timedelta(days=900),
+    )
+    body = call(small.nurse, "GET", "reports/procedure/", now=small.now).json()
+    line = {"term": "infection", "mild": 0, "moderate": 0, "severe": 1, "serious": 1, "follow_ups": 1}
+    assert (body["adverse"]["lines"], body["adverse"]["related"]) == ([line], 1)
+    assert (body["adverse"]["any"]["count"], body["adverse"]["follow_ups"]) == (1, 1)
+    assert body["mme"] == {name: 0 if name in ("took", "countable") else None for name in body["mme"]}
 
 
 def test_hidden_numbers_are_hidden_here_too(world: World) -> None:

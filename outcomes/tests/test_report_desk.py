@@ -1,23 +1,31 @@
 """Reports and worklists at the front desk: who may see them, what they say, and the rows behind their numbers."""
 
 import re
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from html import unescape
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.test import Client
 
-from clinic.models import AuditEvent
+from clinic.models import AuditEvent, User
 from clinic.refusals import Refusal
-from clinic.tests.desk import queries, signed_in, words
-from conftest import World, staff
-from outcomes.models import CourseSummary, FollowUp, VerdictChange
+from clinic.tests.desk import clock, queries, signed_in, words
+from conftest import MONDAY, World, staff
+from outcomes import services
+from outcomes.models import AdverseEvent, Alert, Answer, CourseSummary, FollowUp, VerdictChange
+from outcomes.questions import CHANGE, PEG
 from outcomes.relief import Verdict
 from outcomes.reports import WORKLISTS, Selection, overview_report, procedure_report
 from outcomes.reports.counting import AT, WHOLE
 from outcomes.reports.drilling import rows_behind
+from outcomes.services.reading import SATISFIED
 from outcomes.tests.test_reports import course
+from patients.models import OpioidUse, Patient
+from procedures import services as procedures
+from procedures.models import ReliefProfile
 
 HILL = {"name": "Hill", "phone": "1", "time_zone": "America/New_York"}
 ROOT = "/admin/outcomes/followup/"
@@ -102,13 +110,166 @@ def test_each_cell_can_be_opened_and_shows_nobody_of_another_site(
     assert not rows_behind(Selection(), cell, stranger, now=told.now).exists()
 
 
-def test_the_links_of_a_report_lead_to_as_many_rows_as_they_say(told: World, client: Client) -> None:
+#: A number that leads to its rows.
+LINK = re.compile(
+    r'<a class="desk-(?:card-)?link" href="([^"]+)">(?:<span class="desk-figure">)?(\d+)<', re.ASCII
+)
+#: A number of rows that leads nowhere.
+BARE = re.compile(r"<(?:td|dd)>\s*(?:<span[^>]*>\s*)?([1-9]\d*)(?! ?%)(?: of \d+)?\s*<", re.ASCII)
+FULL = (
+    "reports/clinic/",
+    "reports/procedures/?intent=",
+    "reports/response/?procedure_type=rfa_facet",
+    "reports/compare/?dimension=period&one_from=2026-01-01&one_until={}&other_from={}&other_until=2029-01-01",
+)
+
+
+def asked_all(world: World) -> None:
+    """A course whose first judged check-in is answered in full: pain, PEG, change and satisfaction."""
+    start = world.at(MONDAY + timedelta(days=2), 9)
+    appointment = procedures.book(
+        world.appointment(patient=world.another_patient(76), starts_at=start), by=world.clerk, now=world.now
+    )
+    record = procedures.Performed(performed_at=start, baseline_pain=8, baselines=dict.fromkeys(PEG, 8))
+    follow_up = procedures.perform(
+        appointment.pk, record, by=world.physician, now=start + timedelta(hours=1)
+    ).follow_up
+    check_in = follow_up.check_ins.get(offset_minutes=42 * 1440)
+    values = {"nrs.now": 3, CHANGE: 2, SATISFIED: 5, **dict.fromkeys(PEG, 3)}
+    services.answer(
+        check_in.pk, values=values, channel="phone", language="en", by=world.nurse, now=check_in.due_at
+    )
+
+
+@pytest.fixture
+def full(told: World) -> datetime:
+    """A clinic in which every number of every report counts something; and when it is looked at."""
+    world = told
+    early = FollowUp.objects.get(verdict="lost_early")
+    for scores in ({42: 2, 92: 3, 184: 8, 275: 8}, {42: 6, 92: None}, {42: 1, 92: None, 184: None}):
+        course(world, scores)
+    asked_all(world)
+    world.ablation.purpose = "diagnostic_and_therapeutic"
+    world.ablation.save()
+    profile = ReliefProfile.objects.get()
+    profile.pk, profile.version, profile.in_force_from = None, 2, world.now - timedelta(days=1)
+    profile.window_from_minutes, profile.window_until_minutes = 120, 240
+    profile.check_in_minutes = [30, 60, 120]
+    profile.save()
+    tuesday = MONDAY + timedelta(days=1)
+    block = world.performed(intent="diagnostic", patient=world.another_patient(77), day=tuesday).follow_up
+    for minutes, score in ((30, 1), (60, 2), (120, 8)):
+        check_in = block.check_ins.get(offset_minutes=minutes)
+        services.answer(
+            check_in.pk,
+            values={"nrs.now": score},
+            channel="clinic",
+            language="en",
+            by=world.nurse,
+            now=check_in.due_at,
+        )
+    Patient.objects.filter(pk=early.patient_id).update(language="es", born_on=date(1990, 1, 1))
+    for term, serious, severity in (("infection", True, "severe"), ("bleeding", False, "mild")):
+        AdverseEvent.objects.create(
+            follow_up=early,
+            term=term,
+            onset_on=MONDAY,
+            severity=severity,
+            serious=serious,
+            outcome="resolved",
+            relation="possible" if serious else "unrelated",
+            recorded_at=world.now + timedelta(days=900),
+        )
+    now = Answer.objects.latest("answered_at").answered_at + timedelta(days=2)
+    for place, follow_up in enumerate(FollowUp.objects.order_by("pk")):
+        # Opioids of all, of which some are halved and some cannot be counted.
+        day = CourseSummary.objects.get(pk=follow_up.pk).performed_on
+        CourseSummary.objects.filter(pk=follow_up.pk).update(window_from=30)
+        took = {"patient": follow_up.patient, "unit": "mg/day", "prescription": "x"}
+        for dose, since, until in ((60, day - timedelta(days=9), day), (20, day + timedelta(days=1), None)):
+            OpioidUse.objects.create(
+                **took,
+                drug="morphine" if place % 3 else "buprenorphine",
+                dose=dose,
+                from_on=since,
+                until_on=until,
+                mme_per_day=dose if place % 3 else None,
+                mme_version="CDC-2022" if place % 3 else "",
+                recorded_at=world.now + timedelta(days=900),
+            )
+        VerdictChange.objects.create(
+            follow_up=follow_up, at=now - timedelta(hours=1), verdict=follow_up.verdict, reason="again"
+        )
+    Alert.objects.all().delete()
+    kinds = (("lost_early", 5, ""), ("no_relief", 40, ""), ("silent", 3, "spoken"), ("worse", 2, "no_action"))
+    for kind, days, resolution in kinds:
+        raised = now - timedelta(days=days)
+        Alert.objects.create(
+            follow_up=early,
+            patient=early.patient,
+            site=world.site,
+            kind=kind,
+            urgency="routine",
+            raised_at=raised,
+            due_at=raised + timedelta(days=7),
+            resolved_at=now if resolution else None,
+            resolution=resolution,
+        )
+    return now
+
+
+def test_every_number_of_every_report_leads_to_exactly_the_rows_that_it_counts(
+    told: World, full: datetime, client: Client
+) -> None:
+    """No number of rows stands without a way to them, and each way leads to as many."""
     desk = signed_in(told.physician, client)
-    html = desk.get(f"{ROOT}reports/procedures/?procedure_type=rfa_facet").content.decode()
-    links = re.findall(r'href="(/admin/outcomes/followup/\?[^"]*cell=[^"]*)">(\d+)<', html)
-    assert len(links) > 20
-    for address, number in {(unescape(address), number) for address, number in links}:
-        assert desk.get(address).context["cl"].result_count == int(number), address
+    seen: dict[str, set[str]] = {}
+    days = sorted(CourseSummary.objects.values_list("performed_on", flat=True))
+    middle = days[len(days) // 2]
+    with clock(full):
+        for page in FULL:
+            html = desk.get(ROOT + page.format(middle - timedelta(days=1), middle)).content.decode()
+            links = {(unescape(address), int(number)) for address, number in LINK.findall(html)}
+            assert len(links) > 5, page
+            for address, number in links:
+                shown = desk.get(address)
+                assert shown.context["cl"].result_count == number, (page, address)
+                seen.setdefault(address.partition("?")[0], set()).add(address)
+                if "cell=" in address:
+                    assert "cell" not in shown.context["behind"], "it is said in words"
+            assert not BARE.findall(html), page
+    every = {
+        unquote(one.split("cell=")[1].split("&")[0])
+        for ways in seen.values()
+        for one in ways
+        if "cell=" in one
+    }
+    cells = {re.sub(r"\d+m?", "#", cell) for cell in every}
+    for cell in (
+        *("treated", "no_baseline", "evaluable", "due", "answered", "in_curve", "satisfied", "satisfied:#"),
+        *(
+            "at:#:told",
+            "at:#:change_#",
+            "at:#:silent",
+            "curve:responders:#:known_in",
+            "curve:responders:#:all",
+        ),
+        *("curve:all_treated:#:unknown", "curve:all_treated:#:known_out", "opioids:took", "opioids:halved"),
+        *("adverse:any", "events:infection:severe", "events:related", "month:lost_early", "asked:recent:due"),
+        *("asked:day:#:due", "asked:language:es:answered", "asked:minute:#:answered", "asked:age:#-#:due"),
+        *("asked:channel:email:answered", "alerts:raised", "alerts:acted", "alerts:resolved"),
+    ):
+        assert cell in cells, cell
+
+
+def test_who_may_not_see_alerts_gets_their_number_without_the_way(
+    told: World, full: datetime, client: Client
+) -> None:
+    Permission.objects.get(codename="view_alert").group_set.clear()
+    with clock(full):
+        page = signed_in(User.objects.get(pk=told.physician.pk), client).get(f"{ROOT}reports/clinic/")
+    assert "/alert/" not in page.content.decode().partition('class="desk-overview"')[2]
+    assert "open alerts" in words(page)
 
 
 def test_a_report_says_what_it_counts_with_its_response_and_what_is_unconfirmed(

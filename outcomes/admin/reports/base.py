@@ -122,24 +122,54 @@ def site_of(selection: Selection) -> Site | None:
     return Site.objects.filter(pk=selection.site).first() if selection.site else None
 
 
+def linked(number: int, address: str) -> SafeString:
+    """A number, linked if there is an address."""
+    return (
+        format_html('<a class="desk-link" href="{}">{}</a>', address, number)
+        if address
+        else SafeString(f"{number}")
+    )
+
+
+#: Which list has the rows behind a cell, by how it begins; all others are follow-ups. Alerts are shown in any state.
+LISTS = {"asked": "checkin", "alerts": "alert", "events": "adverseevent"}
+
+
 class Rows:
-    """Links from numbers to the rows behind them, for those who may see follow-ups."""
+    """Links from numbers to the rows behind them, for those who may see such rows."""
 
     def __init__(self, request: HttpRequest, selection: Selection) -> None:
-        self.shown = request.user.has_perm("outcomes.view_followup")
-        self.query = selection.query()
+        self.request, self.user, self.selection = request, request.user, selection
 
     def link(self, number: int | None, cell: str) -> SafeString:
         """A number, linked unless it is 0."""
         if number is None:
             return format_html("{}", _("hidden"))
-        if not number or not self.shown:
-            return SafeString(f"{number}")
-        return format_html('<a class="desk-link" href="{}">{}</a>', self.address(cell), number)
+        return linked(number, self.address(cell) if number else "")
 
     def address(self, cell: str) -> str:
-        query = urlencode({**self.query, "cell": cell})
-        return f"{reverse('admin:outcomes_followup_changelist')}?{query}"
+        """Where the rows are; "" for one who may not see them."""
+        of = LISTS.get(cell.partition(":")[0], "followup")
+        if not self.user.has_perm(f"outcomes.view_{of}"):
+            return ""
+        state = {"state": "all"} if of == "alert" else {}
+        query = urlencode({**self.selection.query(), **state, "cell": cell})
+        return f"{reverse(f'admin:outcomes_{of}_changelist')}?{query}"
+
+    def share(self, share: Share | None, cell: str) -> SafeString:
+        """A share with its counts and its interval, the rows behind the first: "25 of 40: 62 % (47–75 %)"."""
+        if share is None:
+            return SafeString("–")
+        words = _("%(count)s of %(of)d") % {"count": self.link(share.count, cell), "of": share.of}
+        return format_html("{}: {}", SafeString(words), share_words(share))
+
+
+def shares(rows: Rows, share: Share | None, counted: str, of: str) -> SafeString:
+    """Both counts of a share, each with its rows: "25 of 40"; "" of nobody."""
+    if share is None:
+        return SafeString("")
+    words = {"count": rows.link(share.count, counted), "of": rows.link(share.of, of)}
+    return SafeString(_("%(count)s of %(of)s") % words)
 
 
 def share_words(share: Share | None) -> str:

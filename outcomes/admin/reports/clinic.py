@@ -1,17 +1,19 @@
 """The clinic overview: what waits today at each site, who answers, and whose relief was lost early this month."""
 
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 
 from outcomes import services
-from outcomes.admin.reports.base import of_words, page, require
+from outcomes.admin.reports.base import Rows, linked, page, require, shares
 from outcomes.models import Alert
-from outcomes.reports import overview_report
+from outcomes.reports import Selection, overview_report
 from outcomes.reports.overview import LOOKS_BACK, SiteOverview
 
 
@@ -22,73 +24,78 @@ def clinic_page(request: HttpRequest) -> HttpResponse:
     report = overview_report(user=user, now=now)
     context = {
         "days": LOOKS_BACK.days,
-        "sites": [shown(one) for one in report.sites],
+        "sites": [shown(one, Rows(request, Selection(site=one.site.pk))) for one in report.sites],
     }
     return page(request, "clinic", _("Clinic today"), context)
 
 
-def address(name: str, **query: Any) -> str:
-    return f"{reverse(f'admin:outcomes_{name}')}?{urlencode(query)}"
-
-
-def shown(one: SiteOverview) -> dict[str, Any]:
-    """A site's cards."""
-    site = one.site.pk
-    month = {"site": site, "performed_from": one.month.isoformat()}
+def shown(one: SiteOverview, rows: Rows) -> dict[str, Any]:
+    """A site's cards. A count leads to what it counts; of a share each of its counts does."""
+    kinds = [(kind, one.open_alerts[kind.value]) for kind in Alert.Kind if one.open_alerts.get(kind.value)]
+    month = Rows(rows.request, replace(rows.selection, performed_from=one.month))
     cards: list[dict[str, Any]] = [
         {
-            "count": sum(one.open_alerts.values()),
+            "count": sum(number for _kind, number in kinds),
             "label": _("open alerts"),
-            "note": ", ".join(
-                f"{one.open_alerts[kind.value]} {kind.label}"
-                for kind in Alert.Kind
-                if one.open_alerts.get(kind.value)
+            "note": format_html_join(
+                ", ",
+                "{} {}",
+                ((linked(number, alerts(rows, kind__exact=kind)), kind.label) for kind, number in kinds),
             ),
-            "link": address("alert_changelist", site__id__exact=site),
+            "link": alerts(rows),
         },
         {
             "count": one.overdue,
             "label": _("overdue alerts"),
             "urgent": bool(one.overdue),
-            "link": address("alert_changelist", state="overdue", site__id__exact=site),
+            "link": alerts(rows, state="overdue"),
         },
         {
             "count": f"{100 * one.response.value:.0f} %" if one.response else "–",
             "label": _("answered in 30 days"),
-            "note": of_words(one.response),
-            "link": address("followup_response", site=site),
+            "note": shares(rows, one.response, "asked:recent:answered", "asked:recent:due")
+            or _("nothing fell due yet"),
         },
         {
             "count": one.lost_early,
             "label": _("lost early this month"),
             "urgent": bool(one.lost_early),
-            "link": address("followup_changelist", cell="month:lost_early", site=site),
+            "link": rows.address("month:lost_early"),
         },
         {
             "count": one.no_relief,
             "label": _("no relief this month"),
             "urgent": bool(one.no_relief),
-            "link": address("followup_changelist", cell="month:no_relief", site=site),
+            "link": rows.address("month:no_relief"),
         },
         {
             "count": one.procedures,
             "label": _("procedures this month"),
-            "link": address("followup_changelist", cell="treated", **month),
+            "link": month.address("treated"),
         },
         {
             "count": "–" if one.alerts_per_100 is None else f"{one.alerts_per_100:.1f}",
             "label": _("alerts for 100 answers in 30 days"),
-            "note": _("%(alerts)d alerts, %(answers)d answers")
-            % {"alerts": one.alerts_raised, "answers": one.answers},
-            "link": address("alert_changelist", state="all", site__id__exact=site),
+            "note": format_html(
+                "{} {}, {} {}",
+                rows.link(one.alerts_raised, "alerts:raised"),
+                _("alerts"),
+                rows.link(one.answers, "asked:recent:answered"),
+                _("answers"),
+            ),
         },
         {
             "count": f"{100 * one.acted_on.value:.0f} %" if one.acted_on else "–",
             "label": _("of resolved alerts acted on"),
-            "note": _("%(count)d of %(of)d") % {"count": one.acted_on.count, "of": one.acted_on.of}
-            if one.acted_on
-            else _("none was resolved"),
-            "link": address("alert_changelist", state="resolved", site__id__exact=site),
+            "note": shares(rows, one.acted_on, "alerts:acted", "alerts:resolved") or _("none was resolved"),
         },
     ]
-    return {"site": one.site, "month": one.month, "cards": cards}
+    return {"site": one.site, "cards": [card if card["count"] else {**card, "link": ""} for card in cards]}
+
+
+def alerts(rows: Rows, **query: Any) -> str:
+    """The list of a site's open alerts, or of those in a state; "" for one who may not see them."""
+    if not rows.user.has_perm("outcomes.view_alert"):
+        return ""
+    query["site__id__exact"] = rows.selection.site
+    return f"{reverse('admin:outcomes_alert_changelist')}?{urlencode(query)}"

@@ -12,7 +12,18 @@ from django.utils.translation import gettext_lazy
 
 from clinic.admin.wall import DateInput
 from outcomes import services
-from outcomes.admin.reports.base import SelectionForm, drawing, made, of_words, page, require, site_of
+from outcomes.admin.reports.base import (
+    Rows,
+    SelectionForm,
+    drawing,
+    made,
+    of_words,
+    page,
+    require,
+    share_words,
+    shares,
+    site_of,
+)
 from outcomes.admin.reports.curves import labels, population_words, shown
 from outcomes.charts import duration
 from outcomes.rates import Share, share
@@ -128,7 +139,11 @@ def compare_page(request: HttpRequest) -> HttpResponse:
         report = form.refuse_with(compared, form, base, user=user, now=now)
         if report is not None:
             services.view_report("compare", site=site_of(base), by=user, now=now)
-            context |= drawn(report) | {"words": form.words(), "made": made(now), "submit": _("Show")}
+            context |= drawn(report, request) | {
+                "words": form.words(),
+                "made": made(now),
+                "submit": _("Show"),
+            }
     status = 422 if form.is_bound and form.errors else 200
     return page(request, "compare", _("Compare"), context, status=status)
 
@@ -141,13 +156,16 @@ def compared(form: CompareForm, base: Selection, **who: Any) -> ComparisonReport
     )
 
 
-def drawn(report: ComparisonReport) -> dict[str, Any]:
+def drawn(report: ComparisonReport, request: HttpRequest) -> dict[str, Any]:
     """What the template shows of a comparison."""
     curves = [
         next((one for one in group.report.curves if one.population == report.population), None)
         for group in report.groups
     ]
-    sides = [shown(one, name=f"side-{number}") if one else None for number, one in enumerate(curves)]
+    rows = [Rows(request, group.report.selection) for group in report.groups]
+    sides = [
+        shown(one, rows[number], name=f"side-{number}") if one else None for number, one in enumerate(curves)
+    ]
     both = [one for one in curves if one and not one.hidden and one.places]
     names = [group.name for group in report.groups]
     words = [sentence(report), response(report)]
@@ -175,8 +193,17 @@ def drawn(report: ComparisonReport) -> dict[str, Any]:
         "sentence": words[0],
         "chart": drawing(chart),
         "sides": [
-            {"group": group, "shown": side, "response": of_words(response_of(group))}
-            for group, side in zip(report.groups, sides, strict=True)
+            {
+                "group": group,
+                "shown": side,
+                "response": shares(each, response_of(group), "answered", "due"),
+                "response_share": share_words(response_of(group)),
+                **{
+                    cell: each.link(getattr(group.report.funnel, cell), cell)
+                    for cell in ("treated", "no_baseline", "confounded")
+                },
+            }
+            for group, side, each in zip(report.groups, sides, rows, strict=True)
         ],
         "tests": [test_line(test) for test in report.tests],
         "noteworthy": NOTEWORTHY,

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.html import format_html, strip_tags
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from outcomes.admin.reports.base import drawing
+from outcomes.admin.reports.base import Rows, drawing, share_words, shares
 from outcomes.charts import duration
 from outcomes.charts.frame import marks, percent, when
 from outcomes.reports.curves import At, DurationCurve
@@ -58,21 +59,23 @@ class Shown:
     curve: DurationCurve
     title: str
     chart: SafeString
+    answered: SafeString
     facts: Sequence[tuple[str, str]]
-    rows: Sequence[tuple[str, str, str, int, int, int]]
+    rows: Sequence[tuple[str, ...]]
     runs: Sequence[str]
 
 
-def shown(curve: DurationCurve, *, name: str, confirmed: bool = False) -> Shown:
+def shown(curve: DurationCurve, rows: Rows, *, name: str, confirmed: bool = False) -> Shown:
     """A curve with its chart, its figures and its runs under other assumptions in words."""
     title = population_words(curve.population)
     if curve.hidden or not curve.places or curve.window is None or curve.median is None:
-        return Shown(curve, title, SafeString(""), (), (), ())
+        return Shown(curve, title, SafeString(""), SafeString(""), (), (), ())
     first, last = curve.window
     window = int(first.at), int(last.at)
     unit = unit_words(curve.unit)
+    whole = f"curve:{curve.population}:0{'m' if curve.unit == 'minute' else ''}:all"
     facts = [
-        (_("Follow-ups"), str(curve.total)),
+        (_("Follow-ups"), rows.link(curve.total, whole)),
         (_("Half have lost their relief"), span_words(curve.median, curve.unit)),
     ]
     facts += [
@@ -90,7 +93,7 @@ def shown(curve: DurationCurve, *, name: str, confirmed: bool = False) -> Shown:
                 [duration.Curve("", curve.total, curve.pieces, curve.places, curve.median)],
                 labels(
                     _("How long relief lasts, %s") % title,
-                    "; ".join(f"{words}: {figure}" for words, figure in facts)
+                    "; ".join(f"{words}: {strip_tags(figure)}" for words, figure in facts)
                     + ". "
                     + _("The figures stand in the table below."),
                 ),
@@ -101,8 +104,9 @@ def shown(curve: DurationCurve, *, name: str, confirmed: bool = False) -> Shown:
                 confirmed=confirmed,
             )
         ),
+        format_html("{}: {}", shares(rows, curve.response, "answered", "due"), share_words(curve.response)),
         facts,
-        table(curve, window),
+        table(curve, window, rows),
         [run_words(run, window, curve.unit) for run in curve.runs],
     )
 
@@ -126,20 +130,31 @@ def labels(title: str, description: str) -> duration.Labels:
     )
 
 
-def table(curve: DurationCurve, window: tuple[int, int]) -> list[tuple[str, str, str, int, int, int]]:
-    """The figures at the marks of the axis and at both ends of the window."""
+def table(curve: DurationCurve, window: tuple[int, int], rows: Rows) -> list[tuple[str, ...]]:
+    """The figures at the marks of the axis and at both ends of the window, each number with its follow-ups."""
+    cell, minutes = f"curve:{curve.population}", "m" if curve.unit == "minute" else ""
     wanted = {*map(float, marks(curve.until, curve.unit)), *map(float, window)}
     return [
         (
             f"{unit_words(curve.unit)} {when(at.at, curve.unit)}",
             between(at.low, at.high),
             between(at.band_low, at.band_high),
-            at.known_in,
-            at.known_out,
-            curve.total - at.known_in - at.known_out,
+            *(
+                rows.link(number, f"{cell}:{at.at:.0f}{minutes}:{name}")
+                for name, number in known_at(curve, at)
+            ),
         )
         for at in curve.places
         if at.at in wanted
+    ]
+
+
+def known_at(curve: DurationCurve, at: At) -> list[tuple[str, int]]:
+    """How many stand behind the curve at one time, by the names of their cells."""
+    return [
+        ("known_in", at.known_in),
+        ("known_out", at.known_out),
+        ("unknown", curve.total - at.known_in - at.known_out),
     ]
 
 

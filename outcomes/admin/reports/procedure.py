@@ -15,7 +15,6 @@ from outcomes.admin.reports.base import (
     bounds_words,
     drawing,
     made,
-    of_words,
     page,
     rate_words,
     require,
@@ -78,15 +77,17 @@ def drawn(report: ProcedureReport, rows: Rows) -> dict[str, Any]:
         ],
         "window": window_words(report),
         "curves": [
-            {"shown": shown(curve, name=f"curve-{curve.population}"), "population": curve.population}
+            {"shown": shown(curve, rows, name=f"curve-{curve.population}"), "population": curve.population}
             for curve in report.curves
         ],
         "satisfied": satisfied(report, rows),
         "change_words": [_(words) for words in CHANGES],
         "harm": harm(report, rows),
         "mme": {
-            "halved": share_words(report.mme.halved),
-            "stopped": share_words(report.mme.stopped),
+            "took": rows.link(report.mme.took, "opioids:took"),
+            "countable": rows.link(report.mme.countable, "opioids:countable"),
+            "halved": rows.share(report.mme.halved, "opioids:halved"),
+            "stopped": rows.share(report.mme.stopped, "opioids:stopped"),
         },
     }
 
@@ -105,7 +106,7 @@ def funnel(report: ProcedureReport, rows: Rows) -> list[dict[str, Any]]:
         ("evaluable", _("Evaluable"), _("neither of the two"), False),
         ("due", _("Due"), _("a check-in from the first day of judgement on fell due"), False),
         ("answered", _("Answered"), _("something was answered from that day on"), False),
-        ("in_curve", _("In the curves"), _("something could be judged"), False),
+        ("in_curve", _("Judged"), _("something is known of how long relief lasted"), False),
     )
     return [
         {
@@ -180,7 +181,16 @@ def points_of(points: list[Point], report: ProcedureReport, rows: Rows) -> dict[
         if known
         else SafeString(""),
         "change_rows": [
-            (f"{unit_words(unit)} {when(point.at, unit)}", point.improved.answered, point.changes)
+            (
+                f"{unit_words(unit)} {when(point.at, unit)}",
+                rows.link(point.improved.answered, f"{cell_at(point)}:told"),
+                None
+                if point.changes is None
+                else [
+                    rows.link(count, f"{cell_at(point)}:change_{level}")
+                    for level, count in enumerate(point.changes, 1)
+                ],
+            )
             for point in known
         ],
     }
@@ -217,9 +227,14 @@ def means(point: Point, before: float | None, after: float | None) -> columns.Me
     return columns.Means(when(point.at, point.unit), before, after)
 
 
+def cell_at(point: Point) -> str:
+    """What the cells of a check-in begin with."""
+    return f"at:{point.at}{'m' if point.unit == 'minute' else ''}"
+
+
 def row(point: Point, rows: Rows) -> dict[str, Any]:
     """A check-in's line in the table, each count with its rows."""
-    cell = f"at:{point.at}{'m' if point.unit == 'minute' else ''}"
+    cell = cell_at(point)
     rates = (
         ("fifty", point.fifty),
         ("thirty", point.thirty),
@@ -279,16 +294,17 @@ def harm(report: ProcedureReport, rows: Rows) -> dict[str, Any]:
     """Adverse events by term and severity. They are never hidden."""
     names = {term.value: words for term, words in TERMS}
     return {
-        "any": of_words(report.adverse.any),
-        "any_rows": rows.link(report.adverse.any.count if report.adverse.any else 0, "adverse:any"),
-        "serious": of_words(report.adverse.serious),
-        "serious_rows": rows.link(
-            report.adverse.serious.count if report.adverse.serious else 0, "adverse:serious"
-        ),
+        "any": rows.share(report.adverse.any, "adverse:any"),
+        "serious": rows.share(report.adverse.serious, "adverse:serious"),
+        "related": rows.link(report.adverse.related, "events:related"),
+        "events": rows.link(report.adverse.events, "events:all"),
         "lines": [
             {
                 "term": names.get(line.term, line.term),
-                "line": line,
+                **{
+                    how: rows.link(getattr(line, how), f"events:{line.term}:{how}")
+                    for how in ("mild", "moderate", "severe", "serious")
+                },
                 "follow_ups": rows.link(line.follow_ups, f"adverse:{line.term}"),
             }
             for line in report.adverse.lines

@@ -31,25 +31,25 @@ def response_page(request: HttpRequest) -> HttpResponse:
             "words": form.words(),
             "report": report,
             "made": made(report.made_at),
-            "whole": shown([report.whole])[0],
+            "whole": shown([report.whole], rows, "")[0],
             "groups": [
+                (_("By check-in"), _("Check-in"), shown(report.days, rows, "day"), _("Of those due.")),
                 (
-                    _("By check-in"),
-                    _("Check-in"),
-                    shown(report.days, rows=rows),
+                    _("By language"),
+                    _("Language"),
+                    shown(report.languages, rows, "language", languages),
                     _("Of those due."),
                 ),
-                (_("By language"), _("Language"), shown(report.languages, languages), _("Of those due.")),
                 (
                     _("By age at the procedure"),
                     _("Years"),
-                    shown(report.ages),
+                    shown(report.ages, rows, "age"),
                     _("Of those due. The bands are a choice; unconfirmed."),
                 ),
                 (
                     _("By channel"),
                     _("Channel"),
-                    shown(report.channels, channels),
+                    shown(report.channels, rows, "channel", channels),
                     _("How the answers came, of all answers: nobody was due by one channel alone."),
                 ),
             ],
@@ -58,15 +58,20 @@ def response_page(request: HttpRequest) -> HttpResponse:
 
 
 def shown(
-    lines: Sequence[Answered], names: dict[str, str] | None = None, *, rows: Rows | None = None
+    lines: Sequence[Answered], rows: Rows, by: str, names: dict[str, str] | None = None
 ) -> list[dict[str, Any]]:
-    """The lines of a table. `rows`: link to the follow-ups behind each check-in."""
+    """The lines of a table, each number with its check-ins. `by`: what the lines are told apart by; "" for all."""
     return [
         {
             "name": (names or {}).get(line.label) or with_day(line.label),
-            "due": linked(rows, line, "due", line.due),
-            "answered": linked(rows, line, "answered", line.answered),
-            "follow_ups": line.follow_ups,
+            # Nobody was due by one channel alone: what stands there are all answers.
+            "due": linked(
+                rows, "asked:all:answered" if by == "channel" else cell_of(line, by, "due"), line.due
+            ),
+            "answered": linked(rows, cell_of(line, by, "answered"), line.answered),
+            "follow_ups": line.follow_ups
+            if line.follow_ups is None
+            else rows.link(line.follow_ups, "treated"),
             "share": _("hidden") if line.hidden else share_words(line.response),
             "bar": f"{100 * line.response.value:.1f}" if line.response else "0",
             "hidden": line.hidden,
@@ -83,12 +88,13 @@ def with_day(label: str) -> str:
     return _("%(label)s (day %(day)d)") % {"label": label, "day": float(at) // 24}
 
 
-def linked(rows: Rows | None, line: Answered, name: str, number: int | None) -> Any:
-    """A number; of a check-in with its rows."""
-    if number is None:
-        return ""
+def cell_of(line: Answered, by: str, name: str) -> str:
+    """The cell of one number of a line."""
     unit, _space, at = line.label.partition(" ")
-    if rows is None or not at:
-        return number
-    place = f"{round(float(at) * 60)}m" if unit == "hour" else at
-    return rows.link(number, f"response:{place}:{name}")
+    if by == "day":
+        return f"asked:minute:{round(float(at) * 60)}:{name}" if unit == "hour" else f"asked:day:{at}:{name}"
+    return f"asked:{by}:{line.label}:{name}" if by else f"asked:all:{name}"
+
+
+def linked(rows: Rows, cell: str, number: int | None) -> Any:
+    return "" if number is None else rows.link(number, cell)

@@ -118,7 +118,8 @@ class PointSerializer(serializers.Serializer[Point]):
 class DistributionSerializer(serializers.Serializer[Distribution]):
     """How many chose each value of an item."""
 
-    answered = serializers.IntegerField()
+    treated = serializers.IntegerField(help_text="Of so many follow-ups.")
+    answered = serializers.IntegerField(help_text="So many were answered.")
     counts = serializers.DictField(
         child=serializers.IntegerField(),
         allow_null=True,

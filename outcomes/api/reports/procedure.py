@@ -11,11 +11,13 @@ from rest_framework.response import Response
 from outcomes.api.reports.asking import Report, SelectionQuery, SelectionSerializer
 from outcomes.api.reports.counts import (
     ByVerdictSerializer,
+    CountedShareSerializer,
     DistributionSerializer,
     FunnelSerializer,
     PointSerializer,
     UnitField,
 )
+from outcomes.api.reports.harm import AdverseReportSerializer, MmeChangeSerializer
 from outcomes.reports import ProcedureReport, procedure_report
 from outcomes.reports.curves import OTHERS, At, DurationCurve, Piece, Run
 
@@ -105,6 +107,10 @@ class CurveSerializer(serializers.Serializer[DurationCurve]):
     hidden = serializers.BooleanField(
         help_text="Fewer follow-ups than the smallest cell: nothing but `total` is told."
     )
+    response = CountedShareSerializer(
+        allow_null=True,
+        help_text="Of the report's evaluable follow-ups that had to answer, those that did. Null: nothing fell due.",
+    )
     median = serializers.SerializerMethodField()
     window_first = serializers.SerializerMethodField()
     window_last = serializers.SerializerMethodField()
@@ -165,6 +171,8 @@ class ProcedureReportSerializer(serializers.Serializer[ProcedureReport]):
     satisfied = DistributionSerializer(
         help_text="The last satisfaction of each follow-up, 1 very dissatisfied to 5 very satisfied."
     )
+    adverse = AdverseReportSerializer()
+    mme = MmeChangeSerializer()
 
     @extend_schema_field(ExpectedSerializer(allow_null=True))
     def get_window(self, report: ProcedureReport) -> Any:
