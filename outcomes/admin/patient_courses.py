@@ -33,7 +33,7 @@ from procedures.models import Procedure
 
 PERMISSIONS = ("patients.view_patient", "outcomes.view_followup")
 #: So many follow-ups fit on one printed page with their reasons; of more, only so many of the latest keep them.
-WHOLE_ON_PAPER, WHOLE_OF_MORE = 8, 6
+WHOLE_ON_PAPER, WHOLE_OF_MORE = 8, 5
 
 
 class Line(NamedTuple):

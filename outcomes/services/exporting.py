@@ -1,7 +1,6 @@
 """Tables that somebody asked for: taken down, made piece by piece, and deleted after some days."""
 
 import gzip
-from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
@@ -12,14 +11,13 @@ from django.db.models.functions import Now
 from django.utils.crypto import salted_hmac
 
 from clinic import audit
-from clinic.models import Site, User
+from clinic.models import User
 from clinic.refusals import Refusal
 from outcomes.exports import TABLES, Shielding, Writer
 from outcomes.exports.columns import MARK, lines
-from outcomes.exports.shielding import band
+from outcomes.exports.recognising import recognisable
 from outcomes.models import Export, ExportPart
 from outcomes.reports import Selection
-from patients.models import full_years
 
 #: What staff must hold.
 EXPORT = "outcomes.export_outcomes"
@@ -184,40 +182,6 @@ def secret_of(export: Export) -> bytes:
     """
     whose = f"{export.requested_by_id}:{sorted(export.selection.items())}"
     return salted_hmac("outcomes.exports", whose, algorithm="sha256").digest()
-
-
-def recognisable(selection: Selection, user: User) -> tuple[set[tuple[int, str]], dict[str, set[str]]]:
-    """What is shared by fewer patients than the smallest cell of the sites, and what of the others is shared by enough.
-
-    The first are groups of procedure type and band of age, which are left out; the second are languages and
-    indications that may be told of the rest.
-    """
-    smallest = max(Site.objects.visible_to(user).values_list("smallest_cell", flat=True), default=1)
-    columns = (
-        "patient",
-        "procedure_type",
-        "patient__born_on",
-        "performed_on",
-        "patient__language",
-        "indication",
-    )
-    found = list(selection.summaries(user).order_by().values_list(*columns))
-    groups: defaultdict[tuple[int, str], set[int]] = defaultdict(set)
-    for patient, kind, born_on, day, *_ in found:
-        groups[kind, band(full_years(born_on, day))].add(patient)
-    rare = {group for group, who in groups.items() if len(who) < smallest}
-    told: dict[str, defaultdict[str, set[int]]] = {
-        name: defaultdict(set) for name in ("language", "indication")
-    }
-    for patient, kind, born_on, day, language, indication in found:
-        if (kind, band(full_years(born_on, day))) not in rare:
-            told["language"][language].add(patient)
-            told["indication"][indication].add(patient)
-    common = {
-        name: {value for value, who in values.items() if len(who) >= smallest}
-        for name, values in told.items()
-    }
-    return rare, common
 
 
 def download(export: Export, *, by: User, now: datetime) -> Iterator[bytes]:

@@ -146,7 +146,12 @@ def full(told: World) -> datetime:
     """A clinic in which every number of every report counts something; and when it is looked at."""
     world = told
     early = FollowUp.objects.get(verdict="lost_early")
-    for scores in ({42: 2, 92: 3, 184: 8, 275: 8}, {42: 6, 92: None}, {42: 1, 92: None, 184: None}):
+    more: list[dict[int, int | None]] = [
+        {42: 2, 92: 3, 184: 8, 275: 8},
+        {42: 6, 92: None},
+        {42: 1, 184: None},
+    ]
+    for scores in more:
         course(world, scores)
     asked_all(world)
     world.ablation.purpose = "diagnostic_and_therapeutic"
