@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, F, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import path, reverse
@@ -28,6 +28,7 @@ from outcomes.admin.behind import AlertCells, ShowsBehind
 from outcomes.admin.courses import course_fragment, with_answers
 from outcomes.models import Alert, Answer, FollowUp
 from outcomes.models.alerts import AlertQuerySet, weight_of_urgency
+from outcomes.reports.overview import ACTED, LOOKS_BACK, RESOLVED, raised_lately
 from patients import services as patients
 from procedures.admin.devices import page_of as device_page
 from procedures.admin.devices import since_words
@@ -38,10 +39,6 @@ from procedures.models import RedFlag
 HANDLE = "outcomes.handle_alert"
 #: Colour of each urgency; its word always stands beside it.
 URGENCY_LABELS = {"emergency": "danger", "same_day": "warning", "routine": "info"}
-#: What the load is counted over.
-LOAD_DAYS = 30
-#: How an alert ended that somebody acted on.
-ACTED = (Alert.Resolution.SPOKEN, Alert.Resolution.SEEN, Alert.Resolution.EMERGENCY)
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -391,26 +388,22 @@ def tabs(waiting: QuerySet[Alert], kind: str) -> list[dict[str, Any]]:
 
 
 def load(seen: QuerySet[Alert], user: User, *, now: datetime) -> dict[str, Any]:
-    """How much the alerts ask of people: those of the last LOAD_DAYS for 100 answers, and how many were acted on.
+    """How much the alerts ask of people: those of the last 30 days for 100 answers, and how many were acted on.
 
     Two queries. `rate` None without an answer, `share` (percent) None while none of them is resolved. What was settled
     because its reason was gone counts as an alert nobody acted on.
     """
-    since = now - timedelta(days=LOAD_DAYS)
-    resolved = Q(resolved_at__isnull=False)
-    counts = seen.filter(raised_at__gte=since, raised_at__lte=now).aggregate(
-        raised=Count("pk"),
-        resolved=Count("pk", filter=resolved),
-        acted=Count("pk", filter=resolved & Q(resolution__in=ACTED)),
+    counts = seen.filter(raised_lately(now)).aggregate(
+        raised=Count("pk"), resolved=Count("pk", filter=RESOLVED), acted=Count("pk", filter=ACTED)
     )
-    answers = Answer.objects.filter(answered_at__gte=since, answered_at__lte=now)
+    answers = Answer.objects.filter(answered_at__gt=now - LOOKS_BACK, answered_at__lte=now)
     if not user.sees_all_sites:
         answers = answers.filter(check_in__follow_up__procedure__site__in=user.sites.values("pk"))
     answered = answers.count()
     return {
         **counts,
         "answered": answered,
-        "days": LOAD_DAYS,
+        "days": LOOKS_BACK.days,
         "rate": round(100 * counts["raised"] / answered, 1) if answered else None,
         "share": round(100 * counts["acted"] / counts["resolved"]) if counts["resolved"] else None,
     }

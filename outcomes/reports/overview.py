@@ -25,7 +25,8 @@ class SiteOverview:
     `open_alerts` by kind, `overdue` of them. `response`: of the check-ins whose time ended in the last 30 days, or that
     were answered in them. `lost_early` and `no_relief`: follow-ups that got this verdict since the first of the month,
     on the site's wall clock, and still have it. `procedures`: performed since then. `alerts_raised` in 30 days,
-    `alerts_per_100` answers, `acted_on`: of those that were resolved, the share that a person did something about.
+    `alerts_per_100` answers, `acted_on`: of those that were resolved, the share upon which
+    somebody spoke with the patient, saw them or sent them to the emergency department.
     """
 
     site: Site
@@ -80,9 +81,11 @@ def raised_lately(now: datetime) -> Q:
     return Q(raised_at__gt=now - LOOKS_BACK, raised_at__lte=now)
 
 
-#: What became of alerts: a person, or nobody any more, has to look at them; a person did something about them.
+#: Alerts that nobody has to look at any more, and those of them upon which a person did something for the patient.
 RESOLVED = Q(resolved_at__isnull=False)
-ACTED = RESOLVED & ~Q(resolution__in=[Alert.Resolution.SETTLED, Alert.Resolution.NO_ACTION])
+ACTED = RESOLVED & Q(
+    resolution__in=[Alert.Resolution.SPOKEN, Alert.Resolution.SEEN, Alert.Resolution.EMERGENCY]
+)
 
 
 def overview_report(*, user: User, now: datetime) -> OverviewReport:

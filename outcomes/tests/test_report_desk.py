@@ -206,7 +206,12 @@ def full(told: World) -> datetime:
             follow_up=follow_up, at=now - timedelta(hours=1), verdict=follow_up.verdict, reason="again"
         )
     Alert.objects.all().delete()
-    kinds = (("lost_early", 5, ""), ("no_relief", 40, ""), ("silent", 3, "spoken"), ("worse", 2, "no_action"))
+    kinds = (
+        ("lost_early", 5, ""),
+        ("no_relief", 40, ""),
+        ("silent", 3, "spoken"),
+        ("worse", 2, "not_reached"),
+    )
     for kind, days, resolution in kinds:
         raised = now - timedelta(days=days)
         Alert.objects.create(
@@ -265,6 +270,18 @@ def test_every_number_of_every_report_leads_to_exactly_the_rows_that_it_counts(
         *("asked:channel:email:answered", "alerts:raised", "alerts:acted", "alerts:resolved"),
     ):
         assert cell in cells, cell
+
+
+def test_the_list_of_alerts_and_the_overview_say_the_same_of_them(
+    told: World, full: datetime, client: Client
+) -> None:
+    """Whoever could not be reached was not helped: that is no alert acted on, on neither page."""
+    desk = signed_in(told.physician, client)
+    with clock(full):
+        assert "1 of 2 resolved (50 %)" in words(desk.get("/admin/outcomes/alert/"))
+        (site,) = overview_report(user=told.physician, now=full).sites
+    assert site.acted_on
+    assert (site.acted_on.count, site.acted_on.of, site.alerts_raised) == (1, 2, 3)
 
 
 def test_who_may_not_see_alerts_gets_their_number_without_the_way(

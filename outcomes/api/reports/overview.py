@@ -33,7 +33,8 @@ class SiteOverviewSerializer(serializers.Serializer[SiteOverview]):
     alerts_raised = serializers.IntegerField(help_text="In the last 30 days.")
     alerts_per_100 = serializers.FloatField(allow_null=True, help_text="Alerts for 100 answers.")
     acted_on = CountedShareSerializer(
-        allow_null=True, help_text="Of those that were resolved, with something done by a person."
+        allow_null=True,
+        help_text="Of those that were resolved: the patient was spoken with, seen or sent to the emergency department.",
     )
 
 
