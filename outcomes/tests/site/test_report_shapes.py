@@ -75,7 +75,9 @@ def test_a_patients_course_is_one_page_of_the_chart(physician: Any, world: World
     assert {paper: pages(physician, paper) for paper in PAPERS} == dict.fromkeys(PAPERS, 1)
 
 
-def test_the_procedure_report_is_four_pages_at_most(physician: Any, world: World) -> None:
+def test_the_procedure_report_is_four_pages_at_most_and_the_short_ones_are_one(
+    physician: Any, world: World
+) -> None:
     world.site.smallest_cell = 1
     world.site.save()
     for _ in range(3):
@@ -84,6 +86,10 @@ def test_the_procedure_report_is_four_pages_at_most(physician: Any, world: World
     physician.goto("/admin/outcomes/followup/reports/procedures/?procedure_type=rfa_facet")
     assert physician.locator("#report-harm").is_visible()
     assert all(pages(physician, paper) <= 4 for paper in PAPERS)
+    for page in ("clinic", "response"):
+        physician.goto(f"/admin/outcomes/followup/reports/{page}/?performed_from=")
+        assert physician.locator("main, #main").first.is_visible()
+        assert {paper: pages(physician, paper) for paper in PAPERS} == dict.fromkeys(PAPERS, 1), page
 
 
 def test_a_worklist_is_cards_on_a_phone_and_nothing_scrolls_sideways(physician: Any, world: World) -> None:
