@@ -30,8 +30,8 @@ from outcomes.models import Alert, Answer, FollowUp
 from outcomes.models.alerts import AlertQuerySet, weight_of_urgency
 from outcomes.reports.overview import ACTED, LOOKS_BACK, RESOLVED, raised_lately
 from patients import services as patients
-from procedures.admin.devices import page_of as device_page
-from procedures.admin.devices import since_words
+from procedures.admin.device_words import page_of as device_page
+from procedures.admin.device_words import since_words
 from procedures.admin.steps import take
 from procedures.admin.words import label
 from procedures.models import RedFlag

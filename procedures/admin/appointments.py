@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
-from clinic.admin.base import DeskAdmin, ReadOnlyInline, SeenFilter, staff
+from clinic.admin.base import DeskAdmin, SeenFilter, staff
 from clinic.admin.wall import shown
 from clinic.models import Site
 from clinic.wall_clock import occurs_twice
@@ -23,77 +23,13 @@ from procedures import services
 from procedures.admin.days import ChangeFilter, WhenFilter, chosen_days, day_words
 from procedures.admin.forms import BookingForm
 from procedures.admin.importing import ImportsAppointments
+from procedures.admin.inlines import BaselineInline, ReservationInline, StepInline
 from procedures.admin.steps import STEPS, buttons, came_from, steps_for, take
-from procedures.admin.words import BASELINE_LABELS, STATUS_LABELS, baseline_words, marks, meant, page_of, span
-from procedures.models import Appointment, AppointmentStep, Baseline, Reservation
+from procedures.admin.words import STATUS_LABELS, baseline_words, marks, meant, page_of, span
+from procedures.models import Appointment
 
 #: Categories whose resource the day's list names; the rest is on the appointment's page.
 WHERE = ("physician", "procedure_room")
-
-
-class ReservationInline(ReadOnlyInline):
-    """What is held for the appointment, and when."""
-
-    model = Reservation
-    fields = readonly_fields = ("resource", "from_", "until", "held")
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Reservation]:
-        rows = super().get_queryset(request).select_related("resource", "appointment__site")
-        return cast(QuerySet[Reservation], rows)
-
-    @display(description=_("from"))
-    def from_(self, reservation: Reservation) -> str:
-        return shown(reservation.starts_at, reservation.appointment.site)
-
-    @display(description=_("until"))
-    def until(self, reservation: Reservation) -> str:
-        return shown(reservation.ends_at, reservation.appointment.site)
-
-    @display(description=_("held"))
-    def held(self, reservation: Reservation) -> str:
-        return str(_("released") if reservation.released_at else _("held"))
-
-
-class StepInline(ReadOnlyInline):
-    """What has happened with it, and when, on the site's wall clock."""
-
-    model = AppointmentStep
-    fields = readonly_fields = ("when", "what", "by", "reason")
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[AppointmentStep]:
-        rows = super().get_queryset(request).select_related("by", "appointment__site")
-        return cast(QuerySet[AppointmentStep], rows)
-
-    @display(description=_("at"))
-    def when(self, step: AppointmentStep) -> str:
-        return shown(step.at, step.appointment.site)
-
-    @display(description=_("status"))
-    def what(self, step: AppointmentStep) -> str:
-        return str(step.get_status_display())
-
-
-class BaselineInline(ReadOnlyInline):
-    """What the patient said before the procedure, the latest first."""
-
-    model = Baseline
-    fields = readonly_fields = ("what", "score", "said", "recorded_by")
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Baseline]:
-        rows = super().get_queryset(request).select_related("recorded_by", "appointment__site")
-        return cast(QuerySet[Baseline], rows)
-
-    @display(description=_("question"))
-    def what(self, row: Baseline) -> str:
-        return str(BASELINE_LABELS.get(row.key, row.key))
-
-    @display(description=_("score"))
-    def score(self, row: Baseline) -> str:
-        return f"{row.value} / 10"
-
-    @display(description=_("said"))
-    def said(self, row: Baseline) -> str:
-        return shown(row.taken_at, row.appointment.site)
 
 
 @admin.register(Appointment)

@@ -18,7 +18,7 @@ from unfold.decorators import display
 from clinic.admin.base import ReadOnlyAdmin, SeenFilter, staff
 from clinic.admin.wall import shown
 from procedures import services
-from procedures.admin.devices import devices_fragment
+from procedures.admin.device_words import devices_fragment
 from procedures.admin.forms import NOT_ASKED, TimeForm, VoidForm, to_instant_of
 from procedures.admin.performed_forms import PainForm
 from procedures.admin.steps import take
