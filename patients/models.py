@@ -15,7 +15,8 @@ from django.db.models.functions import Upper
 from django.utils.translation import gettext_lazy as _
 
 from clinic.models import Site, User, keep_history
-from patients import mme
+from patients import mme, searching
+from patients.plain import Plain
 
 
 def full_years(born_on: date, day: date) -> int:
@@ -28,10 +29,34 @@ class PatientQuerySet(models.QuerySet["Patient"]):
         """Patients of the sites that `user` works at; all of them for an administrator."""
         return self if user.sees_all_sites else self.filter(site__in=user.sites.values("pk"))
 
+    def found_by(self, typed: str) -> Self:
+        """Those whom `typed` may mean: each of its words is a part of a name or of the record number, or is the birth
+        date or a part of it, as `patients.searching` reads it. Capitals, accents and apostrophes do not matter.
+        """
+        rows = self
+        for term in searching.terms(typed):
+            rows = rows.filter(meant_by(term))
+        return rows
+
     def mme_at_least(self, limit: Decimal | int, day: date) -> Self:
         """Those whose opioids of `day` come to `limit` MME or more, of what can be counted: a filter, no advice."""
         sums = OpioidUse.objects.on(day).order_by().values("patient").annotate(total=Sum("mme_per_day"))
         return self.filter(pk__in=sums.filter(total__gte=limit).values("patient"))
+
+
+def meant_by(term: searching.Term) -> Q:
+    """The patients whom one term of a search may mean."""
+    meant = Q(pk__in=[])
+    if term.word:
+        for name in ("family_name", "given_name", "record_number"):
+            meant |= Q(**{f"{name}__plainly": term.word})
+    for born in term.births:
+        if born.year and born.month and born.day:
+            meant |= Q(born_on=date(born.year, born.month, born.day))
+        else:
+            said = {"year": born.year, "month": born.month, "day": born.day}
+            meant |= Q(**{f"born_on__{part}": number for part, number in said.items() if number})
+    return meant
 
 
 @keep_history
@@ -111,9 +136,9 @@ class Patient(models.Model):
         ordering = ("family_name", "given_name", "id")
         indexes = [
             # Any part of a name, of the record number or the address is found in a hundred thousand patients.
-            GinIndex(OpClass(Upper("family_name"), name="gin_trgm_ops"), name="patient_family_name_part"),
-            GinIndex(OpClass(Upper("given_name"), name="gin_trgm_ops"), name="patient_given_name_part"),
-            GinIndex(OpClass(Upper("record_number"), name="gin_trgm_ops"), name="patient_record_number_part"),
+            GinIndex(OpClass(Plain("family_name"), name="gin_trgm_ops"), name="patient_family_name_plain"),
+            GinIndex(OpClass(Plain("given_name"), name="gin_trgm_ops"), name="patient_given_name_plain"),
+            GinIndex(OpClass(Plain("record_number"), name="gin_trgm_ops"), name="patient_number_plain"),
             models.Index(name="patient_birth_date", fields=["born_on"]),
             models.Index(Upper("email"), name="patient_email"),
             models.Index(name="patient_unsubscribe_key", fields=["unsubscribe_key"]),

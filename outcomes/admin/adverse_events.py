@@ -22,6 +22,7 @@ from outcomes.admin.behind import EventCells, ShowsBehind
 from outcomes.models import AdverseEvent, FollowUp
 from outcomes.services.adverse_events import FIELDS
 from patients import services as patients
+from patients.admin import searched
 from procedures.admin.words import label
 
 RECORD = "outcomes.record_adverseevent"
@@ -79,10 +80,7 @@ class AdverseEventAdmin(ShowsBehind):
     )
     change_list_template = "admin/outcomes/behind.html"
     list_fullwidth = True
-    search_fields = (
-        *("follow_up__patient__family_name", "follow_up__patient__given_name"),
-        "follow_up__patient__record_number",
-    )
+    search_fields = searched("follow_up__patient__")
     search_help_text = _("Patient")
     ordering = ("-onset_on", "-pk")
     date_hierarchy = "onset_on"

@@ -30,6 +30,7 @@ from outcomes.models import Alert, Answer, FollowUp
 from outcomes.models.alerts import AlertQuerySet, weight_of_urgency
 from outcomes.reports.overview import ACTED, LOOKS_BACK, RESOLVED, raised_lately
 from patients import services as patients
+from patients.admin import searched
 from procedures.admin.device_words import page_of as device_page
 from procedures.admin.device_words import since_words
 from procedures.admin.steps import take
@@ -93,7 +94,7 @@ class AlertAdmin(ShowsBehind):
     list_display_links = ("what",)
     list_filter = (StateFilter, OwnerFilter, "kind", "urgency", ("site", SeenFilter), AlertCells)
     list_fullwidth = True
-    search_fields = ("patient__family_name", "patient__given_name", "patient__record_number")
+    search_fields = searched("patient__")
     search_help_text = _("Patient")
     change_list_template = "admin/outcomes/alert/change_list.html"
     change_form_template = "admin/outcomes/alert/change_form.html"

@@ -33,6 +33,7 @@ from outcomes.models import Answer, CheckIn
 from outcomes.services.correcting import versions_of
 from outcomes.services.recording import values_of
 from outcomes.why import why
+from patients.admin import searched
 from patients.words import NO_EMAIL
 from procedures.admin.steps import take
 
@@ -54,10 +55,7 @@ class CheckInAdmin(ShowsBehind):
     list_display = ("who", "day", "due", "state", "pain", "no_email")
     list_filter = ("status", "not_sent_because", ("follow_up__procedure__site", SeenFilter), CheckInCells)
     change_list_template = "admin/outcomes/behind.html"
-    search_fields = (
-        *("follow_up__patient__family_name", "follow_up__patient__given_name"),
-        "follow_up__patient__record_number",
-    )
+    search_fields = searched("follow_up__patient__")
     search_help_text = _("Patient")
     ordering = ("-due_at", "-pk")
     date_hierarchy = "due_at"

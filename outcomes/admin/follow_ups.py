@@ -27,6 +27,7 @@ from outcomes.models import FollowUp, VerdictChange
 from outcomes.services import diary_result
 from outcomes.services.judging import in_minutes
 from outcomes.services.planning import ENDINGS
+from patients.admin import searched
 from procedures.admin.forms import WhyForm
 from procedures.admin.steps import take
 
@@ -117,7 +118,7 @@ class FollowUpAdmin(ShowsBehind):
     )
     change_list_template = "admin/outcomes/behind.html"
     list_fullwidth = True
-    search_fields = ("patient__family_name", "patient__given_name", "patient__record_number")
+    search_fields = searched("patient__")
     search_help_text = _("Patient")
     ordering = ("-procedure__performed_at", "-pk")
     date_hierarchy = "procedure__performed_at"

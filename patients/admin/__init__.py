@@ -1,6 +1,6 @@
 """Patients at the front desk, and the opioids that they take."""
 
 from patients.admin import opioids
-from patients.admin.patients import Panel, PatientAdmin, to_correct
+from patients.admin.patients import Panel, PatientAdmin, searched, to_correct
 
-__all__ = ["Panel", "PatientAdmin", "opioids", "to_correct"]
+__all__ = ["Panel", "PatientAdmin", "opioids", "searched", "to_correct"]

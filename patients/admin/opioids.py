@@ -21,7 +21,7 @@ from clinic.admin.base import ReadOnlyAdmin, now_at, staff
 from clinic.admin.taking import BecauseForm, RecordForm, because_field, day_input, dressed, take_for
 from clinic.admin.wall import shown
 from patients import mme, services
-from patients.admin.patients import PatientAdmin
+from patients.admin.patients import PatientAdmin, searched
 from patients.models import OpioidUse, Patient
 
 RECORD = "patients.record_opioiduse"
@@ -86,7 +86,7 @@ class OpioidUseAdmin(ReadOnlyAdmin):
     list_display = ("who", "what", "since", "until", "worth", "state")
     list_display_links = ("what",)
     list_filter = (TakenFilter, "drug", "intrathecal")
-    search_fields = ("patient__family_name", "patient__given_name", "patient__record_number")
+    search_fields = searched("patient__")
     search_help_text = _("Patient")
     ordering = ("-from_on", "-pk")
     change_form_template = "admin/patients/opioiduse/change_form.html"

@@ -2,11 +2,9 @@
 
 import hashlib
 import json
-from datetime import date
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import mixins, serializers
@@ -76,7 +74,8 @@ class PatientQuery(Query):
     search = serializers.CharField(
         required=False,
         max_length=100,
-        help_text="Every word is part of a name or of the record number, or is the date of birth, 1944-05-06.",
+        help_text="Every word is part of a name or of the record number, with or without accents, or is the date of "
+        "birth or a part of it: 1944-05-06, 5/6/1944, 6 May 1944, 1944.",
     )
     born_on = serializers.DateField(required=False)
     site = NumberQuery(help_text="Whose home is this site.")
@@ -89,20 +88,10 @@ class PatientQuery(Query):
 
     def narrow(self, rows: Any) -> Any:
         rows = super().narrow(rows)
-        for word in self.validated_data.get("search", "").split():
-            rows = rows.filter(said_by(word))
+        rows = rows.found_by(self.validated_data.get("search", ""))
         if "mme_at_least" in self.validated_data:
             rows = rows.mme_at_least(self.validated_data["mme_at_least"], timezone.now().date())
         return rows
-
-
-def said_by(word: str) -> Q:
-    """The patients that one word of a search may mean."""
-    meant = Q(family_name__icontains=word) | Q(given_name__icontains=word) | Q(record_number__icontains=word)
-    try:
-        return meant | Q(born_on=date.fromisoformat(word))
-    except ValueError:
-        return meant
 
 
 IF_MATCH = OpenApiParameter(

@@ -4,6 +4,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 from django.test import Client
 
 from clinic.models import AuditEvent, Site
@@ -29,6 +30,16 @@ def page(patient: Patient) -> str:
         ("0001", True),
         ("1944-05-06", True),
         ("05/06/1944", True),
+        ("5/6/44", True),
+        ("6 May 1944", True),
+        ("1944", True),
+        ("brien 1944", True),
+        ("brien 1945", False),
+        ("OBRIEN", True),
+        ("O’Brien", True),
+        ("%", False),
+        ("_", False),
+        ("\\", False),
         ("1944-05-07", False),
         ("1944-13-45", False),
         ("zebra", False),
@@ -44,6 +55,20 @@ def test_a_patient_is_found_by_any_part(world: World, client: Client, typed: str
         {"app_label": "procedures", "model_name": "appointment", "field_name": "patient", "term": typed},
     ).json()["results"]
     assert (str(world.patient.pk) in [row["id"] for row in offered]) is found
+
+
+@pytest.mark.parametrize("typed", ["munoz", "Muñoz", "MUÑOZ garcia", "maria", "mari\u0301a"])
+def test_accents_are_typed_or_not(world: World, typed: str) -> None:
+    patient = world.another_patient(family_name="Muñoz García", given_name="María")
+    assert list(Patient.objects.found_by(typed)) == [patient]
+
+
+def test_a_search_for_a_part_of_a_name_uses_the_index(world: World) -> None:
+    with connection.cursor() as cursor, transaction.atomic():
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        plan = Patient.objects.found_by("brien").explain()
+    for index in ("patient_family_name_plain", "patient_given_name_plain", "patient_number_plain"):
+        assert index in plan
 
 
 def new(world: World, **changes: Any) -> dict[str, Any]:

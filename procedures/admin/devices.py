@@ -20,6 +20,7 @@ from clinic.admin.base import ReadOnlyAdmin, SeenFilter, now_at, staff
 from clinic.admin.taking import BecauseForm, take_for
 from clinic.admin.wall import shown
 from patients import services as patients
+from patients.admin import searched
 from procedures import services
 from procedures.admin.device_forms import DeviceForm, ExplantForm, NextDueForm
 from procedures.admin.device_words import RECORD, due_words, page_of, state, steps
@@ -66,8 +67,8 @@ class ImplantedDeviceAdmin(ReadOnlyAdmin):
     list_filter = (PlaceFilter, "kind", ("procedure__site", SeenFilter))
     list_fullwidth = True
     search_fields = (
-        *("procedure__patient__family_name", "procedure__patient__given_name"),
-        *("procedure__patient__record_number", "serial_number", "model"),
+        *searched("procedure__patient__"),
+        *("serial_number", "model"),
     )
     search_help_text = _("Patient, serial number or model")
     ordering = ("pk",)  # no column is marked: the list is in the order of `get_ordering`

@@ -17,6 +17,7 @@ from unfold.decorators import display
 
 from clinic.admin.base import ReadOnlyAdmin, SeenFilter, staff
 from clinic.admin.wall import shown
+from patients.admin import searched
 from procedures import services
 from procedures.admin.device_words import devices_fragment
 from procedures.admin.forms import NOT_ASKED, TimeForm, VoidForm, to_instant_of
@@ -52,7 +53,7 @@ class BaselineFilter(admin.SimpleListFilter):
 class ProcedureAdmin(ReadOnlyAdmin):
     list_display = ("performed", "patient", "procedure_type", "performer", "state", "baseline", "site")
     list_filter = ("status", BaselineFilter, ("site", SeenFilter), "procedure_type__family")
-    search_fields = ("patient__family_name", "patient__given_name", "patient__record_number")
+    search_fields = searched("patient__")
     search_help_text = _("Patient")
     ordering = ("-performed_at", "-pk")
     date_hierarchy = "performed_at"

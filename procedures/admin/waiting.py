@@ -20,6 +20,7 @@ from unfold.decorators import display
 
 from clinic.admin.base import DeskAdmin, SeenFilter, staff, tell
 from clinic.admin.wall import shown
+from patients.admin import searched
 from procedures import services
 from procedures.admin.forms import ChosenTimeForm, WaitlistForm
 from procedures.admin.steps import take
@@ -72,7 +73,7 @@ class WaitlistAdmin(DeskAdmin):
     list_filter = (WaitingFilter, "priority", "procedure_type__family", ("sites", SeenFilter))
     list_fullwidth = True
     search_fields = (
-        *("patient__family_name", "patient__given_name", "patient__record_number"),
+        *searched("patient__"),
         *("procedure_type__name", "note"),
     )
     search_help_text = _("Patient, procedure type or note")

@@ -1,0 +1,97 @@
+"""What is typed to find a patient: parts of a name or record number, a birth date or a part of one. Pure."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+NAMED = (
+    r"(?P<month>jan(uary)?|feb(ruary)?|mar(ch)?|apr(il)?|may|june?|july?|aug(ust)?|sept?(ember)?|oct(ober)?"
+    r"|nov(ember)?|dec(ember)?)\.?"
+)
+#: 6 May 1944 and May 6 1944: the only dates of several words.
+DAY_FIRST = re.compile(rf"\b(?P<day>\d{{1,2}})\s*{NAMED}\s*(?P<year>\d{{4}}|\d\d)\b", re.I)
+MONTH_FIRST = re.compile(rf"\b{NAMED}\s*(?P<day>\d{{1,2}})\s+(?P<year>\d{{4}}|\d\d)\b", re.I)
+NUMBERS = re.compile(r"\d+(?:[-/.]\d+){0,2}\Z")
+
+
+@dataclass(frozen=True)
+class Born:
+    """A birth date, or as much of it as was typed; None is what was not."""
+
+    year: int | None = None
+    month: int | None = None
+    day: int | None = None
+
+
+@dataclass(frozen=True)
+class Term:
+    """One thing that a patient must match: `word` in a name or the record number, or one of the birth dates.
+
+    "" is no word: a date that was written out.
+    """
+
+    word: str
+    births: tuple[Born, ...] = ()
+
+
+def terms(typed: str) -> list[Term]:
+    """What was typed, term by term; a patient who is meant matches them all.
+
+    Dates may be written 1944-05-06, 5/6/1944, 5/6/44, 05061944, 6 May 1944 or May 6, 1944, and in part: 1944, 5/1944,
+    5/6. Of two numbers that could both be months the first is, as in the United States. No date is a mistake: a word
+    that is none is a word.
+    """
+    text = " ".join(typed.replace(",", " ").replace("\0", " ").split())
+    result = []
+    for shape in (DAY_FIRST, MONTH_FIRST):
+        for found in list(shape.finditer(text)):
+            month = MONTHS.index(found["month"][:3].lower()) + 1
+            births = tuple(days(found["year"], month, int(found["day"])))
+            if births:
+                result.append(Term("", births))
+                text = text.replace(found[0], " ", 1)
+    return result + [Term(word, tuple(births_of(word))) for word in text.split()]
+
+
+def births_of(word: str) -> Iterator[Born]:
+    """The birth dates, or parts of one, that a word of digits can mean."""
+    if not NUMBERS.match(word) or not word.isascii():
+        return
+    parts = re.split(r"[-/.]", word)
+    sizes = [len(part) for part in parts]
+    match [int(part) for part in parts]:
+        case [year] if sizes == [4] and 1850 < year < 2150:
+            yield Born(year)
+        case [_] if sizes == [8]:
+            yield from days(word[:4], int(word[4:6]), int(word[6:]))
+            yield from either(word[4:], int(word[:2]), int(word[2:4]))
+        case [year, month] if sizes[0] == 4 and 1 <= month <= 12:
+            yield Born(year, month)
+        case [month, year] if sizes[1] == 4 and 1 <= month <= 12:
+            yield Born(year, month)
+        case [first, second] if max(sizes) <= 2:
+            month, day = (first, second) if first <= 12 else (second, first)
+            if 1 <= month <= 12 and 1 <= day <= 31:
+                yield Born(None, month, day)
+        case [_, month, day] if sizes[0] == 4:
+            yield from days(parts[0], month, day)
+        case [first, second, _] if sizes[2] in (2, 4):
+            yield from either(parts[2], first, second)
+
+
+def either(year: str, first: int, second: int) -> Iterator[Born]:
+    """The days on which `first` is the month; where that is none, those on which `second` is."""
+    month, day = (first, second) if first <= 12 else (second, first)
+    yield from days(year, month, day)
+
+
+def days(year: str, month: int, day: int) -> Iterator[Born]:
+    """The days that exist; a year of two digits may be of this century or of the last."""
+    for century in ("",) if len(year) == 4 else ("19", "20"):
+        try:
+            found = date(int(century + year), month, day)
+        except ValueError:
+            continue
+        yield Born(found.year, found.month, found.day)
