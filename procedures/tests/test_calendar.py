@@ -6,6 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+import vobject
 from django.core.exceptions import PermissionDenied
 from django.test import Client
 from django.utils import timezone
@@ -91,6 +92,31 @@ def test_the_file_means_the_right_instant_on_both_sides_of_every_change(world: W
             own: Any = read.walk("VTIMEZONE")[0]
             local = moment.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
             assert local.replace(tzinfo=own.to_tz(lookup_tzid=False)) == moment
+
+
+@pytest.mark.parametrize("zone", [*ZONES, "Pacific/Honolulu", "Africa/Casablanca"])
+def test_a_library_that_had_no_part_in_it_reads_the_same(world: World, zone: str) -> None:
+    world.site.name, world.site.address = "Río; Side, 2", "1 River Road,\nNew York"
+    for month in range(1, 13):
+        moment = datetime(2027, month, 15, 16, 30, tzinfo=UTC)
+        sheet = vobject.readOne(written(world, zone, moment))
+        event = sheet.vevent
+        assert event.dtstart.value.astimezone(UTC) == moment
+        assert event.dtend.value.astimezone(UTC) == moment + timedelta(minutes=105)
+        # The file's own zone was read, not one that the library knows by its name.
+        own = sheet.vtimezone.tzinfo
+        local = moment.astimezone(ZoneInfo(zone))
+        assert own.utcoffset(local.replace(tzinfo=None)) == local.utcoffset()
+        assert own.tzname(local.replace(tzinfo=None)) == local.tzname()
+    assert (sheet.method.value, event.status.value, event.sequence.value) == ("REQUEST", "CONFIRMED", "0")
+    assert event.location.value == "Río; Side, 2, 1 River Road,\nNew York"
+    assert event.summary.value == "Appointment at Río; Side, 2"
+
+
+@pytest.mark.parametrize("zone", ["America/Phoenix", "Pacific/Honolulu"])
+def test_a_zone_without_summer_time_has_one_observance(world: World, zone: str) -> None:
+    (own,) = calendar_of(written(world, zone, datetime(2027, 7, 1, 16, tzinfo=UTC))).walk("VTIMEZONE")
+    assert [part.name for part in own.subcomponents] == ["STANDARD"]
 
 
 @given(st.sampled_from(ZONES), st.integers(0, 10 * 366 * 96))

@@ -288,22 +288,40 @@ def silence(world: World, appointment: Appointment) -> None:
     Patient.objects.update(opted_out_at=world.now)
 
 
+def withdraw(world: World, appointment: Appointment) -> None:
+    Patient.objects.update(consented_at=None, consent_version="")
+
+
 def bounce(world: World, appointment: Appointment) -> None:
     Patient.objects.update(bounced_at=world.now)
 
 
-@pytest.mark.parametrize(
-    ("deed", "reason"),
-    [
-        (cancel, "cancelled"),
-        (move, "moved"),
-        (receive, "arrived"),
-        (correct, "voided"),
-        (bury, "deceased"),
-        (silence, "opted_out"),
-        (bounce, "bounced"),
-    ],
-)
+#: Why nobody is written to any more, whatever the letter.
+UNMAILABLE = [(bury, "deceased"), (silence, "opted_out"), (bounce, "bounced"), (withdraw, "no_consent")]
+#: Why a letter that somebody is expected must not go out any more.
+UNEXPECTED = [(cancel, "cancelled"), (move, "moved"), (receive, "arrived"), (correct, "voided")]
+
+
+@pytest.mark.parametrize(("deed", "reason"), [*UNEXPECTED, *UNMAILABLE])
+def test_a_confirmation_that_waited_is_looked_at_again(world: World, deed: Any, reason: str) -> None:
+    appointment = on(world, MONDAY, 9)
+    deed(world, appointment)
+    mail.send_due(now=world.at(MONDAY, 8))
+    assert problem(appointment, "booked") == ("skipped", reason)
+
+
+@pytest.mark.parametrize(("deed", "reason"), UNMAILABLE)
+def test_news_of_a_cancellation_that_waited_is_looked_at_again(
+    world: World, booked: Appointment, deed: Any, reason: str
+) -> None:
+    mail.send_due(now=world.now)
+    services.cancel(booked.pk, reason="the room is closed", by=world.clerk, now=world.now)
+    deed(world, booked)
+    assert mail.send_due(now=world.now)["sent"] == 0
+    assert problem(booked, "cancelled") == ("skipped", reason)
+
+
+@pytest.mark.parametrize(("deed", "reason"), [*UNEXPECTED, *UNMAILABLE])
 def test_what_happened_since_it_was_queued_is_looked_at_when_it_is_sent(
     world: World, deed: Any, reason: str
 ) -> None:
