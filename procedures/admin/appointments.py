@@ -19,6 +19,7 @@ from clinic.admin.base import DeskAdmin, SeenFilter, staff
 from clinic.admin.wall import shown
 from clinic.models import Site
 from clinic.wall_clock import occurs_twice
+from patients.admin import searched
 from procedures import services
 from procedures.admin.days import ChangeFilter, WhenFilter, chosen_days, day_words
 from procedures.admin.forms import BookingForm
@@ -38,7 +39,7 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
     list_filter = (WhenFilter, ChangeFilter, "status", ("site", SeenFilter), "procedure_type__family")
     list_fullwidth = True
     search_fields = (
-        *("patient__family_name", "patient__given_name", "patient__record_number"),
+        *searched("patient__"),
         *("procedure_type__name", "reservations__resource__name"),
     )
     search_help_text = _("Patient, procedure type or resource")
@@ -310,7 +311,7 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
         appointment = get_object_or_404(rows, pk=pk)
         if not request.user.has_perm(step.permission):
             raise PermissionDenied
-        asked_from = came_from(request)
+        asked_from = came_from(request, appointment)
         here = asked_from or page_of(appointment)
         if request.method == "GET" and not step.possible(appointment, now=timezone.now()):
             messages.error(request, _("This appointment is %s.") % appointment.get_status_display())
@@ -335,7 +336,8 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
             context={
                 "title": step.title,
                 "opts": self.opts,
-                "submit": step.label,
+                # "Cancel" alone would be taken for the way out of the page.
+                "submit": step.title if step.danger else step.label,
                 "danger": step.danger,
                 "lead": f"{appointment.patient} · {appointment.procedure_type} · {span(appointment)}",
             },

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Exists, OuterRef, Prefetch, Q
+from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path
@@ -15,13 +15,14 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from clinic.admin.base import staff
-from clinic.models import Resource, Site, WorkingHours
+from clinic.models import Closure, Resource, Site, WorkingHours
 from clinic.wall_clock import day_span
 from procedures.admin.appointments import AppointmentAdmin
 from procedures.admin.days import day_in
 from procedures.admin.steps import buttons, steps_for
-from procedures.admin.words import STATUS_LABELS, marks, meant, page_of
-from procedures.models import Appointment, Reservation
+from procedures.admin.words import STATUS_LABELS, closed_words, marks, meant, page_of
+from procedures.baselines import PAIN
+from procedures.models import Appointment, Baseline, Reservation
 
 #: What the columns may be, by the code of their category. Where nothing else is chosen, the first.
 COLUMNS = {"rooms": "procedure_room", "clinicians": "physician"}
@@ -29,6 +30,8 @@ COLUMNS = {"rooms": "procedure_room", "clinicians": "physician"}
 Status = Appointment.Status
 #: What is not on the board: nobody comes for it.
 GONE = (Status.CANCELLED, Status.ENTERED_IN_ERROR, Status.REQUESTED)
+#: In these the patient waits, and can be asked about the pain before.
+ASKED_IN = (Status.ARRIVED, Status.READY)
 
 
 @dataclass
@@ -43,13 +46,20 @@ class Card:
     marks: list[tuple[str, str]]
     steps: SafeString
     page: str
+    #: Whether it is the first of an appointment's, when that stands in several columns.
+    first: bool
 
 
 @dataclass
 class Column:
-    """A room or a clinician, with the day's appointments in order of time."""
+    """A room or a clinician, with the day's appointments in order of time.
+
+    `closed`: when it is closed, or somebody away, and why; `works`: whether it has hours on that day.
+    """
 
     name: str
+    closed: list[str] = field(default_factory=list)
+    works: bool = True
     cards: list[Card] = field(default_factory=list)
 
 
@@ -81,14 +91,25 @@ def day(request: HttpRequest, site: Site, on: date, by: str, *, now: datetime) -
         site=site, starts_at__gte=start, starts_at__lt=end
     )
     counts = dict(every.order_by().values_list("status").annotate(Count("pk")))
-    held = Reservation.objects.select_related("resource").prefetch_related("resource__categories")
+    held = Reservation.objects.select_related("resource")
     rows = list(
         every.exclude(status__in=GONE)
         .select_related("patient", "procedure_type", "procedure__site", "site")
         .prefetch_related(Prefetch("reservations", held))
+        .annotate(pain_noted=Exists(noted(start, end)))
         .order_by("starts_at", "pk")
     )
     query = request.GET.urlencode() or f"site={site.pk}"
+    closures = list(
+        Closure.objects.filter(starts_at__lt=end, ends_at__gt=start)
+        .filter(Q(site=site) | Q(resource__in=working_at(site)))
+        .select_related("resource")
+        .order_by("starts_at")
+    )
+
+    shown = columns(request, site, on, rows, closures, by, query, now=now)
+    works = any(column.works for column in shown)
+    shut = any(one.site_id and one.starts_at <= start and one.ends_at >= end for one in closures)
 
     def address(**changes: Any) -> str:
         said = {"site": site.pk, "day": on.isoformat(), "by": by} | changes
@@ -98,7 +119,10 @@ def day(request: HttpRequest, site: Site, on: date, by: str, *, now: datetime) -
         "day": on,
         "by": by,
         "now": f"{now.astimezone(site.zone):%H:%M %Z}" if start <= now < end else "",
-        "columns": columns(request, site, rows, by, query, now=now),
+        "closed": [closed_words(one, on, site) for one in closures if one.site_id],
+        "columns": shown,
+        "works": works,
+        "open": works and end > now and not shut,
         "count": len(rows),
         "tallies": [
             (label, STATUS_LABELS[value], counts[value]) for value, label in Status.choices if value in counts
@@ -113,40 +137,77 @@ def day(request: HttpRequest, site: Site, on: date, by: str, *, now: datetime) -
     }
 
 
+def working_at(site: Site) -> QuerySet[Resource]:
+    """The resources that are at home at the site or work there."""
+    return Resource.objects.filter(
+        Q(site=site) | Q(pk__in=WorkingHours.objects.filter(site=site).values("resource")), active=True
+    )
+
+
+def noted(start: datetime, end: datetime) -> QuerySet[Baseline]:
+    """The pain that was noted for an appointment within a day."""
+    instrument, _dot, item = PAIN.partition(".")
+    return Baseline.objects.filter(
+        appointment=OuterRef("pk"), instrument=instrument, item=item, taken_at__gte=start, taken_at__lt=end
+    )
+
+
 def columns(
-    request: HttpRequest, site: Site, rows: list[Appointment], by: str, query: str, *, now: datetime
+    request: HttpRequest,
+    site: Site,
+    on: date,
+    rows: list[Appointment],
+    closures: list[Closure],
+    by: str,
+    query: str,
+    *,
+    now: datetime,
 ) -> list[Column]:
     """Every room or clinician that works there, filled; at the end, one for what needs none of them."""
     hours = WorkingHours.objects.filter(resource=OuterRef("pk"), site=site)
+    that_day = hours.filter(weekday=on.weekday()).exclude(valid_from_on__gt=on).exclude(valid_until_on__lt=on)
     used = {held.resource_id for row in rows for held in row.reservations.all()}
-    named = Resource.objects.filter(
-        Q(Exists(hours), active=True) | Q(pk__in=used), categories__code=COLUMNS[by]
-    ).distinct()
-    result = {resource.pk: Column(resource.name) for resource in named}
+    named = (
+        Resource.objects.filter(Q(Exists(hours), active=True) | Q(pk__in=used), categories__code=COLUMNS[by])
+        .annotate(works=Exists(that_day))
+        .distinct()
+    )
+    result = {
+        resource.pk: Column(
+            resource.name,
+            [closed_words(one, on, site) for one in closures if one.resource_id == resource.pk],
+            resource.works,
+        )
+        for resource in named
+    }
     rest = Column(_("Without a room") if by == "rooms" else _("Without a clinician"))
     for row in rows:
         mine = list(dict.fromkeys(held.resource_id for held in row.reservations.all()))
         homes = [result[pk] for pk in mine if pk in result] or [rest]
         for column in homes:
-            column.cards.append(card(request, row, column, query, now=now))
+            column.cards.append(card(request, row, column, query, first=column is homes[0], now=now))
     return [*result.values(), *([rest] if rest.cards else [])]
 
 
-def card(request: HttpRequest, row: Appointment, column: Column, query: str, *, now: datetime) -> Card:
+def card(
+    request: HttpRequest, row: Appointment, column: Column, query: str, *, first: bool, now: datetime
+) -> Card:
     """One appointment as the board shows it; the steps come back to the same board."""
     zone = row.site.zone
     start, end = row.starts_at.astimezone(zone), row.ends_at.astimezone(zone)
     names = dict.fromkeys(held.resource.name for held in row.reservations.all())
     possible = [step for step in steps_for(request, row, now=now) if row.status in step.listed]
+    unasked = row.status in ASKED_IN and not row.pain_noted  # type: ignore[attr-defined]
     return Card(
         appointment=row,
         when=f"{start:%H:%M}–{end:%H:%M}",
         what=meant(row),
         others=" · ".join(name for name in names if name != column.name),
         kind=STATUS_LABELS[row.status],
-        marks=marks(row),
+        marks=[*marks(row), *([(_("pain before not noted"), "warning")] if unasked else [])],
         steps=buttons(possible, row, query=query, page="board"),
         page=page_of(row),
+        first=first,
     )
 
 

@@ -32,7 +32,7 @@ from procedures.admin.steps import RESCHEDULE
 from procedures.admin.words import meant, page_of, span
 from procedures.models import Appointment
 from procedures.slots import Slot, by_day, find_slots, first_available, same_clinician
-from procedures.steps import EXPECTED, STEPS
+from procedures.steps import EXPECTED, PRESENT, STEPS
 
 #: How many days of times are shown at once, and how far ahead the first one is looked for.
 DAYS = 7
@@ -87,7 +87,11 @@ def find(request: HttpRequest) -> HttpResponse:
         "again": again(request, patient),
         "typed": f"{reverse('admin:procedures_appointment_add')}?patient={patient.pk}",
     }
-    if held := held_now(request, now=now):
+    held = held_now(request, now=now)
+    if held and held.status != held.Status.HELD:  # back from its page: it is not to be booked once more
+        messages.info(request, _("This time is booked already."))
+        return HttpResponseRedirect(page_of(held))
+    if held:
         return page(request, context | {"step": "held", "held": held, **about(held)})
     if not form.is_bound or not form.is_valid():
         return page(request, context, status=422 if form.errors else 200)
@@ -164,6 +168,7 @@ def again(request: HttpRequest, patient: Patient) -> list[tuple[str, str]]:
             "procedure_type": row.procedure_type_id,
             "region": row.region,
             "laterality": row.laterality,
+            "levels": row.levels,
             "intent": row.intent,
         }
         words = " · ".join(part for part in (str(row.procedure_type), meant(row)) if part)
@@ -276,13 +281,15 @@ def hold(request: HttpRequest, wish: Wish, *, now: datetime) -> HttpResponse:
 
 
 def held_now(request: HttpRequest, *, now: datetime) -> Appointment | None:
-    """The hold that the address names, while it lasts; when it is over, that is said."""
+    """The hold that the address names, while it lasts, or what it was booked as; when it is over, that is said."""
     number = request.GET.get("held", "")
     if request.method != "GET" or not number.isdecimal() or len(number) > 18:
         return None
     rows = Appointment.objects.visible_to(staff(request)).select_related("site", "patient", "procedure_type")
     held = rows.prefetch_related("reservations__resource").filter(pk=int(number)).first()
     if held and held.status == held.Status.HELD and held.held_until and held.held_until > now:
+        return held
+    if held and held.status in EXPECTED | PRESENT:
         return held
     messages.warning(request, _("That time is no longer held. Choose again."))
     return None

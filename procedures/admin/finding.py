@@ -72,13 +72,19 @@ class FindForm(WhenForm):
     )
     region = forms.ChoiceField(label=_("Region"), required=False)
     laterality = forms.ChoiceField(label=_("Side"), required=False, choices=Laterality.choices)
+    levels = forms.CharField(
+        label=_("Levels"),
+        required=False,
+        max_length=60,
+        widget=forms.TextInput({"placeholder": "L3–L5", "autocomplete": "off"}),
+    )
     intent = forms.ChoiceField(
         label=_("Intent"), required=False, choices=[("", _("as the procedure type says")), *Intent.choices]
     )
     site = forms.ModelChoiceField(
         Site.objects.none(), label=_("Site"), required=False, empty_label=_("any site")
     )
-    field_order = ("procedure_type", "region", "laterality", "intent", "site", "clinician", "on")
+    field_order = ("procedure_type", "region", "laterality", "levels", "intent", "site", "clinician", "on")
 
     def __init__(
         self, *args: Any, request: HttpRequest, patient: Patient, now: datetime, **kwargs: Any
@@ -115,6 +121,7 @@ class FindForm(WhenForm):
             procedure_type=said["procedure_type"],
             region=said["region"],
             laterality=said["laterality"],
+            levels=said["levels"],
             intent=said["intent"],
             starts_at=at,
         )

@@ -165,6 +165,7 @@ class ClosureAdmin(DeskAdmin):
     search_fields = ("reason", "site__name", "resource__name")
     autocomplete_fields = ("site", "resource")
     ordering = ("starts_at", "pk")
+    change_list_template = "admin/procedures/closure/change_list.html"
     change_form_template = "admin/procedures/closure/change_form.html"
     delete_confirmation_template = "admin/procedures/closure/reopen.html"
 

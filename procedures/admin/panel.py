@@ -1,5 +1,7 @@
 """What procedures adds to a patient's page: what is coming and what has been."""
 
+from datetime import datetime
+
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils import timezone
@@ -8,6 +10,7 @@ from django.utils.safestring import SafeString
 from clinic.admin.base import staff
 from patients.admin import PatientAdmin
 from patients.models import Patient
+from procedures.admin.steps import buttons, steps_for
 from procedures.admin.words import STATUS_LABELS, marks, page_of, span
 from procedures.models import Appointment
 from procedures.steps import EXPECTED, PRESENT
@@ -16,6 +19,17 @@ from procedures.steps import EXPECTED, PRESENT
 AHEAD = EXPECTED | PRESENT | {"requested"}
 #: How many appointments a patient's page shows; the rest is one click away.
 MOST = 30
+
+
+#: What can be done from a patient's page besides the next step.
+ALWAYS = ("cancel",)
+
+
+def quick_steps(request: HttpRequest, row: Appointment, *, now: datetime) -> SafeString:
+    """The buttons for the next step and for calling it off; both lead back to the patient's page."""
+    possible = steps_for(request, row, now=now)
+    chosen = [step for step in possible if row.status in step.listed or step.name in ALWAYS]
+    return buttons(chosen, row, query="", page="patient")
 
 
 @PatientAdmin.first_panel
@@ -40,6 +54,7 @@ def appointments(request: HttpRequest, patient: Patient) -> SafeString:
             "marks": marks(row),
             "movable": row.status in row.EXPECTED and may_book,
             "coming": row.ends_at > now and row.status in AHEAD,
+            "steps": quick_steps(request, row, now=now),
         }
         for row in rows[:MOST]
     ]

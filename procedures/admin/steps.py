@@ -104,7 +104,8 @@ STEPS = {
              timely=lambda day, today, begun: day <= today,
              listed=(Status.ARRIVED, Status.READY, Status.IN_PROCEDURE, Status.RECOVERING)),
         Step(BASELINE, "", _("Note pain before"), _("Note the pain before the procedure"),
-             _("The pain before is noted."), BaselineForm, needs="procedures.record_baseline",
+             _("The pain before is noted."), BaselineForm, listed=(Status.ARRIVED, Status.READY),
+             needs="procedures.record_baseline",
              origins=frozenset((*Appointment.EXPECTED, *Appointment.PRESENT))),
         Step("no-show", "mark_no_show", _("No-show"), _("The patient did not come"),
              _("The appointment is marked as a no-show; its resources are free."),
@@ -137,7 +138,8 @@ def buttons(
 ) -> SafeString:
     """A button for each step; those done at once post by themselves, inside the form that stands around them.
 
-    `query`: that of the `page` to come back to, "back" for the list or "board"; None to go to the appointment's page.
+    `query`: that of the `page` to come back to, "back" for the list, "board" or "patient"; None to go to the
+    appointment's page.
     """
     if not steps:
         return SafeString("")
@@ -148,11 +150,15 @@ def buttons(
     )
 
 
-def came_from(request: HttpRequest) -> str | None:
-    """The address of the list or the board on which a step was chosen; None for the appointment's own page."""
-    for name, page in (("back", "changelist"), ("board", "board")):
-        if name in request.GET:
-            return f"{reverse(f'admin:procedures_appointment_{page}')}?{request.GET[name]}"
+def came_from(request: HttpRequest, appointment: Appointment) -> str | None:
+    """Where a step was chosen: the list, the place on the board or the patient's page; None for its own page."""
+    if "back" in request.GET:
+        return f"{reverse('admin:procedures_appointment_changelist')}?{request.GET['back']}"
+    if "board" in request.GET:
+        board = reverse("admin:procedures_appointment_board")
+        return f"{board}?{request.GET['board']}#appointment-{appointment.pk}"
+    if "patient" in request.GET:
+        return reverse("admin:patients_patient_change", args=[appointment.patient_id])
     return None
 
 

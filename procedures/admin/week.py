@@ -18,7 +18,6 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST
 
 from clinic.admin.base import staff, tell
 from clinic.admin.wall import to_instant
@@ -26,10 +25,10 @@ from clinic.models import Closure, Resource, Site, WorkingHours
 from clinic.wall_clock import day_span
 from procedures import services
 from procedures.admin.appointments import AppointmentAdmin
-from procedures.admin.board import GONE
+from procedures.admin.board import GONE, working_at
 from procedures.admin.days import day_in
 from procedures.admin.finding import clinicians
-from procedures.admin.words import STATUS_LABELS, marks, meant, page_of, span
+from procedures.admin.words import STATUS_LABELS, closed_words, marks, meant, page_of, span, touches
 from procedures.models import Appointment, Reservation
 
 #: What the calendar shows of a day where nobody's hours say otherwise.
@@ -79,13 +78,6 @@ def week(request: HttpRequest) -> HttpResponse:
         context |= {"resources": resources, "resource": resource}
         context |= shown(request, site, resource, day_in(request.GET.get("day", ""), site, now=now), now=now)
     return TemplateResponse(request, "admin/procedures/week.html", context)
-
-
-def working_at(site: Site) -> Any:
-    """The resources that are at home at the site or work there."""
-    return Resource.objects.filter(
-        Q(site=site) | Q(pk__in=WorkingHours.objects.filter(site=site).values("resource")), active=True
-    )
 
 
 def shown(
@@ -209,22 +201,6 @@ def names(appointment: Appointment) -> str:
     return " · ".join(dict.fromkeys(held.resource.name for held in appointment.reservations.all()))
 
 
-def touches(closure: Closure, day: date, site: Site) -> bool:
-    start, end = day_span(day, site.zone)
-    return closure.starts_at < end and closure.ends_at > start
-
-
-def closed_words(closure: Closure, day: date, site: Site) -> str:
-    """What is closed on that day, when and why: "Riverside, all day: Thanksgiving"."""
-    start, end = day_span(day, site.zone)
-    whom = str(closure.resource or site)
-    if closure.starts_at <= start and closure.ends_at >= end:
-        return _("%(whom)s, all day: %(reason)s") % {"whom": whom, "reason": closure.reason}
-    begins = max(closure.starts_at, start).astimezone(site.zone)
-    finishes = min(closure.ends_at, end).astimezone(site.zone)
-    return f"{whom}, {begins:%H:%M}–{finishes:%H:%M}: {closure.reason}"
-
-
 def wall(moment: datetime, site: Site) -> str:
     """What the clock at the site shows then, without a zone."""
     return f"{moment.astimezone(site.zone):%Y-%m-%dT%H:%M:%S}"
@@ -260,13 +236,15 @@ def closed_event(closure: Closure, site: Site) -> dict[str, Any]:
     }
 
 
-@require_POST
 def move(request: HttpRequest) -> HttpResponse:
     """Move `appointment` to the wall time `starts`; with `check`, only say whether that would do.
 
     The clinician stays, and so does the resource that the calendar is narrowed to; the rest may change. A check is
-    answered with JSON: `words` to show, 422 with the refusal's `code` when it would not do.
+    answered with JSON: `words` to show, 422 with the refusal's `code` when it would not do. GET shows the week: it is
+    how signing in again comes back.
     """
+    if request.method != "POST":
+        return HttpResponseRedirect(reverse("admin:procedures_appointment_week"))
     if not request.user.has_perm("procedures.book_appointment"):
         raise PermissionDenied
     now = timezone.now()

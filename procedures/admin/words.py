@@ -1,5 +1,6 @@
-"""How an appointment is spoken of at the front desk, and where its page is."""
+"""How appointments and closures are spoken of at the front desk, and where an appointment's page is."""
 
+from datetime import date
 from typing import Any
 
 from django.template.loader import render_to_string
@@ -9,6 +10,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from clinic.models import Closure, Site
+from clinic.wall_clock import day_span
 from procedures.baselines import days_before
 from procedures.models import Appointment, Procedure
 
@@ -122,3 +125,20 @@ def label(text: Any, kind: str, marks: list[tuple[Any, str]]) -> SafeString:
     """A coloured word with the marks beside it, as in the list of appointments."""
     html = render_to_string("admin/procedures/state.html", {"status": text, "kind": kind, "marks": marks})
     return SafeString(html)
+
+
+def touches(closure: Closure, day: date, site: Site) -> bool:
+    """Whether something is closed then on that day of the site."""
+    start, end = day_span(day, site.zone)
+    return closure.starts_at < end and closure.ends_at > start
+
+
+def closed_words(closure: Closure, day: date, site: Site) -> str:
+    """What is closed on that day, when and why: "Riverside, all day: Thanksgiving"."""
+    start, end = day_span(day, site.zone)
+    whom = str(closure.resource or site)
+    if closure.starts_at <= start and closure.ends_at >= end:
+        return _("%(whom)s, all day: %(reason)s") % {"whom": whom, "reason": closure.reason}
+    begins = max(closure.starts_at, start).astimezone(site.zone)
+    finishes = min(closure.ends_at, end).astimezone(site.zone)
+    return f"{whom}, {begins:%H:%M}–{finishes:%H:%M}: {closure.reason}"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from clinic.models import Site
+from clinic.models import Closure, Site, WorkingHours
 from clinic.tests.desk import clock, queries, signed_in, words
 from conftest import MONDAY, World, resource, staff
 from procedures import services
@@ -65,9 +65,75 @@ def test_one_click_takes_a_step_and_comes_back(desk: Client, world: World) -> No
         page = desk.get(BOARD, {"day": MONDAY.isoformat(), "by": "clinicians"})
         address = page.content.decode().split('formaction="')[1].split('"')[0].replace("&amp;", "&")
         response = desk.post(address)
-    assert response["Location"] == f"{BOARD}?day={MONDAY}&by=clinicians"
+    assert response["Location"] == f"{BOARD}?day={MONDAY}&by=clinicians#appointment-{appointment.pk}"
+    assert page.content.decode().count(f'id="appointment-{appointment.pk}"') == 1
     appointment.refresh_from_db()
     assert appointment.status == Appointment.Status.ARRIVED
+
+
+def test_what_is_closed_is_not_called_free(desk: Client, world: World) -> None:
+    booked(world)
+    other = resource("Room 2", world.room.categories.get(), world.site)
+    third = resource("Room 3", world.room.categories.get(), world.site)
+    free = resource("Room 4", world.room.categories.get(), world.site)
+    WorkingHours.objects.filter(resource=third).update(weekday=1)
+    Closure.objects.create(
+        resource=other, starts_at=world.at(MONDAY, 8), ends_at=world.at(MONDAY, 12), reason="Painting"
+    )
+    with clock(world.at(MONDAY, 8)):
+        page = desk.get(BOARD)
+    said = {column.name: (column.closed, column.works) for column in page.context["columns"]}
+    assert said == {
+        "Room 1": ([], True),
+        "Room 2": (["Room 2, 08:00–12:00: Painting"], True),
+        "Room 3": ([], False),
+        "Room 4": ([], True),
+    }
+    assert words(page).count("Free all day") == 1
+    assert words(page).count("No hours on this day") == 1
+    assert free.name in words(page)
+    Closure.objects.create(
+        site=world.site, starts_at=world.at(MONDAY, 0), ends_at=world.at(MONDAY, 23), reason="Snow"
+    )
+    with clock(world.at(MONDAY, 8)):
+        page = desk.get(BOARD)
+    assert "Closed: Riverside, 00:00–23:00: Snow" in words(page)
+    assert "Free all day" not in words(page)
+
+
+def test_a_day_that_is_closed_or_over_offers_no_booking(desk: Client, world: World) -> None:
+    day = MONDAY + timedelta(days=1)
+    Closure.objects.create(
+        site=world.site,
+        starts_at=world.at(day, 0),
+        ends_at=world.at(day + timedelta(days=1), 0),
+        reason="Snow",
+    )
+    for shown in (day, MONDAY - timedelta(days=7), MONDAY + timedelta(days=5)):
+        with clock(world.now):
+            page = desk.get(BOARD, {"day": shown.isoformat()})
+        assert "Nothing is booked on this day." in words(page)
+        assert "Book an appointment" not in words(page)
+        assert ("Nobody has hours on it." in words(page)) is (shown.weekday() == 5)
+
+
+def test_whoever_waits_without_a_score_of_the_day_is_marked(world: World, client: Client) -> None:
+    appointment = booked(world)
+    services.arrive(appointment.pk, by=world.clerk, now=world.at(MONDAY, 9))
+    signed_in(world.nurse, client)
+    with clock(world.at(MONDAY, 9)):
+        before = client.get(BOARD)
+        services.note_baseline(
+            appointment.pk,
+            values={"nrs.now": 7},
+            taken_at=world.at(MONDAY, 9),
+            by=world.nurse,
+            now=world.at(MONDAY, 9),
+        )
+        after = client.get(BOARD)
+    assert "pain before not noted" in words(before)
+    assert f"/{appointment.pk}/baseline/?board=" in before.content.decode()
+    assert "pain before not noted" not in words(after)
 
 
 def test_a_day_without_appointments_says_so_and_offers_to_book(desk: Client, world: World) -> None:
@@ -115,9 +181,13 @@ def test_the_board_asks_as_much_for_thirty_as_for_three(desk: Client, world: Wor
         for name, held in (("Room", world.room), ("Bay", world.bay), ("Dr", world.doctor))
     ]
     assert rooms
-    start = world.at(MONDAY, 8)
+    start, evening = world.at(MONDAY, 8), world.at(MONDAY, 18)
 
     def book(first: int, last: int) -> None:
+        for held in rooms[first:last]:
+            Closure.objects.create(
+                resource=held, starts_at=evening, ends_at=evening + timedelta(hours=1), reason="Cleaning"
+            )
         for number in range(first, last):
             begin = start + timedelta(hours=number // 15 * 2)
             booked(world, patient=world.another_patient(number + 10), starts_at=begin)

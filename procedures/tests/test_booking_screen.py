@@ -69,6 +69,29 @@ def test_three_clicks_from_a_known_patient(desk: Client, world: World) -> None:
     assert appointment.starts_at == world.now
 
 
+def test_going_back_from_what_was_booked_does_not_ask_to_book_again(desk: Client, world: World) -> None:
+    held = hold(desk, world, look(desk, world), offered(look(desk, world))[0])
+    address = FIND + held["Location"].removeprefix(FIND)
+    appointment = Appointment.objects.get()
+    with clock(world.now):
+        desk.post(address, {"held": appointment.pk})
+        back = desk.get(address, follow=True)
+    assert back.redirect_chain[-1][0] == f"/admin/procedures/appointment/{appointment.pk}/change/"
+    assert "This time is booked already." in words(back)
+
+
+def test_the_same_again_is_of_the_same_levels(desk: Client, world: World) -> None:
+    services.book(world.appointment(levels="L3–L5"), by=world.clerk, now=world.now)
+    with clock(world.now):
+        page = desk.get(FIND, {"patient": world.patient.pk})
+    (words_said, link) = page.context["again"][0]
+    assert "L3–L5" in words_said
+    with clock(world.now):
+        page = desk.get(FIND + link)
+        desk.post(FIND + link, {"slot": offered(page)[0], "key": key(page)})
+    assert Appointment.objects.get(status="held").levels == "L3–L5"
+
+
 def test_a_double_click_holds_once(desk: Client, world: World) -> None:
     page = look(desk, world)
     first, second = (hold(desk, world, page, offered(page)[0]) for _twice in range(2))

@@ -167,6 +167,11 @@ def test_another_sites_appointments_are_neither_shown_nor_moved(desk: Client, wo
     assert drop(desk, world, old, "2027-01-12T13:00", check=1).status_code == 404
 
 
+def test_signing_in_again_comes_back_to_the_week(desk: Client, world: World) -> None:
+    with clock(world.now):
+        assert desk.get(f"{WEEK}move/")["Location"] == WEEK
+
+
 def test_the_number_of_queries_does_not_grow(desk: Client, world: World) -> None:
     book(world)
     few = queries(lambda: look(desk, world))

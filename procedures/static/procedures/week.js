@@ -12,12 +12,16 @@
   const two = (number) => String(number).padStart(2, "0");
   const day = (at) => `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
   const clock = (at) => `${two(at.getHours())}:${two(at.getMinutes())}`;
-  const say = (words) => { said.hidden = !words; said.textContent = words; };
+  const say = (words) => {
+    said.hidden = !words;
+    said.textContent = words;
+    if (words) said.scrollIntoView({ block: "nearest" });
+  };
 
   const content = ({ event, timeText }) => {
     const { status, what, who } = event.extendedProps;
     if (event.display === "background") return { html: "", domNodes: [part("div", event.title)] };
-    const words = [part("strong", `${timeText} ${event.title}`), part("div", what), part("div", status), part("div", who)];
+    const words = [part("strong", `${timeText} ${event.title}`), part("div", `${status} · ${what}`), part("div", who)];
     return { domNodes: words };
   };
   const part = (name, words) => {
@@ -37,8 +41,10 @@
     place.classList.add("desk-waiting");
     try {
       const response = await fetch(form.action, { method: "POST", body: asked, headers: { Accept: "application/json" } });
-      const { words } = await response.json();
-      if (response.ok) {
+      // Signed out, or in again meanwhile: the answer is a page.
+      const asksToSignIn = response.redirected || response.status === 403;
+      const { words } = asksToSignIn ? { words: place.dataset.signedOut } : await response.json();
+      if (response.ok && !asksToSignIn) {
         document.getElementById("desk-week-words").textContent = words;
         putBack = revert;
         dialog.showModal();
@@ -68,6 +74,7 @@
     allDaySlot: false,
     slotHeight: 30,
     slotDuration: "00:30",
+    slotEventOverlap: false,
     eventDurationEditable: false,
     editable: true,
     nowIndicator: false,
