@@ -18,13 +18,13 @@ class Plain(Func):
 
 
 @CharField.register_lookup
-class Plainly(Lookup):  # type: ignore[type-arg]
+class Plainly(Lookup):
     """`family_name__plainly="concep"`: the column has these letters somewhere, however they are written."""
 
     lookup_name = "plainly"
     prepare_rhs = False
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[str | int, ...]]:
         column, params = self.process_lhs(compiler, connection)
         typed = connection.ops.prep_for_like_query(self.rhs)
-        return f"{PLAIN.format(column)} LIKE '%%' || {PLAIN.format('%s')} || '%%'", [*params, typed]
+        return f"{PLAIN.format(column)} LIKE '%%' || {PLAIN.format('%s')} || '%%'", (*params, typed)

@@ -89,7 +89,7 @@ class DeskAdmin(ModelAdmin):
     """Rows of the user's sites only; nothing is ever deleted; refusals are shown, never hidden."""
 
     form: Any = DeskForm
-    change_list_template = "admin/clinic/change_list.html"
+    change_list_template: Any = "admin/clinic/change_list.html"
     show_full_result_count = False
     list_filter_sheet = True
     list_per_page = 50

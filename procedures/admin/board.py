@@ -19,7 +19,7 @@ from clinic.models import Closure, Resource, Site, WorkingHours
 from clinic.wall_clock import day_span
 from procedures.admin.appointments import AppointmentAdmin
 from procedures.admin.days import day_in
-from procedures.admin.steps import buttons, steps_for
+from procedures.admin.steps import BASELINE, buttons, steps_for
 from procedures.admin.words import STATUS_LABELS, closed_words, marks, meant, page_of
 from procedures.baselines import PAIN
 from procedures.models import Appointment, Baseline, Reservation
@@ -176,7 +176,7 @@ def columns(
         resource.pk: Column(
             resource.name,
             [closed_words(one, on, site) for one in closures if one.resource_id == resource.pk],
-            resource.works,
+            resource.works,  # type: ignore[attr-defined]
         )
         for resource in named
     }
@@ -196,15 +196,22 @@ def card(
     zone = row.site.zone
     start, end = row.starts_at.astimezone(zone), row.ends_at.astimezone(zone)
     names = dict.fromkeys(held.resource.name for held in row.reservations.all())
-    possible = [step for step in steps_for(request, row, now=now) if row.status in step.listed]
-    unasked = row.status in ASKED_IN and not row.pain_noted  # type: ignore[attr-defined]
+    known: bool = row.pain_noted  # type: ignore[attr-defined]
+    possible = [
+        step
+        for step in steps_for(request, row, now=now)
+        if row.status in step.listed and not (known and step.name == BASELINE)
+    ]
     return Card(
         appointment=row,
         when=f"{start:%H:%M}–{end:%H:%M}",
         what=meant(row),
         others=" · ".join(name for name in names if name != column.name),
         kind=STATUS_LABELS[row.status],
-        marks=[*marks(row), *([(_("pain before not noted"), "warning")] if unasked else [])],
+        marks=[
+            *marks(row),
+            *([(_("pain before not noted"), "warning")] if row.status in ASKED_IN and not known else []),
+        ],
         steps=buttons(possible, row, query=query, page="board"),
         page=page_of(row),
         first=first,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -85,7 +86,7 @@ def find(request: HttpRequest) -> HttpResponse:
         "patient": patient,
         "form": form,
         "again": again(request, patient),
-        "typed": f"{reverse('admin:procedures_appointment_add')}?patient={patient.pk}",
+        "typed": f"{reverse('admin:procedures_appointment_add')}?{urlencode(kept(request))}",
     }
     held = held_now(request, now=now)
     if held and held.status != held.Status.HELD:  # back from its page: it is not to be booked once more
@@ -103,6 +104,12 @@ def find(request: HttpRequest) -> HttpResponse:
             tell(request, refusal)
             return page(request, context | times(request, wish, form.cleaned_data["on"], now=now), status=422)
     return page(request, context | times(request, wish, form.cleaned_data["on"], now=now))
+
+
+def kept(request: HttpRequest) -> dict[str, str]:
+    """What is chosen already, for the form in which a time is typed."""
+    names = ("patient", "procedure_type", "region", "laterality", "levels", "intent", "site")
+    return {name: request.GET[name] for name in names if request.GET.get(name)}
 
 
 def page(request: HttpRequest, context: dict[str, Any], status: int = 200) -> HttpResponse:

@@ -42,7 +42,7 @@ def appointments(request: HttpRequest, patient: Patient) -> SafeString:
     rows = list(
         Appointment.objects.visible_to(staff(request))
         .filter(patient=patient)
-        .select_related("site", "procedure_type", "procedure__site")
+        .select_related("site", "patient", "procedure_type", "procedure__site")
         .order_by("-starts_at")[: MOST + 1]
     )
     shown = [

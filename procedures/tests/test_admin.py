@@ -454,6 +454,24 @@ def test_lists_ask_as_much_for_thirty_rows_as_for_three(world: World, client: Cl
     assert client.get(address).status_code == 200
 
 
+def test_a_patients_page_asks_as_much_for_ten_coming_appointments_as_for_two(
+    desk: Client, world: World
+) -> None:
+    address = f"/admin/patients/patient/{world.patient.pk}/change/"
+
+    def book(first: int, last: int) -> None:
+        for week in range(first, last):
+            start = world.at(MONDAY + timedelta(days=7 * week), 9)
+            services.book(world.appointment(starts_at=start), by=world.clerk, now=world.now)
+
+    with clock(world.now):
+        book(0, 2)
+        few = queries(lambda: desk.get(address))
+        book(2, 10)
+        assert queries(lambda: desk.get(address)) == few
+        assert words(desk.get(address)).count("Cancel") >= 10
+
+
 def test_a_physician_confirms_a_figure_once(world: World, client: Client) -> None:
     page = f"/admin/procedures/proceduretype/{world.ablation.pk}"
     profile = world.ablation.relief_profiles.get()

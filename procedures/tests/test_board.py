@@ -134,6 +134,7 @@ def test_whoever_waits_without_a_score_of_the_day_is_marked(world: World, client
     assert "pain before not noted" in words(before)
     assert f"/{appointment.pk}/baseline/?board=" in before.content.decode()
     assert "pain before not noted" not in words(after)
+    assert f"/{appointment.pk}/baseline/" not in after.content.decode()
 
 
 def test_a_day_without_appointments_says_so_and_offers_to_book(desk: Client, world: World) -> None:

@@ -1,14 +1,16 @@
 """The Book screen: from a known patient to a booked time in three clicks, and every refusal said."""
 
+import contextlib
 import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.test import Client
 
 from clinic.models import Site
-from clinic.tests.desk import clock, errors, signed_in, words
+from clinic.tests.desk import clock, errors, queries, signed_in, words
 from conftest import MONDAY, World, staff
 from procedures import services
 from procedures.models import Appointment, Reservation
@@ -90,6 +92,13 @@ def test_the_same_again_is_of_the_same_levels(desk: Client, world: World) -> Non
         page = desk.get(FIND + link)
         desk.post(FIND + link, {"slot": offered(page)[0], "key": key(page)})
     assert Appointment.objects.get(status="held").levels == "L3–L5"
+
+
+def test_typing_a_time_keeps_what_was_chosen(desk: Client, world: World) -> None:
+    page = look(desk, world, levels="L3–L5", site=world.site.pk)
+    form = desk.get(page.context["typed"]).context["adminform"].form
+    for name, value in wanted(world, levels="L3–L5", site=world.site.pk).items():
+        assert str(form[name].value()) == str(value), name
 
 
 def test_a_double_click_holds_once(desk: Client, world: World) -> None:
@@ -196,6 +205,33 @@ def test_the_same_again_and_the_same_clinician_are_offered(desk: Client, world: 
         assert "lumbar · left" in words(start)
         page = look(desk, world, at=later)
         assert "Same clinician as last time: Dr Test" in words(page)
+
+
+def test_the_screen_asks_as_much_for_many_as_for_few(desk: Client, world: World) -> None:
+    def asked(**query: Any) -> int:
+        with clock(world.now):
+            return queries(lambda: desk.get(FIND, query))
+
+    pages: list[dict[str, Any]] = [
+        {"q": "García"},
+        {"patient": world.patient.pk},
+        wanted(world),
+        wanted(world, on=MONDAY.isoformat()),
+    ]
+    services.book(world.appointment(), by=world.clerk, now=world.now)
+    moving = {"move": Appointment.objects.get().pk}
+    few = [asked(**page) for page in (*pages, moving)]
+    for number in range(2, 30):
+        patient = world.another_patient(number)
+        if number < 10:
+            start = world.at(MONDAY + timedelta(days=number // 2), 8 + number % 2 * 4)
+            for who in (patient, world.patient):
+                with contextlib.suppress(ValidationError):  # the weekend, or taken
+                    services.book(
+                        world.appointment(patient=who, starts_at=start), by=world.clerk, now=world.now
+                    )
+    assert Appointment.objects.count() > 5
+    assert [asked(**page) for page in (*pages, moving)] == few
 
 
 def test_moving_shows_first_and_moves_on_the_second_click(desk: Client, world: World) -> None:

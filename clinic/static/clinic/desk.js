@@ -4,6 +4,46 @@ window.addEventListener("load", () => {
   if (document.activeElement === document.body) document.querySelector("[autofocus]")?.focus();
 });
 
+// A second click while the first is under way sends nothing: it would save twice, or be answered with a refusal.
+(() => {
+  const WHILE_MS = 3000;
+  let form = null, sent = -WHILE_MS;
+  document.addEventListener("submit", (event) => {
+    if (event.target.method !== "post") return;
+    if (event.target === form && event.timeStamp - sent < WHILE_MS) event.preventDefault();
+    else [form, sent] = [event.target, event.timeStamp];
+  });
+  window.addEventListener("pageshow", () => { form = null; });
+})();
+
+// What takes a while says so from the click on, until the answer comes or the reader goes back.
+(() => {
+  const waiting = (form, is) => form.querySelectorAll("[data-waiting]").forEach((words) => { words.hidden = !is; });
+  document.addEventListener("submit", ({ target }) => waiting(target, true));
+  window.addEventListener("pageshow", () => waiting(document, false));
+})();
+
+// The icons at the side are words to a screen reader ("home Overview"): their pages have names. The sign above them leads
+// where the name beside it leads.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const icon of document.querySelectorAll("#nav-sidebar a .material-symbols-outlined")) {
+    const link = icon.closest("a");
+    const alone = link.textContent.trim() === icon.textContent.trim();
+    (alone ? link : icon).ariaHidden = "true";
+    if (alone) link.tabIndex = -1;
+  }
+});
+
+// The pages at the side are thirty stops of the Tab key: the first stop leads past them.
+document.addEventListener("DOMContentLoaded", () => {
+  const content = document.getElementById("content");
+  if (!content || !document.getElementById("nav-sidebar")) return;
+  const skip = document.createElement("a");
+  Object.assign(skip, { href: "#content", className: "desk-skip desk-button", textContent: "Skip to the page" });
+  content.tabIndex = -1;
+  document.body.prepend(skip);
+});
+
 // Lists that are searched while typing stand in for a select, whose label they do not take over: name them.
 (() => {
   const name = (shown) => {

@@ -140,6 +140,17 @@ def week(desk: Any, world: World) -> None:
     desk.locator(".desk-event").first.wait_for()
 
 
+def test_the_first_stop_of_the_tab_key_leads_past_the_pages_at_the_side(desk: Any, world: World) -> None:
+    desk.goto(f"{DAY}/board/?site={world.site.pk}&day={MONDAY}")
+    desk.keyboard.press("Tab")
+    assert desk.evaluate(FOCUSED) == "A Skip to the page"
+    assert desk.evaluate("document.activeElement.getBoundingClientRect().top") >= 0
+    desk.keyboard.press("Enter")
+    desk.keyboard.press("Tab")
+    assert "Day before" in desk.evaluate(FOCUSED)
+    assert desk.get_by_role("link", name="Overview", exact=True).count() == 1  # and not "home Overview"
+
+
 def test_moving_with_the_mouse(desk: Any, world: World) -> None:
     book(world)
     week(desk, world)
@@ -169,6 +180,16 @@ def test_dropping_on_a_closed_day_is_refused_and_put_back(desk: Any, world: Worl
     assert "Snow" in alert.inner_text()
     assert desk.locator(".desk-event").bounding_box()["x"] == before["x"]
     assert Appointment.objects.get().status == "booked"
+
+
+def test_dropping_after_the_sign_in_has_ended_says_so_and_puts_it_back(desk: Any, world: World) -> None:
+    book(world)
+    week(desk, world)
+    before = desk.locator(".desk-event").bounding_box()
+    desk.context.clear_cookies(name="sessionid")
+    drag(desk, "O'Brien", days=1)
+    desk.get_by_text("You are signed out. Nothing was moved").wait_for()
+    assert desk.locator(".desk-event").bounding_box()["x"] == before["x"]
 
 
 def test_moving_with_the_keyboard(desk: Any, world: World) -> None:
@@ -230,6 +251,18 @@ def test_closing_shows_whom_it_displaces_and_leads_to_another_time(desk: Any, wo
     desk.goto(f"/admin/clinic/closure/{Closure.objects.get().pk}/change/")
     desk.get_by_role("link", name="Move").first.click()
     desk.wait_for_url("**/find/?move=**")
+
+
+def test_a_double_click_enters_leave_once(desk: Any, world: World) -> None:
+    desk.goto("/admin/clinic/closure/add/")
+    for label, typed in (("From", "08:00"), ("Until", "12:00")):
+        desk.get_by_label(f"{label} date").fill("2027-02-01")
+        desk.get_by_label(f"{label} time").fill(typed)
+    desk.get_by_label("Reason").fill("Training")
+    desk.evaluate(CHOOSE_SITE, [world.site.pk, str(world.site)])
+    desk.get_by_role("button", name="Save", exact=True).dblclick()
+    desk.wait_for_url("**/closure/")
+    assert Closure.objects.count() == 1
 
 
 #: The list of sites is looked up while typing; here it is chosen as that would.
@@ -383,6 +416,72 @@ def test_axe_finds_no_serious_fault(desk: Any, axe: Any, world: World, due_call:
         "/admin/clinic/outgoingemail/previews/",
     ]
     assert not faults(desk, axe, pages)
+
+
+@pytest.mark.parametrize("look", ["dark", "narrow"])
+def test_the_desk_is_whole_in_the_dark_and_on_a_narrow_screen(
+    desk: Any, axe: Any, world: World, look: str
+) -> None:
+    appointment = book(world, levels="L3–L5")
+    asked = f"patient={world.patient.pk}&procedure_type={world.ablation.pk}&region=lumbar&laterality=left"
+    if look == "dark":
+        desk.emulate_media(color_scheme="dark")
+    else:
+        desk.set_viewport_size({"width": 400, "height": 850})
+    for page in (
+        f"{DAY}/board/?site={world.site.pk}&day={MONDAY}",
+        f"{DAY}/week/?site={world.site.pk}&day={MONDAY}",
+        f"{DAY}/?when=all",
+        f"{DAY}/find/?q=a",
+        f"{DAY}/find/?{asked}",
+        f"{DAY}/{appointment.pk}/change/",
+        f"{DAY}/{appointment.pk}/cancel/",
+        f"{DAY}/import/",
+        "/admin/clinic/closure/",
+        "/admin/clinic/closure/add/",
+        f"/admin/patients/patient/{world.patient.pk}/change/",
+    ):
+        assert not faults(desk, axe, [page])
+        assert desk.evaluate("document.documentElement.classList.contains('dark')") is (look == "dark"), page
+        width = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert desk.evaluate(width) <= 0, page
+
+
+def test_a_narrow_list_shows_every_button_whole(desk: Any, world: World) -> None:
+    book(world)
+    desk.set_viewport_size({"width": 400, "height": 850})
+    desk.goto(f"{DAY}/?when=all")
+    for button in desk.locator("#result_list .desk-steps .desk-button").all():
+        cell, box = button.locator("xpath=ancestor::td").bounding_box(), button.bounding_box()
+        assert box["y"] + box["height"] <= cell["y"] + cell["height"]
+
+
+def test_the_board_comes_back_to_the_patient_whose_button_was_pressed(desk: Any, world: World) -> None:
+    friday = MONDAY - timedelta(days=3)
+    for number, hour in ((11, 13), (12, 15)):
+        book(world, patient=world.another_patient(number), starts_at=world.at(friday, hour))
+    desk.set_viewport_size({"width": 1200, "height": 320})
+    desk.goto(f"{DAY}/board/?site={world.site.pk}&day={friday}")
+    slip = desk.locator(".desk-slip", has_text="García12")
+    assert slip.bounding_box()["y"] >= 320
+    slip.get_by_role("button", name="Arrived").click()
+    slip.get_by_text("pain before not noted").wait_for()
+    assert slip.evaluate("one => one.matches(':target')")
+    assert 0 <= slip.bounding_box()["y"] < 320
+
+
+def test_a_patients_page_has_the_next_step_and_the_way_back(desk: Any, world: World) -> None:
+    book(world, starts_at=world.at(MONDAY - timedelta(days=3), 13))
+    page = f"/admin/patients/patient/{world.patient.pk}/change/"
+    desk.goto(page)
+    desk.get_by_role("button", name="Arrived").click()
+    desk.get_by_text("The patient is marked as arrived.").wait_for()
+    assert desk.url.endswith(page)
+    desk.get_by_role("link", name="Cancel").click()
+    desk.get_by_label("Reason").fill("Fever")
+    desk.get_by_role("button", name="Cancel the appointment").click()
+    desk.get_by_text("The appointment is cancelled; its time is free.").wait_for()
+    assert desk.url.endswith(page)
 
 
 def test_axe_finds_no_serious_fault_in_reports_and_exports(desk: Any, axe: Any, world: World) -> None:
