@@ -258,7 +258,7 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
     @display(description=_("who and where"))
     def where(self, appointment: Appointment) -> SafeString:
         names = [
-            reservation.resource.name
+            reservation.resource.name.replace(" ", "\N{NO-BREAK SPACE}")
             for reservation in appointment.reservations.all()
             if {category.code for category in reservation.resource.categories.all()} & {*WHERE}
         ]

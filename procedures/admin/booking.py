@@ -28,7 +28,7 @@ from clinic.wall_clock import day_span
 from patients.models import Patient
 from procedures import services
 from procedures.admin.appointments import AppointmentAdmin
-from procedures.admin.finding import FindForm, MoveForm
+from procedures.admin.finding import FindForm, MoveForm, same_again
 from procedures.admin.steps import RESCHEDULE
 from procedures.admin.words import meant, page_of, span
 from procedures.models import Appointment
@@ -171,13 +171,7 @@ def again(request: HttpRequest, patient: Patient) -> list[tuple[str, str]]:
     )
     result: dict[tuple[Any, ...], tuple[str, str]] = {}
     for row in rows:
-        asked = {
-            "procedure_type": row.procedure_type_id,
-            "region": row.region,
-            "laterality": row.laterality,
-            "levels": row.levels,
-            "intent": row.intent,
-        }
+        asked = same_again(row)
         words = " · ".join(part for part in (str(row.procedure_type), meant(row)) if part)
         result.setdefault(tuple(asked.values()), (words, with_query(request, **asked)))
     return list(result.values())[:MOST_AGAIN]

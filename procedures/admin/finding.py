@@ -28,6 +28,17 @@ def clinicians(request: HttpRequest) -> QuerySet[Resource]:
     )
 
 
+def same_again(appointment: Appointment) -> dict[str, Any]:
+    """What the form is filled in with to look for the same once more."""
+    return {
+        "procedure_type": appointment.procedure_type_id,
+        "region": appointment.region,
+        "laterality": appointment.laterality,
+        "levels": appointment.levels,
+        "intent": appointment.intent,
+    }
+
+
 class WhenForm(forms.Form):
     """With whom, and from which day on."""
 

@@ -1,15 +1,18 @@
 """What procedures adds to a patient's page: what is coming and what has been."""
 
 from datetime import datetime
+from urllib.parse import urlencode
 
 from django.http import HttpRequest
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from clinic.admin.base import staff
 from patients.admin import PatientAdmin
 from patients.models import Patient
+from procedures.admin.finding import same_again
 from procedures.admin.steps import buttons, steps_for
 from procedures.admin.words import STATUS_LABELS, marks, page_of, span
 from procedures.models import Appointment
@@ -19,6 +22,14 @@ from procedures.steps import EXPECTED, PRESENT
 AHEAD = EXPECTED | PRESENT | {"requested"}
 #: How many appointments a patient's page shows; the rest is one click away.
 MOST = 30
+
+
+def again(row: Appointment) -> str:
+    """Where the same is booked once more; "" for what is still to come or never was."""
+    if row.status in AHEAD or row.status == row.Status.ENTERED_IN_ERROR:
+        return ""
+    find = reverse("admin:procedures_appointment_find")
+    return f"{find}?{urlencode({'patient': row.patient_id} | same_again(row))}"
 
 
 #: What can be done from a patient's page besides the next step.
@@ -55,6 +66,7 @@ def appointments(request: HttpRequest, patient: Patient) -> SafeString:
             "movable": row.status in row.EXPECTED and may_book,
             "coming": row.ends_at > now and row.status in AHEAD,
             "steps": quick_steps(request, row, now=now),
+            "again": again(row) if may_book and row.procedure_type.active and not patient.died_on else "",
         }
         for row in rows[:MOST]
     ]

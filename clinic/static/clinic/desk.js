@@ -16,6 +16,8 @@ window.addEventListener("load", () => {
   window.addEventListener("pageshow", () => { form = null; });
 })();
 
+document.addEventListener("click", ({ target }) => { if (target.closest("[data-print]")) window.print(); });
+
 // What takes a while says so from the click on, until the answer comes or the reader goes back.
 (() => {
   const waiting = (form, is) => form.querySelectorAll("[data-waiting]").forEach((words) => { words.hidden = !is; });

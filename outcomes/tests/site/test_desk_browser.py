@@ -101,6 +101,16 @@ def test_booking_with_the_mouse_takes_three_clicks_from_a_known_patient(desk: An
     assert Appointment.objects.filter(status="booked", starts_at=world.at(MONDAY, 13)).exists()
 
 
+def test_a_patients_page_is_three_clicks_from_the_same_again(desk: Any, world: World) -> None:
+    services.cancel(book(world).pk, reason="ill", by=world.clerk, now=world.now)
+    desk.goto(f"/admin/patients/patient/{world.patient.pk}/change/")
+    desk.get_by_role("link", name="Book again").click()
+    desk.get_by_role("button", name="Monday 11 January, 13:00").click()
+    desk.get_by_role("button", name="Book", exact=True).click()
+    desk.get_by_text("The appointment is booked.").wait_for()
+    assert Appointment.objects.get(status="booked").starts_at == world.at(MONDAY, 13)
+
+
 def test_booking_with_the_keyboard(desk: Any, world: World) -> None:
     desk.goto(f"{DAY}/find/")
     settled(desk)
@@ -362,6 +372,19 @@ def test_the_paper_form_prints_in_black_on_white_without_the_screens_own_parts(
     assert not desk.locator("nav").is_visible()
     assert desk.get_by_text(paper_code(due_call.pk)).is_visible()
     assert desk.pdf().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("hand", ["mouse", "keys"])
+@pytest.mark.parametrize("page", ["board/", "week/", ""])
+def test_printing_with_the_mouse_and_with_the_keyboard(desk: Any, world: World, page: str, hand: str) -> None:
+    desk.add_init_script("window.print = () => { window.printed = true; }")
+    desk.goto(f"{DAY}/{page}?site={world.site.pk}&day={MONDAY}")
+    if hand == "mouse":
+        desk.get_by_role("button", name="Print").click()
+    else:
+        reach(desk, "BUTTON", "Print")
+        desk.keyboard.press("Enter")
+    assert desk.evaluate("window.printed")
 
 
 @pytest.mark.parametrize("page", ["board", "week"])
