@@ -28,7 +28,7 @@ from clinic.wall_clock import day_span
 from patients.models import Patient
 from procedures import services
 from procedures.admin.appointments import AppointmentAdmin
-from procedures.admin.finding import FindForm, MoveForm, same_again
+from procedures.admin.finding import FindForm, MoveForm, kept, same_again
 from procedures.admin.steps import RESCHEDULE
 from procedures.admin.words import meant, page_of, span
 from procedures.models import Appointment
@@ -104,12 +104,6 @@ def find(request: HttpRequest) -> HttpResponse:
             tell(request, refusal)
             return page(request, context | times(request, wish, form.cleaned_data["on"], now=now), status=422)
     return page(request, context | times(request, wish, form.cleaned_data["on"], now=now))
-
-
-def kept(request: HttpRequest) -> dict[str, str]:
-    """What is chosen already, for the form in which a time is typed."""
-    names = ("patient", "procedure_type", "region", "laterality", "levels", "intent", "site")
-    return {name: request.GET[name] for name in names if request.GET.get(name)}
 
 
 def page(request: HttpRequest, context: dict[str, Any], status: int = 200) -> HttpResponse:

@@ -28,6 +28,12 @@ def clinicians(request: HttpRequest) -> QuerySet[Resource]:
     )
 
 
+def kept(request: HttpRequest) -> dict[str, str]:
+    """What is chosen already, for the form in which a time is typed."""
+    names = ("patient", "procedure_type", "region", "laterality", "levels", "intent", "site")
+    return {name: request.GET[name] for name in names if request.GET.get(name)}
+
+
 def same_again(appointment: Appointment) -> dict[str, Any]:
     """What the form is filled in with to look for the same once more."""
     return {
