@@ -12,6 +12,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
@@ -23,6 +24,7 @@ from outcomes.admin.asking_forms import (
     AnswerForm,
     CorrectionForm,
     QuestionsForm,
+    buttons,
     kept_questions,
     questions_of,
 )
@@ -30,6 +32,7 @@ from outcomes.admin.behind import CheckInCells, ShowsBehind
 from outcomes.admin.courses import pain_now
 from outcomes.codes import paper_code
 from outcomes.models import Answer, CheckIn
+from outcomes.questions import Question
 from outcomes.services.correcting import versions_of
 from outcomes.services.recording import values_of
 from outcomes.why import why
@@ -47,13 +50,30 @@ STATUS_LABELS = {
 }
 
 
+class RemarkFilter(admin.SimpleListFilter):
+    """Those to whose answer the patient added something in their own words."""
+
+    title = _("remark")
+    parameter_name = "remark"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("yes", _("with a remark"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(answer__remark__gt="") if self.value() == "yes" else queryset
+
+
 @admin.register(CheckIn)
 class CheckInAdmin(ShowsBehind):
     #: Further pages about check-ins: calls and paper forms register theirs here.
     pages: ClassVar[list[URLPattern]] = []
 
     list_display = ("who", "day", "due", "state", "pain", "no_email")
-    list_filter = ("status", "not_sent_because", ("follow_up__procedure__site", SeenFilter), CheckInCells)
+    list_filter = (
+        *("status", RemarkFilter, "not_sent_because"),
+        ("follow_up__procedure__site", SeenFilter),
+        CheckInCells,
+    )
     change_list_template = "admin/outcomes/behind.html"
     search_fields = searched("follow_up__patient__")
     search_help_text = _("Patient")
@@ -92,6 +112,8 @@ class CheckInAdmin(ShowsBehind):
         can_answer = may and check_in.open_at(timezone.now())
         return {
             "facts": [(shown(fact.at, site), fact.said) for fact in why(check_in.pk)],
+            "said": said_rows(given, questions_of(check_in)) if given else [],
+            "remark": given.remark if given else "",
             "versions": version_rows(given, site) if given else [],
             "code": paper_code(check_in.pk),
             "can_answer": can_answer,
@@ -247,6 +269,16 @@ def raise_at_once(request: HttpRequest, form: QuestionsForm, pk: int, now: datet
         messages.warning(
             request, _("The alert about the yes is raised. The answer is not written down yet: see below.")
         )
+
+
+def said_rows(given: Answer, asked: list[Question]) -> list[tuple[str, str]]:
+    """What an answer says now, in the reader's language: each question that was answered, and the answer in words."""
+    values, language = values_of(given), get_language() or "en"
+    return [
+        (one.text.in_language(language), dict(buttons(one, language)).get(str(value), str(value)))
+        for one in kept_questions(given, asked)
+        if (value := values.get(one.key)) is not None
+    ]
 
 
 def version_rows(given: Answer, site: Site) -> list[dict[str, Any]]:

@@ -89,6 +89,7 @@ def course_fragment(request: HttpRequest, follow_up: FollowUp, *, now: datetime,
         "label": VERDICT_LABELS[follow_up.verdict],
         "chart": chart(follow_up, course, today),
         "rows": [row(check_in, course) for check_in in follow_up.check_ins.all()],
+        "remarks": remarks(follow_up),
         "baseline": procedure.baseline_pain,
         "baseline_age": age_before(procedure),
         "page": reverse("admin:outcomes_followup_change", args=[follow_up.pk]) if linked else "",
@@ -145,6 +146,16 @@ def row(check_in: CheckIn, course: Course) -> Row:
         else change_words(percent, points=low_points(course, score)),
         channel=str(answer.get_channel_display()) if answer else "",
     )
+
+
+def remarks(follow_up: FollowUp) -> list[tuple[str, str]]:
+    """What patients told in their own words, the latest first, each with its check-in."""
+    told = [
+        (check_in.when, answer.remark)
+        for check_in in follow_up.check_ins.all()
+        if (answer := getattr(check_in, "answer", None)) and answer.remark
+    ]
+    return told[::-1]
 
 
 def low_points(course: Course, score: int) -> int:

@@ -181,3 +181,28 @@ def test_without_an_answer_there_is_nothing_to_correct(world: World, client: Cli
     response = client.get(f"/admin/outcomes/checkin/{check_in.pk}/correct/", follow=True)
     assert response.redirect_chain[-1][0].endswith("/change/")
     assert "no answer yet" in words(response)
+
+
+def test_what_the_patient_said_in_their_own_words_is_read_by_the_clinic(world: World, client: Client) -> None:
+    red_flag(world)
+    given = answered(world, values=VALUES | {"pgic.change": 2, "red_flag.fever_chills": 0})
+    Answer.objects.filter(pk=given.pk).update(remark="Cannot lift <my> foot.\nSince Monday.")
+    silent = answered(world, patient=world.another_patient(), day=42, hour=13)
+    signed_in(world.nurse, client)
+    with clock(given.answered_at):
+        check_in = client.get(f"/admin/outcomes/checkin/{given.check_in_id}/change/")
+        told = words(check_in)
+        assert "How bad is your pain right now? 7" in told
+        assert "Since the procedure, my overall status is: Much improved" in told
+        assert "Do you have fever_chills? No" in told
+        remark = "Cannot lift &lt;my&gt; foot.<br>Since Monday."
+        course = given.check_in.follow_up
+        for page in (
+            f"/admin/outcomes/checkin/{given.check_in_id}/change/",
+            f"/admin/outcomes/followup/{course.pk}/change/",
+            f"/admin/patients/patient/{course.patient_id}/change/",
+        ):
+            assert remark in client.get(page).content.decode(), page
+        found = client.get("/admin/outcomes/checkin/?remark=yes").context["cl"].result_list
+    assert list(found) == [given.check_in]
+    assert silent.remark == ""
