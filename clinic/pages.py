@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import translation
+from django.utils.html import format_html
 
 from clinic.models import Site
 
@@ -50,8 +51,12 @@ def speaks(code: str | None) -> bool:
 def page(
     request: HttpRequest, template: str, site: Site, *, status: int = 200, **context: object
 ) -> HttpResponse:
-    """One of the patient's pages, in the language that is active."""
-    context |= {"site": site, "language": translation.get_language()}
+    """One of the patient's pages, in the language that is active.
+
+    `phone` is the site's number within a sentence: from right to left its groups would change places.
+    """
+    phone = format_html('<bdi dir="ltr">{}</bdi>', site.phone)
+    context |= {"site": site, "phone": phone, "language": translation.get_language()}
     return secret(render(request, template, context, status=status))
 
 

@@ -12,6 +12,7 @@ from django.test import Client
 
 from clinic import mail
 from clinic.models import AuditEvent, OutgoingEmail
+from clinic.tests.desk import words
 from conftest import MONDAY, World
 from outcomes import services
 from outcomes.models import Answer, CheckIn, Link
@@ -45,8 +46,7 @@ def test_looking_changes_nothing(asked: tuple[CheckIn, str], client: Client, met
     check_in.refresh_from_db()
     assert check_in.status == CheckIn.Status.INVITED
     assert not Answer.objects.exists()
-    assert getattr(client, method)(path + "stop/").status_code in (302, 405)
-    assert client.get(path + "stop/").headers["Location"] == path
+    assert getattr(client, method)(path + "stop/").status_code in (200, 405)
     assert not Patient.objects.filter(opted_out_at__isnull=False).exists()
 
 
@@ -95,6 +95,7 @@ def test_forged_altered_revoked_voided_and_expired_links_get_the_same_page(
     assert world.site.phone in unknown.content.decode()
     pages = [client.get(path[:-2] + ("x/" if path[-2] != "x" else "y/")), client.get("/c/1/")]
     pages.append(client.post("/c/" + "A" * 43 + "/", {"nrs.now": "3"}))
+    pages += [ask("/c/" + "A" * 43 + "/stop/") for ask in (client.get, client.post)]
     letter = procedures.book(
         world.appointment(starts_at=world.at(MONDAY + timedelta(days=7), 9)), by=None, now=world.now
     )
@@ -162,6 +163,7 @@ def test_a_third_language_is_a_line_of_the_settings_and_its_files(
     assert re.findall(r'name="lang" class="plain" value="(\w+)"', english) == ["es", "ar"]
     arabic = client.get(path + "?lang=ar").content.decode()
     assert '<html lang="ar" dir="rtl">' in arabic
+    assert '<html lang="ar" dir="rtl">' in client.get(path + "stop/?lang=ar").content.decode()
     assert "How bad is your pain right now?" in arabic
     client.post(path + "?lang=ar", {"step": "1", "nrs.now": "3"})
     assert Answer.objects.get().language == "ar"
@@ -183,9 +185,16 @@ def test_the_email_is_in_the_patients_language(world: World, clock: list[datetim
 
 def test_stopping_the_emails(asked: tuple[CheckIn, str], client: Client, world: World) -> None:
     check_in, path = asked
+    before = client.get(path + "stop/?lang=es")
+    assert "Todavía no ha cambiado nada." in words(before)
+    assert (before["Referrer-Policy"], before.content.count(b"<button")) == ("no-referrer", 1)
+    assert Client(enforce_csrf_checks=True).post(path + "stop/").status_code == 403
+    assert not Patient.objects.filter(opted_out_at__isnull=False).exists()
     first = client.post(path + "stop/")
-    assert "We will not send you these e-mails any more" in first.content.decode()
+    assert "We will not send you e-mails any more" in words(first)
     assert client.post(path + "stop/").content == first.content
+    assert words(client.get(path + "stop/")) == words(first)
+    assert f'href="{path}?lang=en"' in first.content.decode()
     # What was asked already can still be answered.
     client.post(path, {"nrs.now": "3"})
     assert Answer.objects.count() == 1

@@ -112,6 +112,7 @@ def test_a_yes_raises_the_alert_and_says_at_once_what_to_do(
     assert "nobody is watching this page" in html
     assert "<title>What to do now" in html
     assert html.index("Call 911 now") < html.index("<h1>Thank you")
+    assert "You answered yes to: Weakness in a leg? The clinic has been told." in words(response)
 
 
 def test_on_a_device_the_alert_comes_before_the_last_step(flags: World, link: Issue, client: Client) -> None:
@@ -124,6 +125,9 @@ def test_on_a_device_the_alert_comes_before_the_last_step(flags: World, link: Is
     assert "Please call us today" in said
     assert "Fever or chills?" in said
     assert "Call 911 now" not in said
+    assert 'href="?lang=es&amp;show=help&amp;step=3"' in response.content.decode()
+    spanish = words(client.get(path + "?lang=es&show=help&step=3"))
+    assert "Usted respondió que sí a: ¿Fiebre o escalofríos?" in spanish
     assert Alert.objects.get().codes == ["fever_chills"]
     assert not Answer.objects.exists()  # the rest is still to come
     last = client.get(path)

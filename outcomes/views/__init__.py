@@ -2,12 +2,11 @@
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect
 from django.utils import timezone, translation
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from clinic.pages import gone, language, page, secret, wait
+from clinic.pages import gone, language, page, wait
 from clinic.throttling import sent_too_often
 from outcomes import services
 from outcomes.views import birth_date, diary, steps
@@ -39,18 +38,21 @@ def check_in(request: HttpRequest, token: str) -> HttpResponseBase:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def stop(request: HttpRequest, token: str) -> HttpResponseBase:
-    """Stop all e-mails to the patient whose link this is; pressing it twice shows the same page.
+    """Show what would be stopped and one button, or stop all e-mails to the patient whose link this is.
 
-    Who only looks, having come back later or scanned the page, is led to the questions, and nothing is stopped.
+    Pressing it twice shows the same page. No birth date is asked for: who wants no e-mail need not prove anything.
     """
-    if request.method != "POST":
-        return secret(redirect("check_in", token))
-    if sent_too_often(request, token):
+    if request.method == "POST" and sent_too_often(request, token):
         return wait(request)
     now = timezone.now()
     found = services.open_link(token, now=now)
     if found is None:
         return gone(request)
-    services.stop_emails(found, now=now)
-    with translation.override(language(request, found.follow_up.patient.language)):
-        return page(request, "outcomes/stopped.html", found.follow_up.procedure.site, token=token)
+    patient = found.follow_up.patient
+    if request.method == "POST":
+        patient = services.stop_emails(found, now=now)
+    with translation.override(language(request, patient.language)):
+        stopped = patient.opted_out_at is not None
+        return page(
+            request, "outcomes/stop.html", found.follow_up.procedure.site, token=token, stopped=stopped
+        )

@@ -69,7 +69,7 @@ def show(
     told = what_to_do(flags, alert.codes if alert else [])
     site = found.follow_up.procedure.site
     if told and request.method != "POST" and request.GET.get("show") == "help":
-        return page(request, "outcomes/help.html", site, told=told, token=token)
+        return page(request, "outcomes/help.html", site, told=told, token=token, here="show=help")
     rows = rows_of(entries, now, sent, faults)
     return page(
         request,

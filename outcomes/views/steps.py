@@ -33,6 +33,7 @@ def show(request: HttpRequest, found: CheckIn, token: str, now: datetime) -> Htt
     draft: Draft | None = getattr(found, "draft", None)
     done = min(draft.step if draft else 0, len(steps) - 1)
     told = advice(steps, draft.values if draft else {})
+    at = number(request.GET.get("step"), done + 1)
     if told and request.GET.get("show") == "help":
         return page(
             request,
@@ -40,10 +41,11 @@ def show(request: HttpRequest, found: CheckIn, token: str, now: datetime) -> Htt
             site(found),
             told=told,
             token=token,
-            step=number(request.GET.get("step"), done + 1),
+            step=at,
             safety=place(steps, "safety"),
+            here=f"show=help&step={at}",
         )
-    return ask(request, found, steps, number(request.GET.get("step"), done + 1), token)
+    return ask(request, found, steps, at, token)
 
 
 def take(

@@ -28,7 +28,7 @@ SCREENS = [
     Screen(360, 640, "es", "dark", axe=True),
     Screen(320, 256, "es"),  # what 400 % leaves of 1280 × 1024
     Screen(1280, 900, "en", "dark"),
-    Screen(320, 640, "es", direction="rtl"),
+    Screen(320, 640, "ar", direction="rtl", axe=True),
 ]
 
 
@@ -83,8 +83,11 @@ def its_diary(page: Any, link: str, query: str) -> Iterator[str]:
     page.locator("button.deed").click()
     page.get_by_role("status").wait_for()
     yield "diary, saved"
-    page.locator("footer form button").click()
+    page.locator("footer a.quiet").click()
     page.wait_for_url("**/stop/**")
+    yield "stop?"
+    page.locator("button.deed").click()
+    page.locator("h1 + p + p").wait_for()
     yield "stopped"
 
 
@@ -114,8 +117,9 @@ def of_letters(page: Any, letters: dict[str, str], query: str) -> Iterator[str]:
 
 def look(page: Any, name: str, screen: Screen, axe: Any) -> None:
     """Nothing to find fault with."""
-    if screen.direction == "rtl":
-        page.evaluate("document.documentElement.dir = 'rtl'")
+    if page.locator("html").get_attribute("lang") == screen.language:
+        assert (page.locator("html").get_attribute("dir") or "ltr") == screen.direction, name
+    page.evaluate("(direction) => { document.documentElement.dir = direction; }", screen.direction)
     if screen.axe:
         found = axe.run(page).response["violations"]
         assert not found, (name, [(fault["id"], fault["nodes"][0]["html"]) for fault in found])
@@ -139,8 +143,12 @@ def look(page: Any, name: str, screen: Screen, axe: Any) -> None:
 
 
 @pytest.fixture
-def page(browser: Any, request: pytest.FixtureRequest) -> Any:
-    """A page of the screen that the test is for; it keeps what was asked for."""
+def page(browser: Any, request: pytest.FixtureRequest, settings: Any) -> Any:
+    """A page of the screen that the test is for; it keeps what was asked for.
+
+    Arabic has no words here: they stay English, from right to left.
+    """
+    settings.LANGUAGES = [*settings.LANGUAGES, ("ar", "Arabic")]
     screen: Screen = request.getfixturevalue("screen")
     context = browser.new_context(
         bypass_csp=screen.axe,
@@ -176,10 +184,48 @@ def test_the_pages_of_letters(page: Any, axe: Any, letters: dict[str, str], scre
         look(page, name, screen, axe)
 
 
-def test_right_to_left_mirrors_the_page(browser: Any, link: str) -> None:
+def test_right_to_left_mirrors_the_page_but_no_telephone_number(
+    browser: Any, link: str, settings: Any
+) -> None:
+    settings.LANGUAGES = [*settings.LANGUAGES, ("ar", "Arabic")]
     page = browser.new_context(viewport={"width": 360, "height": 640}).new_page()
     page.goto(link)
-    zero = page.locator(".scale label").first
-    left = zero.bounding_box()["x"]
-    page.evaluate("document.documentElement.dir = 'rtl'")
-    assert zero.bounding_box()["x"] > left + 100
+    left = page.locator(".scale label").first.bounding_box()["x"]
+    page.goto(link + "?lang=ar")
+    assert page.locator(".scale label").first.bounding_box()["x"] > left + 100
+    page.locator("input[name='nrs.now'][value='7']").check(force=True)
+    page.locator("button.deed").click()
+    page.locator("input[name='red_flag.new_weakness'][value='0']").check(force=True)
+    page.locator("input[name='red_flag.fever_chills'][value='1']").check(force=True)
+    page.locator("button.deed").click()
+    page.locator("section.told").wait_for()
+    assert page.locator("html").get_attribute("dir") == "rtl"
+    numbers = page.evaluate(
+        """() => [...document.querySelectorAll("bdi, .phone")].map((one) => {
+            const at = (from) => {
+                const range = document.createRange();
+                range.setStart(one.firstChild, from);
+                range.setEnd(one.firstChild, from + 1);
+                return range.getBoundingClientRect().x;
+            };
+            return [one.innerText, at(0) < at(one.firstChild.length - 1)];
+        })"""
+    )
+    assert numbers == [["+1 212 555 0100", True]] * 2
+
+
+def test_where_the_colours_are_the_systems_buttons_have_edges_and_the_choice_is_seen(
+    browser: Any, link: str
+) -> None:
+    page = browser.new_context(forced_colors="active").new_page()
+    page.goto(link)
+    page.locator("input[name='nrs.now'][value='7']").check(force=True)
+
+    def style(selector: str, name: str) -> str:
+        return str(page.locator(selector).evaluate(f"(one) => getComputedStyle(one).{name}"))
+
+    button = "button.deed"
+    assert style(button, "borderTopWidth") != "0px"
+    assert style(button, "borderTopColor") != style(button, "backgroundColor")
+    chosen, other = (f"li label:has(input[name='nrs.now'][value='{value}'])" for value in (7, 6))
+    assert style(chosen, "backgroundColor") != style(other, "backgroundColor")

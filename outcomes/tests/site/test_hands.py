@@ -136,6 +136,9 @@ def test_stopping_the_emails(browser: Any, link: str, kind: str, language: str, 
     its = hand(browser, kind, scripts=scripts)
     its.page.goto(f"{link}?lang={language}")
     its.press(said(language, "Stop sending me these e-mails"))
+    heading(its.page, said(language, "Stop e-mails?"))
+    assert not Patient.objects.get().opted_out_at
+    its.press(said(language, "Stop all e-mails"))
     heading(its.page, said(language, "No more e-mails"))
     assert Patient.objects.get().opted_out_at
 
