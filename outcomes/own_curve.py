@@ -7,11 +7,14 @@ alternative, so the drawing itself is hidden from screen readers.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from math import ceil
 
 #: The drawing's own units; a page scales it. Scores from 0 at the foot to 10 at the top.
 WIDTH, HEIGHT, SIDE, TOP, FOOT = 320, 170, 30, 30, 130
 #: More points than this do not fit on a telephone: the first and the latest are kept.
-MOST = 6
+MOST = 11
+#: So much room a label wants; where points are nearer to each other, some stand without. The last one never does.
+LABEL = 44
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,10 @@ def sentence(points: Sequence[Point]) -> str:
 
 
 def sketch(points: Sequence[Point]) -> str:
-    """An SVG element with the first and the latest points, evenly spaced; "" for fewer than two."""
+    """An SVG element with the first and the latest points, evenly spaced; "" for fewer than two.
+
+    What lies between "before" and now must be seen: relief that came and went within a day is the whole story.
+    """
     shown = [points[0], *points[1:][-(MOST - 1) :]] if points else []
     if len(shown) < 2:
         return ""
@@ -40,8 +46,12 @@ def sketch(points: Sequence[Point]) -> str:
     ]
     marks = "".join(
         f'<circle cx="{x}" cy="{y}" r="5"/><text x="{x}" y="{y - 11}" font-weight="700">{point.score}</text>'
-        f'<text x="{x}" y="{HEIGHT - 16}" font-size="13">{escape(point.label)}</text>'
         for point, (x, y) in zip(shown, places, strict=True)
+    )
+    every, last = ceil(LABEL / step), len(shown) - 1
+    marks += "".join(
+        f'<text x="{places[at][0]}" y="{HEIGHT - 16}" font-size="13">{escape(shown[at].label)}</text>'
+        for at in [*range(0, last - every + 1, every), last]
     )
     path = " ".join(f"{x},{y}" for x, y in places)
     return (

@@ -151,6 +151,37 @@ def test_bad_entries_are_refused_whole(
     assert not Answer.objects.exists()
 
 
+def test_a_yes_is_heard_though_an_entry_is_wrong_and_stays_ticked(
+    block: FollowUp, path: str, client: Client, clock: list[datetime]
+) -> None:
+    clock[0] = after(block, 35)
+    medicine = f"diary.took_medicine-{entry(block, 30).pk}"
+    response = client.post(path, {medicine: "1", "red_flag": "red_flag.new_weakness"})
+    assert response.status_code == 422
+    assert Alert.objects.get().codes == ["new_weakness"]
+    assert "Call 911 now" in words(response)
+    assert 'value="red_flag.new_weakness" checked' in response.content.decode()
+    assert not Answer.objects.exists()
+    write(client, path, block, {30: 4}, red_flag="red_flag.new_weakness")
+    assert Measurement.objects.filter(instrument="red_flag", item="new_weakness", value=1).count() == 1
+    assert Alert.objects.count() == 1
+
+
+def test_what_is_missing_is_named_and_an_hour_long_past_is_not_now(
+    block: FollowUp, path: str, client: Client, clock: list[datetime]
+) -> None:
+    clock[0] = after(block, 65)
+    write(client, path, block, {60: 2})
+    assert "9:30 a.m. not filled in yet How bad was your pain at 9:30 a.m.?" in words(client.get(path))
+    refused = client.post(path, {})
+    html = refused.content.decode()
+    place = f"nrs-now-{entry(block, 30).pk}"
+    assert (f'id="{place}"' in html, f'<a href="#{place}">' in html) == (True, True)
+    write(client, path, block, {30: 2})
+    stale = client.post(path, {}, follow=True)  # nothing is left that could be filled in
+    assert (stale.status_code, "Saved." in words(stale)) == (200, False)
+
+
 def test_neither_tomorrows_nor_anybody_elses_entries_can_be_written(
     block: FollowUp, path: str, client: Client, clock: list[datetime], flags: World
 ) -> None:

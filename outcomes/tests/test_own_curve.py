@@ -1,11 +1,13 @@
 """The patient's own curve: plain words, and a drawing that says the same. Pure: no database."""
 
+from itertools import pairwise
 from xml.etree import ElementTree
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outcomes.own_curve import FOOT, HEIGHT, MOST, TOP, WIDTH, Point, sentence, sketch
+from outcomes.own_curve import FOOT, HEIGHT, LABEL, MOST, SIDE, TOP, WIDTH, Point, sentence, sketch
 
 POINTS = [Point("Before", "Before", 8), Point("1", "Day 1", 5), Point("Today", "Today", 3)]
 
@@ -19,7 +21,7 @@ def test_the_sentence_says_it_all() -> None:
 
 
 def test_the_drawing_says_the_same() -> None:
-    assert texts(sketch(POINTS)) == ["8", "Before", "5", "1", "3", "Today"]
+    assert texts(sketch(POINTS)) == ["8", "5", "3", "Before", "1", "Today"]
 
 
 def test_one_score_makes_no_curve() -> None:
@@ -29,7 +31,25 @@ def test_one_score_makes_no_curve() -> None:
 
 def test_the_first_and_the_latest_are_kept() -> None:
     points = [POINTS[0], *(Point(str(day), f"Day {day}", day % 11) for day in range(1, 20))]
-    assert texts(sketch(points))[1::2] == ["Before", "15", "16", "17", "18", "19"]
+    drawn = texts(sketch(points))
+    assert drawn[:MOST] == ["8", *(str(day % 11) for day in range(10, 20))]
+    assert drawn[MOST:] == ["Before", "11", "13", "15", "17", "19"]
+
+
+def test_relief_that_came_and_went_is_drawn() -> None:
+    hours = [
+        Point("Before", "Before", 8),
+        *(Point(f"{hour} h", "", 0 if hour < 5 else 8) for hour in range(1, 10)),
+    ]
+    assert texts(sketch(hours))[:10] == ["8", "0", "0", "0", "0", "8", "8", "8", "8", "8"]
+
+
+@pytest.mark.parametrize("count", range(2, MOST + 1))
+def test_no_label_stands_upon_another(count: int) -> None:
+    drawing = ElementTree.fromstring(sketch([Point("12:30", "", 5)] * count))
+    places = [float(one.attrib["x"]) for one in drawing.iter("text") if "font-size" in one.attrib]
+    assert all(right - left >= LABEL for left, right in pairwise(places))
+    assert places[-1] == WIDTH - SIDE
 
 
 @given(st.lists(st.tuples(st.text(max_size=8), st.integers(0, 10)), min_size=2, max_size=30))

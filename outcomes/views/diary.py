@@ -18,7 +18,7 @@ from outcomes.models import Alert, Answer, CheckIn
 from outcomes.own_curve import Point
 from outcomes.questions import PAIN_NOW, TOOK_MEDICINE, Question, from_instrument
 from outcomes.services.answering import red_flags_of
-from outcomes.views.showing import Curve, Shown, curve, lead, read, shown, what_to_do
+from outcomes.views.showing import Curve, Shown, curve, lead, read, shown, what_to_do, wrong
 
 MEDICINE = Question(TOOK_MEDICINE, Text("", None), "yes_no")
 
@@ -45,23 +45,31 @@ def show(
     flags = red_flags_of(found.follow_up.procedure.procedure_type)
     faults: dict[int, dict[str, str]] = {}
     sent: dict[int, dict[str, int]] = {}
-    nothing = False
+    ticked: list[str] = []
     if request.method == "POST":
         tongue = request.POST.get("lang")
         sent, faults = taken(request, entries, now)
         ticked = [f.key.partition(".")[2] for f in flags if f.key in request.POST.getlist("red_flag")]
-        nothing = not sent and not faults and not ticked
         if speaks(tongue) and not (sent or ticked):
             return lead(request, lang=tongue)
-        if not faults and not nothing:
-            try:
-                services.fill_in(
-                    found.pk, sent, red_flags=ticked, language=translation.get_language() or "en", now=now
-                )
-            except Refusal as refusal:
-                if refusal.code != "closed":
-                    raise
-                return gone(request)
+        if not (sent or ticked):
+            newest = newest_of(entries, now)
+            if newest is None:
+                return lead(request)
+            faults[newest.pk] = {PAIN_NOW: wrong(questions()[0])}
+        try:  # a yes to a red flag does not wait until the rest is right
+            services.fill_in(
+                found.pk,
+                {} if faults else sent,
+                red_flags=ticked,
+                language=translation.get_language() or "en",
+                now=now,
+            )
+        except Refusal as refusal:
+            if refusal.code != "closed":
+                raise
+            return gone(request)
+        if not faults:
             if speaks(tongue):
                 return lead(request, lang=tongue)
             return lead(request, show="help") if ticked else lead(request, saved=1)
@@ -75,14 +83,14 @@ def show(
         request,
         "outcomes/diary.html",
         site,
-        status=422 if faults or nothing else 200,
+        status=422 if faults else 200,
         token=token,
         rows=rows,
         open=any(row.state in ("open", "newest") for row in rows),
         complete=all(row.state == "done" for row in rows),
         saved="saved" in request.GET and request.method != "POST",
-        faulty=bool(faults) or nothing,
-        flags=[shown(flag, None) for flag in flags],
+        faulty=bool(faults),
+        flags=[shown(flag, 1 if flag.key.partition(".")[2] in ticked else None) for flag in flags],
         told=told,
         curve=own(found, entries),
     )
@@ -121,7 +129,7 @@ def rows_of(
 ) -> list[Row]:
     """A row for each planned hour, in order of time."""
     hours = [entry.offset_minutes for entry in entries]
-    newest = max((entry.opens_at for entry in entries if entry.open_at(now)), default=None)
+    newest = newest_of(entries, now)
     rows = []
     for entry in entries:
         answer: Answer | None = getattr(entry, "answer", None)
@@ -138,8 +146,13 @@ def rows_of(
         else:
             performed_at = entry.follow_up.procedure.performed_at
             late = now > performed_at + timedelta(minutes=late_after(hours, entry.offset_minutes))
-            rows.append(open_row(entry, at, late, entry.opens_at == newest, sent, faults))
+            rows.append(open_row(entry, at, late, entry == newest, sent, faults))
     return rows
+
+
+def newest_of(entries: list[CheckIn], now: datetime) -> CheckIn | None:
+    """The latest hour that can be filled in now; None when none can."""
+    return max((one for one in entries if one.open_at(now)), key=lambda one: one.opens_at, default=None)
 
 
 def open_row(

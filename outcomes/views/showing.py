@@ -125,7 +125,7 @@ def point(reading: Reading, *, today: bool, minutes: bool) -> Point:
     if today:
         return Point(_("Today"), _("Today"), reading.score)
     if minutes and reading.at < 24 * 60:
-        hour = f"{round(reading.at / 60, 1):g}"
+        hour = f"{round(reading.at / 30) / 2:g}"  # to the half
         return Point(_("%(hour)s h") % {"hour": hour}, _("Hour %(hour)s") % {"hour": hour}, reading.score)
     day = reading.at // (24 * 60) if minutes else reading.at
     return Point(str(day), _("Day %(day)d") % {"day": day}, reading.score)
