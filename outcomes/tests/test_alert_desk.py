@@ -13,7 +13,8 @@ from clinic.models import AuditEvent, Site
 from clinic.tests.desk import clock, errors, queries, signed_in, words
 from conftest import MONDAY, World, staff
 from outcomes import services
-from outcomes.admin.alerts import in_words, load, questions
+from outcomes.admin.alerts.lists import load
+from outcomes.admin.alerts.words import in_words, questions
 from outcomes.models import Alert, Answer
 from outcomes.tests.test_alerting import MINUTE, answer, flag, red_flag
 

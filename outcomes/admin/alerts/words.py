@@ -1,0 +1,61 @@
+"""What an alert says: which questions were answered with yes, which devices are due, how it stands."""
+
+from datetime import datetime, timedelta
+
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import get_language, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from clinic.admin.wall import shown
+from clinic.models import User
+from outcomes import services
+from outcomes.models import Alert
+from procedures.admin.device_words import page_of as device_page
+from procedures.admin.device_words import since_words
+from procedures.admin.words import label
+from procedures.models import RedFlag
+
+
+def questions(alert: Alert) -> SafeString:
+    """The red-flag questions that the patient said yes to, in the reader's language, the most urgent first."""
+    column = "question_es" if (get_language() or "").startswith("es") else "question"
+    flags = RedFlag.objects.filter(code__in=alert.codes).order_by("urgency", "code")
+    return format_html_join(
+        "", "<li>{} <strong>{}</strong></li>", ((getattr(flag, column), _("Yes")) for flag in flags)
+    )
+
+
+def devices_due(alert: Alert, user: User, *, now: datetime) -> list[tuple[str, str]]:
+    """What of a device is due since when, a line each with the device's page; nothing for alerts of another kind."""
+    if alert.kind != Alert.Kind.DEVICE_DUE:
+        return []
+    may_open = user.has_perm("procedures.view_implanteddevice")
+    return [
+        (since_words(one.what, one.since), device_page(one.device) if may_open else "")
+        for one in services.due_of(alert.follow_up, now=now)
+    ]
+
+
+def due_label(alert: Alert, *, now: datetime) -> SafeString:
+    """How it stands, in words: overdue since when, due in what time, snoozed until, or how it ended."""
+    state = alert.state(now)
+    if state == "resolved":
+        return label(alert.get_resolution_display(), "default", [])
+    if state == "snoozed":
+        return label(_("snoozed until %s") % shown(alert.snoozed_until, alert.site), "default", [])
+    if state == "overdue":
+        return label(_("overdue by %s") % in_words(now - alert.due_at), "danger", [])
+    words = _("resolve within %s") if alert.acknowledged_at else _("look within %s")
+    return label(words % in_words(alert.due_at - now), "info", [])
+
+
+def in_words(span: timedelta) -> str:
+    """A span as people say it: "12 min", "5 h", "3 days"; cut, so that what is left is never overstated."""
+    minutes = int(span.total_seconds() // 60)
+    if minutes < 60:
+        return str(_("%d min") % minutes)
+    if minutes < 48 * 60:
+        return str(_("%d h") % (minutes // 60))
+    days = minutes // (24 * 60)
+    return ngettext("%d day", "%d days", days) % days
