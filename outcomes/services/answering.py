@@ -161,13 +161,15 @@ def steps_of(check_in: CheckIn, *, by_staff: bool = False) -> list[Step]:
 
 def worn_off_question(check_in: CheckIn, *, by_staff: bool) -> Question | None:
     """The question whether relief has worn off; None when it is not to be asked, or not yet."""
+    draft: Draft | None = getattr(check_in, "draft", None)
+    pain = draft.values.get(PAIN_NOW) if draft else None
+    if pain is None and not by_staff:
+        return None  # most looks at the page need not read the whole course
     least = wearing_off.least_bad(check_in)
     if least is None:
         return None
     if by_staff:
         return wearing_off.question(least)
-    draft: Draft | None = getattr(check_in, "draft", None)
-    pain = draft.values.get(PAIN_NOW) if draft else None
     return wearing_off.question() if pain is not None and pain >= least else None
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -329,6 +330,24 @@ def test_a_page_and_its_style_are_small(flags: World, link: Issue, client: Clien
     sizes.append(len(client.post(path, {"step": "3"}, follow=True).content))
     assert len(sizes) == 5
     assert max(sizes) + style <= 30_000, (sizes, style)
+
+
+def test_what_the_page_asks_the_database(
+    flags: World, link: Issue, client: Client, django_assert_num_queries: Any
+) -> None:
+    """Link and check-in, follow-up, the days of its other check-ins, red flags: four for every look."""
+    _, path = link(42)
+    client.get(path)
+    with django_assert_num_queries(4):
+        client.get(path)
+    with django_assert_num_queries(4 + 5):  # a savepoint and its end, two locks, the draft
+        client.post(path, {"step": "1", "nrs.now": "5"})
+    with django_assert_num_queries(4 + 2):  # once the pain is known: has relief worn off?
+        client.get(path)
+    client.post(path, {"step": "2", **ALL_WELL})
+    client.post(path, {"step": "3"})
+    with django_assert_num_queries(4 + 3):  # what was said to the red flags, and the curve
+        client.get(path)
 
 
 def test_sixty_a_minute_are_enough(link: Issue, client: Client) -> None:
