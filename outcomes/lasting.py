@@ -6,7 +6,7 @@ relief, in (L, R]. These intervals are what curves of duration are estimated fro
 
 from dataclasses import dataclass
 
-from outcomes.relief import Course, Judgement, Reading, counted, good
+from outcomes.relief import Course, Judgement, counted, good
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Lasting:
     `until` None: it was not seen to end, and the course is censored at `after`. `responded`: it was seen in relief at
     some check-in that counts. `suspected_until`: the first bad score after the last good one while nothing confirms it;
     None without one. A verdict waits for the confirmation, a curve must not (`ended_by`). `last_answer`: where the last
-    reading lies, whether it counts or not; None without any.
+    answer lies, whether it counts or not; None without any.
     """
 
     after: int
@@ -35,17 +35,17 @@ class Lasting:
         return self.suspected_until if self.until is None else self.until
 
 
-def lasting(course: Course, judgement: Judgement, *, at_repeat: Reading | None = None) -> Lasting | None:
+def lasting(course: Course, judgement: Judgement) -> Lasting | None:
     """The interval in which relief ended; None when nothing can be told: no baseline above 0, confounded, no reading
     that counts yet.
 
     `judgement` is what `outcomes.relief.judge` says of the same course. A good score counts from the procedure on, a
-    bad one from `evaluate_after` on. `at_repeat`: the pain before the same treatment was given again, which ended the
-    course; None when it was not, or when nobody asked.
+    bad one from `evaluate_after` on, and so does the pain before a repeat, which is a reading like any other.
 
-    - never in relief: (0, first bad score that counts];
+    - never in relief: (0, first bad score that counts], or (0, the day on which a device was taken out that did not
+      help enough];
     - in relief and not lost: (last good score, None], also while a bad score after it is not confirmed; it is the
-      suspicion then, and so is a bad score before a repeat when there was none earlier;
+      suspicion then;
     - lost: the interval of the judgement. What comes after an established loss does not move it.
 
     A bad score at the very moment of the procedure, position 0, is taken for position 1: (0, 0] holds nothing.
@@ -53,16 +53,13 @@ def lasting(course: Course, judgement: Judgement, *, at_repeat: Reading | None =
     if not course.baseline or course.confounded:
         return None
     known = counted(course)
-    if not known:
-        return None
-    last_answer = course.readings[-1].at
     if judgement.lost_between:
         after, until = judgement.lost_between
-        return Lasting(after, until, True, None, last_answer)
+        return Lasting(after, until, True, None, course.last_answer)
     in_relief = [reading for reading in known if good(course, reading)]
     if not in_relief:
-        return Lasting(0, max(known[0].at, 1), False, None, last_answer)
+        first = known[0].at if known else course.useless_at
+        return None if first is None else Lasting(0, max(first, 1), False, None, course.last_answer)
     after = in_relief[-1].at
-    later = [*known, at_repeat] if at_repeat and not good(course, at_repeat) else known
-    suspected = next((reading.at for reading in later if reading.at > after), None)
-    return Lasting(after, None, True, suspected, last_answer)
+    suspected = next((reading.at for reading in known if reading.at > after), None)
+    return Lasting(after, None, True, suspected, course.last_answer)

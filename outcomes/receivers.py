@@ -29,8 +29,8 @@ def void_follow_up(procedure: Procedure, now: datetime, **_: Any) -> None:
 
 
 @receiver(procedure_corrected)
-def replan_follow_up(procedure: Procedure, reason: str, now: datetime, **_: Any) -> None:
-    services.replan_procedure(procedure, reason=reason, now=now)
+def replan_follow_up(procedure: Procedure, was: datetime, reason: str, now: datetime, **_: Any) -> None:
+    services.replan_procedure(procedure, was=was, reason=reason, now=now)
 
 
 @receiver(device_changed)
@@ -40,7 +40,7 @@ def look_after_device(device: ImplantedDevice, by: User | None, now: datetime, *
 
 @receiver(baseline_corrected)
 def judge_by_baseline(procedure: Procedure, now: datetime, **_: Any) -> None:
-    services.judge_procedure(procedure, now=now)
+    services.judge_by_baseline(procedure, now=now)
 
 
 def clock_of(site: Site) -> tuple[Any, Any]:

@@ -158,11 +158,13 @@ class Reading:
     """One answered check-in: `at`, in the course's unit after the procedure, and the pain then, 0–10.
 
     `worn_off`: the patient said in the same answer that the relief has worn off. Of a good score it means nothing.
+    `before_repeat`: no check-in, but the pain before the same treatment was given again, which ended the course.
     """
 
     at: int
     score: int
     worn_off: bool = False
+    before_repeat: bool = False
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,9 @@ class Course:
 
     Days are calendar days on the site's wall clock; diagnostic blocks, whose relief ends within hours, are counted
     in minutes. `readings` in order of time; `silent` are the positions of check-ins that closed without an answer.
+
+    `repeated_at`: where the same treatment was given again; `useless_at`: where a device was taken out because it did
+    not help enough. Both end the course; None otherwise.
 
     `half_is_loss`: Lord's rule. A score exactly at the threshold, with 50 % half the baseline, is then pain that has
     returned already, where it is still relief without it (Lord et al., N Engl J Med 1996). No screen uses it.
@@ -186,6 +191,13 @@ class Course:
     unit: Literal["day", "minute"] = "day"
     confounded: bool = False
     half_is_loss: bool = False
+    repeated_at: int | None = None
+    useless_at: int | None = None
+
+    @property
+    def last_answer(self) -> int | None:
+        """Where the last answer lies, whether it counts or not; None without any. A repeat is no answer."""
+        return next((one.at for one in reversed(self.readings) if not one.before_repeat), None)
 
     def words(self, at: int) -> str:
         """`at` as a reader says it: "day 92", "hour 3.5"."""
@@ -205,8 +217,8 @@ def judge(course: Course) -> Judgement:
     """What the course shows. Depends on nothing but its argument.
 
     A bad score before `evaluate_after` is a flare and is passed over; a good one counts (`counted`). A loss needs two
-    bad scores in a row, or one in whose answer the patient says that relief has worn off. It is known only to lie
-    between the last good and the first bad score, and stands once it is established.
+    bad scores in a row, or one that something else confirms (`established_loss`). It is known only to lie between the
+    last good and the first bad score, and stands once it is established.
     """
     if not course.baseline:
         why = "is missing" if course.baseline is None else "is 0"
@@ -221,10 +233,10 @@ def judge(course: Course) -> Judgement:
     known = counted(course)
     loss = established_loss(course, known)
     if loss:
-        return lost(course, *loss)
+        return lost(course, loss)
     judged = [r for r in known if r.at >= course.evaluate_after]
-    last_answer = course.readings[-1].at if course.readings else -1
-    silence = [at for at in course.silent if at > last_answer and at >= course.evaluate_after]
+    last_known = course.readings[-1].at if course.readings else -1
+    silence = [at for at in course.silent if at > last_known and at >= course.evaluate_after]
     if not judged:
         return unjudged(course, silence)
     last = judged[-1]
@@ -253,7 +265,23 @@ def judge(course: Course) -> Judgement:
             f"{score_words(course, last)}, after relief before. One bad score may be noise: a second one in a row, or "
             "the patient's word that relief has worn off, would be a loss.",
         )
-    if meets(course.baseline, last.score, PARTIAL_PERCENT):
+    return never_in_relief(course, judged)
+
+
+def never_in_relief(course: Course, judged: Sequence[Reading]) -> Judgement:
+    """The verdict by the last answer, where none was in relief.
+
+    Who comes for a repeat comes because the pain is back: a bad score before it does not tell that relief never was.
+    """
+    answers = [reading for reading in judged if not reading.before_repeat]
+    if not answers:
+        return Judgement(
+            Verdict.UNKNOWN,
+            f"{score_words(course, judged[-1])}. No answer since {course.words(course.evaluate_after)} tells whether "
+            "there was relief before. Silence is not failure.",
+        )
+    last = answers[-1]
+    if meets(course.baseline or 0, last.score, PARTIAL_PERCENT):
         return Judgement(
             Verdict.PARTIAL,
             f"{score_words(course, last)}: at least {PARTIAL_PERCENT} % but less than the {course.success_percent} % "
@@ -284,48 +312,74 @@ def counted(course: Course) -> list[Reading]:
     return list({r.at: r for r in known}.values())
 
 
-def established_loss(course: Course, known: Sequence[Reading]) -> tuple[Reading, Reading, Reading] | None:
-    """The last good reading, the first bad one after it, and the bad one that confirms it, which is the same one where
-    the patient confirms it; None without a loss."""
+@dataclass(frozen=True)
+class Loss:
+    """Relief ended after `after` and not later than `until`; `evidence` says in words how that is known."""
+
+    after: int
+    until: int
+    evidence: str
+
+
+def established_loss(course: Course, known: Sequence[Reading]) -> Loss | None:
+    """The first loss among the readings that count; None without one.
+
+    The first bad score after a good one is a loss when something confirms it:
+
+    - the next score is bad as well;
+    - the patient says in the same answer that relief has worn off;
+    - it is the pain before the same treatment was given again: nobody is treated again for a bad night;
+    - the device was taken out because it did not help enough. It had lost its effect by that day, also without a score.
+    """
     for place, (before, first) in enumerate(pairwise(known)):
         if not good(course, before) or good(course, first):
             continue
+        found = score_words(course, first)
+        if first.before_repeat:
+            return Loss(before.at, first.at, found)
         if first.worn_off:
-            return before, first, first
+            by = f"the patient on {course.words(first.at)}"
+            return Loss(before.at, first.at, f"{found}, confirmed by {by}")
         second = known[place + 2] if place + 2 < len(known) else None
         if second and not good(course, second):
-            return before, first, second
-    return None
+            by = "the pain before the repeat" if second.before_repeat else "the next score"
+            by += f" on {course.words(second.at)}"
+            return Loss(before.at, first.at, f"{found}, confirmed by {by}")
+    good_ones = [reading for reading in known if good(course, reading)]
+    if course.useless_at is None or not good_ones:
+        return None
+    before, last = good_ones[-1], known[-1]
+    until = max(course.useless_at, before.at + 1) if last == before else last.at
+    taken_out = f"the device was taken out on {course.words(course.useless_at)}: it did not help enough"
+    return Loss(before.at, until, f"{score_words(course, last)}, and {taken_out}")
 
 
-def lost(course: Course, before: Reading, first: Reading, second: Reading) -> Judgement:
-    """The verdict on an established loss: when, against the window, relief was found gone."""
-    between = f"Relief ended after {course.words(before.at)} and by {course.words(first.at)}"
-    by = "by the patient" if second is first else "by the next score"
-    confirmed = f"{score_words(course, first)}, confirmed {by} on {course.words(second.at)}"
-    interval = (before.at, first.at)
-    if first.at < course.window_from:
-        return Judgement(
-            Verdict.LOST_EARLY,
-            f"{between}; it was expected to last until {course.words(course.window_from)} at least. {confirmed}.",
-            interval,
-        )
-    if first.at <= course.window_until:
-        return Judgement(
-            Verdict.LOST_WITHIN,
-            f"{between}, within the expected {course.words(course.window_from)} to "
-            f"{course.words(course.window_until)}. {confirmed}.",
-            interval,
-        )
-    return Judgement(
-        Verdict.OUTLASTING,
-        f"{between}; it was expected to end by {course.words(course.window_until)}. {confirmed}.",
-        interval,
-    )
+def lost(course: Course, loss: Loss) -> Judgement:
+    """The verdict on an established loss against the window.
+
+    It is early when it was found before the window opens, and outlasting when relief was still known at the window's
+    end. In between it is lost within the window: to date a loss at the check-in that found it would make relief longer
+    than anybody knows.
+    """
+    between = f"Relief ended after {course.words(loss.after)} and by {course.words(loss.until)}"
+    opens, ends = course.words(course.window_from), course.words(course.window_until)
+    if loss.until < course.window_from:
+        verdict, against = Verdict.LOST_EARLY, f"it was expected to last until {opens} at least"
+    elif loss.after >= course.window_until:
+        verdict, against = Verdict.OUTLASTING, f"it was expected to end by {ends}"
+    else:
+        verdict, against = Verdict.LOST_WITHIN, f"it was expected to end between {opens} and {ends}"
+    return Judgement(verdict, f"{between}; {against}. {loss.evidence}.", (loss.after, loss.until))
 
 
 def unjudged(course: Course, silence: Sequence[int]) -> Judgement:
     """The verdict while no answer can be judged yet."""
+    if course.useless_at is not None:
+        return Judgement(
+            Verdict.NO_RELIEF,
+            f"The device was taken out on {course.words(course.useless_at)} because it did not help enough, and no "
+            "answer tells of relief.",
+        )
     if len(silence) >= SILENT_AFTER or (silence and not course.readings):
         return Judgement(
             Verdict.UNKNOWN, f"No answer since {course.words(course.evaluate_after)}. Silence is not failure."
@@ -337,7 +391,7 @@ def unjudged(course: Course, silence: Sequence[int]) -> Judgement:
 
 def score_words(course: Course, reading: Reading) -> str:
     """How a reader says it: Pain 8 before, 3 on day 92 (62 % less). After a low baseline with the points beside it:
-    Pain 3 before, 1 on day 92 (66 % less: 2 points)."""
+    Pain 3 before, 1 on day 92 (66 % less: 2 points). The pain before a repeat is told as such."""
     baseline = course.baseline or 0
     percent = percent_relief(baseline, reading.score) or 0
     if reading.score == baseline:
@@ -347,4 +401,7 @@ def score_words(course: Course, reading: Reading) -> str:
         points = abs(baseline - reading.score)
         if baseline < LOW_BASELINE:
             change += f": {points} point{'s' if points > 1 else ''}"
-    return f"Pain {baseline} before, {reading.score} on {course.words(reading.at)} ({change})"
+    when = course.words(reading.at)
+    if reading.before_repeat:
+        when += ", before the treatment was given again"
+    return f"Pain {baseline} before, {reading.score} on {when} ({change})"

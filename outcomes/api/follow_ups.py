@@ -15,10 +15,10 @@ from clinic.api.views import SiteNameSerializer
 from outcomes import services
 from outcomes.api.answers import MeasurementSerializer, item_of, measurements, scores, threshold
 from outcomes.api.check_ins import CheckInSerializer
+from outcomes.api.ends import EndedSerializer, ended, last_answer
 from outcomes.diary import Ended
-from outcomes.lasting import lasting
 from outcomes.models import VERDICTS, FollowUp, VerdictChange
-from outcomes.relief import LOW_BASELINE, Course, judge, responders
+from outcomes.relief import LOW_BASELINE, responders
 from outcomes.services.judging import in_minutes
 from outcomes.services.planning import ENDINGS
 from patients import services as patients
@@ -76,20 +76,6 @@ class ResponderSerializer(serializers.Serializer[Any]):
     points_2 = serializers.BooleanField(allow_null=True)
     pgic_1_2 = serializers.BooleanField(allow_null=True)
     profile = serializers.BooleanField(allow_null=True)
-
-
-class LastingSerializer(serializers.Serializer[Any]):
-    """When relief ended, in the window's unit: later than `after`, not later than `until`.
-
-    `until` null: it was not seen to end. `responded`: it was seen at some check-in. `suspected_until`: the first score
-    out of relief since the last one in relief, while nothing confirms the loss. `last_answer`: where the last lies.
-    """
-
-    after = serializers.IntegerField()
-    until = serializers.IntegerField(allow_null=True)
-    responded = serializers.BooleanField()
-    suspected_until = serializers.IntegerField(allow_null=True)
-    last_answer = serializers.IntegerField(allow_null=True)
 
 
 class VerdictChangeSerializer(serializers.ModelSerializer[VerdictChange]):
@@ -184,12 +170,21 @@ class FollowUpCourseSerializer(FollowUpSerializer):
     diary = serializers.SerializerMethodField()
     responder = serializers.SerializerMethodField()
     relief_ended = serializers.SerializerMethodField()
+    last_answer = serializers.SerializerMethodField()
     duration_consistent_with_agent = serializers.BooleanField(source="consistent_with_agent", allow_null=True)
 
     class Meta(FollowUpSerializer.Meta):
         fields = [
             *FollowUpSerializer.Meta.fields,
-            *("measurements", "responder", "relief_ended", "check_ins", "verdict_changes", "diary"),
+            *(
+                "measurements",
+                "responder",
+                "relief_ended",
+                "last_answer",
+                "check_ins",
+                "verdict_changes",
+                "diary",
+            ),
             "duration_consistent_with_agent",
         ]
 
@@ -210,12 +205,13 @@ class FollowUpCourseSerializer(FollowUpSerializer):
         )
         return ResponderSerializer(found).data
 
-    @extend_schema_field(LastingSerializer(allow_null=True))
+    @extend_schema_field(EndedSerializer(allow_null=True))
     def get_relief_ended(self, follow_up: FollowUp) -> Any:
-        read: dict[int, Course] = self.context.get("courses", {})  # of a list, read in one go
-        course = read.get(follow_up.pk) or services.course_of(follow_up)
-        found = lasting(course, judge(course))
-        return LastingSerializer(found).data if found else None
+        return ended(follow_up)
+
+    def get_last_answer(self, follow_up: FollowUp) -> int | None:
+        """Where the last answer lies, in the window's unit after the procedure. Null: there is none."""
+        return last_answer(follow_up)
 
     @extend_schema_field(MeasurementSerializer(many=True))
     def get_measurements(self, follow_up: FollowUp) -> Any:

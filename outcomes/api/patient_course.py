@@ -15,7 +15,6 @@ from clinic.models import User
 from outcomes.api.adverse_events import AdverseEventSerializer
 from outcomes.api.follow_ups import FollowUpCourseSerializer
 from outcomes.patient_course import patient_course
-from outcomes.services.judging import courses_of
 from patients import mme, services
 from patients.api import PatientNameSerializer
 from patients.api.opioids import NOTE, OpioidUseSerializer, TotalSerializer
@@ -69,5 +68,5 @@ class PatientCourse(NeverKept, APIView):
                 "note": NOTE,
             },
         }
-        context = {"request": request, "now": now, "courses": courses_of(follow_ups)}
+        context = {"request": request, "now": now}
         return Response(PatientCourseSerializer(whole, context=context).data)

@@ -39,9 +39,9 @@ class CourseSummary(models.Model):
     `performed_on` is a date on the site's wall clock. `success_percent` is the relief that counts. Relief ended after
     `lost_after` and not later than `lost_until` (None: not seen to end); `lost_after` None: nothing can be said,
     because there is no baseline above 0, the course is confounded, or nothing could be judged yet. `responded`: seen
-    in relief at some check-in. `suspected_until`: the first bad score after the last good one, or before a repeat, that
-    nothing confirmed; curves end relief by it, verdicts do not. `repeated_at`: where the treatment was
-    repeated. `last_answer`: where the last answer lies; None without one.
+    in relief at some check-in. `suspected_until`: the first bad score after the last good one, which nothing confirmed;
+    curves end relief by it, verdicts do not. `repeated_at`: where the treatment was repeated. `last_answer`: where the
+    last answer lies; None without one.
 
     The arrays hold one entry for each check-in that fell due, in order: where it was planned (`days`, in `unit`), the
     pain (`scores`; None: no answer), how it came (`channels`, a place in CHANNELS; 0: no answer), the sum of the PEG's

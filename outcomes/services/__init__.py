@@ -37,7 +37,7 @@ from outcomes.services.handling import (
     snooze,
     take,
 )
-from outcomes.services.judging import course_from, course_of, diary_result, judge, judge_procedure
+from outcomes.services.judging import course_from, course_of, diary_result, judge, judge_by_baseline
 from outcomes.services.maintaining import Due, due_of, end_explanted, look_after_devices, review_devices
 from outcomes.services.planning import (
     end_follow_up,
@@ -81,7 +81,7 @@ __all__ = [
     "invite_due",
     "issue_link",
     "judge",
-    "judge_procedure",
+    "judge_by_baseline",
     "look_after_devices",
     "make_export",
     "make_exports",

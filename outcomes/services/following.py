@@ -9,7 +9,7 @@ from clinic import audit
 from clinic.models import OutgoingEmail
 from outcomes.models import CheckIn, ContactAttempt, FollowUp
 from outcomes.schedule import Planned, following, plan
-from outcomes.services.judging import judge
+from outcomes.services.judging import judge, repeated_by
 from outcomes.services.rebuilding import summarise
 from procedures.models import Intent, Laterality, Procedure, ReliefProfile
 
@@ -145,16 +145,8 @@ def void_follow_up(procedure: Procedure, *, now: datetime) -> None:
     if follow_up is None or follow_up.closed_because == FollowUp.Closed.VOIDED:
         return
     end(follow_up, FollowUp.Closed.VOIDED, at=now)
-    for repeated in (
-        FollowUp.objects.select_for_update(of=("self",))
-        .filter(
-            patient=procedure.patient_id,
-            closed_because=FollowUp.Closed.REPEATED,
-            closed_at=procedure.performed_at,
-        )
-        .exclude(pk=follow_up.pk)
-        .order_by("pk")
-    ):
+    ended = repeated_by(procedure, at=procedure.performed_at)
+    for repeated in ended.select_for_update(of=("self",)).order_by("pk"):
         reopen(repeated)
         judge(repeated.pk, now=now)
     for confounded in FollowUp.objects.select_for_update().filter(confounded_by=follow_up).order_by("pk"):

@@ -2,10 +2,12 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 
 from outcomes.alerts import called_for
 from outcomes.diary import Entry, Result, result
@@ -17,10 +19,24 @@ from outcomes.relief import judge as judge_course
 from outcomes.schedule import DAY
 from outcomes.services.alerting import review
 from outcomes.services.reading import Read, read
-from outcomes.services.summarising import Ending, keep, peg_sum, summary_of
+from outcomes.services.summarising import keep, peg_sum, summary_of
 from procedures.models import Baseline, ImplantedDevice, Intent, Procedure
 from procedures.services.baselining import baselines_of
 
+
+class Ending(NamedTuple):
+    """What the end of a course tells of relief. `useless`: a device was taken out because it did not help enough.
+
+    `pain_before_repeat`: the pain before the same treatment was given again, when it was named and what it was, 0–10;
+    None without a repeat, or when nobody asked.
+    """
+
+    useless: bool = False
+    pain_before_repeat: tuple[datetime, int] | None = None
+
+
+#: Of a course that runs, or whose end tells nothing.
+RUNS = Ending()
 #: The instrument and item on which baseline and answers are compared: the pain now, 0–10.
 PAIN_NOW = {"instrument": "nrs", "version": "1", "item": "now"}
 
@@ -54,12 +70,12 @@ def course_of(follow_up: FollowUp) -> Course:
 
 
 def courses_of(follow_ups: Collection[FollowUp]) -> dict[int, Course]:
-    """The same for several follow-ups, by their numbers; two queries for any number of them."""
-    rows = read([one.pk for one in follow_ups])
-    return {one.pk: course_from_rows(one, rows[one.pk]) for one in follow_ups}
+    """The same for several follow-ups, by their numbers; a few queries for any number of them."""
+    rows, how = read([one.pk for one in follow_ups]), endings(follow_ups)
+    return {one.pk: course_from_rows(one, rows[one.pk], how[one.pk]) for one in follow_ups}
 
 
-def course_from_rows(follow_up: FollowUp, rows: Sequence[Read]) -> Course:
+def course_from_rows(follow_up: FollowUp, rows: Sequence[Read], ending: Ending) -> Course:
     """The same from what has been read already."""
     performed_at = follow_up.procedure.performed_at
     felt = sorted(
@@ -79,6 +95,7 @@ def course_from_rows(follow_up: FollowUp, rows: Sequence[Read]) -> Course:
         scores=[(moment, values[PAIN]) for moment, _, values in felt],
         worn_off=[moment for moment, _, values in felt if values.get(WORN_OFF) == 1],
         silent=[row.offset_minutes for row in rows if row.status == CheckIn.Status.MISSED],
+        ending=ending,
     )
 
 
@@ -97,7 +114,7 @@ def endings(follow_ups: Collection[FollowUp]) -> dict[int, Ending]:
         )
     pain = pain_at_repeats([one for one in follow_ups if one.closed_because == FollowUp.Closed.REPEATED])
     return {
-        one.pk: ending(one, useless=one.procedure_id in useless, pain_at_repeat=pain.get(one.pk))
+        one.pk: Ending(useless=one.procedure_id in useless, pain_before_repeat=pain.get(one.pk))
         for one in follow_ups
     }
 
@@ -121,8 +138,9 @@ def pegs_before(follow_ups: Collection[FollowUp]) -> dict[int, int]:
     return found
 
 
-def pain_at_repeats(repeated: Collection[FollowUp]) -> dict[int, int | None]:
-    """The pain before the treatment that ended each of these courses was given again, 0–10; one query, or none."""
+def pain_at_repeats(repeated: Collection[FollowUp]) -> dict[int, tuple[datetime, int]]:
+    """The pain before the treatment that ended each of these courses was given again: when it was named, and what it
+    was, 0–10; without those whom nobody asked. One query, or none."""
     if not repeated:
         return {}
     again = Procedure.objects.filter(
@@ -131,25 +149,26 @@ def pain_at_repeats(repeated: Collection[FollowUp]) -> dict[int, int | None]:
         performed_at__in={one.closed_at for one in repeated if one.closed_at},
     )
     pain = {
-        (patient, moment): score
-        for patient, moment, score in again.values_list("patient", "performed_at", "baseline_pain")
+        (one.patient_id, one.performed_at): (one.baseline_taken_at or one.performed_at, one.baseline_pain)
+        for one in again.only("patient", "performed_at", "baseline_taken_at", "baseline_pain")
+        if one.baseline_pain is not None
     }
-    return {one.pk: pain.get((one.patient_id, one.closed_at)) for one in repeated if one.closed_at}
+    found = {one.pk: pain.get((one.patient_id, one.closed_at)) for one in repeated if one.closed_at}
+    return {pk: named for pk, named in found.items() if named}
 
 
-def ending(follow_up: FollowUp, *, useless: bool, pain_at_repeat: int | None) -> Ending:
-    """The same for one. `useless`: its device was taken out because it did not help enough."""
-    repeated = follow_up.closed_because == FollowUp.Closed.REPEATED
-    if follow_up.closed_at is None or not (repeated or useless):
-        return Ending()
+def ended_at(follow_up: FollowUp) -> int:
+    """Where a course that has ended did so, in its unit. The day of an explant ends with the course, at midnight: that
+    instant is the next day's."""
     procedure = follow_up.procedure
-    minutes = in_minutes(follow_up)
-    # The day of an explant ends with the course, at midnight: that instant is the next day's.
-    moment = follow_up.closed_at - timedelta(microseconds=0 if repeated else 1)
-    at = position(moment, procedure.performed_at, zone=procedure.site.zone, minutes=minutes)
-    if repeated:
-        return Ending(repeated_at=at, pain_at_repeat=pain_at_repeat)
-    return Ending(useless_at=at)
+    assert follow_up.closed_at
+    explanted = follow_up.closed_because == FollowUp.Closed.EXPLANTED
+    return position(
+        follow_up.closed_at - timedelta(microseconds=1 if explanted else 0),
+        procedure.performed_at,
+        zone=procedure.site.zone,
+        minutes=in_minutes(follow_up),
+    )
 
 
 def course_from(
@@ -158,21 +177,30 @@ def course_from(
     scores: Iterable[tuple[datetime, int]],
     silent: Iterable[int],
     worn_off: Collection[datetime] = (),
+    ending: Ending = RUNS,
 ) -> Course:
     """A course of what has been read already: asks the database for nothing, so that many can be charted at once.
 
     `scores`: when the pain was felt (`felt_at`), and what; of two at one instant the later one in the list counts.
     `worn_off`: at which of these instants the patient said that relief has worn off; a verdict needs it, a chart does
-    not. `silent`: minutes after the procedure of the check-ins that nobody answered, in order. What was felt before the
-    procedure, or after the course had ended, is left out. Wants `procedure__site` and `relief_profile` selected.
+    not. `silent`: minutes after the procedure of the check-ins that nobody answered, in order. `ending`: what the end
+    of the course tells of relief; a chart does not need it either. What was felt before the procedure, or after the
+    course had ended, is left out, and so is a pain before a repeat that was noted before the first treatment. Wants
+    `procedure__site` and `relief_profile` selected.
     """
     procedure, profile = follow_up.procedure, follow_up.relief_profile
     zone, minutes = procedure.site.zone, in_minutes(follow_up)
+    felt = [(moment, value, False) for moment, value in scores]
+    if ending.pain_before_repeat:
+        felt.append((*ending.pain_before_repeat, True))
     readings = [
         Reading(
-            position(moment, procedure.performed_at, zone=zone, minutes=minutes), value, moment in worn_off
+            position(moment, procedure.performed_at, zone=zone, minutes=minutes),
+            value,
+            worn_off=not before_repeat and moment in worn_off,
+            before_repeat=before_repeat,
         )
-        for moment, value in sorted(scores, key=lambda pair: pair[0])
+        for moment, value, before_repeat in sorted(felt, key=lambda one: one[0])
         if procedure.performed_at <= moment and (follow_up.closed_at is None or moment <= follow_up.closed_at)
     ]
     if minutes:
@@ -190,6 +218,8 @@ def course_from(
         success_percent=profile.percent_for(procedure.intent),
         unit="minute" if minutes else "day",
         confounded=follow_up.confounded_by_id is not None and not follow_up.not_confounded_because,
+        repeated_at=ended_at(follow_up) if follow_up.closed_because == FollowUp.Closed.REPEATED else None,
+        useless_at=ended_at(follow_up) if ending.useless else None,
     )
 
 
@@ -229,11 +259,19 @@ def diary_result(follow_up: FollowUp) -> Result | None:
     )
 
 
-def judge_procedure(procedure: Procedure, *, now: datetime) -> None:
-    """Judge a procedure's follow-up again, if it has one."""
-    follow_up = FollowUp.objects.filter(procedure=procedure).first()
-    if follow_up is not None:
-        judge(follow_up.pk, now=now)
+def judge_by_baseline(procedure: Procedure, *, now: datetime) -> None:
+    """The pain before a procedure was corrected: judge its follow-up again, and the course that it repeated, whose end
+    that pain tells of."""
+    told = FollowUp.objects.filter(procedure=procedure) | repeated_by(procedure, at=procedure.performed_at)
+    for pk in told.order_by("pk").values_list("pk", flat=True):
+        judge(pk, now=now)
+
+
+def repeated_by(procedure: Procedure, *, at: datetime) -> QuerySet[FollowUp]:
+    """The courses that a procedure ended because it repeated their treatment; `at`: when it was performed."""
+    return FollowUp.objects.filter(
+        patient=procedure.patient_id, closed_because=FollowUp.Closed.REPEATED, closed_at=at
+    ).exclude(procedure=procedure)
 
 
 @transaction.atomic
@@ -249,7 +287,7 @@ def judge(follow_up_id: int, *, now: datetime) -> FollowUp:
         .get(pk=follow_up_id)
     )
     rows = read([follow_up.pk])[follow_up.pk]
-    course = course_from_rows(follow_up, rows)
+    course = course_from_rows(follow_up, rows, endings([follow_up])[follow_up.pk])
     judgement = judge_course(course)
     if (judgement.verdict, judgement.reason) != (follow_up.verdict, follow_up.verdict_reason):
         if judgement.verdict != follow_up.verdict or not follow_up.verdict_reason:
@@ -263,8 +301,7 @@ def judge(follow_up_id: int, *, now: datetime) -> FollowUp:
         follow_up.verdict, follow_up.verdict_reason = judgement.verdict.value, judgement.reason
     follow_up.judged_at = now
     follow_up.save(update_fields=["verdict", "verdict_reason", "judged_at"])
-    how = endings([follow_up])[follow_up.pk]
     peg = pegs_before([follow_up]).get(follow_up.pk)
-    keep([summary_of(follow_up, course, judgement, rows, how, baseline_peg=peg)])
+    keep([summary_of(follow_up, course, judgement, rows, baseline_peg=peg)])
     review(follow_up, called_for(course, judgement), now=now)
     return follow_up

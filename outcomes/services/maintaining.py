@@ -17,6 +17,7 @@ from clinic.models import User
 from clinic.wall_clock import day_span
 from outcomes.models import Alert, FollowUp
 from outcomes.services.alerting import raise_alert, settle
+from outcomes.services.judging import judge
 from outcomes.services.planning import finish
 from procedures.models import ImplantedDevice, Procedure
 
@@ -124,8 +125,11 @@ def look_after_devices(procedure: Procedure, *, by: User | None, now: datetime) 
     """A device of the procedure has changed: bring the follow-up and its alert in line at once. Idempotent."""
     end_of(procedure.pk, by=by, now=now)
     follow_up = FollowUp.objects.filter(procedure=procedure).first()
-    if follow_up is not None:
-        settle_done(follow_up.pk, now=now)
+    if follow_up is None:
+        return
+    settle_done(follow_up.pk, now=now)
+    if follow_up.closed_because == FollowUp.Closed.EXPLANTED:
+        judge(follow_up.pk, now=now)  # why it was taken out tells of relief
 
 
 def end_explanted(*, now: datetime, limit: int = 1000) -> int:

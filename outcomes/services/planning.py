@@ -12,7 +12,7 @@ from clinic.refusals import Refusal
 from outcomes.models import CheckIn, FollowUp
 from outcomes.schedule import DAY, Planned, following, plan
 from outcomes.services.following import end, row
-from outcomes.services.judging import in_minutes, judge
+from outcomes.services.judging import in_minutes, judge, repeated_by
 from procedures.models import Procedure
 
 #: Why staff may end a course.
@@ -24,8 +24,16 @@ def replan_site(site: Site, *, reason: str) -> int:
     return FollowUp.objects.filter(procedure__site=site, closed_at=None).update(replan_because=reason)
 
 
-def replan_procedure(procedure: Procedure, *, reason: str, now: datetime) -> None:
-    """The procedure's time was corrected: plan its follow-up again, by the profile that counts now, and judge it."""
+@transaction.atomic
+def replan_procedure(procedure: Procedure, *, was: datetime, reason: str, now: datetime) -> None:
+    """The procedure's time was corrected: plan its follow-up again, by the profile that counts now, and judge it.
+
+    A course that it ended, because it repeated its treatment, ends with it. `was`: its time until now.
+    """
+    ended = repeated_by(procedure, at=was).select_for_update(of=("self",)).order_by("pk")
+    for pk in list(ended.values_list("pk", flat=True)):
+        FollowUp.objects.filter(pk=pk).update(closed_at=procedure.performed_at)
+        judge(pk, now=now)
     follow_up = FollowUp.objects.filter(procedure=procedure).first()
     if follow_up is not None:
         replan(follow_up.pk, reason=reason, now=now)

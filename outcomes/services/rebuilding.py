@@ -42,22 +42,14 @@ def rebuild_summaries() -> Iterator[tuple[int, int]]:
 
 def summarise(follow_ups: list[FollowUp]) -> None:
     """Write the summaries of these follow-ups, locked by whoever calls, in a fixed number of queries."""
-    rows = read([one.pk for one in follow_ups])
-    courses = {one.pk: course_from_rows(one, rows[one.pk]) for one in follow_ups}
-    how, pegs = endings(follow_ups), pegs_before(follow_ups)
-    keep(
-        [
-            summary_of(
-                one,
-                courses[one.pk],
-                judge_course(courses[one.pk]),
-                rows[one.pk],
-                how[one.pk],
-                baseline_peg=pegs.get(one.pk),
-            )
-            for one in follow_ups
-        ]
-    )
+    rows, how, pegs = read([one.pk for one in follow_ups]), endings(follow_ups), pegs_before(follow_ups)
+    summaries = []
+    for one in follow_ups:
+        course = course_from_rows(one, rows[one.pk], how[one.pk])
+        summaries.append(
+            summary_of(one, course, judge_course(course), rows[one.pk], baseline_peg=pegs.get(one.pk))
+        )
+    keep(summaries)
 
 
 def summarise_missing(*, now: datetime, limit: int = 1000) -> int:

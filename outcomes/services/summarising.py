@@ -1,12 +1,11 @@
 """Keeping what reports count: one row a follow-up, written with every judgement (`judging.judge`)."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from outcomes.lasting import lasting
 from outcomes.models import CHANNELS, CheckIn, CourseSummary, FollowUp
 from outcomes.questions import CHANGE, PAIN_NOW, PEG
-from outcomes.relief import Course, Judgement, Reading
+from outcomes.relief import Course, Judgement
 from outcomes.schedule import DAY
 from outcomes.services.reading import SATISFIED, Read
 
@@ -16,39 +15,17 @@ DUE = (CheckIn.Status.ANSWERED, CheckIn.Status.MISSED)
 COLUMNS = [field.name for field in CourseSummary._meta.fields if not field.primary_key]
 
 
-class Ending(NamedTuple):
-    """What the end of a course tells of relief: where the treatment was repeated, or a device was taken out because it
-    did not help enough; in the course's unit, None otherwise.
-
-    `pain_at_repeat`: the pain before the repeat, 0–10; None without one, or when nobody asked.
-    """
-
-    repeated_at: int | None = None
-    useless_at: int | None = None
-    pain_at_repeat: int | None = None
-
-
 def summary_of(
     follow_up: FollowUp,
     course: Course,
     judgement: Judgement,
     rows: Sequence[Read],
-    ending: Ending,
     *,
     baseline_peg: int | None,
 ) -> CourseSummary:
-    """The row of a follow-up with these check-ins, not saved. Wants `procedure__site` and `relief_profile` selected.
-
-    A device that was taken out because it did not help had lost its effect by that day, if not before.
-    """
+    """The row of a follow-up with these check-ins, not saved. Wants `procedure__site` and `relief_profile` selected."""
     procedure = follow_up.procedure
-    at_repeat = None
-    if ending.repeated_at is not None and ending.pain_at_repeat is not None:
-        at_repeat = Reading(ending.repeated_at, ending.pain_at_repeat)
-    last = lasting(course, judgement, at_repeat=at_repeat)
-    lost_until = last.until if last else None
-    if last and lost_until is None and ending.useless_at is not None:
-        lost_until = max(ending.useless_at, last.after + 1)
+    last = lasting(course, judgement)
     days = course.unit == "day"
     asked = [row for row in rows if row.status in DUE]
     return CourseSummary(
@@ -71,11 +48,11 @@ def summary_of(
         baseline=course.baseline,
         baseline_peg=baseline_peg,
         lost_after=last.after if last else None,
-        lost_until=lost_until,
+        lost_until=last.until if last else None,
         responded=last.responded if last else False,
         suspected_until=last.suspected_until if last else None,
-        repeated_at=ending.repeated_at,
-        last_answer=course.readings[-1].at if course.readings else None,
+        repeated_at=course.repeated_at,
+        last_answer=course.last_answer,
         days=[one.offset_minutes // DAY if days else one.offset_minutes for one in asked],
         scores=[one.values.get(PAIN_NOW) for one in asked],
         channels=[CHANNELS.index(one.channel) for one in asked],

@@ -223,9 +223,11 @@ def test_a_course_tells_who_responded_and_when_relief_ended(world: World) -> Non
     assert set(course["responder"].values()) == {False}
     assert course["verdict"] == "lost_early"
     assert course["relief_ended"] == {
+        "unit": "day",
         "after": 42,
         "until": 92,
         "responded": True,
         "suspected_until": None,
-        "last_answer": 92,
+        "ended_by": 92,
     }
+    assert course["last_answer"] == 92

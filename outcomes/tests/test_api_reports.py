@@ -211,7 +211,7 @@ def test_who_loses_relief_soonest_stands_first(world: World) -> None:
     )
     assert (rows[0]["lost_percent"], rows[0]["ended"]) == (
         51,
-        {"unit": "day", "after": 42, "until": 92, "responded": True, "suspected_until": None},
+        {"unit": "day", "after": 42, "until": 92, "responded": True, "suspected_until": None, "ended_by": 92},
     )
     assert "phone" in rows[0]["patient"]  # type: ignore[operator]
 

@@ -40,28 +40,51 @@ def test_silence_widens_the_interval() -> None:
     assert told(course(8, (42, 2), silent=(92, 184))) == Lasting(42, None, True, None, 42)
 
 
+def repeated(*readings: tuple[int, int], pain: int, at: int = 150, baseline: int = 8) -> Course:
+    """A course that ended on day `at`, when the same treatment was given again; `pain` is the score before that."""
+    known = course(baseline, *readings, repeated_at=at)
+    return replace(known, readings=[*known.readings, Reading(at, pain, before_repeat=True)])
+
+
 @pytest.mark.parametrize(
-    ("readings", "pain", "suspected"),
+    ("readings", "pain", "expected"),
     [
-        ([(42, 3)], 7, 150),  # it was gone when the treatment was repeated
-        ([(42, 3)], 4, None),  # exactly half is relief: repeated while it still helped
-        ([(42, 3), (92, 7)], 7, 92),  # an earlier bad score comes first
+        ([(42, 3)], 7, Lasting(42, 150, True, None, 42)),  # it was gone when the treatment was repeated
+        ([(42, 3)], 4, Lasting(150, None, True, None, 42)),  # exactly half is relief: it still helped
+        ([(42, 3), (92, 7)], 7, Lasting(42, 92, True, None, 92)),  # it confirms the earlier bad score
+        ([(42, 3), (92, 7)], 3, Lasting(150, None, True, None, 92)),  # and here it contradicts it
+        ([(42, 3), (92, 7), (140, 7)], 8, Lasting(42, 92, True, None, 140)),  # it moves no established loss
+        ([(42, 7)], 8, Lasting(0, 42, False, None, 42)),  # never in relief
+        ([], 8, Lasting(0, 150, False, None, None)),  # whenever it ended, if it ever was, it had by then
+        ([], 3, Lasting(150, None, True, None, None)),
     ],
 )
 def test_the_pain_before_a_repeat_tells_whether_relief_had_ended(
-    readings: list[tuple[int, int]], pain: int, suspected: int | None
+    readings: list[tuple[int, int]], pain: int, expected: Lasting
 ) -> None:
-    known = course(8, *readings)
-    told = lasting(known, judge(known), at_repeat=Reading(150, pain))
-    assert told == Lasting(42, None, True, suspected, readings[-1][0])
-    assert told.ended_by == suspected
+    assert told(repeated(*readings, pain=pain)) == expected
 
 
-def test_a_repeat_moves_no_established_loss() -> None:
-    known = course(8, (42, 3), (92, 7), (140, 7))
-    told = lasting(known, judge(known), at_repeat=Reading(150, 8))
-    assert told == Lasting(42, 92, True, None, 140)
-    assert told.ended_by == 92
+def test_pain_before_a_repeat_within_days_is_a_flare() -> None:
+    assert told(repeated((14, 3), pain=8, at=21)) == Lasting(14, None, True, None, 14)
+    assert told(repeated(pain=8, at=21)) is None
+
+
+@pytest.mark.parametrize(
+    ("readings", "expected"),
+    [
+        ([(42, 3), (92, 2)], Lasting(92, 120, True, None, 92)),
+        ([(42, 3), (92, 7)], Lasting(42, 92, True, None, 92)),  # it confirms the bad score
+        ([(42, 3), (120, 3)], Lasting(120, 121, True, None, 120)),
+        ([(42, 7)], Lasting(0, 42, False, None, 42)),
+        ([], Lasting(0, 120, False, None, None)),
+        ([(42, 3), (92, 7), (110, 7)], Lasting(42, 92, True, None, 110)),
+    ],
+)
+def test_a_device_that_is_taken_out_for_not_helping_has_lost_its_effect(
+    readings: list[tuple[int, int]], expected: Lasting
+) -> None:
+    assert told(course(8, *readings, useless_at=120)) == expected
 
 
 @pytest.mark.parametrize(
@@ -105,9 +128,10 @@ def test_it_ends_after_it_began_and_as_the_verdict_says(any_course: Course) -> N
             assert found.until < any_course.window_from
         case Verdict.LOST_WITHIN:
             assert found.until is not None
-            assert any_course.window_from <= found.until <= any_course.window_until
+            assert found.until >= any_course.window_from
+            assert found.after < any_course.window_until
         case Verdict.OUTLASTING:
-            assert found.after > any_course.window_until or (found.until or 0) > any_course.window_until
+            assert found.after >= any_course.window_until  # it is known, not only found late
         case Verdict.IN_RELIEF:
             assert found.responded
             assert found.until is None
@@ -129,4 +153,4 @@ def test_flares_change_nothing(any_course: Course, flares: list[tuple[int, int]]
     if before is None:
         assert after is None
     else:
-        assert after == replace(before, last_answer=flared.readings[-1].at)
+        assert after == replace(before, last_answer=flared.last_answer)

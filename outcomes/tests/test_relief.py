@@ -1,5 +1,7 @@
 """Relief and verdicts, on plain values."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -160,16 +162,70 @@ def test_verdicts_of_an_ablation(readings: list[tuple[int, int]], verdict: Verdi
 
 
 @pytest.mark.parametrize(
-    ("first_bad", "verdict"),
+    ("last_good", "first_bad", "verdict"),
     [
-        (179, Verdict.LOST_EARLY),
-        (180, Verdict.LOST_WITHIN),
-        (365, Verdict.LOST_WITHIN),
-        (366, Verdict.OUTLASTING),
+        (100, 179, Verdict.LOST_EARLY),
+        (100, 180, Verdict.LOST_WITHIN),
+        (100, 365, Verdict.LOST_WITHIN),
+        (364, 366, Verdict.LOST_WITHIN),
+        (365, 366, Verdict.OUTLASTING),
+        (100, 600, Verdict.LOST_WITHIN),  # found late; nobody knows that it lasted so long
     ],
 )
-def test_the_window_includes_both_its_days(first_bad: int, verdict: Verdict) -> None:
-    assert judge(course(8, (100, 2), (first_bad, 8), (700, 8))).verdict == verdict
+def test_the_window_includes_both_its_days(last_good: int, first_bad: int, verdict: Verdict) -> None:
+    assert judge(course(8, (last_good, 2), (first_bad, 8), (700, 8))).verdict == verdict
+
+
+def before_a_repeat(*readings: tuple[int, int], pain: int, at: int = 150) -> Judgement:
+    """From a baseline of 8; on day `at` the treatment is given again, with that pain before it."""
+    known = [Reading(*one) for one in readings] + [Reading(at, pain, before_repeat=True)]
+    return judge(Course(8, known, (), evaluate_after=42, window_from=180, window_until=365, repeated_at=at))
+
+
+def test_bad_pain_before_a_repeat_is_a_loss_and_the_reason_says_where_it_was_named() -> None:
+    found = before_a_repeat((42, 2), pain=7)
+    assert (found.verdict, found.lost_between) == (Verdict.LOST_EARLY, (42, 150))
+    assert found.reason == (
+        "Relief ended after day 42 and by day 150; it was expected to last until day 180 at least. "
+        "Pain 8 before, 7 on day 150, before the treatment was given again (12 % less)."
+    )
+    confirmed = before_a_repeat((42, 2), (92, 7), pain=7)
+    assert (confirmed.verdict, confirmed.lost_between) == (Verdict.LOST_EARLY, (42, 92))
+    assert "7 on day 92 (12 % less), confirmed by the pain before the repeat on day 150." in confirmed.reason
+    assert before_a_repeat((42, 2), pain=7, at=250).verdict == Verdict.LOST_WITHIN
+    assert before_a_repeat((42, 2), (366, 3), pain=7, at=500).verdict == Verdict.OUTLASTING
+
+
+def test_good_pain_before_a_repeat_is_relief() -> None:
+    found = before_a_repeat((42, 2), (92, 7), pain=4)
+    assert found.verdict == Verdict.IN_RELIEF
+    assert "4 on day 150, before the treatment was given again (50 % less)" in found.reason
+    assert before_a_repeat(pain=4, at=400).verdict == Verdict.OUTLASTING
+
+
+def test_bad_pain_before_a_repeat_does_not_tell_that_there_never_was_relief() -> None:
+    """Who is treated again is so because the pain is back."""
+    assert before_a_repeat(pain=8).verdict == Verdict.UNKNOWN
+    assert before_a_repeat((14, 9), pain=8).verdict == Verdict.UNKNOWN
+    assert before_a_repeat((42, 8), pain=8).verdict == Verdict.NO_RELIEF
+    assert before_a_repeat((42, 5), pain=8).verdict == Verdict.PARTIAL
+    assert before_a_repeat((14, 2), pain=8, at=21).verdict == Verdict.TOO_EARLY  # a flare
+
+
+def taken_out(*readings: tuple[int, int], silent: tuple[int, ...] = ()) -> Judgement:
+    """From a baseline of 8; on day 120 the device is taken out because it did not help enough."""
+    return judge(course(8, *readings, silent=silent, useless_at=120))
+
+
+def test_a_device_that_is_taken_out_for_not_helping_is_a_loss_or_no_relief() -> None:
+    found = taken_out((42, 3), (92, 2))
+    assert (found.verdict, found.lost_between) == (Verdict.LOST_EARLY, (92, 120))
+    assert found.reason.endswith("and the device was taken out on day 120: it did not help enough.")
+    assert taken_out((42, 3), (92, 7)).lost_between == (42, 92)
+    assert taken_out((42, 8)).verdict == Verdict.NO_RELIEF
+    silent = taken_out(silent=(42, 92))
+    assert silent.verdict == Verdict.NO_RELIEF
+    assert "taken out on day 120" in silent.reason
 
 
 def test_by_lords_rule_half_is_lost_already() -> None:
@@ -252,10 +308,19 @@ def test_a_diagnostic_block_is_judged_in_minutes() -> None:
     assert "hour 6" in block.reason
 
 
+def with_a_repeat(readings: list[Reading], repeated: bool) -> list[Reading]:
+    """The same, the last one perhaps the pain before a repeat."""
+    return [*readings[:-1], replace(readings[-1], before_repeat=repeated)] if readings else []
+
+
 courses = st.builds(
     Course,
     baseline=st.none() | scores,
-    readings=st.lists(st.builds(Reading, st.integers(0, 800), scores, st.booleans()), max_size=8).map(sorted),
+    readings=st.builds(
+        with_a_repeat,
+        st.lists(st.builds(Reading, st.integers(0, 800), scores, st.booleans()), max_size=8).map(sorted),
+        st.booleans(),
+    ),
     silent=st.lists(st.integers(0, 800), max_size=4).map(sorted),
     evaluate_after=st.just(42),
     window_from=st.just(180),
@@ -263,6 +328,7 @@ courses = st.builds(
     success_percent=st.sampled_from([50, 75, 80]),
     confounded=st.booleans(),
     half_is_loss=st.booleans(),
+    useless_at=st.none() | st.integers(800, 900),
 )
 
 
@@ -279,8 +345,6 @@ def test_every_course_has_one_verdict_with_a_reason_that_fits(any_course: Course
 
 @given(courses, st.integers(0, 41), st.integers(6, 10))
 def test_a_flare_changes_nothing(any_course: Course, day: int, score: int) -> None:
-    from dataclasses import replace
-
     if any_course.baseline and any_course.readings and not meets(any_course.baseline, score, 50):
         flared = replace(any_course, readings=sorted([*any_course.readings, Reading(day, score)]))
         assert judge(flared).verdict == judge(any_course).verdict

@@ -14,8 +14,8 @@ from clinic.api.fields import NumberQuery, Query
 from clinic.api.rows import VisibleRows
 from outcomes import services
 from outcomes.api.check_ins import PatientToCallSerializer
+from outcomes.api.ends import EndedSerializer, ended, last_answer, summary
 from outcomes.api.follow_ups import FollowUpSerializer
-from outcomes.api.reports.ends import EndedSerializer, ended, summary
 from outcomes.models import FollowUp
 from outcomes.reports import WORKLISTS
 from outcomes.reports.worklists import ORDER
@@ -58,8 +58,7 @@ class ToDoSerializer(FollowUpSerializer):
 
     def get_last_answer(self, follow_up: FollowUp) -> int | None:
         """Where the last answer lies, in the window's unit after the procedure. Null: there is none."""
-        known = summary(follow_up)
-        return known.last_answer if known else None
+        return last_answer(follow_up)
 
 
 class WorklistQuery(Query):
