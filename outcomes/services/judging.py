@@ -20,8 +20,8 @@ from outcomes.schedule import DAY
 from outcomes.services.alerting import review
 from outcomes.services.reading import Read, read
 from outcomes.services.summarising import keep, peg_sum, summary_of
-from procedures.models import Baseline, ImplantedDevice, Intent, Procedure
-from procedures.services.baselining import baselines_of
+from procedures.models import Appointment, Baseline, ImplantedDevice, Intent, Procedure
+from procedures.services.baselining import baselines_of_each
 
 
 class Ending(NamedTuple):
@@ -120,22 +120,27 @@ def endings(follow_ups: Collection[FollowUp]) -> dict[int, Ending]:
 
 
 def pegs_before(follow_ups: Collection[FollowUp]) -> dict[int, int]:
-    """The sum of the PEG's items before each of these procedures, 0–30; one query where no patient was asked it."""
+    """The sum of the PEG's items before each of these procedures, 0–30; one query where no patient was asked it, and
+    else a few for any number of them."""
     asked = set(
         Baseline.objects.filter(
             instrument="peg", appointment__patient__in={one.patient_id for one in follow_ups}
         ).values_list("appointment__patient", flat=True)
     )
-    found = {}
-    for one in follow_ups:
-        if one.patient_id in asked:
-            procedure = one.procedure
-            procedure.appointment.site = procedure.site  # read already
-            used = baselines_of(procedure.appointment, performed_at=procedure.performed_at)
-            total = peg_sum({key: each.value for key, each in used.items()})
-            if total is not None:
-                found[one.pk] = total
-    return found
+    if not asked:
+        return {}
+    wanted = {one.procedure.appointment_id: one for one in follow_ups if one.patient_id in asked}
+    appointments = Appointment.objects.in_bulk(wanted)
+    for number, appointment in appointments.items():
+        appointment.site = wanted[number].procedure.site  # read already
+    used = baselines_of_each(
+        [(one, wanted[number].procedure.performed_at) for number, one in appointments.items()]
+    )
+    sums = {
+        wanted[number].pk: peg_sum({key: each.value for key, each in of.items()})
+        for number, of in used.items()
+    }
+    return {pk: total for pk, total in sums.items() if total is not None}
 
 
 def pain_at_repeats(repeated: Collection[FollowUp]) -> dict[int, tuple[datetime, int]]:

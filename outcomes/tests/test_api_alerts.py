@@ -11,7 +11,7 @@ from clinic.models import AuditEvent
 from clinic.tests.calling import call, faults
 from conftest import World
 from outcomes import services
-from outcomes.models import Alert
+from outcomes.models import Alert, FollowUp
 from outcomes.tests.test_alert_desk import routine
 from outcomes.tests.test_alerting import MINUTE, flag, red_flag
 
@@ -139,3 +139,44 @@ def test_the_list_asks_no_more_for_many_than_for_few(world: World) -> None:
     for number in range(4, 12):
         routine(world, "worse", number)
     assert asked() == few
+
+
+def told(world: World, follow_up: FollowUp, day: int, score: int, **values: int) -> None:
+    """What the nurse records at that day's check-in, through the API."""
+    row = follow_up.check_ins.get(offset_minutes=day * 1440)
+    inputs = {"score": score, "channel": "phone", "values": {"relief.worn_off": 1} if values else {}}
+    response = call(world.nurse, "POST", f"check-ins/{row.pk}/answer/", inputs, now=row.due_at)
+    assert response.status_code in (200, 201), response.json()
+
+
+@pytest.mark.parametrize("off", [[], ["lost_early", "no_relief", "worse", "silent"]])
+def test_each_kind_that_answers_and_silence_call_for_stands_in_the_list(world: World, off: list[str]) -> None:
+    """One patient each; with the kinds switched off at the site nothing is raised."""
+    world.site.alert_kinds_off = off
+    world.site.save()
+    courses = [world.performed(patient=world.another_patient(n), hour=7 + n).follow_up for n in range(2, 7)]
+    losing, doubtful, useless, worse, silent = courses
+    for follow_up in (losing, doubtful):
+        told(world, follow_up, 42, 2)
+    told(world, losing, 92, 7, worn_off=1)  # one bad score, and the patient's own word
+    told(world, doubtful, 92, 7)  # a bad night, perhaps
+    told(world, useless, 42, 8)
+    for day in (42, 92):
+        told(world, worse, day, 9)
+    for row in silent.check_ins.filter(offset_minutes__in=[1440, 7 * 1440]):
+        services.tick(now=row.due_at)
+        services.tick(now=row.closes_at)
+    now = losing.check_ins.get(offset_minutes=92 * 1440).due_at
+    expected = {
+        "lost_early": [losing.pk],
+        "no_relief": [useless.pk, worse.pk],
+        "worse": [worse.pk],
+        "silent": [silent.pk],
+    }
+    for kind, whose in expected.items():
+        rows = call(world.nurse, "GET", f"alerts/?kind={kind}&state=all", now=now).json()["results"]
+        found = {row["follow_up"] for row in rows}
+        assert found & {*whose, doubtful.pk} == (set() if off else set(whose)), kind
+    lost = call(world.nurse, "GET", f"follow-ups/{losing.pk}/", now=now).json()
+    assert lost["verdict"] == "lost_early"
+    assert "confirmed by the patient on day 92" in lost["verdict_reason"]

@@ -23,7 +23,7 @@ from outcomes.reports.curves import extent
 from outcomes.schedule import DAY
 from patients.models import OpioidUse, Patient
 from procedures import services as procedures
-from procedures.models import ImplantedDevice
+from procedures.models import Appointment, Baseline, ImplantedDevice
 
 numbers = count(2)
 
@@ -310,3 +310,41 @@ def test_the_peg_before_and_after_is_counted(small: World) -> None:
     assert before == 24
     list(services.rebuild_summaries())
     assert CourseSummary.objects.get().baseline_peg == before
+
+
+def test_rebuilding_asks_no_more_for_many_than_for_few(world: World) -> None:
+    def grow(number: int) -> None:
+        """Courses with a PEG before, and one that was repeated; the last appointment had been moved."""
+        for _ in range(number):
+            follow_up = course(world, {42: 3})
+            appointment = follow_up.procedure.appointment
+            moved = Appointment.objects.get(pk=appointment.pk)
+            moved.pk, moved.status = None, Appointment.Status.CANCELLED
+            moved.ended_by, moved.ended_because = Appointment.EndedBy.CLINIC, "Moved to another time."
+            moved.save()
+            appointment.rescheduled_from = moved
+            appointment.save()
+            for item in ("pain", "enjoyment", "activity"):
+                Baseline.objects.create(
+                    appointment=moved,
+                    instrument="peg",
+                    version="1",
+                    item=item,
+                    value=7,
+                    taken_at=follow_up.procedure.performed_at,
+                    recorded_at=follow_up.procedure.performed_at,
+                )
+            again = follow_up.procedure.performed_at.date() + timedelta(days=70)
+            world.performed(patient=follow_up.patient, day=again)
+
+    def asked() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            list(services.rebuild_summaries())
+        return len(queries)
+
+    grow(1)
+    few = asked()
+    assert CourseSummary.objects.filter(baseline_peg=21).count() == 1
+    grow(3)
+    assert asked() == few
+    assert CourseSummary.objects.filter(baseline_peg=21).count() == 4

@@ -1,6 +1,6 @@
 """Noting what patients say before a procedure, and correcting which score counted."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from django.core.exceptions import PermissionDenied
@@ -97,26 +97,44 @@ def keep(
     return rows, changed
 
 
-def noted_for(appointment: Appointment) -> dict[str, list[Noted]]:
-    """Every score noted for the appointment, or for one from which it was rescheduled, by "instrument.item"."""
-    numbers, before = [appointment.pk], appointment.rescheduled_from
-    while before is not None:
-        numbers.append(before.pk)
-        before = before.rescheduled_from
-    found: dict[str, list[Noted]] = {}
-    for row in Baseline.objects.filter(appointment__in=numbers):
-        found.setdefault(row.key, []).append(Noted(row.taken_at, row.value))
+def noted_for(appointments: Collection[Appointment]) -> dict[int, dict[str, list[Noted]]]:
+    """Every score noted for each appointment, or for one from which it was rescheduled, by "instrument.item".
+
+    One query for any number of them, and one more for each time that the one moved most often was moved.
+    """
+    before = {one.pk: one.rescheduled_from_id for one in appointments}
+    links = latest = {(one.pk, one.pk) for one in appointments}  # an appointment, and the one that it became
+    while latest := {(early, now) for late, now in latest if (early := before.get(late)) is not None}:
+        links = links | latest
+        rows = Appointment.objects.filter(pk__in={early for early, _ in latest})
+        before = dict(rows.values_list("pk", "rescheduled_from"))
+    became: dict[int, list[int]] = {}
+    for early, now in links:
+        became.setdefault(early, []).append(now)
+    found: dict[int, dict[str, list[Noted]]] = {one.pk: {} for one in appointments}
+    for row in Baseline.objects.filter(appointment__in=became):
+        for number in became[row.appointment_id]:
+            found[number].setdefault(row.key, []).append(Noted(row.taken_at, row.value))
     return found
 
 
 def baselines_of(appointment: Appointment, *, performed_at: datetime) -> dict[str, Used]:
     """The scores that count for a procedure performed then, by "instrument.item"; without those that there are not."""
-    zone = appointment.site.zone
-    resolved = {
-        key: resolve(noted, performed_at=performed_at, zone=zone)
-        for key, noted in noted_for(appointment).items()
-    }
-    return {key: used for key, used in resolved.items() if used is not None}
+    return baselines_of_each([(appointment, performed_at)])[appointment.pk]
+
+
+def baselines_of_each(performed: Collection[tuple[Appointment, datetime]]) -> dict[int, dict[str, Used]]:
+    """The same for several appointments and when each was performed, by the appointments' numbers. Wants `site`."""
+    noted = noted_for([appointment for appointment, _ in performed])
+    found: dict[int, dict[str, Used]] = {}
+    for appointment, performed_at in performed:
+        zone = appointment.site.zone
+        resolved = {
+            key: resolve(each, performed_at=performed_at, zone=zone)
+            for key, each in noted[appointment.pk].items()
+        }
+        found[appointment.pk] = {key: used for key, used in resolved.items() if used is not None}
+    return found
 
 
 def use(procedure: Procedure, used: Used | None) -> None:
