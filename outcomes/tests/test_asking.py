@@ -13,6 +13,7 @@ from clinic.refusals import Refusal
 from conftest import MONDAY, World
 from outcomes import services
 from outcomes.models import CheckIn, ContactAttempt, FollowUp, Link
+from outcomes.services.asking import pacing
 from outcomes.why import why
 from procedures import services as procedures
 from procedures.models import ReliefProfile
@@ -343,14 +344,14 @@ def test_two_ticks_at_once_ask_each_patient_once(world: World, transactional_db:
 def test_one_sick_row_silences_nobody_else(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     follow_ups = [course(world, patient=world.another_patient(n), hour=8 + 2 * n) for n in (2, 3)]
     sick = follow_ups[0].patient_id
-    real = services.asking.wait_until
+    real = pacing.wait_until
 
     def fails(wanted: Any, *args: Any, **kwargs: Any) -> Any:
         if wanted[0].follow_up.patient_id == sick:
             raise RuntimeError("sick")
         return real(wanted, *args, **kwargs)
 
-    monkeypatch.setattr(services.asking, "wait_until", fails)
+    monkeypatch.setattr(pacing, "wait_until", fails)
     with pytest.raises(ExceptionGroup):
         services.invite_due(now=day_of(follow_ups[1], 1).due_at)
     assert day_of(follow_ups[1], 1).status == "invited"

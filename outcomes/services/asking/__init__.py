@@ -1,0 +1,30 @@
+"""Asking patients: check-ins that have fallen due become e-mails in the outbox, each once.
+
+A patient is the unit: their row is locked, everything of theirs that is due is looked at together, and what may be
+asked now goes into one e-mail. `inviting` asks, `reminding` climbs the ladder to a call; `hours` and `pacing` say what
+waits, `guarding` what must not go out any more; `batches` takes patients, `writing` keeps what became of them.
+"""
+
+from outcomes.services.asking.batches import due_now, locked, to_remind
+from outcomes.services.asking.guarding import NO_CALL, why_not_to_ask
+from outcomes.services.asking.hours import quiet_at, sites_that_ask, waits_until
+from outcomes.services.asking.inviting import invite_due, invite_some
+from outcomes.services.asking.reminding import climb, remind_due
+from outcomes.services.asking.writing import invitation_key, reminder_key
+
+__all__ = [
+    "NO_CALL",
+    "climb",
+    "due_now",
+    "invitation_key",
+    "invite_due",
+    "invite_some",
+    "locked",
+    "quiet_at",
+    "remind_due",
+    "reminder_key",
+    "sites_that_ask",
+    "to_remind",
+    "waits_until",
+    "why_not_to_ask",
+]

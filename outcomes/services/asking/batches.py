@@ -1,0 +1,108 @@
+"""Batch after batch of patients who have something waiting; nobody else is at those of one batch."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from django.db.models import Q, QuerySet
+
+from outcomes.models import CheckIn
+from outcomes.services.asking.hours import asked_at_this_hour
+from patients.models import Patient
+
+logger = logging.getLogger(__name__)
+
+#: So many patients are asked in one transaction.
+BATCH = 100
+
+
+class Batch(Protocol):
+    """What is done for so many patients who have something waiting; its tally, or None when nobody is left."""
+
+    def __call__(
+        self, waiting: QuerySet[CheckIn], patients: int, *, now: datetime
+    ) -> dict[str, int] | None: ...
+
+
+def in_batches(
+    act: Batch, *, waiting: QuerySet[CheckIn], now: datetime, limit: int, tally: Sequence[str]
+) -> dict[str, int]:
+    """Do `act` for batch after batch of patients who have something `waiting`; what it did, added up.
+
+    A batch that fails is done once more patient by patient, so that one sick row silences nobody else; its fault is
+    raised at the end.
+    """
+    total = dict.fromkeys(tally, 0)
+    waiting = waiting.filter(asked_at_this_hour(now))
+    done, faults, sick = 0, [], set[int]()
+    while done < limit:
+        some = waiting.exclude(follow_up__patient__in=sick) if sick else waiting
+        try:
+            result = act(some, BATCH, now=now)
+        except Exception:
+            logger.warning("a batch of check-ins failed: its patients are taken one by one")
+            ids = some.order_by("due_at", "id").values_list("follow_up__patient", flat=True)[:BATCH]
+            for patient in dict.fromkeys(ids):
+                try:
+                    add(total, act(waiting.filter(follow_up__patient=patient), 1, now=now) or {})
+                except Exception as exc:
+                    sick.add(patient)
+                    faults.append(exc)
+            continue
+        if result is None:
+            break
+        add(total, result)
+        done += sum(result.values())
+    if faults:
+        raise ExceptionGroup("check-ins of some patients failed", faults)
+    return total
+
+
+def add(total: dict[str, int], more: dict[str, int]) -> None:
+    for name, count in more.items():
+        total[name] = total.get(name, 0) + count
+
+
+def due_now(now: datetime) -> QuerySet[CheckIn]:
+    """Check-ins that are to be asked now."""
+    return CheckIn.objects.filter(
+        Q(hold_until=None) | Q(hold_until__lte=now),
+        status=CheckIn.Status.PLANNED,
+        not_sent_because="",
+        due_at__lte=now,
+        closes_at__gt=now,
+    )
+
+
+def to_remind(now: datetime) -> QuerySet[CheckIn]:
+    """Check-ins of which the patient is to be reminded now."""
+    return CheckIn.objects.filter(status=CheckIn.Status.INVITED, remind_at__lte=now, closes_at__gt=now)
+
+
+def locked(waiting: QuerySet[CheckIn], patients: int) -> list[CheckIn]:
+    """What is waiting of so many patients whom nobody else is at, in order of time; patients and check-ins are locked.
+
+    The patient is the claim: two ticks at once share the patients and never one patient's questions.
+    """
+    ids = list(waiting.order_by("due_at", "id").values_list("follow_up__patient", flat=True)[: 2 * patients])
+    claimed = (
+        Patient.objects.select_for_update(skip_locked=True, no_key=True, of=("self",))
+        .filter(pk__in=list(dict.fromkeys(ids))[:patients])
+        .order_by("pk")
+    )
+    return list(
+        waiting.select_for_update(of=("self",))
+        .filter(follow_up__patient__in=[patient.pk for patient in claimed])
+        .select_related("follow_up__patient", "follow_up__procedure__site", "follow_up__relief_profile")
+        .order_by("due_at", "id")
+    )
+
+
+def of_patients(check_ins: Iterable[CheckIn]) -> dict[Patient, list[CheckIn]]:
+    """The check-ins by patient, in their order."""
+    result: dict[Patient, list[CheckIn]] = defaultdict(list)
+    for check_in in check_ins:
+        result[check_in.follow_up.patient].append(check_in)
+    return result

@@ -1,0 +1,51 @@
+"""At which hours a site asks."""
+
+from datetime import datetime, time
+
+from django.db.models import Q
+
+from clinic.models import Site
+from clinic.wall_clock import on_wall
+from outcomes.models import CheckIn
+from outcomes.schedule import DAY, quiet_until
+
+
+def sites_that_ask(now: datetime) -> list[Site]:
+    """The sites at which texts may go out now: not stopped, and not in their quiet hours."""
+    return [site for site in Site.objects.filter(emails_paused=False) if not quiet_at(site, now)]
+
+
+def asked_at_this_hour(now: datetime) -> Q:
+    """Of check-ins: their sites ask now. In its quiet hours a site asks nothing but diaries of that day."""
+    sites = list(Site.objects.filter(emails_paused=False))
+    quiet = {site: quiet_at(site, now) for site in sites}
+    asked = Q(follow_up__procedure__site__in=[site.pk for site in sites if not quiet[site]])
+    for site in sites:
+        if quiet[site]:
+            today = on_wall(now.astimezone(site.zone).date(), time(0), site.zone)
+            asked |= Q(
+                follow_up__procedure__site=site.pk,
+                follow_up__procedure__performed_at__gte=today,
+                offset_minutes__gt=0,
+                offset_minutes__lt=DAY,
+            )
+    return asked
+
+
+def quiet_at(site: Site, now: datetime) -> datetime | None:
+    """The end of the site's quiet hours when `now` lies in them, in UTC; else None."""
+    return quiet_until(now, quiet_from=site.quiet_from, quiet_until=site.quiet_until, zone=site.zone)
+
+
+def waits_until(check_in: CheckIn, *, now: datetime) -> datetime | None:
+    """The end of the quiet hours for which a question waits, in UTC; None when it may go out now.
+
+    The diary of a procedure of the same day never waits. It asks by the hour how an anaesthetic works that is gone by
+    the morning, and the patient was told at the clinic that it would come.
+    """
+    procedure = check_in.follow_up.procedure
+    zone = procedure.site.zone
+    on_the_day = procedure.performed_at.astimezone(zone).date() == now.astimezone(zone).date()
+    if on_the_day and 0 < check_in.offset_minutes < DAY:
+        return None
+    return quiet_at(procedure.site, now)

@@ -1,0 +1,76 @@
+"""Reminding of what was asked and not answered, and in the end a call."""
+
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from outcomes.models import CheckIn
+from outcomes.schedule import ladder
+from outcomes.services.asking.batches import in_batches, locked, of_patients, to_remind
+from outcomes.services.asking.guarding import NO_CALL
+from outcomes.services.asking.pacing import emails_this_week
+from outcomes.services.asking.writing import Asking, Kind, reminder_key
+
+REMINDED = ("reminded", "not_sent")
+
+
+def remind_due(*, now: datetime, limit: int = 100_000) -> dict[str, int]:
+    """Remind of what was asked and not answered, or have the patient called; see the module.
+
+    Returns how many check-ins were "reminded" and "not_sent".
+    """
+    return in_batches(remind_some, waiting=to_remind(now), now=now, limit=limit, tally=REMINDED)
+
+
+@transaction.atomic
+def remind_some(waiting: QuerySet[CheckIn], patients: int, *, now: datetime) -> dict[str, int] | None:
+    """Remind up to so many patients; None when nobody is left.
+
+    After the last reminder, and at once where no e-mail may be sent, a call falls due instead. A reminder that would
+    go beyond the cap of a week is left out, and so is one after which the next is due as well; the ladder goes on.
+    """
+    due = locked(waiting, patients)
+    if not due:
+        return None
+    asking = Asking(now)
+    by_patient = of_patients(due)
+    had = emails_this_week(by_patient, now=now)
+    for patient, check_ins in by_patient.items():
+        if reason := patient.why_no_email:
+            for check_in in check_ins:
+                check_in.remind_at = None
+                check_in.call_at = None if reason in NO_CALL else now
+                asking.skip(check_in, reason, kind=Kind.REMINDER)
+                asking.tally["not_sent"] += 1
+            continue
+        capped = len(had.get(patient.pk, [])) >= check_ins[0].follow_up.procedure.site.emails_a_week
+        for check_in in check_ins:
+            for _left_out in range(climb(check_in, now=now)):
+                asking.skip(check_in, "next_reminder", kind=Kind.REMINDER)
+            if capped:
+                asking.skip(check_in, "weekly_cap", kind=Kind.REMINDER)
+                asking.tally["not_sent"] += 1
+        if not capped:
+            first = check_ins[0]
+            number = first.reminders
+            key = reminder_key(first, number)
+            asking.send(check_ins, patient, kind=Kind.REMINDER, key=key, number=number)
+            asking.tally["reminded"] += len(check_ins)
+    asking.write()
+    return dict(asking.tally)
+
+
+def climb(check_in: CheckIn, *, now: datetime) -> int:
+    """Count the reminder that is due, and set what comes after it: another one, or a call.
+
+    After an outage or a night the next one may be due as well: then only one goes out. Returns how many are left out.
+    """
+    steps = ladder(check_in.invited_at or check_in.due_at, check_in.closes_at)
+    before = check_in.reminders + 1
+    check_in.reminders = min(max(before, sum(step <= now for step in steps)), len(steps) - 1)
+    if check_in.reminders < len(steps) - 1:
+        check_in.remind_at = steps[check_in.reminders]
+    else:
+        check_in.remind_at, check_in.call_at = None, steps[-1]
+    return max(0, check_in.reminders - before)
