@@ -372,7 +372,7 @@ class Life:
         follow_up_id = check_in.follow_up_id
         check_in.refresh_from_db(fields=["status", "hold_until"])
         if check_in.status == CheckIn.Status.PLANNED:
-            invite_some(due_now(self.now).filter(follow_up__patient=self.patient), 1, now=self.now)
+            invite_some(due_now(self.now), [self.patient.pk], now=self.now)
             check_in.refresh_from_db(fields=["status", "hold_until"])
         if check_in.status == CheckIn.Status.SUPERSEDED:
             del self.open[check_in.pk]

@@ -1,5 +1,6 @@
 """A text message instead of the second reminder, for patients who agreed to texts."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.conf import settings
@@ -13,55 +14,51 @@ from clinic import sms
 from clinic.mail import Skip, Wait
 from outcomes.models import CheckIn, ContactAttempt
 from outcomes.services.answering import issue_link
-from outcomes.services.asking import climb, locked, quiet_at, sites_that_ask, to_remind
+from outcomes.services.asking import climb, in_batches, locked, quiet_at, to_remind
 
 
 def text_due(*, now: datetime, limit: int = 5000) -> int:
-    """Queue a text in place of each second reminder that is due, one transaction a patient; how many.
+    """Queue a text in place of each second reminder that is due; how many.
 
     Runs before reminders by e-mail do, which then find nothing to do for these. A patient gets one text at a time: what
     else is due goes by e-mail. Nothing without SMS_BACKEND.
     """
     if not settings.SMS_BACKEND:
         return 0
-    waiting = to_remind(now).filter(
-        reminders=1,
-        follow_up__patient__sms_consented_at__isnull=False,
-        follow_up__patient__opted_out_at=None,
-        follow_up__patient__died_on=None,
-        follow_up__patient__merged_into=None,
-        follow_up__procedure__site__in=sites_that_ask(now),
+    waiting = (
+        to_remind(now)
+        .filter(
+            reminders=1,
+            follow_up__patient__sms_consented_at__isnull=False,
+            follow_up__patient__opted_out_at=None,
+            follow_up__patient__died_on=None,
+            follow_up__patient__merged_into=None,
+        )
+        .exclude(follow_up__patient__phone="")
     )
-    waiting = waiting.exclude(follow_up__patient__phone="")
-    texted: set[int] = set()
-    while len(texted) < limit:
-        patient = text_next(waiting.exclude(follow_up__patient__in=texted), now=now)
-        if patient is None:
-            break
-        texted.add(patient)
-    return len(texted)
+    return in_batches(text_some, waiting=waiting, now=now, limit=limit, tally=["texted"])["texted"]
 
 
 @transaction.atomic
-def text_next(waiting: QuerySet[CheckIn], *, now: datetime) -> int | None:
-    """Text the next patient whom nobody else is at, about the first of what waits; their number, or None."""
-    due = locked(waiting, 1)
-    if not due:
-        return None
-    check_in = due[0]
-    climb(check_in, now=now)
-    check_in.save(update_fields=["reminders", "remind_at", "call_at"])
-    sms.queue(
-        text_key(check_in),
-        template="outcomes.services.texting.text",
-        context={"check_in_id": check_in.pk},
-        site=check_in.follow_up.procedure.site,
-        now=now,
-    )
-    ContactAttempt.objects.create(
-        check_in=check_in, kind=ContactAttempt.Kind.SMS, outcome=ContactAttempt.Outcome.QUEUED, at=now
-    )
-    return check_in.follow_up.patient_id
+def text_some(waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: datetime) -> dict[str, int]:
+    """Text each of these patients about the first of what is waiting of theirs; how many were "texted"."""
+    first: dict[int, CheckIn] = {}
+    for check_in in locked(waiting, patients):
+        first.setdefault(check_in.follow_up.patient_id, check_in)
+    for check_in in first.values():
+        climb(check_in, now=now)
+        check_in.save(update_fields=["reminders", "remind_at", "call_at"])
+        sms.queue(
+            text_key(check_in),
+            template="outcomes.services.texting.text",
+            context={"check_in_id": check_in.pk},
+            site=check_in.follow_up.procedure.site,
+            now=now,
+        )
+        ContactAttempt.objects.create(
+            check_in=check_in, kind=ContactAttempt.Kind.SMS, outcome=ContactAttempt.Outcome.QUEUED, at=now
+        )
+    return {"texted": len(first)}
 
 
 def text_key(check_in: CheckIn) -> str:

@@ -13,6 +13,7 @@ from clinic.refusals import Refusal
 from conftest import MONDAY, World
 from outcomes import services
 from outcomes.models import CheckIn, ContactAttempt, FollowUp, Link
+from outcomes.schedule import ladder
 from outcomes.services.asking import pacing
 from outcomes.why import why
 from procedures import services as procedures
@@ -275,6 +276,15 @@ def test_of_two_that_are_open_at_once_the_older_is_replaced(world: World) -> Non
     assert attempts(day_of(follow_up, 7)) == [("invitation", "skipped", "superseded")]
 
 
+def test_what_the_plan_has_no_longer_replaces_nothing(world: World) -> None:
+    follow_up = course(world)
+    day_14 = day_of(follow_up, 14)
+    follow_up.check_ins.filter(offset_minutes=7 * 1440).update(closes_at=day_14.closes_at)
+    follow_up.check_ins.filter(offset_minutes=14 * 1440).update(status="voided")
+    assert len(sent(day_14.due_at)) == 1
+    assert day_of(follow_up, 7).status == "invited"
+
+
 # How much.
 
 
@@ -296,6 +306,40 @@ def test_questions_of_two_courses_within_two_days_go_out_in_one_email(world: Wor
         .count()
         == 1
     )
+
+
+def test_what_was_asked_together_is_reminded_of_together(world: World) -> None:
+    """Each closes at a time of its own, so the ladders part by some hours; the patient must not notice."""
+    world.site.emails_a_week = 9
+    world.site.save()
+    first = course(world)
+    second = other_site_region(world, MONDAY + timedelta(days=1))
+    early, late = day_of(first, 92), day_of(second, 92)
+    assert len(sent(late.due_at)) == 1
+    rungs = [ladder(late.due_at, one.closes_at)[number] for number in (0, 1) for one in (early, late)]
+    links = [
+        [len(set(re.findall(r"/c/[^/]+/", str(message.body)))) for message in sent(rung)] for rung in rungs
+    ]
+    assert links == [[2], [], [2], []]
+    for check_in in (early, late):
+        assert [kind for kind, outcome, _ in attempts(check_in) if outcome == "queued"] == [
+            "invitation",
+            "reminder",
+            "reminder",
+        ]
+
+
+def test_what_was_asked_some_days_later_keeps_its_own_reminder(world: World) -> None:
+    world.site.emails_a_week = 9
+    world.site.save()
+    first, second = course(world), other_site_region(world, MONDAY + timedelta(days=3))
+    early, late = day_of(first, 92), day_of(second, 92)
+    assert len(sent(early.due_at)) == 1
+    assert len(sent(late.due_at)) == 1
+    reminder = early.due_at + (early.closes_at - early.due_at) / 4
+    (message,) = sent(reminder)
+    assert len(set(re.findall(r"/c/[^/]+/", str(message.body)))) == 1
+    assert (day_of(first, 92).reminders, day_of(second, 92).reminders) == (1, 0)
 
 
 def test_questions_about_safety_never_wait(world: World) -> None:
@@ -393,6 +437,22 @@ def test_a_corrected_time_moves_the_plan_by_days_and_is_kept_with_its_reason(wor
     assert follow_up.check_ins.count() == 10
     told = AuditEvent.objects.get(action="procedure.time_corrected")
     assert told.reason == "typed the wrong day"
+
+
+def test_what_one_profile_drops_comes_back_with_the_profile_that_asks_it(world: World) -> None:
+    """A day typed wrong can put a procedure before a new profile came into force, and the correction back after it."""
+    follow_up = course(world)
+    now = world.at(MONDAY, 12)
+    old = ReliefProfile.objects.get()
+    new = ReliefProfile.objects.get()
+    new.pk, new.version, new.check_in_days = None, 2, [1, 7, 42]
+    new.save()
+    for profile in (new, old):
+        follow_up.procedure.relief_profile = profile
+        follow_up.procedure.save()
+        services.replan(follow_up.pk, reason="another profile", now=now)
+    assert set(follow_up.check_ins.values_list("status", flat=True)) == {"planned"}
+    assert len(sent(day_of(follow_up, 14).due_at)) == 1
 
 
 @pytest.mark.parametrize(

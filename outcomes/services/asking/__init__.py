@@ -5,9 +5,9 @@ asked now goes into one e-mail. `inviting` asks, `reminding` climbs the ladder t
 waits, `guarding` what must not go out any more; `batches` takes patients, `writing` keeps what became of them.
 """
 
-from outcomes.services.asking.batches import due_now, locked, to_remind
+from outcomes.services.asking.batches import due_now, in_batches, locked, to_remind
 from outcomes.services.asking.guarding import NO_CALL, why_not_to_ask
-from outcomes.services.asking.hours import quiet_at, sites_that_ask, waits_until
+from outcomes.services.asking.hours import quiet_at, waits_until
 from outcomes.services.asking.inviting import invite_due, invite_some
 from outcomes.services.asking.reminding import climb, remind_due
 from outcomes.services.asking.writing import invitation_key, reminder_key
@@ -16,6 +16,7 @@ __all__ = [
     "NO_CALL",
     "climb",
     "due_now",
+    "in_batches",
     "invitation_key",
     "invite_due",
     "invite_some",
@@ -23,7 +24,6 @@ __all__ = [
     "quiet_at",
     "remind_due",
     "reminder_key",
-    "sites_that_ask",
     "to_remind",
     "waits_until",
     "why_not_to_ask",

@@ -19,42 +19,36 @@ BATCH = 100
 
 
 class Batch(Protocol):
-    """What is done for so many patients who have something waiting; its tally, or None when nobody is left."""
+    """What is done for some patients, by their numbers, who had something waiting; its tally."""
 
     def __call__(
-        self, waiting: QuerySet[CheckIn], patients: int, *, now: datetime
-    ) -> dict[str, int] | None: ...
+        self, waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: datetime
+    ) -> dict[str, int]: ...
 
 
 def in_batches(
     act: Batch, *, waiting: QuerySet[CheckIn], now: datetime, limit: int, tally: Sequence[str]
 ) -> dict[str, int]:
-    """Do `act` for batch after batch of patients who have something `waiting`; what it did, added up.
+    """Do `act` for batch after batch of the patients who have something `waiting`; what it did, added up.
 
-    A batch that fails is done once more patient by patient, so that one sick row silences nobody else; its fault is
-    raised at the end.
+    They are listed once: after an outage to look for them anew in each batch took most of the time. A batch that fails
+    is done once more patient by patient, so that one sick row silences nobody else; its fault is raised at the end.
     """
     total = dict.fromkeys(tally, 0)
     waiting = waiting.filter(asked_at_this_hour(now))
-    done, faults, sick = 0, [], set[int]()
-    while done < limit:
-        some = waiting.exclude(follow_up__patient__in=sick) if sick else waiting
+    patients = patients_of(waiting, limit)
+    faults = []
+    for first in range(0, len(patients), BATCH):
+        some = patients[first : first + BATCH]
         try:
-            result = act(some, BATCH, now=now)
+            add(total, act(waiting, some, now=now))
         except Exception:
             logger.warning("a batch of check-ins failed: its patients are taken one by one")
-            ids = some.order_by("due_at", "id").values_list("follow_up__patient", flat=True)[:BATCH]
-            for patient in dict.fromkeys(ids):
+            for patient in some:
                 try:
-                    add(total, act(waiting.filter(follow_up__patient=patient), 1, now=now) or {})
+                    add(total, act(waiting, [patient], now=now))
                 except Exception as exc:
-                    sick.add(patient)
                     faults.append(exc)
-            continue
-        if result is None:
-            break
-        add(total, result)
-        done += sum(result.values())
     if faults:
         raise ExceptionGroup("check-ins of some patients failed", faults)
     return total
@@ -81,20 +75,29 @@ def to_remind(now: datetime) -> QuerySet[CheckIn]:
     return CheckIn.objects.filter(status=CheckIn.Status.INVITED, remind_at__lte=now, closes_at__gt=now)
 
 
-def locked(waiting: QuerySet[CheckIn], patients: int) -> list[CheckIn]:
-    """What is waiting of so many patients whom nobody else is at, in order of time; patients and check-ins are locked.
+def patients_of(waiting: QuerySet[CheckIn], limit: int) -> list[int]:
+    """The numbers of the patients of the first `limit` that wait, who has waited longest first."""
+    ids = waiting.order_by("due_at", "id").values_list("follow_up__patient", flat=True)[:limit]
+    return list(dict.fromkeys(ids))
+
+
+def locked(waiting: QuerySet[CheckIn], patients: Sequence[int]) -> list[CheckIn]:
+    """What is waiting of these patients, in order of time, without those whom somebody else is at; all of it locked.
 
     The patient is the claim: two ticks at once share the patients and never one patient's questions.
     """
-    ids = list(waiting.order_by("due_at", "id").values_list("follow_up__patient", flat=True)[: 2 * patients])
     claimed = (
         Patient.objects.select_for_update(skip_locked=True, no_key=True, of=("self",))
-        .filter(pk__in=list(dict.fromkeys(ids))[:patients])
+        .filter(pk__in=patients)
         .order_by("pk")
     )
-    return list(
-        waiting.select_for_update(of=("self",))
-        .filter(follow_up__patient__in=[patient.pk for patient in claimed])
+    return list(with_all(waiting.filter(follow_up__patient__in=[patient.pk for patient in claimed])))
+
+
+def with_all(check_ins: QuerySet[CheckIn]) -> QuerySet[CheckIn]:
+    """These check-ins in order of time, locked, with everything that asking looks at."""
+    return (
+        check_ins.select_for_update(of=("self",))
         .select_related("follow_up__patient", "follow_up__procedure__site", "follow_up__relief_profile")
         .order_by("due_at", "id")
     )

@@ -10,11 +10,6 @@ from outcomes.models import CheckIn
 from outcomes.schedule import DAY, quiet_until
 
 
-def sites_that_ask(now: datetime) -> list[Site]:
-    """The sites at which texts may go out now: not stopped, and not in their quiet hours."""
-    return [site for site in Site.objects.filter(emails_paused=False) if not quiet_at(site, now)]
-
-
 def asked_at_this_hour(now: datetime) -> Q:
     """Of check-ins: their sites ask now. In its quiet hours a site asks nothing but diaries of that day."""
     sites = list(Site.objects.filter(emails_paused=False))

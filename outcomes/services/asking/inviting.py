@@ -1,5 +1,6 @@
 """The first time that a check-in is asked."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -8,7 +9,7 @@ from django.db.models import Max, QuerySet
 from outcomes.models import CheckIn
 from outcomes.schedule import diary, ladder
 from outcomes.services.asking import pacing
-from outcomes.services.asking.batches import due_now, in_batches, locked, of_patients
+from outcomes.services.asking.batches import due_now, in_batches, locked, of_patients, with_all
 from outcomes.services.asking.guarding import NO_CALL
 from outcomes.services.asking.writing import Asking, Kind, invitation_key
 from patients.models import Patient
@@ -27,14 +28,13 @@ def invite_due(*, now: datetime, limit: int = 100_000) -> dict[str, int]:
 
 
 @transaction.atomic
-def invite_some(waiting: QuerySet[CheckIn], patients: int, *, now: datetime) -> dict[str, int] | None:
-    """Ask up to so many patients what is due; None when nobody is left. See `invite_due`."""
+def invite_some(waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: datetime) -> dict[str, int]:
+    """Ask these patients what is waiting of theirs. See `invite_due`."""
     due = locked(waiting, patients)
-    if not due:
-        return None
     asking = Asking(now)
     newest = dict(
         CheckIn.objects.filter(follow_up__in={one.follow_up_id for one in due}, due_at__lte=now)
+        .exclude(status=CheckIn.Status.VOIDED)  # the plan has it no longer: it replaces nothing
         .order_by()
         .values_list("follow_up")
         .annotate(Max("offset_minutes"))
@@ -111,13 +111,9 @@ def diary_entry(check_in: CheckIn) -> bool:
 
 def rest_of_diary(check_in: CheckIn) -> list[CheckIn]:
     """The entries of its diary that are still to be asked, in order; locked."""
-    rows = (
-        CheckIn.objects.select_for_update(of=("self",))
-        .select_related("follow_up__patient", "follow_up__procedure__site", "follow_up__relief_profile")
-        .filter(
-            follow_up=check_in.follow_up_id,
-            status=CheckIn.Status.PLANNED,
-            offset_minutes__in=hours_of(check_in),
-        )
+    rows = CheckIn.objects.filter(
+        follow_up=check_in.follow_up_id,
+        status=CheckIn.Status.PLANNED,
+        offset_minutes__in=hours_of(check_in),
     )
-    return list(rows.order_by("offset_minutes"))
+    return list(with_all(rows))

@@ -1,5 +1,6 @@
 """Reminding of what was asked and not answered, and in the end a call."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -7,9 +8,9 @@ from django.db.models import QuerySet
 
 from outcomes.models import CheckIn
 from outcomes.schedule import ladder
-from outcomes.services.asking.batches import in_batches, locked, of_patients, to_remind
+from outcomes.services.asking.batches import in_batches, locked, of_patients, to_remind, with_all
 from outcomes.services.asking.guarding import NO_CALL
-from outcomes.services.asking.pacing import emails_this_week
+from outcomes.services.asking.pacing import TOGETHER, emails_this_week
 from outcomes.services.asking.writing import Asking, Kind, reminder_key
 
 REMINDED = ("reminded", "not_sent")
@@ -24,17 +25,15 @@ def remind_due(*, now: datetime, limit: int = 100_000) -> dict[str, int]:
 
 
 @transaction.atomic
-def remind_some(waiting: QuerySet[CheckIn], patients: int, *, now: datetime) -> dict[str, int] | None:
-    """Remind up to so many patients; None when nobody is left.
+def remind_some(waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: datetime) -> dict[str, int]:
+    """Remind these patients of what is waiting of theirs.
 
     After the last reminder, and at once where no e-mail may be sent, a call falls due instead. A reminder that would
     go beyond the cap of a week is left out, and so is one after which the next is due as well; the ladder goes on.
     """
     due = locked(waiting, patients)
-    if not due:
-        return None
     asking = Asking(now)
-    by_patient = of_patients(due)
+    by_patient, also = of_patients(due), of_patients(asked_with(due, now=now))
     had = emails_this_week(by_patient, now=now)
     for patient, check_ins in by_patient.items():
         if reason := patient.why_no_email:
@@ -45,6 +44,8 @@ def remind_some(waiting: QuerySet[CheckIn], patients: int, *, now: datetime) -> 
                 asking.tally["not_sent"] += 1
             continue
         capped = len(had.get(patient.pk, [])) >= check_ins[0].follow_up.procedure.site.emails_a_week
+        if not capped:
+            check_ins += also.get(patient, [])
         for check_in in check_ins:
             for _left_out in range(climb(check_in, now=now)):
                 asking.skip(check_in, "next_reminder", kind=Kind.REMINDER)
@@ -59,6 +60,20 @@ def remind_some(waiting: QuerySet[CheckIn], patients: int, *, now: datetime) -> 
             asking.tally["reminded"] += len(check_ins)
     asking.write()
     return dict(asking.tally)
+
+
+def asked_with(due: Sequence[CheckIn], *, now: datetime) -> list[CheckIn]:
+    """What was asked in one e-mail with something that is `due`, and would be due itself within TOGETHER; locked.
+
+    It is reminded of in the same e-mail: questions that were asked together must not come back one by one.
+    """
+    emails = {(one.follow_up.patient_id, one.invited_at) for one in due}
+    soon = (
+        to_remind(now + TOGETHER)
+        .filter(follow_up__patient__in={patient for patient, _at in emails})
+        .exclude(pk__in=[one.pk for one in due])
+    )
+    return [one for one in with_all(soon) if (one.follow_up.patient_id, one.invited_at) in emails]
 
 
 def climb(check_in: CheckIn, *, now: datetime) -> int:
