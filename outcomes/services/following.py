@@ -170,7 +170,10 @@ def open_missing_follow_ups(*, now: datetime, limit: int = 1000) -> int:
 
 
 def extend_plans(*, now: datetime, limit: int = 1000) -> int:
-    """Where check-ins repeat without end, write the next one when the last has fallen due; how many were written."""
+    """Where check-ins repeat without end, write the next one when the last has fallen due; how many were written.
+
+    Not for who has died or wants no more e-mails. Whoever changes their mind is asked again from then on.
+    """
     repeating = list(
         ReliefProfile.objects.filter(check_in_every_days__isnull=False).values_list("pk", flat=True)
     )
@@ -180,7 +183,12 @@ def extend_plans(*, now: datetime, limit: int = 1000) -> int:
         .values("due_at", "offset_minutes")
     )
     running = (
-        FollowUp.objects.filter(closed_at=None, relief_profile__in=repeating, patient__died_on=None)
+        FollowUp.objects.filter(
+            closed_at=None,
+            relief_profile__in=repeating,
+            patient__died_on=None,
+            patient__opted_out_at=None,
+        )
         .annotate(last_due_at=Subquery(last.values("due_at")[:1]))
         .filter(last_due_at__lte=now)
         .order_by("pk")

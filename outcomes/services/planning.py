@@ -49,8 +49,8 @@ def replan_marked(*, now: datetime, limit: int = 1000) -> int:
 def replan(follow_up_id: int, *, reason: str, now: datetime) -> FollowUp:
     """Plan a follow-up's check-ins again, all or none. Only those that nobody was asked yet move, come or go.
 
-    What was asked, answered, missed or replaced stays where it was. A check-in that the plan has no longer is void; one
-    that is new and over already is not written. Idempotent.
+    What was asked, answered, missed or replaced stays where it was. A check-in that the plan has no longer is void
+    until the plan has it again; one that is new and over already is not written. Idempotent.
     """
     follow_up = (
         FollowUp.objects.select_for_update(of=("self",))
@@ -62,13 +62,16 @@ def replan(follow_up_id: int, *, reason: str, now: datetime) -> FollowUp:
     follow_up.save(update_fields=["relief_profile", "replan_because"])
     if follow_up.closed_at is None:
         wanted = {one.offset_minutes: one for one in plan_of(follow_up)}
-        unsent = follow_up.check_ins.select_for_update().filter(status=CheckIn.Status.PLANNED)
+        unsent = follow_up.check_ins.select_for_update().filter(
+            status__in=[CheckIn.Status.PLANNED, CheckIn.Status.VOIDED], invited_at=None
+        )
         moved = []
         for check_in in unsent:
             one = wanted.get(check_in.offset_minutes)
             if one is None:
                 check_in.status = CheckIn.Status.VOIDED
             else:
+                check_in.status = CheckIn.Status.PLANNED
                 check_in.opens_at, check_in.due_at, check_in.closes_at = (
                     one.opens_at,
                     one.due_at,

@@ -1,6 +1,6 @@
 """Follow-ups that meet: repeats, other treatments on the same region, and procedures entered in error."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from outcomes.models import CheckIn, FollowUp
 from outcomes.relief import Verdict
 from outcomes.services import following
 from outcomes.services.asking import invitation_key
+from patients.models import Patient
 from procedures import services as procedures
 from procedures.models import Procedure, ProcedureType, ReliefProfile
 
@@ -163,7 +164,12 @@ def test_an_aborted_procedure_is_not_followed(world: World) -> None:
     assert not FollowUp.objects.exists()
 
 
-def test_a_device_is_asked_about_without_end_but_not_after_death(world: World) -> None:
+@pytest.mark.parametrize(
+    "over", [{"died_on": MONDAY + timedelta(days=300)}, {"opted_out_at": datetime(2027, 9, 1, tzinfo=UTC)}]
+)
+def test_a_device_is_asked_about_without_end_but_not_after_death_or_opting_out(
+    world: World, over: dict[str, object]
+) -> None:
     profile = ReliefProfile.objects.get()
     profile.pk, profile.version, profile.check_in_days = None, 2, [1, 90]
     profile.check_in_every_days, profile.in_force_from = 180, world.now
@@ -173,7 +179,10 @@ def test_a_device_is_asked_about_without_end_but_not_after_death(world: World) -
     assert days == [1, 90, 270]
     services.tick(now=course.check_ins.get(offset_minutes=270 * 1440).due_at)
     assert course.check_ins.filter(offset_minutes=450 * 1440).exists()
-    world.patient.died_on = MONDAY + timedelta(days=300)
-    world.patient.save()
-    services.tick(now=course.check_ins.get(offset_minutes=450 * 1440).due_at)
+    Patient.objects.update(**over)
+    after = course.check_ins.get(offset_minutes=450 * 1440).due_at
+    services.tick(now=after)
     assert course.check_ins.count() == 4
+    Patient.objects.update(died_on=None, opted_out_at=None)  # an error, or a change of mind
+    services.tick(now=after + timedelta(minutes=1))
+    assert course.check_ins.filter(offset_minutes=630 * 1440).exists()
