@@ -5,7 +5,6 @@ from functools import lru_cache, partial
 from typing import Any
 from uuid import UUID
 
-import css_inline
 from django.conf import settings
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -14,7 +13,7 @@ from django.utils.html import escape
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from clinic.mail import EXAMPLE, Message, Preview, Skip, Wait, in_bulk
+from clinic.mail import EXAMPLE, Message, Preview, Skip, Wait, html_of, in_bulk
 from clinic.models import Site
 from outcomes.models import Alert, CheckIn, FollowUp
 from outcomes.schedule import DAY
@@ -166,7 +165,7 @@ def invitation_sheet(
         return Message(
             subject=subject % {"site": site},
             text=render_to_string("outcomes/email/invitation.txt", context),
-            html=css_inline.inline(render_to_string("outcomes/email/invitation.html", context)),
+            html=html_of("outcomes/email/invitation.html", context),
         )
 
 
@@ -196,7 +195,7 @@ def announcement(found: Alert, occasion: str) -> Message:
             subject=_("Alert at %(site)s: %(how_soon)s")
             % {"site": site.name, "how_soon": context["how_soon"]},
             text=render_to_string("outcomes/email/alert.txt", context),
-            html=css_inline.inline(render_to_string("outcomes/email/alert.html", context)),
+            html=html_of("outcomes/email/alert.html", context),
         )
 
 
@@ -240,6 +239,9 @@ PREVIEWS = [
     Preview("check-in", gettext_lazy("Check-in: the question"), partial(preview, visits=1, reminder=False)),
     Preview("reminder", gettext_lazy("Check-in: reminder"), partial(preview, visits=1, reminder=True)),
     Preview("check-ins", gettext_lazy("Check-ins: two at once"), partial(preview, visits=2, reminder=False)),
+    Preview(
+        "reminders", gettext_lazy("Check-ins: reminder of two"), partial(preview, visits=2, reminder=True)
+    ),
     Preview(
         "alert",
         gettext_lazy("Alert, for staff"),

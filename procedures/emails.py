@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 
-import css_inline
 from django.conf import settings
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -13,7 +12,7 @@ from django.utils.html import escape
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from clinic.mail import EXAMPLE, Attachment, Message, Preview, Skip
+from clinic.mail import EXAMPLE, Attachment, Message, Preview, Skip, html_of
 from clinic.models import Site
 from patients.unsubscribing import unsubscribe_headers
 from procedures import calendar
@@ -112,7 +111,7 @@ def letter_sheet(language: str, kind: str, site: Place) -> Message:
         return Message(
             subject=heading % {"site": site.name},
             text=render_to_string("procedures/email/letter.txt", context),
-            html=css_inline.inline(render_to_string("procedures/email/letter.html", context)),
+            html=html_of("procedures/email/letter.html", context),
         )
 
 

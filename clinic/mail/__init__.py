@@ -4,7 +4,7 @@
 what is said of it afterwards.
 """
 
-from clinic.mail.messages import Attachment, Message, Skip, Wait, in_bulk
+from clinic.mail.messages import Attachment, Message, Skip, Wait, html_of, in_bulk
 from clinic.mail.previews import EXAMPLE, Preview
 from clinic.mail.rows import PAUSES, TRIES, queue, queue_all, retry
 from clinic.mail.sending import send_due
@@ -18,6 +18,7 @@ __all__ = [
     "Preview",
     "Skip",
     "Wait",
+    "html_of",
     "in_bulk",
     "queue",
     "queue_all",

@@ -7,9 +7,11 @@ from email.mime.text import MIMEText
 from email.utils import parseaddr
 from typing import Any, TypeVar
 
+import css_inline
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.core.mail.backends.base import BaseEmailBackend
+from django.template.loader import render_to_string
 
 from clinic.models import OutgoingEmail
 
@@ -48,6 +50,14 @@ class Wait:
 
     until: datetime
     reason: str
+
+
+def html_of(template: str, context: dict[str, Any]) -> str:
+    """The HTML of an e-mail, from a template that extends `clinic/letter.html`.
+
+    Mail programs want the style at each element. What is for dark screens stays in the head, for those that heed it.
+    """
+    return css_inline.inline(render_to_string(template, context), keep_at_rules=True)
 
 
 Rendered = Message | Skip | Wait

@@ -1,5 +1,6 @@
 """Every e-mail to patients can be looked at in the admin, in each language, with nobody's data."""
 
+import inspect
 import re
 
 import pytest
@@ -8,14 +9,33 @@ from django.test import Client
 from clinic.models import OutgoingEmail, Site
 from clinic.tests.desk import signed_in
 from conftest import World, staff
+from outcomes import emails as of_outcomes
 from outcomes.admin.previews import PREVIEWS
+from procedures import emails as of_procedures
 
 PREVIEW = "/admin/clinic/outgoingemail/previews/"
 
 
-def test_every_template_that_is_queued_has_a_preview() -> None:
-    assert {one.key for one in PREVIEWS} >= {"check-in", "booked", "moved", "reminder", "cancelled"}
-    assert len({one.key for one in PREVIEWS}) == len(PREVIEWS)
+#: Each template of an e-mail, and what can be looked at of it.
+SHOWN = {
+    "outcomes.emails.invitation": {"check-in", "check-ins", "reminder", "reminders"},
+    "outcomes.emails.alert": {"alert", "alert-overdue"},
+    "procedures.emails.booked": {"booked", "moved"},
+    "procedures.emails.cancelled": {"cancelled"},
+    "procedures.emails.reminder": {"appointment-reminder"},
+}
+
+
+def test_every_e_mail_has_a_preview() -> None:
+    """A template takes what a row of the outbox keeps, numbers, and the time: whoever adds one adds its preview."""
+    templates = {
+        f"{module.__name__}.{name}"
+        for module in (of_outcomes, of_procedures)
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if "now" in (takes := list(inspect.signature(function).parameters)) and re.search("_ids?$", takes[0])
+    }
+    assert templates == set(SHOWN)
+    assert sorted(one.key for one in PREVIEWS) == sorted(set().union(*SHOWN.values()))
 
 
 @pytest.mark.parametrize("key", [one.key for one in PREVIEWS if len(one.languages) > 1])
@@ -33,6 +53,8 @@ def test_each_to_patients_is_shown_in_both_languages_as_text_and_html(
         assert world.site.phone in message.html
         assert ".invalid" not in message.text + message.html
         assert not re.search(r"O'Brien|ablation", message.text + message.html)
+        assert "@media (prefers-color-scheme: dark)" in message.html  # and the rest stands at each element
+        assert 'dir="ltr"' in message.html
         assert ".." not in message.text + message.html  # as "3 p.m.."
     html = response.content.decode()
     assert html.count("<iframe sandbox srcdoc=") == 2

@@ -114,7 +114,7 @@ def test_the_letter_is_in_the_patients_language(world: World) -> None:
     message = sent()
     assert message.subject == "Su cita en Riverside"
     assert "lunes, 11 de enero de 2027, 09:00 (hora de New York, EST)" in message.body
-    assert '<html lang="es">' in str(message.alternatives[0][0])
+    assert '<html lang="es" dir="ltr">' in str(message.alternatives[0][0])
     assert sheet(message).events[0]["SUMMARY"] == "Cita en Riverside"
 
 
