@@ -89,6 +89,7 @@ def pages() -> list[tuple[str, list[Page]]]:
                     "outcomes.view_adverseevent",
                 ),
                 Page(_("Calls"), "call", "outcomes_checkin_calls", "outcomes.record_answer"),
+                Page(_("Not sent"), "unsubscribe", "outcomes_checkin_not_sent", "outcomes.view_checkin"),
             ],
         ),
         (

@@ -32,12 +32,12 @@ from outcomes.admin.behind import CheckInCells, ShowsBehind
 from outcomes.admin.courses import pain_now
 from outcomes.codes import paper_code
 from outcomes.models import Answer, CheckIn
+from outcomes.models.check_ins import CheckInQuerySet
 from outcomes.questions import Question
 from outcomes.services.correcting import versions_of
 from outcomes.services.recording import values_of
-from outcomes.why import why
+from outcomes.why import HELD_BACK, reason, why
 from patients.admin import searched
-from patients.words import NO_EMAIL
 from procedures.admin.steps import take
 
 STATUS_LABELS = {
@@ -63,6 +63,20 @@ class RemarkFilter(admin.SimpleListFilter):
         return queryset.filter(answer__remark__gt="") if self.value() == "yes" else queryset
 
 
+class NotSentFilter(admin.SimpleListFilter):
+    """Check-ins of which something was not sent, by the reason."""
+
+    title = _("not sent because")
+    parameter_name = "not_sent"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return list(HELD_BACK.items())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        code = self.value()
+        return cast(CheckInQuerySet, queryset).not_sent(code) if code else queryset
+
+
 @admin.register(CheckIn)
 class CheckInAdmin(ShowsBehind):
     #: Further pages about check-ins: calls and paper forms register theirs here.
@@ -70,7 +84,7 @@ class CheckInAdmin(ShowsBehind):
 
     list_display = ("who", "day", "due", "state", "pain", "no_email")
     list_filter = (
-        *("status", RemarkFilter, "not_sent_because"),
+        *("status", RemarkFilter, NotSentFilter),
         ("follow_up__procedure__site", SeenFilter),
         CheckInCells,
     )
@@ -156,7 +170,7 @@ class CheckInAdmin(ShowsBehind):
 
     @display(description=_("no e-mail because"))
     def no_email(self, check_in: CheckIn) -> str:
-        return str(NO_EMAIL.get(check_in.not_sent_because, check_in.not_sent_because))
+        return reason(check_in.not_sent_because)
 
     def get_urls(self) -> Any:
         wrap = self.admin_site.admin_view

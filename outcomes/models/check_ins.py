@@ -34,6 +34,14 @@ class CheckInQuerySet(models.QuerySet["CheckIn"]):
             follow_up__patient__merged_into=None,
         )
 
+    def not_sent(self, reason: str) -> Self:
+        """Those of which an e-mail was never queued, or was held back when its turn came, for a reason by its code."""
+        attempts = ContactAttempt.objects.filter(
+            Q(outcome=ContactAttempt.Outcome.SKIPPED, reason=reason)
+            | Q(email__status=OutgoingEmail.Status.SKIPPED, email__problem=reason)
+        )
+        return self.filter(pk__in=attempts.values("check_in"))
+
 
 @keep_history
 class CheckIn(models.Model):
@@ -190,6 +198,9 @@ class ContactAttempt(models.Model):
         verbose_name = _("contact attempt")
         verbose_name_plural = _("contact attempts")
         ordering = ("id",)
+        indexes = [
+            models.Index(name="contact_skipped", fields=["at"], condition=Q(outcome="skipped")),
+        ]
         constraints = [
             models.CheckConstraint(
                 name="skipped_contact_has_a_reason", condition=~Q(outcome="skipped") | ~Q(reason="")

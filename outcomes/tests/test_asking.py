@@ -372,6 +372,17 @@ def test_the_cap_lets_another_course_wait_until_a_week_has_passed(world: World) 
     assert len(sent(waiting.hold_until)) == 1
 
 
+def test_what_the_cap_would_keep_back_for_good_is_asked_all_the_same(world: World) -> None:
+    """One e-mail more is better than a question that nobody ever hears."""
+    world.site.emails_a_week = 1
+    world.site.save()
+    day_42 = day_of(course(world), 42)
+    waiting = day_of(other_site_region(world, MONDAY + timedelta(days=3)), 42)
+    assert len(sent(day_42.due_at)) == 1
+    CheckIn.objects.filter(pk=waiting.pk).update(closes_at=day_42.due_at + timedelta(days=6))
+    assert len(sent(waiting.due_at)) == 1
+
+
 def test_two_ticks_at_once_ask_each_patient_once(world: World, transactional_db: None) -> None:
     from procedures.tests.test_races import together
 

@@ -164,17 +164,33 @@ def test_an_aborted_procedure_is_not_followed(world: World) -> None:
     assert not FollowUp.objects.exists()
 
 
+def repeating(world: World) -> FollowUp:
+    """A course that is asked about on day 1 and 90, and from then on every 180 days."""
+    profile = ReliefProfile.objects.get()
+    profile.pk, profile.version, profile.check_in_days = None, 2, [1, 90]
+    profile.check_in_every_days, profile.in_force_from = 180, world.now
+    profile.save()
+    return follow_up(world.performed())
+
+
+def test_each_repetition_is_asked_once(world: World) -> None:
+    course = repeating(world)
+    for day in (90, 270, 450):
+        check_in = course.check_ins.get(offset_minutes=day * 1440)
+        for minutes in (0, 1, 60):
+            services.tick(now=check_in.due_at + timedelta(minutes=minutes))
+        assert OutgoingEmail.objects.filter(key=invitation_key(check_in)).count() == 1
+    invitations = OutgoingEmail.objects.filter(template="outcomes.emails.invitation", context__reminder=0)
+    assert invitations.count() == 3
+
+
 @pytest.mark.parametrize(
     "over", [{"died_on": MONDAY + timedelta(days=300)}, {"opted_out_at": datetime(2027, 9, 1, tzinfo=UTC)}]
 )
 def test_a_device_is_asked_about_without_end_but_not_after_death_or_opting_out(
     world: World, over: dict[str, object]
 ) -> None:
-    profile = ReliefProfile.objects.get()
-    profile.pk, profile.version, profile.check_in_days = None, 2, [1, 90]
-    profile.check_in_every_days, profile.in_force_from = 180, world.now
-    profile.save()
-    course = follow_up(world.performed())
+    course = repeating(world)
     days = [offset // 1440 for offset in course.check_ins.values_list("offset_minutes", flat=True)]
     assert days == [1, 90, 270]
     services.tick(now=course.check_ins.get(offset_minutes=270 * 1440).due_at)

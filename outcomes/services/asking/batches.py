@@ -95,10 +95,14 @@ def locked(waiting: QuerySet[CheckIn], patients: Sequence[int]) -> list[CheckIn]
 
 
 def with_all(check_ins: QuerySet[CheckIn]) -> QuerySet[CheckIn]:
-    """These check-ins in order of time, locked, with everything that asking looks at."""
+    """These check-ins in order of time, locked, with everything that asking looks at.
+
+    Sites and profiles are few: read once a batch, and not once a row.
+    """
     return (
         check_ins.select_for_update(of=("self",))
-        .select_related("follow_up__patient", "follow_up__procedure__site", "follow_up__relief_profile")
+        .select_related("follow_up__patient", "follow_up__procedure")
+        .prefetch_related("follow_up__procedure__site", "follow_up__relief_profile")
         .order_by("due_at", "id")
     )
 

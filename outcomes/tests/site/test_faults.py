@@ -23,10 +23,11 @@ from django.utils import timezone
 
 from bench.clinic import Clinic
 from clinic.embedded import Valkey, last_lines, spawn
+from clinic.mail import TRIES
 from clinic.models import OutgoingEmail, Site
 from clinic.tests.test_embedded import eventually, sockets  # noqa: F401  # a fixture
 from conftest import World
-from outcomes.models import CheckIn
+from outcomes.models import CheckIn, ContactAttempt
 from outcomes.services.asking import invitation_key
 from outcomes.tests.site.sink import FATES, fate
 from patients.models import Patient
@@ -164,6 +165,8 @@ def test_every_due_check_in_is_asked_at_most_once_whatever_dies(
     planned = CheckIn.objects.filter(status=CheckIn.Status.PLANNED)
     under_way = OutgoingEmail.objects.filter(status__in=["queued", "sending"])
     wait(run, lambda: not planned.exists() and not under_way.exists())
+    # What is proven is proven of two workers and two beats that ran all the time.
+    assert {name: process.poll() for name, process in run.processes.items()} == dict.fromkeys(run.processes)
     run.end()
 
     taken: dict[str, list[str]] = defaultdict(list)  # Message-ID: to whom, each time
@@ -179,6 +182,8 @@ def test_every_due_check_in_is_asked_at_most_once_whatever_dies(
     # Everybody is asked, by one e-mail, or it says in the outbox why not.
     rows = {row.key: row for row in OutgoingEmail.objects.all()}
     assert len(rows) == CHECK_INS
+    queued = ContactAttempt.objects.filter(outcome=ContactAttempt.Outcome.QUEUED)
+    assert queued.count() == queued.values("check_in").distinct().count() == CHECK_INS
     refused = {"refuse": "recipient_refused_550", "reject": "message_refused_554"}
     for check_in in check_ins:
         row = rows[invitation_key(check_in)]
@@ -196,6 +201,7 @@ def test_every_due_check_in_is_asked_at_most_once_whatever_dies(
     assert 0 < sum(again.values()) <= replies_lost + run.senders_killed
     for one, count in again.items():
         assert cut_off[one] >= count
+        assert count < TRIES
 
     # Whoever is not asked stands on the list of the front desk; the logs name nobody.
     client.force_login(world.admin)
