@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.core import mail as outbox
+from django.db import OperationalError
 
 from clinic import mail
 from clinic.models import AuditEvent, OutgoingEmail
@@ -411,6 +412,22 @@ def test_one_sick_row_silences_nobody_else(world: World, monkeypatch: pytest.Mon
         services.invite_due(now=day_of(follow_ups[1], 1).due_at)
     assert day_of(follow_ups[1], 1).status == "invited"
     assert day_of(follow_ups[0], 1).status == "planned"
+
+
+def test_when_the_database_is_away_it_is_not_asked_for_each_patient(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follow_ups = [course(world, patient=world.another_patient(n), hour=8 + 2 * n) for n in (2, 3)]
+    tried = []
+
+    def away(wanted: Any, *args: Any, **kwargs: Any) -> Any:
+        tried.append(wanted[0].follow_up.patient_id)
+        raise OperationalError("the server closed the connection")
+
+    monkeypatch.setattr(pacing, "wait_until", away)
+    with pytest.raises(OperationalError):
+        services.invite_due(now=day_of(follow_ups[1], 1).due_at)
+    assert len(tried) == 2  # all together, then the first alone
 
 
 # Planning again.

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from django.db import OperationalError
 from django.db.models import Q, QuerySet
 
 from outcomes.models import CheckIn
@@ -33,6 +34,8 @@ def in_batches(
 
     They are listed once: after an outage to look for them anew in each batch took most of the time. A batch that fails
     is done once more patient by patient, so that one sick row silences nobody else; its fault is raised at the end.
+
+    Raises OperationalError at once when the database is away.
     """
     total = dict.fromkeys(tally, 0)
     waiting = waiting.filter(asked_at_this_hour(now))
@@ -47,6 +50,8 @@ def in_batches(
             for patient in some:
                 try:
                     add(total, act(waiting, [patient], now=now))
+                except OperationalError:  # the database is away: it is for everybody
+                    raise
                 except Exception as exc:
                     faults.append(exc)
     if faults:
