@@ -7,6 +7,7 @@ from django.db.models.signals import post_init, post_save
 from django.dispatch import receiver
 
 from clinic.models import Site, User
+from clinic.signals import address_bounced
 from outcomes import services
 from procedures.models import ImplantedDevice, Procedure
 from procedures.signals import (
@@ -16,6 +17,11 @@ from procedures.signals import (
     procedure_performed,
     procedure_voided,
 )
+
+
+@receiver(address_bounced)
+def call_whose_question_came_back(address: str, now: datetime, **_: Any) -> None:
+    services.call_bounced(address, now=now)
 
 
 @receiver(procedure_performed)

@@ -19,7 +19,7 @@ from outcomes.services.answering import (
 )
 from outcomes.services.asking import invite_due, remind_due
 from outcomes.services.calling import note_call
-from outcomes.services.closing import call_unsent, close_past
+from outcomes.services.closing import call_bounced, call_unsent, close_past
 from outcomes.services.correcting import correct_answer
 from outcomes.services.exporting import download, expire_exports, make_export, make_exports, request_export
 from outcomes.services.following import (
@@ -58,6 +58,7 @@ __all__ = [
     "Due",
     "acknowledge",
     "answer",
+    "call_bounced",
     "call_unsent",
     "check_adverse_event",
     "close_past",

@@ -33,6 +33,20 @@ def call_unsent(*, now: datetime, limit: int = 1000) -> int:
     )
 
 
+def call_bounced(address: str, *, now: datetime) -> int:
+    """Have the patients called whose question went to an address that does not exist; how many check-ins.
+
+    Their reminders stay due: whoever corrects the address before has them go out.
+    """
+    return CheckIn.objects.filter(
+        status=CheckIn.Status.INVITED,
+        remind_at__isnull=False,
+        call_at=None,
+        closes_at__gt=now,
+        follow_up__patient__email__iexact=address,
+    ).update(call_at=now)
+
+
 def close_past(*, now: datetime, limit: int = 5000) -> int:
     """Mark the check-ins that nobody answered in time as missed and judge their follow-ups again; how many."""
     past = CheckIn.objects.filter(status__in=CheckIn.OPEN, closes_at__lte=now)

@@ -7,16 +7,20 @@ from typing import Any
 import pytest
 from django.core import mail as outbox
 from django.db import OperationalError
+from django.test import Client
 
 from clinic import mail
-from clinic.models import AuditEvent, OutgoingEmail
+from clinic.mail.reports import note
+from clinic.models import AuditEvent, DeliveryReport, OutgoingEmail
 from clinic.refusals import Refusal
+from clinic.tests.desk import clock, signed_in, words
 from conftest import MONDAY, World
 from outcomes import services
 from outcomes.models import CheckIn, ContactAttempt, FollowUp, Link
 from outcomes.schedule import ladder
 from outcomes.services.asking import pacing
 from outcomes.why import why
+from patients.models import Patient
 from procedures import services as procedures
 from procedures.models import ReliefProfile
 
@@ -153,6 +157,34 @@ def test_an_email_that_is_given_up_becomes_a_call(world: World) -> None:
     services.tick(now=day_42.due_at + timedelta(minutes=1))
     day_42.refresh_from_db()
     assert (day_42.call_at, day_42.remind_at) == (day_42.due_at + timedelta(minutes=1), None)
+
+
+def test_a_question_that_came_back_becomes_a_call_at_once(world: World, client: Client) -> None:
+    day_42 = day_of(course(world), 42)
+    assert len(sent(day_42.due_at)) == 1
+    email = OutgoingEmail.objects.get(contact_attempts__check_in=day_42)
+    back = day_42.due_at + timedelta(minutes=5)
+    note(email, DeliveryReport.Kind.BOUNCED, reason="invalid", now=back)
+    day_42.refresh_from_db()
+    assert (day_42.call_at, CheckIn.objects.to_call(back).count()) == (back, 1)
+    with clock(back):
+        assert "E-mail came back" in words(
+            signed_in(world.nurse, client).get("/admin/outcomes/checkin/calls/")
+        )
+    assert sent(day_42.due_at + timedelta(days=4)) == []
+    day_42.refresh_from_db()
+    assert (day_42.call_at, day_42.remind_at) == (back, None)
+    assert attempts(day_42)[-1] == ("reminder", "skipped", "bounced")
+
+
+def test_once_the_address_is_corrected_the_reminder_goes_there(world: World) -> None:
+    day_42 = day_of(course(world), 42)
+    assert len(sent(day_42.due_at)) == 1
+    email = OutgoingEmail.objects.get(contact_attempts__check_in=day_42)
+    note(email, DeliveryReport.Kind.BOUNCED, reason="invalid", now=day_42.due_at + timedelta(minutes=5))
+    Patient.objects.update(email="ann.new@example.org", bounced_at=None)
+    (message,) = sent(day_42.due_at + timedelta(days=4))
+    assert message.to == ["ann.new@example.org"]
 
 
 # When.

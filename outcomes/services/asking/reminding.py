@@ -39,7 +39,7 @@ def remind_some(waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: dat
         if reason := patient.why_no_email:
             for check_in in check_ins:
                 check_in.remind_at = None
-                check_in.call_at = None if reason in NO_CALL else now
+                check_in.call_at = None if reason in NO_CALL else check_in.call_at or now
                 asking.skip(check_in, reason, kind=Kind.REMINDER)
                 asking.tally["not_sent"] += 1
             continue
