@@ -58,7 +58,9 @@ SITES = {
 STAFF = {
     "okafor": ("Ngozi", "Okafor", roles.PHYSICIAN, ("riverside",)),
     "sandvik": ("Astrid", "Sandvik", roles.PHYSICIAN, ("riverside", "desert")),
+    "brandt": ("Ilse", "Brandt", roles.PHYSICIAN, ("riverside",)),
     "salazar": ("Tomás", "Salazar", roles.PHYSICIAN, ("desert",)),
+    "yazzie": ("Leona", "Yazzie", roles.PHYSICIAN, ("desert",)),
     "nurse": ("Joan", "Whitlock", roles.NURSE, ("riverside",)),
     "nurse.desert": ("Luz", "Navarro", roles.NURSE, ("desert",)),
     "desk": ("Percy", "Halloran", roles.FRONT_DESK, ("riverside",)),
@@ -70,7 +72,9 @@ STAFF = {
 SHIFTS: dict[str, dict[str, tuple[int, ...]]] = {
     "okafor": {"riverside": WEEKDAYS},
     "sandvik": {"riverside": (0, 1), "desert": (3, 4, 5)},
+    "brandt": {"riverside": WEEKDAYS},
     "salazar": {"desert": (6, 0, 1, 2)},
+    "yazzie": {"desert": WEEKDAYS},
     "nurse": {"riverside": WEEKDAYS},
     "nurse.desert": {"desert": EVERY_DAY},
 }
@@ -127,6 +131,12 @@ class Place:
     def day(self, moment: datetime) -> date:
         """The date here at the instant `moment`."""
         return moment.astimezone(self.site.zone).date()
+
+    def working_day(self, day: date) -> date:
+        """The first day from `day` on on which the site is open."""
+        while day.weekday() not in self.plan.weekdays:
+            day += timedelta(days=1)
+        return day
 
     def doctors_on(self, day: date) -> list[Resource]:
         """The physicians who work here on `day`."""
@@ -219,7 +229,7 @@ def build() -> House:
         user.sites.add(*(sites[site] for site in where))
         if key in SHIFTS:
             title = f"Dr. {surname}" if role == roles.PHYSICIAN else f"Nurse {surname}"
-            resource = Resource.objects.create(name=title, site=sites[where[0]], user=user)
+            resource = Resource.objects.create(name=title, site=sites[where[0]], user=user, overbooking=1)
             resource.categories.add(categories["physician" if role == roles.PHYSICIAN else "nurse"])
             for site, weekdays in SHIFTS[key].items():
                 hours(resource, site, sites[site], weekdays)

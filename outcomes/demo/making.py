@@ -5,7 +5,7 @@ itself: a run that is cut off goes on where it was, and a second run finds nothi
 """
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from random import Random
 
 from django.db import transaction
@@ -14,10 +14,11 @@ from django.db.models import Min
 from clinic import audit
 from clinic.models import AuditEvent, Resource, Site
 from clinic.refusals import Refusal
+from outcomes.demo import desk
 from outcomes.demo.clinic import House, Place, build
-from outcomes.demo.pathways import PATHWAYS, REPEATED, Path
+from outcomes.demo.life import Life
+from outcomes.demo.pathways import REPEATED
 from outcomes.demo.people import DECEASED, DIARY, DIES, Person, invent
-from outcomes.demo.story import Life
 from outcomes.models import CheckIn
 from patients import services as patients
 from patients.models import Patient
@@ -27,9 +28,11 @@ SEED = "riverside"
 PATIENTS = 200
 MADE, TOLD = "demo.made", "demo.history_told"
 #: How many appointments a site has: yesterday, today, and on each day of the time that is booked ahead.
-YESTERDAY, TODAY, A_DAY, DAYS_AHEAD = 5, 7, 2, 21
+YESTERDAY, TODAY, A_DAY, DAYS_AHEAD = 4, 6, 2, 21
+#: How many minutes from now some more begin, where the site is open.
+AROUND = (-55, -32, -25, -12, -5, 10, 25)
 #: The minutes of a block's diary: one of them is always now, somewhere, while a site was open.
-DIARY_MINUTES = (30, 60, 120, 180, 240, 300, 360, 480, 720)
+DIARY_MINUTES = (60, 120, 180, 30, 240, 300, 360, 480, 720)
 #: Two treatments of a known patient lie at least so far apart around the day on which the demo is made.
 PAUSE = timedelta(days=60)
 
@@ -61,10 +64,12 @@ def make_essentials(*, now: datetime, number: int) -> None:
             "There are no procedure types yet: run `manage.py load_catalogue` first.", code="no_catalogue"
         )
     house = build()
+    desk.close_for_holidays(house, now=now)
     people = invent(SEED, now.date(), number)
-    fill_the_book(
-        [Life(one, register(one, house, now), house, SEED, "live") for one in people], house, now=now
-    )
+    lives = [Life(one, register(one, house, now), house, SEED, "live") for one in people]
+    fill_the_book(lives, house, now=now)
+    for place in house.places.values():
+        desk.open_up([life for life in lives if life.place is place], place, now=now)
     audit.record(MADE, None, by=None, at=now, actor="import", reason=f"{number} patients")
 
 
@@ -97,36 +102,45 @@ def register(person: Person, house: House, now: datetime) -> Patient:
 def fill_the_book(lives: list[Life], house: House, *, now: datetime) -> None:
     """Appointments around `now` at both sites, each as far as it has come by then.
 
-    Newcomers take what has begun already: they have no history that could contradict it when it is told later.
+    Newcomers take what has begun already: they have no history that could contradict it when it is told later. Where
+    the site is open now, some more come around this hour, so that the day board shows patients at every step.
     """
     for place in house.places.values():
         here = [life for life in lives if life.place is place]
         ask_soon([life for life in here if life.person.number in DIARY], place, now=now)
         new = [life for life in here if life.person.newcomer and life.person.number not in DIARY]
         known = [life for life in here if comes_again(life.person)]
-        for ahead in range(-1, DAYS_AHEAD + 1):
-            day = place.day(now) + timedelta(days=ahead)
-            wanted = {-1: YESTERDAY, 0: TODAY}.get(ahead, A_DAY)
-            for turn in range(wanted):
-                about = place.moment(day, (turn + 0.5) / wanted)
-                begun = about < now + timedelta(minutes=45)
-                life = visit_about(
-                    about, new if begun else [*known, *new], now=now, comes=(ahead, turn) != (-1, 1)
-                )
-                for pool in (new, known):
-                    if life in pool:
-                        pool.remove(life)
+        missed: set[date | datetime] = (
+            set()
+        )  # the days on which somebody did not come, and now when somebody is late
+        for about in times(place, now=now):
+            begun = about < now + timedelta(minutes=45)
+            away = place.day(about) < place.day(now) and place.day(about) not in missed
+            late = timedelta(minutes=10) < now - about < timedelta(minutes=40) and now not in missed
+            life = visit_about(about, new if begun else [*known, *new], now=now, comes=not (away or late))
+            if life and (away or late):
+                missed.add(place.day(about) if away else now)
+            for pool in (new, known):
+                if life in pool:
+                    pool.remove(life)
         hurry(place, now=now)
+
+
+def times(place: Place, *, now: datetime) -> list[datetime]:
+    """About when patients come, from yesterday to DAYS_AHEAD; in order."""
+    found = []
+    for ahead in range(-1, DAYS_AHEAD + 1):
+        day = place.day(now) + timedelta(days=ahead)
+        wanted = {-1: YESTERDAY, 0: TODAY}.get(ahead, A_DAY)
+        found += [place.moment(day, (turn + 0.5) / wanted) for turn in range(wanted)]
+    opens, closes = (place.moment(place.day(now), share) for share in (0, 1))
+    around = (now + timedelta(minutes=minutes) for minutes in AROUND)
+    return sorted([*found, *(moment for moment in around if opens <= moment < closes)])
 
 
 def comes_again(person: Person) -> bool:
     """Whether the person has a history and its next procedure would be the first one again."""
     return not person.newcomer and person.pathway in REPEATED and person.number not in (DECEASED, DIES)
-
-
-def pathway(person: Person) -> Path:
-    """The person's way, from its beginning."""
-    return PATHWAYS[person.pathway][0](Random(f"{SEED}:{person.number}:path"))
 
 
 def visit_about(about: datetime, pool: list[Life], *, now: datetime, comes: bool) -> Life | None:
@@ -135,10 +149,10 @@ def visit_about(about: datetime, pool: list[Life], *, now: datetime, comes: bool
     None when nobody can be. Not `comes`: the patient stays away.
     """
     for life in pool:
-        visit = next(pathway(life.person))
+        visit = life.visits.first()
         day = life.place.day(about)
-        starts = [start for start in life.place.starts(day, life.kind(visit)) if start >= about]
-        if life.attend(visit, starts, now=now, comes=comes):
+        starts = [start for start in life.place.starts(day, life.visits.kind(visit)) if start >= about]
+        if life.visits.attend(visit, starts, now=now, comes=comes):
             return life
     return None
 
@@ -155,7 +169,7 @@ def ask_soon(blocks: list[Life], place: Place, *, now: datetime) -> None:
         start = begun - timedelta(
             minutes=begun.minute % 5, seconds=begun.second, microseconds=begun.microsecond
         )
-        if life.attend(next(pathway(life.person)), [start], now=now, performed_at=performed_at):
+        if life.visits.attend(life.visits.first(), [start], now=now, performed_at=performed_at):
             del blocks[0]
 
 
@@ -206,6 +220,8 @@ def tell_history(*, clock: Callable[[], datetime]) -> Iterator[tuple[int, int]]:
         if patient.pk not in done:
             tell(person, patient, house, anchor=anchor, expected_at=expected.get(patient.pk), until=clock())
             done.add(patient.pk)
+        if len(done) == len(people):
+            desk.ask_for_tables(now=clock())
         yield len(done), len(people)
 
 
@@ -233,8 +249,8 @@ def tell(
         last_on = today - timedelta(days=3)
         if expected_at:
             last_on = min(last_on, life.place.day(expected_at) - PAUSE)
-        life.follow(pathway(person), today - timedelta(days=person.joined), last_on)
+        life.visits.follow(today - timedelta(days=person.joined), last_on)
         if person.number == DIES:
-            life.at(anchor - timedelta(days=person.joined * 0.4), life.die)
+            life.at(anchor - timedelta(days=person.joined * 0.4), life.visits.die)
         life.play(until)
     audit.record(TOLD, patient, by=None, at=until, site=patient.site, actor="import")

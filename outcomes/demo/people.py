@@ -1,6 +1,6 @@
 """The made-up patients. Pure: a seed and a day in, the same people out, every time.
 
-Names are put together from lists, addresses are under example.org and example.com, telephone numbers in 555-01xx:
+Names are put together from lists, addresses are under example.org, .com and .net, telephone numbers in 555-01xx:
 all reserved for fiction. The shares without a source are working values.
 """
 
@@ -45,6 +45,8 @@ SPANISH_FAMILY = (
 COUPLE = (151, 152)
 DECEASED, DIES = 161, 162
 OPTED_OUT = (171, 172, 173)
+#: The addresses of these do not exist, as the clinic learns with the first letter, so many days before the first day.
+BOUNCES = {181: 48, 182: 61}
 #: Newcomers whose first block is being done as the demo is made; the odd ones at Riverside.
 DIARY = (5, 6, 195, 196, 197, 198)
 
@@ -118,7 +120,7 @@ def one(seed: str, number: int, today: date, names: set[tuple[str, str]]) -> Per
         if (given, family) not in names:
             break
     names.add((given, family))
-    special = number in (*COUPLE, DECEASED, DIES, *OPTED_OUT)
+    special = number in (*COUPLE, DECEASED, DIES, *OPTED_OUT, *BOUNCES)
     site = "riverside" if rng.random() < 0.52 else "desert"
     # Pain clinics see few of the young and many past fifty; nobody here is under 24 or over 93.
     age = round(rng.triangular(24, 93, 64) if rng.random() < 0.85 else rng.uniform(24, 93))
@@ -126,15 +128,16 @@ def one(seed: str, number: int, today: date, names: set[tuple[str, str]]) -> Per
     if born_on > today.replace(year=today.year - 24, day=1):
         born_on = born_on.replace(year=born_on.year - 1)
     newcomer = not special and rng.random() < 0.17
-    joined = 0 if newcomer else round(rng.triangular(40, 730, 660))
+    joined = 0 if newcomer else BOUNCES.get(number) or round(rng.triangular(40, 730, 660))
     has_email = special or number in DIARY or rng.random() > (0.05 if age < 75 else 0.2)
+    domain = "net" if number in BOUNCES else rng.choice(("org", "com")) if has_email else ""
     return Person(
         number=number,
         site=site,
         given_name=given,
         family_name=family,
         born_on=born_on,
-        email=f"{plain(given)}.{plain(family)}@example.{rng.choice(('org', 'com'))}" if has_email else "",
+        email=f"{plain(given)}.{plain(family)}@example.{domain}" if has_email else "",
         phone=telephone(site, number),
         language="es" if hispanic and rng.random() < 0.8 else "en",
         consented=special or newcomer or number in DIARY or rng.random() > 0.07,

@@ -60,7 +60,7 @@ DEVICE_TROUBLE = (
 
 
 class Told(Protocol):
-    """What of a life is needed here, see `outcomes.demo.story.Life`."""
+    """What of a life is needed here, see `outcomes.demo.life.Life`."""
 
     patient: Patient
     place: Place

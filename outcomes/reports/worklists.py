@@ -10,7 +10,7 @@ from django.db.models.functions import Coalesce, NullIf
 from clinic.models import User
 from outcomes.models import Alert, FollowUp
 from outcomes.relief import Verdict
-from procedures.models import Appointment
+from procedures.models import Appointment, Intent
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,9 @@ def longest(rows: QuerySet[FollowUp]) -> QuerySet[FollowUp]:
 
 
 def running(user: User) -> QuerySet[FollowUp]:
-    """Follow-ups that have not ended, of patients who live."""
-    return FollowUp.objects.visible_to(user).filter(closed_at=None, patient__died_on=None)
+    """Follow-ups that have not ended, of patients who live; none of a diagnostic block, whose result is no loss."""
+    block = Q(procedure__intent=Intent.DIAGNOSTIC, relief_profile__window_until_minutes__isnull=False)
+    return FollowUp.objects.visible_to(user).filter(~block, closed_at=None, patient__died_on=None)
 
 
 def without_appointment(rows: QuerySet[FollowUp], now: datetime) -> QuerySet[FollowUp]:

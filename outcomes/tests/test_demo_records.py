@@ -9,9 +9,9 @@ import pytest
 from outcomes import services
 from outcomes.demo import making
 from outcomes.demo.clinic import build
+from outcomes.demo.life import Life
 from outcomes.demo.people import invent
 from outcomes.demo.records import Records
-from outcomes.demo.story import Life
 from outcomes.models import AdverseEvent, Alert
 from outcomes.tests.test_demo import NOW, everything, types, undone
 from patients.models import OpioidUse
@@ -31,7 +31,7 @@ def live(ways: tuple[str, ...], each: int = 2) -> None:
         for person in islice(some, each):
             life = Life(person, making.register(person, house, NOW), house, making.SEED, "history")
             today = life.place.day(NOW)
-            life.follow(making.pathway(person), today - timedelta(days=person.joined), today)
+            life.visits.follow(today - timedelta(days=person.joined), today)
             life.play(NOW)
 
 

@@ -15,7 +15,8 @@ from random import Random
 import numpy as np
 import pytest
 
-from outcomes.demo import people, shapes, story
+from outcomes import schedule
+from outcomes.demo import asking, people, shapes
 from outcomes.duration import Floats, Intervals, bands, intervals, turnbull
 from outcomes.lasting import Lasting, lasting
 from outcomes.relief import Course, Reading, judge
@@ -24,6 +25,8 @@ from procedures import catalogue
 CODES = ("rfa_facet", "esi_transforaminal", "esi_interlaminar", "joint_injection")
 #: The hour after midnight at which a check-in goes out, on the clock of the day of the procedure at nine: days later.
 SENT = 1 / 24
+#: Chance that a silent patient is reached by telephone: called, and answering one of two calls.
+REACHED = asking.CALLED * (1 - (1 - asking.CALLS["reached"]) ** 2)
 TYPES = {one.code: one for one in catalogue.read().procedure_types}
 
 
@@ -95,8 +98,8 @@ def play(code: str, rng: Random, habits: Habits) -> Played:
         answered = inf
         if lots[0] < chance:
             answered = asked + people.delay(lots[1], diary=False).total_seconds() / 86_400
-        elif day >= 7 and lots[2] < story.CALLED:
-            answered = asked + 1 + lots[1] * 3
+        elif lots[2] < REACHED:
+            answered = asked + schedule.RUNGS[-1] * min(gap / 2, 14) + lots[1] * 3
         if answered < min(asked + min(gap / 2, 14), over):
             readings.append(Reading(int(answered), pain(answered)))
         else:

@@ -43,3 +43,16 @@ def test_an_ended_course_and_a_patient_who_has_died_are_on_no_list(world: World)
     died.patient.died_on = MONDAY + timedelta(days=300)
     died.patient.save()
     assert all(listed(world, code) == [] for code in WORKLISTS)
+
+
+def test_a_diagnostic_block_is_on_no_list(world: World) -> None:
+    """That its anaesthetic has worn off, or did nothing, is the result that was asked for."""
+    profile = world.ablation.relief_profiles.get()
+    profile.pk, profile.version, profile.in_force_from = None, 2, world.now
+    profile.window_from_minutes, profile.window_until_minutes = 120, 720
+    profile.save()
+    world.ablation.purpose = "diagnostic"
+    world.ablation.save()
+    block = course(world, {42: 9, 92: 9}, intent="diagnostic")
+    assert block.verdict == "no_relief"
+    assert all(listed(world, code) == [] for code in WORKLISTS)
