@@ -12,6 +12,7 @@ from outcomes import services as outcomes
 from outcomes.demo.people import delay, willing
 from outcomes.demo.replies import remark, replies
 from outcomes.models import Answer, CheckIn, ContactAttempt
+from outcomes.questions import PAIN_NOW
 from outcomes.schedule import DAY
 from outcomes.services.answering import steps_of
 from outcomes.services.asking import due_now, invite_some, remind_some, to_remind
@@ -31,8 +32,9 @@ CALLS = {
     ContactAttempt.Outcome.WRONG_NUMBER: 0.01,
 }
 CALLS_WITHOUT_EMAIL = CALLS | {"reached": 0.4}
-#: Of those who are to be called so many are, and so many a day later than they could be (working values).
-CALLED, DAY_LATER = 0.75, 0.3
+#: Of those who are to be called so many are, fewer when staff are behind, and so many a day later than they could be
+#: (working values).
+CALLED, CALLED_BEHIND, DAY_LATER = 0.75, 0.3, 0.3
 #: Who has no e-mail brings the answer on paper now and then (working value).
 ON_PAPER = 0.25
 #: Chance that an answer by e-mail is the last, because the patient stops the e-mails (working value).
@@ -113,7 +115,7 @@ class Asking:
             self.life.at(check_in.remind_at, partial(self.remind, check_in))
         elif check_in.call_at:
             rng = self.chance(check_in, "call", check_in.call_at)
-            if rng.random() < CALLED:
+            if rng.random() < (CALLED_BEHIND if self.life.behind else CALLED):
                 later = timedelta(days=rng.random() < DAY_LATER)
                 moment = self.life.in_office(max(check_in.call_at, self.life.now) + later, rng)
                 self.life.at(moment, partial(self.call, check_in))
@@ -199,7 +201,7 @@ class Asking:
             meant[lots.choice(flags)] = 1
         said = dict(meant)
         if asked and lots.random() < MISTAKEN:
-            said["nrs.now"] = pain - OFF_BY if pain > 5 else pain + OFF_BY
+            said[PAIN_NOW] = pain - OFF_BY if pain > 5 else pain + OFF_BY
         words = remark(life.patient.language, rng)
         if channel == Answer.Channel.EMAIL:
             given = outcomes.answer(

@@ -17,7 +17,6 @@ from outcomes import services as outcomes
 from outcomes.models import Alert, Answer, FollowUp
 from outcomes.relief import Verdict
 from outcomes.services.handling import escalate
-from procedures.models import Intent
 
 if TYPE_CHECKING:
     from outcomes.demo.life import Life
@@ -28,6 +27,9 @@ Kind, Resolution = Alert.Kind, Alert.Resolution
 #: Shares of alerts that nobody looks at in time, that are snoozed, and that the nurse hands to the physician (working
 #: values).
 LATE, SNOOZED, HANDED_OVER = 0.1, 0.14, 0.2
+#: When staff are behind, shares of alerts that nobody has looked at, and of the others that are not resolved (working
+#: values).
+UNSEEN, UNFINISHED = 0.35, 0.6
 #: How alerts end, with the share of each and a word of whoever resolved it (working values).
 ENDS: dict[str, tuple[tuple[str, float, str], ...]] = {
     Kind.RED_FLAG: (
@@ -85,6 +87,8 @@ class Caring:
         for alert in Alert.objects.open().filter(follow_up=follow_up_id, raised_at=life.now):
             rng = life.chance(alert.kind, f"{life.now:%Y-%m-%d}")
             life.at(alert.due_at, partial(self.fall_due, alert.pk))
+            if life.behind and rng.random() < UNSEEN:
+                continue
             if rng.random() < LATE:
                 looks = alert.due_at + timedelta(hours=rng.randint(1, 20))
             elif alert.urgency == Alert.Urgency.ROUTINE:
@@ -117,7 +121,8 @@ class Caring:
             until = life.in_office(now + timedelta(days=rng.randint(4, 12)), rng)
             outcomes.snooze(alert_id, until=until, by=by, now=now)
             done = until + timedelta(hours=rng.randint(1, 30))
-        life.at(life.in_office(done, rng), partial(self.resolve, alert_id, rng))
+        if not (life.behind and rng.random() < UNFINISHED):
+            life.at(life.in_office(done, rng), partial(self.resolve, alert_id, rng))
 
     def resolve(self, alert_id: int, rng: Random) -> None:
         """Whoever has the alert says how it ended."""
@@ -160,10 +165,8 @@ class Caring:
             self.end(follow_up, AWAY)
 
     def running(self) -> QuerySet[FollowUp]:
-        """The courses that run, diagnostic blocks aside."""
-        return FollowUp.objects.filter(patient=self.life.patient, closed_at=None).exclude(
-            procedure__intent=Intent.DIAGNOSTIC
-        )
+        """The courses that have not ended."""
+        return FollowUp.objects.filter(patient=self.life.patient, closed_at=None)
 
     def end(self, follow_up: FollowUp, reason: str) -> None:
         life = self.life

@@ -262,7 +262,7 @@ def sign_ins(url: str) -> str:
         "  2. As the front desk: book an appointment, let a patient arrive (Riverside works Monday to Friday, "
         "Desert View every day).",
         "  3. As a physician: record a procedure, then look at the patient's chart and its relief window.",
-        "  4. As the manager: the follow-ups by verdict, once the history of two years has filled in.",
+        "  4. As a nurse: alerts, calls, worklists; as the manager: reports. Two years fill in while you look.",
         f"  5. For programs: {url}/api/v1/docs/ describes the interface; the same accounts sign in there.",
     ]
     return "\n".join(lines) + "\n"

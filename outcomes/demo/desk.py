@@ -65,22 +65,22 @@ def open_up(lives: list[Life], place: Place, *, now: datetime) -> None:
     wait_for_earlier(soon[12:], place, now=now)
     move_one(soon, place, now=now)
     give_back(soon, place, now=now)
-    for appointment in soon[6:8]:
-        procedures.ask_for_change(appointment.pk, now=worked_at(place, now))
+    for number, appointment in enumerate(soon[6:8], start=1):
+        procedures.ask_for_change(appointment.pk, now=now - timedelta(hours=5 * number))
     booked = {appointment.patient_id for appointment in coming}
     free = [one for one in lives if one.patient.pk not in booked and one.person.newcomer and not one.truths]
-    squeeze_in(free[:1], coming, now=worked_at(place, now))
+    squeeze_in(free[:1], coming, now=worked_at(place, now - timedelta(hours=1)))
     hold(free[1:2], place, now=now)
     request(free[2:5], place, rng, now=now)
     take_leave(place, now=now)
 
 
 def worked_at(place: Place, now: datetime) -> datetime:
-    """The last moment before `now` at which somebody was at the desk."""
+    """The last moment before `now`, some minutes ago at least, at which somebody was at the desk."""
     day = place.day(now)
     while day.weekday() not in place.plan.weekdays or place.at(day, 9) > now:
         day -= timedelta(days=1)
-    return min(now - timedelta(minutes=20), place.at(day, 15, 30))
+    return min(now - timedelta(minutes=17), place.at(day, 15, 42))
 
 
 def wait_for_earlier(later: list[Appointment], place: Place, *, now: datetime) -> None:
@@ -108,21 +108,20 @@ def move_one(soon: list[Appointment], place: Place, *, now: datetime) -> None:
     for start in place.starts(place.day(old.starts_at), old.procedure_type) if old else ():
         if old and start > old.starts_at:
             try:
-                moved = procedures.reschedule(
-                    old.pk, starts_at=start, by=place.clerk, now=worked_at(place, now)
-                )
+                moment = worked_at(place, now - timedelta(hours=4))
+                moved = procedures.reschedule(old.pk, starts_at=start, by=place.clerk, now=moment)
             except Refusal:
                 continue
-            deliver(moved, letters.BOOKED, now=now)
+            deliver(moved, letters.BOOKED, now=moment)
             return
 
 
 def give_back(soon: list[Appointment], place: Place, *, now: datetime) -> None:
     """Two patients have cancelled; their times are free."""
-    for number, reason in ((4, "patient is ill"), (1, "no driver found")):
+    for number, hours, reason in ((4, 20, "patient is ill"), (1, 2, "no driver found")):
         if len(soon) > 10:
             gone = soon.pop(number)
-            moment = worked_at(place, now)
+            moment = worked_at(place, now - timedelta(hours=hours))
             procedures.cancel(gone.pk, reason=reason, ended_by="patient", by=place.clerk, now=moment)
             deliver(gone, letters.CANCELLED, now=moment)
 
@@ -134,7 +133,8 @@ def request(newcomers: list[Life], place: Place, rng: Random, *, now: datetime) 
         day = place.working_day(place.day(now) + timedelta(days=ahead))
         starts = list(place.starts(day, life.visits.kind(visit)))
         wanted = life.visits.appointment(visit, rng.choice(starts))
-        procedures.book(wanted, by=place.nurse, now=worked_at(place, now), request=True)
+        asked_at = worked_at(place, now - timedelta(hours=7 * (ahead - 6)))
+        procedures.book(wanted, by=place.nurse, now=asked_at, request=True)
 
 
 def hold(newcomers: list[Life], place: Place, *, now: datetime) -> None:

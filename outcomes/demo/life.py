@@ -62,6 +62,8 @@ class Life:
         self.now = patient.created_at
         self.events: list[tuple[datetime, int, Callable[[], None]]] = []
         self.numbers = count()
+        #: From then on staff are behind with their work: what they have not done yet is what the demo shows today.
+        self.behind_since = datetime.max.replace(tzinfo=UTC)
         self.truths: dict[int, Truth] = {}  # by follow-up
         self.visits, self.asking, self.caring = Visits(self), Asking(self), Caring(self)
         self.records = Records(self, Random(f"{seed}:{person.number}:{chapter}:records"))
@@ -81,6 +83,10 @@ class Life:
         repeats = follow_up.relief_profile.check_in_every_days is not None
         self.truths[follow_up.pk] = Truth(course, performed_at, baseline, repeats, follow_up)
         self.asking.watch(follow_up.pk)
+
+    @property
+    def behind(self) -> bool:
+        return self.now >= self.behind_since
 
     def chance(self, *what: object) -> Random:
         """A source of chances for one matter alone, which changes no other chance."""

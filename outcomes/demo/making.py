@@ -35,6 +35,10 @@ AROUND = (-55, -32, -25, -12, -5, 10, 25)
 DIARY_MINUTES = (60, 120, 180, 30, 240, 300, 360, 480, 720)
 #: Two treatments of a known patient lie at least so far apart around the day on which the demo is made.
 PAUSE = timedelta(days=60)
+#: For so long staff have been behind with alerts and calls.
+BEHIND = timedelta(days=16)
+#: Whose visit is so near is told first.
+NEAR = timedelta(days=2)
 
 
 def made_at() -> datetime | None:
@@ -132,7 +136,8 @@ def times(place: Place, *, now: datetime) -> list[datetime]:
     for ahead in range(-1, DAYS_AHEAD + 1):
         day = place.day(now) + timedelta(days=ahead)
         wanted = {-1: YESTERDAY, 0: TODAY}.get(ahead, A_DAY)
-        found += [place.moment(day, (turn + 0.5) / wanted) for turn in range(wanted)]
+        rng = Random(f"{SEED}:{place.key}:{day}")
+        found += [place.moment(day, (turn + rng.uniform(0.05, 0.85)) / wanted) for turn in range(wanted)]
     opens, closes = (place.moment(place.day(now), share) for share in (0, 1))
     around = (now + timedelta(minutes=minutes) for minutes in AROUND)
     return sorted([*found, *(moment for moment in around if opens <= moment < closes)])
@@ -196,7 +201,8 @@ def tell_history(*, clock: Callable[[], datetime]) -> Iterator[tuple[int, int]]:
     """Tell every patient's history, each in one transaction; yields how many of how many are told.
 
     `clock` is asked before each patient: what fell due while the others' history was told belongs to the past too.
-    Those who are expected at the clinic next come first. Raises Refusal "no_demo" before the essentials are made.
+    Those who are expected within NEAR come first, then those of whom the lists of today tell most. Raises Refusal
+    "no_demo" before the essentials are made.
     """
     anchor = made_at()
     if anchor is None:
@@ -212,9 +218,12 @@ def tell_history(*, clock: Callable[[], datetime]) -> Iterator[tuple[int, int]]:
         .values_list("patient")
         .annotate(Min("starts_at"))
     )
-    people.sort(
-        key=lambda one: (one.newcomer, expected.get(rows[one.record_number].pk, anchor + PAUSE), one.number)
-    )
+
+    def turn(one: Person) -> tuple[bool, bool, bool, int]:
+        at = expected.get(rows[one.record_number].pk)
+        return (one.newcomer, at is None or at > anchor + NEAR, at is not None, one.number)
+
+    people.sort(key=turn)
     for person in people:
         patient = rows[person.record_number]
         if patient.pk not in done:
@@ -249,6 +258,7 @@ def tell(
         last_on = today - timedelta(days=3)
         if expected_at:
             last_on = min(last_on, life.place.day(expected_at) - PAUSE)
+        life.behind_since = anchor - BEHIND
         life.visits.follow(today - timedelta(days=person.joined), last_on)
         if person.number == DIES:
             life.at(anchor - timedelta(days=person.joined * 0.4), life.visits.die)

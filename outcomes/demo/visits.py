@@ -131,8 +131,11 @@ class Visits:
             self.come(appointment, visit)
 
     def before(self, appointment: Appointment) -> datetime:
-        """Some instant between now and the appointment's start."""
-        return self.life.now + (appointment.starts_at - self.life.now) * self.life.rng.uniform(0.1, 0.9)
+        """Some instant between now and the appointment's start, at which somebody is at the desk if that can be."""
+        life, left = self.life, appointment.starts_at - self.life.now
+        moment = life.now + left * life.rng.uniform(0.1, 0.9)
+        in_office = life.in_office(moment, life.rng)
+        return in_office if in_office < appointment.starts_at else moment
 
     def free_times(self, visit: Visit, first_on: date) -> Iterable[datetime]:
         """Times within three weeks from `first_on` at which the patient's physician works, none of them past.
@@ -226,7 +229,12 @@ class Visits:
             appointment.pk, reason=reason, ended_by="patient", by=life.place.clerk, now=life.now
         )
         life.deliver(letters.letter_key(appointment.pk, letters.CANCELLED))
+        life.at(appointment.starts_at, self.pass_by)
         self.plan(visit, life.place.day(life.now) + timedelta(days=life.rng.randint(14, 40)))
+
+    def pass_by(self) -> None:
+        """What the tick does with times that came free and that nobody has taken."""
+        procedures.close_passed_times(now=self.life.now)
 
     def stay_away(self, appointment: Appointment, visit: Visit) -> None:
         life = self.life
@@ -251,6 +259,7 @@ class Visits:
                     raise
             else:
                 self.write(moved)
+                life.at(appointment.starts_at, self.pass_by)
                 return self.come(moved, visit)
         return self.come(appointment, visit)
 
