@@ -15,7 +15,7 @@ from outcomes.models import Answer, CheckIn, ContactAttempt
 from outcomes.questions import PAIN_NOW
 from outcomes.schedule import DAY
 from outcomes.services.answering import steps_of
-from outcomes.services.asking import due_now, invite_some, remind_some, to_remind
+from outcomes.services.asking import due_now, invite_some, quiet_at, remind_some, to_remind
 from outcomes.services.closing import call_unsent, close_past_of
 from outcomes.services.following import extend
 
@@ -34,7 +34,7 @@ CALLS = {
 CALLS_WITHOUT_EMAIL = CALLS | {"reached": 0.4}
 #: Of those who are to be called so many are, fewer when staff are behind, and so many a day later than they could be
 #: (working values).
-CALLED, CALLED_BEHIND, DAY_LATER = 0.75, 0.3, 0.3
+CALLED, CALLED_BEHIND, DAY_LATER = 0.75, 0.2, 0.3
 #: Who has no e-mail brings the answer on paper now and then (working value).
 ON_PAPER = 0.25
 #: Chance that an answer by e-mail is the last, because the patient stops the e-mails (working value).
@@ -125,6 +125,9 @@ class Asking:
         if check_in.pk not in self.open:
             return
         life = self.life
+        if morning := quiet_at(life.place.site, life.now):
+            life.at(morning, partial(self.remind, check_in))
+            return
         check_in.refresh_from_db(fields=LADDER)
         if check_in.status == CheckIn.Status.INVITED and check_in.remind_at:
             if check_in.remind_at <= life.now:

@@ -29,7 +29,7 @@ Kind, Resolution = Alert.Kind, Alert.Resolution
 LATE, SNOOZED, HANDED_OVER = 0.1, 0.14, 0.2
 #: When staff are behind, shares of alerts that nobody has looked at, and of the others that are not resolved (working
 #: values).
-UNSEEN, UNFINISHED = 0.35, 0.6
+UNSEEN, UNFINISHED = 0.4, 0.65
 #: How alerts end, with the share of each and a word of whoever resolved it (working values).
 ENDS: dict[str, tuple[tuple[str, float, str], ...]] = {
     Kind.RED_FLAG: (

@@ -22,7 +22,7 @@ WEEKDAYS, EVERY_DAY = tuple(range(5)), tuple(range(7))
 
 @dataclass(frozen=True)
 class Plan:
-    """A site to be: its name, zone and address, and its hours on its own wall clock."""
+    """A site to be: its name, zone and address, its hours and its quiet hours on its own wall clock."""
 
     name: str
     time_zone: str
@@ -31,9 +31,11 @@ class Plan:
     opens: time
     closes: time
     weekdays: tuple[int, ...]
+    quiet: tuple[time, time]
 
 
-#: Desert View is open long and every day: some check-ins of a block can then be due at any minute of any day.
+#: Desert View is open long and every day: some check-ins of a block can then be due at any minute of any day. It has no
+#: quiet hours: whoever tries the demo at night sees e-mails arrive as well.
 SITES = {
     "riverside": Plan(
         "Riverside Clinic",
@@ -43,6 +45,7 @@ SITES = {
         time(8),
         time(17),
         WEEKDAYS,
+        (time(20), time(7)),
     ),
     "desert": Plan(
         "Desert View Clinic",
@@ -52,6 +55,7 @@ SITES = {
         time(7),
         time(19, 30),
         EVERY_DAY,
+        (time(0), time(0)),
     ),
 }
 #: key → given name, family name, role, sites. The key is the address before @demo.example.org.
@@ -202,9 +206,8 @@ def build() -> House:
             phone=plan.phone,
             address=plan.address,
             check_in_at=time(10),
-            # Whoever tries the demo at night sees its e-mails arrive as well.
-            quiet_from=time(0),
-            quiet_until=time(0),
+            quiet_from=plan.quiet[0],
+            quiet_until=plan.quiet[1],
         )
         for key, plan in SITES.items()
     }

@@ -20,6 +20,7 @@ from outcomes.demo.life import Life
 from outcomes.demo.pathways import REPEATED
 from outcomes.demo.people import DECEASED, DIARY, DIES, Person, invent
 from outcomes.models import CheckIn
+from outcomes.services.asking import quiet_at
 from patients import services as patients
 from patients.models import Patient
 from procedures.models import Appointment, ProcedureType
@@ -32,7 +33,7 @@ YESTERDAY, TODAY, A_DAY, DAYS_AHEAD = 4, 6, 2, 21
 #: How many minutes from now some more begin, where the site is open.
 AROUND = (-55, -32, -25, -12, -5, 10, 25)
 #: The minutes of a block's diary: one of them is always now, somewhere, while a site was open.
-DIARY_MINUTES = (60, 120, 180, 30, 240, 300, 360, 480, 720)
+DIARY_MINUTES = (30, 120, 180, 60, 240, 300, 360, 480, 720)
 #: Two treatments of a known patient lie at least so far apart around the day on which the demo is made.
 PAUSE = timedelta(days=60)
 #: For so long staff have been behind with alerts and calls.
@@ -114,9 +115,8 @@ def fill_the_book(lives: list[Life], house: House, *, now: datetime) -> None:
         ask_soon([life for life in here if life.person.number in DIARY], place, now=now)
         new = [life for life in here if life.person.newcomer and life.person.number not in DIARY]
         known = [life for life in here if comes_again(life.person)]
-        missed: set[date | datetime] = (
-            set()
-        )  # the days on which somebody did not come, and now when somebody is late
+        # The days on which somebody did not come; and now, when somebody is late.
+        missed: set[date | datetime] = set()
         for about in times(place, now=now):
             begun = about < now + timedelta(minutes=45)
             away = place.day(about) < place.day(now) and place.day(about) not in missed
@@ -181,8 +181,11 @@ def ask_soon(blocks: list[Life], place: Place, *, now: datetime) -> None:
 def hurry(place: Place, *, now: datetime) -> None:
     """Where no diary begins just now, because the site is closed, let one question come within a minute all the same.
 
-    One of today's that is still to come is asked at once; where there is none, a patient is reminded.
+    One of today's that is still to come is asked at once; where there is none, a patient is reminded. In its quiet hours
+    the site waits.
     """
+    if quiet_at(place.site, now):
+        return
     soon = now + timedelta(seconds=Random(f"{SEED}:{place.key}:hurry").randint(25, 50))
     here = CheckIn.objects.filter(follow_up__procedure__site=place.site)
     planned = here.filter(status=CheckIn.Status.PLANNED)

@@ -118,6 +118,7 @@ class Visits:
             self.slip(visit, self.free_times(visit, first_on + timedelta(days=7)))
         appointment = self.book(visit, self.free_times(visit, first_on))
         if appointment is None:
+            self.plan(visit, first_on + timedelta(days=25))
             return
         lot = life.rng.random()
         if lot < CANCELLED:

@@ -34,9 +34,12 @@ def longest(rows: QuerySet[FollowUp]) -> QuerySet[FollowUp]:
 
 
 def running(user: User) -> QuerySet[FollowUp]:
-    """Follow-ups that have not ended, of patients who live; none of a diagnostic block, whose result is no loss."""
-    block = Q(procedure__intent=Intent.DIAGNOSTIC, relief_profile__window_until_minutes__isnull=False)
-    return FollowUp.objects.visible_to(user).filter(~block, closed_at=None, patient__died_on=None)
+    """Follow-ups that have not ended, of patients who live.
+
+    None of a diagnostic procedure: that its relief is over, or never came, is the result that was asked for.
+    """
+    treated = FollowUp.objects.visible_to(user).exclude(procedure__intent=Intent.DIAGNOSTIC)
+    return treated.filter(closed_at=None, patient__died_on=None)
 
 
 def without_appointment(rows: QuerySet[FollowUp], now: datetime) -> QuerySet[FollowUp]:

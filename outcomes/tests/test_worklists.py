@@ -45,7 +45,7 @@ def test_an_ended_course_and_a_patient_who_has_died_are_on_no_list(world: World)
     assert all(listed(world, code) == [] for code in WORKLISTS)
 
 
-def test_a_diagnostic_block_is_on_no_list(world: World) -> None:
+def test_what_was_diagnostic_is_on_no_list(world: World) -> None:
     """That its anaesthetic has worn off, or did nothing, is the result that was asked for."""
     profile = world.ablation.relief_profiles.get()
     profile.pk, profile.version, profile.in_force_from = None, 2, world.now

@@ -448,8 +448,8 @@ def test_worklists_are_empty_then_fill_then_are_empty_again(clinic: Site, clock:
         "losing_early": {"Year1": list(range(28, treated_again))},
         # Day 7 is a flare; a result is judged from day 14 on.
         "no_relief": {"Year2": list(range(14, treated_again))},
-        # The questions of days 1 and 3 were open until days 2 and 4.
-        "silent": {"Year3": list(range(4, telephoned))},
+        # Two did not answer on days 1 and 3 either, and then on day 7.
+        "silent": {"Year2": [5, 6], "Year3": list(range(5, telephoned)), "Year4": [5, 6]},
         # Relief that was there on day 28 was gone on day 60, within its window, and day 92 confirms it.
         "due_for_repeat": {"Year4": list(range(92, treated_again))},
     }
@@ -458,7 +458,9 @@ def test_worklists_are_empty_then_fill_then_are_empty_again(clinic: Site, clock:
     assert sorted(raised) == [
         ("lost_early", "Year1", False, "settled"),
         ("no_relief", "Year2", False, "settled"),
+        ("silent", "Year2", False, "settled"),
         ("silent", "Year3", False, "settled"),
+        ("silent", "Year4", False, "settled"),
     ]
 
 
