@@ -170,7 +170,7 @@ def squeeze_in(newcomers: list[Life], coming: list[Appointment], *, now: datetim
 
 def physician_of(appointment: Appointment) -> Resource:
     """Who is to treat the patient."""
-    return Resource.objects.select_related("user").get(
+    return Resource.objects.select_related("user", "site").get(
         reservations__appointment=appointment, categories__code="physician"
     )
 
@@ -193,8 +193,8 @@ def take_leave(place: Place, *, now: datetime) -> None:
     day = place.day(taken.starts_at)
     closure = Closure(
         resource=doctor,
-        starts_at=on_wall(day, time(0), place.site.zone),
-        ends_at=on_wall(day + timedelta(days=1), time(0), place.site.zone),
+        starts_at=on_wall(day, time(0), doctor.site.zone),
+        ends_at=on_wall(day + timedelta(days=1), time(0), doctor.site.zone),
         reason="Congress",
     )
     procedures.close(closure, by=doctor.user, now=worked_at(place, now))

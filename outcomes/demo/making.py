@@ -181,8 +181,8 @@ def ask_soon(blocks: list[Life], place: Place, *, now: datetime) -> None:
 def hurry(place: Place, *, now: datetime) -> None:
     """Where no diary begins just now, because the site is closed, let one question come within a minute all the same.
 
-    One of today's that is still to come is asked at once; where there is none, a patient is reminded. In its quiet hours
-    the site waits.
+    One of today's that is still to come is asked at once; where there is none, a patient is reminded. In its quiet
+    hours the site waits.
     """
     if quiet_at(place.site, now):
         return
