@@ -20,7 +20,7 @@ from procedures.models import Appointment, WaitlistEntry
 from procedures.services import letters
 
 Priority = WaitlistEntry.Priority
-#: Days of every year on which both sites are closed: month, day, why.
+#: Days of every year on which Riverside is closed: month, day, why. Desert View is open on every day.
 HOLIDAYS = ((1, 1, "New Year's Day"), (7, 4, "Independence Day"), (12, 25, "Christmas Day"))
 #: Who waits: how urgently, since so many days, told so many hours before, and a word about it.
 WAITING = (
@@ -38,19 +38,19 @@ TABLES = (("follow_ups", False), ("check_ins", True))
 
 
 def close_for_holidays(house: House, *, now: datetime) -> None:
-    """Close both sites on the holidays of every year that the demo tells of."""
+    """Close Riverside on the holidays of every year that the demo tells of."""
     manager = User.objects.get(email=address("manager"))
-    for place in house.places.values():
-        for month, day, reason in HOLIDAYS:
-            first = date(now.year - 2, month, day)
-            closure = Closure(
-                site=place.site,
-                starts_at=on_wall(first, time(0), place.site.zone),
-                ends_at=on_wall(first + timedelta(days=1), time(0), place.site.zone),
-                reason=reason,
-                yearly=True,
-            )
-            procedures.close(closure, by=manager, now=now)
+    site = house.places["riverside"].site
+    for month, day, reason in HOLIDAYS:
+        first = date(now.year - 2, month, day)
+        closure = Closure(
+            site=site,
+            starts_at=on_wall(first, time(0), site.zone),
+            ends_at=on_wall(first + timedelta(days=1), time(0), site.zone),
+            reason=reason,
+            yearly=True,
+        )
+        procedures.close(closure, by=manager, now=now)
 
 
 def open_up(lives: list[Life], place: Place, *, now: datetime) -> None:

@@ -181,13 +181,15 @@ def ask_soon(blocks: list[Life], place: Place, *, now: datetime) -> None:
 def hurry(place: Place, *, now: datetime) -> None:
     """Where no diary begins just now, because the site is closed, let one question come within a minute all the same.
 
-    One of today's that is still to come is asked at once; where there is none, a patient is reminded. In its quiet
-    hours the site waits.
+    One of today's that is still to come is asked at once; where there is none, a patient is reminded; where there is
+    nobody to remind, the next question of all comes early. In its quiet hours the site waits.
     """
     if quiet_at(place.site, now):
         return
     soon = now + timedelta(seconds=Random(f"{SEED}:{place.key}:hurry").randint(25, 50))
-    here = CheckIn.objects.filter(follow_up__procedure__site=place.site)
+    here = CheckIn.objects.filter(
+        follow_up__procedure__site=place.site, follow_up__patient__consented_at__isnull=False
+    ).exclude(follow_up__patient__email="")
     planned = here.filter(status=CheckIn.Status.PLANNED)
     if planned.filter(due_at__gt=now, due_at__lte=now + timedelta(minutes=1)).exists():
         return
@@ -198,6 +200,8 @@ def hurry(place: Place, *, now: datetime) -> None:
     asked = here.filter(status=CheckIn.Status.INVITED, closes_at__gt=soon, remind_at__isnull=False)
     if last := asked.order_by("-invited_at", "pk").first():
         here.filter(pk=last.pk).update(remind_at=soon)
+    elif upcoming := planned.filter(due_at__gt=now).order_by("due_at", "pk").first():
+        planned.filter(pk=upcoming.pk).update(opens_at=now, due_at=soon)
 
 
 def tell_history(*, clock: Callable[[], datetime]) -> Iterator[tuple[int, int]]:

@@ -175,17 +175,20 @@ def asked(done: dict[str, int]) -> int:
 
 
 def test_the_book_is_open_around_now(types: None) -> None:
-    making.make_essentials(now=NOW, number=120)
+    now = datetime(
+        2026, 11, 25, 18, 20, tzinfo=UTC
+    )  # a Wednesday, 13:20 at Riverside and 11:20 at Desert View
+    making.make_essentials(now=now, number=making.PATIENTS)
     today = Appointment.objects.filter(
-        starts_at__gte=NOW - timedelta(hours=5), starts_at__lte=NOW + timedelta(hours=8)
+        starts_at__gte=now - timedelta(hours=5), starts_at__lte=now + timedelta(hours=8)
     )
     statuses = set(today.values_list("status", flat=True))
     assert {"completed", "booked"} <= statuses
     assert len(statuses & {"arrived", "ready", "in_procedure", "recovering"}) >= 2
     assert set(today.values_list("site__name", flat=True)) == {"Riverside Clinic", "Desert View Clinic"}
-    assert not Appointment.objects.filter(status="completed", starts_at__gt=NOW).exists()
-    assert Appointment.objects.filter(status__in=Appointment.EXPECTED, starts_at__lt=NOW).exists()  # late
-    assert Appointment.objects.filter(status="booked", starts_at__gt=NOW + timedelta(days=7)).exists()
+    assert not Appointment.objects.filter(status="completed", starts_at__gt=now).exists()
+    assert Appointment.objects.filter(status__in=Appointment.EXPECTED, starts_at__lt=now).exists()  # late
+    assert Appointment.objects.filter(status="booked", starts_at__gt=now + timedelta(days=7)).exists()
     for one in Appointment.objects.select_related("site"):
         assert 7 <= one.starts_at.astimezone(one.site.zone).hour < 20
     desk = User.objects.get(email="desk@demo.example.org")

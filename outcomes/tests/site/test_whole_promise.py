@@ -454,13 +454,13 @@ def test_worklists_are_empty_then_fill_then_are_empty_again(clinic: Site, clock:
         "due_for_repeat": {"Year4": list(range(92, treated_again))},
     }
     # All that stood on a list was also an alert, unless its relief had lasted as long as was expected of it.
-    raised = Alert.objects.values_list("kind", "patient__family_name", "resolved_at__isnull", "resolution")
+    raised = Alert.objects.values_list("kind", "patient__family_name", "resolution")
     assert sorted(raised) == [
-        ("lost_early", "Year1", False, "settled"),
-        ("no_relief", "Year2", False, "settled"),
-        ("silent", "Year2", False, "settled"),
-        ("silent", "Year3", False, "settled"),
-        ("silent", "Year4", False, "settled"),
+        ("lost_early", "Year1", "settled"),
+        ("no_relief", "Year2", "settled"),
+        ("silent", "Year2", "settled"),
+        ("silent", "Year3", "settled"),
+        ("silent", "Year4", "settled"),
     ]
 
 
