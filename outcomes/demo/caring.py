@@ -132,8 +132,9 @@ class Caring:
         ends = ENDS[alert.kind]
         resolution, _share, note = rng.choices(ends, [share for _, share, _ in ends])[0]
         outcomes.resolve(alert_id, resolution=resolution, note=note, by=alert.owner, now=self.life.now)
-        if alert.kind == Kind.SILENT and resolution == Resolution.NOT_REACHED:
-            heard = self.life.now + timedelta(days=rng.randint(15, 50))
+        if alert.kind == Kind.SILENT:
+            reached = resolution != Resolution.NOT_REACHED
+            heard = self.life.now + timedelta(days=rng.randint(60, 150) if reached else rng.randint(15, 50))
             self.life.at(self.life.in_office(heard, rng), partial(self.end_silent, alert.follow_up_id))
 
     @property
@@ -159,7 +160,7 @@ class Caring:
             self.end(follow_up, reason)
 
     def end_silent(self, follow_up_id: int) -> None:
-        """Another clinic writes that it treats the patient who was silent."""
+        """Another clinic writes that it treats the patient, who has been silent all the time."""
         silent = Alert.objects.filter(kind=Kind.SILENT, follow_up=follow_up_id)
         for follow_up in self.running().filter(pk=follow_up_id, verdict=Verdict.UNKNOWN, alerts__in=silent):
             self.end(follow_up, AWAY)
