@@ -153,7 +153,7 @@ def void_follow_up(procedure: Procedure, *, now: datetime) -> None:
         confounded.confounded_by = None
         confounded.save(update_fields=["confounded_by"])
         judge(confounded.pk, now=now)
-    summarise([follow_up])
+    summarise([follow_up], now=now)
     audit.record("follow_up.voided", follow_up, by=None, at=now, site=procedure.site)
 
 

@@ -1,4 +1,4 @@
-"""Making every summary anew, from what is stored: after an import, a restore, or a change of how reports count."""
+"""Making every summary anew, from what is stored: after an import, a restore, or a new rule of judging or counting."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -8,7 +8,7 @@ from django.db.models import Max
 
 from outcomes.models import FollowUp
 from outcomes.relief import judge as judge_course
-from outcomes.services.judging import course_from_rows, endings, pegs_before
+from outcomes.services.judging import course_from_rows, endings, judge, pegs_before
 from outcomes.services.reading import read
 from outcomes.services.summarising import keep, summary_of
 
@@ -18,9 +18,10 @@ BATCH = 500
 LATEST = 5000
 
 
-def rebuild_summaries() -> Iterator[tuple[int, int]]:
+def rebuild_summaries(*, now: datetime) -> Iterator[tuple[int, int]]:
     """Make all summaries anew, batch by batch; yields how many are done, of how many. Idempotent.
 
+    Where a release judges otherwise than the one before, the verdict is changed too, and the change kept.
     Answers may come in meanwhile: each writes its own follow-up's summary.
     """
     total = FollowUp.objects.count()
@@ -35,20 +36,25 @@ def rebuild_summaries() -> Iterator[tuple[int, int]]:
             )
             if not batch:
                 break
-            summarise(batch)
+            summarise(batch, now=now)
         done, last = done + len(batch), batch[-1].pk
         yield done, max(total, done)
 
 
-def summarise(follow_ups: list[FollowUp]) -> None:
-    """Write the summaries of these follow-ups, locked by whoever calls, in a fixed number of queries."""
+def summarise(follow_ups: list[FollowUp], *, now: datetime) -> None:
+    """Write the summaries of these follow-ups, locked by whoever calls, in a fixed number of queries.
+
+    Whose verdict is another by now is judged again, so that screens and reports say the same: a few more for each.
+    """
     rows, how, pegs = read([one.pk for one in follow_ups]), endings(follow_ups), pegs_before(follow_ups)
     summaries = []
     for one in follow_ups:
         course = course_from_rows(one, rows[one.pk], how[one.pk])
-        summaries.append(
-            summary_of(one, course, judge_course(course), rows[one.pk], baseline_peg=pegs.get(one.pk))
-        )
+        judgement = judge_course(course)
+        if one.verdict_reason and (one.verdict, one.verdict_reason) != (judgement.verdict, judgement.reason):
+            judge(one.pk, now=now)
+        else:
+            summaries.append(summary_of(one, course, judgement, rows[one.pk], baseline_peg=pegs.get(one.pk)))
     keep(summaries)
 
 
@@ -67,5 +73,5 @@ def summarise_missing(*, now: datetime, limit: int = 1000) -> int:
             .select_related("procedure__site", "relief_profile")
             .order_by("pk")[:limit]
         )
-        summarise(missing)
+        summarise(missing, now=now)
     return len(missing)
