@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from random import Random
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Min
 
 from clinic import audit
@@ -38,6 +38,9 @@ DIARY_MINUTES = (30, 120, 180, 60, 240, 300, 360, 480, 720)
 PAUSE = timedelta(days=60)
 #: For so long staff have been behind with alerts and calls.
 BEHIND = timedelta(days=16)
+#: After so many patients the database counts its rows anew: what it thinks of tables that were empty a moment ago makes
+#: it read them from end to end at every question.
+COUNTED_AFTER = 10
 #: Whose visit is so near is told first.
 NEAR = timedelta(days=2)
 
@@ -236,6 +239,9 @@ def tell_history(*, clock: Callable[[], datetime]) -> Iterator[tuple[int, int]]:
         if patient.pk not in done:
             tell(person, patient, house, anchor=anchor, expected_at=expected.get(patient.pk), until=clock())
             done.add(patient.pk)
+            if len(done) % COUNTED_AFTER == 0:
+                with connection.cursor() as cursor:
+                    cursor.execute("ANALYZE")
         if len(done) == len(people):
             desk.ask_for_tables(now=clock())
         yield len(done), len(people)
