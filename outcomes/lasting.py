@@ -43,7 +43,8 @@ def lasting(course: Course, judgement: Judgement) -> Lasting | None:
     bad one from `evaluate_after` on, and so does the pain before a repeat, which is a reading like any other.
 
     - never in relief: (0, first bad score that counts], or (0, the day on which a device was taken out that did not
-      help enough];
+      help enough]; None when the pain before a repeat is all that is known: who still had relief did not come for a
+      repeat, so that counting those who came would count losses alone;
     - in relief and not lost: (last good score, None], also while a bad score after it is not confirmed; it is the
       suspicion then;
     - lost: the interval of the judgement. What comes after an established loss does not move it.
@@ -58,7 +59,8 @@ def lasting(course: Course, judgement: Judgement) -> Lasting | None:
         return Lasting(after, until, True, None, course.last_answer)
     in_relief = [reading for reading in known if good(course, reading)]
     if not in_relief:
-        first = known[0].at if known else course.useless_at
+        answered = [reading for reading in known if not reading.before_repeat]
+        first = known[0].at if answered else course.useless_at
         return None if first is None else Lasting(0, max(first, 1), False, None, course.last_answer)
     after = in_relief[-1].at
     suspected = next((reading.at for reading in known if reading.at > after), None)

@@ -162,10 +162,10 @@ def test_the_true_curve_lies_inside_the_bands(code: str) -> None:
 
 @pytest.mark.parametrize("code", CODES)
 def test_the_true_curve_lies_inside_the_bands_of_a_clinic_like_the_demo(code: str) -> None:
-    """Sixty clinics of 60 patients, about what the demo has of one procedure, with all its faults of answering: 90, 94,
-    94 and 97 % inside. The ablation's is just enough: what a repeat tells of who never answered comes too early."""
+    """Twenty clinics of 60 patients, about what the demo has of one procedure, with all its faults of answering. Sixty
+    such clinics had 93, 93, 95 and 97 % inside."""
     places = [
-        hit for seed in range(60) for hit in inside(code, clinic(code, f"demo {seed}", 60, DEMO), seed=seed)
+        hit for seed in range(20) for hit in inside(code, clinic(code, f"demo {seed}", 60, DEMO), seed=seed)
     ]
     assert sum(places) >= 0.9 * len(places), f"{sum(places)} of {len(places)}"
 
@@ -176,8 +176,8 @@ PULLS = {
     "scores off by chance": (replace(IDEAL, truthful=False), 7),
     "the well forget to answer": (replace(IDEAL, forgetful=True), 4),
     "patients still come in": (replace(IDEAL, entered=730), 4),
-    "repeats": (replace(IDEAL, repeated=True), 7),
-    "all of it": (DEMO, 10),
+    "repeats": (replace(IDEAL, repeated=True), 6),
+    "all of it": (DEMO, 8),
 }
 
 
