@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 from clinic.admin.base import staff
 from clinic.models import OutgoingEmail, Site
 from clinic.wall_clock import day_span
-from outcomes.models import Alert, FollowUp
-from outcomes.relief import Verdict
+from outcomes.models import Alert
+from outcomes.reports import WORKLISTS
 from patients.admin import to_correct
 from patients.models import Patient
 from procedures.models import Appointment, FreedTime, WaitlistEntry
@@ -139,26 +139,20 @@ def alerts(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def losses(request: HttpRequest) -> list[dict[str, Any]]:
-    """Open follow-ups whose relief is lost early or never came."""
+    """The worklists of relief that is lost early or never came; one query each."""
     if not request.user.has_perm("outcomes.view_followup"):
         return []
-    shown = (Verdict.LOST_EARLY, Verdict.NO_RELIEF)
-    counts = dict(
-        FollowUp.objects.visible_to(staff(request))
-        .filter(verdict__in=shown, closed_because="")
-        .order_by()
-        .values_list("verdict")
-        .annotate(Count("pk"))
-    )
-    words = {Verdict.LOST_EARLY: _("lost early"), Verdict.NO_RELIEF: _("no relief")}
+    user, now = staff(request), timezone.now()
+    words = {"losing_early": _("lost early"), "no_relief": _("no relief")}
+    counts = {code: WORKLISTS[code].rows(user, now).count() for code in words}
     return [
         {
-            "count": counts.get(verdict.value, 0),
-            "label": words[verdict],
-            "urgent": bool(counts.get(verdict.value)),
-            "link": listed("outcomes_followup", f"verdict__exact={verdict.value}&closed_because__exact="),
+            "count": counts[code],
+            "label": label,
+            "urgent": bool(counts[code]),
+            "link": f"{reverse('admin:outcomes_followup_worklists')}?list={code}",
         }
-        for verdict in shown
+        for code, label in words.items()
     ]
 
 

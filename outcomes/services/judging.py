@@ -308,5 +308,6 @@ def judge(follow_up_id: int, *, now: datetime) -> FollowUp:
     follow_up.save(update_fields=["verdict", "verdict_reason", "judged_at"])
     peg = pegs_before([follow_up]).get(follow_up.pk)
     keep([summary_of(follow_up, course, judgement, rows, baseline_peg=peg)])
-    review(follow_up, called_for(course, judgement), now=now)
+    diagnostic = follow_up.procedure.intent == Intent.DIAGNOSTIC
+    review(follow_up, called_for(course, judgement, diagnostic=diagnostic), now=now)
     return follow_up

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from clinic.tests.desk import signed_in
 from conftest import MONDAY, World
 from outcomes import services
 from outcomes.models import FollowUp
@@ -56,3 +57,8 @@ def test_what_was_diagnostic_is_on_no_list(world: World) -> None:
     block = course(world, {42: 9, 92: 9}, intent="diagnostic")
     assert block.verdict == "no_relief"
     assert all(listed(world, code) == [] for code in WORKLISTS)
+    course(world, {42: 9, 92: 9})
+    client = signed_in(world.physician)
+    groups = client.get("/admin/").context["overview"]
+    (card,) = (card for group in groups for card in group["cards"] if card["label"] == "no relief")
+    assert card["count"] == len(client.get(card["link"]).context["rows"])
