@@ -100,6 +100,7 @@ def grow(clinic: Clinic, number: int) -> None:
                 "patient_id": "made.patient",
                 "opened_at": "made.at",
                 "judged_at": "made.at",
+                "verdict_reason": "''",  # judged by nobody yet: what is counted need not be judged anew
             },
         )
         cursor.execute(
