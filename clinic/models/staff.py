@@ -34,7 +34,7 @@ class UserManager(BaseUserManager["User"]):
 class User(AbstractUser):
     """A member of staff. Patients have no account. What a user may do: groups (clinic.roles); where: sites."""
 
-    username = None  # type: ignore[assignment]
+    username = None  # type: ignore[assignment]  # so Django's documentation takes a field away
     email = models.EmailField(_("e-mail"), unique=True)
     sites: models.ManyToManyField[Site, Any] = models.ManyToManyField(
         Site, verbose_name=_("works at"), related_name="staff", blank=True
@@ -42,7 +42,7 @@ class User(AbstractUser):
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
-    objects = UserManager()  # type: ignore[misc,assignment]
+    objects = UserManager()  # type: ignore[misc,assignment]  # its own, that knows no user names
 
     class Meta:
         verbose_name = _("member of staff")

@@ -45,8 +45,8 @@ def find_slots(
     is the appointment that would be moved: its own time counts as free. Holds that have run out at `now` count as
     free too: `book` gives them back first. Nobody is overbooked.
 
-    Nothing is offered for a procedure type that is out of use or without requirements (such a type can be booked at
-    any hour, so there is nothing to find), nor for a patient who has died or was merged into another record, nor at a
+    Nothing is offered for a procedure type that is out of use or without requirements (`book` refuses such a type too,
+    with "no_requirements"), nor for a patient who has died or was merged into another record, nor at a
     site where a chosen resource is out of use or not needed. One query, however long the span.
     """
     places = list(sites)
