@@ -22,7 +22,7 @@ class Kind(StrEnum):
     SILENT = "silent"
 
 
-def called_for(course: Course, judgement: Judgement, *, diagnostic: bool = False) -> dict[Kind, int]:
+def called_for(course: Course, judgement: Judgement, *, seeks_relief: bool = True) -> dict[Kind, int]:
     """The kinds of alert that hold for a course as it stands, each with the position since which it does.
 
     `judgement` is what `outcomes.relief.judge` says of the same course. Positions count from the procedure in days.
@@ -33,19 +33,19 @@ def called_for(course: Course, judgement: Judgement, *, diagnostic: bool = False
       second of them. Needs a baseline, but no verdict: it also holds where two treatments cannot be told apart;
     - silent: two check-ins or more in a row since the last answer are unanswered, since the second of them.
 
-    A course counted in minutes calls for none: a diagnostic block is judged once and is over in hours. Of a
-    `diagnostic` procedure whose course is counted in days, that relief is over or never came is the result that was
-    asked for: the first two are not called for.
+    A course counted in minutes calls for none: a diagnostic block is judged once and is over in hours. `seeks_relief`
+    False: a test, whose result it is that relief is over or never came, or the upkeep of a device, before which the
+    implant's relief holds already. The first two are then not called for.
     """
     if course.unit == "minute":
         return {}
     kinds = {}
     judged = [reading for reading in course.readings if reading.at >= course.evaluate_after]
-    if judgement.verdict == Verdict.LOST_EARLY and judgement.lost_between and not diagnostic:
+    if judgement.verdict == Verdict.LOST_EARLY and judgement.lost_between and seeks_relief:
         kinds[Kind.LOST_EARLY] = judgement.lost_between[1]
     if course.baseline is not None:
         useless = latest(judged, lambda score: not meets(course.baseline or 0, score, PARTIAL_PERCENT))
-        if judgement.verdict == Verdict.NO_RELIEF and useless and not diagnostic:
+        if judgement.verdict == Verdict.NO_RELIEF and useless and seeks_relief:
             kinds[Kind.NO_RELIEF] = useless[0].at
         worse = latest(judged, lambda score: score > (course.baseline or 0))
         if len(worse) >= WORSE_AFTER:

@@ -35,8 +35,8 @@ def void_follow_up(procedure: Procedure, now: datetime, **_: Any) -> None:
 
 
 @receiver(procedure_corrected)
-def replan_follow_up(procedure: Procedure, was: datetime, reason: str, now: datetime, **_: Any) -> None:
-    services.replan_procedure(procedure, was=was, reason=reason, now=now)
+def replan_follow_up(procedure: Procedure, reason: str, now: datetime, **_: Any) -> None:
+    services.replan_procedure(procedure, reason=reason, now=now)
 
 
 @receiver(device_changed)

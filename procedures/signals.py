@@ -4,8 +4,7 @@ from django.dispatch import Signal
 
 #: A procedure was performed and recorded. Arguments: procedure, now.
 procedure_performed = Signal()
-#: The time of a procedure was corrected, and with it perhaps its relief profile. Arguments: procedure, was (its time
-#: until now), reason, now.
+#: The time of a procedure was corrected, and with it perhaps its relief profile. Arguments: procedure, reason, now.
 procedure_corrected = Signal()
 #: The pain before a procedure was corrected: another score, or none. Arguments: procedure, now.
 baseline_corrected = Signal()

@@ -24,6 +24,7 @@ from outcomes.admin.behind import CellFilter, ShowsBehind
 from outcomes.admin.courses import VERDICT_LABELS, course_fragment, with_answers
 from outcomes.diary import Ended, Result
 from outcomes.models import FollowUp, VerdictChange
+from outcomes.reports import WORKLISTS
 from outcomes.services import diary_result
 from outcomes.services.judging import in_minutes
 from outcomes.services.planning import ENDINGS
@@ -134,6 +135,7 @@ class FollowUpAdmin(ShowsBehind):
                     ("patient", "procedure"),
                     ("opened", "judged"),
                     ("closed", "closed_because"),
+                    "repeated_by",
                     ("diary", "consistent"),
                 )
             },
@@ -153,7 +155,8 @@ class FollowUpAdmin(ShowsBehind):
                 "patient", "procedure__site", "procedure__procedure_type", "relief_profile__procedure_type"
             )
         )
-        return cast(QuerySet[FollowUp], rows.select_related("confounded_by__procedure__procedure_type"))
+        others = ("confounded_by__procedure__procedure_type", "repeated_by__procedure__procedure_type")
+        return cast(QuerySet[FollowUp], rows.select_related(*others))
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -185,7 +188,8 @@ class FollowUpAdmin(ShowsBehind):
         return [*pages, *self.pages, *super().get_urls()]
 
     def end_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """End a course because the device is out, or another clinic treats the patient."""
+        """End a course for one of ENDINGS; from a worklist, said by `list` in the address, mostly for the first."""
+        listed = request.GET.get("list", "")
         return self.decide(
             request,
             pk,
@@ -193,6 +197,10 @@ class FollowUpAdmin(ShowsBehind):
             services.end_follow_up,
             title=_("End the follow-up"),
             done=_("The follow-up has ended; nothing more is asked."),
+            initial={"because": ENDINGS[0]} if listed in WORKLISTS else None,
+            back=f"{reverse('admin:outcomes_followup_worklists')}?list={listed}"
+            if listed in WORKLISTS
+            else None,
         )
 
     def apart_view(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -228,13 +236,15 @@ class FollowUpAdmin(ShowsBehind):
         title: Any,
         done: Any,
         submit: Any = None,
+        initial: Any = None,
+        back: str | None = None,
     ) -> HttpResponse:
-        """A page with the form `shape`; what it says goes to the service `act`."""
+        """A page with the form `shape`; what it says goes to the service `act`. `back` None: to the follow-up."""
         follow_up = get_object_or_404(self.get_queryset(request), pk=pk)
         if not request.user.has_perm("procedures.perform_procedure"):
             raise PermissionDenied
-        form = shape(request.POST if request.method == "POST" else None)
-        here = reverse("admin:outcomes_followup_change", args=[pk])
+        form = shape(request.POST if request.method == "POST" else None, initial=initial)
+        here = back or reverse("admin:outcomes_followup_change", args=[pk])
 
         def do() -> str:
             act(pk, **form.cleaned_data, by=staff(request), now=timezone.now())

@@ -96,7 +96,8 @@ class FollowUpSerializer(serializers.ModelSerializer[FollowUp]):
     `verdict_reason` says why, in a sentence. `threshold_percent`: at least so much less pain than `baseline_pain`
     counts as relief. `baseline_status`: whether relief can be computed from it; of a low one, below 4, one point is a
     quarter or more. `last_measurement` is null until there is one; `closed_at` is null while the course runs;
-    `confounded_by` is the other follow-up that makes this one unreadable.
+    `repeated_by` is the follow-up of the procedure that repeated the treatment, `confounded_by` the other one that
+    makes this one unreadable.
     """
 
     procedure = serializers.IntegerField(source="procedure_id")
@@ -121,7 +122,7 @@ class FollowUpSerializer(serializers.ModelSerializer[FollowUp]):
             *("id", "procedure", "patient", "procedure_type", "site", "performed_at", "performed_at_local"),
             *("performer", "region", "laterality", "levels", "verdict", "verdict_reason", "judged_at"),
             *("baseline_pain", "baseline_status", "relief_window", "threshold_percent", "last_measurement"),
-            *("opened_at", "closed_at", "closed_because", "confounded_by"),
+            *("opened_at", "closed_at", "closed_because", "repeated_by", "confounded_by"),
         ]
 
     def get_performed_at_local(self, follow_up: FollowUp) -> str:
@@ -292,7 +293,10 @@ class FollowUps(mixins.ListModelMixin, VisibleRows):
     @extend_schema(request=EndInput, responses=FollowUpSerializer)
     @action(detail=True, methods=["post"])
     def end(self, request: Request, pk: int) -> Response:
-        """End a follow-up: the device was taken out, or another clinic treats the patient. Nothing more is asked."""
+        """End a follow-up: the patient goes another way now, another clinic treats them, or the device was taken out.
+
+        Nothing more is asked.
+        """
         follow_up = self.get_object()
         services.end_follow_up(follow_up.pk, **self.inputs(EndInput), by=self.user, now=timezone.now())
         return self.shown(follow_up.pk)

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from clinic.models import User, keep_history
 from outcomes.relief import Verdict
 from patients.models import Patient
-from procedures.models import Procedure, ReliefProfile
+from procedures.models import Intent, Procedure, ReliefProfile
 
 VERDICTS = [
     (Verdict.TOO_EARLY, _("too early")),
@@ -33,12 +33,19 @@ class FollowUpQuerySet(models.QuerySet["FollowUp"]):
         """Follow-ups of procedures performed at the sites that `user` works at; all for an administrator."""
         return self if user.sees_all_sites else self.filter(procedure__site__in=user.sites.values("pk"))
 
+    def seeking_relief(self) -> Self:
+        """Those after procedures that are to bring relief for themselves, see `FollowUp.seeks_relief`."""
+        return self.exclude(procedure__intent=Intent.DIAGNOSTIC).exclude(
+            procedure__intent=Intent.MAINTENANCE, procedure__procedure_type__restarts=[]
+        )
+
 
 @keep_history
 class FollowUp(models.Model):
     """The course after one procedure, judged by the relief profile that was in force on that day.
 
-    `closed_at` is the instant at which the course ended, None while it runs; `closed_because` says why.
+    `closed_at` is the instant at which the course ended, None while it runs; `closed_because` says why. `repeated_by`
+    is the follow-up of the procedure that repeated the treatment and so ended this one; None unless that is why.
     `confounded_by` is the other follow-up on the same region whose window overlaps this one's; None usually. With
     `not_confounded_because` staff say, for a reason, that the two can be told apart after all.
 
@@ -53,6 +60,7 @@ class FollowUp(models.Model):
         REPEATED = "repeated", _("the treatment was repeated")
         EXPLANTED = "explanted", _("the device was taken out")
         TRANSFERRED = "transferred", _("another clinic treats the patient now")
+        OTHER_CARE = "other_care", _("the patient goes another way now")
         DIED = "died", _("the patient has died")
         VOIDED = "voided", _("the procedure was entered in error")
 
@@ -66,6 +74,14 @@ class FollowUp(models.Model):
     opened_at = models.DateTimeField(_("opened"))
     closed_at = models.DateTimeField(_("closed"), null=True, blank=True)
     closed_because = models.CharField(_("closed because"), max_length=12, choices=Closed.choices, blank=True)
+    repeated_by = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        verbose_name=_("repeated by"),
+        null=True,
+        blank=True,
+        related_name="repeats",
+    )
     confounded_by = models.ForeignKey(
         "self",
         models.PROTECT,
@@ -100,12 +116,31 @@ class FollowUp(models.Model):
                 | Q(closed_at__isnull=False) & ~Q(closed_because=""),
             ),
             models.CheckConstraint(
+                name="follow_up_repeated_by_another",
+                condition=(
+                    Q(closed_because="repeated") & Q(repeated_by__isnull=False) & ~Q(repeated_by=F("pk"))
+                )
+                | (~Q(closed_because="repeated") & Q(repeated_by=None)),
+            ),
+            models.CheckConstraint(
                 name="follow_up_not_confounded_by_self", condition=~Q(confounded_by=F("pk"))
             ),
         ]
 
     def __str__(self) -> str:
         return str(self.procedure)
+
+    @property
+    def seeks_relief(self) -> bool:
+        """Whether the procedure was to bring relief for itself: no test, whose relief is over in hours, and no upkeep
+        of a device such as a refill, which only keeps the implant's. A revision of a device does: it starts anew.
+
+        Wants `procedure__procedure_type` selected.
+        """
+        procedure = self.procedure
+        if procedure.intent == Intent.MAINTENANCE:
+            return bool(procedure.procedure_type.restarts)
+        return procedure.intent != Intent.DIAGNOSTIC
 
 
 class VerdictChange(models.Model):

@@ -10,7 +10,7 @@ from django.db.models.functions import Coalesce, NullIf
 from clinic.models import User
 from outcomes.models import Alert, FollowUp
 from outcomes.relief import Verdict
-from procedures.models import Appointment, Intent
+from procedures.models import Appointment
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,19 @@ def longest(rows: QuerySet[FollowUp]) -> QuerySet[FollowUp]:
 def running(user: User) -> QuerySet[FollowUp]:
     """Follow-ups that have not ended, of patients who live.
 
-    None of a diagnostic procedure: that its relief is over, or never came, is the result that was asked for.
+    None of a test, whose result it is that relief is over or never came, nor of the upkeep of a device.
     """
-    treated = FollowUp.objects.visible_to(user).exclude(procedure__intent=Intent.DIAGNOSTIC)
-    return treated.filter(closed_at=None, patient__died_on=None)
+    return FollowUp.objects.visible_to(user).seeking_relief().filter(closed_at=None, patient__died_on=None)
+
+
+def unhandled(rows: QuerySet[FollowUp], kind: Alert.Kind) -> QuerySet[FollowUp]:
+    """Without those whose alert of this kind somebody has resolved: what there was to do is done.
+
+    When the same comes again, its new alert brings the row back.
+    """
+    alerts = Alert.objects.filter(follow_up=OuterRef("pk"), kind=kind)
+    by_somebody = alerts.filter(resolved_at__isnull=False).exclude(resolution=Alert.Resolution.SETTLED)
+    return rows.exclude(Exists(by_somebody) & ~Exists(alerts.open()))
 
 
 def without_appointment(rows: QuerySet[FollowUp], now: datetime) -> QuerySet[FollowUp]:
@@ -55,20 +64,20 @@ def without_appointment(rows: QuerySet[FollowUp], now: datetime) -> QuerySet[Fol
 
 def losing_early(user: User, now: datetime) -> QuerySet[FollowUp]:
     """Relief lost before the window opens; who lost it soonest after the procedure, against the window, first."""
-    rows = running(user).filter(verdict=Verdict.LOST_EARLY)
+    rows = unhandled(running(user).filter(verdict=Verdict.LOST_EARLY), Alert.Kind.LOST_EARLY)
     share = F("summary__lost_until") * 1000 / NullIf(F("summary__window_from"), 0)
     return rows.annotate(urgency=Coalesce(share, 1000)).order_by(*ORDER)
 
 
 def no_relief(user: User, now: datetime) -> QuerySet[FollowUp]:
     """No relief by the day on which it was expected; who has waited longest first."""
-    return longest(running(user).filter(verdict=Verdict.NO_RELIEF))
+    return longest(unhandled(running(user).filter(verdict=Verdict.NO_RELIEF), Alert.Kind.NO_RELIEF))
 
 
 def silent(user: User, now: datetime) -> QuerySet[FollowUp]:
     """Two check-ins in a row without an answer; who was silent longest first."""
     alert = Alert.objects.open().filter(follow_up=OuterRef("pk"), kind=Alert.Kind.SILENT)
-    rows = running(user).filter(Q(verdict=Verdict.UNKNOWN) | Exists(alert))
+    rows = unhandled(running(user).filter(Q(verdict=Verdict.UNKNOWN) | Exists(alert)), Alert.Kind.SILENT)
     return rows.annotate(urgency=Coalesce(F("summary__last_answer"), -1)).order_by(*ORDER)
 
 

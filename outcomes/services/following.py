@@ -3,13 +3,14 @@
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Max, OuterRef, Subquery
+from django.db.models import Max, OuterRef, Q, Subquery
 
 from clinic import audit
 from clinic.models import OutgoingEmail
 from outcomes.models import CheckIn, ContactAttempt, FollowUp
+from outcomes.models.follow_ups import FollowUpQuerySet
 from outcomes.schedule import Planned, following, plan
-from outcomes.services.judging import judge, repeated_by
+from outcomes.services.judging import judge
 from outcomes.services.rebuilding import summarise
 from procedures.models import Intent, Laterality, Procedure, ReliefProfile
 
@@ -68,21 +69,28 @@ def row(follow_up: FollowUp, one: Planned) -> CheckIn:
 
 
 def settle_neighbours(follow_up: FollowUp, *, now: datetime) -> None:
-    """What a new follow-up does to the patient's others on the same region.
+    """What a new follow-up does to the patient's others, and they to it, whichever was recorded first.
 
-    A repeat of the same family ends the earlier course on that day, whichever of the two was recorded first. Another
-    treatment within an earlier course's window confounds both. Maintenance of a device does neither, nor does a
-    diagnostic block, which is over in hours.
+    Maintenance of a device ends what it repeats or starts anew (`maintained_by`). A repeat of the same family on the
+    same region ends the earlier course on that day. Another treatment of that region within an earlier course's window
+    confounds both. A diagnostic block, which is over in hours, does neither, nor does maintenance that starts nothing
+    anew, such as a refill.
     """
+    of_patient = FollowUp.objects.filter(patient=follow_up.patient_id)
+    for later in [follow_up, *since(follow_up, of_patient)]:
+        ended = maintained_by(later, of_patient)
+        if ended:
+            end(ended, FollowUp.Closed.REPEATED, at=later.procedure.performed_at, by=later)
+            judge(ended.pk, now=now)
+    treating = of_patient.seeking_relief().filter(closed_at=None)
     procedure = follow_up.procedure
-    if not procedure.region or procedure.intent in (Intent.MAINTENANCE, Intent.DIAGNOSTIC):
+    if not procedure.region or not treating.filter(pk=follow_up.pk).exists():
         return
     family = procedure.procedure_type.family
     others = (
-        FollowUp.objects.select_for_update(of=("self",))
-        .filter(patient=follow_up.patient_id, closed_at=None, procedure__region=procedure.region)
+        treating.select_for_update(of=("self",))
+        .filter(procedure__region=procedure.region)
         .exclude(pk=follow_up.pk)
-        .exclude(procedure__intent__in=[Intent.MAINTENANCE, Intent.DIAGNOSTIC])
         .select_related("procedure__procedure_type", "relief_profile")
         .order_by("procedure__performed_at", "pk")
     )
@@ -92,7 +100,7 @@ def settle_neighbours(follow_up: FollowUp, *, now: datetime) -> None:
         earlier, later = sorted((other, follow_up), key=lambda one: one.procedure.performed_at)
         then = later.procedure.performed_at
         if other.procedure.procedure_type.family == family:
-            end(earlier, FollowUp.Closed.REPEATED, at=then)
+            end(earlier, FollowUp.Closed.REPEATED, at=then, by=later)
         elif then < earlier.procedure.performed_at + timedelta(days=earlier.relief_profile.window_until_days):
             for one, cause in ((earlier, later), (later, earlier)):
                 one.confounded_by = cause
@@ -102,15 +110,60 @@ def settle_neighbours(follow_up: FollowUp, *, now: datetime) -> None:
             break  # the course is over where the next one began; what came after that does not touch it
 
 
+def since(follow_up: FollowUp, of_patient: FollowUpQuerySet) -> list[FollowUp]:
+    """Maintenance that was performed after the follow-up's procedure, in order of time."""
+    later = of_patient.filter(
+        procedure__intent=Intent.MAINTENANCE, procedure__performed_at__gt=follow_up.procedure.performed_at
+    )
+    rows = later.exclude(closed_because=FollowUp.Closed.VOIDED).select_related("procedure__procedure_type")
+    return list(rows.order_by("procedure__performed_at", "pk"))
+
+
+def maintained_by(later: FollowUp, of_patient: FollowUpQuerySet) -> FollowUp | None:
+    """The course that runs and that this maintenance of a device ends, locked; None when there is none.
+
+    That is the one after the last maintenance of the same type, or, where the type starts implants anew, the one after
+    the implant. Of several devices it is the one in the same region and on the same side; where that does not tell
+    which, staff end the course themselves.
+    """
+    procedure = later.procedure
+    if procedure.intent != Intent.MAINTENANCE:
+        return None
+    kind = procedure.procedure_type
+    running = (
+        of_patient.select_for_update(of=("self",))
+        .filter(
+            Q(procedure__procedure_type=kind)
+            | Q(procedure__intent=Intent.IMPLANT, procedure__procedure_type__family__in=kind.restarts),
+            closed_at=None,
+            procedure__performed_at__lt=procedure.performed_at,
+        )
+        .exclude(pk=later.pk)
+        .select_related("procedure")
+        .order_by("procedure__performed_at", "pk")
+    )
+    devices = list(running)
+    here = [
+        one
+        for one in devices
+        if one.procedure.region == procedure.region
+        and same_side(one.procedure.laterality, procedure.laterality)
+    ]
+    return next((found[0] for found in (here, devices) if len(found) == 1), None)
+
+
 def same_side(one: str, other: str) -> bool:
     """Whether two sides overlap: both sides and no side overlap with either."""
     return one == other or {Laterality.LEFT.value, Laterality.RIGHT.value} != {one, other}
 
 
-def end(follow_up: FollowUp, because: str, *, at: datetime) -> None:
-    """Close the course at the instant `at`: what it would still have asked is void, what was answered stays."""
-    follow_up.closed_at, follow_up.closed_because = at, because
-    follow_up.save(update_fields=["closed_at", "closed_because"])
+def end(follow_up: FollowUp, because: str, *, at: datetime, by: FollowUp | None = None) -> None:
+    """Close the course at the instant `at`: what it would still have asked is void, what was answered stays.
+
+    `by`: the follow-up of the procedure that repeated its treatment; None when it ends otherwise.
+    """
+    follow_up.closed_at, follow_up.closed_because, follow_up.repeated_by = at, because, by
+    follow_up.save(update_fields=["closed_at", "closed_because", "repeated_by"])
     follow_up.check_ins.filter(status__in=CheckIn.OPEN).update(status=CheckIn.Status.VOIDED)
 
 
@@ -119,8 +172,8 @@ def reopen(follow_up: FollowUp) -> None:
 
     So is what was queued and then held back because the course had ended.
     """
-    follow_up.closed_at, follow_up.closed_because = None, FollowUp.Closed.NOT
-    follow_up.save(update_fields=["closed_at", "closed_because"])
+    follow_up.closed_at, follow_up.closed_because, follow_up.repeated_by = None, FollowUp.Closed.NOT, None
+    follow_up.save(update_fields=["closed_at", "closed_because", "repeated_by"])
     void = follow_up.check_ins.filter(status=CheckIn.Status.VOIDED)
     held_back = ContactAttempt.objects.filter(
         check_in__in=void, email__status=OutgoingEmail.Status.SKIPPED
@@ -145,8 +198,7 @@ def void_follow_up(procedure: Procedure, *, now: datetime) -> None:
     if follow_up is None or follow_up.closed_because == FollowUp.Closed.VOIDED:
         return
     end(follow_up, FollowUp.Closed.VOIDED, at=now)
-    ended = repeated_by(procedure, at=procedure.performed_at)
-    for repeated in ended.select_for_update(of=("self",)).order_by("pk"):
+    for repeated in follow_up.repeats.select_for_update(of=("self",)).order_by("pk"):
         reopen(repeated)
         judge(repeated.pk, now=now)
     for confounded in FollowUp.objects.select_for_update().filter(confounded_by=follow_up).order_by("pk"):

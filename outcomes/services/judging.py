@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q
+from django.db.models.functions import Coalesce
 
 from outcomes.alerts import called_for
 from outcomes.diary import Entry, Result, result
@@ -148,18 +149,14 @@ def pain_at_repeats(repeated: Collection[FollowUp]) -> dict[int, tuple[datetime,
     was, 0–10; without those whom nobody asked. One query, or none."""
     if not repeated:
         return {}
-    again = Procedure.objects.filter(
-        status__in=Procedure.FOLLOWED,
-        patient__in={one.patient_id for one in repeated},
-        performed_at__in={one.closed_at for one in repeated if one.closed_at},
+    named = FollowUp.objects.filter(
+        pk__in=[one.pk for one in repeated], repeated_by__procedure__baseline_pain__isnull=False
+    ).values_list(
+        "pk",
+        Coalesce("repeated_by__procedure__baseline_taken_at", "repeated_by__procedure__performed_at"),
+        "repeated_by__procedure__baseline_pain",
     )
-    pain = {
-        (one.patient_id, one.performed_at): (one.baseline_taken_at or one.performed_at, one.baseline_pain)
-        for one in again.only("patient", "performed_at", "baseline_taken_at", "baseline_pain")
-        if one.baseline_pain is not None
-    }
-    found = {one.pk: pain.get((one.patient_id, one.closed_at)) for one in repeated if one.closed_at}
-    return {pk: named for pk, named in found.items() if named}
+    return {pk: (taken_at, pain) for pk, taken_at, pain in named}
 
 
 def ended_at(follow_up: FollowUp) -> int:
@@ -267,16 +264,9 @@ def diary_result(follow_up: FollowUp) -> Result | None:
 def judge_by_baseline(procedure: Procedure, *, now: datetime) -> None:
     """The pain before a procedure was corrected: judge its follow-up again, and the course that it repeated, whose end
     that pain tells of."""
-    told = FollowUp.objects.filter(procedure=procedure) | repeated_by(procedure, at=procedure.performed_at)
+    told = FollowUp.objects.filter(Q(procedure=procedure) | Q(repeated_by__procedure=procedure))
     for pk in told.order_by("pk").values_list("pk", flat=True):
         judge(pk, now=now)
-
-
-def repeated_by(procedure: Procedure, *, at: datetime) -> QuerySet[FollowUp]:
-    """The courses that a procedure ended because it repeated their treatment; `at`: when it was performed."""
-    return FollowUp.objects.filter(
-        patient=procedure.patient_id, closed_because=FollowUp.Closed.REPEATED, closed_at=at
-    ).exclude(procedure=procedure)
 
 
 @transaction.atomic
@@ -288,7 +278,7 @@ def judge(follow_up_id: int, *, now: datetime) -> FollowUp:
     """
     follow_up = (
         FollowUp.objects.select_for_update(of=("self",))
-        .select_related("procedure__site", "relief_profile", "patient")
+        .select_related("procedure__site", "procedure__procedure_type", "relief_profile", "patient")
         .get(pk=follow_up_id)
     )
     rows = read([follow_up.pk])[follow_up.pk]
@@ -308,6 +298,5 @@ def judge(follow_up_id: int, *, now: datetime) -> FollowUp:
     follow_up.save(update_fields=["verdict", "verdict_reason", "judged_at"])
     peg = pegs_before([follow_up]).get(follow_up.pk)
     keep([summary_of(follow_up, course, judgement, rows, baseline_peg=peg)])
-    diagnostic = follow_up.procedure.intent == Intent.DIAGNOSTIC
-    review(follow_up, called_for(course, judgement, diagnostic=diagnostic), now=now)
+    review(follow_up, called_for(course, judgement, seeks_relief=follow_up.seeks_relief), now=now)
     return follow_up

@@ -12,11 +12,11 @@ from clinic.refusals import Refusal
 from outcomes.models import CheckIn, FollowUp
 from outcomes.schedule import DAY, Planned, following, plan
 from outcomes.services.following import end, row
-from outcomes.services.judging import in_minutes, judge, repeated_by
+from outcomes.services.judging import in_minutes, judge
 from procedures.models import Procedure
 
 #: Why staff may end a course.
-ENDINGS = (FollowUp.Closed.EXPLANTED, FollowUp.Closed.TRANSFERRED)
+ENDINGS = (FollowUp.Closed.OTHER_CARE, FollowUp.Closed.TRANSFERRED, FollowUp.Closed.EXPLANTED)
 
 
 def replan_site(site: Site, *, reason: str) -> int:
@@ -25,12 +25,16 @@ def replan_site(site: Site, *, reason: str) -> int:
 
 
 @transaction.atomic
-def replan_procedure(procedure: Procedure, *, was: datetime, reason: str, now: datetime) -> None:
+def replan_procedure(procedure: Procedure, *, reason: str, now: datetime) -> None:
     """The procedure's time was corrected: plan its follow-up again, by the profile that counts now, and judge it.
 
-    A course that it ended, because it repeated its treatment, ends with it. `was`: its time until now.
+    A course that it ended, because it repeated its treatment, ends with it.
     """
-    ended = repeated_by(procedure, at=was).select_for_update(of=("self",)).order_by("pk")
+    ended = (
+        FollowUp.objects.filter(repeated_by__procedure=procedure)
+        .select_for_update(of=("self",))
+        .order_by("pk")
+    )
     for pk in list(ended.values_list("pk", flat=True)):
         FollowUp.objects.filter(pk=pk).update(closed_at=procedure.performed_at)
         judge(pk, now=now)
@@ -124,7 +128,8 @@ def plan_of(follow_up: FollowUp) -> list[Planned]:
 def end_follow_up(
     follow_up_id: int, *, because: str, reason: str = "", by: User | None, now: datetime
 ) -> FollowUp:
-    """End a course: the device was taken out, or another clinic treats the patient. Nothing more is asked.
+    """End a course: the patient goes another way now, so that nothing of this treatment is to come; another clinic
+    treats them; or the device was taken out. Nothing more is asked.
 
     Ending it a second time for the same cause changes nothing. Raises Refusal "not_possible" for another cause,
     "closed" when it has ended otherwise; PermissionDenied without the permission to perform procedures.

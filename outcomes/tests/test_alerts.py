@@ -17,7 +17,7 @@ def called(
     *,
     silent: list[int] | None = None,
     baseline: int | None = 6,
-    diagnostic: bool = False,
+    seeks_relief: bool = True,
     **more: object,
 ) -> dict[Kind, int]:
     """What the course of an ablation calls for: judged from day 42 on, to last from day 180 to 365."""
@@ -30,7 +30,7 @@ def called(
         window_until=365,
         **more,  # type: ignore[arg-type]
     )
-    return called_for(course, judge(course), diagnostic=diagnostic)
+    return called_for(course, judge(course), seeks_relief=seeks_relief)
 
 
 @pytest.mark.parametrize(
@@ -85,9 +85,9 @@ def test_what_scores_call_for(readings: dict[int, int], expected: dict[Kind, int
 def test_that_a_test_is_over_is_its_result_but_worse_pain_is_not() -> None:
     for readings in ({42: 2, 92: 6, 184: 5}, {42: 6}):
         assert called(readings)
-        assert called(readings, diagnostic=True) == {}
-    assert called({42: 7, 92: 7}, diagnostic=True) == {WORSE: 92}
-    assert called({}, silent=[1, 7], diagnostic=True) == {SILENT: 7}
+        assert called(readings, seeks_relief=False) == {}
+    assert called({42: 7, 92: 7}, seeks_relief=False) == {WORSE: 92}
+    assert called({}, silent=[1, 7], seeks_relief=False) == {SILENT: 7}
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,11 @@
 """Who is on which list, and in what order."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from clinic.tests.desk import signed_in
 from conftest import MONDAY, World
 from outcomes import services
-from outcomes.models import FollowUp
+from outcomes.models import Alert, FollowUp
 from outcomes.reports import WORKLISTS
 from outcomes.schedule import DAY
 from outcomes.tests.test_reports import course
@@ -44,6 +44,53 @@ def test_an_ended_course_and_a_patient_who_has_died_are_on_no_list(world: World)
     died.patient.died_on = MONDAY + timedelta(days=300)
     died.patient.save()
     assert all(listed(world, code) == [] for code in WORKLISTS)
+
+
+def test_a_row_leaves_when_somebody_has_seen_to_it_and_returns_when_it_comes_again(world: World) -> None:
+    lost = course(world, {14: 2, 42: 7, 92: 8})
+    (alert,) = lost.alerts.open()
+    services.acknowledge(alert.pk, by=world.nurse, now=world.now + timedelta(days=200))
+    assert listed(world, "losing_early") == [lost]  # looked at is not done
+    services.resolve(alert.pk, resolution="spoken", by=world.nurse, now=world.now + timedelta(days=201))
+    assert listed(world, "losing_early") == []
+    services.raise_alert(lost, "lost_early", now=world.now + timedelta(days=202))
+    assert listed(world, "losing_early") == [lost]
+
+
+def test_what_settled_itself_once_does_not_keep_a_row_away(world: World) -> None:
+    world.site.alert_kinds_off = ["no_relief"]
+    world.site.save()
+    never = course(world, {42: 8, 92: 8})
+    alert = Alert.objects.create(
+        follow_up=never,
+        patient=never.patient,
+        site=world.site,
+        kind="no_relief",
+        urgency="routine",
+        raised_at=world.now,
+        due_at=world.now,
+        resolved_at=world.now,
+        resolution="settled",
+    )
+    assert listed(world, "no_relief") == [never]
+    Alert.objects.filter(pk=alert.pk).update(resolution="seen", resolved_by=world.nurse)
+    assert listed(world, "no_relief") == []
+
+
+def test_who_goes_another_way_leaves_every_list(world: World, clock: list[datetime]) -> None:
+    clock[0] = world.now + timedelta(days=700)
+    lost = course(world, {42: 2, 184: 2, 275: 7, 366: 8})
+    assert listed(world, "due_for_repeat") == [lost]
+    client, here = signed_in(world.physician), "/admin/outcomes/followup/worklists/?list=due_for_repeat"
+    page = f"/admin/outcomes/followup/{lost.pk}/end/?list=due_for_repeat"
+    assert page in client.get(here).content.decode()
+    assert page not in signed_in(world.clerk).get(here).content.decode()
+    assert "other_care" in client.get(page).content.decode()
+    answer = client.post(page, {"because": "other_care", "reason": "Surgery."}, follow=True)
+    assert answer.redirect_chain[-1][0] == here
+    assert listed(world, "due_for_repeat") == []
+    lost.refresh_from_db()
+    assert (lost.closed_because, lost.verdict) == ("other_care", "lost_within_window")
 
 
 def test_what_was_diagnostic_is_on_no_list(world: World) -> None:

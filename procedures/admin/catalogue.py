@@ -107,7 +107,14 @@ class ProcedureTypeForm(DeskForm):
         field_classes: ClassVar[dict[str, type[forms.Field]]] = {"after_care": Lines}
         widgets: ClassVar[dict[str, forms.Widget]] = {
             name: UnfoldAdminTextInputWidget()
-            for name in ("imaging", "sedation_options", "laterality_options", "regions", "indications")
+            for name in (
+                "imaging",
+                "sedation_options",
+                "laterality_options",
+                "regions",
+                "indications",
+                "restarts",
+            )
         } | {
             "description": UnfoldAdminTextareaWidget({"rows": 4}),
             "after_care": UnfoldAdminTextareaWidget({"rows": 6}),
@@ -172,6 +179,7 @@ class ProcedureTypeAdmin(AuditedAdmin):
                     ("sedation", "sedation_options"),
                     ("laterality", "laterality_options"),
                     ("regions", "indications"),
+                    "restarts",
                 ),
                 "classes": ("collapse",),
             },

@@ -143,7 +143,10 @@ class ReadinessItemSerializer(serializers.ModelSerializer[ReadinessItem]):
 
 
 class ProcedureTypeSerializer(serializers.ModelSerializer[ProcedureType]):
-    """A catalogue entry. `relief_profile`: the version in force now; null when it has none and cannot be performed."""
+    """A catalogue entry. `relief_profile`: the version in force now; null when it has none and cannot be performed.
+
+    `restarts`, of device maintenance: families of the implants whose course it starts anew.
+    """
 
     durations = serializers.SerializerMethodField()
     relief_profile = serializers.SerializerMethodField()
@@ -158,7 +161,7 @@ class ProcedureTypeSerializer(serializers.ModelSerializer[ProcedureType]):
             *("code", "name", "family", "purpose", "description", "active", "durations", "relief_profile"),
             *("laterality", "laterality_options", "regions", "indications", "imaging", "imaging_required"),
             *("sedation", "sedation_options", "requirements", "risks", "red_flags", "readiness_items"),
-            "after_care",
+            *("after_care", "restarts"),
         ]
 
     @extend_schema_field(DurationsSerializer)

@@ -204,6 +204,7 @@ def procedure_type(page: Page, stem: str, flags: Collection[str], items: Collect
         laterality_options=page.choices("laterality_options", SIDES),
         regions=page.choices("regions", REGIONS),
         indications=page.texts("indications"),
+        restarts=page.choices("restarts", FAMILIES) if "restarts" in page.content else (),
         red_flags=page.choices("red_flags", flags, of=RED_FLAGS),
         readiness=page.choices("readiness", items, of=READINESS),
         after_care=page.texts("after_care"),
@@ -224,6 +225,8 @@ def procedure_type(page: Page, stem: str, flags: Collection[str], items: Collect
     for code in found.indications:
         if not ICD_10_CM.fullmatch(code):
             page.refuse("indications", f"“{code}” is no ICD-10-CM code.")
+    if found.restarts and found.purpose != "device_maintenance":
+        page.refuse("restarts", "only device maintenance starts the course of an implant anew.")
     if found.laterality == "required" and not found.laterality_options:
         page.refuse("laterality_options", "a side is required, but none can be chosen.")
     if page.holds("onset", "relief_window") and found.onset.from_days > found.relief_window.from_days:

@@ -139,7 +139,10 @@ class ReadinessItem:
 
 @dataclass(frozen=True)
 class ProcedureType:
-    """One page of the catalogue. `red_flags` and `readiness` are codes of the shared pages."""
+    """One page of the catalogue. `red_flags` and `readiness` are codes of the shared pages.
+
+    `restarts`: of maintenance, the families of the implants whose course it starts anew; empty of most.
+    """
 
     code: str
     name: str
@@ -154,6 +157,7 @@ class ProcedureType:
     laterality_options: tuple[str, ...]
     regions: tuple[str, ...]
     indications: tuple[str, ...]
+    restarts: tuple[str, ...]
     red_flags: tuple[str, ...]
     readiness: tuple[str, ...]
     after_care: tuple[str, ...]

@@ -87,6 +87,9 @@ LONGEST_BUFFER_MINUTES = 4 * 60
 class ProcedureType(models.Model):
     """A catalogue entry, such as "radiofrequency ablation of facet nerves".
 
+    `restarts`, of maintenance: families of the implants whose course it starts anew, as the revision of a stimulator
+    does. Maintenance without it, such as a refill, only keeps up what the implant gives.
+
     `catalogue_values` holds, field by field, what the catalogue's file said when it was last loaded: a field that
     differs from it was edited here, and loading leaves it alone.
     """
@@ -124,6 +127,13 @@ class ProcedureType(models.Model):
         default=list,
         blank=True,
     )
+    restarts = ArrayField(
+        models.SlugField(max_length=60),
+        verbose_name=_("starts the course anew of"),
+        default=list,
+        blank=True,
+        help_text=_("Families of implants. Relief is then counted from this procedure on."),
+    )
     after_care = ArrayField(models.TextField(), verbose_name=_("after-care"), default=list, blank=True)
     procedure_minutes = models.PositiveSmallIntegerField(_("procedure, minutes"))
     recovery_minutes = models.PositiveSmallIntegerField(_("recovery, minutes"))
@@ -154,6 +164,12 @@ class ProcedureType(models.Model):
             ),
             models.CheckConstraint(
                 name="procedure_type_duration_has_source", condition=~Q(duration_source="")
+            ),
+            models.CheckConstraint(
+                name="procedure_type_only_maintenance_restarts",
+                condition=Q(restarts=[]) | Q(purpose="device_maintenance"),
+                violation_error_code="no_maintenance",
+                violation_error_message=_("Only device maintenance starts the course of an implant anew."),
             ),
         ]
 

@@ -325,6 +325,7 @@ def column_values(page: files.ProcedureType) -> dict[str, Any]:
         "laterality_options": list(page.laterality_options),
         "regions": list(page.regions),
         "indications": list(page.indications),
+        "restarts": list(page.restarts),
         "after_care": list(page.after_care),
         "procedure_minutes": page.duration.procedure_minutes,
         "recovery_minutes": page.duration.recovery_minutes,

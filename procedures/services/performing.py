@@ -167,7 +167,7 @@ def correct_time(
     if performed_at > procedure.recorded_at:
         raise Refusal("It was recorded before that.", code="after_recording", field="performed_at")
     move_baseline(procedure, to=performed_at)
-    was, procedure.performed_at = procedure.performed_at, performed_at
+    procedure.performed_at = performed_at
     procedure.relief_profile = profile_at(procedure.procedure_type, performed_at)
     procedure.save(
         update_fields=[
@@ -175,7 +175,7 @@ def correct_time(
         ]
     )
     audit.record("procedure.time_corrected", procedure, by=by, at=now, site=procedure.site, reason=reason)
-    procedure_corrected.send(Procedure, procedure=procedure, was=was, reason=reason, now=now)
+    procedure_corrected.send(Procedure, procedure=procedure, reason=reason, now=now)
     return procedure
 
 

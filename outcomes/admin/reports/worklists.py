@@ -70,6 +70,7 @@ class Row:
     alert_page: str
     page: str
     book: str
+    end: str
 
 
 def worklists_page(request: HttpRequest) -> HttpResponse:
@@ -87,6 +88,7 @@ def worklists_page(request: HttpRequest) -> HttpResponse:
     }
     here = pages[chosen.code].get_page(request.GET.get("page"))
     can_book = request.user.has_perm("procedures.book_appointment")
+    can_decide = request.user.has_perm("procedures.perform_procedure")
     context = {
         "tabs": [
             {"code": code, "name": names[code][0], "count": one.count, "active": code == chosen.code}
@@ -97,7 +99,7 @@ def worklists_page(request: HttpRequest) -> HttpResponse:
         "lead": names[chosen.code][1],
         "empty": names[chosen.code][2],
         "page": here,
-        "rows": [row(one, chosen, now, can_book=can_book) for one in here.object_list],
+        "rows": [row(one, chosen, now, can_book=can_book, can_decide=can_decide) for one in here.object_list],
     }
     return page(request, "worklists", _("Worklists"), context)
 
@@ -115,7 +117,7 @@ def with_all(worklist: Worklist, user: Any, now: datetime) -> Any:
     )
 
 
-def row(follow_up: FollowUp, worklist: Worklist, now: datetime, *, can_book: bool) -> Row:
+def row(follow_up: FollowUp, worklist: Worklist, now: datetime, *, can_book: bool, can_decide: bool) -> Row:
     procedure, zone = follow_up.procedure, follow_up.procedure.site.zone
     same = [one.at for one in follow_up.verdict_changes.all() if one.verdict == follow_up.verdict]
     alerts: list[Alert] = vars(follow_up)["waiting"]
@@ -137,6 +139,9 @@ def row(follow_up: FollowUp, worklist: Worklist, now: datetime, *, can_book: boo
         page=reverse("admin:outcomes_followup_change", args=[follow_up.pk]),
         book=f"{reverse('admin:procedures_appointment_find')}?{urlencode(book)}"
         if can_book and worklist.code == "due_for_repeat"
+        else "",
+        end=f"{reverse('admin:outcomes_followup_end', args=[follow_up.pk])}?list={worklist.code}"
+        if can_decide
         else "",
     )
 
