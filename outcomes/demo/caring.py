@@ -157,23 +157,22 @@ class Caring:
     def send_elsewhere(self, reason: str) -> None:
         """End the courses of which nothing good is to be told any more."""
         for follow_up in self.running().filter(verdict__in=UNHAPPY):
-            self.end(follow_up, reason)
+            self.end(follow_up, FollowUp.Closed.OTHER_CARE, reason)
 
     def end_silent(self, follow_up_id: int) -> None:
         """Another clinic writes that it treats the patient, who has been silent all the time."""
         silent = Alert.objects.filter(kind=Kind.SILENT, follow_up=follow_up_id)
         for follow_up in self.running().filter(pk=follow_up_id, verdict=Verdict.UNKNOWN, alerts__in=silent):
-            self.end(follow_up, AWAY)
+            self.end(follow_up, FollowUp.Closed.TRANSFERRED, AWAY)
 
     def running(self) -> QuerySet[FollowUp]:
         """The courses that have not ended."""
         return FollowUp.objects.filter(patient=self.life.patient, closed_at=None)
 
-    def end(self, follow_up: FollowUp, reason: str) -> None:
+    def end(self, follow_up: FollowUp, because: str, reason: str) -> None:
         life = self.life
         if life.patient.died_on:
             return
-        because = FollowUp.Closed.TRANSFERRED
         outcomes.end_follow_up(follow_up.pk, because=because, reason=reason, by=self.doctor, now=life.now)
         for check_in in [one for one in life.asking.open.values() if one.follow_up_id == follow_up.pk]:
             del life.asking.open[check_in.pk]
