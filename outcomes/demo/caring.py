@@ -30,6 +30,8 @@ LATE, SNOOZED, HANDED_OVER = 0.1, 0.14, 0.2
 #: When staff are behind, shares of alerts that nobody has looked at, and of the others that are not resolved (working
 #: values).
 UNSEEN, UNFINISHED = 0.4, 0.65
+#: Days until what is to become of a patient without relief is settled, mostly at the next visit (working values).
+UNTIL_SEEN = (3, 45)
 #: How alerts end, with the share of each and a word of whoever resolved it (working values).
 ENDS: dict[str, tuple[tuple[str, float, str], ...]] = {
     Kind.RED_FLAG: (
@@ -115,6 +117,8 @@ class Caring:
             life.at(alert.due_at, partial(self.fall_due, alert_id))
         routine = alert.urgency == Alert.Urgency.ROUTINE
         done = now + (timedelta(hours=rng.randint(2, 90)) if routine else timedelta(minutes=40))
+        if about_relief:
+            done = now + timedelta(days=rng.randint(*UNTIL_SEEN))
         if about_relief and by == nurse and rng.random() < HANDED_OVER:
             outcomes.hand_over(alert_id, to=doctor.pk, by=nurse, now=now)
         elif routine and rng.random() < SNOOZED:

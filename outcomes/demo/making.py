@@ -37,7 +37,7 @@ DIARY_MINUTES = (30, 120, 180, 60, 240, 300, 360, 480, 720)
 #: Two treatments of a known patient lie at least so far apart around the day on which the demo is made.
 PAUSE = timedelta(days=60)
 #: For so long staff have been behind with alerts and calls.
-BEHIND = timedelta(days=16)
+BEHIND = timedelta(days=30)
 #: After so many patients the database counts its rows anew: what it thinks of tables that were empty a moment ago makes
 #: it read them from end to end at every question.
 COUNTED_AFTER = 10

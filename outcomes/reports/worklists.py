@@ -15,13 +15,30 @@ from procedures.models import Appointment
 
 @dataclass(frozen=True)
 class Worklist:
-    """A list of running follow-ups. `code` is stable; `rows(user, now)` are those that `user` may see, in order.
+    """A list of running follow-ups. `code` is stable; `state(user, now)` are all in the state that it is about.
 
-    What they are in order of is `urgency`, on each row: the smallest first, and none is None.
+    What they are in order of is `urgency`, on each row: the smallest first, and none is None. `kind`: the alert that
+    somebody resolves when there is nothing left to do; None where there is none.
     """
 
     code: str
-    rows: Callable[[User, datetime], QuerySet[FollowUp]]
+    state: Callable[[User, datetime], QuerySet[FollowUp]]
+    kind: Alert.Kind | None
+
+    def rows(self, user: User, now: datetime, *, seen_to: bool = False) -> QuerySet[FollowUp]:
+        """Those that `user` may see and that still want somebody, in order; or those that somebody has seen to."""
+        return self.part(self.state(user, now), seen_to=seen_to)
+
+    def part(self, rows: QuerySet[FollowUp], *, seen_to: bool) -> QuerySet[FollowUp]:
+        """Of rows in this state, those that still want somebody, or those that somebody has seen to.
+
+        Seen to is whose alert of the kind was resolved by a person. When the same comes again, its new alert brings
+        the row back.
+        """
+        alerts = Alert.objects.filter(follow_up=OuterRef("pk"), kind=self.kind)
+        resolved = alerts.filter(resolved_at__isnull=False).exclude(resolution=Alert.Resolution.SETTLED)
+        done = Q(Exists(resolved)) & ~Q(Exists(alerts.open()))
+        return rows.filter(done) if seen_to else rows.exclude(done)
 
 
 #: Of equally urgent ones the longest ago first.
@@ -41,16 +58,6 @@ def running(user: User) -> QuerySet[FollowUp]:
     return FollowUp.objects.visible_to(user).seeking_relief().filter(closed_at=None, patient__died_on=None)
 
 
-def unhandled(rows: QuerySet[FollowUp], kind: Alert.Kind) -> QuerySet[FollowUp]:
-    """Without those whose alert of this kind somebody has resolved: what there was to do is done.
-
-    When the same comes again, its new alert brings the row back.
-    """
-    alerts = Alert.objects.filter(follow_up=OuterRef("pk"), kind=kind)
-    by_somebody = alerts.filter(resolved_at__isnull=False).exclude(resolution=Alert.Resolution.SETTLED)
-    return rows.exclude(Exists(by_somebody) & ~Exists(alerts.open()))
-
-
 def without_appointment(rows: QuerySet[FollowUp], now: datetime) -> QuerySet[FollowUp]:
     """Those whose patient has no coming appointment for the same family of procedures."""
     coming = Appointment.objects.filter(
@@ -64,20 +71,20 @@ def without_appointment(rows: QuerySet[FollowUp], now: datetime) -> QuerySet[Fol
 
 def losing_early(user: User, now: datetime) -> QuerySet[FollowUp]:
     """Relief lost before the window opens; who lost it soonest after the procedure, against the window, first."""
-    rows = unhandled(running(user).filter(verdict=Verdict.LOST_EARLY), Alert.Kind.LOST_EARLY)
+    rows = running(user).filter(verdict=Verdict.LOST_EARLY)
     share = F("summary__lost_until") * 1000 / NullIf(F("summary__window_from"), 0)
     return rows.annotate(urgency=Coalesce(share, 1000)).order_by(*ORDER)
 
 
 def no_relief(user: User, now: datetime) -> QuerySet[FollowUp]:
     """No relief by the day on which it was expected; who has waited longest first."""
-    return longest(unhandled(running(user).filter(verdict=Verdict.NO_RELIEF), Alert.Kind.NO_RELIEF))
+    return longest(running(user).filter(verdict=Verdict.NO_RELIEF))
 
 
 def silent(user: User, now: datetime) -> QuerySet[FollowUp]:
     """Two check-ins in a row without an answer; who was silent longest first."""
     alert = Alert.objects.open().filter(follow_up=OuterRef("pk"), kind=Alert.Kind.SILENT)
-    rows = unhandled(running(user).filter(Q(verdict=Verdict.UNKNOWN) | Exists(alert)), Alert.Kind.SILENT)
+    rows = running(user).filter(Q(verdict=Verdict.UNKNOWN) | Exists(alert))
     return rows.annotate(urgency=Coalesce(F("summary__last_answer"), -1)).order_by(*ORDER)
 
 
@@ -95,9 +102,9 @@ def due_for_repeat(user: User, now: datetime) -> QuerySet[FollowUp]:
 WORKLISTS = {
     worklist.code: worklist
     for worklist in (
-        Worklist("losing_early", losing_early),
-        Worklist("no_relief", no_relief),
-        Worklist("silent", silent),
-        Worklist("due_for_repeat", due_for_repeat),
+        Worklist("losing_early", losing_early, Alert.Kind.LOST_EARLY),
+        Worklist("no_relief", no_relief, Alert.Kind.NO_RELIEF),
+        Worklist("silent", silent, Alert.Kind.SILENT),
+        Worklist("due_for_repeat", due_for_repeat, None),
     )
 }

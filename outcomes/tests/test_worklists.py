@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from clinic.tests.calling import call
 from clinic.tests.desk import signed_in
 from conftest import MONDAY, World
 from outcomes import services
@@ -53,8 +54,22 @@ def test_a_row_leaves_when_somebody_has_seen_to_it_and_returns_when_it_comes_aga
     assert listed(world, "losing_early") == [lost]  # looked at is not done
     services.resolve(alert.pk, resolution="spoken", by=world.nurse, now=world.now + timedelta(days=201))
     assert listed(world, "losing_early") == []
+    here = "/admin/outcomes/followup/worklists/?list=losing_early"
+    client = signed_in(world.nurse)
+    assert 'href="?list=losing_early&amp;seen_to"' in client.get(here).content.decode()
+    page = client.get(f"{here}&seen_to")
+    assert [row.follow_up for row in page.context["rows"]] == [lost]
+    assert page.context["rows"][0].alert.startswith("spoken with the patient, 28 Jul 2027, Nurse Test")
+    assert [names(world, seen_to) for seen_to in ("", "?seen_to=true")] == [[], [lost.pk]]
     services.raise_alert(lost, "lost_early", now=world.now + timedelta(days=202))
     assert listed(world, "losing_early") == [lost]
+    assert [names(world, seen_to) for seen_to in ("", "?seen_to=true")] == [[lost.pk], []]
+
+
+def names(world: World, query: str) -> list[int]:
+    """The numbers on the worklist of early losses, as the API tells them."""
+    told = call(world.nurse, "GET", f"reports/worklists/losing_early/{query}", now=world.now).json()
+    return [row["id"] for row in told["results"]]
 
 
 def test_what_settled_itself_once_does_not_keep_a_row_away(world: World) -> None:

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from urllib.parse import urlencode
 
 from django.core.paginator import Paginator
-from django.db.models import Prefetch
+from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -21,12 +20,6 @@ from outcomes.reports.worklists import Worklist
 
 #: Rows on a page.
 MOST = 25
-#: The kind of alert that belongs to a list.
-KINDS = {
-    "losing_early": Alert.Kind.LOST_EARLY,
-    "no_relief": Alert.Kind.NO_RELIEF,
-    "silent": Alert.Kind.SILENT,
-}
 
 
 def titles() -> dict[str, tuple[str, str, str]]:
@@ -74,55 +67,60 @@ class Row:
 
 
 def worklists_page(request: HttpRequest) -> HttpResponse:
-    """One list at a time, said by `list` in the address; the others as tabs with their counts."""
+    """One list at a time, said by `list` in the address; the others as tabs with their counts.
+
+    With `seen_to` in the address it shows those whose alert somebody has resolved, which are on the list no more.
+    """
     user, now = require(request, "outcomes.view_followup"), timezone.now()
     said = request.GET.get("list", "")
     chosen = WORKLISTS.get(said) or next(iter(WORKLISTS.values()))
     services.view_report(chosen.code, by=user, now=now)
     names = titles()
-    pages = {
-        code: Paginator(
-            with_all(worklist, user, now) if worklist is chosen else worklist.rows(user, now), MOST
-        )
-        for code, worklist in WORKLISTS.items()
-    }
-    here = pages[chosen.code].get_page(request.GET.get("page"))
+    counts = {code: worklist.rows(user, now).count() for code, worklist in WORKLISTS.items()}
+    seen_to = chosen.kind is not None and "seen_to" in request.GET
+    others = 0 if chosen.kind is None or seen_to else chosen.rows(user, now, seen_to=True).count()
+    here = Paginator(with_all(chosen.rows(user, now, seen_to=seen_to)), MOST).get_page(
+        request.GET.get("page")
+    )
     can_book = request.user.has_perm("procedures.book_appointment")
     can_decide = request.user.has_perm("procedures.perform_procedure")
     context = {
         "tabs": [
-            {"code": code, "name": names[code][0], "count": one.count, "active": code == chosen.code}
-            for code, one in pages.items()
+            {"code": code, "name": names[code][0], "count": count, "active": code == chosen.code}
+            for code, count in counts.items()
         ],
         "list": chosen.code,
         "name": names[chosen.code][0],
         "lead": names[chosen.code][1],
         "empty": names[chosen.code][2],
+        "seen_to": seen_to,
+        "others": others,
         "page": here,
         "rows": [row(one, chosen, now, can_book=can_book, can_decide=can_decide) for one in here.object_list],
     }
     return page(request, "worklists", _("Worklists"), context)
 
 
-def with_all(worklist: Worklist, user: Any, now: datetime) -> Any:
-    """The list's rows with everything that is shown of them, in a fixed number of queries."""
-    waiting = Alert.objects.open().select_related("owner").order_by("due_at", "pk")
+def with_all(rows: QuerySet[FollowUp]) -> QuerySet[FollowUp]:
+    """The rows with everything that is shown of them, in a fixed number of queries."""
+    alerts = Alert.objects.select_related("owner", "resolved_by", "site")
+    waiting = alerts.open().order_by("due_at", "pk")
+    done = alerts.filter(resolved_at__isnull=False).exclude(resolution=Alert.Resolution.SETTLED)
     changes = VerdictChange.objects.order_by("id")
-    return (
-        worklist.rows(user, now)
-        .select_related("patient", "procedure__site", "procedure__procedure_type")
-        .prefetch_related(
-            Prefetch("alerts", waiting, to_attr="waiting"), Prefetch("verdict_changes", changes)
-        )
+    return rows.select_related("patient", "procedure__site", "procedure__procedure_type").prefetch_related(
+        Prefetch("alerts", waiting, to_attr="waiting"),
+        Prefetch("alerts", done.order_by("-resolved_at", "pk"), to_attr="resolved"),
+        Prefetch("verdict_changes", changes),
     )
 
 
 def row(follow_up: FollowUp, worklist: Worklist, now: datetime, *, can_book: bool, can_decide: bool) -> Row:
     procedure, zone = follow_up.procedure, follow_up.procedure.site.zone
     same = [one.at for one in follow_up.verdict_changes.all() if one.verdict == follow_up.verdict]
-    alerts: list[Alert] = vars(follow_up)["waiting"]
-    wanted = KINDS.get(worklist.code)
-    alert = next((one for one in alerts if one.kind == wanted), alerts[0] if alerts else None)
+    waiting, resolved = vars(follow_up)["waiting"], vars(follow_up)["resolved"]
+    alerts: list[Alert] = [*waiting, *resolved]
+    of_kind = [one for one in alerts if one.kind == worklist.kind]
+    alert = next(iter(of_kind or waiting), None)
     book = {
         "patient": follow_up.patient_id,
         "procedure_type": procedure.procedure_type_id,
@@ -147,12 +145,10 @@ def row(follow_up: FollowUp, worklist: Worklist, now: datetime, *, can_book: boo
 
 
 def alert_words(alert: Alert, now: datetime) -> str:
-    """How an alert stands, and who takes care of it."""
-    states = {
-        "open": _("open"),
-        "overdue": _("overdue"),
-        "snoozed": _("snoozed"),
-        "resolved": _("resolved"),
-    }
+    """How an alert stands and who takes care of it, or how it ended, on which day and by whom."""
+    if alert.resolved_at:
+        day = f"{alert.resolved_at.astimezone(alert.site.zone):%-d %b %Y}"
+        return f"{alert.get_resolution_display()}, {day}, {alert.resolved_by or ''}".rstrip(", ")
+    states = {"open": _("open"), "overdue": _("overdue"), "snoozed": _("snoozed")}
     owner = str(alert.owner) if alert.owner else _("nobody's yet")
     return f"{states[alert.state(now)]}, {owner}"

@@ -68,6 +68,15 @@ class WorklistQuery(Query):
 
     site = NumberQuery()
     procedure_type = serializers.SlugField(required=False, help_text="Code of a procedure type.")
+    seen_to = serializers.BooleanField(
+        required=False,
+        default=False,
+        help_text="Those whose alert somebody has resolved, instead of the list.",
+    )
+
+    def narrow(self, rows: Any) -> Any:
+        worklist = WORKLISTS[self.context["view"].kwargs["code"]]
+        return worklist.part(super().narrow(rows), seen_to=self.validated_data["seen_to"])
 
 
 @extend_schema_view(list=extend_schema(parameters=[CODE]))
@@ -85,7 +94,7 @@ class Worklists(mixins.ListModelMixin, VisibleRows):
         if worklist is None:
             raise Http404
         return (
-            worklist.rows(self.user, timezone.now())
+            worklist.state(self.user, timezone.now())
             .select_related(
                 *("patient", "procedure__procedure_type", "procedure__site", "relief_profile", "summary")
             )
