@@ -59,7 +59,8 @@ def test_a_row_leaves_when_somebody_has_seen_to_it_and_returns_when_it_comes_aga
     assert 'href="?list=losing_early&amp;seen_to"' in client.get(here).content.decode()
     page = client.get(f"{here}&seen_to")
     assert [row.follow_up for row in page.context["rows"]] == [lost]
-    assert page.context["rows"][0].alert.startswith("spoken with the patient, 28 Jul 2027, Nurse Test")
+    (row,) = page.context["rows"]
+    assert (row.alert, row.resolved) == ("spoken with the patient", "28 Jul 2027 · Nurse Test")
     assert [names(world, seen_to) for seen_to in ("", "?seen_to=true")] == [[], [lost.pk]]
     services.raise_alert(lost, "lost_early", now=world.now + timedelta(days=202))
     assert listed(world, "losing_early") == [lost]

@@ -60,6 +60,7 @@ class Row:
     performed: str
     since: str
     alert: str
+    resolved: str
     alert_page: str
     page: str
     book: str
@@ -92,7 +93,9 @@ def worklists_page(request: HttpRequest) -> HttpResponse:
         "list": chosen.code,
         "name": names[chosen.code][0],
         "lead": names[chosen.code][1],
-        "empty": names[chosen.code][2],
+        "empty": _("Nobody is left: somebody has seen to everyone in this state.")
+        if others or seen_to
+        else names[chosen.code][2],
         "seen_to": seen_to,
         "others": others,
         "page": here,
@@ -133,6 +136,7 @@ def row(follow_up: FollowUp, worklist: Worklist, now: datetime, *, can_book: boo
         performed=f"{procedure.performed_at.astimezone(zone):%-d %b %Y}",
         since=f"{same[-1].astimezone(zone):%-d %b %Y}" if same else "–",
         alert=alert_words(alert, now) if alert else _("no open alert"),
+        resolved=resolved_words(alert) if alert and alert.resolved_at else "",
         alert_page=reverse("admin:outcomes_alert_change", args=[alert.pk]) if alert else "",
         page=reverse("admin:outcomes_followup_change", args=[follow_up.pk]),
         book=f"{reverse('admin:procedures_appointment_find')}?{urlencode(book)}"
@@ -145,10 +149,16 @@ def row(follow_up: FollowUp, worklist: Worklist, now: datetime, *, can_book: boo
 
 
 def alert_words(alert: Alert, now: datetime) -> str:
-    """How an alert stands and who takes care of it, or how it ended, on which day and by whom."""
+    """How an alert stands and who takes care of it, or how it ended."""
     if alert.resolved_at:
-        day = f"{alert.resolved_at.astimezone(alert.site.zone):%-d %b %Y}"
-        return f"{alert.get_resolution_display()}, {day}, {alert.resolved_by or ''}".rstrip(", ")
+        return str(alert.get_resolution_display())
     states = {"open": _("open"), "overdue": _("overdue"), "snoozed": _("snoozed")}
     owner = str(alert.owner) if alert.owner else _("nobody's yet")
     return f"{states[alert.state(now)]}, {owner}"
+
+
+def resolved_words(alert: Alert) -> str:
+    """On which day an alert was resolved, and by whom."""
+    assert alert.resolved_at
+    day = f"{alert.resolved_at.astimezone(alert.site.zone):%-d %b %Y}"
+    return f"{day} · {alert.resolved_by}" if alert.resolved_by else day
