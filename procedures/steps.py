@@ -2,7 +2,7 @@
 
 (request) requested ─ accept ┐                     ┌─ make_ready ─ start ─ to_recovery ─┐
      (hold) held ────── book ┴─ confirm ─ arrive ──────────────────────────────── complete
-                                       └ mark_no_show       cancel, enter_in_error: see the table
+                                       └ mark_no_show       undo_…, cancel, enter_in_error: see the table
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,8 @@ class Step:
     """A named way from any of the states `origins` to the state `to`.
 
     `permission` is what staff must hold. `needs_reason`: it is refused without one. `ends`: the appointment gives its
-    time back.
+    time back. `undoes`: the step that it takes back; it leads to the state before that one, and to `to` where the
+    history does not say which that was.
     """
 
     name: str
@@ -22,6 +23,12 @@ class Step:
     permission: str
     needs_reason: bool = False
     ends: bool = False
+    undoes: str = ""
+
+    @property
+    def goals(self) -> frozenset[str]:
+        """The states that it may lead to."""
+        return STEPS[self.undoes].origins if self.undoes else frozenset({self.to})
 
 
 BOOK = "procedures.book_appointment"
@@ -41,13 +48,14 @@ STEPS = {
         Step("book", frozenset({"held"}), "booked", BOOK),
         Step("confirm", frozenset({"booked"}), "confirmed", BOOK),
         Step("arrive", frozenset(EXPECTED), "arrived", RECEIVE),
-        Step("undo_arrival", frozenset({"arrived"}), "booked", RECEIVE),
+        Step("undo_arrival", frozenset({"arrived"}), "booked", RECEIVE, undoes="arrive"),
         Step("make_ready", frozenset({"arrived"}), "ready", TREAT),
         Step("start", frozenset({"arrived", "ready"}), "in_procedure", TREAT),
         Step("to_recovery", frozenset({"in_procedure"}), "recovering", TREAT),
         # Who records late records all of it at once: the procedure is what counts.
         Step("complete", frozenset(EXPECTED | PRESENT), "completed", PERFORM),
         Step("mark_no_show", frozenset(EXPECTED), "no_show", RECEIVE, ends=True),
+        Step("undo_no_show", frozenset({"no_show"}), "booked", RECEIVE, undoes="mark_no_show"),
         Step(
             "cancel",
             frozenset({"requested", "held", "arrived", "ready"} | EXPECTED),

@@ -18,6 +18,7 @@ from clinic.admin.taking import take as take
 from procedures.admin.forms import AcceptForm, CancelForm, ErrorForm, RescheduleForm, SettleForm, StepForm
 from procedures.admin.performed_forms import BaselineForm, PerformForm
 from procedures.models import Appointment
+from procedures.services.stepping import UNDONE_WITHIN
 from procedures.steps import BOOK, EXPECTED
 from procedures.steps import STEPS as WAYS
 
@@ -111,6 +112,10 @@ STEPS = {
              _("The appointment is marked as a no-show; its resources are free."),
              timely=lambda day, today, begun: begun,
              listed=(Status.BOOKED, Status.CONFIRMED), at_once=True),
+        Step("undo-no-show", "undo_no_show", _("Expected after all"), _("The patient is expected after all"),
+             _("The patient is expected again."),
+             timely=lambda day, today, begun: today - day <= UNDONE_WITHIN,
+             listed=(Status.NO_SHOW,), at_once=True),
         Step(RESCHEDULE, "", _("Type a new time"), _("Reschedule"),
              _("The appointment has its new time; the old one is free."), RescheduleForm),
         Step(SETTLE, "", _("Settle"), _("The wish for another time is settled"),

@@ -134,7 +134,13 @@ class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows
         "no_show": steps.STEPS["mark_no_show"].permission,
         **{name: step.permission for name, step in steps.STEPS.items() if name != "complete"},
     }
-    may_refuse = {"create": [409], "accept": [409], "reschedule": [409], "perform": [409]}
+    may_refuse = {
+        "create": [409],
+        "accept": [409],
+        "reschedule": [409],
+        "perform": [409],
+        "undo_no_show": [409],
+    }
 
     @extend_schema(
         request=BookingInput,
@@ -227,7 +233,7 @@ class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows
     @extend_schema(request=NothingInput, responses=AppointmentSerializer)
     @action(detail=True, methods=["post"], url_path="undo-arrival")
     def undo_arrival(self, request: Request, pk: int) -> Response:
-        """The patient is not here after all: it was another one."""
+        """The patient is not here after all: it was another one. Booked or confirmed, as before the arrival."""
         return self.step(pk, "undo_arrival")
 
     @extend_schema(request=NothingInput, responses=AppointmentSerializer)
@@ -253,6 +259,15 @@ class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows
     def mark_no_show(self, request: Request, pk: int) -> Response:
         """The patient did not come. Not before the appointment's start."""
         return self.step(pk, "mark_no_show")
+
+    @extend_schema(request=NothingInput, responses=AppointmentSerializer)
+    @action(detail=True, methods=["post"], url_path="undo-no-show")
+    def undo_no_show(self, request: Request, pk: int) -> Response:
+        """The patient is expected after all: what was held is held again. Within seven days of the start.
+
+        Refused with 409, code `taken`, when the patient or a resource has something else by now.
+        """
+        return self.step(pk, "undo_no_show")
 
     @extend_schema(request=NothingInput, responses=AppointmentSerializer, deprecated=True)
     @action(detail=True, methods=["post"], url_path="no-show")

@@ -7,7 +7,7 @@ from django.db.models import Exists, OuterRef, Q
 from clinic import prepared
 from clinic.models import Closure
 from procedures.models import Appointment, Reservation
-from procedures.services.looking import closed, own_ids, span_words
+from procedures.services.looking import Taken, closed, own_ids, span_words
 
 
 class Overtaken(Exception):
@@ -108,3 +108,25 @@ def refuse_if_closed_since(held: Appointment) -> None:
     if closure:
         words = span_words(held.starts_at, held.ends_at, held.site)
         raise closed(str(closure.site or closure.resource), words, closure.reason)
+
+
+def refuse_if_taken_again(gone: Appointment) -> None:
+    """With the locks held: Taken when the patient, or anything that `gone` held, was given to another since.
+
+    Who shares a resource with it for a reason, in another lane, is not in its way.
+    """
+    during = Q(starts_at__lt=gone.ends_at, ends_at__gt=gone.starts_at)
+    busy = Appointment.objects.filter(during, patient=gone.patient_id, status__in=Appointment.LIVE).first()
+    if busy:
+        words = span_words(busy.starts_at, busy.ends_at, gone.site)
+        raise Taken(f"The patient has another appointment {words}.")
+    held = gone.reservations.filter(
+        resource=OuterRef("resource"), starts_at__lt=OuterRef("ends_at"), ends_at__gt=OuterRef("starts_at")
+    )
+    in_the_way = Q(Exists(held.filter(lane=OuterRef("lane"))))
+    if not gone.overbooked_because:
+        in_the_way |= Q(Exists(held), appointment__overbooked_because="")
+    rival = Reservation.objects.filter(in_the_way, released_at=None).select_related("resource").first()
+    if rival:
+        words = span_words(rival.starts_at, rival.ends_at, gone.site)
+        raise Taken(f"{rival.resource} is taken {words}.")

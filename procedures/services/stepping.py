@@ -1,6 +1,6 @@
 """Moving an appointment from state to state: only by the named steps of `procedures.steps`, each written down."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
@@ -11,9 +11,12 @@ from clinic.refusals import Refusal
 from procedures.models import Appointment, AppointmentStep, Procedure
 from procedures.services import letters
 from procedures.services.freeing import note_freed
-from procedures.services.locking import lock, refuse_if_closed_since
+from procedures.services.locking import lock, refuse_if_closed_since, refuse_if_taken_again
 from procedures.signals import procedure_voided
-from procedures.steps import BY_THEMSELVES, EXPECTED, STEPS
+from procedures.steps import BY_THEMSELVES, EXPECTED, STEPS, Step
+
+#: How long after its start a no-show can be undone (a choice; unconfirmed): over a weekend, and not for ever.
+UNDONE_WITHIN = timedelta(days=7)
 
 
 def locked(appointment_id: int) -> Appointment:
@@ -43,8 +46,9 @@ def take_step(
 
     Raises PermissionDenied when `by` lacks the step's permission; Refusal "unknown_step", "reason_required",
     "not_allowed_now" unless the appointment is in a state from which the step leads on, "not_today" for an arrival
-    on another day, "too_early" for a no-show before the start; for booking a hold "hold_expired" when it has run out,
-    "closed" when somebody closed what it holds meanwhile.
+    on another day, "too_early" for a no-show before the start, "too_late" for undoing one after UNDONE_WITHIN; for
+    booking a hold "hold_expired" when it has run out; "closed" when somebody closed meanwhile what it holds, or what
+    the no-show held; for this "taken" as well, when somebody else has it.
     """
     step = STEPS.get(name)
     if step is None or name in BY_THEMSELVES:
@@ -68,8 +72,11 @@ def take_step(
         appointment.ended_because = reason
     if name == "enter_in_error":
         void_procedure(appointment, reason=reason, by=by, now=now)
+    if name == "undo_no_show":
+        hold_again(appointment, now=now)
     expected = appointment.status in EXPECTED
-    write(appointment, name, step.to, by=by, now=now, reason=reason, actor=actor)
+    to = state_before(appointment, step) if step.undoes else step.to
+    write(appointment, name, to, by=by, now=now, reason=reason, actor=actor)
     if name == "book":
         letters.tell_booked(appointment, now=now)
     elif name in ("cancel", "enter_in_error") and expected:
@@ -83,6 +90,23 @@ def refuse_to_book(appointment: Appointment, *, now: datetime) -> None:
         raise Refusal("This hold has run out.", code="hold_expired", field="status")
     lock(appointment.reservations.all(), appointment.patient_id)
     refuse_if_closed_since(appointment)
+
+
+def hold_again(gone: Appointment, *, now: datetime) -> None:
+    """Take everything that a no-show gave back, the same resources in the same lanes, unless it is too late."""
+    if gone.starts_at < now - UNDONE_WITHIN:
+        raise Refusal("This no-show is too old to be undone.", code="too_late", field="status")
+    held = gone.reservations.all()
+    lock(held, gone.patient_id)
+    refuse_if_taken_again(gone)
+    held.update(released_at=None)
+    refuse_if_closed_since(gone)
+
+
+def state_before(appointment: Appointment, step: Step) -> str:
+    """The state from which the step was taken that `step` undoes: its row is the last of the history."""
+    before = appointment.steps.order_by("-pk").values_list("status", flat=True)[1:2]
+    return next((status for status in before if status in step.goals), step.to)
 
 
 def refuse_unless(appointment: Appointment, origins: frozenset[str]) -> None:

@@ -186,7 +186,7 @@ def test_a_patients_way_through_the_day(world: World) -> None:
     for name, status in (
         ("confirm", "confirmed"),
         ("arrive", "arrived"),
-        ("undo-arrival", "booked"),
+        ("undo-arrival", "confirmed"),
         ("arrive", "arrived"),
         ("make-ready", "ready"),
         ("start", "in_procedure"),
