@@ -6,10 +6,12 @@ calls it. Nothing that a role and a site do not allow is listed, offered or open
 
 from django.contrib import admin
 
-from clinic.admin import people, places, trail
+from clinic.admin import again, people, places, trail
 from clinic.admin.base import Offers
 
 admin.site.index_template = "admin/clinic/index.html"
 admin.site.autocomplete_view = Offers.as_view(admin_site=admin.site)  # type: ignore[assignment,method-assign]
+admin.site.admin_view = again.signed_in_first(admin.site.admin_view)  # type: ignore[method-assign,assignment]
+admin.site.extra_urls = again.pages  # type: ignore[attr-defined]
 
-__all__ = ["people", "places", "trail"]
+__all__ = ["again", "people", "places", "trail"]

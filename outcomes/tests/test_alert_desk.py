@@ -124,7 +124,11 @@ def test_one_click_takes_it_and_a_second_one_does_no_harm(
 ) -> None:
     signed_in(world.nurse, client)
     with clock(emergency.raised_at + MINUTE):
-        assert client.get(page(emergency, "acknowledge")).status_code == 405
+        opened = client.get(page(emergency, "acknowledge"), follow=True)
+        assert opened.request["PATH_INFO"] == page(emergency, "change")
+        assert "Nothing was done" in words(opened)
+        emergency.refresh_from_db()
+        assert emergency.owner is None
         for _ in range(2):
             response = client.post(page(emergency, "acknowledge"), follow=True)
             assert "The alert is yours." in words(response)

@@ -10,7 +10,7 @@ from django.contrib.postgres.forms import SimpleArrayField
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
 from django.forms.models import BaseInlineFormSet, model_to_dict
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import path, reverse
 from django.utils import timezone
@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
+from clinic.admin.again import by_button
 from clinic.admin.base import AuditedAdmin, DeskAdmin, DeskForm, DeskInline, staff, tell
 from procedures import services
 from procedures.models import (
@@ -257,7 +258,7 @@ class ProcedureTypeAdmin(AuditedAdmin):
     def get_urls(self) -> Any:
         confirm = path(
             "<int:pk>/confirm/<str:figure>/",
-            self.admin_site.admin_view(self.confirm_view),
+            self.admin_site.admin_view(by_button(self.confirm_view)),
             name="procedures_proceduretype_confirm",
         )
         return [confirm, *super().get_urls()]
@@ -266,8 +267,6 @@ class ProcedureTypeAdmin(AuditedAdmin):
         """A physician stands by one figure; `profile` in the body names the version, none the durations."""
         if not request.user.has_perm("procedures.add_figureconfirmation"):
             raise PermissionDenied
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
         kind = get_object_or_404(self.get_queryset(request), pk=pk)
         version = request.POST.get("profile", "")
         profile = None

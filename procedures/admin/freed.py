@@ -11,9 +11,9 @@ from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_POST
 from unfold.decorators import display
 
+from clinic.admin.again import by_button
 from clinic.admin.base import ReadOnlyAdmin, SeenFilter, staff, tell
 from clinic.admin.wall import shown
 from procedures import services
@@ -101,12 +101,12 @@ class FreedTimeAdmin(ReadOnlyAdmin):
         return [
             path(
                 "<int:pk>/book/<int:entry>/",
-                wrap(require_POST(self.book_view)),
+                wrap(by_button(self.book_view)),
                 name="procedures_freedtime_book",
             ),
             path(
                 "<int:pk>/dismiss/",
-                wrap(require_POST(self.dismiss_view)),
+                wrap(by_button(self.dismiss_view)),
                 name="procedures_freedtime_dismiss",
             ),
             *super().get_urls(),

@@ -15,9 +15,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
-from django.views.decorators.http import require_POST
 from unfold.decorators import display
 
+from clinic.admin.again import by_button
 from clinic.admin.base import DeskAdmin, SeenFilter, staff, tell
 from clinic.admin.wall import shown
 from patients.admin import searched
@@ -169,7 +169,7 @@ class WaitlistAdmin(DeskAdmin):
         one = [
             path(
                 f"<int:pk>/{name}/",
-                self.admin_site.admin_view(require_POST(view)),
+                self.admin_site.admin_view(by_button(view)),
                 name=f"procedures_waitlistentry_{name}",
             )
             for name, view in (("asked", self.asked_view), ("withdrawn", self.withdrawn_view))

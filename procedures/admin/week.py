@@ -19,6 +19,7 @@ from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from clinic.admin.again import by_button
 from clinic.admin.base import staff, tell
 from clinic.admin.wall import to_instant
 from clinic.models import Closure, Resource, Site, WorkingHours
@@ -240,11 +241,8 @@ def move(request: HttpRequest) -> HttpResponse:
     """Move `appointment` to the wall time `starts`; with `check`, only say whether that would do.
 
     The clinician stays, and so does the resource that the calendar is narrowed to; the rest may change. A check is
-    answered with JSON: `words` to show, 422 with the refusal's `code` when it would not do. GET shows the week: it is
-    how signing in again comes back.
+    answered with JSON: `words` to show, 422 with the refusal's `code` when it would not do.
     """
-    if request.method != "POST":
-        return HttpResponseRedirect(reverse("admin:procedures_appointment_week"))
     if not request.user.has_perm("procedures.book_appointment"):
         raise PermissionDenied
     now = timezone.now()
@@ -308,5 +306,5 @@ def question(old: Appointment, new: Appointment) -> str:
 
 AppointmentAdmin.pages += [
     path("week/", admin.site.admin_view(week), name="procedures_appointment_week"),
-    path("week/move/", admin.site.admin_view(move), name="procedures_appointment_week_move"),
+    path("week/move/", admin.site.admin_view(by_button(move)), name="procedures_appointment_week_move"),
 ]

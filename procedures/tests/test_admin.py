@@ -479,7 +479,8 @@ def test_a_physician_confirms_a_figure_once(world: World, client: Client) -> Non
     assert "unconfirmed" in words(client.get(f"{page}/change/"))
     assert client.post(f"{page}/confirm/onset/", {"profile": profile.pk}).status_code == 403
     signed_in(world.physician, client)
-    assert client.get(f"{page}/confirm/onset/").status_code == 405
+    assert "Nothing was done" in words(client.get(f"{page}/confirm/onset/", follow=True))
+    assert not FigureConfirmation.objects.exists()
     for _ in range(2):
         client.post(f"{page}/confirm/onset/", {"profile": profile.pk})
     client.post(f"{page}/confirm/duration/")

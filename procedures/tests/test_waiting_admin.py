@@ -148,7 +148,11 @@ def test_one_is_asked_or_taken_off_on_its_page_and_a_second_click_is_told(desk: 
     again = words(post(desk, world, f"{WAITLIST}{waits.pk}/withdrawn/"))
     assert "not waiting any more: withdrawn" in again
     assert "Still waits" not in again
-    assert get(desk, world, f"{WAITLIST}{waits.pk}/withdrawn/").status_code == 405
+    waits = join(world, patient=world.another_patient(9))
+    assert get(desk, world, f"{WAITLIST}{waits.pk}/withdrawn/")["Location"] == f"{WAITLIST}{waits.pk}/"
+    assert "Nothing was done" in words(get(desk, world, f"{WAITLIST}{waits.pk}/change/"))
+    waits.refresh_from_db()
+    assert waits.closed_at is None
 
 
 def test_another_time_is_booked_from_an_entrys_page(desk: Client, world: World) -> None:

@@ -10,8 +10,8 @@ from django.shortcuts import get_object_or_404
 from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_POST
 
+from clinic.admin.again import by_button
 from clinic.admin.base import staff, tell
 from outcomes import services
 from outcomes.admin.alerts.forms import HandOverForm, ResolveForm, SnoozeForm
@@ -105,8 +105,8 @@ def page_of(alert_id: int) -> str:
 AlertAdmin.pages += [
     path(f"<int:pk>/{name}/", admin.site.admin_view(view), name=f"outcomes_alert_{name}")
     for name, view in {
-        "acknowledge": require_POST(acknowledge),
-        "take": require_POST(take),
+        "acknowledge": by_button(acknowledge),
+        "take": by_button(take),
         "hand-over": hand_over,
         "snooze": snooze,
         "resolve": resolve,
