@@ -121,6 +121,11 @@ class HistoryMiddleware(PghistoryMiddleware):
     """Puts the user and the request's id beside every changed row; never a URL, which may hold a token."""
 
     def get_context(self, request: HttpRequest) -> dict[str, Any]:
-        context = structlog.contextvars.get_contextvars()
-        user = getattr(request, "user", None)
-        return {"user": user.pk if user else None, "request": str(context.get("request_id", ""))}
+        return behind(request)
+
+
+def behind(request: HttpRequest) -> dict[str, Any]:
+    """What is put beside every row that the request changes."""
+    context = structlog.contextvars.get_contextvars()
+    user = getattr(request, "user", None)
+    return {"user": user.pk if user else None, "request": str(context.get("request_id", ""))}

@@ -1,10 +1,10 @@
 """What every import from a file shares: its three modes, its report, and refusals told by row and column."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import connection, models
@@ -20,7 +20,7 @@ T = TypeVar("T")
 Progress = Callable[[str, int, int], None]
 #: How many rows are looked up with one query each of patients, earlier rows …
 CHUNK = 500
-#: A line of progress after so many rows.
+#: `Progress` is told after so many rows.
 EVERY = 1000
 #: Advisory lock that lets one import save at a time, so that two never wait for each other in a ring. Any number,
 #: used nowhere else.
@@ -88,15 +88,25 @@ class Report:
         self.refusals.sort(key=lambda refusal: refusal.row)
 
 
+#: An import under way: after each row, what was done ("checked", "saved") to how many of how many; at last the report.
+#: Whoever stops asking for the next step stops the import: what is open then is rolled back.
+Steps = Generator[tuple[str, int, int], None, Report]
+
+
 def chunks(rows: Sequence[T], size: int = CHUNK) -> Iterator[Sequence[T]]:
     """`rows` in pieces of at most `size`."""
     return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
-def tell(progress: Progress | None, what: str, done: int, total: int) -> None:
-    """Tell `progress` after every EVERY rows and after the last that `what` is done to `done` of `total`."""
-    if progress and (done % EVERY == 0 or done == total):
-        progress(what, done, total)
+def finish(steps: "Steps", progress: Progress | None) -> "Report":
+    """Take all the steps of an import; `progress` is told of every EVERYth of them and of the last."""
+    while True:
+        try:
+            what, done, total = next(steps)
+        except StopIteration as ended:
+            return cast(Report, ended.value)
+        if progress and (done % EVERY == 0 or done == total):
+            progress(what, done, total)
 
 
 def refusals_of(row: Row, refusal: ValidationError, columns: Mapping[str, str]) -> list[RowRefusal]:

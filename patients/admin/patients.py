@@ -21,7 +21,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget, UnfoldBooleanSwitchWidget
 from clinic.admin.base import DeskAdmin, DeskForm, SeenFilter, now_at, staff
 from clinic.admin.importing import ImportsFiles
 from clinic.admin.wall import shown
-from clinic.importing import Report
+from clinic.importing import Steps
 from patients import consent, mme, services
 from patients.importing import COLUMNS
 from patients.models import Patient, PatientQuerySet
@@ -197,8 +197,8 @@ class PatientAdmin(ImportsFiles, DeskAdmin):
     import_permissions = ("patients.add_patient", "patients.change_patient")
     import_columns = COLUMNS
 
-    def import_service(self, data: bytes, **how: Any) -> Report:
-        return services.import_patients(data, **how)
+    def import_steps(self, data: bytes, **how: Any) -> Steps:
+        return services.patients_from(data, **how)
 
     @classmethod
     def panel(cls, build: Panel) -> Panel:

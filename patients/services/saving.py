@@ -1,6 +1,6 @@
 """Every write to patients."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import date, datetime, time
 from typing import Any
 from uuid import uuid4
@@ -15,11 +15,12 @@ from clinic.importing import (
     Outcome,
     Progress,
     Report,
+    Steps,
     chunks,
+    finish,
     one_at_a_time,
     refusing,
     sites_by_name,
-    tell,
     write_down,
 )
 from clinic.models import Site, User
@@ -198,6 +199,11 @@ def read(patient: Patient, *, by: User, now: datetime) -> None:
 def import_patients(
     data: bytes, *, mode: Mode, by: User | None, now: datetime, progress: Progress | None = None
 ) -> Report:
+    """As `patients_from`, to its end."""
+    return finish(patients_from(data, mode=mode, by=by, now=now), progress)
+
+
+def patients_from(data: bytes, *, mode: Mode, by: User | None, now: datetime) -> Steps:
     """Register and change the patients of a CSV file, whose columns are those of `patients.importing`.
 
     Who is known by record number is changed where the file says something else; who has not changed is not touched,
@@ -210,14 +216,14 @@ def import_patients(
     sites = sites_by_name(by)
     if mode == Mode.ALL:
         with transaction.atomic():
-            import_entries(entries, sites, report, by=by, now=now, progress=progress)
+            yield from import_entries(entries, sites, report, by=by, now=now)
             if report.refusals:
                 transaction.set_rollback(True)
             else:
                 report.saved = True
                 write_down("patients", report, by=by, now=now)
     else:
-        import_entries(entries, sites, report, by=by, now=now, progress=progress)
+        yield from import_entries(entries, sites, report, by=by, now=now)
         report.saved = mode == Mode.GOOD and bool(report.lines)
     if not (mode == Mode.ALL and report.saved):
         write_down("patients", report, by=by, now=now)
@@ -232,8 +238,7 @@ def import_entries(
     *,
     by: User | None,
     now: datetime,
-    progress: Progress | None,
-) -> None:
+) -> Iterator[tuple[str, int, int]]:
     """Save the entries, or only check them, and tell the report; one transaction for each chunk of them."""
     done = 0
     for chunk in chunks(entries):
@@ -247,7 +252,7 @@ def import_entries(
                 with refusing(entry.row, report, COLUMN_OF):
                     report.lines.append(import_entry(entry, known, sites, saving=saving, by=by, now=now))
                 done += 1
-                tell(progress, "saved" if saving else "checked", done, len(entries))
+                yield "saved" if saving else "checked", done, len(entries)
 
 
 def known_patients(entries: Iterable[Entry], *, locked: bool) -> dict[str, Patient]:

@@ -1,23 +1,27 @@
 """A file of patients: every row by the rules, every refusal by row, column and code, and nothing twice."""
 
 import io
+import re
 from datetime import date
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
+from django.core.signals import request_finished
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from clinic import csv_files
+from clinic.admin import importing
 from clinic.importing import Mode, Outcome, Report
 from clinic.models import AuditEvent, Site
 from clinic.tests.desk import clock, signed_in, words
 from conftest import World
 from patients.models import Patient
-from patients.services import import_patients
+from patients.services import import_patients, saving
 
 HEADER = "record_number,given_name,family_name,born_on,site,email,phone,language,agreed_to_email"
 GOOD = "N-1,Zoë,Nguyễn,1961-02-28,Riverside,zoe@example.org,+1 212 555 0147,es,yes"
@@ -310,6 +314,72 @@ def test_a_clerk_checks_reads_and_imports(world: World, client: Client) -> None:
         page = client.post(PAGE, sent(data, checked=checked, mode="good"))
         assert "Imported. 1 added, 0 changed, 0 unchanged, 1 refused." in words(page)
     assert Patient.objects.filter(record_number="N-1").exists()
+
+
+@pytest.fixture
+def long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From five rows on a file is long, and how far it is, is said after every second row."""
+    monkeypatch.setattr(importing, "LONG", 5)
+    monkeypatch.setattr(importing, "EVERY", 2)
+
+
+def pieces(response: Any) -> list[str]:
+    return [piece.decode() for piece in response]
+
+
+def test_a_long_import_says_how_far_it_is_while_it_runs(long: None, world: World, client: Client) -> None:
+    """By itself, in pieces of the page, of which each takes the place of the one before; no script asks for it."""
+    signed_in(world.clerk, client)
+    data = csv(*many(6).decode().splitlines()[1:], "N-2,Ben,Okoro,1970-02-30,Riverside,,,,")
+    with clock(world.now):
+        head, *told, last = pieces(client.post(PAGE, sent(data)))
+        assert told == [
+            f"<p><progress max='6' value='{done}'></progress> {done} of 6 rows checked</p>\n"
+            for done in (2, 4, 6)
+        ]
+        whole = head + "".join(told) + last
+        assert whole.count("<html") == whole.count("</html>") == whole.count('"desk-heading"') == 1
+        assert "The calendar has no such day." in last
+        assert "6 added, 0 changed, 0 unchanged, 1 refused." in re.sub(r"\s+", " ", last)
+        assert Patient.objects.count() == 1
+        checked = re.search(r'name="checked" value="([^"]+)"', last)
+        assert checked
+        _, *told, last = pieces(client.post(PAGE, sent(data, checked=checked[1], mode="good")))
+    assert "2 of 6 rows saved" in told[0]
+    assert "Imported." in last
+    assert Patient.objects.count() == 7
+    event = Patient.objects.get(record_number="M-1").events.get()  # type: ignore[attr-defined]
+    assert event.pgh_context.metadata["user"] == world.clerk.pk
+
+
+def signed(client: Client, data: bytes) -> str:
+    found = re.search(r'name="checked" value="([^"]+)"', pieces(client.post(PAGE, sent(data)))[-1])
+    assert found
+    return found[1]
+
+
+@pytest.mark.parametrize("broken", ["closed", "fault"])
+def test_a_long_import_that_breaks_off_saves_all_or_nothing(
+    long: None, world: World, client: Client, broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signed_in(world.clerk, client)
+    data = many(6)
+    with clock(world.now):
+        response = client.post(PAGE, sent(data, checked=signed(client, data), mode="all"))
+        told = iter(response)
+        assert b"2 of 6 rows saved" not in next(told)
+        assert b"2 of 6 rows saved" in next(told)
+        assert Patient.objects.count() == 3
+        if broken == "closed":
+            with mock.patch.object(request_finished, "send"):  # which would end the test's transaction
+                response.close()
+        else:
+            monkeypatch.setattr(saving, "import_entry", mock.Mock(side_effect=OSError("Given3 Family3")))
+            said = b"".join(told).decode()
+            assert "The import broke off." in said
+            assert said.count("</html>") == 1
+            assert "Given3" not in said
+    assert Patient.objects.count() == 1
 
 
 def test_only_the_file_that_was_checked_is_imported(world: World, client: Client) -> None:

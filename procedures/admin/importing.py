@@ -3,9 +3,9 @@
 from typing import Any
 
 from clinic.admin.importing import ImportsFiles
-from clinic.importing import Report
+from clinic.importing import Steps
 from procedures.importing import COLUMNS
-from procedures.services.importing import import_appointments
+from procedures.services.importing import appointments_from
 
 
 class ImportsAppointments(ImportsFiles):
@@ -14,5 +14,5 @@ class ImportsAppointments(ImportsFiles):
     import_permissions = ("procedures.book_appointment",)
     import_columns = COLUMNS
 
-    def import_service(self, data: bytes, **how: Any) -> Report:
-        return import_appointments(data, **how)
+    def import_steps(self, data: bytes, **how: Any) -> Steps:
+        return appointments_from(data, **how)

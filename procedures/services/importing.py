@@ -1,9 +1,10 @@
 """Importing appointments: every row through the booking service, checked first without holding anybody up."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import count
 
 from django.db import connection, transaction
 from django.db.models import Q
@@ -15,11 +16,12 @@ from clinic.importing import (
     Outcome,
     Progress,
     Report,
+    Steps,
     chunks,
+    finish,
     one_at_a_time,
     refusing,
     sites_by_name,
-    tell,
     write_down,
 )
 from clinic.models import Resource, Site, User, WorkingHours
@@ -112,6 +114,11 @@ class Draft:
 def import_appointments(
     data: bytes, *, mode: Mode, by: User | None, now: datetime, progress: Progress | None = None
 ) -> Report:
+    """As `appointments_from`, to its end."""
+    return finish(appointments_from(data, mode=mode, by=by, now=now), progress)
+
+
+def appointments_from(data: bytes, *, mode: Mode, by: User | None, now: datetime) -> Steps:
     """Book the appointments of a CSV file, whose columns are those of `procedures.importing`.
 
     A row that was imported before is left as the clinic has it now, moved or cancelled. Raises nothing: every refusal
@@ -125,14 +132,16 @@ def import_appointments(
     report = Report(mode, sheet.total, refusals=sheet.refusals, unreadable=sheet.unreadable)
     known = known_names(entries, by=by)
     if mode == Mode.GOOD:
-        for draft in drafts_of(entries, known, report, "saved", by=by, progress=progress):
-            with refusing(draft.entry.row, report, draft.columns), transaction.atomic():
-                report.lines.append(book_draft(draft, by=by, now=now))
+        for done, draft in drafts_of(entries, known, report, by=by):
+            if draft:
+                with refusing(draft.entry.row, report, draft.columns), transaction.atomic():
+                    report.lines.append(book_draft(draft, by=by, now=now))
+            yield "saved", done, len(entries)
         report.saved = bool(report.lines)
     else:
-        drafts = check_all(entries, known, report, by=by, now=now, progress=progress)
+        drafts = yield from check_all(entries, known, report, by=by, now=now)
         if mode == Mode.ALL and not report.refusals:
-            book_all(drafts, report, by=by, now=now, progress=progress)
+            yield from book_all(drafts, report, by=by, now=now)
     if not (mode == Mode.ALL and report.saved):
         write_down("appointments", report, by=by, now=now)
     report.sort()
@@ -140,35 +149,36 @@ def import_appointments(
 
 
 def check_all(
-    entries: Sequence[Entry],
-    known: Known,
-    report: Report,
-    *,
-    by: User | None,
-    now: datetime,
-    progress: Progress | None,
-) -> list[Draft]:
+    entries: Sequence[Entry], known: Known, report: Report, *, by: User | None, now: datetime
+) -> Generator[tuple[str, int, int], None, list[Draft]]:
     """The rows that could be booked one after the other, as things stand; the report says what would be done."""
-    plan, good = Plan(), []
-    for draft in drafts_of(entries, known, report, "checked", by=by, progress=progress):
-        with refusing(draft.entry.row, report, draft.columns):
-            if not draft.before:
-                try:
-                    plan.check(draft.appointment, draft.resources, now=now)
-                except Taken:
-                    # Perhaps by another import of the same row, since this one looked.
-                    meanwhile = booked_before([draft.entry]).get(draft.entry.request_key)
-                    if meanwhile is None:
-                        raise
-                    draft = replace(draft, before=same(meanwhile, draft.appointment))
-            report.lines.append(line_of(draft))
-            good.append(draft)
+    plan, good = Plan(), list[Draft]()
+    for done, draft in drafts_of(entries, known, report, by=by):
+        if draft:
+            with refusing(draft.entry.row, report, draft.columns):
+                good.append(check_draft(draft, plan, now=now))
+                report.lines.append(line_of(good[-1]))
+        yield "checked", done, len(entries)
     return good
 
 
+def check_draft(draft: Draft, plan: Plan, *, now: datetime) -> Draft:
+    """The draft, unless booking it after those of the plan would be refused."""
+    if not draft.before:
+        try:
+            plan.check(draft.appointment, draft.resources, now=now)
+        except Taken:
+            # Perhaps by another import of the same row, since this one looked.
+            meanwhile = booked_before([draft.entry]).get(draft.entry.request_key)
+            if meanwhile is None:
+                raise
+            return replace(draft, before=same(meanwhile, draft.appointment))
+    return draft
+
+
 def book_all(
-    drafts: Sequence[Draft], report: Report, *, by: User | None, now: datetime, progress: Progress | None
-) -> None:
+    drafts: Sequence[Draft], report: Report, *, by: User | None, now: datetime
+) -> Iterator[tuple[str, int, int]]:
     """Book all of the drafts, or none when a rival came between checking and booking; the report is written anew."""
     release_expired_holds(now=now)  # before the locks: it locks the appointments that it frees
     report.lines = []
@@ -180,7 +190,7 @@ def book_all(
             with refusing(draft.entry.row, report, draft.columns):
                 draft = replace(draft, before=same(before.get(draft.entry.request_key), draft.appointment))
                 report.lines.append(book_draft(draft, by=by, now=now))
-            tell(progress, "saved", done, len(drafts))
+            yield "saved", done, len(drafts)
         if report.refusals:
             transaction.set_rollback(True)
         else:
@@ -246,16 +256,14 @@ def drafts_of(
     entries: Sequence[Entry],
     known: Known,
     report: Report,
-    what: str,
     *,
     by: User | None,
-    progress: Progress | None,
-) -> Iterator[Draft]:
-    """The rows that name things that exist, one by one; the others are refused in the report.
+) -> Iterator[tuple[int, Draft | None]]:
+    """Each row with its number among them; None for one that names what does not exist: the report refuses it.
 
-    Two queries for each chunk of rows. Tells `progress` that `what` is done to a row when the next is asked for.
+    Two queries for each chunk of rows.
     """
-    done = 0
+    numbers = count(1)
     for chunk in chunks(entries):
         patients = known_patients(chunk, by=by)
         before = booked_before(chunk)
@@ -263,10 +271,7 @@ def drafts_of(
             draft = None
             with refusing(entry.row, report, COLUMN_OF):
                 draft = draft_of(entry, known, patients, before)
-            if draft:
-                yield draft
-            done += 1
-            tell(progress, what, done, len(entries))
+            yield next(numbers), draft
 
 
 def draft_of(
