@@ -178,8 +178,8 @@ class CheckIns(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows):
     def answer(self, request: Request, pk: int) -> Response:
         """Record the patient's answer on their behalf.
 
-        The same answer once more changes nothing (200). A different one is refused with 409, code `answered_already`:
-        the first stands.
+        The same answer once more changes nothing (200), but adds a remark that the first came without. A different
+        one is refused with 409, code `answered_already`, and another remark with `other_remark`: the first stands.
         """
         check_in = self.get_object()
         inputs, now = self.inputs(AnswerInput), timezone.now()

@@ -11,7 +11,7 @@ from clinic.refusals import Refusal
 from outcomes.codes import read_code
 from outcomes.models import Alert, Answer, CheckIn, ContactAttempt, Measurement
 from outcomes.services.alerting import raise_red_flags
-from outcomes.services.answering import answer, locked
+from outcomes.services.answering import answer, locked, plain_remark
 
 
 @transaction.atomic
@@ -28,15 +28,16 @@ def record_answer(
     """Store what the patient said or wrote, on their behalf. `values` by "instrument.item": {"nrs.now": 7}.
 
     On the telephone it is also a call that reached the patient. The same once more changes nothing and returns the
-    first.
+    first; a remark that the first came without is added to it.
 
-    Raises Refusal as `answer` does, and "answered_already" when another answer stands.
+    Raises Refusal as `answer` does, "answered_already" when another answer stands, and "other_remark" (field "remark")
+    when the same one stands with another remark.
     """
     _, check_in = locked(check_in_id)
     stands: Answer | None = getattr(check_in, "answer", None)
     if stands is not None:
         if values_of(stands) == dict(values) and stands.channel == channel:
-            return stands
+            return with_remark(stands, plain_remark(remark), by=by, now=now)
         raise Refusal(
             "This check-in has been answered already; that answer stands.",
             code="answered_already",
@@ -54,6 +55,22 @@ def record_answer(
             by=by,
         )
     return given
+
+
+def with_remark(stands: Answer, remark: str, *, by: User, now: datetime) -> Answer:
+    """The answer that stands, its check-in locked by the caller, with a remark that is new; "" says nothing."""
+    if remark and not stands.remark:
+        stands.remark = remark
+        stands.save(update_fields=["remark"])
+        site = stands.check_in.follow_up.procedure.site
+        audit.record("check_in.remark_added", stands.check_in, by=by, at=now, site=site)
+    elif remark and remark != stands.remark:
+        raise Refusal(
+            "This answer is written down already, with another remark, and that one stands.",
+            code="other_remark",
+            field="remark",
+        )
+    return stands
 
 
 @transaction.atomic

@@ -107,6 +107,9 @@ def test_an_answer_on_the_patients_behalf_is_taken_once(world: World) -> None:
     other = record(world, row, 5, later=2)
     assert other.status_code == 409
     assert faults(other) == [("score", "answered_already")]
+    assert record(world, row, 3, later=3, remark="Sleeps well.").json()["answer"]["remark"] == "Sleeps well."
+    other = record(world, row, 3, later=4, remark="Sleeps badly.")
+    assert (other.status_code, faults(other)) == (409, [("remark", "other_remark")])
     assert Measurement.objects.get().value == 3
     assert Answer.objects.get().recorded_by == world.nurse
 

@@ -5,7 +5,7 @@ from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clinic.models import Site
+from clinic.models import AuditEvent, Site
 from clinic.tests.desk import clock, errors, signed_in, words
 from conftest import World, staff
 from outcomes.codes import paper_code, read_code
@@ -103,6 +103,33 @@ def test_the_code_leads_to_the_answers_of_that_form(world: World, client: Client
     assert sorted(given_back.measurements.values_list("item", "value")) == [("now", 6), ("worst_24_hours", 9)]
     assert not Alert.objects.exists()
     assert not check_in.contact_attempts.exists()  # nobody telephoned
+
+
+def test_the_same_answer_again_never_loses_a_remark(world: World, client: Client) -> None:
+    """What the first came without is added; another one is refused beside it, and stays in the form."""
+    check_in, now = to_call(world)
+    address = f"/admin/outcomes/checkin/{check_in.pk}/answer/"
+    sent = {
+        "nrs.now": "6",
+        "nrs.average_7_days": "-",
+        "nrs.worst_24_hours": "-",
+        "channel": "paper",
+        "language": "en",
+    }
+    signed_in(world.clerk, client)
+    with clock(now):
+        kept = []
+        for remark in ("", "Sleeps\r\nwell.", "Sleeps\nwell. ", ""):
+            assert client.post(address, sent | {"remark": remark}).status_code == 302
+            kept.append(Answer.objects.get().remark)
+        assert kept == ["", "Sleeps\nwell.", "Sleeps\nwell.", "Sleeps\nwell."]
+        other = client.post(address, sent | {"remark": "Sleeps badly."})
+    assert other.status_code == 422
+    assert errors(other) == {"remark": ["other_remark"]}
+    assert "Sleeps badly." in other.content.decode()
+    assert Answer.objects.get().remark == "Sleeps\nwell."
+    trail = AuditEvent.objects.get(action="check_in.remark_added")
+    assert (trail.by, trail.object_id, trail.reason) == (world.clerk, check_in.pk, "")
 
 
 def test_a_wrong_code_is_refused_with_a_sentence(world: World, client: Client) -> None:
