@@ -38,6 +38,12 @@ PRIORITY_LABELS = {
 }
 
 
+def asked_again(entry: WaitlistEntry) -> list[tuple[Any, str]]:
+    """The mark of who has waited so long that somebody should ask again."""
+    stale = is_stale(entry, now=timezone.now())
+    return [(_("ask again since %s") % entry.stale_on.isoformat(), "warning")] if stale else []
+
+
 class WaitingFilter(admin.SimpleListFilter):
     """Who waits; whom to ask whether they still do; who does no more."""
 
@@ -68,7 +74,7 @@ class WaitingFilter(admin.SimpleListFilter):
 @admin.register(WaitlistEntry)
 class WaitlistAdmin(DeskAdmin):
     form = WaitlistForm
-    list_display = ("who", "what", "where", "since", "urgency", "conditions", "state")
+    list_display = ("who", "what", "where", "since", "conditions", "urgency")
     list_display_links = ("who",)
     list_filter = (WaitingFilter, "priority", "procedure_type__family", ("sites", SeenFilter))
     list_fullwidth = True
@@ -264,7 +270,11 @@ class WaitlistAdmin(DeskAdmin):
         return format_html(
             '{}<span class="desk-sub">{}</span>',
             entry.patient,
-            " · ".join(part for part in (entry.patient.record_number, entry.patient.phone) if part),
+            " · ".join(
+                part.replace(" ", "\N{NO-BREAK SPACE}")
+                for part in (entry.patient.record_number, entry.patient.phone)
+                if part
+            ),
         )
 
     @display(description=_("procedure type"), ordering="procedure_type__name")
@@ -295,8 +305,11 @@ class WaitlistAdmin(DeskAdmin):
 
     @display(description=_("priority"), ordering="priority")
     def urgency(self, entry: WaitlistEntry) -> SafeString:
+        """How urgent it is while it waits; then what became of it."""
+        if entry.closed_at:
+            return self.state(entry)
         kind = PRIORITY_LABELS[WaitlistEntry.Priority(entry.priority)]
-        return label(entry.get_priority_display(), kind, [])
+        return label(entry.get_priority_display(), kind, asked_again(entry))
 
     @display(description=_("notice and first day"))
     def conditions(self, entry: WaitlistEntry) -> SafeString:
@@ -319,9 +332,7 @@ class WaitlistAdmin(DeskAdmin):
                 page_of(entry.appointment),
                 shown(entry.appointment.starts_at, entry.appointment.site),
             )
-        stale = is_stale(entry, now=timezone.now())
-        marks = [(_("ask again since %s") % entry.stale_on.isoformat(), "warning")] if stale else []
-        return label(_("waiting"), "info", marks)
+        return label(_("waiting"), "info", asked_again(entry))
 
     @display(description=_("since"))
     def joined(self, entry: WaitlistEntry) -> str:

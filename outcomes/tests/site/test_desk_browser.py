@@ -18,6 +18,7 @@ from outcomes.reports import WORKLISTS, Selection
 from outcomes.tests.asking import red_flag
 from procedures import services
 from procedures.models import Appointment
+from procedures.tests.test_waiting import join
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -46,6 +47,26 @@ def desk(browser: Any, world: World, live_server: Any) -> Iterator[Any]:
         page.close()
         assert not faults
         assert all(url.startswith((live_server.url, "data:", "blob:")) for url in asked), asked
+
+
+@pytest.mark.parametrize("width", [1360, 1024, 400])
+def test_the_waitlist_never_scrolls_sideways(desk: Any, world: World, width: int) -> None:
+    """Beside the navigation, without it, and as cards on a telephone, where a label says what a date means."""
+    asked = {"sites": [world.site], "clinicians": [world.doctor], "note": "Needs a driver: two days' notice."}
+    since = {"earliest_on": MONDAY - timedelta(days=84), "stale_on": MONDAY - timedelta(days=9)}
+    join(world, **asked, **since, now=world.now - timedelta(days=85))
+    desk.set_viewport_size({"width": width, "height": 900})
+    desk.goto("/admin/procedures/waitlistentry/")
+    desk.get_by_text("ask again since").wait_for()
+    wide = desk.evaluate(
+        """() => [...document.querySelectorAll("html, #changelist, #result_list *, .simplebar-content-wrapper")]
+        .filter((one) => one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 1 && !one.matches("span, a, input"))
+        .map((one) => `${one.tagName} ${one.className}: ${one.scrollWidth} in ${one.clientWidth}`)"""
+    )
+    assert wide == []
+    first_line = desk.locator("#result_list .field-since").bounding_box()["y"]
+    below = first_line > desk.locator("#result_list .field-who").bounding_box()["y"] + 10
+    assert below == (width == 400)
 
 
 #: What a screen reader would call the focused element, roughly: its label, its own words, its options' context.
