@@ -42,6 +42,7 @@ MOST = 500
 LONG, EVERY = 1000, 100
 SALT = "clinic.admin.importing"
 PAGE = "admin/clinic/import.html"
+PROGRESS = "<p><progress max='{}' value='{}'></progress>{} <span class='desk-sub'>{}</span></p>\n"
 #: Where the page is cut in two while an import runs.
 CUT = "<!-- how far it is -->"
 
@@ -202,7 +203,8 @@ def told(steps: Steps) -> Generator[str, None, Report]:
             return cast(Report, ended.value)
         if done % EVERY == 0 or done == total:
             said = words[what] % {"done": done, "total": total}
-            yield format_html("<p><progress max='{}' value='{}'></progress> {}</p>\n", total, done, said)
+            stay = _("Leave this page open: closing it stops what is under way.") if done < total else ""
+            yield format_html(PROGRESS, total, done, said, stay)
 
 
 def report_context(report: Report) -> dict[str, Any]:

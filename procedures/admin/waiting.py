@@ -307,7 +307,7 @@ class WaitlistAdmin(DeskAdmin):
     def urgency(self, entry: WaitlistEntry) -> SafeString:
         """How urgent it is while it waits; then what became of it."""
         if entry.closed_at:
-            return self.state(entry)
+            return SafeString(self.state(entry))
         kind = PRIORITY_LABELS[WaitlistEntry.Priority(entry.priority)]
         return label(entry.get_priority_display(), kind, asked_again(entry))
 

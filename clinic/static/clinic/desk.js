@@ -4,6 +4,19 @@ window.addEventListener("load", () => {
   if (document.activeElement === document.body) document.querySelector("[autofocus]")?.focus();
 });
 
+// unfold looks for a text field beside each file field that it has not marked yet, and stumbles where there is none.
+window.addEventListener("load", () => {
+  document.querySelectorAll("input[type=file]").forEach((field) => { field.hasChangeListener = true; });
+});
+
+// A page that comes in pieces is seen before unfold knows whether it is dark; from then on, unfold says so.
+(() => {
+  const chosen = JSON.parse(localStorage.getItem("adminTheme") || '"auto"');
+  const dark = chosen === "dark" || (chosen === "auto" && window.matchMedia("(prefers-color-scheme: dark)").matches);
+  document.documentElement.classList.toggle("dark", dark);
+  document.addEventListener("alpine:init", () => document.documentElement.classList.remove("dark"));
+})();
+
 // A second click while the first is under way sends nothing: it would save twice, or be answered with a refusal.
 (() => {
   const WHILE_MS = 3000;

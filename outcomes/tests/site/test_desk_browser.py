@@ -1,5 +1,6 @@
 """The front desk in a real browser: what a clerk does all day, once with the mouse and once with the keyboard alone."""
 
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group
 
+from clinic.admin import importing
+from clinic.importing import Mode, Report, Steps
 from clinic.models import Closure
 from clinic.roles import MANAGER
 from clinic.tests.desk import clock
@@ -16,6 +19,7 @@ from outcomes.codes import paper_code
 from outcomes.models import Answer, CheckIn
 from outcomes.reports import WORKLISTS, Selection
 from outcomes.tests.asking import red_flag
+from patients.admin import PatientAdmin
 from procedures import services
 from procedures.models import Appointment
 from procedures.tests.test_waiting import join
@@ -67,6 +71,36 @@ def test_the_waitlist_never_scrolls_sideways(desk: Any, world: World, width: int
     first_line = desk.locator("#result_list .field-since").bounding_box()["y"]
     below = first_line > desk.locator("#result_list .field-who").bounding_box()["y"] + 10
     assert below == (width == 400)
+
+
+def test_how_far_a_long_import_is_is_seen_while_it_runs(
+    desk: Any, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the page is whole, and so before any of its scripts that wait for that."""
+    seen = threading.Event()
+
+    def steps(self: PatientAdmin, data: bytes, **how: Any) -> Steps:
+        yield "checked", 2, 6
+        yield "checked", 4, 6
+        assert seen.wait(30)
+        yield "checked", 6, 6
+        return Report(Mode.CHECK, 6)
+
+    monkeypatch.setattr(PatientAdmin, "import_steps", steps)
+    monkeypatch.setattr(importing, "LONG", 1)
+    monkeypatch.setattr(importing, "EVERY", 2)
+    desk.goto("/admin/patients/patient/import/")
+    file = {"name": "patients.csv", "mimeType": "text/csv", "buffer": b"a\nb\nc\n"}
+    desk.locator("[name=file]").set_input_files(files=[file])
+    desk.get_by_role("button", name="Check the file").click(no_wait_after=True)
+    try:
+        desk.get_by_text("4 of 6 rows checked").wait_for()
+        assert not desk.get_by_text("2 of 6 rows checked").is_visible()
+        assert not desk.get_by_role("button", name="Check the file").is_visible()
+    finally:
+        seen.set()
+    desk.get_by_text("Checked. Nothing is saved yet.").wait_for()
+    assert desk.get_by_text("6 of 6 rows checked").is_visible()
 
 
 #: What a screen reader would call the focused element, roughly: its label, its own words, its options' context.
