@@ -28,7 +28,8 @@ def by_button(view: View) -> View:
     def pressed(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method == "POST":
             return view(request, *args, **kwargs)
-        return lead_back(request, page_above(request.path))
+        messages.warning(request, _("Nothing was done. Please press the button for it."))
+        return HttpResponseRedirect(page_above(request.path))
 
     return pressed
 
@@ -57,13 +58,10 @@ def again(request: HttpRequest) -> HttpResponse:
     """Where the sign-in leads: on to `page`, with what must be said there."""
     page = request.GET.get("page", "")
     local = page.startswith("/") and url_has_allowed_host_and_scheme(page, allowed_hosts=None)
-    return lead_back(request, page if local else reverse("admin:index"))
-
-
-def lead_back(request: HttpRequest, page: str) -> HttpResponse:
-    """Show the page, and say that nothing has happened."""
-    messages.warning(request, _("Nothing was done or saved. Please press the button again."))
-    return HttpResponseRedirect(page)
+    messages.warning(
+        request, _("You were signed out, so nothing was done or saved. Please press the button again.")
+    )
+    return HttpResponseRedirect(page if local else reverse("admin:index"))
 
 
 def came_from(request: HttpRequest) -> str:

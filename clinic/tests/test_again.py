@@ -15,7 +15,7 @@ from conftest import World
 from procedures import services
 
 WAITLIST = "/admin/procedures/waitlistentry/"
-SAID = "Nothing was done or saved. Please press the button again."
+SAID = "You were signed out, so nothing was done or saved. Please press the button again."
 
 
 def addresses(patterns: Any = None, before: str = "") -> Iterator[str]:
