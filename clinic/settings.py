@@ -236,7 +236,6 @@ REST_FRAMEWORK = {
     ],
     # Shut by default: a view that names no permission of its own answers nobody.
     "DEFAULT_PERMISSION_CLASSES": ["clinic.api.permissions.Holds"],
-    "DEFAULT_FILTER_BACKENDS": [],
     "DEFAULT_PAGINATION_CLASS": "clinic.api.pages.Pages",
     "DEFAULT_SCHEMA_CLASS": "clinic.api.schema.Schema",
     "DEFAULT_METADATA_CLASS": None,
@@ -246,7 +245,6 @@ REST_FRAMEWORK = {
     # Whose address counts for the throttle: what a client writes into X-Forwarded-For itself must not.
     "NUM_PROXIES": 1 if env.bool("BEHIND_PROXY", default=False) else 0,
     "EXCEPTION_HANDLER": "clinic.api.refusals.problem",
-    "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 REST_KNOX = {"TOKEN_LIMIT_PER_USER": 20, "AUTO_REFRESH": False}
 SPECTACULAR_SETTINGS = {
@@ -314,12 +312,8 @@ SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^health/"]
-# Nothing to other sites. Pages under secret addresses send none at all: clinic/pages.py.
-SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_AGE = 12 * 3600
-SESSION_COOKIE_SAMESITE = "Lax"
-X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
