@@ -41,7 +41,10 @@ def test_who_is_booked_already_is_not_due_for_a_repeat(world: World) -> None:
 
 def test_an_ended_course_and_a_patient_who_has_died_are_on_no_list(world: World) -> None:
     ended, died = course(world, {42: 8, 92: 8}), course(world, {42: 8, 92: 8})
-    services.end_follow_up(ended.pk, because="transferred", by=world.physician, now=world.now)
+    ends = world.now + timedelta(days=150)
+    services.end_follow_up(ended.pk, because="transferred", by=world.physician, now=ends)
+    ended.refresh_from_db()
+    assert ended.verdict == "no_relief"
     died.patient.died_on = MONDAY + timedelta(days=300)
     died.patient.save()
     assert all(listed(world, code) == [] for code in WORKLISTS)
