@@ -333,6 +333,21 @@ def test_relief_outlasts_its_window_from_the_day_after_it() -> None:
     assert judge(course(8, (366, 2))).verdict == Verdict.OUTLASTING
 
 
+def test_relief_that_was_known_after_the_window_has_outlasted_it_whatever_comes_later() -> None:
+    """One bad score since then, or silence, takes nothing back: a loss would lie after the window as well."""
+    suspected = judge(course(8, (42, 2), (366, 2), (548, 8)))
+    assert suspected.verdict == Verdict.OUTLASTING
+    assert suspected.reason == (
+        "Pain 8 before, 2 on day 366 (75 % less); relief was expected to end by day 365. "
+        "Pain 8 before, 8 on day 548 (unchanged): one bad score may be noise."
+    )
+    assert suspected.lost_between is None
+    assert judge(course(8, (366, 2), (548, 8), silent=(731, 913))).verdict == Verdict.OUTLASTING
+    assert (
+        judge(course(8, (365, 2), (548, 8))).verdict == Verdict.IN_RELIEF
+    )  # it may have ended on the last day
+
+
 def test_the_reason_says_which_baseline_is_lacking() -> None:
     assert "before the procedure is missing" in judge(course(None, (92, 2))).reason
     assert "before the procedure is 0" in judge(course(0, (92, 2))).reason
@@ -393,6 +408,24 @@ def test_every_course_has_one_verdict_with_a_reason_that_fits(any_course: Course
         left, right = first.lost_between
         assert left < right
         assert first.verdict in (Verdict.LOST_EARLY, Verdict.LOST_WITHIN, Verdict.OUTLASTING)
+
+
+@given(courses, st.lists(st.tuples(st.integers(1, 200), scores), min_size=1, max_size=3))
+def test_what_is_established_stands_whatever_comes_later(
+    any_course: Course, later: list[tuple[int, int]]
+) -> None:
+    readings = [replace(one, before_repeat=False) for one in any_course.readings]
+    so_far = replace(any_course, readings=readings, useless_at=None)
+    before = judge(so_far)
+    if before.verdict in (Verdict.LOST_EARLY, Verdict.LOST_WITHIN, Verdict.OUTLASTING):
+        at = readings[-1].at
+        for gap, score in later:
+            at += gap
+            readings = [*readings, Reading(at, score)]
+        after = judge(replace(so_far, readings=readings))
+        assert after.verdict == before.verdict
+        if before.lost_between:
+            assert after.lost_between == before.lost_between
 
 
 @given(courses, st.integers(0, 41), st.integers(6, 10))
