@@ -267,7 +267,7 @@ def judge(course: Course) -> Judgement:
 
 
 def outlasting(course: Course, last_good: Reading, last: Reading) -> Judgement:
-    """Relief was known after the window. Neither silence nor a bad score since then takes that back: nor would a loss."""
+    """Relief was known after the window. No bad score or silence since then takes that back: nor would a loss."""
     reason = f"{score_words(course, last_good)}; relief was expected to end by {course.words(course.window_until)}."
     if last != last_good:
         reason += f" {score_words(course, last)}: one bad score may be noise."

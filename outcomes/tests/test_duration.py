@@ -78,6 +78,46 @@ def test_what_is_no_interval_is_refused_with_its_code(
     assert isinstance(refused.value, ValueError)
 
 
+# How follow-ups are counted
+
+
+@unhurried
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 4000), st.integers(1, 4000), st.booleans(), st.integers(0, 3)),
+        min_size=1,
+        max_size=30,
+    ),
+    st.sampled_from([1, 0.5]),
+)
+def test_many_different_times_are_counted_as_few_are(
+    seen: list[tuple[int, int, bool, int]], unit: float
+) -> None:
+    """Tables too large for memory are sorted instead; whole days need no sorting. All count alike."""
+    ends = [(unit * after, inf if never else unit * (after + more)) for after, more, never, _ in seen]
+    counts = [number for *_, number in seen]
+    expected: dict[Pair, int] = {}
+    for pair, number in zip(ends, counts, strict=True):
+        if number:
+            expected[pair] = expected.get(pair, 0) + number
+    if not expected:
+        return
+    for cells in (0, 1 << 26):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("outcomes.duration.data.MOST_CELLS", cells)
+            data = intervals([one for one, _ in ends], [one for _, one in ends], counts)
+            curve = turnbull(data)
+        found = zip(data.after.tolist(), data.until.tolist(), data.counts.tolist(), strict=True)
+        assert [((after, until), number) for after, until, number in found] == sorted(expected.items())
+        assert data.total == curve.total == sum(counts)
+        assert curve.proof.converged
+
+
+def test_half_a_day_at_either_end_is_kept() -> None:
+    assert spans(turnbull(of([(0, 1.5), (1.5, 2)]))) == [(0, 1.5, 0.5), (1.5, 2, 0.5)]
+    assert spans(turnbull(of([(0, 1.5), (2, inf)]))) == [(0, 1.5, 0.5), (2, inf, 0.5)]
+
+
 # The curve of few
 
 
