@@ -17,10 +17,12 @@ from outcomes.duration import (
     Stretch,
     Unusable,
     bands,
+    bootstrap,
     intervals,
     kaplan_meier,
     turnbull,
 )
+from outcomes.rates import wilson
 from outcomes.tests.published import MERCAPTOPURINE, MICE, PLACEBO, RADIOTHERAPY, WITH_CHEMOTHERAPY, Times
 
 Pair = tuple[float, float]
@@ -389,8 +391,62 @@ def test_bands_of_follow_ups_seen_on_the_same_days_are_those_of_a_proportion() -
         assert high == pytest.approx(share + 1.96 * error, abs=0.2 * error)
 
 
+def test_where_all_lies_on_one_side_the_band_is_as_wide_as_the_few_who_are_known_make_it() -> None:
+    """Drawing anew from twenty who were all in relief on day 42 never shows anything else."""
+    all_in = bands(intervals([42] * 20, [inf] * 20), [0, 0.5, 1, 42, 43], draws=20, seed=1)
+    few = wilson(20, 20)[0]
+    assert all_in.band_low.tolist() == pytest.approx([1, few, few, few, 0])  # after day 42 nothing is known
+    assert all_in.band_high.tolist() == [1] * 5
+    all_out = bands(intervals([0] * 20, [14] * 20), [0, 14, 20], draws=20, seed=1)
+    assert all_out.band_low.tolist() == [1, 0, 0]
+    assert all_out.band_high.tolist() == pytest.approx([1, *[wilson(0, 20)[1]] * 2])
+
+
+@given(st.integers(1, 500).flatmap(lambda of: st.tuples(st.integers(0, of), st.just(of))))
+def test_a_band_of_those_who_are_known_is_the_interval_of_a_rate(pair: tuple[int, int]) -> None:
+    count, known = pair
+    share = np.array([count / known])
+    low, high = bootstrap.wilson(share, share, np.array([known]), 0.95)
+    assert (low[0], high[0]) == pytest.approx(wilson(count, known), abs=1e-9)
+    wider = bootstrap.wilson(share, share, np.array([known]), 0.99)
+    assert wider[0] <= low
+    assert wider[1] >= high
+    assert [bound[0] for bound in bootstrap.wilson(share, share, np.array([0]), 0.95)] == pytest.approx(
+        [0, 1]
+    )
+
+
+def test_bands_hold_what_drawing_the_patients_anew_shows() -> None:
+    """Drawn here patient by patient: at most 2.5 % lie below a band and 2.5 % above it, but for chance."""
+    days = [12, 24, 36.5, 40, 46]
+    result = bands(of(WITH_CHEMOTHERAPY), days, draws=300, seed=1)
+    dice, patients = Random(2), 300
+    below, above = np.zeros(len(days)), np.zeros(len(days))
+    for _ in range(patients):
+        low, high = turnbull(of(dice.choices(WITH_CHEMOTHERAPY, k=len(WITH_CHEMOTHERAPY)))).shares(days)
+        below += low < result.band_low - 1e-9
+        above += high > result.band_high + 1e-9
+    assert (below / patients).max() < 0.06
+    assert (above / patients).max() < 0.06
+
+
+def test_draws_that_missed_the_maximum_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("outcomes.duration.bootstrap.turnbull", lambda data: turnbull(data, most_steps=0))
+    assert bands(of(RADIOTHERAPY), [6], draws=5, seed=1).unproven == 5
+
+
+def test_two_draws_are_enough_to_have_a_band() -> None:
+    assert bands(of(RADIOTHERAPY), [6], draws=2, seed=1).draws == 2
+
+
 @pytest.mark.parametrize(
-    ("more", "code"), [({"draws": 1}, "draws"), ({"level": 1}, "not_a_share"), ({"days": [-1]}, "negative")]
+    ("more", "code"),
+    [
+        ({"draws": 1}, "draws"),
+        ({"level": 0}, "not_a_share"),
+        ({"level": 1}, "not_a_share"),
+        ({"days": [-1]}, "negative"),
+    ],
 )
 def test_bands_refuse(more: dict[str, object], code: str) -> None:
     with pytest.raises(Unusable) as refused:
