@@ -1,13 +1,14 @@
 """Alerts from their raising to their end: services, time, the outbox, and people who are at it at once."""
 
 import re
+import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
 from django.core import mail as outbox
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from clinic.refusals import Refusal
 from conftest import MONDAY, World, staff
 from outcomes import services
 from outcomes.models import Alert, CheckIn, FollowUp
+from outcomes.models.alerts import AlertQuerySet
 from outcomes.services.alerting import review
 from outcomes.services.handling import LONGEST_SNOOZE
 from patients import services as patients
@@ -150,6 +152,14 @@ def test_a_patient_whom_nobody_asked_is_not_silent(world: World) -> None:
     unanswered(follow_up, 1, 7, 14)
     assert follow_up.check_ins.filter(status="missed").count() == 3
     assert kinds(follow_up) == []
+
+
+def test_only_what_was_missed_is_silence(world: World) -> None:
+    """What a newer question replaced, or what the end of a course voided, was not for the patient to answer."""
+    follow_up = world.performed().follow_up
+    for day, status in {1: "missed", 7: "superseded", 14: "voided", 92: "missed"}.items():
+        follow_up.check_ins.filter(offset_minutes=day * 1440).update(status=status)
+    assert list(services.course_of(follow_up).silent) == [1, 92]
 
 
 def test_diagnostic_courses_raise_nothing(world: World) -> None:
@@ -539,6 +549,66 @@ def test_of_two_who_acknowledge_at_once_one_owns_it_and_the_other_is_told(world:
     alert.refresh_from_db()
     event = AuditEvent.objects.get(action="alert.acknowledged")
     assert alert.owner == event.by
+
+
+def all_look_first(monkeypatch: pytest.MonkeyPatch, rivals: int) -> None:
+    """None of them writes an alert before all have found that there is none."""
+    barrier, looked, get = threading.Barrier(rivals), threading.local(), AlertQuerySet.get
+
+    def look_and_wait(rows: AlertQuerySet, *args: object, **kwargs: object) -> Alert:
+        try:
+            return get(rows, *args, **kwargs)
+        finally:
+            if not getattr(looked, "once", False):
+                looked.once = True
+                barrier.wait(timeout=60)
+
+    monkeypatch.setattr(AlertQuerySet, "get", look_and_wait)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_alerts_raised_at_once_there_is_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    follow_up = world.performed().follow_up
+    all_look_first(monkeypatch, 4)
+    raised = [lambda: services.raise_alert(follow_up, "worse", now=world.now)] * 4
+    assert together(*raised) == {"won": 4}
+    assert Alert.objects.count() == AuditEvent.objects.filter(action="alert.raised").count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_race_for_an_alert_is_real(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If this fails, the test above proves nothing."""
+    follow_up = world.performed().follow_up
+    all_look_first(monkeypatch, 4)
+    guard = next(one for one in Alert._meta.constraints if one.name == "one_open_alert_a_kind")
+    with connection.schema_editor() as schema:
+        schema.remove_constraint(Alert, guard)
+    try:
+        together(*[lambda: services.raise_alert(follow_up, "worse", now=world.now)] * 4)
+        assert Alert.objects.count() == 4
+    finally:
+        Alert.objects.all().delete()
+        with connection.schema_editor() as schema:
+            schema.add_constraint(Alert, guard)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_judgements_at_once_raise_one_alert_and_keep_one_change(world: World) -> None:
+    follow_up = answer(world.performed().follow_up, {42: 2, 92: 7})
+    assert follow_up.verdict == "in_relief"
+    row = follow_up.check_ins.get(offset_minutes=184 * 1440)
+    with pytest.MonkeyPatch.context() as fault:
+        fault.setattr("outcomes.services.answering.judge", lambda *_, **__: None)
+        services.answer(
+            row.pk, values={"nrs.now": 8}, channel="phone", language="en", by=None, now=row.due_at
+        )
+    assert together(*[lambda: services.judge(follow_up.pk, now=row.due_at)] * 4) == {"won": 4}
+    assert kinds(follow_up) == [("lost_early", "")]
+    assert list(follow_up.verdict_changes.values_list("verdict", flat=True)) == [
+        "too_early",
+        "in_relief",
+        "lost_early",
+    ]
 
 
 @pytest.mark.django_db(transaction=True)
