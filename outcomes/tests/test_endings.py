@@ -170,6 +170,29 @@ def test_a_device_that_did_not_help_is_a_loss_until_it_turns_out_to_be_a_mistake
     assert (found.verdict, interval(found)) == (Verdict.IN_RELIEF, (42, None))
 
 
+def test_what_was_said_after_a_course_had_ended_is_left_out(world: World, relieved: FollowUp) -> None:
+    """The explant of day 60 is written down only on day 98; on day 92 the patient was still asked."""
+    answer(relieved, {92: 2})
+    now = world.at(AFTER_14_WEEKS, 12)
+    device = device_of(relieved.procedure, now=now)
+    procedures.explant(device.pk, on=MONDAY + 60 * DAY, because="no_effect", by=world.physician, now=now)
+    found = now_of(relieved)
+    assert (found.verdict, interval(found)) == (Verdict.LOST_EARLY, (42, 60))
+    assert [reading.at for reading in services.course_of(found).readings] == [42]
+
+
+def test_a_device_that_was_replaced_is_no_loss(world: World, relieved: FollowUp) -> None:
+    now = world.at(AFTER_14_WEEKS, 12)
+    device = device_of(relieved.procedure, now=now)
+    procedures.explant(device.pk, on=MONDAY + 60 * DAY, because="replaced", by=world.physician, now=now)
+    found = now_of(relieved)
+    assert (found.closed_because, found.verdict, interval(found)) == (
+        "explanted",
+        Verdict.IN_RELIEF,
+        (42, None),
+    )
+
+
 @pytest.mark.parametrize("how", ["transferred", "explanted", "died"])
 def test_other_ends_are_no_loss(world: World, relieved: FollowUp, how: str) -> None:
     now = world.at(AFTER_14_WEEKS, 12)
