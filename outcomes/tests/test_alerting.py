@@ -3,6 +3,7 @@
 import re
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import pytest
@@ -644,8 +645,9 @@ def test_of_two_who_acknowledge_at_once_one_owns_it_and_the_other_is_told(world:
     assert alert.owner == event.by
 
 
-def all_look_first(monkeypatch: pytest.MonkeyPatch, rivals: int) -> None:
-    """None of them writes an alert before all have found that there is none."""
+def all_look_first(monkeypatch: pytest.MonkeyPatch, rivals: int, *, within: float = 60) -> None:
+    """None of them writes an alert before all have looked for it, or, where a lock keeps the others from looking, have
+    waited `within` seconds."""
     barrier, looked, get = threading.Barrier(rivals), threading.local(), AlertQuerySet.get
 
     def look_and_wait(rows: AlertQuerySet, *args: object, **kwargs: object) -> Alert:
@@ -654,7 +656,8 @@ def all_look_first(monkeypatch: pytest.MonkeyPatch, rivals: int) -> None:
         finally:
             if not getattr(looked, "once", False):
                 looked.once = True
-                barrier.wait(timeout=60)
+                with suppress(threading.BrokenBarrierError):
+                    barrier.wait(timeout=within)
 
     monkeypatch.setattr(AlertQuerySet, "get", look_and_wait)
 
@@ -666,6 +669,25 @@ def test_of_alerts_raised_at_once_there_is_one(world: World, monkeypatch: pytest
     raised = [lambda: services.raise_alert(follow_up, "worse", now=world.now)] * 4
     assert together(*raised) == {"won": 4}
     assert Alert.objects.count() == AuditEvent.objects.filter(action="alert.raised").count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_red_flags_that_are_added_at_once_are_all_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the lock both would read the one code that stands, and each would write over the other's."""
+    codes = ["burning", "fever_chills", "new_weakness"]
+    for code in codes:
+        flag(code, "same_day")
+    alert = red_flag(world, codes[0])
+    check_in = alert.check_in
+    assert check_in
+    all_look_first(monkeypatch, 2, within=1)
+    added = [
+        lambda code=code: services.raise_red_flags(check_in, [code], now=check_in.due_at)
+        for code in codes[1:]
+    ]
+    assert together(*added) == {"won": 2}
+    alert.refresh_from_db()
+    assert alert.codes == codes
 
 
 @pytest.mark.django_db(transaction=True)
