@@ -365,6 +365,15 @@ def test_a_fit_that_was_stopped_says_so() -> None:
     assert stopped.violation > stopped.tolerance
 
 
+@unhurried
+@given(follow_ups, st.integers(0, 3))
+def test_a_stopped_fit_says_how_far_at_most_it_is_from_the_maximum(seen: list[Pair], steps: int) -> None:
+    stopped, best = turnbull(of(seen), most_steps=steps), turnbull(of(seen))
+    assert stopped.proof.converged == (stopped.proof.violation <= stopped.proof.tolerance)
+    lacking = best.log_likelihood - stopped.log_likelihood
+    assert -1e-8 <= lacking <= len(seen) * stopped.proof.violation + 1e-8
+
+
 # Bands
 
 
