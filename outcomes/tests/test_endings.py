@@ -11,7 +11,7 @@ from outcomes.lasting import lasting
 from outcomes.models import CourseSummary, FollowUp
 from outcomes.relief import Verdict, judge
 from outcomes.reports.counting import ENDED_BY, EVALUABLE
-from outcomes.tests.test_alerting import answer, kinds
+from outcomes.tests.test_alerting import answer, kinds, unanswered
 from patients import services as patients
 from procedures import services as procedures
 from procedures.models import ImplantedDevice, Procedure
@@ -179,6 +179,17 @@ def test_what_was_said_after_a_course_had_ended_is_left_out(world: World, reliev
     found = now_of(relieved)
     assert (found.verdict, interval(found)) == (Verdict.LOST_EARLY, (42, 60))
     assert [reading.at for reading in services.course_of(found).readings] == [42]
+
+
+def test_silence_after_a_course_had_ended_tells_nothing(world: World, relieved: FollowUp) -> None:
+    """Taken out for an infection on day 60; nobody knew, and the patient was still asked on days 92 and 184."""
+    unanswered(relieved, 92, 184)
+    assert now_of(relieved).verdict == Verdict.UNKNOWN
+    now = world.at(MONDAY + 210 * DAY, 12)
+    device = device_of(relieved.procedure, now=now)
+    procedures.explant(device.pk, on=MONDAY + 60 * DAY, because="infection", by=world.physician, now=now)
+    found = now_of(relieved)
+    assert (found.verdict, interval(found)) == (Verdict.IN_RELIEF, (42, None))
 
 
 def test_a_device_that_was_replaced_is_no_loss(world: World, relieved: FollowUp) -> None:
