@@ -152,6 +152,14 @@ def test_the_curve_is_undefined_inside_a_span_and_known_at_both_of_its_ends() ->
         assert found == pytest.approx(piece)
 
 
+def test_where_everybody_has_lost_relief_the_curve_ends_at_nought() -> None:
+    assert turnbull(of([(14, 42)])).stretches() == [
+        Stretch(0, 14, 1, 1),
+        Stretch(14, 42, 0, 1),
+        Stretch(42, inf, 0, 0),
+    ]
+
+
 def test_a_median_is_a_span_and_may_not_be_reached() -> None:
     assert turnbull(of([(14, 42), (92, 184), (92, 184)])).median == (92, 184)
     assert turnbull(of([(14, 42), (92, 184)])).median == (14, 42)  # half is reached here
