@@ -102,7 +102,7 @@ def test_another_treatment_at_the_end_of_the_window_confounds_nothing(
 def test_a_diagnostic_block_meets_nothing(world: World, injection: ProcedureType) -> None:
     injection.purpose = "diagnostic"
     injection.save()
-    block = {"procedure_type": injection, "intent": "diagnostic"}
+    block: dict[str, Any] = {"procedure_type": injection, "intent": "diagnostic"}
     before = follow_up(world.performed(**block))
     first = follow_up(world.performed(day=LATER))
     world.performed(day=LATER + timedelta(days=7), **block)
