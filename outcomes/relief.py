@@ -240,12 +240,10 @@ def judge(course: Course) -> Judgement:
     if not judged:
         return unjudged(course, silence)
     last = judged[-1]
-    if good(course, last) and last.at > course.window_until:
-        return Judgement(
-            Verdict.OUTLASTING,
-            f"{score_words(course, last)}; relief was expected to end by {course.words(course.window_until)}.",
-        )
-    had_relief = any(good(course, r) for r in known)
+    last_good = next((reading for reading in reversed(known) if good(course, reading)), None)
+    if last_good and last_good.at > course.window_until:
+        return outlasting(course, last_good, last)
+    had_relief = last_good is not None
     if len(silence) >= SILENT_AFTER and (had_relief or meets(course.baseline, last.score, PARTIAL_PERCENT)):
         return Judgement(
             Verdict.UNKNOWN,
@@ -266,6 +264,14 @@ def judge(course: Course) -> Judgement:
             "the patient's word that relief has worn off, would be a loss.",
         )
     return never_in_relief(course, judged)
+
+
+def outlasting(course: Course, last_good: Reading, last: Reading) -> Judgement:
+    """Relief was known after the window. No bad score or silence since then takes that back: nor would a loss."""
+    reason = f"{score_words(course, last_good)}; relief was expected to end by {course.words(course.window_until)}."
+    if last != last_good:
+        reason += f" {score_words(course, last)}: one bad score may be noise."
+    return Judgement(Verdict.OUTLASTING, reason)
 
 
 def never_in_relief(course: Course, judged: Sequence[Reading]) -> Judgement:

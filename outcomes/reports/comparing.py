@@ -10,7 +10,7 @@ from django.db.models import Count
 
 from clinic.models import User
 from clinic.refusals import Refusal
-from outcomes.duration import Intervals, Score, compare, intervals, permute
+from outcomes.duration import Comparison, Intervals, Score, compare, intervals, permute
 from outcomes.reports.counting import ENDED_BY, EVALUABLE
 from outcomes.reports.procedure import ProcedureReport, procedure_report
 from outcomes.reports.selection import Selection, smallest_cell
@@ -47,7 +47,8 @@ class ScoreTest:
 
 @dataclass(frozen=True)
 class ComparisonReport:
-    """Two groups side by side. `tests` is empty where `why_not` says why: "nothing_known", "hidden", "units_differ"."""
+    """Two groups side by side. `tests` is empty where `why_not` says why: "nothing_known", "hidden", "units_differ",
+    or "not_proven", when the curve of both together missed the conditions for the maximum."""
 
     dimension: str
     population: str
@@ -92,7 +93,10 @@ def compare_groups(
     smallest = max(smallest_cell(user, one), smallest_cell(user, other))
     if min(one.total for one in data) < smallest:
         return ComparisonReport(dimension, population, groups, (), "hidden")
-    return ComparisonReport(dimension, population, groups, [tested(data, score) for score in Score])
+    results = [compare(data, score=score) for score in Score]
+    if not all(result.proof.converged for result in results):
+        return ComparisonReport(dimension, population, groups, (), "not_proven")
+    return ComparisonReport(dimension, population, groups, [tested(data, result) for result in results])
 
 
 def difference(one: Selection, other: Selection) -> str:
@@ -152,16 +156,15 @@ def known_of(selection: Selection, user: User, population: str, unit: str) -> In
     return intervals(after, [np.inf if end is None else end for end in until], counts)
 
 
-def tested(data: Sequence[Intervals], score: Score) -> ScoreTest:
-    """One score test of both groups."""
-    result = compare(data, score=score)
+def tested(data: Sequence[Intervals], result: Comparison) -> ScoreTest:
+    """One score test of both groups, with the p of arrangements where they are few."""
     few = min(one.total for one in data) < FEW
     first, second = result.excess
     return ScoreTest(
-        score.value,
+        result.score.value,
         result.statistic,
         result.p,
-        permute(data, score=score, draws=DRAWS, seed=SEED).p if few else None,
+        permute(data, score=result.score, draws=DRAWS, seed=SEED).p if few else None,
         (first, second),
     )
 

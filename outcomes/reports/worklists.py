@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import DateField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce, NullIf
 
 from clinic.models import User
@@ -96,7 +96,9 @@ def due_for_repeat(user: User, now: datetime) -> QuerySet[FollowUp]:
     rows = running(user).filter(
         verdict__in=(Verdict.LOST_WITHIN, Verdict.OUTLASTING), summary__lost_until__isnull=False
     )
-    return longest(without_appointment(rows, now))
+    lost_by = F("summary__performed_on") + F("summary__lost_until")  # PostgreSQL: a day, so many days later
+    urgency = ExpressionWrapper(lost_by, output_field=DateField())
+    return without_appointment(rows, now).annotate(urgency=urgency).order_by(*ORDER)
 
 
 WORKLISTS = {

@@ -82,14 +82,19 @@ def settle_neighbours(follow_up: FollowUp, *, now: datetime) -> None:
         if ended:
             end(ended, FollowUp.Closed.REPEATED, at=later.procedure.performed_at, by=later)
             judge(ended.pk, now=now)
-    treating = of_patient.seeking_relief().filter(closed_at=None)
+    treating = of_patient.seeking_relief()
     procedure = follow_up.procedure
-    if not procedure.region or not treating.filter(pk=follow_up.pk).exists():
+    if not procedure.region or not treating.filter(pk=follow_up.pk, closed_at=None).exists():
         return
     family = procedure.procedure_type.family
+    # A course that a later repeat has ended ran at this procedure's time all the same: of several repeats, recorded in
+    # any order, the first one after it ends it.
+    ran_then = Q(closed_at=None) | Q(
+        closed_because=FollowUp.Closed.REPEATED, closed_at__gt=procedure.performed_at
+    )
     others = (
         treating.select_for_update(of=("self",))
-        .filter(procedure__region=procedure.region)
+        .filter(ran_then, procedure__region=procedure.region)
         .exclude(pk=follow_up.pk)
         .select_related("procedure__procedure_type", "relief_profile")
         .order_by("procedure__performed_at", "pk")
@@ -200,6 +205,7 @@ def void_follow_up(procedure: Procedure, *, now: datetime) -> None:
     end(follow_up, FollowUp.Closed.VOIDED, at=now)
     for repeated in follow_up.repeats.select_for_update(of=("self",)).order_by("pk"):
         reopen(repeated)
+        settle_neighbours(repeated, now=now)  # another repeat may have followed
         judge(repeated.pk, now=now)
     for confounded in FollowUp.objects.select_for_update().filter(confounded_by=follow_up).order_by("pk"):
         confounded.confounded_by = None

@@ -187,8 +187,8 @@ def course_from(
     `worn_off`: at which of these instants the patient said that relief has worn off; a verdict needs it, a chart does
     not. `silent`: minutes after the procedure of the check-ins that nobody answered, in order. `ending`: what the end
     of the course tells of relief; a chart does not need it either. What was felt before the procedure, or after the
-    course had ended, is left out, and so is a pain before a repeat that was noted before the first treatment. Wants
-    `procedure__site` and `relief_profile` selected.
+    course had ended, is left out, and so are silence after its end, and a pain before a repeat that was noted before
+    the first treatment. Wants `procedure__site` and `relief_profile` selected.
     """
     procedure, profile = follow_up.procedure, follow_up.relief_profile
     zone, minutes = procedure.site.zone, in_minutes(follow_up)
@@ -210,18 +210,20 @@ def course_from(
     else:
         evaluate_after = profile.evaluate_after_days
         window = (profile.window_from_days, profile.window_until_days)
+    ended = ended_at(follow_up) if follow_up.closed_at else None
+    positions = [offset if minutes else offset // DAY for offset in silent]
     return Course(
         baseline=procedure.baseline_pain,
         readings=readings,
-        silent=[offset if minutes else offset // DAY for offset in silent],
+        silent=[at for at in positions if ended is None or at <= ended],
         evaluate_after=evaluate_after,
         window_from=window[0],
         window_until=window[1],
         success_percent=profile.percent_for(procedure.intent),
         unit="minute" if minutes else "day",
         confounded=follow_up.confounded_by_id is not None and not follow_up.not_confounded_because,
-        repeated_at=ended_at(follow_up) if follow_up.closed_because == FollowUp.Closed.REPEATED else None,
-        useless_at=ended_at(follow_up) if ending.useless else None,
+        repeated_at=ended if follow_up.closed_because == FollowUp.Closed.REPEATED else None,
+        useless_at=ended if ending.useless else None,
     )
 
 

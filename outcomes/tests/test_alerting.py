@@ -1,13 +1,16 @@
 """Alerts from their raising to their end: services, time, the outbox, and people who are at it at once."""
 
 import re
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.core import mail as outbox
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +19,8 @@ from clinic.models import AuditEvent, OutgoingEmail, Site
 from clinic.refusals import Refusal
 from conftest import MONDAY, World, staff
 from outcomes import services
-from outcomes.models import Alert, CheckIn, FollowUp
+from outcomes.models import Alert, CheckIn, ContactAttempt, FollowUp
+from outcomes.models.alerts import AlertQuerySet
 from outcomes.services.alerting import review
 from outcomes.services.handling import LONGEST_SNOOZE
 from patients import services as patients
@@ -152,6 +156,50 @@ def test_a_patient_whom_nobody_asked_is_not_silent(world: World) -> None:
     assert kinds(follow_up) == []
 
 
+def unasked(world: World, follow_up: FollowUp, *days: int) -> datetime:
+    """The check-ins on those days pass without anybody asking the patient, who had taken back the consent."""
+    world.patient.refresh_from_db()
+    consented_at, world.patient.consented_at = world.patient.consented_at, None
+    world.patient.save()
+    passed = unanswered(follow_up, *days)
+    world.patient.consented_at = consented_at
+    world.patient.save()
+    return passed
+
+
+def test_one_of_two_that_nobody_asked_makes_no_silence_of_the_other(world: World) -> None:
+    """The second that was asked in a row does, whatever came before it."""
+    follow_up = world.performed().follow_up
+    unanswered(follow_up, 1)
+    unasked(world, follow_up, 7)
+    unanswered(follow_up, 14)
+    assert follow_up.check_ins.filter(status="missed").count() == 3
+    assert kinds(follow_up) == []
+    unanswered(follow_up, 42)
+    assert kinds(follow_up) == [("silent", "")]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "silent"), [("no_answer", True), ("call_again", True), ("wrong_number", False)]
+)
+def test_who_was_telephoned_was_asked_but_not_at_a_wrong_number(
+    world: World, outcome: str, silent: bool
+) -> None:
+    follow_up = world.performed().follow_up
+    for check_in in follow_up.check_ins.filter(offset_minutes__in=[1 * 1440, 7 * 1440]):
+        ContactAttempt.objects.create(check_in=check_in, kind="call", outcome=outcome, at=check_in.due_at)
+    unasked(world, follow_up, 1, 7)
+    assert kinds(follow_up) == [("silent", "")] * silent
+
+
+def test_only_what_was_missed_is_silence(world: World) -> None:
+    """What a newer question replaced, or what the end of a course voided, was not for the patient to answer."""
+    follow_up = world.performed().follow_up
+    for day, status in {1: "missed", 7: "superseded", 14: "voided", 92: "missed"}.items():
+        follow_up.check_ins.filter(offset_minutes=day * 1440).update(status=status)
+    assert list(services.course_of(follow_up).silent) == [1, 92]
+
+
 def test_diagnostic_courses_raise_nothing(world: World) -> None:
     profile = world.ablation.relief_profiles.get()
     profile.pk, profile.version, profile.in_force_from = None, 2, world.now
@@ -160,8 +208,13 @@ def test_diagnostic_courses_raise_nothing(world: World) -> None:
     world.ablation.purpose = "diagnostic"
     world.ablation.save()
     follow_up = world.performed(intent="diagnostic").follow_up
-    assert services.course_of(follow_up).unit == "minute"
+    course = services.course_of(follow_up)
+    assert (course.unit, course.evaluate_after, course.window_from, course.window_until) == (
+        *("minute", 0),
+        *(120, 720),
+    )
     unanswered(follow_up, 1, 7)
+    assert list(services.course_of(follow_up).silent) == [1440, 7 * 1440]
     assert kinds(answer(follow_up, {42: 9, 92: 9, 184: 9})) == []
 
 
@@ -192,6 +245,15 @@ def test_an_ended_course_calls_for_nothing(world: World, alert: Alert, how: str)
     services.tick(now=now)
     assert kinds(alert.follow_up) == [("lost_early", "settled")]
     services.judge(alert.follow_up_id, now=now)
+    assert kinds(alert.follow_up) == [("lost_early", "settled")]
+
+
+def test_the_tick_settles_what_ended_behind_the_services(world: World, alert: Alert) -> None:
+    """As after an import."""
+    now = alert.raised_at + DAY
+    assert services.tick(now=now)["alerts_settled"] == 0
+    FollowUp.objects.update(closed_at=now, closed_because="transferred")
+    assert services.tick(now=now)["alerts_settled"] == 1
     assert kinds(alert.follow_up) == [("lost_early", "settled")]
 
 
@@ -289,6 +351,15 @@ def test_a_red_flag_is_due_by_its_urgency(world: World) -> None:
 
 
 @pytest.mark.usefixtures("flags")
+def test_a_lesser_red_flag_puts_off_no_emergency(world: World) -> None:
+    first = red_flag(world, "new_weakness")
+    day_7 = first.follow_up.check_ins.get(offset_minutes=7 * 1440)
+    more = red_flag(world, "fever_chills", check_in=day_7, now=first.raised_at + 5 * MINUTE)
+    assert (more.pk, more.urgency, more.due_at) == (first.pk, "emergency", first.raised_at + 15 * MINUTE)
+    assert more.check_in == day_7  # where the newest was said
+
+
+@pytest.mark.usefixtures("flags")
 def test_a_new_red_flag_must_be_looked_at_again(world: World) -> None:
     first = red_flag(world, "fever_chills")
     until = first.raised_at + 2 * DAY
@@ -324,6 +395,26 @@ def test_the_first_to_acknowledge_owns_it_and_clicking_twice_changes_nothing(
     ]
 
 
+def test_whoever_owns_an_alert_keeps_it_and_its_time_while_others_see_to_it(
+    world: World, alert: Alert
+) -> None:
+    now = alert.raised_at + DAY
+    seen = services.acknowledge(alert.pk, by=world.nurse, now=now)
+    taken = services.take(alert.pk, by=world.physician, now=now + DAY)
+    assert (taken.acknowledged_at, taken.due_at) == (seen.acknowledged_at, seen.due_at)
+    snoozed = services.snooze(alert.pk, until=now + 9 * DAY, by=world.nurse, now=now + DAY)
+    assert (snoozed.owner, snoozed.acknowledged_at) == (world.physician, now)
+    done = services.resolve(alert.pk, resolution="seen", by=world.nurse, now=now + 2 * DAY)
+    assert (done.owner, done.resolved_by, done.snoozed_until) == (world.physician, world.nurse, None)
+    assert AuditEvent.objects.get(action="alert.resolved").reason == "seen"
+
+
+def test_who_takes_what_was_handed_to_them_acknowledges_it(world: World, alert: Alert) -> None:
+    now = alert.raised_at + DAY
+    services.hand_over(alert.pk, to=world.physician.pk, by=world.nurse, now=now)
+    assert services.take(alert.pk, by=world.physician, now=now).acknowledged_at == now
+
+
 def test_what_is_handed_over_unseen_stays_due(world: World, alert: Alert) -> None:
     now = alert.raised_at + DAY
     for _ in range(2):
@@ -340,6 +431,9 @@ def test_only_who_may_handle_alerts_at_the_site_is_given_one(world: World, alert
     gone.is_active = False
     gone.save()
     assert set(services.handlers(world.site)) == {world.nurse, world.physician, world.admin}
+    deputy = staff("deputy@example.org", "Front desk", world.site)
+    deputy.user_permissions.add(Permission.objects.get(codename="handle_alert"))
+    assert deputy in services.handlers(world.site)
     for person in (world.clerk, staff("far@example.org", "Nurse", elsewhere), gone):
         with pytest.raises(Refusal) as refused:
             services.hand_over(alert.pk, to=person.pk, by=world.nurse, now=alert.raised_at)
@@ -359,6 +453,12 @@ def test_a_snoozed_alert_comes_back_when_it_is_time(world: World, alert: Alert) 
     back = Alert.objects.waiting(until).get()
     assert (back.owner, back.due_at, back.state(until)) == (world.nurse, until + 3 * DAY, "open")
     assert services.escalate_due(now=until) == 0
+
+
+def test_an_alert_can_be_snoozed_for_as_long_as_is_said(world: World, alert: Alert) -> None:
+    until = alert.raised_at + LONGEST_SNOOZE
+    snoozed = services.snooze(alert.pk, until=until, by=world.nurse, now=alert.raised_at)
+    assert snoozed.snoozed_until == until
 
 
 @pytest.mark.parametrize(
@@ -399,6 +499,10 @@ def test_it_is_resolved_once_and_with_a_reason(world: World, alert: Alert) -> No
     late = now + DAY
     attempts: list[Callable[[], Alert]] = [
         lambda: services.resolve(alert.pk, resolution="seen", by=world.physician, now=late),
+        lambda: services.resolve(
+            alert.pk, resolution="spoken", note="better now", by=world.physician, now=late
+        ),
+        lambda: services.resolve(alert.pk, resolution="spoken", note="worse", by=world.nurse, now=late),
         lambda: services.acknowledge(alert.pk, by=world.physician, now=late),
         lambda: services.take(alert.pk, by=world.physician, now=late),
         lambda: services.hand_over(alert.pk, to=world.physician.pk, by=world.nurse, now=late),
@@ -539,6 +643,87 @@ def test_of_two_who_acknowledge_at_once_one_owns_it_and_the_other_is_told(world:
     alert.refresh_from_db()
     event = AuditEvent.objects.get(action="alert.acknowledged")
     assert alert.owner == event.by
+
+
+def all_look_first(monkeypatch: pytest.MonkeyPatch, rivals: int, *, within: float = 60) -> None:
+    """None of them writes an alert before all have looked for it, or, where a lock keeps the others from looking, have
+    waited `within` seconds."""
+    barrier, looked, get = threading.Barrier(rivals), threading.local(), AlertQuerySet.get
+
+    def look_and_wait(rows: AlertQuerySet, *args: object, **kwargs: object) -> Alert:
+        try:
+            return get(rows, *args, **kwargs)
+        finally:
+            if not getattr(looked, "once", False):
+                looked.once = True
+                with suppress(threading.BrokenBarrierError):
+                    barrier.wait(timeout=within)
+
+    monkeypatch.setattr(AlertQuerySet, "get", look_and_wait)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_alerts_raised_at_once_there_is_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    follow_up = world.performed().follow_up
+    all_look_first(monkeypatch, 4)
+    raised = [lambda: services.raise_alert(follow_up, "worse", now=world.now)] * 4
+    assert together(*raised) == {"won": 4}
+    assert Alert.objects.count() == AuditEvent.objects.filter(action="alert.raised").count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_red_flags_that_are_added_at_once_are_all_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the lock both would read the one code that stands, and each would write over the other's."""
+    codes = ["burning", "fever_chills", "new_weakness"]
+    for code in codes:
+        flag(code, "same_day")
+    alert = red_flag(world, codes[0])
+    check_in = alert.check_in
+    assert check_in
+    all_look_first(monkeypatch, 2, within=1)
+    added = [
+        lambda code=code: services.raise_red_flags(check_in, [code], now=check_in.due_at)
+        for code in codes[1:]
+    ]
+    assert together(*added) == {"won": 2}
+    alert.refresh_from_db()
+    assert alert.codes == codes
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_race_for_an_alert_is_real(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If this fails, the test above proves nothing."""
+    follow_up = world.performed().follow_up
+    all_look_first(monkeypatch, 4)
+    guard = next(one for one in Alert._meta.constraints if one.name == "one_open_alert_a_kind")
+    with connection.schema_editor() as schema:
+        schema.remove_constraint(Alert, guard)
+    try:
+        together(*[lambda: services.raise_alert(follow_up, "worse", now=world.now)] * 4)
+        assert Alert.objects.count() == 4
+    finally:
+        Alert.objects.all().delete()
+        with connection.schema_editor() as schema:
+            schema.add_constraint(Alert, guard)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_judgements_at_once_raise_one_alert_and_keep_one_change(world: World) -> None:
+    follow_up = answer(world.performed().follow_up, {42: 2, 92: 7})
+    assert follow_up.verdict == "in_relief"
+    row = follow_up.check_ins.get(offset_minutes=184 * 1440)
+    with pytest.MonkeyPatch.context() as fault:
+        fault.setattr("outcomes.services.answering.judge", lambda *_, **__: None)
+        services.answer(
+            row.pk, values={"nrs.now": 8}, channel="phone", language="en", by=None, now=row.due_at
+        )
+    assert together(*[lambda: services.judge(follow_up.pk, now=row.due_at)] * 4) == {"won": 4}
+    assert kinds(follow_up) == [("lost_early", "")]
+    assert list(follow_up.verdict_changes.values_list("previous", "verdict")) == [
+        ("", "too_early"),
+        ("too_early", "in_relief"),
+        ("in_relief", "lost_early"),
+    ]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -100,6 +100,8 @@ def test_that_a_test_is_over_is_its_result_but_worse_pain_is_not() -> None:
         ({7: 2}, [1, 14, 42], {SILENT: 42}),
         ({14: 2}, [1, 7], {}),
         ({15: 2}, [1, 7, 14, 42], {}),
+        ({}, [0, 1], {SILENT: 1}),
+        ({7: 2}, [7, 14], {}),
     ],
     ids=[
         "once",
@@ -109,10 +111,17 @@ def test_that_a_test_is_over_is_its_result_but_worse_pain_is_not() -> None:
         "twice since the last answer",
         "answered since",
         "answered a day late",
+        "from the day of the procedure on",
+        "who was heard that day was not silent on it",
     ],
 )
 def test_silence(readings: dict[int, int], silent: list[int], expected: dict[Kind, int]) -> None:
     assert called(readings, silent=silent) == expected
+
+
+def test_a_device_taken_out_before_any_score_calls_for_nothing() -> None:
+    """The verdict is no relief, and no score is there since which it could hold."""
+    assert called({}, useless_at=120) == {}
 
 
 def test_without_a_baseline_only_silence_can_be_heard() -> None:

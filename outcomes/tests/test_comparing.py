@@ -1,5 +1,6 @@
 """Two groups side by side."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -7,6 +8,8 @@ import pytest
 
 from clinic.refusals import Refusal
 from conftest import World
+from outcomes.admin.reports.comparing import sentence
+from outcomes.duration import Curve, Intervals, turnbull
 from outcomes.models import CourseSummary
 from outcomes.reports import Selection, compare_groups
 from outcomes.tests.test_reports import course, small  # noqa: F401 (a fixture)
@@ -66,6 +69,23 @@ def test_where_nothing_is_known_nothing_is_tested(small: World) -> None:  # noqa
         lasting, Selection(performer=small.clerk.pk), names=NAMES, user=small.physician, now=small.now
     )
     assert (report.why_not, list(report.tests)) == ("nothing_known", [])
+
+
+def test_a_fit_that_is_not_proven_is_told_and_tests_nothing(
+    small: World,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def stopped(data: Intervals) -> Curve:
+        curve = turnbull(data)
+        return replace(curve, proof=replace(curve.proof, converged=False))
+
+    for module in ("duration.groups", "reports.curves"):
+        monkeypatch.setattr(f"outcomes.{module}.turnbull", stopped)
+    lasting, brief = two_groups(small, 6)
+    report = compare_groups(lasting, brief, names=NAMES, user=small.physician, now=small.now)
+    assert (report.why_not, list(report.tests)) == ("not_proven", [])
+    assert "no test can be trusted" in sentence(report)
+    assert not any(curve.proven for group in report.groups for curve in group.report.curves)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Correcting an answer: versions that stand side by side, never mixed, and a verdict that follows."""
 
+from datetime import timedelta
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from clinic.refusals import Refusal
 from clinic.tests.desk import clock, signed_in, words
 from conftest import World, staff
 from outcomes import services
-from outcomes.models import Alert, Answer, AnswerCorrection, FollowUp, Measurement
+from outcomes.models import Alert, Answer, AnswerCorrection, CourseSummary, FollowUp, Measurement
 from outcomes.services.correcting import versions_of
 from outcomes.tests.asking import red_flag
 from procedures.tests.test_races import together
@@ -113,6 +115,100 @@ def test_a_yes_that_was_missed_raises_its_alert_and_a_no_takes_none_back(world: 
     assert Alert.objects.get().codes == ["fever_chills"]
     correct(given, world, {"nrs.now": 4, "red_flag.fever_chills": 0})
     assert Alert.objects.get().resolved_at is None
+
+
+#: A course that lost its relief between day 42 and day 92, which the score of day 184 confirms.
+LOST = {42: 2, 92: 7, 184: 8}
+
+
+def told(world: World, days: tuple[int, ...], follow_up: FollowUp | None = None) -> FollowUp:
+    """The answers of LOST for these days, each from its own day, written down in this order."""
+    follow_up = follow_up or world.performed().follow_up
+    for day in days:
+        check_in = follow_up.check_ins.get(offset_minutes=day * 1440)
+        services.answer(
+            check_in.pk,
+            values={"nrs.now": LOST[day]},
+            channel="paper",
+            language="en",
+            by=world.clerk,
+            now=check_in.due_at,
+        )
+    return FollowUp.objects.get(pk=follow_up.pk)
+
+
+def alerts(follow_up: FollowUp) -> list[tuple[str, str]]:
+    return list(follow_up.alerts.order_by("pk").values_list("kind", "resolution"))
+
+
+@pytest.mark.parametrize("days", list(permutations(LOST)), ids=str)
+def test_in_whatever_order_answers_are_written_down_they_show_the_same(
+    world: World, days: tuple[int, ...]
+) -> None:
+    follow_up = told(world, days)
+    assert (follow_up.verdict, follow_up.verdict_reason) == (
+        "lost_early",
+        "Relief ended after day 42 and by day 92; it was expected to last until day 180 at least. Pain 8 before, 7 on "
+        "day 92 (12 % less), confirmed by the next score on day 184.",
+    )
+    summary = CourseSummary.objects.get(pk=follow_up.pk)
+    assert (summary.lost_after, summary.lost_until, summary.suspected_until) == (42, 92, None)
+    assert [kind for kind, ended in alerts(follow_up) if not ended] == ["lost_early"]
+
+
+@pytest.mark.parametrize("day", LOST)
+def test_a_corrected_score_flips_verdict_curve_and_alert_and_back(world: World, day: int) -> None:
+    follow_up = told(world, (42, 92, 184))
+    given = Answer.objects.get(check_in__follow_up=follow_up, check_in__offset_minutes=day * 1440)
+    other = {42: 8, 92: 3, 184: 3}[day]
+    for hours, score in enumerate((other, LOST[day]), 1):
+        services.correct_answer(
+            given.pk,
+            values={"nrs.now": score},
+            reason="Typed wrongly",
+            by=world.nurse,
+            now=given.answered_at + timedelta(days=200, hours=hours),
+        )
+        verdict, lost = {
+            8: ("no_relief", (0, 92 if day == 92 else 42)),
+            3: ("in_relief", (92 if day == 92 else 184, None)),
+        }[other]
+        if score == LOST[day]:
+            verdict, lost = "lost_early", (42, 92)
+        follow_up.refresh_from_db()
+        summary = CourseSummary.objects.get(pk=follow_up.pk)
+        assert (follow_up.verdict, (summary.lost_after, summary.lost_until)) == (verdict, lost)
+        open_ones = [kind for kind, ended in alerts(follow_up) if not ended]
+        assert (open_ones == ["lost_early"]) is (score == LOST[day])
+    assert [kind for kind, ended in alerts(follow_up) if ended] == ["lost_early"] + ["no_relief"] * (
+        other == 8
+    )
+    changes = list(follow_up.verdict_changes.values_list("previous", "verdict"))
+    assert changes[-2:] == [("lost_early", verdict_of(other)), (verdict_of(other), "lost_early")]
+
+
+def verdict_of(score: int) -> str:
+    return "no_relief" if score == 8 else "in_relief"
+
+
+def test_what_somebody_has_seen_to_is_not_raised_again_by_a_correction_and_its_correction(
+    world: World,
+) -> None:
+    follow_up = told(world, (42, 92, 184))
+    alert = Alert.objects.get()
+    now = alert.raised_at + timedelta(days=1)
+    services.resolve(alert.pk, resolution="spoken", by=world.nurse, now=now)
+    given = Answer.objects.get(check_in__offset_minutes=184 * 1440)
+    for hours, score in enumerate((3, 8)):
+        services.correct_answer(
+            given.pk,
+            values={"nrs.now": score},
+            reason="Typed wrongly",
+            by=world.nurse,
+            now=now + timedelta(hours=hours),
+        )
+    assert FollowUp.objects.get(pk=follow_up.pk).verdict == "lost_early"
+    assert alerts(follow_up) == [("lost_early", "spoken")]
 
 
 @pytest.mark.django_db(transaction=True)

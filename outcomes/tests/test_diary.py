@@ -59,6 +59,14 @@ def test_silence_is_told_and_is_neither_relief_nor_pain() -> None:
         ({30: 8, 60: 8, 120: 1, 180: 1, 240: 9}, True, "with", True),  # it began late
         (dict.fromkeys([30, 60, 90, 120, 180, 240, 300, 360, 480, 720], 8), False, None, False),
         ({720: 1, 1440: 1}, None, None, None),  # the second of them is outside the expected time
+        ({480: 1, 720: 1, 1440: 8}, True, "with", True),  # the last hour of the expected time is one of them
+        (
+            dict.fromkeys([30, 60, 90, 120, 180, 240, 300, 360], 8),
+            None,
+            None,
+            None,
+        ),  # two hours are open still
+        (dict.fromkeys([30, 60, 90, 120, 180, 240, 300, 360, 480], 8), False, None, False),  # only one is
     ],
 )
 def test_a_block_is_positive_when_relief_is_consistent_and_ends_with_the_agent(
@@ -73,6 +81,7 @@ def test_how_many_hours_in_a_row_is_a_setting() -> None:
     assert block(scores, in_a_row=2).positive
     assert block(scores, in_a_row=3).positive is False
     assert block({30: 1}, hours=[30], in_a_row=2).positive is None  # it cannot be told at all
+    assert block({30: 9, 60: 9}, hours=[30, 60], in_a_row=2).positive is False
 
 
 def test_the_threshold_is_compared_in_integers_and_the_share_is_cut() -> None:
@@ -84,6 +93,11 @@ def test_the_threshold_is_compared_in_integers_and_the_share_is_cut() -> None:
 def test_time_beyond_the_last_planned_hour_is_unknown() -> None:
     found = block({30: 1, 60: 1}, hours=[30, 60], window_until=100, window_from=0)
     assert found.shares == (Share(100, 60, 40),)
+
+
+def test_the_shorter_expected_time_is_told_first() -> None:
+    assert [one.of_minutes for one in block({30: 1}, window_from=60).shares] == [60, 720]
+    assert [one.of_minutes for one in block({30: 1}, window_from=720).shares] == [720]  # once
 
 
 def test_medicine_and_late_entries_are_told() -> None:
@@ -103,6 +117,10 @@ def test_without_a_baseline_nothing_is_computed(baseline: int | None) -> None:
         result({30: Entry(0)}, hours=HOURS, baseline=baseline, percent=80, window_from=0, window_until=60)
         is None
     )
+
+
+def test_without_an_expected_time_nothing_is_computed() -> None:
+    assert result({30: Entry(0)}, hours=HOURS, baseline=8, percent=80, window_from=0, window_until=0) is None
 
 
 def test_an_entry_is_late_after_half_the_gap_to_the_next() -> None:

@@ -17,10 +17,12 @@ from outcomes.duration import (
     Stretch,
     Unusable,
     bands,
+    bootstrap,
     intervals,
     kaplan_meier,
     turnbull,
 )
+from outcomes.rates import wilson
 from outcomes.tests.published import MERCAPTOPURINE, MICE, PLACEBO, RADIOTHERAPY, WITH_CHEMOTHERAPY, Times
 
 Pair = tuple[float, float]
@@ -78,6 +80,46 @@ def test_what_is_no_interval_is_refused_with_its_code(
     assert isinstance(refused.value, ValueError)
 
 
+# How follow-ups are counted
+
+
+@unhurried
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 4000), st.integers(1, 4000), st.booleans(), st.integers(0, 3)),
+        min_size=1,
+        max_size=30,
+    ),
+    st.sampled_from([1, 0.5]),
+)
+def test_many_different_times_are_counted_as_few_are(
+    seen: list[tuple[int, int, bool, int]], unit: float
+) -> None:
+    """Tables too large for memory are sorted instead; whole days need no sorting. All count alike."""
+    ends = [(unit * after, inf if never else unit * (after + more)) for after, more, never, _ in seen]
+    counts = [number for *_, number in seen]
+    expected: dict[Pair, int] = {}
+    for pair, number in zip(ends, counts, strict=True):
+        if number:
+            expected[pair] = expected.get(pair, 0) + number
+    if not expected:
+        return
+    for cells in (0, 1 << 26):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("outcomes.duration.data.MOST_CELLS", cells)
+            data = intervals([one for one, _ in ends], [one for _, one in ends], counts)
+            curve = turnbull(data)
+        found = zip(data.after.tolist(), data.until.tolist(), data.counts.tolist(), strict=True)
+        assert [((after, until), number) for after, until, number in found] == sorted(expected.items())
+        assert data.total == curve.total == sum(counts)
+        assert curve.proof.converged
+
+
+def test_half_a_day_at_either_end_is_kept() -> None:
+    assert spans(turnbull(of([(0, 1.5), (1.5, 2)]))) == [(0, 1.5, 0.5), (1.5, 2, 0.5)]
+    assert spans(turnbull(of([(0, 1.5), (2, inf)]))) == [(0, 1.5, 0.5), (2, inf, 0.5)]
+
+
 # The curve of few
 
 
@@ -108,6 +150,14 @@ def test_the_curve_is_undefined_inside_a_span_and_known_at_both_of_its_ends() ->
     ]
     for found, piece in zip(curve.stretches(), pieces, strict=True):
         assert found == pytest.approx(piece)
+
+
+def test_where_everybody_has_lost_relief_the_curve_ends_at_nought() -> None:
+    assert turnbull(of([(14, 42)])).stretches() == [
+        Stretch(0, 14, 1, 1),
+        Stretch(14, 42, 0, 1),
+        Stretch(42, inf, 0, 0),
+    ]
 
 
 def test_a_median_is_a_span_and_may_not_be_reached() -> None:
@@ -323,6 +373,15 @@ def test_a_fit_that_was_stopped_says_so() -> None:
     assert stopped.violation > stopped.tolerance
 
 
+@unhurried
+@given(follow_ups, st.integers(0, 3))
+def test_a_stopped_fit_says_how_far_at_most_it_is_from_the_maximum(seen: list[Pair], steps: int) -> None:
+    stopped, best = turnbull(of(seen), most_steps=steps), turnbull(of(seen))
+    assert stopped.proof.converged == (stopped.proof.violation <= stopped.proof.tolerance)
+    lacking = best.log_likelihood - stopped.log_likelihood
+    assert -1e-8 <= lacking <= len(seen) * stopped.proof.violation + 1e-8
+
+
 # Bands
 
 
@@ -349,8 +408,62 @@ def test_bands_of_follow_ups_seen_on_the_same_days_are_those_of_a_proportion() -
         assert high == pytest.approx(share + 1.96 * error, abs=0.2 * error)
 
 
+def test_where_all_lies_on_one_side_the_band_is_as_wide_as_the_few_who_are_known_make_it() -> None:
+    """Drawing anew from twenty who were all in relief on day 42 never shows anything else."""
+    all_in = bands(intervals([42] * 20, [inf] * 20), [0, 0.5, 1, 42, 43], draws=20, seed=1)
+    few = wilson(20, 20)[0]
+    assert all_in.band_low.tolist() == pytest.approx([1, few, few, few, 0])  # after day 42 nothing is known
+    assert all_in.band_high.tolist() == [1] * 5
+    all_out = bands(intervals([0] * 20, [14] * 20), [0, 14, 20], draws=20, seed=1)
+    assert all_out.band_low.tolist() == [1, 0, 0]
+    assert all_out.band_high.tolist() == pytest.approx([1, *[wilson(0, 20)[1]] * 2])
+
+
+@given(st.integers(1, 500).flatmap(lambda of: st.tuples(st.integers(0, of), st.just(of))))
+def test_a_band_of_those_who_are_known_is_the_interval_of_a_rate(pair: tuple[int, int]) -> None:
+    count, known = pair
+    share = np.array([count / known])
+    low, high = bootstrap.wilson(share, share, np.array([known]), 0.95)
+    assert (low[0], high[0]) == pytest.approx(wilson(count, known), abs=1e-9)
+    wider = bootstrap.wilson(share, share, np.array([known]), 0.99)
+    assert wider[0] <= low
+    assert wider[1] >= high
+    assert [bound[0] for bound in bootstrap.wilson(share, share, np.array([0]), 0.95)] == pytest.approx(
+        [0, 1]
+    )
+
+
+def test_bands_hold_what_drawing_the_patients_anew_shows() -> None:
+    """Drawn here patient by patient: at most 2.5 % lie below a band and 2.5 % above it, but for chance."""
+    days = [12, 24, 36.5, 40, 46]
+    result = bands(of(WITH_CHEMOTHERAPY), days, draws=300, seed=1)
+    dice, patients = Random(2), 300
+    below, above = np.zeros(len(days)), np.zeros(len(days))
+    for _ in range(patients):
+        low, high = turnbull(of(dice.choices(WITH_CHEMOTHERAPY, k=len(WITH_CHEMOTHERAPY)))).shares(days)
+        below += low < result.band_low - 1e-9
+        above += high > result.band_high + 1e-9
+    assert (below / patients).max() < 0.06
+    assert (above / patients).max() < 0.06
+
+
+def test_draws_that_missed_the_maximum_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("outcomes.duration.bootstrap.turnbull", lambda data: turnbull(data, most_steps=0))
+    assert bands(of(RADIOTHERAPY), [6], draws=5, seed=1).unproven == 5
+
+
+def test_two_draws_are_enough_to_have_a_band() -> None:
+    assert bands(of(RADIOTHERAPY), [6], draws=2, seed=1).draws == 2
+
+
 @pytest.mark.parametrize(
-    ("more", "code"), [({"draws": 1}, "draws"), ({"level": 1}, "not_a_share"), ({"days": [-1]}, "negative")]
+    ("more", "code"),
+    [
+        ({"draws": 1}, "draws"),
+        ({"level": 0}, "not_a_share"),
+        ({"level": 1}, "not_a_share"),
+        ({"days": [-1]}, "negative"),
+    ],
 )
 def test_bands_refuse(more: dict[str, object], code: str) -> None:
     with pytest.raises(Unusable) as refused:

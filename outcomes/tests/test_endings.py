@@ -11,7 +11,7 @@ from outcomes.lasting import lasting
 from outcomes.models import CourseSummary, FollowUp
 from outcomes.relief import Verdict, judge
 from outcomes.reports.counting import ENDED_BY, EVALUABLE
-from outcomes.tests.test_alerting import answer, kinds
+from outcomes.tests.test_alerting import answer, kinds, unanswered
 from patients import services as patients
 from procedures import services as procedures
 from procedures.models import ImplantedDevice, Procedure
@@ -168,6 +168,40 @@ def test_a_device_that_did_not_help_is_a_loss_until_it_turns_out_to_be_a_mistake
     procedures.void_device(device.pk, because="another patient's", by=world.physician, now=now)
     found = now_of(relieved)
     assert (found.verdict, interval(found)) == (Verdict.IN_RELIEF, (42, None))
+
+
+def test_what_was_said_after_a_course_had_ended_is_left_out(world: World, relieved: FollowUp) -> None:
+    """The explant of day 60 is written down only on day 98; on day 92 the patient was still asked."""
+    answer(relieved, {92: 2})
+    now = world.at(AFTER_14_WEEKS, 12)
+    device = device_of(relieved.procedure, now=now)
+    procedures.explant(device.pk, on=MONDAY + 60 * DAY, because="no_effect", by=world.physician, now=now)
+    found = now_of(relieved)
+    assert (found.verdict, interval(found)) == (Verdict.LOST_EARLY, (42, 60))
+    assert [reading.at for reading in services.course_of(found).readings] == [42]
+
+
+def test_silence_after_a_course_had_ended_tells_nothing(world: World, relieved: FollowUp) -> None:
+    """Taken out for an infection on day 60; nobody knew, and the patient was still asked on days 92 and 184."""
+    unanswered(relieved, 92, 184)
+    assert now_of(relieved).verdict == Verdict.UNKNOWN
+    now = world.at(MONDAY + 210 * DAY, 12)
+    device = device_of(relieved.procedure, now=now)
+    procedures.explant(device.pk, on=MONDAY + 60 * DAY, because="infection", by=world.physician, now=now)
+    found = now_of(relieved)
+    assert (found.verdict, interval(found)) == (Verdict.IN_RELIEF, (42, None))
+
+
+def test_a_device_that_was_replaced_is_no_loss(world: World, relieved: FollowUp) -> None:
+    now = world.at(AFTER_14_WEEKS, 12)
+    device = device_of(relieved.procedure, now=now)
+    procedures.explant(device.pk, on=MONDAY + 60 * DAY, because="replaced", by=world.physician, now=now)
+    found = now_of(relieved)
+    assert (found.closed_because, found.verdict, interval(found)) == (
+        "explanted",
+        Verdict.IN_RELIEF,
+        (42, None),
+    )
 
 
 @pytest.mark.parametrize("how", ["transferred", "explanted", "died"])

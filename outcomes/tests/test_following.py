@@ -1,6 +1,7 @@
 """Follow-ups that meet: repeats, other treatments on the same region, and procedures entered in error."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -49,6 +50,65 @@ def test_a_repeat_ends_the_earlier_course_whichever_was_recorded_first(world: Wo
     assert second.closed_at is None
     assert not first.check_ins.filter(status__in=CheckIn.OPEN).exists()
     assert first.confounded_by is None
+
+
+def at_each_repeat(world: World, order: tuple[int, ...]) -> dict[int, Procedure]:
+    """The same treatment on day 0, day 70 and day 140, recorded in this order."""
+    return {day: world.performed(day=MONDAY + timedelta(days=day)) for day in order}
+
+
+def ends(made: dict[int, Procedure]) -> list[datetime | None]:
+    return [follow_up(procedure).closed_at for _, procedure in sorted(made.items())]
+
+
+@pytest.mark.parametrize("order", list(permutations((0, 70, 140))), ids=str)
+def test_of_several_repeats_recorded_in_any_order_the_next_one_ends_each_course(
+    world: World, order: tuple[int, ...]
+) -> None:
+    made = at_each_repeat(world, order)
+    assert ends(made) == [made[70].performed_at, made[140].performed_at, None]
+
+
+def test_where_a_repeat_was_an_error_the_next_one_ends_the_course(world: World) -> None:
+    made = at_each_repeat(world, (0, 70, 140))
+    procedures.void(
+        made[70].pk, reason="wrong patient", by=world.physician, now=world.at(MONDAY + timedelta(days=141), 9)
+    )
+    first = follow_up(made[0])
+    assert (first.closed_because, first.closed_at) == ("repeated", made[140].performed_at)
+    assert not first.check_ins.filter(status__in=CheckIn.OPEN).exists()
+    assert follow_up(made[140]).closed_at is None
+
+
+def test_another_treatment_written_down_after_the_repeat_confounds_what_ran_then(
+    world: World, injection: ProcedureType
+) -> None:
+    made = at_each_repeat(world, (0, 140))
+    other = follow_up(world.performed(day=LATER, procedure_type=injection))
+    assert follow_up(made[0]).confounded_by == other
+    assert follow_up(made[0]).closed_at == made[140].performed_at
+
+
+@pytest.mark.parametrize(("day", "confounds"), [(364, True), (365, False)])
+def test_another_treatment_at_the_end_of_the_window_confounds_nothing(
+    world: World, injection: ProcedureType, day: int, confounds: bool
+) -> None:
+    first = follow_up(world.performed())
+    other = follow_up(world.performed(day=MONDAY + timedelta(days=day), procedure_type=injection))
+    first.refresh_from_db()
+    assert (first.confounded_by == other, other.confounded_by == first) == (confounds, confounds)
+
+
+def test_a_diagnostic_block_meets_nothing(world: World, injection: ProcedureType) -> None:
+    injection.purpose = "diagnostic"
+    injection.save()
+    block: dict[str, Any] = {"procedure_type": injection, "intent": "diagnostic"}
+    before = follow_up(world.performed(**block))
+    first = follow_up(world.performed(day=LATER))
+    world.performed(day=LATER + timedelta(days=7), **block)
+    for one in (before, first):
+        one.refresh_from_db()
+        assert (one.confounded_by, one.closed_at) == (None, None)
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["in order", "the first one recorded last"])

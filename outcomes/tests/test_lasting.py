@@ -35,6 +35,15 @@ def test_when_relief_ended(readings: list[tuple[int, int]], expected: Lasting) -
     assert told(course(8, *readings)) == expected
 
 
+@pytest.mark.parametrize(
+    ("until", "suspected", "ended_by"), [(None, None, None), (None, 92, 92), (92, None, 92)]
+)
+def test_a_curve_takes_a_bad_score_that_nothing_has_confirmed(
+    until: int | None, suspected: int | None, ended_by: int | None
+) -> None:
+    assert Lasting(42, until, True, suspected, 92).ended_by == ended_by
+
+
 def test_silence_widens_the_interval() -> None:
     assert told(course(8, (42, 2), (275, 8), (366, 8), silent=(92, 184))) == Lasting(42, 275, True, None, 366)
     assert told(course(8, (42, 2), silent=(92, 184))) == Lasting(42, None, True, None, 42)

@@ -91,3 +91,28 @@ def test_what_the_silent_could_change_lies_around_what_was_answered(
 
 def test_a_share_of_nobody_is_none() -> None:
     assert share(0, 0) is None
+
+
+@pytest.mark.parametrize(
+    ("answered", "smallest", "hidden"),
+    [(0, 5, False), (1, 5, True), (4, 5, True), (5, 5, False), (1, 1, False)],
+)
+def test_a_rate_of_few_is_hidden_with_what_could_tell_it(answered: int, smallest: int, hidden: bool) -> None:
+    """Of nobody there is nothing to hide. How many were due and how many answered is told all the same."""
+    found = rate(treated=30, due=20, answered=answered, count=answered, smallest=smallest)
+    assert found.hidden is hidden
+    assert (found.count, found.worst, found.best) == (None,) * 3 if hidden else found.count == answered
+    assert (found.treated, found.due, found.answered) == (30, 20, answered)
+    assert found.response
+    assert (found.response.count, found.response.of) == (answered, 20)
+
+
+def test_without_a_smallest_cell_one_answer_is_shown() -> None:
+    assert rate(treated=1, due=1, answered=1, count=1).count == 1
+
+
+def test_nobody_is_counted_twice() -> None:
+    """Of 100 treated 80 were due, 50 answered and 20 of them had responded."""
+    found = rate(treated=100, due=80, answered=50, count=20)
+    pairs = [(one.count, one.of) for one in (found.response, found.complete, found.worst, found.best) if one]
+    assert pairs == [(50, 80), (20, 50), (20, 80), (50, 80)]

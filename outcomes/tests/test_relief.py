@@ -113,6 +113,7 @@ def test_no_share_is_rounded_up_to_a_threshold() -> None:
         (5, 1, 1, Responder(True, True, True, True, True)),  # exactly 80 %
         (10, 9, 4, Responder(False, False, False, False, False)),
         (2, 1, 2, Responder(True, True, False, True, False)),  # half, but one point
+        (10, 8, 3, Responder(False, False, True, False, False)),  # exactly two points, and only 20 %
         (4, 6, 6, Responder(False, False, False, False, False)),
     ],
 )
@@ -131,6 +132,11 @@ def test_a_sacroiliac_test_asks_for_75_percent() -> None:
 def test_exactly_half_is_relief_and_one_more_is_not() -> None:
     assert judge(course(8, (92, 4))).verdict == Verdict.IN_RELIEF
     assert judge(course(8, (92, 5))).verdict == Verdict.PARTIAL
+
+
+def test_exactly_thirty_percent_is_partial_and_one_more_is_none() -> None:
+    assert judge(course(10, (92, 7))).verdict == Verdict.PARTIAL
+    assert judge(course(10, (92, 8))).verdict == Verdict.NO_RELIEF
 
 
 @pytest.mark.parametrize(
@@ -293,6 +299,67 @@ def test_silence_is_never_failure() -> None:
     assert judge(course(8, (42, 2), (92, 8), (184, 8), silent=(275, 366))).verdict == Verdict.LOST_EARLY
 
 
+@pytest.mark.parametrize(
+    ("readings", "silent", "verdict"),
+    [
+        ([], (1, 7, 41), Verdict.TOO_EARLY),  # nothing was to be known yet
+        ([], (42,), Verdict.UNKNOWN),  # nobody has ever been heard
+        ([(14, 2)], (42,), Verdict.TOO_EARLY),
+        ([(14, 2)], (14, 42, 92), Verdict.UNKNOWN),
+        ([(42, 2)], (42, 92), Verdict.IN_RELIEF),  # who was heard that day was not silent on it
+        ([(42, 2), (92, 8)], (184, 275), Verdict.UNKNOWN),
+        ([(42, 5)], (92, 184), Verdict.UNKNOWN),  # some relief, and nobody knows what became of it
+        ([(42, 8)], (92, 184), Verdict.NO_RELIEF),  # silence takes back nothing that was said
+    ],
+)
+def test_two_check_ins_in_a_row_without_an_answer_leave_nothing_known(
+    readings: list[tuple[int, int]], silent: tuple[int, ...], verdict: Verdict
+) -> None:
+    found = judge(course(8, *readings, silent=silent))
+    assert found.verdict == verdict, found.reason
+
+
+def test_who_was_never_heard_of_from_the_procedure_on_is_unknown() -> None:
+    assert judge(course(8, silent=(0,), evaluate_after=0)).verdict == Verdict.UNKNOWN
+
+
+def test_relief_outlasts_its_window_from_the_day_after_it() -> None:
+    last_day = judge(course(8, (365, 2)))
+    assert last_day.verdict == Verdict.IN_RELIEF
+    assert last_day.reason == (
+        "Pain 8 before, 2 on day 365 (75 % less); at least 50 % counts as relief. "
+        "It is expected to end between day 180 and day 365."
+    )
+    assert judge(course(8, (366, 2))).verdict == Verdict.OUTLASTING
+
+
+def test_relief_that_was_known_after_the_window_has_outlasted_it_whatever_comes_later() -> None:
+    """One bad score since then, or silence, takes nothing back: a loss would lie after the window as well."""
+    suspected = judge(course(8, (42, 2), (366, 2), (548, 8)))
+    assert suspected.verdict == Verdict.OUTLASTING
+    assert suspected.reason == (
+        "Pain 8 before, 2 on day 366 (75 % less); relief was expected to end by day 365. "
+        "Pain 8 before, 8 on day 548 (unchanged): one bad score may be noise."
+    )
+    assert suspected.lost_between is None
+    assert judge(course(8, (366, 2), (548, 8), silent=(731, 913))).verdict == Verdict.OUTLASTING
+    assert (
+        judge(course(8, (365, 2), (548, 8))).verdict == Verdict.IN_RELIEF
+    )  # it may have ended on the last day
+
+
+def test_the_reason_says_which_baseline_is_lacking() -> None:
+    assert "before the procedure is missing" in judge(course(None, (92, 2))).reason
+    assert "before the procedure is 0" in judge(course(0, (92, 2))).reason
+
+
+@pytest.mark.parametrize(
+    ("unit", "at", "words"), [("day", 92, "day 92"), ("minute", 60, "hour 1"), ("minute", 200, "hour 3.3")]
+)
+def test_a_reader_is_told_days_or_hours(unit: str, at: int, words: str) -> None:
+    assert course(8, unit=unit).words(at) == words
+
+
 def test_confounded_is_said_so() -> None:
     assert judge(course(8, (42, 2), confounded=True)).verdict == Verdict.CONFOUNDED
 
@@ -341,6 +408,24 @@ def test_every_course_has_one_verdict_with_a_reason_that_fits(any_course: Course
         left, right = first.lost_between
         assert left < right
         assert first.verdict in (Verdict.LOST_EARLY, Verdict.LOST_WITHIN, Verdict.OUTLASTING)
+
+
+@given(courses, st.lists(st.tuples(st.integers(1, 200), scores), min_size=1, max_size=3))
+def test_what_is_established_stands_whatever_comes_later(
+    any_course: Course, later: list[tuple[int, int]]
+) -> None:
+    readings = [replace(one, before_repeat=False) for one in any_course.readings]
+    so_far = replace(any_course, readings=readings, useless_at=None)
+    before = judge(so_far)
+    if before.verdict in (Verdict.LOST_EARLY, Verdict.LOST_WITHIN, Verdict.OUTLASTING):
+        at = readings[-1].at
+        for gap, score in later:
+            at += gap
+            readings = [*readings, Reading(at, score)]
+        after = judge(replace(so_far, readings=readings))
+        assert after.verdict == before.verdict
+        if before.lost_between:
+            assert after.lost_between == before.lost_between
 
 
 @given(courses, st.integers(0, 41), st.integers(6, 10))

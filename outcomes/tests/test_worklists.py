@@ -2,15 +2,19 @@
 
 from datetime import datetime, timedelta
 
+import pytest
+
+from clinic.models import Site
 from clinic.tests.calling import call
 from clinic.tests.desk import signed_in
-from conftest import MONDAY, World
+from conftest import MONDAY, World, staff
 from outcomes import services
-from outcomes.models import Alert, FollowUp
+from outcomes.models import Alert, CourseSummary, FollowUp
 from outcomes.reports import WORKLISTS
 from outcomes.schedule import DAY
 from outcomes.tests.test_reports import course
 from procedures import services as procedures
+from procedures.models import Appointment, Procedure, ProcedureType
 
 
 def listed(world: World, code: str) -> list[FollowUp]:
@@ -30,6 +34,133 @@ def test_each_list_holds_its_own_and_the_most_urgent_first(world: World) -> None
     assert listed(world, "due_for_repeat") == [within]
 
 
+def longer_ago(follow_up: FollowUp, days: int) -> None:
+    """As if it had been performed so many days earlier."""
+    before = follow_up.procedure.performed_at - timedelta(days=days)
+    Procedure.objects.filter(pk=follow_up.procedure_id).update(
+        performed_at=before, baseline_taken_at=before, recorded_at=before
+    )
+
+
+def test_who_lost_relief_soonest_against_the_window_comes_first(world: World) -> None:
+    """Of two who lost it at the same share of their windows, the longest ago."""
+    half, soon, long_window, again = (
+        course(world, {42: 2, 92: 8, 184: 8}),
+        course(world, {14: 2, 42: 8, 92: 8}),
+        course(world, {42: 2, 92: 8, 184: 8}),
+        course(world, {42: 2, 92: 8, 184: 8}),
+    )
+    CourseSummary.objects.filter(pk=long_window.pk).update(window_from=1000)
+    longer_ago(again, 400)
+    assert listed(world, "losing_early") == [long_window, soon, again, half]
+
+
+def test_who_has_waited_longest_for_relief_comes_first(world: World) -> None:
+    late, early, middle = (course(world, {42: 8}) for _ in range(3))
+    longer_ago(early, 400)
+    longer_ago(middle, 200)
+    assert listed(world, "no_relief") == [early, middle, late]
+
+
+def test_who_lost_relief_longest_ago_comes_first_for_a_repeat(world: World) -> None:
+    """Not whose procedure was longest ago: that relief may have lasted until yesterday."""
+    lately, long_ago, between = (course(world, {42: 2, 184: 2, 275: 7, 366: 8}) for _ in range(3))
+    longer_ago(lately, 400)
+    rows = CourseSummary.objects.filter(pk__in=[lately.pk, long_ago.pk, between.pk])
+    rows.update(performed_on=MONDAY, lost_after=184, lost_until=275)
+    rows.filter(pk=between.pk).update(performed_on=MONDAY - timedelta(days=10))
+    rows.filter(pk=long_ago.pk).update(performed_on=MONDAY - timedelta(days=20))
+    rows.filter(pk=lately.pk).update(performed_on=MONDAY - timedelta(days=400), lost_until=800)
+    assert listed(world, "due_for_repeat") == [long_ago, between, lately]
+
+
+def test_who_was_silent_longest_comes_first_and_who_was_never_heard_before_all(world: World) -> None:
+    lately = course(world, {42: 2, 92: 2, 184: None, 275: None})
+    never = course(world, {92: None})
+    long_ago = course(world, {42: 2, 184: None})
+    assert {one.verdict for one in (lately, never, long_ago)} == {"unknown"}
+    assert listed(world, "silent") == [never, long_ago, lately]
+
+
+def test_silence_is_listed_before_a_verdict_can_say_so_and_until_its_alert_is_resolved(world: World) -> None:
+    young = course(world, {1: None, 7: None})
+    assert (young.verdict, listed(world, "silent")) == ("too_early", [])  # nobody had asked
+    alert = services.raise_alert(young, Alert.Kind.SILENT, now=world.now)
+    assert alert
+    assert listed(world, "silent") == [young]
+    services.resolve(alert.pk, resolution="spoken", by=world.nurse, now=world.now)
+    assert listed(world, "silent") == []
+
+
+def test_relief_that_outlasted_its_window_and_is_gone_is_due_for_a_repeat(world: World) -> None:
+    gone = course(world, {42: 2, 366: 2, 548: 8, 731: 8})
+    still = course(world, {42: 2, 366: 2})
+    early = course(world, {42: 2, 92: 8, 184: 8})
+    assert (gone.verdict, still.verdict, early.verdict) == ("outlasting_window",) * 2 + ("lost_early",)
+    assert listed(world, "due_for_repeat") == [gone]
+
+
+@pytest.mark.parametrize("code", WORKLISTS)
+def test_another_sites_patients_are_on_no_list(world: World, code: str) -> None:
+    course(world, {42: 2, 92: 8, 184: 8})
+    course(world, {42: 8})
+    course(world, {92: None})
+    course(world, {42: 2, 184: 2, 275: 7, 366: 8})
+    elsewhere = Site.objects.create(name="Hillside", time_zone="America/Denver", phone="+1 303 555 0100")
+    stranger = staff("far@example.org", "Nurse", elsewhere)
+    later = world.now + timedelta(days=400)
+    assert not WORKLISTS[code].rows(stranger, later).exists()
+    assert WORKLISTS[code].rows(world.nurse, later).count() == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"status": Appointment.Status.CANCELLED, "ended_because": "patient"},
+        {"status": Appointment.Status.NO_SHOW},
+        {"starts_at": "now"},
+        {"patient": "another"},
+        {"procedure_type": "another family"},
+    ],
+    ids=lambda change: next(iter(change.values())),
+)
+def test_what_is_no_coming_repeat_leaves_a_patient_due(world: World, change: dict[str, str]) -> None:
+    lost = course(world, {42: 2, 184: 2, 275: 7, 366: 8})
+    now = world.now + timedelta(days=400)
+    made = procedures.book(
+        world.appointment(patient=lost.patient, starts_at=world.at(MONDAY + timedelta(days=420), 9)),
+        by=world.clerk,
+        now=world.now,
+    )
+    assert listed(world, "due_for_repeat") == []
+    match change:
+        case {"starts_at": _}:
+            Appointment.objects.filter(pk=made.pk).update(
+                starts_at=now, ends_at=now + (made.ends_at - made.starts_at)
+            )
+        case {"patient": _}:
+            Appointment.objects.filter(pk=made.pk).update(patient=world.patient)
+        case {"procedure_type": _}:
+            other = ProcedureType.objects.get(pk=made.procedure_type_id)
+            other.pk, other.code, other.family = None, "esi_caudal", "epidural_steroid_injection"
+            other.save()
+            Appointment.objects.filter(pk=made.pk).update(procedure_type=other)
+        case _:
+            Appointment.objects.filter(pk=made.pk).update(**change)
+    assert listed(world, "due_for_repeat") == [lost]
+
+
+def test_who_has_arrived_before_the_time_is_not_due(world: World) -> None:
+    lost = course(world, {42: 2, 184: 2, 275: 7, 366: 8})
+    made = procedures.book(
+        world.appointment(patient=lost.patient, starts_at=world.at(MONDAY + timedelta(days=420), 9)),
+        by=world.clerk,
+        now=world.now,
+    )
+    Appointment.objects.filter(pk=made.pk).update(status=Appointment.Status.ARRIVED)
+    assert listed(world, "due_for_repeat") == []
+
+
 def test_who_is_booked_already_is_not_due_for_a_repeat(world: World) -> None:
     lost = course(world, {42: 2, 184: 2, 275: 7, 366: 8})
     day = MONDAY + timedelta(days=427 - 7)
@@ -41,7 +172,10 @@ def test_who_is_booked_already_is_not_due_for_a_repeat(world: World) -> None:
 
 def test_an_ended_course_and_a_patient_who_has_died_are_on_no_list(world: World) -> None:
     ended, died = course(world, {42: 8, 92: 8}), course(world, {42: 8, 92: 8})
-    services.end_follow_up(ended.pk, because="transferred", by=world.physician, now=world.now)
+    ends = ended.procedure.performed_at + timedelta(days=150)
+    services.end_follow_up(ended.pk, because="transferred", by=world.physician, now=ends)
+    ended.refresh_from_db()
+    assert ended.verdict == "no_relief"
     died.patient.died_on = MONDAY + timedelta(days=300)
     died.patient.save()
     assert all(listed(world, code) == [] for code in WORKLISTS)
@@ -50,9 +184,10 @@ def test_an_ended_course_and_a_patient_who_has_died_are_on_no_list(world: World)
 def test_a_row_leaves_when_somebody_has_seen_to_it_and_returns_when_it_comes_again(world: World) -> None:
     lost = course(world, {14: 2, 42: 7, 92: 8})
     (alert,) = lost.alerts.open()
-    services.acknowledge(alert.pk, by=world.nurse, now=world.now + timedelta(days=200))
+    now = alert.raised_at + timedelta(days=1)
+    services.acknowledge(alert.pk, by=world.nurse, now=now)
     assert listed(world, "losing_early") == [lost]  # looked at is not done
-    services.resolve(alert.pk, resolution="spoken", by=world.nurse, now=world.now + timedelta(days=201))
+    services.resolve(alert.pk, resolution="spoken", by=world.nurse, now=now)
     assert listed(world, "losing_early") == []
     here = "/admin/outcomes/followup/worklists/?list=losing_early"
     client = signed_in(world.nurse)
@@ -60,9 +195,10 @@ def test_a_row_leaves_when_somebody_has_seen_to_it_and_returns_when_it_comes_aga
     page = client.get(f"{here}&seen_to")
     assert [row.follow_up for row in page.context["rows"]] == [lost]
     (row,) = page.context["rows"]
-    assert (row.alert, row.resolved) == ("spoken with the patient", "28 Jul 2027 · Nurse Test")
+    resolved = f"{now.astimezone(world.site.zone):%-d %b %Y} · Nurse Test"
+    assert (row.alert, row.resolved) == ("spoken with the patient", resolved)
     assert [names(world, seen_to) for seen_to in ("", "?seen_to=true")] == [[], [lost.pk]]
-    services.raise_alert(lost, "lost_early", now=world.now + timedelta(days=202))
+    services.raise_alert(lost, "lost_early", now=now + timedelta(days=1))
     assert listed(world, "losing_early") == [lost]
     assert [names(world, seen_to) for seen_to in ("", "?seen_to=true")] == [[lost.pk], []]
 

@@ -18,7 +18,7 @@ from clinic.tests.calling import call
 from clinic.tests.desk import clock, signed_in, words
 from conftest import MONDAY, World, staff
 from procedures import services
-from procedures.baselines import OLDEST_DAYS, Noted, Source, Used, resolve
+from procedures.baselines import Noted, Source, Used, resolve
 from procedures.models import Appointment, Baseline, Procedure
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -40,8 +40,8 @@ def ago(**spans: float) -> datetime:
         ([(DONE + timedelta(minutes=1), 2)], None),  # after the procedure it is none
         ([(DONE + timedelta(minutes=1), 2), (ago(days=9), 6)], (6, Source.EARLIER)),
         ([(ago(days=20), 5), (ago(days=9), 6)], (6, Source.EARLIER)),
-        ([(ago(days=OLDEST_DAYS), 6)], (6, Source.EARLIER)),
-        ([(ago(days=OLDEST_DAYS + 1), 6)], None),
+        ([(ago(days=30), 6)], (6, Source.EARLIER)),
+        ([(ago(days=31), 6)], None),
         ([(ago(hours=10, minutes=1), 6)], (6, Source.EARLIER)),  # one minute before midnight in New York
         ([(ago(hours=10), 6)], (6, Source.DAY_OF)),
         ([(ago(hours=1), 0)], (0, Source.DAY_OF)),  # 0 is a score

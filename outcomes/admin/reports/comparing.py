@@ -237,6 +237,7 @@ def sentence(report: ComparisonReport) -> str:
         "units_differ": _(
             "One group is counted in days and the other in hours: their curves cannot be compared."
         ),
+        "not_proven": _("The best curve was not quite reached, so that no test can be trusted."),
     }
     if report.why_not or not report.tests:
         return why_not.get(report.why_not, _("No test could be made."))

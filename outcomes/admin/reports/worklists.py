@@ -43,8 +43,8 @@ def titles() -> dict[str, tuple[str, str, str]]:
         "due_for_repeat": (
             _("Due for repeat"),
             _(
-                "Relief was there and is lost, and nothing of the kind is booked. Whether a repeat is justified, a "
-                "physician and the payer's rules say."
+                "Relief was there and is lost, and nothing of the kind is booked. Who lost it longest ago stands first."
+                " Whether a repeat is justified, a physician and the payer's rules say."
             ),
             _("Nobody waits for a repeat."),
         ),

@@ -59,14 +59,14 @@ class ComparisonSerializer(serializers.Serializer[ComparisonReport]):
     """Two groups side by side. Groups that were not drawn by lot may differ in more than what is compared.
 
     `tests` is empty where `why_not` says why: `nothing_known` of one group, `hidden` because one is smaller than the
-    smallest cell, `units_differ`.
+    smallest cell, `units_differ`, `not_proven` because the estimate missed the conditions for the maximum.
     """
 
     dimension = serializers.ChoiceField(DIMENSIONS)
     population = serializers.ChoiceField(POPULATIONS)
     groups = GroupSerializer(many=True, help_text="Two.")
     tests = ScoreTestSerializer(many=True)
-    why_not = serializers.ChoiceField(["", "nothing_known", "hidden", "units_differ"])
+    why_not = serializers.ChoiceField(["", "nothing_known", "hidden", "units_differ", "not_proven"])
 
 
 class Comparison(Report):

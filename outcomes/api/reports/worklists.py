@@ -32,8 +32,9 @@ CODE = OpenApiParameter(
 class ToDoSerializer(FollowUpSerializer):
     """A follow-up that wants somebody, with what the lists are in order of.
 
-    `losing_early` by `lost_percent`, the smallest first; `no_relief` and `due_for_repeat` by `performed_at`, the
-    longest ago first; `silent` by `last_answer`, null first, then by `performed_at`.
+    `losing_early` by `lost_percent`, the smallest first; `no_relief` by `performed_at`, the longest ago first;
+    `silent` by `last_answer`, null first; `due_for_repeat` by the day on which relief was gone, so many days after
+    `performed_at` as `ended.until` says, the longest ago first. Of equal ones then by `performed_at`.
     """
 
     patient = PatientToCallSerializer()
