@@ -65,22 +65,9 @@ class Status(StrEnum):
     SCORE_MISSING = "score_missing"
 
 
-class NotComparable(ValueError):
-    """Two figures of different items or scales: relief is never computed from them."""
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One figure with its scale: the item as "instrument.item", and the version of its instrument."""
-
-    item: str
-    version: str
-    value: int
-
-
 @dataclass(frozen=True)
 class Relief:
-    """The relief that two figures show.
+    """The relief that two scores show.
 
     `percent` is None unless `status` is computed; negative for worse pain. `points`: how much less, baseline minus
     score, None without both. `low_baseline`: show the points beside the percentage.
@@ -92,18 +79,11 @@ class Relief:
     low_baseline: bool
 
 
-def relief(before: Figure | None, after: Figure | None) -> Relief:
-    """What the two figures show; None for one that is missing, which is never taken for 0 or from the other.
-
-    Raises NotComparable for figures of different items or scales.
-    """
-    if before and after and (before.item, before.version) != (after.item, after.version):
-        raise NotComparable(f"{before.item} {before.version} is not {after.item} {after.version}.")
-    return relief_of(before.value if before else None, after.value if after else None)
-
-
 def relief_of(baseline: int | None, score: int | None) -> Relief:
-    """The same for two values that are known to be of one item and scale."""
+    """What two scores of one item and scale show; None for one that is missing, never taken for 0 or from the other.
+
+    Only the pain now is ever compared with the pain now before: `outcomes.services.judging.PAIN_NOW`.
+    """
     low = baseline is not None and baseline < LOW_BASELINE
     points = None if baseline is None or score is None else baseline - score
     if baseline is None:

@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from outcomes.models import Answer, FollowUp
 from outcomes.questions import PAIN_NOW as PAIN
-from outcomes.relief import meets, percent_relief
+from outcomes.relief import meets, relief_of
 from outcomes.services.judging import PAIN_NOW, felt_at, in_minutes, position
 
 
@@ -69,8 +69,8 @@ def measurements(follow_up: FollowUp) -> list[dict[str, Any]]:
             ),
             "answered_at": answer.answered_at,
             "score": score,
-            "percent_relief": percent_relief(baseline, score) if baseline else None,
-            "points": None if baseline is None else baseline - score,
+            "percent_relief": relief_of(baseline, score).percent,
+            "points": relief_of(baseline, score).points,
             "in_relief": meets(baseline, score, threshold(follow_up)) if baseline else None,
             "channel": answer.channel,
             "check_in": answer.check_in_id,

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import DateField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet
+from django.db.models import CharField, DateField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce, NullIf
 
 from clinic.models import User
 from outcomes.models import Alert, FollowUp
 from outcomes.relief import Verdict
-from procedures.models import Appointment
+from procedures.models import Appointment, Laterality
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,15 @@ def running(user: User) -> QuerySet[FollowUp]:
 
 
 def without_appointment(rows: QuerySet[FollowUp], now: datetime) -> QuerySet[FollowUp]:
-    """Those whose patient has no coming appointment for the same family of procedures."""
-    coming = Appointment.objects.filter(
+    """Those whose patient has no coming appointment for the same family of procedures in the same place.
+
+    The other side is another place; an appointment that names no region, or no side, may be for this one.
+    """
+    one_side = (Laterality.LEFT, Laterality.RIGHT)
+    side = ExpressionWrapper(OuterRef("procedure__laterality"), output_field=CharField())
+    coming = Appointment.objects.annotate(treated_side=side).filter(
+        Q(region="") | Q(region=OuterRef("procedure__region")),
+        Q(laterality=F("treated_side")) | ~Q(laterality__in=one_side) | ~Q(treated_side__in=one_side),
         patient=OuterRef("patient"),
         procedure_type__family=OuterRef("procedure__procedure_type__family"),
         status__in=[*Appointment.EXPECTED, *Appointment.PRESENT],

@@ -210,6 +210,7 @@ def void_follow_up(procedure: Procedure, *, now: datetime) -> None:
     for confounded in FollowUp.objects.select_for_update().filter(confounded_by=follow_up).order_by("pk"):
         confounded.confounded_by = None
         confounded.save(update_fields=["confounded_by"])
+        settle_neighbours(confounded, now=now)  # a third treatment may blur it as well
         judge(confounded.pk, now=now)
     summarise([follow_up], now=now)
     audit.record("follow_up.voided", follow_up, by=None, at=now, site=procedure.site)

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from clinic.models import AuditEvent
+from clinic.refusals import Refusal
 from conftest import MONDAY, World
 from outcomes import services
 from outcomes.instruments import latest
@@ -30,6 +31,38 @@ def answered(procedure: Procedure, day: int, pain: int) -> FollowUp:
     at = check_in.due_at + timedelta(hours=1)
     services.answer(check_in.pk, values={"nrs.now": pain}, channel="email", language="en", by=None, now=at)
     return FollowUp.objects.get(procedure=procedure)
+
+
+def test_only_the_same_item_is_ever_compared(world: World) -> None:
+    """A PEG before is no pain before, and an average or a PEG afterwards is no pain afterwards."""
+    appointment = procedures.book(world.appointment(), by=world.clerk, now=world.now)
+    record = procedures.Performed(
+        performed_at=world.at(MONDAY, 9),
+        baselines={"peg.pain": 9, "peg.enjoyment": 9, "peg.activity": 9},
+    )
+    procedure = procedures.perform(appointment.pk, record, by=world.physician, now=world.at(MONDAY, 10))
+    course = answered(procedure, 42, 3)
+    assert (procedure.baseline_pain, course.verdict) == (None, Verdict.NO_BASELINE)
+    procedures.correct_baseline(
+        procedure.pk, pain=8, reason="Forgotten", by=world.physician, now=world.at(MONDAY, 11)
+    )
+    check_in = course.check_ins.get(offset_minutes=92 * 1440)
+    others = {"peg.pain": 9, "peg.enjoyment": 9, "peg.activity": 9, "nrs.average_7_days": 9}
+    with pytest.raises(Refusal) as refusal:
+        services.answer(
+            check_in.pk, values=others, channel="email", language="en", by=None, now=check_in.due_at
+        )
+    assert (refusal.value.code, refusal.value.field) == ("item_missing", "nrs.now")
+    services.answer(
+        check_in.pk,
+        values={"nrs.now": 2, **others},
+        channel="email",
+        language="en",
+        by=None,
+        now=check_in.due_at,
+    )
+    judged = FollowUp.objects.get(procedure=procedure)
+    assert judged.verdict_reason.startswith("Pain 8 before, 2 on day 92 (75 % less)")
 
 
 def test_a_correction_flips_the_verdict_and_back(world: World) -> None:

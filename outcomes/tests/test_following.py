@@ -25,20 +25,28 @@ def follow_up(procedure: Procedure) -> FollowUp:
     return FollowUp.objects.get(procedure=procedure)
 
 
+def kind(world: World, code: str, **values: Any) -> ProcedureType:
+    """A type that needs what the ablation needs and is expected to do what it does."""
+    made = ProcedureType.objects.get(pk=world.ablation.pk)
+    profile = world.ablation.relief_profiles.get()
+    requirements = list(made.requirements.all())
+    made.pk, made.code, made.laterality = None, code, "optional"
+    made.regions = ["device", "thoracic", "cervical", "knee", "lumbar"]
+    for name, value in values.items():
+        setattr(made, name, value)
+    made.save()
+    for requirement in requirements:
+        requirement.pk, requirement.procedure_type = None, made
+        requirement.save()
+    profile.pk, profile.procedure_type = None, made
+    profile.save()
+    return made
+
+
 @pytest.fixture
 def injection(world: World) -> ProcedureType:
     """A second treatment of the same region, of another family."""
-    kind = ProcedureType.objects.get(pk=world.ablation.pk)
-    profile = ReliefProfile.objects.get(procedure_type=kind)
-    requirements = list(kind.requirements.all())
-    kind.pk, kind.code, kind.family = None, "esi_interlaminar", "epidural_steroid_injection"
-    kind.save()
-    for requirement in requirements:
-        requirement.pk, requirement.procedure_type = None, kind
-        requirement.save()
-    profile.pk, profile.procedure_type = None, kind
-    profile.save()
-    return kind
+    return kind(world, "esi_interlaminar", family="epidural_steroid_injection")
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["in order", "the first one recorded last"])
@@ -126,6 +134,22 @@ def test_another_treatment_within_the_window_confounds_both(
     procedures.void(other.procedure_id, reason="wrong patient", by=world.physician, now=world.at(LATER, 12))
     one.refresh_from_db()
     assert (one.confounded_by, one.verdict) == (None, Verdict.TOO_EARLY)
+
+
+def test_what_two_others_blur_stays_blurred_when_one_was_an_error(
+    world: World, injection: ProcedureType
+) -> None:
+    one = follow_up(world.performed())
+    first = follow_up(world.performed(day=LATER, procedure_type=injection))
+    third = kind(world, "facet_joint_injection", family="facet_intervention")
+    second = follow_up(world.performed(day=LATER, hour=11, procedure_type=third))
+    one.refresh_from_db()
+    last = one.confounded_by
+    assert last is not None
+    other = first if last == second else second
+    procedures.void(last.procedure_id, reason="wrong patient", by=world.physician, now=world.at(LATER, 13))
+    one.refresh_from_db()
+    assert (one.confounded_by, one.verdict) == (other, Verdict.CONFOUNDED)
 
 
 @pytest.mark.parametrize(

@@ -10,30 +10,13 @@ from conftest import MONDAY, World
 from outcomes.models import FollowUp
 from outcomes.reports import WORKLISTS
 from outcomes.tests.test_alerting import answer, kinds
+from outcomes.tests.test_following import kind
 from procedures import services as procedures
 from procedures.models import ProcedureType
 
 DAY = timedelta(days=1)
 WEEKS_10 = MONDAY + 70 * DAY
 WEEKS_20 = MONDAY + 140 * DAY
-
-
-def kind(world: World, code: str, **values: Any) -> ProcedureType:
-    """A type that needs what the ablation needs and is expected to do what it does."""
-    made = ProcedureType.objects.get(pk=world.ablation.pk)
-    profile = world.ablation.relief_profiles.get()
-    requirements = list(made.requirements.all())
-    made.pk, made.code, made.laterality = None, code, "optional"
-    made.regions = ["device", "thoracic", "cervical", "knee", "lumbar"]
-    for name, value in values.items():
-        setattr(made, name, value)
-    made.save()
-    for requirement in requirements:
-        requirement.pk, requirement.procedure_type = None, made
-        requirement.save()
-    profile.pk, profile.procedure_type = None, made
-    profile.save()
-    return made
 
 
 @pytest.fixture

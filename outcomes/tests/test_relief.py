@@ -8,9 +8,7 @@ from hypothesis import strategies as st
 
 from outcomes.relief import (
     Course,
-    Figure,
     Judgement,
-    NotComparable,
     Reading,
     Relief,
     Responder,
@@ -20,7 +18,6 @@ from outcomes.relief import (
     judge,
     meets,
     percent_relief,
-    relief,
     relief_of,
     responders,
 )
@@ -77,20 +74,6 @@ def test_thresholds_are_met_exactly(baseline: int, score: int, percent: int) -> 
 )
 def test_what_two_figures_show(baseline: int | None, score: int | None, expected: Relief) -> None:
     assert relief_of(baseline, score) == expected
-
-
-def test_what_was_asked_otherwise_is_refused() -> None:
-    before = Figure("nrs.now", "1", 8)
-    assert relief(before, Figure("nrs.now", "1", 2)).percent == 75
-    assert relief(before, None).status == Status.SCORE_MISSING
-    assert relief(None, before).status == Status.BASELINE_MISSING
-    for other in (
-        Figure("nrs.average_7_days", "1", 2),
-        Figure("nrs.now", "2", 2),
-        Figure("peg.pain", "1", 2),
-    ):
-        with pytest.raises(NotComparable):
-            relief(before, other)
 
 
 def test_no_share_is_rounded_up_to_a_threshold() -> None:

@@ -121,6 +121,8 @@ def test_another_sites_patients_are_on_no_list(world: World, code: str) -> None:
         {"starts_at": "now"},
         {"patient": "another"},
         {"procedure_type": "another family"},
+        {"region": "cervical"},
+        {"laterality": "right"},
     ],
     ids=lambda change: next(iter(change.values())),
 )
@@ -148,6 +150,18 @@ def test_what_is_no_coming_repeat_leaves_a_patient_due(world: World, change: dic
         case _:
             Appointment.objects.filter(pk=made.pk).update(**change)
     assert listed(world, "due_for_repeat") == [lost]
+
+
+@pytest.mark.parametrize("change", [{"laterality": "bilateral"}, {"laterality": ""}, {"region": ""}])
+def test_what_may_be_the_coming_repeat_is_one(world: World, change: dict[str, str]) -> None:
+    lost = course(world, {42: 2, 184: 2, 275: 7, 366: 8})
+    made = procedures.book(
+        world.appointment(patient=lost.patient, starts_at=world.at(MONDAY + timedelta(days=420), 9)),
+        by=world.clerk,
+        now=world.now,
+    )
+    Appointment.objects.filter(pk=made.pk).update(**change)
+    assert listed(world, "due_for_repeat") == []
 
 
 def test_who_has_arrived_before_the_time_is_not_due(world: World) -> None:
