@@ -23,15 +23,8 @@ from outcomes.models import AdverseEvent, Alert, Answer, CheckIn, CourseSummary,
 from outcomes.questions import PAIN_NOW
 from outcomes.relief import Verdict
 from outcomes.reports.counting import AT, COLUMNS, ENDED_BY_SQL, EVALUABLE_SQL, WHOLE
-from outcomes.reports.overview import (
-    ACTED,
-    LOST_EARLY,
-    NO_RELIEF,
-    RESOLVED,
-    asked_lately,
-    raised_lately,
-    since_month,
-)
+from outcomes.reports.load import ACTED, RESOLVED, raised_lately
+from outcomes.reports.overview import LOST_EARLY, NO_RELIEF, asked_lately, since_month
 from outcomes.reports.responding import BAND, BANDS, band_name
 from outcomes.reports.safety import EACH_OPIOID, OPIOID_COLUMNS, OPIOID_GROUPS, RELATED
 from outcomes.reports.selection import Selection

@@ -280,8 +280,8 @@ def test_the_list_of_alerts_and_the_overview_say_the_same_of_them(
     with clock(full):
         assert "1 of 2 resolved (50 %)" in words(desk.get("/admin/outcomes/alert/"))
         (site,) = overview_report(user=told.physician, now=full).sites
-    assert site.acted_on
-    assert (site.acted_on.count, site.acted_on.of, site.alerts_raised) == (1, 2, 3)
+    assert site.load.acted_on
+    assert (site.load.acted_on.count, site.load.acted_on.of, site.load.raised) == (1, 2, 3)
 
 
 def test_who_may_not_see_alerts_gets_their_number_without_the_way(
