@@ -224,6 +224,8 @@ def about_follow_ups(cell: str) -> str:
         whose = _("all treated") if population == "all_treated" else _("responders only")
         if name == "all":
             return _("of the curve of %s") % whose
+        if name == "half_is_loss":
+            return _("of the curve of %s, were pain exactly at the limit a loss") % whose
         return _("of the curve of %(whose)s, %(what)s on %(when)s") % {
             "whose": whose,
             "what": KNOWN[name],

@@ -38,7 +38,7 @@ LAST_SATISFIED = (
 )
 AT_CELL = re.compile(r"at:(\d{1,6})(m?):(\w+)\Z", re.ASCII)
 CURVE_CELL = re.compile(
-    r"curve:(all_treated|responders):(\d{1,6})(m?):(all|known_in|known_out|unknown)\Z", re.ASCII
+    r"curve:(all_treated|responders):(\d{1,6})(m?):(all|known_in|known_out|unknown|half_is_loss)\Z", re.ASCII
 )
 ASKED_CELL = re.compile(r"asked:(?:(day|minute|language|age|channel):)?([\w+-]+):(due|answered)\Z", re.ASCII)
 #: Alerts of the overview.
@@ -121,6 +121,7 @@ def curve(rows: QuerySet[CourseSummary], population: str, place: str, minutes: s
         "known_in": known_in,
         "known_out": known_out,
         "unknown": f"NOT ({known_in} OR {known_out})",
+        "half_is_loss": f"lords_after >= {int(population == 'responders')}",
     }[name]
     unit = "minute" if minutes else "day"
     of = WHOLE["in_curve" if population == "all_treated" else "responders"]
@@ -135,7 +136,15 @@ def taking(rows: QuerySet[CourseSummary], condition: str, now: datetime) -> Q:
 
 def within(rows: QuerySet[CourseSummary], condition: str) -> Q:
     """The follow-ups of those summaries for which a condition in SQL holds. It holds no value of a user but numbers."""
-    more = ("responded", "satisfied", "lost_until", "suspected_until", "patient_id", "performed_on")
+    more = (
+        "responded",
+        "satisfied",
+        "lost_until",
+        "suspected_until",
+        "lords_after",
+        "patient_id",
+        "performed_on",
+    )
     statement = f"SELECT follow_up_id FROM chosen WHERE {condition}"  # noqa: S608
     return selecting(rows, statement, ("follow_up_id", *COLUMNS, *more))
 
