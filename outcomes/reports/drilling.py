@@ -90,8 +90,17 @@ def unknown() -> Refusal:
 
 
 def adverse(value: str) -> Q:
-    """Follow-ups with an adverse event: any, a serious one, or one of a term. Raises Refusal "unknown_cell"."""
+    """Follow-ups with an adverse event: any, a serious one, one of a term, or by the severity of the worst.
+
+    Raises Refusal "unknown_cell".
+    """
     events = AdverseEvent.objects.standing()
+    kind, _, how = value.partition(":")
+    severities = AdverseEvent.Severity.values
+    if kind == "worst" and how in severities:
+        worse = events.filter(severity__in=severities[severities.index(how) + 1 :])
+        of = events.filter(severity=how)
+        return Q(pk__in=of.order_by().values("follow_up")) & ~Q(pk__in=worse.order_by().values("follow_up"))
     if value == "serious":
         events = events.filter(serious=True)
     elif value in set(Term):

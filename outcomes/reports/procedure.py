@@ -103,7 +103,7 @@ def procedure_report(
         satisfied=distribution(
             ask(rows, LAST_SATISFIED, "satisfied"), treated=funnel.treated, smallest=smallest
         ),
-        adverse=adverse_report(rows, follow_ups=funnel.treated),
+        adverse=adverse_report(rows, follow_ups=funnel.treated, smallest=smallest),
         mme=mme_change(rows, today=now.date(), smallest=smallest),
     )
 

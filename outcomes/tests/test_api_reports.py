@@ -76,6 +76,7 @@ NO_QUESTION = {
     "halved": "took",
     "stopped": "took",
     "acted_on": "site",
+    "share": "count",  # of procedures with harm
 }
 
 

@@ -204,7 +204,7 @@ def choices(curve: DurationCurve, rows: Rows) -> list[RunShown]:
         )
     ]
     for run in curve.runs:
-        choice, note = RUNS[run.name]
+        choice, note = map(str, RUNS[run.name])
         total = rows.link(run.total, f"{cell}:{'half_is_loss' if run.name == 'half_is_loss' else 'all'}")
         if run.median is None or run.at_window is None:
             lines.append(RunShown(choice, note, total, "", "", "", hidden=True))
