@@ -233,12 +233,12 @@ def test_each_cell_is_what_the_rows_say(world: World) -> None:
             *("left", procedure.levels, "", str(procedure.performer_id or ""), *both(procedure.performed_at)),
             *(str(patient.age_on(summary.performed_on)), "en", "8", "day_of", "day", *map(str, plan)),
             *("lost_within_window", "lost within the window", follow_up.verdict_reason, "92", "184", "true"),
-            *("", "", str(summary.last_answer), "7", "4", "", *both(follow_up.closed_at), ""),
+            *("", "", str(summary.last_answer), "7", "4", "", "", *both(follow_up.closed_at), ""),
         ],
         "check_ins": [
             *(str(check_in.pk), *whose, "60480", *both(check_in.due_at), *both(check_in.closes_at)),
             *("answered", "answered", *both(check_in.invited_at), "", "0", *both(answer.answered_at)),
-            *("email", "en", "false", "1"),
+            *("email", "e-mail link", "en", "false", "1"),
         ],
         "adverse_events": [
             *(
@@ -250,7 +250,7 @@ def test_each_cell_is_what_the_rows_say(world: World) -> None:
                 "3",
                 "mild",
             ),
-            *("false", "resolved", "possible", "procedure", "", event.description),
+            *("false", "resolved", "resolved", "possible", "procedure", "", event.description),
         ],
     }
     for kind, cells in expected.items():
@@ -262,6 +262,14 @@ def test_each_cell_is_what_the_rows_say(world: World) -> None:
             name: value for name, value in row.items() if value and name.startswith(("nrs", "peg", "pgic"))
         }
         assert figures == ({"nrs_now": "3"} if kind == "check_ins" else {})
+
+
+def test_why_a_course_ended_is_told_as_a_code_and_in_words(world: World) -> None:
+    FollowUp.objects.filter(pk=course(world, {42: 3}).pk).update(
+        closed_because="explanted", closed_at=world.now
+    )
+    (row,) = made(world)
+    assert (row["closed_because"], row["closed_because_label"]) == ("explanted", "the device was taken out")
 
 
 def test_groups_of_few_patients_are_left_out_and_counted(world: World) -> None:
