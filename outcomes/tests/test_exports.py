@@ -20,6 +20,8 @@ from clinic.csv_files import FORMULA
 from clinic.models import AuditEvent, Site, User
 from clinic.refusals import Refusal
 from clinic.roles import ADMINISTRATOR, EVERYONE, MANAGER, PHYSICIAN
+from clinic.tests.calling import call
+from clinic.tests.desk import clock, signed_in, words
 from conftest import MONDAY, World, staff
 from outcomes import services
 from outcomes.exports import TABLES, Shielding, entries
@@ -344,6 +346,21 @@ def test_a_large_export_waits_for_the_tick_and_expires(world: World) -> None:
     with pytest.raises(Refusal) as refused:
         services.download(export, by=world.physician, now=later)
     assert (refused.value.code, ExportPart.objects.count()) == ("expired", 0)
+
+
+def test_an_old_link_says_that_the_file_is_gone(world: World, client: Client) -> None:
+    course(world, {42: 3})
+    export = services.request_export(
+        "follow_ups", Selection(), deidentified=True, by=world.physician, now=world.now
+    )
+    desk = signed_in(world.physician, client)
+    with clock(export.expires_at):
+        page = desk.get(f"/admin/outcomes/export/{export.key}/file/", follow=True)
+        assert page.status_code == 200
+        assert "This export is not kept any more. Ask for it again." in words(page)
+        refused = call(world.physician, "GET", f"exports/{export.pk}/download/", now=export.expires_at)
+    assert (refused.status_code, refused.json()["code"]) == (400, "expired")
+    assert not AuditEvent.objects.filter(action="export.downloaded").exists()
 
 
 @pytest.mark.usefixtures("large")

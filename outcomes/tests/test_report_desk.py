@@ -294,6 +294,23 @@ def test_who_may_not_see_alerts_gets_their_number_without_the_way(
     assert "open alerts" in words(page)
 
 
+def test_who_may_not_see_patients_gets_every_number_and_no_way_to_them(
+    told: World, full: datetime, client: Client
+) -> None:
+    rows = ("view_followup", "view_checkin", "view_alert", "view_adverseevent")
+    for permission in Permission.objects.filter(codename__in=rows):
+        permission.group_set.clear()
+    desk = signed_in(User.objects.get(pk=told.physician.pk), client)
+    days = sorted(CourseSummary.objects.values_list("performed_on", flat=True))
+    middle = days[len(days) // 2]
+    with clock(full):
+        for page in FULL:
+            html = desk.get(ROOT + page.format(middle - timedelta(days=1), middle)).content.decode()
+            assert not LINK.findall(html), page
+            assert "cell=" not in html, page
+            assert BARE.findall(html) or "desk-figure" in html, "the numbers are there"
+
+
 def test_a_report_says_what_it_counts_with_its_response_and_what_is_unconfirmed(
     told: World, client: Client
 ) -> None:
