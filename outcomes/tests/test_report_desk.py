@@ -12,6 +12,7 @@ from django.test import Client
 
 from clinic.models import AuditEvent, User
 from clinic.refusals import Refusal
+from clinic.tests.calling import call
 from clinic.tests.desk import clock, queries, signed_in, words
 from conftest import MONDAY, World, staff
 from outcomes import services
@@ -330,6 +331,34 @@ def test_a_report_says_what_it_counts_with_its_response_and_what_is_unconfirmed(
     assert html.count("<desc") >= 4
     viewed = AuditEvent.objects.get(action="report.viewed")
     assert (viewed.reason, viewed.by) == ("procedure", told.physician)
+
+
+def test_a_window_that_a_physician_stands_by_is_not_called_unconfirmed(told: World, client: Client) -> None:
+    """Wherever it is drawn, and only once everybody's window is: an older version of the profile may not be."""
+    desk, address = signed_in(told.physician, client), f"{ROOT}reports/procedures/?procedure_type=rfa_facet"
+    api = "reports/procedure/?procedure_type=rfa_facet"
+
+    def said() -> tuple[bool, bool, bool]:
+        html = desk.get(address).content.decode()
+        window = call(told.physician, "GET", api, now=told.now).json()["window"]
+        return (
+            "180–365 (unconfirmed" in html,
+            "(unconfirmed figures of the catalogue)" in html,
+            window["confirmed"],
+        )
+
+    assert said() == (True, True, False)
+    profile = ReliefProfile.objects.get()
+    confirm = procedures.confirm_figure
+    confirm(told.ablation, "onset", profile=profile, by=told.physician, now=told.now)
+    assert said() == (True, True, False), "another figure is no window"
+    confirm(told.ablation, "relief_window", profile=profile, by=told.physician, now=told.now)
+    assert said() == (False, False, True)
+    profile.pk, profile.version = None, 2
+    profile.in_force_from = told.now
+    profile.save()
+    FollowUp.objects.filter(pk=FollowUp.objects.earliest("pk").pk).update(relief_profile=profile)
+    assert said() == (True, True, False)
 
 
 def test_small_cells_are_hidden_on_the_page(told: World, client: Client) -> None:

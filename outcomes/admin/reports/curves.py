@@ -95,7 +95,7 @@ class Shown:
     window_words: Sequence[str] = ()
 
 
-def shown(curve: DurationCurve, rows: Rows, *, name: str, confirmed: bool = False) -> Shown:
+def shown(curve: DurationCurve, rows: Rows, *, name: str, confirmed: bool) -> Shown:
     """A curve with its chart, its figures and its runs under other assumptions in words."""
     title = population_words(curve.population)
     if curve.hidden or not curve.places or curve.window is None or curve.median is None:

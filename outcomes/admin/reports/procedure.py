@@ -79,7 +79,15 @@ def drawn(report: ProcedureReport, rows: Rows) -> dict[str, Any]:
         ],
         "window": window_words(report),
         "curves": [
-            {"shown": shown(curve, rows, name=f"curve-{curve.population}"), "population": curve.population}
+            {
+                "shown": shown(
+                    curve,
+                    rows,
+                    name=f"curve-{curve.population}",
+                    confirmed=report.window_confirmed,
+                ),
+                "population": curve.population,
+            }
             for curve in report.curves
         ],
         "satisfied": satisfied(report, rows),

@@ -56,6 +56,9 @@ class AdverseReportSerializer(serializers.Serializer[AdverseReport]):
 class MmeChangeSerializer(serializers.Serializer[MmeChange]):
     """Morphine milligram equivalents a day, CDC-2022 (unconfirmed): estimates, never to be used to switch drugs.
 
+    Not meant for the treatment of opioid use disorder; methadone (long, variable half-life) and fentanyl patches need
+    special care. What goes into the spinal fluid and what has no factor, such as buprenorphine, is left out.
+
     On the day of the procedure, and on the first day of the relief window.
     """
 

@@ -148,6 +148,9 @@ class ExpectedSerializer(serializers.Serializer[Any]):
 
     earliest = serializers.IntegerField()
     latest = serializers.IntegerField()
+    confirmed = serializers.BooleanField(
+        help_text="Physicians stand by it, in every version of a relief profile by which a follow-up is judged."
+    )
 
 
 class ProcedureReportSerializer(serializers.Serializer[ProcedureReport]):
@@ -183,7 +186,10 @@ class ProcedureReportSerializer(serializers.Serializer[ProcedureReport]):
     @extend_schema_field(ExpectedSerializer(allow_null=True))
     def get_window(self, report: ProcedureReport) -> Any:
         """That of most of the follow-ups. Null: nothing selected."""
-        return report.window and dict(zip(("earliest", "latest"), report.window, strict=True))
+        if report.window is None:
+            return None
+        earliest, latest = report.window
+        return {"earliest": earliest, "latest": latest, "confirmed": report.window_confirmed}
 
 
 class Procedure(Report):
