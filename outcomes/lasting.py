@@ -4,9 +4,9 @@ The end of relief is seen by no one: it lies after the last check-in in relief a
 relief, in (L, R]. These intervals are what curves of duration are estimated from (`outcomes.duration`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from outcomes.relief import Course, Judgement, counted, good
+from outcomes.relief import Course, Judgement, counted, good, judge
 
 
 @dataclass(frozen=True)
@@ -65,3 +65,15 @@ def lasting(course: Course, judgement: Judgement) -> Lasting | None:
     after = in_relief[-1].at
     suspected = next((reading.at for reading in known if reading.at > after), None)
     return Lasting(after, None, True, suspected, course.last_answer)
+
+
+def lasting_by_lord(course: Course, judgement: Judgement) -> Lasting | None:
+    """The interval of the same course by Lord's rule: a score exactly at the limit is pain that has returned.
+
+    `course` is judged by the house's rule, to which exactly half is relief, and `judgement` with it. To see how much
+    that choice matters: where no score is exactly at the limit both rules say the same.
+    """
+    strict = replace(course, half_is_loss=True)
+    if all(good(course, one) == good(strict, one) for one in course.readings):
+        return lasting(course, judgement)
+    return lasting(strict, judge(strict))

@@ -158,7 +158,8 @@ class Course:
     not help enough. Both end the course; None otherwise.
 
     `half_is_loss`: Lord's rule. A score exactly at the threshold, with 50 % half the baseline, is then pain that has
-    returned already, where it is still relief without it (Lord et al., N Engl J Med 1996). No screen uses it.
+    returned already, where it is still relief without it (Lord et al., N Engl J Med 1996). No verdict uses it; beside
+    the curve stands what it would change (`outcomes.lasting.lasting_by_lord`).
     """
 
     baseline: int | None

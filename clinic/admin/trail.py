@@ -4,9 +4,12 @@ from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.urls import URLPattern
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from unfold.decorators import display
@@ -57,7 +60,7 @@ class OutgoingEmailAdmin(ReadOnlyAdmin):
     #: Further pages about e-mails: the apps above register theirs here.
     pages: ClassVar[list[URLPattern]] = []
 
-    list_display = ("key", "to", "state", "attempts", "when", "sent", "problem", "site")
+    list_display = ("key", "when", "to", "state", "attempts", "problem", "site")
     list_filter = ("status", ("site", SeenFilter))
     list_select_related = ("site",)
     search_fields = ("key", "to")
@@ -80,13 +83,16 @@ class OutgoingEmailAdmin(ReadOnlyAdmin):
     def state(self, email: OutgoingEmail) -> str:
         return email.get_status_display()
 
-    @display(description=_("not before"), ordering="not_before")
-    def when(self, email: OutgoingEmail) -> str:
-        return shown(email.not_before, email.site)
+    def get_ordering(self, request: HttpRequest) -> Any:
+        """What goes out or went out last, first."""
+        return (Coalesce("sent_at", "not_before").desc(), "-pk")
 
-    @display(description=_("sent"), ordering="sent_at")
-    def sent(self, email: OutgoingEmail) -> str:
-        return shown(email.sent_at, email.site)
+    @display(description=_("time"), ordering=Coalesce("sent_at", "not_before"))
+    def when(self, email: OutgoingEmail) -> SafeString:
+        time = shown(email.sent_at or email.not_before, email.site)
+        waits = email.status in (OutgoingEmail.Status.QUEUED, OutgoingEmail.Status.SENDING)
+        note = format_html('<span class="desk-sub">{}</span>', _("goes out from then on")) if waits else ""
+        return format_html('<span class="desk-time">{}</span>{}', time, note)
 
     def get_urls(self) -> Any:
         return [*self.pages, *super().get_urls()]
@@ -108,6 +114,7 @@ class OutgoingTextAdmin(ReadOnlyAdmin):
     date_hierarchy = "created_at"
     site_path = "site"
     exclude = ("context", "template", "provider_id")
+    ordering = ("-created_at", "-pk")
 
     @display(description=_("created"), ordering="created_at")
     def made(self, text: OutgoingText) -> str:

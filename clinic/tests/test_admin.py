@@ -1,6 +1,6 @@
 """The front desk's ground floor: who may do what with staff, places, the trail and the outbox."""
 
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -281,6 +281,22 @@ def test_failed_emails_are_tried_again_and_no_others(world: World, client: Clien
     assert (failed.status, failed.attempts, failed.not_before, failed.problem) == ("queued", 0, later, "")
     assert sent.status == "sent"
     assert AuditEvent.objects.get(action="email.queued_again").by == world.clerk
+
+
+def test_what_went_out_or_goes_out_last_stands_first(world: World, client: Client) -> None:
+    """Not what was written down last: a booking made today may remind in a month."""
+    hours = {"first": 1, "sent late": 9, "reminds": 30, "written last": 2}
+    for key, hour in hours.items():
+        email = outgoing(world, key, "queued" if key == "reminds" else "sent")
+        moment = world.now + timedelta(hours=hour)
+        email.not_before = moment if key != "sent late" else world.now
+        email.sent_at = None if key == "reminds" else moment
+        email.save()
+    page = signed_in(world.clerk, client).get(EMAILS)
+    assert [row.key for row in page.context["cl"].result_list] == sorted(
+        hours, key=hours.__getitem__, reverse=True
+    )
+    assert "goes out from then on" in words(page)
 
 
 def test_the_trail_is_only_looked_at(world: World, client: Client) -> None:

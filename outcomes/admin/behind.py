@@ -27,7 +27,7 @@ from outcomes.reports.drilling import (
     events_behind,
     rows_behind,
 )
-from outcomes.reports.overview import LOOKS_BACK
+from outcomes.reports.load import LOOKS_BACK
 from patients.models import Patient
 from procedures.models import Intent, ProcedureType
 
@@ -125,6 +125,9 @@ GROUPS = {
     "satisfied": gettext_lazy("that said how satisfied they are"),
     "adverse:any": gettext_lazy("with an adverse event"),
     "adverse:serious": gettext_lazy("with a serious adverse event"),
+    "adverse:worst:mild": gettext_lazy("whose worst adverse event is mild"),
+    "adverse:worst:moderate": gettext_lazy("whose worst adverse event is moderate"),
+    "adverse:worst:severe": gettext_lazy("whose worst adverse event is severe"),
     "month:lost_early": gettext_lazy("whose relief was found lost early this month, and still is"),
     "month:no_relief": gettext_lazy("found without relief this month, and still so"),
 }
@@ -224,6 +227,8 @@ def about_follow_ups(cell: str) -> str:
         whose = _("all treated") if population == "all_treated" else _("responders only")
         if name == "all":
             return _("of the curve of %s") % whose
+        if name == "half_is_loss":
+            return _("of the curve of %s, were pain exactly at the limit a loss") % whose
         return _("of the curve of %(whose)s, %(what)s on %(when)s") % {
             "whose": whose,
             "what": KNOWN[name],

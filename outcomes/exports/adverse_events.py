@@ -21,6 +21,10 @@ def term_words(term: str) -> str:
     return str({code.value: words for code, words in TERMS}[term])
 
 
+def outcome_words(outcome: str) -> str:
+    return str(AdverseEvent.Outcome(outcome).label)
+
+
 def days_after(onset_on: date, performed_on: date) -> int:
     return (onset_on - performed_on).days
 
@@ -50,6 +54,7 @@ def columns() -> list[Column]:
         Column("severity", "text", "mild, moderate or severe", "severity"),
         Column("serious", "boolean", "By its consequences", "serious"),
         Column("outcome", "text", "What became of it, as a code", "outcome"),
+        Column("outcome_label", "text", "The same in words", "outcome", outcome_words),
         Column("relation", "text", "How likely the suspect caused it", "relation"),
         Column("suspect", "text", "procedure or device", "suspect"),
         Column("grade", "integer", "Its grade", "grade", scale="1–5", empty="Not graded"),

@@ -11,7 +11,7 @@ from outcomes.exports.columns import Column, Shield
 from outcomes.exports.follow_ups import chosen
 from outcomes.exports.whose import common, moments
 from outcomes.instruments import registry
-from outcomes.models import CheckIn, Measurement
+from outcomes.models import Answer, CheckIn, Measurement
 from outcomes.reports import Selection
 
 #: What is measured besides instruments, with what its figures mean.
@@ -41,6 +41,10 @@ def measured(check_ins: Sequence[int]) -> dict[int, dict[str, int]]:
 
 def status_words(status: str) -> str:
     return str(CheckIn.Status(status).label)
+
+
+def channel_words(channel: str) -> str:
+    return str(Answer.Channel(channel).label)
 
 
 def columns() -> list[Column]:
@@ -78,6 +82,7 @@ def columns() -> list[Column]:
         Column(
             "channel", "text", "How it came: email, phone, clinic or paper", "answer__channel", empty=SILENT
         ),
+        Column("channel_label", "text", "The same in words", "answer__channel", channel_words, empty=SILENT),
         Column(
             "answer_language",
             "text",

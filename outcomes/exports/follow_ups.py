@@ -26,6 +26,10 @@ def verdict_words(verdict: str) -> str:
     return str({one.value: words for one, words in VERDICTS}[verdict])
 
 
+def ending_words(because: str) -> str:
+    return str(FollowUp.Closed(because).label) if because else ""
+
+
 def answered(scores: Sequence[int | None]) -> int:
     """How many of these check-ins were answered."""
     return sum(score is not None for score in scores)
@@ -182,7 +186,17 @@ def columns() -> list[Column]:
             "summary__scores",
             answered,
         ),
-        Column("closed_because", "text", "Why the course ended", "closed_because", empty="It runs"),
+        Column(
+            "closed_because", "text", "Why the course ended, as a code", "closed_because", empty="It runs"
+        ),
+        Column(
+            "closed_because_label",
+            "text",
+            "The same in words",
+            "closed_because",
+            ending_words,
+            empty="It runs",
+        ),
         *moments("closed", "When it ended", "closed_at", empty="It runs"),
         Column(
             "confounded_by",

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
 from django.db.models import QuerySet
 
 from clinic.models import User
-from outcomes.exports import adverse_events, check_ins, follow_ups
+from outcomes.exports import adverse_events, check_ins, follow_ups, harm
 from outcomes.exports.columns import Column
 from outcomes.reports import Selection
 
@@ -22,7 +23,9 @@ class Table:
     """One kind of export. `rows(selection, user)` are those that `user` may see, in no order; `columns` are fixed.
 
     `way`: the lookup from a row to its follow-up, with two underscores behind. `figures`, if there are any, by the
-    numbers of rows: the value of the lookup "figures".
+    numbers of rows: the value of the lookup "figures". `totals`: a table of counts, whose rows are about nobody in
+    particular; all of them at once, and columns read their attributes. `hidden` of such a row: it is of so few that a
+    de-identified file does without it.
     """
 
     code: str
@@ -31,15 +34,21 @@ class Table:
     rows: Callable[[Selection, User], QuerySet[Any]]
     way: str = ""
     figures: Callable[[Sequence[int]], Mapping[int, Any]] | None = None
+    totals: Callable[[Selection, User], Sequence[Any]] | None = None
 
     def lookups(self) -> list[str]:
-        """What the columns read from the database, each once; the row's number stands first."""
+        """What the columns read from the database, each once; the row's number stands first, or if it is hidden."""
         read = (lookup for column in self.columns() for lookup in column.lookups)
-        return list(dict.fromkeys(["pk", *(one for one in read if one != check_ins.FIGURES)]))
+        first = "hidden" if self.totals else "pk"
+        return list(dict.fromkeys([first, *(one for one in read if one != check_ins.FIGURES)]))
 
     def batches(self, selection: Selection, user: User, lookups: Sequence[str]) -> Iterator[list[Row]]:
         """The rows by their numbers, so many at once: the values of `lookups`, of which the first is "pk", and at the
         end the figures."""
+        if self.totals:
+            found = list(map(attrgetter(*lookups), self.totals(selection, user)))
+            yield [(*row, {}) for row in found]
+            return
         last = 0
         rows: QuerySet[Any] = self.rows(selection, user).order_by("pk").values_list(*lookups)
         while batch := list(rows.filter(pk__gt=last)[:BATCH]):
@@ -71,6 +80,14 @@ TABLES: dict[str, Table] = {
             cache(adverse_events.columns),
             adverse_events.rows,
             "follow_up__",
+        ),
+        Table(
+            "harm",
+            "One row a procedure type: how many procedures led to adverse events, each counted once, by its worst "
+            "event. Counts are never hidden; their shares are where procedures are few",
+            cache(harm.columns),
+            harm.rows,
+            totals=harm.totals,
         ),
     )
 }

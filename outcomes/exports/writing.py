@@ -1,6 +1,6 @@
 """From what was read to the cells of a file. Each column is put together once and then run for every row."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from datetime import date, datetime
 from operator import itemgetter
 from typing import Any
@@ -18,6 +18,7 @@ Make = Callable[[Row], Any]
 WRITE: Mapping[str, Callable[[Any], str] | None] = {
     "text": harmless,
     "integer": None,
+    "number": None,
     "boolean": cell,
     "date": date.isoformat,
     "instant": utc,
@@ -32,22 +33,28 @@ class Writer:
 
     def __init__(self, table: Table, shielding: Shielding | None) -> None:
         self.shielding = shielding
-        way = table.way
+        self.totals, way = table.totals is not None, table.way
         of_cell = (f"{way}procedure__procedure_type", f"{way}patient__born_on", f"{way}summary__performed_on")
-        self.lookups = list(dict.fromkeys([*table.lookups(), f"{way}patient", *of_cell]))
+        whose = () if self.totals else (f"{way}patient", *of_cell)
+        self.lookups = list(dict.fromkeys([*table.lookups(), *whose]))
         self.places = {lookup: place for place, lookup in enumerate([*self.lookups, FIGURES])}
-        self.patient = self.places[f"{way}patient"]
-        self.cell = itemgetter(*(self.places[lookup] for lookup in of_cell))
+        self.patient = self.places.get(f"{way}patient", 0)
+        self.cell = itemgetter(*(self.places.get(lookup, 0) for lookup in of_cell))
         self.makes = [self.make(column) for column in table.columns()]
 
     def cells(self, row: Row) -> list[Any]:
         """One row as `columns.lines` wants it."""
         return [make(row) for make in self.makes]
 
-    def group(self, row: Row) -> tuple[int, str]:
-        """What a patient can be recognised by in a de-identified file: the procedure type, and the band of age."""
+    def left_out(self, row: Row, rare: Container[tuple[int, str]]) -> bool:
+        """Whether a de-identified file does without the row, because it is about too few.
+
+        `rare`: what patients can be recognised by, procedure types with a band of age.
+        """
+        if self.totals:
+            return bool(row[0])
         kind, born_on, performed_on = self.cell(row)
-        return kind, band(full_years(born_on, performed_on))
+        return (kind, band(full_years(born_on, performed_on))) in rare
 
     def make(self, column: Column) -> Make:
         """How a column's cell is made of a row."""

@@ -32,6 +32,7 @@ class Export(models.Model):
         FOLLOW_UPS = "follow_ups", _("follow-ups")
         CHECK_INS = "check_ins", _("check-ins and answers")
         ADVERSE_EVENTS = "adverse_events", _("adverse events")
+        HARM = "harm", _("adverse events by procedure type")
 
     class Status(models.TextChoices):
         QUEUED = "queued", _("waiting")

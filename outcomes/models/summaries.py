@@ -41,7 +41,8 @@ class CourseSummary(models.Model):
     because there is no baseline above 0, the course is confounded, or nothing could be judged yet. `responded`: seen
     in relief at some check-in. `suspected_until`: the first bad score after the last good one, which nothing confirmed;
     curves end relief by it, verdicts do not. `repeated_at`: where the treatment was repeated. `last_answer`: where the
-    last answer lies; None without one.
+    last answer lies; None without one. `lords_after` and `lords_until`: the interval for a curve by Lord's rule, to
+    which exactly half of the pain before is pain that has returned; `lords_after` is 0 where it never saw relief.
 
     The arrays hold one entry for each check-in that fell due, in order: where it was planned (`days`, in `unit`), the
     pain (`scores`; None: no answer), how it came (`channels`, a place in CHANNELS; 0: no answer), the sum of the PEG's
@@ -77,6 +78,8 @@ class CourseSummary(models.Model):
     suspected_until = models.PositiveIntegerField(null=True)
     repeated_at = models.PositiveIntegerField(null=True)
     last_answer = models.PositiveIntegerField(null=True)
+    lords_after = models.PositiveIntegerField(null=True)
+    lords_until = models.PositiveIntegerField(null=True)
     days = ArrayField(models.PositiveIntegerField(), default=list)
     scores = ArrayField(models.PositiveSmallIntegerField(null=True), default=list)
     channels = ArrayField(models.PositiveSmallIntegerField(), default=list)

@@ -21,7 +21,7 @@ DRAWS, SEED = 200, 20_261_127
 #: So many places of a band, besides both ends of the window and the marks along the time.
 PLACES = 60
 #: The names of the runs under other assumptions; what each is says `Run`.
-OTHERS = ("repeat_is_loss", "confirmed_only", "lost_when_found")
+OTHERS = ("repeat_is_loss", "confirmed_only", "half_is_loss", "lost_when_found")
 #: Bands are kept for so long, in seconds: what they were computed from is their key.
 KEPT = 30 * 24 * 3600
 
@@ -58,15 +58,18 @@ class Run:
     """The same follow-ups under another assumption. `median` (after, until); until None: not reached.
 
     `name`: "repeat_is_loss": the treatment was repeated because relief had ended, also where the pain before the repeat
-    does not say so; "confirmed_only": no bad score is a loss that nothing has confirmed, which shows too much relief
-    (docs/decisions/0014); "lost_when_found": relief ended on the very day on which a check-in found it gone (Kaplan and
-    Meier's curve), which overstates how long it lasts.
-    `at_window`: the lowest and highest share still in relief at the window's first and last day.
+    does not say so; "confirmed_only": no bad score is a loss that nothing has confirmed, and silence after one tells
+    nothing, which shows too much relief (docs/decisions/0014); "half_is_loss": Lord's rule, a score exactly at the
+    limit is pain that has returned, so that fewer respond; "lost_when_found": relief ended on the very day on which a
+    check-in found it gone (Kaplan and Meier's curve), which overstates how long it lasts.
+    `total`: how many it is about. `at_window`: the lowest and highest share still in relief at the window's first and
+    last day. Both figures are None of nobody, or of fewer than the smallest cell.
     """
 
     name: str
-    median: tuple[float, float | None]
-    at_window: tuple[tuple[float, float], tuple[float, float]]
+    total: int
+    median: tuple[float, float | None] | None
+    at_window: tuple[tuple[float, float], tuple[float, float]] | None
 
 
 @dataclass(frozen=True)
@@ -120,14 +123,14 @@ def duration_curve(
             # The treatment was repeated while it still worked, so far as is known: perhaps because it no longer did.
             repeat=Greatest(F("repeated_at"), F("lost_after") + 1),
         )
-        .values_list("lost_after", "ended_by", "repeat", "lost_until")
+        .values_list("lords_after", "lords_until", "lost_after", "ended_by", "repeat", "lost_until")
         .annotate(Count("pk"))
     )
     total = sum(row[-1] for row in found)
     if not total or total < smallest:
         return DurationCurve(population, unit, total, hidden=bool(total))
     table = np.array([[np.inf if cell is None else cell for cell in row] for row in found], dtype=float)
-    after, ends, repeat, confirmed, counts = table.T
+    lords_after, lords_ends, after, ends, repeat, confirmed, counts = table.T
     data = intervals(after, ends, counts)
     curve = turnbull(data)
     until = max(extent(data, window, unit), until)
@@ -136,11 +139,14 @@ def duration_curve(
     columns = (places, band.low, band.high, band.band_low, band.band_high, *data.known(places))
     at = {place: At(place, *numbers) for place, *numbers in zip(*(c.tolist() for c in columns), strict=True)}
     never = np.isinf(ends)
+    # Nothing can be judged by that rule, or the summary is older than it; who never had relief by it is no responder.
+    by_lord = np.isfinite(lords_after) & ((lords_after > 0) | (population != "responders"))
     others = (
-        (after, np.where(never, repeat, ends)),
-        (after, confirmed),
+        (after, np.where(never, repeat, ends), counts),
+        (after, confirmed, counts),
+        (lords_after[by_lord], lords_ends[by_lord], counts[by_lord]),
         # The usual habit, which makes relief look longer than it is; the curve is then Kaplan and Meier's.
-        (np.where(never, after, ends - 1), ends),
+        (np.where(never, after, ends - 1), ends, counts),
     )
     return DurationCurve(
         population,
@@ -154,9 +160,8 @@ def duration_curve(
         proven=curve.proof.converged,
         level=band.level,
         runs=[
-            run(name, begin, end, counts, window)
-            for name, (begin, end) in zip(OTHERS, others, strict=True)
-            if (begin != after).any() or (end != ends).any()
+            run(name, *these, window=window, smallest=smallest)
+            for name, these in zip(OTHERS, others, strict=True)
         ],
         until=until,
     )
@@ -167,12 +172,18 @@ def ending(time: float) -> float | None:
     return None if np.isinf(time) else float(time)
 
 
-def run(name: str, after: Floats, until: Floats, counts: Floats, window: tuple[int, int]) -> Run:
+def run(
+    name: str, after: Floats, until: Floats, counts: Floats, *, window: tuple[int, int], smallest: int
+) -> Run:
     """The curve under another assumption, in few figures."""
+    total = int(counts.sum())
+    if total < max(smallest, 1):
+        return Run(name, total, None, None)
     curve = turnbull(intervals(after, until, counts))
     first, last = (curve.share(day) for day in window)
     return Run(
         name,
+        total,
         (curve.median.after, ending(curve.median.until)),
         ((first.low, first.high), (last.low, last.high)),
     )

@@ -23,15 +23,8 @@ from outcomes.models import AdverseEvent, Alert, Answer, CheckIn, CourseSummary,
 from outcomes.questions import PAIN_NOW
 from outcomes.relief import Verdict
 from outcomes.reports.counting import AT, COLUMNS, ENDED_BY_SQL, EVALUABLE_SQL, WHOLE
-from outcomes.reports.overview import (
-    ACTED,
-    LOST_EARLY,
-    NO_RELIEF,
-    RESOLVED,
-    asked_lately,
-    raised_lately,
-    since_month,
-)
+from outcomes.reports.load import ACTED, RESOLVED, raised_lately
+from outcomes.reports.overview import LOST_EARLY, NO_RELIEF, asked_lately, since_month
 from outcomes.reports.responding import BAND, BANDS, band_name
 from outcomes.reports.safety import EACH_OPIOID, OPIOID_COLUMNS, OPIOID_GROUPS, RELATED
 from outcomes.reports.selection import Selection
@@ -45,7 +38,7 @@ LAST_SATISFIED = (
 )
 AT_CELL = re.compile(r"at:(\d{1,6})(m?):(\w+)\Z", re.ASCII)
 CURVE_CELL = re.compile(
-    r"curve:(all_treated|responders):(\d{1,6})(m?):(all|known_in|known_out|unknown)\Z", re.ASCII
+    r"curve:(all_treated|responders):(\d{1,6})(m?):(all|known_in|known_out|unknown|half_is_loss)\Z", re.ASCII
 )
 ASKED_CELL = re.compile(r"asked:(?:(day|minute|language|age|channel):)?([\w+-]+):(due|answered)\Z", re.ASCII)
 #: Alerts of the overview.
@@ -97,8 +90,17 @@ def unknown() -> Refusal:
 
 
 def adverse(value: str) -> Q:
-    """Follow-ups with an adverse event: any, a serious one, or one of a term. Raises Refusal "unknown_cell"."""
+    """Follow-ups with an adverse event: any, a serious one, one of a term, or by the severity of the worst.
+
+    Raises Refusal "unknown_cell".
+    """
     events = AdverseEvent.objects.standing()
+    kind, _, how = value.partition(":")
+    severities = AdverseEvent.Severity.values
+    if kind == "worst" and how in severities:
+        worse = events.filter(severity__in=severities[severities.index(how) + 1 :])
+        of = events.filter(severity=how)
+        return Q(pk__in=of.order_by().values("follow_up")) & ~Q(pk__in=worse.order_by().values("follow_up"))
     if value == "serious":
         events = events.filter(serious=True)
     elif value in set(Term):
@@ -128,6 +130,7 @@ def curve(rows: QuerySet[CourseSummary], population: str, place: str, minutes: s
         "known_in": known_in,
         "known_out": known_out,
         "unknown": f"NOT ({known_in} OR {known_out})",
+        "half_is_loss": f"lords_after >= {int(population == 'responders')}",
     }[name]
     unit = "minute" if minutes else "day"
     of = WHOLE["in_curve" if population == "all_treated" else "responders"]
@@ -142,7 +145,15 @@ def taking(rows: QuerySet[CourseSummary], condition: str, now: datetime) -> Q:
 
 def within(rows: QuerySet[CourseSummary], condition: str) -> Q:
     """The follow-ups of those summaries for which a condition in SQL holds. It holds no value of a user but numbers."""
-    more = ("responded", "satisfied", "lost_until", "suspected_until", "patient_id", "performed_on")
+    more = (
+        "responded",
+        "satisfied",
+        "lost_until",
+        "suspected_until",
+        "lords_after",
+        "patient_id",
+        "performed_on",
+    )
     statement = f"SELECT follow_up_id FROM chosen WHERE {condition}"  # noqa: S608
     return selecting(rows, statement, ("follow_up_id", *COLUMNS, *more))
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 from django.db.models import Count, Exists, OuterRef, Q
@@ -12,9 +12,8 @@ from clinic.wall_clock import day_span
 from outcomes.models import Alert, CheckIn, FollowUp, VerdictChange
 from outcomes.rates import Share, share
 from outcomes.relief import Verdict
+from outcomes.reports.load import LOOKS_BACK, AlertLoad, alert_loads, answered_lately
 
-#: Who answers is counted over so many days, and the alerts' load with it.
-LOOKS_BACK = timedelta(days=30)
 LOST_EARLY, NO_RELIEF = Verdict.LOST_EARLY.value, Verdict.NO_RELIEF.value
 
 
@@ -24,9 +23,7 @@ class SiteOverview:
 
     `open_alerts` by kind, `overdue` of them. `response`: of the check-ins whose time ended in the last 30 days, or that
     were answered in them. `lost_early` and `no_relief`: follow-ups that got this verdict since the first of the month,
-    on the site's wall clock, and still have it. `procedures`: performed since then. `alerts_raised` in 30 days,
-    `alerts_per_100` answers, `acted_on`: of those that were resolved, the share upon which
-    somebody spoke with the patient, saw them or sent them to the emergency department.
+    on the site's wall clock, and still have it. `procedures`: performed since then. `load`: that of the alerts.
     """
 
     site: Site
@@ -37,10 +34,7 @@ class SiteOverview:
     lost_early: int
     no_relief: int
     procedures: int
-    answers: int
-    alerts_raised: int
-    alerts_per_100: float | None
-    acted_on: Share | None
+    load: AlertLoad
 
 
 @dataclass(frozen=True)
@@ -70,22 +64,8 @@ def since_month(sites: Iterable[Site], now: datetime) -> Q:
 
 def asked_lately(now: datetime) -> Q:
     """Check-ins whose time ended in the last 30 days, or that were answered in them."""
-    since = now - LOOKS_BACK
-    return Q(status=CheckIn.Status.MISSED, closes_at__gt=since, closes_at__lte=now) | Q(
-        status=CheckIn.Status.ANSWERED, answer__answered_at__gt=since, answer__answered_at__lte=now
-    )
-
-
-def raised_lately(now: datetime) -> Q:
-    """Alerts that were raised in the last 30 days."""
-    return Q(raised_at__gt=now - LOOKS_BACK, raised_at__lte=now)
-
-
-#: Alerts that nobody has to look at any more, and those of them upon which a person did something for the patient.
-RESOLVED = Q(resolved_at__isnull=False)
-ACTED = RESOLVED & Q(
-    resolution__in=[Alert.Resolution.SPOKEN, Alert.Resolution.SEEN, Alert.Resolution.EMERGENCY]
-)
+    missed = Q(status=CheckIn.Status.MISSED, closes_at__gt=now - LOOKS_BACK, closes_at__lte=now)
+    return missed | answered_lately(now)
 
 
 def overview_report(*, user: User, now: datetime) -> OverviewReport:
@@ -111,17 +91,7 @@ def overview_report(*, user: User, now: datetime) -> OverviewReport:
         .values("follow_up__procedure__site")
         .annotate(due=Count("pk"), answered=Count("pk", filter=Q(status=CheckIn.Status.ANSWERED)))
     }
-    raised: dict[int, Any] = {
-        row["site"]: row
-        for row in Alert.objects.filter(raised_lately(now), site__in=numbers)
-        .order_by()
-        .values("site")
-        .annotate(
-            number=Count("pk"),
-            resolved=Count("pk", filter=RESOLVED),
-            acted=Count("pk", filter=ACTED),
-        )
-    }
+    loads = alert_loads(numbers, now=now)
     months = {site.pk: month_of(site, now) for site in sites}
     performed = Q(pk__in=[])
     for site in sites:
@@ -153,12 +123,7 @@ def overview_report(*, user: User, now: datetime) -> OverviewReport:
                 lost_early=losses.get((site.pk, LOST_EARLY), 0),
                 no_relief=losses.get((site.pk, NO_RELIEF), 0),
                 procedures=procedures.get(site.pk, 0),
-                answers=(answers := came.get(site.pk, {}).get("answered", 0)),
-                alerts_raised=(number := raised.get(site.pk, {}).get("number", 0)),
-                alerts_per_100=100 * number / answers if answers else None,
-                acted_on=share(
-                    raised.get(site.pk, {}).get("acted", 0), raised.get(site.pk, {}).get("resolved", 0)
-                ),
+                load=loads.get(site.pk, AlertLoad()),
             )
             for site in sites
         ],

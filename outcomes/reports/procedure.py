@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Exists, OuterRef, QuerySet
 
 from clinic.models import User
 from outcomes.models import CourseSummary
@@ -23,6 +23,7 @@ from outcomes.reports.counting import (
 from outcomes.reports.curves import DurationCurve, duration_curve
 from outcomes.reports.safety import AdverseReport, MmeChange, adverse_report, mme_change
 from outcomes.reports.selection import Selection, ask, smallest_cell
+from procedures.models import FigureConfirmation, ReliefProfile
 
 #: The last answer to each item, of every follow-up that gave one.
 LAST_SATISFIED = """
@@ -41,7 +42,8 @@ class ProcedureReport:
 
     `unit` is that in which most of its follow-ups are counted; `other_unit` counts those in the other one, of which
     the curves say nothing. `window`: the relief window of most of them, in `unit`; `windows` counts how many there
-    are. `points` by planned check-in. `curves`: all treated, then responders; [] when nothing can be judged yet.
+    are. `window_confirmed`: physicians stand by it in every version of a relief profile by which one is judged.
+    `points` by planned check-in. `curves`: all treated, then responders; [] when nothing can be judged yet.
     `smallest`: rates from fewer answers are hidden.
     """
 
@@ -54,6 +56,7 @@ class ProcedureReport:
     other_unit: int
     window: tuple[int, int] | None
     windows: int
+    window_confirmed: bool
     success_percent: int | None
     points: Sequence[Point]
     curves: Sequence[DurationCurve]
@@ -87,6 +90,7 @@ def procedure_report(
         other_unit=sum(number for kind, *_, number in windows if kind != unit),
         window=window,
         windows=len(windows),
+        window_confirmed=window is not None and confirmed(rows, unit=unit, window=window),
         success_percent=windows[0][3] if windows else None,
         points=[
             point_of(tuple(numbers), unit=kind, treated=funnel.evaluable, smallest=smallest)
@@ -103,7 +107,7 @@ def procedure_report(
         satisfied=distribution(
             ask(rows, LAST_SATISFIED, "satisfied"), treated=funnel.treated, smallest=smallest
         ),
-        adverse=adverse_report(rows, follow_ups=funnel.treated),
+        adverse=adverse_report(rows, follow_ups=funnel.treated, smallest=smallest),
         mme=mme_change(rows, today=now.date(), smallest=smallest),
     )
 
@@ -112,6 +116,17 @@ def expected(rows: QuerySet[CourseSummary]) -> list[tuple[str, int, int, int, in
     """The relief windows among the follow-ups, the most frequent first: unit, first, last, what counts, how many."""
     found = rows.order_by().values_list("unit", "window_from", "window_until", "success_percent")
     return sorted(found.annotate(Count("pk")), key=lambda row: (-row[-1], row))
+
+
+def confirmed(rows: QuerySet[CourseSummary], *, unit: str, window: tuple[int, int]) -> bool:
+    """Whether no follow-up with this window is judged by a relief profile whose window nobody has confirmed."""
+    judged_by = rows.order_by().filter(
+        follow_up__relief_profile=OuterRef("pk"), unit=unit, window_from=window[0], window_until=window[1]
+    )
+    said = FigureConfirmation.objects.filter(
+        relief_profile=OuterRef("pk"), figure=FigureConfirmation.Figure.WINDOW
+    )
+    return not ReliefProfile.objects.filter(~Exists(said), Exists(judged_by)).exists()
 
 
 def curves(

@@ -42,7 +42,7 @@ class Answered:
     """How many check-ins fell due in one group and were answered. `follow_ups` None: not counted so.
 
     `label` is a code: "day 92", "email", "es", "60-69". `response` None: nothing fell due, or `hidden`, because fewer
-    fell due than the smallest cell.
+    fell due than the smallest cell, or because the line would tell what another one hides.
     """
 
     label: str
@@ -87,11 +87,39 @@ def response_report(selection: Selection, *, user: User, now: datetime) -> Respo
         made_at=now,
         smallest=smallest,
         whole=group("all", follow_ups, due, answered),
-        days=[group(label_of(unit, day), None, some, came) for unit, day, some, came, *_ in by_day],
+        days=kept_secret(
+            [group(label_of(unit, day), None, some, came) for unit, day, some, came, *_ in by_day],
+            due=due,
+            smallest=smallest,
+        ),
         channels=[group(name, None, answered, count) for name, count in channels],
-        languages=[group(*one) for one in summed(by_patient, 0)],
-        ages=[group(band_name(band), *numbers) for band, *numbers in summed(by_patient, 1)],
+        languages=kept_secret([group(*one) for one in summed(by_patient, 0)], due=due, smallest=smallest),
+        ages=kept_secret(
+            [group(band_name(band), *numbers) for band, *numbers in summed(by_patient, 1)],
+            due=due,
+            smallest=smallest,
+        ),
     )
+
+
+def kept_secret(lines: Sequence[Answered], *, due: int, smallest: int) -> list[Answered]:
+    """The lines of one table, of which none can be told by taking the others from the whole, where `due` fell due.
+
+    Beside a single hidden line the smallest other one is hidden too, and more of them until as many as the smallest
+    cell are hidden together. Lines of which nothing fell due hide nothing.
+    """
+    shown = sorted((line for line in lines if not line.hidden and line.due), key=lambda line: line.due or 0)
+    secret = {line.label for line in lines if line.hidden}
+    missing = due - sum(line.due or 0 for line in shown)
+    for line in shown:
+        if not secret or (len(secret) > 1 and missing >= smallest):
+            break
+        secret.add(line.label)
+        missing += line.due or 0
+    return [
+        Answered(line.label, None, None, None, None, hidden=True) if line.label in secret else line
+        for line in lines
+    ]
 
 
 def answered_of(label: str, follow_ups: int | None, due: int, answered: int, *, smallest: int) -> Answered:

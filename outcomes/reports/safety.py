@@ -11,6 +11,7 @@ from outcomes.models import AdverseEvent, CourseSummary
 from outcomes.rates import Share, share
 from outcomes.reports.counting import counts
 from outcomes.reports.selection import ask
+from procedures.models import ProcedureType
 
 #: Opioids on the day of the procedure and on the first day of the relief window, of all follow-ups whose patient took
 #: one on the first and whose second day is not in the future.
@@ -48,6 +49,18 @@ SELECT {counts(OPIOID_GROUPS.values())},
        SUM(before) FILTER (WHERE countable), SUM(after) FILTER (WHERE countable)
   FROM ({EACH_OPIOID}) AS each
 """  # noqa: S608 (no value of a user)
+#: Procedures by type, and how many of them led to an event, by the worst of each: a place among the severities, from 1.
+BY_TYPE = f"""
+SELECT procedure_type_id, COUNT(*), COUNT(worst), {counts(f"worst = {place}" for place in (1, 2, 3))},
+       COUNT(*) FILTER (WHERE serious)
+  FROM chosen
+  LEFT JOIN (SELECT follow_up_id, BOOL_OR(serious) AS serious,
+                    MAX(CASE severity WHEN 'mild' THEN 1 WHEN 'moderate' THEN 2 ELSE 3 END) AS worst
+               FROM outcomes_adverseevent
+              WHERE entered_in_error_at IS NULL
+              GROUP BY follow_up_id) AS harm USING (follow_up_id)
+ GROUP BY procedure_type_id
+"""  # noqa: S608 (no value of a user)
 #: Events that the suspect may have caused.
 RELATED = Q(relation__in=("possible", "probable", "definite"))
 
@@ -65,12 +78,40 @@ class AdverseLine:
 
 
 @dataclass(frozen=True)
+class Harmed:
+    """How many procedures led to something, and their share of all of the type; None where that is hidden."""
+
+    count: int
+    share: Share | None
+
+
+@dataclass(frozen=True)
+class HarmOfType:
+    """Harm after the procedures of one type, each of which counts once, by its worst event.
+
+    `code` and `name` of the type. `procedures`: those that were performed, wholly or in part. `any` of them led to an
+    event; `mild`, `moderate` and `severe` are its parts; `serious` may be of any severity. Counts are never hidden;
+    the shares are where there are fewer procedures than the smallest cell (`hidden`).
+    """
+
+    code: str
+    name: str
+    procedures: int
+    hidden: bool
+    any: Harmed
+    mild: Harmed
+    moderate: Harmed
+    severe: Harmed
+    serious: Harmed
+
+
+@dataclass(frozen=True)
 class AdverseReport:
     """Harm after the procedures of a report, without what was entered in error.
 
     Counts are never hidden, however small: a single grave event must be seen. `any` and `serious`: the share of
     follow-ups with at least one, None of nobody. `related`: events whose relation is possible, probable or definite.
-    What was not recorded is not here: no event is no proof of no harm.
+    `types` by name of the procedure type. What was not recorded is not here: no event is no proof of no harm.
     """
 
     follow_ups: int
@@ -79,6 +120,7 @@ class AdverseReport:
     any: Share | None
     serious: Share | None
     lines: Sequence[AdverseLine]
+    types: Sequence[HarmOfType]
 
 
 @dataclass(frozen=True)
@@ -99,7 +141,7 @@ class MmeChange:
     stopped: Share | None
 
 
-def adverse_report(rows: QuerySet[CourseSummary], *, follow_ups: int) -> AdverseReport:
+def adverse_report(rows: QuerySet[CourseSummary], *, follow_ups: int, smallest: int) -> AdverseReport:
     """The adverse events of these follow-ups, of which there are `follow_ups`; the most frequent term first."""
     events = AdverseEvent.objects.standing().filter(follow_up__summary__in=rows.order_by().values("pk"))
     by_severity = {
@@ -133,7 +175,32 @@ def adverse_report(rows: QuerySet[CourseSummary], *, follow_ups: int) -> Adverse
             )
             for row in sorted(found, key=lambda row: (-row["events"], row["term"]))
         ],
+        types=harm_by_type(rows, smallest=smallest),
     )
+
+
+def harm_by_type(rows: QuerySet[CourseSummary], *, smallest: int) -> list[HarmOfType]:
+    """Harm after the procedures of each type among these follow-ups, by the types' names. Two queries."""
+    found = ask(rows, BY_TYPE, "follow_up_id", "procedure_type_id")
+    types = ProcedureType.objects.in_bulk([row[0] for row in found])
+    lines = [harm_of(types[pk].code, types[pk].name, *numbers, smallest=smallest) for pk, *numbers in found]
+    return sorted(lines, key=lambda one: (one.name, one.code))
+
+
+def harm_of(code: str, name: str, procedures: int, *counted: int, smallest: int) -> HarmOfType:
+    """A line of so many procedures. `counted`: with any event, by the worst one's severity, with a serious one."""
+    hidden = procedures < smallest
+    numbers = [Harmed(count, None if hidden else share(count, procedures)) for count in counted]
+    return HarmOfType(code, name, procedures, hidden, *numbers)
+
+
+def whole_harm(types: Sequence[HarmOfType], *, smallest: int) -> HarmOfType:
+    """All types together, without a code and a name."""
+    counted = (
+        sum(getattr(one, name).count for one in types)
+        for name in ("any", "mild", "moderate", "severe", "serious")
+    )
+    return harm_of("", "", sum(one.procedures for one in types), *counted, smallest=smallest)
 
 
 def mme_change(rows: QuerySet[CourseSummary], *, today: date, smallest: int) -> MmeChange:

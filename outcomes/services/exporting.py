@@ -171,7 +171,7 @@ def pieces(export: Export, selection: Selection) -> Iterator[tuple[str, int, int
     rare, common = recognisable(selection, owner) if export.deidentified else (set(), {})
     writer = Writer(table, Shielding(secret_of(export), common) if export.deidentified else None)
     for batch in table.batches(selection, owner, writer.lookups):
-        kept = [row for row in batch if writer.group(row) not in rare] if rare else batch
+        kept = [row for row in batch if not writer.left_out(row, rare)] if export.deidentified else batch
         yield lines(map(writer.cells, kept)), len(kept), len(batch) - len(kept)
 
 

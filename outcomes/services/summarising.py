@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from outcomes.lasting import lasting
+from outcomes.lasting import lasting, lasting_by_lord
 from outcomes.models import CHANNELS, CheckIn, CourseSummary, FollowUp
 from outcomes.questions import CHANGE, PAIN_NOW, PEG
 from outcomes.relief import Course, Judgement
@@ -25,7 +25,7 @@ def summary_of(
 ) -> CourseSummary:
     """The row of a follow-up with these check-ins, not saved. Wants `procedure__site` and `relief_profile` selected."""
     procedure = follow_up.procedure
-    last = lasting(course, judgement)
+    last, lords = lasting(course, judgement), lasting_by_lord(course, judgement)
     days = course.unit == "day"
     asked = [row for row in rows if row.status in DUE]
     return CourseSummary(
@@ -53,6 +53,8 @@ def summary_of(
         suspected_until=last.suspected_until if last else None,
         repeated_at=course.repeated_at,
         last_answer=course.last_answer,
+        lords_after=lords.after if lords else None,
+        lords_until=lords.ended_by if lords else None,
         days=[one.offset_minutes // DAY if days else one.offset_minutes for one in asked],
         scores=[one.values.get(PAIN_NOW) for one in asked],
         channels=[CHANNELS.index(one.channel) for one in asked],

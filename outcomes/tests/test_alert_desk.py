@@ -10,12 +10,13 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 
 from clinic.models import AuditEvent, Site
+from clinic.tests.calling import call
 from clinic.tests.desk import clock, errors, queries, signed_in, words
 from conftest import MONDAY, World, staff
 from outcomes import services
-from outcomes.admin.alerts.lists import load
 from outcomes.admin.alerts.words import in_words, questions
-from outcomes.models import Alert, Answer
+from outcomes.models import Alert, Answer, CheckIn
+from outcomes.reports.load import AlertLoad, alert_loads
 from outcomes.tests.test_alerting import MINUTE, answer, flag, red_flag
 
 ALERTS = "/admin/outcomes/alert/"
@@ -218,19 +219,31 @@ def test_the_load_counts_alerts_for_answers_and_what_was_acted_on(world: World) 
             services.resolve(alert.pk, resolution=resolution, by=world.nurse, now=now)
     routine(world, "worse", 9, raised_at=now - 31 * DAY)
     with CaptureQueriesContext(connection) as asked:
-        counted = load(Alert.objects.visible_to(world.nurse), world.nurse, now=now)
+        loads = alert_loads([world.site.pk], now=now)
     assert len(asked) == 2
-    assert counted == {
-        "raised": 3,
-        "resolved": 2,
-        "acted": 1,
-        "answered": 3,
-        "days": 30,
-        "rate": 100.0,
-        "share": 50,
-    }
-    nothing = load(Alert.objects.none(), world.nurse, now=now - 400 * DAY)
-    assert (nothing["rate"], nothing["share"]) == (None, None)
+    counted = loads[world.site.pk]
+    assert counted == AlertLoad(raised=3, resolved=2, acted=1, answers=3)
+    assert counted.acted_on
+    assert (counted.per_100, counted.acted_on.value) == (100, 0.5)
+    assert alert_loads([world.site.pk], now=now - 400 * DAY) == {}
+    assert (AlertLoad().per_100, AlertLoad().acted_on) == (None, None)
+
+
+def test_the_load_is_the_same_in_the_list_the_overview_and_by_api(world: World, client: Client) -> None:
+    """An answer that was voided afterwards, or of a site of others, counts nowhere."""
+    answer(world.performed().follow_up, {1: 3, 7: 3, 14: 3})
+    now = Answer.objects.latest("answered_at").answered_at
+    CheckIn.objects.filter(answer=Answer.objects.earliest("answered_at")).update(status="voided")
+    for number, resolution in enumerate(("spoken", ""), start=2):
+        alert = routine(world, "worse", number, raised_at=now - 2 * DAY, due_at=now - DAY)
+        if resolution:
+            services.resolve(alert.pk, resolution=resolution, by=world.nurse, now=now)
+    with clock(now):
+        said = words(signed_in(world.nurse, client).get(ALERTS))
+        (site,) = call(world.physician, "GET", "reports/overview/", now=now).json()["sites"]
+    assert "2 alerts, 2 answers; 100.0 alerts for 100 answers; acted on: 1 of 1 resolved (100 %)" in said
+    assert (site["alerts_raised"], site["answers"], site["alerts_per_100"]) == (2, 2, 100)
+    assert site["acted_on"]["value"] == 1
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_the_procedure_report_has_the_numbers_of_the_report(small: World) -> Non
     assert body["funnel"] == vars(report.funnel)
     assert body["verdicts"] == report.verdicts
     assert body["selection"] == vars(report.selection)
-    assert body["window"] == {"earliest": 180, "latest": 365}
+    assert body["window"] == {"earliest": 180, "latest": 365, "confirmed": False}
     at = {point["at"]: point for point in body["points"]}
     assert at[184]["fifty"]["worst"]["value"] == 0.5
     assert at[184]["fifty"]["best"]["value"] == 1
@@ -76,6 +76,7 @@ NO_QUESTION = {
     "halved": "took",
     "stopped": "took",
     "acted_on": "site",
+    "share": "count",  # of procedures with harm
 }
 
 

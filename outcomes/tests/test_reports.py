@@ -20,6 +20,7 @@ from outcomes.models import AdverseEvent, CheckIn, CourseSummary, FollowUp
 from outcomes.reports import Selection, overview_report, procedure_report, response_report
 from outcomes.reports.counting import Funnel
 from outcomes.reports.curves import extent
+from outcomes.reports.responding import Answered, answered_of, kept_secret
 from outcomes.schedule import DAY
 from patients.models import OpioidUse, Patient
 from procedures import services as procedures
@@ -134,6 +135,40 @@ def test_fewer_answers_than_the_smallest_cell_are_hidden(world: World) -> None:
     assert all(curve.hidden and not curve.pieces for curve in report.curves)
     response = response_report(Selection(), user=world.physician, now=world.now)
     assert all(line.hidden and line.due is None for line in response.languages)
+
+
+def line_of(label: str, due: int, *, smallest: int = 5) -> Answered:
+    return answered_of(label, due, due, due // 2, smallest=smallest)
+
+
+@pytest.mark.parametrize(
+    ("dues", "hidden"),
+    [
+        ({"a": 40, "b": 30}, set()),
+        ({"a": 40, "b": 30, "c": 3}, {"b", "c"}),  # c is 73 less 70: b is hidden as well
+        ({"a": 40, "c": 3}, {"a", "c"}),
+        ({"a": 40, "b": 30, "c": 1, "d": 2}, {"b", "c", "d"}),  # both together are 3, which is too few
+        ({"a": 40, "b": 30, "c": 4, "d": 2}, {"c", "d"}),
+        ({"a": 40, "b": 0, "c": 3}, {"a", "c"}),
+    ],
+)
+def test_what_is_hidden_cannot_be_told_by_subtracting(dues: dict[str, int], hidden: set[str]) -> None:
+    lines = kept_secret(
+        [line_of(label, due) for label, due in dues.items()], due=sum(dues.values()), smallest=5
+    )
+    assert {line.label for line in lines if line.hidden} == hidden
+    assert [line.label for line in lines] == list(dues)
+    assert all(line.due is None and line.response is None for line in lines if line.hidden)
+
+
+def test_a_language_of_few_is_not_told_by_that_of_the_others(world: World) -> None:
+    for _ in range(3):
+        course(world, {42: 3, 92: 2})
+    few = course(world, {1: 3})
+    Patient.objects.filter(pk=few.patient_id).update(language="es")
+    report = response_report(Selection(), user=world.physician, now=world.now)
+    assert report.whole.due
+    assert [(line.label, line.hidden) for line in report.languages] == [("en", True), ("es", True)]
 
 
 def test_a_correction_is_counted_at_once(small: World) -> None:

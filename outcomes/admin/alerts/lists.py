@@ -1,6 +1,5 @@
-"""What narrows the list of alerts, what stands above it, and the load that alerts are."""
+"""What narrows the list of alerts, and what stands above it."""
 
-from datetime import datetime
 from typing import Any, cast
 
 from django.contrib import admin
@@ -11,9 +10,8 @@ from django.utils.translation import gettext_lazy as _
 
 from clinic.admin.base import staff
 from clinic.models import User
-from outcomes.models import Alert, Answer
+from outcomes.models import Alert
 from outcomes.models.alerts import AlertQuerySet
-from outcomes.reports.overview import ACTED, LOOKS_BACK, RESOLVED, raised_lately
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -76,25 +74,3 @@ def tabs(waiting: QuerySet[Alert], kind: str) -> list[dict[str, Any]]:
         }
         for value, text, count in lists
     ]
-
-
-def load(seen: QuerySet[Alert], user: User, *, now: datetime) -> dict[str, Any]:
-    """How much the alerts ask of people: those of the last 30 days for 100 answers, and how many were acted on.
-
-    Two queries. `rate` None without an answer, `share` (percent) None while none of them is resolved. What was settled
-    because its reason was gone counts as an alert nobody acted on.
-    """
-    counts = seen.filter(raised_lately(now)).aggregate(
-        raised=Count("pk"), resolved=Count("pk", filter=RESOLVED), acted=Count("pk", filter=ACTED)
-    )
-    answers = Answer.objects.filter(answered_at__gt=now - LOOKS_BACK, answered_at__lte=now)
-    if not user.sees_all_sites:
-        answers = answers.filter(check_in__follow_up__procedure__site__in=user.sites.values("pk"))
-    answered = answers.count()
-    return {
-        **counts,
-        "answered": answered,
-        "days": LOOKS_BACK.days,
-        "rate": round(100 * counts["raised"] / answered, 1) if answered else None,
-        "share": round(100 * counts["acted"] / counts["resolved"]) if counts["resolved"] else None,
-    }

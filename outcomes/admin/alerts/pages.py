@@ -14,14 +14,16 @@ from unfold.decorators import display
 
 from clinic.admin.base import SeenFilter, staff
 from clinic.admin.wall import shown
-from clinic.models import User
+from clinic.models import Site, User
 from outcomes.admin.adverse_events import RECORD
-from outcomes.admin.alerts.lists import OwnerFilter, StateFilter, load, tabs
+from outcomes.admin.alerts.lists import OwnerFilter, StateFilter, tabs
 from outcomes.admin.alerts.words import devices_due, due_label, questions
 from outcomes.admin.behind import AlertCells, ShowsBehind
 from outcomes.admin.courses import course_fragment, with_answers
+from outcomes.charts.frame import percent
 from outcomes.models import Alert, FollowUp
 from outcomes.models.alerts import AlertQuerySet, weight_of_urgency
+from outcomes.reports.load import LOOKS_BACK, AlertLoad, alert_loads
 from patients import services as patients
 from patients.admin import searched
 from procedures.admin.words import label
@@ -71,10 +73,14 @@ class AlertAdmin(ShowsBehind):
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         seen = Alert.objects.visible_to(staff(request))
         now = timezone.now()
+        sites = list(Site.objects.visible_to(staff(request)).values_list("pk", flat=True))
+        load = sum(alert_loads(sites, now=now).values(), AlertLoad())
         extra_context = {
             **(extra_context or {}),
             "tabs": tabs(seen.waiting(now), request.GET.get("kind__exact", "")),
-            "load": load(seen, staff(request), now=now),
+            "days": LOOKS_BACK.days,
+            "load": load,
+            "acted_on": percent(load.acted_on.value) if load.acted_on else "",
             "title": _("Alerts"),
         }
         return super().changelist_view(request, extra_context)

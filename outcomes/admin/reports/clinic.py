@@ -14,7 +14,8 @@ from outcomes import services
 from outcomes.admin.reports.base import Rows, linked, page, require, shares
 from outcomes.models import Alert
 from outcomes.reports import Selection, overview_report
-from outcomes.reports.overview import LOOKS_BACK, SiteOverview
+from outcomes.reports.load import LOOKS_BACK
+from outcomes.reports.overview import SiteOverview
 
 
 def clinic_page(request: HttpRequest) -> HttpResponse:
@@ -74,20 +75,21 @@ def shown(one: SiteOverview, rows: Rows) -> dict[str, Any]:
             "link": month.address("treated"),
         },
         {
-            "count": "–" if one.alerts_per_100 is None else f"{one.alerts_per_100:.1f}",
+            "count": "–" if one.load.per_100 is None else f"{one.load.per_100:.1f}",
             "label": _("alerts for 100 answers in 30 days"),
             "note": format_html(
                 "{} {}, {} {}",
-                rows.link(one.alerts_raised, "alerts:raised"),
+                rows.link(one.load.raised, "alerts:raised"),
                 _("alerts"),
-                rows.link(one.answers, "asked:recent:answered"),
+                rows.link(one.load.answers, "asked:recent:answered"),
                 _("answers"),
             ),
         },
         {
-            "count": f"{100 * one.acted_on.value:.0f} %" if one.acted_on else "–",
+            "count": f"{100 * one.load.acted_on.value:.0f} %" if one.load.acted_on else "–",
             "label": _("of resolved alerts acted on"),
-            "note": shares(rows, one.acted_on, "alerts:acted", "alerts:resolved") or _("none was resolved"),
+            "note": shares(rows, one.load.acted_on, "alerts:acted", "alerts:resolved")
+            or _("none was resolved"),
         },
     ]
     return {"site": one.site, "cards": [card if card["count"] else {**card, "link": ""} for card in cards]}

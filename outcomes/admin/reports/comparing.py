@@ -164,7 +164,12 @@ def drawn(report: ComparisonReport, request: HttpRequest) -> dict[str, Any]:
     ]
     rows = [Rows(request, group.report.selection) for group in report.groups]
     sides = [
-        shown(one, rows[number], name=f"side-{number}") if one else None for number, one in enumerate(curves)
+        shown(
+            one, rows[number], name=f"side-{number}", confirmed=report.groups[number].report.window_confirmed
+        )
+        if one
+        else None
+        for number, one in enumerate(curves)
     ]
     both = [one for one in curves if one and not one.hidden and one.places]
     names = [group.name for group in report.groups]
@@ -186,6 +191,7 @@ def drawn(report: ComparisonReport, request: HttpRequest) -> dict[str, Any]:
             if report.groups[0].report.window == report.groups[1].report.window
             else None,
             until=max(one.until for one in both),
+            confirmed=all(group.report.window_confirmed for group in report.groups),
         )
     return {
         "report": report,

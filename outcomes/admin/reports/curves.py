@@ -2,21 +2,37 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from django.utils.html import format_html, strip_tags
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from outcomes.admin.reports.base import Rows, drawing, share_words, shares
 from outcomes.charts import duration
 from outcomes.charts.frame import marks, percent, when
 from outcomes.reports.curves import At, DurationCurve
 
+#: By name: the choice, and what it does to the figures.
 RUNS = {
-    "repeat_is_loss": "If every repeat while relief was still there is taken for a loss",
-    "confirmed_only": "If a bad score that nothing confirmed is no loss (shows too much relief)",
-    "lost_when_found": "If relief ended on the day on which a check-in found it gone, as registries count",
+    "repeat_is_loss": (
+        gettext_lazy("A repeat is a loss, also while relief was still there"),
+        gettext_lazy("In the chart such a course is only followed until its repeat."),
+    ),
+    "confirmed_only": (
+        gettext_lazy("A bad score is a loss only once something confirms it"),
+        gettext_lazy(
+            "In the chart it ends relief at once, also when the patient is silent afterwards. Shows too much relief."
+        ),
+    ),
+    "half_is_loss": (
+        gettext_lazy("Pain exactly at the limit is a loss (Lord’s rule)"),
+        gettext_lazy("In the chart exactly half of the pain before, or what else counts, is still relief."),
+    ),
+    "lost_when_found": (
+        gettext_lazy("Relief ended on the day on which a check-in found it gone"),
+        gettext_lazy("As registries count. Shows relief that lasts too long."),
+    ),
 }
 
 
@@ -53,6 +69,19 @@ def at_words(at: At) -> str:
 
 
 @dataclass(frozen=True)
+class RunShown:
+    """The chart's own line, or a run under another assumption, in a table. The shares are "" where they are hidden."""
+
+    choice: str
+    note: str
+    total: SafeString
+    median: str
+    first: str
+    last: str
+    hidden: bool = False
+
+
+@dataclass(frozen=True)
 class Shown:
     """One population's curve on the page."""
 
@@ -62,10 +91,11 @@ class Shown:
     answered: SafeString
     facts: Sequence[tuple[str, str]]
     rows: Sequence[tuple[str, ...]]
-    runs: Sequence[str]
+    runs: Sequence[RunShown]
+    window_words: Sequence[str] = ()
 
 
-def shown(curve: DurationCurve, rows: Rows, *, name: str, confirmed: bool = False) -> Shown:
+def shown(curve: DurationCurve, rows: Rows, *, name: str, confirmed: bool) -> Shown:
     """A curve with its chart, its figures and its runs under other assumptions in words."""
     title = population_words(curve.population)
     if curve.hidden or not curve.places or curve.window is None or curve.median is None:
@@ -78,13 +108,11 @@ def shown(curve: DurationCurve, rows: Rows, *, name: str, confirmed: bool = Fals
         (_("Follow-ups"), rows.link(curve.total, whole)),
         (_("Half have lost their relief"), span_words(curve.median, curve.unit)),
     ]
-    facts += [
-        (
-            _("Still in relief at %(unit)s %(at)s") % {"unit": unit, "at": when(at.at, curve.unit)},
-            at_words(at),
-        )
+    window_words = [
+        _("Still in relief at %(unit)s %(at)s") % {"unit": unit, "at": when(at.at, curve.unit)}
         for at in (first, last)
     ]
+    facts += [(words, at_words(at)) for words, at in zip(window_words, (first, last), strict=True)]
     return Shown(
         curve,
         title,
@@ -107,7 +135,8 @@ def shown(curve: DurationCurve, rows: Rows, *, name: str, confirmed: bool = Fals
         format_html("{}: {}", shares(rows, curve.response, "answered", "due"), share_words(curve.response)),
         facts,
         table(curve, window, rows),
-        [run_words(run, window, curve.unit) for run in curve.runs],
+        choices(curve, rows),
+        window_words,
     )
 
 
@@ -158,18 +187,28 @@ def known_at(curve: DurationCurve, at: At) -> list[tuple[str, int]]:
     ]
 
 
-def run_words(run: Any, window: tuple[int, int], unit: str) -> str:
-    """A run under another assumption, as a sentence."""
-    first, last = (between(*share) for share in run.at_window)
-    return _(
-        "%(assumption)s: half have lost their relief %(median)s; still in relief at %(unit)s %(from)s: %(first)s, "
-        "at %(unit)s %(until)s: %(last)s."
-    ) % {
-        "assumption": _(RUNS[run.name]),
-        "median": span_words(run.median, unit),
-        "unit": unit_words(unit),
-        "from": when(window[0], unit),
-        "until": when(window[1], unit),
-        "first": first,
-        "last": last,
-    }
+def choices(curve: DurationCurve, rows: Rows) -> list[RunShown]:
+    """The chart's figures, and below them those of each run."""
+    assert curve.median is not None
+    assert curve.window is not None
+    cell = f"curve:{curve.population}:0{'m' if curve.unit == 'minute' else ''}"
+    shares = [between(at.low, at.high) for at in curve.window]
+    lines = [
+        RunShown(
+            _("As in the chart"),
+            "",
+            rows.link(curve.total, f"{cell}:all"),
+            span_words(curve.median, curve.unit),
+            shares[0],
+            shares[1],
+        )
+    ]
+    for run in curve.runs:
+        choice, note = map(str, RUNS[run.name])
+        total = rows.link(run.total, f"{cell}:{'half_is_loss' if run.name == 'half_is_loss' else 'all'}")
+        if run.median is None or run.at_window is None:
+            lines.append(RunShown(choice, note, total, "", "", "", hidden=True))
+            continue
+        first, last = (between(*share) for share in run.at_window)
+        lines.append(RunShown(choice, note, total, span_words(run.median, curve.unit), first, last))
+    return lines

@@ -1,5 +1,6 @@
 """The procedure report: what one selection of procedures achieved."""
 
+from dataclasses import replace
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -28,6 +29,7 @@ from outcomes.models.adverse_events import TERMS
 from outcomes.models.follow_ups import VERDICTS
 from outcomes.reports import ProcedureReport, procedure_report
 from outcomes.reports.counting import Point
+from outcomes.reports.safety import whole_harm
 
 #: The levels of the global impression of change, 1 to 7, and of the satisfaction, 1 to 5.
 CHANGES = (
@@ -77,7 +79,15 @@ def drawn(report: ProcedureReport, rows: Rows) -> dict[str, Any]:
         ],
         "window": window_words(report),
         "curves": [
-            {"shown": shown(curve, rows, name=f"curve-{curve.population}"), "population": curve.population}
+            {
+                "shown": shown(
+                    curve,
+                    rows,
+                    name=f"curve-{curve.population}",
+                    confirmed=report.window_confirmed,
+                ),
+                "population": curve.population,
+            }
             for curve in report.curves
         ],
         "satisfied": satisfied(report, rows),
@@ -309,4 +319,34 @@ def harm(report: ProcedureReport, rows: Rows) -> dict[str, Any]:
             }
             for line in report.adverse.lines
         ],
+        "types": by_type(report, rows),
     }
+
+
+def by_type(report: ProcedureReport, rows: Rows) -> list[dict[str, Any]]:
+    """Procedures by their worst event, a line each type, and below several lines their sum."""
+    types = list(report.adverse.types)
+    if len(types) > 1:
+        types.append(whole_harm(types, smallest=report.smallest))
+    lines = []
+    for one in types:
+        own = Rows(rows.request, replace(rows.selection, procedure_type=one.code)) if one.code else rows
+        cells = (
+            ("adverse:any", one.any),
+            ("adverse:worst:mild", one.mild),
+            ("adverse:worst:moderate", one.moderate),
+            ("adverse:worst:severe", one.severe),
+            ("adverse:serious", one.serious),
+        )
+        lines.append(
+            {
+                "name": one.name or _("All"),
+                "whole": not one.code,
+                "procedures": own.link(one.procedures, "treated"),
+                "numbers": [
+                    (own.link(harmed.count, cell), share_words(harmed.share) if harmed.share else "")
+                    for cell, harmed in cells
+                ],
+            }
+        )
+    return lines

@@ -33,24 +33,33 @@ def response_page(request: HttpRequest) -> HttpResponse:
             "made": made(report.made_at),
             "whole": shown([report.whole], rows, "")[0],
             "groups": [
-                (_("By check-in"), _("Check-in"), shown(report.days, rows, "day"), _("Of those due.")),
+                (
+                    _("By check-in"),
+                    _("Check-in"),
+                    shown(report.days, rows, "day"),
+                    _("Of those due."),
+                    _("Response"),
+                ),
                 (
                     _("By language"),
                     _("Language"),
                     shown(report.languages, rows, "language", languages),
                     _("Of those due."),
+                    _("Response"),
                 ),
                 (
                     _("By age at the procedure"),
                     _("Years"),
                     shown(report.ages, rows, "age"),
                     _("Of those due. The bands are a choice; unconfirmed."),
+                    _("Response"),
                 ),
                 (
                     _("By channel"),
                     _("Channel"),
                     shown(report.channels, rows, "channel", channels),
                     _("How the answers came, of all answers: nobody was due by one channel alone."),
+                    _("Share"),
                 ),
             ],
         }

@@ -29,10 +29,13 @@ class SiteOverviewSerializer(serializers.Serializer[SiteOverview]):
     lost_early = serializers.IntegerField(help_text="Follow-ups with this verdict since the month began.")
     no_relief = serializers.IntegerField(help_text="Follow-ups with this verdict since the month began.")
     procedures = serializers.IntegerField(help_text="Performed since the month began.")
-    answers = serializers.IntegerField(help_text="In the last 30 days.")
-    alerts_raised = serializers.IntegerField(help_text="In the last 30 days.")
-    alerts_per_100 = serializers.FloatField(allow_null=True, help_text="Alerts for 100 answers.")
+    answers = serializers.IntegerField(source="load.answers", help_text="In the last 30 days.")
+    alerts_raised = serializers.IntegerField(source="load.raised", help_text="In the last 30 days.")
+    alerts_per_100 = serializers.FloatField(
+        source="load.per_100", allow_null=True, help_text="Alerts for 100 answers."
+    )
     acted_on = CountedShareSerializer(
+        source="load.acted_on",
         allow_null=True,
         help_text="Of those that were resolved: the patient was spoken with, seen or sent to the emergency department.",
     )

@@ -72,26 +72,30 @@ class RunSerializer(serializers.Serializer[Run]):
     """The same follow-ups under another assumption.
 
     `repeat_is_loss`: relief had ended when the treatment was repeated. `confirmed_only`: a bad score that nothing has
-    confirmed is no loss, which shows too much relief. `lost_when_found`: relief ended on the very day on which a
+    confirmed is no loss, which shows too much relief. `half_is_loss`: a score exactly at the limit, half of the pain
+    before as a rule, is pain that has returned (Lord). `lost_when_found`: relief ended on the very day on which a
     check-in found it gone, as registries count (Kaplan and Meier's curve); it overstates how long relief lasts.
+
+    The figures are null of nobody, or of fewer than the smallest cell.
     """
 
     name = serializers.ChoiceField(RUNS)
+    total = serializers.IntegerField(help_text="Follow-ups behind it; by `half_is_loss` there may be fewer.")
     median = serializers.SerializerMethodField()
     window_first = serializers.SerializerMethodField()
     window_last = serializers.SerializerMethodField()
 
-    @extend_schema_field(SpanSerializer)
+    @extend_schema_field(SpanSerializer(allow_null=True))
     def get_median(self, run: Run) -> Any:
         return span(run.median)
 
-    @extend_schema_field(BoundsSerializer)
+    @extend_schema_field(BoundsSerializer(allow_null=True))
     def get_window_first(self, run: Run) -> Any:
-        return dict(zip(("low", "high"), run.at_window[0], strict=True))
+        return run.at_window and dict(zip(("low", "high"), run.at_window[0], strict=True))
 
-    @extend_schema_field(BoundsSerializer)
+    @extend_schema_field(BoundsSerializer(allow_null=True))
     def get_window_last(self, run: Run) -> Any:
-        return dict(zip(("low", "high"), run.at_window[1], strict=True))
+        return run.at_window and dict(zip(("low", "high"), run.at_window[1], strict=True))
 
 
 class CurveSerializer(serializers.Serializer[DurationCurve]):
@@ -119,7 +123,9 @@ class CurveSerializer(serializers.Serializer[DurationCurve]):
     violation = serializers.FloatField(help_text="By how much it misses them at most; 0 is exact.")
     pieces = PieceSerializer(many=True)
     places = AtSerializer(many=True)
-    runs = RunSerializer(many=True, help_text="Empty: the other assumptions change nothing.")
+    runs = RunSerializer(
+        many=True, help_text="All of them, also where they change nothing. Empty where hidden."
+    )
 
     @extend_schema_field(SpanSerializer(allow_null=True))
     def get_median(self, curve: DurationCurve) -> Any:
@@ -142,6 +148,9 @@ class ExpectedSerializer(serializers.Serializer[Any]):
 
     earliest = serializers.IntegerField()
     latest = serializers.IntegerField()
+    confirmed = serializers.BooleanField(
+        help_text="Physicians stand by it, in every version of a relief profile by which a follow-up is judged."
+    )
 
 
 class ProcedureReportSerializer(serializers.Serializer[ProcedureReport]):
@@ -177,7 +186,10 @@ class ProcedureReportSerializer(serializers.Serializer[ProcedureReport]):
     @extend_schema_field(ExpectedSerializer(allow_null=True))
     def get_window(self, report: ProcedureReport) -> Any:
         """That of most of the follow-ups. Null: nothing selected."""
-        return report.window and dict(zip(("earliest", "latest"), report.window, strict=True))
+        if report.window is None:
+            return None
+        earliest, latest = report.window
+        return {"earliest": earliest, "latest": latest, "confirmed": report.window_confirmed}
 
 
 class Procedure(Report):

@@ -26,7 +26,9 @@ class AnsweredSerializer(serializers.Serializer[Answered]):
     response = CountedShareSerializer(
         allow_null=True, help_text="Answered of due. Null: nothing fell due, or hidden."
     )
-    hidden = serializers.BooleanField(help_text="Fewer fell due than the smallest cell.")
+    hidden = serializers.BooleanField(
+        help_text="Fewer fell due than the smallest cell, or the line would tell what another one hides."
+    )
 
 
 class ResponseReportSerializer(serializers.Serializer[ResponseReport]):

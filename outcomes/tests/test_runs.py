@@ -1,0 +1,117 @@
+"""How much the figures of a curve depend on choices: the same follow-ups under other assumptions."""
+
+from dataclasses import replace
+
+import pytest
+
+from conftest import World
+from outcomes.lasting import Lasting, lasting_by_lord
+from outcomes.models import CourseSummary
+from outcomes.relief import judge
+from outcomes.reports import Selection, procedure_report
+from outcomes.reports.curves import OTHERS, DurationCurve, Run
+from outcomes.reports.drilling import rows_behind
+from outcomes.tests.test_relief import course as plain
+from outcomes.tests.test_reports import course
+
+
+@pytest.fixture
+def small(world: World) -> World:
+    """A site that shows a rate of a single answer."""
+    world.site.smallest_cell = 1
+    world.site.save()
+    return world
+
+
+def curves(world: World) -> tuple[DurationCurve, DurationCurve]:
+    report = procedure_report(Selection(), user=world.physician, now=world.now)
+    treated, responders = report.curves
+    return treated, responders
+
+
+def run_of(curve: DurationCurve, name: str) -> Run:
+    return next(run for run in curve.runs if run.name == name)
+
+
+def half_lost(one: DurationCurve | Run) -> tuple[float, float | None] | None:
+    """When half have lost their relief."""
+    return one.median
+
+
+@pytest.mark.parametrize(
+    ("readings", "expected"),
+    [
+        (
+            [(42, 3), (92, 4), (184, 4)],
+            Lasting(42, 92, True, None, 184),
+        ),  # exactly half, twice: relief is lost
+        ([(42, 4)], Lasting(0, 42, False, None, 42)),  # exactly half was never relief
+        ([(42, 3), (92, 3)], Lasting(92, None, True, None, 92)),  # no score at the limit: as ever
+        ([(14, 4)], None),  # a bad score before the first day of judgement: nothing can be said
+    ],
+)
+def test_lords_rule_takes_exactly_half_for_pain_that_has_returned(
+    readings: list[tuple[int, int]], expected: Lasting | None
+) -> None:
+    known = plain(8, *readings)
+    assert lasting_by_lord(known, judge(known)) == expected
+    assert judge(known) == judge(replace(known, half_is_loss=False)), "the verdict does not follow it"
+
+
+def test_every_choice_has_its_figures_also_where_it_changes_nothing(small: World) -> None:
+    course(small, {42: 2, 92: 2, 184: 7, 275: 7})
+    for curve in curves(small):
+        assert [run.name for run in curve.runs] == list(OTHERS)
+        for name in ("repeat_is_loss", "confirmed_only", "half_is_loss"):
+            run = run_of(curve, name)
+            assert (run.median, run.total) == (curve.median, curve.total), name
+
+
+def test_by_lords_rule_relief_ends_sooner_and_fewer_respond(small: World) -> None:
+    course(small, {42: 3, 92: 4, 184: 4, 275: 7})  # lost between 42 and 92 by Lord, between 184 and 275 by us
+    course(small, {42: 4, 92: 4})  # never in relief by Lord
+    treated, responders = curves(small)
+    assert (treated.total, responders.total) == (2, 2)
+    lords = run_of(treated, "half_is_loss")
+    assert (lords.total, lords.at_window) == (2, ((0, 0), (0, 0)))
+    assert half_lost(lords) == (42, 92) or half_lost(lords) == (0, 42)
+    assert treated.window
+    assert treated.window[0].low == 1
+    assert run_of(responders, "half_is_loss").total == 1
+    for curve in (treated, responders):
+        cell = f"curve:{curve.population}:0:half_is_loss"
+        behind = rows_behind(Selection(), cell, small.physician, now=small.now)
+        assert behind.count() == run_of(curve, "half_is_loss").total
+
+
+def test_a_run_of_fewer_follow_ups_than_the_smallest_cell_has_no_figures(small: World) -> None:
+    for _ in range(4):
+        course(small, {42: 4, 92: 4})
+    course(small, {42: 2, 92: 2})
+    small.site.smallest_cell = 5
+    small.site.save()
+    _, responders = curves(small)
+    lords = run_of(responders, "half_is_loss")
+    assert (responders.total, lords.total, lords.median, lords.at_window) == (5, 1, None, None)
+
+
+def test_summaries_that_were_made_before_the_rule_have_no_run_by_it(small: World) -> None:
+    course(small, {42: 2, 92: 2})
+    CourseSummary.objects.update(lords_after=None, lords_until=None)
+    treated, _ = curves(small)
+    assert (run_of(treated, "half_is_loss").total, run_of(treated, "half_is_loss").median) == (0, None)
+
+
+def test_silence_after_a_bad_score_is_a_loss_unless_only_confirmed_ones_count(small: World) -> None:
+    course(small, {42: 2, 92: 2, 184: 7})
+    treated, _ = curves(small)
+    assert half_lost(treated) == (92, 184)
+    assert half_lost(run_of(treated, "confirmed_only")) == (92, None)
+
+
+def test_a_repeat_while_relief_was_there_is_a_loss_in_a_run_of_its_own(small: World) -> None:
+    repeated = course(small, {42: 2, 92: 2})
+    CourseSummary.objects.filter(pk=repeated.pk).update(repeated_at=120)
+    treated, _ = curves(small)
+    assert half_lost(treated) == (92, None)
+    assert half_lost(run_of(treated, "repeat_is_loss")) == (92, 120)
