@@ -35,6 +35,9 @@ STATES = {
     Export.Status.EXPIRED.value: "default",
 }
 
+#: The list comes again after so many seconds while a file is being made.
+AGAIN_SECONDS = 5
+
 
 class ExportForm(SelectionForm):
     """Which table, of which follow-ups, and whether patients may be recognised in it."""
@@ -68,6 +71,14 @@ class ExportAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).select_related("requested_by")
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        """The list, which comes again by itself while a file is being made: no script shows its progress."""
+        response = super().changelist_view(request, extra_context)
+        waiting = (Export.Status.QUEUED, Export.Status.RUNNING)
+        if self.get_queryset(request).filter(status__in=waiting).exists():
+            response["Refresh"] = str(AGAIN_SECONDS)
+        return response
 
     @action(description=_("Ask for an export"), url_path="ask", permissions=["export_outcomes"], icon="add")
     def ask_for(self, request: HttpRequest) -> HttpResponse:

@@ -337,9 +337,12 @@ def test_a_large_export_waits_for_the_tick_and_expires(world: World) -> None:
     with pytest.raises(Refusal) as refused:
         services.download(export, by=world.physician, now=world.now)
     assert refused.value.code == "not_ready"
+    list_page = "/admin/outcomes/export/"
+    assert signed_in(world.physician).get(list_page).headers["Refresh"] == "5"  # its progress moves by itself
     call_command("tick", now=world.now.isoformat(), no_send=True)
     export.refresh_from_db()
     assert (export.status, export.rows_done) == (Export.Status.DONE, 1)
+    assert "Refresh" not in signed_in(world.physician).get(list_page).headers
     later = world.now + exporting.KEPT
     assert services.expire_exports(now=later) == 1
     export.refresh_from_db()
