@@ -245,6 +245,7 @@ REST_FRAMEWORK = {
     # Whose address counts for the throttle: what a client writes into X-Forwarded-For itself must not.
     "NUM_PROXIES": 1 if env.bool("BEHIND_PROXY", default=False) else 0,
     "EXCEPTION_HANDLER": "clinic.api.refusals.problem",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 REST_KNOX = {"TOKEN_LIMIT_PER_USER": 20, "AUTO_REFRESH": False}
 SPECTACULAR_SETTINGS = {

@@ -163,13 +163,15 @@ def same_side(one: str, other: str) -> bool:
 
 
 def end(follow_up: FollowUp, because: str, *, at: datetime, by: FollowUp | None = None) -> None:
-    """Close the course at the instant `at`: what it would still have asked is void, what was answered stays.
+    """Close the course at the instant `at`: what it would still have asked is void, and so is what nobody answered
+    since then, where the end is written down late. What was answered stays.
 
     `by`: the follow-up of the procedure that repeated its treatment; None when it ends otherwise.
     """
     follow_up.closed_at, follow_up.closed_because, follow_up.repeated_by = at, because, by
     follow_up.save(update_fields=["closed_at", "closed_because", "repeated_by"])
-    follow_up.check_ins.filter(status__in=CheckIn.OPEN).update(status=CheckIn.Status.VOIDED)
+    over = Q(status__in=CheckIn.OPEN) | Q(status=CheckIn.Status.MISSED, due_at__gt=at)
+    follow_up.check_ins.filter(over).update(status=CheckIn.Status.VOIDED)
 
 
 def reopen(follow_up: FollowUp) -> None:

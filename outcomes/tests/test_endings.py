@@ -190,6 +190,7 @@ def test_silence_after_a_course_had_ended_tells_nothing(world: World, relieved: 
     procedures.explant(device.pk, on=MONDAY + 60 * DAY, because="infection", by=world.physician, now=now)
     found = now_of(relieved)
     assert (found.verdict, interval(found)) == (Verdict.IN_RELIEF, (42, None))
+    assert found.summary.days[-1] == 42  # what fell due after the end is in no denominator
 
 
 def test_a_device_that_was_replaced_is_no_loss(world: World, relieved: FollowUp) -> None:
