@@ -418,6 +418,13 @@ def test_two_groups_are_compared_in_words_with_a_warning(told: World, client: Cl
     said = words(page)
     assert "These patients were not assigned by lot." in said
     assert page.status_code == 200
+    mixed = "Different relief windows are among these follow-ups"
+    assert mixed not in said
+    one, *others = CourseSummary.objects.order_by("pk").values_list("pk", flat=True)
+    CourseSummary.objects.update(performed_on=date(2027, 2, 1))
+    CourseSummary.objects.filter(pk=others[-1]).update(performed_on=date(2027, 4, 1))
+    CourseSummary.objects.filter(pk=one).update(window_from=21, window_until=180)
+    assert mixed in words(compared(desk, **PERIODS))
     overlapping = compared(desk, **{**PERIODS, "other_from": "2027-01-01"})
     assert overlapping.status_code == 422
     assert "A follow-up could be in both groups." in words(overlapping)

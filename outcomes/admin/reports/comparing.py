@@ -214,6 +214,7 @@ def drawn(report: ComparisonReport, request: HttpRequest) -> dict[str, Any]:
         "tests": [test_line(test) for test in report.tests],
         "noteworthy": NOTEWORTHY,
         "windows_differ": report.groups[0].report.window != report.groups[1].report.window,
+        "windows_mixed": any(group.report.windows > 1 for group in report.groups),
     }
 
 
