@@ -134,6 +134,31 @@ def test_nobody_lost_relief() -> None:
     assert log_rank([([14], [False]), ([42], [False])]).p == 1
 
 
+def test_relief_can_be_lost_on_the_very_day_and_by_the_last_one() -> None:
+    curve = kaplan_meier([0, 5], [True, True])
+    assert (curve.times.tolist(), curve.share.tolist(), curve.quantile(1)) == ([0, 5], [0.5, 0], 5)
+
+
+def test_the_last_one_at_risk_adds_no_variance() -> None:
+    """By hand: one of 3, of 2 and of 1 is lost at 1, 2 and 3; expected 2/3 + 1/2 + 1, variance 2/9 + 1/4 + 0."""
+    test = log_rank([([1, 3], [True, True]), ([2], [True])])
+    assert test.observed == (2, 1)
+    assert test.expected[0] == pytest.approx(13 / 6)
+    assert test.statistic == pytest.approx(1 / 17)
+
+
+@pytest.mark.parametrize("share", [0, -0.1, 1.1, nan])
+def test_a_share_outside_of_0_to_1_is_refused(share: float) -> None:
+    for refuse in (
+        lambda: kaplan_meier(*PLACEBO).quantile(share),
+        lambda: kaplan_meier(*PLACEBO, level=share),
+        lambda: kaplan_meier(*PLACEBO, level=1),
+    ):
+        with pytest.raises(Unusable) as refused:
+            refuse()
+        assert refused.value.code == "not_a_share"
+
+
 @pytest.mark.parametrize(
     ("times", "lost", "code"),
     [
