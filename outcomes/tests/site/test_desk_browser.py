@@ -219,10 +219,15 @@ def test_the_first_stop_of_the_tab_key_leads_past_the_pages_at_the_side(desk: An
 def test_moving_with_the_mouse(desk: Any, world: World) -> None:
     book(world)
     week(desk, world)
+    before = desk.locator(".desk-event").bounding_box()["x"]
     drag(desk, "O'Brien", days=1, hours=2)
     dialog = desk.get_by_role("dialog")
     assert "to Tue 12 Jan 2027, 11:00–12:45 EST" in dialog.inner_text()
     dialog.get_by_role("button", name="Put it back").click()
+    # The calendar draws the appointment anew where it was.
+    desk.wait_for_function(
+        "x => document.querySelector('.desk-event')?.getBoundingClientRect().x === x", arg=before
+    )
     assert not Appointment.objects.exclude(status="booked").exists()
     drag(desk, "O'Brien", days=1, hours=2)
     dialog.get_by_role("button", name="Move").click()
