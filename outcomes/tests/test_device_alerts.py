@@ -129,6 +129,18 @@ def test_a_device_is_looked_after_though_its_implant_was_repeated(
     assert alerts() == [""]
 
 
+def test_a_pump_is_looked_after_though_its_patient_goes_another_way(
+    world: World, pump: ImplantedDevice
+) -> None:
+    """The course is over; the pump is in the patient, and runs dry all the same."""
+    services.end_follow_up(
+        course(pump).pk, because="other_care", by=world.physician, now=world.at(MONDAY, 12)
+    )
+    assert tick(world, DUE)["raised"] == 1
+    assert services.tick(now=world.at(DUE, 10))["alerts_settled"] == 0
+    assert alerts() == [""]
+
+
 @pytest.mark.parametrize("how", ["transferred", "died", "voided", "device_voided"])
 def test_what_ends_the_care_ends_its_alert(world: World, pump: ImplantedDevice, how: str) -> None:
     tick(world, DUE)
