@@ -27,7 +27,7 @@ from outcomes.models import FollowUp, VerdictChange
 from outcomes.reports import WORKLISTS
 from outcomes.services import diary_result
 from outcomes.services.judging import in_minutes
-from outcomes.services.planning import ENDINGS
+from outcomes.services.planning import ENDINGS, RESUMED
 from patients.admin import searched
 from procedures.admin.forms import WhyForm
 from procedures.admin.steps import take
@@ -89,6 +89,10 @@ class EndForm(WhyForm):
         widget=forms.RadioSelect({"class": "desk-scale"}),
     )
     field_order = ("because", "reason")
+
+
+class ResumeForm(WhyForm):
+    """Why a course goes on that had been ended."""
 
 
 class ApartForm(WhyForm):
@@ -173,6 +177,7 @@ class FollowUpAdmin(ShowsBehind):
                 "subtitle": str(found.patient),
                 "can_decide": request.user.has_perm("procedures.perform_procedure"),
                 "in_minutes": in_minutes(found),
+                "can_resume": found.closed_because in RESUMED,
             }
         return super().change_view(request, object_id, form_url, extra_context)
 
@@ -181,6 +186,7 @@ class FollowUpAdmin(ShowsBehind):
             path(f"<int:pk>/{name}/", self.admin_site.admin_view(view), name=f"outcomes_followup_{name}")
             for name, view in (
                 ("end", self.end_view),
+                ("resume", self.resume_view),
                 ("apart", self.apart_view),
                 ("duration", self.duration_view),
             )
@@ -201,6 +207,17 @@ class FollowUpAdmin(ShowsBehind):
             back=f"{reverse('admin:outcomes_followup_worklists')}?list={listed}"
             if listed in WORKLISTS
             else None,
+        )
+
+    def resume_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Let a course go on that was ended by mistake, or whose patient has come back."""
+        return self.decide(
+            request,
+            pk,
+            ResumeForm,
+            services.resume_follow_up,
+            title=_("Let it go on"),
+            done=_("The follow-up goes on; what is still to come is asked."),
         )
 
     def apart_view(self, request: HttpRequest, pk: int) -> HttpResponse:

@@ -253,6 +253,12 @@ class EndInput(Input):
     reason = serializers.CharField(max_length=500, required=False, allow_blank=True)
 
 
+class ResumeInput(Input):
+    """Why the course goes on."""
+
+    reason = serializers.CharField(max_length=500)
+
+
 class ApartInput(Input):
     """Why another procedure does not blur the course."""
 
@@ -279,6 +285,7 @@ class FollowUps(mixins.ListModelMixin, VisibleRows):
         "list": "outcomes.view_followup",
         "retrieve": "outcomes.view_followup",
         "end": "procedures.perform_procedure",
+        "resume": "procedures.perform_procedure",
         "tell_apart": "procedures.perform_procedure",
         "duration": "procedures.perform_procedure",
     }
@@ -299,6 +306,14 @@ class FollowUps(mixins.ListModelMixin, VisibleRows):
         """
         follow_up = self.get_object()
         services.end_follow_up(follow_up.pk, **self.inputs(EndInput), by=self.user, now=timezone.now())
+        return self.shown(follow_up.pk)
+
+    @extend_schema(request=ResumeInput, responses=FollowUpSerializer)
+    @action(detail=True, methods=["post"])
+    def resume(self, request: Request, pk: int) -> Response:
+        """Let a follow-up go on that was ended by mistake, or whose patient has come back, for a reason."""
+        follow_up = self.get_object()
+        services.resume_follow_up(follow_up.pk, **self.inputs(ResumeInput), by=self.user, now=timezone.now())
         return self.shown(follow_up.pk)
 
     @extend_schema(request=ConsistentInput, responses=FollowUpCourseSerializer)

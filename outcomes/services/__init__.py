@@ -45,6 +45,7 @@ from outcomes.services.planning import (
     replan_marked,
     replan_procedure,
     replan_site,
+    resume_follow_up,
     say_consistent,
     tell_apart,
 )
@@ -104,6 +105,7 @@ __all__ = [
     "report_red_flags",
     "request_export",
     "resolve",
+    "resume_follow_up",
     "review_devices",
     "save_step",
     "say_consistent",

@@ -11,12 +11,14 @@ from clinic.models import Site, User
 from clinic.refusals import Refusal
 from outcomes.models import CheckIn, FollowUp
 from outcomes.schedule import DAY, Planned, following, plan
-from outcomes.services.following import end, row
+from outcomes.services.following import end, reopen, row, settle_neighbours
 from outcomes.services.judging import in_minutes, judge
 from procedures.models import Procedure
 
 #: Why staff may end a course.
 ENDINGS = (FollowUp.Closed.OTHER_CARE, FollowUp.Closed.TRANSFERRED, FollowUp.Closed.EXPLANTED)
+#: What of these can be taken back: a device that was taken out is out.
+RESUMED = (FollowUp.Closed.OTHER_CARE, FollowUp.Closed.TRANSFERRED)
 
 
 def replan_site(site: Site, *, reason: str) -> int:
@@ -148,6 +150,34 @@ def end_follow_up(
     if follow_up.closed_at:
         raise Refusal("This course has ended already.", code="closed", field="because")
     return finish(follow_up, because, at=now, reason=reason, by=by, now=now)
+
+
+@transaction.atomic
+def resume_follow_up(follow_up_id: int, *, reason: str, by: User | None, now: datetime) -> FollowUp:
+    """Let a course go on that staff had ended by mistake, or whose patient has come back; the rest of it is asked.
+
+    What was not asked meanwhile is missed, and says so. A course that runs stays as it is.
+
+    Raises Refusal "not_possible" for one that ended by itself or with its device, "reason_required"; PermissionDenied
+    without the permission to perform procedures.
+    """
+    if by is not None and not by.has_perm("procedures.perform_procedure"):
+        raise PermissionDenied
+    follow_up = (
+        FollowUp.objects.select_for_update(of=("self",))
+        .select_related("procedure__site", "procedure__procedure_type", "relief_profile")
+        .get(pk=follow_up_id)
+    )
+    if not follow_up.closed_at:
+        return follow_up
+    if follow_up.closed_because not in RESUMED:
+        raise Refusal("This course is over for good.", code="not_possible", field="reason")
+    if not reason.strip():
+        raise Refusal("Say why.", code="reason_required", field="reason")
+    reopen(follow_up)
+    settle_neighbours(follow_up, now=now)  # the treatment may have been repeated since
+    audit.record("follow_up.resumed", follow_up, by=by, at=now, site=follow_up.procedure.site, reason=reason)
+    return judge(follow_up.pk, now=now)
 
 
 def finish(

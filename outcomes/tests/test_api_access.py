@@ -122,6 +122,7 @@ MAY: dict[str, set[str]] = {
     "GET follow-ups/": EVERY,
     "GET follow-ups/{pk}/": EVERY,
     "POST follow-ups/{pk}/end/": {NURSE, PHYSICIAN, ADMINISTRATOR},
+    "POST follow-ups/{pk}/resume/": {NURSE, PHYSICIAN, ADMINISTRATOR},
     "POST follow-ups/{pk}/tell-apart/": {NURSE, PHYSICIAN, ADMINISTRATOR},
     "POST follow-ups/{pk}/duration/": {NURSE, PHYSICIAN, ADMINISTRATOR},
     "GET check-ins/": EVERY,

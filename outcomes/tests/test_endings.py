@@ -4,7 +4,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from clinic.models import AuditEvent
+from clinic.refusals import Refusal
 from clinic.tests.calling import call
+from clinic.tests.desk import signed_in
 from conftest import MONDAY, World
 from outcomes import services
 from outcomes.lasting import lasting
@@ -274,3 +277,43 @@ def test_every_door_tells_the_interval_that_the_curves_take(world: World) -> Non
         assert (shown["verdict"], shown["verdict_reason"]) == (judgement.verdict, judgement.reason)
         found = lasting(course, judgement)
         assert (found and (found.after, found.ended_by)) == curve.get(pk)
+
+
+def test_what_was_ended_by_mistake_goes_on(world: World, relieved: FollowUp) -> None:
+    now = world.at(AFTER_14_WEEKS, 12)
+    services.end_follow_up(relieved.pk, because="other_care", by=world.physician, now=now)
+    path = f"follow-ups/{relieved.pk}/resume/"
+    assert call(world.physician, "POST", path, {"reason": " "}, now=now).status_code == 400
+    done = call(world.physician, "POST", path, {"reason": "the wrong patient"}, now=now)
+    assert (done.status_code, done.json()["closed_because"], done.json()["verdict"]) == (200, "", "in_relief")
+    day_184 = relieved.check_ins.get(offset_minutes=184 * 1440)
+    assert services.tick(now=day_184.due_at)["check_ins_invited"] == 1
+    assert AuditEvent.objects.filter(action="follow_up.resumed").count() == 1
+
+
+def test_who_was_treated_again_meanwhile_does_not_go_on(world: World, relieved: FollowUp) -> None:
+    now = world.at(AFTER_14_WEEKS, 8)
+    services.end_follow_up(relieved.pk, because="transferred", by=world.physician, now=now)
+    again = world.performed(day=AFTER_14_WEEKS, baseline=7)
+    services.resume_follow_up(
+        relieved.pk, reason="came back", by=world.physician, now=world.at(AFTER_14_WEEKS, 12)
+    )
+    found = now_of(relieved)
+    assert (found.closed_because, found.repeated_by) == ("repeated", again.follow_up)
+    with pytest.raises(Refusal) as refused:
+        services.resume_follow_up(
+            relieved.pk, reason="once more", by=world.physician, now=world.at(AFTER_14_WEEKS, 13)
+        )
+    assert refused.value.code == "not_possible"
+
+
+def test_a_physician_lets_it_go_on_in_the_admin(world: World, relieved: FollowUp) -> None:
+    now = world.at(AFTER_14_WEEKS, 12)
+    page = f"/admin/outcomes/followup/{relieved.pk}/change/"
+    desk = signed_in(world.physician)
+    assert "Let it go on" not in desk.get(page).content.decode()
+    services.end_follow_up(relieved.pk, because="transferred", by=world.physician, now=now)
+    assert f"/admin/outcomes/followup/{relieved.pk}/resume/" in desk.get(page).content.decode()
+    desk.post(f"/admin/outcomes/followup/{relieved.pk}/resume/", {"reason": "came back"})
+    assert now_of(relieved).closed_at is None
+    assert "Let it go on" not in desk.get(page).content.decode()
