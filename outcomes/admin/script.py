@@ -6,7 +6,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from clinic.models import Site
-from procedures.models.catalogue import Urgency
+from procedures.models.shared import Urgency
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,6 @@ from procedures.models.baselines import Baseline
 from procedures.models.catalogue import (
     FigureConfirmation,
     ProcedureType,
-    ReadinessItem,
-    RedFlag,
     ReliefProfile,
     ResourceRequirement,
     Risk,
@@ -20,6 +18,7 @@ from procedures.models.schedule import (
     Procedure,
     Reservation,
 )
+from procedures.models.shared import ReadinessItem, RedFlag
 from procedures.models.waiting import AppointmentLink, CalendarFeed, FreedTime, WaitlistEntry
 
 __all__ = [
