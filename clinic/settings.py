@@ -279,7 +279,7 @@ SPECTACULAR_SETTINGS = {
         "Verdict": "outcomes.models.VERDICTS",
         "AlertKind": "outcomes.models.Alert.Kind",
         "AlertUrgency": "outcomes.models.Alert.Urgency",
-        "RedFlagUrgency": "procedures.models.catalogue.Urgency",
+        "RedFlagUrgency": "procedures.models.shared.Urgency",
         "AlertState": "outcomes.api.alerts.STATES",
         "AlertOwner": "outcomes.api.alerts.OWNERS",
         "AlertResolution": "outcomes.models.Alert.Resolution",
