@@ -6,16 +6,16 @@ relief, in (L, R]. These intervals are what curves of duration are estimated fro
 
 from dataclasses import dataclass, replace
 
-from outcomes.relief import Course, Judgement, counted, good, judge
+from outcomes.relief import Course, Judgement, Verdict, good, judge
 
 
 @dataclass(frozen=True)
 class Lasting:
     """When relief ended: later than `after` and not later than `until`, in the course's unit after the procedure.
 
-    `until` None: it was not seen to end, and the course is censored at `after`. `responded`: it was seen in relief at
-    some check-in that counts. `suspected_until`: the first bad score after the last good one while nothing confirms it;
-    None without one. A verdict waits for the confirmation, a curve must not (`ended_by`). `last_answer`: where the last
+    `until` None: it was not seen to end, and the course is censored at `after`. `responded`: it was seen in relief at a
+    judged answer, see `outcomes.relief`. `suspected_until`: the end by a first bad score that nothing confirms; None
+    without one. A verdict waits for the confirmation, a curve must not (`ended_by`). `last_answer`: where the last
     answer lies, whether it counts or not; None without any.
     """
 
@@ -36,35 +36,30 @@ class Lasting:
 
 
 def lasting(course: Course, judgement: Judgement) -> Lasting | None:
-    """The interval in which relief ended; None when nothing can be told: no baseline above 0, confounded, no reading
-    that counts yet.
+    """The interval in which relief ended; None when nothing can be told: no baseline above 0, confounded, no judged
+    reading yet.
 
-    `judgement` is what `outcomes.relief.judge` says of the same course. A good score counts from the procedure on, a
-    bad one from `evaluate_after` on, and so does the pain before a repeat, which is a reading like any other.
+    `judgement` is what `outcomes.relief.judge` says of the same course, and all that is read here.
 
-    - never in relief: (0, first bad score that counts], or (0, the day on which a device was taken out that did not
-      help enough]; None when the pain before a repeat is all that is known: who still had relief did not come for a
-      repeat, so that counting those who came would count losses alone;
+    - never in relief at a judged answer that counts: (0, first judged answer], or (0, the day on which a device was
+      taken out that did not help enough]; None when the pain before a next treatment is all that is known: who still
+      had relief did not come for one, so that counting those who came would count losses alone;
     - in relief and not lost: (last good score, None], also while a bad score after it is not confirmed; it is the
       suspicion then;
     - lost: the interval of the judgement. What comes after an established loss does not move it.
 
     A bad score at the very moment of the procedure, position 0, is taken for position 1: (0, 0] holds nothing.
     """
-    if not course.baseline or course.confounded:
+    if judgement.verdict in (Verdict.NO_BASELINE, Verdict.CONFOUNDED):
         return None
-    known = counted(course)
-    if judgement.lost_between:
-        after, until = judgement.lost_between
-        return Lasting(after, until, True, None, course.last_answer)
-    in_relief = [reading for reading in known if good(course, reading)]
-    if not in_relief:
-        answered = [reading for reading in known if not reading.before_repeat]
-        first = known[0].at if answered else course.useless_at
-        return None if first is None else Lasting(0, max(first, 1), False, None, course.last_answer)
-    after = in_relief[-1].at
-    suspected = next((reading.at for reading in known if reading.at > after), None)
-    return Lasting(after, None, True, suspected, course.last_answer)
+    last = course.last_answer
+    if judgement.loss:
+        return Lasting(judgement.loss.after, judgement.loss.until, True, None, last)
+    if judgement.last_good is not None:
+        suspected = judgement.suspected
+        return Lasting(judgement.last_good, None, True, suspected.until if suspected else None, last)
+    first = course.useless_at if judgement.first_judged is None else judgement.first_judged
+    return None if first is None else Lasting(0, max(first, 1), False, None, last)
 
 
 def lasting_by_lord(course: Course, judgement: Judgement) -> Lasting | None:
@@ -74,6 +69,6 @@ def lasting_by_lord(course: Course, judgement: Judgement) -> Lasting | None:
     that choice matters: where no score is exactly at the limit both rules say the same.
     """
     strict = replace(course, half_is_loss=True)
-    if all(good(course, one) == good(strict, one) for one in course.readings):
+    if not course.baseline or all(good(course, one) == good(strict, one) for one in course.readings):
         return lasting(course, judgement)
     return lasting(strict, judge(strict))

@@ -30,6 +30,8 @@ SATISFACTION = ("satisfaction.satisfied", "satisfaction.again")
 TOOK_MEDICINE = "diary.took_medicine"
 #: Whether the relief from the procedure has worn off: 0 no, 1 yes, 2 not sure.
 WORN_OFF = "relief.worn_off"
+#: Since which day the pain has been back, as the patient remembers it: a whole number of days after the procedure.
+ENDED_ON = "relief.ended_on"
 
 LOOKS_BACK_FROM_DAY = 7
 PEG_FROM_DAY, PEG_EVERY_DAYS = 28, 60

@@ -5,15 +5,49 @@ relief is 100·(B − F)/B. With B missing or 0 it cannot be computed; it is the
 worse pain and is kept. A percentage that the patient names ("I am 70 % better") is something else and never read here.
 
 The usual threshold of 50 % counts exactly half the baseline as relief, as coverage rules do: F ≤ B/2 is in relief and
-F > B/2 is lost (Lord et al., N Engl J Med 1996, already calls exactly half a return of pain; unconfirmed choice).
+F > B/2 is out of it (Lord et al., N Engl J Med 1996, already calls exactly half a return of pain; unconfirmed choice).
+
+The definition. START and END are the first and the last day of the relief window.
+
+1. **Judged** are answers from `evaluate_after` on, the pain before a treatment that ended the course, and a report "my
+   pain is back" that names a day. What lies before is no success and no failure.
+2. **Responder**: in relief at a judged answer, before two bad judged answers in a row. After two such the verdict is no
+   relief, or partial by the last answer out of relief; relief after them is a remark (late relief), never a response, a
+   loss or outlasting. Relief only before the first judged day is a remark as well.
+3. **Bad**, after relief: out of relief and at least two points above the last good score (one point with a baseline
+   below 4). What is out of relief and less than that is partial, and changes nothing else.
+4. **Loss** of a responder: the interval (L, R]. L is the last good judged answer, R the first bad one, or the day that
+   the patient named, if it lies in (L, R]. It is established by a second bad score with no relief in between, by the
+   patient's word with the bad score, when the first bad score is the pain before a repeat or another treatment of the
+   region, or when the device was taken out for lack of effect.
+5. **Against the window**: lost early, R ≤ START. Possibly early, L < START < R and at least half of the days of (L, R]
+   lie on or before START; a named day after START is never early. Date unknown, L < START < R otherwise. Within,
+   START ≤ L < END and at least half of the days of (L, R] lie on or before END; reached the end, if fewer. Outlasting,
+   L ≥ END, or without a loss when relief was known at the first judged answer and is known on or after END.
+6. **Ongoing** windows (stimulators, pumps), whose END is nominal, know no within, end or outlasting: a loss after START
+   is lost.
+7. **Unconfirmed**: one bad score after relief, as the last judged answer, which nothing confirms, is lost, unconfirmed;
+   it goes before unknown. Two such that relief followed, each time: fluctuating, which goes before outlasting. Bad
+   answers before the first relief do not count for it.
+8. **Unknown**: two silent judged check-ins in a row since the last answer. An ended course is never too early; without
+   a judged answer it is unknown. A course that another treatment ended is confounded only without a judged answer
+   before it. Two bad answers in a row settle no relief and partial, also against silence.
+9. **Remarks**: relief before the first judged day, late relief, relief that returned after a loss, partial relief that
+   remains or came before, the word "worn off" without a bad score, and how often it was worse than before.
+
+docs/decisions/0019 says why.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from itertools import pairwise
+from itertools import takewhile
 from typing import Literal
 
+#: The version of the definition above. What was judged by an earlier one is judged again by `judge_follow_ups`.
+DEFINITION = 2
 #: At least this much, though less than the profile's threshold, is partial relief: moderate benefit in IMMPACT's terms
 #: (Dworkin et al., J Pain 2008).
 PARTIAL_PERCENT = 30
@@ -26,6 +60,15 @@ POINTS = 2
 BETTER = (1, 2)
 #: After so many unanswered check-ins in a row nothing is known any more. Silence is never failure.
 SILENT_AFTER = 2
+#: So many bad judged answers in a row tell that there is no relief, or that it is lost.
+BAD_IN_A_ROW = 2
+#: So many points above the last good score are bad, from a baseline of LOW_BASELINE on; one point below it. A change of
+#: one point is within the noise of the scale, two are a change that matters (Farrar et al., Pain 2001; unconfirmed
+#: as a rule for losses).
+POINTS_WORSE = 2
+#: So often a bad score, each time followed by relief, is fluctuating pain; so many good answers in a row after a loss
+#: are relief that has returned (choices; unconfirmed).
+FLUCTUATING_AFTER, BACK_AFTER = 2, 2
 
 
 class Verdict(StrEnum):
@@ -36,11 +79,42 @@ class Verdict(StrEnum):
     PARTIAL = "partial"
     NO_RELIEF = "no_relief"
     LOST_EARLY = "lost_early"
+    POSSIBLY_EARLY = "possibly_early"
+    DATE_UNKNOWN = "lost_date_unknown"
     LOST_WITHIN = "lost_within_window"
+    REACHED_END = "reached_end"
     OUTLASTING = "outlasting_window"
+    LOST = "lost"
+    LOST_UNCONFIRMED = "lost_unconfirmed"
+    FLUCTUATING = "fluctuating"
     CONFOUNDED = "confounded"
     NO_BASELINE = "no_baseline"
     UNKNOWN = "unknown"
+
+
+#: Relief that was there and is over, by an established loss.
+LOST_VERDICTS = frozenset(
+    {
+        Verdict.LOST_EARLY,
+        Verdict.POSSIBLY_EARLY,
+        Verdict.DATE_UNKNOWN,
+        Verdict.LOST_WITHIN,
+        Verdict.REACHED_END,
+        Verdict.LOST,
+    }
+)
+
+
+class Note(StrEnum):
+    """What is worth saying beside a verdict."""
+
+    EARLY_RELIEF = "early_relief"
+    LATE_RELIEF = "late_relief"
+    PARTIAL_BEFORE = "partial_before"
+    RELIEF_RETURNED = "relief_returned"
+    PARTIAL_REMAINS = "partial_remains"
+    WORN_OFF_SAID = "worn_off_said"
+    WORSE = "worse"
 
 
 def percent_relief(baseline: int | None, score: int) -> int | None:
@@ -133,18 +207,22 @@ def responders(
     )
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Reading:
-    """One answered check-in: `at`, in the course's unit after the procedure, and the pain then, 0–10.
+    """One score: `at`, in the course's unit after the procedure, and the pain then, 0–10.
 
-    `worn_off`: the patient said in the same answer that the relief has worn off. Of a good score it means nothing.
-    `before_repeat`: no check-in, but the pain before the same treatment was given again, which ended the course.
+    `worn_off`: the patient said in the same answer that the relief has worn off. `reported`: nobody asked, the patient
+    said of their own accord that the pain is back. `ended_on`: the day after the procedure since which, they said, the
+    pain has been back; None when they named none. `before_treatment`: no answer to a question, but the pain before the
+    same treatment was given again, or before another one of the same region, which ended the course.
     """
 
     at: int
     score: int
     worn_off: bool = False
-    before_repeat: bool = False
+    before_treatment: bool = False
+    reported: bool = False
+    ended_on: int | None = None
 
 
 @dataclass(frozen=True)
@@ -152,10 +230,14 @@ class Course:
     """What is known of one follow-up. Every position counts from the procedure in `unit`.
 
     Days are calendar days on the site's wall clock; diagnostic blocks, whose relief ends within hours, are counted
-    in minutes. `readings` in order of time; `silent` are the positions of check-ins that closed without an answer.
+    in minutes. `readings` in order of time; `silent` are the positions of planned check-ins that closed without an
+    answer. `window_from` is START, the first day of the relief window, `window_until` END, its last. `ongoing`: the
+    effect has no expected end, END is nominal.
 
-    `repeated_at`: where the same treatment was given again; `useless_at`: where a device was taken out because it did
-    not help enough. Both end the course; None otherwise.
+    `ended`: the course is over, for whatever reason. `repeated_at`: where the same treatment was given again;
+    `useless_at`: where a device was taken out because it did not help enough; both None otherwise. `other_treatment`:
+    another treatment of the same region ended it. `confounded`: another treatment of the region, not known to be lost,
+    still worked when this one began.
 
     `half_is_loss`: Lord's rule. A score exactly at the threshold, with 50 % half the baseline, is then pain that has
     returned already, where it is still relief without it (Lord et al., N Engl J Med 1996). No verdict uses it; beside
@@ -170,113 +252,117 @@ class Course:
     window_until: int
     success_percent: int = 50
     unit: Literal["day", "minute"] = "day"
+    ongoing: bool = False
+    ended: bool = False
     confounded: bool = False
+    other_treatment: bool = False
     half_is_loss: bool = False
     repeated_at: int | None = None
     useless_at: int | None = None
 
     @property
     def last_answer(self) -> int | None:
-        """Where the last answer lies, whether it counts or not; None without any. A repeat is no answer."""
-        return next((one.at for one in reversed(self.readings) if not one.before_repeat), None)
+        """Where the last answer lies, whether it counts or not; None without any. The pain before a treatment is no
+        answer."""
+        return next((one.at for one in reversed(self.readings) if not one.before_treatment), None)
 
     def words(self, at: int) -> str:
         """`at` as a reader says it: "day 92", "hour 3.5"."""
         return f"day {at}" if self.unit == "day" else f"hour {round(at / 60, 1):g}"
 
+    def list_words(self, ats: Sequence[int]) -> str:
+        """Several of them: "day 92", "days 7, 14 and 28"."""
+        if len(ats) == 1 or self.unit == "minute":
+            return ", ".join(self.words(at) for at in ats)
+        return f"days {', '.join(map(str, ats[:-1]))} and {ats[-1]}"
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Relief ended after `after` and not later than `until`: (L, R].
+
+    `named`: the patient named the day `until`. `seen_at`: where the first bad score lies. `kind`: the loss against the
+    window, as a verdict. `evidence` says in words how it is known.
+    """
+
+    after: int
+    until: int
+    named: bool
+    seen_at: int
+    kind: Verdict
+    evidence: str
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Something worth saying beside a verdict: what, and the positions that it is about, in order."""
+
+    note: Note
+    at: tuple[int, ...]
+
 
 @dataclass(frozen=True)
 class Judgement:
-    """A verdict with its reason in words. `lost_between` (L, R]: relief ended after L and not later than R."""
+    """A verdict with its reason in words, and what it rests on.
+
+    `responded`: in relief at a judged answer, before two bad ones in a row. `loss`: established; `suspected`: a first
+    bad score after relief, as the last thing known, that nothing confirms yet; None otherwise. `last_good`: the last
+    judged answer in relief of a responder, None of others; `first_judged`: the first judged answer, None without any.
+    `back_since`: where relief that had been lost was back by two judged answers in a row which are the last ones;
+    None when it was not.
+    """
 
     verdict: Verdict
     reason: str
-    lost_between: tuple[int, int] | None = None
+    responded: bool = False
+    loss: Loss | None = None
+    suspected: Loss | None = None
+    last_good: int | None = None
+    first_judged: int | None = None
+    back_since: int | None = None
+    remarks: tuple[Remark, ...] = ()
+
+    @property
+    def lost_between(self) -> tuple[int, int] | None:
+        """(L, R] of the established loss; None without one."""
+        return (self.loss.after, self.loss.until) if self.loss else None
+
+    @property
+    def loss_kind(self) -> str:
+        """The loss, established or suspected, against the window, as the code of its verdict; "" without one."""
+        loss = self.loss or self.suspected
+        return loss.kind.value if loss else ""
 
 
 def judge(course: Course) -> Judgement:
-    """What the course shows. Depends on nothing but its argument.
-
-    A bad score before `evaluate_after` is a flare and is passed over; a good one counts (`counted`). A loss needs two
-    bad scores in a row, or one that something else confirms (`established_loss`). It is known only to lie between the
-    last good and the first bad score, and stands once it is established.
-    """
+    """What the course shows, by the definition in this module's docstring. Depends on nothing but its argument."""
     if not course.baseline:
         why = "is missing" if course.baseline is None else "is 0"
         return Judgement(
             Verdict.NO_BASELINE, f"The pain score before the procedure {why}: relief cannot be computed."
         )
-    if course.confounded:
+    known = judged(course)
+    answers = [reading for reading in known if not reading.before_treatment]
+    if course.confounded or (course.other_treatment and not answers):
         return Judgement(
             Verdict.CONFOUNDED,
-            "Another procedure on the same region falls into this follow-up: the answers cannot be told apart.",
+            "Another treatment of the same region falls into this follow-up: the answers cannot be told apart.",
+            first_judged=known[0].at if known else None,
         )
-    known = counted(course)
-    loss = established_loss(course, known)
-    if loss:
-        return lost(course, loss)
-    judged = [r for r in known if r.at >= course.evaluate_after]
-    last_known = course.readings[-1].at if course.readings else -1
-    silence = [at for at in course.silent if at > last_known and at >= course.evaluate_after]
-    if not judged:
-        return unjudged(course, silence)
-    last = judged[-1]
-    last_good = next((reading for reading in reversed(known) if good(course, reading)), None)
-    if last_good and last_good.at > course.window_until:
-        return outlasting(course, last_good, last)
-    had_relief = last_good is not None
-    if len(silence) >= SILENT_AFTER and (had_relief or meets(course.baseline, last.score, PARTIAL_PERCENT)):
-        return Judgement(
-            Verdict.UNKNOWN,
-            f"No answer to {len(silence)} check-ins in a row since {course.words(last.at)}. Last known: "
-            f"{score_words(course, last)}.",
-        )
-    if good(course, last):
-        return Judgement(
-            Verdict.IN_RELIEF,
-            f"{score_words(course, last)}; at least {course.success_percent} % counts as relief. It is expected to end "
-            f"between {course.words(course.window_from)} and {course.words(course.window_until)}.",
-        )
-    if had_relief:
-        was_judged = any(good(course, r) for r in judged)
-        return Judgement(
-            Verdict.IN_RELIEF if was_judged else Verdict.TOO_EARLY,
-            f"{score_words(course, last)}, after relief before. One bad score may be noise: a second one in a row, or "
-            "the patient's word that relief has worn off, would be a loss.",
-        )
-    return never_in_relief(course, judged)
-
-
-def outlasting(course: Course, last_good: Reading, last: Reading) -> Judgement:
-    """Relief was known after the window. No bad score or silence since then takes that back: nor would a loss."""
-    reason = f"{score_words(course, last_good)}; relief was expected to end by {course.words(course.window_until)}."
-    if last != last_good:
-        reason += f" {score_words(course, last)}: one bad score may be noise."
-    return Judgement(Verdict.OUTLASTING, reason)
-
-
-def never_in_relief(course: Course, judged: Sequence[Reading]) -> Judgement:
-    """The verdict by the last answer, where none was in relief.
-
-    Who comes for a repeat comes because the pain is back: a bad score before it does not tell that relief never was.
-    """
-    answers = [reading for reading in judged if not reading.before_repeat]
-    if not answers:
-        return Judgement(
-            Verdict.UNKNOWN,
-            f"{score_words(course, judged[-1])}. No answer since {course.words(course.evaluate_after)} tells whether "
-            "there was relief before. Silence is not failure.",
-        )
-    last = answers[-1]
-    if meets(course.baseline or 0, last.score, PARTIAL_PERCENT):
-        return Judgement(
-            Verdict.PARTIAL,
-            f"{score_words(course, last)}: at least {PARTIAL_PERCENT} % but less than the {course.success_percent} % "
-            "that count as relief.",
-        )
+    found = read_course(course, known)
+    verdict, reason = decide(course, found)
+    remarks = remarks_on(course, found, verdict)
+    said = " ".join([reason, *(remark_words(course, remark) for remark in remarks)])
     return Judgement(
-        Verdict.NO_RELIEF,
-        f"{score_words(course, last)}; relief was expected by {course.words(course.evaluate_after)}.",
+        verdict,
+        said,
+        responded=found.responded,
+        loss=found.loss,
+        suspected=found.suspected if not found.loss else None,
+        last_good=found.before.at if found.before else None,
+        first_judged=answers[0].at if answers else None,
+        back_since=back_since(course, found),
+        remarks=remarks,
     )
 
 
@@ -289,96 +375,313 @@ def good(course: Course, reading: Reading) -> bool:
     return meets(baseline, reading.score, course.success_percent)
 
 
-def counted(course: Course) -> list[Reading]:
-    """The readings that count, in order of time: good ones, and bad ones from `evaluate_after` on.
+def bad_after(course: Course, before: Reading, reading: Reading) -> bool:
+    """Whether relief, last known at `before`, is gone at the reading: out of relief, and enough points above it."""
+    points = 1 if (course.baseline or 0) < LOW_BASELINE else POINTS_WORSE
+    return not good(course, reading) and reading.score >= before.score + points
 
-    Of several at one position, such as two check-ins answered on one day, the last one counts: two scores of one day
-    are no two check-ins in a row. The course must have a baseline above 0.
+
+def judged(course: Course) -> list[Reading]:
+    """The readings that are judged, in order of time: those from `evaluate_after` on, the pain before a treatment that
+    ended the course, and a report that the pain is back with a day.
+
+    Of several at one position, such as two check-ins answered on one day, the last score counts: two scores of one day
+    are no two answers in a row. What was said beside any of them stays.
     """
-    known = [r for r in course.readings if good(course, r) or r.at >= course.evaluate_after]
-    return list({r.at: r for r in known}.values())
+    by_position: dict[int, Reading] = {}
+    for one in course.readings:
+        dated = one.reported and one.ended_on is not None
+        if one.at < course.evaluate_after and not one.before_treatment and not dated:
+            continue
+        same = by_position.get(one.at)
+        if same:
+            one = replace(
+                one,
+                worn_off=one.worn_off or same.worn_off,
+                reported=one.reported or same.reported,
+                ended_on=same.ended_on if one.ended_on is None else one.ended_on,
+            )
+        by_position[one.at] = one
+    return list(by_position.values())
 
 
 @dataclass(frozen=True)
-class Loss:
-    """Relief ended after `after` and not later than `until`; `evidence` says in words how that is known."""
+class Found:
+    """What reading the judged scores in order has found.
 
-    after: int
-    until: int
-    evidence: str
-
-
-def established_loss(course: Course, known: Sequence[Reading]) -> Loss | None:
-    """The first loss among the readings that count; None without one.
-
-    The first bad score after a good one is a loss when something confirms it:
-
-    - the next score is bad as well;
-    - the patient says in the same answer that relief has worn off;
-    - it is the pain before the same treatment was given again: nobody is treated again for a bad night;
-    - the device was taken out because it did not help enough. It had lost its effect by that day, also without a score.
+    `before`: the last good one, of a responder up to the loss; None of who has not responded. `flickers`: how often one
+    bad score, unconfirmed, was followed by relief. `settled`: two bad ones in a row came before any relief. `after`:
+    what was judged after the loss, or after those two.
     """
-    for place, (before, first) in enumerate(pairwise(known)):
-        if not good(course, before) or good(course, first):
-            continue
-        found = score_words(course, first)
-        if first.before_repeat:
-            return Loss(before.at, first.at, found)
-        if first.worn_off:
-            by = f"the patient on {course.words(first.at)}"
-            return Loss(before.at, first.at, f"{found}, confirmed by {by}")
-        second = known[place + 2] if place + 2 < len(known) else None
-        if second and not good(course, second):
-            by = "the pain before the repeat" if second.before_repeat else "the next score"
-            by += f" on {course.words(second.at)}"
-            return Loss(before.at, first.at, f"{found}, confirmed by {by}")
-    good_ones = [reading for reading in known if good(course, reading)]
-    if course.useless_at is None or not good_ones:
-        return None
-    before, last = good_ones[-1], known[-1]
-    until = max(course.useless_at, before.at + 1) if last == before else last.at
-    taken_out = f"the device was taken out on {course.words(course.useless_at)}: it did not help enough"
-    return Loss(before.at, until, f"{score_words(course, last)}, and {taken_out}")
+
+    judged: Sequence[Reading]
+    before: Reading | None = None
+    loss: Loss | None = None
+    suspected: Loss | None = None
+    flickers: int = 0
+    settled: bool = False
+    after: Sequence[Reading] = ()
+
+    @property
+    def responded(self) -> bool:
+        return self.before is not None
 
 
-def lost(course: Course, loss: Loss) -> Judgement:
-    """The verdict on an established loss against the window.
-
-    It is early when it was found before the window opens, and outlasting when relief was still known at the window's
-    end. In between it is lost within the window: to date a loss at the check-in that found it would make relief longer
-    than anybody knows.
-    """
-    between = f"Relief ended after {course.words(loss.after)} and by {course.words(loss.until)}"
-    opens, ends = course.words(course.window_from), course.words(course.window_until)
-    if loss.until < course.window_from:
-        verdict, against = Verdict.LOST_EARLY, f"it was expected to last until {opens} at least"
-    elif loss.after >= course.window_until:
-        verdict, against = Verdict.OUTLASTING, f"it was expected to end by {ends}"
-    else:
-        verdict, against = Verdict.LOST_WITHIN, f"it was expected to end between {opens} and {ends}"
-    return Judgement(verdict, f"{between}; {against}. {loss.evidence}.", (loss.after, loss.until))
-
-
-def unjudged(course: Course, silence: Sequence[int]) -> Judgement:
-    """The verdict while no answer can be judged yet."""
+def read_course(course: Course, known: Sequence[Reading]) -> Found:
+    """Read the judged scores in order: is there relief, does it end, and is that sure?"""
+    begins = next((place for place, one in enumerate(known) if good(course, one)), len(known))
+    if begins >= BAD_IN_A_ROW:
+        return Found(known, settled=True, after=known[BAD_IN_A_ROW:])
+    if begins == len(known):
+        return Found(known)
+    before, flickers = known[begins], 0
+    first: Reading | None = None
+    for place, one in enumerate(known[begins + 1 :], start=begins + 1):
+        if good(course, one):
+            flickers += first is not None
+            before, first = one, None
+        elif bad_after(course, before, one):
+            found = score_words(course, first or one)
+            if first is not None:
+                by = before_words(one) or "the next score"
+                evidence = f"{found}, confirmed by {by} on {course.words(one.at)}"
+            elif one.before_treatment:
+                evidence = found
+            elif one.worn_off or one.reported:
+                evidence = f"{found}, confirmed by the patient on {course.words(one.at)}"
+            else:
+                first = one
+                continue
+            loss = loss_of(course, before, first or one, one, evidence)
+            return Found(known, before, loss, flickers=flickers, after=known[place + 1 :])
+    suspected = None
+    if first is not None and known[-1] is first:
+        suspected = loss_of(course, before, first, first, score_words(course, first))
     if course.useless_at is not None:
-        return Judgement(
+        until = first.at if first else max(course.useless_at, before.at + 1)
+        evidence = (
+            f"{score_words(course, first or before)}, and the device was taken out on "
+            f"{course.words(course.useless_at)}: it did not help enough"
+        )
+        kind = against_window(course, before.at, until, named=False)
+        return Found(known, before, Loss(before.at, until, False, until, kind, evidence), flickers=flickers)
+    return Found(known, before, None, suspected, flickers)
+
+
+def loss_of(course: Course, before: Reading, first: Reading, last: Reading, evidence: str) -> Loss:
+    """The interval: after the last good score, by the first bad one, or by the day in between that the patient named
+    in either of the bad answers."""
+    days = [one.ended_on for one in (first, last) if one.ended_on is not None]
+    day = next((day for day in days if before.at < day <= first.at), None)
+    until = first.at if day is None else day
+    named = day is not None
+    kind = against_window(course, before.at, until, named=named)
+    return Loss(before.at, until, named, first.at, kind, evidence)
+
+
+def against_window(course: Course, after: int, until: int, *, named: bool) -> Verdict:
+    """What relief that ended in (after, until] is against the window. `named`: the patient named the day `until`."""
+    start, end = course.window_from, course.window_until
+    if until <= start:
+        return Verdict.LOST_EARLY
+    if after < start:
+        mostly_early = 2 * (start - after) >= until - after
+        return Verdict.POSSIBLY_EARLY if mostly_early and not named else Verdict.DATE_UNKNOWN
+    if course.ongoing:
+        return Verdict.LOST
+    if after >= end:
+        return Verdict.OUTLASTING
+    return Verdict.LOST_WITHIN if 2 * (end - after) >= until - after else Verdict.REACHED_END
+
+
+def decide(course: Course, found: Found) -> tuple[Verdict, str]:
+    """The verdict on what was found, with its reason; the first rule that applies."""
+    if not found.judged:
+        return unjudged(course)
+    if not found.before:
+        return never_in_relief(course, found)
+    before, last = found.before, found.judged[-1]
+    if found.loss:
+        return found.loss.kind, f"{loss_words(course, found.loss)} {found.loss.evidence}."
+    if found.flickers >= FLUCTUATING_AFTER and not found.suspected:
+        return (
+            Verdict.FLUCTUATING,
+            f"{score_words(course, last)}; {found.flickers} times a bad score was followed by relief.",
+        )
+    if not course.ongoing and before.at >= course.window_until and good(course, found.judged[0]):
+        reason = f"{score_words(course, before)}; relief was expected to end by {course.words(course.window_until)}."
+        if last != before:
+            reason += f" {score_words(course, last)}: one bad score may be noise."
+        return Verdict.OUTLASTING, reason
+    if found.suspected:
+        return (
+            Verdict.LOST_UNCONFIRMED,
+            f"{loss_words(course, found.suspected)} {found.suspected.evidence}. Not confirmed: one bad score may be "
+            "noise; a second one, or the patient's word, would be a loss.",
+        )
+    silence = silence_since(course)
+    if len(silence) >= SILENT_AFTER:
+        return (
+            Verdict.UNKNOWN,
+            f"No answer to {len(silence)} check-ins in a row since {course.words(last.at)}. Last known: "
+            f"{score_words(course, last)}.",
+        )
+    if good(course, last):
+        until = "" if course.ongoing else f" and {course.words(course.window_until)}"
+        expected = f"It is expected to end between {course.words(course.window_from)}{until}."
+        if course.ongoing:
+            expected = f"It is expected to last beyond {course.words(course.window_from)}."
+        return (
+            Verdict.IN_RELIEF,
+            f"{score_words(course, last)}; at least {course.success_percent} % counts as relief. {expected}",
+        )
+    return (
+        Verdict.PARTIAL,
+        f"{score_words(course, last)}: less than the {course.success_percent} % that count as relief, but too close to "
+        f"the {before.score} of {course.words(before.at)} to be a loss.",
+    )
+
+
+def never_in_relief(course: Course, found: Found) -> tuple[Verdict, str]:
+    """The verdict by the last answer out of relief, where no relief counts.
+
+    Who comes for a repeat comes because the pain is back: a bad score before it does not tell that relief never was.
+    """
+    answers = [one for one in found.judged if not one.before_treatment]
+    if not answers:
+        return (
+            Verdict.UNKNOWN,
+            f"{score_words(course, found.judged[-1])}. No answer since {course.words(course.evaluate_after)} tells "
+            "whether there was relief before. Silence is not failure.",
+        )
+    last = next(one for one in reversed(answers) if not good(course, one))
+    partial = meets(course.baseline or 0, last.score, PARTIAL_PERCENT)
+    silence = silence_since(course)
+    if partial and not found.settled and len(silence) >= SILENT_AFTER:
+        return (
+            Verdict.UNKNOWN,
+            f"No answer to {len(silence)} check-ins in a row since {course.words(last.at)}. Last known: "
+            f"{score_words(course, last)}.",
+        )
+    if partial:
+        return (
+            Verdict.PARTIAL,
+            f"{score_words(course, last)}: at least {PARTIAL_PERCENT} % but less than the {course.success_percent} % "
+            "that count as relief.",
+        )
+    return (
+        Verdict.NO_RELIEF,
+        f"{score_words(course, last)}; relief was expected by {course.words(course.evaluate_after)}.",
+    )
+
+
+def unjudged(course: Course) -> tuple[Verdict, str]:
+    """The verdict while no answer can be judged."""
+    if course.useless_at is not None:
+        return (
             Verdict.NO_RELIEF,
             f"The device was taken out on {course.words(course.useless_at)} because it did not help enough, and no "
             "answer tells of relief.",
         )
-    if len(silence) >= SILENT_AFTER or (silence and not course.readings):
-        return Judgement(
-            Verdict.UNKNOWN, f"No answer since {course.words(course.evaluate_after)}. Silence is not failure."
+    silence = silence_since(course)
+    if course.ended or len(silence) >= SILENT_AFTER or (silence and not course.readings):
+        return (
+            Verdict.UNKNOWN,
+            f"No answer since {course.words(course.evaluate_after)}. Silence is not failure.",
         )
-    return Judgement(
-        Verdict.TOO_EARLY, f"A result is judged from {course.words(course.evaluate_after)} on, not before."
+    return (
+        Verdict.TOO_EARLY,
+        f"A result is judged from {course.words(course.evaluate_after)} on, not before.",
     )
+
+
+def silence_since(course: Course) -> list[int]:
+    """Where judged check-ins closed without an answer since anything was last known."""
+    last_known = course.readings[-1].at if course.readings else -1
+    return [at for at in course.silent if at > last_known and at >= course.evaluate_after]
+
+
+def back_since(course: Course, found: Found) -> int | None:
+    """Where lost relief was back, when the latest judged answers, two or more in a row, are in relief."""
+    back = list(takewhile(lambda one: good(course, one), reversed(found.after)))
+    return back[-BACK_AFTER].at if found.loss and len(back) >= BACK_AFTER else None
+
+
+def remarks_on(course: Course, found: Found, verdict: Verdict) -> tuple[Remark, ...]:
+    """What is worth saying beside the verdict."""
+    baseline = course.baseline or 0
+
+    def partial(one: Reading) -> bool:
+        return not good(course, one) and meets(baseline, one.score, PARTIAL_PERCENT)
+
+    said: list[tuple[Note, list[int]]] = []
+    answers = [one for one in found.judged if not one.before_treatment]
+    if verdict in (Verdict.NO_RELIEF, Verdict.PARTIAL) and not found.responded:
+        early = [
+            one for one in course.readings if one.at < course.evaluate_after and not one.before_treatment
+        ]
+        said.append((Note.EARLY_RELIEF, [one.at for one in early if good(course, one)]))
+        said.append((Note.LATE_RELIEF, [one.at for one in found.after if good(course, one)]))
+    if verdict == Verdict.NO_RELIEF:
+        said.append((Note.PARTIAL_BEFORE, [one.at for one in answers if partial(one)]))
+    if found.loss:
+        said.append((Note.RELIEF_RETURNED, [one.at for one in found.after if good(course, one)]))
+    if (found.loss or found.suspected) and partial(found.judged[-1]):
+        said.append((Note.PARTIAL_REMAINS, [found.judged[-1].at]))
+    if found.before:
+        seen = (found.loss or found.suspected).seen_at if found.loss or found.suspected else None
+        word = [
+            one.at
+            for one in found.judged
+            if (one.worn_off or one.reported)
+            and (good(course, one) or (seen is None and not good(course, one)))
+        ]
+        said.append((Note.WORN_OFF_SAID, word))
+    said.append((Note.WORSE, [one.at for one in found.judged if one.score > baseline]))
+    return tuple(Remark(note, tuple(sorted(set(at)))) for note, at in said if at)
+
+
+def remark_words(course: Course, remark: Remark) -> str:
+    """A remark as a sentence."""
+    when = course.list_words(remark.at)
+    times = len(remark.at)
+    return {
+        Note.EARLY_RELIEF: f"Relief before the first judged day, on {when}.",
+        Note.LATE_RELIEF: f"Late relief, on {when}.",
+        Note.PARTIAL_BEFORE: f"Partial relief on {when}.",
+        Note.RELIEF_RETURNED: f"Relief returned, on {when}.",
+        Note.PARTIAL_REMAINS: f"Partial relief remains on {when}.",
+        Note.WORN_OFF_SAID: f"The patient said on {when} that relief has worn off; the score does not show it.",
+        Note.WORSE: f"Worse than before in {times} answer{'s' if times > 1 else ''}, on {when}.",
+    }[remark.note]
+
+
+def loss_words(course: Course, loss: Loss) -> str:
+    """The interval and the window in one sentence."""
+    opens, ends = course.words(course.window_from), course.words(course.window_until)
+    between = f"Relief ended after {course.words(loss.after)} and by {course.words(loss.until)}"
+    if loss.named:
+        between += " (the day that the patient named)"
+    expected = {
+        Verdict.LOST_EARLY: f"it was expected to last until {opens} at least",
+        Verdict.POSSIBLY_EARLY: f"it was expected to last until {opens} at least, and most of this time lies before",
+        Verdict.DATE_UNKNOWN: f"whether before or after {opens}, until which it was expected to last, is not known",
+        Verdict.LOST_WITHIN: f"it was expected to end between {opens} and {ends}",
+        Verdict.REACHED_END: f"it was expected to end by {ends}, and most of this time lies after",
+        Verdict.OUTLASTING: f"it was expected to end by {ends}",
+        Verdict.LOST: f"it was expected to last beyond {opens}, without an end",
+    }[loss.kind]
+    return f"{between}; {expected}."
+
+
+def before_words(reading: Reading) -> str:
+    """What the pain before a treatment is called as evidence; "" for an answer."""
+    return "the pain before the next treatment" if reading.before_treatment else ""
 
 
 def score_words(course: Course, reading: Reading) -> str:
     """How a reader says it: Pain 8 before, 3 on day 92 (62 % less). After a low baseline with the points beside it:
-    Pain 3 before, 1 on day 92 (66 % less: 2 points). The pain before a repeat is told as such."""
+    Pain 3 before, 1 on day 92 (66 % less: 2 points). The pain before a next treatment is told as such."""
     baseline = course.baseline or 0
     percent = percent_relief(baseline, reading.score) or 0
     if reading.score == baseline:
@@ -389,6 +692,6 @@ def score_words(course: Course, reading: Reading) -> str:
         if baseline < LOW_BASELINE:
             change += f": {points} point{'s' if points > 1 else ''}"
     when = course.words(reading.at)
-    if reading.before_repeat:
-        when += ", before the treatment was given again"
+    if reading.before_treatment:
+        when += ", before the next treatment"
     return f"Pain {baseline} before, {reading.score} on {when} ({change})"

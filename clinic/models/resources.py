@@ -148,6 +148,15 @@ class Closure(models.Model):
     starts_at = models.DateTimeField(_("from"))
     ends_at = models.DateTimeField(_("until"))
     reason = models.CharField(_("reason"), max_length=200)
+    deputy = models.ForeignKey(
+        User,
+        models.PROTECT,
+        verbose_name=_("deputy"),
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text=_("Who gets the alerts about this provider’s patients meanwhile."),
+    )
     yearly = models.BooleanField(
         _("every year"), default=False, help_text=_("On the same days of the site's calendar.")
     )
@@ -178,6 +187,12 @@ class Closure(models.Model):
                 condition=Q(site=None) ^ Q(resource=None),
                 violation_error_message=_("Name either a site or a resource."),
                 violation_error_code="site_or_resource",
+            ),
+            models.CheckConstraint(
+                name="closure_deputy_of_a_resource",
+                condition=Q(deputy=None) | Q(resource__isnull=False),
+                violation_error_message=_("Only a person’s time off has a deputy."),
+                violation_error_code="deputy_of_a_site",
             ),
             models.UniqueConstraint(name="closure_once_a_year", fields=["repeats", "starts_at"]),
             models.CheckConstraint(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 #: among them: it cannot be switched off.
 OPTIONAL_ALERTS = [
     ("lost_early", _("losing relief early")),
+    ("lost_effect", _("loss of effect")),
+    ("pain_back", _("says that the pain is back")),
     ("no_relief", _("no relief")),
     ("worse", _("worse than before the procedure")),
     ("silent", _("silent")),

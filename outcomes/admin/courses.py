@@ -18,7 +18,7 @@ from outcomes.charts.course import Labels, draw
 from outcomes.models import Answer, CheckIn, FollowUp
 from outcomes.relief import Course, Verdict, percent_relief, relief_of
 from outcomes.services import course_from
-from outcomes.services.judging import PAIN_NOW, felt_at, position
+from outcomes.services.judging import PAIN_NOW, Felt, felt_at, position
 from patients.admin import PatientAdmin
 from patients.models import Patient
 from procedures.admin.words import age_before
@@ -29,7 +29,13 @@ VERDICT_LABELS = {
     Verdict.PARTIAL.value: "warning",
     Verdict.NO_RELIEF.value: "danger",
     Verdict.LOST_EARLY.value: "danger",
+    Verdict.POSSIBLY_EARLY.value: "danger",
+    Verdict.DATE_UNKNOWN.value: "warning",
     Verdict.LOST_WITHIN.value: "warning",
+    Verdict.REACHED_END.value: "info",
+    Verdict.LOST.value: "danger",
+    Verdict.LOST_UNCONFIRMED.value: "warning",
+    Verdict.FLUCTUATING.value: "warning",
     Verdict.OUTLASTING.value: "success",
     Verdict.CONFOUNDED.value: "default",
     Verdict.NO_BASELINE.value: "warning",
@@ -100,11 +106,15 @@ def course_fragment(request: HttpRequest, follow_up: FollowUp, *, now: datetime,
 def read_course(follow_up: FollowUp) -> Course:
     """The course of a follow-up that `with_answers` fetched; asks the database for nothing."""
     answered = [
-        (felt_at(check_in, check_in.answer, follow_up.procedure.performed_at), score)
+        Felt(felt_at(check_in, check_in.answer, follow_up.procedure.performed_at), score)
         for check_in in follow_up.check_ins.all()
         if (score := pain_now(getattr(check_in, "answer", None))) is not None
     ]
-    silent = [c.offset_minutes for c in follow_up.check_ins.all() if c.status == CheckIn.Status.MISSED]
+    silent = [
+        check_in.offset_minutes
+        for check_in in follow_up.check_ins.all()
+        if check_in.status == CheckIn.Status.MISSED and check_in.kind == CheckIn.Kind.PLANNED
+    ]
     return course_from(follow_up, scores=sorted(answered), silent=silent)
 
 

@@ -139,7 +139,7 @@ class FollowUpAdmin(ShowsBehind):
                     ("patient", "procedure"),
                     ("opened", "judged"),
                     ("closed", "closed_because"),
-                    "repeated_by",
+                    "ended_by",
                     ("diary", "consistent"),
                 )
             },
@@ -159,7 +159,7 @@ class FollowUpAdmin(ShowsBehind):
                 "patient", "procedure__site", "procedure__procedure_type", "relief_profile__procedure_type"
             )
         )
-        others = ("confounded_by__procedure__procedure_type", "repeated_by__procedure__procedure_type")
+        others = ("confounded_by__procedure__procedure_type", "ended_by__procedure__procedure_type")
         return cast(QuerySet[FollowUp], rows.select_related(*others))
 
     def change_view(

@@ -96,7 +96,7 @@ class FollowUpSerializer(serializers.ModelSerializer[FollowUp]):
     `verdict_reason` says why, in a sentence. `threshold_percent`: at least so much less pain than `baseline_pain`
     counts as relief. `baseline_status`: whether relief can be computed from it; of a low one, below 4, one point is a
     quarter or more. `last_measurement` is null until there is one; `closed_at` is null while the course runs;
-    `repeated_by` is the follow-up of the procedure that repeated the treatment, `confounded_by` the other one that
+    `ended_by` is the follow-up of the procedure that ended this one, `confounded_by` the other one that
     makes this one unreadable.
     """
 
@@ -122,7 +122,7 @@ class FollowUpSerializer(serializers.ModelSerializer[FollowUp]):
             *("id", "procedure", "patient", "procedure_type", "site", "performed_at", "performed_at_local"),
             *("performer", "region", "laterality", "levels", "verdict", "verdict_reason", "judged_at"),
             *("baseline_pain", "baseline_status", "relief_window", "threshold_percent", "last_measurement"),
-            *("opened_at", "closed_at", "closed_because", "repeated_by", "confounded_by"),
+            *("opened_at", "closed_at", "closed_because", "ended_by", "confounded_by"),
         ]
 
     def get_performed_at_local(self, follow_up: FollowUp) -> str:

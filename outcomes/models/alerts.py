@@ -56,15 +56,18 @@ def weight_of_urgency() -> Case:
 class Alert(models.Model):
     """Something a named person must look at by a certain time. At most one open a follow-up and kind.
 
-    `codes`: of the red flags that the patient said yes to. `owner` None: nobody has taken it yet, it is everybody's
-    at the site. `due_at`: by when somebody must look at it; once that is acknowledged, by when it must be resolved.
-    `snoozed_until`: not shown before then, and not escalated; None: shown. `escalated_at`: when the whole site was last
-    told that it is overdue; None: never. `resolved_by` None: resolved by nobody, because the reason is gone.
+    `codes`: of the red flags that the patient said yes to. `owner`: whose it is; None: everybody's at the site.
+    `confirmed` False: a first bad score raised it that nothing has confirmed yet. `due_at`: by when somebody must look
+    at it; once that is acknowledged, by when it must be resolved. `snoozed_until`: not shown before then, and not
+    escalated; None: shown. `escalated_at`: when the whole site was last told that it is overdue; None: never.
+    `resolved_by` None: resolved by nobody, because the reason is gone.
     """
 
     class Kind(models.TextChoices):
         RED_FLAG = "red_flag", _("red flag")
         LOST_EARLY = "lost_early", _("losing relief early")
+        LOST_EFFECT = "lost_effect", _("loss of effect")
+        PAIN_BACK = "pain_back", _("says that the pain is back")
         NO_RELIEF = "no_relief", _("no relief")
         WORSE = "worse", _("worse than before the procedure")
         SILENT = "silent", _("silent")
@@ -93,6 +96,7 @@ class Alert(models.Model):
     kind = models.CharField(_("kind"), max_length=12, choices=Kind.choices)
     urgency = models.CharField(_("urgency"), max_length=10, choices=Urgency.choices)
     codes = ArrayField(models.SlugField(), default=list, blank=True)
+    confirmed = models.BooleanField(_("confirmed"), default=True)
     raised_at = models.DateTimeField(_("raised"))
     due_at = models.DateTimeField(_("due"))
     owner = models.ForeignKey(

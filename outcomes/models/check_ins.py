@@ -52,7 +52,17 @@ class CheckIn(models.Model):
     `hold_until`: it is due but waits, because the patient has had enough e-mails or another question is about to
     come; None: it does not wait. `remind_at` is when the next reminder is due, None when none is; `reminders` counts
     those that were queued. `call_at` is since when staff should telephone, or when to call again; None: no call.
+
+    `kind`: a check-in of the plan; a confirmation, which asks once more some days after a first bad score (`confirms`
+    is the check-in with that score; None of the other kinds); or a report, which nobody asked for: the patient, or
+    staff for them, said that the pain is back. Only the plan's are moved when the plan changes, supersede each other
+    and count in rates by check-in; all count for the verdict.
     """
+
+    class Kind(models.TextChoices):
+        PLANNED = "planned", _("planned")
+        CONFIRMATION = "confirmation", _("confirmation")
+        REPORT = "report", _("the patient says that the pain is back")
 
     class Status(models.TextChoices):
         PLANNED = "planned", _("planned")
@@ -67,6 +77,15 @@ class CheckIn(models.Model):
 
     follow_up = models.ForeignKey(
         FollowUp, models.CASCADE, verbose_name=_("follow-up"), related_name="check_ins"
+    )
+    kind = models.CharField(_("kind"), max_length=12, choices=Kind.choices, default=Kind.PLANNED)
+    confirms = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        verbose_name=_("confirms"),
+        null=True,
+        blank=True,
+        related_name="confirmations",
     )
     offset_minutes = models.PositiveIntegerField(_("minutes after the procedure"))
     opens_at = models.DateTimeField(_("opens"))
@@ -105,7 +124,22 @@ class CheckIn(models.Model):
             ),
         ]
         constraints = [
-            models.UniqueConstraint(name="check_in_once", fields=["follow_up", "offset_minutes"]),
+            models.UniqueConstraint(
+                name="check_in_once", fields=["follow_up", "offset_minutes"], condition=Q(kind="planned")
+            ),
+            models.UniqueConstraint(
+                name="one_confirmation_of_a_check_in", fields=["confirms"], condition=~Q(status="voided")
+            ),
+            models.UniqueConstraint(
+                name="one_open_confirmation",
+                fields=["follow_up"],
+                condition=Q(kind="confirmation", status__in=["planned", "invited"]),
+            ),
+            models.CheckConstraint(
+                name="confirmation_confirms",
+                condition=Q(kind="confirmation", confirms__isnull=False)
+                | ~Q(kind="confirmation") & Q(confirms=None),
+            ),
             models.CheckConstraint(
                 name="check_in_in_order",
                 condition=Q(opens_at__lte=F("due_at")) & Q(due_at__lt=F("closes_at")),
@@ -130,15 +164,23 @@ class CheckIn(models.Model):
 
 
 class Link(models.Model):
-    """A secret address at which one check-in is answered. Only the SHA-256 of its token is kept.
+    """A secret address: of one check-in, at which it is answered, or of one follow-up, at which the patient says that
+    the pain is back. Only the SHA-256 of its token is kept.
 
-    Every e-mail carries a link of its own; all of a check-in's links work until it closes or `revoked_at`.
+    Every e-mail carries links of its own; all of a check-in's links work until it closes, a follow-up's while its
+    course runs, or until `revoked_at`.
     """
 
-    check_in = models.ForeignKey(CheckIn, models.CASCADE, related_name="links")
+    check_in = models.ForeignKey(CheckIn, models.CASCADE, null=True, related_name="links")
+    follow_up = models.ForeignKey(FollowUp, models.CASCADE, null=True, related_name="links")
     token_hash = models.CharField(max_length=64, unique=True)
     created_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="link_of_one_thing", condition=Q(check_in=None) ^ Q(follow_up=None))
+        ]
 
     def __str__(self) -> str:
         return f"Link {self.pk}"

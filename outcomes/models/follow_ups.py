@@ -20,8 +20,14 @@ VERDICTS = [
     (Verdict.PARTIAL, _("partial relief")),
     (Verdict.NO_RELIEF, _("no relief")),
     (Verdict.LOST_EARLY, _("lost early")),
+    (Verdict.POSSIBLY_EARLY, _("possibly lost early")),
+    (Verdict.DATE_UNKNOWN, _("lost, date unknown")),
     (Verdict.LOST_WITHIN, _("lost within the window")),
+    (Verdict.REACHED_END, _("reached the end of the window")),
     (Verdict.OUTLASTING, _("outlasting the window")),
+    (Verdict.LOST, _("effect lost")),
+    (Verdict.LOST_UNCONFIRMED, _("lost, unconfirmed")),
+    (Verdict.FLUCTUATING, _("fluctuating")),
     (Verdict.CONFOUNDED, _("confounded")),
     (Verdict.NO_BASELINE, _("no baseline")),
     (Verdict.UNKNOWN, _("unknown")),
@@ -44,10 +50,15 @@ class FollowUpQuerySet(models.QuerySet["FollowUp"]):
 class FollowUp(models.Model):
     """The course after one procedure, judged by the relief profile that was in force on that day.
 
-    `closed_at` is the instant at which the course ended, None while it runs; `closed_because` says why. `repeated_by`
-    is the follow-up of the procedure that repeated the treatment and so ended this one; None unless that is why.
-    `confounded_by` is the other follow-up on the same region whose window overlaps this one's; None usually. With
-    `not_confounded_because` staff say, for a reason, that the two can be told apart after all.
+    `closed_at` is the instant at which the course ended, None while it runs; `closed_because` says why. `ended_by` is
+    the follow-up of the procedure that ended this one, because it repeated the treatment or was another treatment of
+    the same region within the window; None unless that is why. `confounded_by` is the follow-up of another treatment of
+    the same region from which this one's relief cannot be told apart: nothing was known when the other one began, or
+    the other one was not known to be lost when this one did. None usually. With `not_confounded_because` staff say, for
+    a reason, that the two can be told apart after all.
+
+    `relief_profile` gives the figures of judgement, as they were on the day. `check_in_profile` is a later version
+    whose check-ins are asked instead; None: those of `relief_profile` (`plan_profile`).
 
     `consistent_with_agent` is a clinician's answer about a diagnostic block: whether its relief lasted as long as the
     agent that was injected works. None while nobody has said it; what the diary shows does not answer it.
@@ -58,6 +69,7 @@ class FollowUp(models.Model):
     class Closed(models.TextChoices):
         NOT = "", _("open")
         REPEATED = "repeated", _("the treatment was repeated")
+        OTHER_TREATMENT = "other_treatment", _("another treatment of the same region")
         EXPLANTED = "explanted", _("the device was taken out")
         TRANSFERRED = "transferred", _("another clinic treats the patient now")
         OTHER_CARE = "other_care", _("the patient goes another way now")
@@ -71,16 +83,25 @@ class FollowUp(models.Model):
     relief_profile = models.ForeignKey(
         ReliefProfile, models.PROTECT, verbose_name=_("relief profile"), related_name="follow_ups"
     )
-    opened_at = models.DateTimeField(_("opened"))
-    closed_at = models.DateTimeField(_("closed"), null=True, blank=True)
-    closed_because = models.CharField(_("closed because"), max_length=12, choices=Closed.choices, blank=True)
-    repeated_by = models.ForeignKey(
-        "self",
+    check_in_profile = models.ForeignKey(
+        ReliefProfile,
         models.PROTECT,
-        verbose_name=_("repeated by"),
+        verbose_name=_("check-ins of"),
         null=True,
         blank=True,
-        related_name="repeats",
+        editable=False,
+        related_name="+",
+    )
+    opened_at = models.DateTimeField(_("opened"))
+    closed_at = models.DateTimeField(_("closed"), null=True, blank=True)
+    closed_because = models.CharField(_("closed because"), max_length=20, choices=Closed.choices, blank=True)
+    ended_by = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        verbose_name=_("ended by"),
+        null=True,
+        blank=True,
+        related_name="ended",
     )
     confounded_by = models.ForeignKey(
         "self",
@@ -96,7 +117,7 @@ class FollowUp(models.Model):
     )
     replan_because = models.CharField(max_length=200, blank=True, editable=False)
     verdict = models.CharField(_("verdict"), max_length=20, choices=VERDICTS, default=Verdict.TOO_EARLY.value)
-    verdict_reason = models.CharField(_("reason"), max_length=500, blank=True)
+    verdict_reason = models.CharField(_("reason"), max_length=1000, blank=True)
     judged_at = models.DateTimeField(_("judged"), null=True, blank=True)
 
     objects = FollowUpQuerySet.as_manager()
@@ -116,11 +137,13 @@ class FollowUp(models.Model):
                 | Q(closed_at__isnull=False) & ~Q(closed_because=""),
             ),
             models.CheckConstraint(
-                name="follow_up_repeated_by_another",
+                name="follow_up_ended_by_another",
                 condition=(
-                    Q(closed_because="repeated") & Q(repeated_by__isnull=False) & ~Q(repeated_by=F("pk"))
+                    Q(closed_because__in=["repeated", "other_treatment"])
+                    & Q(ended_by__isnull=False)
+                    & ~Q(ended_by=F("pk"))
                 )
-                | (~Q(closed_because="repeated") & Q(repeated_by=None)),
+                | (~Q(closed_because__in=["repeated", "other_treatment"]) & Q(ended_by=None)),
             ),
             models.CheckConstraint(
                 name="follow_up_not_confounded_by_self", condition=~Q(confounded_by=F("pk"))
@@ -129,6 +152,11 @@ class FollowUp(models.Model):
 
     def __str__(self) -> str:
         return str(self.procedure)
+
+    @property
+    def plan_profile(self) -> ReliefProfile:
+        """The version of the relief profile whose check-ins are asked."""
+        return self.check_in_profile or self.relief_profile
 
     @property
     def seeks_relief(self) -> bool:
@@ -152,7 +180,7 @@ class VerdictChange(models.Model):
     at = models.DateTimeField(_("at"))
     previous = models.CharField(_("before"), max_length=20, choices=VERDICTS, blank=True)
     verdict = models.CharField(_("verdict"), max_length=20, choices=VERDICTS)
-    reason = models.CharField(_("reason"), max_length=500)
+    reason = models.CharField(_("reason"), max_length=1000)
 
     class Meta:
         verbose_name = _("change of verdict")

@@ -9,14 +9,15 @@ from django.db.models import Q
 from clinic import audit
 from clinic.models import Site
 from clinic.wall_clock import day_span
-from outcomes.alerts import Kind
+from outcomes.alerts import Call, Kind
 from outcomes.models import Alert, CheckIn, ContactAttempt, FollowUp
 from outcomes.relief import SILENT_AFTER
 from outcomes.services.announcing import RAISED, announce
 from procedures.models import RedFlag
 
-#: Kinds that no course calls for: a yes raises the one, a date the other (`outcomes.services.maintaining`).
-NOT_OF_THE_COURSE = (Alert.Kind.RED_FLAG, Alert.Kind.DEVICE_DUE)
+#: Kinds that no course calls for: a yes raises the first, a date the second (`outcomes.services.maintaining`), and the
+#: patient’s word that no score bears out the third.
+NOT_OF_THE_COURSE = (Alert.Kind.RED_FLAG, Alert.Kind.DEVICE_DUE, Alert.Kind.PAIN_BACK)
 #: Contact attempts by which nobody was asked.
 NOT_ASKED = (ContactAttempt.Outcome.SKIPPED, ContactAttempt.Outcome.WRONG_NUMBER)
 
@@ -65,7 +66,7 @@ def raise_red_flags(check_in: CheckIn, codes: Sequence[str], *, now: datetime) -
 
 
 @transaction.atomic
-def raise_alert(follow_up: FollowUp, kind: str, *, now: datetime) -> Alert | None:
+def raise_alert(follow_up: FollowUp, kind: str, *, confirmed: bool = True, now: datetime) -> Alert | None:
     """Raise a routine alert about a course; None when the site does not want this kind.
 
     The follow-up's open alert of that kind is returned as it is. Nobody is told by e-mail before it is overdue: it
@@ -74,7 +75,7 @@ def raise_alert(follow_up: FollowUp, kind: str, *, now: datetime) -> Alert | Non
     site = follow_up.procedure.site
     if kind in site.alert_kinds_off:
         return None
-    alert, raised = open_alert(follow_up, kind, Alert.Urgency.ROUTINE, now=now)
+    alert, raised = open_alert(follow_up, kind, Alert.Urgency.ROUTINE, confirmed=confirmed, now=now)
     if raised:
         audit.record("alert.raised", alert, by=None, at=now, site=site)
     return alert
@@ -88,6 +89,7 @@ def open_alert(
     now: datetime,
     codes: Sequence[str] = (),
     check_in: CheckIn | None = None,
+    confirmed: bool = True,
 ) -> tuple[Alert, bool]:
     """The follow-up's open alert of a kind, locked, and whether it was made just now."""
     site = follow_up.procedure.site
@@ -101,6 +103,7 @@ def open_alert(
             "check_in": check_in,
             "urgency": urgency,
             "codes": codes,
+            "confirmed": confirmed,
             "raised_at": now,
             "due_at": now + within(site, urgency),
         },
@@ -109,7 +112,7 @@ def open_alert(
     return alert, made
 
 
-def review(follow_up: FollowUp, called: Mapping[Kind, int], *, now: datetime) -> None:
+def review(follow_up: FollowUp, called: Mapping[Kind, Call], *, now: datetime) -> None:
     """Bring the alerts of a course in line with what it calls for; in the transaction that judged it.
 
     `called`: from `outcomes.alerts.called_for`. A kind is raised once each time it begins to hold: what a person has
@@ -123,13 +126,18 @@ def review(follow_up: FollowUp, called: Mapping[Kind, int], *, now: datetime) ->
     for alert in alerts:
         if not alert.resolved_at and alert.kind not in called:
             settle(alert.pk, now=now)
-    for kind, since in called.items():
-        known = any(
-            alert.kind == kind and (alert.resolved_at is None or covers(alert, follow_up, since))
+    for kind, call in called.items():
+        known = [
+            alert
             for alert in alerts
-        )
+            if alert.kind == kind and (alert.resolved_at is None or covers(alert, follow_up, call.since))
+        ]
         if not known and not (kind == Kind.SILENT and never_asked(follow_up)):
-            raise_alert(follow_up, kind, now=now)
+            raise_alert(follow_up, kind, confirmed=call.confirmed, now=now)
+        for alert in known:
+            if alert.resolved_at is None and alert.confirmed != call.confirmed:
+                alert.confirmed = call.confirmed
+                alert.save(update_fields=["confirmed"])
 
 
 def covers(alert: Alert, follow_up: FollowUp, since: int) -> bool:

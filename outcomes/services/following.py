@@ -10,9 +10,9 @@ from clinic.models import OutgoingEmail
 from outcomes.models import CheckIn, ContactAttempt, FollowUp
 from outcomes.models.follow_ups import FollowUpQuerySet
 from outcomes.schedule import Planned, following, plan
-from outcomes.services.judging import judge
+from outcomes.services.judging import BY_ANOTHER, blur, judge, same_side
 from outcomes.services.rebuilding import summarise
-from procedures.models import Intent, Laterality, Procedure, ReliefProfile
+from procedures.models import Intent, Procedure, ReliefProfile
 
 #: Among so many procedures each tick looks for some without a follow-up.
 LATEST = 5000
@@ -72,9 +72,11 @@ def settle_neighbours(follow_up: FollowUp, *, now: datetime) -> None:
     """What a new follow-up does to the patient's others, and they to it, whichever was recorded first.
 
     Maintenance of a device ends what it repeats or starts anew (`maintained_by`). A repeat of the same family on the
-    same region ends the earlier course on that day. Another treatment of that region within an earlier course's window
-    confounds both. A diagnostic block, which is over in hours, does neither, nor does maintenance that starts nothing
-    anew, such as a refill.
+    same region ends the earlier course on that day, and so does another treatment of that region within the earlier
+    course's window; the pain before it is the last score of that course. The effect of a device goes on beside another
+    treatment: its course does not end, and what is felt within the other's window is left out. Which of the courses
+    cannot be told apart then, says `judging.blur`. A diagnostic block, which is over in hours, does none of this, nor
+    does maintenance that starts nothing anew, such as a refill.
     """
     of_patient = FollowUp.objects.filter(patient=follow_up.patient_id)
     for later in [follow_up, *since(follow_up, of_patient)]:
@@ -87,11 +89,9 @@ def settle_neighbours(follow_up: FollowUp, *, now: datetime) -> None:
     if not procedure.region or not treating.filter(pk=follow_up.pk, closed_at=None).exists():
         return
     family = procedure.procedure_type.family
-    # A course that a later repeat has ended ran at this procedure's time all the same: of several repeats, recorded in
-    # any order, the first one after it ends it.
-    ran_then = Q(closed_at=None) | Q(
-        closed_because=FollowUp.Closed.REPEATED, closed_at__gt=procedure.performed_at
-    )
+    # A course that a later treatment has ended ran at this procedure's time all the same: of several, recorded in any
+    # order, the first one after it ends it.
+    ran_then = Q(closed_at=None) | Q(closed_because__in=BY_ANOTHER, closed_at__gt=procedure.performed_at)
     others = (
         treating.select_for_update(of=("self",))
         .filter(ran_then, procedure__region=procedure.region)
@@ -104,13 +104,17 @@ def settle_neighbours(follow_up: FollowUp, *, now: datetime) -> None:
             continue
         earlier, later = sorted((other, follow_up), key=lambda one: one.procedure.performed_at)
         then = later.procedure.performed_at
+        within = timedelta(days=earlier.relief_profile.window_until_days)
+        before = earlier.ended_by_id
         if other.procedure.procedure_type.family == family:
             end(earlier, FollowUp.Closed.REPEATED, at=then, by=later)
-        elif then < earlier.procedure.performed_at + timedelta(days=earlier.relief_profile.window_until_days):
-            for one, cause in ((earlier, later), (later, earlier)):
-                one.confounded_by = cause
-                one.save(update_fields=["confounded_by"])
+        elif then < earlier.procedure.performed_at + within and not earlier.relief_profile.ongoing:
+            end(earlier, FollowUp.Closed.OTHER_TREATMENT, at=then, by=later)
         judge(other.pk, now=now)
+        if earlier.pk != other.pk:
+            judge(earlier.pk, now=now)
+        if before and before != earlier.ended_by_id:
+            blur(before, now=now)
         if follow_up.closed_at:
             break  # the course is over where the next one began; what came after that does not touch it
 
@@ -157,19 +161,14 @@ def maintained_by(later: FollowUp, of_patient: FollowUpQuerySet) -> FollowUp | N
     return next((found[0] for found in (here, devices) if len(found) == 1), None)
 
 
-def same_side(one: str, other: str) -> bool:
-    """Whether two sides overlap: both sides and no side overlap with either."""
-    return one == other or {Laterality.LEFT.value, Laterality.RIGHT.value} != {one, other}
-
-
 def end(follow_up: FollowUp, because: str, *, at: datetime, by: FollowUp | None = None) -> None:
     """Close the course at the instant `at`: what it would still have asked is void, and so is what nobody answered
     since then, where the end is written down late. What was answered stays.
 
-    `by`: the follow-up of the procedure that repeated its treatment; None when it ends otherwise.
+    `by`: the follow-up of the procedure that ended it; None when it ends otherwise.
     """
-    follow_up.closed_at, follow_up.closed_because, follow_up.repeated_by = at, because, by
-    follow_up.save(update_fields=["closed_at", "closed_because", "repeated_by"])
+    follow_up.closed_at, follow_up.closed_because, follow_up.ended_by = at, because, by
+    follow_up.save(update_fields=["closed_at", "closed_because", "ended_by"])
     over = Q(status__in=CheckIn.OPEN) | Q(status=CheckIn.Status.MISSED, due_at__gt=at)
     follow_up.check_ins.filter(over).update(status=CheckIn.Status.VOIDED)
 
@@ -179,8 +178,10 @@ def reopen(follow_up: FollowUp) -> None:
 
     So is what was queued and then held back because the course had ended.
     """
-    follow_up.closed_at, follow_up.closed_because, follow_up.repeated_by = None, FollowUp.Closed.NOT, None
-    follow_up.save(update_fields=["closed_at", "closed_because", "repeated_by"])
+    if follow_up.confounded_by_id == follow_up.ended_by_id:
+        follow_up.confounded_by = None
+    follow_up.closed_at, follow_up.closed_because, follow_up.ended_by = None, FollowUp.Closed.NOT, None
+    follow_up.save(update_fields=["closed_at", "closed_because", "ended_by", "confounded_by"])
     void = follow_up.check_ins.filter(status=CheckIn.Status.VOIDED)
     held_back = ContactAttempt.objects.filter(
         check_in__in=void, email__status=OutgoingEmail.Status.SKIPPED
@@ -205,15 +206,17 @@ def void_follow_up(procedure: Procedure, *, now: datetime) -> None:
     if follow_up is None or follow_up.closed_because == FollowUp.Closed.VOIDED:
         return
     end(follow_up, FollowUp.Closed.VOIDED, at=now)
-    for repeated in follow_up.repeats.select_for_update(of=("self",)).order_by("pk"):
+    for repeated in follow_up.ended.select_for_update(of=("self",)).order_by("pk"):
         reopen(repeated)
         settle_neighbours(repeated, now=now)  # another repeat may have followed
         judge(repeated.pk, now=now)
-    for confounded in FollowUp.objects.select_for_update().filter(confounded_by=follow_up).order_by("pk"):
-        confounded.confounded_by = None
-        confounded.save(update_fields=["confounded_by"])
-        settle_neighbours(confounded, now=now)  # a third treatment may blur it as well
-        judge(confounded.pk, now=now)
+    for pk in list(
+        FollowUp.objects.filter(confounded_by=follow_up).values_list("pk", flat=True).order_by("pk")
+    ):
+        blur(pk, now=now)
+    beside = FollowUp.objects.filter(patient=follow_up.patient_id, relief_profile__ongoing=True)
+    for pk in list(beside.exclude(pk=follow_up.pk).order_by("pk").values_list("pk", flat=True)):
+        judge(pk, now=now)  # what was felt beside it counts again
     summarise([follow_up], now=now)
     audit.record("follow_up.voided", follow_up, by=None, at=now, site=procedure.site)
 

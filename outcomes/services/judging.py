@@ -13,31 +13,47 @@ from django.db.models.functions import Coalesce
 from outcomes.alerts import called_for
 from outcomes.diary import Entry, Result, result
 from outcomes.models import Answer, CheckIn, FollowUp, VerdictChange
+from outcomes.questions import ENDED_ON, WORN_OFF
 from outcomes.questions import PAIN_NOW as PAIN
-from outcomes.questions import WORN_OFF
-from outcomes.relief import Course, Reading
+from outcomes.relief import LOST_VERDICTS, Course, Reading, Verdict
 from outcomes.relief import judge as judge_course
 from outcomes.schedule import DAY
 from outcomes.services.alerting import review
 from outcomes.services.reading import Read, read
 from outcomes.services.summarising import keep, peg_sum, summary_of
-from procedures.models import Appointment, Baseline, ImplantedDevice, Intent, Procedure
+from procedures.models import Appointment, Baseline, ImplantedDevice, Intent, Laterality, Procedure
 from procedures.services.baselining import baselines_of_each
 
 
-class Ending(NamedTuple):
-    """What the end of a course tells of relief. `useless`: a device was taken out because it did not help enough.
+class Felt(NamedTuple):
+    """A pain now, 0–10, when it was felt (`felt_at`), and what was said with it: see `outcomes.relief.Reading`."""
 
-    `pain_before_repeat`: the pain before the same treatment was given again, when it was named and what it was, 0–10;
-    None without a repeat, or when nobody asked.
+    moment: datetime
+    score: int
+    worn_off: bool = False
+    reported: bool = False
+    ended_on: int | None = None
+
+
+class Ending(NamedTuple):
+    """What else than its answers tells of a course. `useless`: a device was taken out because it did not help enough.
+
+    `pain_before`: the pain before the treatment that ended the course, when it was named and what it was, 0–10; None
+    without one, or when nobody asked. `blurred`: of an ongoing effect, from when until when another treatment of the
+    same region may have helped as well; what was felt then is left out.
     """
 
     useless: bool = False
-    pain_before_repeat: tuple[datetime, int] | None = None
+    pain_before: tuple[datetime, int] | None = None
+    blurred: Sequence[tuple[datetime, datetime]] = ()
 
 
 #: Of a course that runs, or whose end tells nothing.
 RUNS = Ending()
+#: A course that another procedure ended.
+BY_ANOTHER = (FollowUp.Closed.REPEATED, FollowUp.Closed.OTHER_TREATMENT)
+#: Verdicts by which a course is known to be out of relief. Outlasting relief may be over as well.
+OUT_OF_RELIEF = LOST_VERDICTS | {Verdict.NO_RELIEF}
 #: The instrument and item on which baseline and answers are compared: the pain now, 0–10.
 PAIN_NOW = {"instrument": "nrs", "version": "1", "item": "now"}
 
@@ -84,7 +100,7 @@ def course_from_rows(follow_up: FollowUp, rows: Sequence[Read], ending: Ending) 
             (
                 performed_at + timedelta(minutes=row.offset_minutes) if row.late else row.answered_at,
                 row.offset_minutes,
-                row.values,
+                row,
             )
             for row in rows
             if row.answered_at and PAIN in row.values
@@ -93,15 +109,28 @@ def course_from_rows(follow_up: FollowUp, rows: Sequence[Read], ending: Ending) 
     )
     return course_from(
         follow_up,
-        scores=[(moment, values[PAIN]) for moment, _, values in felt],
-        worn_off=[moment for moment, _, values in felt if values.get(WORN_OFF) == 1],
-        silent=[row.offset_minutes for row in rows if row.status == CheckIn.Status.MISSED],
+        scores=[
+            Felt(
+                moment,
+                row.values[PAIN],
+                worn_off=row.values.get(WORN_OFF) == 1,
+                reported=row.kind == CheckIn.Kind.REPORT,
+                ended_on=row.values.get(ENDED_ON),
+            )
+            for moment, _, row in felt
+        ],
+        # Whoever leaves a confirmation unanswered is called, and is not silent.
+        silent=[
+            row.offset_minutes
+            for row in rows
+            if row.status == CheckIn.Status.MISSED and row.kind == CheckIn.Kind.PLANNED
+        ],
         ending=ending,
     )
 
 
 def endings(follow_ups: Collection[FollowUp]) -> dict[int, Ending]:
-    """How each of these courses ended, as far as that tells of relief; two queries at most."""
+    """What else than answers tells of each of these courses; three queries at most."""
     explanted = [one for one in follow_ups if one.closed_because == FollowUp.Closed.EXPLANTED]
     useless: set[int] = set()
     if explanted:
@@ -113,11 +142,59 @@ def endings(follow_ups: Collection[FollowUp]) -> dict[int, Ending]:
             )
             .values_list("procedure", flat=True)
         )
-    pain = pain_at_repeats([one for one in follow_ups if one.closed_because == FollowUp.Closed.REPEATED])
+    pain = pain_at_the_end([one for one in follow_ups if one.closed_because in BY_ANOTHER])
+    others = other_treatments([one for one in follow_ups if one.relief_profile.ongoing])
     return {
-        one.pk: Ending(useless=one.procedure_id in useless, pain_before_repeat=pain.get(one.pk))
+        one.pk: Ending(
+            useless=one.procedure_id in useless,
+            pain_before=pain.get(one.pk),
+            blurred=[
+                (then, then + timedelta(days=other.relief_profile.window_until_days))
+                for other in others.get(one.pk, ())
+                if (then := other.procedure.performed_at)
+            ],
+        )
         for one in follow_ups
     }
+
+
+def other_treatments(ongoing: Collection[FollowUp]) -> dict[int, list[FollowUp]]:
+    """The other treatments of the same region and side within the window of each of these courses, whose effect is
+    ongoing, in order of time; one query, or none."""
+    known = [one for one in ongoing if one.procedure.region and one.seeks_relief]
+    if not known:
+        return {}
+    rows = list(
+        FollowUp.objects.seeking_relief()
+        .filter(
+            patient__in={one.patient_id for one in known},
+            procedure__region__in={one.procedure.region for one in known},
+            relief_profile__ongoing=False,
+        )
+        .exclude(closed_because=FollowUp.Closed.VOIDED)
+        .select_related("procedure__procedure_type", "relief_profile")
+        .order_by("procedure__performed_at", "pk")
+    )
+    return {one.pk: [other for other in rows if treats_within(other, one)] for one in known}
+
+
+def treats_within(later: FollowUp, earlier: FollowUp) -> bool:
+    """Whether `later` is another treatment of the region and side of `earlier`, within its window."""
+    this, other = earlier.procedure, later.procedure
+    within = timedelta(days=earlier.relief_profile.window_until_days)
+    return (
+        later.patient_id == earlier.patient_id
+        and other.region == this.region
+        and other.procedure_type.family != this.procedure_type.family
+        and same_side(other.laterality, this.laterality)
+        and this.performed_at < other.performed_at < this.performed_at + within
+        and (earlier.closed_at is None or other.performed_at < earlier.closed_at)
+    )
+
+
+def same_side(one: str, other: str) -> bool:
+    """Whether two sides overlap: both sides and no side overlap with either."""
+    return one == other or {Laterality.LEFT.value, Laterality.RIGHT.value} != {one, other}
 
 
 def pegs_before(follow_ups: Collection[FollowUp]) -> dict[int, int]:
@@ -144,17 +221,17 @@ def pegs_before(follow_ups: Collection[FollowUp]) -> dict[int, int]:
     return {pk: total for pk, total in sums.items() if total is not None}
 
 
-def pain_at_repeats(repeated: Collection[FollowUp]) -> dict[int, tuple[datetime, int]]:
-    """The pain before the treatment that ended each of these courses was given again: when it was named, and what it
-    was, 0–10; without those whom nobody asked. One query, or none."""
-    if not repeated:
+def pain_at_the_end(ended: Collection[FollowUp]) -> dict[int, tuple[datetime, int]]:
+    """The pain before the treatment that ended each of these courses: when it was named, and what it was, 0–10; without
+    those whom nobody asked. One query, or none."""
+    if not ended:
         return {}
     named = FollowUp.objects.filter(
-        pk__in=[one.pk for one in repeated], repeated_by__procedure__baseline_pain__isnull=False
+        pk__in=[one.pk for one in ended], ended_by__procedure__baseline_pain__isnull=False
     ).values_list(
         "pk",
-        Coalesce("repeated_by__procedure__baseline_taken_at", "repeated_by__procedure__performed_at"),
-        "repeated_by__procedure__baseline_pain",
+        Coalesce("ended_by__procedure__baseline_taken_at", "ended_by__procedure__performed_at"),
+        "ended_by__procedure__baseline_pain",
     )
     return {pk: (taken_at, pain) for pk, taken_at, pain in named}
 
@@ -176,34 +253,35 @@ def ended_at(follow_up: FollowUp) -> int:
 def course_from(
     follow_up: FollowUp,
     *,
-    scores: Iterable[tuple[datetime, int]],
+    scores: Iterable[Felt],
     silent: Iterable[int],
-    worn_off: Collection[datetime] = (),
     ending: Ending = RUNS,
 ) -> Course:
     """A course of what has been read already: asks the database for nothing, so that many can be charted at once.
 
-    `scores`: when the pain was felt (`felt_at`), and what; of two at one instant the later one in the list counts.
-    `worn_off`: at which of these instants the patient said that relief has worn off; a verdict needs it, a chart does
-    not. `silent`: minutes after the procedure of the check-ins that nobody answered, in order. `ending`: what the end
-    of the course tells of relief; a chart does not need it either. What was felt before the procedure, or after the
-    course had ended, is left out, and so are silence after its end, and a pain before a repeat that was noted before
-    the first treatment. Wants `procedure__site` and `relief_profile` selected.
+    `scores`: of two at one instant the later one in the list counts. `silent`: minutes after the procedure of the
+    check-ins that nobody answered, in order. `ending`: what else tells of relief; a chart does not need it. What was
+    felt before the procedure, or after the course had ended, is left out, and so are silence after its end, and a pain
+    before the next treatment that was noted before the first. Wants `procedure__site` and `relief_profile` selected.
     """
     procedure, profile = follow_up.procedure, follow_up.relief_profile
     zone, minutes = procedure.site.zone, in_minutes(follow_up)
-    felt = [(moment, value, False) for moment, value in scores]
-    if ending.pain_before_repeat:
-        felt.append((*ending.pain_before_repeat, True))
+    felt = [(one, False) for one in scores]
+    if ending.pain_before:
+        felt.append((Felt(*ending.pain_before), True))
     readings = [
         Reading(
-            position(moment, procedure.performed_at, zone=zone, minutes=minutes),
-            value,
-            worn_off=not before_repeat and moment in worn_off,
-            before_repeat=before_repeat,
+            position(one.moment, procedure.performed_at, zone=zone, minutes=minutes),
+            one.score,
+            worn_off=one.worn_off,
+            before_treatment=before,
+            reported=one.reported,
+            ended_on=one.ended_on,
         )
-        for moment, value, before_repeat in sorted(felt, key=lambda one: one[0])
-        if procedure.performed_at <= moment and (follow_up.closed_at is None or moment <= follow_up.closed_at)
+        for one, before in sorted(felt, key=lambda each: each[0].moment)
+        if procedure.performed_at <= one.moment
+        and (follow_up.closed_at is None or one.moment <= follow_up.closed_at)
+        and not any(begins < one.moment < ends for begins, ends in ending.blurred)
     ]
     if minutes:
         evaluate_after, window = 0, (profile.window_from_minutes or 0, profile.window_until_minutes or 0)
@@ -221,7 +299,17 @@ def course_from(
         window_until=window[1],
         success_percent=profile.percent_for(procedure.intent),
         unit="minute" if minutes else "day",
-        confounded=follow_up.confounded_by_id is not None and not follow_up.not_confounded_because,
+        ongoing=profile.ongoing and not minutes,
+        ended=ended is not None,
+        confounded=(
+            follow_up.confounded_by_id is not None
+            and follow_up.confounded_by_id != follow_up.ended_by_id
+            and not follow_up.not_confounded_because
+        ),
+        other_treatment=(
+            follow_up.closed_because == FollowUp.Closed.OTHER_TREATMENT
+            and not follow_up.not_confounded_because
+        ),
         repeated_at=ended if follow_up.closed_because == FollowUp.Closed.REPEATED else None,
         useless_at=ended if ending.useless else None,
     )
@@ -264,9 +352,9 @@ def diary_result(follow_up: FollowUp) -> Result | None:
 
 
 def judge_by_baseline(procedure: Procedure, *, now: datetime) -> None:
-    """The pain before a procedure was corrected: judge its follow-up again, and the course that it repeated, whose end
-    that pain tells of."""
-    told = FollowUp.objects.filter(Q(procedure=procedure) | Q(repeated_by__procedure=procedure))
+    """The pain before a procedure was corrected: judge its follow-up again, and the course that it ended, whose last
+    score that pain is."""
+    told = FollowUp.objects.filter(Q(procedure=procedure) | Q(ended_by__procedure=procedure))
     for pk in told.order_by("pk").values_list("pk", flat=True):
         judge(pk, now=now)
 
@@ -296,9 +384,59 @@ def judge(follow_up_id: int, *, now: datetime) -> FollowUp:
                 reason=judgement.reason,
             )
         follow_up.verdict, follow_up.verdict_reason = judgement.verdict.value, judgement.reason
+    if follow_up.closed_because == FollowUp.Closed.OTHER_TREATMENT:
+        # Nothing was known of it when the other treatment began: the two cannot be told apart.
+        alone = judgement.first_judged is not None
+        if alone and follow_up.confounded_by_id == follow_up.ended_by_id:
+            follow_up.confounded_by = None
+        elif not alone and follow_up.confounded_by_id is None:
+            follow_up.confounded_by = follow_up.ended_by
     follow_up.judged_at = now
-    follow_up.save(update_fields=["verdict", "verdict_reason", "judged_at"])
+    follow_up.save(update_fields=["verdict", "verdict_reason", "judged_at", "confounded_by"])
     peg = pegs_before([follow_up]).get(follow_up.pk)
     keep([summary_of(follow_up, course, judgement, rows, baseline_peg=peg)])
     review(follow_up, called_for(course, judgement, seeks_relief=follow_up.seeks_relief), now=now)
+    for later in blurred_by_this(follow_up):
+        blur(later, now=now)
     return follow_up
+
+
+def blurred_by_this(follow_up: FollowUp) -> list[int]:
+    """The follow-ups of later treatments, by number, that cannot be told apart from this one unless it is known to be
+    lost."""
+    if follow_up.closed_because == FollowUp.Closed.OTHER_TREATMENT and follow_up.ended_by_id:
+        return [follow_up.ended_by_id]
+    if follow_up.relief_profile.ongoing:
+        return [one.pk for one in other_treatments([follow_up]).get(follow_up.pk, ())]
+    return []
+
+
+def blur(follow_up_id: int, *, now: datetime) -> None:
+    """Say of a follow-up whether an earlier treatment blurs it: one that ran when it began, and that is not known to be
+    lost. Judges it again when that has changed."""
+    follow_up = (
+        FollowUp.objects.select_for_update(of=("self",))
+        .select_related("procedure__procedure_type", "relief_profile")
+        .get(pk=follow_up_id)
+    )
+    before = (
+        FollowUp.objects.seeking_relief()
+        .filter(
+            Q(ended_by=follow_up, closed_because=FollowUp.Closed.OTHER_TREATMENT)
+            | Q(relief_profile__ongoing=True, patient=follow_up.patient_id),
+        )
+        .exclude(closed_because=FollowUp.Closed.VOIDED)
+        .exclude(verdict__in=OUT_OF_RELIEF)
+        .exclude(verdict=Verdict.OUTLASTING, summary__lost_until__isnull=False)
+        .select_related("procedure__procedure_type", "relief_profile")
+        .order_by("procedure__performed_at", "pk")
+    )
+    cause = next(
+        (one for one in before if one.ended_by_id == follow_up.pk or treats_within(follow_up, one)), None
+    )
+    if cause is None and follow_up.confounded_by_id == follow_up.ended_by_id:
+        return  # nothing blurs it, or only that nothing was known when the next treatment began
+    if (cause.pk if cause else None) != follow_up.confounded_by_id:
+        follow_up.confounded_by = cause
+        follow_up.save(update_fields=["confounded_by"])
+        judge(follow_up.pk, now=now)

@@ -23,7 +23,12 @@ from procedures.models import ImplantedDevice, Procedure
 
 KIND = Alert.Kind.DEVICE_DUE
 #: Follow-ups in one of these look after their devices; "" is one that still runs. Who goes another way keeps the pump.
-LOOKED_AFTER = (FollowUp.Closed.NOT, FollowUp.Closed.REPEATED, FollowUp.Closed.OTHER_CARE)
+LOOKED_AFTER = (
+    FollowUp.Closed.NOT,
+    FollowUp.Closed.REPEATED,
+    FollowUp.Closed.OTHER_TREATMENT,
+    FollowUp.Closed.OTHER_CARE,
+)
 
 
 class Due(NamedTuple):

@@ -33,9 +33,7 @@ def replan_procedure(procedure: Procedure, *, reason: str, now: datetime) -> Non
     A course that it ended, because it repeated its treatment, ends with it.
     """
     ended = (
-        FollowUp.objects.filter(repeated_by__procedure=procedure)
-        .select_for_update(of=("self",))
-        .order_by("pk")
+        FollowUp.objects.filter(ended_by__procedure=procedure).select_for_update(of=("self",)).order_by("pk")
     )
     for pk in list(ended.values_list("pk", flat=True)):
         FollowUp.objects.filter(pk=pk).update(closed_at=procedure.performed_at)

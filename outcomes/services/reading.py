@@ -8,11 +8,11 @@ from typing import NamedTuple
 from django.db.models import Q
 
 from outcomes.models import CheckIn, Measurement
-from outcomes.questions import CHANGE, PAIN_NOW, PEG, WORN_OFF
+from outcomes.questions import CHANGE, ENDED_ON, PAIN_NOW, PEG, WORN_OFF
 
 SATISFIED = "satisfaction.satisfied"
 #: The figures of an answer that verdicts and reports need.
-KEYS = (PAIN_NOW, WORN_OFF, CHANGE, SATISFIED, *PEG)
+KEYS = (PAIN_NOW, WORN_OFF, ENDED_ON, CHANGE, SATISFIED, *PEG)
 
 
 class Read(NamedTuple):
@@ -21,6 +21,7 @@ class Read(NamedTuple):
     `values` by "instrument.item", those of KEYS alone; what a correction has replaced is not among them.
     """
 
+    kind: str
     offset_minutes: int
     status: str
     answered_at: datetime | None
@@ -41,11 +42,19 @@ def read(follow_ups: Collection[int]) -> dict[int, list[Read]]:
     ).values_list("answer", "instrument", "item", "value"):
         given[answer][f"{instrument}.{item}"] = value
     rows: dict[int, list[Read]] = {pk: [] for pk in follow_ups}
-    columns = ("follow_up", "offset_minutes", "status", "answer", "answer__answered_at", "answer__late")
-    found = CheckIn.objects.filter(follow_up__in=follow_ups).order_by("follow_up", "offset_minutes")
-    for follow_up, offset, status, answer, answered_at, late, channel in found.values_list(
+    columns = (
+        "follow_up",
+        "kind",
+        "offset_minutes",
+        "status",
+        "answer",
+        "answer__answered_at",
+        "answer__late",
+    )
+    found = CheckIn.objects.filter(follow_up__in=follow_ups).order_by("follow_up", "offset_minutes", "pk")
+    for follow_up, kind, offset, status, answer, answered_at, late, channel in found.values_list(
         *columns, "answer__channel"
     ):
         values = given.get(answer, {})
-        rows[follow_up].append(Read(offset, status, answered_at, bool(late), channel or "", values))
+        rows[follow_up].append(Read(kind, offset, status, answered_at, bool(late), channel or "", values))
     return rows

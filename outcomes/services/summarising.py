@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from outcomes.lasting import lasting, lasting_by_lord
 from outcomes.models import CHANNELS, CheckIn, CourseSummary, FollowUp
 from outcomes.questions import CHANGE, PAIN_NOW, PEG
-from outcomes.relief import Course, Judgement
+from outcomes.relief import DEFINITION, Course, Judgement
 from outcomes.schedule import DAY
 from outcomes.services.reading import SATISFIED, Read
 
@@ -27,7 +27,7 @@ def summary_of(
     procedure = follow_up.procedure
     last, lords = lasting(course, judgement), lasting_by_lord(course, judgement)
     days = course.unit == "day"
-    asked = [row for row in rows if row.status in DUE]
+    asked = [row for row in rows if row.status in DUE and row.kind == CheckIn.Kind.PLANNED]
     return CourseSummary(
         follow_up=follow_up,
         patient_id=follow_up.patient_id,
@@ -40,6 +40,7 @@ def summary_of(
         performed_on=procedure.performed_at.astimezone(procedure.site.zone).date(),
         voided=follow_up.closed_because == FollowUp.Closed.VOIDED,
         verdict=judgement.verdict.value,
+        definition=DEFINITION,
         unit=course.unit,
         evaluate_after=course.evaluate_after,
         window_from=course.window_from,
@@ -51,6 +52,8 @@ def summary_of(
         lost_until=last.until if last else None,
         responded=last.responded if last else False,
         suspected_until=last.suspected_until if last else None,
+        loss_kind=judgement.loss_kind,
+        remarks=[one.note.value for one in judgement.remarks],
         repeated_at=course.repeated_at,
         last_answer=course.last_answer,
         lords_after=lords.after if lords else None,

@@ -9,7 +9,7 @@ from outcomes.instruments import Text
 from outcomes.instruments.definitions import Choice
 from outcomes.models import Answer, CheckIn
 from outcomes.questions import WORN_OFF, Question
-from outcomes.relief import Reading, counted, established_loss, good
+from outcomes.relief import Reading, bad_after, good, judge
 from outcomes.schedule import DAY
 from outcomes.services.judging import course_of, position
 
@@ -31,10 +31,15 @@ def least_bad(check_in: CheckIn) -> int | None:
         procedure = follow_up.procedure
         at = position(given.answered_at, procedure.performed_at, zone=procedure.site.zone, minutes=False)
         course = replace(course, readings=[reading for reading in course.readings if reading.at < at])
-    earlier = counted(course)
-    if established_loss(course, earlier) or not any(good(course, reading) for reading in earlier):
+    judgement = judge(replace(course, useless_at=None))
+    if judgement.loss or judgement.last_good is None:
         return None
-    return next((score for score in range(11) if not good(course, Reading(0, score))), None)
+    before = next(
+        reading
+        for reading in reversed(course.readings)
+        if reading.at == judgement.last_good and good(course, reading)
+    )
+    return next((score for score in range(11) if bad_after(course, before, Reading(0, score))), None)
 
 
 def question(least: int | None = None) -> Question:

@@ -1,0 +1,81 @@
+"""The table of expected verdicts, docs/verdicts.md, against the code: one test a row."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from outcomes.lasting import lasting
+from outcomes.relief import Course, Reading, judge
+
+PAGE = Path(__file__).parents[2] / "docs" / "verdicts.md"
+#: First judged day, first and last day of the relief window.
+WINDOWS: dict[str, dict[str, Any]] = {
+    "RFA": {"evaluate_after": 42, "window_from": 180, "window_until": 365},
+    "ESI": {"evaluate_after": 14, "window_from": 21, "window_until": 180},
+    "joint": {"evaluate_after": 14, "window_from": 21, "window_until": 90},
+    "trigger point": {"evaluate_after": 7, "window_from": 14, "window_until": 60},
+    "adhesiolysis": {"evaluate_after": 28, "window_from": 60, "window_until": 180},
+    "SCS": {"evaluate_after": 90, "window_from": 180, "window_until": 1825, "ongoing": True},
+}
+TOKEN = re.compile(
+    r"(?P<what>report |repeat |other |device out |transferred )?(?P<day>\d+)(:(?P<score>\d+|–|\?))?"
+    r"(?P<worn> worn off)?( since (?P<since>\d+))?\s*"
+)
+ROWS = [
+    [cell.strip() for cell in line.strip().strip("|").split("|")]
+    for line in PAGE.read_text().splitlines()
+    if re.match(r"\| \d+ \|", line)
+]
+
+
+def read(procedure: str, before: str, told: str) -> Course:
+    """The course that a row tells."""
+    readings, silent, facts = [], [], dict(WINDOWS[procedure])
+    assert not TOKEN.sub("", told), told
+    for one in TOKEN.finditer(told):
+        what, day, score = (one["what"] or "").strip(), int(one["day"]), one["score"] or ""
+        since = int(one["since"]) if one["since"] else None
+        if score == "–":
+            silent.append(day)
+        elif score.isdigit():
+            readings.append(
+                Reading(
+                    day,
+                    int(score),
+                    worn_off=bool(one["worn"]) or since is not None,
+                    before_treatment=what in ("repeat", "other"),
+                    reported=what == "report",
+                    ended_on=since,
+                )
+            )
+        if what in ("repeat", "other", "device out", "transferred"):
+            facts["ended"] = True
+        if what == "repeat":
+            facts["repeated_at"] = day
+        if what == "device out":
+            facts["useless_at"] = day
+        facts["other_treatment"] = what == "other"
+    return Course(None if before == "?" else int(before), readings, silent, **facts)
+
+
+def test_the_page_has_enough_rows_and_numbers_them() -> None:
+    assert len(ROWS) >= 60
+    assert [int(row[0]) for row in ROWS] == list(range(1, len(ROWS) + 1))
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row[0] for row in ROWS])
+def test_verdict(row: list[str]) -> None:
+    _number, procedure, before, told, verdict, ended, remarks, _why = row
+    course = read(procedure, before, told)
+    judgement = judge(course)
+    loss = judgement.loss or judgement.suspected
+    between = f"{loss.after}–{loss.until}{'' if judgement.loss else ' ?'}" if loss else ""
+    said = " ".join(" ".join([one.note.value, *map(str, one.at)]) for one in judgement.remarks)
+    assert (judgement.verdict.value, between, said) == (verdict, ended, remarks)
+    seen = lasting(course, judgement)
+    if loss:
+        assert seen
+        assert (seen.after, seen.ended_by) == (loss.after, loss.until), "the curve says the same"
+    assert len(judgement.reason) < 500
