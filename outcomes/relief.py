@@ -347,7 +347,7 @@ def judge(course: Course) -> Judgement:
         return Judgement(
             Verdict.CONFOUNDED,
             "Another treatment of the same region falls into this follow-up: the answers cannot be told apart.",
-            first_judged=known[0].at if known else None,
+            first_judged=answers[0].at if answers else None,
         )
     found = read_course(course, known)
     verdict, reason = decide(course, found)
