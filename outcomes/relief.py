@@ -376,8 +376,11 @@ def good(course: Course, reading: Reading) -> bool:
 
 
 def bad_after(course: Course, before: Reading, reading: Reading) -> bool:
-    """Whether relief, last known at `before`, is gone at the reading: out of relief, and enough points above it."""
-    points = 1 if (course.baseline or 0) < LOW_BASELINE else POINTS_WORSE
+    """Whether relief, last known at `before`, is gone at the reading: out of relief, and enough points above it.
+
+    By Lord's rule whatever is out of relief is pain that has returned.
+    """
+    points = 1 if course.half_is_loss or (course.baseline or 0) < LOW_BASELINE else POINTS_WORSE
     return not good(course, reading) and reading.score >= before.score + points
 
 

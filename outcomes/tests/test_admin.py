@@ -43,7 +43,7 @@ def test_a_follow_up_shows_verdict_reason_chart_and_the_same_figures_as_a_table(
     signed_in(world.nurse, client)
     response = client.get(f"{FOLLOW_UPS}{follow_up.pk}/change/")
     html, said = response.content.decode(), words(response)
-    assert "lost within the window" in said
+    assert "possibly lost early" in said
     assert follow_up.verdict_reason in said
     assert 'class="course-chart"' in html
     assert "<desc" in html
