@@ -38,6 +38,7 @@ from outcomes.services.handling import (
     take,
 )
 from outcomes.services.judging import course_from, course_of, diary_result, judge, judge_by_baseline
+from outcomes.services.judging_again import judge_again
 from outcomes.services.maintaining import Due, due_of, end_explanted, look_after_devices, review_devices
 from outcomes.services.planning import (
     end_follow_up,
@@ -50,7 +51,7 @@ from outcomes.services.planning import (
     tell_apart,
 )
 from outcomes.services.proving import prove_birth_date
-from outcomes.services.rebuilding import rebuild_summaries, summarise_missing
+from outcomes.services.rebuilding import summarise_missing
 from outcomes.services.recording import find_by_code, record_answer, report_red_flags
 from outcomes.services.reporting import view_report
 from outcomes.services.ticking import tick
@@ -83,6 +84,7 @@ __all__ = [
     "invite_due",
     "issue_link",
     "judge",
+    "judge_again",
     "judge_by_baseline",
     "look_after_devices",
     "make_export",
@@ -94,7 +96,6 @@ __all__ = [
     "prove_birth_date",
     "raise_alert",
     "raise_red_flags",
-    "rebuild_summaries",
     "record_adverse_event",
     "record_answer",
     "remind_due",

@@ -180,7 +180,9 @@ def test_a_corrected_score_flips_verdict_curve_and_alert_and_back(world: World, 
         summary = CourseSummary.objects.get(pk=follow_up.pk)
         assert (follow_up.verdict, (summary.lost_after, summary.lost_until)) == (verdict, lost)
         open_ones = [kind for kind, ended in alerts(follow_up) if not ended]
-        assert (open_ones == ["lost_early"]) is verdict.startswith("lost_")  # possibly early, after the other score
+        assert (open_ones == ["lost_early"]) is verdict.startswith(
+            "lost_"
+        )  # possibly early, after the other score
         assert follow_up.alerts.filter(resolved_at=None, confirmed=False).exists() is (
             verdict == "lost_unconfirmed"
         )

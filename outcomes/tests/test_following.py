@@ -10,7 +10,7 @@ from clinic import mail
 from clinic.models import OutgoingEmail
 from conftest import MONDAY, World
 from outcomes import services
-from outcomes.models import CheckIn, FollowUp
+from outcomes.models import CheckIn, CourseSummary, FollowUp
 from outcomes.relief import Verdict
 from outcomes.services import following
 from outcomes.services.asking import invitation_key
@@ -155,6 +155,27 @@ def test_what_is_known_when_another_treatment_begins_says_whose_relief_it_is(
     assert (first.confounded_by == other) == (verdict == Verdict.CONFOUNDED)
     expected = {True: Verdict.CONFOUNDED, False: Verdict.TOO_EARLY}[blurred]
     assert other.verdict == (Verdict.NO_BASELINE if before is None else expected)
+
+
+def test_courses_that_an_earlier_release_confounded_are_ended_and_told_apart(
+    world: World, injection: ProcedureType
+) -> None:
+    """Both ran on, blurred for ever; judged again, the first ends where the second began."""
+    first = follow_up(world.performed())
+    pain(first, 42, 2)
+    second = follow_up(world.performed(day=LATER, procedure_type=injection))
+    FollowUp.objects.filter(pk=first.pk).update(
+        closed_at=None, closed_because="", ended_by=None, confounded_by=second, verdict="confounded"
+    )
+    FollowUp.objects.filter(pk=second.pk).update(confounded_by=first, verdict="confounded")
+    CourseSummary.objects.update(definition=1)
+    (progress,) = services.judge_again(now=world.at(LATER, 13))
+    assert progress == (2, 2, {("confounded", "lost_early"): 1, ("confounded", "too_early"): 1})
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert (first.closed_because, first.ended_by, first.confounded_by) == ("other_treatment", second, None)
+    assert second.confounded_by is None
+    assert list(services.judge_again(now=world.at(LATER, 13))) == []
 
 
 def test_a_correction_of_the_first_course_says_anew_whose_relief_the_second_is(
