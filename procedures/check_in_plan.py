@@ -11,11 +11,12 @@ nothing around START finds every early loss too late to say so. So, for a profil
   course could ever be seen to reach the end of its window.
 - some judged day lies **before START**, or early cannot be told from late at all.
 
-Where START is the day of the procedure or the next (a block whose anesthetic wears off), nothing is lost early, and only
-END counts: stellate and lumbar sympathetic, peripheral nerve and selective root blocks, judged from day 1 or 7, need that.
+Where START is the day of the procedure or the next (a block whose anesthetic wears off), nothing is lost early, and
+only END counts: stellate and lumbar sympathetic, peripheral nerve and selective root blocks need that, which are judged
+from day 1 or 7.
 
-Tests, trials and upkeep of a device are exempt: their window is not a promise of relief that lasts. All figures here are
-choices, unconfirmed.
+Tests, trials and upkeep of a device are exempt: their window is not a promise of relief that lasts. All figures here
+are choices, unconfirmed.
 """
 
 from collections.abc import Collection
@@ -32,6 +33,19 @@ MOST_LEAD = 14
 #: ... but not more than a quarter of the time from the first day of judgement, in whole weeks, and one week at least:
 #: nearer to the judged day before it, it would tell little that is new.
 WEEK, LEAD_PART = 7, 4
+#: What each rule asks for, in few words.
+MEANT = {
+    "cannot_tell_early": "judged before its first day",
+    "no_check_in_on_start": "on its first day",
+    "no_check_in_before_start": "shortly before its first day",
+    "no_check_in_after_end": "on or after its last day",
+}
+#: What is said of a plan to which no rule applies.
+EXEMPT = {
+    "test": "A test: no rule of the relief window applies.",
+    "trial": "A trial: no rule of the relief window applies.",
+    "upkeep": "Upkeep of a device: no rule of the relief window applies.",
+}
 
 
 @dataclass(frozen=True)
@@ -147,3 +161,14 @@ def rules(figures: Figures) -> list[Rule]:
 def missing(figures: Figures) -> list[Rule]:
     """The rules that a plan breaks."""
     return [rule for rule in rules(figures) if rule.met_by is None]
+
+
+def told(figures: Figures) -> str:
+    """Which rules apply to a plan and what meets them, or is missing, in sentences for staff."""
+    if reason := exempt(figures):
+        return EXEMPT[reason]
+    applied = rules(figures)
+    broken = [rule.why for rule in applied if rule.met_by is None]
+    met = [f"{MEANT[rule.code]}: day {rule.met_by}" for rule in applied if rule.met_by is not None]
+    said = [f"Rules of the relief window: {', '.join(met)}."] if met else []
+    return " ".join(said + broken)

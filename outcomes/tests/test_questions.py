@@ -36,6 +36,7 @@ def asked(day: int, *, evaluate_after: int = 42, device: bool = False, flags: bo
     return steps(
         day,
         days=ABLATION,
+        plan=ABLATION,
         evaluate_after=evaluate_after,
         window_from=180,
         device=device,
@@ -94,6 +95,7 @@ def test_every_check_in_asks_for_the_pain_now_first_and_for_a_remark_last(
     found = steps(
         day,
         days=[*days, day],
+        plan=days,
         evaluate_after=evaluate_after,
         window_from=180,
         device=device,
