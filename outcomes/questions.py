@@ -12,10 +12,15 @@ count from the procedure, on the site's wall clock. Where no source is named the
   question stands for the average of 7 days, which asks almost the same.
 - Satisfaction: once, at the first check-in from the relief window's first day on, but not before the first day of
   judgement.
+- Pain now and nothing else: at a **short** check-in, after the first day of judgement, that the plan's next one follows
+  within a week, or within two weeks where that is the relief window's first day. It is there to tell when relief ended;
+  all the rest is asked a few days before or after, and a question asked twice in a fortnight is answered less. PEG and
+  satisfaction pass over it. Whoever is out of relief is asked as at any other check-in whether relief has worn off.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from outcomes.instruments.definitions import Choice, Instrument, Text
@@ -36,6 +41,8 @@ ENDED_ON = "relief.ended_on"
 LOOKS_BACK_FROM_DAY = 7
 PEG_FROM_DAY, PEG_EVERY_DAYS = 28, 60
 RED_FLAGS_UNTIL_DAY = 14
+#: A check-in that the next one follows within so many days is short; within so many, before the window's first day.
+SHORT_BEFORE_NEXT, SHORT_BEFORE_WINDOW = 7, 14
 #: How soon a yes wants somebody, the most urgent first.
 URGENCIES = ("emergency", "same_day", "next_working_day")
 
@@ -83,6 +90,23 @@ def from_instrument(key: str, instruments: Mapping[str, Instrument]) -> Question
     return Question(key, item.wording, kind, item.codes, item.anchors, required=key == PAIN_NOW)
 
 
+def short_days(plan: Iterable[int], *, evaluate_after: int, window_from: int) -> set[int]:
+    """Of the days of a plan, those that ask for the pain now and nothing else. What repeats after it is never short.
+
+    Up to RED_FLAGS_UNTIL_DAY only the one before the window's first day is: the others are asked for safety's sake.
+    """
+    days = sorted(set(plan))
+    return {
+        day
+        for day, following in pairwise(days)
+        if day > evaluate_after
+        and (
+            (following == window_from and following - day <= SHORT_BEFORE_WINDOW)
+            or (day > RED_FLAGS_UNTIL_DAY and following - day <= SHORT_BEFORE_NEXT)
+        )
+    }
+
+
 def peg_days(days: Iterable[int]) -> set[int]:
     """Of all days on which a follow-up checks in, those that ask the PEG. A later day never changes an earlier one."""
     chosen: list[int] = []
@@ -106,6 +130,7 @@ def steps(
     day: int,
     *,
     days: Iterable[int],
+    plan: Iterable[int],
     evaluate_after: int,
     window_from: int,
     device: bool,
@@ -115,23 +140,25 @@ def steps(
 ) -> list[Step]:
     """The steps of the check-in of `day`, at least one.
 
-    `days`: all days on which its follow-up checks in. `evaluate_after`: the first day of judgement. `window_from`: the
+    `days`: all days on which its follow-up checks in; `plan`: those of its plan, without what repeats after them.
+    `evaluate_after`: the first day of judgement. `window_from`: the
     first day of the relief window. `flags`: the red flags of the procedure type. `instruments` by key: nrs, peg, pgic,
     pain_medicine, satisfaction. `worn_off`: the question whether relief has worn off, first in the last step; None when
     it is not asked.
     """
-    days = list(days)
-    peg = day in peg_days(days)
-    pain = [PAIN_NOW]
-    if day >= LOOKS_BACK_FROM_DAY:
-        pain += [PAIN_WORST] if peg else [PAIN_AVERAGE, PAIN_WORST]
-    change = [CHANGE, MEDICINE] if day >= evaluate_after else []
-    if peg:
-        change = [*PEG, *change]
-    if day == satisfaction_day(days, evaluate_after=evaluate_after, window_from=window_from):
-        change += SATISFACTION
+    short = short_days(plan, evaluate_after=evaluate_after, window_from=window_from)
+    pain, change = [PAIN_NOW], list[str]()
+    if day not in short:
+        days = [one for one in days if one not in short]
+        peg = day in peg_days(days)
+        if day >= LOOKS_BACK_FROM_DAY:
+            pain += [PAIN_WORST] if peg else [PAIN_AVERAGE, PAIN_WORST]
+        change += PEG if peg else ()
+        change += (CHANGE, MEDICINE) if day >= evaluate_after else ()
+        if day == satisfaction_day(days, evaluate_after=evaluate_after, window_from=window_from):
+            change += SATISFACTION
     asked = [Step("pain", tuple(from_instrument(key, instruments) for key in pain))]
-    if flags and asks_red_flags(day, device=device):
+    if flags and day not in short and asks_red_flags(day, device=device):
         order = sorted(flags, key=lambda flag: (URGENCIES.index(flag.urgency), flag.key))
         asked.append(Step("safety", tuple(order)))
     last = [from_instrument(key, instruments) for key in change]

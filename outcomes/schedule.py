@@ -2,7 +2,8 @@
 
 Days are calendar days on the site's wall clock, counted from the day of the procedure (day 0). A check-in opens on
 the morning of its day, falls due at the hour at which the site sends, and closes after half the gap to the next one, at
-most MOST_TOLERANCE later, so that two are never open for the same reason at once.
+most MOST_TOLERANCE later. Half of a short gap would be too short for whoever answers a day or two late: a check-in
+waits LEAST_TOLERANCE at least, or until the next one is due. So no two that were asked are ever open at once.
 
 The check-ins that count from the minute of the procedure are its diary. They are asked together, by one link; an entry
 opens at its minute, and the whole diary stays open until DIARY_STAYS_OPEN after the last one.
@@ -19,6 +20,8 @@ from clinic.wall_clock import on_wall
 DAY = 24 * 60
 #: The longest time that a check-in waits for its answer (a choice, unconfirmed).
 MOST_TOLERANCE = timedelta(days=14)
+#: How long it waits at least, unless the next one is due before (a choice, unconfirmed).
+LEAST_TOLERANCE = timedelta(days=3)
 #: How long after its last entry a diary can still be filled in; what comes late is marked so (a choice, unconfirmed).
 DIARY_STAYS_OPEN = timedelta(hours=24)
 #: When to remind, remind again and telephone: so much of the time that a check-in is open has gone by (a choice,
@@ -91,9 +94,12 @@ def moment(
     if by_day:
         day = performed_at.astimezone(zone).date() + timedelta(days=offset // DAY)
         opens_at, due_at = on_wall(day, time(0), zone), on_wall(day, at, zone)
+        until_next = on_wall(day + timedelta(days=gap_minutes // DAY), at, zone) - due_at
     else:
         opens_at = due_at = performed_at + timedelta(minutes=offset)
-    tolerance = min(timedelta(minutes=gap_minutes) / 2, MOST_TOLERANCE)
+        until_next = timedelta(minutes=gap_minutes)
+    least = min(until_next, LEAST_TOLERANCE)
+    tolerance = min(max(timedelta(minutes=gap_minutes) / 2, least), MOST_TOLERANCE)
     return Planned(offset, opens_at, due_at, due_at + tolerance)
 
 

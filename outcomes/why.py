@@ -77,6 +77,7 @@ def why(check_in_id: int) -> list[Fact]:
         CheckIn.objects.select_related(
             "follow_up__patient",
             "follow_up__relief_profile__procedure_type",
+            "follow_up__check_in_profile__procedure_type",
             "follow_up__procedure__site",
             "answer__recorded_by",
             "draft",
@@ -99,8 +100,12 @@ def clock(moment: datetime, site: Site) -> str:
 
 def planned(check_in: CheckIn, site: Site) -> Fact:
     """When it was to be asked, and by which rule of the relief profile."""
-    profile = check_in.follow_up.relief_profile
-    offset = check_in.offset_minutes
+    follow_up, offset = check_in.follow_up, check_in.offset_minutes
+    profile = follow_up.plan_profile
+    if offset % DAY or offset // DAY not in profile.check_in_days:
+        own = follow_up.relief_profile  # its diary, and what was asked before the plan changed
+        if offset in own.check_in_minutes or (offset % DAY == 0 and offset // DAY in own.check_in_days):
+            profile = own
     words = {
         "profile": f"{profile.procedure_type} v{profile.version}",
         "at": f"{check_in.due_at.astimezone(site.zone):%H:%M}",
@@ -332,7 +337,9 @@ def ended(check_in: CheckIn, site: Site) -> Iterator[Fact]:
     elif check_in.status == CheckIn.Status.SUPERSEDED:
         newer = (
             CheckIn.objects.filter(
-                follow_up=check_in.follow_up_id, offset_minutes__gt=check_in.offset_minutes
+                follow_up=check_in.follow_up_id,
+                kind=CheckIn.Kind.PLANNED,
+                offset_minutes__gt=check_in.offset_minutes,
             )
             .exclude(status=CheckIn.Status.SUPERSEDED)
             .order_by("offset_minutes")

@@ -146,10 +146,10 @@ class FollowUpAdmin(ShowsBehind):
         ),
         (
             _("How it is judged"),
-            {"fields": (("relief_profile", "confounded_by"), "not_confounded_because")},
+            {"fields": (("relief_profile", "check_in_profile"), "confounded_by", "not_confounded_because")},
         ),
     )
-    readonly_fields = ("opened", "closed", "judged", "diary", "consistent")
+    readonly_fields = ("opened", "closed", "judged", "diary", "consistent", "check_in_profile")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[FollowUp]:
         rows = (
@@ -159,7 +159,11 @@ class FollowUpAdmin(ShowsBehind):
                 "patient", "procedure__site", "procedure__procedure_type", "relief_profile__procedure_type"
             )
         )
-        others = ("confounded_by__procedure__procedure_type", "ended_by__procedure__procedure_type")
+        others = (
+            "check_in_profile__procedure_type",
+            "confounded_by__procedure__procedure_type",
+            "ended_by__procedure__procedure_type",
+        )
         return cast(QuerySet[FollowUp], rows.select_related(*others))
 
     def change_view(

@@ -80,7 +80,7 @@ class Life:
 
     def know(self, follow_up: FollowUp, course: Course, *, performed_at: datetime, baseline: int) -> None:
         """A follow-up has begun: from now on what is true after it, and what is asked."""
-        repeats = follow_up.relief_profile.check_in_every_days is not None
+        repeats = follow_up.plan_profile.check_in_every_days is not None
         self.truths[follow_up.pk] = Truth(course, performed_at, baseline, repeats, follow_up)
         self.asking.watch(follow_up.pk)
 

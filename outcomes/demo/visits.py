@@ -330,7 +330,9 @@ class Visits:
             return life.at(life.now + timedelta(minutes=life.rng.randint(5, 90)), mistaken)
         course = SHAPES[visit.code](life.rng)
         follow_up = (
-            FollowUp.objects.select_related("relief_profile", "procedure__procedure_type", "procedure__site")
+            FollowUp.objects.select_related(
+                "relief_profile", "check_in_profile", "procedure__procedure_type", "procedure__site"
+            )
             .prefetch_related("procedure__procedure_type__red_flags")
             .get(procedure=procedure)
         )

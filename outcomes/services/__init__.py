@@ -48,6 +48,7 @@ from outcomes.services.planning import (
     replan_site,
     resume_follow_up,
     say_consistent,
+    take_new_plan,
     tell_apart,
 )
 from outcomes.services.proving import prove_birth_date
@@ -116,6 +117,7 @@ __all__ = [
     "stop_emails",
     "summarise_missing",
     "take",
+    "take_new_plan",
     "tell_apart",
     "tick",
     "view_report",

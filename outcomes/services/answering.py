@@ -81,7 +81,7 @@ def open_link(token: str, *, now: datetime) -> CheckIn | None:
         return None
     # Two statements: one over all ten tables takes longer to plan and to read than both.
     check_in.follow_up = FollowUp.objects.select_related(
-        "patient", "relief_profile", "procedure__site", "procedure__procedure_type"
+        "patient", "relief_profile", "check_in_profile", "procedure__site", "procedure__procedure_type"
     ).get(pk=check_in.follow_up_id)
     entries = diary_of(check_in)
     if entries:
@@ -109,8 +109,8 @@ def takes_answers(check_in: CheckIn, now: datetime) -> bool:
 def diary_of(check_in: CheckIn) -> list[CheckIn]:
     """All entries of the diary that the check-in belongs to, by their hours; [] when it belongs to none.
 
-    A diary is what a follow-up asks by the hour on the day; one link serves all of it. Wants
-    `follow_up__relief_profile` selected.
+    A diary is what a follow-up asks by the hour on the day; one link serves all of it. It stays as it was planned on
+    that day: a later version of the profile changes no diary. Wants `follow_up__relief_profile` selected.
     """
     follow_up = check_in.follow_up
     profile = follow_up.relief_profile
@@ -135,7 +135,7 @@ def red_flags_of(kind: ProcedureType) -> list[Question]:
 
 
 def steps_of(check_in: CheckIn, *, by_staff: bool = False) -> list[Step]:
-    """What the check-in asks, step by step. Wants procedure type, site and relief profile selected.
+    """What the check-in asks, step by step. Wants procedure type, site, relief profile and its check-ins' selected.
 
     Whether relief has worn off is asked after a pain that is out of relief. `by_staff`: on a form that holds all
     questions at once, where the pain is not known yet, the question says so itself.
@@ -146,10 +146,12 @@ def steps_of(check_in: CheckIn, *, by_staff: bool = False) -> list[Step]:
     offsets: Sequence[int] = [check_in.offset_minutes]
     profile = follow_up.relief_profile
     if day >= min(PEG_FROM_DAY, max(profile.evaluate_after_days, profile.window_from_days)):
-        offsets = list(follow_up.check_ins.values_list("offset_minutes", flat=True))
+        planned = follow_up.check_ins.filter(kind=CheckIn.Kind.PLANNED)
+        offsets = list(planned.values_list("offset_minutes", flat=True))
     return steps(
         day,
         days=[offset // DAY for offset in offsets],
+        plan=follow_up.plan_profile.check_in_days,
         evaluate_after=profile.evaluate_after_days,
         window_from=profile.window_from_days,
         device=kind.purpose in DEVICES,

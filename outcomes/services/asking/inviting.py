@@ -33,7 +33,9 @@ def invite_some(waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: dat
     due = locked(waiting, patients)
     asking = Asking(now)
     newest = dict(
-        CheckIn.objects.filter(follow_up__in={one.follow_up_id for one in due}, due_at__lte=now)
+        CheckIn.objects.filter(
+            follow_up__in={one.follow_up_id for one in due}, kind=CheckIn.Kind.PLANNED, due_at__lte=now
+        )
         .exclude(status=CheckIn.Status.VOIDED)  # the plan has it no longer: it replaces nothing
         .order_by()
         .values_list("follow_up")
@@ -45,8 +47,8 @@ def invite_some(waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: dat
     for patient, check_ins in by_patient.items():
         wanted = []
         for check_in in check_ins:
-            newer = newest[check_in.follow_up_id] > check_in.offset_minutes
-            if newer and not diary_entry(check_in):
+            newer = newest.get(check_in.follow_up_id, 0) > check_in.offset_minutes
+            if newer and check_in.kind == CheckIn.Kind.PLANNED and not diary_entry(check_in):
                 check_in.status = CheckIn.Status.SUPERSEDED
                 asking.skip(check_in, "superseded")
                 asking.tally["superseded"] += 1
