@@ -133,12 +133,6 @@ def flow(flags: World, clock: list[datetime], settings: Any) -> Flow:
         desk = signed_in(world.clerk)
         desk.get("/admin/outcomes/checkin/calls/")
         desk.get(f"/admin/outcomes/checkin/{day(42).pk}/call/")
-        # Said without being asked.
-        said = next(path for path in asked if path.startswith("/p/"))
-        prove(said)
-        page.get(said)
-        page.post(said, {"nrs.now": "8", "remark": "A remark of mine about pain"})
-        assert CheckIn.objects.filter(kind="report").count() == 1
         # A bounce, and the wish for no more.
         tick(day(92).due_at)
         email = OutgoingEmail.objects.filter(template="outcomes.emails.invitation", status="sent").latest(
@@ -154,6 +148,12 @@ def flow(flags: World, clock: list[datetime], settings: Any) -> Flow:
         page.get(unsubscribe)
         page.post(unsubscribe, {"List-Unsubscribe": "One-Click"})
         assert Patient.objects.get(pk=world.patient.pk).opted_out_at
+        # Said without being asked.
+        said = next(path for path in asked if path.startswith("/p/"))
+        prove(said)
+        page.get(said)
+        page.post(said, {"nrs.now": "8", "remark": "A remark of mine about pain"})
+        assert CheckIn.objects.filter(kind="report").count() == 1
         logging.getLogger("django.request").error("a fault with %s", "ann@example.org")
         return asked
 
