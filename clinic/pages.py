@@ -15,7 +15,7 @@ from clinic.models import Site
 R = TypeVar("R", bound=HttpResponseBase)
 
 #: What the addresses of such pages begin with.
-SECRET = ("/a/", "/c/", "/u/")
+SECRET = ("/a/", "/c/", "/p/", "/u/")
 
 
 class OriginMiddleware:

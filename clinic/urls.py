@@ -72,6 +72,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/<path:rest>", clinic.api.refusals.no_such_address),
     path("c/<str:token>/", outcomes.views.check_in, name="check_in"),
     path("c/<str:token>/stop/", outcomes.views.stop, name="stop"),
+    path("p/<str:token>/", outcomes.views.pain_back, name="pain_back"),
     path("a/<str:token>/", procedures.views.appointment, name="appointment"),
     path("calendar/<str:token>.ics", procedures.views.calendar, name="calendar"),
     path("u/<str:token>/", patients.views.unsubscribe, name="unsubscribe"),

@@ -7,7 +7,8 @@ count from the procedure, on the site's wall clock. Where no source is named the
 - Average of 7 days and worst of 24 hours: from day 7 on. Earlier, a look back reaches behind the procedure.
 - Red flags of the procedure type: at every check-in up to day 14, and at every one after a procedure on a device.
 - Change since the procedure, and pain medicine: from the profile's first day of judgement on.
-- Whether relief has worn off: from that day on, after a pain now that is out of relief and relief before.
+- Whether relief has worn off, and since when: from that day on, after a pain now that is out of relief and relief
+  before. A check-in that only confirms a bad score asks the pain now and these, and nothing else.
 - PEG: at the first check-in from day 28 on, then at those at least 60 days after the last that asked it. Its first
   question stands for the average of 7 days, which asks almost the same.
 - Satisfaction: once, at the first check-in from the relief window's first day on, but not before the first day of
@@ -20,6 +21,7 @@ count from the procedure, on the site's wall clock. Where no source is named the
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from itertools import pairwise
 from typing import Literal
 
@@ -52,17 +54,18 @@ class Question:
     """One question as the page asks it.
 
     `key` is "instrument.item". `codes`: every value that an answer can have, rising. `anchors`: the values that have
-    words. `kind`: "scale" has words at its ends, "list" words for each value, "yes_no" the values 0 and 1. `urgency`:
-    of a red flag, else "".
+    words. `kind`: "scale" has words at its ends, "list" words for each value, "yes_no" the values 0 and 1; a "date" has
+    no codes, its value is the number of days since `day_zero`. `urgency`: of a red flag, else "".
     """
 
     key: str
     text: Text
-    kind: Literal["scale", "list", "yes_no"]
+    kind: Literal["scale", "list", "yes_no", "date"]
     codes: tuple[int, ...] = (0, 1)
     anchors: tuple[Choice, ...] = ()
     required: bool = False
     urgency: str = ""
+    day_zero: date = date.min
 
 
 @dataclass(frozen=True)
@@ -136,15 +139,15 @@ def steps(
     device: bool,
     flags: Sequence[Question],
     instruments: Mapping[str, Instrument],
-    worn_off: Question | None = None,
+    worn_off: Sequence[Question] = (),
 ) -> list[Step]:
     """The steps of the check-in of `day`, at least one.
 
     `days`: all days on which its follow-up checks in; `plan`: those of its plan, without what repeats after them.
     `evaluate_after`: the first day of judgement. `window_from`: the
     first day of the relief window. `flags`: the red flags of the procedure type. `instruments` by key: nrs, peg, pgic,
-    pain_medicine, satisfaction. `worn_off`: the question whether relief has worn off, first in the last step; None when
-    it is not asked.
+    pain_medicine, satisfaction. `worn_off`: the questions whether relief has worn off and since when, first in the last
+    step; none when they are not asked.
     """
     short = short_days(plan, evaluate_after=evaluate_after, window_from=window_from)
     pain, change = [PAIN_NOW], list[str]()
@@ -162,10 +165,18 @@ def steps(
         order = sorted(flags, key=lambda flag: (URGENCIES.index(flag.urgency), flag.key))
         asked.append(Step("safety", tuple(order)))
     last = [from_instrument(key, instruments) for key in change]
-    if worn_off:
-        last.insert(0, worn_off)
+    last[:0] = worn_off
     if last:
         asked.append(Step("change", tuple(last)))
+    asked[-1] = Step(asked[-1].name, asked[-1].questions, remark=True)
+    return asked
+
+
+def confirming(nrs: Instrument, worn_off: Sequence[Question]) -> list[Step]:
+    """The steps of a check-in that asks once more after a bad score: the pain now, and what follows from it."""
+    asked = [Step("pain", (from_instrument(PAIN_NOW, {"nrs": nrs}),))]
+    if worn_off:
+        asked.append(Step("change", tuple(worn_off)))
     asked[-1] = Step(asked[-1].name, asked[-1].questions, remark=True)
     return asked
 

@@ -79,6 +79,7 @@ def why(check_in_id: int) -> list[Fact]:
             "follow_up__relief_profile__procedure_type",
             "follow_up__check_in_profile__procedure_type",
             "follow_up__procedure__site",
+            "confirms__answer",
             "answer__recorded_by",
             "draft",
         )
@@ -113,8 +114,14 @@ def planned(check_in: CheckIn, site: Site) -> Fact:
         "due": clock(check_in.due_at, site),
         "when": check_in.when,
         "days": profile.check_in_every_days,
+        "confirms": check_in.confirms.when if check_in.confirms else "",
     }
-    if offset % DAY == 0 and offset // DAY in profile.check_in_days:
+    if check_in.kind == CheckIn.Kind.REPORT:
+        # Nobody asked: there was no plan for it, and nothing that it could be late for.
+        return Fact("reported", check_in.due_at, _("The pain is back: said without being asked."))
+    if check_in.kind == CheckIn.Kind.CONFIRMATION:
+        said = _("Asks once more, because of a first bad score after relief on %(confirms)s: %(due)s.")
+    elif offset % DAY == 0 and offset // DAY in profile.check_in_days:
         said = _(
             "Planned for %(when)s of the relief profile %(profile)s, at %(at)s on the clock of %(site)s: %(due)s."
         )
@@ -130,7 +137,8 @@ def planned(check_in: CheckIn, site: Site) -> Fact:
     else:
         said = _("Planned for %(when)s by the relief profile %(profile)s: %(due)s.")
     closes = _("Answers are taken until %s.") % clock(check_in.closes_at, site)
-    return Fact("planned", check_in.follow_up.opened_at, f"{said % words} {closes}")
+    planned_at = check_in.confirms.answer.answered_at if check_in.confirms else check_in.follow_up.opened_at
+    return Fact("planned", planned_at, f"{said % words} {closes}")
 
 
 def moved(check_in: CheckIn, site: Site) -> Iterator[Fact]:
@@ -355,6 +363,8 @@ def ended(check_in: CheckIn, site: Site) -> Iterator[Fact]:
         follow_up = check_in.follow_up
         if follow_up.closed_because:
             said = _("Void: the follow-up ended, because %s.") % follow_up.get_closed_because_display()
+        elif check_in.kind == CheckIn.Kind.CONFIRMATION:
+            said = _("Withdrawn: there is nothing left to confirm.")
         else:
             said = _("Void.")
         yield Fact("voided", follow_up.closed_at, said)

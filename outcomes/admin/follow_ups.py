@@ -182,6 +182,8 @@ class FollowUpAdmin(ShowsBehind):
                 "can_decide": request.user.has_perm("procedures.perform_procedure"),
                 "in_minutes": in_minutes(found),
                 "can_resume": found.closed_because in RESUMED,
+                "can_report": request.user.has_perm("outcomes.record_answer")
+                and services.takes_reports(found),
             }
         return super().change_view(request, object_id, form_url, extra_context)
 

@@ -12,17 +12,21 @@ from rest_framework.response import Response
 from clinic.api.fields import Input, NumberQuery, Query, YesNoField, on_the_wall
 from clinic.api.rows import VisibleRows
 from clinic.api.views import SiteNameSerializer
+from clinic.refusals import Refusal
 from outcomes import services
 from outcomes.api.answers import MeasurementSerializer, item_of, measurements, scores, threshold
-from outcomes.api.check_ins import CheckInSerializer
+from outcomes.api.check_ins import BY_STAFF, CheckInSerializer
 from outcomes.api.ends import EndedSerializer, ended, last_answer
 from outcomes.diary import Ended
 from outcomes.models import VERDICTS, FollowUp, VerdictChange
+from outcomes.questions import ENDED_ON, PAIN_NOW
 from outcomes.relief import LOW_BASELINE, responders
 from outcomes.services.judging import in_minutes
 from outcomes.services.planning import ENDINGS
 from patients import services as patients
 from patients.api import PatientNameSerializer
+from patients.models import Patient
+from procedures.api.baselines import ScoreField
 from procedures.api.catalogue import ProcedureTypeNameSerializer
 
 
@@ -271,6 +275,22 @@ class ConsistentInput(Input):
     consistent = YesNoField()
 
 
+class PainReportInput(Input):
+    """That the pain is back, as a patient says who was not asked."""
+
+    score = ScoreField(help_text="The pain now, 0 (none) to 10 (worst imaginable).")
+    since = serializers.DateField(
+        required=False, help_text="Since which day, on the site's calendar, if the patient names one."
+    )
+    channel = serializers.ChoiceField(BY_STAFF)
+    language = serializers.ChoiceField(
+        Patient.Language.choices,
+        required=False,
+        help_text="In which it was said; the patient's unless told.",
+    )
+    remark = serializers.CharField(required=False, allow_blank=True, max_length=2000)
+
+
 @extend_schema_view(
     list=extend_schema(description="Follow-ups of procedures performed at your sites, latest first."),
 )
@@ -288,6 +308,7 @@ class FollowUps(mixins.ListModelMixin, VisibleRows):
         "resume": "procedures.perform_procedure",
         "tell_apart": "procedures.perform_procedure",
         "duration": "procedures.perform_procedure",
+        "report_pain": "outcomes.record_answer",
     }
 
     @extend_schema(responses=FollowUpCourseSerializer)
@@ -333,3 +354,33 @@ class FollowUps(mixins.ListModelMixin, VisibleRows):
         follow_up = self.get_object()
         services.tell_apart(follow_up.pk, **self.inputs(ApartInput), by=self.user, now=timezone.now())
         return self.shown(follow_up.pk)
+
+    @extend_schema(request=PainReportInput, responses={201: CheckInSerializer, 200: CheckInSerializer})
+    @action(detail=True, methods=["post"], url_path="pain-reports")
+    def report_pain(self, request: Request, pk: int) -> Response:
+        """Write down that a patient says, without being asked, that the pain is back.
+
+        A bad score after relief is a loss by the patient's own word; anything else is a question to staff, and raises
+        the alert `pain_back`. The same once more on the same day changes nothing (200). Refuses with `closed` when the
+        course has ended, and with `not_possible` for a test.
+        """
+        follow_up = self.get_object()
+        inputs, now = self.inputs(PainReportInput), timezone.now()
+        procedure, since = follow_up.procedure, inputs.get("since")
+        day_zero = procedure.performed_at.astimezone(procedure.site.zone).date()
+        try:
+            given = services.report_pain(
+                follow_up.pk,
+                pain=inputs["score"],
+                ended_on=None if since is None else (since - day_zero).days,
+                remark=inputs.get("remark", ""),
+                channel=inputs["channel"],
+                language=inputs.get("language", follow_up.patient.language),
+                by=self.user,
+                now=now,
+            )
+        except Refusal as refusal:
+            named = {PAIN_NOW: "score", ENDED_ON: "since"}.get(refusal.field or "", refusal.field)
+            raise Refusal(" ".join(refusal.messages), code=str(refusal.code), field=named) from None
+        made = given.answered_at == now and given.recorded_by_id == self.user.pk
+        return Response(CheckInSerializer(given.check_in).data, status=201 if made else 200)

@@ -179,7 +179,7 @@ def check_ins_behind(selection: Selection, cell: str, user: User, *, now: dateti
     if not match:
         raise unknown()
     group, value, name = match.groups()
-    seen = CheckIn.objects.visible_to(user)
+    seen = CheckIn.objects.visible_to(user).filter(kind=CheckIn.Kind.PLANNED)
     answered = Q(status=CheckIn.Status.ANSWERED)
     if not group and value == "recent":
         site = Q(follow_up__procedure__site=selection.site) if selection.site else Q()

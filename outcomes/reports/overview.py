@@ -63,9 +63,9 @@ def since_month(sites: Iterable[Site], now: datetime) -> Q:
 
 
 def asked_lately(now: datetime) -> Q:
-    """Check-ins whose time ended in the last 30 days, or that were answered in them."""
+    """Check-ins of a plan whose time ended in the last 30 days, or that were answered in them."""
     missed = Q(status=CheckIn.Status.MISSED, closes_at__gt=now - LOOKS_BACK, closes_at__lte=now)
-    return missed | answered_lately(now)
+    return Q(kind=CheckIn.Kind.PLANNED) & (missed | answered_lately(now))
 
 
 def overview_report(*, user: User, now: datetime) -> OverviewReport:

@@ -11,8 +11,6 @@ from outcomes.services.answering import (
     answer,
     diary_of,
     fill_in,
-    issue_link,
-    open_link,
     save_step,
     steps_of,
     stop_emails,
@@ -39,7 +37,9 @@ from outcomes.services.handling import (
 )
 from outcomes.services.judging import course_from, course_of, diary_result, judge, judge_by_baseline
 from outcomes.services.judging_again import judge_again
+from outcomes.services.linking import issue_link, open_link, open_report_link, takes_reports
 from outcomes.services.maintaining import Due, due_of, end_explanted, look_after_devices, review_devices
+from outcomes.services.pain_reports import report_pain
 from outcomes.services.planning import (
     end_follow_up,
     replan,
@@ -94,6 +94,7 @@ __all__ = [
     "open_follow_up",
     "open_link",
     "open_missing_follow_ups",
+    "open_report_link",
     "prove_birth_date",
     "raise_alert",
     "raise_red_flags",
@@ -104,6 +105,7 @@ __all__ = [
     "replan_marked",
     "replan_procedure",
     "replan_site",
+    "report_pain",
     "report_red_flags",
     "request_export",
     "resolve",
@@ -118,6 +120,7 @@ __all__ = [
     "summarise_missing",
     "take",
     "take_new_plan",
+    "takes_reports",
     "tell_apart",
     "tick",
     "view_report",

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods
 from clinic.pages import gone, language, page, wait
 from clinic.throttling import sent_too_often
 from outcomes import services
-from outcomes.views import birth_date, diary, steps
+from outcomes.views import birth_date, diary, reporting, steps
 
 
 @never_cache
@@ -27,12 +27,31 @@ def check_in(request: HttpRequest, token: str) -> HttpResponseBase:
     if found is None:
         return gone(request)
     with translation.override(language(request, found.follow_up.patient.language)):
-        if birth_date.wanted(request, found, token):
+        if birth_date.wanted(request, found.follow_up, token):
             return birth_date.ask(request, found, token, now)
         entries = services.diary_of(found)
         if entries:
             return diary.show(request, found, entries, token, now)
         return steps.show(request, found, token, now)
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def pain_back(request: HttpRequest, token: str) -> HttpResponseBase:
+    """Ask the patient of a course that runs whether the pain is back, at any time, and take what they say.
+
+    Links that do not open, also because the course has ended, and whoever sends too often get what `check_in` gives.
+    """
+    if request.method == "POST" and sent_too_often(request, token):
+        return wait(request)
+    now = timezone.now()
+    found = services.open_report_link(token)
+    if found is None:
+        return gone(request)
+    with translation.override(language(request, found.patient.language)):
+        if birth_date.wanted(request, found, token):
+            return birth_date.ask(request, found, token, now)
+        return reporting.show(request, found, now)
 
 
 @never_cache

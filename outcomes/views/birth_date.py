@@ -10,7 +10,7 @@ from clinic.links import token_hash
 from clinic.pages import page
 from clinic.refusals import Refusal
 from outcomes import services
-from outcomes.models import CheckIn
+from outcomes.models import CheckIn, FollowUp
 from outcomes.views.showing import lead
 
 #: The browser that gave the right date is asked again after so long; no check-in is open for longer.
@@ -24,15 +24,16 @@ def salt(token: str) -> str:
     return f"birth date {token_hash(token)}"
 
 
-def wanted(request: HttpRequest, found: CheckIn, token: str) -> bool:
+def wanted(request: HttpRequest, follow_up: FollowUp, token: str) -> bool:
     """Whether the birth date has to be given first: the site asks for it, and this browser has not given it yet."""
-    if not found.follow_up.procedure.site.asks_birth_date:
+    if not follow_up.procedure.site.asks_birth_date:
         return False
     return request.get_signed_cookie(COOKIE, default=None, salt=salt(token), max_age=REMEMBERED) is None
 
 
-def ask(request: HttpRequest, found: CheckIn, token: str, now: datetime) -> HttpResponseBase:
-    """The page that asks for it. A wrong date and one try too many look the same."""
+def ask(request: HttpRequest, found: CheckIn | FollowUp, token: str, now: datetime) -> HttpResponseBase:
+    """The page that asks for it, before what was `found`. A wrong date and one try too many look the same."""
+    follow_up = found if isinstance(found, FollowUp) else found.follow_up
     wrong = False
     if request.method == "POST" and "year" in request.POST:
         try:
@@ -55,9 +56,9 @@ def ask(request: HttpRequest, found: CheckIn, token: str, now: datetime) -> Http
     return page(
         request,
         "outcomes/birth_date.html",
-        found.follow_up.procedure.site,
+        follow_up.procedure.site,
         status=422 if wrong else 200,
-        token=token,
+        token="" if found is follow_up else token,
         wrong=wrong,
     )
 

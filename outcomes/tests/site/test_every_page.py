@@ -61,6 +61,16 @@ def questions(page: Any, link: str, query: str, monkeypatch: pytest.MonkeyPatch)
     page.locator("button.deed").click()
     page.locator("figure").wait_for()
     yield "thanks"
+    page.locator("main a.quiet").click()
+    page.wait_for_url("**/p/**")
+    yield "pain is back"
+    page.locator("button.deed").click()
+    page.get_by_role("alert").wait_for()
+    yield "pain is back, something is missing"
+    page.locator("input[name='nrs.now'][value='7']").check(force=True)
+    page.locator("button.deed").click()
+    page.wait_for_url("**sent=1**")
+    yield "pain is back, thanks"
     Site.objects.update(asks_birth_date=True)
     page.goto(link + query)
     page.locator("[name=year]").wait_for()

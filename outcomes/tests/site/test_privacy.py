@@ -88,10 +88,10 @@ def flow(flags: World, clock: list[datetime], settings: Any) -> Flow:
             paths = [
                 path
                 for message in outbox.outbox[before:]
-                for path in re.findall(r"http://testserver(/[ac]/[^/\s\"]+/)", str(message.body))
+                for path in re.findall(r"http://testserver(/[acp]/[^/\s\"]+/)", str(message.body))
             ]
             asked.extend(paths)
-            return paths
+            return [path for path in paths if not path.startswith("/p/")]
 
         def prove(path: str) -> None:
             page.post(path, {"year": "1944", "month": "5", "day": "7"})
@@ -148,6 +148,12 @@ def flow(flags: World, clock: list[datetime], settings: Any) -> Flow:
         page.get(unsubscribe)
         page.post(unsubscribe, {"List-Unsubscribe": "One-Click"})
         assert Patient.objects.get(pk=world.patient.pk).opted_out_at
+        # Said without being asked.
+        said = next(path for path in asked if path.startswith("/p/"))
+        prove(said)
+        page.get(said)
+        page.post(said, {"nrs.now": "8", "remark": "A remark of mine about pain"})
+        assert CheckIn.objects.filter(kind="report").count() == 1
         logging.getLogger("django.request").error("a fault with %s", "ann@example.org")
         return asked
 
@@ -193,7 +199,7 @@ def test_nothing_about_anybodys_health_leaves_the_house_or_is_logged(
     for row in OutgoingEmail.objects.all():
         assert not SECRETS.search(f"{row.key} {row.context} {row.problem}".replace("ann@", ""))
     for address in addresses:
-        assert re.fullmatch(r"/[acu]/[\w.=-]+/", address), address
+        assert re.fullmatch(r"/[acpu]/[\w.=-]+/", address), address
         assert not SECRETS.search(address), address
     logged = log.getvalue()
     assert logged.count("request_finished") > 15
