@@ -9,6 +9,7 @@ from django.db import OperationalError
 from clinic import audit
 from outcomes.services.alerting import settle_ended
 from outcomes.services.asking import invite_due, remind_due
+from outcomes.services.assigning import reassign_alerts
 from outcomes.services.closing import call_unsent, close_past
 from outcomes.services.exporting import expire_exports
 from outcomes.services.following import extend_plans, open_missing_follow_ups
@@ -56,6 +57,7 @@ def tick(*, now: datetime) -> dict[str, int]:
         "follow_ups_explanted": end_explanted,
         "device_alerts": review_devices,
         "alerts_settled": settle_ended,
+        "alerts_reassigned": reassign_alerts,
         "alerts_escalated": escalate_due,
         "exports_expired": expire_exports,
         "audit_events_sealed": audit.seal,
