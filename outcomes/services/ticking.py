@@ -45,6 +45,7 @@ def tick(*, now: datetime) -> dict[str, int]:
         "freed_times_passed": close_passed_times,
         "closures_added": extend_yearly_closures,
         "appointment_reminders_queued": remind_of_appointments,
+        "alerts_reassigned": reassign_alerts,  # before courses are counted anew, with who performed them
         "follow_ups_opened": open_missing_follow_ups,
         "follow_ups_replanned": replan_marked,
         "check_ins_added": extend_plans,
@@ -57,7 +58,6 @@ def tick(*, now: datetime) -> dict[str, int]:
         "follow_ups_explanted": end_explanted,
         "device_alerts": review_devices,
         "alerts_settled": settle_ended,
-        "alerts_reassigned": reassign_alerts,
         "alerts_escalated": escalate_due,
         "exports_expired": expire_exports,
         "audit_events_sealed": audit.seal,

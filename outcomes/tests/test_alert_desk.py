@@ -69,6 +69,8 @@ def test_what_is_most_urgent_stands_first_and_what_is_overdue_is_marked(
         "all": 3,
         "red flag": 1,
         "losing relief early": 1,
+        "loss of effect": 0,
+        "says that the pain is back": 0,
         "no relief": 0,
         "worse than before the procedure": 0,
         "silent": 1,
