@@ -122,6 +122,31 @@ def test_the_page_of_an_alert_says_what_whose_and_what_to_do(
         assert "¿Tiene new_weakness?" in questions(emergency)
 
 
+def test_list_and_page_say_when_relief_ended_and_that_nothing_confirms_it(
+    world: World, client: Client
+) -> None:
+    follow_up = world.performed().follow_up
+    follow_up.procedure.performer = world.physician
+    follow_up.procedure.save()
+    (alert,) = answer(follow_up, {42: 2, 92: 8}).alerts.all()
+    signed_in(world.physician, client)
+    ended = "Relief ended after day 42 and by day 92; it was expected to last until day 180 at least."
+    with clock(alert.raised_at + MINUTE):
+        for shown in (client.get(ALERTS), client.get(page(alert))):
+            said = words(shown)
+            assert ended in said
+            assert "not confirmed" in said
+            assert "Physician Test" in said
+            assert "has not looked yet" in said
+        answer(follow_up, {184: 8})
+        services.acknowledge(alert.pk, by=world.physician, now=alert.raised_at + MINUTE)
+        for shown in (client.get(ALERTS), client.get(page(alert))):
+            said = words(shown)
+            assert ended in said
+            assert "confirmed" not in said.replace("confirmed by the next score", "")
+            assert "has not looked yet" not in said
+
+
 def test_one_click_takes_it_and_a_second_one_does_no_harm(
     world: World, client: Client, emergency: Alert
 ) -> None:
