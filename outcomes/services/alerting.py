@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
@@ -97,21 +98,19 @@ def open_alert(
 ) -> tuple[Alert, bool]:
     """The follow-up's open alert of a kind, locked, and whether it was made just now: then it is `first_owner`'s."""
     site = follow_up.procedure.site
+    wanted: dict[str, Any] = {
+        "patient": follow_up.patient,
+        "site": site,
+        "check_in": check_in,
+        "urgency": urgency,
+        "codes": codes,
+        "confirmed": confirmed,
+        "owner": lambda: first_owner(follow_up.procedure, kind, site, now=now),  # asked only if it is made
+        "raised_at": now,
+        "due_at": now + within(site, urgency),
+    }
     alert, made = Alert.objects.select_for_update(of=("self",)).get_or_create(
-        follow_up=follow_up,
-        kind=kind,
-        resolved_at=None,
-        defaults={
-            "patient": follow_up.patient,
-            "site": site,
-            "check_in": check_in,
-            "urgency": urgency,
-            "codes": codes,
-            "confirmed": confirmed,
-            "owner": lambda: first_owner(follow_up.procedure, kind, site, now=now),
-            "raised_at": now,
-            "due_at": now + within(site, urgency),
-        },
+        follow_up=follow_up, kind=kind, resolved_at=None, defaults=wanted
     )
     alert.site = site
     return alert, made

@@ -5,6 +5,7 @@ Assigned is not looked at: the alert stays due, and the site is told again when 
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
@@ -56,7 +57,7 @@ def present(user_id: int | None, site: Site, *, now: datetime) -> User | None:
     return None
 
 
-def absences(users: Iterable[int], *, now: datetime) -> QuerySet[Closure]:
+def absences(users: Iterable[int] | QuerySet[Any, Any], *, now: datetime) -> QuerySet[Closure]:
     """What time off of these people covers `now`, what was entered last first."""
     return Closure.objects.filter(resource__user__in=users, starts_at__lte=now, ends_at__gt=now).order_by(
         "-pk"
@@ -86,8 +87,8 @@ def reassign_alerts(*, now: datetime) -> int:
 
 def leave_to_sites(*, now: datetime) -> int:
     owned: dict[int, set[int]] = {}
-    for site, owner in unseen().exclude(owner=None).order_by().values_list("site", "owner").distinct():
-        owned.setdefault(site, set()).add(owner)
+    for number, owner in unseen().exclude(owner=None).order_by().values_list("site", "owner").distinct():
+        owned.setdefault(number, set()).add(owner or 0)
     moved = 0
     for site in Site.objects.filter(pk__in=owned):
         able = set(handlers(site).filter(pk__in=owned[site.pk]).values_list("pk", flat=True))
@@ -97,7 +98,7 @@ def leave_to_sites(*, now: datetime) -> int:
 
 
 def give_to_deputies(*, now: datetime) -> int:
-    owners = unseen().filter(kind__in=ABOUT_RELIEF).exclude(owner=None).order_by().values("owner")
+    owners = unseen().filter(kind__in=ABOUT_RELIEF).exclude(owner=None).order_by().values("owner").distinct()
     away = absences(owners, now=now).exclude(deputy=None).values("resource__user")
     waiting = unseen().filter(kind__in=ABOUT_RELIEF, owner__in=away).select_related("site")
     moved = 0

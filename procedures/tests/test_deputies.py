@@ -68,8 +68,10 @@ def test_who_cannot_stand_in_is_refused_and_nothing_is_saved(world: World, name:
 
 
 def test_neither_a_site_nor_a_room_has_a_deputy(world: World) -> None:
-    cases = {"deputy_of_a_site": {"resource": None, "site": world.site}}
-    cases["deputy_of_a_thing"] = {"resource": world.room}
+    cases: dict[str, dict[str, Any]] = {
+        "deputy_of_a_site": {"resource": None, "site": world.site},
+        "deputy_of_a_thing": {"resource": world.room},
+    }
     for code, changes in cases.items():
         with pytest.raises(Refusal) as refused:
             services.close(leave(world, **changes), by=world.clerk, now=world.now)

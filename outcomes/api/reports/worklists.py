@@ -62,8 +62,10 @@ class ToDoSerializer(FollowUpSerializer):
         """When relief was gone, in percent of the time until its window opens, also by a score that nothing confirms
         yet. Null: not lost."""
         known = summary(follow_up)
-        by = known and (known.suspected_until if known.lost_until is None else known.lost_until)
-        return 100 * by // known.window_from if known and by is not None and known.window_from else None
+        if known is None or not known.window_from:
+            return None
+        until = known.suspected_until if known.lost_until is None else known.lost_until
+        return None if until is None else 100 * until // known.window_from
 
     def get_last_answer(self, follow_up: FollowUp) -> int | None:
         """Where the last answer lies, in the window's unit after the procedure. Null: there is none."""
