@@ -37,6 +37,7 @@ def void_follow_up(procedure: Procedure, now: datetime, **_: Any) -> None:
 
 @receiver(procedure_corrected)
 def replan_follow_up(procedure: Procedure, reason: str, now: datetime, **_: Any) -> None:
+    services.follow_performer(procedure, now=now)  # before it is counted anew
     services.replan_procedure(procedure, reason=reason, now=now)
 
 

@@ -22,6 +22,7 @@ from outcomes import services
 from outcomes.admin.adverse_events import events_fragment
 from outcomes.admin.behind import CellFilter, ShowsBehind
 from outcomes.admin.courses import VERDICT_LABELS, course_fragment, with_answers
+from outcomes.admin.providers import Providers
 from outcomes.diary import Ended, Result
 from outcomes.models import FollowUp, VerdictChange
 from outcomes.reports import WORKLISTS
@@ -116,6 +117,7 @@ class FollowUpAdmin(ShowsBehind):
     list_display = ("who", "what", "performed", "state", "verdict_reason")
     list_filter = (
         "verdict",
+        Providers,
         "closed_because",
         ("procedure__site", SeenFilter),
         "procedure__procedure_type__family",

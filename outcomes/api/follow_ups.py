@@ -9,7 +9,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from clinic.api.fields import Input, NumberQuery, Query, YesNoField, on_the_wall
+from clinic.api.fields import Input, NumberQuery, PersonQuery, Query, YesNoField, on_the_wall
 from clinic.api.rows import VisibleRows
 from clinic.api.views import SiteNameSerializer
 from clinic.refusals import Refusal
@@ -21,6 +21,7 @@ from outcomes.diary import Ended
 from outcomes.models import VERDICTS, FollowUp, VerdictChange
 from outcomes.questions import ENDED_ON, PAIN_NOW
 from outcomes.relief import LOW_BASELINE, responders
+from outcomes.reports import Selection
 from outcomes.services.judging import in_minutes
 from outcomes.services.planning import ENDINGS
 from patients import services as patients
@@ -223,7 +224,31 @@ class FollowUpCourseSerializer(FollowUpSerializer):
         return MeasurementSerializer(measurements(follow_up), many=True).data
 
 
-class FollowUpQuery(Query):
+#: What narrows a list of follow-ups by who performed the procedure, and when: input → lookup.
+PERFORMED = {
+    "performer": "procedure__performer",
+    "performed_from": "summary__performed_on__gte",
+    "performed_until": "summary__performed_on__lte",
+}
+
+
+class PerformedQuery(Query):
+    """Whose patients, and of which days. Unknown people and days that cannot be meant are refused, as by reports:
+    `unknown_performer`, `out_of_range`, `empty_period`."""
+
+    performer = PersonQuery(help_text="Number of the member of staff who performed it; `me` for yourself.")
+    performed_from = serializers.DateField(
+        required=False, help_text="The first day, on each site's wall clock."
+    )
+    performed_until = serializers.DateField(required=False, help_text="The last day, included.")
+
+    def narrow(self, rows: Any) -> Any:
+        asked = {name: self.validated_data[name] for name in PERFORMED if name in self.validated_data}
+        Selection(**asked).check(self.context["request"].user)
+        return super().narrow(rows)
+
+
+class FollowUpQuery(PerformedQuery):
     """What a list of follow-ups can be narrowed to."""
 
     lookups = {
@@ -232,7 +257,7 @@ class FollowUpQuery(Query):
         "site": "procedure__site",
         "procedure_type": "procedure__procedure_type__code",
         "procedure": "procedure",
-        "performer": "procedure__performer",
+        **PERFORMED,
     }
 
     verdict = serializers.ChoiceField(VERDICTS, required=False)
@@ -240,7 +265,6 @@ class FollowUpQuery(Query):
     site = NumberQuery()
     procedure_type = serializers.SlugField(required=False, help_text="Code of a procedure type.")
     procedure = NumberQuery(help_text="Number of the procedure that is followed.")
-    performer = NumberQuery(help_text="Number of a member of staff.")
     open = serializers.BooleanField(required=False, help_text="Whether the course still runs.")
 
     def narrow(self, rows: Any) -> Any:

@@ -6,7 +6,7 @@ from outcomes.services.adverse_events import (
     record_adverse_event,
     void_adverse_event,
 )
-from outcomes.services.alerting import raise_alert, raise_red_flags, settle_ended
+from outcomes.services.alerting import ended_of, raise_alert, raise_red_flags, settle_ended
 from outcomes.services.answering import (
     answer,
     diary_of,
@@ -16,6 +16,7 @@ from outcomes.services.answering import (
     stop_emails,
 )
 from outcomes.services.asking import invite_due, remind_due
+from outcomes.services.assigning import follow_performer, handlers, reassign_alerts
 from outcomes.services.calling import note_call
 from outcomes.services.closing import call_bounced, call_unsent, close_past
 from outcomes.services.correcting import correct_answer
@@ -30,7 +31,6 @@ from outcomes.services.handling import (
     acknowledge,
     escalate_due,
     hand_over,
-    handlers,
     resolve,
     snooze,
     take,
@@ -75,11 +75,13 @@ __all__ = [
     "due_of",
     "end_explanted",
     "end_follow_up",
+    "ended_of",
     "escalate_due",
     "expire_exports",
     "extend_plans",
     "fill_in",
     "find_by_code",
+    "follow_performer",
     "hand_over",
     "handlers",
     "invite_due",
@@ -98,6 +100,7 @@ __all__ = [
     "prove_birth_date",
     "raise_alert",
     "raise_red_flags",
+    "reassign_alerts",
     "record_adverse_event",
     "record_answer",
     "remind_due",

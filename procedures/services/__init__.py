@@ -9,7 +9,14 @@ from procedures.services.booking import (
     release_expired_holds,
     reschedule,
 )
-from procedures.services.closing import close, displaced_by, extend_yearly_closures, reopen
+from procedures.services.closing import (
+    check_deputy,
+    close,
+    deputies,
+    displaced_by,
+    extend_yearly_closures,
+    reopen,
+)
 from procedures.services.confirming import confirm_figure
 from procedures.services.devices import (
     battery_checked,
@@ -58,6 +65,7 @@ __all__ = [
     "can_be_published",
     "cancel",
     "check",
+    "check_deputy",
     "check_device",
     "check_profile",
     "check_requested",
@@ -69,6 +77,7 @@ __all__ = [
     "confirm_figure",
     "correct_baseline",
     "correct_time",
+    "deputies",
     "dismiss_freed",
     "displaced_by",
     "explant",
