@@ -113,7 +113,14 @@ def letter_sheet(language: str, kind: str, site: Place) -> Message:
             "reminder": _("Reminder: your appointment at %(site)s"),
             "cancelled": _("Cancelled: your appointment at %(site)s"),
         }[kind]
-        context = {"kind": kind, "url": LINK, "before": BEFORE, "when": WHEN, "site": site, "language": language}
+        context = {
+            "kind": kind,
+            "url": LINK,
+            "before": BEFORE,
+            "when": WHEN,
+            "site": site,
+            "language": language,
+        }
         return Message(
             subject=heading % {"site": site.name},
             text=render_to_string("procedures/email/letter.txt", context),

@@ -1,4 +1,4 @@
-"""The patient's page of an appointment, the clinic's tablet, and a clinician's calendar. GET changes nothing; POST acts."""
+"""The patient's page of an appointment, the clinic's tablet, a clinician's calendar. GET changes nothing; POST acts."""
 
 from datetime import datetime, timedelta
 
@@ -43,7 +43,14 @@ def appointment(request: HttpRequest, token: str) -> HttpResponse:
             reply(found.pk, now=now)
             return redirect(request.get_full_path())
         status = 422 if request.method == "POST" else 200
-        return page(request, "procedures/appointment.html", found.site, status=status, **shown(found, now), token=token)
+        return page(
+            request,
+            "procedures/appointment.html",
+            found.site,
+            status=status,
+            **shown(found, now),
+            token=token,
+        )
 
 
 def shown(found: Appointment, now: datetime) -> dict[str, object]:

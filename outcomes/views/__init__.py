@@ -45,8 +45,8 @@ def check_in(request: HttpRequest, token: str) -> HttpResponseBase:
 def before(request: HttpRequest, token: str) -> HttpResponseBase:
     """Ask how the patient is before an appointment's procedure, and take it, until the procedure begins.
 
-    The link is the appointment's, or one for the clinic's tablet, which ends when it was sent. Unknown, altered and past
-    links get the page with status 410; what cannot be said any more, status 409; a throttle as above.
+    The link is the appointment's, or one for the clinic's tablet, which ends when it was sent. Unknown, altered and
+    past links get the page with status 410; what is sent too late, status 409; who sends too often, 429 as above.
     """
     if request.method == "POST" and sent_too_often(request, token):
         return wait(request)
@@ -59,7 +59,9 @@ def before(request: HttpRequest, token: str) -> HttpResponseBase:
         if link.revoked_at:
             return own_scores.give_back()
         if birth_date.wanted(request, found.site, token):
-            return birth_date.ask(request, found.site, token, partial(services.prove_birth_date, found, now=now))
+            return birth_date.ask(
+                request, found.site, token, partial(services.prove_birth_date, found, now=now)
+            )
         return own_scores.show(request, link, token, now)
 
 

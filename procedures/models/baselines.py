@@ -40,7 +40,9 @@ class Baseline(models.Model):
         User, models.PROTECT, verbose_name=_("recorded by"), null=True, blank=True, related_name="+"
     )
     recorded_at = models.DateTimeField(_("recorded"))
-    channel = models.CharField(_("noted by"), max_length=10, choices=Channel.choices, db_default=Channel.STAFF)
+    channel = models.CharField(
+        _("noted by"), max_length=10, choices=Channel.choices, db_default=Channel.STAFF
+    )
 
     class Meta:
         verbose_name = _("score before")

@@ -1,7 +1,7 @@
 """What patients say themselves before a procedure: by the link of their appointment, or on the clinic's tablet.
 
-A tablet's page is a link of its own. Staff are told six digits, and whoever types them at `/tablet/` within CODE_FOR has
-the page, until it was sent or PAGE_FOR is over.
+A tablet's page is a link of its own. Staff are told six digits, and whoever types them at `/tablet/` within CODE_FOR
+has the page, until it was sent or PAGE_FOR is over.
 """
 
 import secrets
@@ -57,9 +57,9 @@ def open_before(token: str, *, now: datetime) -> AppointmentLink | None:
 def why_not_to_say(appointment: Appointment, *, on_tablet: bool, now: datetime) -> str:
     """The code of the reason why the patient cannot say now how it is before the procedure; "" when they can.
 
-    "performed_already": it has begun or is over. "not_allowed_now": nobody comes for it, or, with the e-mailed link, its
-    time has come and nobody has seen the patient arrive, so that nobody knows whether it has begun. A tablet is for
-    those who wait in the house.
+    "performed_already": it has begun or is over. "not_allowed_now": nobody comes for it, or, with the e-mailed link,
+    its time has come and nobody has seen the patient arrive, so that nobody knows whether it has begun. A tablet is
+    for those who wait in the house.
     """
     if appointment.status in BEGUN:
         return "performed_already"
