@@ -63,7 +63,7 @@ def shown(found: Appointment, now: datetime) -> dict[str, object]:
         "confirmed": found.status == Appointment.Status.CONFIRMED,
         "wants_change": bool(found.wants_change_at),
         "may_reply": services.may_reply(found, now=now),
-        "may_say": is_near(found, now) and not services.why_not_to_say(found, on_tablet=False, now=now),
+        "may_say": is_near(found, now) and not services.why_too_late(found, now=now),
     }
 
 

@@ -25,7 +25,7 @@ def show(request: HttpRequest, link: AppointmentLink, token: str, now: datetime)
     on_tablet = link.tablet_until is not None
     if found.status in GONE:
         return page(request, "procedures/cancelled.html", found.site)
-    if services.why_not_to_say(found, on_tablet=on_tablet, now=now):
+    if services.why_not_to_say(link, now=now):
         return over(request, found)
     asked = questions(found)
     values, faults = services.said_today(found, now=now), dict[str, str]()

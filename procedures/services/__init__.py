@@ -31,6 +31,7 @@ from procedures.services.own_scores import (
     said_today,
     say_before,
     why_not_to_say,
+    why_too_late,
 )
 from procedures.services.performing import Performed, correct_time, perform, void
 from procedures.services.profiling import add_profile, check_profile
@@ -115,5 +116,6 @@ __all__ = [
     "void",
     "void_device",
     "why_not_to_say",
+    "why_too_late",
     "withdraw",
 ]

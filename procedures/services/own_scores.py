@@ -54,19 +54,24 @@ def open_before(token: str, *, now: datetime) -> AppointmentLink | None:
     return None if shut else link
 
 
-def why_not_to_say(appointment: Appointment, *, on_tablet: bool, now: datetime) -> str:
+def why_not_to_say(link: AppointmentLink, *, now: datetime) -> str:
     """The code of the reason why the patient cannot say now how it is before the procedure; "" when they can.
 
     "performed_already": it has begun or is over. "not_allowed_now": nobody comes for it, or, with the e-mailed link,
     its time has come and nobody has seen the patient arrive, so that nobody knows whether it has begun. A tablet is
     for those who wait in the house.
     """
+    if link.tablet_until and link.appointment.status in Appointment.EXPECTED:
+        return "not_allowed_now"
+    return why_too_late(link.appointment, now=now)
+
+
+def why_too_late(appointment: Appointment, *, now: datetime) -> str:
+    """The same for the link that the patient got by e-mail."""
     if appointment.status in BEGUN:
         return "performed_already"
-    if appointment.status in WAITING:
-        return ""
     expected = appointment.status in Appointment.EXPECTED and now < appointment.starts_at
-    return "" if expected and not on_tablet else "not_allowed_now"
+    return "" if expected or appointment.status in WAITING else "not_allowed_now"
 
 
 def said_today(appointment: Appointment, *, now: datetime) -> dict[str, int]:
@@ -88,9 +93,9 @@ def say_before(link: AppointmentLink, *, values: Mapping[str, int], now: datetim
     Raises Refusal "performed_already" or "not_allowed_now" as `why_not_to_say` says, "item_missing" (field "nrs.now"),
     and as `note_baseline` does.
     """
-    appointment = locked(link.appointment_id)
+    appointment = link.appointment = locked(link.appointment_id)
     on_tablet = link.tablet_until is not None
-    reason = why_not_to_say(appointment, on_tablet=on_tablet, now=now)
+    reason = why_not_to_say(link, now=now)
     if reason:
         raise Refusal("The time for these questions is over.", code=reason, field="status")
     if PAIN not in values:
