@@ -272,6 +272,7 @@ SPECTACULAR_SETTINGS = {
         "Sided": "procedures.models.ProcedureType.Sided",
         "ProcedureStatus": "procedures.models.Procedure.Status",
         "PerformedStatus": "procedures.api.performed.PERFORMED",
+        "BaselineChannel": "procedures.models.Baseline.Channel",
         "Channel": "outcomes.models.Answer.Channel",
         "StaffChannel": "outcomes.api.BY_STAFF",
         "ContactOutcome": "outcomes.models.ContactAttempt.Outcome",

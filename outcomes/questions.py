@@ -11,6 +11,7 @@ count from the procedure, on the site's wall clock. Where no source is named the
   before. A check-in that only confirms a bad score asks the pain now and these, and nothing else.
 - PEG: at the first check-in from day 28 on, then at those at least 60 days after the last that asked it. Its first
   question stands for the average of 7 days, which asks almost the same.
+- Before the procedure: the pain now, and the PEG where the check-in plan asks it at all.
 - Satisfaction: once, at the first check-in from the relief window's first day on, but not before the first day of
   judgement.
 - Pain now and nothing else: at a **short** check-in, after the first day of judgement, that the plan's next one follows
@@ -117,6 +118,14 @@ def peg_days(days: Iterable[int]) -> set[int]:
         if day >= PEG_FROM_DAY and (not chosen or day - chosen[-1] >= PEG_EVERY_DAYS):
             chosen.append(day)
     return set(chosen)
+
+
+def before(
+    days: Iterable[int], *, repeated: bool, instruments: Mapping[str, Instrument]
+) -> tuple[Question, ...]:
+    """What is asked before a procedure whose follow-up checks in on these days. `repeated`: and on without end."""
+    peg = repeated or peg_days(days)
+    return tuple(from_instrument(key, instruments) for key in (PAIN_NOW, *(PEG if peg else ())))
 
 
 def asks_red_flags(day: int, *, device: bool) -> bool:

@@ -19,6 +19,7 @@ from clinic.models import Resource
 from outcomes.demo.asking import Asking
 from outcomes.demo.caring import Caring
 from outcomes.demo.clinic import House, Place
+from outcomes.demo.own_scores import OwnScores
 from outcomes.demo.people import Person
 from outcomes.demo.records import Records
 from outcomes.demo.shapes import Course, score
@@ -66,6 +67,7 @@ class Life:
         self.behind_since = datetime.max.replace(tzinfo=UTC)
         self.truths: dict[int, Truth] = {}  # by follow-up
         self.visits, self.asking, self.caring = Visits(self), Asking(self), Caring(self)
+        self.scores = OwnScores(self)
         self.records = Records(self, Random(f"{seed}:{person.number}:{chapter}:records"))
 
     def at(self, moment: datetime, do: Callable[[], None]) -> None:

@@ -30,6 +30,16 @@ from procedures.services.devices import (
 from procedures.services.freeing import close_filled_times, close_passed_times, dismiss_freed, note_freed
 from procedures.services.letters import open_link, remind_due
 from procedures.services.matching import Match, matches
+from procedures.services.own_scores import (
+    offer_tablet,
+    offered_code,
+    open_before,
+    open_on_tablet,
+    said_today,
+    say_before,
+    why_not_to_say,
+    why_too_late,
+)
 from procedures.services.performing import Performed, correct_time, perform, void
 from procedures.services.profiling import add_profile, check_profile
 from procedures.services.publishing import (
@@ -91,8 +101,12 @@ __all__ = [
     "may_reply",
     "note_baseline",
     "note_freed",
+    "offer_tablet",
+    "offered_code",
+    "open_before",
     "open_feed",
     "open_link",
+    "open_on_tablet",
     "perform",
     "promise_to_come",
     "record_device",
@@ -102,11 +116,15 @@ __all__ = [
     "reopen",
     "reschedule",
     "revoke_feed",
+    "said_today",
+    "say_before",
     "settle_change",
     "still_waiting",
     "take_step",
     "takes_a_device",
     "void",
     "void_device",
+    "why_not_to_say",
+    "why_too_late",
     "withdraw",
 ]

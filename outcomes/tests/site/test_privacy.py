@@ -101,7 +101,11 @@ def flow(flags: World, clock: list[datetime], settings: Any) -> Flow:
         booked = procedures.book(world.appointment(levels="L3-L5"), by=world.clerk, now=world.now)
         (letter,) = tick(world.now)
         page.post(letter, {"reply": "come"})
-        tick(world.at(MONDAY - timedelta(days=1), 9))
+        near, _ = tick(world.at(MONDAY - timedelta(days=1), 9))
+        prove(near + "before/")
+        page.post(near + "before/", {"nrs.now": "9", "peg.pain": "much pain"})
+        page.post(near + "before/", {"nrs.now": "9"})
+        assert booked.baselines.get().channel == "link"
         record = procedures.Performed(performed_at=world.at(MONDAY, 9), baseline_pain=8)
         procedure = procedures.perform(booked.pk, record, by=world.physician, now=world.at(MONDAY, 10))
         follow_up = procedure.follow_up
