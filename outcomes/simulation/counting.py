@@ -1,9 +1,10 @@
 """What the service told of made-up patients, beside what is true of them. Pure: plain values in, counts out."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from math import isfinite
+from typing import NamedTuple
 
-from outcomes.rates import Share, share
 from outcomes.simulation.people import Group, Patient, Window
 
 #: An early loss is to reach a person within so many days.
@@ -13,9 +14,8 @@ LOST_EARLY, POSSIBLY_EARLY = "lost_early", "possibly_early"
 TELLING = ("lost_early", "lost_effect", "pain_back")
 
 
-@dataclass(frozen=True)
-class Raised:
-    """An alert: its kind, the day on which it was raised, and that on which it was closed, infinity while it is open."""
+class Raised(NamedTuple):
+    """An alert: the days on which it was raised and closed; `until` is infinity while it is open."""
 
     kind: str
     day: float
@@ -31,115 +31,127 @@ class Told:
     """
 
     patient: Patient
+    window: Window
     verdicts: Sequence[str]
     alerts: Sequence[Raised]
     answers: Sequence[tuple[float, int]]
     asked: int
 
     @property
-    def verdict(self) -> str:
-        return self.verdicts[-1]
+    def group(self) -> Group:
+        return self.patient.group(self.window)
 
-    def first_bad(self, window: Window) -> float | None:
-        """The first answer that was truly out of relief after a judged one in relief; None without such."""
-        judged = [day for day, on in self.answers if on >= window.judged_from]
-        works = [self.patient.course.works(day) for day in judged]
-        if True not in works:
+    @property
+    def judged(self) -> list[float]:
+        """The days of the judged answers."""
+        return [day for day, on in self.answers if on >= self.window.judged_from]
+
+    @property
+    def seen(self) -> float | None:
+        """The first judged answer that was truly in relief; None without one."""
+        return next((day for day in self.judged if self.patient.course.works(day)), None)
+
+    @property
+    def first_bad(self) -> float | None:
+        """The first answer after that one that was truly out of relief; None without one."""
+        if self.seen is None:
             return None
-        after = works.index(True)
-        return next((day for day, well in zip(judged[after:], works[after:], strict=True) if not well), None)
+        later = [day for day in self.judged if day > self.seen]
+        return next((day for day in later if not self.patient.course.works(day)), None)
 
-    def seen(self, window: Window) -> bool:
-        """Whether relief was truly there at a judged answer."""
-        return any(self.patient.course.works(day) for day, on in self.answers if on >= window.judged_from)
-
-    def alerted_on(self, kinds: Sequence[str] = (LOST_EARLY,)) -> float | None:
+    def alerted_on(self, *kinds: str) -> float | None:
         """The day on which an alert told of the true loss: raised after it, or open when it came; None without one."""
         ended = self.patient.course.lasts
         days = [max(one.day, ended) for one in self.alerts if one.kind in kinds and one.until > ended]
         return min(days, default=None)
 
+    def alerted_by(self, day: float, *kinds: str) -> bool:
+        """Whether that was so by `day`."""
+        alerted_on = self.alerted_on(*kinds)
+        return alerted_on is not None and alerted_on <= day
 
-@dataclass(frozen=True)
-class Count:
+
+class Figure(NamedTuple):
+    """One figure of docs/simulation.md: its words, whom it counts, and of whom."""
+
+    words: str
+    holds: Callable[[Told], object]
+    among: Callable[[Told], object]
+
+
+class Count(NamedTuple):
     """`count` of `of`."""
 
     count: int
     of: int
 
-    def __add__(self, other: "Count") -> "Count":
-        return Count(self.count + other.count, self.of + other.of)
 
-    @property
-    def share(self) -> Share | None:
-        return share(self.count, self.of)
+def early(one: Told) -> bool:
+    return one.group == Group.EARLY
 
 
-@dataclass(frozen=True)
-class Counts:
-    """Each figure of docs/simulation.md, which says what they are."""
-
-    early: Count  #: true early losses, of all patients
-    answered: Count  #: check-ins that were answered, of all
-    seen: Count  #: early losses in relief at a judged answer, of all early losses
-    by_first_bad: Count  #: alerted as losing relief early by the first bad answer, of those seen that gave one
-    none_lost_early: Count  #: ever judged lost early, of those without relief on the first judged day or after
-    later_lost_early: Count  #: ever judged lost early, of later losses and lasting relief
-    later_possibly: Count  #: possibly early in the end, of later losses that ended before the last check-in
-    alerted: Count  #: alerted as losing relief early, of early losses
-    told: Count  #: alerted by any alert that tells of a loss, of early losses
-    in_time: Count  #: the same within IN_TIME days of the true loss, of early losses
-    firm: Count  #: judged lost early in the end, of the early losses alerted
-    true_early: Count  #: early losses, of those judged lost early in the end
-    true_possibly: Count  #: early losses, of those judged possibly early in the end
-    true_alerts: Count  #: early losses, of those who ever had an alert that relief is being lost early
-
-    def __add__(self, other: "Counts") -> "Counts":
-        return Counts(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
+def alerted(one: Told) -> bool:
+    return early(one) and one.alerted_on(LOST_EARLY) is not None
 
 
-def count(told: Iterable[Told], window: Window) -> Counts:
-    """Count what was told of the patients of one procedure type."""
+FIGURES = {
+    "early": Figure("early losses, of all", early, lambda one: True),
+    "seen": Figure("seen in relief, of early losses", lambda one: one.seen is not None, early),
+    "by_first_bad": Figure(
+        "alerted by the first bad score, of those seen in relief",
+        lambda one: one.first_bad is not None and one.alerted_by(one.first_bad, LOST_EARLY),
+        lambda one: early(one) and one.first_bad is not None,
+    ),
+    "none_lost_early": Figure(
+        "ever lost early, of those without relief",
+        lambda one: LOST_EARLY in one.verdicts,
+        lambda one: one.group == Group.NONE,
+    ),
+    "later_lost_early": Figure(
+        "ever lost early, of later losses and lasting relief",
+        lambda one: LOST_EARLY in one.verdicts,
+        lambda one: one.group == Group.LATER,
+    ),
+    "later_possibly": Figure(
+        "possibly early, of later losses",
+        lambda one: one.verdicts[-1] == POSSIBLY_EARLY,
+        lambda one: one.group == Group.LATER and isfinite(one.patient.course.lasts),
+    ),
+    "true_early": Figure(
+        "early losses, of verdicts lost early", early, lambda one: one.verdicts[-1] == LOST_EARLY
+    ),
+    "true_possibly": Figure(
+        "early losses, of verdicts possibly early", early, lambda one: one.verdicts[-1] == POSSIBLY_EARLY
+    ),
+    "true_alerts": Figure(
+        "early losses, of alerts",
+        early,
+        lambda one: any(alert.kind == LOST_EARLY for alert in one.alerts),
+    ),
+    "firm": Figure(
+        "firm: verdict lost early, of early losses alerted",
+        lambda one: one.verdicts[-1] == LOST_EARLY,
+        alerted,
+    ),
+    "alerted": Figure("alerted as losing relief early, of early losses", alerted, early),
+    "told": Figure(
+        "any alert of a loss, of early losses", lambda one: one.alerted_on(*TELLING) is not None, early
+    ),
+    "in_time": Figure(
+        f"the same within {IN_TIME} days of the true loss, of early losses",
+        lambda one: one.alerted_by(one.patient.course.lasts + IN_TIME, *TELLING),
+        early,
+    ),
+}
+
+
+def count(told: Iterable[Told]) -> dict[str, Count]:
+    """All figures, by name; and "answered", answers of check-ins."""
     everybody = list(told)
-    groups = {group: [one for one in everybody if one.patient.group(window) == group] for group in Group}
-    early, later = groups[Group.EARLY], groups[Group.LATER]
-    seen = [one for one in early if one.seen(window)]
-    alerted = [one for one in early if one.alerted_on() is not None]
-
-    def of(some: Sequence[Told], holds: Callable[[Told], object]) -> Count:
-        return Count(sum(bool(holds(one)) for one in some), len(some))
-
-    def is_early(one: Told) -> bool:
-        return one.patient.group(window) == Group.EARLY
-
-    def ever_lost_early(one: Told) -> bool:
-        return LOST_EARLY in one.verdicts
-
-    def in_time(one: Told) -> bool:
-        day = one.alerted_on(TELLING)
-        return day is not None and day - one.patient.course.lasts <= IN_TIME
-
-    return Counts(
-        early=Count(len(early), len(everybody)),
-        answered=Count(sum(len(one.answers) for one in everybody), sum(one.asked for one in everybody)),
-        seen=of(early, lambda one: one.seen(window)),
-        by_first_bad=of(
-            [one for one in seen if one.first_bad(window) is not None],
-            lambda one: (day := one.alerted_on()) is not None and day <= one.first_bad(window),
-        ),
-        none_lost_early=of(groups[Group.NONE], ever_lost_early),
-        later_lost_early=of(later, ever_lost_early),
-        later_possibly=of(
-            [one for one in later if one.patient.course.lasts <= max(window.days)],
-            lambda one: one.verdict == POSSIBLY_EARLY,
-        ),
-        alerted=Count(len(alerted), len(early)),
-        told=of(early, lambda one: one.alerted_on(TELLING) is not None),
-        in_time=of(early, in_time),
-        firm=of(alerted, lambda one: one.verdict == LOST_EARLY),
-        true_early=of([one for one in everybody if one.verdict == LOST_EARLY], is_early),
-        true_possibly=of([one for one in everybody if one.verdict == POSSIBLY_EARLY], is_early),
-        true_alerts=of(
-            [one for one in everybody if any(alert.kind == LOST_EARLY for alert in one.alerts)], is_early
-        ),
-    )
+    counts = {
+        "answered": Count(sum(len(one.answers) for one in everybody), sum(one.asked for one in everybody))
+    }
+    for name, figure in FIGURES.items():
+        among = [one for one in everybody if figure.among(one)]
+        counts[name] = Count(sum(bool(figure.holds(one)) for one in among), len(among))
+    return counts

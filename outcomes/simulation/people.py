@@ -4,7 +4,7 @@ Days count from the instant of the procedure, in fractions. What is true of reli
 unrounded; how people answer is `outcomes.demo.people`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
@@ -25,14 +25,10 @@ OFF_BY, OFF_PER_DAY, CANNOT_SAY = 1.0, 0.1, 0.15
 
 @dataclass(frozen=True)
 class Window:
-    """The figures of a relief profile against which a course is true: its first judged day, START and END, in days, and
-    the days of the check-ins."""
+    """The figures of a relief profile that tell early losses from later ones: first judged day and START, in days."""
 
     judged_from: int
     start: int
-    end: int
-    ongoing: bool
-    days: Sequence[int]
 
 
 class Group(StrEnum):
@@ -98,9 +94,7 @@ class Patient:
 
 def invent(code: str, window: Window, *, seed: str, number: int, habits: Habits) -> list[Patient]:
     """The first `number` patients of a procedure type; the same ones whatever is asked and whoever calls."""
-    shape = shapes.with_early_losses(
-        shapes.SHAPES[code], judged_from=window.judged_from, start=window.start
-    )
+    shape = shapes.with_early_losses(shapes.SHAPES[code], judged_from=window.judged_from, start=window.start)
     return [one(f"{seed}:{code}:{count}", shape, exact=habits.exact) for count in range(number)]
 
 
@@ -110,5 +104,8 @@ def one(seed: str, shape: Callable[[Random], shapes.Course], *, exact: bool) -> 
     course = shape(rng)
     before = min(10, max(4, round(rng.gauss(rng.gauss(7, 1.1), 1))))
     return Patient(
-        seed, course, EXACT["before"] if exact else before, willingness(round(rng.triangular(24, 93, 64)), rng)
+        seed,
+        course,
+        EXACT["before"] if exact else before,
+        willingness(round(rng.triangular(24, 93, 64)), rng),
     )

@@ -15,7 +15,7 @@ from functools import partial
 from itertools import count
 
 from django.db import connection, transaction
-from django.db.models import Max, Min, Q
+from django.db.models import Min, Q
 
 from outcomes import services as outcomes
 from outcomes.demo.asking import CALLED, CALLS
@@ -23,9 +23,10 @@ from outcomes.demo.clinic import Place
 from outcomes.demo.people import delay, willing
 from outcomes.demo.replies import replies
 from outcomes.models import Alert, Answer, CheckIn, ContactAttempt, FollowUp, VerdictChange
-from outcomes.questions import PAIN_NOW, WORN_OFF
+from outcomes.questions import ENDED_ON, PAIN_NOW, WORN_OFF
 from outcomes.schedule import DAY
-from outcomes.services.wearing_off import least_bad
+from outcomes.services import wearing_off
+from outcomes.services.calling import TRIES
 from outcomes.simulation.counting import Raised, Told
 from outcomes.simulation.people import Habits, Patient, Window, invent
 from patients.models import Patient as Row
@@ -40,7 +41,23 @@ INTENTS = {"device_implant": Intent.IMPLANT, "device_maintenance": Intent.MAINTE
 LAST_DAY = 760
 #: The hours between which staff telephone.
 OFFICE = (9, 16)
+#: The check-ins of the catalogue before those on START and END were added: what today's are compared with.
+BEFORE: dict[str, tuple[int, ...]] = {
+    "epidural_adhesiolysis": (1, 3, 7, 14, 28, 60, 92, 184),
+    **dict.fromkeys(("esi_caudal", "esi_interlaminar", "esi_transforaminal"), (1, 3, 7, 14, 28, 60, 92, 184)),
+    **dict.fromkeys(("facet_joint_injection", "sacroiliac_joint_injection"), (1, 3, 7, 14, 28, 60, 92, 122)),
+    "itp_implant": (1, 2, 3, 7, 14, 30, 60, 90, 180, 270, 365),
+    "joint_injection": (1, 3, 7, 14, 28, 42, 60, 90),
+    "neurostimulator_revision": (1, 3, 7, 14, 42, 90, 180),
+    **dict.fromkeys(("occipital_nerve_block", "trigger_point_injection"), (1, 3, 7, 14, 28, 42, 60)),
+    **dict.fromkeys(("pns_implant", "scs_implant"), (1, 3, 7, 14, 42, 90, 180, 270, 365)),
+    **dict.fromkeys(
+        ("rfa_facet", "rfa_peripheral", "rfa_sacroiliac"), (1, 7, 14, 42, 92, 184, 275, 366, 548, 731)
+    ),
+}
 ONE_DAY = timedelta(days=1)
+#: Whether patients are asked since which day the pain has been back, and can say so unasked.
+SINCE_WHEN, UNASKED = hasattr(wearing_off, "since_when"), hasattr(outcomes, "report_pain")
 
 
 def profile_with(kind: ProcedureType, days: Sequence[int]) -> ReliefProfile:
@@ -56,20 +73,9 @@ def profile_with(kind: ProcedureType, days: Sequence[int]) -> ReliefProfile:
     return profile
 
 
-def window_of(profile: ReliefProfile) -> Window:
-    """The figures of a profile as plain values."""
-    return Window(
-        profile.evaluate_after_days,
-        profile.window_from_days,
-        profile.window_until_days,
-        profile.ongoing,
-        tuple(profile.check_in_days),
-    )
-
-
 def followed(
     code: str, place: Place, *, days: Sequence[int], seed: str, number: int, habits: Habits
-) -> tuple[Window, list[Told]]:
+) -> list[Told]:
     """Follow that many patients until their last check-in has closed, and read what the database says of them.
 
     `days`: those of the check-ins. Nothing of it stays in the database.
@@ -77,15 +83,15 @@ def followed(
     with transaction.atomic():
         kind = ProcedureType.objects.get(code=code)
         profile = profile_with(kind, days)
-        window = window_of(profile)
-        run = Run(place, kind, habits)
+        window = Window(profile.evaluate_after_days, profile.window_from_days)
+        run = Run(place, kind, window, habits)
         run.admit(invent(code, window, seed=seed, number=number, habits=habits))
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE")
         run.play()
         told = run.read()
         transaction.set_rollback(True)
-    return window, told
+    return told
 
 
 @dataclass
@@ -94,12 +100,12 @@ class Run:
 
     place: Place
     kind: ProcedureType
+    window: Window
     habits: Habits
     now: datetime = field(init=False)
     people: dict[int, Patient] = field(default_factory=dict)  # by follow-up
     events: list[tuple[datetime, int, Callable[[], None]]] = field(default_factory=list)
     numbers: count[int] = field(default_factory=count)
-    to_call: set[tuple[int, datetime]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.begin = self.now = self.place.at(BEGIN_ON, self.place.site.check_in_at.hour)
@@ -184,8 +190,8 @@ class Run:
         for check_in in mine.filter(status=CheckIn.Status.INVITED, invited_at=self.now):
             self.consider(check_in)
         if self.habits.calls:
-            for check_in in mine.filter(status=CheckIn.Status.INVITED, call_at__lte=self.now):
-                self.call_in_office(check_in)
+            for check_in in mine.filter(status=CheckIn.Status.INVITED, call_at=self.now):
+                self.call(check_in)
 
     # Patients
 
@@ -214,11 +220,14 @@ class Run:
         pain = person.pain(self.day(), rng, exact=self.habits.exact)
         said = {PAIN_NOW: pain}
         if not self.habits.exact and 2 * pain > person.baseline:
-            least = least_bad(check_in)
+            least = wearing_off.least_bad(check_in)
             if least is not None and pain >= least:
                 said |= replies(
                     [WORN_OFF], person.course, self.day(), baseline=person.baseline, pain=pain, rng=rng
                 )
+                since = person.names(self.day(), rng)
+                if said.get(WORN_OFF) == 1 and since is not None and SINCE_WHEN:
+                    said[ENDED_ON] = since
         given = {"values": said, "channel": channel, "language": "en", "now": self.now}
         if channel == Answer.Channel.EMAIL:
             outcomes.answer(check_in_id, by=None, **given)
@@ -227,39 +236,36 @@ class Run:
 
     def say_back(self, follow_up_id: int) -> None:
         """The patient says unasked that the pain is back."""
+        person = self.people[follow_up_id]
+        rng = person.chance("says back", "what")
+        pain = person.pain(self.day(), rng, exact=False)
+        if 2 * pain > person.baseline:
+            outcomes.report_pain(
+                follow_up_id,
+                pain=pain,
+                ended_on=person.names(self.day(), rng),
+                channel=Answer.Channel.EMAIL,
+                language="en",
+                by=None,
+                now=self.now,
+            )
 
     # Staff
 
-    def call_in_office(self, check_in: CheckIn) -> None:
-        """Somebody telephones, now or when the clinic opens; or nobody finds the time for this check-in."""
-        assert check_in.call_at
-        person = self.people[check_in.follow_up_id]
-        if (check_in.pk, check_in.call_at) in self.to_call:
-            return
-        self.to_call.add((check_in.pk, check_in.call_at))
-        if person.chance(check_in.kind, check_in.offset_minutes, "called").random() >= CALLED:
-            return
+    def call(self, check_in: CheckIn) -> None:
+        """Staff telephone, today or on the days after, at an hour when somebody is there; as often as in the demo they
+        find no time to. A call that reaches nobody is not written down: no call list is looked at here."""
+        lots = self.people[check_in.follow_up_id].chance(check_in.kind, check_in.offset_minutes, "call")
+        if lots.random() >= CALLED:
+            return None
         today = self.place.day(self.now)
-        opens, ends = (self.place.at(today, hour) for hour in OFFICE)
-        moment = max(self.now, opens) if self.now < ends else self.place.at(today + ONE_DAY, OFFICE[0])
-        self.at(moment, partial(self.call, check_in.pk))
-
-    def call(self, check_in_id: int) -> None:
-        """What comes of a call, as in the demo."""
-        check_in = CheckIn.objects.get(pk=check_in_id)
-        if not check_in.open_at(self.now) or check_in.call_at is None:
-            return
-        rng = self.people[check_in.follow_up_id].chance(
-            check_in.kind, check_in.offset_minutes, "call", self.now
-        )
-        (outcome,) = rng.choices(list(CALLS), list(CALLS.values()))
-        if outcome == "reached":
-            return self.answer(check_in_id, Answer.Channel.PHONE)
-        again = self.now + ONE_DAY
-        if outcome == ContactAttempt.Outcome.CALL_AGAIN and again >= check_in.closes_at:
-            outcome = ContactAttempt.Outcome.NO_ANSWER
-        wanted = again if outcome == ContactAttempt.Outcome.CALL_AGAIN else None
-        outcomes.note_call(check_in_id, outcome=outcome, again_at=wanted, by=self.place.nurse, now=self.now)
+        for days in range(TRIES):
+            (outcome,) = lots.choices(list(CALLS), list(CALLS.values()))
+            hour = self.place.at(today + days * ONE_DAY, lots.randint(*OFFICE))
+            if outcome == "reached":
+                return self.at(max(hour, self.now), partial(self.answer, check_in.pk, Answer.Channel.PHONE))
+            if outcome == ContactAttempt.Outcome.DECLINED:
+                return None
         return None
 
     # What the database says
@@ -283,7 +289,9 @@ class Run:
         )
         last = dict(FollowUp.objects.filter(pk__in=self.people).values_list("pk", "verdict"))
         alerts = by_follow_up(
-            Alert.objects.filter(**of).order_by("pk").values_list("follow_up", "kind", "raised_at", "resolved_at")
+            Alert.objects.filter(**of)
+            .order_by("pk")
+            .values_list("follow_up", "kind", "raised_at", "resolved_at")
         )
         asked = by_follow_up(
             CheckIn.objects.filter(**of, offset_minutes__gte=DAY)
@@ -294,6 +302,7 @@ class Run:
         return [
             Told(
                 person,
+                self.window,
                 [*(verdict for (verdict,) in changes[pk]), last[pk]],
                 [Raised(kind, days(raised), days(until)) for kind, raised, until in alerts[pk]],
                 [
