@@ -6,7 +6,7 @@ about a treatment. Time counts in days from the procedure, depth is the share of
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import exp, inf, log, sqrt
 from random import Random
@@ -307,3 +307,29 @@ SHAPES: dict[str, Callable[[Random], Course]] = {
     "trigger_point_injection": trigger_point,
     "epidural_adhesiolysis": adhesiolysis,
 }
+
+#: In so many courses relief ends too soon, where early losses are what is looked at, and not before so many days after
+#: the first judged one (working values). They are for `outcomes.simulation`; the demo's patients have none of them.
+EARLY, SOONEST = 0.2, 1
+
+
+def with_early_losses(
+    shape: Callable[[Random], Course], *, judged_from: int, start: int, share: float = EARLY
+) -> Callable[[Random], Course]:
+    """`shape` with a share of courses that work on the first judged day and end before `start`, the first day of the
+    relief window.
+
+    These are courses of the shape as well, cut short: on which day is even between SOONEST days after the first judged
+    one and `start` (working value). The others stay as they are, early losses among them.
+    """
+
+    def course(rng: Random) -> Course:
+        if rng.random() >= share:
+            return shape(rng)
+        while not (whole := shape(rng)).works(judged_from):
+            pass
+        ends = min(whole.lasts, rng.uniform(judged_from + SOONEST, start))
+        kept = [replace(one, ends=min(one.ends, ends)) for one in whole.spells if one.begins < ends]
+        return replace(whole, spells=tuple(kept))
+
+    return course
