@@ -267,6 +267,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},
     "ENUM_NAME_OVERRIDES": {
         "AppointmentStatus": "procedures.models.Appointment.Status",
+        "CheckInKind": "outcomes.models.CheckIn.Kind",
         "CheckInStatus": "outcomes.models.CheckIn.Status",
         "Laterality": "procedures.models.Laterality",
         "Sided": "procedures.models.ProcedureType.Sided",
@@ -282,7 +283,6 @@ SPECTACULAR_SETTINGS = {
         "AlertUrgency": "outcomes.models.Alert.Urgency",
         "RedFlagUrgency": "procedures.models.shared.Urgency",
         "AlertState": "outcomes.api.alerts.STATES",
-        "AlertOwner": "outcomes.api.alerts.OWNERS",
         "AlertResolution": "outcomes.models.Alert.Resolution",
         "AlertEnding": "outcomes.api.alerts.ENDINGS",
         "WaitlistState": "procedures.api.waiting.STATES",
