@@ -268,6 +268,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "AppointmentStatus": "procedures.models.Appointment.Status",
         "CheckInStatus": "outcomes.models.CheckIn.Status",
+        "CheckInKind": "outcomes.models.CheckIn.Kind",
         "Laterality": "procedures.models.Laterality",
         "Sided": "procedures.models.ProcedureType.Sided",
         "ProcedureStatus": "procedures.models.Procedure.Status",
