@@ -65,7 +65,10 @@ def invitations(contexts: list[dict[str, Any]], now: datetime) -> list[Message |
         what_to_ask([found[pk] for pk in context["check_in_ids"]], now=now) for context in contexts
     ]
     sent = [(some, courses_of(some)) for some in asked if isinstance(some, list)]
-    tokens = iter(issue_links([one for some, courses in sent for one in (*some, *courses)], now=now))
+    linked: list[CheckIn | FollowUp] = []
+    for some, courses in sent:
+        linked += [*some, *courses]
+    tokens = iter(issue_links(linked, now=now))
     return [
         ask(
             [(one, next(tokens)) for one in some],

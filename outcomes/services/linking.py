@@ -75,12 +75,13 @@ def open_report_link(token: str) -> FollowUp | None:
     The token of a check-in opens it as well, long after the check-in has closed: the page that thanks for an answer has
     no other, and must not make one when it is only looked at.
     """
-    link = (
-        Link.objects.filter(token_hash=token_hash(token), revoked_at=None).select_related("check_in").first()
-    )
+    link = Link.objects.filter(token_hash=token_hash(token), revoked_at=None).order_by().first()
     if link is None:
         return None
-    follow_up = FollowUp.objects.select_related(
+    rows = FollowUp.objects.select_related(
         "patient", "relief_profile", "check_in_profile", "procedure__site", "procedure__procedure_type"
-    ).get(pk=link.check_in.follow_up_id if link.check_in else link.follow_up_id)
+    )
+    follow_up = (
+        rows.get(check_ins=link.check_in_id) if link.check_in_id else rows.get(pk=link.follow_up_id or 0)
+    )
     return follow_up if takes_reports(follow_up) else None

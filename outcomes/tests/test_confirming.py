@@ -122,6 +122,13 @@ def test_a_planned_check_in_within_these_days_is_it(relieved: FollowUp) -> None:
     assert of(relieved) == []  # unanswered, it was asked all the same
 
 
+def test_a_planned_check_in_that_the_plan_has_no_longer_is_not_it(relieved: FollowUp) -> None:
+    relieved.check_ins.filter(offset_minutes=100 * 1440).update(status=Status.VOIDED)
+    check_in = relieved.check_ins.get(offset_minutes=92 * 1440)
+    reply(check_in, 7, now=check_in.due_at + timedelta(days=1))
+    assert open_one(relieved).offset_minutes == 100 * 1440
+
+
 def test_only_a_first_bad_score_after_relief_is_confirmed(world: World, relieved: FollowUp) -> None:
     for pain in (4, 3):
         said(relieved, 60 if pain == 4 else 92, pain)
@@ -306,6 +313,16 @@ def plant(follow_up: FollowUp, day: int, due_at: datetime) -> CheckIn:
     )
 
 
+def test_a_planned_check_in_from_before_it_is_asked_all_the_same(relieved: FollowUp) -> None:
+    """As when the plan got one more day meanwhile."""
+    said(relieved, 92, 7)
+    found = open_one(relieved)
+    planned = plant(relieved, 98, found.due_at - timedelta(hours=1))
+    assert services.invite_due(now=found.due_at)["superseded"] == 0
+    planned.refresh_from_db()
+    assert planned.status == Status.INVITED
+
+
 def test_the_cap_of_a_week_neither_holds_it_back_nor_counts_it(world: World, relieved: FollowUp) -> None:
     world.site.emails_a_week = 1
     world.site.save()
@@ -352,7 +369,7 @@ def test_unanswered_it_is_reminded_of_called_about_and_no_silence(world: World, 
     assert found.remind_at == found.due_at + timedelta(days=1)
     ticked(found.remind_at)
     found.refresh_from_db()
-    assert (found.reminders, found.remind_at) == (1, None)
+    assert CheckIn.objects.filter(pk=found.pk, reminders=1, remind_at=None).exists()
     at = found.due_at + timedelta(days=3)
     assert found.call_at == at
     planned = relieved.check_ins.filter(kind="planned", status__in=CheckIn.OPEN)
@@ -406,8 +423,8 @@ def test_the_page_asks_the_pain_and_what_follows_from_it(asked: tuple[CheckIn, s
     page = client.get(path).content.decode()
     assert "nrs.now" in page
     assert not any(name in page for name in ("worst_24_hours", "average", "pgic", "peg.", "worn_off"))
-    page = client.post(path, {"step": "1", "nrs.now": "7", "remark": "Since Sunday"}, follow=True)
-    told = page.content.decode()
+    sent = client.post(path, {"step": "1", "nrs.now": "7", "remark": "Since Sunday"}, follow=True)
+    told = sent.content.decode()
     assert "relief.worn_off" in told
     assert "relief.ended_on" in told
     assert "Since Sunday" in told
@@ -439,6 +456,7 @@ def test_it_stays_out_of_rates_by_check_in(world: World, relieved: FollowUp) -> 
     for cell in ("asked:all:due", "asked:recent:due"):
         assert found not in check_ins_behind(Selection(), cell, world.admin, now=now), cell
     (site,) = overview_report(user=world.admin, now=now).sites
+    assert site.response
     assert site.response.of == 1  # day 92
     signed = signed_in(world.admin)
     response = signed.get("/admin/outcomes/checkin/", {"kind__exact": "confirmation"})

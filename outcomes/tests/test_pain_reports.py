@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from django.core import mail as outbox
+from django.core.mail import EmailMultiAlternatives
 from django.db import connection
 from django.test import Client
 
@@ -198,7 +199,8 @@ def mailed(world: World, now: datetime) -> list[str]:
     send_due(now=now)
     found = []
     for message in outbox.outbox:
-        parts = [str(message.body), str(message.alternatives[0].content)]  # type: ignore[attr-defined]
+        assert isinstance(message, EmailMultiAlternatives)
+        parts = [str(message.body), str(message.alternatives[0][0])]
         per_part = [re.findall(r"http://testserver(/p/[\w-]{43}/)", part) for part in parts]
         assert per_part[0] == per_part[1]
         found += per_part[0]

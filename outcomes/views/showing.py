@@ -81,7 +81,8 @@ def read(
 
     `today` at the site: no day lies after it.
     """
-    values, faults = {}, {}
+    values: dict[str, int] = {}
+    faults: dict[str, str] = {}
     for question in questions:
         given = sent.get(question.key)
         if question.kind == "date":

@@ -153,10 +153,10 @@ def flow(flags: World, clock: list[datetime], settings: Any) -> Flow:
         page.post(unsubscribe, {"List-Unsubscribe": "One-Click"})
         assert Patient.objects.get(pk=world.patient.pk).opted_out_at
         # Said without being asked.
-        said = next(path for path in asked if path.startswith("/p/"))
-        prove(said)
-        page.get(said)
-        page.post(said, {"nrs.now": "8", "remark": "A remark of mine about pain"})
+        unasked = next(path for path in asked if path.startswith("/p/"))
+        prove(unasked)
+        page.get(unasked)
+        page.post(unasked, {"nrs.now": "8", "remark": "A remark of mine about pain"})
         assert CheckIn.objects.filter(kind="report").count() == 1
         logging.getLogger("django.request").error("a fault with %s", "ann@example.org")
         return asked
