@@ -269,7 +269,6 @@ SPECTACULAR_SETTINGS = {
         "AppointmentStatus": "procedures.models.Appointment.Status",
         "CheckInKind": "outcomes.models.CheckIn.Kind",
         "CheckInStatus": "outcomes.models.CheckIn.Status",
-        "CheckInKind": "outcomes.models.CheckIn.Kind",
         "Laterality": "procedures.models.Laterality",
         "Sided": "procedures.models.ProcedureType.Sided",
         "ProcedureStatus": "procedures.models.Procedure.Status",
