@@ -112,8 +112,10 @@ class Visits:
         self.life.at(moment, partial(self.arrange, visit, day))
 
     def arrange(self, visit: Visit, day: date) -> None:
-        """Book `visit` on `day` or soon after, and see what becomes of it."""
+        """Book `visit` on `day` or soon after, and see what becomes of it; nothing for who has died meanwhile."""
         life = self.life
+        if life.patient.died_on:
+            return
         first_on = max(day, life.place.day(life.now))
         if life.chance(life.now, "slips").random() < WRONG_DAY:
             self.slip(visit, self.free_times(visit, first_on + timedelta(days=7)))

@@ -292,7 +292,7 @@ def test_a_row_leaves_when_somebody_has_seen_to_it_and_returns_when_it_comes_aga
     assert [row.follow_up for row in page.context["rows"]] == [lost]
     (row,) = page.context["rows"]
     resolved = f"{now.astimezone(world.site.zone):%-d %b %Y} · Nurse Test"
-    assert (row.alert, row.resolved) == ("spoken with the patient", resolved)
+    assert (row.alert, row.whose) == ("spoken with the patient", resolved)
     assert [names(world, seen_to) for seen_to in ("", "?seen_to=true")] == [[], [lost.pk]]
     services.raise_alert(lost, "lost_early", now=now + timedelta(days=1))
     assert listed(world, "losing_early") == [lost]

@@ -166,7 +166,7 @@ class AlertAdmin(ShowsBehind):
                 **(extra_context or {}),
                 "what": self.what(found),
                 "due": due_label(found, now=now),
-                "ending": ending(found),
+                "ending": "" if follow_up else ending(found),  # the course says the same
                 "questions": questions(found),
                 "devices": devices_due(found, staff(request), now=now),
                 "adverse_event": (

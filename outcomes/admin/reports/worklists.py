@@ -79,7 +79,7 @@ class Row:
     performed: str
     since: str
     alert: str
-    resolved: str
+    whose: str
     alert_page: str
     page: str
     book: str
@@ -168,7 +168,7 @@ def row(follow_up: FollowUp, worklist: Worklist, now: datetime, *, can_book: boo
         performed=f"{procedure.performed_at.astimezone(zone):%-d %b %Y}",
         since=f"{same[-1].astimezone(zone):%-d %b %Y}" if same else "–",
         alert=alert_words(alert, now) if alert else _("no open alert"),
-        resolved=resolved_words(alert) if alert and alert.resolved_at else "",
+        whose=whose_words(alert) if alert else "",
         alert_page=reverse("admin:outcomes_alert_change", args=[alert.pk]) if alert else "",
         page=reverse("admin:outcomes_followup_change", args=[follow_up.pk]),
         book=f"{reverse('admin:procedures_appointment_find')}?{urlencode(book)}"
@@ -181,19 +181,19 @@ def row(follow_up: FollowUp, worklist: Worklist, now: datetime, *, can_book: boo
 
 
 def alert_words(alert: Alert, now: datetime) -> str:
-    """How an alert stands and who takes care of it, or how it ended."""
+    """How an alert stands, or how it ended."""
     if alert.resolved_at:
         return str(alert.get_resolution_display())
     states = {"open": _("open"), "overdue": _("overdue"), "snoozed": _("snoozed")}
-    owner = str(alert.owner) if alert.owner else _("nobody's yet")
-    if alert.owner and not alert.acknowledged_at:
-        owner = _("%s has not looked yet") % owner
-    said = [states[alert.state(now)], owner]
-    return ", ".join(said if alert.confirmed else [*said, _("not confirmed")])
+    said = states[alert.state(now)]
+    return said if alert.confirmed else _("%s, not confirmed") % said
 
 
-def resolved_words(alert: Alert) -> str:
-    """On which day an alert was resolved, and by whom."""
-    assert alert.resolved_at
-    day = f"{alert.resolved_at.astimezone(alert.site.zone):%-d %b %Y}"
-    return f"{day} · {alert.resolved_by}" if alert.resolved_by else day
+def whose_words(alert: Alert) -> str:
+    """Who takes care of an alert and has looked, or on which day it was resolved, and by whom."""
+    if alert.resolved_at:
+        day = f"{alert.resolved_at.astimezone(alert.site.zone):%-d %b %Y}"
+        return f"{day} · {alert.resolved_by}" if alert.resolved_by else day
+    if alert.owner is None:
+        return _("nobody's yet")
+    return str(alert.owner) if alert.acknowledged_at else _("%s has not looked yet") % alert.owner
