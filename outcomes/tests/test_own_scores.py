@@ -74,7 +74,7 @@ def test_the_reminder_leads_to_the_questions(
     message = outbox.outbox[-1]
     found = re.search(r"http://testserver(/a/[\w-]{43}/before/)", str(message.body))
     assert found
-    assert found[0] in str(message.alternatives[0][0])  # type: ignore[attr-defined]
+    assert found[0] in str(message.alternatives[0][0])  # type: ignore[union-attr]
     page = client.get(found[1])
     assert page.status_code == 200
     assert f'<html lang="{language}"' in page.content.decode()
