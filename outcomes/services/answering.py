@@ -115,9 +115,11 @@ def diary_of(check_in: CheckIn) -> list[CheckIn]:
     follow_up = check_in.follow_up
     profile = follow_up.relief_profile
     hours = diary(days=profile.check_in_days, minutes=profile.check_in_minutes)
-    if check_in.offset_minutes not in hours:
+    planned = CheckIn.Kind.PLANNED
+    if check_in.kind != planned or check_in.offset_minutes not in hours:
         return []
-    entries = follow_up.check_ins.exclude(status=CheckIn.Status.VOIDED).filter(offset_minutes__in=hours)
+    entries = follow_up.check_ins.filter(kind=planned, offset_minutes__in=hours)
+    entries = entries.exclude(status=CheckIn.Status.VOIDED)
     found = list(
         entries.order_by("offset_minutes").select_related("answer").prefetch_related("answer__measurements")
     )
