@@ -86,8 +86,6 @@ def followed(
         window = Window(profile.evaluate_after_days, profile.window_from_days)
         run = Run(place, kind, window, habits)
         run.admit(invent(code, window, seed=seed, number=number, habits=habits))
-        with connection.cursor() as cursor:
-            cursor.execute("ANALYZE")
         run.play()
         told = run.read()
         transaction.set_rollback(True)
@@ -106,6 +104,7 @@ class Run:
     people: dict[int, Patient] = field(default_factory=dict)  # by follow-up
     events: list[tuple[datetime, int, Callable[[], None]]] = field(default_factory=list)
     numbers: count[int] = field(default_factory=count)
+    given: int = 0  # answers
 
     def __post_init__(self) -> None:
         self.begin = self.now = self.place.at(BEGIN_ON, self.place.site.check_in_at.hour)
@@ -159,7 +158,7 @@ class Run:
 
     def play(self) -> None:
         """Let time pass, from one instant at which something falls due to the next, until nothing is left."""
-        last = self.begin + LAST_DAY * ONE_DAY
+        last, analyzed = self.begin + LAST_DAY * ONE_DAY, 0
         while True:
             due = self.next_due()
             next_event = self.events[0][0] if self.events else None
@@ -172,6 +171,10 @@ class Run:
             self.now = due
             outcomes.tick(now=due)
             self.meet()
+            if self.given >= 2 * analyzed:  # what autovacuum would do
+                analyzed = max(self.given, 100)
+                with connection.cursor() as cursor:
+                    cursor.execute("ANALYZE")
 
     def next_due(self) -> datetime | None:
         """The next instant at which the tick has something to do with a check-in; None when all are over."""
@@ -228,6 +231,7 @@ class Run:
                 since = person.names(self.day(), rng)
                 if said.get(WORN_OFF) == 1 and since is not None and SINCE_WHEN:
                     said[ENDED_ON] = since
+        self.given += 1
         given = {"values": said, "channel": channel, "language": "en", "now": self.now}
         if channel == Answer.Channel.EMAIL:
             outcomes.answer(check_in_id, by=None, **given)
