@@ -45,7 +45,7 @@ from outcomes.services.judging import courses_of
 from patients.models import OpioidUse, Patient
 from procedures import catalogue
 from procedures import services as procedures
-from procedures.models import Appointment, FreedTime, ImplantedDevice, Procedure, WaitlistEntry
+from procedures.models import Appointment, Baseline, FreedTime, ImplantedDevice, Procedure, WaitlistEntry
 from procedures.services.loading import load
 
 #: A Friday, 13:00 at Riverside and 11:00 at Desert View.
@@ -77,6 +77,9 @@ def everything() -> dict[str, list[tuple[Any, ...]]]:
         ),
         "procedures": Procedure.objects.values_list(
             "patient__record_number", "performed_at", "status", "baseline_pain", "performer__email"
+        ),
+        "scores before": Baseline.objects.values_list(
+            "appointment__patient__record_number", "taken_at", "item", "value", "channel"
         ),
         "check_ins": CheckIn.objects.values_list(
             "follow_up__procedure__performed_at", "offset_minutes", "status", "invited_at", "due_at"
@@ -190,6 +193,7 @@ def test_the_book_is_open_around_now(types: None) -> None:
     assert Appointment.objects.filter(status="booked", starts_at__gt=now + timedelta(days=7)).exists()
     for one in Appointment.objects.select_related("site"):
         assert 7 <= one.starts_at.astimezone(one.site.zone).hour < 20
+    assert set(Baseline.objects.values_list("channel", flat=True)) == {"staff", "link", "tablet"}
     desk = User.objects.get(email="desk@demo.example.org")
     assert desk.check_password(PASSWORD)
     assert {site.name for site in desk.sites.all()} == {"Riverside Clinic"}
