@@ -10,7 +10,7 @@ import sys
 from types import TracebackType
 
 #: The token of a patient's link or a calendar feed, wherever a library puts a path or a URL.
-TOKEN = re.compile(r"(/(?:c|a|u|calendar)/)[^/\s\"']+")
+TOKEN = re.compile(r"(/(?:c|a|u|p|calendar)/)[^/\s\"']+")
 #: What follows the question mark of a path or a URL: searches hold names.
 QUERY = re.compile(r"(/[^\s?\"']*\?)[^\s\"']+")
 #: Anything that looks like an e-mail address.

@@ -14,8 +14,8 @@ from clinic.models import Site
 
 R = TypeVar("R", bound=HttpResponseBase)
 
-#: What the addresses of such pages begin with.
-SECRET = ("/a/", "/c/", "/u/")
+#: What the addresses of such pages begin with; and of the page at which a tablet is given its digits.
+SECRET = ("/a/", "/c/", "/p/", "/u/", "/tablet/")
 
 
 class OriginMiddleware:
@@ -49,13 +49,13 @@ def speaks(code: str | None) -> bool:
 
 
 def page(
-    request: HttpRequest, template: str, site: Site, *, status: int = 200, **context: object
+    request: HttpRequest, template: str, site: Site | None, *, status: int = 200, **context: object
 ) -> HttpResponse:
-    """One of the patient's pages, in the language that is active.
+    """One of the patient's pages, in the language that is active. `site` None: it is no site's yet.
 
     `phone` is the site's number within a sentence: from right to left its groups would change places.
     """
-    phone = format_html('<bdi dir="ltr">{}</bdi>', site.phone)
+    phone = format_html('<bdi dir="ltr">{}</bdi>', site.phone) if site else ""
     context |= {"site": site, "phone": phone, "language": translation.get_language()}
     return secret(render(request, template, context, status=status))
 

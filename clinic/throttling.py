@@ -69,6 +69,11 @@ def sent_too_often(request: HttpRequest, token: str) -> bool:
     return not (of_token and of_address)
 
 
+def sender(request: HttpRequest) -> str:
+    """The network address that a request came from, as the throttles count it."""
+    return str(PageThrottle().get_ident(request))  # type: ignore[arg-type]
+
+
 def one_more_try(key: str, *, most: int, seconds: int) -> bool:
     """Count a try of `key`; whether it is still one of the first `most`.
 

@@ -231,6 +231,7 @@ class Supervisor:
             sign_ins.unlink(missing_ok=True)  # they belonged to an earlier database
         self._do("Bringing the database up to date", "migrate", "--no-input")
         self._do("Loading the catalogue of procedures", "load_catalogue")
+        self._do("Judging follow-ups by this release", "judge_follow_ups")
         if wanted.demo and not sign_ins.exists():
             self._do("Making the demo clinic", "seed_demo", "--essentials")
         with step("Starting the web server"):

@@ -1,5 +1,6 @@
 """What the e-mails say. Nothing about anybody's health: no procedure, no diagnosis, no score, no full name."""
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache, partial
 from typing import Any
@@ -18,8 +19,8 @@ from clinic.models import Site
 from outcomes.models import Alert, CheckIn, FollowUp
 from outcomes.schedule import DAY
 from outcomes.services.announcing import OVERDUE, RAISED, why_not_to_announce
-from outcomes.services.answering import issue_links
 from outcomes.services.asking import waits_until, why_not_to_ask
+from outcomes.services.linking import issue_links, takes_reports
 from patients.models import Patient
 from patients.unsubscribing import unsubscribe_headers
 from procedures.models import Procedure
@@ -33,7 +34,8 @@ SITE = (
 )
 #: The columns that an invitation looks at, and no others: this is read once an e-mail.
 NEEDED = CheckIn.objects.select_related("follow_up__patient", "follow_up__procedure__site").only(
-    *("status", "closes_at", "offset_minutes", "follow_up__patient_id", "follow_up__procedure__performed_at"),
+    *("kind", "status", "closes_at", "offset_minutes", "follow_up__patient_id", "follow_up__closed_at"),
+    *("follow_up__procedure__performed_at", "follow_up__procedure__intent"),
     *(
         f"follow_up__patient__{name}"
         for name in (
@@ -53,7 +55,8 @@ NEEDED = CheckIn.objects.select_related("follow_up__patient", "follow_up__proced
 
 
 def invitations(contexts: list[dict[str, Any]], now: datetime) -> list[Message | Skip | Wait]:
-    """The questions of several e-mails, each in its patient's language with links of its own.
+    """The questions of several e-mails, each in its patient's language with links of its own: to what is asked, and to
+    where the patient says that the pain is back before they are asked again.
 
     Two round trips to the database for all of them. `contexts`: what `invitation` takes besides `now`.
     """
@@ -61,13 +64,27 @@ def invitations(contexts: list[dict[str, Any]], now: datetime) -> list[Message |
     asked: list[list[CheckIn] | Skip | Wait] = [
         what_to_ask([found[pk] for pk in context["check_in_ids"]], now=now) for context in contexts
     ]
-    tokens = iter(issue_links([one for some in asked if isinstance(some, list) for one in some], now=now))
+    sent = [(some, courses_of(some)) for some in asked if isinstance(some, list)]
+    linked: list[CheckIn | FollowUp] = []
+    for some, courses in sent:
+        linked += [*some, *courses]
+    tokens = iter(issue_links(linked, now=now))
     return [
-        ask([(one, next(tokens)) for one in some], reminder=context["reminder"] > 0)
+        ask(
+            [(one, next(tokens)) for one in some],
+            reminder=context["reminder"] > 0,
+            courses=[(one, next(tokens)) for one in courses_of(some)],
+        )
         if isinstance(some, list)
         else some
         for some, context in zip(asked, contexts, strict=True)
     ]
+
+
+def courses_of(check_ins: Sequence[CheckIn]) -> list[FollowUp]:
+    """The follow-ups of these check-ins, each once, of which the patient can say that the pain is back."""
+    each = {one.follow_up_id: one.follow_up for one in check_ins}
+    return [follow_up for follow_up in each.values() if takes_reports(follow_up)]
 
 
 def what_to_ask(check_ins: list[CheckIn], *, now: datetime) -> list[CheckIn] | Skip | Wait:
@@ -84,7 +101,7 @@ def links_for(check_ins: list[CheckIn]) -> list[CheckIn]:
     """The check-ins, of a diary's entries only the first: they share its page."""
     first: dict[tuple[int, int], CheckIn] = {}
     for check_in in check_ins:
-        by_day = check_in.offset_minutes % DAY == 0
+        by_day = check_in.kind != CheckIn.Kind.PLANNED or check_in.offset_minutes % DAY == 0
         first.setdefault((check_in.follow_up_id, check_in.offset_minutes if by_day else 0), check_in)
     return list(first.values())
 
@@ -99,8 +116,11 @@ def invitation(check_in_ids: list[int], reminder: int, *, now: datetime) -> Mess
     return rendered
 
 
-def ask(asked: list[tuple[CheckIn, str]], *, reminder: bool) -> Message:
-    """What is written about these check-ins, each with the token of its link."""
+def ask(
+    asked: list[tuple[CheckIn, str]], *, reminder: bool, courses: Sequence[tuple[FollowUp, str]] = ()
+) -> Message:
+    """What is written about these check-ins, each with the token of its link. `courses`: the follow-ups of which the
+    patient can say at any time that the pain is back, each with the token of that link."""
     first = asked[0][0]
     site, patient = first.follow_up.procedure.site, first.follow_up.patient
     until = min(one.closes_at for one, _token in asked).astimezone(site.zone)
@@ -110,13 +130,16 @@ def ask(asked: list[tuple[CheckIn, str]], *, reminder: bool) -> Message:
         site.phone,
         site.emergency_phone,
         until.replace(tzinfo=None),  # or templates show UTC
-        tuple(one.follow_up.procedure.performed_at.astimezone(site.zone).date() for one, _token in asked),
+        tuple(visit(one.follow_up) for one, _token in asked),
+        tuple(visit(one) for one, _token in courses),
         reminder,
         NAME if site.greets_by_first_name else "",
     )
     text, html = sheet.text, sheet.html
-    for number, (_check_in, token) in enumerate(asked):
-        url = settings.SITE_URL + reverse("check_in", args=[token])
+    paths = [reverse("check_in", args=[token]) for _one, token in asked]
+    paths += [reverse("pain_back", args=[token]) for _one, token in courses]
+    for number, path in enumerate(paths):
+        url = settings.SITE_URL + path
         text, html = text.replace(link(number), url), html.replace(link(number), escape(url))
     return Message(
         sheet.subject,
@@ -124,6 +147,12 @@ def ask(asked: list[tuple[CheckIn, str]], *, reminder: bool) -> Message:
         html.replace(NAME, escape(patient.given_name)),
         headers=unsubscribe_headers(patient),
     )
+
+
+def visit(follow_up: FollowUp) -> date:
+    """The day of the visit that a follow-up is about, on the site's calendar."""
+    procedure = follow_up.procedure
+    return procedure.performed_at.astimezone(procedure.site.zone).date()
 
 
 def link(number: int) -> str:
@@ -139,18 +168,21 @@ def invitation_sheet(
     emergency_phone: str,
     until: datetime,
     visits: tuple[date, ...],
+    courses: tuple[date, ...],
     reminder: bool,
     name: str,
 ) -> Message:
     """What the e-mails of one site and language that close at the same time share, with `link` and NAME in it.
 
-    `until` is a wall time at the site, without a zone; `visits` the days of the visits that are asked about, named only
-    where there are several. Kept, because inlining the style and rendering take longer than everything else about an
-    e-mail in this process.
+    `until` is a wall time at the site, without a zone; `visits` the days of the visits that are asked about, `courses`
+    of those of which the patient can say at any time that things are worse; days are named only where there are
+    several. Kept, because inlining the style and rendering take longer than everything else about an e-mail in this
+    process.
     """
     with translation.override(language):
         context = {
             "links": [(link(number), day) for number, day in enumerate(visits)],
+            "later": [(link(number), day) for number, day in enumerate(courses, start=len(visits))],
             "site": {"name": site, "phone": phone, "emergency_phone": emergency_phone},
             "language": language,
             "until": until,
@@ -225,7 +257,8 @@ def preview(language: str, site: Site, *, visits: int, reminder: bool) -> Messag
         )
         for before in days
     ]
-    return ask([(one, EXAMPLE) for one in asked], reminder=reminder)
+    courses = [(one.follow_up, EXAMPLE) for one in asked]
+    return ask([(one, EXAMPLE) for one in asked], reminder=reminder, courses=courses)
 
 
 def preview_alert(_language: str, site: Site, *, occasion: str) -> Message:

@@ -124,7 +124,7 @@ def course_of(follow_up: FollowUp) -> Course:
                 for one in answer.measurements.all()
                 if (one.instrument, one.item) == (PAIN_NOW["instrument"], PAIN_NOW["item"])
             ]
-        elif check_in.status == CheckIn.Status.MISSED:
+        elif check_in.status == CheckIn.Status.MISSED and check_in.kind == CheckIn.Kind.PLANNED:
             missed.append(check_in)
     scores.sort(key=lambda score: score.felt_at)
     return Course(follow_up, getattr(follow_up, "summary", None), scores, missed)

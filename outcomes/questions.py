@@ -7,15 +7,23 @@ count from the procedure, on the site's wall clock. Where no source is named the
 - Average of 7 days and worst of 24 hours: from day 7 on. Earlier, a look back reaches behind the procedure.
 - Red flags of the procedure type: at every check-in up to day 14, and at every one after a procedure on a device.
 - Change since the procedure, and pain medicine: from the profile's first day of judgement on.
-- Whether relief has worn off: from that day on, after a pain now that is out of relief and relief before.
+- Whether relief has worn off, and since when: from that day on, after a pain now that is out of relief and relief
+  before. A check-in that only confirms a bad score asks the pain now and these, and nothing else.
 - PEG: at the first check-in from day 28 on, then at those at least 60 days after the last that asked it. Its first
   question stands for the average of 7 days, which asks almost the same.
+- Before the procedure: the pain now, and the PEG where the check-in plan asks it at all.
 - Satisfaction: once, at the first check-in from the relief window's first day on, but not before the first day of
   judgement.
+- Pain now and nothing else: at a **short** check-in, after the first day of judgement, that the plan's next one follows
+  within a week, or within two weeks where that is the relief window's first day. It is there to tell when relief ended;
+  all the rest is asked a few days before or after, and a question asked twice in a fortnight is answered less. PEG and
+  satisfaction pass over it. Whoever is out of relief is asked as at any other check-in whether relief has worn off.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
+from itertools import pairwise
 from typing import Literal
 
 from outcomes.instruments.definitions import Choice, Instrument, Text
@@ -36,6 +44,8 @@ ENDED_ON = "relief.ended_on"
 LOOKS_BACK_FROM_DAY = 7
 PEG_FROM_DAY, PEG_EVERY_DAYS = 28, 60
 RED_FLAGS_UNTIL_DAY = 14
+#: A check-in that the next one follows within so many days is short; within so many, before the window's first day.
+SHORT_BEFORE_NEXT, SHORT_BEFORE_WINDOW = 7, 14
 #: How soon a yes wants somebody, the most urgent first.
 URGENCIES = ("emergency", "same_day", "next_working_day")
 
@@ -45,17 +55,18 @@ class Question:
     """One question as the page asks it.
 
     `key` is "instrument.item". `codes`: every value that an answer can have, rising. `anchors`: the values that have
-    words. `kind`: "scale" has words at its ends, "list" words for each value, "yes_no" the values 0 and 1. `urgency`:
-    of a red flag, else "".
+    words. `kind`: "scale" has words at its ends, "list" words for each value, "yes_no" the values 0 and 1; a "date" has
+    no codes, its value is the number of days since `day_zero`. `urgency`: of a red flag, else "".
     """
 
     key: str
     text: Text
-    kind: Literal["scale", "list", "yes_no"]
+    kind: Literal["scale", "list", "yes_no", "date"]
     codes: tuple[int, ...] = (0, 1)
     anchors: tuple[Choice, ...] = ()
     required: bool = False
     urgency: str = ""
+    day_zero: date = date.min
 
 
 @dataclass(frozen=True)
@@ -83,6 +94,23 @@ def from_instrument(key: str, instruments: Mapping[str, Instrument]) -> Question
     return Question(key, item.wording, kind, item.codes, item.anchors, required=key == PAIN_NOW)
 
 
+def short_days(plan: Iterable[int], *, evaluate_after: int, window_from: int) -> set[int]:
+    """Of the days of a plan, those that ask for the pain now and nothing else. What repeats after it is never short.
+
+    Up to RED_FLAGS_UNTIL_DAY only the one before the window's first day is: the others are asked for safety's sake.
+    """
+    days = sorted(set(plan))
+    return {
+        day
+        for day, following in pairwise(days)
+        if day > evaluate_after
+        and (
+            (following == window_from and following - day <= SHORT_BEFORE_WINDOW)
+            or (day > RED_FLAGS_UNTIL_DAY and following - day <= SHORT_BEFORE_NEXT)
+        )
+    }
+
+
 def peg_days(days: Iterable[int]) -> set[int]:
     """Of all days on which a follow-up checks in, those that ask the PEG. A later day never changes an earlier one."""
     chosen: list[int] = []
@@ -90,6 +118,14 @@ def peg_days(days: Iterable[int]) -> set[int]:
         if day >= PEG_FROM_DAY and (not chosen or day - chosen[-1] >= PEG_EVERY_DAYS):
             chosen.append(day)
     return set(chosen)
+
+
+def before(
+    days: Iterable[int], *, repeated: bool, instruments: Mapping[str, Instrument]
+) -> tuple[Question, ...]:
+    """What is asked before a procedure whose follow-up checks in on these days. `repeated`: and on without end."""
+    peg = repeated or peg_days(days)
+    return tuple(from_instrument(key, instruments) for key in (PAIN_NOW, *(PEG if peg else ())))
 
 
 def asks_red_flags(day: int, *, device: bool) -> bool:
@@ -106,39 +142,50 @@ def steps(
     day: int,
     *,
     days: Iterable[int],
+    plan: Iterable[int],
     evaluate_after: int,
     window_from: int,
     device: bool,
     flags: Sequence[Question],
     instruments: Mapping[str, Instrument],
-    worn_off: Question | None = None,
+    worn_off: Sequence[Question] = (),
 ) -> list[Step]:
     """The steps of the check-in of `day`, at least one.
 
-    `days`: all days on which its follow-up checks in. `evaluate_after`: the first day of judgement. `window_from`: the
+    `days`: all days on which its follow-up checks in; `plan`: those of its plan, without what repeats after them.
+    `evaluate_after`: the first day of judgement. `window_from`: the
     first day of the relief window. `flags`: the red flags of the procedure type. `instruments` by key: nrs, peg, pgic,
-    pain_medicine, satisfaction. `worn_off`: the question whether relief has worn off, first in the last step; None when
-    it is not asked.
+    pain_medicine, satisfaction. `worn_off`: the questions whether relief has worn off and since when, first in the last
+    step; none when they are not asked.
     """
-    days = list(days)
-    peg = day in peg_days(days)
-    pain = [PAIN_NOW]
-    if day >= LOOKS_BACK_FROM_DAY:
-        pain += [PAIN_WORST] if peg else [PAIN_AVERAGE, PAIN_WORST]
-    change = [CHANGE, MEDICINE] if day >= evaluate_after else []
-    if peg:
-        change = [*PEG, *change]
-    if day == satisfaction_day(days, evaluate_after=evaluate_after, window_from=window_from):
-        change += SATISFACTION
+    short = short_days(plan, evaluate_after=evaluate_after, window_from=window_from)
+    pain, change = [PAIN_NOW], list[str]()
+    if day not in short:
+        days = [one for one in days if one not in short]
+        peg = day in peg_days(days)
+        if day >= LOOKS_BACK_FROM_DAY:
+            pain += [PAIN_WORST] if peg else [PAIN_AVERAGE, PAIN_WORST]
+        change += PEG if peg else ()
+        change += (CHANGE, MEDICINE) if day >= evaluate_after else ()
+        if day == satisfaction_day(days, evaluate_after=evaluate_after, window_from=window_from):
+            change += SATISFACTION
     asked = [Step("pain", tuple(from_instrument(key, instruments) for key in pain))]
-    if flags and asks_red_flags(day, device=device):
+    if flags and day not in short and asks_red_flags(day, device=device):
         order = sorted(flags, key=lambda flag: (URGENCIES.index(flag.urgency), flag.key))
         asked.append(Step("safety", tuple(order)))
     last = [from_instrument(key, instruments) for key in change]
-    if worn_off:
-        last.insert(0, worn_off)
+    last[:0] = worn_off
     if last:
         asked.append(Step("change", tuple(last)))
+    asked[-1] = Step(asked[-1].name, asked[-1].questions, remark=True)
+    return asked
+
+
+def confirming(nrs: Instrument, worn_off: Sequence[Question]) -> list[Step]:
+    """The steps of a check-in that asks once more after a bad score: the pain now, and what follows from it."""
+    asked = [Step("pain", (from_instrument(PAIN_NOW, {"nrs": nrs}),))]
+    if worn_off:
+        asked.append(Step("change", tuple(worn_off)))
     asked[-1] = Step(asked[-1].name, asked[-1].questions, remark=True)
     return asked
 

@@ -9,13 +9,14 @@ from django.dispatch import receiver
 from clinic.models import Site, User
 from clinic.signals import address_bounced
 from outcomes import services
-from procedures.models import ImplantedDevice, Procedure
+from procedures.models import ImplantedDevice, Procedure, ReliefProfile
 from procedures.signals import (
     baseline_corrected,
     device_changed,
     procedure_corrected,
     procedure_performed,
     procedure_voided,
+    profile_added,
 )
 
 
@@ -36,7 +37,13 @@ def void_follow_up(procedure: Procedure, now: datetime, **_: Any) -> None:
 
 @receiver(procedure_corrected)
 def replan_follow_up(procedure: Procedure, reason: str, now: datetime, **_: Any) -> None:
+    services.follow_performer(procedure, now=now)  # before it is counted anew
     services.replan_procedure(procedure, reason=reason, now=now)
+
+
+@receiver(profile_added)
+def take_new_plan(profile: ReliefProfile, **_: Any) -> None:
+    services.take_new_plan(profile)
 
 
 @receiver(device_changed)

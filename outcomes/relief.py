@@ -40,9 +40,10 @@ docs/decisions/0019 says why.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cached_property
 from itertools import takewhile
 from typing import Literal
 
@@ -266,6 +267,13 @@ class Course:
         answer."""
         return next((one.at for one in reversed(self.readings) if not one.before_treatment), None)
 
+    @cached_property
+    def most_in_relief(self) -> int:
+        """The highest score that is in relief, `meets` turned round; below 0 when none is."""
+        left = (100 - self.success_percent) * (self.baseline or 0)
+        exactly = self.half_is_loss and left % 100 == 0
+        return left // 100 - exactly
+
     def words(self, at: int) -> str:
         """`at` as a reader says it: "day 92", "hour 3.5"."""
         return f"day {at}" if self.unit == "day" else f"hour {round(at / 60, 1):g}"
@@ -347,7 +355,7 @@ def judge(course: Course) -> Judgement:
         return Judgement(
             Verdict.CONFOUNDED,
             "Another treatment of the same region falls into this follow-up: the answers cannot be told apart.",
-            first_judged=known[0].at if known else None,
+            first_judged=answers[0].at if answers else None,
         )
     found = read_course(course, known)
     verdict, reason = decide(course, found)
@@ -368,16 +376,15 @@ def judge(course: Course) -> Judgement:
 
 def good(course: Course, reading: Reading) -> bool:
     """Whether the reading is in relief. The course must have a baseline above 0."""
-    baseline = course.baseline or 0
-    exactly = 100 * (baseline - reading.score) == course.success_percent * baseline
-    if course.half_is_loss and exactly:
-        return False
-    return meets(baseline, reading.score, course.success_percent)
+    return reading.score <= course.most_in_relief
 
 
 def bad_after(course: Course, before: Reading, reading: Reading) -> bool:
-    """Whether relief, last known at `before`, is gone at the reading: out of relief, and enough points above it."""
-    points = 1 if (course.baseline or 0) < LOW_BASELINE else POINTS_WORSE
+    """Whether relief, last known at `before`, is gone at the reading: out of relief, and enough points above it.
+
+    By Lord's rule whatever is out of relief is pain that has returned.
+    """
+    points = 1 if course.half_is_loss or (course.baseline or 0) < LOW_BASELINE else POINTS_WORSE
     return not good(course, reading) and reading.score >= before.score + points
 
 
@@ -610,35 +617,35 @@ def back_since(course: Course, found: Found) -> int | None:
 def remarks_on(course: Course, found: Found, verdict: Verdict) -> tuple[Remark, ...]:
     """What is worth saying beside the verdict."""
     baseline = course.baseline or 0
+    loss, last = found.loss or found.suspected, found.judged[-1] if found.judged else None
+    said: list[Remark] = []
+
+    def say(note: Note, readings: Iterable[Reading]) -> None:
+        if at := [one.at for one in readings]:
+            said.append(Remark(note, tuple(at)))
 
     def partial(one: Reading) -> bool:
         return not good(course, one) and meets(baseline, one.score, PARTIAL_PERCENT)
 
-    said: list[tuple[Note, list[int]]] = []
-    answers = [one for one in found.judged if not one.before_treatment]
-    if verdict in (Verdict.NO_RELIEF, Verdict.PARTIAL) and not found.responded:
-        early = [
-            one for one in course.readings if one.at < course.evaluate_after and not one.before_treatment
-        ]
-        said.append((Note.EARLY_RELIEF, [one.at for one in early if good(course, one)]))
-        said.append((Note.LATE_RELIEF, [one.at for one in found.after if good(course, one)]))
-    if verdict == Verdict.NO_RELIEF:
-        said.append((Note.PARTIAL_BEFORE, [one.at for one in answers if partial(one)]))
+    if not found.responded and verdict in (Verdict.NO_RELIEF, Verdict.PARTIAL):
+        first_judged = found.judged[0].at if found.judged else course.evaluate_after
+        early = [one for one in course.readings if one.at < min(first_judged, course.evaluate_after)]
+        say(Note.EARLY_RELIEF, {one.at: one for one in early if good(course, one)}.values())
+        say(Note.LATE_RELIEF, [one for one in found.after if good(course, one)])
+        if verdict == Verdict.NO_RELIEF:
+            say(
+                Note.PARTIAL_BEFORE,
+                [one for one in found.judged if partial(one) and not one.before_treatment],
+            )
     if found.loss:
-        said.append((Note.RELIEF_RETURNED, [one.at for one in found.after if good(course, one)]))
-    if (found.loss or found.suspected) and partial(found.judged[-1]):
-        said.append((Note.PARTIAL_REMAINS, [found.judged[-1].at]))
-    if found.before:
-        seen = (found.loss or found.suspected).seen_at if found.loss or found.suspected else None
-        word = [
-            one.at
-            for one in found.judged
-            if (one.worn_off or one.reported)
-            and (good(course, one) or (seen is None and not good(course, one)))
-        ]
-        said.append((Note.WORN_OFF_SAID, word))
-    said.append((Note.WORSE, [one.at for one in found.judged if one.score > baseline]))
-    return tuple(Remark(note, tuple(sorted(set(at)))) for note, at in said if at)
+        say(Note.RELIEF_RETURNED, [one for one in found.after if good(course, one)])
+    if loss and last and partial(last):
+        say(Note.PARTIAL_REMAINS, [last])
+    if found.responded and any(one.worn_off or one.reported for one in found.judged):
+        word = [one for one in found.judged if one.worn_off or one.reported]
+        say(Note.WORN_OFF_SAID, [one for one in word if good(course, one) or not loss])
+    say(Note.WORSE, [one for one in found.judged if one.score > baseline])
+    return tuple(said)
 
 
 def remark_words(course: Course, remark: Remark) -> str:

@@ -2,7 +2,8 @@
 
 Days are calendar days on the site's wall clock, counted from the day of the procedure (day 0). A check-in opens on
 the morning of its day, falls due at the hour at which the site sends, and closes after half the gap to the next one, at
-most MOST_TOLERANCE later, so that two are never open for the same reason at once.
+most MOST_TOLERANCE later. Half of a short gap would be too short for whoever answers a day or two late: a check-in
+waits LEAST_TOLERANCE at least, or until the next one is due. So no two that were asked are ever open at once.
 
 The check-ins that count from the minute of the procedure are its diary. They are asked together, by one link; an entry
 opens at its minute, and the whole diary stays open until DIARY_STAYS_OPEN after the last one.
@@ -19,11 +20,20 @@ from clinic.wall_clock import on_wall
 DAY = 24 * 60
 #: The longest time that a check-in waits for its answer (a choice, unconfirmed).
 MOST_TOLERANCE = timedelta(days=14)
+#: How long it waits at least, unless the next one is due before (a choice, unconfirmed).
+LEAST_TOLERANCE = timedelta(days=3)
 #: How long after its last entry a diary can still be filled in; what comes late is marked so (a choice, unconfirmed).
 DIARY_STAYS_OPEN = timedelta(hours=24)
 #: When to remind, remind again and telephone: so much of the time that a check-in is open has gone by (a choice,
 #: unconfirmed).
 RUNGS = (0.25, 0.5, 0.75)
+#: A first bad score is asked about once more so many days after it: up to CONFIRM_SOON_UNTIL the first, then the second
+#: (choices, unconfirmed).
+CONFIRM_AFTER_DAYS = (3, 7)
+CONFIRM_SOON_UNTIL = 90
+#: When to remind of such a question, and when to telephone. Whoever may be losing relief is not left waiting as long as
+#: in the plan: a week of silence is as long as the question itself had waited (a choice, unconfirmed).
+CONFIRMATION_RUNGS = (timedelta(days=1), timedelta(days=3))
 
 
 @dataclass(frozen=True, order=True)
@@ -91,14 +101,42 @@ def moment(
     if by_day:
         day = performed_at.astimezone(zone).date() + timedelta(days=offset // DAY)
         opens_at, due_at = on_wall(day, time(0), zone), on_wall(day, at, zone)
+        until_next = on_wall(day + timedelta(days=gap_minutes // DAY), at, zone) - due_at
     else:
         opens_at = due_at = performed_at + timedelta(minutes=offset)
-    tolerance = min(timedelta(minutes=gap_minutes) / 2, MOST_TOLERANCE)
+        until_next = timedelta(minutes=gap_minutes)
+    least = min(until_next, LEAST_TOLERANCE)
+    tolerance = min(max(timedelta(minutes=gap_minutes) / 2, least), MOST_TOLERANCE)
     return Planned(offset, opens_at, due_at, due_at + tolerance)
 
 
-def ladder(asked_at: datetime, closes_at: datetime) -> tuple[datetime, ...]:
-    """The instants at which to remind for the first time, to remind again, and to telephone; none after the close."""
+def confirmation(performed_at: datetime, answered_at: datetime, *, at: time, zone: ZoneInfo) -> Planned:
+    """The check-in that asks once more about the first bad score, which was given at `answered_at`."""
+    day = days_after(performed_at, answered_at, zone)
+    due_on = day + CONFIRM_AFTER_DAYS[day > CONFIRM_SOON_UNTIL]
+    open_for = 2 * MOST_TOLERANCE // timedelta(minutes=1)
+    return moment(performed_at, due_on * DAY, gap_minutes=open_for, by_day=True, at=at, zone=zone)
+
+
+def confirms(due_at: datetime, answered_at: datetime, one: Planned, zone: ZoneInfo) -> bool:
+    """Whether a check-in of the plan that is due at `due_at` asks about the bad score of `answered_at` soon enough, so
+    that the confirmation `one` is not needed. On the very day it does not: two scores of one day confirm nothing."""
+    return days_after(answered_at, due_at, zone) > 0 and days_after(due_at, one.due_at, zone) >= 0
+
+
+def days_after(earlier: datetime, later: datetime, zone: ZoneInfo) -> int:
+    """How many days `later` lies after `earlier` on the calendar in `zone`."""
+    return (later.astimezone(zone).date() - earlier.astimezone(zone).date()).days
+
+
+def ladder(asked_at: datetime, closes_at: datetime, *, confirmation: bool = False) -> tuple[datetime, ...]:
+    """The instants at which to remind for the first time, to remind again, and to telephone; none after the close.
+
+    `confirmation`: of a question that confirms a bad score, of which the patient is reminded once.
+    """
+    if confirmation:
+        last = asked_at + (closes_at - asked_at) * RUNGS[-1]
+        return tuple(min(asked_at + wait, last) for wait in CONFIRMATION_RUNGS)
     return tuple(asked_at + (closes_at - asked_at) * part for part in RUNGS)
 
 

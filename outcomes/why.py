@@ -77,7 +77,9 @@ def why(check_in_id: int) -> list[Fact]:
         CheckIn.objects.select_related(
             "follow_up__patient",
             "follow_up__relief_profile__procedure_type",
+            "follow_up__check_in_profile__procedure_type",
             "follow_up__procedure__site",
+            "confirms__answer",
             "answer__recorded_by",
             "draft",
         )
@@ -99,8 +101,12 @@ def clock(moment: datetime, site: Site) -> str:
 
 def planned(check_in: CheckIn, site: Site) -> Fact:
     """When it was to be asked, and by which rule of the relief profile."""
-    profile = check_in.follow_up.relief_profile
-    offset = check_in.offset_minutes
+    follow_up, offset = check_in.follow_up, check_in.offset_minutes
+    profile = follow_up.plan_profile
+    if offset % DAY or offset // DAY not in profile.check_in_days:
+        own = follow_up.relief_profile  # its diary, and what was asked before the plan changed
+        if offset in own.check_in_minutes or (offset % DAY == 0 and offset // DAY in own.check_in_days):
+            profile = own
     words = {
         "profile": f"{profile.procedure_type} v{profile.version}",
         "at": f"{check_in.due_at.astimezone(site.zone):%H:%M}",
@@ -108,8 +114,14 @@ def planned(check_in: CheckIn, site: Site) -> Fact:
         "due": clock(check_in.due_at, site),
         "when": check_in.when,
         "days": profile.check_in_every_days,
+        "confirms": check_in.confirms.when if check_in.confirms else "",
     }
-    if offset % DAY == 0 and offset // DAY in profile.check_in_days:
+    if check_in.kind == CheckIn.Kind.REPORT:
+        # Nobody asked: there was no plan for it, and nothing that it could be late for.
+        return Fact("reported", check_in.due_at, _("The pain is back: said without being asked."))
+    if check_in.kind == CheckIn.Kind.CONFIRMATION:
+        said = _("Asks once more, because of a first bad score after relief on %(confirms)s: %(due)s.")
+    elif offset % DAY == 0 and offset // DAY in profile.check_in_days:
         said = _(
             "Planned for %(when)s of the relief profile %(profile)s, at %(at)s on the clock of %(site)s: %(due)s."
         )
@@ -125,7 +137,8 @@ def planned(check_in: CheckIn, site: Site) -> Fact:
     else:
         said = _("Planned for %(when)s by the relief profile %(profile)s: %(due)s.")
     closes = _("Answers are taken until %s.") % clock(check_in.closes_at, site)
-    return Fact("planned", check_in.follow_up.opened_at, f"{said % words} {closes}")
+    planned_at = check_in.confirms.answer.answered_at if check_in.confirms else check_in.follow_up.opened_at
+    return Fact("planned", planned_at, f"{said % words} {closes}")
 
 
 def moved(check_in: CheckIn, site: Site) -> Iterator[Fact]:
@@ -332,7 +345,9 @@ def ended(check_in: CheckIn, site: Site) -> Iterator[Fact]:
     elif check_in.status == CheckIn.Status.SUPERSEDED:
         newer = (
             CheckIn.objects.filter(
-                follow_up=check_in.follow_up_id, offset_minutes__gt=check_in.offset_minutes
+                follow_up=check_in.follow_up_id,
+                kind=CheckIn.Kind.PLANNED,
+                offset_minutes__gt=check_in.offset_minutes,
             )
             .exclude(status=CheckIn.Status.SUPERSEDED)
             .order_by("offset_minutes")
@@ -348,6 +363,8 @@ def ended(check_in: CheckIn, site: Site) -> Iterator[Fact]:
         follow_up = check_in.follow_up
         if follow_up.closed_because:
             said = _("Void: the follow-up ended, because %s.") % follow_up.get_closed_because_display()
+        elif check_in.kind == CheckIn.Kind.CONFIRMATION:
+            said = _("Withdrawn: there is nothing left to confirm.")
         else:
             said = _("Void.")
         yield Fact("voided", follow_up.closed_at, said)

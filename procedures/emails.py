@@ -1,6 +1,6 @@
 """What the letters about appointments say: where and when. Nothing about what is done, to whom, or how to prepare."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 
@@ -21,7 +21,7 @@ from procedures.services import letters
 from procedures.words import when
 
 #: Stand for what differs from letter to letter in a sheet that is kept.
-LINK, WHEN = "https://link.invalid/", "when.invalid"
+LINK, BEFORE, WHEN = "https://link.invalid/", "https://before.invalid/", "when.invalid"
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,12 @@ def find(appointment_id: int) -> Appointment:
 def letter(appointment: Appointment, kind: str, *, method: str, now: datetime) -> Message:
     """One letter in the patient's language, with a link of its own unless there is nothing left to see.
 
+    A reminder has two: that of the appointment, and to the questions before it.
+
     `method`: of the calendar file that goes with it; "" for none.
     """
     site, language = appointment.site, appointment.patient.language
-    link = ""
-    if kind != "cancelled":
-        link = settings.SITE_URL + reverse("appointment", args=[letters.issue_link(appointment, now=now)])
-    sheet = letter_sheet(language, kind, place(site))
+    token = "" if kind == "cancelled" else letters.issue_link(appointment, now=now)
     with translation.override(language):
         time = when(appointment.starts_at, site.zone)
         write = {"REQUEST": calendar.invitation, "CANCEL": calendar.cancellation}.get(method)
@@ -80,14 +79,21 @@ def letter(appointment: Appointment, kind: str, *, method: str, now: datetime) -
             if write
             else ()
         )
-    return Message(
-        sheet.subject,
-        sheet.text.replace(LINK, link).replace(WHEN, time),
-        sheet.html.replace(LINK, escape(link)).replace(WHEN, escape(time)),
+    return replace(
+        filled(letter_sheet(language, kind, place(site)), token, time),
         # Stopping e-mail stops letters too. Only a reminder offers it: news of a change is not stopped in passing.
         headers=unsubscribe_headers(appointment.patient) if kind == "reminder" else {},
         attachments=attachments,
     )
+
+
+def filled(sheet: Message, token: str, time: str) -> Message:
+    """The sheet with the addresses that the token opens, "" for none, and the time in its words."""
+    text, html = sheet.text.replace(WHEN, time), sheet.html.replace(WHEN, escape(time))
+    for stands, name in ((LINK, "appointment"), (BEFORE, "before")) if token else ():
+        address = settings.SITE_URL + reverse(name, args=[token])
+        text, html = text.replace(stands, address), html.replace(stands, escape(address))
+    return Message(sheet.subject, text, html)
 
 
 def place(site: Site) -> Place:
@@ -96,7 +102,7 @@ def place(site: Site) -> Place:
 
 @lru_cache(maxsize=256)
 def letter_sheet(language: str, kind: str, site: Place) -> Message:
-    """What the letters of one kind, language and site share, with LINK and WHEN in it.
+    """What the letters of one kind, language and site share, with LINK, BEFORE and WHEN in it.
 
     Kept, because inlining the style and rendering take longer than everything else about an e-mail in this process.
     """
@@ -107,7 +113,14 @@ def letter_sheet(language: str, kind: str, site: Place) -> Message:
             "reminder": _("Reminder: your appointment at %(site)s"),
             "cancelled": _("Cancelled: your appointment at %(site)s"),
         }[kind]
-        context = {"kind": kind, "url": LINK, "when": WHEN, "site": site, "language": language}
+        context = {
+            "kind": kind,
+            "url": LINK,
+            "before": BEFORE,
+            "when": WHEN,
+            "site": site,
+            "language": language,
+        }
         return Message(
             subject=heading % {"site": site.name},
             text=render_to_string("procedures/email/letter.txt", context),
@@ -121,15 +134,9 @@ SOME_TIME = datetime(2027, 1, 15, 14, tzinfo=UTC)
 
 def preview(kind: str, language: str, site: Site) -> Message:
     """A letter of that kind with a made-up time and a link that leads nowhere; without its calendar file."""
-    sheet = letter_sheet(language, kind, place(site))
-    link = settings.SITE_URL + reverse("appointment", args=[EXAMPLE])
     with translation.override(language):
         time = when(SOME_TIME, site.zone)
-    return Message(
-        sheet.subject,
-        sheet.text.replace(LINK, link).replace(WHEN, time),
-        sheet.html.replace(LINK, escape(link)).replace(WHEN, escape(time)),
-    )
+    return filled(letter_sheet(language, kind, place(site)), EXAMPLE, time)
 
 
 #: What can be looked at in the admin.

@@ -12,3 +12,5 @@ baseline_corrected = Signal()
 procedure_voided = Signal()
 #: What a device needs, or whether it is in its patient, has changed. Arguments: device, by (None: nobody named), now.
 device_changed = Signal()
+#: A procedure type has a new version of its relief profile. Arguments: profile, now.
+profile_added = Signal()

@@ -1,14 +1,18 @@
-"""The patient's page of an appointment, and a clinician's calendar. GET shows and changes nothing; POST acts."""
+"""The patient's page of an appointment, the clinic's tablet, a clinician's calendar. GET changes nothing; POST acts."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from django.contrib.auth import logout
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.utils import timezone, translation
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from clinic.pages import gone, language, page, secret
+from clinic.pages import gone, language, page, secret, wait
+from clinic.refusals import Refusal
+from clinic.throttling import forget_tries, one_more_try, sender, sent_too_often
 from procedures import services
 from procedures.calendar import clinicians_calendar
 from procedures.models import Appointment, ProcedureType
@@ -16,6 +20,8 @@ from procedures.words import when
 
 #: What the patient can say, by the name of the button.
 REPLIES = {"come": services.promise_to_come, "change": services.ask_for_change}
+#: Wrong digits that a tablet's network address may send in so long.
+MOST_TRIES, TRIES_SECONDS = 10, 600
 
 
 @never_cache
@@ -37,7 +43,14 @@ def appointment(request: HttpRequest, token: str) -> HttpResponse:
             reply(found.pk, now=now)
             return redirect(request.get_full_path())
         status = 422 if request.method == "POST" else 200
-        return page(request, "procedures/appointment.html", found.site, status=status, **shown(found, now))
+        return page(
+            request,
+            "procedures/appointment.html",
+            found.site,
+            status=status,
+            **shown(found, now),
+            token=token,
+        )
 
 
 def shown(found: Appointment, now: datetime) -> dict[str, object]:
@@ -50,7 +63,14 @@ def shown(found: Appointment, now: datetime) -> dict[str, object]:
         "confirmed": found.status == Appointment.Status.CONFIRMED,
         "wants_change": bool(found.wants_change_at),
         "may_reply": services.may_reply(found, now=now),
+        "may_say": is_near(found, now) and not services.why_too_late(found, now=now),
     }
+
+
+def is_near(found: Appointment, now: datetime) -> bool:
+    """Whether it is the day of the appointment at its site, or the day before: earlier scores are of little use."""
+    day, today = (moment.astimezone(found.site.zone).date() for moment in (found.starts_at, now))
+    return day - today <= timedelta(days=1)
 
 
 def advice(kind: ProcedureType) -> list[str]:
@@ -58,6 +78,33 @@ def advice(kind: ProcedureType) -> list[str]:
     spanish = translation.get_language() == "es"
     items = kind.readiness_items.exclude(advice="").order_by("code")
     return [(spanish and item.advice_es) or item.advice for item in items]
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def tablet(request: HttpRequest) -> HttpResponseBase:
+    """Where the clinic's tablet is given the digits that open a patient's questions, and where it thanks afterwards.
+
+    Whoever is signed in in this browser is signed out before the patient gets it. Wrong digits get status 422; too many
+    of them, or too much at once, status 429.
+    """
+    with translation.override(language(request, "en")):
+        if request.method != "POST":
+            return page(request, "procedures/tablet.html", None, thanks=request.GET.get("show") == "thanks")
+        tries = f"tablet_{sender(request)}"
+        if sent_too_often(request, "tablet") or not one_more_try(
+            tries, most=MOST_TRIES, seconds=TRIES_SECONDS
+        ):
+            return wait(request)
+        code = "".join(request.POST.get("code", "").split())
+        try:
+            token = services.open_on_tablet(code, now=timezone.now())
+        except Refusal:
+            return page(request, "procedures/tablet.html", None, status=422, wrong=True)
+        forget_tries(tries)
+        if request.user.is_authenticated:
+            logout(request)
+        return secret(redirect("before", token))
 
 
 @never_cache

@@ -11,6 +11,7 @@ from django.db import models
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ParseError
+from rest_framework.fields import empty
 from rest_framework.parsers import JSONParser
 
 from clinic import visible
@@ -88,6 +89,14 @@ class NumberQuery(serializers.IntegerField):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(min_value=1, max_value=MOST, required=False, **kwargs)
+
+
+@extend_schema_field({"oneOf": [{"type": "integer", "minimum": 1}, {"type": "string", "enum": ["me"]}]})
+class PersonQuery(NumberQuery):
+    """The number of a member of staff, in a list's query; `me` stands for who asks."""
+
+    def run_validation(self, data: Any = empty) -> Any:
+        return self.context["request"].user.pk if data == "me" else super().run_validation(data)
 
 
 class InstantField(serializers.DateTimeField):

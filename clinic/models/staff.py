@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from django.contrib.auth.models import AbstractUser, BaseUserManager
+from django.contrib.auth.models import AbstractUser, BaseUserManager, Permission
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
@@ -29,6 +29,15 @@ class UserManager(BaseUserManager["User"]):
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> User:
         return self.create_user(email, password, **{"is_staff": True, "is_superuser": True} | fields)
+
+    def able(self, permission: str, *sites: Site) -> models.QuerySet[User]:
+        """Active members of staff who hold `permission` ("outcomes.handle_alert") and work at one of the sites;
+        superusers anyhow."""
+        app, codename = permission.split(".")
+        held = Permission.objects.filter(content_type__app_label=app, codename=codename).values("pk")
+        holds = Q(groups__permissions__in=held) | Q(user_permissions__in=held)
+        here = self.filter(holds, sites__in=sites)
+        return self.filter(Q(is_superuser=True) | Q(pk__in=here.values("pk")), is_active=True)
 
 
 class User(AbstractUser):

@@ -39,12 +39,14 @@ def secret_call(name: str) -> None:
 
 def test_requests_are_logged_without_token_and_query(client: Client, db: None, log: io.StringIO) -> None:
     client.get(f"/c/{SECRET}/?lang=es")
+    client.get(f"/p/{SECRET}/?lang=es")
     client.get(f"/a/{SECRET}/?lang=es")
     client.get(f"/calendar/{SECRET}.ics")
     client.get("/health/live?q=García&e=ann@example.org")
     finished = [event for event in events(log) if event["event"] == "request_finished"]
     assert [event["request"] for event in finished] == [
         "GET /c/[token]/?[query]",
+        "GET /p/[token]/?[query]",
         "GET /a/[token]/?[query]",
         "GET /calendar/[token]",
         "GET /health/live?[query]",

@@ -166,6 +166,7 @@ def test_a_whole_life(home: Path, port: int) -> None:
     done = (home / "data" / "done").read_text()
     assert done.count("seed_demo --essentials") == 1
     assert done.index("migrate") < done.index("load_catalogue") < done.index("seed_demo --essentials")
+    assert done.index("load_catalogue") < done.index("judge_follow_ups")
 
 
 def test_kill_9_leaves_nothing_behind_and_the_next_start_heals(home: Path, port: int) -> None:

@@ -1,19 +1,25 @@
 """What staff ask a patient, and the forms on which the answers are written down."""
 
 from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
 from typing import Any, ClassVar
 
 from django import forms
 from django.utils import translation
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import (
+    BASE_INPUT_CLASSES,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+)
 
-from clinic.admin.wall import WallClockField
+from clinic.admin.wall import DateInput, WallClockField
 from outcomes import instruments
 from outcomes.instruments import Text
 from outcomes.models import Answer, CheckIn, Measurement
-from outcomes.questions import PAIN_NOW, TOOK_MEDICINE, WORN_OFF, Question, from_instrument
+from outcomes.questions import ENDED_ON, PAIN_NOW, TOOK_MEDICINE, WORN_OFF, Question, from_instrument
 from outcomes.services import wearing_off
 from outcomes.services.answering import diary_of, steps_of
 from patients.models import Patient
@@ -44,6 +50,9 @@ def kept_questions(answer: Answer, asked: Iterable[Question]) -> list[Question]:
         if name == WORN_OFF:
             result.append(wearing_off.question())
             continue
+        if name == ENDED_ON:
+            result.append(wearing_off.since_when(answer.check_in.follow_up))
+            continue
         text = Text(flag.question, flag.question_es or None) if flag else Text(name, None)
         result.append(as_asked(one, Question(name, text, "yes_no", urgency=flag.urgency if flag else "")))
     return result
@@ -66,11 +75,34 @@ def buttons(question: Question, language: str) -> list[tuple[str, str]]:
     return [(str(code), words[code] if question.kind == "list" else str(code)) for code in question.codes]
 
 
+def in_words(question: Question, value: int, language: str) -> str:
+    """An answer in words: those of the button, or the date of a day."""
+    if question.kind == "date":
+        return f"{question.day_zero + timedelta(days=value):%-d %b %Y}"
+    return dict(buttons(question, language)).get(str(value), str(value))
+
+
 def ends(question: Question, language: str) -> list[str]:
     """What the ends of a scale mean: "0 = no pain"; nothing for a list."""
     if question.kind != "scale":
         return []
     return [f"{one.code} = {one.text.in_language(language)}" for one in question.anchors]
+
+
+class DayField(forms.DateField):
+    """A day that counts from `day_zero`: cleans to the number of days since then, and shows it as a date."""
+
+    def __init__(self, *, day_zero: date, **kwargs: Any) -> None:
+        widget = DateInput({"class": " ".join(BASE_INPUT_CLASSES), "min": day_zero.isoformat()}, "%Y-%m-%d")
+        super().__init__(widget=widget, required=False, **kwargs)
+        self.day_zero = day_zero
+
+    def clean(self, value: Any) -> Any:
+        day = super().clean(value)
+        return None if day is None else (day - self.day_zero).days
+
+    def prepare_value(self, value: Any) -> Any:
+        return self.day_zero + timedelta(days=value) if isinstance(value, int) else value
 
 
 class QuestionsForm(forms.Form):
@@ -86,6 +118,15 @@ class QuestionsForm(forms.Form):
         self.questions = questions
         own = {name: self.fields.pop(name) for name in list(self.fields)}
         for one in questions:
+            english = [one.text.en] if language != "en" and one.text.es else []
+            if one.kind == "date":
+                self.fields[one.key] = DayField(
+                    day_zero=one.day_zero,
+                    label=one.text.in_language(language),
+                    initial=stands.get(one.key),
+                    help_text=" ".join(english),
+                )
+                continue
             choices = buttons(one, language)
             if one.key != PAIN_NOW:
                 choices.append((NOT_ASKED, str(_("not asked"))))
@@ -99,9 +140,7 @@ class QuestionsForm(forms.Form):
                 choices=choices,
                 initial=stands.get(one.key, None if one.key == PAIN_NOW else passed_over),
                 widget=forms.RadioSelect({"class": "desk-scale"}),
-                help_text=" · ".join(
-                    [*ends(one, language), *([one.text.en] if language != "en" and one.text.es else [])]
-                ),
+                help_text=" · ".join([*ends(one, language), *english]),
             )
         self.fields |= own
 
@@ -151,6 +190,12 @@ class AnswerForm(QuestionsForm):
     language = forms.ChoiceField(
         label=_("Asked in"), choices=Patient.Language.choices, widget=UnfoldAdminSelectWidget
     )
+
+
+class ReportForm(AnswerForm):
+    """What a patient says who was not asked."""
+
+    names: ClassVar[dict[str, str]] = {"follow_up": ""}
 
 
 class SaidForm(QuestionsForm):

@@ -128,7 +128,9 @@ GROUPS = {
     "adverse:worst:mild": gettext_lazy("whose worst adverse event is mild"),
     "adverse:worst:moderate": gettext_lazy("whose worst adverse event is moderate"),
     "adverse:worst:severe": gettext_lazy("whose worst adverse event is severe"),
-    "month:lost_early": gettext_lazy("whose relief was found lost early this month, and still is"),
+    "month:lost_early": gettext_lazy(
+        "whose relief was found lost early this month, or possibly so, and still is"
+    ),
     "month:no_relief": gettext_lazy("found without relief this month, and still so"),
 }
 #: What came of a check-in.

@@ -66,6 +66,7 @@ def wanted(request: HttpRequest) -> CheckInQuerySet:
         .select_related(
             "follow_up__patient",
             "follow_up__relief_profile",
+            "follow_up__check_in_profile",
             "follow_up__procedure__site",
             "follow_up__procedure__procedure_type",
         )

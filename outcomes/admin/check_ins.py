@@ -24,7 +24,7 @@ from outcomes.admin.asking_forms import (
     AnswerForm,
     CorrectionForm,
     QuestionsForm,
-    buttons,
+    in_words,
     kept_questions,
     questions_of,
 )
@@ -84,7 +84,7 @@ class CheckInAdmin(ShowsBehind):
 
     list_display = ("who", "day", "due", "state", "pain", "no_email")
     list_filter = (
-        *("status", RemarkFilter, NotSentFilter),
+        *("status", "kind", RemarkFilter, NotSentFilter),
         ("follow_up__procedure__site", SeenFilter),
         CheckInCells,
     )
@@ -289,7 +289,7 @@ def said_rows(given: Answer, asked: list[Question]) -> list[tuple[str, str]]:
     """What an answer says now, in the reader's language: each question that was answered, and the answer in words."""
     values, language = values_of(given), get_language() or "en"
     return [
-        (one.text.in_language(language), dict(buttons(one, language)).get(str(value), str(value)))
+        (one.text.in_language(language), in_words(one, value, language))
         for one in kept_questions(given, asked)
         if (value := values.get(one.key)) is not None
     ]

@@ -22,6 +22,7 @@ from outcomes import services
 from outcomes.admin.adverse_events import events_fragment
 from outcomes.admin.behind import CellFilter, ShowsBehind
 from outcomes.admin.courses import VERDICT_LABELS, course_fragment, with_answers
+from outcomes.admin.providers import Providers
 from outcomes.diary import Ended, Result
 from outcomes.models import FollowUp, VerdictChange
 from outcomes.reports import WORKLISTS
@@ -116,6 +117,7 @@ class FollowUpAdmin(ShowsBehind):
     list_display = ("who", "what", "performed", "state", "verdict_reason")
     list_filter = (
         "verdict",
+        Providers,
         "closed_because",
         ("procedure__site", SeenFilter),
         "procedure__procedure_type__family",
@@ -146,10 +148,10 @@ class FollowUpAdmin(ShowsBehind):
         ),
         (
             _("How it is judged"),
-            {"fields": (("relief_profile", "confounded_by"), "not_confounded_because")},
+            {"fields": (("relief_profile", "check_in_profile"), "confounded_by", "not_confounded_because")},
         ),
     )
-    readonly_fields = ("opened", "closed", "judged", "diary", "consistent")
+    readonly_fields = ("opened", "closed", "judged", "diary", "consistent", "check_in_profile")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[FollowUp]:
         rows = (
@@ -159,7 +161,11 @@ class FollowUpAdmin(ShowsBehind):
                 "patient", "procedure__site", "procedure__procedure_type", "relief_profile__procedure_type"
             )
         )
-        others = ("confounded_by__procedure__procedure_type", "ended_by__procedure__procedure_type")
+        others = (
+            "check_in_profile__procedure_type",
+            "confounded_by__procedure__procedure_type",
+            "ended_by__procedure__procedure_type",
+        )
         return cast(QuerySet[FollowUp], rows.select_related(*others))
 
     def change_view(
@@ -178,6 +184,8 @@ class FollowUpAdmin(ShowsBehind):
                 "can_decide": request.user.has_perm("procedures.perform_procedure"),
                 "in_minutes": in_minutes(found),
                 "can_resume": found.closed_because in RESUMED,
+                "can_report": request.user.has_perm("outcomes.record_answer")
+                and services.takes_reports(found),
             }
         return super().change_view(request, object_id, form_url, extra_context)
 

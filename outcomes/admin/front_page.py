@@ -139,11 +139,16 @@ def alerts(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def losses(request: HttpRequest) -> list[dict[str, Any]]:
-    """The worklists of relief that is lost early or never came; one query each."""
+    """The worklists of relief that is lost early, of effects that are lost, and of relief that never came; one query
+    each."""
     if not request.user.has_perm("outcomes.view_followup"):
         return []
     user, now = staff(request), timezone.now()
-    words = {"losing_early": _("lost early"), "no_relief": _("no relief")}
+    words = {
+        "losing_early": _("losing relief early"),
+        "loss_of_effect": _("loss of effect"),
+        "no_relief": _("no relief"),
+    }
     counts = {code: WORKLISTS[code].rows(user, now).count() for code in words}
     return [
         {

@@ -52,6 +52,7 @@ def printed(question: Question, language: str) -> dict[str, Any]:
         "choices": [words for _value, words in buttons(question, language)],
         "ends": ends(question, language),
         "is_list": question.kind != "scale",
+        "is_date": question.kind == "date",
     }
 
 

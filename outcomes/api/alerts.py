@@ -6,15 +6,18 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import mixins, serializers
 from rest_framework.decorators import action
+from rest_framework.fields import empty
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from clinic.api.fields import MOST, Input, InstantField, NumberQuery, Query, WholeNumberField
+from clinic.api.fields import MOST, Input, InstantField, NumberQuery, PersonQuery, Query, WholeNumberField
 from clinic.api.rows import VisibleRows
 from clinic.api.views import SiteNameSerializer
 from clinic.models import User
+from clinic.refusals import Refusal
 from outcomes import services
 from outcomes.api.check_ins import PatientToCallSerializer
+from outcomes.losses import ReliefEnded
 from outcomes.models import Alert
 from outcomes.models.alerts import AlertQuerySet
 from outcomes.services.handling import REASONS
@@ -26,9 +29,18 @@ from procedures.models import RedFlag
 
 HANDLE = "outcomes.handle_alert"
 STATES = [("open", "open"), ("overdue", "overdue"), ("snoozed", "snoozed"), ("resolved", "resolved")]
-OWNERS = [("me", "me"), ("nobody", "nobody")]
 #: How a person may say that an alert ended.
 ENDINGS = [(one.value, one.label) for one in REASONS]
+
+
+@extend_schema_field(
+    {"oneOf": [{"type": "integer", "minimum": 1}, {"type": "string", "enum": ["me", "nobody"]}]}
+)
+class OwnerQuery(PersonQuery):
+    """Whose alerts; `nobody` for those that are everybody's at the site: None."""
+
+    def run_validation(self, data: Any = empty) -> Any:
+        return None if data == "nobody" else super().run_validation(data)
 
 
 class OwnerSerializer(serializers.ModelSerializer[User]):
@@ -41,11 +53,27 @@ class OwnerSerializer(serializers.ModelSerializer[User]):
         fields = ["id", "name"]
 
 
+class ReliefEndedSerializer(serializers.Serializer[ReliefEnded]):
+    """When relief ended: later than `after` and not later than `until`, in `unit` after the procedure."""
+
+    after = serializers.IntegerField(help_text="The last score in relief.")
+    until = serializers.IntegerField(help_text="The first bad one, or the day that the patient named.")
+    unit = serializers.ChoiceField(["day", "minute"])
+    confirmed = serializers.BooleanField(
+        help_text="False: one bad score says so, and nothing confirms it yet."
+    )
+    words = serializers.CharField(source="__str__", help_text="The same in a sentence, in English.")
+
+
 class AlertSerializer(serializers.ModelSerializer[Alert]):
     """Something a named person must look at by a certain time.
 
     `due_at`: by when somebody must look; once `acknowledged_at` is set, by when it must be resolved. `state`: an
-    overdue one is open as well. `owner` null: nobody has taken it, it is everybody's at the site. `codes`: of the red
+    overdue one is open as well. `owner` null: it is everybody's at the site. Alerts about relief (`lost_early`,
+    `lost_effect`, `no_relief`, `worse`, `pain_back`) are the performer's from the beginning, or their deputy's while
+    they are away: assigned, and not looked at before `acknowledged_at`. `confirmed` false: one bad score raised it,
+    and nothing confirms it yet. `relief_ended`: of `lost_early`, `lost_effect` and `pain_back`, as far as the course
+    tells now; null otherwise. `codes`: of the red
     flags that the patient said yes to. `escalated_at`: when the site was last told that it is overdue. `resolved_by`
     null in a resolved one: its reason is gone, and nobody had to act (`resolution` is `settled`).
     """
@@ -54,6 +82,7 @@ class AlertSerializer(serializers.ModelSerializer[Alert]):
     site = SiteNameSerializer()
     procedure_type = ProcedureTypeNameSerializer(source="follow_up.procedure.procedure_type")
     state = serializers.SerializerMethodField()
+    relief_ended = serializers.SerializerMethodField()
     owner = OwnerSerializer(allow_null=True)
     resolved_by = OwnerSerializer(allow_null=True)
 
@@ -61,13 +90,19 @@ class AlertSerializer(serializers.ModelSerializer[Alert]):
         model = Alert
         fields = [
             *("id", "kind", "urgency", "state", "patient", "site", "procedure_type", "follow_up", "check_in"),
-            *("codes", "raised_at", "due_at", "owner", "acknowledged_at", "snoozed_until", "escalated_at"),
+            *("confirmed", "relief_ended", "codes", "raised_at", "due_at", "owner", "acknowledged_at"),
+            *("snoozed_until", "escalated_at"),
             *("resolved_at", "resolved_by", "resolution", "resolution_note"),
         ]
 
     @extend_schema_field(serializers.ChoiceField(STATES))
     def get_state(self, alert: Alert) -> str:
         return alert.state(self.context["now"])
+
+    @extend_schema_field(ReliefEndedSerializer(allow_null=True))
+    def get_relief_ended(self, alert: Alert) -> Any:
+        ended = services.ended_of(alert)
+        return ReliefEndedSerializer(ended).data if ended else None
 
 
 class QuestionSerializer(serializers.ModelSerializer[RedFlag]):
@@ -134,6 +169,8 @@ class AlertQuery(Query):
         "site": "site",
         "patient": "patient",
         "follow_up": "follow_up",
+        "owner": "owner",
+        "performer": "follow_up__procedure__performer",
     }
 
     state = serializers.ChoiceField(
@@ -143,15 +180,22 @@ class AlertQuery(Query):
     )
     kind = serializers.ChoiceField(Alert.Kind.choices, required=False)
     urgency = serializers.ChoiceField(Alert.Urgency.choices, required=False)
-    owner = serializers.ChoiceField(OWNERS, required=False)
+    owner = OwnerQuery(
+        help_text="Number of a member of staff; `me` for yourself, `nobody` for what is everybody's at the site."
+    )
+    performer = PersonQuery(
+        help_text="Number of the member of staff who performed the procedure; `me` for yourself."
+    )
     site = NumberQuery()
     patient = NumberQuery()
     follow_up = NumberQuery()
 
     def narrow(self, rows: Any) -> Any:
-        alerts, asked, now = cast(AlertQuerySet, super().narrow(rows)), self.validated_data, timezone.now()
-        if "owner" in asked:
-            alerts = alerts.filter(owner=self.context["request"].user if asked["owner"] == "me" else None)
+        asked, now = self.validated_data, timezone.now()
+        for name in ("owner", "performer"):
+            if asked.get(name) and not User.objects.filter(pk=asked[name]).exists():
+                raise Refusal("There is no such member of staff.", code=f"unknown_{name}", field=name)
+        alerts = cast(AlertQuerySet, super().narrow(rows))
         match asked["state"]:
             case "open":
                 return alerts.waiting(now)
@@ -171,7 +215,8 @@ class AlertQuery(Query):
 )
 class Alerts(mixins.ListModelMixin, VisibleRows):
     queryset = Alert.objects.select_related(
-        "patient", "site", "owner", "resolved_by", "follow_up__procedure__procedure_type"
+        *("patient", "site", "owner", "resolved_by", "follow_up__procedure__procedure_type"),
+        "follow_up__summary",
     ).weighed()
     serializer_class = AlertSerializer
     query_class = AlertQuery

@@ -31,7 +31,12 @@ from procedures.api.catalogue import ProcedureTypeNameSerializer
 
 
 class CheckInSerializer(serializers.ModelSerializer[CheckIn]):
-    """One planned question. Answers are taken from `opens_at` until `closes_at`; `when` is "day 92" or "hour 3.5"."""
+    """One question. Answers are taken from `opens_at` until `closes_at`.
+
+    `kind`: of the plan; a confirmation, which asks once more after a first bad score (`confirms` is the check-in with
+    that score, null of other kinds); or a report, which nobody asked for: the patient said that the pain is back.
+    `when` is "day 92", "hour 3.5", "day 99, confirmation" or "day 120, pain is back".
+    """
 
     when = serializers.CharField()
     answer = serializers.SerializerMethodField()
@@ -39,8 +44,18 @@ class CheckInSerializer(serializers.ModelSerializer[CheckIn]):
     class Meta:
         model = CheckIn
         fields = [
-            *("id", "when", "offset_minutes", "opens_at", "due_at", "closes_at", "status", "invited_at"),
-            *("not_sent_because", "answer"),
+            *(
+                "id",
+                "kind",
+                "confirms",
+                "when",
+                "offset_minutes",
+                "opens_at",
+                "due_at",
+                "closes_at",
+                "status",
+            ),
+            *("invited_at", "not_sent_because", "answer"),
         ]
 
     @extend_schema_field(AnswerSerializer(allow_null=True))
@@ -79,7 +94,9 @@ class FiguresInput(Input):
 
     `values` by "instrument.item": {"nrs.worst_24_hours": 8, "red_flag.fever_chills": 0}. A red flag is 0 for no and 1
     for yes. "relief.worn_off", asked after a pain that is out of relief where there was relief before: has the relief
-    from the procedure worn off? 0 no, 1 yes, 2 not sure. With a yes, one bad score is a loss.
+    from the procedure worn off? 0 no, 1 yes, 2 not sure. With a yes, one bad score is a loss. "relief.ended_on", asked
+    beside it: since which day the pain is back, in days after the procedure on the site's calendar. It is not kept
+    where relief has not worn off.
     """
 
     score = ScoreField(help_text="The pain now, 0 (none) to 10 (worst imaginable).")
@@ -137,6 +154,7 @@ class CheckInQuery(Query):
 
     lookups = {
         "status": "status",
+        "kind": "kind",
         "due_from": "due_at__gte",
         "due_before": "due_at__lt",
         "site": "follow_up__procedure__site",
@@ -145,6 +163,7 @@ class CheckInQuery(Query):
     }
 
     status = serializers.ChoiceField(CheckIn.Status.choices, required=False)
+    kind = serializers.ChoiceField(CheckIn.Kind.choices, required=False)
     due_from = InstantField(required=False, help_text="Due at or after this instant.")
     due_before = InstantField(required=False, help_text="Due before this instant.")
     site = NumberQuery()

@@ -9,20 +9,25 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from clinic.api.fields import Input, NumberQuery, Query, YesNoField, on_the_wall
+from clinic.api.fields import Input, NumberQuery, PersonQuery, Query, YesNoField, on_the_wall
 from clinic.api.rows import VisibleRows
 from clinic.api.views import SiteNameSerializer
+from clinic.refusals import Refusal
 from outcomes import services
 from outcomes.api.answers import MeasurementSerializer, item_of, measurements, scores, threshold
-from outcomes.api.check_ins import CheckInSerializer
+from outcomes.api.check_ins import BY_STAFF, CheckInSerializer
 from outcomes.api.ends import EndedSerializer, ended, last_answer
 from outcomes.diary import Ended
 from outcomes.models import VERDICTS, FollowUp, VerdictChange
+from outcomes.questions import ENDED_ON, PAIN_NOW
 from outcomes.relief import LOW_BASELINE, responders
+from outcomes.reports import Selection
 from outcomes.services.judging import in_minutes
 from outcomes.services.planning import ENDINGS
 from patients import services as patients
 from patients.api import PatientNameSerializer
+from patients.models import Patient
+from procedures.api.baselines import ScoreField
 from procedures.api.catalogue import ProcedureTypeNameSerializer
 
 
@@ -219,7 +224,31 @@ class FollowUpCourseSerializer(FollowUpSerializer):
         return MeasurementSerializer(measurements(follow_up), many=True).data
 
 
-class FollowUpQuery(Query):
+#: What narrows a list of follow-ups by who performed the procedure, and when: input → lookup.
+PERFORMED = {
+    "performer": "procedure__performer",
+    "performed_from": "summary__performed_on__gte",
+    "performed_until": "summary__performed_on__lte",
+}
+
+
+class PerformedQuery(Query):
+    """Whose patients, and of which days. Unknown people and days that cannot be meant are refused, as by reports:
+    `unknown_performer`, `out_of_range`, `empty_period`."""
+
+    performer = PersonQuery(help_text="Number of the member of staff who performed it; `me` for yourself.")
+    performed_from = serializers.DateField(
+        required=False, help_text="The first day, on each site's wall clock."
+    )
+    performed_until = serializers.DateField(required=False, help_text="The last day, included.")
+
+    def narrow(self, rows: Any) -> Any:
+        asked = {name: self.validated_data[name] for name in PERFORMED if name in self.validated_data}
+        Selection(**asked).check(self.context["request"].user)
+        return super().narrow(rows)
+
+
+class FollowUpQuery(PerformedQuery):
     """What a list of follow-ups can be narrowed to."""
 
     lookups = {
@@ -228,7 +257,7 @@ class FollowUpQuery(Query):
         "site": "procedure__site",
         "procedure_type": "procedure__procedure_type__code",
         "procedure": "procedure",
-        "performer": "procedure__performer",
+        **PERFORMED,
     }
 
     verdict = serializers.ChoiceField(VERDICTS, required=False)
@@ -236,7 +265,6 @@ class FollowUpQuery(Query):
     site = NumberQuery()
     procedure_type = serializers.SlugField(required=False, help_text="Code of a procedure type.")
     procedure = NumberQuery(help_text="Number of the procedure that is followed.")
-    performer = NumberQuery(help_text="Number of a member of staff.")
     open = serializers.BooleanField(required=False, help_text="Whether the course still runs.")
 
     def narrow(self, rows: Any) -> Any:
@@ -271,6 +299,22 @@ class ConsistentInput(Input):
     consistent = YesNoField()
 
 
+class PainReportInput(Input):
+    """That the pain is back, as a patient says who was not asked."""
+
+    score = ScoreField(help_text="The pain now, 0 (none) to 10 (worst imaginable).")
+    since = serializers.DateField(
+        required=False, help_text="Since which day, on the site's calendar, if the patient names one."
+    )
+    channel = serializers.ChoiceField(BY_STAFF)
+    language = serializers.ChoiceField(
+        Patient.Language.choices,
+        required=False,
+        help_text="In which it was said; the patient's unless told.",
+    )
+    remark = serializers.CharField(required=False, allow_blank=True, max_length=2000)
+
+
 @extend_schema_view(
     list=extend_schema(description="Follow-ups of procedures performed at your sites, latest first."),
 )
@@ -288,6 +332,7 @@ class FollowUps(mixins.ListModelMixin, VisibleRows):
         "resume": "procedures.perform_procedure",
         "tell_apart": "procedures.perform_procedure",
         "duration": "procedures.perform_procedure",
+        "report_pain": "outcomes.record_answer",
     }
 
     @extend_schema(responses=FollowUpCourseSerializer)
@@ -333,3 +378,33 @@ class FollowUps(mixins.ListModelMixin, VisibleRows):
         follow_up = self.get_object()
         services.tell_apart(follow_up.pk, **self.inputs(ApartInput), by=self.user, now=timezone.now())
         return self.shown(follow_up.pk)
+
+    @extend_schema(request=PainReportInput, responses={201: CheckInSerializer, 200: CheckInSerializer})
+    @action(detail=True, methods=["post"], url_path="pain-reports")
+    def report_pain(self, request: Request, pk: int) -> Response:
+        """Write down that a patient says, without being asked, that the pain is back.
+
+        A bad score after relief is a loss by the patient's own word; anything else is a question to staff, and raises
+        the alert `pain_back`. The same once more on the same day changes nothing (200). Refuses with `closed` when the
+        course has ended, and with `not_possible` for a test.
+        """
+        follow_up = self.get_object()
+        inputs, now = self.inputs(PainReportInput), timezone.now()
+        procedure, since = follow_up.procedure, inputs.get("since")
+        day_zero = procedure.performed_at.astimezone(procedure.site.zone).date()
+        try:
+            given = services.report_pain(
+                follow_up.pk,
+                pain=inputs["score"],
+                ended_on=None if since is None else (since - day_zero).days,
+                remark=inputs.get("remark", ""),
+                channel=inputs["channel"],
+                language=inputs.get("language", follow_up.patient.language),
+                by=self.user,
+                now=now,
+            )
+        except Refusal as refusal:
+            named = {PAIN_NOW: "score", ENDED_ON: "since"}.get(refusal.field or "", refusal.field)
+            raise Refusal(" ".join(refusal.messages), code=str(refusal.code), field=named) from None
+        made = given.answered_at == now and given.recorded_by_id == self.user.pk
+        return Response(CheckInSerializer(given.check_in).data, status=201 if made else 200)

@@ -10,22 +10,9 @@ from outcomes.why import Fact
 
 #: Every code of a fact.
 CODES = (
-    *("planned", "moved", "waits", "not_sent", "queued", "waiting", "sending", "sent", "held_back", "failed"),
-    *(
-        "delivered",
-        "delayed",
-        "came_back",
-        "complained",
-        "unsubscribed",
-        "opened",
-        "called",
-        "answered",
-        "corrected",
-        "missed",
-        "superseded",
-        "voided",
-    ),
-    *("to_remind", "to_call"),
+    *("planned", "reported", "moved", "waits", "not_sent", "queued", "waiting", "sending", "sent"),
+    *("held_back", "failed", "delivered", "delayed", "came_back", "complained", "unsubscribed"),
+    *("opened", "called", "answered", "corrected", "missed", "superseded", "voided", "to_remind", "to_call"),
 )
 
 

@@ -15,7 +15,8 @@ from django.db.models import QuerySet
 from clinic.models import User
 from outcomes import services as outcomes
 from outcomes.models import Alert, Answer, FollowUp
-from outcomes.relief import Verdict
+from outcomes.relief import LOST_VERDICTS, Verdict
+from outcomes.services.assigning import ABOUT_RELIEF
 from outcomes.services.handling import escalate
 
 if TYPE_CHECKING:
@@ -44,6 +45,16 @@ ENDS: dict[str, tuple[tuple[str, float, str], ...]] = {
         (Resolution.SEEN, 3, "Seen; exercise and another try agreed."),
         (Resolution.NO_ACTION, 2, ""),
     ),
+    Kind.LOST_EFFECT: (
+        (Resolution.SPOKEN, 4, "Comes in to have the stimulator programmed."),
+        (Resolution.SEEN, 5, "Seen; programmed anew."),
+        (Resolution.NO_ACTION, 1, ""),
+    ),
+    Kind.PAIN_BACK: (
+        (Resolution.SPOKEN, 7, "A bad week; better now."),
+        (Resolution.SEEN, 2, "Seen; the pain is somewhere else."),
+        (Resolution.NO_ACTION, 1, ""),
+    ),
     Kind.NO_RELIEF: (
         (Resolution.SPOKEN, 5, "Another way is discussed at the next visit."),
         (Resolution.SEEN, 3, "Seen; the images are looked at again."),
@@ -65,8 +76,9 @@ ENDS: dict[str, tuple[tuple[str, float, str], ...]] = {
 UNHAPPY = (
     Verdict.NO_RELIEF,
     Verdict.PARTIAL,
-    Verdict.LOST_EARLY,
-    Verdict.LOST_WITHIN,
+    *sorted(LOST_VERDICTS),
+    Verdict.LOST_UNCONFIRMED,
+    Verdict.FLUCTUATING,
     Verdict.OUTLASTING,
     Verdict.UNKNOWN,
 )
@@ -110,7 +122,7 @@ class Caring:
         if alert is None:
             return
         doctor, nurse, now = self.doctor, life.place.nurse, life.now
-        about_relief = alert.kind in (Kind.NO_RELIEF, Kind.LOST_EARLY, Kind.WORSE)
+        about_relief = alert.kind in ABOUT_RELIEF
         by = doctor if about_relief and rng.random() < 0.4 else nurse
         alert = outcomes.acknowledge(alert_id, by=by, now=now)
         if alert.due_at > now:

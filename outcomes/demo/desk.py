@@ -196,6 +196,7 @@ def take_leave(place: Place, *, now: datetime) -> None:
         starts_at=on_wall(day, time(0), doctor.site.zone),
         ends_at=on_wall(day + timedelta(days=1), time(0), doctor.site.zone),
         reason="Congress",
+        deputy=place.nurse,
     )
     procedures.close(closure, by=doctor.user, now=worked_at(place, now))
 

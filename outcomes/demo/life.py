@@ -19,6 +19,7 @@ from clinic.models import Resource
 from outcomes.demo.asking import Asking
 from outcomes.demo.caring import Caring
 from outcomes.demo.clinic import House, Place
+from outcomes.demo.own_scores import OwnScores
 from outcomes.demo.people import Person
 from outcomes.demo.records import Records
 from outcomes.demo.shapes import Course, score
@@ -66,6 +67,7 @@ class Life:
         self.behind_since = datetime.max.replace(tzinfo=UTC)
         self.truths: dict[int, Truth] = {}  # by follow-up
         self.visits, self.asking, self.caring = Visits(self), Asking(self), Caring(self)
+        self.scores = OwnScores(self)
         self.records = Records(self, Random(f"{seed}:{person.number}:{chapter}:records"))
 
     def at(self, moment: datetime, do: Callable[[], None]) -> None:
@@ -80,7 +82,7 @@ class Life:
 
     def know(self, follow_up: FollowUp, course: Course, *, performed_at: datetime, baseline: int) -> None:
         """A follow-up has begun: from now on what is true after it, and what is asked."""
-        repeats = follow_up.relief_profile.check_in_every_days is not None
+        repeats = follow_up.plan_profile.check_in_every_days is not None
         self.truths[follow_up.pk] = Truth(course, performed_at, baseline, repeats, follow_up)
         self.asking.watch(follow_up.pk)
 

@@ -11,6 +11,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from clinic.refusals import Refusal
+from outcomes.demo.own_scores import usual
 from outcomes.demo.pathways import PATHWAYS, Path, Visit
 from outcomes.demo.replies import FOLLOWS, peg
 from outcomes.demo.shapes import SHAPES
@@ -111,8 +112,10 @@ class Visits:
         self.life.at(moment, partial(self.arrange, visit, day))
 
     def arrange(self, visit: Visit, day: date) -> None:
-        """Book `visit` on `day` or soon after, and see what becomes of it."""
+        """Book `visit` on `day` or soon after, and see what becomes of it; nothing for who has died meanwhile."""
         life = self.life
+        if life.patient.died_on:
+            return
         first_on = max(day, life.place.day(life.now))
         if life.chance(life.now, "slips").random() < WRONG_DAY:
             self.slip(visit, self.free_times(visit, first_on + timedelta(days=7)))
@@ -216,6 +219,8 @@ class Visits:
             if sent and lots.random() < PROMISES:
                 hence = timedelta(minutes=lots.randint(5, 500))
                 life.at(life.now + hence, partial(self.promise, appointment))
+            if sent:
+                life.scores.reminded(appointment)
 
     def promise(self, appointment: Appointment) -> None:
         """The patient says on the page of the appointment that they will come."""
@@ -281,6 +286,7 @@ class Visits:
         life, start = self.life, appointment.starts_at
         arrived = start - timedelta(minutes=life.rng.randint(5, 25))
         life.at(arrived, partial(self.step, appointment, "arrive"))
+        life.scores.arrives(appointment, at=arrived)
         begun = performed_at or start + timedelta(minutes=life.rng.randint(0, 5))
         over = begun + timedelta(minutes=20 if performed_at else self.kind(visit).procedure_minutes)
         if step_by_step:
@@ -307,17 +313,23 @@ class Visits:
             (Procedure.Status.COMPLETED, Procedure.Status.PARTIAL, Procedure.Status.ABORTED),
             (1 - PARTIAL - ABORTED, PARTIAL, ABORTED),
         )[0]
-        baseline = min(10, max(4, round(life.rng.gauss(life.person.usual_pain, 1))))
+        baseline = usual(life.person.usual_pain, life.rng)
         before = life.chance(performed_at.isoformat(), "before")
+        pegs = {
+            key: peg(key, 0, baseline=baseline, noise=before.gauss(0, 1))
+            for key in FOLLOWS
+            if before.random() >= NO_BASELINE
+        }
+        pain = None if life.rng.random() < unasked else baseline
+        if (own := life.scores.said.get(appointment.pk)) is not None:
+            if procedures.said_today(appointment, now=performed_at):
+                pain, pegs = None, {}  # nobody asks twice on one day
+            baseline = own if pain is None else baseline
         record = procedures.Performed(
             performed_at=performed_at,
-            baselines={
-                key: peg(key, 0, baseline=baseline, noise=before.gauss(0, 1))
-                for key in FOLLOWS
-                if before.random() >= NO_BASELINE
-            },
+            baselines=pegs,
             status=status,
-            baseline_pain=None if life.rng.random() < unasked else baseline,
+            baseline_pain=pain,
             performer=life.doctor.user,
             agent=visit.agent,
         )
@@ -330,7 +342,9 @@ class Visits:
             return life.at(life.now + timedelta(minutes=life.rng.randint(5, 90)), mistaken)
         course = SHAPES[visit.code](life.rng)
         follow_up = (
-            FollowUp.objects.select_related("relief_profile", "procedure__procedure_type", "procedure__site")
+            FollowUp.objects.select_related(
+                "relief_profile", "check_in_profile", "procedure__procedure_type", "procedure__site"
+            )
             .prefetch_related("procedure__procedure_type__red_flags")
             .get(procedure=procedure)
         )

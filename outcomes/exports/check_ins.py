@@ -17,6 +17,10 @@ from outcomes.reports import Selection
 #: What is measured besides instruments, with what its figures mean.
 OWN: Mapping[str, tuple[str, str]] = {
     "relief.worn_off": ("Whether relief has worn off, as the patient says", "0 no, 1 yes, 2 not sure"),
+    "relief.ended_on": (
+        "Since which day the pain is back, as the patient says",
+        "days after the procedure, on the calendar of the site",
+    ),
     "diary.took_medicine": ("Pain medicine taken since the last entry of the diary", "0 no, 1 yes"),
 }
 #: Stands among a row's lookups for the figures of its answer, by "instrument.item"; they are read by `measured`.
@@ -59,9 +63,15 @@ def columns() -> list[Column]:
         ),
         *common(WAY),
         Column(
+            "kind",
+            "text",
+            "planned; confirmation, which asks once more after a first bad score; report, which nobody asked for",
+            "kind",
+        ),
+        Column(
             "offset",
             "integer",
-            "For which time after the procedure it was planned",
+            "For which time after the procedure it was planned; of a report its calendar day",
             "offset_minutes",
             unit="minutes",
         ),

@@ -90,8 +90,8 @@ class Measurement(models.Model):
     The pain score now is instrument "nrs", version "1", item "now", from 0 (none) to 10 (worst imaginable). A red
     flag's answer is instrument "red_flag", version "1", item its code: 0 no, 1 yes; a diary's "did you take pain
     medicine?" is "diary", "1", "took_medicine"; "has the relief worn off?" is "relief", "1", "worn_off": 0 no, 1 yes,
-    2 not sure. `superseded_at`: since when a correction stands in its place; None for
-    what counts.
+    2 not sure, and the day since which the pain is back "relief", "1", "ended_on", in days after the procedure on the
+    site's calendar. `superseded_at`: since when a correction stands in its place; None for what counts.
     """
 
     answer = models.ForeignKey(Answer, models.CASCADE, verbose_name=_("answer"), related_name="measurements")

@@ -154,8 +154,11 @@ class CheckIn(models.Model):
 
     @property
     def when(self) -> str:
-        """Which one it is, as staff say it: "day 92" or "hour 3.5"."""
+        """Which one it is, as staff say it: "day 92", "hour 3.5", "day 99, confirmation", "day 120, pain is back"."""
         days, rest = divmod(self.offset_minutes, 24 * 60)
+        if self.kind != self.Kind.PLANNED:
+            what = "confirmation" if self.kind == self.Kind.CONFIRMATION else "pain is back"
+            return f"day {days}, {what}"
         return f"day {days}" if days and not rest else f"hour {self.offset_minutes / 60:g}"
 
     def open_at(self, moment: datetime) -> bool:

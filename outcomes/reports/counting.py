@@ -173,6 +173,6 @@ def point_of(row: tuple[int | None, ...], *, unit: str, treated: int, smallest: 
 
 
 def verdicts(rows: QuerySet[CourseSummary]) -> dict[str, int]:
-    """How many follow-ups have each verdict, all ten of them, in their order."""
+    """How many follow-ups have each verdict, all of them, in their order."""
     found = dict(rows.order_by().values_list("verdict").annotate(Count("pk")))
     return {verdict.value: found.get(verdict.value, 0) for verdict in Verdict}

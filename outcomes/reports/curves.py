@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from django.core.cache import cache
-from django.db.models import Count, F
+from django.db.models import Case, Count, F, When
 from django.db.models.functions import Greatest
 from redis.exceptions import RedisError
 
@@ -121,7 +121,10 @@ def duration_curve(
         .annotate(
             ended_by=ENDED_BY,
             # The treatment was repeated while it still worked, so far as is known: perhaps because it no longer did.
-            repeat=Greatest(F("repeated_at"), F("lost_after") + 1),
+            # PostgreSQL's GREATEST passes over NULL: without the condition every censored course would be lost.
+            repeat=Case(
+                When(repeated_at__isnull=False, then=Greatest(F("repeated_at"), F("lost_after") + 1))
+            ),
         )
         .values_list("lords_after", "lords_until", "lost_after", "ended_by", "repeat", "lost_until")
         .annotate(Count("pk"))

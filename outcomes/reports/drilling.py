@@ -24,7 +24,7 @@ from outcomes.questions import PAIN_NOW
 from outcomes.relief import Verdict
 from outcomes.reports.counting import AT, COLUMNS, ENDED_BY_SQL, EVALUABLE_SQL, WHOLE
 from outcomes.reports.load import ACTED, RESOLVED, raised_lately
-from outcomes.reports.overview import LOST_EARLY, NO_RELIEF, asked_lately, since_month
+from outcomes.reports.overview import MONTH, asked_lately, since_month
 from outcomes.reports.responding import BAND, BANDS, band_name
 from outcomes.reports.safety import EACH_OPIOID, OPIOID_COLUMNS, OPIOID_GROUPS, RELATED
 from outcomes.reports.selection import Selection
@@ -55,10 +55,10 @@ def rows_behind(selection: Selection, cell: str, user: User, *, now: datetime) -
     selection.check(user)
     rows = selection.summaries(user)
     kind, _, value = cell.partition(":")
-    if kind == "month" and value in (LOST_EARLY, NO_RELIEF):
+    if kind == "month" and value in MONTH:
         sites = Site.objects.visible_to(user)
         chosen = sites.filter(pk=selection.site) if selection.site else sites
-        wanted = Q(summary__in=rows.order_by().values("pk"), verdict=value) & since_month(chosen, now)
+        wanted = Q(summary__in=rows.order_by().values("pk")) & since_month(chosen, MONTH[value], now)
     else:
         wanted = narrowed(rows, cell, now)
     return FollowUp.objects.visible_to(user).filter(wanted)
@@ -179,7 +179,7 @@ def check_ins_behind(selection: Selection, cell: str, user: User, *, now: dateti
     if not match:
         raise unknown()
     group, value, name = match.groups()
-    seen = CheckIn.objects.visible_to(user)
+    seen = CheckIn.objects.visible_to(user).filter(kind=CheckIn.Kind.PLANNED)
     answered = Q(status=CheckIn.Status.ANSWERED)
     if not group and value == "recent":
         site = Q(follow_up__procedure__site=selection.site) if selection.site else Q()

@@ -14,7 +14,10 @@ from outcomes.rates import Share, share
 from outcomes.relief import Verdict
 from outcomes.reports.load import LOOKS_BACK, AlertLoad, alert_loads, answered_lately
 
-LOST_EARLY, NO_RELIEF = Verdict.LOST_EARLY.value, Verdict.NO_RELIEF.value
+#: Relief that is lost early, for sure or possibly.
+EARLY = (Verdict.LOST_EARLY, Verdict.POSSIBLY_EARLY)
+#: What a month's numbers count, by name.
+MONTH = {"lost_early": EARLY, "no_relief": (Verdict.NO_RELIEF,)}
 
 
 @dataclass(frozen=True)
@@ -22,8 +25,9 @@ class SiteOverview:
     """One site today. Counts; shares None where nothing fell due.
 
     `open_alerts` by kind, `overdue` of them. `response`: of the check-ins whose time ended in the last 30 days, or that
-    were answered in them. `lost_early` and `no_relief`: follow-ups that got this verdict since the first of the month,
-    on the site's wall clock, and still have it. `procedures`: performed since then. `load`: that of the alerts.
+    were answered in them. `lost_early` (for sure or possibly) and `no_relief`: follow-ups that got such a verdict since
+    the first of the month, on the site's wall clock, and still have one. `procedures`: performed since then. `load`:
+    that of the alerts.
     """
 
     site: Site
@@ -50,22 +54,21 @@ def month_of(site: Site, now: datetime) -> date:
     return now.astimezone(site.zone).date().replace(day=1)
 
 
-def since_month(sites: Iterable[Site], now: datetime) -> Q:
-    """Follow-ups of these sites, not ended, that got the verdict which they have since the first of the month."""
+def since_month(sites: Iterable[Site], verdicts: Sequence[Verdict], now: datetime) -> Q:
+    """Follow-ups of these sites, not ended, with one of the verdicts, which they got since the first of the month. Who
+    only went from one of them to another had it before."""
     wanted = Q(pk__in=[])
     for site in sites:
         start = day_span(month_of(site, now), site.zone)[0]
-        changes = VerdictChange.objects.filter(
-            follow_up=OuterRef("pk"), verdict=OuterRef("verdict"), at__gte=start
-        )
-        wanted |= Q(Exists(changes), procedure__site=site)
-    return wanted & Q(closed_because="")
+        changes = VerdictChange.objects.filter(follow_up=OuterRef("pk"), verdict__in=verdicts, at__gte=start)
+        wanted |= Q(Exists(changes.exclude(previous__in=verdicts)), procedure__site=site)
+    return wanted & Q(closed_because="", verdict__in=verdicts)
 
 
 def asked_lately(now: datetime) -> Q:
-    """Check-ins whose time ended in the last 30 days, or that were answered in them."""
+    """Check-ins of a plan whose time ended in the last 30 days, or that were answered in them."""
     missed = Q(status=CheckIn.Status.MISSED, closes_at__gt=now - LOOKS_BACK, closes_at__lte=now)
-    return missed | answered_lately(now)
+    return Q(kind=CheckIn.Kind.PLANNED) & (missed | answered_lately(now))
 
 
 def overview_report(*, user: User, now: datetime) -> OverviewReport:
@@ -97,9 +100,12 @@ def overview_report(*, user: User, now: datetime) -> OverviewReport:
     for site in sites:
         start = day_span(months[site.pk], site.zone)[0]
         performed |= Q(procedure__site=site, procedure__performed_at__gte=start)
+    found = Q(pk__in=[])
+    for verdicts in MONTH.values():
+        found |= since_month(sites, verdicts, now)
     losses = {
         (row["procedure__site"], row["verdict"]): row["number"]
-        for row in FollowUp.objects.filter(since_month(sites, now), verdict__in=(LOST_EARLY, NO_RELIEF))
+        for row in FollowUp.objects.filter(found)
         .order_by()
         .values("procedure__site", "verdict")
         .annotate(number=Count("pk"))
@@ -120,8 +126,10 @@ def overview_report(*, user: User, now: datetime) -> OverviewReport:
                 open_alerts=alerts[site.pk],
                 overdue=overdue[site.pk],
                 response=share(came.get(site.pk, {}).get("answered", 0), came.get(site.pk, {}).get("due", 0)),
-                lost_early=losses.get((site.pk, LOST_EARLY), 0),
-                no_relief=losses.get((site.pk, NO_RELIEF), 0),
+                **{
+                    name: sum(losses.get((site.pk, verdict), 0) for verdict in verdicts)
+                    for name, verdicts in MONTH.items()
+                },
                 procedures=procedures.get(site.pk, 0),
                 load=loads.get(site.pk, AlertLoad()),
             )

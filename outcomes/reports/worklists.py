@@ -4,12 +4,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import CharField, DateField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet
+from django.db.models import (
+    BooleanField,
+    CharField,
+    DateField,
+    Exists,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+)
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce, NullIf
 
 from clinic.models import User
-from outcomes.models import Alert, FollowUp
+from outcomes.models import Alert, CourseSummary, FollowUp
 from outcomes.relief import Verdict
+from outcomes.reports.overview import EARLY
 from procedures.models import Appointment, Laterality
 
 
@@ -41,6 +54,17 @@ class Worklist:
         return rows.filter(done) if seen_to else rows.exclude(done)
 
 
+#: The end of relief as it is known now: the established one, or a first bad score.
+ENDED_BY = Coalesce(F("summary__lost_until"), F("summary__suspected_until"))
+#: Of a summary, in SQL: the latest two scores since relief was lost, of planned check-ins, are in relief.
+IS_BACK = """
+(SELECT COUNT(*) = 2 AND BOOL_AND(100 * (baseline - score) >= success_percent * baseline)
+   FROM (SELECT score
+           FROM UNNEST(days, scores) WITH ORDINALITY AS one (day, score, place)
+          WHERE score IS NOT NULL AND day > COALESCE(lost_until, suspected_until)
+          ORDER BY place DESC
+          LIMIT 2) AS latest)
+"""
 #: Of equally urgent ones the longest ago first.
 ORDER = ("urgency", "procedure__performed_at", "pk")
 
@@ -76,11 +100,48 @@ def without_appointment(rows: QuerySet[FollowUp], now: datetime) -> QuerySet[Fol
     return rows.filter(~Exists(coming))
 
 
+def unconfirmed(*kinds: Verdict) -> Q:
+    """Relief that is lost by one bad score which nothing confirms yet, and what that is against the window."""
+    return Q(verdict=Verdict.LOST_UNCONFIRMED, summary__loss_kind__in=kinds)
+
+
+def lost(rows: QuerySet[FollowUp], losses: Q, kind: Alert.Kind | None = None) -> QuerySet[FollowUp]:
+    """Those whose relief is lost like this and is not back. Two scores in relief in a row after the loss are relief
+    that has returned, as for alerts; while an alert of the kind is open, somebody must look all the same."""
+    returned = RawSQL(IS_BACK, (), output_field=BooleanField())  # noqa: S611  # holds no value of a user
+    back = CourseSummary.objects.filter(returned, pk=OuterRef("pk"))
+    waiting = Alert.objects.open().filter(follow_up=OuterRef("pk"), kind=kind)
+    return rows.filter(losses).filter(~Exists(back) | Exists(waiting))
+
+
 def losing_early(user: User, now: datetime) -> QuerySet[FollowUp]:
-    """Relief lost before the window opens; who lost it soonest after the procedure, against the window, first."""
-    rows = running(user).filter(verdict=Verdict.LOST_EARLY)
-    share = F("summary__lost_until") * 1000 / NullIf(F("summary__window_from"), 0)
+    """Relief lost, or possibly lost, before the window opens, confirmed or not; who lost it soonest after the
+    procedure, against the window, first."""
+    rows = lost(running(user), Q(verdict__in=EARLY) | unconfirmed(*EARLY), Alert.Kind.LOST_EARLY)
+    share = ENDED_BY * 1000 / NullIf(F("summary__window_from"), 0)
     return rows.annotate(urgency=Coalesce(share, 1000)).order_by(*ORDER)
+
+
+def loss_of_effect(user: User, now: datetime) -> QuerySet[FollowUp]:
+    """An effect without an expected end (stimulators, pumps) that is lost later than early, confirmed or not; who lost
+    it longest ago first."""
+    ongoing = Q(relief_profile__ongoing=True)
+    later = Q(verdict=Verdict.DATE_UNKNOWN) | unconfirmed(Verdict.DATE_UNKNOWN)
+    losses = Q(verdict=Verdict.LOST) | unconfirmed(Verdict.LOST) | ongoing & later
+    return by_loss(lost(running(user), losses, Alert.Kind.LOST_EFFECT))
+
+
+def by_loss(rows: QuerySet[FollowUp]) -> QuerySet[FollowUp]:
+    """Whose relief was lost longest ago, first."""
+    lost_by = F("summary__performed_on") + ENDED_BY  # PostgreSQL: a day, so many days later
+    return rows.annotate(urgency=ExpressionWrapper(lost_by, output_field=DateField())).order_by(*ORDER)
+
+
+def pain_back(user: User, now: datetime) -> QuerySet[FollowUp]:
+    """The patient says that the pain is back, and no score says so: somebody must ask; who said it first, first."""
+    said = Alert.objects.open().filter(follow_up=OuterRef("pk"), kind=Alert.Kind.PAIN_BACK)
+    since = Subquery(said.values("raised_at")[:1])
+    return running(user).filter(Exists(said)).annotate(urgency=since).order_by(*ORDER)
 
 
 def no_relief(user: User, now: datetime) -> QuerySet[FollowUp]:
@@ -98,20 +159,24 @@ def silent(user: User, now: datetime) -> QuerySet[FollowUp]:
 def due_for_repeat(user: User, now: datetime) -> QuerySet[FollowUp]:
     """Relief was there and is lost, within or after its window, and nothing is booked yet; the longest lost first.
 
-    Whether a repeat is justified is for a physician and the payer's rules to say.
+    Not who lost it early: what did not last is not simply done again. Lost on a date that is not known counts, and so
+    does the end of the window; an effect without an expected end is not repeated. Whether a repeat is justified is for
+    a physician and the payer's rules to say.
     """
-    rows = running(user).filter(
-        verdict__in=(Verdict.LOST_WITHIN, Verdict.OUTLASTING), summary__lost_until__isnull=False
+    losses = (
+        Q(verdict__in=(Verdict.LOST_WITHIN, Verdict.REACHED_END))
+        | Q(verdict=Verdict.OUTLASTING, summary__lost_until__isnull=False)
+        | Q(verdict=Verdict.DATE_UNKNOWN, relief_profile__ongoing=False)
     )
-    lost_by = F("summary__performed_on") + F("summary__lost_until")  # PostgreSQL: a day, so many days later
-    urgency = ExpressionWrapper(lost_by, output_field=DateField())
-    return without_appointment(rows, now).annotate(urgency=urgency).order_by(*ORDER)
+    return by_loss(without_appointment(lost(running(user), losses), now))
 
 
 WORKLISTS = {
     worklist.code: worklist
     for worklist in (
         Worklist("losing_early", losing_early, Alert.Kind.LOST_EARLY),
+        Worklist("loss_of_effect", loss_of_effect, Alert.Kind.LOST_EFFECT),
+        Worklist("pain_back", pain_back, Alert.Kind.PAIN_BACK),
         Worklist("no_relief", no_relief, Alert.Kind.NO_RELIEF),
         Worklist("silent", silent, Alert.Kind.SILENT),
         Worklist("due_for_repeat", due_for_repeat, None),

@@ -6,18 +6,17 @@ from outcomes.services.adverse_events import (
     record_adverse_event,
     void_adverse_event,
 )
-from outcomes.services.alerting import raise_alert, raise_red_flags, settle_ended
+from outcomes.services.alerting import ended_of, raise_alert, raise_red_flags, settle_ended
 from outcomes.services.answering import (
     answer,
     diary_of,
     fill_in,
-    issue_link,
-    open_link,
     save_step,
     steps_of,
     stop_emails,
 )
 from outcomes.services.asking import invite_due, remind_due
+from outcomes.services.assigning import follow_performer, handlers, reassign_alerts
 from outcomes.services.calling import note_call
 from outcomes.services.closing import call_bounced, call_unsent, close_past
 from outcomes.services.correcting import correct_answer
@@ -32,13 +31,15 @@ from outcomes.services.handling import (
     acknowledge,
     escalate_due,
     hand_over,
-    handlers,
     resolve,
     snooze,
     take,
 )
 from outcomes.services.judging import course_from, course_of, diary_result, judge, judge_by_baseline
+from outcomes.services.judging_again import judge_again
+from outcomes.services.linking import issue_link, open_link, open_report_link, takes_reports
 from outcomes.services.maintaining import Due, due_of, end_explanted, look_after_devices, review_devices
+from outcomes.services.pain_reports import report_pain
 from outcomes.services.planning import (
     end_follow_up,
     replan,
@@ -47,10 +48,11 @@ from outcomes.services.planning import (
     replan_site,
     resume_follow_up,
     say_consistent,
+    take_new_plan,
     tell_apart,
 )
 from outcomes.services.proving import prove_birth_date
-from outcomes.services.rebuilding import rebuild_summaries, summarise_missing
+from outcomes.services.rebuilding import summarise_missing
 from outcomes.services.recording import find_by_code, record_answer, report_red_flags
 from outcomes.services.reporting import view_report
 from outcomes.services.ticking import tick
@@ -73,16 +75,19 @@ __all__ = [
     "due_of",
     "end_explanted",
     "end_follow_up",
+    "ended_of",
     "escalate_due",
     "expire_exports",
     "extend_plans",
     "fill_in",
     "find_by_code",
+    "follow_performer",
     "hand_over",
     "handlers",
     "invite_due",
     "issue_link",
     "judge",
+    "judge_again",
     "judge_by_baseline",
     "look_after_devices",
     "make_export",
@@ -91,10 +96,11 @@ __all__ = [
     "open_follow_up",
     "open_link",
     "open_missing_follow_ups",
+    "open_report_link",
     "prove_birth_date",
     "raise_alert",
     "raise_red_flags",
-    "rebuild_summaries",
+    "reassign_alerts",
     "record_adverse_event",
     "record_answer",
     "remind_due",
@@ -102,6 +108,7 @@ __all__ = [
     "replan_marked",
     "replan_procedure",
     "replan_site",
+    "report_pain",
     "report_red_flags",
     "request_export",
     "resolve",
@@ -115,6 +122,8 @@ __all__ = [
     "stop_emails",
     "summarise_missing",
     "take",
+    "take_new_plan",
+    "takes_reports",
     "tell_apart",
     "tick",
     "view_report",

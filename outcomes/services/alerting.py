@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
@@ -10,14 +11,18 @@ from clinic import audit
 from clinic.models import Site
 from clinic.wall_clock import day_span
 from outcomes.alerts import Call, Kind
+from outcomes.losses import ReliefEnded, relief_ended
 from outcomes.models import Alert, CheckIn, ContactAttempt, FollowUp
 from outcomes.relief import SILENT_AFTER
 from outcomes.services.announcing import RAISED, announce
+from outcomes.services.assigning import first_owner
 from procedures.models import RedFlag
 
 #: Kinds that no course calls for: a yes raises the first, a date the second (`outcomes.services.maintaining`), and the
 #: patient’s word that no score bears out the third.
 NOT_OF_THE_COURSE = (Alert.Kind.RED_FLAG, Alert.Kind.DEVICE_DUE, Alert.Kind.PAIN_BACK)
+#: Kinds that are about relief which has ended, or may have.
+TELLS_THE_END = (Alert.Kind.LOST_EARLY, Alert.Kind.LOST_EFFECT, Alert.Kind.PAIN_BACK)
 #: Contact attempts by which nobody was asked.
 NOT_ASKED = (ContactAttempt.Outcome.SKIPPED, ContactAttempt.Outcome.WRONG_NUMBER)
 
@@ -91,22 +96,21 @@ def open_alert(
     check_in: CheckIn | None = None,
     confirmed: bool = True,
 ) -> tuple[Alert, bool]:
-    """The follow-up's open alert of a kind, locked, and whether it was made just now."""
+    """The follow-up's open alert of a kind, locked, and whether it was made just now: then it is `first_owner`'s."""
     site = follow_up.procedure.site
+    wanted: dict[str, Any] = {
+        "patient": follow_up.patient,
+        "site": site,
+        "check_in": check_in,
+        "urgency": urgency,
+        "codes": codes,
+        "confirmed": confirmed,
+        "owner": lambda: first_owner(follow_up.procedure, kind, site, now=now),  # asked only if it is made
+        "raised_at": now,
+        "due_at": now + within(site, urgency),
+    }
     alert, made = Alert.objects.select_for_update(of=("self",)).get_or_create(
-        follow_up=follow_up,
-        kind=kind,
-        resolved_at=None,
-        defaults={
-            "patient": follow_up.patient,
-            "site": site,
-            "check_in": check_in,
-            "urgency": urgency,
-            "codes": codes,
-            "confirmed": confirmed,
-            "raised_at": now,
-            "due_at": now + within(site, urgency),
-        },
+        follow_up=follow_up, kind=kind, resolved_at=None, defaults=wanted
     )
     alert.site = site
     return alert, made
@@ -116,9 +120,14 @@ def review(follow_up: FollowUp, called: Mapping[Kind, Call], *, now: datetime) -
     """Bring the alerts of a course in line with what it calls for; in the transaction that judged it.
 
     `called`: from `outcomes.alerts.called_for`. A kind is raised once each time it begins to hold: what a person has
-    resolved is not raised again for the same reason. When the reason of an open alert is gone, and nobody has
-    acknowledged it, it is settled. An ended course calls for nothing, nor does that of a patient who has died.
-    Wants the follow-up locked, and `procedure__site` and `patient` selected.
+    resolved is not raised again for the same reason. That reason is the first bad score, also while nothing confirms
+    it: whoever resolved the alert then has spoken with the patient or decided to wait, and the same loss, confirmed,
+    would only ask them again; the verdict and the follow-up say that it is confirmed now. Relief in between and another
+    bad score are a new reason. An open alert is told whether its reason is confirmed, whoever owns it.
+
+    When the reason of an open alert is gone, and nobody has acknowledged it, it is settled. An ended course calls for
+    nothing, nor does that of a patient who has died. Wants the follow-up locked, and `procedure__site` and `patient`
+    selected.
     """
     if follow_up.closed_at or follow_up.patient.died_on:
         called = {}
@@ -140,6 +149,13 @@ def review(follow_up: FollowUp, called: Mapping[Kind, Call], *, now: datetime) -
                 alert.save(update_fields=["confirmed"])
 
 
+def ended_of(alert: Alert) -> ReliefEnded | None:
+    """When the relief ended that the alert is about, as far as its course tells now; None for other kinds, and where
+    relief has not ended. Of many, wants `follow_up__summary` selected."""
+    told = getattr(alert.follow_up, "summary", None) if alert.kind in TELLS_THE_END else None
+    return relief_ended(told)
+
+
 def covers(alert: Alert, follow_up: FollowUp, since: int) -> bool:
     """Whether a person has resolved the alert, and it was raised for what holds since the day `since` of the course."""
     if alert.resolution == Alert.Resolution.SETTLED:
@@ -151,7 +167,9 @@ def covers(alert: Alert, follow_up: FollowUp, since: int) -> bool:
 
 def never_asked(follow_up: FollowUp) -> bool:
     """Whether one of the latest missed check-ins was never asked: that is the clinic's silence, not the patient's."""
-    missed = follow_up.check_ins.filter(status=CheckIn.Status.MISSED).order_by("-offset_minutes")
+    missed = follow_up.check_ins.filter(kind=CheckIn.Kind.PLANNED, status=CheckIn.Status.MISSED).order_by(
+        "-offset_minutes"
+    )
     asked = ContactAttempt.objects.exclude(outcome__in=NOT_ASKED).values("check_in")
     latest = missed.values("pk")[:SILENT_AFTER]
     return (

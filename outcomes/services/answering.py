@@ -1,97 +1,34 @@
 """Taking answers, through whichever door they come."""
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
 
 from clinic import audit
-from clinic.links import new_token, token_hash
 from clinic.models import User
 from clinic.refusals import Refusal
 from outcomes.diary import late_after
 from outcomes.instruments import Text, latest
-from outcomes.models import Answer, CheckIn, Draft, FollowUp, Link, Measurement
-from outcomes.questions import PAIN_NOW, PEG_FROM_DAY, Question, Step, red_flag, steps
+from outcomes.models import Answer, CheckIn, Draft, FollowUp, Measurement
+from outcomes.questions import PAIN_NOW, PEG_FROM_DAY, Question, Step, confirming, red_flag, steps
 from outcomes.schedule import DAY, diary
 from outcomes.services import wearing_off
 from outcomes.services.alerting import raise_red_flags
+from outcomes.services.figures import kept, measurements_of, plain_remark, refuse_future, said_yes
 from outcomes.services.judging import judge
 from patients import services as patients
 from patients.models import Patient
-from procedures.models import ProcedureType, RedFlag
+from procedures.models import ProcedureType
 
 #: Who has begun may go on for so long after the last touch, although the check-in has closed (a choice, unconfirmed).
 GRACE = timedelta(minutes=30)
-#: Characters of a remark.
-MOST_REMARK = 2000
-#: Control characters except the line's end, and what turns the direction of the text around it.
-CONTROL = re.compile(
-    r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
-)
 #: Procedures on a device, whose red flags are asked for at every check-in.
 DEVICES = (
     ProcedureType.Purpose.TRIAL,
     ProcedureType.Purpose.IMPLANT,
     ProcedureType.Purpose.MAINTENANCE,
 )
-#: What is asked that no instrument's file holds: the version, the items, None for any red flag's code, and the values.
-OWN = {
-    "red_flag": ("1", None, (0, 1)),
-    "diary": ("1", ("took_medicine",), (0, 1)),
-    "relief": ("1", ("worn_off",), (0, 1, 2)),
-}
-
-
-def issue_link(check_in: CheckIn, *, now: datetime) -> str:
-    """Make a new secret address for the check-in and return its token, which is kept nowhere.
-
-    256 random bits, URL-safe. Earlier links of the check-in go on working: their e-mails may be under way.
-    """
-    (token,) = issue_links([check_in], now=now)
-    return token
-
-
-def issue_links(check_ins: list[CheckIn], *, now: datetime) -> list[str]:
-    """The same for several check-ins, in one statement; the tokens in the order of the check-ins."""
-    tokens = [new_token() for _ in check_ins]
-    Link.objects.bulk_create(
-        Link(check_in=check_in, token_hash=token_hash(token), created_at=now)
-        for check_in, token in zip(check_ins, tokens, strict=True)
-    )
-    return tokens
-
-
-def open_link(token: str, *, now: datetime) -> CheckIn | None:
-    """The check-in behind a token; None when the token is unknown or revoked, or its check-in is void or past.
-
-    An answered check-in is returned until it closes, so that a second look shows the same thanks. Who has begun may
-    go on for GRACE after the last touch. The link of a diary's entry opens until the last entry closes.
-    """
-    link = (
-        Link.objects.filter(token_hash=token_hash(token), revoked_at=None)
-        .select_related("check_in__answer", "check_in__draft")
-        .first()
-    )
-    if link is None:
-        return None
-    check_in = link.check_in
-    if check_in.status == CheckIn.Status.VOIDED:
-        return None
-    # Two statements: one over all ten tables takes longer to plan and to read than both.
-    check_in.follow_up = FollowUp.objects.select_related(
-        "patient", "relief_profile", "procedure__site", "procedure__procedure_type"
-    ).get(pk=check_in.follow_up_id)
-    entries = diary_of(check_in)
-    if entries:
-        return check_in if now < max(entry.closes_at for entry in entries) else None
-    if check_in.status == CheckIn.Status.ANSWERED:
-        until = max(check_in.closes_at, check_in.answer.answered_at + GRACE)
-        return check_in if now < until else None
-    if check_in.status in CheckIn.OPEN and now < check_in.closes_at:
-        return check_in
-    return check_in if begun(check_in, now) else None
 
 
 def begun(check_in: CheckIn, now: datetime) -> bool:
@@ -109,15 +46,17 @@ def takes_answers(check_in: CheckIn, now: datetime) -> bool:
 def diary_of(check_in: CheckIn) -> list[CheckIn]:
     """All entries of the diary that the check-in belongs to, by their hours; [] when it belongs to none.
 
-    A diary is what a follow-up asks by the hour on the day; one link serves all of it. Wants
-    `follow_up__relief_profile` selected.
+    A diary is what a follow-up asks by the hour on the day; one link serves all of it. It stays as it was planned on
+    that day: a later version of the profile changes no diary. Wants `follow_up__relief_profile` selected.
     """
     follow_up = check_in.follow_up
     profile = follow_up.relief_profile
     hours = diary(days=profile.check_in_days, minutes=profile.check_in_minutes)
-    if check_in.offset_minutes not in hours:
+    if check_in.kind != CheckIn.Kind.PLANNED or check_in.offset_minutes not in hours:
         return []
-    entries = follow_up.check_ins.exclude(status=CheckIn.Status.VOIDED).filter(offset_minutes__in=hours)
+    entries = follow_up.check_ins.exclude(status=CheckIn.Status.VOIDED).filter(
+        kind=CheckIn.Kind.PLANNED, offset_minutes__in=hours
+    )
     found = list(
         entries.order_by("offset_minutes").select_related("answer").prefetch_related("answer__measurements")
     )
@@ -134,99 +73,51 @@ def red_flags_of(kind: ProcedureType) -> list[Question]:
     ]
 
 
-def steps_of(check_in: CheckIn, *, by_staff: bool = False) -> list[Step]:
-    """What the check-in asks, step by step. Wants procedure type, site and relief profile selected.
+def steps_of(check_in: CheckIn, *, by_staff: bool = False, pain: int | None = None) -> list[Step]:
+    """What the check-in asks, step by step. Wants procedure type, site, relief profile and its check-ins' selected.
 
-    Whether relief has worn off is asked after a pain that is out of relief. `by_staff`: on a form that holds all
-    questions at once, where the pain is not known yet, the question says so itself.
+    After a pain that is out of relief it is asked whether relief has worn off, and since when. `pain`: the pain now,
+    where it is not in the draft yet. `by_staff`: on a form that holds all questions at once, where the pain is not
+    known yet, the questions say so themselves.
     """
     follow_up = check_in.follow_up
     kind = follow_up.procedure.procedure_type
     day = check_in.offset_minutes // DAY
+    worn_off = worn_off_questions(check_in, by_staff=by_staff, pain=pain)
+    if check_in.kind != CheckIn.Kind.PLANNED:
+        return confirming(latest("nrs"), worn_off)
     offsets: Sequence[int] = [check_in.offset_minutes]
     profile = follow_up.relief_profile
     if day >= min(PEG_FROM_DAY, max(profile.evaluate_after_days, profile.window_from_days)):
-        offsets = list(follow_up.check_ins.values_list("offset_minutes", flat=True))
+        planned = follow_up.check_ins.filter(kind=CheckIn.Kind.PLANNED)
+        offsets = list(planned.values_list("offset_minutes", flat=True))
     return steps(
         day,
         days=[offset // DAY for offset in offsets],
+        plan=follow_up.plan_profile.check_in_days,
         evaluate_after=profile.evaluate_after_days,
         window_from=profile.window_from_days,
         device=kind.purpose in DEVICES,
         flags=red_flags_of(kind),
         instruments={key: latest(key) for key in ("nrs", "peg", "pgic", "pain_medicine", "satisfaction")},
-        worn_off=worn_off_question(check_in, by_staff=by_staff),
+        worn_off=worn_off,
     )
 
 
-def worn_off_question(check_in: CheckIn, *, by_staff: bool) -> Question | None:
-    """The question whether relief has worn off; None when it is not to be asked, or not yet."""
+def worn_off_questions(check_in: CheckIn, *, by_staff: bool, pain: int | None) -> tuple[Question, ...]:
+    """The questions whether relief has worn off and since when; none when they are not to be asked, or not yet."""
     draft: Draft | None = getattr(check_in, "draft", None)
-    pain = draft.values.get(PAIN_NOW) if draft else None
+    if pain is None and draft:
+        pain = draft.values.get(PAIN_NOW)
     if pain is None and not by_staff:
-        return None  # most looks at the page need not read the whole course
+        return ()  # most looks at the page need not read the whole course
     least = wearing_off.least_bad(check_in)
     if least is None:
-        return None
+        return ()
     if by_staff:
-        return wearing_off.question(least)
-    return wearing_off.question() if pain is not None and pain >= least else None
-
-
-def plain_remark(remark: str) -> str:
-    """The remark without control characters and without room at its ends.
-
-    Raises Refusal "remark_too_long" for more than MOST_REMARK characters.
-    """
-    text = CONTROL.sub("", remark.replace("\r\n", "\n").replace("\r", "\n").replace("\t", " ")).strip()
-    if len(text) > MOST_REMARK:
-        raise Refusal(
-            f"A remark has at most {MOST_REMARK} characters.", code="remark_too_long", field="remark"
-        )
-    return text
-
-
-def measurements_of(values: Mapping[str, int]) -> list[Measurement]:
-    """The figures as rows that are not saved and have no answer yet, each with its instrument's newest version.
-
-    Raises Refusal, with the key as its field: "unknown_item" for a key that nobody asks, "score_out_of_range" for
-    anything but a whole number that the item can have.
-    """
-    rows = []
-    flags = {key.partition(".")[2] for key in values if key.startswith("red_flag.")}
-    known = set(RedFlag.objects.filter(code__in=flags).values_list("code", flat=True)) if flags else set()
-    for key, value in values.items():
-        name, _, item = key.partition(".")
-        if name in OWN:
-            version, items, possible = OWN[name]
-            if item not in (known if items is None else items):
-                raise Refusal(f"There is no question “{key}”.", code="unknown_item", field=key)
-            if type(value) is not int or value not in possible:
-                codes = " or ".join(map(str, possible))
-                raise Refusal(f"An answer here is {codes}.", code="score_out_of_range", field=key)
-        else:
-            version = checked(key, name, item, value)
-        rows.append(Measurement(instrument=name, version=version, item=item, value=value))
-    return rows
-
-
-def checked(key: str, name: str, item: str, value: int) -> str:
-    """The version of an instrument whose item can have that value. Raises as `measurements_of` does."""
-    try:
-        instrument = latest(name)
-        instrument.check_given({item: value})
-    except Refusal as refusal:
-        unknown = refusal.code in ("unknown_instrument", "unknown_item")
-        code = "unknown_item" if unknown else "score_out_of_range"
-        raise Refusal(" ".join(refusal.messages), code=code, field=key) from None
-    return instrument.version
-
-
-def said_yes(values: Mapping[str, int]) -> set[str]:
-    """The codes of the red flags that were answered with yes."""
-    return {
-        key.partition(".")[2] for key, value in values.items() if key.startswith("red_flag.") and value == 1
-    }
+        return wearing_off.question(least), wearing_off.since_when(check_in.follow_up, by_staff=True)
+    asked = pain is not None and pain >= least
+    return (wearing_off.question(), wearing_off.since_when(check_in.follow_up)) if asked else ()
 
 
 def locked(check_in_id: int, *related: str) -> tuple[FollowUp, CheckIn]:
@@ -261,6 +152,7 @@ def save_step(
         return
     if not takes_answers(check_in, now):
         raise Refusal("This check-in is closed.", code="closed", field="check_in")
+    refuse_future(rows, check_in.follow_up, at=now)
     draft: Draft = getattr(check_in, "draft", None) or Draft(check_in=check_in, started_at=now)
     fresh = said_yes(rows) - said_yes(draft.values)
     draft.values = {**draft.values, **rows}
@@ -286,18 +178,20 @@ def answer(
     """Store the answer to a check-in and judge its follow-up again.
 
     `values` by "instrument.item", whole numbers on each item's own scale: "nrs.now", "peg.pain", "pgic.change",
-    "red_flag.fever_chills" and "diary.took_medicine" (0 no, 1 yes), "relief.worn_off" (2 not sure as well). "nrs.now"
-    must be among them. A red flag that is answered with yes raises its alert, unless the draft did so already. `remark`
-    is stored without control characters.
+    "red_flag.fever_chills" and "diary.took_medicine" (0 no, 1 yes), "relief.worn_off" (2 not sure as well),
+    "relief.ended_on" (since which day the pain is back, in days after the procedure on the site's calendar; not kept
+    where relief has not worn off). "nrs.now" must be among them. A red flag that is answered with yes raises its alert,
+    unless the draft did so already. `remark` is stored without control characters.
 
     A second answer changes nothing and returns the first.
 
     Raises Refusal, with the key as its field:
         "unknown_item" for a key that nobody asks, "score_out_of_range" for anything but a whole number that the item
-        can have, "item_missing" without the pain now, "remark_too_long" (field "remark") for more than MOST_REMARK
-        characters, "closed" (field "check_in") when the check-in is not open at `now` and no patient is in the middle
-        of answering it.
+        can have, "before_procedure" and "in_the_future" for a day before the procedure or after today, "item_missing"
+        without the pain now, "remark_too_long" (field "remark") for more than MOST_REMARK characters, "closed" (field
+        "check_in") when the check-in is not open at `now` and no patient is in the middle of answering it.
     """
+    values = kept(values)
     rows = measurements_of(values)
     if PAIN_NOW not in values:
         raise Refusal("Please answer this question.", code="item_missing", field=PAIN_NOW)
@@ -308,6 +202,7 @@ def answer(
         return first
     if not takes_answers(check_in, now):
         raise Refusal("This check-in is closed.", code="closed", field="check_in")
+    refuse_future(values, follow_up, at=now)
     given = Answer.objects.create(
         check_in=check_in,
         channel=channel,

@@ -12,7 +12,8 @@ from clinic.refusals import Refusal
 from outcomes.models import Answer, AnswerCorrection, Measurement
 from outcomes.questions import PAIN_NOW
 from outcomes.services.alerting import raise_red_flags
-from outcomes.services.answering import locked, measurements_of, said_yes
+from outcomes.services.answering import locked
+from outcomes.services.figures import kept, measurements_of, refuse_future, said_yes
 from outcomes.services.judging import judge
 
 #: As much of a reason as is kept.
@@ -29,10 +30,10 @@ def correct_answer(
     out. All figures are written anew, so that each version stands on its own; those before stay as superseded.
     A red flag that becomes a yes raises its alert; one that becomes a no takes none back: who has the alert does.
 
-    Raises Refusal "reason_required"; "reason_too_long"; "item_missing", "unknown_item" and "score_out_of_range" with
-    the item as field; "nothing_changed".
+    Raises Refusal "reason_required"; "reason_too_long"; "item_missing", "unknown_item", "score_out_of_range",
+    "before_procedure" and "in_the_future" (of a day after the answer's) with the item as field; "nothing_changed".
     """
-    reason = reason.strip()
+    values, reason = kept(values), reason.strip()
     if not reason:
         raise Refusal("Say why it is corrected.", code="reason_required", field="reason")
     if len(reason) > REASON_LENGTH:
@@ -46,7 +47,8 @@ def correct_answer(
     rows = measurements_of({name: value for name, value in values.items() if before.get(name) != value})
     if PAIN_NOW not in values:
         raise Refusal("Please answer this question.", code="item_missing", field=PAIN_NOW)
-    if before == dict(values):
+    refuse_future(values, follow_up, at=given.answered_at)
+    if before == values:
         raise Refusal("These are the figures that stand.", code="nothing_changed", field="values")
     for name in before.keys() & values.keys():
         if before[name] == values[name]:

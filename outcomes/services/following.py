@@ -9,7 +9,7 @@ from clinic import audit
 from clinic.models import OutgoingEmail
 from outcomes.models import CheckIn, ContactAttempt, FollowUp
 from outcomes.models.follow_ups import FollowUpQuerySet
-from outcomes.schedule import Planned, following, plan
+from outcomes.schedule import DAY, Planned, diary, following, plan
 from outcomes.services.judging import BY_ANOTHER, blur, judge, same_side
 from outcomes.services.rebuilding import summarise
 from procedures.models import Intent, Procedure, ReliefProfile
@@ -22,11 +22,12 @@ LATEST = 5000
 def open_follow_up(procedure: Procedure, *, now: datetime) -> FollowUp | None:
     """Begin the course after `procedure` and write one row for each planned check-in.
 
-    Idempotent: the tick runs it again for whatever was missed. None for a procedure that is not followed, because it
-    was aborted or entered in error.
+    It is judged by the profile of the day of the procedure, and asks by the one in force now, where that is newer, as
+    after an import. Idempotent: the tick runs it again for whatever was missed. None for a procedure that is not
+    followed, because it was aborted or entered in error.
     """
     locked = Procedure.objects.select_for_update(of=("self",)).select_related(
-        "site", "patient", "relief_profile__procedure_type"
+        "site", "patient", "procedure_type", "relief_profile"
     )
     procedure = locked.get(pk=procedure.pk)
     if procedure.status not in Procedure.FOLLOWED:
@@ -36,25 +37,42 @@ def open_follow_up(procedure: Procedure, *, now: datetime) -> FollowUp | None:
         defaults={
             "patient": procedure.patient,
             "relief_profile": procedure.relief_profile,
+            "check_in_profile": newer_plan(procedure, now=now),
             "opened_at": now,
         },
     )
     if not made:
         return follow_up
-    profile = procedure.relief_profile
-    planned = plan(
-        procedure.performed_at,
-        days=profile.check_in_days,
-        minutes=profile.check_in_minutes,
-        every_days=profile.check_in_every_days,
-        at=procedure.site.check_in_at,
-        zone=procedure.site.zone,
-    )
+    planned = first_plan(follow_up)
     CheckIn.objects.bulk_create([row(follow_up, one) for one in planned], ignore_conflicts=True)
     audit.record("follow_up.opened", follow_up, by=None, at=now, site=procedure.site)
     settle_neighbours(follow_up, now=now)
     judge(follow_up.pk, now=now)
     return follow_up
+
+
+def newer_plan(procedure: Procedure, *, now: datetime) -> ReliefProfile | None:
+    """The version of its type's relief profile that is in force, by which it asks; None when that is its own."""
+    newest = procedure.procedure_type.profile_on(now)
+    return newest if newest.version > procedure.relief_profile.version else None
+
+
+def first_plan(follow_up: FollowUp) -> list[Planned]:
+    """The check-ins of a follow-up by today's facts; of those that repeat, the first.
+
+    The diary is that of the profile by which it is judged: it is over in a day, and entries are not to come or go while
+    the patient writes it. The days are those of `plan_profile`.
+    """
+    profile, site = follow_up.relief_profile, follow_up.procedure.site
+    hours = diary(days=profile.check_in_days, minutes=profile.check_in_minutes)
+    return plan(
+        follow_up.procedure.performed_at,
+        days=[day for day in follow_up.plan_profile.check_in_days if day * DAY not in hours],
+        minutes=sorted(hours),
+        every_days=follow_up.plan_profile.check_in_every_days,
+        at=site.check_in_at,
+        zone=site.zone,
+    )
 
 
 def row(follow_up: FollowUp, one: Planned) -> CheckIn:
@@ -176,13 +194,17 @@ def end(follow_up: FollowUp, because: str, *, at: datetime, by: FollowUp | None 
 def reopen(follow_up: FollowUp) -> None:
     """Let a course go on that had ended: what was still to be asked then is to be asked again.
 
-    So is what was queued and then held back because the course had ended.
+    So is what was queued and then held back because the course had ended. What the plan had dropped before comes back
+    with it, and goes when the tick plans it again.
     """
     if follow_up.confounded_by_id == follow_up.ended_by_id:
         follow_up.confounded_by = None
     follow_up.closed_at, follow_up.closed_because, follow_up.ended_by = None, FollowUp.Closed.NOT, None
-    follow_up.save(update_fields=["closed_at", "closed_because", "ended_by", "confounded_by"])
-    void = follow_up.check_ins.filter(status=CheckIn.Status.VOIDED)
+    if follow_up.check_in_profile_id:
+        follow_up.replan_because = "The course goes on."
+    changed = ["closed_at", "closed_because", "ended_by", "confounded_by", "replan_because"]
+    follow_up.save(update_fields=changed)
+    void = follow_up.check_ins.filter(status=CheckIn.Status.VOIDED, kind=CheckIn.Kind.PLANNED)
     held_back = ContactAttempt.objects.filter(
         check_in__in=void, email__status=OutgoingEmail.Status.SKIPPED
     ).values_list("check_in", flat=True)
@@ -242,14 +264,15 @@ def extend_plans(*, now: datetime, limit: int = 1000) -> int:
         ReliefProfile.objects.filter(check_in_every_days__isnull=False).values_list("pk", flat=True)
     )
     last = (
-        CheckIn.objects.filter(follow_up=OuterRef("pk"))
+        CheckIn.objects.filter(follow_up=OuterRef("pk"), kind=CheckIn.Kind.PLANNED)
+        .exclude(status=CheckIn.Status.VOIDED)
         .order_by("-offset_minutes")
         .values("due_at", "offset_minutes")
     )
     running = (
         FollowUp.objects.filter(
+            Q(check_in_profile__in=repeating) | Q(check_in_profile=None, relief_profile__in=repeating),
             closed_at=None,
-            relief_profile__in=repeating,
             patient__died_on=None,
             patient__opted_out_at=None,
         )
@@ -266,11 +289,12 @@ def extend(follow_up_id: int, *, now: datetime) -> int:
     """Write the follow-up's next repeating check-ins up to one that is still to come; how many."""
     follow_up = (
         FollowUp.objects.select_for_update(of=("self",))
-        .select_related("procedure__site", "relief_profile")
+        .select_related("procedure__site", "relief_profile", "check_in_profile")
         .get(pk=follow_up_id)
     )
-    every = follow_up.relief_profile.check_in_every_days
-    offset = follow_up.check_ins.aggregate(last=Max("offset_minutes"))["last"]
+    every = follow_up.plan_profile.check_in_every_days
+    in_plan = follow_up.check_ins.filter(kind=CheckIn.Kind.PLANNED).exclude(status=CheckIn.Status.VOIDED)
+    offset = in_plan.aggregate(last=Max("offset_minutes"))["last"]
     written = 0
     while every and offset is not None:
         one = following(

@@ -7,29 +7,19 @@ edges: the permission "outcomes.handle_alert", and `visible_to`.
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
 
 from clinic import audit
-from clinic.models import Site, User
+from clinic.models import User
 from clinic.refusals import Refusal
 from outcomes.models import Alert
 from outcomes.services.alerting import within
 from outcomes.services.announcing import OVERDUE, announce
+from outcomes.services.assigning import handlers
 
 #: No alert is out of sight for longer (a choice; unconfirmed).
 LONGEST_SNOOZE = timedelta(days=30)
 #: What a person may say about how it ended; that the reason is gone is said by nobody.
 REASONS = [one for one in Alert.Resolution if one != Alert.Resolution.SETTLED]
-
-
-def handlers(site: Site) -> QuerySet[User]:
-    """Who may handle alerts of the site."""
-    permission = {"codename": "handle_alert", "content_type__app_label": "outcomes"}
-    holds = Q(**{f"groups__permissions__{name}": value for name, value in permission.items()})
-    holds |= Q(**{f"user_permissions__{name}": value for name, value in permission.items()})
-    return User.objects.filter(
-        Q(is_superuser=True) | Q(pk__in=User.objects.filter(holds, sites=site).values("pk")), is_active=True
-    )
 
 
 def locked(alert_id: int) -> Alert:

@@ -19,6 +19,7 @@ from outcomes.relief import LOST_VERDICTS, Course, Reading, Verdict
 from outcomes.relief import judge as judge_course
 from outcomes.schedule import DAY
 from outcomes.services.alerting import review
+from outcomes.services.confirming import confirm
 from outcomes.services.reading import Read, read
 from outcomes.services.summarising import keep, peg_sum, summary_of
 from procedures.models import Appointment, Baseline, ImplantedDevice, Intent, Laterality, Procedure
@@ -396,6 +397,7 @@ def judge(follow_up_id: int, *, now: datetime) -> FollowUp:
     peg = pegs_before([follow_up]).get(follow_up.pk)
     keep([summary_of(follow_up, course, judgement, rows, baseline_peg=peg)])
     review(follow_up, called_for(course, judgement, seeks_relief=follow_up.seeks_relief), now=now)
+    confirm(follow_up, course, judgement, rows, now=now)
     for later in blurred_by_this(follow_up):
         blur(later, now=now)
     return follow_up

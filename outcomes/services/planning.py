@@ -4,17 +4,20 @@ from datetime import datetime
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from clinic import audit
 from clinic.models import Site, User
 from clinic.refusals import Refusal
 from outcomes.models import CheckIn, FollowUp
-from outcomes.schedule import DAY, Planned, following, plan
-from outcomes.services.following import end, reopen, row, settle_neighbours
+from outcomes.schedule import DAY, Planned, diary, following
+from outcomes.services.following import end, first_plan, newer_plan, reopen, row, settle_neighbours
 from outcomes.services.judging import in_minutes, judge
-from procedures.models import Procedure
+from procedures.models import Procedure, ReliefProfile
 
+#: What of a relief profile says when to ask those whose course runs; their diary is over.
+PLAN = ("check_in_days", "check_in_every_days")
 #: Why staff may end a course.
 ENDINGS = (FollowUp.Closed.OTHER_CARE, FollowUp.Closed.TRANSFERRED, FollowUp.Closed.EXPLANTED)
 #: What of these can be taken back: a device that was taken out is out.
@@ -43,8 +46,50 @@ def replan_procedure(procedure: Procedure, *, reason: str, now: datetime) -> Non
         replan(follow_up.pk, reason=reason, now=now)
 
 
+@transaction.atomic
+def take_new_plan(profile: ReliefProfile) -> int:
+    """A procedure type has a new version of its relief profile: its courses that run ask by it from now on.
+
+    They are still judged by the version of their day. Where its plan is another one, the tick plans them again; returns
+    how many.
+    """
+    others = profile.procedure_type.relief_profiles.exclude(pk=profile.pk)
+    return ask_by(profile, others.filter(version__lt=profile.version))
+
+
+def take_missed_plans(*, now: datetime) -> int:
+    """The same for what a restore or a fault has left with the plan of an older version than the one in force."""
+    newest = ReliefProfile.objects.filter(in_force_from__lte=now).order_by("-version")
+    newest_of_type = newest.filter(procedure_type=OuterRef("procedure_type")).values("version")[:1]
+    older = ReliefProfile.objects.filter(version__lt=Subquery(newest_of_type))
+    taken = 0
+    for kind in set(older.order_by().values_list("procedure_type", flat=True)):
+        with transaction.atomic():
+            of_kind = older.filter(procedure_type=kind)
+            taken += ask_by(newest.filter(procedure_type=kind)[0], of_kind)
+    return taken
+
+
+def ask_by(profile: ReliefProfile, others: QuerySet[ReliefProfile]) -> int:
+    """Have the courses that run and ask by one of the `others` ask by `profile`; how many are to be planned again."""
+    same = [one.pk for one in others if all(getattr(one, name) == getattr(profile, name) for name in PLAN)]
+    running = FollowUp.objects.filter(closed_at=None).alias(
+        asks_by=Coalesce("check_in_profile", "relief_profile")
+    )
+    to_plan = running.filter(asks_by__in=others.exclude(pk__in=same)).update(
+        check_in_profile=profile, replan_because="The check-in plan of this procedure type has changed."
+    )
+    running.filter(asks_by__in=same).update(check_in_profile=profile)
+    return to_plan
+
+
 def replan_marked(*, now: datetime, limit: int = 1000) -> int:
-    """Plan again what is marked so; how many follow-ups. The tick runs it."""
+    """Plan again what is marked so; how many follow-ups. The tick runs it.
+
+    On the hour it looks first for courses that have missed a new version of their plan.
+    """
+    if not now.minute:
+        take_missed_plans(now=now)
     marked = FollowUp.objects.exclude(replan_because="").order_by("pk").values_list("pk", "replan_because")
     return sum(replan(pk, reason=reason, now=now) is not None for pk, reason in list(marked[:limit]))
 
@@ -53,64 +98,66 @@ def replan_marked(*, now: datetime, limit: int = 1000) -> int:
 def replan(follow_up_id: int, *, reason: str, now: datetime) -> FollowUp:
     """Plan a follow-up's check-ins again, all or none. Only those that nobody was asked yet move, come or go.
 
-    What was asked, answered, missed or replaced stays where it was. A check-in that the plan has no longer is void
-    until the plan has it again; one that is new and over already is not written. Idempotent.
+    What was asked, answered, missed or replaced stays where it was; only, what is waiting for its answer closes when
+    the plan now asks the next one. A check-in that the plan has no longer is void until the plan has it again; one
+    that is new and over already is not written. Confirmations and reports are no part of the plan. Idempotent.
+
+    The figures of judgement become those of the procedure, whose time may have been corrected. A course that runs asks
+    by the newest version in force, whatever its day.
     """
     follow_up = (
         FollowUp.objects.select_for_update(of=("self",))
-        .select_related("procedure__site", "procedure__relief_profile")
+        .select_related("procedure__site", "procedure__procedure_type", "procedure__relief_profile")
         .get(pk=follow_up_id)
     )
     procedure = follow_up.procedure
     follow_up.relief_profile, follow_up.replan_because = procedure.relief_profile, ""
-    follow_up.save(update_fields=["relief_profile", "replan_because"])
     if follow_up.closed_at is None:
-        wanted = {one.offset_minutes: one for one in plan_of(follow_up)}
-        unsent = follow_up.check_ins.select_for_update().filter(
-            status__in=[CheckIn.Status.PLANNED, CheckIn.Status.VOIDED], invited_at=None
-        )
-        moved = []
-        for check_in in unsent:
-            one = wanted.get(check_in.offset_minutes)
-            if one is None:
-                check_in.status = CheckIn.Status.VOIDED
-            else:
-                check_in.status = CheckIn.Status.PLANNED
-                check_in.opens_at, check_in.due_at, check_in.closes_at = (
-                    one.opens_at,
-                    one.due_at,
-                    one.closes_at,
-                )
-                check_in.hold_until = None
-            moved.append(check_in)
-        CheckIn.objects.bulk_update(moved, ["opens_at", "due_at", "closes_at", "hold_until", "status"])
-        there = set(follow_up.check_ins.values_list("offset_minutes", flat=True))
-        CheckIn.objects.bulk_create(
-            [
-                row(follow_up, one)
-                for offset, one in wanted.items()
-                if offset not in there and one.closes_at > now
-            ],
-            ignore_conflicts=True,
-        )
+        follow_up.check_in_profile = newer_plan(procedure, now=now)
+    follow_up.save(update_fields=["relief_profile", "check_in_profile", "replan_because"])
+    if follow_up.closed_at is None:
+        write_plan(follow_up, now=now)
     audit.record("follow_up.replanned", follow_up, by=None, at=now, site=procedure.site, reason=reason)
     return judge(follow_up.pk, now=now)
 
 
+def write_plan(follow_up: FollowUp, *, now: datetime) -> None:
+    """Move, add and void check-ins as `replan` says. Wants the follow-up locked."""
+    wanted = {one.offset_minutes: one for one in plan_of(follow_up)}
+    in_plan = follow_up.check_ins.filter(kind=CheckIn.Kind.PLANNED)
+    unsent = in_plan.select_for_update().filter(
+        status__in=[CheckIn.Status.PLANNED, CheckIn.Status.VOIDED], invited_at=None
+    )
+    moved = []
+    for check_in in unsent:
+        one = wanted.get(check_in.offset_minutes)
+        if one is None or (check_in.status == CheckIn.Status.VOIDED and one.closes_at <= now):
+            check_in.status = CheckIn.Status.VOIDED
+        else:
+            check_in.status, check_in.hold_until = CheckIn.Status.PLANNED, None
+            check_in.opens_at, check_in.due_at, check_in.closes_at = one.opens_at, one.due_at, one.closes_at
+        moved.append(check_in)
+    CheckIn.objects.bulk_update(moved, ["opens_at", "due_at", "closes_at", "hold_until", "status"])
+    there = set(in_plan.values_list("offset_minutes", flat=True))
+    new = [one for offset, one in wanted.items() if offset not in there and one.closes_at > now]
+    CheckIn.objects.bulk_create([row(follow_up, one) for one in new], ignore_conflicts=True)
+    profile = follow_up.relief_profile
+    hours = diary(days=profile.check_in_days, minutes=profile.check_in_minutes)
+    coming = list(in_plan.filter(status=CheckIn.Status.PLANNED).order_by("offset_minutes"))
+    for asked in in_plan.filter(status=CheckIn.Status.INVITED).exclude(offset_minutes__in=hours):
+        due_at = next((one.due_at for one in coming if one.offset_minutes > asked.offset_minutes), None)
+        if due_at and asked.due_at < max(due_at, now) < asked.closes_at:
+            asked.closes_at = max(due_at, now)
+            asked.save(update_fields=["closes_at"])
+
+
 def plan_of(follow_up: FollowUp) -> list[Planned]:
     """The whole plan by today's facts, with as many repetitions as are written down already."""
-    procedure, profile = follow_up.procedure, follow_up.relief_profile
-    site = procedure.site
-    planned = plan(
-        procedure.performed_at,
-        days=profile.check_in_days,
-        minutes=profile.check_in_minutes,
-        every_days=profile.check_in_every_days,
-        at=site.check_in_at,
-        zone=site.zone,
-    )
-    last = follow_up.check_ins.aggregate(last=Max("offset_minutes"))["last"] or 0
-    every = profile.check_in_every_days
+    procedure, site = follow_up.procedure, follow_up.procedure.site
+    planned = first_plan(follow_up)
+    in_plan = follow_up.check_ins.filter(kind=CheckIn.Kind.PLANNED)
+    last = in_plan.aggregate(last=Max("offset_minutes"))["last"] or 0
+    every = follow_up.plan_profile.check_in_every_days
     while every and planned[-1].offset_minutes + every * DAY <= last:
         planned.append(
             following(

@@ -1,6 +1,5 @@
-"""Making every summary anew, from what is stored: after an import, a restore, or a new rule of judging or counting."""
+"""Making summaries anew, from what is stored."""
 
-from collections.abc import Iterator
 from datetime import datetime
 
 from django.db import transaction
@@ -12,33 +11,8 @@ from outcomes.services.judging import course_from_rows, endings, judge, pegs_bef
 from outcomes.services.reading import read
 from outcomes.services.summarising import keep, summary_of
 
-#: Follow-ups a transaction: each locks its rows, so that no answer slips in between reading and writing.
-BATCH = 500
 #: Among so many follow-ups each tick looks for some without a summary.
 LATEST = 5000
-
-
-def rebuild_summaries(*, now: datetime) -> Iterator[tuple[int, int]]:
-    """Make all summaries anew, batch by batch; yields how many are done, of how many. Idempotent.
-
-    Where a release judges otherwise than the one before, the verdict is changed too, and the change kept.
-    Answers may come in meanwhile: each writes its own follow-up's summary.
-    """
-    total = FollowUp.objects.count()
-    done, last = 0, 0
-    while True:
-        with transaction.atomic():
-            batch = list(
-                FollowUp.objects.select_for_update(of=("self",))
-                .filter(pk__gt=last)
-                .select_related("procedure__site", "relief_profile")
-                .order_by("pk")[:BATCH]
-            )
-            if not batch:
-                break
-            summarise(batch, now=now)
-        done, last = done + len(batch), batch[-1].pk
-        yield done, max(total, done)
 
 
 def summarise(follow_ups: list[FollowUp], *, now: datetime) -> None:

@@ -11,7 +11,8 @@ from clinic.refusals import Refusal
 from outcomes.codes import read_code
 from outcomes.models import Alert, Answer, CheckIn, ContactAttempt, Measurement
 from outcomes.services.alerting import raise_red_flags
-from outcomes.services.answering import answer, locked, plain_remark
+from outcomes.services.answering import answer, locked
+from outcomes.services.figures import kept, plain_remark
 
 
 @transaction.atomic
@@ -36,7 +37,7 @@ def record_answer(
     _, check_in = locked(check_in_id)
     stands: Answer | None = getattr(check_in, "answer", None)
     if stands is not None:
-        if values_of(stands) == dict(values) and stands.channel == channel:
+        if values_of(stands) == kept(values) and stands.channel == channel:
             return with_remark(stands, plain_remark(remark), by=by, now=now)
         raise Refusal(
             "This check-in has been answered already; that answer stands.",

@@ -13,8 +13,8 @@ from django.utils.translation import gettext as _
 from clinic import sms
 from clinic.mail import Skip, Wait
 from outcomes.models import CheckIn, ContactAttempt
-from outcomes.services.answering import issue_link
 from outcomes.services.asking import climb, in_batches, locked, quiet_at, to_remind
+from outcomes.services.linking import issue_link
 
 
 def text_due(*, now: datetime, limit: int = 5000) -> int:

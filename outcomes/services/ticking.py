@@ -9,6 +9,7 @@ from django.db import OperationalError
 from clinic import audit
 from outcomes.services.alerting import settle_ended
 from outcomes.services.asking import invite_due, remind_due
+from outcomes.services.assigning import reassign_alerts
 from outcomes.services.closing import call_unsent, close_past
 from outcomes.services.exporting import expire_exports
 from outcomes.services.following import extend_plans, open_missing_follow_ups
@@ -44,6 +45,7 @@ def tick(*, now: datetime) -> dict[str, int]:
         "freed_times_passed": close_passed_times,
         "closures_added": extend_yearly_closures,
         "appointment_reminders_queued": remind_of_appointments,
+        "alerts_reassigned": reassign_alerts,  # before courses are counted anew, with who performed them
         "follow_ups_opened": open_missing_follow_ups,
         "follow_ups_replanned": replan_marked,
         "check_ins_added": extend_plans,

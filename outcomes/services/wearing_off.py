@@ -1,4 +1,5 @@
-"""Asking whether relief has worn off: the patient's own word can make a loss of one bad score."""
+"""Asking whether relief has worn off, and since when: the patient's own word can make a loss of one bad score, and
+date it."""
 
 from dataclasses import replace
 
@@ -7,8 +8,8 @@ from django.utils.translation import gettext
 
 from outcomes.instruments import Text
 from outcomes.instruments.definitions import Choice
-from outcomes.models import Answer, CheckIn
-from outcomes.questions import WORN_OFF, Question
+from outcomes.models import Answer, CheckIn, FollowUp
+from outcomes.questions import ENDED_ON, WORN_OFF, Question
 from outcomes.relief import Reading, bad_after, good, judge
 from outcomes.schedule import DAY
 from outcomes.services.judging import course_of, position
@@ -45,16 +46,34 @@ def least_bad(check_in: CheckIn) -> int | None:
 def question(least: int | None = None) -> Question:
     """The question: 0 no, 1 yes, 2 not sure. `least`: said to staff and on paper, where the pain is not known yet."""
 
-    def in_both(words: str) -> Text:
-        with translation.override("es"):
-            spanish = gettext(words)
-        values = {} if least is None else {"score": least}
-        return Text(words % values, spanish % values)
-
-    asked = in_both(
-        "Has the relief from your procedure worn off?"
+    asked = (
+        in_both("Has the relief from your procedure worn off?")
         if least is None
-        else "If your pain now is %(score)d or more: has the relief from your procedure worn off?"
+        else in_both(
+            "If your pain now is %(score)d or more: has the relief from your procedure worn off?", score=least
+        )
     )
     answers = tuple(Choice(code, in_both(words)) for code, words in enumerate(("No", "Yes", "Not sure")))
     return Question(WORN_OFF, asked, "list", (0, 1, 2), answers)
+
+
+def since_when(follow_up: FollowUp, *, by_staff: bool = False) -> Question:
+    """The question since which day the pain has been back, which can be passed over.
+
+    Wants `procedure__site` selected. `by_staff`: on a form that holds it whatever is answered to the one before it.
+    """
+    procedure = follow_up.procedure
+    asked = in_both(
+        "If the relief has worn off: since which day has the pain been back? (This may be left empty.)"
+        if by_staff
+        else "Since which day has your pain been back? (You may leave this empty.)"
+    )
+    day_zero = procedure.performed_at.astimezone(procedure.site.zone).date()
+    return Question(ENDED_ON, asked, "date", codes=(), day_zero=day_zero)
+
+
+def in_both(words: str, **values: int) -> Text:
+    """Words in English and in Spanish, with the values put in."""
+    with translation.override("es"):
+        spanish = gettext(words)
+    return Text(words % values, spanish % values)

@@ -80,9 +80,9 @@ class Figure(NamedTuple):
 
 
 class Count(NamedTuple):
-    """`count` of `of`."""
+    """`number` of `of`."""
 
-    count: int
+    number: int
     of: int
 
 

@@ -120,7 +120,7 @@ def promises(exact: Mapping[str, Cell], habits: Mapping[str, Cell]) -> str:
             WORDS[name],
             words,
             told(found),
-            "–" if not found.of else "yes" if kept(found.count / found.of) else "**no**",
+            "–" if not found.of else "yes" if kept(found.number / found.of) else "**no**",
         ]
         for name, (words, found, kept) in zip((*names, "firm", "firm"), promised, strict=True)
     ]

@@ -8,11 +8,12 @@ rows. All is undone in the end: see `followed`.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from itertools import count
+from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import Min, Q
@@ -234,11 +235,12 @@ class Run:
                 if said.get(WORN_OFF) == 1 and since is not None and SINCE_WHEN:
                     said[ENDED_ON] = since
         self.given += 1
-        given = {"values": said, "channel": channel, "language": "en", "now": self.now}
         if channel == Answer.Channel.EMAIL:
-            outcomes.answer(check_in_id, by=None, **given)
+            outcomes.answer(check_in_id, values=said, channel=channel, language="en", by=None, now=self.now)
         else:
-            outcomes.record_answer(check_in_id, by=self.place.nurse, **given)
+            outcomes.record_answer(
+                check_in_id, values=said, channel=channel, language="en", by=self.place.nurse, now=self.now
+            )
 
     def say_back(self, follow_up_id: int) -> None:
         """The patient says unasked that the pain is back."""
@@ -279,8 +281,8 @@ class Run:
     def read(self) -> list[Told]:
         """What was told of everybody, in their order."""
 
-        def by_follow_up(rows: Sequence[tuple[int, ...]]) -> dict[int, list[tuple]]:
-            found: dict[int, list[tuple]] = {pk: [] for pk in self.people}
+        def by_follow_up(rows: Iterable[tuple[Any, ...]]) -> dict[int, list[tuple[Any, ...]]]:
+            found: dict[int, list[tuple[Any, ...]]] = {pk: [] for pk in self.people}
             for pk, *rest in rows:
                 found[pk].append(tuple(rest))
             return found

@@ -43,7 +43,7 @@ def test_a_follow_up_shows_verdict_reason_chart_and_the_same_figures_as_a_table(
     signed_in(world.nurse, client)
     response = client.get(f"{FOLLOW_UPS}{follow_up.pk}/change/")
     html, said = response.content.decode(), words(response)
-    assert "lost within the window" in said
+    assert "possibly lost early" in said
     assert follow_up.verdict_reason in said
     assert 'class="course-chart"' in html
     assert "<desc" in html
@@ -149,7 +149,8 @@ def test_the_first_page_counts_what_the_user_may_see(world: World, client: Clien
         "to be asked again": 1,
         "open": 1,
         "overdue": 0,
-        "lost early": 1,
+        "losing relief early": 1,
+        "loss of effect": 0,
         "no relief": 0,
         "failed": 1,
         "late by an hour or more": 2,  # the letters of the two bookings, which nobody has sent
@@ -172,7 +173,8 @@ def test_the_first_page_counts_what_the_user_may_see(world: World, client: Clien
         "to be asked again": 0,
         "open": 0,
         "overdue": 0,
-        "lost early": 0,
+        "losing relief early": 0,
+        "loss of effect": 0,
         "no relief": 0,
         "failed": 0,
         "late by an hour or more": 0,

@@ -69,6 +69,8 @@ def test_what_is_most_urgent_stands_first_and_what_is_overdue_is_marked(
         "all": 3,
         "red flag": 1,
         "losing relief early": 1,
+        "loss of effect": 0,
+        "says that the pain is back": 0,
         "no relief": 0,
         "worse than before the procedure": 0,
         "silent": 1,
@@ -118,6 +120,31 @@ def test_the_page_of_an_alert_says_what_whose_and_what_to_do(
     assert AuditEvent.objects.get(action="patient.read").by == world.nurse
     with translation.override("es"):
         assert "¿Tiene new_weakness?" in questions(emergency)
+
+
+def test_list_and_page_say_when_relief_ended_and_that_nothing_confirms_it(
+    world: World, client: Client
+) -> None:
+    follow_up = world.performed().follow_up
+    follow_up.procedure.performer = world.physician
+    follow_up.procedure.save()
+    (alert,) = answer(follow_up, {42: 2, 92: 8}).alerts.all()
+    signed_in(world.physician, client)
+    ended = "Relief ended after day 42 and by day 92; it was expected to last until day 180 at least."
+    with clock(alert.raised_at + MINUTE):
+        for shown in (client.get(ALERTS), client.get(page(alert))):
+            said = words(shown)
+            assert ended in said
+            assert "not confirmed" in said
+            assert "Physician Test" in said
+            assert "has not looked yet" in said
+        answer(follow_up, {184: 8})
+        services.acknowledge(alert.pk, by=world.physician, now=alert.raised_at + MINUTE)
+        for shown in (client.get(ALERTS), client.get(page(alert))):
+            said = words(shown)
+            assert ended in said
+            assert "confirmed" not in said.replace("confirmed by the next score", "")
+            assert "has not looked yet" not in said
 
 
 def test_one_click_takes_it_and_a_second_one_does_no_harm(

@@ -92,12 +92,14 @@ def alert(world: World) -> Alert:
 # Raised by what a course shows.
 
 
-def test_relief_that_is_lost_early_is_raised_once(world: World) -> None:
+def test_relief_that_is_lost_early_is_raised_once_by_its_first_bad_score(world: World) -> None:
     follow_up = answer(world.performed().follow_up, {42: 2, 92: 7})
-    assert kinds(follow_up) == []
+    assert kinds(follow_up) == [("lost_early", "")]
+    assert not follow_up.alerts.get().confirmed
     assert kinds(answer(follow_up, {184: 8})) == [("lost_early", "")]
     assert kinds(answer(follow_up, {275: 8})) == [("lost_early", "")]
     (alert,) = follow_up.alerts.all()
+    assert alert.confirmed
     assert (alert.urgency, alert.patient, alert.site) == ("routine", world.patient, world.site)
     assert alert.due_at == alert.raised_at + 3 * DAY
 
@@ -113,8 +115,10 @@ def test_a_new_reason_is_raised_anew(world: World) -> None:
     now = follow_up.check_ins.get(offset_minutes=92 * 1440).due_at
     for one in follow_up.alerts.all():
         services.resolve(one.pk, resolution="spoken", by=world.nurse, now=now)
-    assert kinds(answer(follow_up, {184: 2, 275: 9})) == [("no_relief", "spoken"), ("worse", "spoken")]
-    assert kinds(answer(follow_up, {366: 9}))[2:] == [("worse", "")]
+    before = [("no_relief", "spoken"), ("worse", "spoken")]
+    assert kinds(answer(follow_up, {184: 2})) == before
+    assert kinds(answer(follow_up, {275: 9})) == [*before, ("no_relief", "")]  # late relief is gone again
+    assert kinds(answer(follow_up, {366: 9}))[3:] == [("worse", "")]
 
 
 def test_an_answer_settles_a_silence_that_nobody_has_looked_at(world: World) -> None:
@@ -710,7 +714,7 @@ def test_the_race_for_an_alert_is_real(world: World, monkeypatch: pytest.MonkeyP
 @pytest.mark.django_db(transaction=True)
 def test_judgements_at_once_raise_one_alert_and_keep_one_change(world: World) -> None:
     follow_up = answer(world.performed().follow_up, {42: 2, 92: 7})
-    assert follow_up.verdict == "in_relief"
+    assert follow_up.verdict == "lost_unconfirmed"
     row = follow_up.check_ins.get(offset_minutes=184 * 1440)
     with pytest.MonkeyPatch.context() as fault:
         fault.setattr("outcomes.services.answering.judge", lambda *_, **__: None)
@@ -722,7 +726,8 @@ def test_judgements_at_once_raise_one_alert_and_keep_one_change(world: World) ->
     assert list(follow_up.verdict_changes.values_list("previous", "verdict")) == [
         ("", "too_early"),
         ("too_early", "in_relief"),
-        ("in_relief", "lost_early"),
+        ("in_relief", "lost_unconfirmed"),
+        ("lost_unconfirmed", "lost_early"),
     ]
 
 

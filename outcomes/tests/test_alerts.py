@@ -9,7 +9,8 @@ from outcomes.alerts import Kind, called_for
 from outcomes.models import Alert
 from outcomes.relief import Course, Reading, judge
 
-LOST_EARLY, NO_RELIEF, WORSE, SILENT = Kind.LOST_EARLY, Kind.NO_RELIEF, Kind.WORSE, Kind.SILENT
+LOST_EARLY, LOST_EFFECT = Kind.LOST_EARLY, Kind.LOST_EFFECT
+NO_RELIEF, WORSE, SILENT = Kind.NO_RELIEF, Kind.WORSE, Kind.SILENT
 
 
 def called(
@@ -20,7 +21,10 @@ def called(
     seeks_relief: bool = True,
     **more: object,
 ) -> dict[Kind, int]:
-    """What the course of an ablation calls for: judged from day 42 on, to last from day 180 to 365."""
+    """What the course of an ablation calls for: judged from day 42 on, to last from day 180 to 365.
+
+    What is not confirmed stands as a negative number.
+    """
     course = Course(
         baseline=baseline,
         readings=[Reading(*pair) for pair in readings.items()],
@@ -30,17 +34,24 @@ def called(
         window_until=365,
         **more,  # type: ignore[arg-type]
     )
-    return called_for(course, judge(course), seeks_relief=seeks_relief)
+    calls = called_for(course, judge(course), seeks_relief=seeks_relief)
+    return {kind: call.since if call.confirmed else -call.since for kind, call in calls.items()}
 
 
 @pytest.mark.parametrize(
     ("readings", "expected"),
     [
         ({}, {}),
-        ({42: 2, 92: 6}, {}),
+        ({42: 2, 92: 6}, {LOST_EARLY: -92}),
+        ({42: 2, 92: 6, 184: 2}, {}),
         ({42: 2, 92: 6, 184: 5}, {LOST_EARLY: 92}),
         ({42: 2, 92: 6, 184: 5, 275: 1}, {LOST_EARLY: 92}),
-        ({42: 2, 184: 6, 275: 6}, {}),
+        ({42: 2, 92: 6, 184: 5, 275: 1, 366: 2}, {}),
+        ({42: 2, 92: 6, 184: 5, 275: 1, 366: 2, 548: 6}, {LOST_EARLY: 92}),
+        ({42: 2, 184: 6, 275: 6}, {LOST_EARLY: 184}),
+        ({42: 2, 184: 2, 275: 6, 366: 6}, {}),
+        ({42: 2, 275: 6, 366: 6}, {LOST_EARLY: 275}),
+        ({42: 2, 166: 2, 275: 6, 366: 6}, {}),
         ({41: 6}, {}),
         ({42: 6}, {NO_RELIEF: 42}),
         ({42: 5, 92: 6}, {NO_RELIEF: 42}),
@@ -54,14 +65,20 @@ def called(
         ({42: 7, 92: 6, 184: 7}, {NO_RELIEF: 42}),
         ({42: 7, 92: 7, 184: 6}, {NO_RELIEF: 42}),
         ({42: 7, 92: 7, 184: 2}, {}),
-        ({42: 7, 92: 2, 184: 7, 275: 8}, {WORSE: 275}),
+        ({42: 7, 184: 2, 275: 7, 366: 8}, {WORSE: 366}),
     ],
     ids=[
         "nothing is known",
-        "one bad score may be noise",
+        "one bad score, not confirmed",
+        "relief again",
         "lost early, since the score that found it",
-        "a loss stands once it is established",
+        "one good score does not settle it",
+        "two good scores do",
+        "and then it is gone again",
+        "possibly early",
         "lost within the window is what was expected",
+        "possibly early, found late",
+        "date unknown is no alert",
         "a bad score before the first day of judgement is a flare",
         "no relief on the first day of judgement",
         "no relief, since the first of the scores in a row",
@@ -124,6 +141,14 @@ def test_a_device_taken_out_before_any_score_calls_for_nothing() -> None:
     assert called({}, useless_at=120) == {}
 
 
+def test_an_effect_that_should_not_end_calls_for_somebody_when_it_does() -> None:
+    assert called({42: 2, 92: 6, 180: 6}, ongoing=True) == {LOST_EARLY: 92}
+    assert called({42: 2, 180: 2, 275: 6}, ongoing=True) == {LOST_EFFECT: -275}
+    assert called({42: 2, 180: 2, 275: 6, 366: 6}, ongoing=True) == {LOST_EFFECT: 275}
+    assert called({42: 2, 166: 2, 275: 6, 366: 6}, ongoing=True) == {LOST_EFFECT: 275}  # when, is not known
+    assert called({42: 2, 180: 2, 275: 6, 366: 6}) == {}
+
+
 def test_without_a_baseline_only_silence_can_be_heard() -> None:
     assert called({42: 9, 92: 9}, baseline=None) == {}
     assert called({42: 9}, silent=[92, 184], baseline=None) == {SILENT: 184}
@@ -160,9 +185,9 @@ def test_what_is_called_for_has_a_reading_or_a_silence_behind_it(
 ) -> None:
     ordered = dict(sorted(readings.items()))
     for kind, since in called(ordered, silent=sorted(silent), baseline=baseline).items():
-        assert since in (silent if kind == SILENT else readings)
+        assert abs(since) in (silent if kind == SILENT else readings)
 
 
 def test_the_kinds_are_the_alerts_and_all_but_red_flags_can_be_done_without() -> None:
-    assert {kind.value for kind in Kind} | {"red_flag", "device_due"} == set(Alert.Kind.values)
+    assert {kind.value for kind in Kind} | {"red_flag", "device_due", "pain_back"} == set(Alert.Kind.values)
     assert [*OPTIONAL_ALERTS] == [pair for pair in Alert.Kind.choices if pair[0] != "red_flag"]

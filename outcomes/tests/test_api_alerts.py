@@ -45,12 +45,25 @@ def test_lists_say_what_waits_and_the_most_urgent_stands_first(world: World, eme
     assert set(found(world, "state=all", now=now)) == {emergency.pk, mine.pk, snoozed.pk, done.pk}
     assert found(world, "owner=me", now=now) == [mine.pk]
     assert found(world, "owner=nobody", now=now) == [emergency.pk]
+    assert found(world, f"owner={world.nurse.pk}", now=now) == [mine.pk]
+    assert found(world, f"owner={world.clerk.pk}", now=now) == []
+    emergency.follow_up.procedure.performer = world.nurse
+    emergency.follow_up.procedure.save()
+    for who in ("me", world.nurse.pk):
+        assert found(world, f"performer={who}", now=now) == [emergency.pk]
     assert found(world, "kind=silent", now=now + DAY) == [snoozed.pk]
     assert found(world, "urgency=emergency", now=now) == [emergency.pk]
     assert found(world, f"site={world.site.pk + 1}", now=now) == []
     assert found(world, f"patient={world.patient.pk}&follow_up={emergency.follow_up_id}", now=now) == [
         emergency.pk
     ]
+    for query, code in {"987654": "unknown", "you": "invalid", "0": "min_value", "-1": "min_value"}.items():
+        for name in ("owner", "performer"):
+            refused = call(world.nurse, "GET", f"alerts/?{name}={query}", now=now)
+            assert (refused.status_code, faults(refused)) == (
+                400,
+                [(name, f"unknown_{name}" if code == "unknown" else code)],
+            )
     bad = call(world.nurse, "GET", "alerts/?state=lost&kind=odd&colour=red", now=now)
     assert set(faults(bad)) == {
         ("state", "invalid_choice"),
@@ -159,7 +172,7 @@ def test_each_kind_that_answers_and_silence_call_for_stands_in_the_list(world: W
     for follow_up in (losing, doubtful):
         told(world, follow_up, 42, 2)
     told(world, losing, 92, 7, worn_off=1)  # one bad score, and the patient's own word
-    told(world, doubtful, 92, 7)  # a bad night, perhaps
+    told(world, doubtful, 92, 7)  # a bad night, perhaps: not confirmed
     told(world, useless, 42, 8)
     for day in (42, 92):
         told(world, worse, day, 9)
@@ -168,7 +181,7 @@ def test_each_kind_that_answers_and_silence_call_for_stands_in_the_list(world: W
         services.tick(now=row.closes_at)
     now = losing.check_ins.get(offset_minutes=92 * 1440).due_at
     expected = {
-        "lost_early": [losing.pk],
+        "lost_early": [losing.pk, doubtful.pk],
         "no_relief": [useless.pk, worse.pk],
         "worse": [worse.pk],
         "silent": [silent.pk],
@@ -176,6 +189,7 @@ def test_each_kind_that_answers_and_silence_call_for_stands_in_the_list(world: W
     for kind, whose in expected.items():
         rows = call(world.nurse, "GET", f"alerts/?kind={kind}&state=all", now=now).json()["results"]
         found = {row["follow_up"] for row in rows}
+        assert all(row["confirmed"] == (row["follow_up"] != doubtful.pk) for row in rows)
         assert found & {*whose, doubtful.pk} == (set() if off else set(whose)), kind
     lost = call(world.nurse, "GET", f"follow-ups/{losing.pk}/", now=now).json()
     assert lost["verdict"] == "lost_early"

@@ -500,17 +500,15 @@ def test_a_corrected_time_moves_the_plan_by_days_and_is_kept_with_its_reason(wor
 
 
 def test_what_one_profile_drops_comes_back_with_the_profile_that_asks_it(world: World) -> None:
-    """A day typed wrong can put a procedure before a new profile came into force, and the correction back after it."""
     follow_up = course(world)
     now = world.at(MONDAY, 12)
-    old = ReliefProfile.objects.get()
-    new = ReliefProfile.objects.get()
-    new.pk, new.version, new.check_in_days = None, 2, [1, 7, 42]
-    new.save()
-    for profile in (new, old):
-        follow_up.procedure.relief_profile = profile
-        follow_up.procedure.save()
+    all_days = ReliefProfile.objects.get().check_in_days
+    for version, days, left_out in ((2, [1, 7, 42], "voided"), (3, all_days, "planned")):
+        new = ReliefProfile.objects.get(version=1)
+        new.pk, new.version, new.check_in_days = None, version, days
+        new.save()
         services.replan(follow_up.pk, reason="another profile", now=now)
+        assert day_of(follow_up, 14).status == left_out
     assert set(follow_up.check_ins.values_list("status", flat=True)) == {"planned"}
     assert len(sent(day_of(follow_up, 14).due_at)) == 1
 

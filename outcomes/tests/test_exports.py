@@ -61,7 +61,7 @@ def test_a_follow_up_is_one_row_with_codes_labels_and_both_clocks(world: World) 
     assert datetime.fromisoformat(row["performed_local"]) == performed
     on_the_wall = performed.astimezone(follow_up.procedure.site.zone)
     assert (row["zone"], row["performed_local"]) == ("America/New_York", on_the_wall.isoformat(sep=" "))
-    assert (row["verdict"], row["verdict_label"]) == ("lost_within_window", "lost within the window")
+    assert (row["verdict"], row["verdict_label"]) == ("possibly_early", "possibly lost early")
     assert (row["lost_after"], row["lost_until"], row["responded"]) == ("92", "184", "true")
     assert (row["check_ins_answered"], row["closed_utc"]) == ("4", "")
 
@@ -234,7 +234,7 @@ def test_each_cell_is_what_the_rows_say(world: World) -> None:
             *(*whose, world.ablation.name, "radiofrequency_ablation", "therapeutic", "completed", "lumbar"),
             *("left", procedure.levels, "", str(procedure.performer_id or ""), *both(procedure.performed_at)),
             *(str(patient.age_on(summary.performed_on)), "en", "8", "day_of", "day", *map(str, plan)),
-            *("lost_within_window", "lost within the window", follow_up.verdict_reason, "92", "184", "true"),
+            *("possibly_early", "possibly lost early", follow_up.verdict_reason, "92", "184", "true"),
             *("", "", str(summary.last_answer), "7", "4", "", "", *both(follow_up.closed_at), ""),
         ],
         "check_ins": [

@@ -70,11 +70,12 @@ def test_the_year_of_an_ablation(world: World) -> None:
                 now=check_in.due_at,
             )
     follow_up = FollowUp.objects.get(pk=follow_up.pk)
-    assert follow_up.verdict == Verdict.LOST_WITHIN
+    assert follow_up.verdict == Verdict.POSSIBLY_EARLY
     assert [change.verdict for change in follow_up.verdict_changes.all()] == [
         Verdict.TOO_EARLY,
         Verdict.IN_RELIEF,
-        Verdict.LOST_WITHIN,
+        Verdict.LOST_UNCONFIRMED,
+        Verdict.POSSIBLY_EARLY,
     ]
     assert OutgoingEmail.objects.filter(status="sent").count() == 10
     assert audit.verify(now=world.now) == []

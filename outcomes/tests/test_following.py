@@ -10,7 +10,7 @@ from clinic import mail
 from clinic.models import OutgoingEmail
 from conftest import MONDAY, World
 from outcomes import services
-from outcomes.models import CheckIn, FollowUp
+from outcomes.models import CheckIn, CourseSummary, FollowUp
 from outcomes.relief import Verdict
 from outcomes.services import following
 from outcomes.services.asking import invitation_key
@@ -88,23 +88,132 @@ def test_where_a_repeat_was_an_error_the_next_one_ends_the_course(world: World) 
     assert follow_up(made[140]).closed_at is None
 
 
-def test_another_treatment_written_down_after_the_repeat_confounds_what_ran_then(
+def test_another_treatment_written_down_after_the_repeat_ends_what_ran_then(
     world: World, injection: ProcedureType
 ) -> None:
     made = at_each_repeat(world, (0, 140))
     other = follow_up(world.performed(day=LATER, procedure_type=injection))
-    assert follow_up(made[0]).confounded_by == other
-    assert follow_up(made[0]).closed_at == made[140].performed_at
+    first = follow_up(made[0])
+    assert (first.closed_because, first.ended_by, first.confounded_by) == ("other_treatment", other, other)
+    assert first.closed_at == other.procedure.performed_at
+    assert other.confounded_by == first
+    assert (
+        follow_up(made[140]).confounded_by == other
+    )  # it ended the injection's course, of which nothing was known
 
 
-@pytest.mark.parametrize(("day", "confounds"), [(364, True), (365, False)])
-def test_another_treatment_at_the_end_of_the_window_confounds_nothing(
-    world: World, injection: ProcedureType, day: int, confounds: bool
+@pytest.mark.parametrize(("day", "ends"), [(364, True), (365, False)])
+def test_another_treatment_after_the_window_ends_nothing(
+    world: World, injection: ProcedureType, day: int, ends: bool
 ) -> None:
     first = follow_up(world.performed())
     other = follow_up(world.performed(day=MONDAY + timedelta(days=day), procedure_type=injection))
     first.refresh_from_db()
-    assert (first.confounded_by == other, other.confounded_by == first) == (confounds, confounds)
+    assert (first.ended_by == other, other.confounded_by == first) == (ends, ends)
+
+
+def pain(course: FollowUp, day: int, score: int) -> None:
+    check_in = course.check_ins.get(offset_minutes=day * 1440)
+    services.answer(
+        check_in.pk,
+        values={"nrs.now": score},
+        channel="email",
+        language="en",
+        by=None,
+        now=check_in.due_at + timedelta(hours=1),
+    )
+
+
+@pytest.mark.parametrize(
+    ("known", "before", "verdict", "blurred"),
+    [
+        ([], 8, Verdict.CONFOUNDED, True),
+        ([(42, 2)], 2, Verdict.IN_RELIEF, True),
+        ([(42, 2)], None, Verdict.IN_RELIEF, True),
+        ([(42, 2)], 8, Verdict.LOST_EARLY, False),
+        ([(42, 8)], None, Verdict.NO_RELIEF, False),
+        ([(42, 5)], None, Verdict.PARTIAL, True),
+    ],
+    ids=["nothing known", "in relief", "not asked", "lost", "no relief", "partial"],
+)
+def test_what_is_known_when_another_treatment_begins_says_whose_relief_it_is(
+    world: World,
+    injection: ProcedureType,
+    known: list[tuple[int, int]],
+    before: int | None,
+    verdict: Verdict,
+    blurred: bool,
+) -> None:
+    first = follow_up(world.performed())
+    for day, score in known:
+        pain(first, day, score)
+    other = follow_up(world.performed(day=LATER, procedure_type=injection, baseline=before))
+    first.refresh_from_db()
+    assert (first.closed_because, first.ended_by, first.verdict) == ("other_treatment", other, verdict)
+    assert not first.check_ins.filter(status__in=CheckIn.OPEN).exists()
+    assert other.confounded_by == (first if blurred else None)
+    assert (first.confounded_by == other) == (verdict == Verdict.CONFOUNDED)
+    expected = {True: Verdict.CONFOUNDED, False: Verdict.TOO_EARLY}[blurred]
+    assert other.verdict == (Verdict.NO_BASELINE if before is None else expected)
+
+
+def test_courses_that_an_earlier_release_confounded_are_ended_and_told_apart(
+    world: World, injection: ProcedureType
+) -> None:
+    """Both ran on, blurred for ever; judged again, the first ends where the second began."""
+    first = follow_up(world.performed())
+    pain(first, 42, 2)
+    second = follow_up(world.performed(day=LATER, procedure_type=injection))
+    FollowUp.objects.filter(pk=first.pk).update(
+        closed_at=None, closed_because="", ended_by=None, confounded_by=second, verdict="confounded"
+    )
+    FollowUp.objects.filter(pk=second.pk).update(confounded_by=first, verdict="confounded")
+    CourseSummary.objects.update(definition=1)
+    (progress,) = services.judge_again(now=world.at(LATER, 13))
+    assert progress == (2, 2, {("confounded", "lost_early"): 1, ("confounded", "too_early"): 1})
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert (first.closed_because, first.ended_by, first.confounded_by) == ("other_treatment", second, None)
+    assert second.confounded_by is None
+    assert list(services.judge_again(now=world.at(LATER, 13))) == []
+
+
+def test_a_correction_of_the_first_course_says_anew_whose_relief_the_second_is(
+    world: World, injection: ProcedureType
+) -> None:
+    first = follow_up(world.performed())
+    pain(first, 42, 2)
+    second = world.performed(day=LATER, procedure_type=injection, baseline=2)
+    assert follow_up(second).confounded_by == first
+    procedures.correct_baseline(
+        second.pk, pain=8, reason="Misheard.", by=world.physician, now=world.at(LATER, 13)
+    )
+    first.refresh_from_db()
+    assert first.verdict == Verdict.LOST_EARLY
+    assert (follow_up(second).confounded_by, follow_up(second).verdict) == (None, Verdict.TOO_EARLY)
+
+
+def test_a_device_goes_on_beside_another_treatment_whose_days_are_left_out(
+    world: World, injection: ProcedureType
+) -> None:
+    profile = ReliefProfile.objects.get(procedure_type=world.ablation)
+    profile.pk, profile.version, profile.ongoing, profile.window_until_days = None, 2, True, 1825
+    profile.save()
+    device = follow_up(world.performed())
+    pain(device, 42, 2)
+    other = world.performed(day=LATER, procedure_type=injection)  # to last until day 365 after it
+    pain(device, 92, 8)
+    pain(device, 184, 8)
+    device.refresh_from_db()
+    assert (device.closed_at, device.confounded_by, device.verdict) == (None, None, Verdict.IN_RELIEF)
+    assert [one.at for one in services.course_of(device).readings] == [42]
+    assert follow_up(other).confounded_by == device
+    pain(device, 548, 8)
+    device.refresh_from_db()
+    assert device.verdict == Verdict.LOST_UNCONFIRMED
+    procedures.void(other.pk, reason="wrong patient", by=world.physician, now=world.at(LATER, 13))
+    device.refresh_from_db()
+    assert device.verdict == Verdict.LOST_EARLY
 
 
 def test_a_diagnostic_block_meets_nothing(world: World, injection: ProcedureType) -> None:
@@ -120,7 +229,7 @@ def test_a_diagnostic_block_meets_nothing(world: World, injection: ProcedureType
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["in order", "the first one recorded last"])
-def test_another_treatment_within_the_window_confounds_both(
+def test_another_treatment_within_the_window_ends_the_first_and_blurs_both_where_nothing_is_known(
     world: World, injection: ProcedureType, late: bool
 ) -> None:
     plans = [(MONDAY, world.ablation), (LATER, injection)]
@@ -128,6 +237,8 @@ def test_another_treatment_within_the_window_confounds_both(
         world.performed(day=day, procedure_type=kind) for day, kind in (reversed(plans) if late else plans)
     ]
     one, other = (follow_up(procedure) for procedure in made)
+    first, second = (other, one) if late else (one, other)
+    assert (first.ended_by, first.closed_at) == (second, second.procedure.performed_at)
     assert (one.confounded_by, other.confounded_by) == (other, one)
     assert {one.verdict, other.verdict} == {Verdict.CONFOUNDED}
     # What turns out to be entered in error confounds nothing.
@@ -144,12 +255,12 @@ def test_what_two_others_blur_stays_blurred_when_one_was_an_error(
     third = kind(world, "facet_joint_injection", family="facet_intervention")
     second = follow_up(world.performed(day=LATER, hour=11, procedure_type=third))
     one.refresh_from_db()
-    last = one.confounded_by
-    assert last is not None
-    other = first if last == second else second
-    procedures.void(last.procedure_id, reason="wrong patient", by=world.physician, now=world.at(LATER, 13))
+    assert one.confounded_by == first
+    procedures.void(first.procedure_id, reason="wrong patient", by=world.physician, now=world.at(LATER, 13))
     one.refresh_from_db()
-    assert (one.confounded_by, one.verdict) == (other, Verdict.CONFOUNDED)
+    assert (one.ended_by, one.confounded_by, one.verdict) == (second, second, Verdict.CONFOUNDED)
+    second.refresh_from_db()
+    assert second.confounded_by == one
 
 
 @pytest.mark.parametrize(

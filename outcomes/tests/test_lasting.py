@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from outcomes.lasting import Lasting, lasting
 from outcomes.relief import Course, Reading, Verdict, judge
-from outcomes.tests.test_relief import course, courses
+from outcomes.tests.test_relief import course, courses, in_order
 
 
 def told(any_course: Course) -> Lasting | None:
@@ -21,8 +21,11 @@ def told(any_course: Course) -> Lasting | None:
         ([(42, 7)], Lasting(0, 42, False, None, 42)),  # never in relief
         ([(14, 9), (60, 7), (92, 8)], Lasting(0, 60, False, None, 92)),  # from the first judged one
         ([(42, 3)], Lasting(42, None, True, None, 42)),
-        ([(14, 2)], Lasting(14, None, True, None, 14)),  # good news counts before the first day of judgement
-        ([(14, 2), (20, 9)], Lasting(14, None, True, None, 20)),  # a flare ends nothing
+        ([(14, 2)], None),  # a good first day is no response
+        ([(14, 2), (20, 9)], None),
+        ([(14, 2), (42, 7)], Lasting(0, 42, False, None, 42)),
+        ([(42, 7), (92, 7), (184, 2)], Lasting(0, 42, False, None, 184)),  # late relief is none
+        ([(42, 4), (92, 5)], Lasting(42, None, True, None, 92)),  # one point over the line is no loss
         ([(42, 3), (92, 7)], Lasting(42, None, True, 92, 92)),  # one bad score is a suspicion
         ([(42, 3), (92, 7), (184, 3)], Lasting(184, None, True, None, 184)),
         ([(42, 3), (92, 7), (184, 7)], Lasting(42, 92, True, None, 184)),
@@ -31,7 +34,7 @@ def told(any_course: Course) -> Lasting | None:
         ([(42, 3), (92, 7), (92, 8)], Lasting(42, None, True, 92, 92)),  # one day is one check-in
     ],
 )
-def test_when_relief_ended(readings: list[tuple[int, int]], expected: Lasting) -> None:
+def test_when_relief_ended(readings: list[tuple[int, int]], expected: Lasting | None) -> None:
     assert told(course(8, *readings)) == expected
 
 
@@ -52,7 +55,7 @@ def test_silence_widens_the_interval() -> None:
 def repeated(*readings: tuple[int, int], pain: int, at: int = 150, baseline: int = 8) -> Course:
     """A course that ended on day `at`, when the same treatment was given again; `pain` is the score before that."""
     known = course(baseline, *readings, repeated_at=at)
-    return replace(known, readings=[*known.readings, Reading(at, pain, before_repeat=True)])
+    return replace(known, readings=[*known.readings, Reading(at, pain, before_treatment=True)])
 
 
 @pytest.mark.parametrize(
@@ -74,8 +77,8 @@ def test_the_pain_before_a_repeat_tells_whether_relief_had_ended(
     assert told(repeated(*readings, pain=pain)) == expected
 
 
-def test_pain_before_a_repeat_within_days_is_a_flare() -> None:
-    assert told(repeated((14, 3), pain=8, at=21)) == Lasting(14, None, True, None, 14)
+def test_pain_before_a_repeat_within_days_tells_nothing() -> None:
+    assert told(repeated((14, 3), pain=8, at=21)) is None
     assert told(repeated(pain=8, at=21)) is None
 
 
@@ -131,20 +134,26 @@ def test_it_ends_after_it_began_and_as_the_verdict_says(any_course: Course) -> N
     if judgement.lost_between:
         assert (found.after, found.until) == judgement.lost_between
         assert found.responded
+    start, end = any_course.window_from, any_course.window_until
     match judgement.verdict:
         case Verdict.LOST_EARLY:
             assert found.until is not None
-            assert found.until < any_course.window_from
-        case Verdict.LOST_WITHIN:
+            assert found.until <= start
+        case Verdict.POSSIBLY_EARLY | Verdict.DATE_UNKNOWN:
             assert found.until is not None
-            assert found.until >= any_course.window_from
-            assert found.after < any_course.window_until
+            assert found.after < start < found.until
+        case Verdict.LOST_WITHIN | Verdict.REACHED_END:
+            assert found.until is not None
+            assert start <= found.after < end
         case Verdict.OUTLASTING:
-            assert found.after >= any_course.window_until  # it is known, not only found late
-        case Verdict.IN_RELIEF:
+            assert found.after >= end  # it is known, not only found late
+        case Verdict.LOST_UNCONFIRMED:
+            assert (found.until, found.suspected_until) == (None, found.ended_by)
+            assert found.ended_by is not None
+        case Verdict.IN_RELIEF | Verdict.FLUCTUATING:
             assert found.responded
-            assert found.until is None
-        case Verdict.NO_RELIEF | Verdict.PARTIAL:
+            assert found.ended_by is None
+        case Verdict.NO_RELIEF:
             assert not found.responded
             assert found.after == 0
             assert found.until is not None
@@ -157,7 +166,7 @@ def test_flares_change_nothing(any_course: Course, flares: list[tuple[int, int]]
     bad = [
         one for one in readings if one in any_course.readings or 2 * one.score > (any_course.baseline or 0)
     ]
-    flared = replace(any_course, readings=sorted(bad))
+    flared = replace(any_course, readings=in_order(bad))
     before, after = told(any_course), told(flared)
     if before is None:
         assert after is None

@@ -50,7 +50,7 @@ def done(
 
 def ended(follow_up: FollowUp) -> tuple[str, FollowUp | None]:
     follow_up.refresh_from_db()
-    return follow_up.closed_because, follow_up.repeated_by
+    return follow_up.closed_because, follow_up.ended_by
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["in order", "the first one recorded last"])
@@ -72,7 +72,7 @@ def test_a_refill_leaves_the_pump_and_every_treatment_alone(world: World, refill
     ]
     first = done(world, refill, WEEKS_10, region="lumbar")
     assert [(ended(one), one.confounded_by) for one in (others[0], first)] == [
-        (("", None), others[1]),
+        (("other_treatment", others[1]), others[1]),
         (("", None), None),
     ]
 
@@ -143,6 +143,6 @@ def test_only_maintenance_starts_anything_anew(world: World) -> None:
 
 def test_a_repeated_course_names_the_one_that_repeated_it(world: World) -> None:
     first = FollowUp.objects.get(procedure=world.performed())
-    for values in ({"closed_because": "repeated", "closed_at": world.now}, {"repeated_by": first}):
-        with pytest.raises(IntegrityError, match="follow_up_repeated_by_another"), transaction.atomic():
+    for values in ({"closed_because": "repeated", "closed_at": world.now}, {"ended_by": first}):
+        with pytest.raises(IntegrityError, match="follow_up_ended_by_another"), transaction.atomic():
             FollowUp.objects.filter(pk=first.pk).update(**values)

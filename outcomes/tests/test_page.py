@@ -121,9 +121,9 @@ def test_forged_altered_revoked_voided_and_expired_links_get_the_same_page(
 
 def test_a_token_is_kept_nowhere(asked: tuple[CheckIn, str]) -> None:
     token = asked[1].split("/")[2]
-    link = Link.objects.get()
-    assert token not in str(link.__dict__)
-    assert len(link.token_hash) == 64
+    for link in Link.objects.all():
+        assert token not in str(link.__dict__)
+        assert len(link.token_hash) == 64
 
 
 def test_the_page_keeps_its_address_to_itself(asked: tuple[CheckIn, str], client: Client) -> None:

@@ -19,6 +19,7 @@ from outcomes.questions import (
     peg_days,
     red_flag,
     satisfaction_day,
+    short_days,
     steps,
 )
 
@@ -36,6 +37,7 @@ def asked(day: int, *, evaluate_after: int = 42, device: bool = False, flags: bo
     return steps(
         day,
         days=ABLATION,
+        plan=ABLATION,
         evaluate_after=evaluate_after,
         window_from=180,
         device=device,
@@ -94,6 +96,7 @@ def test_every_check_in_asks_for_the_pain_now_first_and_for_a_remark_last(
     found = steps(
         day,
         days=[*days, day],
+        plan=days,
         evaluate_after=evaluate_after,
         window_from=180,
         device=device,
@@ -143,3 +146,84 @@ def test_satisfaction_is_never_asked_before_it_can_be_told(
     day = satisfaction_day(days, evaluate_after=evaluate_after, window_from=window_from)
     late = [one for one in days if one >= evaluate_after and one >= window_from]
     assert day == (min(late) if late else None)
+
+
+#: The days of a plan, its first day of judgement, the first day of its window, its short check-ins, and the days of PEG
+#: and satisfaction: those that they had before the short ones came.
+PLANS = [
+    (
+        [1, 7, 14, 42, 92, 166, 180, 184, 275, 366, 548, 731],
+        42,
+        180,
+        {166, 180},
+        {42, 184, 275, 366, 548, 731},
+        184,
+    ),
+    ([1, 3, 7, 14, 18, 21, 28, 60, 92, 180, 184], 14, 21, {18, 21, 180}, {28, 92, 184}, 28),
+    ([1, 3, 7, 14, 18, 21, 28, 42, 60, 90], 14, 21, {18, 21}, {28, 90}, 28),
+    ([1, 3, 7, 14, 18, 21, 28, 60, 92, 122], 14, 21, {18, 21}, {28, 92}, 28),
+    ([1, 3, 7, 14, 28, 53, 60, 92, 180, 184], 28, 60, {53, 180}, {28, 92, 184}, 60),
+    ([1, 3, 7, 11, 14, 28, 42, 60], 7, 14, {11}, {28}, 14),
+    ([1, 3, 7, 14, 42, 90, 166, 180, 270, 365, 545], 90, 180, {166}, {42, 180, 270, 365, 545}, 180),
+    ([1, 2, 3, 4, 5, 6, 7], 3, 1, set(), set(), 3),  # a trial is asked every day, for safety as well
+]
+
+
+@pytest.mark.parametrize(("plan", "evaluate_after", "window_from", "short", "peg", "satisfaction"), PLANS)
+@pytest.mark.parametrize("device", [False, True])
+def test_a_check_in_close_before_another_asks_the_pain_now_and_nothing_else(
+    plan: list[int],
+    evaluate_after: int,
+    window_from: int,
+    short: set[int],
+    peg: set[int],
+    satisfaction: int,
+    device: bool,
+) -> None:
+    assert short_days(plan, evaluate_after=evaluate_after, window_from=window_from) == short
+    found = {
+        day: keys(
+            steps(
+                day,
+                days=plan,
+                plan=plan,
+                evaluate_after=evaluate_after,
+                window_from=window_from,
+                device=device,
+                flags=FLAGS,
+                instruments=INSTRUMENTS,
+            )
+        )
+        for day in plan
+    }
+    assert {day for day, asked in found.items() if asked == [("pain", [PAIN_NOW])]} == short
+    every = {day: {key for _, some in asked for key in some} for day, asked in found.items()}
+    assert {day for day, asked in every.items() if set(PEG) <= asked} == peg
+    assert [day for day, asked in every.items() if set(SATISFACTION) <= asked] == [satisfaction]
+
+
+def test_what_repeats_without_end_is_never_short() -> None:
+    """Else a plan that repeats every week would ask for nothing but the pain, for ever."""
+    plan = [1, 7, 14, 30]
+    rows = [*plan, 37, 44, 51]
+    asked = steps(
+        44,
+        days=rows,
+        plan=plan,
+        evaluate_after=7,
+        window_from=7,
+        device=False,
+        flags=[],
+        instruments=INSTRUMENTS,
+    )
+    assert "pgic.change" in asked[-1]
+
+
+@given(st.lists(st.integers(1, 800), unique=True), st.integers(1, 90), st.integers(1, 400))
+def test_the_last_check_in_and_those_for_safety_are_never_short(
+    plan: list[int], evaluate_after: int, window_from: int
+) -> None:
+    short = short_days(plan, evaluate_after=evaluate_after, window_from=window_from)
+    assert max(plan, default=0) not in short
+    assert all(day > evaluate_after for day in short)
+    assert len([day for day in short if day <= 14]) <= 1

@@ -7,15 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outcomes.relief import (
+    LOST_VERDICTS,
     Course,
     Judgement,
+    Note,
     Reading,
     Relief,
     Responder,
     Status,
     Verdict,
-    counted,
     judge,
+    judged,
     meets,
     percent_relief,
     relief_of,
@@ -133,16 +135,17 @@ def test_exactly_thirty_percent_is_partial_and_one_more_is_none() -> None:
         ([(42, 7)], Verdict.NO_RELIEF),
         ([(42, 9)], Verdict.NO_RELIEF),
         ([(14, 9), (42, 3)], Verdict.IN_RELIEF),  # the flare passed
-        ([(42, 2), (92, 7)], Verdict.IN_RELIEF),  # one low score is noise
+        ([(42, 2), (92, 7)], Verdict.LOST_UNCONFIRMED),  # one bad score may be noise
         ([(42, 2), (92, 7), (184, 3)], Verdict.IN_RELIEF),
         ([(42, 2), (92, 7), (184, 7)], Verdict.LOST_EARLY),  # known to lie in (42, 92]
-        ([(42, 2), (92, 2), (184, 7), (275, 8)], Verdict.LOST_WITHIN),
+        ([(42, 2), (184, 2), (275, 7), (366, 8)], Verdict.LOST_WITHIN),
         ([(42, 2), (184, 2), (366, 2)], Verdict.OUTLASTING),
         ([(42, 2), (366, 2), (548, 8), (731, 8)], Verdict.OUTLASTING),
         ([(42, 2), (92, 7), (184, 7), (275, 2)], Verdict.LOST_EARLY),  # an established loss stands
-        ([(14, 2), (42, 8)], Verdict.TOO_EARLY),  # relief came, one bad score since
-        ([(14, 2), (42, 8), (92, 8)], Verdict.LOST_EARLY),
+        ([(14, 2), (42, 8)], Verdict.NO_RELIEF),  # a good score before the first judged day is no response
+        ([(14, 2), (42, 8), (92, 8)], Verdict.NO_RELIEF),
         ([(42, 8), (92, 3)], Verdict.IN_RELIEF),  # late, but there
+        ([(42, 8), (92, 8), (184, 3)], Verdict.NO_RELIEF),  # too late
     ],
 )
 def test_verdicts_of_an_ablation(readings: list[tuple[int, int]], verdict: Verdict) -> None:
@@ -154,20 +157,32 @@ def test_verdicts_of_an_ablation(readings: list[tuple[int, int]], verdict: Verdi
     ("last_good", "first_bad", "verdict"),
     [
         (100, 179, Verdict.LOST_EARLY),
-        (100, 180, Verdict.LOST_WITHIN),
-        (100, 365, Verdict.LOST_WITHIN),
+        (100, 180, Verdict.LOST_EARLY),
+        (100, 260, Verdict.POSSIBLY_EARLY),  # 80 of 160 days
+        (100, 261, Verdict.DATE_UNKNOWN),
+        (179, 181, Verdict.POSSIBLY_EARLY),
+        (179, 182, Verdict.DATE_UNKNOWN),
+        (180, 181, Verdict.LOST_WITHIN),
+        (180, 550, Verdict.LOST_WITHIN),  # 185 of 370 days
+        (180, 551, Verdict.REACHED_END),
         (364, 366, Verdict.LOST_WITHIN),
+        (364, 367, Verdict.REACHED_END),
         (365, 366, Verdict.OUTLASTING),
-        (100, 600, Verdict.LOST_WITHIN),  # found late; nobody knows that it lasted so long
     ],
 )
-def test_the_window_includes_both_its_days(last_good: int, first_bad: int, verdict: Verdict) -> None:
+def test_a_loss_against_the_window_by_where_most_of_its_days_lie(
+    last_good: int, first_bad: int, verdict: Verdict
+) -> None:
     assert judge(course(8, (last_good, 2), (first_bad, 8), (700, 8))).verdict == verdict
+    suspected = judge(course(8, (last_good, 2), (first_bad, 8)))
+    outlasted = last_good >= 365
+    assert suspected.verdict == (Verdict.OUTLASTING if outlasted else Verdict.LOST_UNCONFIRMED)
+    assert suspected.loss_kind == verdict
 
 
 def before_a_repeat(*readings: tuple[int, int], pain: int, at: int = 150) -> Judgement:
     """From a baseline of 8; on day `at` the treatment is given again, with that pain before it."""
-    known = [Reading(*one) for one in readings] + [Reading(at, pain, before_repeat=True)]
+    known = [Reading(*one) for one in readings] + [Reading(at, pain, before_treatment=True)]
     return judge(Course(8, known, (), evaluate_after=42, window_from=180, window_until=365, repeated_at=at))
 
 
@@ -176,19 +191,23 @@ def test_bad_pain_before_a_repeat_is_a_loss_and_the_reason_says_where_it_was_nam
     assert (found.verdict, found.lost_between) == (Verdict.LOST_EARLY, (42, 150))
     assert found.reason == (
         "Relief ended after day 42 and by day 150; it was expected to last until day 180 at least. "
-        "Pain 8 before, 7 on day 150, before the treatment was given again (12 % less)."
+        "Pain 8 before, 7 on day 150, before the next treatment (12 % less)."
     )
     confirmed = before_a_repeat((42, 2), (92, 7), pain=7)
     assert (confirmed.verdict, confirmed.lost_between) == (Verdict.LOST_EARLY, (42, 92))
-    assert "7 on day 92 (12 % less), confirmed by the pain before the repeat on day 150." in confirmed.reason
-    assert before_a_repeat((42, 2), pain=7, at=250).verdict == Verdict.LOST_WITHIN
+    assert (
+        "7 on day 92 (12 % less), confirmed by the pain before the next treatment on day 150."
+        in confirmed.reason
+    )
+    assert before_a_repeat((42, 2), pain=7, at=250).verdict == Verdict.POSSIBLY_EARLY
+    assert before_a_repeat((42, 2), (200, 2), pain=7, at=250).verdict == Verdict.LOST_WITHIN
     assert before_a_repeat((42, 2), (366, 3), pain=7, at=500).verdict == Verdict.OUTLASTING
 
 
 def test_good_pain_before_a_repeat_is_relief() -> None:
     found = before_a_repeat((42, 2), (92, 7), pain=4)
     assert found.verdict == Verdict.IN_RELIEF
-    assert "4 on day 150, before the treatment was given again (50 % less)" in found.reason
+    assert "4 on day 150, before the next treatment (50 % less)" in found.reason
     assert before_a_repeat(pain=4, at=400).verdict == Verdict.OUTLASTING
 
 
@@ -198,7 +217,7 @@ def test_bad_pain_before_a_repeat_does_not_tell_that_there_never_was_relief() ->
     assert before_a_repeat((14, 9), pain=8).verdict == Verdict.UNKNOWN
     assert before_a_repeat((42, 8), pain=8).verdict == Verdict.NO_RELIEF
     assert before_a_repeat((42, 5), pain=8).verdict == Verdict.PARTIAL
-    assert before_a_repeat((14, 2), pain=8, at=21).verdict == Verdict.TOO_EARLY  # a flare
+    assert before_a_repeat((14, 2), pain=8, at=21).verdict == Verdict.UNKNOWN  # ended before it was judged
 
 
 def taken_out(*readings: tuple[int, int], silent: tuple[int, ...] = ()) -> Judgement:
@@ -251,6 +270,7 @@ def test_one_bad_score_and_the_patients_word_are_a_loss() -> None:
 
 def test_the_patients_word_alone_is_no_loss() -> None:
     assert worn_off((42, 2), (92, 3), says=92).verdict == Verdict.IN_RELIEF  # the score says otherwise
+    assert worn_off((42, 2), (92, 3), says=92).remarks[0].note == Note.WORN_OFF_SAID
     assert worn_off((14, 2), (20, 8), says=20).verdict == Verdict.TOO_EARLY  # a flare
     assert worn_off((42, 8), says=42).verdict == Verdict.NO_RELIEF  # there was no relief that could wear off
     # Said of the second bad score, the loss lies where the first one was.
@@ -258,9 +278,15 @@ def test_the_patients_word_alone_is_no_loss() -> None:
 
 
 def test_two_scores_of_one_day_are_one_check_in() -> None:
-    assert judge(course(8, (42, 2), (92, 7), (92, 8))).verdict == Verdict.IN_RELIEF
+    assert judge(course(8, (42, 2), (92, 7), (92, 8))).verdict == Verdict.LOST_UNCONFIRMED
     assert judge(course(8, (42, 2), (92, 7), (92, 3))).verdict == Verdict.IN_RELIEF
-    assert counted(course(8, (42, 2), (92, 7), (92, 3))) == [Reading(42, 2), Reading(92, 3)]
+    assert judged(course(8, (42, 2), (92, 7), (92, 3))) == [Reading(42, 2), Reading(92, 3)]
+    said = [Reading(42, 2), Reading(92, 7, worn_off=True, ended_on=80), Reading(92, 8)]
+    found = judge(replace(course(8), readings=said))
+    assert (found.verdict, found.lost_between) == (
+        Verdict.LOST_EARLY,
+        (42, 80),
+    )  # what was said beside it stays
 
 
 def test_after_a_low_baseline_the_points_stand_beside_the_percentage() -> None:
@@ -290,7 +316,7 @@ def test_silence_is_never_failure() -> None:
         ([(14, 2)], (42,), Verdict.TOO_EARLY),
         ([(14, 2)], (14, 42, 92), Verdict.UNKNOWN),
         ([(42, 2)], (42, 92), Verdict.IN_RELIEF),  # who was heard that day was not silent on it
-        ([(42, 2), (92, 8)], (184, 275), Verdict.UNKNOWN),
+        ([(42, 2), (92, 8)], (184, 275), Verdict.LOST_UNCONFIRMED),  # the bad score goes before the silence
         ([(42, 5)], (92, 184), Verdict.UNKNOWN),  # some relief, and nobody knows what became of it
         ([(42, 8)], (92, 184), Verdict.NO_RELIEF),  # silence takes back nothing that was said
     ],
@@ -306,14 +332,16 @@ def test_who_was_never_heard_of_from_the_procedure_on_is_unknown() -> None:
     assert judge(course(8, silent=(0,), evaluate_after=0)).verdict == Verdict.UNKNOWN
 
 
-def test_relief_outlasts_its_window_from_the_day_after_it() -> None:
-    last_day = judge(course(8, (365, 2)))
+def test_relief_outlasts_its_window_from_its_last_day_on() -> None:
+    last_day = judge(course(8, (364, 2)))
     assert last_day.verdict == Verdict.IN_RELIEF
     assert last_day.reason == (
-        "Pain 8 before, 2 on day 365 (75 % less); at least 50 % counts as relief. "
+        "Pain 8 before, 2 on day 364 (75 % less); at least 50 % counts as relief. "
         "It is expected to end between day 180 and day 365."
     )
-    assert judge(course(8, (366, 2))).verdict == Verdict.OUTLASTING
+    assert judge(course(8, (365, 2))).verdict == Verdict.OUTLASTING
+    assert judge(course(8, (42, 8), (365, 2))).verdict == Verdict.IN_RELIEF  # relief came late
+    assert judge(course(8, (365, 2), ongoing=True)).verdict == Verdict.IN_RELIEF  # its end is nominal
 
 
 def test_relief_that_was_known_after_the_window_has_outlasted_it_whatever_comes_later() -> None:
@@ -326,9 +354,7 @@ def test_relief_that_was_known_after_the_window_has_outlasted_it_whatever_comes_
     )
     assert suspected.lost_between is None
     assert judge(course(8, (366, 2), (548, 8), silent=(731, 913))).verdict == Verdict.OUTLASTING
-    assert (
-        judge(course(8, (365, 2), (548, 8))).verdict == Verdict.IN_RELIEF
-    )  # it may have ended on the last day
+    assert judge(course(8, (364, 2), (548, 8))).verdict == Verdict.LOST_UNCONFIRMED
 
 
 def test_the_reason_says_which_baseline_is_lacking() -> None:
@@ -358,9 +384,13 @@ def test_a_diagnostic_block_is_judged_in_minutes() -> None:
     assert "hour 6" in block.reason
 
 
+def in_order(readings: list[Reading]) -> list[Reading]:
+    return sorted(readings, key=lambda one: one.at)
+
+
 def with_a_repeat(readings: list[Reading], repeated: bool) -> list[Reading]:
     """The same, the last one perhaps the pain before a repeat."""
-    return [*readings[:-1], replace(readings[-1], before_repeat=repeated)] if readings else []
+    return [*readings[:-1], replace(readings[-1], before_treatment=repeated)] if readings else []
 
 
 courses = st.builds(
@@ -368,7 +398,7 @@ courses = st.builds(
     baseline=st.none() | scores,
     readings=st.builds(
         with_a_repeat,
-        st.lists(st.builds(Reading, st.integers(0, 800), scores, st.booleans()), max_size=8).map(sorted),
+        st.lists(st.builds(Reading, st.integers(0, 800), scores, st.booleans()), max_size=8).map(in_order),
         st.booleans(),
     ),
     silent=st.lists(st.integers(0, 800), max_size=4).map(sorted),
@@ -390,29 +420,56 @@ def test_every_course_has_one_verdict_with_a_reason_that_fits(any_course: Course
     if first.lost_between:
         left, right = first.lost_between
         assert left < right
-        assert first.verdict in (Verdict.LOST_EARLY, Verdict.LOST_WITHIN, Verdict.OUTLASTING)
+        assert first.verdict in (*LOST_VERDICTS, Verdict.OUTLASTING)
+        assert first.responded
+    assert not (first.loss and first.suspected)
+    assert (first.verdict == Verdict.LOST_UNCONFIRMED) <= (first.suspected is not None)
 
 
 @given(courses, st.lists(st.tuples(st.integers(1, 200), scores), min_size=1, max_size=3))
 def test_what_is_established_stands_whatever_comes_later(
     any_course: Course, later: list[tuple[int, int]]
 ) -> None:
-    readings = [replace(one, before_repeat=False) for one in any_course.readings]
+    readings = [replace(one, before_treatment=False) for one in any_course.readings]
     so_far = replace(any_course, readings=readings, useless_at=None)
     before = judge(so_far)
-    if before.verdict in (Verdict.LOST_EARLY, Verdict.LOST_WITHIN, Verdict.OUTLASTING):
+    if before.loss:
         at = readings[-1].at
         for gap, score in later:
             at += gap
             readings = [*readings, Reading(at, score)]
         after = judge(replace(so_far, readings=readings))
-        assert after.verdict == before.verdict
-        if before.lost_between:
-            assert after.lost_between == before.lost_between
+        assert (after.verdict, after.lost_between) == (before.verdict, before.lost_between)
 
 
 @given(courses, st.integers(0, 41), st.integers(6, 10))
 def test_a_flare_changes_nothing(any_course: Course, day: int, score: int) -> None:
     if any_course.baseline and any_course.readings and not meets(any_course.baseline, score, 50):
-        flared = replace(any_course, readings=sorted([*any_course.readings, Reading(day, score)]))
+        flared = replace(any_course, readings=in_order([*any_course.readings, Reading(day, score)]))
         assert judge(flared).verdict == judge(any_course).verdict
+
+
+@given(courses, st.integers(0, 41), st.integers(0, 10))
+def test_what_is_said_before_the_first_judged_day_changes_no_verdict(
+    any_course: Course, day: int, score: int
+) -> None:
+    """A good first day makes no responder, and a bad one no failure."""
+    if any_course.readings:
+        told = replace(any_course, readings=in_order([*any_course.readings, Reading(day, score)]))
+        before, after = judge(any_course), judge(told)
+        assert (after.verdict, after.responded, after.loss) == (before.verdict, before.responded, before.loss)
+
+
+@given(courses)
+def test_who_was_never_in_relief_loses_none(any_course: Course) -> None:
+    found = judge(any_course)
+    if found.verdict in (*LOST_VERDICTS, Verdict.OUTLASTING, Verdict.FLUCTUATING, Verdict.LOST_UNCONFIRMED):
+        assert found.responded
+    if found.verdict == Verdict.NO_RELIEF:
+        assert not found.responded or any_course.useless_at
+
+
+@given(courses, st.integers(0, 2))
+def test_an_ended_course_is_never_too_early(any_course: Course, answers: int) -> None:
+    ended = replace(any_course, ended=True, readings=any_course.readings[:answers])
+    assert judge(ended).verdict != Verdict.TOO_EARLY

@@ -189,7 +189,8 @@ def test_rebuilding_changes_nothing_that_was_counted(world: World) -> None:
     CourseSummary.objects.all().delete()
     assert services.summarise_missing(now=world.now) == 2
     assert list(CourseSummary.objects.order_by("pk").values_list(*fields)) == before
-    assert list(services.rebuild_summaries(now=world.now)) == [(2, 2)]
+    (done,) = services.judge_again(everything=True, now=world.now)
+    assert done == (2, 2, {})
     assert list(CourseSummary.objects.order_by("pk").values_list(*fields)) == before
 
 
@@ -199,14 +200,17 @@ def test_rebuilding_judges_again_what_was_judged_otherwise(world: World) -> None
     right.refresh_from_db()
     FollowUp.objects.filter(pk=other.pk).update(verdict="no_relief", verdict_reason="By an older rule.")
     later = world.now + timedelta(days=900)
-    assert list(services.rebuild_summaries(now=later)) == [(2, 2)]
+    assert list(services.judge_again(now=later)) == []  # this release has judged them
+    CourseSummary.objects.update(definition=1)
+    assert list(services.judge_again(now=later)) == [(2, 2, {("no_relief", right.verdict): 1})]
+    assert list(services.judge_again(now=later)) == []
     other.refresh_from_db()
     assert (other.verdict, other.verdict_reason) == (right.verdict, right.verdict_reason)
     change = other.verdict_changes.latest("pk")
     assert (change.at, change.previous, change.verdict) == (later, "no_relief", right.verdict)
     assert set(CourseSummary.objects.values_list("verdict", flat=True)) == {right.verdict}
     changes = right.verdict_changes.count(), other.verdict_changes.count()
-    list(services.rebuild_summaries(now=later))
+    list(services.judge_again(everything=True, now=later))
     assert (right.verdict_changes.count(), other.verdict_changes.count()) == changes
 
 
@@ -360,7 +364,7 @@ def test_the_peg_before_and_after_is_counted(small: World) -> None:
     assert (point.peg_known, point.peg_before, point.peg) == (1, 8, 3)
     before = CourseSummary.objects.get().baseline_peg
     assert before == 24
-    list(services.rebuild_summaries(now=small.now))
+    list(services.judge_again(everything=True, now=small.now))
     assert CourseSummary.objects.get().baseline_peg == before
 
 
@@ -391,7 +395,7 @@ def test_rebuilding_asks_no_more_for_many_than_for_few(world: World) -> None:
 
     def asked() -> int:
         with CaptureQueriesContext(connection) as queries:
-            list(services.rebuild_summaries(now=world.now))
+            list(services.judge_again(everything=True, now=world.now))
         return len(queries)
 
     grow(1)

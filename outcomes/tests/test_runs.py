@@ -115,3 +115,28 @@ def test_a_repeat_while_relief_was_there_is_a_loss_in_a_run_of_its_own(small: Wo
     treated, _ = curves(small)
     assert half_lost(treated) == (92, None)
     assert half_lost(run_of(treated, "repeat_is_loss")) == (92, 120)
+
+
+def test_a_mixed_clinic_by_hand(small: World) -> None:
+    """Four courses, two of them censored and not repeated: those lose nothing because others were repeated."""
+    course(small, {42: 2, 92: 2, 184: 2})  # in relief on day 184, and then unknown
+    course(small, {42: 2, 92: 2, 184: 2, 275: 2})  # the same on day 275
+    course(small, {42: 2, 92: 8, 184: 8})  # lost in (42, 92]
+    repeated = course(small, {42: 2, 92: 2})  # in relief on day 92, repeated on day 120
+    CourseSummary.objects.filter(pk=repeated.pk).update(repeated_at=120)
+    treated, _ = curves(small)
+    # Of four, one is lost by day 92 and one censored there: 3/4 from then on.
+    assert treated.window
+    assert (treated.window[0].low, treated.window[0].high) == pytest.approx((0.75, 0.75), abs=1e-6)
+    by_repeat = run_of(treated, "repeat_is_loss")
+    assert by_repeat.total == 4
+    # With the repeat as a loss in (92, 120]: 3/4 · 2/3 = 1/2 on day 180, and no loss after that.
+    assert by_repeat.at_window is not None
+    assert by_repeat.at_window[0] == pytest.approx((0.5, 0.5), abs=1e-6)
+    assert by_repeat.at_window[1] == pytest.approx((0, 0.5), abs=1e-6)  # nothing is known after day 275
+    confirmed = run_of(treated, "confirmed_only")
+    assert confirmed.at_window is not None
+    assert confirmed.at_window[0] == pytest.approx((0.75, 0.75), abs=1e-6)
+    found = run_of(treated, "lost_when_found")
+    assert found.at_window is not None
+    assert found.at_window[0] == pytest.approx((0.75, 0.75), abs=1e-6)

@@ -39,6 +39,27 @@ def test_a_device_is_asked_about_again_and_again() -> None:
     assert after.offset_minutes == 450 * DAY
 
 
+@pytest.mark.parametrize(
+    ("days", "open_for"),
+    [
+        ([14, 18, 21, 28], [3, 3, 3.5, 3.5]),
+        ([166, 180, 184, 275], [7, 3, 14, 14]),
+        ([1, 3, 7, 14], [2, 3, 3.5, 3.5]),
+        ([1, 2, 3], [1, 1, 1]),
+    ],
+)
+def test_a_check_in_waits_three_days_or_until_the_next_is_due(days: list[int], open_for: list[float]) -> None:
+    planned = plan(
+        NOON, days=days, minutes=[], every_days=None, at=time(10), zone=ZoneInfo("America/Phoenix")
+    )
+    assert [one.closes_at - one.due_at for one in planned] == [timedelta(days=some) for some in open_for]
+
+
+def test_of_a_short_gap_over_a_clock_change_the_first_closes_when_the_next_is_due() -> None:
+    planned = plan(NOON, days=[2, 5], minutes=[], every_days=None, at=time(10), zone=NEW_YORK)
+    assert planned[0].closes_at == planned[1].due_at == planned[0].due_at + timedelta(days=3, hours=-1)
+
+
 days = st.lists(st.integers(1, 800), min_size=1, max_size=12, unique=True)
 minutes = st.lists(st.integers(15, 20 * 60), max_size=8, unique=True)
 
@@ -61,6 +82,7 @@ def test_check_ins_come_in_order_and_each_can_be_answered(
     by_day = [one for one in planned if one.offset_minutes % DAY == 0]
     for earlier, later in pairwise(by_day):
         assert earlier.closes_at <= later.due_at
+        assert earlier.closes_at >= min(later.due_at, earlier.due_at + timedelta(days=3))
 
 
 def test_the_ladder_stands_within_the_time_that_a_check_in_is_open() -> None:

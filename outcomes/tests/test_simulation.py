@@ -52,13 +52,13 @@ def place(db: None, settings: Any) -> Place:
 def test_exact_answers_give_true_verdicts_and_alerts_at_once(place: Place, code: str) -> None:
     told = followed(code, place, days=DAYS[code], seed="suite", number=20, habits=Habits(exact=True))
     found = count(told)
-    early = found["early"].count
+    early = found["early"].number
     assert 0 < early < 20
-    assert found["answered"].count == found["answered"].of or code == "scs_implant"
+    assert found["answered"].number == found["answered"].of or code == "scs_implant"
     assert found["seen"] == found["by_first_bad"] == found["firm"] == (early, early)
     assert found["true_early"] == found["true_alerts"] == (early, early), "nobody else"
-    assert found["none_lost_early"].count == found["later_lost_early"].count == 0
-    assert found["later_possibly"].count == found["true_possibly"].of == 0
+    assert found["none_lost_early"].number == found["later_lost_early"].number == 0
+    assert found["later_possibly"].number == found["true_possibly"].of == 0
     assert not FollowUp.objects.exists(), "nothing of it stays"
 
 
@@ -69,7 +69,7 @@ def test_without_a_check_in_on_the_first_day_of_the_window_fewer_are_alerted_in_
         for days in ((42, 92, 184), (42, 92, 166, 180))
     )
     assert before["early"] == today["early"], "the same patients"
-    assert before["in_time"].count < today["in_time"].count
+    assert before["in_time"].number < today["in_time"].number
 
 
 def test_who_answers_as_in_the_demo_is_not_alerted_on_nothing(place: Place) -> None:

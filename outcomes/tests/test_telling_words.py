@@ -30,7 +30,7 @@ BESIDES = (
 )
 #: What says nothing: HTML's own words, the style, the random part of an address. An alert's page asks to sign in.
 CHANCE = re.compile(
-    r'<style.*?</style>|<meta[^>]*>|</?\w+|style="[^"]*"|/[acu]/[^/\s"]+/|/admin/outcomes/alert/', re.S
+    r'<style.*?</style>|<meta[^>]*>|</?\w+|style="[^"]*"|/[acpu]/[^/\s"]+/|/admin/outcomes/alert/', re.S
 )
 FOLDER = Path(catalogue.__file__).parent
 
@@ -118,7 +118,8 @@ def written(world: World, appointment: Appointment, check_in: CheckIn, alert: Al
     for reminder in (False, True):
         for times in (1, 2):
             asked = of_outcomes.NEEDED.get(pk=check_in.pk)
-            yield of_outcomes.ask([(asked, "token")] * times, reminder=reminder)
+            courses = [(asked.follow_up, "token")] * times
+            yield of_outcomes.ask([(asked, "token")] * times, reminder=reminder, courses=courses)
     for occasion in (RAISED, OVERDUE):
         yield of_outcomes.announcement(alert, occasion)
 

@@ -17,7 +17,7 @@ from outcomes import services
 from outcomes.models import Answer, CheckIn, FollowUp
 from outcomes.relief import Verdict
 from outcomes.services.answering import steps_of
-from outcomes.services.judging import course_from
+from outcomes.services.judging import Felt, course_from
 from procedures.models import Procedure, ReliefProfile
 
 Issue = Callable[[int], tuple[CheckIn, str]]
@@ -61,7 +61,7 @@ def test_one_bad_score_and_a_yes_are_a_loss(relieved: FollowUp) -> None:
 @pytest.mark.parametrize("word", [{}, {"relief__worn_off": 0}, {"relief__worn_off": 2}])
 def test_without_a_yes_two_bad_scores_are_needed(relieved: FollowUp, word: dict[str, int]) -> None:
     said(relieved, 92, 7, **word)
-    assert verdict(relieved) == Verdict.IN_RELIEF
+    assert verdict(relieved) == Verdict.LOST_UNCONFIRMED
     said(relieved, 184, 7)
     assert verdict(relieved) == Verdict.LOST_EARLY
     assert "confirmed by the next score on day 184" in relieved.verdict_reason
@@ -74,7 +74,7 @@ def test_a_yes_beside_a_good_score_is_no_loss(relieved: FollowUp) -> None:
 
 def test_a_correction_of_the_word_flips_the_verdict_and_back(world: World, relieved: FollowUp) -> None:
     answer = said(relieved, 92, 7, relief__worn_off=1)
-    for value, expected in ((0, Verdict.IN_RELIEF), (1, Verdict.LOST_EARLY)):
+    for value, expected in ((0, Verdict.LOST_UNCONFIRMED), (1, Verdict.LOST_EARLY)):
         services.correct_answer(
             answer.pk,
             values={"nrs.now": 7, KEY: value},
@@ -84,7 +84,7 @@ def test_a_correction_of_the_word_flips_the_verdict_and_back(world: World, relie
         )
         assert verdict(relieved) == expected
     changes = list(relieved.verdict_changes.values_list("verdict", flat=True))
-    assert changes[-3:] == [Verdict.LOST_EARLY, Verdict.IN_RELIEF, Verdict.LOST_EARLY]
+    assert changes[-3:] == [Verdict.LOST_EARLY, Verdict.LOST_UNCONFIRMED, Verdict.LOST_EARLY]
 
 
 @pytest.mark.parametrize("value", [3, -1, True, "1"])
@@ -193,7 +193,7 @@ answers = st.lists(
 def test_a_course_does_not_depend_on_the_order_of_its_answers(
     said: list[tuple[int, int]], random: Random
 ) -> None:
-    scores = [(START + timedelta(minutes=minute), score) for minute, score in said]
+    scores = [Felt(START + timedelta(minutes=minute), score) for minute, score in said]
     follow_up = follow_up_of(START)
     course = course_from(follow_up, scores=scores, silent=[])
     random.shuffle(scores)
@@ -218,4 +218,4 @@ def test_two_answers_of_one_day_are_no_two_bad_scores(world: World, relieved: Fo
     other.opens_at, other.due_at = first.opens_at, first.due_at + timedelta(hours=2)
     other.save()
     said(relieved, 184, 8)
-    assert verdict(relieved) == Verdict.IN_RELIEF
+    assert verdict(relieved) == Verdict.LOST_UNCONFIRMED

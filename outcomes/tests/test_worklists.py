@@ -1,6 +1,7 @@
 """Who is on which list, and in what order."""
 
 from datetime import datetime, timedelta
+from itertools import product
 
 import pytest
 
@@ -10,6 +11,7 @@ from clinic.tests.desk import signed_in
 from conftest import MONDAY, World, staff
 from outcomes import services
 from outcomes.models import Alert, CourseSummary, FollowUp
+from outcomes.relief import LOST_VERDICTS, Verdict
 from outcomes.reports import WORKLISTS
 from outcomes.schedule import DAY
 from outcomes.tests.test_reports import course
@@ -22,7 +24,8 @@ def listed(world: World, code: str) -> list[FollowUp]:
 
 
 def test_each_list_holds_its_own_and_the_most_urgent_first(world: World) -> None:
-    late, soon = course(world, {42: 2, 92: 7, 184: 8}), course(world, {14: 2, 42: 7, 92: 8})
+    late, soon = course(world, {42: 2, 92: 2, 184: 8, 275: 8}), course(world, {42: 2, 92: 8})
+    assert (late.verdict, soon.verdict) == ("possibly_early", "lost_unconfirmed")
     never = course(world, {42: 8, 92: 8})
     silent = course(world, {42: 2})
     silent.check_ins.filter(offset_minutes__in=[92 * DAY, 184 * DAY]).update(status="missed")
@@ -32,6 +35,82 @@ def test_each_list_holds_its_own_and_the_most_urgent_first(world: World) -> None
     assert listed(world, "no_relief") == [never]
     assert listed(world, "silent") == [silent]
     assert listed(world, "due_for_repeat") == [within]
+
+
+def ongoing(world: World) -> World:
+    """From now on the effect of the ablation has no expected end, as that of a stimulator."""
+    profile = world.ablation.relief_profiles.get()
+    profile.pk, profile.version, profile.in_force_from, profile.ongoing = None, 2, world.now, True
+    profile.save()
+    return world
+
+
+def test_nobody_is_losing_relief_early_and_due_for_a_repeat_at_once(world: World) -> None:
+    """Whatever the verdict, the kind of loss, and however far that is known."""
+    before = course(world, {42: 2, 184: 2, 275: 7, 366: 8})
+    rows = [before, course(ongoing(world), {42: 2, 184: 2, 275: 7, 366: 8})]
+    seen: dict[str, set[str]] = {}
+    kinds = ["", *LOST_VERDICTS, Verdict.OUTLASTING]
+    for verdict, kind, known in product(Verdict, kinds, (True, False)):
+        FollowUp.objects.update(verdict=verdict)
+        CourseSummary.objects.update(
+            verdict=verdict, loss_kind=kind, lost_until=275 if known else None, suspected_until=275
+        )
+        early, repeat = set(listed(world, "losing_early")), set(listed(world, "due_for_repeat"))
+        effect = set(listed(world, "loss_of_effect"))
+        assert not early & repeat, (verdict, kind)
+        assert not effect & (early | repeat), (verdict, kind)
+        for name, found in (("early", early), ("effect", effect), ("repeat", repeat)):
+            seen.setdefault(name, set()).update(verdict for one in rows if one in found)
+    assert seen == {
+        "early": {"lost_early", "possibly_early", "lost_unconfirmed"},
+        "effect": {"lost", "lost_date_unknown", "lost_unconfirmed"},
+        "repeat": {"lost_within_window", "reached_end", "outlasting_window", "lost_date_unknown"},
+    }
+
+
+def test_a_lost_effect_without_an_expected_end_is_a_list_of_its_own(world: World) -> None:
+    ongoing(world)
+    early = course(world, {42: 2, 92: 8})
+    lost = course(world, {42: 2, 184: 2, 275: 8, 366: 8})
+    doubtful = course(world, {42: 2, 184: 2, 275: 8})
+    unknown = course(world, {42: 2, 548: 8, 731: 8})
+    assert [one.verdict for one in (lost, doubtful, unknown)] == [
+        *("lost", "lost_unconfirmed", "lost_date_unknown")
+    ]
+    assert listed(world, "losing_early") == [early]
+    assert set(listed(world, "loss_of_effect")) == {lost, doubtful, unknown}
+    assert listed(world, "due_for_repeat") == []
+
+
+def test_a_loss_whose_date_is_not_known_is_due_for_a_repeat(world: World) -> None:
+    unknown = course(world, {42: 2, 548: 8, 731: 8})
+    assert (unknown.verdict, listed(world, "due_for_repeat")) == ("lost_date_unknown", [unknown])
+
+
+@pytest.mark.parametrize("off", [[], ["lost_early"]], ids=["with alerts", "without"])
+def test_relief_that_is_back_by_two_scores_in_a_row_is_on_no_list(world: World, off: list[str]) -> None:
+    world.site.alert_kinds_off = off
+    world.site.save()
+    once = course(world, {42: 2, 92: 8, 184: 8, 275: 2})
+    twice = course(world, {42: 2, 92: 8, 184: 8, 275: 2, 366: 2})
+    gone = course(world, {42: 2, 92: 8, 184: 8, 275: 2, 366: 2, 548: 8})
+    assert {one.verdict for one in (once, twice, gone)} == {"lost_early"}
+    assert set(listed(world, "losing_early")) == {once, gone}
+    later = course(world, {42: 2, 184: 2, 275: 8, 366: 8, 548: 2, 731: 2})
+    assert (later.verdict, listed(world, "due_for_repeat")) == ("lost_within_window", [])
+
+
+def test_who_says_that_the_pain_is_back_is_listed_until_somebody_has_asked(world: World) -> None:
+    late, early, _other = (course(world, {42: 2}) for _ in range(3))
+    alerts = [
+        services.raise_alert(one, Alert.Kind.PAIN_BACK, now=world.now + days * timedelta(days=1))
+        for one, days in ((late, 60), (early, 50))
+    ]
+    assert listed(world, "pain_back") == [early, late]
+    assert alerts[1]
+    services.resolve(alerts[1].pk, resolution="spoken", by=world.nurse, now=world.now + timedelta(days=70))
+    assert listed(world, "pain_back") == [late]
 
 
 def longer_ago(follow_up: FollowUp, days: int) -> None:
@@ -46,11 +125,12 @@ def test_who_lost_relief_soonest_against_the_window_comes_first(world: World) ->
     """Of two who lost it at the same share of their windows, the longest ago."""
     half, soon, long_window, again = (
         course(world, {42: 2, 92: 8, 184: 8}),
-        course(world, {14: 2, 42: 8, 92: 8}),
+        course(world, {42: 2, 92: 8}),
         course(world, {42: 2, 92: 8, 184: 8}),
         course(world, {42: 2, 92: 8, 184: 8}),
     )
     CourseSummary.objects.filter(pk=long_window.pk).update(window_from=1000)
+    CourseSummary.objects.filter(pk=soon.pk).update(window_from=500)  # also while nothing confirms it
     longer_ago(again, 400)
     assert listed(world, "losing_early") == [long_window, soon, again, half]
 
@@ -105,7 +185,9 @@ def test_another_sites_patients_are_on_no_list(world: World, code: str) -> None:
     course(world, {42: 2, 92: 8, 184: 8})
     course(world, {42: 8})
     course(world, {92: None})
-    course(world, {42: 2, 184: 2, 275: 7, 366: 8})
+    said = course(world, {42: 2, 184: 2, 275: 7, 366: 8})
+    services.raise_alert(said, Alert.Kind.PAIN_BACK, now=world.now)
+    course(ongoing(world), {42: 2, 184: 2, 275: 8, 366: 8})
     elsewhere = Site.objects.create(name="Hillside", time_zone="America/Denver", phone="+1 303 555 0100")
     stranger = staff("far@example.org", "Nurse", elsewhere)
     later = world.now + timedelta(days=400)
@@ -196,7 +278,7 @@ def test_an_ended_course_and_a_patient_who_has_died_are_on_no_list(world: World)
 
 
 def test_a_row_leaves_when_somebody_has_seen_to_it_and_returns_when_it_comes_again(world: World) -> None:
-    lost = course(world, {14: 2, 42: 7, 92: 8})
+    lost = course(world, {42: 2, 92: 7, 184: 8})
     (alert,) = lost.alerts.open()
     now = alert.raised_at + timedelta(days=1)
     services.acknowledge(alert.pk, by=world.nurse, now=now)
@@ -205,12 +287,12 @@ def test_a_row_leaves_when_somebody_has_seen_to_it_and_returns_when_it_comes_aga
     assert listed(world, "losing_early") == []
     here = "/admin/outcomes/followup/worklists/?list=losing_early"
     client = signed_in(world.nurse)
-    assert 'href="?list=losing_early&amp;seen_to"' in client.get(here).content.decode()
+    assert 'href="?list=losing_early&amp;seen_to=1"' in client.get(here).content.decode()
     page = client.get(f"{here}&seen_to")
     assert [row.follow_up for row in page.context["rows"]] == [lost]
     (row,) = page.context["rows"]
     resolved = f"{now.astimezone(world.site.zone):%-d %b %Y} · Nurse Test"
-    assert (row.alert, row.resolved) == ("spoken with the patient", resolved)
+    assert (row.alert, row.whose) == ("spoken with the patient", resolved)
     assert [names(world, seen_to) for seen_to in ("", "?seen_to=true")] == [[], [lost.pk]]
     services.raise_alert(lost, "lost_early", now=now + timedelta(days=1))
     assert listed(world, "losing_early") == [lost]

@@ -1,5 +1,7 @@
 """The patient's page. GET shows and changes nothing; POST acts. No account, no JavaScript, nothing from elsewhere."""
 
+from functools import partial
+
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone, translation
@@ -9,7 +11,8 @@ from django.views.decorators.http import require_http_methods
 from clinic.pages import gone, language, page, wait
 from clinic.throttling import sent_too_often
 from outcomes import services
-from outcomes.views import birth_date, diary, steps
+from outcomes.views import birth_date, diary, own_scores, reporting, steps
+from procedures import services as procedures
 
 
 @never_cache
@@ -27,12 +30,59 @@ def check_in(request: HttpRequest, token: str) -> HttpResponseBase:
     if found is None:
         return gone(request)
     with translation.override(language(request, found.follow_up.patient.language)):
-        if birth_date.wanted(request, found, token):
-            return birth_date.ask(request, found, token, now)
+        site = found.follow_up.procedure.site
+        if birth_date.wanted(request, site, token):
+            prove = partial(services.prove_birth_date, found, now=now)
+            return birth_date.ask(request, site, token, prove, stoppable=True)
         entries = services.diary_of(found)
         if entries:
             return diary.show(request, found, entries, token, now)
         return steps.show(request, found, token, now)
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def pain_back(request: HttpRequest, token: str) -> HttpResponseBase:
+    """Ask the patient of a course that runs whether the pain is back, at any time, and take what they say.
+
+    Links that do not open, also because the course has ended, and whoever sends too often get what `check_in` gives.
+    """
+    if request.method == "POST" and sent_too_often(request, token):
+        return wait(request)
+    now = timezone.now()
+    found = services.open_report_link(token)
+    if found is None:
+        return gone(request)
+    with translation.override(language(request, found.patient.language)):
+        site = found.procedure.site
+        if birth_date.wanted(request, site, token):
+            return birth_date.ask(request, site, token, partial(services.prove_birth_date, found, now=now))
+        return reporting.show(request, found, now)
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def before(request: HttpRequest, token: str) -> HttpResponseBase:
+    """Ask how the patient is before an appointment's procedure, and take it, until the procedure begins.
+
+    The link is the appointment's, or one for the clinic's tablet, which ends when it was sent. Unknown, altered and
+    past links get the page with status 410; what is sent too late, status 409; who sends too often, 429 as above.
+    """
+    if request.method == "POST" and sent_too_often(request, token):
+        return wait(request)
+    now = timezone.now()
+    link = procedures.open_before(token, now=now)
+    if link is None:
+        return gone(request)
+    found = link.appointment
+    with translation.override(language(request, found.patient.language)):
+        if link.revoked_at:
+            return own_scores.give_back()
+        if birth_date.wanted(request, found.site, token):
+            return birth_date.ask(
+                request, found.site, token, partial(services.prove_birth_date, found, now=now)
+            )
+        return own_scores.show(request, link, token, now)
 
 
 @never_cache

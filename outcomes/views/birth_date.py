@@ -1,16 +1,16 @@
 """The birth date, where a site asks for it before a patient's page shows its questions."""
 
-from datetime import date, datetime
+from collections.abc import Callable
+from datetime import date
 
 from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from clinic.links import token_hash
+from clinic.models import Site
 from clinic.pages import page
 from clinic.refusals import Refusal
-from outcomes import services
-from outcomes.models import CheckIn
 from outcomes.views.showing import lead
 
 #: The browser that gave the right date is asked again after so long; no check-in is open for longer.
@@ -24,19 +24,30 @@ def salt(token: str) -> str:
     return f"birth date {token_hash(token)}"
 
 
-def wanted(request: HttpRequest, found: CheckIn, token: str) -> bool:
+def wanted(request: HttpRequest, site: Site, token: str) -> bool:
     """Whether the birth date has to be given first: the site asks for it, and this browser has not given it yet."""
-    if not found.follow_up.procedure.site.asks_birth_date:
+    if not site.asks_birth_date:
         return False
     return request.get_signed_cookie(COOKIE, default=None, salt=salt(token), max_age=REMEMBERED) is None
 
 
-def ask(request: HttpRequest, found: CheckIn, token: str, now: datetime) -> HttpResponseBase:
-    """The page that asks for it. A wrong date and one try too many look the same."""
+def ask(
+    request: HttpRequest,
+    site: Site,
+    token: str,
+    prove: Callable[[date | None], None],
+    *,
+    stoppable: bool = False,
+) -> HttpResponseBase:
+    """The page that asks for it. A wrong date and one try too many look the same.
+
+    `prove` is given the date, None for what is none, and raises a Refusal unless it is the right one. `stoppable`:
+    whether the link is one at which e-mails can be stopped.
+    """
     wrong = False
     if request.method == "POST" and "year" in request.POST:
         try:
-            services.prove_birth_date(found, given(request), now=now)
+            prove(given(request))
         except Refusal:
             wrong = True
         else:
@@ -55,10 +66,11 @@ def ask(request: HttpRequest, found: CheckIn, token: str, now: datetime) -> Http
     return page(
         request,
         "outcomes/birth_date.html",
-        found.follow_up.procedure.site,
+        site,
         status=422 if wrong else 200,
         token=token,
         wrong=wrong,
+        stoppable=stoppable,
     )
 
 

@@ -1,12 +1,15 @@
 """What the patient's pages say, in the language that is active; where they lead; what came with a form."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from urllib.parse import urlencode
 
+from django import forms
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponseRedirect
 from django.utils import translation
+from django.utils.formats import date_format
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
@@ -20,7 +23,10 @@ from outcomes.services.judging import position
 
 
 class Shown(NamedTuple):
-    """One question on a page. `choices`: value, words, whether chosen. `ends`: the words of a scale's two ends."""
+    """One question on a page. `choices`: value, words, whether chosen. `ends`: the words of a scale's two ends.
+
+    Of a date: `day`, as the browser's date field takes it, and the `first` that can be; "" when there is none.
+    """
 
     key: str
     id: str
@@ -29,6 +35,8 @@ class Shown(NamedTuple):
     choices: list[tuple[int, str, bool]]
     ends: tuple[str, str] | None
     fault: str
+    day: str = ""
+    first: str = ""
 
 
 class Curve(NamedTuple):
@@ -57,21 +65,54 @@ def shown(question: Question, chosen: int | None, fault: str = "") -> Shown:
     elif question.kind == "yes_no":
         words = {0: _("No"), 1: _("Yes")}
     choices = [(code, words[code], code == chosen) for code in question.codes]
+    day = first = ""
+    if question.kind == "date":
+        first = question.day_zero.isoformat()
+        day = "" if chosen is None else (question.day_zero + timedelta(days=chosen)).isoformat()
     name = question.key.replace(".", "-")
-    return Shown(question.key, name, question.text.in_language(spoken), question.kind, choices, ends, fault)
+    text = question.text.in_language(spoken)
+    return Shown(question.key, name, text, question.kind, choices, ends, fault, day, first)
 
 
-def read(questions: Iterable[Question], sent: Mapping[str, str]) -> tuple[dict[str, int], dict[str, str]]:
-    """What a form holds of these questions: the values, and what is wrong by key, in sentences."""
-    values, faults = {}, {}
+def read(
+    questions: Iterable[Question], sent: Mapping[str, str], *, today: date = date.max
+) -> tuple[dict[str, int], dict[str, str]]:
+    """What a form holds of these questions: the values, and what is wrong by key, in sentences.
+
+    `today` at the site: no day lies after it.
+    """
+    values: dict[str, int] = {}
+    faults: dict[str, str] = {}
     for question in questions:
         given = sent.get(question.key)
+        if question.kind == "date":
+            day, fault = day_of(question, given or "", today)
+            values |= {} if day is None else {question.key: day}
+            faults |= {question.key: fault} if fault else {}
+            continue
         code = next((code for code in question.codes if given == str(code)), None)
         if code is not None:
             values[question.key] = code
         elif given is not None or question.required:
             faults[question.key] = wrong(question)
     return values, faults
+
+
+def day_of(question: Question, given: str, today: date) -> tuple[int | None, str]:
+    """A day as a number, and what is wrong with it; None for none. Browsers without a date field send what was typed:
+    it is read as the language that is active writes dates."""
+    try:
+        day = forms.DateField(required=False).clean(given)
+    except ValidationError:
+        example = {"example": date_format(question.day_zero, "SHORT_DATE_FORMAT")}
+        return None, _("Please choose a day, or write it like this: %(example)s.") % example
+    if day is None:
+        return None, ""
+    if day > today:
+        return None, _("This day is still to come.")
+    if day < question.day_zero:
+        return None, _("This day lies before your procedure.")
+    return (day - question.day_zero).days, ""
 
 
 def wrong(question: Question) -> str:

@@ -13,8 +13,8 @@ from clinic.pages import gone, page, speaks
 from clinic.refusals import Refusal
 from outcomes import services
 from outcomes.models import Answer, CheckIn, Draft
-from outcomes.questions import Step
-from outcomes.services.answering import said_yes
+from outcomes.questions import PAIN_NOW, Step
+from outcomes.services.figures import said_yes
 from outcomes.views.showing import WhatToDo, lead, own_curve, read, shown, what_to_do
 
 
@@ -54,7 +54,7 @@ def take(
     """Keep one step and go on, or back, or to the other language; with the last one, send the answer."""
     at = number(request.POST.get("step"), len(steps), default=1)
     step = steps[at - 1]
-    values, faults = read(step.questions, request.POST)
+    values, faults = read(step.questions, request.POST, today=now.astimezone(site(found).zone).date())
     remark = request.POST.get("remark", "") if step.remark else None
     tongue = request.POST.get("lang")
     back = "back" in request.POST
@@ -70,6 +70,10 @@ def take(
             services.save_step(found.pk, values=values, remark=None, step=at, now=now)
             if step.name == "safety" and said_yes(values):
                 return lead(request, show="help", step=at + 1)
+            return lead(request, step=at + 1)
+        if PAIN_NOW in step and len(services.steps_of(found, pain=values[PAIN_NOW])) > at:
+            # One question was asked, and what was answered calls for more.
+            services.save_step(found.pk, values=values, remark=remark, step=at, now=now)
             return lead(request, step=at + 1)
         return send(request, found, steps, values, remark or "", now)
     except ValidationError as refusal:
@@ -88,9 +92,10 @@ def send(
     remark: str,
     now: datetime,
 ) -> HttpResponseBase:
-    """Send the answer: what was kept of the earlier steps, with the last one; back to what is still missing."""
+    """Send the answer: what was kept of the earlier steps, with the last one as it was sent; back to what is still
+    missing."""
     draft: Draft | None = getattr(found, "draft", None)
-    kept = draft.values if draft else {}
+    kept = {key: value for key, value in (draft.values if draft else {}).items() if key not in steps[-1]}
     given = {
         question.key: value
         for step in steps
@@ -160,6 +165,7 @@ def thanks(
         token=token,
         told=advice(steps, {f"red_flag.{code}": 1 for code in given}),
         curve=own_curve(found, now),
+        takes_reports=services.takes_reports(found.follow_up),
     )
 
 

@@ -11,6 +11,7 @@ from procedures.admin import (
     leave,
     panel,
     performed,
+    tablets,
     waiting,
     week,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "leave",
     "panel",
     "performed",
+    "tablets",
     "waiting",
     "week",
 ]

@@ -25,8 +25,19 @@ from procedures.admin.days import ChangeFilter, WhenFilter, chosen_days, day_wor
 from procedures.admin.forms import BookingForm
 from procedures.admin.importing import ImportsAppointments
 from procedures.admin.inlines import BaselineInline, ReservationInline, StepInline
-from procedures.admin.steps import STEPS, buttons, came_from, steps_for, take
-from procedures.admin.words import STATUS_LABELS, baseline_words, marks, meant, page_of, span
+from procedures.admin.steps import ASKS, STEPS, buttons, came_from, steps_for, take
+from procedures.admin.words import (
+    PAINS,
+    STATUS_LABELS,
+    age,
+    baseline_words,
+    marks,
+    meant,
+    page_of,
+    pain_noted,
+    span,
+)
+from procedures.baselines import days_before
 from procedures.models import Appointment
 
 #: Categories whose resource the day's list names; the rest is on the appointment's page.
@@ -121,7 +132,7 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
             .get_queryset(request)
             .select_related("site", "patient", "procedure_type", "procedure__site")
         )
-        return cast(QuerySet[Appointment], rows.prefetch_related("reservations__resource__categories"))
+        return cast(QuerySet[Appointment], rows.prefetch_related("reservations__resource__categories", PAINS))
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -188,7 +199,12 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
     def get_list_display(self, request: HttpRequest) -> Any:
         def steps(appointment: Appointment) -> SafeString:
             possible = steps_for(request, appointment, now=timezone.now())
-            possible = [step for step in possible if appointment.status in step.listed]
+            known = pain_noted(appointment, on_the_day=True)
+            possible = [
+                step
+                for step in possible
+                if appointment.status in step.listed and not (known and step.name in ASKS)
+            ]
             return buttons(possible, appointment, query=request.GET.urlencode())
 
         steps.short_description = _("next step")  # type: ignore[attr-defined]
@@ -284,6 +300,12 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
     @display(description=_("pain before"))
     def baseline(self, appointment: Appointment) -> SafeString | str:
         procedure = getattr(appointment, "procedure", None)
+        if procedure is None and appointment.live and (noted := pain_noted(appointment)):
+            days = days_before(noted.taken_at, appointment.starts_at, zone=appointment.site.zone)
+            when = _("%s before") % age(days) if days else age(days)
+            return format_html(
+                '{} / 10<span class="desk-sub">{}, {}</span>', noted.value, noted.get_channel_display(), when
+            )
         if procedure is None or procedure.status not in procedure.FOLLOWED:
             return ""
         if procedure.baseline_pain is None:
@@ -325,7 +347,7 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
 
         def act() -> str:
             shown_next = form.act(by=staff(request), now=timezone.now())
-            return asked_from or page_of(shown_next)
+            return form.leads_to() or asked_from or page_of(shown_next)
 
         return take(
             request,

@@ -19,10 +19,10 @@ from clinic.models import Closure, Resource, Site, WorkingHours
 from clinic.wall_clock import day_span
 from procedures.admin.appointments import AppointmentAdmin
 from procedures.admin.days import day_in
-from procedures.admin.steps import BASELINE, buttons, steps_for
-from procedures.admin.words import STATUS_LABELS, closed_words, marks, meant, page_of
-from procedures.baselines import PAIN
+from procedures.admin.steps import ASKS, buttons, steps_for
+from procedures.admin.words import PAINS, STATUS_LABELS, closed_words, marks, meant, page_of, pain_noted
 from procedures.models import Appointment, Baseline, Reservation
+from procedures.services.own_scores import WAITING
 
 #: What the columns may be, by the code of their category. Where nothing else is chosen, the first.
 COLUMNS = {"rooms": "procedure_room", "clinicians": "physician"}
@@ -30,8 +30,6 @@ COLUMNS = {"rooms": "procedure_room", "clinicians": "physician"}
 Status = Appointment.Status
 #: What is not on the board: nobody comes for it.
 GONE = (Status.CANCELLED, Status.ENTERED_IN_ERROR, Status.REQUESTED)
-#: In these the patient waits, and can be asked about the pain before.
-ASKED_IN = (Status.ARRIVED, Status.READY)
 
 
 @dataclass
@@ -95,8 +93,7 @@ def day(request: HttpRequest, site: Site, on: date, by: str, *, now: datetime) -
     rows = list(
         every.exclude(status__in=GONE)
         .select_related("patient", "procedure_type", "procedure__site", "site")
-        .prefetch_related(Prefetch("reservations", held))
-        .annotate(pain_noted=Exists(noted(start, end)))
+        .prefetch_related(Prefetch("reservations", held), PAINS)
         .order_by("starts_at", "pk")
     )
     query = request.GET.urlencode() or f"site={site.pk}"
@@ -144,14 +141,6 @@ def working_at(site: Site) -> QuerySet[Resource]:
     )
 
 
-def noted(start: datetime, end: datetime) -> QuerySet[Baseline]:
-    """The pain that was noted for an appointment within a day."""
-    instrument, _dot, item = PAIN.partition(".")
-    return Baseline.objects.filter(
-        appointment=OuterRef("pk"), instrument=instrument, item=item, taken_at__gte=start, taken_at__lt=end
-    )
-
-
 def columns(
     request: HttpRequest,
     site: Site,
@@ -196,11 +185,11 @@ def card(
     zone = row.site.zone
     start, end = row.starts_at.astimezone(zone), row.ends_at.astimezone(zone)
     names = dict.fromkeys(held.resource.name for held in row.reservations.all())
-    known: bool = row.pain_noted  # type: ignore[attr-defined]
+    known = pain_noted(row, on_the_day=True)
     possible = [
         step
         for step in steps_for(request, row, now=now)
-        if row.status in step.listed and not (known and step.name == BASELINE)
+        if row.status in step.listed and not (known and step.name in ASKS)
     ]
     return Card(
         appointment=row,
@@ -208,14 +197,21 @@ def card(
         what=meant(row),
         others=" · ".join(name for name in names if name != column.name),
         kind=STATUS_LABELS[row.status],
-        marks=[
-            *marks(row),
-            *([(_("pain before not noted"), "warning")] if row.status in ASKED_IN and not known else []),
-        ],
+        marks=[*marks(row), *([pain_mark(known)] if row.status in WAITING else [])],
         steps=buttons(possible, row, query=query, page="board"),
         page=page_of(row),
         first=first,
     )
+
+
+def pain_mark(known: Baseline | None) -> tuple[str, str]:
+    """What stands beside who waits: the pain of the day and who noted it, or that nobody has asked."""
+    if known is None:
+        return _("pain before not noted"), "warning"
+    return _("pain before %(score)d / 10: %(who)s") % {
+        "score": known.value,
+        "who": known.get_channel_display(),
+    }, "info"
 
 
 AppointmentAdmin.pages.append(

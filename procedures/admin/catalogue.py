@@ -21,6 +21,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 from clinic.admin.again import by_button
 from clinic.admin.base import AuditedAdmin, DeskAdmin, DeskForm, DeskInline, staff, tell
 from procedures import services
+from procedures.check_in_plan import told
 from procedures.models import (
     FigureConfirmation,
     ProcedureType,
@@ -30,7 +31,7 @@ from procedures.models import (
     ResourceRequirement,
     Risk,
 )
-from procedures.services.profiling import add_profile, check_profile
+from procedures.services.profiling import add_profile, check_profile, check_purpose, plan_figures
 
 Figure = FigureConfirmation.Figure
 DURATION = {"procedure_minutes", "recovery_minutes", "duration_source"}
@@ -55,8 +56,8 @@ def minutes(value: int) -> str:
     return f"{value / 60:g} h"
 
 
-def figures(profile: ReliefProfile, said: dict[str, FigureConfirmation]) -> list[Shown]:
-    """The figures of a relief profile; `said`: its confirmations by figure."""
+def figures(kind: ProcedureType, profile: ReliefProfile, said: dict[str, FigureConfirmation]) -> list[Shown]:
+    """The figures of a type's relief profile; `said`: its confirmations by figure."""
     window = days(profile.window_from_days, profile.window_until_days)
     if profile.window_until_minutes is not None:
         first, last = profile.window_from_minutes or 0, profile.window_until_minutes
@@ -68,6 +69,7 @@ def figures(profile: ReliefProfile, said: dict[str, FigureConfirmation]) -> list
     )
     if profile.check_in_every_days:
         plan += f", then every {profile.check_in_every_days} days"
+    plan += f". {told(plan_figures(kind, profile))}"
     success = f"{profile.success_percent} % less pain"
     if profile.diagnostic_percent is not None:
         success += f"; as a diagnostic block {profile.diagnostic_percent} %"
@@ -121,6 +123,12 @@ class ProcedureTypeForm(DeskForm):
             "after_care": UnfoldAdminTextareaWidget({"rows": 6}),
             "duration_source": UnfoldAdminTextareaWidget({"rows": 2}),
         }
+
+    def ask(self, cleaned: dict[str, Any]) -> None:
+        if self.instance.pk and {"purpose", "restarts"} & set(self.changed_data):
+            kind = copy(self.instance)
+            kind.purpose, kind.restarts = cleaned["purpose"], cleaned["restarts"]
+            check_purpose(kind)
 
 
 class RequirementFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
@@ -226,7 +234,7 @@ class ProcedureTypeAdmin(AuditedAdmin):
             for one in kind.confirmations.all():
                 said.setdefault(one.relief_profile_id, {})[one.figure] = one
             profiles = [
-                {"profile": profile, "figures": figures(profile, said.get(profile.pk, {}))}
+                {"profile": profile, "figures": figures(kind, profile, said.get(profile.pk, {}))}
                 for profile in kind.relief_profiles.order_by("-version")
             ]
             extra_context = {

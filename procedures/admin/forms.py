@@ -139,6 +139,10 @@ class StepForm(forms.Form):
         """Do it; the appointment to show then. Raises what the service raises."""
         return services.take_step(self.appointment.pk, self.step, by=by, now=now, **self.cleaned_data)
 
+    def leads_to(self) -> str:
+        """The page that follows, where that is neither the page from which it was chosen nor the appointment's; ""."""
+        return ""
+
 
 class WhyForm(forms.Form):
     """Why something is undone."""

@@ -9,7 +9,7 @@ from unfold.decorators import display
 
 from clinic.admin.base import ReadOnlyInline
 from clinic.admin.wall import shown
-from procedures.admin.words import BASELINE_LABELS
+from procedures.admin.words import BASELINE_LABELS, who_noted
 from procedures.models import AppointmentStep, Baseline, Reservation
 
 
@@ -59,7 +59,7 @@ class BaselineInline(ReadOnlyInline):
     """What the patient said before the procedure, the latest first."""
 
     model = Baseline
-    fields = readonly_fields = ("what", "score", "said", "recorded_by")
+    fields = readonly_fields = ("what", "score", "said", "by")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Baseline]:
         rows = super().get_queryset(request).select_related("recorded_by", "appointment__site")
@@ -76,3 +76,7 @@ class BaselineInline(ReadOnlyInline):
     @display(description=_("said"))
     def said(self, row: Baseline) -> str:
         return shown(row.taken_at, row.appointment.site)
+
+    @display(description=_("recorded by"))
+    def by(self, row: Baseline) -> str:
+        return who_noted(row)

@@ -41,7 +41,7 @@ class ClosureForm(DeskForm):
 
     class Meta:
         model = Closure
-        fields = ("site", "resource", "reason", "yearly")
+        fields = ("site", "resource", "reason", "deputy", "yearly")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -67,6 +67,8 @@ class ClosureForm(DeskForm):
             raise ValidationError(
                 {"ends": ValidationError(_("A closure must end after it starts."), code="ends_before_start")}
             )
+        whose = {name: cleaned.get(name) for name in ("site", "resource", "deputy")}
+        services.check_deputy(Closure(**whose))
         self.preview(cleaned)
 
     def preview(self, cleaned: dict[str, Any]) -> None:
@@ -158,10 +160,11 @@ class ClosureAdmin(DeskAdmin):
         (_("What is closed"), {"fields": (("resource", "site"),)}),
         (_("When, on the wall clock there"), {"fields": ("starts", "ends", "yearly")}),
         (_("Why"), {"fields": ("reason", "seen")}),
+        (_("Who stands in"), {"fields": ("deputy",)}),
     )
-    list_display = ("what", "begins", "finishes", "reason", "repeats_yearly")
+    list_display = ("what", "begins", "finishes", "reason", "deputy", "repeats_yearly")
     list_filter = (ComingFilter, ("site", SeenFilter))
-    list_select_related = ("site", "resource__site")
+    list_select_related = ("site", "resource__site", "deputy")
     search_fields = ("reason", "site__name", "resource__name")
     autocomplete_fields = ("site", "resource")
     ordering = ("starts_at", "pk")
@@ -170,7 +173,7 @@ class ClosureAdmin(DeskAdmin):
     delete_confirmation_template = "admin/procedures/closure/reopen.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Closure]:
-        rows = super().get_queryset(request).select_related("site", "resource__site")
+        rows = super().get_queryset(request).select_related("site", "resource__site", "deputy")
         user = staff(request)
         if not user.sees_all_sites:
             rows = rows.filter(
@@ -192,6 +195,11 @@ class ClosureAdmin(DeskAdmin):
         return super().get_autocomplete_fields(request) if closes_others(request) else ()
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "deputy":
+            kwargs["queryset"] = services.deputies(*Site.objects.visible_to(staff(request)))
+            if not closes_others(request):
+                kwargs["queryset"] = kwargs["queryset"].exclude(pk=staff(request).pk)
+            return super().formfield_for_foreignkey(db_field, request, **kwargs)
         if not closes_others(request):
             kwargs["queryset"] = own(request) if db_field.name == "resource" else Site.objects.none()
             kwargs["initial"] = own(request).first() if db_field.name == "resource" else None
@@ -205,7 +213,12 @@ class ClosureAdmin(DeskAdmin):
                 *others,
             )
         # Who may only look is shown instants, not fields to type them in.
-        return ((None, {"fields": (("resource", "site"), ("begins", "finishes"), ("reason", "yearly"))}),)
+        return (
+            (
+                None,
+                {"fields": (("resource", "site"), ("begins", "finishes"), ("reason", "yearly"), "deputy")},
+            ),
+        )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return ("begins", "finishes") if obj else ()

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any, ClassVar, cast
 
 from django import forms
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
     UnfoldAdminSelectWidget,
@@ -92,6 +93,18 @@ class BaselineForm(PegFields, StepForm):
             now=now,
         )
         return self.appointment
+
+
+class TabletForm(StepForm):
+    """Nothing to fill in: digits are offered, and shown on a page of their own."""
+
+    def act(self, *, by: User, now: datetime) -> Appointment:
+        services.offer_tablet(self.appointment.pk, by=by, now=now)
+        return self.appointment
+
+    def leads_to(self) -> str:
+        page = reverse("admin:procedures_appointment_digits", args=[self.appointment.pk])
+        return f"{page}?{self.request.GET.urlencode()}"
 
 
 class PerformForm(PegFields, StepForm):

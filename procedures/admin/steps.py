@@ -16,8 +16,9 @@ from django.utils.translation import gettext_lazy as _
 from clinic.admin.taking import form_page as form_page  # steps are taken on its pages
 from clinic.admin.taking import take as take
 from procedures.admin.forms import AcceptForm, CancelForm, ErrorForm, RescheduleForm, SettleForm, StepForm
-from procedures.admin.performed_forms import BaselineForm, PerformForm
+from procedures.admin.performed_forms import BaselineForm, PerformForm, TabletForm
 from procedures.models import Appointment
+from procedures.services.own_scores import WAITING
 from procedures.services.stepping import UNDONE_WITHIN
 from procedures.steps import BOOK, EXPECTED
 from procedures.steps import STEPS as WAYS
@@ -77,7 +78,9 @@ class Step:
 
 
 #: No steps of the table: the first ends an appointment and begins another, the others leave it where it is.
-RESCHEDULE, SETTLE, BASELINE = "reschedule", "settle-change", "baseline"
+RESCHEDULE, SETTLE, BASELINE, TABLET = "reschedule", "settle-change", "baseline", "tablet"
+#: These ask for the pain before, which is asked once on the day.
+ASKS = (BASELINE, TABLET)
 
 STEPS = {
     step.name: step
@@ -108,6 +111,10 @@ STEPS = {
              _("The pain before is noted."), BaselineForm, listed=(Status.ARRIVED, Status.READY),
              needs="procedures.record_baseline",
              origins=frozenset((*Appointment.EXPECTED, *Appointment.PRESENT))),
+        Step(TABLET, "", _("Ask on the tablet"), _("Ask the patient on the tablet"),
+             _("Six digits open the questions on a tablet."), TabletForm,
+             listed=(Status.ARRIVED, Status.READY), at_once=True, needs="procedures.record_baseline",
+             origins=frozenset(WAITING)),
         Step("no-show", "mark_no_show", _("No-show"), _("The patient did not come"),
              _("The appointment is marked as a no-show; its resources are free."),
              timely=lambda day, today, begun: begun,

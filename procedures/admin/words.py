@@ -3,6 +3,7 @@
 from datetime import date
 from typing import Any
 
+from django.db.models import Prefetch
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
@@ -12,8 +13,8 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from clinic.models import Closure, Site
 from clinic.wall_clock import day_span
-from procedures.baselines import days_before
-from procedures.models import Appointment, Procedure
+from procedures.baselines import PAIN, days_before
+from procedures.models import Appointment, Baseline, Procedure
 
 #: Colour of each status; its word always stands beside it.
 STATUS_LABELS = {
@@ -106,6 +107,27 @@ def age(days: int) -> str:
 def baseline_words(procedure: Procedure) -> str:
     """The pain before a procedure, and how old it was when it was not asked on the day: "7 / 10, 12 days before"."""
     return f"{procedure.baseline_pain} / 10{age_before(procedure)}"
+
+
+#: Reads with appointments, as `pains`, what was noted of the pain before, the latest first.
+PAINS = Prefetch(
+    "baselines",
+    Baseline.objects.filter(instrument=PAIN.partition(".")[0], item=PAIN.partition(".")[2]),
+    "pains",
+)
+
+
+def pain_noted(appointment: Appointment, *, on_the_day: bool = False) -> Baseline | None:
+    """The pain that was noted last, of an appointment read with PAINS; None for none, or none on its own day."""
+    zone = appointment.site.zone
+    noted: list[Baseline] = appointment.pains  # type: ignore[attr-defined]
+    of_day = (one for one in noted if days_before(one.taken_at, appointment.starts_at, zone=zone) == 0)
+    return next(of_day if on_the_day else iter(noted), None)
+
+
+def who_noted(row: Baseline) -> str:
+    """Who wrote a score down: a member of staff by name, else how it came."""
+    return str(row.recorded_by or row.get_channel_display())
 
 
 def is_late(appointment: Appointment) -> bool:

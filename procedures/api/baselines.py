@@ -24,13 +24,16 @@ class ScoreField(serializers.Field[int, Any, int, Any]):
 
 
 class BaselineSerializer(serializers.ModelSerializer[Baseline]):
-    """One score from before the procedure: `key` is "instrument.item", `taken_at` when the patient named it."""
+    """One score from before the procedure: `key` is "instrument.item", `taken_at` when the patient named it.
+
+    `channel`: who noted it, staff, the patient by the link of the appointment or on the clinic's tablet, or an import.
+    """
 
     key = serializers.CharField()
 
     class Meta:
         model = Baseline
-        fields = ["key", "version", "value", "taken_at", "recorded_at", "recorded_by"]
+        fields = ["key", "version", "value", "taken_at", "recorded_at", "recorded_by", "channel"]
 
 
 class BaselineInput(Input):

@@ -1,5 +1,6 @@
 """Closing a site or a resource for a while, with a look beforehand at the appointments that lose something by it."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import Q
@@ -24,7 +25,7 @@ from clinic.api.fields import (
 )
 from clinic.api.rows import Rows
 from clinic.api.views import SiteNameSerializer
-from clinic.models import Closure, Resource, Site
+from clinic.models import Closure, Resource, Site, User
 from procedures import services
 from procedures.api.appointment import AppointmentSerializer
 from procedures.api.schedule import Appointments
@@ -32,6 +33,24 @@ from procedures.models import Appointment
 
 #: So many displaced appointments are shown; `count` says how many there are.
 SHOWN = 200
+
+
+class DeputySerializer(serializers.ModelSerializer[User]):
+    """Who gets the alerts about somebody's patients while they are away."""
+
+    name = serializers.CharField(source="__str__")
+
+    class Meta:
+        model = User
+        fields = ["id", "name"]
+
+
+class DeputyField(VisibleField):
+    """The number of a member of staff at one of the user's sites, or of an administrator; null: no deputy."""
+
+    def find(self, pk: int, user: User) -> Iterable[User]:
+        sites = Site.objects.visible_to(user)
+        return User.objects.filter(Q(sites__in=sites) | Q(is_superuser=True), pk=pk).distinct()
 
 
 class ResourceNameSerializer(serializers.ModelSerializer[Resource]):
@@ -51,11 +70,13 @@ class ClosureSerializer(serializers.ModelSerializer[Closure]):
     """A span in which `site` as a whole, or one `resource`, cannot be reserved; the other one is null.
 
     Instants are UTC; `*_local` are the same on the wall clock of the site, or of the resource's home. `repeats`: the
-    yearly closure of which this is a later year; null: none.
+    yearly closure of which this is a later year; null: none. `deputy`: who gets the alerts about this provider's
+    patients meanwhile; null: the site.
     """
 
     site = SiteNameSerializer(allow_null=True)
     resource = ResourceNameSerializer(allow_null=True)
+    deputy = DeputySerializer(allow_null=True)
     starts_at_local = serializers.SerializerMethodField()
     ends_at_local = serializers.SerializerMethodField()
 
@@ -63,7 +84,7 @@ class ClosureSerializer(serializers.ModelSerializer[Closure]):
         model = Closure
         fields = [
             *("id", "site", "resource", "starts_at", "ends_at", "starts_at_local", "ends_at_local"),
-            *("reason", "yearly", "repeats"),
+            *("reason", "deputy", "yearly", "repeats"),
         ]
 
     def get_starts_at_local(self, closure: Closure) -> str:
@@ -92,13 +113,19 @@ class OneOfTwoField(VisibleField):
 
 
 class ClosureInput(Input):
-    """What is closed, either a site or a resource, from when until when, and why. `yearly`: every year again."""
+    """What is closed, either a site or a resource, from when until when, and why. `yearly`: every year again.
+
+    `deputy`, of a person's time off: who gets the alerts about their patients meanwhile. Refused for a site
+    (`deputy_of_a_site`), a room or a machine (`deputy_of_a_thing`), the person themself (`own_deputy`), and somebody
+    who is not active or may not handle alerts at the person's home site (`not_allowed`).
+    """
 
     site = OneOfTwoField(queryset=Site.objects.all())
     resource = OneOfTwoField(queryset=Resource.objects.prefetch_related("site"))
     starts_at = SiteTimeField(help_text="Without an offset from UTC: on the wall clock of the site.")
     ends_at = SiteTimeField(help_text="Without an offset from UTC: on the wall clock of the site.")
     reason = serializers.CharField(max_length=200)
+    deputy = DeputyField(queryset=User.objects.all(), required=False, allow_null=True)
     yearly = YesNoField(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -137,7 +164,7 @@ class ClosureQuery(Query):
     retrieve=extend_schema(description="One closure."),
 )
 class Closures(mixins.ListModelMixin, mixins.RetrieveModelMixin, Rows):
-    queryset = Closure.objects.select_related("site", "resource__site")
+    queryset = Closure.objects.select_related("site", "resource__site", "deputy")
     serializer_class = ClosureSerializer
     query_class = ClosureQuery
     ordering = ("starts_at", "pk")

@@ -28,6 +28,7 @@ from procedures.catalogue.entries import (
     Success,
 )
 from procedures.catalogue.page import NAME_LENGTH, SHARED_SOURCE_LENGTH, Page
+from procedures.check_in_plan import Figures, missing
 
 __all__ = [
     "CATEGORIES",
@@ -97,6 +98,8 @@ CATEGORIES = {
 #: The form of an ICD-10-CM code: M54.16, G90.511, S83.206A.
 ICD_10_CM = re.compile(r"[A-Z][0-9][0-9A-Z](\.[0-9A-Z]{1,4})?")
 CODE = re.compile(r"[a-z][a-z0-9_]{0,49}")
+#: Where the file says what a rule of check-in plans is about.
+KEYS = {"check_in_days": "check_ins.days", "evaluate_after_days": "evaluate_after.days"}
 
 
 class CatalogueError(ValueError):
@@ -231,6 +234,9 @@ def procedure_type(page: Page, stem: str, flags: Collection[str], items: Collect
         page.refuse("laterality_options", "a side is required, but none can be chosen.")
     if page.holds("onset", "relief_window") and found.onset.from_days > found.relief_window.from_days:
         page.refuse("relief_window.from_days", "relief cannot end before its onset (onset.from_days).")
+    if page.holds("purpose", "restarts", "relief_window", "check_ins", "evaluate_after"):
+        for rule in missing(plan_figures(found)):
+            page.refuse(KEYS[rule.field], rule.why)
     page.once("risks", [entry.name for entry in found.risks])
     page.once(
         "requires",
@@ -244,6 +250,20 @@ def procedure_type(page: Page, stem: str, flags: Collection[str], items: Collect
             if entry.starts_after_minutes + entry.lasts_minutes > ends:
                 page.refuse(f"requires[{number}].lasts_minutes", f"is needed after the end, minute {ends}.")
     return found
+
+
+def plan_figures(found: ProcedureType) -> Figures:
+    """What says where the type's check-in plan must ask."""
+    return Figures(
+        purpose=found.purpose,
+        restarts=bool(found.restarts),
+        window_from=found.relief_window.from_days,
+        window_until=found.relief_window.until_days,
+        ongoing=found.relief_window.ongoing,
+        evaluate_after=found.evaluate_after.days,
+        days=found.check_ins.days,
+        repeats=found.check_ins.every_days_after is not None,
+    )
 
 
 def duration(page: Page) -> Duration:

@@ -14,9 +14,19 @@ from procedures.models.schedule import Appointment
 class Baseline(models.Model):
     """One score from before a procedure: an item of an instrument's version, as a whole number on its own scale.
 
-    `taken_at` is when the patient named it, `recorded_at` when it was written down, by whom; None: an import did.
+    `taken_at` is when the patient named it, `recorded_at` when it was written down; `channel` by whom: staff, whom
+    `recorded_by` names, or the patient, by the link of the appointment or on the clinic's tablet, or an import.
     Several can be noted; which one counts says `procedures.baselines`, and the procedure keeps it.
     """
+
+    class Channel(models.TextChoices):
+        STAFF = "staff", _("staff")
+        LINK = "link", _("patient, by link")
+        TABLET = "tablet", _("patient, on the tablet")
+        IMPORT = "import", _("import")
+
+    #: How patients note it themselves.
+    OWN = (Channel.LINK, Channel.TABLET)
 
     appointment = models.ForeignKey(
         Appointment, models.PROTECT, verbose_name=_("appointment"), related_name="baselines"
@@ -30,6 +40,9 @@ class Baseline(models.Model):
         User, models.PROTECT, verbose_name=_("recorded by"), null=True, blank=True, related_name="+"
     )
     recorded_at = models.DateTimeField(_("recorded"))
+    channel = models.CharField(
+        _("noted by"), max_length=10, choices=Channel.choices, db_default=Channel.STAFF
+    )
 
     class Meta:
         verbose_name = _("score before")
@@ -48,6 +61,10 @@ class Baseline(models.Model):
             ),
             models.CheckConstraint(
                 name="baseline_taken_before_recorded", condition=Q(taken_at__lte=models.F("recorded_at"))
+            ),
+            models.CheckConstraint(
+                name="baseline_of_a_patient_has_no_recorder",
+                condition=~Q(channel__in=["link", "tablet"]) | Q(recorded_by=None),
             ),
         ]
 

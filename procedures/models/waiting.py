@@ -148,12 +148,18 @@ class FreedTime(models.Model):
 
 
 class AppointmentLink(models.Model):
-    """A secret address at which a patient sees one appointment. Only the SHA-256 of its token is kept."""
+    """A secret address at which a patient sees one appointment. Only the SHA-256 of its token is kept.
+
+    `tablet_until`: of one for the clinic's tablet, which shows nothing but the questions before the procedure, when it
+    ends; None of those that are e-mailed. `code`: the six digits that open it there, "" once they have.
+    """
 
     appointment = models.ForeignKey(Appointment, models.CASCADE, related_name="links")
     token_hash = models.CharField(max_length=64, unique=True)
     created_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True, blank=True)
+    tablet_until = models.DateTimeField(null=True, blank=True)
+    code = models.CharField(max_length=6, blank=True, default="", db_default="")
 
     def __str__(self) -> str:
         return f"AppointmentLink {self.pk}"

@@ -9,7 +9,14 @@ from procedures.services.booking import (
     release_expired_holds,
     reschedule,
 )
-from procedures.services.closing import close, displaced_by, extend_yearly_closures, reopen
+from procedures.services.closing import (
+    check_deputy,
+    close,
+    deputies,
+    displaced_by,
+    extend_yearly_closures,
+    reopen,
+)
 from procedures.services.confirming import confirm_figure
 from procedures.services.devices import (
     battery_checked,
@@ -23,6 +30,16 @@ from procedures.services.devices import (
 from procedures.services.freeing import close_filled_times, close_passed_times, dismiss_freed, note_freed
 from procedures.services.letters import open_link, remind_due
 from procedures.services.matching import Match, matches
+from procedures.services.own_scores import (
+    offer_tablet,
+    offered_code,
+    open_before,
+    open_on_tablet,
+    said_today,
+    say_before,
+    why_not_to_say,
+    why_too_late,
+)
 from procedures.services.performing import Performed, correct_time, perform, void
 from procedures.services.profiling import add_profile, check_profile
 from procedures.services.publishing import (
@@ -58,6 +75,7 @@ __all__ = [
     "can_be_published",
     "cancel",
     "check",
+    "check_deputy",
     "check_device",
     "check_profile",
     "check_requested",
@@ -69,6 +87,7 @@ __all__ = [
     "confirm_figure",
     "correct_baseline",
     "correct_time",
+    "deputies",
     "dismiss_freed",
     "displaced_by",
     "explant",
@@ -82,8 +101,12 @@ __all__ = [
     "may_reply",
     "note_baseline",
     "note_freed",
+    "offer_tablet",
+    "offered_code",
+    "open_before",
     "open_feed",
     "open_link",
+    "open_on_tablet",
     "perform",
     "promise_to_come",
     "record_device",
@@ -93,11 +116,15 @@ __all__ = [
     "reopen",
     "reschedule",
     "revoke_feed",
+    "said_today",
+    "say_before",
     "settle_change",
     "still_waiting",
     "take_step",
     "takes_a_device",
     "void",
     "void_device",
+    "why_not_to_say",
+    "why_too_late",
     "withdraw",
 ]

@@ -38,12 +38,19 @@ def check_scores(values: Mapping[str, int]) -> None:
 
 @transaction.atomic
 def note_baseline(
-    appointment_id: int, *, values: Mapping[str, int], taken_at: datetime, by: User | None, now: datetime
+    appointment_id: int,
+    *,
+    values: Mapping[str, int],
+    taken_at: datetime,
+    by: User | None,
+    channel: str = "",
+    now: datetime,
 ) -> list[Baseline]:
     """Keep what a patient said before the procedure; the rows, in the order of `values`.
 
     `values` by "instrument.item": {"nrs.now": 7, "peg.pain": 6}. `taken_at`: when the patient said it. Another value of
-    an item at the same instant takes the place of the first, which stays in its history.
+    an item at the same instant takes the place of the first, which stays in its history. `channel`: one of Baseline.OWN
+    for what the patient noted (`say_before` looks whether they may), with `by` None; else "": staff, or an import.
 
     Raises PermissionDenied when `by` may not; Refusal as `check_scores` does; "item_missing" for no values;
     "in_the_future"; "not_allowed_now" for an appointment that has ended without a procedure; "performed_already"
@@ -73,17 +80,28 @@ def note_baseline(
                 code="performed_already",
                 field="taken_at",
             )
-    rows, changed = keep(appointment, values, taken_at=taken_at, by=by, now=now)
+    rows, changed = keep(appointment, values, taken_at=taken_at, by=by, channel=channel, now=now)
     if changed:
-        audit.record("baseline.noted", appointment, by=by, at=now, site=appointment.site)
+        actor = "patient" if channel in Baseline.OWN else ""
+        audit.record("baseline.noted", appointment, by=by, at=now, site=appointment.site, actor=actor)
     return rows
 
 
 def keep(
-    appointment: Appointment, values: Mapping[str, int], *, taken_at: datetime, by: User | None, now: datetime
+    appointment: Appointment,
+    values: Mapping[str, int],
+    *,
+    taken_at: datetime,
+    by: User | None,
+    channel: str = "",
+    now: datetime,
 ) -> tuple[list[Baseline], bool]:
-    """Write the scores down, one row each; and whether that changed anything. The appointment must be locked."""
+    """Write the scores down, one row each; and whether that changed anything. The appointment must be locked.
+
+    `channel` "": staff, or an import where `by` is None.
+    """
     rows, changed = [], False
+    channel = channel or (Baseline.Channel.STAFF if by else Baseline.Channel.IMPORT)
     for key, value in values.items():
         instrument, _, item = key.partition(".")
         row = Baseline.objects.filter(
@@ -91,6 +109,7 @@ def keep(
         ).first() or Baseline(appointment=appointment, instrument=instrument, item=item, taken_at=taken_at)
         if row.pk is None or row.value != value:
             row.version, row.value, row.recorded_by, row.recorded_at = ITEMS[key].version, value, by, now
+            row.channel = channel
             row.save()
             changed = True
         rows.append(row)

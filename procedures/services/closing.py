@@ -1,6 +1,7 @@
 """Closing a site or a resource for a while, and seeing beforehand whom that displaces."""
 
 from datetime import datetime, timedelta
+from typing import NoReturn
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -13,6 +14,8 @@ from procedures.models import Appointment, Reservation
 
 #: A yearly closure is written down for so many years ahead; the tick adds the next when one has come.
 YEARS_AHEAD = 2
+#: What a deputy must be allowed to do. The app above gives it its meaning.
+SEES_TO_ALERTS = "outcomes.handle_alert"
 
 
 def displaced_by(closure: Closure, *, now: datetime) -> QuerySet[Appointment]:
@@ -44,9 +47,10 @@ def close(closure: Closure, *, by: User | None, now: datetime) -> Closure:
     """Save a closure. From then on nobody can book into it; what is booked already stays and is shown as displaced.
 
     Waits for bookings of what it closes that are under way. Raises ValidationError by field; Refusal "not_yours" when
-    `by` may enter their own leave only, and this is not theirs or was not.
+    `by` may enter their own leave only, and this is not theirs or was not, and as `check_deputy` does.
     """
     refuse_unless_theirs(closure, by)
+    check_deputy(closure)
     closure.full_clean()
     here = Q(site=closure.site_id) | Q(
         pk__in=WorkingHours.objects.filter(site=closure.site_id).values("resource")
@@ -83,6 +87,35 @@ def refuse_unless_theirs(closure: Closure, by: User | None) -> None:
         raise Refusal("You can enter leave for yourself only.", code="not_yours", field="resource")
 
 
+def check_deputy(closure: Closure) -> None:
+    """Refuse a deputy who cannot see to the alerts about the patients of whoever is away.
+
+    Raises Refusal, field "deputy": "deputy_of_a_site" and "deputy_of_a_thing" (nobody is away), "own_deputy" (the
+    person themself), "not_allowed" for one who is not active or may not handle alerts at the person's home site. That
+    the deputy is away as well is no reason: theirs is asked next, when an alert is raised.
+    """
+    deputy, resource = closure.deputy, closure.resource
+    if deputy is None:
+        return
+    if resource is None:
+        refuse_deputy("Only a person’s time off has a deputy.", "deputy_of_a_site")
+    elif resource.user_id is None:
+        refuse_deputy("Only a person’s time off has a deputy, and this is no person.", "deputy_of_a_thing")
+    elif resource.user_id == deputy.pk:
+        refuse_deputy("Nobody is their own deputy.", "own_deputy")
+    elif not deputies(resource.site).filter(pk=deputy.pk).exists():
+        refuse_deputy("This person may not handle alerts at the home site of who is away.", "not_allowed")
+
+
+def refuse_deputy(sentence: str, code: str) -> NoReturn:
+    raise Refusal(sentence, code=code, field="deputy")
+
+
+def deputies(*sites: Site) -> QuerySet[User]:
+    """Who can be the deputy of somebody whose home is one of the sites: those who may handle alerts there."""
+    return User.objects.able(SEES_TO_ALERTS, *sites)
+
+
 def years_ahead(closure: Closure, *, now: datetime) -> list[Closure]:
     """The later years of a yearly closure that are not written down yet, as far as YEARS_AHEAD of `now`; unsaved.
 
@@ -102,6 +135,7 @@ def years_ahead(closure: Closure, *, now: datetime) -> list[Closure]:
             starts_at=on_wall(in_year(start, year).date(), start.time(), site.zone),
             ends_at=on_wall(in_year(end, year + end.year - start.year).date(), end.time(), site.zone),
             reason=closure.reason,
+            deputy_id=closure.deputy_id,
             repeats=closure,
         )
         for year in range(first, until + 1)

@@ -164,10 +164,11 @@ def issue_link(appointment: Appointment, *, now: datetime) -> str:
 def open_link(token: str, *, now: datetime) -> Appointment | None:
     """The appointment behind a token; None when the token is unknown or revoked, or the appointment has ended.
 
-    A cancelled one is returned until its time is over, so that the page can say that it was cancelled.
+    A tablet's link opens the questions before the procedure (`own_scores`) and nothing here. A cancelled one is
+    returned until its time is over, so that the page can say that it was cancelled.
     """
     link = (
-        AppointmentLink.objects.filter(token_hash=token_hash(token), revoked_at=None)
+        AppointmentLink.objects.filter(token_hash=token_hash(token), revoked_at=None, tablet_until=None)
         .select_related("appointment__patient", "appointment__site", "appointment__procedure_type")
         .first()
     )

@@ -25,6 +25,7 @@ from procedures.models import (
     ResourceRequirement,
     Risk,
 )
+from procedures.signals import profile_added
 
 #: Advisory lock that lets one load work at a time. Any number, used nowhere else.
 LOADING = 7_461_002
@@ -241,6 +242,7 @@ def load_profile(
         for said in (last.confirmations.all() if last else ())
         if said.figure not in fresh
     )
+    profile_added.send(ReliefProfile, profile=profile, now=now)
     return profile, fresh
 
 

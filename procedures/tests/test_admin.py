@@ -547,7 +547,7 @@ def test_a_new_relief_profile_replaces_the_last_and_changes_nothing_past(
     signed_in(world.physician, client)
     add = f"/admin/procedures/reliefprofile/add/?procedure_type={world.ablation.pk}"
     form = client.get(add).context["adminform"].form
-    data = filled(form)
+    data = filled(form) | {"check_in_days": "1, 7, 14, 42, 92, 166, 180, 184, 275, 366"}
     refused = client.post(add, data | {"window_source": "", "window_from_days": "400"})
     assert "window_source" in errors(refused)
     assert ReliefProfile.objects.count() == 1

@@ -7,7 +7,7 @@ from django.db.models import F, QuerySet
 from django.http import HttpRequest
 from django.urls import URLPattern, reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
@@ -15,11 +15,13 @@ from unfold.decorators import display
 from clinic.admin.base import SeenFilter, staff
 from clinic.admin.wall import shown
 from clinic.models import Site, User
+from outcomes import services
 from outcomes.admin.adverse_events import RECORD
 from outcomes.admin.alerts.lists import OwnerFilter, StateFilter, tabs
-from outcomes.admin.alerts.words import devices_due, due_label, questions
+from outcomes.admin.alerts.words import devices_due, due_label, ending, questions
 from outcomes.admin.behind import AlertCells, ShowsBehind
 from outcomes.admin.courses import course_fragment, with_answers
+from outcomes.admin.providers import AlertProviders
 from outcomes.charts.frame import percent
 from outcomes.models import Alert, FollowUp
 from outcomes.models.alerts import AlertQuerySet, weight_of_urgency
@@ -37,7 +39,15 @@ URGENCY_LABELS = {"emergency": "danger", "same_day": "warning", "routine": "info
 class AlertAdmin(ShowsBehind):
     list_display = ("what", "who", "after", "due", "whose")
     list_display_links = ("what",)
-    list_filter = (StateFilter, OwnerFilter, "kind", "urgency", ("site", SeenFilter), AlertCells)
+    list_filter = (
+        StateFilter,
+        OwnerFilter,
+        AlertProviders,
+        "kind",
+        "urgency",
+        ("site", SeenFilter),
+        AlertCells,
+    )
     list_fullwidth = True
     search_fields = searched("patient__")
     search_help_text = _("Patient")
@@ -57,7 +67,8 @@ class AlertAdmin(ShowsBehind):
         rows = (
             super()
             .get_queryset(request)
-            .select_related("patient", "site", "owner", "resolved_by", "follow_up__procedure__procedure_type")
+            .select_related("patient", "site", "owner", "resolved_by")
+            .select_related("follow_up__procedure__procedure_type", "follow_up__summary")
         )
         return cast(AlertQuerySet, rows).weighed()
 
@@ -87,11 +98,12 @@ class AlertAdmin(ShowsBehind):
 
     @display(description=_("alert"), ordering="weight")
     def what(self, alert: Alert) -> SafeString:
-        return label(
-            alert.get_kind_display(),
-            URGENCY_LABELS[alert.urgency],
-            [(alert.get_urgency_display(), "danger")] if alert.urgency == Alert.Urgency.EMERGENCY else [],
-        )
+        marks: list[tuple[Any, str]] = []
+        if alert.urgency == Alert.Urgency.EMERGENCY:
+            marks.append((alert.get_urgency_display(), "danger"))
+        if not alert.confirmed:
+            marks.append((_("not confirmed"), "default"))
+        return label(alert.get_kind_display(), URGENCY_LABELS[alert.urgency], marks)
 
     @display(description=_("patient"), ordering="patient__family_name")
     def who(self, alert: Alert) -> SafeString:
@@ -102,8 +114,9 @@ class AlertAdmin(ShowsBehind):
 
     @display(description=_("after"))
     def after(self, alert: Alert) -> SafeString:
-        procedure = alert.follow_up.procedure
-        return format_html('{}<span class="desk-sub">{}</span>', procedure.procedure_type, alert.site)
+        lines = [str(alert.site), *map(str, filter(None, [services.ended_of(alert)]))]
+        told = format_html_join("", '<span class="desk-sub">{}</span>', ((line,) for line in lines))
+        return format_html("{}{}", alert.follow_up.procedure.procedure_type, told)
 
     @display(description=_("due"), ordering="due_at")
     def due(self, alert: Alert) -> SafeString:
@@ -111,7 +124,9 @@ class AlertAdmin(ShowsBehind):
 
     @display(description=_("owner"), ordering="owner__last_name")
     def whose(self, alert: Alert) -> str:
-        return str(alert.owner) if alert.owner else "–"
+        if alert.owner is None or alert.acknowledged_at or alert.resolved_at:
+            return str(alert.owner or "–")
+        return format_html('{}<span class="desk-sub">{}</span>', alert.owner, _("has not looked yet"))
 
     @display(description=_("raised"))
     def raised(self, alert: Alert) -> str:
@@ -151,6 +166,7 @@ class AlertAdmin(ShowsBehind):
                 **(extra_context or {}),
                 "what": self.what(found),
                 "due": due_label(found, now=now),
+                "ending": "" if follow_up else ending(found),  # the course says the same
                 "questions": questions(found),
                 "devices": devices_due(found, staff(request), now=now),
                 "adverse_event": (

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language, ngettext
+from django.utils.translation import get_language, gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from clinic.admin.wall import shown
@@ -35,6 +35,15 @@ def devices_due(alert: Alert, user: User, *, now: datetime) -> list[tuple[str, s
         (since_words(one.what, one.since), device_page(one.device) if may_open else "")
         for one in services.due_of(alert.follow_up, now=now)
     ]
+
+
+def ending(alert: Alert) -> SafeString:
+    """When relief ended, of an alert about that, and that nothing confirms it where that is so; "" otherwise."""
+    ended = services.ended_of(alert)
+    said = [str(ended)] if ended else []
+    if not alert.confirmed:
+        said.append(gettext("Not confirmed: one bad score says so."))
+    return format_html_join(" ", "{}", ((one,) for one in said))
 
 
 def due_label(alert: Alert, *, now: datetime) -> SafeString:

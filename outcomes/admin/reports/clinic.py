@@ -60,6 +60,7 @@ def shown(one: SiteOverview, rows: Rows) -> dict[str, Any]:
         {
             "count": one.lost_early,
             "label": _("lost early this month"),
+            "note": _("or possibly so"),
             "urgent": bool(one.lost_early),
             "link": rows.address("month:lost_early"),
         },

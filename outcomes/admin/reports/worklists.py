@@ -4,15 +4,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlencode
 
+from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from clinic.admin.base import tell
 from outcomes import services
 from outcomes.admin.courses import VERDICT_LABELS
+from outcomes.admin.providers import ME, provider_of, providers
 from outcomes.admin.reports.base import page, require
 from outcomes.models import Alert, FollowUp, VerdictChange
 from outcomes.reports import WORKLISTS
@@ -27,8 +30,24 @@ def titles() -> dict[str, tuple[str, str, str]]:
     return {
         "losing_early": (
             _("Losing relief early"),
-            _("Relief was lost before the expected window opened. Who lost it soonest stands first."),
+            _(
+                "Relief was lost, or possibly lost, before the expected window opened. Who lost it soonest stands"
+                " first. “Lost, unconfirmed”: one bad score says so."
+            ),
             _("Nobody is losing relief early."),
+        ),
+        "loss_of_effect": (
+            _("Loss of effect"),
+            _(
+                "A stimulator or a pump helped beyond the first day of its window, and does not help any more. Who lost"
+                " it longest ago stands first. “Lost, unconfirmed”: one bad score says so."
+            ),
+            _("Nobody is losing the effect of a device."),
+        ),
+        "pain_back": (
+            _("Says the pain is back"),
+            _("The patient says so, and no score does: somebody should ask. Who said it first stands first."),
+            _("Nobody has said so without a score that tells."),
         ),
         "no_relief": (
             _("No relief"),
@@ -43,8 +62,8 @@ def titles() -> dict[str, tuple[str, str, str]]:
         "due_for_repeat": (
             _("Due for repeat"),
             _(
-                "Relief was there and is lost, and nothing of the kind is booked. Who lost it longest ago stands first."
-                " Whether a repeat is justified, a physician and the payer's rules say."
+                "Relief was there and is lost, but not early, and nothing of the kind is booked. Who lost it longest"
+                " ago stands first. Whether a repeat is justified, a physician and the payer's rules say."
             ),
             _("Nobody waits for a repeat."),
         ),
@@ -60,7 +79,7 @@ class Row:
     performed: str
     since: str
     alert: str
-    resolved: str
+    whose: str
     alert_page: str
     page: str
     book: str
@@ -68,21 +87,29 @@ class Row:
 
 
 def worklists_page(request: HttpRequest) -> HttpResponse:
-    """One list at a time, said by `list` in the address; the others as tabs with their counts.
+    """One list at a time, said by `list` in the address; the others as tabs with their counts. `provider` narrows all
+    of them to the patients of one: "me" or a number.
 
     With `seen_to` in the address it shows those whose alert somebody has resolved, which are on the list no more.
     """
     user, now = require(request, "outcomes.view_followup"), timezone.now()
     said = request.GET.get("list", "")
     chosen = WORKLISTS.get(said) or next(iter(WORKLISTS.values()))
+    try:
+        provider = provider_of(request.GET.get("provider", ""), user)
+    except ValidationError as refusal:
+        tell(request, refusal)
+        provider = None
+    whose = Q(procedure__performer=provider) if provider else Q()
     services.view_report(chosen.code, by=user, now=now)
     names = titles()
-    counts = {code: worklist.rows(user, now).count() for code, worklist in WORKLISTS.items()}
+    counts = {code: worklist.rows(user, now).filter(whose).count() for code, worklist in WORKLISTS.items()}
     seen_to = chosen.kind is not None and "seen_to" in request.GET
-    others = 0 if chosen.kind is None or seen_to else chosen.rows(user, now, seen_to=True).count()
-    here = Paginator(with_all(chosen.rows(user, now, seen_to=seen_to)), MOST).get_page(
-        request.GET.get("page")
+    others = (
+        0 if chosen.kind is None or seen_to else chosen.rows(user, now, seen_to=True).filter(whose).count()
     )
+    rows = chosen.rows(user, now, seen_to=seen_to).filter(whose)
+    here = Paginator(with_all(rows), MOST).get_page(request.GET.get("page"))
     can_book = request.user.has_perm("procedures.book_appointment")
     can_decide = request.user.has_perm("procedures.perform_procedure")
     context = {
@@ -91,6 +118,11 @@ def worklists_page(request: HttpRequest) -> HttpResponse:
             for code, count in counts.items()
         ],
         "list": chosen.code,
+        "providers": [
+            ("", _("all"), provider is None),
+            (ME, _("my patients"), provider == user.pk),
+            *((str(one.pk), str(one), provider == one.pk) for one in providers(user) if one.pk != user.pk),
+        ],
         "name": names[chosen.code][0],
         "lead": names[chosen.code][1],
         "empty": _("Nobody is left: somebody has seen to everyone in this state.")
@@ -136,7 +168,7 @@ def row(follow_up: FollowUp, worklist: Worklist, now: datetime, *, can_book: boo
         performed=f"{procedure.performed_at.astimezone(zone):%-d %b %Y}",
         since=f"{same[-1].astimezone(zone):%-d %b %Y}" if same else "–",
         alert=alert_words(alert, now) if alert else _("no open alert"),
-        resolved=resolved_words(alert) if alert and alert.resolved_at else "",
+        whose=whose_words(alert) if alert else "",
         alert_page=reverse("admin:outcomes_alert_change", args=[alert.pk]) if alert else "",
         page=reverse("admin:outcomes_followup_change", args=[follow_up.pk]),
         book=f"{reverse('admin:procedures_appointment_find')}?{urlencode(book)}"
@@ -149,16 +181,19 @@ def row(follow_up: FollowUp, worklist: Worklist, now: datetime, *, can_book: boo
 
 
 def alert_words(alert: Alert, now: datetime) -> str:
-    """How an alert stands and who takes care of it, or how it ended."""
+    """How an alert stands, or how it ended."""
     if alert.resolved_at:
         return str(alert.get_resolution_display())
     states = {"open": _("open"), "overdue": _("overdue"), "snoozed": _("snoozed")}
-    owner = str(alert.owner) if alert.owner else _("nobody's yet")
-    return f"{states[alert.state(now)]}, {owner}"
+    said = states[alert.state(now)]
+    return said if alert.confirmed else _("%s, not confirmed") % said
 
 
-def resolved_words(alert: Alert) -> str:
-    """On which day an alert was resolved, and by whom."""
-    assert alert.resolved_at
-    day = f"{alert.resolved_at.astimezone(alert.site.zone):%-d %b %Y}"
-    return f"{day} · {alert.resolved_by}" if alert.resolved_by else day
+def whose_words(alert: Alert) -> str:
+    """Who takes care of an alert and has looked, or on which day it was resolved, and by whom."""
+    if alert.resolved_at:
+        day = f"{alert.resolved_at.astimezone(alert.site.zone):%-d %b %Y}"
+        return f"{day} · {alert.resolved_by}" if alert.resolved_by else day
+    if alert.owner is None:
+        return _("nobody's yet")
+    return str(alert.owner) if alert.acknowledged_at else _("%s has not looked yet") % alert.owner

@@ -5,6 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from outcomes.rates import Rate, Share
+from outcomes.relief import Verdict
 from outcomes.reports.counting import Distribution, Funnel, Point
 
 
@@ -73,16 +74,8 @@ class ByChannelSerializer(serializers.Serializer[dict[str, int]]):
 class ByVerdictSerializer(serializers.Serializer[dict[str, int]]):
     """How many follow-ups have each verdict."""
 
-    too_early = serializers.IntegerField()
-    in_relief = serializers.IntegerField()
-    partial = serializers.IntegerField()  # type: ignore[assignment]
-    no_relief = serializers.IntegerField()
-    lost_early = serializers.IntegerField()
-    lost_within_window = serializers.IntegerField()
-    outlasting_window = serializers.IntegerField()
-    confounded = serializers.IntegerField()
-    no_baseline = serializers.IntegerField()
-    unknown = serializers.IntegerField()
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        return {verdict.value: serializers.IntegerField() for verdict in Verdict}
 
 
 class PointSerializer(serializers.Serializer[Point]):

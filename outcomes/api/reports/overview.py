@@ -26,8 +26,12 @@ class SiteOverviewSerializer(serializers.Serializer[SiteOverview]):
         allow_null=True,
         help_text="Answered, of the check-ins of the last 30 days that were answered or whose time ran out.",
     )
-    lost_early = serializers.IntegerField(help_text="Follow-ups with this verdict since the month began.")
-    no_relief = serializers.IntegerField(help_text="Follow-ups with this verdict since the month began.")
+    lost_early = serializers.IntegerField(
+        help_text="Follow-ups with the verdict `lost_early` or `possibly_early` since the month began."
+    )
+    no_relief = serializers.IntegerField(
+        help_text="Follow-ups with the verdict `no_relief` since the month began."
+    )
     procedures = serializers.IntegerField(help_text="Performed since the month began.")
     answers = serializers.IntegerField(source="load.answers", help_text="In the last 30 days.")
     alerts_raised = serializers.IntegerField(source="load.raised", help_text="In the last 30 days.")

@@ -10,13 +10,14 @@ from rest_framework import mixins, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from clinic.api.fields import NumberQuery, Query
+from clinic.api.fields import NumberQuery
 from clinic.api.rows import VisibleRows
 from outcomes import services
 from outcomes.api.check_ins import PatientToCallSerializer
 from outcomes.api.ends import EndedSerializer, ended, last_answer, summary
-from outcomes.api.follow_ups import FollowUpSerializer
+from outcomes.api.follow_ups import PERFORMED, FollowUpSerializer, PerformedQuery
 from outcomes.models import FollowUp
+from outcomes.relief import Verdict
 from outcomes.reports import WORKLISTS
 from outcomes.reports.worklists import ORDER
 
@@ -32,18 +33,25 @@ CODE = OpenApiParameter(
 class ToDoSerializer(FollowUpSerializer):
     """A follow-up that wants somebody, with what the lists are in order of.
 
-    `losing_early` by `lost_percent`, the smallest first; `no_relief` by `performed_at`, the longest ago first;
-    `silent` by `last_answer`, null first; `due_for_repeat` by the day on which relief was gone, so many days after
-    `performed_at` as `ended.until` says, the longest ago first. Of equal ones then by `performed_at`.
+    `losing_early` by `lost_percent`, the smallest first; `loss_of_effect` and `due_for_repeat` by the day on which
+    relief was gone, so many days after `performed_at` as `ended.ended_by` says, the longest ago first; `pain_back` by
+    when it was said, the longest ago first; `no_relief` by `performed_at`, the longest ago first; `silent` by
+    `last_answer`, null first. Of equal ones then by `performed_at`.
     """
 
     patient = PatientToCallSerializer()
+    confirmed = serializers.SerializerMethodField()
     ended = serializers.SerializerMethodField()
     lost_percent = serializers.SerializerMethodField()
     last_answer = serializers.SerializerMethodField()
 
     class Meta(FollowUpSerializer.Meta):
-        fields = [*FollowUpSerializer.Meta.fields, "ended", "lost_percent", "last_answer"]
+        fields = [*FollowUpSerializer.Meta.fields, "confirmed", "ended", "lost_percent", "last_answer"]
+
+    def get_confirmed(self, follow_up: FollowUp) -> bool:
+        """Whether what it is on the list for is sure. False: one bad score says that relief is lost, and nothing
+        confirms it yet."""
+        return follow_up.verdict != Verdict.LOST_UNCONFIRMED
 
     @extend_schema_field(EndedSerializer(allow_null=True))
     def get_ended(self, follow_up: FollowUp) -> Any:
@@ -51,21 +59,27 @@ class ToDoSerializer(FollowUpSerializer):
         return ended(follow_up)
 
     def get_lost_percent(self, follow_up: FollowUp) -> int | None:
-        """When relief was found gone, in percent of the time until its window opens. Null: not lost."""
+        """When relief was gone, in percent of the time until its window opens, also by a score that nothing confirms
+        yet. Null: not lost."""
         known = summary(follow_up)
-        if known is None or known.lost_until is None or not known.window_from:
+        if known is None or not known.window_from:
             return None
-        return 100 * known.lost_until // known.window_from
+        until = known.suspected_until if known.lost_until is None else known.lost_until
+        return None if until is None else 100 * until // known.window_from
 
     def get_last_answer(self, follow_up: FollowUp) -> int | None:
         """Where the last answer lies, in the window's unit after the procedure. Null: there is none."""
         return last_answer(follow_up)
 
 
-class WorklistQuery(Query):
+class WorklistQuery(PerformedQuery):
     """What a worklist can be narrowed to."""
 
-    lookups = {"site": "procedure__site", "procedure_type": "procedure__procedure_type__code"}
+    lookups = {
+        "site": "procedure__site",
+        "procedure_type": "procedure__procedure_type__code",
+        **PERFORMED,
+    }
 
     site = NumberQuery()
     procedure_type = serializers.SlugField(required=False, help_text="Code of a procedure type.")
@@ -105,10 +119,12 @@ class Worklists(mixins.ListModelMixin, VisibleRows):
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Running follow-ups that want somebody, the most urgent first.
 
-        `losing_early`: relief was lost before its window opens. `no_relief`: there was none by the day on which it was
-        expected. `silent`: two check-ins in a row without an answer. `due_for_repeat`: relief was there and is lost,
-        and nothing is booked yet; whether a repeat is justified is for a physician to say. That you looked is written
-        down.
+        `losing_early`: relief was lost, or possibly lost, before its window opens; `confirmed` says whether that is
+        sure. `loss_of_effect`: the same later, where no end is expected. `pain_back`: the patient says so, and no score
+        does. `no_relief`: there was none by the day on which it was expected. `silent`: two check-ins in a row without
+        an answer. `due_for_repeat`: relief was there and is lost, but not early, and nothing is booked yet; whether a
+        repeat is justified is for a physician to say. Nobody is on `losing_early` and `due_for_repeat` at once. With
+        `performer=me` they are your patients. That you looked is written down.
         """
         response = super().list(request, *args, **kwargs)
         services.view_report(kwargs["code"], by=self.user, now=timezone.now())

@@ -21,6 +21,7 @@ def asked_at_this_hour(now: datetime) -> Q:
             asked |= Q(
                 follow_up__procedure__site=site.pk,
                 follow_up__procedure__performed_at__gte=today,
+                kind=CheckIn.Kind.PLANNED,
                 offset_minutes__gt=0,
                 offset_minutes__lt=DAY,
             )
@@ -41,6 +42,6 @@ def waits_until(check_in: CheckIn, *, now: datetime) -> datetime | None:
     procedure = check_in.follow_up.procedure
     zone = procedure.site.zone
     on_the_day = procedure.performed_at.astimezone(zone).date() == now.astimezone(zone).date()
-    if on_the_day and 0 < check_in.offset_minutes < DAY:
+    if on_the_day and check_in.kind == CheckIn.Kind.PLANNED and 0 < check_in.offset_minutes < DAY:
         return None
     return quiet_at(procedure.site, now)

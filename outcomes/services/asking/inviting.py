@@ -7,11 +7,11 @@ from django.db import transaction
 from django.db.models import Max, QuerySet
 
 from outcomes.models import CheckIn
-from outcomes.schedule import diary, ladder
+from outcomes.schedule import diary
 from outcomes.services.asking import pacing
 from outcomes.services.asking.batches import due_now, in_batches, locked, of_patients, with_all
 from outcomes.services.asking.guarding import NO_CALL
-from outcomes.services.asking.writing import Asking, Kind, invitation_key
+from outcomes.services.asking.writing import Asking, Kind, invitation_key, rungs
 from patients.models import Patient
 
 INVITED = ("invited", "not_sent", "superseded", "held")
@@ -33,7 +33,9 @@ def invite_some(waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: dat
     due = locked(waiting, patients)
     asking = Asking(now)
     newest = dict(
-        CheckIn.objects.filter(follow_up__in={one.follow_up_id for one in due}, due_at__lte=now)
+        CheckIn.objects.filter(
+            follow_up__in={one.follow_up_id for one in due}, kind=CheckIn.Kind.PLANNED, due_at__lte=now
+        )
         .exclude(status=CheckIn.Status.VOIDED)  # the plan has it no longer: it replaces nothing
         .order_by()
         .values_list("follow_up")
@@ -45,7 +47,8 @@ def invite_some(waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: dat
     for patient, check_ins in by_patient.items():
         wanted = []
         for check_in in check_ins:
-            newer = newest[check_in.follow_up_id] > check_in.offset_minutes
+            planned = check_in.kind == CheckIn.Kind.PLANNED
+            newer = planned and newest.get(check_in.follow_up_id, 0) > check_in.offset_minutes
             if newer and not diary_entry(check_in):
                 check_in.status = CheckIn.Status.SUPERSEDED
                 asking.skip(check_in, "superseded")
@@ -91,7 +94,7 @@ def invite(asking: Asking, patient: Patient, check_ins: list[CheckIn]) -> None:
             entry = same.get(one.pk, one)
             entry.status, entry.invited_at = CheckIn.Status.INVITED, now
             if not diary_entry(entry):
-                entry.remind_at = ladder(now, entry.closes_at)[0]
+                entry.remind_at = rungs(entry, now)[0]
             asked.append(entry)
     first = min(asked, key=lambda one: (one.due_at, one.pk))
     asking.send(asked, patient, kind=Kind.INVITATION, key=invitation_key(first), number=0)
@@ -106,13 +109,14 @@ def hours_of(check_in: CheckIn) -> set[int]:
 
 def diary_entry(check_in: CheckIn) -> bool:
     """Whether it is an entry of a diary."""
-    return check_in.offset_minutes in hours_of(check_in)
+    return check_in.kind == CheckIn.Kind.PLANNED and check_in.offset_minutes in hours_of(check_in)
 
 
 def rest_of_diary(check_in: CheckIn) -> list[CheckIn]:
     """The entries of its diary that are still to be asked, in order; locked."""
     rows = CheckIn.objects.filter(
         follow_up=check_in.follow_up_id,
+        kind=CheckIn.Kind.PLANNED,
         status=CheckIn.Status.PLANNED,
         offset_minutes__in=hours_of(check_in),
     )

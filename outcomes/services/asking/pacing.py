@@ -19,9 +19,13 @@ WEEK = timedelta(days=7)
 
 
 def emails_this_week(patients: Collection[Patient], *, now: datetime) -> dict[int, list[datetime]]:
-    """When each patient was sent questions in the last seven days, by patient number, oldest first."""
+    """When each patient was sent questions of a plan in the last seven days, by patient number, oldest first.
+
+    What confirms a bad score is not counted: nothing of a plan waits for it.
+    """
     rows = (
         ContactAttempt.objects.filter(
+            check_in__kind=CheckIn.Kind.PLANNED,
             check_in__follow_up__patient__in=[patient.pk for patient in patients],
             outcome=ContactAttempt.Outcome.QUEUED,
             kind__in=[ContactAttempt.Kind.INVITATION, ContactAttempt.Kind.REMINDER],
@@ -38,9 +42,10 @@ def emails_this_week(patients: Collection[Patient], *, now: datetime) -> dict[in
 
 
 def coming_soon(patients: Collection[Patient], *, now: datetime) -> dict[int, list[CheckIn]]:
-    """The check-ins of each patient that fall due within TOGETHER, by patient number, soonest first."""
+    """The planned check-ins of each patient that fall due within TOGETHER, by patient number, soonest first."""
     rows = (
         CheckIn.objects.filter(
+            kind=CheckIn.Kind.PLANNED,
             follow_up__patient__in=[patient.pk for patient in patients],
             status=CheckIn.Status.PLANNED,
             due_at__gt=now,
@@ -60,11 +65,14 @@ def wait_until(
 ) -> dict[int, datetime]:
     """Which check-ins wait, and until when, by number; the others are asked now.
 
-    Those that also look after safety never wait. Another waits for a question of another follow-up that comes within
-    TOGETHER of its own due time, or until the site's cap for a week allows one e-mail more; never beyond its close.
+    Those that also look after safety never wait, nor do those that confirm a bad score. Another waits for a question of
+    another follow-up that comes within TOGETHER of its own due time, or until the site's cap for a week allows one
+    e-mail more; never beyond its close.
     """
     result: dict[int, datetime] = {}
-    safe = [one for one in wanted if one.offset_minutes > SAFETY_DAYS * DAY]
+    safe = [
+        one for one in wanted if one.kind == CheckIn.Kind.PLANNED and one.offset_minutes > SAFETY_DAYS * DAY
+    ]
     for check_in in safe:
         for other in coming:
             if other.follow_up_id != check_in.follow_up_id and other.due_at <= min(

@@ -7,11 +7,10 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from outcomes.models import CheckIn
-from outcomes.schedule import ladder
 from outcomes.services.asking.batches import in_batches, locked, of_patients, to_remind, with_all
 from outcomes.services.asking.guarding import NO_CALL
 from outcomes.services.asking.pacing import TOGETHER, emails_this_week
-from outcomes.services.asking.writing import Asking, Kind, reminder_key
+from outcomes.services.asking.writing import Asking, Kind, reminder_key, rungs
 
 REMINDED = ("reminded", "not_sent")
 
@@ -29,7 +28,8 @@ def remind_some(waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: dat
     """Remind these patients of what is waiting of theirs.
 
     After the last reminder, and at once where no e-mail may be sent, a call falls due instead. A reminder that would
-    go beyond the cap of a week is left out, and so is one after which the next is due as well; the ladder goes on.
+    go beyond the cap of a week is left out, and so is one after which the next is due as well; the ladder goes on. The
+    cap is none for what confirms a bad score.
     """
     due = locked(waiting, patients)
     asking = Asking(now)
@@ -46,18 +46,21 @@ def remind_some(waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: dat
         capped = len(had.get(patient.pk, [])) >= check_ins[0].follow_up.procedure.site.emails_a_week
         if not capped:
             check_ins += also.get(patient, [])
+        reminded = []
         for check_in in check_ins:
             for _left_out in range(climb(check_in, now=now)):
                 asking.skip(check_in, "next_reminder", kind=Kind.REMINDER)
-            if capped:
+            if capped and check_in.kind == CheckIn.Kind.PLANNED:
                 asking.skip(check_in, "weekly_cap", kind=Kind.REMINDER)
                 asking.tally["not_sent"] += 1
-        if not capped:
-            first = check_ins[0]
+            else:
+                reminded.append(check_in)
+        if reminded:
+            first = reminded[0]
             number = first.reminders
             key = reminder_key(first, number)
-            asking.send(check_ins, patient, kind=Kind.REMINDER, key=key, number=number)
-            asking.tally["reminded"] += len(check_ins)
+            asking.send(reminded, patient, kind=Kind.REMINDER, key=key, number=number)
+            asking.tally["reminded"] += len(reminded)
     asking.write()
     return dict(asking.tally)
 
@@ -81,7 +84,7 @@ def climb(check_in: CheckIn, *, now: datetime) -> int:
 
     After an outage or a night the next one may be due as well: then only one goes out. Returns how many are left out.
     """
-    steps = ladder(check_in.invited_at or check_in.due_at, check_in.closes_at)
+    steps = rungs(check_in, check_in.invited_at or check_in.due_at)
     before = check_in.reminders + 1
     check_in.reminders = min(max(before, sum(step <= now for step in steps)), len(steps) - 1)
     if check_in.reminders < len(steps) - 1:

@@ -10,6 +10,7 @@ from django.db import connection
 from clinic.mail import queue_all
 from clinic.models import OutgoingEmail
 from outcomes.models import CheckIn, ContactAttempt
+from outcomes.schedule import ladder
 from patients.models import Patient
 
 Kind, Outcome = ContactAttempt.Kind, ContactAttempt.Outcome
@@ -80,6 +81,12 @@ class Asking:
                 {"id": [one.pk for one in changed]}
                 | {column: [getattr(one, column) for one in changed] for column in CHANGED},
             )
+
+
+def rungs(check_in: CheckIn, asked_at: datetime) -> tuple[datetime, ...]:
+    """When to remind of a check-in that was asked at `asked_at`, and in the end to telephone."""
+    confirmation = check_in.kind == CheckIn.Kind.CONFIRMATION
+    return ladder(asked_at, check_in.closes_at, confirmation=confirmation)
 
 
 def invitation_key(check_in: CheckIn) -> str:

@@ -113,7 +113,8 @@ def diary(world: World, live_server: Any) -> str:
 
 @pytest.fixture
 def letters(world: World, live_server: Any) -> dict[str, str]:
-    """Secret addresses besides those of check-ins: "appointment" (of the day after tomorrow) and "unsubscribe"."""
+    """Secret addresses besides those of check-ins: "appointment" (of the day after tomorrow), the questions "before"
+    it, and "unsubscribe"."""
     now = timezone.now()
     start = (now + timedelta(days=2)).replace(hour=15, minute=0, second=0, microsecond=0)
     appointment = world.appointment(patient=world.another_patient(7), starts_at=start)
@@ -122,5 +123,6 @@ def letters(world: World, live_server: Any) -> dict[str, str]:
     path = f"/a/{procedures.issue_link(appointment, now=now)}/"
     return {
         "appointment": live_server.url + path,
+        "before": f"{live_server.url}{path}before/",
         "unsubscribe": live_server.url + urlsplit(unsubscribe_url(appointment.patient)).path,
     }

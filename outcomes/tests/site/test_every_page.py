@@ -61,6 +61,16 @@ def questions(page: Any, link: str, query: str, monkeypatch: pytest.MonkeyPatch)
     page.locator("button.deed").click()
     page.locator("figure").wait_for()
     yield "thanks"
+    page.locator("main a.quiet").click()
+    page.wait_for_url("**/p/**")
+    yield "pain is back"
+    page.locator("button.deed").click()
+    page.get_by_role("alert").wait_for()
+    yield "pain is back, something is missing"
+    page.locator("input[name='nrs.now'][value='7']").check(force=True)
+    page.locator("button.deed").click()
+    page.wait_for_url("**sent=1**")
+    yield "pain is back, thanks"
     Site.objects.update(asks_birth_date=True)
     page.goto(link + query)
     page.locator("[name=year]").wait_for()
@@ -101,6 +111,29 @@ def of_letters(page: Any, letters: dict[str, str], query: str) -> Iterator[str]:
     page.locator("button.quiet").click()
     page.locator("button.deed").wait_for()
     yield "appointment, wants another time"
+    page.goto(letters["before"] + query)
+    yield "before"
+    page.locator("button.deed").click()
+    page.get_by_role("alert").wait_for()
+    yield "before, something is missing"
+    page.locator("input[name='nrs.now'][value='10']").check(force=True)
+    page.locator("button.deed").click()
+    page.get_by_role("status").wait_for()
+    yield "before, sent"
+    page.locator("main a.quiet").first.click()
+    page.get_by_role("status").wait_for()
+    yield "before, said today"
+    page.goto(letters["before"].partition("/a/")[0] + "/tablet/" + query)
+    yield "tablet"
+    page.locator("input[name='code']").fill("123456")
+    page.locator("button.deed").click()
+    page.get_by_role("alert").wait_for()
+    yield "tablet, wrong digits"
+    page.goto(letters["before"].partition("/a/")[0] + f"/tablet/{query}&show=thanks")
+    yield "tablet, thanks"
+    Appointment.objects.filter(patient__record_number="P00007").update(status="in_procedure")
+    page.goto(letters["before"] + query)
+    yield "before, too late"
     page.goto(letters["unsubscribe"] + query)
     yield "unsubscribe"
     page.locator("button.deed").click()

@@ -88,10 +88,10 @@ def flow(flags: World, clock: list[datetime], settings: Any) -> Flow:
             paths = [
                 path
                 for message in outbox.outbox[before:]
-                for path in re.findall(r"http://testserver(/[ac]/[^/\s\"]+/)", str(message.body))
+                for path in re.findall(r"http://testserver(/[acp]/[^/\s\"]+/)", str(message.body))
             ]
             asked.extend(paths)
-            return paths
+            return [path for path in paths if not path.startswith("/p/")]
 
         def prove(path: str) -> None:
             page.post(path, {"year": "1944", "month": "5", "day": "7"})
@@ -101,7 +101,11 @@ def flow(flags: World, clock: list[datetime], settings: Any) -> Flow:
         booked = procedures.book(world.appointment(levels="L3-L5"), by=world.clerk, now=world.now)
         (letter,) = tick(world.now)
         page.post(letter, {"reply": "come"})
-        tick(world.at(MONDAY - timedelta(days=1), 9))
+        near, _ = tick(world.at(MONDAY - timedelta(days=1), 9))
+        prove(near + "before/")
+        page.post(near + "before/", {"nrs.now": "9", "peg.pain": "much pain"})
+        page.post(near + "before/", {"nrs.now": "9"})
+        assert booked.baselines.get().channel == "link"
         record = procedures.Performed(performed_at=world.at(MONDAY, 9), baseline_pain=8)
         procedure = procedures.perform(booked.pk, record, by=world.physician, now=world.at(MONDAY, 10))
         follow_up = procedure.follow_up
@@ -148,6 +152,12 @@ def flow(flags: World, clock: list[datetime], settings: Any) -> Flow:
         page.get(unsubscribe)
         page.post(unsubscribe, {"List-Unsubscribe": "One-Click"})
         assert Patient.objects.get(pk=world.patient.pk).opted_out_at
+        # Said without being asked.
+        unasked = next(path for path in asked if path.startswith("/p/"))
+        prove(unasked)
+        page.get(unasked)
+        page.post(unasked, {"nrs.now": "8", "remark": "A remark of mine about pain"})
+        assert CheckIn.objects.filter(kind="report").count() == 1
         logging.getLogger("django.request").error("a fault with %s", "ann@example.org")
         return asked
 
@@ -193,7 +203,7 @@ def test_nothing_about_anybodys_health_leaves_the_house_or_is_logged(
     for row in OutgoingEmail.objects.all():
         assert not SECRETS.search(f"{row.key} {row.context} {row.problem}".replace("ann@", ""))
     for address in addresses:
-        assert re.fullmatch(r"/[acu]/[\w.=-]+/", address), address
+        assert re.fullmatch(r"/[acpu]/[\w.=-]+/", address), address
         assert not SECRETS.search(address), address
     logged = log.getvalue()
     assert logged.count("request_finished") > 15

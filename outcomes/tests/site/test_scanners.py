@@ -12,7 +12,7 @@ from clinic.models import AuditEvent, Site
 from outcomes import services
 from outcomes.models import Alert, Answer, CheckIn, Draft
 from patients.models import Patient
-from procedures.models import Appointment
+from procedures.models import Appointment, Baseline
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -39,6 +39,7 @@ def stored() -> dict[str, Any]:
         "opted out": Patient.objects.filter(opted_out_at__isnull=False).count(),
         "check-ins": list(CheckIn.objects.order_by("pk").values_list("status", "remind_at", "call_at")),
         "appointments": list(Appointment.objects.order_by("pk").values_list("status", "wants_change_at")),
+        "scores before": Baseline.objects.count(),
         "audited": AuditEvent.objects.count(),
     }
 

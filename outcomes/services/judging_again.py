@@ -1,0 +1,61 @@
+"""Judging follow-ups again: after a release that judges otherwise, an import or a restore."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from datetime import datetime
+from typing import NamedTuple
+
+from django.db import transaction
+from django.db.models import Q
+
+from outcomes.models import FollowUp
+from outcomes.relief import DEFINITION
+from outcomes.services.following import settle_neighbours
+from outcomes.services.judging import blur
+from outcomes.services.rebuilding import summarise
+
+#: Follow-ups a transaction: each locks its rows, so that no answer slips in between reading and writing.
+BATCH = 500
+
+
+class Progress(NamedTuple):
+    """How many follow-ups are done, of how many, and which verdicts have changed so far: (before, after), how often."""
+
+    done: int
+    total: int
+    changed: Counter[tuple[str, str]]
+
+
+def judge_again(*, everything: bool = False, now: datetime) -> Iterator[Progress]:
+    """Judge follow-ups again and make their summaries anew, batch by batch. Idempotent.
+
+    Those that an earlier definition of verdicts has judged (`outcomes.relief.DEFINITION`), or all of them. Each changed
+    verdict is kept with its reason, and alerts follow. Answers may come in meanwhile: each writes its own follow-up.
+    What is cut off goes on where it was.
+    """
+    outdated = Q(summary=None) | Q(summary__definition__lt=DEFINITION)
+    wanted = FollowUp.objects.all() if everything else FollowUp.objects.filter(outdated)
+    left = list(wanted.order_by("pk").values_list("pk", flat=True))
+    total, done = len(left), 0
+    changed: Counter[tuple[str, str]] = Counter()
+    for first in range(0, total, BATCH):
+        numbers = left[first : first + BATCH]
+        with transaction.atomic():
+            before = {one.pk: one.verdict for one in locked(numbers)}
+            for one in locked(numbers, confounded_by__isnull=False):
+                if not one.closed_at:
+                    settle_neighbours(one, now=now)  # another treatment ends a course now
+                blur(one.pk, now=now)
+            summarise(locked(numbers), now=now)
+            verdicts = FollowUp.objects.filter(pk__in=numbers).values_list("pk", "verdict")
+            changed.update((before[pk], verdict) for pk, verdict in verdicts if before[pk] != verdict)
+        done += len(numbers)
+        yield Progress(done, total, changed)
+
+
+def locked(numbers: Collection[int], **only: object) -> list[FollowUp]:
+    """These follow-ups as they are now, for this transaction alone."""
+    rows = FollowUp.objects.select_for_update(of=("self",)).filter(pk__in=numbers, **only)
+    return list(
+        rows.select_related("procedure__site", "procedure__procedure_type", "relief_profile").order_by("pk")
+    )

@@ -1,0 +1,87 @@
+"""Secret addresses: of check-ins, at which they are answered, and of follow-ups, at which the pain is reported."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from clinic.links import new_token, token_hash
+from outcomes.models import CheckIn, FollowUp, Link
+from outcomes.services.answering import GRACE, begun, diary_of
+from procedures.models import Intent
+
+
+def issue_link(of: CheckIn | FollowUp, *, now: datetime) -> str:
+    """Make a new secret address for the check-in or the follow-up and return its token, which is kept nowhere.
+
+    256 random bits, URL-safe. Earlier links of the same go on working: their e-mails may be under way.
+    """
+    (token,) = issue_links([of], now=now)
+    return token
+
+
+def issue_links(things: Sequence[CheckIn | FollowUp], *, now: datetime) -> list[str]:
+    """The same for several check-ins and follow-ups, in one statement; the tokens in their order."""
+    tokens = [new_token() for _ in things]
+    Link.objects.bulk_create(
+        Link(
+            check_in=one if isinstance(one, CheckIn) else None,
+            follow_up=one if isinstance(one, FollowUp) else None,
+            token_hash=token_hash(token),
+            created_at=now,
+        )
+        for one, token in zip(things, tokens, strict=True)
+    )
+    return tokens
+
+
+def open_link(token: str, *, now: datetime) -> CheckIn | None:
+    """The check-in behind a token; None when the token is no check-in's or revoked, or its check-in is void or past.
+
+    An answered check-in is returned until it closes, so that a second look shows the same thanks. Who has begun may
+    go on for GRACE after the last touch. The link of a diary's entry opens until the last entry closes.
+    """
+    link = (
+        Link.objects.filter(token_hash=token_hash(token), revoked_at=None, check_in__isnull=False)
+        .select_related("check_in__answer", "check_in__draft")
+        .first()
+    )
+    check_in = link.check_in if link else None
+    if check_in is None or check_in.status == CheckIn.Status.VOIDED:
+        return None
+    # Two statements: one over all ten tables takes longer to plan and to read than both.
+    check_in.follow_up = FollowUp.objects.select_related(
+        "patient", "relief_profile", "check_in_profile", "procedure__site", "procedure__procedure_type"
+    ).get(pk=check_in.follow_up_id)
+    entries = diary_of(check_in)
+    if entries:
+        return check_in if now < max(entry.closes_at for entry in entries) else None
+    if check_in.status == CheckIn.Status.ANSWERED:
+        until = max(check_in.closes_at, check_in.answer.answered_at + GRACE)
+        return check_in if now < until else None
+    if check_in.status in CheckIn.OPEN and now < check_in.closes_at:
+        return check_in
+    return check_in if begun(check_in, now) else None
+
+
+def takes_reports(follow_up: FollowUp) -> bool:
+    """Whether the patient can say of this course that the pain is back: it runs, and is no test, whose relief is over
+    within hours. Wants `procedure` selected."""
+    return follow_up.closed_at is None and follow_up.procedure.intent != Intent.DIAGNOSTIC
+
+
+def open_report_link(token: str) -> FollowUp | None:
+    """The follow-up of which the patient can say, behind a token, that the pain is back; None when the token is unknown
+    or revoked, or the course takes no reports (any more).
+
+    The token of a check-in opens it as well, long after the check-in has closed: the page that thanks for an answer has
+    no other, and must not make one when it is only looked at.
+    """
+    link = Link.objects.filter(token_hash=token_hash(token), revoked_at=None).order_by().first()
+    if link is None:
+        return None
+    rows = FollowUp.objects.select_related(
+        "patient", "relief_profile", "check_in_profile", "procedure__site", "procedure__procedure_type"
+    )
+    follow_up = (
+        rows.get(check_ins=link.check_in_id) if link.check_in_id else rows.get(pk=link.follow_up_id or 0)
+    )
+    return follow_up if takes_reports(follow_up) else None

@@ -1,0 +1,116 @@
+"""“My pain is back”: what a patient says of their own accord, or staff for them, at any time of a course."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from clinic import audit
+from clinic.models import User
+from clinic.refusals import Refusal
+from clinic.wall_clock import day_span
+from outcomes.instruments import latest
+from outcomes.models import Alert, Answer, CheckIn, FollowUp, Measurement
+from outcomes.questions import ENDED_ON, PAIN_NOW, WORN_OFF, Question, from_instrument
+from outcomes.relief import Judgement
+from outcomes.relief import judge as judge_course
+from outcomes.schedule import DAY, days_after
+from outcomes.services import wearing_off
+from outcomes.services.alerting import raise_alert
+from outcomes.services.answering import GRACE
+from outcomes.services.figures import measurements_of, plain_remark, refuse_future
+from outcomes.services.judging import course_of, judge
+from outcomes.services.linking import takes_reports
+from outcomes.services.recording import values_of
+
+
+def questions_about(follow_up: FollowUp) -> tuple[Question, Question]:
+    """What a report asks: the pain now, and since which day. Wants `procedure__site` selected."""
+    return from_instrument(PAIN_NOW, {"nrs": latest("nrs")}), wearing_off.since_when(follow_up)
+
+
+@transaction.atomic
+def report_pain(
+    follow_up_id: int,
+    *,
+    pain: int,
+    ended_on: int | None = None,
+    remark: str = "",
+    channel: str,
+    language: str,
+    by: User | None,
+    now: datetime,
+) -> Answer:
+    """Keep that the pain is back, as a check-in that nobody asked for, and judge the follow-up again.
+
+    `pain`: now, 0–10. `ended_on`: since which day it has been back, in days after the procedure on the site's calendar;
+    None when none was named. `by` None: the patient said so themselves. A bad score after relief is a loss by the
+    patient's own word. Anything else, such as a good score or one before any relief, is a question to staff: it raises
+    the alert that the patient says that the pain is back.
+
+    The same on the same day, as by a second click, changes nothing and returns the first.
+
+    Raises Refusal "closed" (field "follow_up") when the course has ended, "not_possible" of a test;
+    "score_out_of_range" (field "nrs.now"), "before_procedure" and "in_the_future" (field "relief.ended_on"),
+    "remark_too_long".
+    """
+    values = {PAIN_NOW: pain, WORN_OFF: 1} | ({} if ended_on is None else {ENDED_ON: ended_on})
+    rows, text = measurements_of(values), plain_remark(remark)
+    follow_up = (
+        FollowUp.objects.select_for_update(of=("self",))
+        .select_related("procedure__site", "procedure__procedure_type", "relief_profile", "patient")
+        .get(pk=follow_up_id)
+    )
+    procedure = follow_up.procedure
+    if follow_up.closed_at:
+        raise Refusal("This course has ended.", code="closed", field="follow_up")
+    if not takes_reports(follow_up):
+        raise Refusal("The relief of a test is not followed.", code="not_possible", field="follow_up")
+    refuse_future(values, follow_up, at=now)
+    for report in reports_of_the_day(follow_up, now):
+        if (values_of(report.answer), report.answer.remark) == (values, text):
+            return report.answer
+    before = judge_course(course_of(follow_up))
+    report = CheckIn.objects.create(
+        follow_up=follow_up,
+        kind=CheckIn.Kind.REPORT,
+        offset_minutes=days_after(procedure.performed_at, now, procedure.site.zone) * DAY,
+        opens_at=now,
+        due_at=now,
+        closes_at=now + GRACE,
+        status=CheckIn.Status.ANSWERED,
+    )
+    given = Answer.objects.create(
+        check_in=report, channel=channel, language=language, answered_at=now, recorded_by=by, remark=text
+    )
+    for row in rows:
+        row.answer = given
+    Measurement.objects.bulk_create(rows)
+    audit.record(
+        "follow_up.pain_reported",
+        follow_up,
+        by=by,
+        at=now,
+        site=procedure.site,
+        actor="" if by else "patient",
+    )
+    judge(follow_up.pk, now=now)
+    if not shows_loss(before, judge_course(course_of(follow_up))):
+        raise_alert(follow_up, Alert.Kind.PAIN_BACK, now=now)
+    return given
+
+
+def reports_of_the_day(follow_up: FollowUp, now: datetime) -> list[CheckIn]:
+    """What has been reported on this day already, on the site's calendar."""
+    zone = follow_up.procedure.site.zone
+    starts, ends = day_span(now.astimezone(zone).date(), zone)
+    reports = follow_up.check_ins.filter(
+        kind=CheckIn.Kind.REPORT, answer__answered_at__gte=starts, answer__answered_at__lt=ends
+    )
+    return list(reports.select_related("answer").order_by("pk"))
+
+
+def shows_loss(before: Judgement, after: Judgement) -> bool:
+    """Whether what was judged `after` a report is a loss, or the suspicion of one, that was not there `before`."""
+    return (after.loss is not None and after.loss != before.loss) or (
+        after.suspected is not None and after.suspected != before.suspected
+    )
