@@ -23,7 +23,7 @@ from outcomes.demo.asking import CALLED, CALLS
 from outcomes.demo.clinic import Place
 from outcomes.demo.people import delay, willing
 from outcomes.demo.replies import replies
-from outcomes.models import Alert, Answer, CheckIn, ContactAttempt, FollowUp, VerdictChange
+from outcomes.models import Alert, Answer, CheckIn, ContactAttempt, FollowUp, Measurement, VerdictChange
 from outcomes.questions import ENDED_ON, PAIN_NOW, WORN_OFF
 from outcomes.schedule import DAY
 from outcomes.services import wearing_off
@@ -32,7 +32,7 @@ from outcomes.simulation.counting import Raised, Told
 from outcomes.simulation.people import Habits, Patient, Window, invent
 from patients.models import Patient as Row
 from procedures import services as procedures
-from procedures.models import Appointment, Intent, ProcedureType, ReliefProfile
+from procedures.models import Appointment, Intent, Procedure, ProcedureType, ReliefProfile
 
 #: The day of all procedures. They are done at the hour at which check-ins go out: day n is n whole days later.
 BEGIN_ON = date(2027, 1, 4)
@@ -57,6 +57,8 @@ BEFORE: dict[str, tuple[int, ...]] = {
     ),
 }
 ONE_DAY = timedelta(days=1)
+#: The tables that a run fills.
+GROWING = (FollowUp, CheckIn, Answer, Measurement, ContactAttempt, Alert, VerdictChange, Procedure)
 #: Whether patients are asked since which day the pain has been back, and can say so unasked.
 SINCE_WHEN, UNASKED = hasattr(wearing_off, "since_when"), hasattr(outcomes, "report_pain")
 
@@ -175,7 +177,7 @@ class Run:
             if self.given >= 2 * analyzed:  # what autovacuum would do
                 analyzed = max(self.given, 100)
                 with connection.cursor() as cursor:
-                    cursor.execute("ANALYZE")
+                    cursor.execute(f"ANALYZE {', '.join(model._meta.db_table for model in GROWING)}")
 
     def next_due(self) -> datetime | None:
         """The next instant at which the tick has something to do with a check-in; None when all are over."""
