@@ -59,8 +59,6 @@ BEFORE: dict[str, tuple[int, ...]] = {
 ONE_DAY = timedelta(days=1)
 #: The tables that a run fills.
 GROWING = (FollowUp, CheckIn, Answer, Measurement, ContactAttempt, Alert, VerdictChange, Procedure)
-#: Whether patients are asked since which day the pain has been back, and can say so unasked.
-SINCE_WHEN, UNASKED = hasattr(wearing_off, "since_when"), hasattr(outcomes, "report_pain")
 
 
 def profile_with(kind: ProcedureType, days: Sequence[int]) -> ReliefProfile:
@@ -232,7 +230,7 @@ class Run:
                     [WORN_OFF], person.course, self.day(), baseline=person.baseline, pain=pain, rng=rng
                 )
                 since = person.names(self.day(), rng)
-                if said.get(WORN_OFF) == 1 and since is not None and SINCE_WHEN:
+                if said.get(WORN_OFF) == 1 and since is not None:
                     said[ENDED_ON] = since
         self.given += 1
         if channel == Answer.Channel.EMAIL:
@@ -303,7 +301,7 @@ class Run:
         )
         asked = by_follow_up(
             CheckIn.objects.filter(**of, offset_minutes__gte=DAY)
-            .exclude(status=CheckIn.Status.VOIDED)
+            .exclude(Q(status=CheckIn.Status.VOIDED) | Q(kind=CheckIn.Kind.REPORT))
             .order_by("answer__answered_at")
             .values_list("follow_up", "answer__answered_at")
         )
