@@ -36,9 +36,9 @@ VERDICTS = {
     42: "in_relief",
     92: "in_relief",
     184: "in_relief",
-    275: "in_relief",  # one low score may be noise
-    366: "lost_within_window",
-    731: "lost_within_window",
+    275: "lost_unconfirmed",  # one bad score may be noise
+    366: "lost_date_unknown",  # after day 92 and by day 275: most of it lies after day 180
+    731: "lost_date_unknown",
 }
 
 
