@@ -196,7 +196,8 @@ def take_leave(place: Place, *, now: datetime) -> None:
         starts_at=on_wall(day, time(0), doctor.site.zone),
         ends_at=on_wall(day + timedelta(days=1), time(0), doctor.site.zone),
         reason="Congress",
-        deputy=place.nurse,
+        # A visiting physician is at home elsewhere.
+        deputy=procedures.deputies(doctor.site).filter(pk=place.nurse.pk).first(),
     )
     procedures.close(closure, by=doctor.user, now=worked_at(place, now))
 
