@@ -213,6 +213,10 @@ class OpioidUseQuerySet(models.QuerySet["OpioidUse"]):
         """Those that were not entered in error."""
         return self.filter(entered_in_error_at=None)
 
+    def taken_on(self, day: date) -> Self:
+        """Those that stand and were taken on `day`, a dose that another one took over on it too."""
+        return self.standing().filter(Q(until_on=None) | Q(until_on__gte=day), from_on__lte=day)
+
     def on(self, day: date) -> Self:
         """Those that stand and count on `day`; on the day of a change the new dose, as `mme.holding` has it."""
         begun = (
@@ -225,8 +229,7 @@ class OpioidUseQuerySet(models.QuerySet["OpioidUse"]):
             )
             .filter(Q(until_on=None) | Q(until_on__gt=day) | Q(from_on__gt=OuterRef("from_on")))
         )
-        taken = self.standing().filter(Q(until_on=None) | Q(until_on__gte=day), from_on__lte=day)
-        return taken.exclude(Q(until_on=day) & Exists(begun))
+        return self.taken_on(day).exclude(Q(until_on=day) & Exists(begun))
 
 
 @keep_history

@@ -236,6 +236,7 @@ def test_the_rows_of_a_day_and_their_total_agree_on_the_day_of_a_change(world: W
     voided = record(world, dose=Decimal(7), from_on=FRIDAY)
     services.correct_opioid_use(voided.pk, because="misread", by=world.nurse, now=world.now)
     assert set(OpioidUse.objects.on(FRIDAY)) == {new, other}
+    assert set(OpioidUse.objects.taken_on(FRIDAY)) == {old, new, other}
     assert set(OpioidUse.objects.on(FRIDAY - timedelta(days=1))) == {old}
     standing = OpioidUse.objects.standing()
     assert mme.total_on(standing, FRIDAY).mme == mme.total_on(OpioidUse.objects.on(FRIDAY), FRIDAY).mme == 95
