@@ -203,8 +203,8 @@ def take_leave(place: Place, *, now: datetime) -> None:
 
 def deputy_of(doctor: Resource) -> User | None:
     """Who sees to the alerts about a physician's patients: a nurse or another physician of the home site."""
-    others = procedures.deputies(doctor.site).exclude(pk=doctor.user_id)
-    return others.filter(is_superuser=False).order_by("pk").first()
+    others = procedures.deputies(doctor.site).filter(is_superuser=False).order_by("pk")
+    return next((one for one in others if one.pk != doctor.user_id), None)
 
 
 def deliver(appointment: Appointment, letter: str, *, now: datetime) -> None:
