@@ -67,7 +67,6 @@ ORDINARY = {
     Verdict.IN_RELIEF,
     Verdict.NO_RELIEF,
     Verdict.LOST_WITHIN,
-    Verdict.LOST_UNCONFIRMED,
     Verdict.UNKNOWN,
 }
 
