@@ -45,7 +45,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from itertools import takewhile
-from typing import Literal
+from typing import Literal, NamedTuple
 
 #: The version of the definition above. What was judged by an earlier one is judged again by `judge_follow_ups`.
 DEFINITION = 2
@@ -285,8 +285,7 @@ class Course:
         return f"days {', '.join(map(str, ats[:-1]))} and {ats[-1]}"
 
 
-@dataclass(frozen=True)
-class Loss:
+class Loss(NamedTuple):
     """Relief ended after `after` and not later than `until`: (L, R].
 
     `named`: the patient named the day `until`. `seen_at`: where the first bad score lies. `kind`: the loss against the
@@ -301,16 +300,14 @@ class Loss:
     evidence: str
 
 
-@dataclass(frozen=True)
-class Remark:
+class Remark(NamedTuple):
     """Something worth saying beside a verdict: what, and the positions that it is about, in order."""
 
     note: Note
     at: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Judgement:
+class Judgement(NamedTuple):
     """A verdict with its reason in words, and what it rests on.
 
     `responded`: in relief at a judged answer, before two bad ones in a row. `loss`: established; `suspected`: a first
@@ -412,8 +409,7 @@ def judged(course: Course) -> list[Reading]:
     return list(by_position.values())
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """What reading the judged scores in order has found.
 
     `before`: the last good one, of a responder up to the loss; None of who has not responded. `flickers`: how often one
@@ -436,15 +432,14 @@ class Found:
 
 def read_course(course: Course, known: Sequence[Reading]) -> Found:
     """Read the judged scores in order: is there relief, does it end, and is that sure?"""
-    begins = next((place for place, one in enumerate(known) if good(course, one)), len(known))
-    if begins >= BAD_IN_A_ROW:
-        return Found(known, settled=True, after=known[BAD_IN_A_ROW:])
-    if begins == len(known):
-        return Found(known)
+    most = course.most_in_relief
+    begins = next((place for place, one in enumerate(known[:BAD_IN_A_ROW]) if one.score <= most), None)
+    if begins is None:
+        return Found(known, settled=len(known) >= BAD_IN_A_ROW, after=known[BAD_IN_A_ROW:])
     before, flickers = known[begins], 0
     first: Reading | None = None
     for place, one in enumerate(known[begins + 1 :], start=begins + 1):
-        if good(course, one):
+        if one.score <= most:
             flickers += first is not None
             before, first = one, None
         elif bad_after(course, before, one):
@@ -617,12 +612,14 @@ def back_since(course: Course, found: Found) -> int | None:
 def remarks_on(course: Course, found: Found, verdict: Verdict) -> tuple[Remark, ...]:
     """What is worth saying beside the verdict."""
     baseline = course.baseline or 0
+    if not found.judged and not course.readings:
+        return ()
     loss, last = found.loss or found.suspected, found.judged[-1] if found.judged else None
     said: list[Remark] = []
 
     def say(note: Note, readings: Iterable[Reading]) -> None:
-        if at := [one.at for one in readings]:
-            said.append(Remark(note, tuple(at)))
+        if at := tuple([one.at for one in readings]):
+            said.append(Remark(note, at))
 
     def partial(one: Reading) -> bool:
         return not good(course, one) and meets(baseline, one.score, PARTIAL_PERCENT)
@@ -637,48 +634,53 @@ def remarks_on(course: Course, found: Found, verdict: Verdict) -> tuple[Remark, 
                 Note.PARTIAL_BEFORE,
                 [one for one in found.judged if partial(one) and not one.before_treatment],
             )
-    if found.loss:
+    if found.loss and found.after:
         say(Note.RELIEF_RETURNED, [one for one in found.after if good(course, one)])
     if loss and last and partial(last):
         say(Note.PARTIAL_REMAINS, [last])
-    if found.responded and any(one.worn_off or one.reported for one in found.judged):
+    if found.responded:
         word = [one for one in found.judged if one.worn_off or one.reported]
         say(Note.WORN_OFF_SAID, [one for one in word if good(course, one) or not loss])
     say(Note.WORSE, [one for one in found.judged if one.score > baseline])
     return tuple(said)
 
 
+#: A remark as a sentence, by its note: `when` are its days, `times` how many.
+REMARK_WORDS = {
+    Note.EARLY_RELIEF: "Relief before the first judged day, on {when}.",
+    Note.LATE_RELIEF: "Late relief, on {when}.",
+    Note.PARTIAL_BEFORE: "Partial relief on {when}.",
+    Note.RELIEF_RETURNED: "Relief returned, on {when}.",
+    Note.PARTIAL_REMAINS: "Partial relief remains on {when}.",
+    Note.WORN_OFF_SAID: "The patient said on {when} that relief has worn off; the score does not show it.",
+    Note.WORSE: "Worse than before in {times}, on {when}.",
+}
+#: A loss against the window, by its verdict: START is `opens`, END `ends`.
+LOSS_WORDS = {
+    Verdict.LOST_EARLY: "it was expected to last until {opens} at least",
+    Verdict.POSSIBLY_EARLY: "it was expected to last until {opens} at least, and most of this time lies before",
+    Verdict.DATE_UNKNOWN: "whether before or after {opens}, until which it was expected to last, is not known",
+    Verdict.LOST_WITHIN: "it was expected to end between {opens} and {ends}",
+    Verdict.REACHED_END: "it was expected to end by {ends}, and most of this time lies after",
+    Verdict.OUTLASTING: "it was expected to end by {ends}",
+    Verdict.LOST: "it was expected to last beyond {opens}, without an end",
+}
+
+
 def remark_words(course: Course, remark: Remark) -> str:
     """A remark as a sentence."""
-    when = course.list_words(remark.at)
-    times = len(remark.at)
-    return {
-        Note.EARLY_RELIEF: f"Relief before the first judged day, on {when}.",
-        Note.LATE_RELIEF: f"Late relief, on {when}.",
-        Note.PARTIAL_BEFORE: f"Partial relief on {when}.",
-        Note.RELIEF_RETURNED: f"Relief returned, on {when}.",
-        Note.PARTIAL_REMAINS: f"Partial relief remains on {when}.",
-        Note.WORN_OFF_SAID: f"The patient said on {when} that relief has worn off; the score does not show it.",
-        Note.WORSE: f"Worse than before in {times} answer{'s' if times > 1 else ''}, on {when}.",
-    }[remark.note]
+    number = len(remark.at)
+    times = "1 answer" if number == 1 else f"{number} answers"
+    return REMARK_WORDS[remark.note].format(when=course.list_words(remark.at), times=times)
 
 
 def loss_words(course: Course, loss: Loss) -> str:
     """The interval and the window in one sentence."""
-    opens, ends = course.words(course.window_from), course.words(course.window_until)
     between = f"Relief ended after {course.words(loss.after)} and by {course.words(loss.until)}"
     if loss.named:
         between += " (the day that the patient named)"
-    expected = {
-        Verdict.LOST_EARLY: f"it was expected to last until {opens} at least",
-        Verdict.POSSIBLY_EARLY: f"it was expected to last until {opens} at least, and most of this time lies before",
-        Verdict.DATE_UNKNOWN: f"whether before or after {opens}, until which it was expected to last, is not known",
-        Verdict.LOST_WITHIN: f"it was expected to end between {opens} and {ends}",
-        Verdict.REACHED_END: f"it was expected to end by {ends}, and most of this time lies after",
-        Verdict.OUTLASTING: f"it was expected to end by {ends}",
-        Verdict.LOST: f"it was expected to last beyond {opens}, without an end",
-    }[loss.kind]
-    return f"{between}; {expected}."
+    opens, ends = course.words(course.window_from), course.words(course.window_until)
+    return f"{between}; {LOSS_WORDS[loss.kind].format(opens=opens, ends=ends)}."
 
 
 def before_words(reading: Reading) -> str:

@@ -121,6 +121,8 @@ def why_call(check_in: CheckIn) -> str:
     if calls and calls[-1].outcome == Outcome.CALL_AGAIN and calls[-1].again_at:
         when = shown(calls[-1].again_at, check_in.follow_up.procedure.site)
         return _("Asked to be called again: %s.") % when
+    if check_in.kind == CheckIn.Kind.CONFIRMATION:
+        return _("A first bad score after relief is to be confirmed: ask for the pain now.")
     if why_not := check_in.not_sent_because or check_in.follow_up.patient.why_no_email:
         return reason(why_not)
     if check_in.reminders:

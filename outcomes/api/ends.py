@@ -24,6 +24,9 @@ class EndedSerializer(serializers.Serializer[CourseSummary]):
     suspected_until = serializers.IntegerField(
         allow_null=True, help_text="The first bad score after the last good one, which nobody confirmed."
     )
+    loss_kind = serializers.CharField(
+        help_text="The loss, confirmed or not, against the window, as the code of its verdict; empty without one."
+    )
     ended_by = serializers.SerializerMethodField()
 
     def get_ended_by(self, known: CourseSummary) -> int | None:

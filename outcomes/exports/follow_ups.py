@@ -163,6 +163,13 @@ def columns() -> list[Column]:
             empty="None",
         ),
         Column(
+            "loss_kind",
+            "text",
+            "What the loss, confirmed or not, is against the window, as the code of its verdict",
+            "summary__loss_kind",
+            empty="No loss known or suspected",
+        ),
+        Column(
             "repeated_at",
             "integer",
             "The treatment was repeated, which ended the course",

@@ -231,6 +231,7 @@ def test_a_course_tells_who_responded_and_when_relief_ended(world: World) -> Non
         "until": 92,
         "responded": True,
         "suspected_until": None,
+        "loss_kind": "lost_early",
         "ended_by": 92,
     }
     assert course["last_answer"] == 92

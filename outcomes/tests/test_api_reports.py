@@ -216,7 +216,15 @@ def test_who_loses_relief_soonest_stands_first(world: World) -> None:
     assert [row["lost_percent"] for row in rows] == [51, 102, 102]
     assert (rows[0]["lost_percent"], rows[0]["ended"]) == (
         51,
-        {"unit": "day", "after": 42, "until": 92, "responded": True, "suspected_until": None, "ended_by": 92},
+        {
+            "unit": "day",
+            "after": 42,
+            "until": 92,
+            "responded": True,
+            "suspected_until": None,
+            "loss_kind": "lost_early",
+            "ended_by": 92,
+        },
     )
     assert "phone" in rows[0]["patient"]  # type: ignore[operator]
 
