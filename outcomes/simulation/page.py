@@ -47,7 +47,8 @@ def figures(cells: Iterable[Cell]) -> str:
     """The generated part of the page: what was promised, what was compared, and a table of each run."""
     of: dict[str, dict[str, Cell]] = {run: {} for run in RUNS}
     for cell in cells:
-        of[cell.run][cell.code] = cell
+        known = of[cell.run].get(cell.code)
+        of[cell.run][cell.code] = together(known, cell) if known else cell
     parts = [promises(of["exact"], of["habits"])]
     both = [
         [code, said(cell, "in_time"), said(of["exact"][code], "in_time")]
@@ -76,14 +77,24 @@ def figures(cells: Iterable[Cell]) -> str:
     )
     for run, found in of.items():
         names = EXACT if run in ("exact", "before") else HABITS
-        rows = [[code, *(said(cell, name) for name in names)] for code, cell in sorted(found.items())]
+        rows = [
+            [f"{code} ({cell.patients}, seed {cell.seed})", *(said(cell, name) for name in names)]
+            for code, cell in sorted(found.items())
+        ]
         rows.append(["all", *(told(pooled(found.values(), name)) for name in names)])
-        sizes = sorted({f"{cell.patients} patients a type, seed “{cell.seed}”" for cell in found.values()})
         if found:
-            parts.append(
-                table(f"{RUNS[run]}: {', '.join(sizes)}", ["type", *(WORDS[one] for one in names)], rows)
-            )
+            sizes = sorted({cell.patients for cell in found.values()})
+            size = "–".join(str(one) for one in dict.fromkeys((sizes[0], sizes[-1])))
+            heading = f"{RUNS[run]}: {size} patients a type"
+            parts.append(table(heading, ["type", *(WORDS[one] for one in names)], rows))
     return "\n".join(parts)
+
+
+def together(one: Cell, other: Cell) -> Cell:
+    """Two cells of the same run and type with different seeds, as one."""
+    counts = {name: pooled([one, other], name) for name in one.counts}
+    patients = one.patients + other.patients
+    return Cell(one.run, one.code, patients, f"{one.seed}, {other.seed}", counts)
 
 
 def promises(exact: Mapping[str, Cell], habits: Mapping[str, Cell]) -> str:

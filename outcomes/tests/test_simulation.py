@@ -180,9 +180,9 @@ def test_an_alert_tells_of_a_loss_that_has_happened(alerts: Sequence[Raised], on
 def test_the_page_says_how_many_of_how_many() -> None:
     cell = Cell("habits", "rfa_facet", 4, "s", count([lost_on(100), lost_on(41), lost_on(300), lost_on(400)]))
     text = figures([cell])
-    assert "4 patients a type, seed “s”" in text
-    assert "| rfa_facet | 16/20: 80 % (58–92) | 1/4: 25 % (5–70) | 0/0 |" in text
-    assert {cell.run, cell.code} == {"habits", "rfa_facet"}
+    assert "| rfa_facet (4, seed s) | 16/20: 80 % (58–92) | 1/4: 25 % (5–70) | 0/0 |" in text
+    both = figures([cell, cell._replace(seed="t")])
+    assert "| rfa_facet (8, seed s, t) | 32/40: 80 % (65–90) | 2/8: 25 % (7–59) | 0/0 |" in both
     assert "<!-- figures" in PAGE.read_text()
 
 
