@@ -60,12 +60,16 @@ def page(
     return secret(render(request, template, context, status=status))
 
 
-def gone(request: HttpRequest) -> HttpResponse:
-    """The one page, with status 410 and the clinics' phones, for every link that does not open.
+def gone(request: HttpRequest, *, stop: str = "") -> HttpResponse:
+    """The one page, with status 410, the emergency number and the clinics' phones, for every link that does not open.
 
-    It tells a stranger nothing, not even what the link was for.
+    It tells a stranger nothing, not even what the link was for. `stop`: the token with which whoever got the link
+    stops e-mail to their address; "" for a link that nobody got.
     """
-    return secret(render(request, "clinic/gone.html", {"sites": Site.objects.all()}, status=410))
+    sites = Site.objects.all()
+    emergency = list(dict.fromkeys(site.emergency_phone for site in sites if site.emergency_phone))
+    context = {"sites": sites, "emergency": emergency, "stop": stop}
+    return secret(render(request, "clinic/gone.html", context, status=410))
 
 
 def wait(request: HttpRequest) -> HttpResponse:

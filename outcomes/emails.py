@@ -146,6 +146,7 @@ def ask(
         text.replace(NAME, patient.given_name),
         html.replace(NAME, escape(patient.given_name)),
         headers=unsubscribe_headers(patient),
+        to=patient.email,
     )
 
 

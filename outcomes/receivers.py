@@ -9,6 +9,8 @@ from django.dispatch import receiver
 from clinic.models import Site, User
 from clinic.signals import address_bounced
 from outcomes import services
+from patients.models import Patient
+from patients.signals import links_void
 from procedures.models import ImplantedDevice, Procedure, ReliefProfile
 from procedures.signals import (
     baseline_corrected,
@@ -23,6 +25,13 @@ from procedures.signals import (
 @receiver(address_bounced)
 def call_whose_question_came_back(address: str, now: datetime, **_: Any) -> None:
     services.call_bounced(address, now=now)
+
+
+@receiver(links_void)
+def void_links(patient: Patient, cause: str, now: datetime, **_: Any) -> None:
+    services.void_links(patient, now=now)
+    if cause == "address_changed":
+        services.ask_at_new_address(patient, now=now)
 
 
 @receiver(procedure_performed)

@@ -195,6 +195,30 @@ class Patient(models.Model):
         return "opted_out" if self.opted_out_at else ""
 
 
+class FormerAddress(models.Model):
+    """An e-mail address that a patient no longer has. What was sent there opens nothing any more, and can still stop
+    e-mail to that address.
+
+    `unsubscribe_key`: the patient's, as long as they had it. `stopped_at`: since when whoever reads it wants no e-mail
+    from here; None while they have not said so.
+    """
+
+    patient = models.ForeignKey(Patient, models.CASCADE, related_name="former_addresses")
+    email = models.EmailField()
+    unsubscribe_key = models.UUIDField(unique=True)
+    replaced_at = models.DateTimeField()
+    stopped_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("replaced_at", "id")
+        indexes = [
+            models.Index(Upper("email"), name="former_address_stopped", condition=Q(stopped_at__isnull=False))
+        ]
+
+    def __str__(self) -> str:
+        return f"FormerAddress {self.pk}"
+
+
 #: The last day on which something recorded at `recorded_at` can have begun, on whatever wall: east of Greenwich it is
 #: tomorrow already.
 LAST_DAY_OF_RECORDING = Func(

@@ -1,20 +1,33 @@
 """Unsubscribing with one click, as mail programs offer it (RFC 8058): the address, its token, and who it belongs to."""
 
+from datetime import datetime
 from uuid import UUID
 
 from django.conf import settings
 from django.core.signing import BadSignature, Signer
 from django.urls import reverse
 
-from patients.models import Patient
+from patients.models import FormerAddress, Patient
 
 #: The patient's random key, signed: who reads the database alone cannot make a link of it.
 SIGNER = Signer(salt="patients.unsubscribe", sep=".")
 
 
 def unsubscribe_url(patient: Patient) -> str:
-    """The secret address at which the patient stops all e-mail. The same until their address changes."""
-    return f"{settings.SITE_URL}{reverse('unsubscribe', args=[SIGNER.sign(patient.unsubscribe_key.hex)])}"
+    """The secret address at which the patient stops all e-mail. The same until their e-mail address changes."""
+    return f"{settings.SITE_URL}{reverse('unsubscribe', args=[token_of(patient.unsubscribe_key)])}"
+
+
+def token_of(key: UUID) -> str:
+    """The token in that address, by the key of the patient or of an e-mail address that they had before."""
+    return SIGNER.sign(key.hex)
+
+
+def token_for_reader(patient: Patient, sent_at: datetime) -> str:
+    """The token with which whoever reads an e-mail to the patient, sent at that instant, stops e-mail to the address
+    that it went to: the patient's, or one that they had before."""
+    former = patient.former_addresses.filter(replaced_at__gt=sent_at).first()
+    return token_of(former.unsubscribe_key if former else patient.unsubscribe_key)
 
 
 def unsubscribe_headers(patient: Patient) -> dict[str, str]:
@@ -29,10 +42,14 @@ def unsubscribe_headers(patient: Patient) -> dict[str, str]:
     return headers
 
 
-def open_unsubscribe_link(token: str) -> Patient | None:
-    """The patient whose link it is; None for one that is altered, unknown, or of an address they no longer have."""
+def open_unsubscribe_link(token: str) -> Patient | FormerAddress | None:
+    """The patient whose link it is, or the address that they had when it was sent and have no longer; None for a link
+    that is altered or unknown."""
     try:
         key = UUID(hex=SIGNER.unsign(token))
     except (BadSignature, ValueError):
         return None
-    return Patient.objects.select_related("site").filter(unsubscribe_key=key).first()
+    return (
+        Patient.objects.select_related("site").filter(unsubscribe_key=key).first()
+        or FormerAddress.objects.select_related("patient__site").filter(unsubscribe_key=key).first()
+    )

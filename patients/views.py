@@ -9,6 +9,7 @@ from django.views.decorators.http import require_http_methods
 from clinic.pages import gone, language, page, wait
 from clinic.throttling import sent_too_often
 from patients import services
+from patients.models import FormerAddress
 from patients.unsubscribing import open_unsubscribe_link
 
 
@@ -18,14 +19,22 @@ from patients.unsubscribing import open_unsubscribe_link
 def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
     """Show one button, or stop all e-mail at once. Again shows the same page; never redirects, as the RFC asks.
 
-    Links that do not open get the same page as any other, with status 410, and 429 after 60 a minute from one network
-    address. One that opens is never refused: thousands of patients may be behind one mail service's address.
+    Of an address that the patient no longer has, only e-mail to that address stops. Links that do not open get the same
+    page as any other, with status 410, and 429 after 60 a minute from one network address. One that opens is never
+    refused: thousands of patients may be behind one mail service's address.
     """
-    patient = open_unsubscribe_link(token)
-    if patient is None:
+    found = open_unsubscribe_link(token)
+    if found is None:
         return wait(request) if sent_too_often(request, token) else gone(request)
-    if request.method == "POST":
-        patient = services.opt_out(patient.pk, by=None, now=timezone.now(), reason="unsubscribed")
-    with translation.override(language(request, patient.language)):
+    now = timezone.now()
+    if isinstance(found, FormerAddress):
+        if request.method == "POST":
+            found = services.stop_address(found.pk, now=now)
+        patient, stopped = found.patient, found.stopped_at is not None
+    else:
+        patient = found
+        if request.method == "POST":
+            patient = services.opt_out(patient.pk, by=None, now=now, reason="unsubscribed")
         stopped = patient.opted_out_at is not None
+    with translation.override(language(request, patient.language)):
         return page(request, "patients/unsubscribe.html", patient.site, token=token, stopped=stopped)

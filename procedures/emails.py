@@ -84,6 +84,7 @@ def letter(appointment: Appointment, kind: str, *, method: str, now: datetime) -
         # Stopping e-mail stops letters too. Only a reminder offers it: news of a change is not stopped in passing.
         headers=unsubscribe_headers(appointment.patient) if kind == "reminder" else {},
         attachments=attachments,
+        to=appointment.patient.email,
     )
 
 

@@ -34,7 +34,7 @@ def appointment(request: HttpRequest, token: str) -> HttpResponse:
     now = timezone.now()
     found = services.open_link(token, now=now)
     if found is None:
-        return gone(request)
+        return gone(request, stop=services.stop_token(token))
     with translation.override(language(request, found.patient.language)):
         if found.status in (Appointment.Status.CANCELLED, Appointment.Status.ENTERED_IN_ERROR):
             return page(request, "procedures/cancelled.html", found.site)

@@ -28,13 +28,17 @@ class Attachment:
 
 @dataclass(frozen=True)
 class Message:
-    """What an e-mail says: rendered when it is sent, never stored."""
+    """What an e-mail says: rendered when it is sent, never stored.
+
+    `to`: where it goes, if that may have changed since it was queued; "" to the address that it was queued for.
+    """
 
     subject: str
     text: str
     html: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     attachments: tuple[Attachment, ...] = ()
+    to: str = ""
 
 
 @dataclass(frozen=True)

@@ -139,6 +139,12 @@ def mark(
         cursor.execute(MARK, values | {"id": email.pk, "claimed_at": email.claimed_at})
 
 
+def readdress(email: OutgoingEmail, to: str) -> None:
+    """Send it to another address than that for which it was queued: the patient's has changed since."""
+    email.to = to
+    held([email]).update(to=to)
+
+
 def give_up(email: OutgoingEmail, problem: str) -> str:
     """Leave it to a person, who finds it among the failed ones in the admin; "failed"."""
     mark(email, "failed", problem=problem)

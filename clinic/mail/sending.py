@@ -163,6 +163,8 @@ def attempt(
         return "skipped", False
     if isinstance(rendered, Wait):
         return rows.wait(email, rendered.until, rendered.reason), False
+    if rendered.to and rendered.to != email.to:
+        rows.readdress(email, rendered.to)
     mime = compose(email, rendered, server)
     try:
         mime.send()

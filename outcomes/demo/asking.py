@@ -18,6 +18,7 @@ from outcomes.services.answering import steps_of
 from outcomes.services.asking import due_now, invite_some, quiet_at, remind_some, to_remind
 from outcomes.services.closing import call_unsent, close_past_of
 from outcomes.services.following import extend
+from patients import services as patients
 
 if TYPE_CHECKING:
     from outcomes.demo.life import Life
@@ -231,7 +232,7 @@ class Asking:
         if said != meant:
             life.caring.correct_later(given, meant, channel)
         if channel == Answer.Channel.EMAIL and life.rng.random() < STOPS:
-            outcomes.stop_emails(check_in, now=life.now)
+            patients.opt_out(check_in.follow_up.patient_id, by=None, now=life.now)
 
     def close(self, check_in: CheckIn) -> None:
         """What the tick does with a check-in that nobody answered in time."""

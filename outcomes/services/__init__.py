@@ -13,9 +13,8 @@ from outcomes.services.answering import (
     fill_in,
     save_step,
     steps_of,
-    stop_emails,
 )
-from outcomes.services.asking import invite_due, remind_due
+from outcomes.services.asking import ask_at_new_address, invite_due, remind_due
 from outcomes.services.assigning import follow_performer, handlers, reassign_alerts
 from outcomes.services.calling import note_call
 from outcomes.services.closing import call_bounced, call_unsent, close_past
@@ -37,7 +36,14 @@ from outcomes.services.handling import (
 )
 from outcomes.services.judging import course_from, course_of, diary_result, judge, judge_by_baseline
 from outcomes.services.judging_again import judge_again
-from outcomes.services.linking import issue_link, open_link, open_report_link, takes_reports
+from outcomes.services.linking import (
+    issue_link,
+    open_link,
+    open_report_link,
+    stop_token,
+    takes_reports,
+    void_links,
+)
 from outcomes.services.maintaining import Due, due_of, end_explanted, look_after_devices, review_devices
 from outcomes.services.pain_reports import report_pain
 from outcomes.services.planning import (
@@ -61,6 +67,7 @@ __all__ = [
     "Due",
     "acknowledge",
     "answer",
+    "ask_at_new_address",
     "call_bounced",
     "call_unsent",
     "check_adverse_event",
@@ -119,7 +126,7 @@ __all__ = [
     "settle_ended",
     "snooze",
     "steps_of",
-    "stop_emails",
+    "stop_token",
     "summarise_missing",
     "take",
     "take_new_plan",
@@ -129,4 +136,5 @@ __all__ = [
     "view_report",
     "void_adverse_event",
     "void_follow_up",
+    "void_links",
 ]

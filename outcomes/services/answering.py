@@ -17,8 +17,6 @@ from outcomes.services import wearing_off
 from outcomes.services.alerting import raise_red_flags
 from outcomes.services.figures import kept, measurements_of, plain_remark, refuse_future, said_yes
 from outcomes.services.judging import judge
-from patients import services as patients
-from patients.models import Patient
 from procedures.models import ProcedureType
 
 #: Who has begun may go on for so long after the last touch, although the check-in has closed (a choice, unconfirmed).
@@ -277,8 +275,3 @@ def fill_in(
             now=now,
         )
     raise_red_flags(check_in, sorted(red_flags), now=now)
-
-
-def stop_emails(check_in: CheckIn, *, now: datetime) -> Patient:
-    """The patient asks, on a check-in's page, for no more e-mails. A second time changes nothing."""
-    return patients.opt_out(check_in.follow_up.patient_id, by=None, now=now)

@@ -3,9 +3,13 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from django.db.models import Q
+
 from clinic.links import new_token, token_hash
 from outcomes.models import CheckIn, FollowUp, Link
 from outcomes.services.answering import GRACE, begun, diary_of
+from patients.models import Patient
+from patients.unsubscribing import token_for_reader
 from procedures.models import Intent
 
 
@@ -60,6 +64,28 @@ def open_link(token: str, *, now: datetime) -> CheckIn | None:
     if check_in.status in CheckIn.OPEN and now < check_in.closes_at:
         return check_in
     return check_in if begun(check_in, now) else None
+
+
+def void_links(patient: Patient, *, now: datetime) -> int:
+    """Let everything that was e-mailed to the patient about their follow-ups open nothing any more; how many links."""
+    of = Q(check_in__follow_up__patient=patient) | Q(follow_up__patient=patient)
+    links = Link.objects.filter(of, revoked_at=None).values("pk")
+    return Link.objects.filter(pk__in=links).update(revoked_at=now)
+
+
+def stop_token(token: str) -> str:
+    """The token with which the reader of an e-mail stops e-mail to the address that it went to, by that of any of its
+    links, whether it still opens or not; "" for an unknown one."""
+    link = (
+        Link.objects.filter(token_hash=token_hash(token))
+        .select_related("check_in__follow_up__patient", "follow_up__patient")
+        .first()
+    )
+    if link is None:
+        return ""
+    follow_up = link.check_in.follow_up if link.check_in else link.follow_up
+    assert follow_up
+    return token_for_reader(follow_up.patient, link.created_at)
 
 
 def takes_reports(follow_up: FollowUp) -> bool:

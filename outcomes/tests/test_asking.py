@@ -20,6 +20,7 @@ from outcomes.models import CheckIn, ContactAttempt, FollowUp, Link
 from outcomes.schedule import ladder
 from outcomes.services.asking import pacing
 from outcomes.why import why
+from patients import services as patients
 from patients.models import Patient
 from procedures import services as procedures
 from procedures.models import ReliefProfile
@@ -119,7 +120,7 @@ def test_who_has_answered_is_not_reminded(world: World) -> None:
 def test_who_stops_the_emails_after_the_invitation_is_neither_reminded_nor_called(world: World) -> None:
     day_42 = day_of(course(world), 42)
     sent(day_42.due_at)
-    services.stop_emails(day_42, now=day_42.due_at + timedelta(hours=1))
+    patients.opt_out(day_42.follow_up.patient_id, by=None, now=day_42.due_at + timedelta(hours=1))
     assert sent(day_42.due_at + (day_42.closes_at - day_42.due_at) / 4) == []
     day_42.refresh_from_db()
     assert (day_42.remind_at, day_42.call_at) == (None, None)

@@ -12,6 +12,7 @@ from clinic.pages import gone, language, page, wait
 from clinic.throttling import sent_too_often
 from outcomes import services
 from outcomes.views import birth_date, diary, own_scores, reporting, steps
+from patients.views import unsubscribe
 from procedures import services as procedures
 
 
@@ -28,7 +29,7 @@ def check_in(request: HttpRequest, token: str) -> HttpResponseBase:
     now = timezone.now()
     found = services.open_link(token, now=now)
     if found is None:
-        return gone(request)
+        return gone(request, stop=services.stop_token(token))
     with translation.override(language(request, found.follow_up.patient.language)):
         site = found.follow_up.procedure.site
         if birth_date.wanted(request, site, token):
@@ -52,7 +53,7 @@ def pain_back(request: HttpRequest, token: str) -> HttpResponseBase:
     now = timezone.now()
     found = services.open_report_link(token)
     if found is None:
-        return gone(request)
+        return gone(request, stop=services.stop_token(token))
     with translation.override(language(request, found.patient.language)):
         site = found.procedure.site
         if birth_date.wanted(request, site, token):
@@ -73,7 +74,7 @@ def before(request: HttpRequest, token: str) -> HttpResponseBase:
     now = timezone.now()
     link = procedures.open_before(token, now=now)
     if link is None:
-        return gone(request)
+        return gone(request, stop=procedures.stop_token(token))
     found = link.appointment
     with translation.override(language(request, found.patient.language)):
         if link.revoked_at:
@@ -90,17 +91,16 @@ def before(request: HttpRequest, token: str) -> HttpResponseBase:
 def stop(request: HttpRequest, token: str) -> HttpResponseBase:
     """Show what would be stopped and one button, or stop all e-mails to the patient whose link this is.
 
+    Of a link that opens nothing any more, those to the address that it was sent to (`patients.views.unsubscribe`).
     Pressing it twice shows the same page. No birth date is asked for: who wants no e-mail need not prove anything.
     """
     if request.method == "POST" and sent_too_often(request, token):
         return wait(request)
-    now = timezone.now()
-    found = services.open_link(token, now=now)
-    if found is None:
-        return gone(request)
+    found = services.open_link(token, now=timezone.now())
+    if found is None or request.method == "POST":
+        own = services.stop_token(token)
+        return unsubscribe(request, own) if own else gone(request)
     patient = found.follow_up.patient
-    if request.method == "POST":
-        patient = services.stop_emails(found, now=now)
     with translation.override(language(request, patient.language)):
         stopped = patient.opted_out_at is not None
         return page(

@@ -15,6 +15,7 @@ from patients.services.saving import (
     patients_from,
     read,
     save,
+    stop_address,
     withdraw_consent,
 )
 
@@ -31,5 +32,6 @@ __all__ = [
     "read",
     "record_opioid_use",
     "save",
+    "stop_address",
     "withdraw_consent",
 ]

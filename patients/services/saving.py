@@ -28,7 +28,8 @@ from clinic.refusals import Refusal
 from clinic.wall_clock import on_wall
 from patients import consent
 from patients.importing import COLUMNS, Entry, read_patients
-from patients.models import Patient
+from patients.models import FormerAddress, Patient
+from patients.signals import links_void
 
 #: The file's column for a field that has another name.
 COLUMN_OF = {"consented_at": "agreed_to_email"}
@@ -77,7 +78,9 @@ def save(
     stays; None means all of them. `actor`: as for `audit.record`. Raises as `check` does, and Refusal "unique" when
     somebody has just registered the same record number.
 
-    A new address has not bounced, and the unsubscribe links that went to the old one work no more.
+    A new address has not bounced. Where its reader wants no e-mail from here, the patient gets none either, until staff
+    say otherwise. Links that were e-mailed before are void when the address changes, the patient has died, was merged,
+    opted out or takes the consent back (`links_void`).
     """
     new = patient._state.adding
     columns = None if new or changed is None else set(changed)
@@ -91,6 +94,10 @@ def save(
             patient.unsubscribe_key = uuid4()
             columns = columns and columns | {"bounced_at", "unsubscribe_key"}
     check(patient, now=now)
+    refused = (before is None or before.email.lower() != patient.email.lower()) and is_stopped(patient.email)
+    if refused and patient.opted_out_at is None:
+        patient.opted_out_at = now
+        columns = columns and columns | {"opted_out_at"}
     try:
         with transaction.atomic():
             patient.save(force_insert=new, update_fields=columns)
@@ -114,7 +121,59 @@ def save(
         action = "patient.consented" if patient.consented_at else "patient.consent_withdrawn"
         version = f"text {patient.consent_version}" if patient.consent_version else ""
         audit.record(action, patient, by=by, at=now, site=patient.site, actor=actor, reason=version)
+    if before is not None:
+        void_links(before, patient.pk, now=now)
     return patient
+
+
+def void_links(before: Patient, patient_id: int, *, now: datetime) -> None:
+    """Announce that what was e-mailed to a patient is void, where what was saved differs from `before` in that."""
+    patient = Patient.objects.select_related("site").get(pk=patient_id)  # what was written, and nothing else
+    if before.email and before.email.lower() != patient.email.lower():
+        FormerAddress.objects.create(
+            patient=patient, email=before.email, unsubscribe_key=before.unsubscribe_key, replaced_at=now
+        )
+    causes = {
+        "deceased": patient.died_on and not before.died_on,
+        "merged": patient.merged_into_id and not before.merged_into_id,
+        "consent_withdrawn": before.consented_at and not patient.consented_at,
+        "opted_out": patient.opted_out_at and not before.opted_out_at,
+        "address_changed": before.email.lower() != patient.email.lower(),
+    }
+    cause = next((cause for cause, holds in causes.items() if holds), None)
+    if cause:
+        links_void.send(Patient, patient=patient, cause=cause, now=now)
+
+
+def is_stopped(email: str) -> bool:
+    """Whether the reader of an address that was a patient's wants no e-mail from here."""
+    return (
+        bool(email) and FormerAddress.objects.filter(email__iexact=email, stopped_at__isnull=False).exists()
+    )
+
+
+@transaction.atomic
+def stop_address(former_id: int, *, now: datetime) -> FormerAddress:
+    """The reader of an address that a patient no longer has wants no e-mail from here: nobody is sent any to it. A
+    second time changes nothing."""
+    former = (
+        FormerAddress.objects.select_for_update(of=("self",))
+        .select_related("patient__site")
+        .get(pk=former_id)
+    )
+    if former.stopped_at is None:
+        former.stopped_at = now
+        former.save(update_fields=["stopped_at"])
+        audit.record(
+            "patient.former_address_stopped",
+            former.patient,
+            by=None,
+            at=now,
+            site=former.patient.site,
+            actor="reader",
+        )
+        note_stop(former.email, reason="unsubscribed", now=now)
+    return former
 
 
 @transaction.atomic
@@ -138,6 +197,7 @@ def opt_out(
             actor="staff" if by else actor,
             reason=reason,
         )
+        links_void.send(Patient, patient=patient, cause="opted_out", now=now)
     return patient
 
 

@@ -28,7 +28,7 @@ from procedures.services.devices import (
     void_device,
 )
 from procedures.services.freeing import close_filled_times, close_passed_times, dismiss_freed, note_freed
-from procedures.services.letters import open_link, remind_due
+from procedures.services.letters import open_link, remind_due, stop_token
 from procedures.services.matching import Match, matches
 from procedures.services.own_scores import (
     offer_tablet,
@@ -120,6 +120,7 @@ __all__ = [
     "say_before",
     "settle_change",
     "still_waiting",
+    "stop_token",
     "take_step",
     "takes_a_device",
     "void",

@@ -13,6 +13,8 @@ from clinic import mail
 from clinic.links import new_token, token_hash
 from clinic.models import OutgoingEmail, Site
 from clinic.wall_clock import on_wall
+from patients.models import Patient
+from patients.unsubscribing import token_for_reader
 from procedures.models import Appointment, AppointmentLink
 
 #: From a wall time to the same one a day later: 25 hours when clocks fall back, and one more where the earlier one was
@@ -41,12 +43,15 @@ def tell_cancelled(appointment: Appointment, *, now: datetime) -> None:
     queue(appointment, CANCELLED, now=now)
 
 
-def queue(appointment: Appointment, kind: str, *, now: datetime) -> bool:
-    """Put one letter into the outbox, in the caller's transaction; whether it is a new one that may be sent."""
+def queue(appointment: Appointment, kind: str, *, now: datetime, again: str = "") -> bool:
+    """Put one letter into the outbox, in the caller's transaction; whether it is a new one that may be sent.
+
+    `again`: tells a letter that is sent once more from the first.
+    """
     if appointment.starts_at <= now or appointment.patient.why_no_email:
         return False
     email = mail.queue(
-        letter_key(appointment.pk, kind),
+        letter_key(appointment.pk, kind) + again,
         template=f"procedures.emails.{kind}",
         context={"appointment_id": appointment.pk},
         to=appointment.patient.email,
@@ -159,6 +164,39 @@ def issue_link(appointment: Appointment, *, now: datetime) -> str:
     token = new_token()
     AppointmentLink.objects.create(appointment=appointment, token_hash=token_hash(token), created_at=now)
     return token
+
+
+def void_links(patient: Patient, *, now: datetime) -> int:
+    """Let everything that was e-mailed to the patient about appointments open nothing any more; how many links. A
+    tablet's stays: it was e-mailed to nobody."""
+    links = AppointmentLink.objects.filter(appointment__patient=patient, tablet_until=None, revoked_at=None)
+    return AppointmentLink.objects.filter(pk__in=links.values("pk")).update(revoked_at=now)
+
+
+def tell_at_new_address(patient: Patient, *, now: datetime) -> int:
+    """Queue the letters of the patient's coming appointments of which an earlier address was told; how many. What still
+    waits in the outbox goes to the new address anyhow."""
+    coming = Appointment.objects.filter(
+        patient=patient, status__in=Appointment.EXPECTED, starts_at__gt=now
+    ).select_related("patient", "site")
+    told = [
+        appointment
+        for appointment in coming
+        if any(letter.status in TOLD for letter in letters_about([appointment]))
+    ]
+    again = f" {now:%Y-%m-%dT%H:%M:%S.%f}"
+    return sum(queue(appointment, BOOKED, now=now, again=again) for appointment in told)
+
+
+def stop_token(token: str) -> str:
+    """The token with which the reader of a letter stops e-mail to the address that it went to, by that of its link,
+    whether it still opens or not; "" for an unknown one."""
+    link = (
+        AppointmentLink.objects.filter(token_hash=token_hash(token), tablet_until=None)
+        .select_related("appointment__patient")
+        .first()
+    )
+    return token_for_reader(link.appointment.patient, link.created_at) if link else ""
 
 
 def open_link(token: str, *, now: datetime) -> Appointment | None:

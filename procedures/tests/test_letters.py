@@ -442,7 +442,8 @@ def test_dead_links_get_one_page_that_tells_nothing(
     AppointmentLink.objects.update(revoked_at=world.now)
     pages.append(client.get(path))
     assert {page.status_code for page in pages} == {410}
-    assert {page.content for page in pages} == {unknown.content}
+    stop = rb'<p><a href="/u/[^"]+">[^<]+</a></p>'  # only links that were sent have a way to stop e-mails
+    assert {re.sub(stop, b"", page.content) for page in pages} == {unknown.content}
 
 
 @pytest.mark.parametrize("deed", ["cancel", "move"])

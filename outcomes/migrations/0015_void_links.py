@@ -1,0 +1,35 @@
+"""Links that were e-mailed to patients who have died, were merged, or want or allow no e-mail open nothing any more."""
+
+from typing import Any
+
+from django.db import migrations
+from django.db.models import Q
+from django.utils import timezone
+
+
+def void(apps: Any, schema_editor: Any) -> None:
+    now = timezone.now()
+    patients = apps.get_model("patients", "Patient").objects.filter(
+        Q(died_on__isnull=False)
+        | Q(merged_into__isnull=False)
+        | Q(opted_out_at__isnull=False)
+        | Q(consented_at=None)
+    )
+    link = apps.get_model("outcomes", "Link").objects.filter(revoked_at=None)
+    link.filter(
+        Q(check_in__in=apps.get_model("outcomes", "CheckIn").objects.filter(follow_up__patient__in=patients))
+        | Q(follow_up__in=apps.get_model("outcomes", "FollowUp").objects.filter(patient__in=patients))
+    ).update(revoked_at=now)
+    apps.get_model("procedures", "AppointmentLink").objects.filter(
+        appointment__patient__in=patients, tablet_until=None, revoked_at=None
+    ).update(revoked_at=now)
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("outcomes", "0014_verdicts_and_reports_of_pain"),
+        ("patients", "0005_former_addresses"),
+        ("procedures", "0007_baselines_by_patients"),
+    ]
+
+    operations = [migrations.RunPython(void, migrations.RunPython.noop)]

@@ -1,0 +1,45 @@
+"""Asking once more where a patient's address was wrong: what was sent to the old one opens nothing any more."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from clinic.models import OutgoingEmail
+from outcomes.models import CheckIn
+from outcomes.services.asking.batches import with_all
+from outcomes.services.asking.writing import Asking, Kind, rungs
+from patients.models import Patient
+
+#: Why nothing was sent, as long as the address was wrong.
+NO_GOOD_ADDRESS = ("bounced", "no_address")
+
+
+@transaction.atomic
+def ask_at_new_address(patient: Patient, *, now: datetime) -> int:
+    """Put into the outbox what was asked at the address that the patient no longer has and is still open; how many.
+
+    Its reminders and the call begin anew. What waits in the outbox goes to the new address anyhow; what was not asked
+    because there was no good address is due again. Wants the patient locked.
+    """
+    if patient.why_no_email:
+        return 0
+    still_open = CheckIn.objects.filter(follow_up__patient=patient, closes_at__gt=now)
+    still_open.filter(status=CheckIn.Status.PLANNED, not_sent_because__in=NO_GOOD_ADDRESS).update(
+        not_sent_because="", call_at=None
+    )
+    queued = OutgoingEmail.objects.filter(
+        status=OutgoingEmail.Status.QUEUED, contact_attempts__check_in__follow_up__patient=patient
+    ).values("contact_attempts__check_in")
+    asked = list(with_all(still_open.filter(status=CheckIn.Status.INVITED).exclude(pk__in=queued)))
+    asking = Asking(now)
+    for check_in in asked:
+        check_in.invited_at, check_in.not_sent_because = now, ""
+        if check_in.remind_at or check_in.call_at:  # entries of a diary have neither
+            *reminders, call = rungs(check_in, now)
+            left = reminders[check_in.reminders :]
+            check_in.remind_at, check_in.call_at = (left[0], None) if left else (None, call)
+    if asked:
+        key = f"check-in {asked[0].pk} invitation {now:%Y-%m-%dT%H:%M:%S.%f}"
+        asking.send(asked, patient, kind=Kind.INVITATION, key=key, number=0)
+        asking.write()
+    return len(asked)

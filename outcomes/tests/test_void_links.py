@@ -1,0 +1,188 @@
+"""Links outlive no address, wish or patient: what was e-mailed before opens nothing, and still stops e-mail."""
+
+import re
+from datetime import datetime, timedelta
+
+import pytest
+from django.core import mail as outbox
+from django.test import Client
+
+from clinic import mail
+from clinic.models import OutgoingEmail
+from conftest import MONDAY, World
+from outcomes import services
+from outcomes.models import Answer, CheckIn, Link
+from patients import services as patients
+from patients.models import FormerAddress, Patient
+from procedures import services as procedures
+from procedures.models import Appointment, AppointmentLink
+
+NEW = "new@example.org"
+
+
+@pytest.fixture
+def asked(world: World, clock: list[datetime]) -> CheckIn:
+    """A check-in that was e-mailed just now, to a patient with an appointment who has been written of it."""
+    check_in = world.performed().follow_up.check_ins.get(offset_minutes=1440)
+    clock[0] = check_in.due_at
+    coming = world.appointment(starts_at=world.at(MONDAY + timedelta(days=7), 9))
+    procedures.book(coming, by=None, now=world.now)
+    services.tick(now=check_in.due_at)
+    mail.send_due(now=check_in.due_at)
+    assert kinds(world.patient.email) == ["a", "c", "p"]
+    return check_in
+
+
+def kinds(address: str) -> list[str]:
+    """What the newest e-mails to an address link to, by the first letter of the path."""
+    return sorted({path[1] for path in paths(address)} - {"u"})
+
+
+def paths(address: str) -> list[str]:
+    """The paths of the links in all e-mails to an address, the oldest first."""
+    texts = [str(one.body) for one in outbox.outbox if one.to == [address]]
+    return [
+        path for text in texts for path in re.findall(r"http://testserver(/[acp]/[A-Za-z0-9_-]{43}/)", text)
+    ]
+
+
+def correct_address(world: World, now: datetime, email: str = NEW) -> None:
+    patient = Patient.objects.get(pk=world.patient.pk)
+    patient.email = email
+    patients.save(patient, changed=["email"], by=world.clerk, now=now)
+
+
+def died(world: World, now: datetime) -> None:
+    patient = Patient.objects.get(pk=world.patient.pk)
+    patient.died_on = now.astimezone(world.site.zone).date()
+    patients.save(patient, changed=["died_on"], by=world.clerk, now=now)
+
+
+def merged(world: World, now: datetime) -> None:
+    patient = Patient.objects.get(pk=world.patient.pk)
+    patient.merged_into = world.another_patient()
+    patients.save(patient, changed=["merged_into"], by=world.clerk, now=now)
+
+
+def withdrew(world: World, now: datetime) -> None:
+    patients.withdraw_consent(world.patient.pk, by=world.clerk, now=now)
+
+
+def opted_out(world: World, now: datetime) -> None:
+    patients.opt_out(world.patient.pk, by=None, now=now)
+
+
+@pytest.mark.parametrize("cause", [correct_address, died, merged, withdrew, opted_out])
+def test_what_was_sent_before_opens_nothing(
+    asked: CheckIn, world: World, client: Client, clock: list[datetime], cause: object
+) -> None:
+    before = paths(world.patient.email)
+    assert {client.get(path).status_code for path in before} == {200}
+    assert callable(cause)
+    cause(world, clock[0])
+    for path in before:
+        page = client.get(path)
+        assert page.status_code == 410
+        text = page.content.decode()
+        assert world.site.emergency_phone in text
+        assert world.site.phone in text
+        assert world.patient.given_name not in text
+        assert client.post(path, {"nrs.now": "0", "reply": "change"}).status_code == 410
+    assert client.get(f"{before[0]}before/").status_code in (404, 410)
+    assert not Answer.objects.exists()
+    assert not Appointment.objects.filter(wants_change_at__isnull=False).exists()
+    assert not Link.objects.filter(revoked_at=None).exists()
+    assert not AppointmentLink.objects.filter(revoked_at=None).exists()
+
+
+def test_what_is_open_is_asked_at_the_new_address(
+    asked: CheckIn, world: World, client: Client, clock: list[datetime]
+) -> None:
+    clock[0] += timedelta(hours=1)
+    correct_address(world, clock[0])
+    mail.send_due(now=clock[0])
+    assert kinds(NEW) == ["a", "c", "p"]
+    assert {client.get(path).status_code for path in paths(NEW)} == {200}
+    asked.refresh_from_db()
+    assert (asked.status, asked.invited_at, asked.call_at) == (CheckIn.Status.INVITED, clock[0], None)
+    assert asked.remind_at is not None
+    assert asked.remind_at > clock[0]
+    count = len(outbox.outbox)
+    correct_address(world, clock[0])  # nothing new
+    mail.send_due(now=clock[0])
+    assert len(outbox.outbox) == count
+
+
+def test_what_waits_in_the_outbox_goes_to_the_new_address(world: World, clock: list[datetime]) -> None:
+    check_in = world.performed().follow_up.check_ins.get(offset_minutes=1440)
+    clock[0] = check_in.due_at
+    services.tick(now=clock[0])
+    correct_address(world, clock[0])
+    mail.send_due(now=clock[0])
+    assert [one.to for one in outbox.outbox] == [[NEW]]
+    assert set(OutgoingEmail.objects.filter(status="sent").values_list("to", flat=True)) == {NEW}
+
+
+def test_who_had_no_good_address_is_asked_after_all(world: World, clock: list[datetime]) -> None:
+    Patient.objects.update(email="")
+    check_in = world.performed().follow_up.check_ins.get(offset_minutes=1440)
+    clock[0] = check_in.due_at
+    services.tick(now=clock[0])
+    check_in.refresh_from_db()
+    assert (check_in.status, check_in.not_sent_because) == (CheckIn.Status.PLANNED, "no_address")
+    correct_address(world, clock[0])
+    services.tick(now=clock[0] + timedelta(minutes=1))
+    check_in.refresh_from_db()
+    assert (check_in.status, check_in.not_sent_because, check_in.call_at) == ("invited", "", None)
+
+
+@pytest.mark.parametrize("of", ["stop", "page"])
+def test_a_dead_link_stops_e_mail_to_its_own_address_alone(
+    asked: CheckIn, world: World, client: Client, clock: list[datetime], of: str
+) -> None:
+    old = world.patient.email
+    wife = world.another_patient(email=old.upper())
+    path = next(path for path in paths(old) if path[1] == ("c" if of == "stop" else "a"))
+    clock[0] += timedelta(hours=1)
+    correct_address(world, clock[0])
+    for _ in range(2):
+        if of == "stop":
+            address = f"{path}stop/"
+        else:
+            found = re.search(r'href="(/u/[^"?]+)"', client.get(path).content.decode())
+            assert found
+            address = found[1]
+        assert client.get(address).status_code == client.post(address).status_code == 200
+    world.patient.refresh_from_db()
+    wife.refresh_from_db()
+    assert world.patient.opted_out_at is None, "the new address gets e-mail as before"
+    assert wife.opted_out_at == clock[0], "whoever else is written to there"
+    correct_address(world, clock[0], old)  # a clerk takes it back
+    world.patient.refresh_from_db()
+    assert world.patient.opted_out_at == clock[0]
+    assert FormerAddress.objects.filter(stopped_at=clock[0]).count() == 1
+
+
+def test_the_header_of_an_old_e_mail_stops_its_address_alone(
+    asked: CheckIn, world: World, client: Client, clock: list[datetime]
+) -> None:
+    header = outbox.outbox[-1].extra_headers["List-Unsubscribe"]
+    path = header.strip("<>").removeprefix("http://testserver")
+    clock[0] += timedelta(hours=1)
+    correct_address(world, clock[0])
+    assert client.get(path).status_code == 200
+    assert client.post(path, {"List-Unsubscribe": "One-Click"}).status_code == 200
+    world.patient.refresh_from_db()
+    assert world.patient.opted_out_at is None
+    assert FormerAddress.objects.get().stopped_at == clock[0]
+
+
+def test_after_stopping_the_same_button_says_that_it_is_stopped(
+    asked: CheckIn, world: World, client: Client, clock: list[datetime]
+) -> None:
+    path = next(path for path in paths(world.patient.email) if path[1] == "c")
+    first = client.post(f"{path}stop/")
+    again = client.post(f"{path}stop/")
+    assert (first.status_code, again.status_code) == (200, 200)
+    world.patient.refresh_from_db()
+    assert world.patient.opted_out_at == clock[0]
