@@ -75,13 +75,22 @@ def today(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def requests(request: HttpRequest) -> list[dict[str, Any]]:
-    """Patients who have asked for another time, and those for whom a procedure is requested."""
+    """Patients who have asked for another time, those for whom a procedure is requested, and, while there are any, what
+    is left of those who have died."""
     if not request.user.has_perm("procedures.view_appointment"):
         return []
     seen = Appointment.objects.visible_to(staff(request))
     count = seen.wanting_change().count()
     requested = seen.filter(status=Appointment.Status.REQUESTED).count()
+    deceased = seen.of_the_deceased().count()
+    gone = {
+        "count": deceased,
+        "label": _("of patients who have died, to be cancelled"),
+        "urgent": True,
+        "link": listed("procedures_appointment", "deceased=yes"),
+    }
     return [
+        *([gone] if deceased else []),
         {
             "count": count,
             "label": _("asked for another time"),

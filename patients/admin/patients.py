@@ -9,7 +9,7 @@ from django import forms
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.urls import URLPattern
 from django.utils import timezone
@@ -191,6 +191,8 @@ class PatientAdmin(ImportsFiles, DeskAdmin):
     )
     #: What the apps above put on a patient's page, in order; they register it with `PatientAdmin.panel`.
     panels: ClassVar[list[Panel]] = []
+    #: Where to go after a patient was saved who has just died: the apps above register here what names a page, or "".
+    after_death: ClassVar[list[Callable[[HttpRequest, Patient], str]]] = []
     #: Further pages: the apps above register theirs here.
     pages: ClassVar[list[URLPattern]] = []
 
@@ -233,6 +235,14 @@ class PatientAdmin(ImportsFiles, DeskAdmin):
     def save_model(self, request: HttpRequest, obj: Patient, form: Any, change: bool) -> None:
         changed = [self.form.columns.get(name, name) for name in form.changed_data]
         services.save(obj, changed=changed if change else None, by=staff(request), now=timezone.now())
+
+    def response_change(self, request: HttpRequest, obj: Patient) -> HttpResponse:
+        response = super().response_change(request, obj)
+        if request.POST.get("died_on") and obj.died_on:
+            for page in self.after_death:
+                if goal := page(request, obj):
+                    return HttpResponseRedirect(goal)
+        return response
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None

@@ -21,7 +21,7 @@ from clinic.models import Site
 from clinic.wall_clock import occurs_twice
 from patients.admin import searched
 from procedures import services
-from procedures.admin.days import ChangeFilter, WhenFilter, chosen_days, day_words
+from procedures.admin.days import ChangeFilter, DeceasedFilter, WhenFilter, chosen_days, day_words
 from procedures.admin.forms import BookingForm
 from procedures.admin.importing import ImportsAppointments
 from procedures.admin.inlines import BaselineInline, ReservationInline, StepInline
@@ -47,7 +47,14 @@ WHERE = ("physician", "procedure_room")
 @admin.register(Appointment)
 class AppointmentAdmin(ImportsAppointments, DeskAdmin):
     form = BookingForm
-    list_filter = (WhenFilter, ChangeFilter, "status", ("site", SeenFilter), "procedure_type__family")
+    list_filter = (
+        WhenFilter,
+        ChangeFilter,
+        DeceasedFilter,
+        "status",
+        ("site", SeenFilter),
+        "procedure_type__family",
+    )
     list_fullwidth = True
     search_fields = (
         *searched("patient__"),

@@ -65,12 +65,25 @@ class ChangeFilter(admin.SimpleListFilter):
         return cast(AppointmentQuerySet, queryset).wanting_change() if self.value() == "yes" else queryset
 
 
+class DeceasedFilter(admin.SimpleListFilter):
+    """Appointments to be cancelled because their patients have died, on whatever day."""
+
+    title = _("patient has died")
+    parameter_name = "deceased"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        return (("yes", _("yes")),)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return cast(AppointmentQuerySet, queryset).of_the_deceased() if self.value() == "yes" else queryset
+
+
 def chosen_days(request: HttpRequest) -> str:
     """Which tab is open. Whoever searches, or leafs through the months, means all days, unless they say otherwise."""
     chosen = request.GET.get("when")
     if chosen in dict(WhenFilter.tabs):
         return chosen
-    narrowed = ("q", "patient__id__exact", ChangeFilter.parameter_name)
+    narrowed = ("q", "patient__id__exact", ChangeFilter.parameter_name, DeceasedFilter.parameter_name)
     return "all" if any(n in narrowed or n.startswith("starts_at__") for n in request.GET) else "today"
 
 

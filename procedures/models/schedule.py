@@ -46,6 +46,12 @@ class AppointmentQuerySet(models.QuerySet["Appointment"]):
         """Appointments that are expected and whose patients have asked for another time."""
         return self.filter(wants_change_at__isnull=False, status__in=Appointment.EXPECTED)
 
+    def of_the_deceased(self) -> Self:
+        """Appointments that still take time, or are asked for, though their patients have died."""
+        status = Appointment.Status
+        ahead = (status.REQUESTED, status.HELD, *Appointment.EXPECTED)
+        return self.filter(patient__died_on__isnull=False, status__in=ahead)
+
 
 @keep_history
 class Appointment(models.Model):

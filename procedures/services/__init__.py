@@ -18,6 +18,7 @@ from procedures.services.closing import (
     reopen,
 )
 from procedures.services.confirming import confirm_figure
+from procedures.services.deceased import cancel_of_deceased
 from procedures.services.devices import (
     battery_checked,
     check_device,
@@ -74,6 +75,7 @@ __all__ = [
     "book_from_waitlist",
     "can_be_published",
     "cancel",
+    "cancel_of_deceased",
     "check",
     "check_deputy",
     "check_device",

@@ -1,0 +1,104 @@
+"""A patient with appointments has died: asked at once, cancelled in one click, nobody is written to."""
+
+from datetime import date, timedelta
+
+import pytest
+from django.core import mail as outbox
+from django.core.exceptions import PermissionDenied
+from django.test import Client
+
+from clinic import mail
+from clinic.models import OutgoingEmail, Site, User
+from clinic.refusals import Refusal
+from conftest import MONDAY, World
+from patients import services as patients
+from procedures import services
+from procedures.models import Appointment
+
+
+@pytest.fixture
+def coming(world: World) -> list[Appointment]:
+    """Two appointments, a week apart, of one patient, who has been written of them and has died since."""
+    days = [MONDAY, MONDAY + timedelta(days=7)]
+    rows = [
+        services.book(world.appointment(starts_at=world.at(day, 9)), by=world.clerk, now=world.now)
+        for day in days
+    ]
+    mail.send_due(now=world.now)
+    outbox.outbox.clear()
+    world.patient.refresh_from_db()
+    world.patient.died_on = world.now.date() - timedelta(days=1)
+    patients.save(world.patient, changed=["died_on"], by=world.clerk, now=world.now)
+    return rows
+
+
+def statuses() -> list[str]:
+    return list(Appointment.objects.order_by("pk").values_list("status", flat=True))
+
+
+def test_everything_that_is_left_is_cancelled_and_nobody_is_written_to(
+    world: World, coming: list[Appointment]
+) -> None:
+    done = services.cancel_of_deceased(world.patient.pk, by=world.clerk, now=world.now)
+    assert [row.pk for row in done] == [row.pk for row in coming]
+    assert statuses() == ["cancelled", "cancelled"]
+    assert services.cancel_of_deceased(world.patient.pk, by=world.clerk, now=world.now) == []
+    mail.send_due(now=world.now)
+    assert outbox.outbox == []
+    assert not OutgoingEmail.objects.filter(template="procedures.emails.cancelled").exists()
+
+
+def test_of_the_living_nothing_is_cancelled(world: World) -> None:
+    services.book(world.appointment(), by=world.clerk, now=world.now)
+    with pytest.raises(Refusal) as refused:
+        services.cancel_of_deceased(world.patient.pk, by=world.clerk, now=world.now)
+    assert refused.value.code == "not_deceased"
+    assert statuses() == ["booked"]
+
+
+def test_only_who_may_cancel_does(world: World, coming: list[Appointment]) -> None:
+    with pytest.raises(PermissionDenied):
+        services.cancel_of_deceased(
+            world.patient.pk, by=User.objects.create_user("nobody@example.org"), now=world.now
+        )
+    assert statuses() == ["booked", "booked"]
+
+
+def test_what_is_left_at_another_site_stays_for_those_who_work_there(
+    world: World, coming: list[Appointment]
+) -> None:
+    Appointment.objects.filter(pk=coming[1].pk).update(
+        site=Site.objects.create(name="Elsewhere", phone="+1 212 555 0199", time_zone="America/Chicago")
+    )
+    assert len(services.cancel_of_deceased(world.patient.pk, by=world.clerk, now=world.now)) == 1
+    assert statuses() == ["cancelled", "booked"]
+    assert Appointment.objects.of_the_deceased().get().pk == coming[1].pk
+
+
+def test_recording_the_death_asks_at_once(world: World, client: Client) -> None:
+    services.book(world.appointment(), by=world.clerk, now=world.now)
+    client.force_login(world.admin)
+    address = f"/admin/patients/patient/{world.patient.pk}/change/"
+    form = client.get(address).context["adminform"].form
+    data = {name: value for name in form.fields if (value := form[name].value()) not in (None, False)}
+    hidden = {f"initial-{name}": "on" if form.initial.get(name) else "" for name in form.columns}
+    died = {"died_on": date(2026, 1, 5).isoformat()}
+    saved = client.post(address, data | hidden | died)
+    page = f"/admin/patients/patient/{world.patient.pk}/deceased/"
+    assert saved.headers["Location"] == page
+    assert statuses() == ["booked"]
+    assert client.get(page).status_code == 200
+    assert statuses() == ["booked"]
+    first = client.get("/admin/")
+    assert any(
+        "deceased=yes" in card["link"] for group in first.context["overview"] for card in group["cards"]
+    )
+    listed = client.get("/admin/procedures/appointment/?deceased=yes")
+    assert [row.pk for row in listed.context["cl"].result_list] == [Appointment.objects.get().pk]
+    assert client.post(page).status_code == 302
+    assert client.post(page).status_code in (200, 302), "a second click"
+    assert statuses() == ["cancelled"]
+    after = client.get("/admin/")
+    assert not any(
+        "deceased=yes" in card["link"] for group in after.context["overview"] for card in group["cards"]
+    )
