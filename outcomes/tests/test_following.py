@@ -1,10 +1,12 @@
 """Follow-ups that meet: repeats, other treatments on the same region, and procedures entered in error."""
 
+import threading
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 
 from clinic import mail
 from clinic.models import OutgoingEmail
@@ -17,6 +19,7 @@ from outcomes.services.asking import invitation_key
 from patients.models import Patient
 from procedures import services as procedures
 from procedures.models import Procedure, ProcedureType, ReliefProfile
+from procedures.tests.test_races import together
 
 LATER = MONDAY + timedelta(days=70)  # a Monday
 
@@ -176,6 +179,36 @@ def test_courses_that_an_earlier_release_confounded_are_ended_and_told_apart(
     assert (first.closed_because, first.ended_by, first.confounded_by) == ("other_treatment", second, None)
     assert second.confounded_by is None
     assert list(services.judge_again(now=world.at(LATER, 13))) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_judging_everything_again_waits_for_answers_and_they_never_for_each_other_in_a_ring(
+    world: World, injection: ProcedureType
+) -> None:
+    """The later treatment was written down first; a correction of the earlier course goes on to the later one."""
+    later = follow_up(world.performed(day=LATER, procedure_type=injection)).pk
+    earlier = follow_up(world.performed()).pk
+    holds = threading.Event()
+
+    def corrects() -> None:
+        with transaction.atomic():
+            FollowUp.objects.select_for_update().get(pk=earlier)
+            holds.set()
+            with connection.cursor() as cursor:
+                for _ in range(100_000):  # until the other one waits
+                    cursor.execute(
+                        "SELECT pg_backend_pid() = ANY(pg_blocking_pids(pid)) FROM pg_stat_activity"
+                    )
+                    if (True,) in cursor.fetchall():
+                        break
+            FollowUp.objects.select_for_update().get(pk=later)
+
+    def judges() -> None:
+        assert holds.wait(timeout=60)
+        list(services.judge_again(everything=True, now=world.at(LATER, 13)))
+
+    connection.close()
+    assert together(corrects, judges) == {"won": 2}
 
 
 def test_a_correction_of_the_first_course_says_anew_whose_relief_the_second_is(
