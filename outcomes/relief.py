@@ -48,7 +48,7 @@ from itertools import takewhile
 from typing import Literal, NamedTuple
 
 #: The version of the definition above. What was judged by an earlier one is judged again by `judge_follow_ups`.
-DEFINITION = 2
+DEFINITION = 3
 #: At least this much, though less than the profile's threshold, is partial relief: moderate benefit in IMMPACT's terms
 #: (Dworkin et al., J Pain 2008).
 PARTIAL_PERCENT = 30
@@ -63,6 +63,8 @@ BETTER = (1, 2)
 SILENT_AFTER = 2
 #: So many bad judged answers in a row tell that there is no relief, or that it is lost.
 BAD_IN_A_ROW = 2
+#: So many days are named one by one in a reason, which has to fit: patients can say every day that the pain is back.
+MOST_NAMED = 6
 #: So many points above the last good score are bad, from a baseline of LOW_BASELINE on; one point below it. A change of
 #: one point is within the noise of the scale, two are a change that matters (Farrar et al., Pain 2001; unconfirmed
 #: as a rule for losses).
@@ -215,7 +217,8 @@ class Reading:
     `worn_off`: the patient said in the same answer that the relief has worn off. `reported`: nobody asked, the patient
     said of their own accord that the pain is back. `ended_on`: the day after the procedure since which, they said, the
     pain has been back; None when they named none. `before_treatment`: no answer to a question, but the pain before the
-    same treatment was given again, or before another one of the same region, which ended the course.
+    same treatment was given again, or before another one of the same region, which ended the course. `answered`: beside
+    that pain, that a question was answered on the same day, and agrees.
     """
 
     at: int
@@ -224,6 +227,12 @@ class Reading:
     before_treatment: bool = False
     reported: bool = False
     ended_on: int | None = None
+    answered: bool = False
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether the patient answered, and not only said how it was before a treatment."""
+        return self.answered or not self.before_treatment
 
 
 @dataclass(frozen=True)
@@ -279,7 +288,10 @@ class Course:
         return f"day {at}" if self.unit == "day" else f"hour {round(at / 60, 1):g}"
 
     def list_words(self, ats: Sequence[int]) -> str:
-        """Several of them: "day 92", "days 7, 14 and 28"."""
+        """Several of them: "day 92", "days 7, 14 and 28"; of many the first, how many more, and the last."""
+        if len(ats) > MOST_NAMED:
+            first = ", ".join(self.words(at) for at in ats[:MOST_NAMED])
+            return f"{first} and {len(ats) - MOST_NAMED} times more up to {self.words(ats[-1])}"
         if len(ats) == 1 or self.unit == "minute":
             return ", ".join(self.words(at) for at in ats)
         return f"days {', '.join(map(str, ats[:-1]))} and {ats[-1]}"
@@ -347,7 +359,7 @@ def judge(course: Course) -> Judgement:
             Verdict.NO_BASELINE, f"The pain score before the procedure {why}: relief cannot be computed."
         )
     known = judged(course)
-    answers = [reading for reading in known if not reading.before_treatment]
+    answers = [reading for reading in known if reading.is_answer]
     if course.confounded or (course.other_treatment and not answers):
         return Judgement(
             Verdict.CONFOUNDED,
@@ -390,7 +402,8 @@ def judged(course: Course) -> list[Reading]:
     ended the course, and a report that the pain is back with a day.
 
     Of several at one position, such as two check-ins answered on one day, the last score counts: two scores of one day
-    are no two answers in a row. What was said beside any of them stays.
+    are no two answers in a row. What was said beside any of them stays, and so does that one was the pain before a
+    treatment. An answer that says otherwise than that pain, named after it, is none.
     """
     by_position: dict[int, Reading] = {}
     for one in course.readings:
@@ -399,8 +412,12 @@ def judged(course: Course) -> list[Reading]:
             continue
         same = by_position.get(one.at)
         if same:
+            before = one.before_treatment or same.before_treatment
+            agrees = same.is_answer and good(course, same) == good(course, one)
             one = replace(
                 one,
+                before_treatment=before,
+                answered=before and (one.is_answer or agrees),
                 worn_off=one.worn_off or same.worn_off,
                 reported=one.reported or same.reported,
                 ended_on=same.ended_on if one.ended_on is None else one.ended_on,
@@ -549,7 +566,7 @@ def never_in_relief(course: Course, found: Found) -> tuple[Verdict, str]:
 
     Who comes for a repeat comes because the pain is back: a bad score before it does not tell that relief never was.
     """
-    answers = [one for one in found.judged if not one.before_treatment]
+    answers = [one for one in found.judged if one.is_answer]
     if not answers:
         return (
             Verdict.UNKNOWN,
@@ -632,7 +649,7 @@ def remarks_on(course: Course, found: Found, verdict: Verdict) -> tuple[Remark, 
         if verdict == Verdict.NO_RELIEF:
             say(
                 Note.PARTIAL_BEFORE,
-                [one for one in found.judged if partial(one) and not one.before_treatment],
+                [one for one in found.judged if partial(one) and one.is_answer],
             )
     if found.loss and found.after:
         say(Note.RELIEF_RETURNED, [one for one in found.after if good(course, one)])

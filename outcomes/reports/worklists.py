@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import (
-    BooleanField,
     CharField,
     DateField,
     Exists,
@@ -16,11 +15,10 @@ from django.db.models import (
     QuerySet,
     Subquery,
 )
-from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce, NullIf
 
 from clinic.models import User
-from outcomes.models import Alert, CourseSummary, FollowUp
+from outcomes.models import Alert, FollowUp
 from outcomes.relief import Verdict
 from outcomes.reports.overview import EARLY
 from procedures.models import Appointment, Laterality
@@ -56,15 +54,6 @@ class Worklist:
 
 #: The end of relief as it is known now: the established one, or a first bad score.
 ENDED_BY = Coalesce(F("summary__lost_until"), F("summary__suspected_until"))
-#: Of a summary, in SQL: the latest two scores since relief was lost, of planned check-ins, are in relief.
-IS_BACK = """
-(SELECT COUNT(*) = 2 AND BOOL_AND(100 * (baseline - score) >= success_percent * baseline)
-   FROM (SELECT score
-           FROM UNNEST(days, scores) WITH ORDINALITY AS one (day, score, place)
-          WHERE score IS NOT NULL AND day > COALESCE(lost_until, suspected_until)
-          ORDER BY place DESC
-          LIMIT 2) AS latest)
-"""
 #: Of equally urgent ones the longest ago first.
 ORDER = ("urgency", "procedure__performed_at", "pk")
 
@@ -106,12 +95,10 @@ def unconfirmed(*kinds: Verdict) -> Q:
 
 
 def lost(rows: QuerySet[FollowUp], losses: Q, kind: Alert.Kind | None = None) -> QuerySet[FollowUp]:
-    """Those whose relief is lost like this and is not back. Two scores in relief in a row after the loss are relief
-    that has returned, as for alerts; while an alert of the kind is open, somebody must look all the same."""
-    returned = RawSQL(IS_BACK, (), output_field=BooleanField())  # noqa: S611  # holds no value of a user
-    back = CourseSummary.objects.filter(returned, pk=OuterRef("pk"))
+    """Those whose relief is lost like this and is not back, as for alerts; while an alert of the kind is open, somebody
+    must look all the same."""
     waiting = Alert.objects.open().filter(follow_up=OuterRef("pk"), kind=kind)
-    return rows.filter(losses).filter(~Exists(back) | Exists(waiting))
+    return rows.filter(losses).filter(Q(summary__back_since=None) | Exists(waiting))
 
 
 def losing_early(user: User, now: datetime) -> QuerySet[FollowUp]:

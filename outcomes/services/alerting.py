@@ -21,6 +21,8 @@ from procedures.models import RedFlag
 #: Kinds that no course calls for: a yes raises the first, a date the second (`outcomes.services.maintaining`), and the
 #: patient’s word that no score bears out the third.
 NOT_OF_THE_COURSE = (Alert.Kind.RED_FLAG, Alert.Kind.DEVICE_DUE, Alert.Kind.PAIN_BACK)
+#: Kinds that outlive their course: an ended one heals nobody, and a device is in the patient all the same.
+OUTLIVE = (Alert.Kind.RED_FLAG, Alert.Kind.DEVICE_DUE)
 #: Kinds that are about relief which has ended, or may have.
 TELLS_THE_END = (Alert.Kind.LOST_EARLY, Alert.Kind.LOST_EFFECT, Alert.Kind.PAIN_BACK)
 #: Contact attempts by which nobody was asked.
@@ -200,14 +202,14 @@ def settle(alert_id: int, *, now: datetime) -> int:
 def settle_ended(*, now: datetime, limit: int = 1000) -> int:
     """Settle what nobody has acknowledged of courses that have ended and of patients who have died; how many.
 
-    Red flags stay: an ended course heals nobody. So do devices that are due: they are in the patient all the same.
+    What is of no course stays (OUTLIVE).
     """
     ended = (
         Alert.objects.open()
         .filter(
             Q(follow_up__closed_at__isnull=False) | Q(patient__died_on__isnull=False), acknowledged_at=None
         )
-        .exclude(kind__in=NOT_OF_THE_COURSE)
+        .exclude(kind__in=OUTLIVE)
         .order_by("pk")
         .values_list("pk", flat=True)[:limit]
     )

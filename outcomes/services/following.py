@@ -183,10 +183,15 @@ def end(follow_up: FollowUp, because: str, *, at: datetime, by: FollowUp | None 
     """Close the course at the instant `at`: what it would still have asked is void, and so is what nobody answered
     since then, where the end is written down late. What was answered stays.
 
-    `by`: the follow-up of the procedure that ended it; None when it ends otherwise.
+    `by`: the follow-up of the procedure that ended it; None when it ends otherwise. What was said of an end that stood
+    until now goes with it.
     """
+    changed = ["closed_at", "closed_because", "ended_by"]
+    if follow_up.ended_by_id and follow_up.confounded_by_id == follow_up.ended_by_id:
+        follow_up.confounded_by = None
+        changed.append("confounded_by")
     follow_up.closed_at, follow_up.closed_because, follow_up.ended_by = at, because, by
-    follow_up.save(update_fields=["closed_at", "closed_because", "ended_by"])
+    follow_up.save(update_fields=changed)
     over = Q(status__in=CheckIn.OPEN) | Q(status=CheckIn.Status.MISSED, due_at__gt=at)
     follow_up.check_ins.filter(over).update(status=CheckIn.Status.VOIDED)
 

@@ -16,6 +16,8 @@ from outcomes.services.rebuilding import summarise
 
 #: Follow-ups a transaction: each locks its rows, so that no answer slips in between reading and writing.
 BATCH = 500
+#: The order in which follow-ups are locked: an answer to one is followed by those of later treatments.
+IN_TIME = ("procedure__performed_at", "pk")
 
 
 class Progress(NamedTuple):
@@ -30,12 +32,12 @@ def judge_again(*, everything: bool = False, now: datetime) -> Iterator[Progress
     """Judge follow-ups again and make their summaries anew, batch by batch. Idempotent.
 
     Those that an earlier definition of verdicts has judged (`outcomes.relief.DEFINITION`), or all of them. Each changed
-    verdict is kept with its reason, and alerts follow. Answers may come in meanwhile: each writes its own follow-up.
-    What is cut off goes on where it was.
+    verdict is kept with its reason, and alerts follow. Answers may come in meanwhile: each locks its own follow-up, and
+    then those of later treatments that it blurs, in order of time, as here. What is cut off goes on where it was.
     """
     outdated = Q(summary=None) | Q(summary__definition__lt=DEFINITION)
     wanted = FollowUp.objects.all() if everything else FollowUp.objects.filter(outdated)
-    left = list(wanted.order_by("pk").values_list("pk", flat=True))
+    left = list(wanted.order_by(*IN_TIME).values_list("pk", flat=True))
     total, done = len(left), 0
     changed: Counter[tuple[str, str]] = Counter()
     for first in range(0, total, BATCH):
@@ -59,5 +61,5 @@ def locked(numbers: Collection[int], **only: object) -> list[FollowUp]:
     return list(
         rows.select_related(
             "procedure__site", "procedure__procedure_type", "relief_profile", "check_in_profile"
-        ).order_by("pk")
+        ).order_by(*IN_TIME)
     )

@@ -8,10 +8,11 @@ from clinic import audit
 from clinic.models import User
 from clinic.refusals import Refusal
 from clinic.wall_clock import day_span
+from outcomes.alerts import LOSSES_OF_EFFECT, called_for
 from outcomes.instruments import latest
 from outcomes.models import Alert, Answer, CheckIn, FollowUp, Measurement
 from outcomes.questions import ENDED_ON, PAIN_NOW, WORN_OFF, Question, from_instrument
-from outcomes.relief import Judgement
+from outcomes.relief import Course, Judgement
 from outcomes.relief import judge as judge_course
 from outcomes.schedule import DAY, days_after
 from outcomes.services import wearing_off
@@ -45,7 +46,8 @@ def report_pain(
     `pain`: now, 0–10. `ended_on`: since which day it has been back, in days after the procedure on the site's calendar;
     None when none was named. `by` None: the patient said so themselves. A bad score after relief is a loss by the
     patient's own word. Anything else, such as a good score or one before any relief, is a question to staff: it raises
-    the alert that the patient says that the pain is back.
+    the alert that the patient says that the pain is back. So does a loss about which nobody else hears: of upkeep,
+    which is not held against a window, or one whose alert somebody resolved when it was not confirmed.
 
     The same on the same day, as by a second click, changes nothing and returns the first.
 
@@ -94,7 +96,9 @@ def report_pain(
         actor="" if by else "patient",
     )
     judge(follow_up.pk, now=now)
-    if not shows_loss(before, judge_course(course_of(follow_up))):
+    course = course_of(follow_up)
+    after = judge_course(course)
+    if not shows_loss(before, after) or is_passed_over(follow_up, course, after):
         raise_alert(follow_up, Alert.Kind.PAIN_BACK, now=now)
     return given
 
@@ -114,3 +118,16 @@ def shows_loss(before: Judgement, after: Judgement) -> bool:
     return (after.loss is not None and after.loss != before.loss) or (
         after.suspected is not None and after.suspected != before.suspected
     )
+
+
+def is_passed_over(follow_up: FollowUp, course: Course, judgement: Judgement) -> bool:
+    """Whether nobody hears of the loss that a report shows: it is on no list, and no open alert tells it.
+
+    A loss within the window or after it needs no alert: who has one is due for a repeat. Nor does a site hear what it
+    does not want to.
+    """
+    if not follow_up.seeks_relief:
+        return True
+    called = {Alert.Kind(kind) for kind in called_for(course, judgement) if kind in LOSSES_OF_EFFECT.values()}
+    wanted = called - set(follow_up.procedure.site.alert_kinds_off)
+    return bool(wanted) and not follow_up.alerts.open().filter(kind__in=wanted).exists()

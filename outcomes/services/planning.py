@@ -4,7 +4,7 @@ from datetime import datetime
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Max, OuterRef, QuerySet, Subquery
+from django.db.models import Max, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from clinic import audit
@@ -13,7 +13,7 @@ from clinic.refusals import Refusal
 from outcomes.models import CheckIn, FollowUp
 from outcomes.schedule import DAY, Planned, diary, following
 from outcomes.services.following import end, first_plan, newer_plan, reopen, row, settle_neighbours
-from outcomes.services.judging import in_minutes, judge
+from outcomes.services.judging import BY_ANOTHER, blur, in_minutes, judge
 from procedures.models import Procedure, ReliefProfile
 
 #: What of a relief profile says when to ask those whose course runs; their diary is over.
@@ -33,17 +33,33 @@ def replan_site(site: Site, *, reason: str) -> int:
 def replan_procedure(procedure: Procedure, *, reason: str, now: datetime) -> None:
     """The procedure's time was corrected: plan its follow-up again, by the profile that counts now, and judge it.
 
-    A course that it ended, because it repeated its treatment, ends with it.
+    What it ended, and what ended it, ends where it does now, or goes on where the other one is not the later one any
+    more, or not within its window.
     """
-    ended = (
-        FollowUp.objects.filter(ended_by__procedure=procedure).select_for_update(of=("self",)).order_by("pk")
+    own = Q(procedure=procedure, closed_because__in=BY_ANOTHER)
+    touched = list(
+        FollowUp.objects.filter(own | Q(ended_by__procedure=procedure))
+        .select_for_update(of=("self",))
+        .order_by("pk")
     )
-    for pk in list(ended.values_list("pk", flat=True)):
-        FollowUp.objects.filter(pk=pk).update(closed_at=procedure.performed_at)
-        judge(pk, now=now)
-    follow_up = FollowUp.objects.filter(procedure=procedure).first()
-    if follow_up is not None:
-        replan(follow_up.pk, reason=reason, now=now)
+    for one in touched:
+        reopen(one)
+    FollowUp.objects.filter(procedure=procedure).update(relief_profile=procedure.relief_profile)
+    of_it = list(FollowUp.objects.filter(procedure=procedure).values_list("pk", flat=True))
+    numbers = [*of_it, *(one.pk for one in touched if one.pk not in of_it)]
+    for pk in numbers:  # its own course first, so that none is judged as running that ends all the same
+        one = FollowUp.objects.select_related("procedure__procedure_type", "relief_profile").get(pk=pk)
+        if one.closed_at is None:
+            settle_neighbours(one, now=now)
+        if pk not in of_it:
+            judge(pk, now=now)
+    for pk in of_it:
+        replan(pk, reason=reason, now=now)
+    blurred = FollowUp.objects.filter(
+        Q(confounded_by__in=numbers) | Q(pk__in=numbers, confounded_by__isnull=False)
+    )
+    for pk in list(blurred.order_by("pk").values_list("pk", flat=True)):
+        blur(pk, now=now)
 
 
 @transaction.atomic

@@ -53,6 +53,7 @@ def summary_of(
         responded=last.responded if last else False,
         suspected_until=last.suspected_until if last else None,
         loss_kind=judgement.loss_kind,
+        back_since=judgement.back_since,
         remarks=[one.note.value for one in judgement.remarks],
         repeated_at=course.repeated_at,
         last_answer=course.last_answer,

@@ -1,10 +1,12 @@
 """Follow-ups that meet: repeats, other treatments on the same region, and procedures entered in error."""
 
+import threading
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 
 from clinic import mail
 from clinic.models import OutgoingEmail
@@ -17,6 +19,7 @@ from outcomes.services.asking import invitation_key
 from patients.models import Patient
 from procedures import services as procedures
 from procedures.models import Procedure, ProcedureType, ReliefProfile
+from procedures.tests.test_races import together
 
 LATER = MONDAY + timedelta(days=70)  # a Monday
 
@@ -176,6 +179,36 @@ def test_courses_that_an_earlier_release_confounded_are_ended_and_told_apart(
     assert (first.closed_because, first.ended_by, first.confounded_by) == ("other_treatment", second, None)
     assert second.confounded_by is None
     assert list(services.judge_again(now=world.at(LATER, 13))) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_judging_everything_again_waits_for_answers_and_they_never_for_each_other_in_a_ring(
+    world: World, injection: ProcedureType
+) -> None:
+    """The later treatment was written down first; a correction of the earlier course goes on to the later one."""
+    later = follow_up(world.performed(day=LATER, procedure_type=injection)).pk
+    earlier = follow_up(world.performed()).pk
+    holds = threading.Event()
+
+    def corrects() -> None:
+        with transaction.atomic():
+            FollowUp.objects.select_for_update().get(pk=earlier)
+            holds.set()
+            with connection.cursor() as cursor:
+                for _ in range(100_000):  # until the other one waits
+                    cursor.execute(
+                        "SELECT pg_backend_pid() = ANY(pg_blocking_pids(pid)) FROM pg_stat_activity"
+                    )
+                    if (True,) in cursor.fetchall():
+                        break
+            FollowUp.objects.select_for_update().get(pk=later)
+
+    def judges() -> None:
+        assert holds.wait(timeout=60)
+        list(services.judge_again(everything=True, now=world.at(LATER, 13)))
+
+    connection.close()
+    assert together(corrects, judges) == {"won": 2}
 
 
 def test_a_correction_of_the_first_course_says_anew_whose_relief_the_second_is(
@@ -397,3 +430,60 @@ def test_a_device_is_asked_about_without_end_but_not_after_death_or_opting_out(
     Patient.objects.update(died_on=None, opted_out_at=None)  # an error, or a change of mind
     services.tick(now=after + timedelta(minutes=1))
     assert course.check_ins.filter(offset_minutes=630 * 1440).exists()
+
+
+def written_down_late(world: World, at: datetime, now: datetime, **values: Any) -> Procedure:
+    """A procedure that was performed at `at`, as is written down at `now`."""
+    appointment = procedures.book(world.appointment(starts_at=at, **values), by=world.clerk, now=world.now)
+    record = procedures.Performed(performed_at=at, baseline_pain=8)
+    return procedures.perform(appointment.pk, record, by=world.physician, now=now)
+
+
+@pytest.mark.parametrize("which", ["the first one later", "the second one earlier"])
+@pytest.mark.parametrize("family", ["radiofrequency_ablation", "epidural_steroid_injection"])
+def test_a_corrected_time_that_turns_the_order_round_turns_round_which_course_ends(
+    world: World, which: str, family: str
+) -> None:
+    now = world.at(MONDAY, 17)
+    other = kind(world, "another", family=family)
+    first = written_down_late(world, world.at(MONDAY, 9), now)
+    second = written_down_late(world, world.at(MONDAY, 11), now, procedure_type=other)
+    moved, hours = (first, (13, 9)) if which == "the first one later" else (second, (8, 11))
+    for hour, earlier, later in zip(hours, (second, first), (first, second), strict=True):
+        procedures.correct_time(
+            moved.pk, performed_at=world.at(MONDAY, hour), reason="typed wrongly", by=world.physician, now=now
+        )
+        over, runs = follow_up(earlier), follow_up(later)
+        assert (over.ended_by, over.closed_at) == (runs, runs.procedure.performed_at)
+        assert runs.closed_at is None
+        assert not over.check_ins.filter(status__in=CheckIn.OPEN).exists()
+        assert runs.check_ins.filter(status__in=CheckIn.OPEN).exists()
+        confounded = family == "epidural_steroid_injection"
+        assert (over.confounded_by, runs.confounded_by) == ((runs, over) if confounded else (None, None))
+
+
+def test_another_treatment_that_was_given_later_than_typed_ends_nothing_any_more(
+    world: World, injection: ProcedureType
+) -> None:
+    first = follow_up(world.performed())
+    pain(first, 42, 2)
+    within, after = (world.at(MONDAY + timedelta(days=day), 9) for day in (364, 365))
+    other = written_down_late(world, within, after, procedure_type=injection)
+    assert follow_up(first.procedure).ended_by == other.follow_up
+    procedures.correct_time(
+        other.pk, performed_at=after, reason="typed wrongly", by=world.physician, now=after
+    )
+    first = follow_up(first.procedure)
+    assert (first.closed_because, first.verdict, first.confounded_by) == ("", Verdict.IN_RELIEF, None)
+    assert follow_up(other).confounded_by is None
+    assert first.check_ins.filter(status="planned", offset_minutes=366 * 1440).exists()
+
+
+def test_of_which_other_treatment_nothing_was_known_is_said_of_the_one_that_ends_the_course_now(
+    world: World, injection: ProcedureType
+) -> None:
+    first, other = world.performed(), world.performed(day=LATER, procedure_type=injection)
+    assert follow_up(first).confounded_by == other.follow_up
+    soon = world.performed(day=MONDAY + timedelta(days=28), procedure_type=injection)  # written down late
+    found = follow_up(first)
+    assert (found.ended_by, found.confounded_by) == (soon.follow_up, soon.follow_up)

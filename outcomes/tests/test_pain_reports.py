@@ -22,6 +22,7 @@ from outcomes.relief import Verdict
 from outcomes.services.recording import values_of
 from outcomes.tests.test_since_when import interval, on, said
 from outcomes.why import why
+from procedures import services as procedures
 from procedures.models import Intent, Procedure
 from procedures.tests.test_races import together
 
@@ -113,6 +114,39 @@ def test_a_loss_that_was_known_already_is_not_news_but_the_patients_wish_is(
     report(relieved, noon(world, 80))
     assert interval(relieved) == (42, 70)
     assert sorted(alert.kind for alert in Alert.objects.all()) == ["lost_early", "pain_back"]
+
+
+def test_a_loss_whose_alert_was_resolved_unconfirmed_and_that_of_upkeep_is_a_question_all_the_same(
+    world: World, relieved: FollowUp
+) -> None:
+    """Else nobody would hear what the patient says."""
+    said(relieved, 92, 7)
+    services.resolve(Alert.objects.get().pk, resolution="no_action", by=world.nurse, now=noon(world, 93))
+    report(relieved, noon(world, 95), pain=8)
+    assert verdict(relieved) == Verdict.LOST_EARLY
+    assert [alert.kind for alert in Alert.objects.open()] == ["pain_back"]
+
+    patient = world.another_patient()
+    refill = world.performed(baseline=8, patient=patient, hour=11).follow_up
+    Procedure.objects.filter(pk=refill.procedure_id).update(intent=Intent.MAINTENANCE)
+    said(refill, 42, 2)
+    report(refill, noon(world, 70), pain=8)
+    assert [alert.kind for alert in refill.alerts.all()] == ["pain_back"]
+
+
+@pytest.mark.parametrize("how", ["ended", "void", "died"])
+def test_the_question_goes_with_the_course(world: World, relieved: FollowUp, how: str) -> None:
+    report(relieved, noon(world, 70), pain=3)
+    now = noon(world, 72)
+    if how == "ended":
+        services.end_follow_up(relieved.pk, because="transferred", by=world.physician, now=now)
+    elif how == "void":
+        procedures.void(relieved.procedure_id, reason="wrong patient", by=world.physician, now=now)
+    else:
+        relieved.patient.died_on = MONDAY + timedelta(days=71)
+        relieved.patient.save()
+    services.tick(now=now)
+    assert [alert.resolution for alert in Alert.objects.all()] == ["settled"]
 
 
 def test_it_confirms_a_first_bad_score(world: World, relieved: FollowUp) -> None:

@@ -289,6 +289,37 @@ def test_two_scores_of_one_day_are_one_check_in() -> None:
     )  # what was said beside it stays
 
 
+@pytest.mark.parametrize(
+    ("readings", "verdict", "between"),
+    [
+        # An answer and the pain before the next treatment on one day: together they confirm, in whichever order.
+        (
+            [Reading(92, 2), Reading(189, 8), Reading(189, 7, before_treatment=True)],
+            "possibly_early",
+            (92, 189),
+        ),
+        (
+            [Reading(92, 2), Reading(189, 7, before_treatment=True), Reading(189, 8)],
+            "possibly_early",
+            (92, 189),
+        ),
+        # What was answered on that day is no less an answer.
+        ([Reading(42, 8), Reading(42, 8, before_treatment=True)], "no_relief", None),
+        ([Reading(42, 8, before_treatment=True), Reading(42, 8)], "no_relief", None),
+        ([Reading(42, 2), Reading(42, 3, before_treatment=True)], "in_relief", None),
+        # Where the two say the opposite, who comes for a treatment comes because the pain is back.
+        ([Reading(42, 2), Reading(42, 8, before_treatment=True)], "unknown", None),
+    ],
+)
+def test_an_answer_on_the_day_of_the_next_treatment_counts_beside_the_pain_before_it(
+    readings: list[Reading], verdict: str, between: tuple[int, int] | None
+) -> None:
+    found = judge(replace(course(8), readings=readings, ended=True))
+    assert (found.verdict, found.lost_between) == (verdict, between), found.reason
+    other = judge(replace(course(8), readings=readings, ended=True, other_treatment=True))
+    assert other.verdict == ("confounded" if verdict == "unknown" else verdict)
+
+
 def test_after_a_low_baseline_the_points_stand_beside_the_percentage() -> None:
     assert "(66 % less: 2 points)" in judge(course(3, (92, 1))).reason
     assert "(33 % more: 1 point)" in judge(course(3, (92, 4))).reason
@@ -382,6 +413,19 @@ def test_a_diagnostic_block_is_judged_in_minutes() -> None:
     )  # fmt: skip
     assert (block.verdict, block.lost_between) == (Verdict.LOST_WITHIN, (240, 360))
     assert "hour 6" in block.reason
+
+
+def test_a_reason_fits_whatever_a_patient_says_every_day() -> None:
+    """The row takes a thousand characters."""
+    daily = [Reading(42 + day, (2, 9)[day % 2], worn_off=day % 2 == 0) for day in range(900)]
+    for baseline, readings in ((8, [Reading(41, 5), *daily]), (3, daily[1::2]), (8, [*daily[1::2], *daily])):
+        readings = sorted(readings, key=lambda one: one.at)
+        found = judge(replace(course(baseline), readings=readings))
+        assert len(found.reason) < 1000
+        assert any(len(remark.at) > 100 for remark in found.remarks)
+    assert course(8).list_words(range(1, 9)) == (
+        "day 1, day 2, day 3, day 4, day 5, day 6 and 2 times more up to day 8"
+    )
 
 
 def in_order(readings: list[Reading]) -> list[Reading]:

@@ -101,6 +101,25 @@ def test_relief_that_is_back_by_two_scores_in_a_row_is_on_no_list(world: World, 
     assert (later.verdict, listed(world, "due_for_repeat")) == ("lost_within_window", [])
 
 
+def test_whether_relief_is_back_is_asked_of_what_patients_say_unasked_as_well(world: World) -> None:
+    """As alerts and verdicts do: lists, alerts and courses say the same."""
+
+    def reported(follow_up: FollowUp, day: int, pain: int) -> FollowUp:
+        now = follow_up.procedure.performed_at + timedelta(days=day, hours=1)
+        services.report_pain(follow_up.pk, pain=pain, channel="email", language="en", by=None, now=now)
+        Alert.objects.filter(kind="pain_back").delete()
+        return FollowUp.objects.get(pk=follow_up.pk)
+
+    early = course(world, {42: 2, 92: 8, 184: 8, 275: 2})
+    assert listed(world, "losing_early") == [early]
+    reported(early, 300, 2)
+    assert listed(world, "losing_early") == []
+    repeat = course(world, {42: 2, 184: 2, 275: 8, 366: 8, 548: 2, 731: 2})
+    assert listed(world, "due_for_repeat") == []
+    assert reported(repeat, 740, 8).verdict == "lost_within_window"
+    assert listed(world, "due_for_repeat") == [repeat]
+
+
 def test_who_says_that_the_pain_is_back_is_listed_until_somebody_has_asked(world: World) -> None:
     late, early, _other = (course(world, {42: 2}) for _ in range(3))
     alerts = [
