@@ -1,4 +1,4 @@
-"""Relief and verdicts. Pure: plain values in, plain values out, integers compared, never floats.
+"""Relief and verdicts of treatments. Pure: plain values in, plain values out, integers compared, never floats.
 
 Pain is a whole number from 0 (none) to 10 (worst imaginable), baseline B and follow-up F on the same item. Percent
 relief is 100·(B − F)/B. With B missing or 0 it cannot be computed; it is then None, never 0 or 100. Negative relief is
@@ -35,7 +35,7 @@ The definition. START and END are the first and the last day of the relief windo
 9. **Remarks**: relief before the first judged day, late relief, relief that returned after a loss, partial relief that
    remains or came before, the word "worn off" without a bad score, and how often it was worse than before.
 
-docs/decisions/0019 says why.
+docs/decisions/0019 says why. Tests, trials and the upkeep of devices are judged otherwise: docs/decisions/0023.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from itertools import takewhile
 from typing import Literal
 
 #: The version of the definition above. What was judged by an earlier one is judged again by `judge_follow_ups`.
-DEFINITION = 2
+DEFINITION = 3
 #: At least this much, though less than the profile's threshold, is partial relief: moderate benefit in IMMPACT's terms
 #: (Dworkin et al., J Pain 2008).
 PARTIAL_PERCENT = 30
@@ -91,6 +91,13 @@ class Verdict(StrEnum):
     CONFOUNDED = "confounded"
     NO_BASELINE = "no_baseline"
     UNKNOWN = "unknown"
+    #: Of tests (`outcomes.diary`), of trials (`outcomes.trials`) and of the upkeep of a device.
+    POSITIVE = "positive"
+    NEGATIVE = "negative"
+    INDETERMINATE = "indeterminate"
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_JUDGED = "not_judged"
 
 
 #: Relief that was there and is over, by an established loss.
@@ -116,6 +123,7 @@ class Note(StrEnum):
     PARTIAL_REMAINS = "partial_remains"
     WORN_OFF_SAID = "worn_off_said"
     WORSE = "worse"
+    LONG_RELIEF = "long_relief"
 
 
 def percent_relief(baseline: int | None, score: int) -> int | None:
@@ -317,7 +325,7 @@ class Judgement:
     bad score after relief, as the last thing known, that nothing confirms yet; None otherwise. `last_good`: the last
     judged answer in relief of a responder, None of others; `first_judged`: the first judged answer, None without any.
     `back_since`: where relief that had been lost was back by two judged answers in a row which are the last ones;
-    None when it was not.
+    None when it was not. `covered_percent`: of a test, the share of its window that entries cover.
     """
 
     verdict: Verdict
@@ -329,6 +337,7 @@ class Judgement:
     first_judged: int | None = None
     back_since: int | None = None
     remarks: tuple[Remark, ...] = ()
+    covered_percent: int | None = None
 
     @property
     def lost_between(self) -> tuple[int, int] | None:
@@ -659,6 +668,7 @@ def remark_words(course: Course, remark: Remark) -> str:
         Note.RELIEF_RETURNED: f"Relief returned, on {when}.",
         Note.PARTIAL_REMAINS: f"Partial relief remains on {when}.",
         Note.WORN_OFF_SAID: f"The patient said on {when} that relief has worn off; the score does not show it.",
+        Note.LONG_RELIEF: f"Long relief: still seen at {when}, beyond the anesthetic's hours.",
         Note.WORSE: f"Worse than before in {times} answer{'s' if times > 1 else ''}, on {when}.",
     }[remark.note]
 

@@ -114,6 +114,8 @@ class ShowsBehind(ReadOnlyAdmin):
 
 #: What a whole group is, as the end of "Follow-ups …".
 GROUPS = {
+    "procedures": gettext_lazy("of all procedures"),
+    "tests": gettext_lazy("of all tests"),
     "treated": gettext_lazy("of all that were treated"),
     "no_baseline": gettext_lazy("without a pain score above 0 before the procedure"),
     "confounded": gettext_lazy("of which another treatment of the same region cannot be told apart"),

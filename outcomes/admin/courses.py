@@ -16,6 +16,7 @@ from clinic.admin.base import staff
 from clinic.admin.wall import shown
 from outcomes.charts.course import Labels, draw
 from outcomes.models import Answer, CheckIn, FollowUp
+from outcomes.models.follow_ups import JudgedAs
 from outcomes.relief import Course, Verdict, percent_relief, relief_of
 from outcomes.services import course_from
 from outcomes.services.judging import PAIN_NOW, Felt, felt_at, position
@@ -40,6 +41,12 @@ VERDICT_LABELS = {
     Verdict.CONFOUNDED.value: "default",
     Verdict.NO_BASELINE.value: "warning",
     Verdict.UNKNOWN.value: "default",
+    Verdict.POSITIVE.value: "success",
+    Verdict.NEGATIVE.value: "default",
+    Verdict.INDETERMINATE.value: "info",
+    Verdict.PASSED.value: "success",
+    Verdict.FAILED.value: "default",
+    Verdict.NOT_JUDGED.value: "default",
 }
 #: How many follow-ups a patient's page shows; the rest is one click away.
 MOST = 10
@@ -121,15 +128,20 @@ def read_course(follow_up: FollowUp) -> Course:
 def chart(follow_up: FollowUp, course: Course, today: int | None) -> SafeString:
     """The SVG of a course, in the reader's language."""
     words = {"type": follow_up.procedure.procedure_type.name, "verdict": follow_up.get_verdict_display()}
+    upkeep = follow_up.judged_as == JudgedAs.UPKEEP
+    window = {
+        JudgedAs.TEST: _("anesthetic expected to wear off"),
+        JudgedAs.UPKEEP: "",
+    }.get(follow_up.judged_as, _("relief expected to end"))
     labels = Labels(
         title=_("Pain after %(type)s: %(verdict)s") % words,
         description=follow_up.verdict_reason + " " + _("The figures stand in the table below."),
         before=_("before"),
         today=_("today"),
-        window=_("relief expected to end"),
+        window=window,
         threshold=_("% less pain"),
-        relief=_("counts as relief"),
-        no_relief=_("does not count"),
+        relief=_("at least half of the pain gone") if upkeep else _("counts as relief"),
+        no_relief=_("less than that") if upkeep else _("does not count"),
         answered=_("answered"),
         silent=_("not answered"),
         axis=_("days since the procedure"),

@@ -23,7 +23,7 @@ from outcomes.admin.adverse_events import events_fragment
 from outcomes.admin.behind import CellFilter, ShowsBehind
 from outcomes.admin.courses import VERDICT_LABELS, course_fragment, with_answers
 from outcomes.admin.providers import Providers
-from outcomes.diary import Ended, Result
+from outcomes.diary import Result
 from outcomes.models import FollowUp, VerdictChange
 from outcomes.reports import WORKLISTS
 from outcomes.services import diary_result
@@ -33,39 +33,30 @@ from patients.admin import searched
 from procedures.admin.forms import WhyForm
 from procedures.admin.steps import take
 
-#: What a diary shows, in words; None: it is not known.
-POSITIVE = {True: _("Positive"), False: _("Negative"), None: _("Not known yet whether positive")}
-CONSISTENT = {
-    True: _("relief at %d hours in a row"),
-    False: _("never relief at %d hours in a row"),
-    None: _("hours without an entry leave open whether relief held for %d hours in a row"),
-}
-ENDED = {
-    Ended.BEFORE: _("it ended before the anaesthetic is expected to"),
-    Ended.WITH: _("it ended when the anaesthetic is expected to"),
-    Ended.AFTER: _("it lasted longer than the anaesthetic is expected to"),
-}
-
 
 def diary_words(result: Result) -> str:
-    """A diary as staff read it: positive or not, how much of which time brought relief, what makes it doubtful."""
-    said: list[object] = []
-    for share in result.shares:
-        words = {"percent": share.percent, "hours": f"{share.of_minutes / 60:g}"}
-        said.append(_("Relief in %(percent)s %% of the first %(hours)s h") % words)
-        if share.unknown_minutes:
-            unknown = f"{share.unknown_minutes / 60:g}"
-            said.append(_("%(hours)s h of it without an entry") % {"hours": unknown})
-    said.append(CONSISTENT[result.consistent] % result.hours_in_a_row)
-    if result.ended:
-        said.append(ENDED[result.ended])
+    """A diary as staff read it: how much of the window is known and in relief, and what makes it doubtful."""
+    said: list[object] = [
+        _("Entries cover %(covered)s %% of the first %(hours)s h, %(relief)s %% are in relief")
+        % {
+            "covered": result.covered_percent,
+            "hours": f"{result.window_minutes / 60:g}",
+            "relief": result.relief_percent,
+        }
+    ]
+    for at, words in (
+        (result.relief_seen_at, _("relief last seen at hour %(hour)s")),
+        (result.gone_at, _("pain back by hour %(hour)s")),
+        (result.medicine_by, _("pain medicine taken by hour %(hour)s")),
+    ):
+        if at is not None:
+            said.append(words % {"hour": f"{at / 60:g}"})
+    if result.long_relief:
+        said.append(_("longer than the anesthetic is expected to work"))
     said.append(
         _("%(entries)s entries, %(late)s of them late") % {"entries": result.entries, "late": result.late}
     )
-    if result.medicine_by is not None:
-        hours = f"{result.medicine_by / 60:g}"
-        said.append(_("pain medicine taken by hour %(hours)s") % {"hours": hours})
-    return f"{POSITIVE[result.positive]}: {'; '.join(map(str, said))}."
+    return f"{'; '.join(map(str, said))}."
 
 
 class VerdictChangeInline(ReadOnlyInline):
@@ -101,7 +92,7 @@ class ApartForm(WhyForm):
 
 
 class DurationForm(forms.Form):
-    """Whether the relief of a diagnostic block lasted as long as its agent works, as the clinician sees it."""
+    """Whether the relief of a test lasted as long as its agent works, as the clinician sees it."""
 
     consistent = forms.TypedChoiceField(
         label=_("The relief lasted as long as the agent that was injected works"),
@@ -240,7 +231,7 @@ class FollowUpAdmin(ShowsBehind):
         )
 
     def duration_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Say whether the relief of a diagnostic block lasted as long as its agent works."""
+        """Say whether the relief of a test lasted as long as its agent works."""
         return self.decide(
             request,
             pk,
@@ -319,7 +310,7 @@ class FollowUpAdmin(ShowsBehind):
 
     @display(description=_("diary"))
     def diary(self, follow_up: FollowUp) -> str:
-        """What the diary of a diagnostic block shows, in a sentence or two; a dash for any other course."""
+        """What the diary of a test shows, in a sentence; a dash for any other course."""
         result = diary_result(follow_up)
         return diary_words(result) if result else "–"
 

@@ -24,6 +24,7 @@ from outcomes.models import CourseSummary
 from outcomes.patient_course import Course, PatientCourse, Score, Step, patient_course
 from outcomes.relief import percent_relief
 from outcomes.services.judging import in_minutes
+from outcomes.services.verdicts import window_of_test
 from patients import services
 from patients.admin import PatientAdmin
 from patients.admin.opioids import left_out_words, total_words, worth
@@ -184,11 +185,8 @@ def band(number: int, course: Course, *, now: datetime) -> Band:
     def after(count: int) -> float:
         return performed + (count / (24 * 60) if minutes else count)
 
-    window = (
-        ((profile.window_from_minutes or 0), (profile.window_until_minutes or 0))
-        if minutes
-        else (profile.window_from_days, profile.window_until_days)
-    )
+    days = (profile.window_from_days, profile.window_until_days)
+    window = window_of_test(profile) if minutes else days
     taken = procedure.baseline_taken_at or procedure.performed_at
     told = summary is not None and summary.lost_after is not None
     return Band(

@@ -17,13 +17,14 @@ from outcomes import services
 from outcomes.api.answers import MeasurementSerializer, item_of, measurements, scores, threshold
 from outcomes.api.check_ins import BY_STAFF, CheckInSerializer
 from outcomes.api.ends import EndedSerializer, ended, last_answer
-from outcomes.diary import Ended
+from outcomes.diary import Outcome, Why
 from outcomes.models import VERDICTS, FollowUp, VerdictChange
 from outcomes.questions import ENDED_ON, PAIN_NOW
 from outcomes.relief import LOW_BASELINE, responders
 from outcomes.reports import Selection
 from outcomes.services.judging import in_minutes
 from outcomes.services.planning import ENDINGS
+from outcomes.services.verdicts import window_of_test
 from patients import services as patients
 from patients.api import PatientNameSerializer
 from patients.models import Patient
@@ -41,29 +42,27 @@ class WindowSerializer(serializers.Serializer[dict[str, Any]]):
     evaluate_after = serializers.IntegerField(help_text="A bad score before that is a flare, not a failure.")
 
 
-class ShareSerializer(serializers.Serializer[Any]):
-    """Of the first `of_minutes` after the procedure: how many were in relief, and how many have no entry."""
-
-    of_minutes = serializers.IntegerField()
-    relief_minutes = serializers.IntegerField()
-    unknown_minutes = serializers.IntegerField()
-    percent = serializers.IntegerField(help_text="`relief_minutes` in percent, cut towards 0.")
-
-
 class DiarySerializer(serializers.Serializer[Any]):
-    """What the diary of a diagnostic block shows, at the relief that counts.
+    """What the diary of a test shows, at the relief that counts. Positions are in minutes after the procedure.
 
-    `shares` of the shortest and of the longest time that the anaesthetic is expected to work. `consistent`: relief at
-    `hours_in_a_row` planned hours in a row within it. `ended`: how that relief ended against it. `positive`: consistent
-    relief that ended with the anaesthetic. All three are null while they are not known. `medicine_by`: minutes after
-    the procedure by which pain medicine had been taken, null when none was. `entries` and `late` are counts.
+    `outcome` by what is written until now: while the diary is open the verdict may still be too early. `why`: of an
+    indeterminate one, that pain medicine was taken within the window, that entries cover too little of the time before
+    pain, or that they leave it open; empty of others. `decided_at`: the planned hour that decided it. Of the window's
+    `window_minutes` from the procedure on, `covered_percent` are covered by entries and `relief_percent` are in relief.
+    `relief_seen_at`: the last entry in relief before the first one out of it, which is `gone_at`. `long_relief`: relief
+    was seen beyond the window. `medicine_by`: by when pain medicine had been taken. Null: there is none. `entries` and
+    `late` are counts.
     """
 
-    shares = ShareSerializer(many=True)
-    hours_in_a_row = serializers.IntegerField()
-    consistent = serializers.BooleanField(allow_null=True)
-    ended = serializers.ChoiceField([one.value for one in Ended], allow_null=True)
-    positive = serializers.BooleanField(allow_null=True)
+    outcome = serializers.ChoiceField([one.value for one in Outcome])
+    why = serializers.ChoiceField(["", *(one.value for one in Why)])
+    decided_at = serializers.IntegerField(allow_null=True)
+    window_minutes = serializers.IntegerField()
+    covered_percent = serializers.IntegerField(help_text="Cut towards 0.")
+    relief_percent = serializers.IntegerField(help_text="Cut towards 0.")
+    relief_seen_at = serializers.IntegerField(allow_null=True)
+    gone_at = serializers.IntegerField(allow_null=True)
+    long_relief = serializers.BooleanField()
     medicine_by = serializers.IntegerField(allow_null=True)
     entries = serializers.IntegerField()
     late = serializers.IntegerField()
@@ -148,11 +147,13 @@ class FollowUpSerializer(serializers.ModelSerializer[FollowUp]):
     @extend_schema_field(WindowSerializer)
     def get_relief_window(self, follow_up: FollowUp) -> Any:
         profile, minutes = follow_up.relief_profile, in_minutes(follow_up)
+        days = (profile.window_from_days, profile.window_until_days)
+        earliest, latest = window_of_test(profile) if minutes else days
         return {
             "unit": "minute" if minutes else "day",
-            "earliest": (profile.window_from_minutes or 0) if minutes else profile.window_from_days,
-            "latest": profile.window_until_minutes if minutes else profile.window_until_days,
-            "ongoing": profile.ongoing,
+            "earliest": earliest,
+            "latest": latest,
+            "ongoing": profile.ongoing and not minutes,
             "evaluate_after": 0 if minutes else profile.evaluate_after_days,
         }
 
@@ -165,9 +166,9 @@ class FollowUpSerializer(serializers.ModelSerializer[FollowUp]):
 class FollowUpCourseSerializer(FollowUpSerializer):
     """A follow-up with its whole course: every measurement, check-in and change of verdict, each in order of time.
 
-    `diary` is null for all but diagnostic blocks, without a baseline above 0, and before its first entry.
-    `duration_consistent_with_agent` is a clinician's answer about such a block, null while nobody has said it.
-    `relief_ended` is null while nothing can be told of it: without a baseline above 0, confounded, or not judged yet.
+    `diary` is null for all but tests, and without a baseline above 0. `duration_consistent_with_agent` is a clinician's
+    answer about a test, null while nobody has said it. `relief_ended` is null of a test, and while nothing can be told
+    of it: without a baseline above 0, confounded, or not judged yet.
     """
 
     measurements = serializers.SerializerMethodField()
@@ -294,7 +295,7 @@ class ApartInput(Input):
 
 
 class ConsistentInput(Input):
-    """Whether the relief of a diagnostic block lasted as long as its agent works."""
+    """Whether the relief of a test lasted as long as its agent works."""
 
     consistent = YesNoField()
 
@@ -364,7 +365,7 @@ class FollowUps(mixins.ListModelMixin, VisibleRows):
     @extend_schema(request=ConsistentInput, responses=FollowUpCourseSerializer)
     @action(detail=True, methods=["post"])
     def duration(self, request: Request, pk: int) -> Response:
-        """Say whether the relief of a diagnostic block lasted as long as the agent that was injected works."""
+        """Say whether the relief of a test lasted as long as the agent that was injected works."""
         follow_up = self.get_object()
         services.say_consistent(
             follow_up.pk, **self.inputs(ConsistentInput), by=self.user, now=timezone.now()

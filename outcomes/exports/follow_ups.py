@@ -69,6 +69,13 @@ def columns() -> list[Column]:
             whose="indication",
         ),
         Column(
+            "steroid_given",
+            "boolean",
+            "Whether a steroid was injected: a test is asked beyond its diary only then",
+            "procedure__steroid_given",
+            empty="Not said",
+        ),
+        Column(
             "performer",
             "integer",
             "Number of the member of staff who performed it",
@@ -126,7 +133,7 @@ def columns() -> list[Column]:
         Column(
             "window_from",
             "integer",
-            "Relief is expected to end from here",
+            "Relief is expected to end from here; of a test, the anesthetic is expected to have worn off from here",
             "summary__window_from",
             unit=after,
         ),
@@ -136,6 +143,14 @@ def columns() -> list[Column]:
         ),
         Column("verdict", "text", "What the follow-up shows, as a code", "verdict"),
         Column("verdict_label", "text", "The same in words", "verdict", verdict_words),
+        Column(
+            "covered_percent",
+            "integer",
+            "Of a test, the share of the window that entries of the diary cover",
+            "summary__covered_percent",
+            unit="percent",
+            empty="No test, or no baseline",
+        ),
         Column("verdict_reason", "text", "Why, in a sentence", "verdict_reason", shield=Shield.DROP),
         Column(
             "lost_after",
@@ -143,7 +158,7 @@ def columns() -> list[Column]:
             "Relief ended later than this",
             "summary__lost_after",
             unit=after,
-            empty="Cannot be told: no baseline, confounded, or nothing to judge yet",
+            empty="Cannot be told: a test, no baseline, confounded, or nothing to judge yet",
         ),
         Column(
             "lost_until",
@@ -151,7 +166,7 @@ def columns() -> list[Column]:
             "and not later than this",
             "summary__lost_until",
             unit=after,
-            empty="Not seen to end",
+            empty="Not seen to end, or a test",
         ),
         Column("responded", "boolean", "Seen in relief at some check-in that counts", "summary__responded"),
         Column(

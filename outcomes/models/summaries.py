@@ -41,7 +41,9 @@ class CourseSummary(models.Model):
     because there is no baseline above 0, the course is confounded, or nothing could be judged yet. `responded`: seen
     in relief at a judged answer that counts. `suspected_until`: the end by a first bad score that nothing confirmed;
     curves end relief by it. `loss_kind`: what the loss, confirmed or not, is against the window, as the code of its
-    verdict; "" without one. `remarks`: codes of `outcomes.relief.Note`, in order. `repeated_at`: where the treatment
+    verdict; "" without one. `covered_percent`: of a test, the share of its window that entries of the diary cover; None
+    of others. Of a test nothing is kept of a loss. `remarks`: codes of `outcomes.relief.Note`, in order.
+    `repeated_at`: where the treatment
     was repeated. `last_answer`: where the last answer lies; None without one. `lords_after` and `lords_until`: the
     interval for a curve by Lord's rule, to which exactly half of the pain before is pain that has returned;
     `lords_after` is 0 where it never saw relief. `definition`: by which version of the definition of verdicts it was
@@ -81,6 +83,7 @@ class CourseSummary(models.Model):
     suspected_until = models.PositiveIntegerField(null=True)
     loss_kind = models.CharField(max_length=20, blank=True)
     remarks = ArrayField(models.CharField(max_length=20), default=list)
+    covered_percent = models.PositiveSmallIntegerField(null=True)
     definition = models.PositiveSmallIntegerField(default=1)
     repeated_at = models.PositiveIntegerField(null=True)
     last_answer = models.PositiveIntegerField(null=True)

@@ -18,6 +18,8 @@ LEVELS = range(1, 8)
 class Funnel:
     """From treated to counted; numbers of follow-ups, each group within the one before but for the two left out.
 
+    Of treatments and trials: tests, whose course is counted in minutes, are counted by `TestCounts` alone, and the
+    upkeep of devices has no verdict to count.
     `no_baseline`: no pain score above 0 before the procedure. `confounded`: another treatment of the same region.
     `evaluable`: neither. `due`: evaluable, and a check-in from the first day of judgement on has fallen due.
     `answered`: due, and the patient answered something from that day on. `in_curve`: evaluable, and something could be
@@ -72,23 +74,29 @@ class Distribution:
     counts: dict[int, int] | None
 
 
-#: A follow-up is evaluable when its pain can be compared and told apart.
-EVALUABLE = Q(baseline__gt=0) & ~Q(verdict=Verdict.CONFOUNDED)
+#: What sought relief: no test, whose course is counted in minutes, and no upkeep.
+TREATED_SQL = "unit = 'day' AND verdict <> 'not_judged'"
+#: A follow-up is evaluable when it sought relief, and its pain can be compared and told apart.
+EVALUABLE = Q(unit=CourseSummary.Unit.DAY, baseline__gt=0) & ~Q(
+    verdict__in=(Verdict.CONFOUNDED, Verdict.NOT_JUDGED)
+)
 #: The same in SQL, over the columns of a summary.
-EVALUABLE_SQL = "baseline > 0 AND verdict <> 'confounded'"
+EVALUABLE_SQL = f"{TREATED_SQL} AND baseline > 0 AND verdict <> 'confounded'"
 DUE_SQL = f"{EVALUABLE_SQL} AND days[CARDINALITY(days)] >= evaluate_after"
 #: Groups of follow-ups as a whole, by the names of their numbers, in SQL over a summary's columns. What counts them
 #: and what lists them (`drilling`) read the same words.
 WHOLE: Mapping[str, str] = {
-    "treated": "TRUE",
-    "no_baseline": "(baseline IS NULL OR baseline = 0)",
-    "confounded": "baseline > 0 AND verdict = 'confounded'",
+    "procedures": "TRUE",
+    "tests": "unit = 'minute'",
+    "treated": TREATED_SQL,
+    "no_baseline": f"{TREATED_SQL} AND (baseline IS NULL OR baseline = 0)",
+    "confounded": f"{TREATED_SQL} AND baseline > 0 AND verdict = 'confounded'",
     "evaluable": EVALUABLE_SQL,
     "due": DUE_SQL,
     "answered": f"{DUE_SQL} AND last_answer >= evaluate_after",
     "in_curve": f"{EVALUABLE_SQL} AND lost_after IS NOT NULL",
     "responders": f"{EVALUABLE_SQL} AND lost_after IS NOT NULL AND responded",
-    "satisfied": "CARDINALITY(ARRAY_REMOVE(satisfied, NULL)) > 0",
+    "satisfied": f"{TREATED_SQL} AND CARDINALITY(ARRAY_REMOVE(satisfied, NULL)) > 0",
 }
 #: The same of one planned check-in of evaluable follow-ups, in SQL over its place in the arrays.
 AT: Mapping[str, str] = {
@@ -119,7 +127,7 @@ FUNNEL = f"SELECT {counts(WHOLE[field.name] for field in fields(Funnel))} FROM c
 
 #: What POINTS counts first, in this order.
 COUNTED = ("due", "answered", "thirty", "fifty", "success", "two_points")
-#: One row a planned check-in. Day 0 of a course in days is the anaesthetic's diary, which is read by the hour.
+#: One row a planned check-in. Day 0 is the anesthetic's diary, which no treatment is judged by.
 POINTS = f"""
 SELECT unit, day, {counts(AT[name] for name in COUNTED)},
        SUM(score), SUM(baseline) FILTER (WHERE score IS NOT NULL),
@@ -129,7 +137,7 @@ SELECT unit, day, {counts(AT[name] for name in COUNTED)},
        {counts(AT[f"change_{level}"] for level in LEVELS)}
   FROM chosen
  CROSS JOIN UNNEST(days, scores, channels, pegs, changes) AS one (day, score, channel, peg, change)
- WHERE {EVALUABLE_SQL} AND (unit = 'minute' OR day > 0)
+ WHERE {EVALUABLE_SQL} AND day > 0
  GROUP BY unit, day
  ORDER BY unit, day
 """  # noqa: S608
@@ -139,6 +147,40 @@ COLUMNS = (
     *("unit", "verdict", "evaluate_after", "success_percent", "baseline", "baseline_peg", "lost_after"),
     *("last_answer", "days", "scores", "channels", "pegs", "changes"),
 )
+
+
+@dataclass(frozen=True)
+class TestCounts:
+    """What the tests of a selection show: follow-ups with the intent diagnostic.
+
+    `judged`: those with one of the three results, of which shares are; `undecided`: too early, or without a pain score
+    above 0 before.
+    """
+
+    __test__ = False  # no test of pytest's
+
+    tests: int
+    positive: int
+    negative: int
+    indeterminate: int
+
+    @property
+    def judged(self) -> int:
+        return self.positive + self.negative + self.indeterminate
+
+    @property
+    def undecided(self) -> int:
+        return self.tests - self.judged
+
+
+def counts_of_tests(rows: QuerySet[CourseSummary]) -> TestCounts:
+    """What the tests among these follow-ups show; one query."""
+    found = (
+        rows.order_by().filter(unit=CourseSummary.Unit.MINUTE).values_list("verdict").annotate(Count("pk"))
+    )
+    by_verdict = dict(found)
+    shown = (Verdict.POSITIVE, Verdict.NEGATIVE, Verdict.INDETERMINATE)
+    return TestCounts(sum(by_verdict.values()), *(by_verdict.get(one.value, 0) for one in shown))
 
 
 def point_of(row: tuple[int | None, ...], *, unit: str, treated: int, smallest: int) -> Point:

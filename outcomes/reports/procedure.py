@@ -17,6 +17,8 @@ from outcomes.reports.counting import (
     Distribution,
     Funnel,
     Point,
+    TestCounts,
+    counts_of_tests,
     point_of,
     verdicts,
 )
@@ -31,6 +33,7 @@ SELECT value, COUNT(*)
   FROM chosen
  CROSS JOIN LATERAL (SELECT value FROM UNNEST(satisfied) WITH ORDINALITY AS one (value, place)
                       WHERE value IS NOT NULL ORDER BY place DESC LIMIT 1) AS last
+ WHERE unit = 'day' AND verdict <> 'not_judged'
  GROUP BY value
  ORDER BY value
 """
@@ -40,9 +43,10 @@ SELECT value, COUNT(*)
 class ProcedureReport:
     """What a selection of procedures achieved, at the instant `made_at`.
 
-    `unit` is that in which most of its follow-ups are counted; `other_unit` counts those in the other one, of which
-    the curves say nothing. `window`: the relief window of most of them, in `unit`; `windows` counts how many there
-    are. `window_confirmed`: physicians stand by it in every version of a relief profile by which one is judged.
+    `procedures` counts all, `funnel` those that sought relief. Tests are counted in `tests`, `verdicts`, harm and
+    opioids alone. `unit` is "day" unless there are only tests; `other_unit` counts the tests among treatments.
+    `window`: the relief window of most of them, in `unit`; `windows` counts how many there are. `window_confirmed`:
+    physicians stand by it in every version of a relief profile by which one is judged.
     `points` by planned check-in. `curves`: all treated, then responders; [] when nothing can be judged yet.
     `smallest`: rates from fewer answers are hidden.
     """
@@ -50,7 +54,9 @@ class ProcedureReport:
     selection: Selection
     made_at: datetime
     smallest: int
+    procedures: int
     funnel: Funnel
+    tests: TestCounts
     verdicts: dict[str, int]
     unit: str
     other_unit: int
@@ -80,16 +86,19 @@ def procedure_report(
     windows = expected(rows)
     unit = windows[0][0] if windows else CourseSummary.Unit.DAY.value
     window = (windows[0][1], windows[0][2]) if windows else None
+    tests, procedures = counts_of_tests(rows), rows.count()
     return ProcedureReport(
         selection=selection,
         made_at=now,
         smallest=smallest,
+        procedures=procedures,
         funnel=funnel,
+        tests=tests,
         verdicts=verdicts(rows),
         unit=unit,
         other_unit=sum(number for kind, *_, number in windows if kind != unit),
         window=window,
-        windows=len(windows),
+        windows=sum(kind == unit for kind, *_ in windows),
         window_confirmed=window is not None and confirmed(rows, unit=unit, window=window),
         success_percent=windows[0][3] if windows else None,
         points=[
@@ -105,17 +114,22 @@ def procedure_report(
             response=share(funnel.answered, funnel.due),
         ),
         satisfied=distribution(
-            ask(rows, LAST_SATISFIED, "satisfied"), treated=funnel.treated, smallest=smallest
+            ask(rows, LAST_SATISFIED, "satisfied", "unit", "verdict"),
+            treated=funnel.treated,
+            smallest=smallest,
         ),
-        adverse=adverse_report(rows, follow_ups=funnel.treated, smallest=smallest),
+        adverse=adverse_report(rows, follow_ups=procedures, smallest=smallest),
         mme=mme_change(rows, today=now.date(), smallest=smallest),
     )
 
 
 def expected(rows: QuerySet[CourseSummary]) -> list[tuple[str, int, int, int, int]]:
-    """The relief windows among the follow-ups, the most frequent first: unit, first, last, what counts, how many."""
+    """The relief windows among the follow-ups, the most frequent first, those of tests last: unit, first, last, what
+    counts, how many."""
     found = rows.order_by().values_list("unit", "window_from", "window_until", "success_percent")
-    return sorted(found.annotate(Count("pk")), key=lambda row: (-row[-1], row))
+    return sorted(
+        found.annotate(Count("pk")), key=lambda row: (row[0] != CourseSummary.Unit.DAY, -row[-1], row)
+    )
 
 
 def confirmed(rows: QuerySet[CourseSummary], *, unit: str, window: tuple[int, int]) -> bool:
@@ -139,7 +153,7 @@ def curves(
     response: Share | None,
 ) -> list[DurationCurve]:
     """The curves of both populations; [] where nothing can be judged."""
-    if window is None:
+    if window is None or unit != CourseSummary.Unit.DAY:
         return []
     both = [
         duration_curve(rows, population=population, unit=unit, window=window, smallest=smallest, until=until)

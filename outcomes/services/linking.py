@@ -5,8 +5,8 @@ from datetime import datetime
 
 from clinic.links import new_token, token_hash
 from outcomes.models import CheckIn, FollowUp, Link
+from outcomes.models.follow_ups import JudgedAs
 from outcomes.services.answering import GRACE, begun, diary_of
-from procedures.models import Intent
 
 
 def issue_link(of: CheckIn | FollowUp, *, now: datetime) -> str:
@@ -65,7 +65,7 @@ def open_link(token: str, *, now: datetime) -> CheckIn | None:
 def takes_reports(follow_up: FollowUp) -> bool:
     """Whether the patient can say of this course that the pain is back: it runs, and is no test, whose relief is over
     within hours. Wants `procedure` selected."""
-    return follow_up.closed_at is None and follow_up.procedure.intent != Intent.DIAGNOSTIC
+    return follow_up.closed_at is None and follow_up.judged_as != JudgedAs.TEST
 
 
 def open_report_link(token: str) -> FollowUp | None:

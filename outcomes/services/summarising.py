@@ -25,7 +25,9 @@ def summary_of(
 ) -> CourseSummary:
     """The row of a follow-up with these check-ins, not saved. Wants `procedure__site` and `relief_profile` selected."""
     procedure = follow_up.procedure
-    last, lords = lasting(course, judgement), lasting_by_lord(course, judgement)
+    last = lords = None
+    if follow_up.seeks_relief:  # pain after a test, or before a refill, is no end of relief to count
+        last, lords = lasting(course, judgement), lasting_by_lord(course, judgement)
     days = course.unit == "day"
     asked = [row for row in rows if row.status in DUE and row.kind == CheckIn.Kind.PLANNED]
     return CourseSummary(
@@ -52,6 +54,7 @@ def summary_of(
         lost_until=last.until if last else None,
         responded=last.responded if last else False,
         suspected_until=last.suspected_until if last else None,
+        covered_percent=judgement.covered_percent,
         loss_kind=judgement.loss_kind,
         remarks=[one.note.value for one in judgement.remarks],
         repeated_at=course.repeated_at,

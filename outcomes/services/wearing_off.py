@@ -24,8 +24,10 @@ def least_bad(check_in: CheckIn) -> int | None:
     follow_up = check_in.follow_up
     if check_in.offset_minutes // DAY < follow_up.relief_profile.evaluate_after_days:
         return None
+    if not follow_up.seeks_relief:
+        return None
     course = course_of(follow_up)
-    if not course.baseline or course.confounded or course.unit == "minute":
+    if not course.baseline or course.confounded:
         return None
     given: Answer | None = getattr(check_in, "answer", None)
     if given:  # what it asks does not change with its own answer, nor with what came later

@@ -28,7 +28,7 @@ from procedures.catalogue.entries import (
     Success,
 )
 from procedures.catalogue.page import NAME_LENGTH, SHARED_SOURCE_LENGTH, Page
-from procedures.check_in_plan import Figures, missing
+from procedures.check_in_plan import Figures, missing, untested
 
 __all__ = [
     "CATEGORIES",
@@ -237,6 +237,9 @@ def procedure_type(page: Page, stem: str, flags: Collection[str], items: Collect
     if page.holds("purpose", "restarts", "relief_window", "check_ins", "evaluate_after"):
         for rule in missing(plan_figures(found)):
             page.refuse(KEYS[rule.field], rule.why)
+        window = (found.relief_window.from_hours, found.relief_window.until_hours)
+        if why := untested(found.purpose, window=window, asked=found.check_ins.hours):
+            page.refuse("relief_window.from_hours" if None in window else "check_ins.hours", why)
     page.once("risks", [entry.name for entry in found.risks])
     page.once(
         "requires",

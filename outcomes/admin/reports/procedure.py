@@ -27,6 +27,8 @@ from outcomes.charts import columns, stacks
 from outcomes.charts.frame import when
 from outcomes.models.adverse_events import TERMS
 from outcomes.models.follow_ups import VERDICTS
+from outcomes.rates import share
+from outcomes.relief import Verdict
 from outcomes.reports import ProcedureReport, procedure_report
 from outcomes.reports.counting import Point
 from outcomes.reports.safety import whole_harm
@@ -41,6 +43,8 @@ CHANGES = (
     "much worse",
     "very much worse",
 )
+#: What only tests can show.
+OF_TESTS = (Verdict.POSITIVE, Verdict.NEGATIVE, Verdict.INDETERMINATE)
 SATISFIED = ("very dissatisfied", "dissatisfied", "neither", "satisfied", "very satisfied")
 
 
@@ -63,15 +67,17 @@ def drawn(report: ProcedureReport, rows: Rows) -> dict[str, Any]:
     units = sorted({point.unit for point in report.points}, key=lambda unit: unit != report.unit)
     return {
         "made": made(report.made_at),
+        "tests": tests(report, rows),
         "funnel": funnel(report, rows),
         "verdicts": [
             (
                 label,
                 VERDICT_LABELS[verdict.value],
                 rows.link(report.verdicts[verdict.value], f"verdict:{verdict.value}"),
-                bar(report.verdicts[verdict.value], report.funnel.treated),
+                bar(report.verdicts[verdict.value], report.procedures),
             )
             for verdict, label in VERDICTS
+            if verdict not in OF_TESTS
         ],
         "courses": [
             points_of([point for point in report.points if point.unit == unit], report, rows)
@@ -99,6 +105,29 @@ def drawn(report: ProcedureReport, rows: Rows) -> dict[str, Any]:
             "halved": rows.share(report.mme.halved, "opioids:halved"),
             "stopped": rows.share(report.mme.stopped, "opioids:stopped"),
         },
+    }
+
+
+def tests(report: ProcedureReport, rows: Rows) -> dict[str, Any]:
+    """What tests show: each result with its share of all that have one."""
+    found = report.tests
+    hidden = found.judged < max(report.smallest, 1)
+    return {
+        "all": rows.link(found.tests, "tests"),
+        "judged": found.judged,
+        "undecided": found.undecided,
+        "lines": [
+            (
+                label,
+                rows.link(getattr(found, verdict.value), f"verdict:{verdict.value}"),
+                "" if hidden else share_words(share(getattr(found, verdict.value), found.judged)),
+                bar(getattr(found, verdict.value), found.judged),
+            )
+            for verdict, label in VERDICTS
+            if verdict in OF_TESTS
+        ]
+        if found.tests
+        else [],
     }
 
 
@@ -342,7 +371,7 @@ def by_type(report: ProcedureReport, rows: Rows) -> list[dict[str, Any]]:
             {
                 "name": one.name or _("All"),
                 "whole": not one.code,
-                "procedures": own.link(one.procedures, "treated"),
+                "procedures": own.link(one.procedures, "procedures"),
                 "numbers": [
                     (own.link(harmed.count, cell), share_words(harmed.share) if harmed.share else "")
                     for cell, harmed in cells

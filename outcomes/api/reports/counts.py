@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from outcomes.rates import Rate, Share
 from outcomes.relief import Verdict
-from outcomes.reports.counting import Distribution, Funnel, Point
+from outcomes.reports.counting import Distribution, Funnel, Point, TestCounts
 
 
 class UnitField(serializers.ChoiceField):
@@ -24,6 +24,22 @@ class CountedShareSerializer(serializers.Serializer[Share]):
     value = serializers.FloatField(help_text="From 0 to 1.")
     low = serializers.FloatField(help_text="From 0 to 1.")
     high = serializers.FloatField(help_text="From 0 to 1.")
+
+
+class TestCountsSerializer(serializers.Serializer[TestCounts]):
+    """What tests show: procedures done to find out where the pain comes from. They count in no rate and in no curve.
+
+    `judged` have one of the three results; the others, `undecided`, are too early or have no pain score above 0 before.
+    """
+
+    __test__ = False
+
+    tests = serializers.IntegerField()
+    positive = serializers.IntegerField()
+    negative = serializers.IntegerField()
+    indeterminate = serializers.IntegerField()
+    judged = serializers.IntegerField(help_text="Shares of the three are of these.")
+    undecided = serializers.IntegerField()
 
 
 class RateSerializer(serializers.Serializer[Rate]):
