@@ -1,8 +1,9 @@
 """Rates with their denominators. Pure: counts in, shares with bounds out.
 
-A rate is never shown without how many were due and how many answered. Whoever did not answer is counted three ways:
-left out (complete case), as not reached (worst case) and as reached (best case); the truth lies between the last two.
-Nobody's answer is made up.
+A rate is never shown without how many were due and how many answered. Whoever is due and did not answer, also because
+the course had ended before that day, is counted three ways: left out (complete case), as not reached (worst case) and
+as reached (best case). Nobody's answer is made up. What worst and best hold of those whose course had ended says
+`outcomes.reports.counting`.
 """
 
 from dataclasses import dataclass
@@ -26,15 +27,17 @@ class Share:
 
 @dataclass(frozen=True)
 class Rate:
-    """How many reached something, of all that were treated, due and answered; counts of follow-ups.
+    """How many reached something, of all that were treated, due, asked and answered; counts of follow-ups.
 
-    `response` is answered of due. `complete` counts those who answered; `worst` takes the silent as not reached, `best`
-    as reached; both are of those due. A share of nobody is None. `hidden`: so few answered that the count and its
-    shares are withheld; they are None then.
+    `due`: those for whom the day has come; `asked`: of these, those whose course had not ended before. `response` is
+    answered of asked. `complete` counts those who answered; `worst` takes all others as not reached, `best` the silent
+    as reached, and of those whose course had ended as many as may have reached it; both are of those due. A share of
+    nobody is None. `hidden`: so few answered that the count and its shares are withheld; they are None then.
     """
 
     treated: int
     due: int
+    asked: int
     answered: int
     count: int | None
     response: Share | None
@@ -60,17 +63,30 @@ def share(count: int, of: int) -> Share | None:
     return Share(count, of, count / of, *wilson(count, of))
 
 
-def rate(*, treated: int, due: int, answered: int, count: int, smallest: int = 1) -> Rate:
-    """`count` of those who answered reached it. Fewer answers than `smallest`, but some: the rate is hidden."""
+def rate(
+    *,
+    treated: int,
+    due: int,
+    answered: int,
+    count: int,
+    ended: int = 0,
+    perhaps: int = 0,
+    smallest: int = 1,
+) -> Rate:
+    """`count` of those who answered reached it. Of those due the course of `ended` had ended before, of whom `perhaps`
+    may have reached it. Fewer answers than `smallest`, but some: the rate is hidden."""
+    asked = due - ended
+    response = share(answered, asked)
     if 0 < answered < smallest:
-        return Rate(treated, due, answered, None, share(answered, due), None, None, None, hidden=True)
+        return Rate(treated, due, asked, answered, None, response, None, None, None, hidden=True)
     return Rate(
         treated,
         due,
+        asked,
         answered,
         count,
-        response=share(answered, due),
+        response=response,
         complete=share(count, answered),
         worst=share(count, due),
-        best=share(count + due - answered, due),
+        best=share(count + asked - answered + perhaps, due),
     )

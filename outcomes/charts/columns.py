@@ -14,7 +14,8 @@ SECOND, FOOT = 268, 314
 class Column:
     """One check-in. `label`: when, as short as it can be. Shares 0–1, all None when `hidden` or nobody answered.
 
-    `value` of those who answered, with its interval `low` to `high`; `worst` and `best` of those due.
+    `due`: those who were asked. `value` of those who answered, with its interval `low` to `high`; `worst` and `best` of
+    all of that age.
     """
 
     label: str
@@ -45,9 +46,9 @@ class Labels:
     description: str
     axis: str
     value: str = "of those who answered, with its 95 % interval"
-    bounds: str = "from all silent without it to all silent with it"
+    bounds: str = "of all of that age: worst to best case of who did not answer"
     hidden: str = "too few answers: hidden"
-    response: str = "answered, of those due"
+    response: str = "answered, of those asked"
     score: str = "mean, 0–10"
     before: str = "before"
     after: str = "at the check-in"

@@ -22,7 +22,15 @@ from outcomes.adverse import Term
 from outcomes.models import AdverseEvent, Alert, Answer, CheckIn, CourseSummary, FollowUp, Measurement
 from outcomes.questions import PAIN_NOW
 from outcomes.relief import Verdict
-from outcomes.reports.counting import AT, COLUMNS, ENDED_BY_SQL, EVALUABLE_SQL, WHOLE
+from outcomes.reports.counting import (
+    AT,
+    COLUMNS,
+    ENDED_BY_SQL,
+    EVALUABLE_SQL,
+    PLANNED,
+    PLANNED_COLUMNS,
+    WHOLE,
+)
 from outcomes.reports.load import ACTED, RESOLVED, raised_lately
 from outcomes.reports.overview import MONTH, asked_lately, since_month
 from outcomes.reports.responding import BAND, BANDS, band_name
@@ -71,7 +79,7 @@ def narrowed(rows: QuerySet[CourseSummary], cell: str, now: datetime) -> Q:
     if cell in WHOLE:
         return within(rows, WHOLE[cell])
     if found := AT_CELL.match(cell):
-        return at(rows, *found.groups())
+        return at(rows, *found.groups(), now=now)
     if found := CURVE_CELL.match(cell):
         return curve(rows, *found.groups())
     if kind == "satisfied" and value in ("1", "2", "3", "4", "5"):
@@ -110,16 +118,16 @@ def adverse(value: str) -> Q:
     return Q(pk__in=events.order_by().values("follow_up"))
 
 
-def at(rows: QuerySet[CourseSummary], place: str, minutes: str, name: str) -> Q:
+def at(rows: QuerySet[CourseSummary], place: str, minutes: str, name: str, *, now: datetime) -> Q:
     """Follow-ups by what came of one planned check-in."""
     if name not in AT:
         raise unknown()
     unit = "minute" if minutes else "day"
-    return within(
-        rows,
-        f"unit = '{unit}' AND {EVALUABLE_SQL} AND EXISTS (SELECT FROM UNNEST(days, scores, channels, pegs, changes) "
-        f"AS one (day, score, channel, peg, change) WHERE day = {int(place)} AND {AT[name]})",
+    statement = (
+        f"SELECT follow_up_id FROM chosen WHERE unit = '{unit}' AND {EVALUABLE_SQL} AND EXISTS "  # noqa: S608
+        f"(SELECT FROM {PLANNED} WHERE day = {int(place)} AND {AT[name]})"
     )
+    return selecting(rows, statement, ("follow_up_id", *COLUMNS, *PLANNED_COLUMNS), now)
 
 
 def curve(rows: QuerySet[CourseSummary], population: str, place: str, minutes: str, name: str) -> Q:

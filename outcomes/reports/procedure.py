@@ -13,6 +13,7 @@ from outcomes.rates import Share, share
 from outcomes.reports.counting import (
     COLUMNS,
     FUNNEL,
+    PLANNED_COLUMNS,
     POINTS,
     Distribution,
     Funnel,
@@ -103,7 +104,7 @@ def procedure_report(
         success_percent=windows[0][3] if windows else None,
         points=[
             point_of(tuple(numbers), unit=kind, treated=funnel.evaluable, smallest=smallest)
-            for kind, *numbers in ask(rows, POINTS, *COLUMNS)
+            for kind, *numbers in ask(rows, POINTS, *COLUMNS, *PLANNED_COLUMNS, more=[now])
         ],
         curves=curves(
             rows,

@@ -63,7 +63,8 @@ def test_every_number_of_a_report_is_the_number_of_rows_behind_it(told: World) -
             assert behind(f"{cell}:{name}") == getattr(point, name).count, (cell, name)
         assert behind(f"{cell}:due") == point.fifty.due
         assert behind(f"{cell}:answered") == point.fifty.answered
-        assert behind(f"{cell}:silent") == point.fifty.due - point.fifty.answered
+        assert behind(f"{cell}:silent") == point.fifty.asked - point.fifty.answered
+        assert {name: behind(f"{cell}:{name}") for name in point.groups} == point.groups
         assert behind(f"{cell}:told") == point.improved.answered
         assert behind(f"{cell}:peg") == point.peg_known
 

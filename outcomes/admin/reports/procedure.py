@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from outcomes import services
 from outcomes.admin.courses import VERDICT_LABELS
@@ -46,6 +47,18 @@ CHANGES = (
 #: What only tests can show.
 OF_TESTS = (Verdict.POSITIVE, Verdict.NEGATIVE, Verdict.INDETERMINATE)
 SATISFIED = ("very dissatisfied", "dissatisfied", "neither", "satisfied", "very satisfied")
+#: Those who were treated again before a check-in, by the pain before that; and whose course had ended otherwise.
+AGAIN_WORDS = {
+    "again_in_relief": gettext_lazy("in relief before"),
+    "again_out_of_relief": gettext_lazy("out of relief before"),
+    "again_not_asked": gettext_lazy("pain before not known"),
+}
+LEFT_WORDS = {
+    "explanted": gettext_lazy("device taken out"),
+    "transferred": gettext_lazy("treated elsewhere"),
+    "other_care": gettext_lazy("other care"),
+    "died": gettext_lazy("died"),
+}
 
 
 def report_page(request: HttpRequest) -> HttpResponse:
@@ -238,9 +251,9 @@ def points_of(points: list[Point], report: ProcedureReport, rows: Rows) -> dict[
 def legend_words() -> dict[str, str]:
     return {
         "value": _("of those who answered, with its 95 % interval"),
-        "bounds": _("from all silent without it to all silent with it"),
+        "bounds": _("of all of that age: worst to best case of who did not answer"),
         "hidden": _("too few answers: hidden"),
-        "response": _("answered, of those due"),
+        "response": _("answered, of those asked"),
     }
 
 
@@ -248,11 +261,11 @@ def column(point: Point) -> columns.Column:
     fifty = point.fifty
     label = when(point.at, point.unit)
     if fifty.complete is None or fifty.worst is None or fifty.best is None:
-        return columns.Column(label, fifty.due, fifty.answered, hidden=fifty.hidden)
+        return columns.Column(label, fifty.asked, fifty.answered, hidden=fifty.hidden)
     share = fifty.complete
     return columns.Column(
         label,
-        fifty.due,
+        fifty.asked,
         fifty.answered,
         share.value,
         share.low,
@@ -285,7 +298,18 @@ def row(point: Point, rows: Rows) -> dict[str, Any]:
         "when": f"{unit_words(point.unit)} {when(point.at, point.unit)}",
         "due": rows.link(point.fifty.due, f"{cell}:due"),
         "answered": rows.link(point.fifty.answered, f"{cell}:answered"),
-        "silent": rows.link(point.fifty.due - point.fifty.answered, f"{cell}:silent"),
+        "silent": rows.link(point.fifty.asked - point.fifty.answered, f"{cell}:silent"),
+        "again": rows.link(sum(point.groups[name] for name in AGAIN_WORDS), f"{cell}:again"),
+        "again_by": [
+            (words, rows.link(point.groups[name], f"{cell}:{name}"))
+            for name, words in AGAIN_WORDS.items()
+            if point.groups[name]
+        ],
+        "left": [
+            (words, rows.link(point.groups[name], f"{cell}:{name}"))
+            for name, words in LEFT_WORDS.items()
+            if point.groups[name]
+        ],
         "response": share_words(point.fifty.response),
         "rates": [
             {

@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from outcomes.rates import Rate, Share
 from outcomes.relief import Verdict
-from outcomes.reports.counting import Distribution, Funnel, Point, TestCounts
+from outcomes.reports.counting import ENDED, Distribution, Funnel, Point, TestCounts
 
 
 class UnitField(serializers.ChoiceField):
@@ -43,20 +43,28 @@ class TestCountsSerializer(serializers.Serializer[TestCounts]):
 
 
 class RateSerializer(serializers.Serializer[Rate]):
-    """How many follow-ups reached something, of all that were treated, due and answered.
+    """How many follow-ups reached something, of all that were treated, due, asked and answered.
 
     Whoever did not answer is counted three ways: left out (`complete`), as not reached (`worst`), as reached (`best`).
-    A share of nobody is null.
+    Who is treated again before the check-in stays in the denominators of the last two: `worst` takes them as not
+    reached, `best` by the pain before the second treatment, and where nobody asked for it as reached, unless relief was
+    known to be lost. After a second treatment nobody can tell what the first one still does. Follow-ups without a
+    baseline and confounded ones, of which nothing is known, are in no denominator. A share of nobody is null.
     """
 
     treated = serializers.IntegerField()
-    due = serializers.IntegerField()
+    due = serializers.IntegerField(
+        help_text="Evaluable, and the check-in's day has come, also where the course had ended before."
+    )
+    asked = serializers.IntegerField(help_text="Due, and the course had not ended before.")
     answered = serializers.IntegerField()
     count = serializers.IntegerField(allow_null=True, help_text="Reached it. Null where `hidden`.")
-    response = CountedShareSerializer(allow_null=True, help_text="Answered of due.")
+    response = CountedShareSerializer(allow_null=True, help_text="Answered of asked.")
     complete = CountedShareSerializer(allow_null=True, help_text="Reached of answered.")
-    worst = CountedShareSerializer(allow_null=True, help_text="Of due; the silent did not reach it.")
-    best = CountedShareSerializer(allow_null=True, help_text="Of due; the silent did reach it.")
+    worst = CountedShareSerializer(allow_null=True, help_text="Of due; only those who said so reached it.")
+    best = CountedShareSerializer(
+        allow_null=True, help_text="Of due; the silent did reach it, and who was treated again as said above."
+    )
     hidden = serializers.BooleanField(
         help_text="Fewer answers than the smallest cell: count and shares are withheld."
     )
@@ -94,6 +102,17 @@ class ByVerdictSerializer(serializers.Serializer[dict[str, int]]):
         return {verdict.value: serializers.IntegerField() for verdict in Verdict}
 
 
+class GroupsSerializer(serializers.Serializer[dict[str, int]]):
+    """Follow-ups that are due at a check-in and were not asked, because the course had ended before.
+
+    Treated again, by the pain before the second treatment: `again_in_relief`, `again_out_of_relief` (also where nobody
+    asked and relief was known to be lost), `again_not_asked`. The others by how the course had ended.
+    """
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        return {name: serializers.IntegerField() for name in ENDED}
+
+
 class PointSerializer(serializers.Serializer[Point]):
     """What is known of one planned check-in, of evaluable follow-ups.
 
@@ -104,6 +123,7 @@ class PointSerializer(serializers.Serializer[Point]):
 
     at = serializers.IntegerField(help_text="In `unit` after the procedure.")
     unit = UnitField()
+    groups = GroupsSerializer()
     thirty = RateSerializer()
     fifty = RateSerializer()
     success = RateSerializer()
