@@ -17,16 +17,19 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from clinic.admin.base import ReadOnlyInline, SeenFilter, staff
-from clinic.admin.wall import shown
+from clinic.admin.wall import DateInput, shown
 from outcomes import services
 from outcomes.admin.adverse_events import events_fragment
 from outcomes.admin.behind import CellFilter, ShowsBehind
 from outcomes.admin.courses import VERDICT_LABELS, course_fragment, with_answers
 from outcomes.admin.providers import Providers
 from outcomes.diary import Result
+from outcomes.instruments import latest
 from outcomes.models import FollowUp, VerdictChange
+from outcomes.models.follow_ups import JudgedAs
+from outcomes.questions import MEDICINE
 from outcomes.reports import WORKLISTS
-from outcomes.services import diary_result
+from outcomes.services import diary_result, trial_of
 from outcomes.services.judging import in_minutes
 from outcomes.services.planning import ENDINGS, RESUMED
 from patients.admin import searched
@@ -34,10 +37,17 @@ from procedures.admin.forms import WhyForm
 from procedures.admin.steps import take
 
 
+def medicine_words(code: int | None) -> str:
+    """How much pain medicine is taken against before, in words; a dash where nobody said."""
+    name, _dot, item = MEDICINE.partition(".")
+    choices = latest(name).item(item).anchors
+    return next((one.text.en for one in choices if one.code == code), "–")
+
+
 def diary_words(result: Result) -> str:
-    """A diary as staff read it: how much of the window is known and in relief, and what makes it doubtful."""
+    """A diary as staff read it: how much of the window is known, and what makes it doubtful."""
     said: list[object] = [
-        _("Entries cover %(covered)s %% of the first %(hours)s h, %(relief)s %% are in relief")
+        _("Entries cover %(covered)s %% of the first %(hours)s h, %(relief)s %% with enough less pain")
         % {
             "covered": result.covered_percent,
             "hours": f"{result.window_minutes / 60:g}",
@@ -45,7 +55,7 @@ def diary_words(result: Result) -> str:
         }
     ]
     for at, words in (
-        (result.relief_seen_at, _("relief last seen at hour %(hour)s")),
+        (result.relief_seen_at, _("enough less pain last seen at hour %(hour)s")),
         (result.gone_at, _("pain back by hour %(hour)s")),
         (result.medicine_by, _("pain medicine taken by hour %(hour)s")),
     ):
@@ -103,6 +113,12 @@ class DurationForm(forms.Form):
     )
 
 
+class TrialForm(forms.Form):
+    """On which day the lead or catheter of a trial came out, on the site's calendar."""
+
+    on = forms.DateField(label=_("Out on"), widget=DateInput(format="%Y-%m-%d"))
+
+
 @admin.register(FollowUp)
 class FollowUpAdmin(ShowsBehind):
     list_display = ("who", "what", "performed", "state", "verdict_reason")
@@ -134,6 +150,7 @@ class FollowUpAdmin(ShowsBehind):
                     ("closed", "closed_because"),
                     "ended_by",
                     ("diary", "consistent"),
+                    "trial",
                 )
             },
         ),
@@ -142,7 +159,7 @@ class FollowUpAdmin(ShowsBehind):
             {"fields": (("relief_profile", "check_in_profile"), "confounded_by", "not_confounded_because")},
         ),
     )
-    readonly_fields = ("opened", "closed", "judged", "diary", "consistent", "check_in_profile")
+    readonly_fields = ("opened", "closed", "judged", "diary", "consistent", "trial", "check_in_profile")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[FollowUp]:
         rows = (
@@ -174,6 +191,7 @@ class FollowUpAdmin(ShowsBehind):
                 "subtitle": str(found.patient),
                 "can_decide": request.user.has_perm("procedures.perform_procedure"),
                 "in_minutes": in_minutes(found),
+                "is_trial": found.judged_as == JudgedAs.TRIAL,
                 "can_resume": found.closed_because in RESUMED,
                 "can_report": request.user.has_perm("outcomes.record_answer")
                 and services.takes_reports(found),
@@ -188,6 +206,7 @@ class FollowUpAdmin(ShowsBehind):
                 ("resume", self.resume_view),
                 ("apart", self.apart_view),
                 ("duration", self.duration_view),
+                ("trial", self.trial_view),
             )
         ]
         return [*pages, *self.pages, *super().get_urls()]
@@ -239,6 +258,18 @@ class FollowUpAdmin(ShowsBehind):
             services.say_consistent,
             title=_("Did the relief last as long as the agent works?"),
             done=_("Your answer is kept."),
+            submit=_("Keep it"),
+        )
+
+    def trial_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Say on which day the lead or catheter of a trial came out."""
+        return self.decide(
+            request,
+            pk,
+            TrialForm,
+            services.end_trial,
+            title=_("The lead or catheter is out"),
+            done=_("The trial is judged by the days up to there."),
             submit=_("Keep it"),
         )
 
@@ -313,6 +344,25 @@ class FollowUpAdmin(ShowsBehind):
         """What the diary of a test shows, in a sentence; a dash for any other course."""
         result = diary_result(follow_up)
         return diary_words(result) if result else "–"
+
+    @display(description=_("trial"))
+    def trial(self, follow_up: FollowUp) -> str:
+        """What the days of a trial show, with function and pain medicine beside it; a dash for any other course."""
+        found = trial_of(follow_up)
+        if found is None:
+            return "–"
+        said: list[object] = []
+        if found.result:
+            said.append(
+                _("Enough less pain on %(relief)s of %(known)s known days, of %(days)s in all")
+                % {"relief": found.result.relief, "known": found.result.known, "days": found.result.days}
+            )
+        out = found.ended_on
+        said.append(_("out on %s") % f"{out:%-d %b %Y}" if out else _("nobody has said when it came out"))
+        before, last = ("–" if one is None else one for one in (found.peg_before, found.peg_last))
+        said.append(_("PEG %(before)s before, %(now)s last, of 30") % {"before": before, "now": last})
+        said.append(_("pain medicine against before: %s") % medicine_words(found.medicine_last))
+        return f"{'; '.join(map(str, said))}."
 
     @display(description=_("duration consistent with the agent"))
     def consistent(self, follow_up: FollowUp) -> str:

@@ -13,7 +13,7 @@ from clinic.api.fields import Input, NumberQuery, PersonQuery, Query, YesNoField
 from clinic.api.rows import VisibleRows
 from clinic.api.views import SiteNameSerializer
 from clinic.refusals import Refusal
-from outcomes import services
+from outcomes import services, trials
 from outcomes.api.answers import MeasurementSerializer, item_of, measurements, scores, threshold
 from outcomes.api.check_ins import BY_STAFF, CheckInSerializer
 from outcomes.api.ends import EndedSerializer, ended, last_answer
@@ -66,6 +66,28 @@ class DiarySerializer(serializers.Serializer[Any]):
     medicine_by = serializers.IntegerField(allow_null=True)
     entries = serializers.IntegerField()
     late = serializers.IntegerField()
+
+
+class TrialSerializer(serializers.Serializer[Any]):
+    """What the days of a trial show: `days` in all, `known` of them by an answer, `relief` of these with enough less
+    pain. While nobody has said when the lead or catheter came out, `days` are those up to the last answer.
+
+    `outcome` by what is known until now. `ended_on`: the day, at the site, on which the lead or catheter came out, null
+    while nobody has said it. `peg_before` and `peg_last`: function beside it, the sum of the PEG, 0–30;
+    `medicine_last`: how much pain medicine is taken against before, by `pain_medicine.any`. Null: not known.
+    """
+
+    outcome = serializers.ChoiceField([one.value for one in trials.Outcome])
+    days = serializers.IntegerField()
+    known = serializers.IntegerField()
+    relief = serializers.IntegerField()
+    days_percent = serializers.IntegerField(
+        help_text="So many percent of the days with enough less pain pass it."
+    )
+    ended_on = serializers.DateField(allow_null=True)
+    peg_before = serializers.IntegerField(allow_null=True)
+    peg_last = serializers.IntegerField(allow_null=True)
+    medicine_last = serializers.IntegerField(allow_null=True)
 
 
 class ResponderSerializer(serializers.Serializer[Any]):
@@ -175,6 +197,7 @@ class FollowUpCourseSerializer(FollowUpSerializer):
     check_ins = CheckInSerializer(many=True)
     verdict_changes = VerdictChangeSerializer(many=True)
     diary = serializers.SerializerMethodField()
+    trial = serializers.SerializerMethodField()
     responder = serializers.SerializerMethodField()
     relief_ended = serializers.SerializerMethodField()
     last_answer = serializers.SerializerMethodField()
@@ -191,6 +214,7 @@ class FollowUpCourseSerializer(FollowUpSerializer):
                 "check_ins",
                 "verdict_changes",
                 "diary",
+                "trial",
             ),
             "duration_consistent_with_agent",
         ]
@@ -199,6 +223,18 @@ class FollowUpCourseSerializer(FollowUpSerializer):
     def get_diary(self, follow_up: FollowUp) -> Any:
         result = services.diary_result(follow_up)
         return DiarySerializer(result).data if result else None
+
+    @extend_schema_field(TrialSerializer(allow_null=True))
+    def get_trial(self, follow_up: FollowUp) -> Any:
+        """Null for all but trials, and without a baseline above 0."""
+        found = services.trial_of(follow_up)
+        if found is None or found.result is None:
+            return None
+        shown = ("outcome", "days", "known", "relief")
+        known = {name: getattr(found.result, name) for name in shown} | {
+            name: getattr(found, name) for name in TrialSerializer().fields if name not in shown
+        }
+        return TrialSerializer(known).data
 
     @extend_schema_field(ResponderSerializer)
     def get_responder(self, follow_up: FollowUp) -> Any:
@@ -300,6 +336,12 @@ class ConsistentInput(Input):
     consistent = YesNoField()
 
 
+class EndTrialInput(Input):
+    """On which day, at the site, the lead or catheter of a trial came out."""
+
+    on = serializers.DateField()
+
+
 class PainReportInput(Input):
     """That the pain is back, as a patient says who was not asked."""
 
@@ -333,6 +375,7 @@ class FollowUps(mixins.ListModelMixin, VisibleRows):
         "resume": "procedures.perform_procedure",
         "tell_apart": "procedures.perform_procedure",
         "duration": "procedures.perform_procedure",
+        "end_trial": "procedures.perform_procedure",
         "report_pain": "outcomes.record_answer",
     }
 
@@ -370,6 +413,17 @@ class FollowUps(mixins.ListModelMixin, VisibleRows):
         services.say_consistent(
             follow_up.pk, **self.inputs(ConsistentInput), by=self.user, now=timezone.now()
         )
+        return Response(FollowUpCourseSerializer(self.get_object()).data)
+
+    @extend_schema(request=EndTrialInput, responses=FollowUpCourseSerializer)
+    @action(detail=True, methods=["post"], url_path="end-trial")
+    def end_trial(self, request: Request, pk: int) -> Response:
+        """Say on which day the lead or catheter of a trial came out; another day later corrects it.
+
+        Refuses with `not_a_trial`, `before_procedure` and `in_the_future`.
+        """
+        follow_up = self.get_object()
+        services.end_trial(follow_up.pk, **self.inputs(EndTrialInput), by=self.user, now=timezone.now())
         return Response(FollowUpCourseSerializer(self.get_object()).data)
 
     @extend_schema(request=ApartInput, responses=FollowUpSerializer)

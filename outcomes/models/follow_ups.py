@@ -81,6 +81,9 @@ class FollowUp(models.Model):
     `consistent_with_agent` is a clinician's answer about a diagnostic block: whether its relief lasted as long as the
     agent that was injected works. None while nobody has said it; what the diary shows does not answer it.
 
+    `trial_ended_on`: of a trial, the day on which the lead or catheter came out, on the site's calendar; None while
+    nobody has said it.
+
     `replan_because`: what was not asked yet is to be planned again, by the tick, for this reason; "": the plan holds.
     """
 
@@ -134,6 +137,7 @@ class FollowUp(models.Model):
     consistent_with_agent = models.BooleanField(
         _("duration consistent with the agent"), null=True, blank=True, editable=False
     )
+    trial_ended_on = models.DateField(_("lead or catheter out on"), null=True, blank=True, editable=False)
     replan_because = models.CharField(max_length=200, blank=True, editable=False)
     verdict = models.CharField(_("verdict"), max_length=20, choices=VERDICTS, default=Verdict.TOO_EARLY.value)
     verdict_reason = models.CharField(_("reason"), max_length=1000, blank=True)

@@ -18,6 +18,7 @@ from outcomes.models import CHANNELS, CourseSummary
 from outcomes.rates import Rate, rate
 from outcomes.relief import Verdict
 from outcomes.schedule import MOST_TOLERANCE
+from procedures.models import Intent
 
 #: Levels of the global impression of change, 1 "very much improved" to 7 "very much worse".
 LEVELS = range(1, 8)
@@ -27,8 +28,8 @@ LEVELS = range(1, 8)
 class Funnel:
     """From treated to counted; numbers of follow-ups, each group within the one before but for the two left out.
 
-    Of treatments and trials: tests, whose course is counted in minutes, are counted by `TestCounts` alone, and the
-    upkeep of devices has no verdict to count.
+    Of treatments: tests are counted by `TestCounts` alone, trials by `TrialCounts`, and the upkeep of devices has no
+    verdict to count.
     `no_baseline`: no pain score above 0 before the procedure. `confounded`: another treatment of the same region.
     `evaluable`: neither. `due`: evaluable, and a check-in from the first day of judgement on has fallen due.
     `answered`: due, and the patient answered something from that day on. `in_curve`: evaluable, and something could be
@@ -85,11 +86,13 @@ class Distribution:
     counts: dict[int, int] | None
 
 
-#: What sought relief: no test, whose course is counted in minutes, and no upkeep.
-TREATED_SQL = "unit = 'day' AND verdict <> 'not_judged'"
-#: A follow-up is evaluable when it sought relief, and its pain can be compared and told apart.
-EVALUABLE = Q(unit=CourseSummary.Unit.DAY, baseline__gt=0) & ~Q(
-    verdict__in=(Verdict.CONFOUNDED, Verdict.NOT_JUDGED)
+#: Treatments: no test, no trial, no upkeep.
+TREATED_SQL = "intent NOT IN ('diagnostic', 'trial') AND verdict <> 'not_judged'"
+#: A follow-up is evaluable when it is a treatment, and its pain can be compared and told apart.
+EVALUABLE = (
+    Q(baseline__gt=0)
+    & ~Q(verdict__in=(Verdict.CONFOUNDED, Verdict.NOT_JUDGED))
+    & ~Q(intent__in=(Intent.DIAGNOSTIC, Intent.TRIAL))
 )
 #: The same in SQL, over the columns of a summary.
 EVALUABLE_SQL = f"{TREATED_SQL} AND baseline > 0 AND verdict <> 'confounded'"
@@ -98,7 +101,16 @@ DUE_SQL = f"{EVALUABLE_SQL} AND days[CARDINALITY(days)] >= evaluate_after"
 #: and what lists them (`drilling`) read the same words.
 WHOLE: Mapping[str, str] = {
     "procedures": "TRUE",
-    "tests": "unit = 'minute'",
+    "tests": "intent = 'diagnostic'",
+    "trials": "intent = 'trial'",
+    **{
+        f"{group}_{verdict}": f"intent = '{intent}' AND verdict = '{verdict}'"
+        for group, intent, verdicts in (
+            ("tests", "diagnostic", ("positive", "negative", "indeterminate")),
+            ("trials", "trial", ("passed", "failed", "indeterminate")),
+        )
+        for verdict in verdicts
+    },
     "treated": TREATED_SQL,
     "no_baseline": f"{TREATED_SQL} AND (baseline IS NULL OR baseline = 0)",
     "confounded": f"{TREATED_SQL} AND baseline > 0 AND verdict = 'confounded'",
@@ -232,43 +244,18 @@ SELECT unit, day, {counts(AT[name] for name in COUNTED)},
 
 #: The columns that these statements read; POINTS reads PLANNED_COLUMNS as well.
 COLUMNS = (
-    *("unit", "verdict", "evaluate_after", "success_percent", "baseline", "baseline_peg", "lost_after"),
+    *(
+        "unit",
+        "intent",
+        "verdict",
+        "evaluate_after",
+        "success_percent",
+        "baseline",
+        "baseline_peg",
+        "lost_after",
+    ),
     *("last_answer", "days", "scores", "channels", "pegs", "changes"),
 )
-
-
-@dataclass(frozen=True)
-class TestCounts:
-    """What the tests of a selection show: follow-ups with the intent diagnostic.
-
-    `judged`: those with one of the three results, of which shares are; `undecided`: too early, or without a pain score
-    above 0 before.
-    """
-
-    __test__ = False  # no test of pytest's
-
-    tests: int
-    positive: int
-    negative: int
-    indeterminate: int
-
-    @property
-    def judged(self) -> int:
-        return self.positive + self.negative + self.indeterminate
-
-    @property
-    def undecided(self) -> int:
-        return self.tests - self.judged
-
-
-def counts_of_tests(rows: QuerySet[CourseSummary]) -> TestCounts:
-    """What the tests among these follow-ups show; one query."""
-    found = (
-        rows.order_by().filter(unit=CourseSummary.Unit.MINUTE).values_list("verdict").annotate(Count("pk"))
-    )
-    by_verdict = dict(found)
-    shown = (Verdict.POSITIVE, Verdict.NEGATIVE, Verdict.INDETERMINATE)
-    return TestCounts(sum(by_verdict.values()), *(by_verdict.get(one.value, 0) for one in shown))
 
 
 def point_of(row: tuple[int | None, ...], *, unit: str, treated: int, smallest: int) -> Point:

@@ -18,12 +18,11 @@ from outcomes.reports.counting import (
     Distribution,
     Funnel,
     Point,
-    TestCounts,
-    counts_of_tests,
     point_of,
     verdicts,
 )
 from outcomes.reports.curves import DurationCurve, duration_curve
+from outcomes.reports.results import TestCounts, TrialCounts, counts_of_tests, counts_of_trials
 from outcomes.reports.safety import AdverseReport, MmeChange, adverse_report, mme_change
 from outcomes.reports.selection import Selection, ask, smallest_cell
 from procedures.models import FigureConfirmation, ReliefProfile
@@ -34,7 +33,7 @@ SELECT value, COUNT(*)
   FROM chosen
  CROSS JOIN LATERAL (SELECT value FROM UNNEST(satisfied) WITH ORDINALITY AS one (value, place)
                       WHERE value IS NOT NULL ORDER BY place DESC LIMIT 1) AS last
- WHERE unit = 'day' AND verdict <> 'not_judged'
+ WHERE intent NOT IN ('diagnostic', 'trial') AND verdict <> 'not_judged'
  GROUP BY value
  ORDER BY value
 """
@@ -44,8 +43,8 @@ SELECT value, COUNT(*)
 class ProcedureReport:
     """What a selection of procedures achieved, at the instant `made_at`.
 
-    `procedures` counts all, `funnel` those that sought relief. Tests are counted in `tests`, `verdicts`, harm and
-    opioids alone. `unit` is "day" unless there are only tests; `other_unit` counts the tests among treatments.
+    `procedures` counts all, `funnel` the treatments. Tests and trials are counted in `tests`, `trials`, `verdicts`,
+    harm and opioids alone. `unit` is "day" unless there are only tests; `other_unit` counts the tests among others.
     `window`: the relief window of most of them, in `unit`; `windows` counts how many there are. `window_confirmed`:
     physicians stand by it in every version of a relief profile by which one is judged.
     `points` by planned check-in. `curves`: all treated, then responders; [] when nothing can be judged yet.
@@ -58,6 +57,7 @@ class ProcedureReport:
     procedures: int
     funnel: Funnel
     tests: TestCounts
+    trials: TrialCounts
     verdicts: dict[str, int]
     unit: str
     other_unit: int
@@ -95,6 +95,7 @@ def procedure_report(
         procedures=procedures,
         funnel=funnel,
         tests=tests,
+        trials=counts_of_trials(rows),
         verdicts=verdicts(rows),
         unit=unit,
         other_unit=sum(number for kind, *_, number in windows if kind != unit),
@@ -115,7 +116,7 @@ def procedure_report(
             response=share(funnel.answered, funnel.due),
         ),
         satisfied=distribution(
-            ask(rows, LAST_SATISFIED, "satisfied", "unit", "verdict"),
+            ask(rows, LAST_SATISFIED, "satisfied", "intent", "verdict"),
             treated=funnel.treated,
             smallest=smallest,
         ),

@@ -54,7 +54,7 @@ RUNS = Ending()
 #: A course that another procedure ended.
 BY_ANOTHER = (FollowUp.Closed.REPEATED, FollowUp.Closed.OTHER_TREATMENT)
 #: Verdicts by which a course is known to be out of relief. Outlasting relief may be over as well.
-OUT_OF_RELIEF = LOST_VERDICTS | {Verdict.NO_RELIEF}
+OUT_OF_RELIEF = LOST_VERDICTS | {Verdict.NO_RELIEF, Verdict.FAILED}
 #: The instrument and item on which baseline and answers are compared: the pain now, 0–10.
 PAIN_NOW = {"instrument": "nrs", "version": "1", "item": "now"}
 
@@ -381,7 +381,7 @@ def judge(follow_up_id: int, *, now: datetime) -> FollowUp:
     # A test that asks by days as well, because a steroid was given, can tell of worse pain and fall silent.
     days = in_minutes(follow_up) and bool(follow_up.procedure.steroid_given)
     told = course_from_rows(follow_up, rows, ending, by_day=True) if days else course
-    calls = called_for(told, judgement, seeks_relief=follow_up.seeks_relief)
+    calls = called_for(told, judgement, seeks_relief=follow_up.judged_as == JudgedAs.TREATMENT)
     if follow_up.judged_as == JudgedAs.UPKEEP:
         calls = {kind: call for kind, call in calls.items() if kind == Kind.WORSE}
     review(follow_up, calls, now=now)

@@ -8,11 +8,11 @@ from typing import NamedTuple
 from django.db.models import Q
 
 from outcomes.models import Answer, CheckIn, FollowUp, Measurement
-from outcomes.questions import CHANGE, ENDED_ON, PAIN_NOW, PEG, TOOK_MEDICINE, WORN_OFF
+from outcomes.questions import CHANGE, ENDED_ON, MEDICINE, PAIN_NOW, PEG, TOOK_MEDICINE, WORN_OFF
 
 SATISFIED = "satisfaction.satisfied"
 #: The figures of an answer that verdicts and reports need.
-KEYS = (PAIN_NOW, TOOK_MEDICINE, WORN_OFF, ENDED_ON, CHANGE, SATISFIED, *PEG)
+KEYS = (PAIN_NOW, TOOK_MEDICINE, MEDICINE, WORN_OFF, ENDED_ON, CHANGE, SATISFIED, *PEG)
 
 
 class Read(NamedTuple):

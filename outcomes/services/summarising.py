@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from outcomes.lasting import lasting, lasting_by_lord
 from outcomes.models import CHANNELS, CheckIn, CourseSummary, FollowUp
+from outcomes.models.follow_ups import JudgedAs
 from outcomes.questions import CHANGE, PAIN_NOW, PEG
 from outcomes.relief import DEFINITION, Course, Judgement
 from outcomes.schedule import DAY
@@ -26,7 +27,7 @@ def summary_of(
     """The row of a follow-up with these check-ins, not saved. Wants `procedure__site` and `relief_profile` selected."""
     procedure = follow_up.procedure
     last = lords = None
-    if follow_up.seeks_relief:  # pain after a test, or before a refill, is no end of relief to count
+    if follow_up.judged_as == JudgedAs.TREATMENT:  # pain after a test or a trial is no end of relief to count
         last, lords = lasting(course, judgement), lasting_by_lord(course, judgement)
     days = course.unit == "day"
     asked = [row for row in rows if row.status in DUE and row.kind == CheckIn.Kind.PLANNED]

@@ -1,10 +1,12 @@
-"""The verdict on a follow-up by what it is judged as: a treatment by its course, a test by its diary; upkeep of a
-device has none."""
+"""The verdict on a follow-up by what it is judged as: a treatment by its course, a test by its diary, a
+trial by its days; upkeep of a device has none."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from django.conf import settings
 
+from outcomes import trials
 from outcomes.diary import COVERED_PERCENT, Entry, Outcome, Result, Why, result
 from outcomes.models import CheckIn, FollowUp
 from outcomes.models.follow_ups import JudgedAs
@@ -32,7 +34,77 @@ def judgement_of(follow_up: FollowUp, course: Course, rows: Sequence[Read]) -> J
         return judge_test(follow_up, course, rows)
     if follow_up.judged_as == JudgedAs.UPKEEP:
         return not_judged(course)
+    if follow_up.judged_as == JudgedAs.TRIAL:
+        return judge_trial(follow_up, course, rows)
     return judge(course)
+
+
+def trial_from(follow_up: FollowUp, rows: Sequence[Read]) -> trials.Result | None:
+    """What a trial shows; None without a baseline above 0. Wants `procedure__site` and `relief_profile` selected.
+
+    The answer to a planned check-in speaks for the days since the planned one before it.
+    """
+    procedure, profile = follow_up.procedure, follow_up.relief_profile
+    if not procedure.baseline_pain:
+        return None
+    zone, performed_at, closed_at = procedure.site.zone, procedure.performed_at, follow_up.closed_at
+    performed_on = performed_at.astimezone(zone).date()
+    until = follow_up.trial_ended_on and (follow_up.trial_ended_on - performed_on).days
+    planned = {row.offset_minutes // DAY for row in rows if row.kind == CheckIn.Kind.PLANNED}
+    scores = []
+    for row in sorted(rows, key=lambda row: row.answered_at or performed_at):
+        if row.answered_at is None or PAIN_NOW not in row.values:
+            continue
+        felt_at = performed_at + timedelta(minutes=row.offset_minutes) if row.late else row.answered_at
+        if felt_at < performed_at or (closed_at and felt_at > closed_at):
+            continue
+        asked = row.offset_minutes // DAY
+        since = max((day for day in planned if day < asked), default=0)
+        own = row.kind != CheckIn.Kind.PLANNED
+        at = (felt_at.astimezone(zone).date() - performed_on).days
+        scores.append(trials.Score(at, row.values[PAIN_NOW], None if own else since))
+    return trials.result(
+        scores,
+        baseline=procedure.baseline_pain,
+        percent=profile.percent_for(procedure.intent),
+        days_percent=profile.trial_days_percent,
+        until=until,
+        open_still=closed_at is None
+        and any(
+            row.status in CheckIn.OPEN and (until is None or row.offset_minutes // DAY <= until)
+            for row in rows
+            if row.kind == CheckIn.Kind.PLANNED
+        ),
+    )
+
+
+def judge_trial(follow_up: FollowUp, course: Course, rows: Sequence[Read]) -> Judgement:
+    """The verdict on a trial, with how many of its days are known and have enough less pain. What another treatment of
+    the region may have brought decides nothing."""
+    found = trial_from(follow_up, rows)
+    if found is None:
+        return judge(course)  # no baseline
+    if course.confounded:
+        return Judgement(
+            Verdict.INDETERMINATE,
+            "Another treatment of the same region worked when the trial began: less pain may be that treatment's.",
+        )
+    said = [trial_words(found, percent=course.success_percent)]
+    if found.ended:
+        needed = follow_up.relief_profile.trial_days_percent
+        said.append(f"It passes with {needed} % of its days.")
+    else:
+        said.append("Nobody has said when the lead or catheter came out: without that a trial has no result.")
+    if found.ended and found.outcome == trials.Outcome.INDETERMINATE:
+        said.append("The days without an answer could decide it either way.")
+    return Judgement(Verdict(found.outcome.value), " ".join(said))
+
+
+def trial_words(found: trials.Result, *, percent: int) -> str:
+    """What the days of a trial show, as a sentence."""
+    days = f"{found.days} day{'' if found.days == 1 else 's'}"
+    of = "Trial of" if found.ended else "Trial, until now"
+    return f"{of} {days}: {found.known} known, {found.relief} of them with at least {percent} % less pain."
 
 
 def not_judged(course: Course) -> Judgement:
@@ -94,7 +166,10 @@ def judge_test(follow_up: FollowUp, course: Course, rows: Sequence[Read]) -> Jud
         said = [why_words(course, found)]
         if verdict == Verdict.POSITIVE and found.long_relief and found.relief_seen_at is not None:
             remarks = (Remark(Note.LONG_RELIEF, (found.relief_seen_at,)),)
-    said += [entries_words(found), *(remark_words(course, remark) for remark in remarks)]
+    said += [
+        entries_words(found, percent=course.success_percent),
+        *(remark_words(course, remark) for remark in remarks),
+    ]
     return Judgement(verdict, " ".join(said), remarks=remarks, covered_percent=found.covered_percent)
 
 
@@ -105,7 +180,7 @@ def why_words(course: Course, found: Result) -> str:
     if found.outcome == Outcome.POSITIVE and found.decided_at is not None:
         return (
             f"{before}, at least {percent} % less at {in_a_row} planned hours in a row, the last of them "
-            f"{course.words(found.decided_at)}, and no entry with less relief before."
+            f"{course.words(found.decided_at)}, and no entry with more pain before."
         )
     if found.why == Why.MEDICINE and found.medicine_by is not None:
         return (
@@ -124,14 +199,17 @@ def why_words(course: Course, found: Result) -> str:
         )
     if not found.entries:
         return "Nothing was written in the diary. Silence is no result."
-    return f"The entries show neither {in_a_row} planned hours in a row in relief within the window, nor pain before."
+    return (
+        f"The entries show neither {in_a_row} planned hours in a row with at least {percent} % less pain, the last of "
+        "them within the window, nor pain before."
+    )
 
 
-def entries_words(found: Result) -> str:
+def entries_words(found: Result, *, percent: int) -> str:
     """How much is known, as a sentence."""
     said = (
         f"Entries cover {found.covered_percent} % of the first {found.window_minutes / 60:g} hours, "
-        f"{found.relief_percent} % are in relief."
+        f"{found.relief_percent} % with at least {percent} % less pain."
     )
     if found.late:
         said += f" Written late, and counted at their hour: {found.late} of {found.entries}."

@@ -50,6 +50,8 @@ __all__ = [
     "read",
 ]
 
+#: The share of a trial's days in relief that passes it, where a page does not say (a choice, unconfirmed).
+TRIAL_DAYS_PERCENT = 50
 #: Where the project's own catalogue lies.
 FOLDER = Path(__file__).parent
 #: Inside the folder: what many types share, keyed by code.
@@ -342,6 +344,9 @@ def success(page: Page) -> Success:
         diagnostic_percent=page.number("diagnostic_percent", least=1, most=100)
         if "diagnostic_percent" in page.content
         else None,
+        trial_days_percent=page.number("trial_days_percent", least=1, most=100)
+        if "trial_days_percent" in page.content
+        else TRIAL_DAYS_PERCENT,
         source=page.source(),
         confirmed=page.confirmed(),
     )

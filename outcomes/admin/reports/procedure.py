@@ -32,6 +32,7 @@ from outcomes.rates import share
 from outcomes.relief import Verdict
 from outcomes.reports import ProcedureReport, procedure_report
 from outcomes.reports.counting import Point
+from outcomes.reports.results import TestCounts, TrialCounts
 from outcomes.reports.safety import whole_harm
 
 #: The levels of the global impression of change, 1 to 7, and of the satisfaction, 1 to 5.
@@ -44,8 +45,11 @@ CHANGES = (
     "much worse",
     "very much worse",
 )
-#: What only tests can show.
-OF_TESTS = (Verdict.POSITIVE, Verdict.NEGATIVE, Verdict.INDETERMINATE)
+#: What tests and trials can show; no treatment can.
+RESULTS = {
+    "tests": (Verdict.POSITIVE, Verdict.NEGATIVE, Verdict.INDETERMINATE),
+    "trials": (Verdict.PASSED, Verdict.FAILED, Verdict.INDETERMINATE),
+}
 SATISFIED = ("very dissatisfied", "dissatisfied", "neither", "satisfied", "very satisfied")
 #: Those who were treated again before a check-in, by the pain before that; and whose course had ended otherwise.
 AGAIN_WORDS = {
@@ -80,7 +84,8 @@ def drawn(report: ProcedureReport, rows: Rows) -> dict[str, Any]:
     units = sorted({point.unit for point in report.points}, key=lambda unit: unit != report.unit)
     return {
         "made": made(report.made_at),
-        "tests": tests(report, rows),
+        "tests": results(report, rows, "tests"),
+        "trials": results(report, rows, "trials"),
         "funnel": funnel(report, rows),
         "verdicts": [
             (
@@ -90,7 +95,7 @@ def drawn(report: ProcedureReport, rows: Rows) -> dict[str, Any]:
                 bar(report.verdicts[verdict.value], report.procedures),
             )
             for verdict, label in VERDICTS
-            if verdict not in OF_TESTS
+            if not any(verdict in shown for shown in RESULTS.values())
         ],
         "courses": [
             points_of([point for point in report.points if point.unit == unit], report, rows)
@@ -121,26 +126,23 @@ def drawn(report: ProcedureReport, rows: Rows) -> dict[str, Any]:
     }
 
 
-def tests(report: ProcedureReport, rows: Rows) -> dict[str, Any]:
-    """What tests show: each result with its share of all that have one."""
-    found = report.tests
+def results(report: ProcedureReport, rows: Rows, group: str) -> dict[str, Any]:
+    """What tests or trials show: each result with its share of all that have one."""
+    found: TestCounts | TrialCounts = report.tests if group == "tests" else report.trials
+    total = getattr(found, group)
     hidden = found.judged < max(report.smallest, 1)
+    lines = []
+    for verdict, label in VERDICTS:
+        if total and verdict in RESULTS[group]:
+            count = getattr(found, verdict.value)
+            words = "" if hidden else share_words(share(count, found.judged))
+            number = rows.link(count, f"{group}_{verdict.value}")
+            lines.append((label, number, words, bar(count, found.judged)))
     return {
-        "all": rows.link(found.tests, "tests"),
+        "all": rows.link(total, group),
         "judged": found.judged,
         "undecided": found.undecided,
-        "lines": [
-            (
-                label,
-                rows.link(getattr(found, verdict.value), f"verdict:{verdict.value}"),
-                "" if hidden else share_words(share(getattr(found, verdict.value), found.judged)),
-                bar(getattr(found, verdict.value), found.judged),
-            )
-            for verdict, label in VERDICTS
-            if verdict in OF_TESTS
-        ]
-        if found.tests
-        else [],
+        "lines": lines,
     }
 
 

@@ -6,7 +6,8 @@ from rest_framework import serializers
 
 from outcomes.rates import Rate, Share
 from outcomes.relief import Verdict
-from outcomes.reports.counting import ENDED, Distribution, Funnel, Point, TestCounts
+from outcomes.reports.counting import ENDED, Distribution, Funnel, Point
+from outcomes.reports.results import TestCounts, TrialCounts
 
 
 class UnitField(serializers.ChoiceField):
@@ -37,6 +38,17 @@ class TestCountsSerializer(serializers.Serializer[TestCounts]):
     tests = serializers.IntegerField()
     positive = serializers.IntegerField()
     negative = serializers.IntegerField()
+    indeterminate = serializers.IntegerField()
+    judged = serializers.IntegerField(help_text="Shares of the three are of these.")
+    undecided = serializers.IntegerField()
+
+
+class TrialCountsSerializer(serializers.Serializer[TrialCounts]):
+    """What trials show: procedures done to find out whether an implant would help. As of tests."""
+
+    trials = serializers.IntegerField()
+    passed = serializers.IntegerField()
+    failed = serializers.IntegerField()
     indeterminate = serializers.IntegerField()
     judged = serializers.IntegerField(help_text="Shares of the three are of these.")
     undecided = serializers.IntegerField()

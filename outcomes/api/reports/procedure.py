@@ -16,6 +16,7 @@ from outcomes.api.reports.counts import (
     FunnelSerializer,
     PointSerializer,
     TestCountsSerializer,
+    TrialCountsSerializer,
     UnitField,
 )
 from outcomes.api.reports.harm import AdverseReportSerializer, MmeChangeSerializer
@@ -166,6 +167,7 @@ class ProcedureReportSerializer(serializers.Serializer[ProcedureReport]):
     procedures = serializers.IntegerField(help_text="All of them: treated, tests, and the upkeep of devices.")
     funnel = FunnelSerializer()
     tests = TestCountsSerializer()
+    trials = TrialCountsSerializer()
     verdicts = ByVerdictSerializer()
     unit = UnitField(help_text="`day`; `minute` where there are only tests.")
     other_unit = serializers.IntegerField(
