@@ -1,5 +1,6 @@
 """A follow-up as the front desk sees it: verdict, chart, and the same figures as a table."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -128,11 +129,20 @@ def read_course(follow_up: FollowUp) -> Course:
 def chart(follow_up: FollowUp, course: Course, today: int | None) -> SafeString:
     """The SVG of a course, in the reader's language."""
     words = {"type": follow_up.procedure.procedure_type.name, "verdict": follow_up.get_verdict_display()}
-    upkeep = follow_up.judged_as == JudgedAs.UPKEEP
-    window = {
-        JudgedAs.TEST: _("anesthetic expected to wear off"),
-        JudgedAs.UPKEEP: "",
-    }.get(follow_up.judged_as, _("relief expected to end"))
+    kind = follow_up.judged_as
+    window, counts, less = {
+        JudgedAs.TREATMENT: (_("relief expected to end"), _("counts as relief"), _("does not count")),
+        JudgedAs.TEST: (_("anesthetic expected to wear off"), _("enough less pain"), _("less than that")),
+        JudgedAs.TRIAL: (_("lead or catheter in"), _("enough less pain"), _("less than that")),
+        JudgedAs.UPKEEP: ("", _("at least half of the pain gone"), _("less than that")),
+    }[kind]
+    if kind == JudgedAs.TRIAL:
+        performed_on = follow_up.procedure.performed_at.astimezone(follow_up.procedure.site.zone).date()
+        out = follow_up.trial_ended_on
+        if out:
+            course = replace(course, window_from=0, window_until=(out - performed_on).days)
+        else:
+            window = _("usual length of a trial")
     labels = Labels(
         title=_("Pain after %(type)s: %(verdict)s") % words,
         description=follow_up.verdict_reason + " " + _("The figures stand in the table below."),
@@ -140,8 +150,8 @@ def chart(follow_up: FollowUp, course: Course, today: int | None) -> SafeString:
         today=_("today"),
         window=window,
         threshold=_("% less pain"),
-        relief=_("at least half of the pain gone") if upkeep else _("counts as relief"),
-        no_relief=_("less than that") if upkeep else _("does not count"),
+        relief=counts,
+        no_relief=less,
         answered=_("answered"),
         silent=_("not answered"),
         axis=_("days since the procedure"),

@@ -21,10 +21,10 @@ from clinic.admin.wall import shown
 from outcomes.admin.courses import VERDICT_LABELS, change_words
 from outcomes.charts.timeline import Band, Dose, Labels, Mark, draw
 from outcomes.models import CourseSummary
+from outcomes.models.follow_ups import JudgedAs
 from outcomes.patient_course import Course, PatientCourse, Score, Step, patient_course
 from outcomes.relief import percent_relief
 from outcomes.services.judging import in_minutes
-from outcomes.services.verdicts import window_of_test
 from patients import services
 from patients.admin import PatientAdmin
 from patients.admin.opioids import left_out_words, total_words, worth
@@ -185,8 +185,7 @@ def band(number: int, course: Course, *, now: datetime) -> Band:
     def after(count: int) -> float:
         return performed + (count / (24 * 60) if minutes else count)
 
-    days = (profile.window_from_days, profile.window_until_days)
-    window = window_of_test(profile) if minutes else days
+    treats = follow_up.judged_as == JudgedAs.TREATMENT
     taken = procedure.baseline_taken_at or procedure.performed_at
     told = summary is not None and summary.lost_after is not None
     return Band(
@@ -195,7 +194,7 @@ def band(number: int, course: Course, *, now: datetime) -> Band:
         verdict=str(follow_up.get_verdict_display()),
         performed=performed,
         until=on_calendar(follow_up.closed_at or now, zone),
-        window=(after(window[0]), after(window[1])),
+        window=(after(profile.window_from_days), after(profile.window_until_days)) if treats else None,
         baseline=None
         if procedure.baseline_pain is None
         else (on_calendar(taken, zone), procedure.baseline_pain),

@@ -19,6 +19,7 @@ from outcomes.api.check_ins import BY_STAFF, CheckInSerializer
 from outcomes.api.ends import EndedSerializer, ended, last_answer
 from outcomes.diary import Outcome, Why
 from outcomes.models import VERDICTS, FollowUp, VerdictChange
+from outcomes.models.follow_ups import JudgedAs
 from outcomes.questions import ENDED_ON, PAIN_NOW
 from outcomes.relief import LOW_BASELINE, responders
 from outcomes.reports import Selection
@@ -48,10 +49,10 @@ class DiarySerializer(serializers.Serializer[Any]):
     `outcome` by what is written until now: while the diary is open the verdict may still be too early. `why`: of an
     indeterminate one, that pain medicine was taken within the window, that entries cover too little of the time before
     pain, or that they leave it open; empty of others. `decided_at`: the planned hour that decided it. Of the window's
-    `window_minutes` from the procedure on, `covered_percent` are covered by entries and `relief_percent` are in relief.
-    `relief_seen_at`: the last entry in relief before the first one out of it, which is `gone_at`. `long_relief`: relief
-    was seen beyond the window. `medicine_by`: by when pain medicine had been taken. Null: there is none. `entries` and
-    `late` are counts.
+    `window_minutes` from the procedure on, `covered_percent` are covered by entries, `relief_percent` by those with
+    enough less pain. `relief_seen_at`: the last such entry before the first one without, which is `gone_at`.
+    `long_relief`: there is such an entry beyond the window. `medicine_by`: by when pain medicine had been taken. Null:
+    there is none. `entries` and `late` are counts.
     """
 
     outcome = serializers.ChoiceField([one.value for one in Outcome])
@@ -119,11 +120,11 @@ BASELINE_STATUSES = ["known", "low_baseline", "baseline_zero", "baseline_missing
 class FollowUpSerializer(serializers.ModelSerializer[FollowUp]):
     """The course after one procedure, and what it shows.
 
-    `verdict_reason` says why, in a sentence. `threshold_percent`: at least so much less pain than `baseline_pain`
-    counts as relief. `baseline_status`: whether relief can be computed from it; of a low one, below 4, one point is a
-    quarter or more. `last_measurement` is null until there is one; `closed_at` is null while the course runs;
-    `ended_by` is the follow-up of the procedure that ended this one, `confounded_by` the other one that
-    makes this one unreadable.
+    `verdict_reason` says why, in a sentence. `judged_as` says by which rules. `threshold_percent`: at least so much
+    less pain than `baseline_pain` counts, null of upkeep. `baseline_status`: whether relief can be computed from it; of
+    a low one, below 4, one point is a quarter or more. `last_measurement` is null until there is one; `closed_at` is
+    null while the course runs; `ended_by` is the follow-up of the procedure that ended this one, `confounded_by` the
+    other one that makes this one unreadable.
     """
 
     procedure = serializers.IntegerField(source="procedure_id")
@@ -138,6 +139,7 @@ class FollowUpSerializer(serializers.ModelSerializer[FollowUp]):
     levels = serializers.CharField(source="procedure.levels")
     baseline_pain = serializers.IntegerField(source="procedure.baseline_pain", allow_null=True)
     baseline_status = serializers.SerializerMethodField()
+    judged_as = serializers.ChoiceField([one.value for one in JudgedAs])
     relief_window = serializers.SerializerMethodField()
     threshold_percent = serializers.SerializerMethodField()
     last_measurement = serializers.SerializerMethodField()
@@ -146,7 +148,16 @@ class FollowUpSerializer(serializers.ModelSerializer[FollowUp]):
         model = FollowUp
         fields = [
             *("id", "procedure", "patient", "procedure_type", "site", "performed_at", "performed_at_local"),
-            *("performer", "region", "laterality", "levels", "verdict", "verdict_reason", "judged_at"),
+            *(
+                "performer",
+                "region",
+                "laterality",
+                "levels",
+                "judged_as",
+                "verdict",
+                "verdict_reason",
+                "judged_at",
+            ),
             *("baseline_pain", "baseline_status", "relief_window", "threshold_percent", "last_measurement"),
             *("opened_at", "closed_at", "closed_because", "ended_by", "confounded_by"),
         ]
@@ -163,11 +174,14 @@ class FollowUpSerializer(serializers.ModelSerializer[FollowUp]):
             return "baseline_zero"
         return "low_baseline" if baseline < LOW_BASELINE else "known"
 
-    def get_threshold_percent(self, follow_up: FollowUp) -> int:
-        return threshold(follow_up)
+    def get_threshold_percent(self, follow_up: FollowUp) -> int | None:
+        return None if follow_up.judged_as == JudgedAs.UPKEEP else threshold(follow_up)
 
-    @extend_schema_field(WindowSerializer)
+    @extend_schema_field(WindowSerializer(allow_null=True))
     def get_relief_window(self, follow_up: FollowUp) -> Any:
+        """Null of a trial and of upkeep, which promise no relief that lasts."""
+        if follow_up.judged_as in (JudgedAs.TRIAL, JudgedAs.UPKEEP):
+            return None
         profile, minutes = follow_up.relief_profile, in_minutes(follow_up)
         days = (profile.window_from_days, profile.window_until_days)
         earliest, latest = window_of_test(profile) if minutes else days
@@ -188,9 +202,10 @@ class FollowUpSerializer(serializers.ModelSerializer[FollowUp]):
 class FollowUpCourseSerializer(FollowUpSerializer):
     """A follow-up with its whole course: every measurement, check-in and change of verdict, each in order of time.
 
-    `diary` is null for all but tests, and without a baseline above 0. `duration_consistent_with_agent` is a clinician's
-    answer about a test, null while nobody has said it. `relief_ended` is null of a test, and while nothing can be told
-    of it: without a baseline above 0, confounded, or not judged yet.
+    `diary` is null for all but tests, and without a baseline above 0; so is `trial` for all but trials.
+    `duration_consistent_with_agent` is a clinician's answer about a test, null while nobody has said it. `responder` is
+    null of all but treatments; so is `relief_ended`, and while nothing can be told of it: without a baseline above 0,
+    confounded, or not judged yet.
     """
 
     measurements = serializers.SerializerMethodField()
@@ -236,8 +251,11 @@ class FollowUpCourseSerializer(FollowUpSerializer):
         }
         return TrialSerializer(known).data
 
-    @extend_schema_field(ResponderSerializer)
+    @extend_schema_field(ResponderSerializer(allow_null=True))
     def get_responder(self, follow_up: FollowUp) -> Any:
+        """Null of all but treatments."""
+        if follow_up.judged_as != JudgedAs.TREATMENT:
+            return None
         given = max(scores(follow_up), key=lambda pair: pair[0].answered_at, default=None)
         pgic = item_of(given[0], "pgic", "change") if given else None
         found = responders(

@@ -86,14 +86,11 @@ class Distribution:
     counts: dict[int, int] | None
 
 
-#: Treatments: no test, no trial, no upkeep.
+#: Treatments: no test, no trial, no upkeep. The same in SQL, over the columns of a summary.
+TREATED = ~Q(intent__in=(Intent.DIAGNOSTIC, Intent.TRIAL)) & ~Q(verdict=Verdict.NOT_JUDGED)
 TREATED_SQL = "intent NOT IN ('diagnostic', 'trial') AND verdict <> 'not_judged'"
 #: A follow-up is evaluable when it is a treatment, and its pain can be compared and told apart.
-EVALUABLE = (
-    Q(baseline__gt=0)
-    & ~Q(verdict__in=(Verdict.CONFOUNDED, Verdict.NOT_JUDGED))
-    & ~Q(intent__in=(Intent.DIAGNOSTIC, Intent.TRIAL))
-)
+EVALUABLE = TREATED & Q(baseline__gt=0) & ~Q(verdict=Verdict.CONFOUNDED)
 #: The same in SQL, over the columns of a summary.
 EVALUABLE_SQL = f"{TREATED_SQL} AND baseline > 0 AND verdict <> 'confounded'"
 DUE_SQL = f"{EVALUABLE_SQL} AND days[CARDINALITY(days)] >= evaluate_after"

@@ -15,6 +15,8 @@ from outcomes.reports.counting import (
     FUNNEL,
     PLANNED_COLUMNS,
     POINTS,
+    TREATED,
+    TREATED_SQL,
     Distribution,
     Funnel,
     Point,
@@ -28,15 +30,15 @@ from outcomes.reports.selection import Selection, ask, smallest_cell
 from procedures.models import FigureConfirmation, ReliefProfile
 
 #: The last answer to each item, of every follow-up that gave one.
-LAST_SATISFIED = """
+LAST_SATISFIED = f"""
 SELECT value, COUNT(*)
   FROM chosen
  CROSS JOIN LATERAL (SELECT value FROM UNNEST(satisfied) WITH ORDINALITY AS one (value, place)
                       WHERE value IS NOT NULL ORDER BY place DESC LIMIT 1) AS last
- WHERE intent NOT IN ('diagnostic', 'trial') AND verdict <> 'not_judged'
+ WHERE {TREATED_SQL}
  GROUP BY value
  ORDER BY value
-"""
+"""  # noqa: S608
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,10 @@ def procedure_report(
     (counts,) = ask(rows, FUNNEL, *COLUMNS) or [(0,) * 7]
     funnel = Funnel(*counts)
     windows = expected(rows)
-    unit = windows[0][0] if windows else CourseSummary.Unit.DAY.value
-    window = (windows[0][1], windows[0][2]) if windows else None
+    window = (windows[0][0], windows[0][1]) if windows else None
     tests, procedures = counts_of_tests(rows), rows.count()
+    only_tests = 0 < tests.tests == procedures
+    unit = (CourseSummary.Unit.MINUTE if only_tests else CourseSummary.Unit.DAY).value
     return ProcedureReport(
         selection=selection,
         made_at=now,
@@ -98,11 +101,11 @@ def procedure_report(
         trials=counts_of_trials(rows),
         verdicts=verdicts(rows),
         unit=unit,
-        other_unit=sum(number for kind, *_, number in windows if kind != unit),
+        other_unit=0 if only_tests else tests.tests,
         window=window,
-        windows=sum(kind == unit for kind, *_ in windows),
-        window_confirmed=window is not None and confirmed(rows, unit=unit, window=window),
-        success_percent=windows[0][3] if windows else None,
+        windows=len({(first, last) for first, last, *_ in windows}),
+        window_confirmed=window is not None and confirmed(rows, window=window),
+        success_percent=windows[0][2] if windows else None,
         points=[
             point_of(tuple(numbers), unit=kind, treated=funnel.evaluable, smallest=smallest)
             for kind, *numbers in ask(rows, POINTS, *COLUMNS, *PLANNED_COLUMNS, more=[now])
@@ -125,19 +128,20 @@ def procedure_report(
     )
 
 
-def expected(rows: QuerySet[CourseSummary]) -> list[tuple[str, int, int, int, int]]:
-    """The relief windows among the follow-ups, the most frequent first, those of tests last: unit, first, last, what
+def expected(rows: QuerySet[CourseSummary]) -> list[tuple[int, int, int, int]]:
+    """The relief windows of the treatments among the follow-ups, in days, the most frequent first: first, last, what
     counts, how many."""
-    found = rows.order_by().values_list("unit", "window_from", "window_until", "success_percent")
-    return sorted(
-        found.annotate(Count("pk")), key=lambda row: (row[0] != CourseSummary.Unit.DAY, -row[-1], row)
-    )
+    found = rows.order_by().filter(TREATED).values_list("window_from", "window_until", "success_percent")
+    return sorted(found.annotate(Count("pk")), key=lambda row: (-row[-1], row))
 
 
-def confirmed(rows: QuerySet[CourseSummary], *, unit: str, window: tuple[int, int]) -> bool:
-    """Whether no follow-up with this window is judged by a relief profile whose window nobody has confirmed."""
+def confirmed(rows: QuerySet[CourseSummary], *, window: tuple[int, int]) -> bool:
+    """Whether no treatment with this window is judged by a relief profile whose window nobody has confirmed."""
     judged_by = rows.order_by().filter(
-        follow_up__relief_profile=OuterRef("pk"), unit=unit, window_from=window[0], window_until=window[1]
+        TREATED,
+        follow_up__relief_profile=OuterRef("pk"),
+        window_from=window[0],
+        window_until=window[1],
     )
     said = FigureConfirmation.objects.filter(
         relief_profile=OuterRef("pk"), figure=FigureConfirmation.Figure.WINDOW

@@ -63,9 +63,9 @@ def open_link(token: str, *, now: datetime) -> CheckIn | None:
 
 
 def takes_reports(follow_up: FollowUp) -> bool:
-    """Whether the patient can say of this course that the pain is back: it runs, and is no test, whose relief is over
-    within hours. Wants `procedure` selected."""
-    return follow_up.closed_at is None and follow_up.judged_as != JudgedAs.TEST
+    """Whether the patient can say of this course that the pain is back: it runs, and is no test, which is over within
+    hours, and no upkeep, beside which the device's own course runs. Wants `procedure__procedure_type` selected."""
+    return follow_up.closed_at is None and follow_up.judged_as not in (JudgedAs.TEST, JudgedAs.UPKEEP)
 
 
 def open_report_link(token: str) -> FollowUp | None:

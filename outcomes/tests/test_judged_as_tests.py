@@ -131,6 +131,22 @@ def test_entries_count_at_their_hour_in_whatever_order_and_however_late(
     assert {one.answer.late for one in block.check_ins.filter(status="answered")} == {late > 0}
 
 
+def test_an_entry_that_is_written_twice_counts_once(block: FollowUp) -> None:
+    write(block, {30: 0, 60: 0, 120: 0, 180: 8})
+    assert write(block, {60: 8, 120: 9}).verdict == "positive"
+    assert block.check_ins.filter(answer__isnull=False).count() == 4
+
+
+def test_another_purpose_of_its_type_changes_no_result(world: World, block: FollowUp) -> None:
+    write(block, {30: 0, 60: 0, 120: 0, 180: 8})
+    for purpose in ("therapeutic", "diagnostic", "device_trial"):
+        world.ablation.purpose = purpose
+        world.ablation.save()
+        list(judge_again(everything=True, now=at(block, 240)))
+        block = FollowUp.objects.get(pk=block.pk)
+        assert (block.judged_as, block.verdict) == (JudgedAs.TEST, "positive")
+
+
 @pytest.mark.parametrize("performed", ["2027-03-14T01:15-05:00", "2027-11-06T22:30-04:00"])
 def test_a_clock_change_and_midnight_change_no_result(block: FollowUp, performed: str) -> None:
     moment = datetime.fromisoformat(performed)

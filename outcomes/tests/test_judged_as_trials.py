@@ -1,7 +1,7 @@
 """Trials of a stimulator or pump: judged by their days, until the lead or catheter is out."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.test import Client
@@ -11,10 +11,12 @@ from clinic.tests.calling import call
 from clinic.tests.desk import signed_in, words
 from conftest import MONDAY, World
 from outcomes import services
-from outcomes.models import Alert, FollowUp
+from outcomes.models import Alert, CourseSummary, FollowUp
 from outcomes.models.follow_ups import JudgedAs
 from outcomes.reports import Selection, procedure_report
+from outcomes.services.answering import steps_of
 from outcomes.services.closing import close_past
+from outcomes.services.judging_again import judge_again
 from outcomes.tests.test_alerting import answer
 from outcomes.tests.test_following import kind
 
@@ -77,6 +79,66 @@ def test_a_trial_without_an_end_is_indeterminate_when_its_plan_is_over(world: Wo
     services.end_trial(trial.pk, on=MONDAY + 3 * DAY, by=world.physician, now=world.at(MONDAY + 41 * DAY, 9))
     trial.refresh_from_db()
     assert trial.verdict == "passed"
+
+
+@pytest.mark.parametrize("performed", ["2027-03-12T23:30-05:00", "2027-11-05T22:30-04:00"])
+def test_midnight_and_a_clock_change_change_no_day_of_a_trial(
+    world: World, trial: FollowUp, performed: str
+) -> None:
+    moment = datetime.fromisoformat(performed)
+    type(trial.procedure).objects.filter(pk=trial.procedure_id).update(
+        performed_at=moment, recorded_at=moment
+    )
+    services.replan(trial.pk, reason="test", now=moment)
+    trial = FollowUp.objects.get(pk=trial.pk)
+    answer(trial, {3: 8, 1: 2, 2: 2})  # in whatever order
+    out = moment.date() + 3 * DAY
+    trial = services.end_trial(trial.pk, on=out, by=world.physician, now=moment + 6 * DAY)
+    found = services.trial_of(FollowUp.objects.get(pk=trial.pk))
+    assert trial.verdict == "passed"
+    assert found
+    assert found.result
+    assert (found.result.days, found.result.known, found.result.relief) == (3, 3, 2)
+
+
+def test_trials_of_before_are_judged_anew(world: World, trial: FollowUp) -> None:
+    told(world, trial, dict.fromkeys(range(1, 8), 2))
+    close_past(now=world.at(MONDAY + 40 * DAY, 9))
+    FollowUp.objects.filter(pk=trial.pk).update(verdict="lost_within_window")
+    CourseSummary.objects.update(definition=2, lost_after=3, lost_until=5, responded=True)
+    (progress,) = judge_again(now=world.at(MONDAY + 41 * DAY, 9))
+    assert progress.changed == {("lost_within_window", "indeterminate"): 1}
+    kept = CourseSummary.objects.get(pk=trial.pk)
+    assert (kept.lost_after, kept.lost_until, kept.responded) == (None, None, False)
+
+
+def test_the_days_of_a_treatment_that_blurs_a_trial_decide_nothing(world: World, trial: FollowUp) -> None:
+    told(world, trial, dict.fromkeys(range(1, 8), 2), 7)
+    assert trial.verdict == "passed"
+    other = world.performed(patient=world.another_patient(), hour=13).follow_up
+    FollowUp.objects.filter(pk=trial.pk).update(confounded_by=other)
+    assert services.judge(trial.pk, now=world.at(MONDAY + 40 * DAY, 9)).verdict == "indeterminate"
+
+
+def test_a_patient_who_says_that_the_pain_is_back_during_a_trial_is_heard(
+    world: World, trial: FollowUp
+) -> None:
+    answer(trial, {1: 2, 2: 2, 3: 2})
+    now = world.at(MONDAY + 3 * DAY, 18)
+    services.report_pain(trial.pk, pain=8, channel="phone", language="en", by=world.nurse, now=now)
+    assert Alert.objects.get(follow_up=trial).kind == Alert.Kind.PAIN_BACK
+
+
+def test_a_trial_of_a_week_asks_for_function_on_its_last_day(world: World, trial: FollowUp) -> None:
+    asked = {
+        day: [
+            q.key for step in steps_of(trial.check_ins.get(offset_minutes=day * 1440)) for q in step.questions
+        ]
+        for day in (5, 7)
+    }
+    assert "peg.activity" not in asked[5]
+    assert "peg.activity" in asked[7]
+    assert "pain_medicine.any" in asked[5]
 
 
 def test_a_trial_alerts_of_worse_pain_and_of_nothing_that_a_treatment_would_lose(

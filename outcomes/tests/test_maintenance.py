@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from conftest import MONDAY, World
 from outcomes.models import FollowUp
 from outcomes.reports import WORKLISTS, Selection, procedure_report
+from outcomes.services.judging_again import judge_again
 from outcomes.tests.test_alerting import answer, kinds
 from outcomes.tests.test_following import kind
 from procedures import services as procedures
@@ -157,3 +158,15 @@ def test_a_repeated_course_names_the_one_that_repeated_it(world: World) -> None:
     for values in ({"closed_because": "repeated", "closed_at": world.now}, {"ended_by": first}):
         with pytest.raises(IntegrityError, match="follow_up_ended_by_another"), transaction.atomic():
             FollowUp.objects.filter(pk=first.pk).update(**values)
+
+
+def test_upkeep_is_judged_by_what_its_type_restarts_now(world: World, refill: ProcedureType) -> None:
+    """Whoever corrects the type after answers has the course judged by the other rules, and back."""
+    course = answer(done(world, refill, MONDAY, baseline=8), {42: 2, 92: 2})
+    seen = []
+    for restarts in ([], ["intrathecal_drug_delivery"], []):
+        refill.restarts = restarts
+        refill.save()
+        list(judge_again(everything=True, now=world.at(MONDAY + 100 * DAY, 9)))
+        seen.append(FollowUp.objects.get(pk=course.pk).verdict)
+    assert seen == ["not_judged", "in_relief", "not_judged"]
