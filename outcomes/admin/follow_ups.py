@@ -161,6 +161,29 @@ class FollowUpAdmin(ShowsBehind):
     )
     readonly_fields = ("opened", "closed", "judged", "diary", "consistent", "trial", "check_in_profile")
 
+    def get_fieldsets(self, request: HttpRequest, obj: FollowUp | None = None) -> Any:
+        """Without what says nothing of this course: a diary is a test's, and what blurs one mostly a treatment's."""
+        if obj is None:
+            return self.fieldsets
+        kind = obj.judged_as
+        left_out = {
+            "diary": kind != JudgedAs.TEST,
+            "consistent": kind != JudgedAs.TEST,
+            "trial": kind != JudgedAs.TRIAL,
+            "confounded_by": kind != JudgedAs.TREATMENT and not obj.confounded_by_id,
+            "not_confounded_because": kind != JudgedAs.TREATMENT and not obj.confounded_by_id,
+        }
+
+        def kept(field: str | tuple[str, ...]) -> Any:
+            if isinstance(field, tuple):
+                return tuple(one for one in field if not left_out.get(one))
+            return () if left_out.get(field) else field
+
+        return [
+            (name, {**options, "fields": [one for field in options["fields"] if (one := kept(field))]})
+            for name, options in self.fieldsets
+        ]
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[FollowUp]:
         rows = (
             super()

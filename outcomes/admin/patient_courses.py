@@ -70,6 +70,7 @@ def course_page(request: HttpRequest, pk: int) -> HttpResponse:
         "made": shown(now, patient.site),
         "chart": chart(known, now=now),
         "lines": [line(place, course) for place, course in enumerate(known.follow_ups, 1)],
+        "treated": any(one.follow_up.judged_as == JudgedAs.TREATMENT for one in known.follow_ups),
         "brief": len(names) - WHOLE_OF_MORE if len(names) > WHOLE_ON_PAPER else 0,
         "scores": [score_row(course, score, names) for course, score in by_time(known)],
         "steps": [step_row(step) for step in known.steps],

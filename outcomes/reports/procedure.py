@@ -45,9 +45,9 @@ SELECT value, COUNT(*)
 class ProcedureReport:
     """What a selection of procedures achieved, at the instant `made_at`.
 
-    `procedures` counts all, `funnel` the treatments. Tests and trials are counted in `tests`, `trials`, `verdicts`,
-    harm and opioids alone. `unit` is "day" unless there are only tests; `other_unit` counts the tests among others.
-    `window`: the relief window of most of them, in `unit`; `windows` counts how many there are. `window_confirmed`:
+    `procedures` counts all, `funnel` the treatments. Tests and trials are counted in `tests`, `trials`, `verdicts`
+    and harm alone. `unit` is "day" unless there are only tests; `other_unit` counts the tests among others.
+    `window`: the relief window of most treatments, in days; `windows` counts how many there are. `window_confirmed`:
     physicians stand by it in every version of a relief profile by which one is judged.
     `points` by planned check-in. `curves`: all treated, then responders; [] when nothing can be judged yet.
     `smallest`: rates from fewer answers are hidden.
