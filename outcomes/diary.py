@@ -1,9 +1,22 @@
-"""The diary of a diagnostic block: which entries are late, and how much of the anaesthetic's time brought relief.
+"""The diary of a test: which entries are late, and whether the test was positive. Pure.
 
-Pure: whole minutes after the procedure in, plain values out. The time that an anaesthetic is expected to work ends
-between `window_from` and `window_until` of the relief profile; both ends are reported, because the agents differ. An
-entry speaks for the time since the planned hour before it. Time without an entry is not known: no relief was seen in
-it, so it lowers the share, and its minutes are told beside it.
+Whole minutes after the procedure in, plain values out. A test is a procedure done to find out where the pain comes from
+(intent diagnostic): its anesthetic is expected to wear off between the first and the last hour of the profile's window.
+
+The definition, with the entries at their planned hours:
+
+- **In relief** is an entry with at least the profile's percent less pain.
+- An entry **covers** the time since the planned hour before it.
+- **Positive**: two planned hours in a row in relief, the second of them within the window, no entry out of relief
+  before them, and entries that cover at least 75 % of the time up to the second.
+- **Negative**: an entry out of relief came before any such two, and entries cover at least 75 % of the time up to it,
+  or up to the window's first planned hour where that is later: nothing written later can make the test positive.
+- **Indeterminate**: everything else, and pain medicine taken by an hour within the window: relief may be the
+  medicine's.
+- Relief beyond the window's last hour is long, a remark on a positive test. It makes no test negative.
+
+Two in a row is an operational reading of "consistent" relief (the setting DIARY_HOURS_IN_A_ROW; a choice, unconfirmed),
+and so are the 75 %.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,17 +25,26 @@ from enum import StrEnum
 
 from outcomes.relief import meets
 
-#: So many planned hours in a row in relief are "consistent" relief, an operational reading of the word (a choice;
-#: unconfirmed; the setting DIARY_HOURS_IN_A_ROW).
+#: So many planned hours in a row in relief are "consistent" relief.
 IN_A_ROW = 2
+#: Entries must cover at least this share of the time that the result rests on.
+COVERED_PERCENT = 75
 
 
-class Ended(StrEnum):
-    """How the effect of a block ended: before its anaesthetic is expected to, with it, or after it."""
+class Outcome(StrEnum):
+    """What a test shows. The codes are those of verdicts."""
 
-    BEFORE = "before"
-    WITH = "with"
-    AFTER = "after"
+    POSITIVE = "positive"
+    NEGATIVE = "negative"
+    INDETERMINATE = "indeterminate"
+
+
+class Why(StrEnum):
+    """Why a test is indeterminate."""
+
+    MEDICINE = "medicine"
+    NOT_COVERED = "not_covered"
+    OPEN = "open"
 
 
 @dataclass(frozen=True)
@@ -36,47 +58,43 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Share:
-    """Of the first `of_minutes` after the procedure: `relief_minutes` with relief at the threshold, and
-    `unknown_minutes` without an entry."""
-
-    of_minutes: int
-    relief_minutes: int
-    unknown_minutes: int
-
-    @property
-    def percent(self) -> int:
-        """The share in relief, cut so that 79.9 never shows as 80."""
-        return 100 * self.relief_minutes // self.of_minutes
-
-
-@dataclass(frozen=True)
 class Result:
-    """What a diary shows. `shares` of the shortest and of the longest time that the anaesthetic is expected to work.
+    """What a diary shows. Every position is in minutes after the procedure.
 
-    `consistent`: whether so many planned hours in a row as were asked for, `hours_in_a_row`, were in relief within the
-    longest time; None while hours without an entry leave it open. `ended`: how that relief ended against the time that
-    the anaesthetic is expected to work; None while it was not seen to end. `positive`: consistent relief that ended
-    with the anaesthetic; None when that is not known. Silence makes no block negative.
-
-    `medicine_by`: the first hour, in minutes, by which pain medicine had been taken; None when none was. From there on
-    the relief may be the medicine's. `entries` and `late` are counts.
+    `why`: of an indeterminate test; "" of others. `decided_at`: the planned hour that decided it; None while none has.
+    `window_minutes` is the window's length from the procedure to its last hour; of it `covered_minutes` are covered by
+    entries, `relief_minutes` in relief. `relief_seen_at`: the last entry in relief before the first one out of it;
+    `gone_at` that one; both None where there is none. `medicine_by`: the first hour by which pain medicine had been
+    taken; None when none was. `entries` and `late` are counts, of entries within the longest planned time.
     """
 
-    shares: tuple[Share, ...]
-    hours_in_a_row: int
-    consistent: bool | None
-    ended: Ended | None
+    outcome: Outcome
+    why: str
+    decided_at: int | None
+    window_minutes: int
+    covered_minutes: int
+    relief_minutes: int
+    relief_seen_at: int | None
+    gone_at: int | None
+    window_until: int
     medicine_by: int | None
     entries: int
     late: int
 
     @property
-    def positive(self) -> bool | None:
-        """Whether the block was positive; None when that is not known."""
-        if not self.consistent:
-            return self.consistent
-        return None if self.ended is None else self.ended == Ended.WITH
+    def covered_percent(self) -> int:
+        """The share of the window that entries cover, cut so that 79.9 never shows as 80."""
+        return 100 * self.covered_minutes // self.window_minutes
+
+    @property
+    def relief_percent(self) -> int:
+        """The share of the window that was in relief, cut likewise."""
+        return 100 * self.relief_minutes // self.window_minutes
+
+    @property
+    def long_relief(self) -> bool:
+        """Whether relief was seen beyond the window's last hour."""
+        return self.relief_seen_at is not None and self.relief_seen_at > self.window_until
 
 
 def late_after(hours: Sequence[int], hour: int) -> float:
@@ -99,66 +117,65 @@ def result(
     window_until: int,
     in_a_row: int = IN_A_ROW,
 ) -> Result | None:
-    """What the entries show; None without a baseline above 0 or without an expected time.
+    """What the entries show; None without a baseline above 0 or without a window.
 
-    `entries` by their planned hour in minutes; `hours`: all planned ones, rising. `percent`: the relief that counts.
-    `in_a_row`: how many planned hours in a row in relief are consistent relief, at least 1.
+    `entries` by their planned hour in minutes, in any order; `hours`: all planned ones, rising. `percent`: the relief
+    that counts. `in_a_row`: how many planned hours in a row in relief are consistent relief, at least 1.
     """
     if not baseline or window_until <= 0:
         return None
-    relief = {hour: meets(baseline, entry.score, percent) for hour, entry in entries.items()}
-    within = [hour for hour in hours if hour <= window_until]
-    run = first_run(relief, within, in_a_row)
-    open_still = len(within) < in_a_row or any(
-        all(relief.get(hour, True) for hour in within[at : at + in_a_row])
-        for at in range(len(within) - in_a_row + 1)
-    )
-    ends = sorted({end for end in (window_from, window_until) if end > 0})
+    relief = {hour: meets(baseline, entries[hour].score, percent) for hour in hours if hour in entries}
+    medicine_by = min((hour for hour in relief if entries[hour].took_medicine), default=None)
+    outcome, why, decided_at = outcome_of(relief, hours, window_from, window_until, in_a_row)
+    if medicine_by is not None and medicine_by <= window_until:
+        outcome, why, decided_at = Outcome.INDETERMINATE, Why.MEDICINE, medicine_by
+    gone_at = next((hour for hour in relief if not relief[hour]), None)
+    seen = [hour for hour in relief if relief[hour] and (gone_at is None or hour < gone_at)]
     return Result(
-        shares=tuple(share(relief, hours, end) for end in ends),
-        hours_in_a_row=in_a_row,
-        consistent=True if run else None if open_still else False,
-        ended=how_ended(relief, [hour for hour in hours if hour >= run[-1]], window_from, window_until)
-        if run
-        else None,
-        medicine_by=min((hour for hour, entry in entries.items() if entry.took_medicine), default=None),
-        entries=len(entries),
-        late=sum(entry.late for entry in entries.values()),
+        outcome=outcome,
+        why=why,
+        decided_at=decided_at,
+        window_minutes=window_until,
+        covered_minutes=covered(relief, hours, window_until),
+        relief_minutes=covered([hour for hour in relief if relief[hour]], hours, window_until),
+        relief_seen_at=seen[-1] if seen else None,
+        gone_at=gone_at,
+        window_until=window_until,
+        medicine_by=medicine_by,
+        entries=len(relief),
+        late=sum(entries[hour].late for hour in relief),
     )
 
 
-def first_run(relief: Mapping[int, bool], within: Sequence[int], in_a_row: int) -> Sequence[int]:
-    """The first so many planned hours in a row that were all in relief; empty without such."""
-    for at in range(len(within) - in_a_row + 1):
-        run = within[at : at + in_a_row]
-        if all(relief.get(hour, False) for hour in run):
-            return run
-    return ()
-
-
-def how_ended(
-    relief: Mapping[int, bool], hours: Sequence[int], window_from: int, window_until: int
-) -> Ended | None:
-    """How relief ended that was there at the first of `hours`; None while it was not seen to end.
-
-    It ended between the last hour in relief and the first one out of it, which only must not lie wholly outside the
-    expected time. Hours without an entry are passed over.
-    """
-    known = [hour for hour in hours if hour in relief]
-    gone = next((hour for hour in known if not relief[hour]), None)
-    last = [hour for hour in known if gone is None or hour < gone][-1]
-    if last > window_until:
-        return Ended.AFTER
-    if gone is None:
-        return None
-    return Ended.BEFORE if gone < window_from else Ended.WITH
-
-
-def share(relief: Mapping[int, bool], hours: Sequence[int], end: int) -> Share:
-    """How much of the first `end` minutes was in relief. `relief` by planned hour, for those with an entry."""
-    counted = {True: 0, False: 0, None: 0}
-    before = 0
+def outcome_of(
+    relief: Mapping[int, bool], hours: Sequence[int], window_from: int, window_until: int, in_a_row: int
+) -> tuple[Outcome, str, int | None]:
+    """The outcome without a look at medicine, why it is indeterminate, and the hour that decided it."""
+    run = 0
     for hour in hours:
-        counted[relief.get(hour)] += max(0, min(hour, end) - before)
-        before = max(before, min(hour, end))
-    return Share(end, counted[True], counted[None] + end - before)
+        if relief.get(hour) is False:
+            # Pain before any run: whatever comes later makes no run without pain before it.
+            first = next((one for one in hours if one >= window_from), hour)
+            until = max(hour, min(first, window_until))
+            if enough(relief, hours, until):
+                return Outcome.NEGATIVE, "", until
+            return Outcome.INDETERMINATE, Why.NOT_COVERED, None
+        run = run + 1 if relief.get(hour) else 0
+        if run >= in_a_row and window_from <= hour <= window_until and enough(relief, hours, hour):
+            return Outcome.POSITIVE, "", hour
+    return Outcome.INDETERMINATE, Why.OPEN, None
+
+
+def enough(relief: Mapping[int, bool], hours: Sequence[int], until: int) -> bool:
+    """Whether entries cover enough of the time up to the minute `until`."""
+    return 100 * covered(relief, hours, until) >= COVERED_PERCENT * until
+
+
+def covered(answered: Mapping[int, bool] | Sequence[int], hours: Sequence[int], until: int) -> int:
+    """How many of the first `until` minutes the entries at the hours `answered` cover."""
+    minutes = before = 0
+    for hour in hours:
+        if hour in answered:
+            minutes += max(0, min(hour, until) - before)
+        before = max(before, min(hour, until))
+    return minutes

@@ -33,9 +33,12 @@ SITE = (
     *("quiet_from", "quiet_until"),
 )
 #: The columns that an invitation looks at, and no others: this is read once an e-mail.
-NEEDED = CheckIn.objects.select_related("follow_up__patient", "follow_up__procedure__site").only(
+NEEDED = CheckIn.objects.select_related(
+    "follow_up__patient", "follow_up__procedure__site", "follow_up__procedure__procedure_type"
+).only(
     *("kind", "status", "closes_at", "offset_minutes", "follow_up__patient_id", "follow_up__closed_at"),
     *("follow_up__procedure__performed_at", "follow_up__procedure__intent"),
+    "follow_up__procedure__procedure_type__restarts",
     *(
         f"follow_up__patient__{name}"
         for name in (

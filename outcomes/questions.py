@@ -9,8 +9,9 @@ count from the procedure, on the site's wall clock. Where no source is named the
 - Change since the procedure, and pain medicine: from the profile's first day of judgement on.
 - Whether relief has worn off, and since when: from that day on, after a pain now that is out of relief and relief
   before. A check-in that only confirms a bad score asks the pain now and these, and nothing else.
-- PEG: at the first check-in from day 28 on, then at those at least 60 days after the last that asked it. Its first
-  question stands for the average of 7 days, which asks almost the same.
+- PEG: at the first check-in from day 28 on, then at those at least 60 days after the last that asked it; of a trial,
+  whose plan ends before, at its last day from day 7 on. Its first question stands for the average of 7 days, which
+  asks almost the same.
 - Before the procedure: the pain now, and the PEG where the check-in plan asks it at all.
 - Satisfaction: once, at the first check-in from the relief window's first day on, but not before the first day of
   judgement.
@@ -111,20 +112,26 @@ def short_days(plan: Iterable[int], *, evaluate_after: int, window_from: int) ->
     }
 
 
-def peg_days(days: Iterable[int]) -> set[int]:
-    """Of all days on which a follow-up checks in, those that ask the PEG. A later day never changes an earlier one."""
+def peg_days(days: Iterable[int], *, trial: bool = False) -> set[int]:
+    """Of all days on which a follow-up checks in, those that ask the PEG. A later day never changes an earlier one, but
+    for a trial, whose days are all known: it asks on the last of them, if they end before PEG_FROM_DAY and the PEG,
+    which looks back on a week, does not reach behind the procedure."""
+    rising = sorted(days)
+    if trial and rising and LOOKS_BACK_FROM_DAY <= rising[-1] < PEG_FROM_DAY:
+        return {rising[-1]}
     chosen: list[int] = []
-    for day in sorted(days):
+    for day in rising:
         if day >= PEG_FROM_DAY and (not chosen or day - chosen[-1] >= PEG_EVERY_DAYS):
             chosen.append(day)
     return set(chosen)
 
 
 def before(
-    days: Iterable[int], *, repeated: bool, instruments: Mapping[str, Instrument]
+    days: Iterable[int], *, repeated: bool, trial: bool, instruments: Mapping[str, Instrument]
 ) -> tuple[Question, ...]:
-    """What is asked before a procedure whose follow-up checks in on these days. `repeated`: and on without end."""
-    peg = repeated or peg_days(days)
+    """What is asked before a procedure whose follow-up checks in on these days. `repeated`: and on without end.
+    `trial`: it is one of a device."""
+    peg = repeated or peg_days(days, trial=trial)
     return tuple(from_instrument(key, instruments) for key in (PAIN_NOW, *(PEG if peg else ())))
 
 
@@ -149,6 +156,7 @@ def steps(
     flags: Sequence[Question],
     instruments: Mapping[str, Instrument],
     worn_off: Sequence[Question] = (),
+    trial: bool = False,
 ) -> list[Step]:
     """The steps of the check-in of `day`, at least one.
 
@@ -162,7 +170,7 @@ def steps(
     pain, change = [PAIN_NOW], list[str]()
     if day not in short:
         days = [one for one in days if one not in short]
-        peg = day in peg_days(days)
+        peg = day in peg_days(days, trial=trial)
         if day >= LOOKS_BACK_FROM_DAY:
             pain += [PAIN_WORST] if peg else [PAIN_AVERAGE, PAIN_WORST]
         change += PEG if peg else ()

@@ -1,4 +1,4 @@
-"""Relief and verdicts. Pure: plain values in, plain values out, integers compared, never floats.
+"""Relief and verdicts of treatments. Pure: plain values in, plain values out, integers compared, never floats.
 
 Pain is a whole number from 0 (none) to 10 (worst imaginable), baseline B and follow-up F on the same item. Percent
 relief is 100·(B − F)/B. With B missing or 0 it cannot be computed; it is then None, never 0 or 100. Negative relief is
@@ -35,7 +35,7 @@ The definition. START and END are the first and the last day of the relief windo
 9. **Remarks**: relief before the first judged day, late relief, relief that returned after a loss, partial relief that
    remains or came before, the word "worn off" without a bad score, and how often it was worse than before.
 
-docs/decisions/0019 says why.
+docs/decisions/0019 says why. Tests, trials and the upkeep of devices are judged otherwise: docs/decisions/0023.
 """
 
 from __future__ import annotations
@@ -93,6 +93,13 @@ class Verdict(StrEnum):
     CONFOUNDED = "confounded"
     NO_BASELINE = "no_baseline"
     UNKNOWN = "unknown"
+    #: Of tests (`outcomes.diary`), of trials (`outcomes.trials`) and of the upkeep of a device.
+    POSITIVE = "positive"
+    NEGATIVE = "negative"
+    INDETERMINATE = "indeterminate"
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_JUDGED = "not_judged"
 
 
 #: Relief that was there and is over, by an established loss.
@@ -118,6 +125,7 @@ class Note(StrEnum):
     PARTIAL_REMAINS = "partial_remains"
     WORN_OFF_SAID = "worn_off_said"
     WORSE = "worse"
+    LONG_RELIEF = "long_relief"
 
 
 def percent_relief(baseline: int | None, score: int) -> int | None:
@@ -326,7 +334,7 @@ class Judgement(NamedTuple):
     bad score after relief, as the last thing known, that nothing confirms yet; None otherwise. `last_good`: the last
     judged answer in relief of a responder, None of others; `first_judged`: the first judged answer, None without any.
     `back_since`: where relief that had been lost was back by two judged answers in a row which are the last ones;
-    None when it was not.
+    None when it was not. `covered_percent`: of a test, the share of its window that entries cover.
     """
 
     verdict: Verdict
@@ -338,6 +346,7 @@ class Judgement(NamedTuple):
     first_judged: int | None = None
     back_since: int | None = None
     remarks: tuple[Remark, ...] = ()
+    covered_percent: int | None = None
 
     @property
     def lost_between(self) -> tuple[int, int] | None:
@@ -670,6 +679,7 @@ REMARK_WORDS = {
     Note.RELIEF_RETURNED: "Relief returned, on {when}.",
     Note.PARTIAL_REMAINS: "Partial relief remains on {when}.",
     Note.WORN_OFF_SAID: "The patient said on {when} that relief has worn off; the score does not show it.",
+    Note.LONG_RELIEF: "Long relief: still seen at {when}, beyond the anesthetic's hours.",
     Note.WORSE: "Worse than before in {times}, on {when}.",
 }
 #: A loss against the window, by its verdict: START is `opens`, END `ends`.

@@ -15,8 +15,9 @@ Where START is the day of the procedure or the next (a block whose anesthetic we
 only END counts: stellate and lumbar sympathetic, peripheral nerve and selective root blocks need that, which are judged
 from day 1 or 7.
 
-Tests, trials and upkeep of a device are exempt: their window is not a promise of relief that lasts. All figures here
-are choices, unconfirmed.
+Tests, trials and upkeep of a device are exempt: their window is not a promise of relief that lasts. But what may be
+done as a test needs a window in hours, in which the anesthetic is expected to wear off, and a diary that asks up to it
+(`untested`). All figures here are choices, unconfirmed.
 """
 
 from collections.abc import Collection
@@ -24,6 +25,8 @@ from dataclasses import dataclass
 
 #: What a profile is used for when it is to bring relief, whatever else it is used for.
 TREATING = frozenset({"therapeutic", "diagnostic_and_therapeutic", "device_implant"})
+#: What may be done as a test, whatever else it is done for.
+TESTING = frozenset({"diagnostic", "diagnostic_and_therapeutic"})
 #: With a window from this day on or earlier no loss is early.
 NO_LOSS_IS_EARLY_UNTIL = 1
 #: A window from this day on or later wants a check-in before its first day as well.
@@ -172,3 +175,19 @@ def told(figures: Figures) -> str:
     met = [f"{MEANT[rule.code]}: day {rule.met_by}" for rule in applied if rule.met_by is not None]
     said = [f"Rules of the relief window: {', '.join(met)}."] if met else []
     return " ".join(said + broken)
+
+
+def untested(purpose: str, *, window: tuple[float | None, float | None], asked: Collection[float]) -> str:
+    """Why nothing could be said of a test by this profile, as a sentence; "" when it could, or no test is done by it.
+
+    `window`: its first and last hour; `asked`: the hours of the diary, all in one unit. A test is positive by two
+    entries in a row, the second of them within the window.
+    """
+    if purpose not in TESTING:
+        return ""
+    first, last = window
+    if first is None or not last:
+        return "It may be done as a test: say within which hours the anesthetic is expected to wear off."
+    if len([hour for hour in asked if hour <= last]) < 2 or not any(first <= hour <= last for hour in asked):
+        return "It may be done as a test: its diary must ask at two hours up to the window's last, one of them in it."
+    return ""

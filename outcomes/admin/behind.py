@@ -114,6 +114,15 @@ class ShowsBehind(ReadOnlyAdmin):
 
 #: What a whole group is, as the end of "Follow-ups …".
 GROUPS = {
+    "procedures": gettext_lazy("of all procedures"),
+    "tests": gettext_lazy("of all tests"),
+    "tests_positive": gettext_lazy("of the positive tests"),
+    "tests_negative": gettext_lazy("of the negative tests"),
+    "tests_indeterminate": gettext_lazy("of the indeterminate tests"),
+    "trials": gettext_lazy("of all trials"),
+    "trials_passed": gettext_lazy("of the trials that passed"),
+    "trials_failed": gettext_lazy("of the trials that failed"),
+    "trials_indeterminate": gettext_lazy("of the indeterminate trials"),
     "treated": gettext_lazy("of all that were treated"),
     "no_baseline": gettext_lazy("without a pain score above 0 before the procedure"),
     "confounded": gettext_lazy("of which another treatment of the same region cannot be told apart"),

@@ -1,5 +1,6 @@
 """A follow-up as the front desk sees it: verdict, chart, and the same figures as a table."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from clinic.admin.base import staff
 from clinic.admin.wall import shown
 from outcomes.charts.course import Labels, draw
 from outcomes.models import Answer, CheckIn, FollowUp
+from outcomes.models.follow_ups import JudgedAs
 from outcomes.relief import Course, Verdict, percent_relief, relief_of
 from outcomes.services import course_from
 from outcomes.services.judging import PAIN_NOW, Felt, felt_at, position
@@ -40,6 +42,12 @@ VERDICT_LABELS = {
     Verdict.CONFOUNDED.value: "default",
     Verdict.NO_BASELINE.value: "warning",
     Verdict.UNKNOWN.value: "default",
+    Verdict.POSITIVE.value: "success",
+    Verdict.NEGATIVE.value: "default",
+    Verdict.INDETERMINATE.value: "info",
+    Verdict.PASSED.value: "success",
+    Verdict.FAILED.value: "default",
+    Verdict.NOT_JUDGED.value: "default",
 }
 #: How many follow-ups a patient's page shows; the rest is one click away.
 MOST = 10
@@ -121,15 +129,29 @@ def read_course(follow_up: FollowUp) -> Course:
 def chart(follow_up: FollowUp, course: Course, today: int | None) -> SafeString:
     """The SVG of a course, in the reader's language."""
     words = {"type": follow_up.procedure.procedure_type.name, "verdict": follow_up.get_verdict_display()}
+    kind = follow_up.judged_as
+    window, counts, less = {
+        JudgedAs.TREATMENT: (_("relief expected to end"), _("counts as relief"), _("does not count")),
+        JudgedAs.TEST: (_("anesthetic expected to wear off"), _("enough less pain"), _("less than that")),
+        JudgedAs.TRIAL: (_("lead or catheter in"), _("enough less pain"), _("less than that")),
+        JudgedAs.UPKEEP: ("", _("at least half of the pain gone"), _("less than that")),
+    }[kind]
+    if kind == JudgedAs.TRIAL:
+        performed_on = follow_up.procedure.performed_at.astimezone(follow_up.procedure.site.zone).date()
+        out = follow_up.trial_ended_on
+        if out:
+            course = replace(course, window_from=0, window_until=(out - performed_on).days)
+        else:
+            window = _("usual length of a trial")
     labels = Labels(
         title=_("Pain after %(type)s: %(verdict)s") % words,
         description=follow_up.verdict_reason + " " + _("The figures stand in the table below."),
         before=_("before"),
         today=_("today"),
-        window=_("relief expected to end"),
+        window=window,
         threshold=_("% less pain"),
-        relief=_("counts as relief"),
-        no_relief=_("does not count"),
+        relief=counts,
+        no_relief=less,
         answered=_("answered"),
         silent=_("not answered"),
         axis=_("days since the procedure"),

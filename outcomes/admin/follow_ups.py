@@ -17,55 +17,56 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from clinic.admin.base import ReadOnlyInline, SeenFilter, staff
-from clinic.admin.wall import shown
+from clinic.admin.wall import DateInput, shown
 from outcomes import services
 from outcomes.admin.adverse_events import events_fragment
 from outcomes.admin.behind import CellFilter, ShowsBehind
 from outcomes.admin.courses import VERDICT_LABELS, course_fragment, with_answers
 from outcomes.admin.providers import Providers
-from outcomes.diary import Ended, Result
+from outcomes.diary import Result
+from outcomes.instruments import latest
 from outcomes.models import FollowUp, VerdictChange
+from outcomes.models.follow_ups import JudgedAs
+from outcomes.questions import MEDICINE
 from outcomes.reports import WORKLISTS
-from outcomes.services import diary_result
+from outcomes.services import diary_result, trial_of
 from outcomes.services.judging import in_minutes
 from outcomes.services.planning import ENDINGS, RESUMED
 from patients.admin import searched
 from procedures.admin.forms import WhyForm
 from procedures.admin.steps import take
 
-#: What a diary shows, in words; None: it is not known.
-POSITIVE = {True: _("Positive"), False: _("Negative"), None: _("Not known yet whether positive")}
-CONSISTENT = {
-    True: _("relief at %d hours in a row"),
-    False: _("never relief at %d hours in a row"),
-    None: _("hours without an entry leave open whether relief held for %d hours in a row"),
-}
-ENDED = {
-    Ended.BEFORE: _("it ended before the anaesthetic is expected to"),
-    Ended.WITH: _("it ended when the anaesthetic is expected to"),
-    Ended.AFTER: _("it lasted longer than the anaesthetic is expected to"),
-}
+
+def medicine_words(code: int | None) -> str:
+    """How much pain medicine is taken against before, in words; a dash where nobody said."""
+    name, _dot, item = MEDICINE.partition(".")
+    choices = latest(name).item(item).anchors
+    return next((one.text.en for one in choices if one.code == code), "–")
 
 
 def diary_words(result: Result) -> str:
-    """A diary as staff read it: positive or not, how much of which time brought relief, what makes it doubtful."""
-    said: list[object] = []
-    for share in result.shares:
-        words = {"percent": share.percent, "hours": f"{share.of_minutes / 60:g}"}
-        said.append(_("Relief in %(percent)s %% of the first %(hours)s h") % words)
-        if share.unknown_minutes:
-            unknown = f"{share.unknown_minutes / 60:g}"
-            said.append(_("%(hours)s h of it without an entry") % {"hours": unknown})
-    said.append(CONSISTENT[result.consistent] % result.hours_in_a_row)
-    if result.ended:
-        said.append(ENDED[result.ended])
+    """A diary as staff read it: how much of the window is known, and what makes it doubtful."""
+    said: list[object] = [
+        _("Entries cover %(covered)s %% of the first %(hours)s h, %(relief)s %% with enough less pain")
+        % {
+            "covered": result.covered_percent,
+            "hours": f"{result.window_minutes / 60:g}",
+            "relief": result.relief_percent,
+        }
+    ]
+    for at, words in (
+        (result.relief_seen_at, _("enough less pain last seen at hour %(hour)s")),
+        (result.gone_at, _("pain back by hour %(hour)s")),
+        (result.medicine_by, _("pain medicine taken by hour %(hour)s")),
+    ):
+        if at is not None:
+            said.append(words % {"hour": f"{at / 60:g}"})
+    if result.long_relief:
+        said.append(_("longer than the anesthetic is expected to work"))
     said.append(
         _("%(entries)s entries, %(late)s of them late") % {"entries": result.entries, "late": result.late}
     )
-    if result.medicine_by is not None:
-        hours = f"{result.medicine_by / 60:g}"
-        said.append(_("pain medicine taken by hour %(hours)s") % {"hours": hours})
-    return f"{POSITIVE[result.positive]}: {'; '.join(map(str, said))}."
+    return f"{'; '.join(map(str, said))}."
 
 
 class VerdictChangeInline(ReadOnlyInline):
@@ -101,7 +102,7 @@ class ApartForm(WhyForm):
 
 
 class DurationForm(forms.Form):
-    """Whether the relief of a diagnostic block lasted as long as its agent works, as the clinician sees it."""
+    """Whether the relief of a test lasted as long as its agent works, as the clinician sees it."""
 
     consistent = forms.TypedChoiceField(
         label=_("The relief lasted as long as the agent that was injected works"),
@@ -110,6 +111,12 @@ class DurationForm(forms.Form):
         widget=forms.RadioSelect({"class": "desk-scale"}),
         help_text=_("Coverage rules ask for a clinician's answer, beside what the diary shows."),
     )
+
+
+class TrialForm(forms.Form):
+    """On which day the lead or catheter of a trial came out, on the site's calendar."""
+
+    on = forms.DateField(label=_("Out on"), widget=DateInput(format="%Y-%m-%d"))
 
 
 @admin.register(FollowUp)
@@ -143,6 +150,7 @@ class FollowUpAdmin(ShowsBehind):
                     ("closed", "closed_because"),
                     "ended_by",
                     ("diary", "consistent"),
+                    "trial",
                 )
             },
         ),
@@ -151,7 +159,30 @@ class FollowUpAdmin(ShowsBehind):
             {"fields": (("relief_profile", "check_in_profile"), "confounded_by", "not_confounded_because")},
         ),
     )
-    readonly_fields = ("opened", "closed", "judged", "diary", "consistent", "check_in_profile")
+    readonly_fields = ("opened", "closed", "judged", "diary", "consistent", "trial", "check_in_profile")
+
+    def get_fieldsets(self, request: HttpRequest, obj: FollowUp | None = None) -> Any:
+        """Without what says nothing of this course: a diary is a test's, and what blurs one mostly a treatment's."""
+        if obj is None:
+            return self.fieldsets
+        kind = obj.judged_as
+        left_out = {
+            "diary": kind != JudgedAs.TEST,
+            "consistent": kind != JudgedAs.TEST,
+            "trial": kind != JudgedAs.TRIAL,
+            "confounded_by": kind != JudgedAs.TREATMENT and not obj.confounded_by_id,
+            "not_confounded_because": kind != JudgedAs.TREATMENT and not obj.confounded_by_id,
+        }
+
+        def kept(field: str | tuple[str, ...]) -> Any:
+            if isinstance(field, tuple):
+                return tuple(one for one in field if not left_out.get(one))
+            return () if left_out.get(field) else field
+
+        return [
+            (name, {**options, "fields": [one for field in options["fields"] if (one := kept(field))]})
+            for name, options in self.fieldsets
+        ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[FollowUp]:
         rows = (
@@ -183,6 +214,7 @@ class FollowUpAdmin(ShowsBehind):
                 "subtitle": str(found.patient),
                 "can_decide": request.user.has_perm("procedures.perform_procedure"),
                 "in_minutes": in_minutes(found),
+                "is_trial": found.judged_as == JudgedAs.TRIAL,
                 "can_resume": found.closed_because in RESUMED,
                 "can_report": request.user.has_perm("outcomes.record_answer")
                 and services.takes_reports(found),
@@ -197,6 +229,7 @@ class FollowUpAdmin(ShowsBehind):
                 ("resume", self.resume_view),
                 ("apart", self.apart_view),
                 ("duration", self.duration_view),
+                ("trial", self.trial_view),
             )
         ]
         return [*pages, *self.pages, *super().get_urls()]
@@ -240,7 +273,7 @@ class FollowUpAdmin(ShowsBehind):
         )
 
     def duration_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Say whether the relief of a diagnostic block lasted as long as its agent works."""
+        """Say whether the relief of a test lasted as long as its agent works."""
         return self.decide(
             request,
             pk,
@@ -248,6 +281,18 @@ class FollowUpAdmin(ShowsBehind):
             services.say_consistent,
             title=_("Did the relief last as long as the agent works?"),
             done=_("Your answer is kept."),
+            submit=_("Keep it"),
+        )
+
+    def trial_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Say on which day the lead or catheter of a trial came out."""
+        return self.decide(
+            request,
+            pk,
+            TrialForm,
+            services.end_trial,
+            title=_("The lead or catheter is out"),
+            done=_("The trial is judged by the days up to there."),
             submit=_("Keep it"),
         )
 
@@ -319,9 +364,28 @@ class FollowUpAdmin(ShowsBehind):
 
     @display(description=_("diary"))
     def diary(self, follow_up: FollowUp) -> str:
-        """What the diary of a diagnostic block shows, in a sentence or two; a dash for any other course."""
+        """What the diary of a test shows, in a sentence; a dash for any other course."""
         result = diary_result(follow_up)
         return diary_words(result) if result else "–"
+
+    @display(description=_("trial"))
+    def trial(self, follow_up: FollowUp) -> str:
+        """What the days of a trial show, with function and pain medicine beside it; a dash for any other course."""
+        found = trial_of(follow_up)
+        if found is None:
+            return "–"
+        said: list[object] = []
+        if found.result:
+            said.append(
+                _("Enough less pain on %(relief)s of %(known)s known days, of %(days)s in all")
+                % {"relief": found.result.relief, "known": found.result.known, "days": found.result.days}
+            )
+        out = found.ended_on
+        said.append(_("out on %s") % f"{out:%-d %b %Y}" if out else _("nobody has said when it came out"))
+        before, last = ("–" if one is None else one for one in (found.peg_before, found.peg_last))
+        said.append(_("PEG %(before)s before, %(now)s last, of 30") % {"before": before, "now": last})
+        said.append(_("pain medicine against before: %s") % medicine_words(found.medicine_last))
+        return f"{'; '.join(map(str, said))}."
 
     @display(description=_("duration consistent with the agent"))
     def consistent(self, follow_up: FollowUp) -> str:

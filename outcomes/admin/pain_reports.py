@@ -28,7 +28,9 @@ def pain_back(request: HttpRequest, pk: int) -> HttpResponse:
     follow_up = get_object_or_404(rows, pk=pk)
     here = reverse("admin:outcomes_followup_change", args=[pk])
     if request.method == "GET" and not services.takes_reports(follow_up):
-        messages.error(request, _("This course has ended, or is a test whose relief is not followed."))
+        messages.error(
+            request, _("This course has ended, or takes no reports: a test, or the upkeep of a device.")
+        )
         return HttpResponseRedirect(here)
     patient = follow_up.patient
     form = ReportForm(

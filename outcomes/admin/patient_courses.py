@@ -21,6 +21,7 @@ from clinic.admin.wall import shown
 from outcomes.admin.courses import VERDICT_LABELS, change_words
 from outcomes.charts.timeline import Band, Dose, Labels, Mark, draw
 from outcomes.models import CourseSummary
+from outcomes.models.follow_ups import JudgedAs
 from outcomes.patient_course import Course, PatientCourse, Score, Step, patient_course
 from outcomes.relief import percent_relief
 from outcomes.services.judging import in_minutes
@@ -69,6 +70,7 @@ def course_page(request: HttpRequest, pk: int) -> HttpResponse:
         "made": shown(now, patient.site),
         "chart": chart(known, now=now),
         "lines": [line(place, course) for place, course in enumerate(known.follow_ups, 1)],
+        "treated": any(one.follow_up.judged_as == JudgedAs.TREATMENT for one in known.follow_ups),
         "brief": len(names) - WHOLE_OF_MORE if len(names) > WHOLE_ON_PAPER else 0,
         "scores": [score_row(course, score, names) for course, score in by_time(known)],
         "steps": [step_row(step) for step in known.steps],
@@ -184,11 +186,7 @@ def band(number: int, course: Course, *, now: datetime) -> Band:
     def after(count: int) -> float:
         return performed + (count / (24 * 60) if minutes else count)
 
-    window = (
-        ((profile.window_from_minutes or 0), (profile.window_until_minutes or 0))
-        if minutes
-        else (profile.window_from_days, profile.window_until_days)
-    )
+    treats = follow_up.judged_as == JudgedAs.TREATMENT
     taken = procedure.baseline_taken_at or procedure.performed_at
     told = summary is not None and summary.lost_after is not None
     return Band(
@@ -197,7 +195,7 @@ def band(number: int, course: Course, *, now: datetime) -> Band:
         verdict=str(follow_up.get_verdict_display()),
         performed=performed,
         until=on_calendar(follow_up.closed_at or now, zone),
-        window=(after(window[0]), after(window[1])),
+        window=(after(profile.window_from_days), after(profile.window_until_days)) if treats else None,
         baseline=None
         if procedure.baseline_pain is None
         else (on_calendar(taken, zone), procedure.baseline_pain),

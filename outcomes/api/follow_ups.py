@@ -13,17 +13,19 @@ from clinic.api.fields import Input, NumberQuery, PersonQuery, Query, YesNoField
 from clinic.api.rows import VisibleRows
 from clinic.api.views import SiteNameSerializer
 from clinic.refusals import Refusal
-from outcomes import services
+from outcomes import services, trials
 from outcomes.api.answers import MeasurementSerializer, item_of, measurements, scores, threshold
 from outcomes.api.check_ins import BY_STAFF, CheckInSerializer
 from outcomes.api.ends import EndedSerializer, ended, last_answer
-from outcomes.diary import Ended
+from outcomes.diary import Outcome, Why
 from outcomes.models import VERDICTS, FollowUp, VerdictChange
+from outcomes.models.follow_ups import JudgedAs
 from outcomes.questions import ENDED_ON, PAIN_NOW
 from outcomes.relief import LOW_BASELINE, responders
 from outcomes.reports import Selection
 from outcomes.services.judging import in_minutes
 from outcomes.services.planning import ENDINGS
+from outcomes.services.verdicts import window_of_test
 from patients import services as patients
 from patients.api import PatientNameSerializer
 from patients.models import Patient
@@ -41,32 +43,52 @@ class WindowSerializer(serializers.Serializer[dict[str, Any]]):
     evaluate_after = serializers.IntegerField(help_text="A bad score before that is a flare, not a failure.")
 
 
-class ShareSerializer(serializers.Serializer[Any]):
-    """Of the first `of_minutes` after the procedure: how many were in relief, and how many have no entry."""
-
-    of_minutes = serializers.IntegerField()
-    relief_minutes = serializers.IntegerField()
-    unknown_minutes = serializers.IntegerField()
-    percent = serializers.IntegerField(help_text="`relief_minutes` in percent, cut towards 0.")
-
-
 class DiarySerializer(serializers.Serializer[Any]):
-    """What the diary of a diagnostic block shows, at the relief that counts.
+    """What the diary of a test shows, at the relief that counts. Positions are in minutes after the procedure.
 
-    `shares` of the shortest and of the longest time that the anaesthetic is expected to work. `consistent`: relief at
-    `hours_in_a_row` planned hours in a row within it. `ended`: how that relief ended against it. `positive`: consistent
-    relief that ended with the anaesthetic. All three are null while they are not known. `medicine_by`: minutes after
-    the procedure by which pain medicine had been taken, null when none was. `entries` and `late` are counts.
+    `outcome` by what is written until now: while the diary is open the verdict may still be too early. `why`: of an
+    indeterminate one, that pain medicine was taken within the window, that entries cover too little of the time before
+    pain, or that they leave it open; empty of others. `decided_at`: the planned hour that decided it. Of the window's
+    `window_minutes` from the procedure on, `covered_percent` are covered by entries, `relief_percent` by those with
+    enough less pain. `relief_seen_at`: the last such entry before the first one without, which is `gone_at`.
+    `long_relief`: there is such an entry beyond the window. `medicine_by`: by when pain medicine had been taken. Null:
+    there is none. `entries` and `late` are counts.
     """
 
-    shares = ShareSerializer(many=True)
-    hours_in_a_row = serializers.IntegerField()
-    consistent = serializers.BooleanField(allow_null=True)
-    ended = serializers.ChoiceField([one.value for one in Ended], allow_null=True)
-    positive = serializers.BooleanField(allow_null=True)
+    outcome = serializers.ChoiceField([one.value for one in Outcome])
+    why = serializers.ChoiceField(["", *(one.value for one in Why)])
+    decided_at = serializers.IntegerField(allow_null=True)
+    window_minutes = serializers.IntegerField()
+    covered_percent = serializers.IntegerField(help_text="Cut towards 0.")
+    relief_percent = serializers.IntegerField(help_text="Cut towards 0.")
+    relief_seen_at = serializers.IntegerField(allow_null=True)
+    gone_at = serializers.IntegerField(allow_null=True)
+    long_relief = serializers.BooleanField()
     medicine_by = serializers.IntegerField(allow_null=True)
     entries = serializers.IntegerField()
     late = serializers.IntegerField()
+
+
+class TrialSerializer(serializers.Serializer[Any]):
+    """What the days of a trial show: `days` in all, `known` of them by an answer, `relief` of these with enough less
+    pain. While nobody has said when the lead or catheter came out, `days` are those up to the last answer.
+
+    `outcome` by what is known until now. `ended_on`: the day, at the site, on which the lead or catheter came out, null
+    while nobody has said it. `peg_before` and `peg_last`: function beside it, the sum of the PEG, 0–30;
+    `medicine_last`: how much pain medicine is taken against before, by `pain_medicine.any`. Null: not known.
+    """
+
+    outcome = serializers.ChoiceField([one.value for one in trials.Outcome])
+    days = serializers.IntegerField()
+    known = serializers.IntegerField()
+    relief = serializers.IntegerField()
+    days_percent = serializers.IntegerField(
+        help_text="So many percent of the days with enough less pain pass it."
+    )
+    ended_on = serializers.DateField(allow_null=True)
+    peg_before = serializers.IntegerField(allow_null=True)
+    peg_last = serializers.IntegerField(allow_null=True)
+    medicine_last = serializers.IntegerField(allow_null=True)
 
 
 class ResponderSerializer(serializers.Serializer[Any]):
@@ -98,11 +120,11 @@ BASELINE_STATUSES = ["known", "low_baseline", "baseline_zero", "baseline_missing
 class FollowUpSerializer(serializers.ModelSerializer[FollowUp]):
     """The course after one procedure, and what it shows.
 
-    `verdict_reason` says why, in a sentence. `threshold_percent`: at least so much less pain than `baseline_pain`
-    counts as relief. `baseline_status`: whether relief can be computed from it; of a low one, below 4, one point is a
-    quarter or more. `last_measurement` is null until there is one; `closed_at` is null while the course runs;
-    `ended_by` is the follow-up of the procedure that ended this one, `confounded_by` the other one that
-    makes this one unreadable.
+    `verdict_reason` says why, in a sentence. `judged_as` says by which rules. `threshold_percent`: at least so much
+    less pain than `baseline_pain` counts, null of upkeep. `baseline_status`: whether relief can be computed from it; of
+    a low one, below 4, one point is a quarter or more. `last_measurement` is null until there is one; `closed_at` is
+    null while the course runs; `ended_by` is the follow-up of the procedure that ended this one, `confounded_by` the
+    other one that makes this one unreadable.
     """
 
     procedure = serializers.IntegerField(source="procedure_id")
@@ -117,6 +139,7 @@ class FollowUpSerializer(serializers.ModelSerializer[FollowUp]):
     levels = serializers.CharField(source="procedure.levels")
     baseline_pain = serializers.IntegerField(source="procedure.baseline_pain", allow_null=True)
     baseline_status = serializers.SerializerMethodField()
+    judged_as = serializers.ChoiceField([one.value for one in JudgedAs])
     relief_window = serializers.SerializerMethodField()
     threshold_percent = serializers.SerializerMethodField()
     last_measurement = serializers.SerializerMethodField()
@@ -125,7 +148,16 @@ class FollowUpSerializer(serializers.ModelSerializer[FollowUp]):
         model = FollowUp
         fields = [
             *("id", "procedure", "patient", "procedure_type", "site", "performed_at", "performed_at_local"),
-            *("performer", "region", "laterality", "levels", "verdict", "verdict_reason", "judged_at"),
+            *(
+                "performer",
+                "region",
+                "laterality",
+                "levels",
+                "judged_as",
+                "verdict",
+                "verdict_reason",
+                "judged_at",
+            ),
             *("baseline_pain", "baseline_status", "relief_window", "threshold_percent", "last_measurement"),
             *("opened_at", "closed_at", "closed_because", "ended_by", "confounded_by"),
         ]
@@ -142,17 +174,22 @@ class FollowUpSerializer(serializers.ModelSerializer[FollowUp]):
             return "baseline_zero"
         return "low_baseline" if baseline < LOW_BASELINE else "known"
 
-    def get_threshold_percent(self, follow_up: FollowUp) -> int:
-        return threshold(follow_up)
+    def get_threshold_percent(self, follow_up: FollowUp) -> int | None:
+        return None if follow_up.judged_as == JudgedAs.UPKEEP else threshold(follow_up)
 
-    @extend_schema_field(WindowSerializer)
+    @extend_schema_field(WindowSerializer(allow_null=True))
     def get_relief_window(self, follow_up: FollowUp) -> Any:
+        """Null of a trial and of upkeep, which promise no relief that lasts."""
+        if follow_up.judged_as in (JudgedAs.TRIAL, JudgedAs.UPKEEP):
+            return None
         profile, minutes = follow_up.relief_profile, in_minutes(follow_up)
+        days = (profile.window_from_days, profile.window_until_days)
+        earliest, latest = window_of_test(profile) if minutes else days
         return {
             "unit": "minute" if minutes else "day",
-            "earliest": (profile.window_from_minutes or 0) if minutes else profile.window_from_days,
-            "latest": profile.window_until_minutes if minutes else profile.window_until_days,
-            "ongoing": profile.ongoing,
+            "earliest": earliest,
+            "latest": latest,
+            "ongoing": profile.ongoing and not minutes,
             "evaluate_after": 0 if minutes else profile.evaluate_after_days,
         }
 
@@ -165,15 +202,17 @@ class FollowUpSerializer(serializers.ModelSerializer[FollowUp]):
 class FollowUpCourseSerializer(FollowUpSerializer):
     """A follow-up with its whole course: every measurement, check-in and change of verdict, each in order of time.
 
-    `diary` is null for all but diagnostic blocks, without a baseline above 0, and before its first entry.
-    `duration_consistent_with_agent` is a clinician's answer about such a block, null while nobody has said it.
-    `relief_ended` is null while nothing can be told of it: without a baseline above 0, confounded, or not judged yet.
+    `diary` is null for all but tests, and without a baseline above 0; so is `trial` for all but trials.
+    `duration_consistent_with_agent` is a clinician's answer about a test, null while nobody has said it. `responder` is
+    null of all but treatments; so is `relief_ended`, and while nothing can be told of it: without a baseline above 0,
+    confounded, or not judged yet.
     """
 
     measurements = serializers.SerializerMethodField()
     check_ins = CheckInSerializer(many=True)
     verdict_changes = VerdictChangeSerializer(many=True)
     diary = serializers.SerializerMethodField()
+    trial = serializers.SerializerMethodField()
     responder = serializers.SerializerMethodField()
     relief_ended = serializers.SerializerMethodField()
     last_answer = serializers.SerializerMethodField()
@@ -190,6 +229,7 @@ class FollowUpCourseSerializer(FollowUpSerializer):
                 "check_ins",
                 "verdict_changes",
                 "diary",
+                "trial",
             ),
             "duration_consistent_with_agent",
         ]
@@ -199,8 +239,23 @@ class FollowUpCourseSerializer(FollowUpSerializer):
         result = services.diary_result(follow_up)
         return DiarySerializer(result).data if result else None
 
-    @extend_schema_field(ResponderSerializer)
+    @extend_schema_field(TrialSerializer(allow_null=True))
+    def get_trial(self, follow_up: FollowUp) -> Any:
+        """Null for all but trials, and without a baseline above 0."""
+        found = services.trial_of(follow_up)
+        if found is None or found.result is None:
+            return None
+        shown = ("outcome", "days", "known", "relief")
+        known = {name: getattr(found.result, name) for name in shown} | {
+            name: getattr(found, name) for name in TrialSerializer().fields if name not in shown
+        }
+        return TrialSerializer(known).data
+
+    @extend_schema_field(ResponderSerializer(allow_null=True))
     def get_responder(self, follow_up: FollowUp) -> Any:
+        """Null of all but treatments."""
+        if follow_up.judged_as != JudgedAs.TREATMENT:
+            return None
         given = max(scores(follow_up), key=lambda pair: pair[0].answered_at, default=None)
         pgic = item_of(given[0], "pgic", "change") if given else None
         found = responders(
@@ -294,9 +349,15 @@ class ApartInput(Input):
 
 
 class ConsistentInput(Input):
-    """Whether the relief of a diagnostic block lasted as long as its agent works."""
+    """Whether the relief of a test lasted as long as its agent works."""
 
     consistent = YesNoField()
+
+
+class EndTrialInput(Input):
+    """On which day, at the site, the lead or catheter of a trial came out."""
+
+    on = serializers.DateField()
 
 
 class PainReportInput(Input):
@@ -332,6 +393,7 @@ class FollowUps(mixins.ListModelMixin, VisibleRows):
         "resume": "procedures.perform_procedure",
         "tell_apart": "procedures.perform_procedure",
         "duration": "procedures.perform_procedure",
+        "end_trial": "procedures.perform_procedure",
         "report_pain": "outcomes.record_answer",
     }
 
@@ -364,11 +426,22 @@ class FollowUps(mixins.ListModelMixin, VisibleRows):
     @extend_schema(request=ConsistentInput, responses=FollowUpCourseSerializer)
     @action(detail=True, methods=["post"])
     def duration(self, request: Request, pk: int) -> Response:
-        """Say whether the relief of a diagnostic block lasted as long as the agent that was injected works."""
+        """Say whether the relief of a test lasted as long as the agent that was injected works."""
         follow_up = self.get_object()
         services.say_consistent(
             follow_up.pk, **self.inputs(ConsistentInput), by=self.user, now=timezone.now()
         )
+        return Response(FollowUpCourseSerializer(self.get_object()).data)
+
+    @extend_schema(request=EndTrialInput, responses=FollowUpCourseSerializer)
+    @action(detail=True, methods=["post"], url_path="end-trial")
+    def end_trial(self, request: Request, pk: int) -> Response:
+        """Say on which day the lead or catheter of a trial came out; another day later corrects it.
+
+        Refuses with `not_a_trial`, `before_procedure` and `in_the_future`.
+        """
+        follow_up = self.get_object()
+        services.end_trial(follow_up.pk, **self.inputs(EndTrialInput), by=self.user, now=timezone.now())
         return Response(FollowUpCourseSerializer(self.get_object()).data)
 
     @extend_schema(request=ApartInput, responses=FollowUpSerializer)

@@ -21,7 +21,7 @@ APART = 32
 
 @dataclass(frozen=True)
 class Labels:
-    """The words on a chart, in the reader's language."""
+    """The words on a chart, in the reader's language. `window` "": neither the window nor the threshold is drawn."""
 
     title: str
     description: str
@@ -60,12 +60,12 @@ def draw(course: Course, labels: Labels, *, name: str, today: int | None = None)
     """
     scale = Scale(extent(course, today))
     parts = [
-        window(course, scale, name),
+        window(course, scale, name) if labels.window else "",
         grid(labels),
         axis(course, labels, scale),
         now_line(labels, scale, today),
-        window_name(course, labels, scale),
-        threshold(course, labels, scale),
+        window_name(course, labels, scale) if labels.window else "",
+        threshold(course, labels, scale) if labels.window or not course.baseline else "",
         silence(course, scale),
         curve(course, scale),
         legend(course, labels),

@@ -30,8 +30,8 @@ class Band:
     """One follow-up. Days are proleptic ordinals (`date.toordinal`) with the time of the day as their fraction.
 
     `number` stands beside everything of it. `baseline`: when and how much, 0–10; None: unknown. `window`: when relief
-    is expected to end. `relief_until`: up to where relief was seen; None: it was not. `lost_until`: by when it was
-    found gone; None: not. `until`: where the course ended, or today.
+    is expected to end; None of what is no treatment. `relief_until`: up to where relief was seen; None: it was not.
+    `lost_until`: by when it was found gone; None: not. `until`: where the course ended, or today.
     """
 
     number: int
@@ -39,7 +39,7 @@ class Band:
     verdict: str
     performed: float
     until: float
-    window: tuple[float, float]
+    window: tuple[float, float] | None
     baseline: tuple[float, int] | None = None
     scores: Sequence[tuple[float, int]] = ()
     missed: Sequence[float] = ()
@@ -148,7 +148,7 @@ def extent(bands: Sequence[Band], marks: Sequence[Mark], today: float) -> Scale:
     known += [band.baseline[0] for band in bands if band.baseline]
     known += [mark.at for mark in marks] + [today]
     first, last = min(known), max(known)
-    ahead = max(band.window[1] for band in bands)
+    ahead = max((band.window[1] for band in bands if band.window), default=last)
     last = max(last, min(ahead, last + max(0.35 * (last - first), SHORTEST)), first + SHORTEST)
     edge = (last - first) * 0.02
     return Scale(first - edge, last + edge)
@@ -276,7 +276,7 @@ def rows(sheet: Sheet, bands: Sequence[Band], scale: Scale, name: str) -> None:
     down, bar, above = ROW if len(bands) <= MANY else CLOSE_ROW if len(bands) <= VERY_MANY else SIDE_ROW
     for band in bands:
         begins, top = scale.x(band.performed), sheet.y + bar
-        ends = max(scale.x(band.until), scale.x(band.window[1]))
+        ends = max(scale.x(band.until), scale.x(band.window[1]) if band.window else 0)
         room = RIGHT - LEFT if above else max(RIGHT - ends, begins - LEFT) - 6
         words = shortened(f"{band.number}  {band.name}: {band.verdict}", int(room / CHARACTER))
         wide = len(words) * CHARACTER
@@ -285,7 +285,7 @@ def rows(sheet: Sheet, bands: Sequence[Band], scale: Scale, name: str) -> None:
         else:
             x = ends + 6 if ends + 6 + wide <= RIGHT else max(LEFT, begins - 6 - wide)
         sheet.parts.append(text(round(x, 1), top + 9 - above, words, more=HALO))
-        left, right = scale.x(band.window[0]), scale.x(band.window[1])
+        left, right = (scale.x(at) for at in band.window or (band.performed, band.performed))
         if right > left:
             sheet.parts.append(box(left, top, right, f'fill="url(#{name}-window)" stroke-dasharray="3 2"'))
         sheet.parts.append(box(begins, top, scale.x(band.until), 'fill="none"'))
@@ -348,4 +348,5 @@ def entries(
         yield box(-10, -9, 10, 'class="chart-relief-seen"'), labels.relief
     if any(band.lost_until is not None for band in bands):
         yield bracket(-10, 10, -9), labels.ended
-    yield box(-10, -9, 10, f'fill="url(#{name}-window)" stroke-dasharray="3 2"'), labels.window
+    if any(band.window for band in bands):
+        yield box(-10, -9, 10, f'fill="url(#{name}-window)" stroke-dasharray="3 2"'), labels.window

@@ -36,6 +36,8 @@ STEROID = {
     "esi_interlaminar": "triamcinolone 40 mg",
     "esi_caudal": "triamcinolone 40 mg",
 }
+#: The agents that are one, by their first word.
+STEROIDS = ("dexamethasone", "triamcinolone")
 BLOCK = "bupivacaine 0.5 %, 0.5 ml a level"
 #: A block on trial that took away this much is positive (LCD L38801: 80 %).
 POSITIVE = 0.8
@@ -261,7 +263,7 @@ def pump(rng: Random) -> Path:
 
 
 def peripheral_stimulator(rng: Random) -> Path:
-    """A lead for up to 60 days; implanted for good in one in two of those it helped."""
+    """A trial; if it took away half the pain, the implant for one in two, for the others up to 60 days of treatment."""
     here = partial(
         Visit,
         region=rng.choice(("shoulder", "lower_limb", "knee")),
@@ -269,8 +271,8 @@ def peripheral_stimulator(rng: Random) -> Path:
         indication="G89.28",
     )
     trial = yield here("pns_trial")
-    if trial.works(45) and rng.random() < 0.5:
-        yield here("pns_implant", rng.randint(60, 90))
+    if trial.works(5):
+        yield here("pns_implant" if rng.random() < 0.5 else "pns_temporary", rng.randint(20, 45))
 
 
 def root_block(rng: Random) -> Path:

@@ -11,11 +11,13 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from clinic.refusals import Refusal
+from outcomes import services as outcomes
 from outcomes.demo.own_scores import usual
-from outcomes.demo.pathways import PATHWAYS, Path, Visit
+from outcomes.demo.pathways import PATHWAYS, STEROIDS, Path, Visit
 from outcomes.demo.replies import FOLLOWS, peg
 from outcomes.demo.shapes import SHAPES
 from outcomes.models import FollowUp
+from outcomes.models.follow_ups import JudgedAs
 from patients import services as patients
 from procedures import services as procedures
 from procedures.models import Appointment, Procedure, ProcedureType
@@ -36,6 +38,8 @@ CANCELLED, NO_SHOW, RESCHEDULED, PARTIAL, ABORTED, VOIDED, NO_BASELINE = (
     0.01,
     0.05,
 )
+#: The share of trials of which nobody writes down when the lead came out (working value).
+NOT_WRITTEN_DOWN = 0.1
 #: The same of procedures of today and yesterday: some have still to be asked (working value).
 NOT_YET_ASKED = 0.2
 #: Shares of bookings at a wrong time, taken back at once, and of reminders after which the patient says that they will
@@ -332,6 +336,7 @@ class Visits:
             baseline_pain=pain,
             performer=life.doctor.user,
             agent=visit.agent,
+            steroid_given=visit.agent.startswith(STEROIDS) if visit.agent else None,
         )
         procedure = procedures.perform(appointment.pk, record, by=life.doctor.user, now=life.now)
         today = life.place.day(life.now)
@@ -350,6 +355,8 @@ class Visits:
         )
         life.know(follow_up, course, performed_at=performed_at, baseline=baseline)
         life.records.after(procedure, follow_up, visit, course)
+        if follow_up.judged_as == JudgedAs.TRIAL:
+            self.trial_ends(follow_up)
         if self.path is not None:
             try:
                 following = self.path.send(course)
@@ -357,6 +364,21 @@ class Visits:
                 return life.caring.nothing_follows(course)
             self.plan(following, today + timedelta(days=following.wait))
         return None
+
+    def trial_ends(self, follow_up: FollowUp) -> None:
+        """The lead comes out at a visit after a week, the catheter of a pump's trial the next day (working values)."""
+        life = self.life
+        lots = life.chance(follow_up.procedure.performed_at.isoformat(), "trial")
+        days = 1 if follow_up.relief_profile.window_until_days < 7 else lots.randint(5, 7)
+        day = life.place.working_day(life.place.day(life.now) + timedelta(days=days))
+        if lots.random() < NOT_WRITTEN_DOWN:
+            return
+        moment = life.place.at(day, lots.randint(14, 16), lots.randrange(60))
+        life.at(moment, partial(self.end_trial, follow_up, day))
+
+    def end_trial(self, follow_up: FollowUp, day: date) -> None:
+        """Staff write down that the lead or catheter is out."""
+        outcomes.end_trial(follow_up.pk, on=day, by=self.life.doctor.user, now=self.life.now)
 
     def void(self, procedure: Procedure, visit: Visit) -> None:
         """It was entered in the wrong record; the patient's own procedure comes later."""

@@ -33,9 +33,9 @@ class Column:
     """One column: its name, and how its value is made.
 
     `type`: "text", "integer", "number", "boolean", "date" or "instant". `reads`: lookups from the row of the table.
-    `value` makes the value of them; without it the first is the value. Where the first is None the cell is empty.
-    `unit` and `scale`: "" where there is none. `empty`: what an empty cell means, "" where it never is. `whose`: of
-    which kind of thing a CODE or COMMON is one ("patient", "language", …).
+    `value` makes the value of them; without it the first is the value. Where the first or the value is None the cell is
+    empty. `unit` and `scale`: "" where there is none. `empty`: what an empty cell means, "" where it never is. `whose`:
+    of which kind of thing a CODE or COMMON is one ("patient", "language", …).
     """
 
     name: str

@@ -1,6 +1,8 @@
 """The table of follow-ups: what was done, what it shows, and when relief ended."""
 
 from collections.abc import Sequence
+from datetime import date
+from typing import Any
 
 from django.db.models import QuerySet
 
@@ -9,8 +11,16 @@ from outcomes.exports.columns import Column, Shield
 from outcomes.exports.whose import common, moments
 from outcomes.models import CourseSummary, FollowUp
 from outcomes.models.follow_ups import VERDICTS
+from outcomes.relief import Verdict
 from outcomes.reports import Selection
 from patients.models import full_years
+from procedures.models import Intent
+
+#: What says whether a follow-up is judged as a treatment: its intent, and that it has a verdict.
+JUDGED = ("procedure__intent", "verdict")
+NOT_TREATING = (Intent.DIAGNOSTIC, Intent.TRIAL)
+NO_TREATMENT = "A test, a trial or upkeep"
+NO_WINDOW = "A trial or upkeep"
 
 
 def chosen(selection: Selection, user: User) -> QuerySet[CourseSummary]:
@@ -33,6 +43,20 @@ def ending_words(because: str) -> str:
 def answered(scores: Sequence[int | None]) -> int:
     """How many of these check-ins were answered."""
     return sum(score is not None for score in scores)
+
+
+def of_treatments(value: Any, intent: str, verdict: str) -> Any:
+    """What only treatments have; empty of tests, trials and upkeep."""
+    return None if intent in NOT_TREATING or verdict == Verdict.NOT_JUDGED else value
+
+
+def of_windows(value: Any, intent: str, verdict: str) -> Any:
+    """What treatments and tests have; empty of trials and upkeep."""
+    return value if intent == Intent.DIAGNOSTIC else of_treatments(value, intent, verdict)
+
+
+def days_between(later: date, earlier: date) -> int:
+    return (later - earlier).days
 
 
 def columns() -> list[Column]:
@@ -67,6 +91,13 @@ def columns() -> list[Column]:
             empty="Not said",
             shield=Shield.COMMON,
             whose="indication",
+        ),
+        Column(
+            "steroid_given",
+            "boolean",
+            "Whether a steroid was injected: a test is asked beyond its diary only then",
+            "procedure__steroid_given",
+            empty="Not said",
         ),
         Column(
             "performer",
@@ -120,22 +151,55 @@ def columns() -> list[Column]:
             "evaluate_after",
             "integer",
             "First position that is judged",
-            "summary__evaluate_after",
+            ("summary__evaluate_after", *JUDGED),
+            of_treatments,
             unit=after,
+            empty=NO_TREATMENT,
         ),
         Column(
             "window_from",
             "integer",
-            "Relief is expected to end from here",
-            "summary__window_from",
+            "Relief is expected to end from here; of a test, the anesthetic is expected to have worn off from here",
+            ("summary__window_from", *JUDGED),
+            of_windows,
             unit=after,
+            empty=NO_WINDOW,
         ),
-        Column("window_until", "integer", "to here", "summary__window_until", unit=after),
         Column(
-            "success_percent", "integer", "The relief that counts", "summary__success_percent", unit="percent"
+            "window_until",
+            "integer",
+            "to here",
+            ("summary__window_until", *JUDGED),
+            of_windows,
+            unit=after,
+            empty=NO_WINDOW,
+        ),
+        Column(
+            "success_percent",
+            "integer",
+            "So much less pain counts",
+            "summary__success_percent",
+            unit="percent",
         ),
         Column("verdict", "text", "What the follow-up shows, as a code", "verdict"),
         Column("verdict_label", "text", "The same in words", "verdict", verdict_words),
+        Column(
+            "covered_percent",
+            "integer",
+            "Of a test, the share of the window that entries of the diary cover",
+            "summary__covered_percent",
+            unit="percent",
+            empty="No test, or no baseline",
+        ),
+        Column(
+            "trial_days",
+            "integer",
+            "Of a trial, how many days after the procedure lead or catheter came out",
+            ("trial_ended_on", "summary__performed_on"),
+            days_between,
+            unit="days",
+            empty="No trial, or nobody has said it",
+        ),
         Column("verdict_reason", "text", "Why, in a sentence", "verdict_reason", shield=Shield.DROP),
         Column(
             "lost_after",
@@ -143,7 +207,7 @@ def columns() -> list[Column]:
             "Relief ended later than this",
             "summary__lost_after",
             unit=after,
-            empty="Cannot be told: no baseline, confounded, or nothing to judge yet",
+            empty=f"{NO_TREATMENT}, no baseline, confounded, or nothing to judge yet",
         ),
         Column(
             "lost_until",
@@ -151,9 +215,16 @@ def columns() -> list[Column]:
             "and not later than this",
             "summary__lost_until",
             unit=after,
-            empty="Not seen to end",
+            empty=f"Not seen to end. {NO_TREATMENT}",
         ),
-        Column("responded", "boolean", "Seen in relief at some check-in that counts", "summary__responded"),
+        Column(
+            "responded",
+            "boolean",
+            "Seen in relief at some check-in that counts",
+            ("summary__responded", *JUDGED),
+            of_treatments,
+            empty=NO_TREATMENT,
+        ),
         Column(
             "suspected_until",
             "integer",

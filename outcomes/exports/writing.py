@@ -60,13 +60,12 @@ class Writer:
         """How a column's cell is made of a row."""
         if self.shielding and column.shield is not Shield.KEEP:
             return self.shielded(column, self.shielding)
-        first, *_ = (self.places[lookup] for lookup in column.lookups)
         value, write = self.value(column), WRITE[column.type]
         if write is None:
             return value
 
         def make(row: Row) -> str | None:
-            return None if row[first] is None else write(value(row))
+            return None if (found := value(row)) is None else write(found)
 
         return make
 
@@ -78,8 +77,8 @@ class Writer:
             return itemgetter(first)
         if not others:
             return lambda row: None if row[first] is None else of(row[first])
-        (second,) = others
-        return lambda row: None if row[first] is None else of(row[first], row[second])
+        all_of = itemgetter(first, *others)
+        return lambda row: None if row[first] is None else of(*all_of(row))
 
     def shielded(self, column: Column, shielding: Shielding) -> Make:
         """What stands in the column's place in a de-identified file."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Self
 
 import pgtrigger
@@ -33,7 +34,22 @@ VERDICTS = [
     (Verdict.CONFOUNDED, _("confounded")),
     (Verdict.NO_BASELINE, _("no baseline")),
     (Verdict.UNKNOWN, _("unknown")),
+    (Verdict.POSITIVE, _("positive")),
+    (Verdict.NEGATIVE, _("negative")),
+    (Verdict.INDETERMINATE, _("indeterminate")),
+    (Verdict.PASSED, _("passed")),
+    (Verdict.FAILED, _("failed")),
+    (Verdict.NOT_JUDGED, _("no verdict")),
 ]
+
+
+class JudgedAs(StrEnum):
+    """What a follow-up is judged as. The procedure's intent decides, not its type."""
+
+    TREATMENT = "treatment"
+    TEST = "test"
+    TRIAL = "trial"
+    UPKEEP = "upkeep"
 
 
 class FollowUpQuerySet(models.QuerySet["FollowUp"]):
@@ -65,6 +81,9 @@ class FollowUp(models.Model):
     `consistent_with_agent` is a clinician's answer about a diagnostic block: whether its relief lasted as long as the
     agent that was injected works. None while nobody has said it; what the diary shows does not answer it.
 
+    `trial_ended_on`: of a trial, the day on which the lead or catheter came out, on the site's calendar; None while
+    nobody has said it.
+
     `replan_because`: what was not asked yet is to be planned again, by the tick, for this reason; "": the plan holds.
     """
 
@@ -76,6 +95,7 @@ class FollowUp(models.Model):
         TRANSFERRED = "transferred", _("another clinic treats the patient now")
         OTHER_CARE = "other_care", _("the patient goes another way now")
         DIED = "died", _("the patient has died")
+        DIARY_OVER = "diary_over", _("the diary is over")
         VOIDED = "voided", _("the procedure was entered in error")
 
     procedure = models.OneToOneField(
@@ -117,6 +137,7 @@ class FollowUp(models.Model):
     consistent_with_agent = models.BooleanField(
         _("duration consistent with the agent"), null=True, blank=True, editable=False
     )
+    trial_ended_on = models.DateField(_("lead or catheter out on"), null=True, blank=True, editable=False)
     replan_because = models.CharField(max_length=200, blank=True, editable=False)
     verdict = models.CharField(_("verdict"), max_length=20, choices=VERDICTS, default=Verdict.TOO_EARLY.value)
     verdict_reason = models.CharField(_("reason"), max_length=1000, blank=True)
@@ -172,16 +193,34 @@ class FollowUp(models.Model):
         return {day * DAY for day in days}
 
     @property
-    def seeks_relief(self) -> bool:
-        """Whether the procedure was to bring relief for itself: no test, whose relief is over in hours, and no upkeep
-        of a device such as a refill, which only keeps the implant's. A revision of a device does: it starts anew.
+    def judged_as(self) -> JudgedAs:
+        """A test, done to find out where the pain comes from, is judged by its diary; a trial of a device by its days.
+        Upkeep of a device, such as a refill, only keeps the implant's relief. A revision that starts it anew is a
+        treatment, as all else is.
 
         Wants `procedure__procedure_type` selected.
         """
         procedure = self.procedure
-        if procedure.intent == Intent.MAINTENANCE:
-            return bool(procedure.procedure_type.restarts)
-        return procedure.intent != Intent.DIAGNOSTIC
+        if procedure.intent == Intent.DIAGNOSTIC:
+            return JudgedAs.TEST
+        if procedure.intent == Intent.TRIAL:
+            return JudgedAs.TRIAL
+        if procedure.intent == Intent.MAINTENANCE and not procedure.procedure_type.restarts:
+            return JudgedAs.UPKEEP
+        return JudgedAs.TREATMENT
+
+    @property
+    def seeks_relief(self) -> bool:
+        """Whether the procedure was to bring relief for itself: a treatment, or a trial of one."""
+        return self.judged_as in (JudgedAs.TREATMENT, JudgedAs.TRIAL)
+
+    @property
+    def asks_days(self) -> bool:
+        """Whether the days of the check-in plan are asked. A test's course is over with its diary, unless a steroid was
+        given, which works on for weeks; a test whose profile has no diary asks by its days as well."""
+        if self.judged_as != JudgedAs.TEST:
+            return True
+        return bool(self.procedure.steroid_given) or not self.relief_profile.check_in_minutes
 
 
 class VerdictChange(models.Model):

@@ -42,11 +42,12 @@ class CourseSummary(models.Model):
     relief at a judged answer that counts. `suspected_until`: the end by a first bad score that nothing confirmed;
     curves end relief by it. `loss_kind`: what the loss, confirmed or not, is against the window, as the code of its
     verdict; "" without one. `back_since`: where relief that was lost was back, when the latest judged answers, two or
-    more in a row, are in relief; None otherwise. `remarks`: codes of `outcomes.relief.Note`, in order. `repeated_at`:
-    where the treatment was repeated. `last_answer`: where the last answer lies; None without one. `lords_after` and
-    `lords_until`: the interval for a curve by Lord's rule, to which exactly half of the pain before is pain that has
-    returned; `lords_after` is 0 where it never saw relief. `definition`: by which version of the definition of verdicts
-    it was judged, `outcomes.relief.DEFINITION`.
+    more in a row, are in relief; None otherwise. `covered_percent`: of a test, the share of its window that entries of
+    the diary cover; None of others. Of a test nothing is kept of a loss. `remarks`: codes of `outcomes.relief.Note`, in
+    order. `repeated_at`: where the treatment was repeated. `last_answer`: where the last answer lies; None without one.
+    `lords_after` and `lords_until`: the interval for a curve by Lord's rule, to which exactly half of the pain before
+    is pain that has returned; `lords_after` is 0 where it never saw relief. `definition`: by which version of the
+    definition of verdicts it was judged, `outcomes.relief.DEFINITION`.
 
     The arrays hold one entry for each check-in that fell due, in order: where it was planned (`days`, in `unit`), the
     pain (`scores`; None: no answer), how it came (`channels`, a place in CHANNELS; 0: no answer), the sum of the PEG's
@@ -83,6 +84,7 @@ class CourseSummary(models.Model):
     loss_kind = models.CharField(max_length=20, blank=True)
     back_since = models.PositiveIntegerField(null=True)
     remarks = ArrayField(models.CharField(max_length=20), default=list)
+    covered_percent = models.PositiveSmallIntegerField(null=True)
     definition = models.PositiveSmallIntegerField(default=1)
     repeated_at = models.PositiveIntegerField(null=True)
     last_answer = models.PositiveIntegerField(null=True)

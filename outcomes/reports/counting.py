@@ -18,6 +18,7 @@ from outcomes.models import CHANNELS, CourseSummary
 from outcomes.rates import Rate, rate
 from outcomes.relief import Verdict
 from outcomes.schedule import MOST_TOLERANCE
+from procedures.models import Intent
 
 #: Levels of the global impression of change, 1 "very much improved" to 7 "very much worse".
 LEVELS = range(1, 8)
@@ -27,6 +28,8 @@ LEVELS = range(1, 8)
 class Funnel:
     """From treated to counted; numbers of follow-ups, each group within the one before but for the two left out.
 
+    Of treatments: tests are counted by `TestCounts` alone, trials by `TrialCounts`, and the upkeep of devices has no
+    verdict to count.
     `no_baseline`: no pain score above 0 before the procedure. `confounded`: another treatment of the same region.
     `evaluable`: neither. `due`: evaluable, and a check-in from the first day of judgement on has fallen due.
     `answered`: due, and the patient answered something from that day on. `in_curve`: evaluable, and something could be
@@ -83,23 +86,37 @@ class Distribution:
     counts: dict[int, int] | None
 
 
-#: A follow-up is evaluable when its pain can be compared and told apart.
-EVALUABLE = Q(baseline__gt=0) & ~Q(verdict=Verdict.CONFOUNDED)
+#: Treatments: no test, no trial, no upkeep. The same in SQL, over the columns of a summary.
+TREATED = ~Q(intent__in=(Intent.DIAGNOSTIC, Intent.TRIAL)) & ~Q(verdict=Verdict.NOT_JUDGED)
+TREATED_SQL = "intent NOT IN ('diagnostic', 'trial') AND verdict <> 'not_judged'"
+#: A follow-up is evaluable when it is a treatment, and its pain can be compared and told apart.
+EVALUABLE = TREATED & Q(baseline__gt=0) & ~Q(verdict=Verdict.CONFOUNDED)
 #: The same in SQL, over the columns of a summary.
-EVALUABLE_SQL = "baseline > 0 AND verdict <> 'confounded'"
+EVALUABLE_SQL = f"{TREATED_SQL} AND baseline > 0 AND verdict <> 'confounded'"
 DUE_SQL = f"{EVALUABLE_SQL} AND days[CARDINALITY(days)] >= evaluate_after"
 #: Groups of follow-ups as a whole, by the names of their numbers, in SQL over a summary's columns. What counts them
 #: and what lists them (`drilling`) read the same words.
 WHOLE: Mapping[str, str] = {
-    "treated": "TRUE",
-    "no_baseline": "(baseline IS NULL OR baseline = 0)",
-    "confounded": "baseline > 0 AND verdict = 'confounded'",
+    "procedures": "TRUE",
+    "tests": "intent = 'diagnostic'",
+    "trials": "intent = 'trial'",
+    **{
+        f"{group}_{verdict}": f"intent = '{intent}' AND verdict = '{verdict}'"
+        for group, intent, verdicts in (
+            ("tests", "diagnostic", ("positive", "negative", "indeterminate")),
+            ("trials", "trial", ("passed", "failed", "indeterminate")),
+        )
+        for verdict in verdicts
+    },
+    "treated": TREATED_SQL,
+    "no_baseline": f"{TREATED_SQL} AND (baseline IS NULL OR baseline = 0)",
+    "confounded": f"{TREATED_SQL} AND baseline > 0 AND verdict = 'confounded'",
     "evaluable": EVALUABLE_SQL,
     "due": DUE_SQL,
     "answered": f"{DUE_SQL} AND last_answer >= evaluate_after",
     "in_curve": f"{EVALUABLE_SQL} AND lost_after IS NOT NULL",
     "responders": f"{EVALUABLE_SQL} AND lost_after IS NOT NULL AND responded",
-    "satisfied": "CARDINALITY(ARRAY_REMOVE(satisfied, NULL)) > 0",
+    "satisfied": f"{TREATED_SQL} AND CARDINALITY(ARRAY_REMOVE(satisfied, NULL)) > 0",
 }
 
 
@@ -206,7 +223,7 @@ FUNNEL = f"SELECT {counts(WHOLE[field.name] for field in fields(Funnel))} FROM c
 
 #: What POINTS counts first, in this order.
 COUNTED = ("due", "answered", *REACHED, *ENDED)
-#: One row a planned check-in.
+#: One row a planned check-in. Day 0 is the anesthetic's diary, which no treatment is judged by.
 POINTS = f"""
 SELECT unit, day, {counts(AT[name] for name in COUNTED)},
        {counts(perhaps(name) for name in (*REACHED, "improved"))},
@@ -224,7 +241,16 @@ SELECT unit, day, {counts(AT[name] for name in COUNTED)},
 
 #: The columns that these statements read; POINTS reads PLANNED_COLUMNS as well.
 COLUMNS = (
-    *("unit", "verdict", "evaluate_after", "success_percent", "baseline", "baseline_peg", "lost_after"),
+    *(
+        "unit",
+        "intent",
+        "verdict",
+        "evaluate_after",
+        "success_percent",
+        "baseline",
+        "baseline_peg",
+        "lost_after",
+    ),
     *("last_answer", "days", "scores", "channels", "pegs", "changes"),
 )
 

@@ -29,6 +29,7 @@ from outcomes.reports.counting import (
     EVALUABLE_SQL,
     PLANNED,
     PLANNED_COLUMNS,
+    TREATED_SQL,
     WHOLE,
 )
 from outcomes.reports.load import ACTED, RESOLVED, raised_lately
@@ -83,7 +84,7 @@ def narrowed(rows: QuerySet[CourseSummary], cell: str, now: datetime) -> Q:
     if found := CURVE_CELL.match(cell):
         return curve(rows, *found.groups())
     if kind == "satisfied" and value in ("1", "2", "3", "4", "5"):
-        return within(rows, f"{LAST_SATISFIED} = {int(value)}")
+        return within(rows, f"{TREATED_SQL} AND {LAST_SATISFIED} = {int(value)}")
     if kind == "opioids" and value in OPIOID_GROUPS:
         return taking(rows, OPIOID_GROUPS[value], now)
     if kind == "verdict" and value in set(Verdict):

@@ -15,6 +15,8 @@ from outcomes.reports.counting import (
     FUNNEL,
     PLANNED_COLUMNS,
     POINTS,
+    TREATED,
+    TREATED_SQL,
     Distribution,
     Funnel,
     Point,
@@ -22,28 +24,31 @@ from outcomes.reports.counting import (
     verdicts,
 )
 from outcomes.reports.curves import DurationCurve, duration_curve
+from outcomes.reports.results import TestCounts, TrialCounts, counts_of_tests, counts_of_trials
 from outcomes.reports.safety import AdverseReport, MmeChange, adverse_report, mme_change
 from outcomes.reports.selection import Selection, ask, smallest_cell
 from procedures.models import FigureConfirmation, ReliefProfile
 
 #: The last answer to each item, of every follow-up that gave one.
-LAST_SATISFIED = """
+LAST_SATISFIED = f"""
 SELECT value, COUNT(*)
   FROM chosen
  CROSS JOIN LATERAL (SELECT value FROM UNNEST(satisfied) WITH ORDINALITY AS one (value, place)
                       WHERE value IS NOT NULL ORDER BY place DESC LIMIT 1) AS last
+ WHERE {TREATED_SQL}
  GROUP BY value
  ORDER BY value
-"""
+"""  # noqa: S608
 
 
 @dataclass(frozen=True)
 class ProcedureReport:
     """What a selection of procedures achieved, at the instant `made_at`.
 
-    `unit` is that in which most of its follow-ups are counted; `other_unit` counts those in the other one, of which
-    the curves say nothing. `window`: the relief window of most of them, in `unit`; `windows` counts how many there
-    are. `window_confirmed`: physicians stand by it in every version of a relief profile by which one is judged.
+    `procedures` counts all, `funnel` the treatments. Tests and trials are counted in `tests`, `trials`, `verdicts`
+    and harm alone. `unit` is "day" unless there are only tests; `other_unit` counts the tests among others.
+    `window`: the relief window of most treatments, in days; `windows` counts how many there are. `window_confirmed`:
+    physicians stand by it in every version of a relief profile by which one is judged.
     `points` by planned check-in. `curves`: all treated, then responders; [] when nothing can be judged yet.
     `smallest`: rates from fewer answers are hidden.
     """
@@ -51,7 +56,10 @@ class ProcedureReport:
     selection: Selection
     made_at: datetime
     smallest: int
+    procedures: int
     funnel: Funnel
+    tests: TestCounts
+    trials: TrialCounts
     verdicts: dict[str, int]
     unit: str
     other_unit: int
@@ -79,20 +87,25 @@ def procedure_report(
     (counts,) = ask(rows, FUNNEL, *COLUMNS) or [(0,) * 7]
     funnel = Funnel(*counts)
     windows = expected(rows)
-    unit = windows[0][0] if windows else CourseSummary.Unit.DAY.value
-    window = (windows[0][1], windows[0][2]) if windows else None
+    window = (windows[0][0], windows[0][1]) if windows else None
+    tests, procedures = counts_of_tests(rows), rows.count()
+    only_tests = 0 < tests.tests == procedures
+    unit = (CourseSummary.Unit.MINUTE if only_tests else CourseSummary.Unit.DAY).value
     return ProcedureReport(
         selection=selection,
         made_at=now,
         smallest=smallest,
+        procedures=procedures,
         funnel=funnel,
+        tests=tests,
+        trials=counts_of_trials(rows),
         verdicts=verdicts(rows),
         unit=unit,
-        other_unit=sum(number for kind, *_, number in windows if kind != unit),
+        other_unit=0 if only_tests else tests.tests,
         window=window,
-        windows=len(windows),
-        window_confirmed=window is not None and confirmed(rows, unit=unit, window=window),
-        success_percent=windows[0][3] if windows else None,
+        windows=len({(first, last) for first, last, *_ in windows}),
+        window_confirmed=window is not None and confirmed(rows, window=window),
+        success_percent=windows[0][2] if windows else None,
         points=[
             point_of(tuple(numbers), unit=kind, treated=funnel.evaluable, smallest=smallest)
             for kind, *numbers in ask(rows, POINTS, *COLUMNS, *PLANNED_COLUMNS, more=[now])
@@ -106,23 +119,29 @@ def procedure_report(
             response=share(funnel.answered, funnel.due),
         ),
         satisfied=distribution(
-            ask(rows, LAST_SATISFIED, "satisfied"), treated=funnel.treated, smallest=smallest
+            ask(rows, LAST_SATISFIED, "satisfied", "intent", "verdict"),
+            treated=funnel.treated,
+            smallest=smallest,
         ),
-        adverse=adverse_report(rows, follow_ups=funnel.treated, smallest=smallest),
+        adverse=adverse_report(rows, follow_ups=procedures, smallest=smallest),
         mme=mme_change(rows, today=now.date(), smallest=smallest),
     )
 
 
-def expected(rows: QuerySet[CourseSummary]) -> list[tuple[str, int, int, int, int]]:
-    """The relief windows among the follow-ups, the most frequent first: unit, first, last, what counts, how many."""
-    found = rows.order_by().values_list("unit", "window_from", "window_until", "success_percent")
+def expected(rows: QuerySet[CourseSummary]) -> list[tuple[int, int, int, int]]:
+    """The relief windows of the treatments among the follow-ups, in days, the most frequent first: first, last, what
+    counts, how many."""
+    found = rows.order_by().filter(TREATED).values_list("window_from", "window_until", "success_percent")
     return sorted(found.annotate(Count("pk")), key=lambda row: (-row[-1], row))
 
 
-def confirmed(rows: QuerySet[CourseSummary], *, unit: str, window: tuple[int, int]) -> bool:
-    """Whether no follow-up with this window is judged by a relief profile whose window nobody has confirmed."""
+def confirmed(rows: QuerySet[CourseSummary], *, window: tuple[int, int]) -> bool:
+    """Whether no treatment with this window is judged by a relief profile whose window nobody has confirmed."""
     judged_by = rows.order_by().filter(
-        follow_up__relief_profile=OuterRef("pk"), unit=unit, window_from=window[0], window_until=window[1]
+        TREATED,
+        follow_up__relief_profile=OuterRef("pk"),
+        window_from=window[0],
+        window_until=window[1],
     )
     said = FigureConfirmation.objects.filter(
         relief_profile=OuterRef("pk"), figure=FigureConfirmation.Figure.WINDOW
@@ -140,7 +159,7 @@ def curves(
     response: Share | None,
 ) -> list[DurationCurve]:
     """The curves of both populations; [] where nothing can be judged."""
-    if window is None:
+    if window is None or unit != CourseSummary.Unit.DAY:
         return []
     both = [
         duration_curve(rows, population=population, unit=unit, window=window, smallest=smallest, until=until)

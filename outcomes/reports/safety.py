@@ -9,7 +9,7 @@ from django.db.models import Count, Q, QuerySet
 
 from outcomes.models import AdverseEvent, CourseSummary
 from outcomes.rates import Share, share
-from outcomes.reports.counting import counts
+from outcomes.reports.counting import TREATED_SQL, counts
 from outcomes.reports.selection import ask
 from procedures.models import ProcedureType
 
@@ -27,7 +27,7 @@ TAKEN = """
               AND (opioid.from_on < {day} OR begun.until_on IS NULL OR begun.until_on > {day})))
 """
 TREATED, WINDOW = TAKEN.format(day="performed_on"), TAKEN.format(day="performed_on + window_from::int")
-#: Opioids on the day of the procedure and on the first day of the relief window, of all follow-ups whose patient took
+#: Opioids on the day of the procedure and on the first day of the relief window, of all treatments whose patient took
 #: one on the first and whose second day is not in the future.
 EACH_OPIOID = f"""
 SELECT follow_up_id, earlier.mme AS before, COALESCE(later.mme, 0) AS after,
@@ -41,10 +41,10 @@ SELECT follow_up_id, earlier.mme AS before, COALESCE(later.mme, 0) AS after,
                        {WINDOW}) AS later
  -- Most patients take none: they are passed over before anything is looked up for them.
  WHERE chosen.patient_id IN (SELECT patient_id FROM patients_opioiduse WHERE entered_in_error_at IS NULL)
-   AND unit = 'day' AND performed_on + window_from::int <= %s AND earlier.taken > 0
+   AND {TREATED_SQL} AND performed_on + window_from::int <= %s AND earlier.taken > 0
 """  # noqa: S608 (no value of a user)
 #: The columns that it reads.
-OPIOID_COLUMNS = ("follow_up_id", "patient_id", "performed_on", "unit", "window_from")
+OPIOID_COLUMNS = ("follow_up_id", "patient_id", "performed_on", "intent", "verdict", "window_from")
 #: Groups of these follow-ups, by the names of their numbers.
 OPIOID_GROUPS: Mapping[str, str] = {
     "took": "TRUE",

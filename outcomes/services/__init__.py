@@ -62,6 +62,7 @@ from outcomes.services.rebuilding import summarise_missing
 from outcomes.services.recording import find_by_code, record_answer, report_red_flags
 from outcomes.services.reporting import view_report
 from outcomes.services.ticking import tick
+from outcomes.services.trials import end_trial, trial_of
 
 __all__ = [
     "Due",
@@ -82,6 +83,7 @@ __all__ = [
     "due_of",
     "end_explanted",
     "end_follow_up",
+    "end_trial",
     "ended_of",
     "escalate_due",
     "expire_exports",
@@ -133,6 +135,7 @@ __all__ = [
     "takes_reports",
     "tell_apart",
     "tick",
+    "trial_of",
     "view_report",
     "void_adverse_event",
     "void_follow_up",

@@ -11,6 +11,7 @@ from clinic.refusals import Refusal
 from outcomes.diary import late_after
 from outcomes.instruments import Text, latest
 from outcomes.models import Answer, CheckIn, Draft, FollowUp, Measurement
+from outcomes.models.follow_ups import JudgedAs
 from outcomes.questions import PAIN_NOW, PEG_FROM_DAY, Question, Step, confirming, red_flag, steps
 from outcomes.schedule import DAY, diary
 from outcomes.services import wearing_off
@@ -21,12 +22,14 @@ from procedures.models import ProcedureType
 
 #: Who has begun may go on for so long after the last touch, although the check-in has closed (a choice, unconfirmed).
 GRACE = timedelta(minutes=30)
-#: Procedures on a device, whose red flags are asked for at every check-in.
+#: Procedures on a device, whose red flags are asked for at every check-in, by purpose; and by family those that treat
+#: with a lead which stays in for weeks.
 DEVICES = (
     ProcedureType.Purpose.TRIAL,
     ProcedureType.Purpose.IMPLANT,
     ProcedureType.Purpose.MAINTENANCE,
 )
+LEADS = ("peripheral_nerve_stimulation",)
 
 
 def begun(check_in: CheckIn, now: datetime) -> bool:
@@ -86,7 +89,8 @@ def steps_of(check_in: CheckIn, *, by_staff: bool = False, pain: int | None = No
         return confirming(latest("nrs"), worn_off)
     offsets: Sequence[int] = [check_in.offset_minutes]
     profile = follow_up.relief_profile
-    if day >= min(PEG_FROM_DAY, max(profile.evaluate_after_days, profile.window_from_days)):
+    trial = follow_up.judged_as == JudgedAs.TRIAL
+    if trial or day >= min(PEG_FROM_DAY, max(profile.evaluate_after_days, profile.window_from_days)):
         planned = follow_up.check_ins.filter(kind=CheckIn.Kind.PLANNED)
         offsets = list(planned.values_list("offset_minutes", flat=True))
     return steps(
@@ -95,10 +99,11 @@ def steps_of(check_in: CheckIn, *, by_staff: bool = False, pain: int | None = No
         plan=follow_up.plan_profile.check_in_days,
         evaluate_after=profile.evaluate_after_days,
         window_from=profile.window_from_days,
-        device=kind.purpose in DEVICES,
+        device=kind.purpose in DEVICES or kind.family in LEADS,
         flags=red_flags_of(kind),
         instruments={key: latest(key) for key in ("nrs", "peg", "pgic", "pain_medicine", "satisfaction")},
         worn_off=worn_off,
+        trial=trial,
     )
 
 

@@ -1,14 +1,18 @@
-"""What becomes of questions that led to nothing: somebody telephones, and in the end they are missed."""
+"""What becomes of questions that led to nothing: somebody telephones, and in the end they are missed. And the end of a
+test's course, which is over with its diary."""
 
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
 from clinic.models import OutgoingEmail
 from outcomes.models import CheckIn, ContactAttempt, FollowUp
 from outcomes.schedule import MOST_TOLERANCE
 from outcomes.services.asking import NO_CALL
 from outcomes.services.judging import judge
+from outcomes.services.planning import finish
+from procedures.models import Intent
 
 
 def call_unsent(*, now: datetime, limit: int = 1000) -> int:
@@ -81,3 +85,35 @@ def close_past_of(follow_up_id: int, *, now: datetime) -> int:
     if closed:
         judge(follow_up_id, now=now)
     return closed
+
+
+def close_diaries(*, now: datetime, limit: int = 1000) -> int:
+    """End the courses of tests whose diary is over and that ask nothing more; how many. The tick runs it.
+
+    What is written about them later, such as a correction, is still judged.
+    """
+    asked = CheckIn.objects.filter(follow_up=OuterRef("pk"))
+    over = FollowUp.objects.filter(
+        ~Exists(asked.filter(status__in=CheckIn.OPEN)),
+        Exists(asked),
+        procedure__intent=Intent.DIAGNOSTIC,
+        closed_at=None,
+        replan_because="",
+    )
+    return sum(
+        close_diary(pk, now=now) for pk in list(over.order_by("pk").values_list("pk", flat=True)[:limit])
+    )
+
+
+@transaction.atomic
+def close_diary(follow_up_id: int, *, now: datetime) -> bool:
+    """End the course of one test, unless it asks something still or has ended."""
+    follow_up = (
+        FollowUp.objects.select_for_update(of=("self",))
+        .select_related("procedure__site")
+        .get(pk=follow_up_id)
+    )
+    if follow_up.closed_at or follow_up.check_ins.filter(status__in=CheckIn.OPEN).exists():
+        return False
+    finish(follow_up, FollowUp.Closed.DIARY_OVER, at=now, by=None, now=now)
+    return True

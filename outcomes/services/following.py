@@ -61,11 +61,12 @@ def first_plan(follow_up: FollowUp) -> list[Planned]:
     """The check-ins of a follow-up by today's facts; of those that repeat, the first.
 
     The diary is that of the profile by which it is judged: it is over in a day, and entries are not to come or go while
-    the patient writes it. The days are those of `plan_profile`.
+    the patient writes it. The days are those of `plan_profile`; a test without a steroid asks none
+    (`FollowUp.asks_days`) but day 1, where it is hour 24 of the diary.
     """
     profile, site = follow_up.relief_profile, follow_up.procedure.site
     hours = diary(days=profile.check_in_days, minutes=profile.check_in_minutes)
-    return plan(
+    planned = plan(
         follow_up.procedure.performed_at,
         days=[day for day in follow_up.plan_profile.check_in_days if day * DAY not in hours],
         minutes=sorted(hours),
@@ -73,6 +74,9 @@ def first_plan(follow_up: FollowUp) -> list[Planned]:
         at=site.check_in_at,
         zone=site.zone,
     )
+    if follow_up.asks_days:
+        return planned
+    return [one for one in planned if one.offset_minutes in profile.check_in_minutes]
 
 
 def row(follow_up: FollowUp, one: Planned) -> CheckIn:
@@ -294,10 +298,10 @@ def extend(follow_up_id: int, *, now: datetime) -> int:
     """Write the follow-up's next repeating check-ins up to one that is still to come; how many."""
     follow_up = (
         FollowUp.objects.select_for_update(of=("self",))
-        .select_related("procedure__site", "relief_profile", "check_in_profile")
+        .select_related("procedure__site", "procedure__procedure_type", "relief_profile", "check_in_profile")
         .get(pk=follow_up_id)
     )
-    every = follow_up.plan_profile.check_in_every_days
+    every = follow_up.plan_profile.check_in_every_days if follow_up.asks_days else None
     in_plan = follow_up.check_ins.filter(kind=CheckIn.Kind.PLANNED).exclude(status=CheckIn.Status.VOIDED)
     offset = in_plan.aggregate(last=Max("offset_minutes"))["last"]
     written = 0

@@ -5,24 +5,24 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Coalesce
 
-from outcomes.alerts import called_for
-from outcomes.diary import Entry, Result, result
+from outcomes.alerts import Kind, called_for
+from outcomes.diary import Result
 from outcomes.models import Answer, CheckIn, FollowUp, VerdictChange
+from outcomes.models.follow_ups import JudgedAs
 from outcomes.questions import ENDED_ON, WORN_OFF
 from outcomes.questions import PAIN_NOW as PAIN
 from outcomes.relief import LOST_VERDICTS, Course, Reading, Verdict
-from outcomes.relief import judge as judge_course
 from outcomes.schedule import DAY
 from outcomes.services.alerting import review
 from outcomes.services.confirming import confirm
-from outcomes.services.reading import Read, read
+from outcomes.services.reading import Read, fetched, read
 from outcomes.services.summarising import keep, peg_sum, summary_of
-from procedures.models import Appointment, Baseline, ImplantedDevice, Intent, Laterality, Procedure
+from outcomes.services.verdicts import diary_from, judgement_of, window_of_test
+from procedures.models import Appointment, Baseline, ImplantedDevice, Laterality, Procedure
 from procedures.services.baselining import baselines_of_each
 
 
@@ -54,15 +54,14 @@ RUNS = Ending()
 #: A course that another procedure ended.
 BY_ANOTHER = (FollowUp.Closed.REPEATED, FollowUp.Closed.OTHER_TREATMENT)
 #: Verdicts by which a course is known to be out of relief. Outlasting relief may be over as well.
-OUT_OF_RELIEF = LOST_VERDICTS | {Verdict.NO_RELIEF}
+OUT_OF_RELIEF = LOST_VERDICTS | {Verdict.NO_RELIEF, Verdict.FAILED}
 #: The instrument and item on which baseline and answers are compared: the pain now, 0–10.
 PAIN_NOW = {"instrument": "nrs", "version": "1", "item": "now"}
 
 
 def in_minutes(follow_up: FollowUp) -> bool:
-    """Whether the course is counted in minutes: a diagnostic block, whose anaesthetic wears off within hours."""
-    diagnostic = follow_up.procedure.intent == Intent.DIAGNOSTIC
-    return diagnostic and follow_up.relief_profile.window_until_minutes is not None
+    """Whether the course is counted in minutes: a test, whose anesthetic wears off within hours."""
+    return follow_up.judged_as == JudgedAs.TEST
 
 
 def position(moment: datetime, performed_at: datetime, *, zone: ZoneInfo, minutes: bool) -> int:
@@ -93,8 +92,10 @@ def courses_of(follow_ups: Collection[FollowUp]) -> dict[int, Course]:
     return {one.pk: course_from_rows(one, rows[one.pk], how[one.pk]) for one in follow_ups}
 
 
-def course_from_rows(follow_up: FollowUp, rows: Sequence[Read], ending: Ending) -> Course:
-    """The same from what has been read already."""
+def course_from_rows(
+    follow_up: FollowUp, rows: Sequence[Read], ending: Ending, *, by_day: bool = False
+) -> Course:
+    """The same from what has been read already. `by_day`: in days, whatever the follow-up is judged as."""
     performed_at, short = follow_up.procedure.performed_at, follow_up.short_check_ins
     felt = sorted(
         (
@@ -122,6 +123,7 @@ def course_from_rows(follow_up: FollowUp, rows: Sequence[Read], ending: Ending) 
         ],
         silent=[row.offset_minutes for row in rows if tells_silence(row, short)],
         ending=ending,
+        by_day=by_day,
     )
 
 
@@ -239,7 +241,7 @@ def pain_at_the_end(ended: Collection[FollowUp]) -> dict[int, tuple[datetime, in
     return {pk: (taken_at, pain) for pk, taken_at, pain in named}
 
 
-def ended_at(follow_up: FollowUp) -> int:
+def ended_at(follow_up: FollowUp, *, minutes: bool) -> int:
     """Where a course that has ended did so, in its unit. The day of an explant ends with the course, at midnight: that
     instant is the next day's."""
     procedure = follow_up.procedure
@@ -249,7 +251,7 @@ def ended_at(follow_up: FollowUp) -> int:
         follow_up.closed_at - timedelta(microseconds=1 if explanted else 0),
         procedure.performed_at,
         zone=procedure.site.zone,
-        minutes=in_minutes(follow_up),
+        minutes=minutes,
     )
 
 
@@ -259,6 +261,7 @@ def course_from(
     scores: Iterable[Felt],
     silent: Iterable[int],
     ending: Ending = RUNS,
+    by_day: bool = False,
 ) -> Course:
     """A course of what has been read already: asks the database for nothing, so that many can be charted at once.
 
@@ -268,7 +271,7 @@ def course_from(
     before the next treatment that was noted before the first. Wants `procedure__site` and `relief_profile` selected.
     """
     procedure, profile = follow_up.procedure, follow_up.relief_profile
-    zone, minutes = procedure.site.zone, in_minutes(follow_up)
+    zone, minutes = procedure.site.zone, in_minutes(follow_up) and not by_day
     felt = [(one, False) for one in scores]
     if ending.pain_before:
         felt.append((Felt(*ending.pain_before), True))
@@ -287,11 +290,11 @@ def course_from(
         and not any(begins < one.moment < ends for begins, ends in ending.blurred)
     ]
     if minutes:
-        evaluate_after, window = 0, (profile.window_from_minutes or 0, profile.window_until_minutes or 0)
+        evaluate_after, window = 0, window_of_test(profile)
     else:
         evaluate_after = profile.evaluate_after_days
         window = (profile.window_from_days, profile.window_until_days)
-    ended = ended_at(follow_up) if follow_up.closed_at else None
+    ended = ended_at(follow_up, minutes=minutes) if follow_up.closed_at else None
     positions = [offset if minutes else offset // DAY for offset in silent]
     return Course(
         baseline=procedure.baseline_pain,
@@ -319,39 +322,13 @@ def course_from(
 
 
 def diary_result(follow_up: FollowUp) -> Result | None:
-    """What the diary of a diagnostic block shows; None for other courses, without a baseline, or before any entry.
+    """What the diary of a test shows; None for other courses and without a baseline above 0.
 
-    Wants `procedure`, `relief_profile` and `check_ins__answer__measurements` fetched. Every check-in within the longest
-    expected time counts, whether it was asked in the diary or on the next day.
+    Wants `procedure`, `relief_profile` and `check_ins__answer__measurements` fetched.
     """
-    if not in_minutes(follow_up):
+    if follow_up.judged_as != JudgedAs.TEST:
         return None
-    profile = follow_up.relief_profile
-    entries: dict[int, Entry] = {}
-    hours: list[int] = []
-    for check_in in follow_up.check_ins.all():
-        if check_in.status == CheckIn.Status.VOIDED:
-            continue
-        hours.append(check_in.offset_minutes)
-        answer: Answer | None = getattr(check_in, "answer", None)
-        given = {(m.instrument, m.item): m.value for m in answer.measurements.all()} if answer else {}
-        score = given.get((PAIN_NOW["instrument"], PAIN_NOW["item"]))
-        if answer and score is not None:
-            took = given.get(("diary", "took_medicine"))
-            entries[check_in.offset_minutes] = Entry(
-                score, took_medicine=None if took is None else took == 1, late=answer.late
-            )
-    if not entries:
-        return None
-    return result(
-        entries,
-        hours=sorted(hours),
-        baseline=follow_up.procedure.baseline_pain,
-        percent=profile.percent_for(follow_up.procedure.intent),
-        window_from=profile.window_from_minutes or 0,
-        window_until=profile.window_until_minutes or 0,
-        in_a_row=settings.DIARY_HOURS_IN_A_ROW,
-    )
+    return diary_from(follow_up, fetched(follow_up))
 
 
 def judge_by_baseline(procedure: Procedure, *, now: datetime) -> None:
@@ -377,8 +354,9 @@ def judge(follow_up_id: int, *, now: datetime) -> FollowUp:
         .get(pk=follow_up_id)
     )
     rows = read([follow_up.pk])[follow_up.pk]
-    course = course_from_rows(follow_up, rows, endings([follow_up])[follow_up.pk])
-    judgement = judge_course(course)
+    ending = endings([follow_up])[follow_up.pk]
+    course = course_from_rows(follow_up, rows, ending)
+    judgement = judgement_of(follow_up, course, rows)
     if (judgement.verdict, judgement.reason) != (follow_up.verdict, follow_up.verdict_reason):
         if judgement.verdict != follow_up.verdict or not follow_up.verdict_reason:
             VerdictChange.objects.create(
@@ -400,7 +378,13 @@ def judge(follow_up_id: int, *, now: datetime) -> FollowUp:
     follow_up.save(update_fields=["verdict", "verdict_reason", "judged_at", "confounded_by"])
     peg = pegs_before([follow_up]).get(follow_up.pk)
     keep([summary_of(follow_up, course, judgement, rows, baseline_peg=peg)])
-    review(follow_up, called_for(course, judgement, seeks_relief=follow_up.seeks_relief), now=now)
+    # A test that asks by days as well, because a steroid was given, can tell of worse pain and fall silent.
+    days = in_minutes(follow_up) and bool(follow_up.procedure.steroid_given)
+    told = course_from_rows(follow_up, rows, ending, by_day=True) if days else course
+    calls = called_for(told, judgement, seeks_relief=follow_up.judged_as == JudgedAs.TREATMENT)
+    if follow_up.judged_as == JudgedAs.UPKEEP:
+        calls = {kind: call for kind, call in calls.items() if kind == Kind.WORSE}
+    review(follow_up, calls, now=now)
     confirm(follow_up, course, judgement, rows, now=now)
     for later in blurred_by_this(follow_up):
         blur(later, now=now)

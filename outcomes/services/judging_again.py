@@ -10,9 +10,12 @@ from django.db.models import Q
 
 from outcomes.models import FollowUp
 from outcomes.relief import DEFINITION
+from outcomes.services.closing import close_diary
 from outcomes.services.following import settle_neighbours
 from outcomes.services.judging import blur
+from outcomes.services.planning import write_plan
 from outcomes.services.rebuilding import summarise
+from procedures.models import Intent
 
 #: Follow-ups a transaction: each locks its rows, so that no answer slips in between reading and writing.
 BATCH = 500
@@ -48,6 +51,9 @@ def judge_again(*, everything: bool = False, now: datetime) -> Iterator[Progress
                 if not one.closed_at:
                     settle_neighbours(one, now=now)  # another treatment ends a course now
                 blur(one.pk, now=now)
+            for one in locked(numbers, closed_at=None, procedure__intent=Intent.DIAGNOSTIC):
+                write_plan(one, now=now)  # a test asks no days any more, unless a steroid was given
+                close_diary(one.pk, now=now)
             summarise(locked(numbers), now=now)
             verdicts = FollowUp.objects.filter(pk__in=numbers).values_list("pk", "verdict")
             changed.update((before[pk], verdict) for pk, verdict in verdicts if before[pk] != verdict)

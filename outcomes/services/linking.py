@@ -7,10 +7,10 @@ from django.db.models import Q
 
 from clinic.links import new_token, token_hash
 from outcomes.models import CheckIn, FollowUp, Link
+from outcomes.models.follow_ups import JudgedAs
 from outcomes.services.answering import GRACE, begun, diary_of
 from patients.models import Patient
 from patients.unsubscribing import token_for_reader
-from procedures.models import Intent
 
 
 def issue_link(of: CheckIn | FollowUp, *, now: datetime) -> str:
@@ -89,9 +89,9 @@ def stop_token(token: str) -> str:
 
 
 def takes_reports(follow_up: FollowUp) -> bool:
-    """Whether the patient can say of this course that the pain is back: it runs, and is no test, whose relief is over
-    within hours. Wants `procedure` selected."""
-    return follow_up.closed_at is None and follow_up.procedure.intent != Intent.DIAGNOSTIC
+    """Whether the patient can say of this course that the pain is back: it runs, and is no test, which is over within
+    hours, and no upkeep, beside which the device's own course runs. Wants `procedure__procedure_type` selected."""
+    return follow_up.closed_at is None and follow_up.judged_as not in (JudgedAs.TEST, JudgedAs.UPKEEP)
 
 
 def open_report_link(token: str) -> FollowUp | None:

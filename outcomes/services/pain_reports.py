@@ -11,6 +11,7 @@ from clinic.wall_clock import day_span
 from outcomes.alerts import LOSSES_OF_EFFECT, called_for
 from outcomes.instruments import latest
 from outcomes.models import Alert, Answer, CheckIn, FollowUp, Measurement
+from outcomes.models.follow_ups import JudgedAs
 from outcomes.questions import ENDED_ON, PAIN_NOW, WORN_OFF, Question, from_instrument
 from outcomes.relief import Course, Judgement
 from outcomes.relief import judge as judge_course
@@ -51,7 +52,7 @@ def report_pain(
 
     The same on the same day, as by a second click, changes nothing and returns the first.
 
-    Raises Refusal "closed" (field "follow_up") when the course has ended, "not_possible" of a test;
+    Raises Refusal "closed" (field "follow_up") when the course has ended, "not_possible" of a test and of upkeep;
     "score_out_of_range" (field "nrs.now"), "before_procedure" and "in_the_future" (field "relief.ended_on"),
     "remark_too_long".
     """
@@ -66,7 +67,9 @@ def report_pain(
     if follow_up.closed_at:
         raise Refusal("This course has ended.", code="closed", field="follow_up")
     if not takes_reports(follow_up):
-        raise Refusal("The relief of a test is not followed.", code="not_possible", field="follow_up")
+        raise Refusal(
+            "A test and the upkeep of a device take no reports.", code="not_possible", field="follow_up"
+        )
     refuse_future(values, follow_up, at=now)
     for report in reports_of_the_day(follow_up, now):
         if (values_of(report.answer), report.answer.remark) == (values, text):
@@ -98,7 +101,8 @@ def report_pain(
     judge(follow_up.pk, now=now)
     course = course_of(follow_up)
     after = judge_course(course)
-    if not shows_loss(before, after) or is_passed_over(follow_up, course, after):
+    known = follow_up.judged_as == JudgedAs.TREATMENT and shows_loss(before, after)
+    if not known or is_passed_over(follow_up, course, after):
         raise_alert(follow_up, Alert.Kind.PAIN_BACK, now=now)
     return given
 

@@ -173,7 +173,7 @@ def plan_of(follow_up: FollowUp) -> list[Planned]:
     planned = first_plan(follow_up)
     in_plan = follow_up.check_ins.filter(kind=CheckIn.Kind.PLANNED)
     last = in_plan.aggregate(last=Max("offset_minutes"))["last"] or 0
-    every = follow_up.plan_profile.check_in_every_days
+    every = follow_up.plan_profile.check_in_every_days if follow_up.asks_days else None
     while every and planned[-1].offset_minutes + every * DAY <= last:
         planned.append(
             following(
@@ -254,22 +254,22 @@ def finish(
 
 @transaction.atomic
 def say_consistent(follow_up_id: int, *, consistent: bool, by: User | None, now: datetime) -> FollowUp:
-    """Keep a clinician's answer: did the relief of a diagnostic block last as long as its agent works?
+    """Keep a clinician's answer: did the relief of a test last as long as its agent works?
 
     Coverage rules ask for it beside the diary. The same answer once more changes nothing.
 
-    Raises Refusal "not_diagnostic" for a course that is not counted in minutes; PermissionDenied without the permission
+    Raises Refusal "not_diagnostic" for what is no test; PermissionDenied without the permission
     to perform procedures.
     """
     if by is not None and not by.has_perm("procedures.perform_procedure"):
         raise PermissionDenied
     follow_up = (
         FollowUp.objects.select_for_update(of=("self",))
-        .select_related("procedure__site", "relief_profile")
+        .select_related("procedure__site", "procedure__procedure_type", "relief_profile")
         .get(pk=follow_up_id)
     )
     if not in_minutes(follow_up):
-        raise Refusal("Only a diagnostic block has a diary.", code="not_diagnostic", field="consistent")
+        raise Refusal("Only a test has a diary.", code="not_diagnostic", field="consistent")
     if follow_up.consistent_with_agent != consistent:
         follow_up.consistent_with_agent = consistent
         follow_up.save(update_fields=["consistent_with_agent"])

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from django.db.models import Q
 
-from outcomes.models import CheckIn, Measurement
-from outcomes.questions import CHANGE, ENDED_ON, PAIN_NOW, PEG, WORN_OFF
+from outcomes.models import Answer, CheckIn, FollowUp, Measurement
+from outcomes.questions import CHANGE, ENDED_ON, MEDICINE, PAIN_NOW, PEG, TOOK_MEDICINE, WORN_OFF
 
 SATISFIED = "satisfaction.satisfied"
 #: The figures of an answer that verdicts and reports need.
-KEYS = (PAIN_NOW, WORN_OFF, ENDED_ON, CHANGE, SATISFIED, *PEG)
+KEYS = (PAIN_NOW, TOOK_MEDICINE, MEDICINE, WORN_OFF, ENDED_ON, CHANGE, SATISFIED, *PEG)
 
 
 class Read(NamedTuple):
@@ -57,4 +57,26 @@ def read(follow_ups: Collection[int]) -> dict[int, list[Read]]:
     ):
         values = given.get(answer, {})
         rows[follow_up].append(Read(kind, offset, status, answered_at, bool(late), channel or "", values))
+    return rows
+
+
+def fetched(follow_up: FollowUp) -> list[Read]:
+    """The same of one follow-up whose `check_ins__answer__measurements` are fetched; asks the database for nothing."""
+    rows = []
+    for check_in in follow_up.check_ins.all():
+        answer: Answer | None = getattr(check_in, "answer", None)
+        given = (
+            {f"{one.instrument}.{one.item}": one.value for one in answer.measurements.all()} if answer else {}
+        )
+        rows.append(
+            Read(
+                check_in.kind,
+                check_in.offset_minutes,
+                check_in.status,
+                answer.answered_at if answer else None,
+                answer.late if answer else False,
+                answer.channel if answer else "",
+                {key: given[key] for key in KEYS if key in given},
+            )
+        )
     return rows

@@ -6,10 +6,10 @@ from django.db import transaction
 from django.db.models import Max
 
 from outcomes.models import FollowUp
-from outcomes.relief import judge as judge_course
 from outcomes.services.judging import course_from_rows, endings, judge, pegs_before
 from outcomes.services.reading import read
 from outcomes.services.summarising import keep, summary_of
+from outcomes.services.verdicts import judgement_of
 
 #: Among so many follow-ups each tick looks for some without a summary.
 LATEST = 5000
@@ -24,7 +24,7 @@ def summarise(follow_ups: list[FollowUp], *, now: datetime) -> None:
     summaries = []
     for one in follow_ups:
         course = course_from_rows(one, rows[one.pk], how[one.pk])
-        judgement = judge_course(course)
+        judgement = judgement_of(one, course, rows[one.pk])
         if one.verdict_reason and (one.verdict, one.verdict_reason) != (judgement.verdict, judgement.reason):
             judge(one.pk, now=now)
         else:
@@ -44,7 +44,9 @@ def summarise_missing(*, now: datetime, limit: int = 1000) -> int:
     with transaction.atomic():
         missing = list(
             wanted.select_for_update(of=("self",), skip_locked=True)
-            .select_related("procedure__site", "relief_profile", "check_in_profile")
+            .select_related(
+                "procedure__site", "procedure__procedure_type", "relief_profile", "check_in_profile"
+            )
             .order_by("pk")[:limit]
         )
         summarise(missing, now=now)

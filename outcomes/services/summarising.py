@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from outcomes.lasting import lasting, lasting_by_lord
 from outcomes.models import CHANNELS, CheckIn, CourseSummary, FollowUp
+from outcomes.models.follow_ups import JudgedAs
 from outcomes.questions import CHANGE, PAIN_NOW, PEG
 from outcomes.relief import DEFINITION, Course, Judgement
 from outcomes.schedule import DAY
@@ -25,7 +26,9 @@ def summary_of(
 ) -> CourseSummary:
     """The row of a follow-up with these check-ins, not saved. Wants `procedure__site` and `relief_profile` selected."""
     procedure = follow_up.procedure
-    last, lords = lasting(course, judgement), lasting_by_lord(course, judgement)
+    last = lords = None
+    if follow_up.judged_as == JudgedAs.TREATMENT:  # pain after a test or a trial is no end of relief to count
+        last, lords = lasting(course, judgement), lasting_by_lord(course, judgement)
     days = course.unit == "day"
     asked = [row for row in rows if row.status in DUE and row.kind == CheckIn.Kind.PLANNED]
     return CourseSummary(
@@ -52,6 +55,7 @@ def summary_of(
         lost_until=last.until if last else None,
         responded=last.responded if last else False,
         suspected_until=last.suspected_until if last else None,
+        covered_percent=judgement.covered_percent,
         loss_kind=judgement.loss_kind,
         back_since=judgement.back_since,
         remarks=[one.note.value for one in judgement.remarks],

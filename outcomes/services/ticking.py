@@ -10,7 +10,7 @@ from clinic import audit
 from outcomes.services.alerting import settle_ended
 from outcomes.services.asking import invite_due, remind_due
 from outcomes.services.assigning import reassign_alerts
-from outcomes.services.closing import call_unsent, close_past
+from outcomes.services.closing import call_unsent, close_diaries, close_past
 from outcomes.services.exporting import expire_exports
 from outcomes.services.following import extend_plans, open_missing_follow_ups
 from outcomes.services.handling import escalate_due
@@ -50,6 +50,7 @@ def tick(*, now: datetime) -> dict[str, int]:
         "follow_ups_replanned": replan_marked,
         "check_ins_added": extend_plans,
         "check_ins_missed": close_past,
+        "diaries_over": close_diaries,
         "check_ins": invite_due,
         "texts_queued": text_due,  # before the reminders by e-mail, which it stands in for
         "check_in_reminders": remind_due,

@@ -9,6 +9,7 @@ from django.utils.translation import gettext
 from outcomes.instruments import Text
 from outcomes.instruments.definitions import Choice
 from outcomes.models import Answer, CheckIn, FollowUp
+from outcomes.models.follow_ups import JudgedAs
 from outcomes.questions import ENDED_ON, WORN_OFF, Question
 from outcomes.relief import Reading, bad_after, good, judge
 from outcomes.schedule import DAY
@@ -24,8 +25,10 @@ def least_bad(check_in: CheckIn) -> int | None:
     follow_up = check_in.follow_up
     if check_in.offset_minutes // DAY < follow_up.relief_profile.evaluate_after_days:
         return None
+    if follow_up.judged_as != JudgedAs.TREATMENT:
+        return None
     course = course_of(follow_up)
-    if not course.baseline or course.confounded or course.unit == "minute":
+    if not course.baseline or course.confounded:
         return None
     given: Answer | None = getattr(check_in, "answer", None)
     if given:  # what it asks does not change with its own answer, nor with what came later

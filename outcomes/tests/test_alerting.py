@@ -222,11 +222,11 @@ def test_diagnostic_courses_raise_nothing(world: World) -> None:
     assert kinds(answer(follow_up, {42: 9, 92: 9, 184: 9})) == []
 
 
-def test_a_diagnostic_injection_counted_in_days_raises_no_alert_that_its_relief_is_over(world: World) -> None:
+def test_a_diagnostic_injection_without_a_diary_raises_no_alert_that_its_relief_is_over(world: World) -> None:
     world.ablation.purpose = "diagnostic"
     world.ablation.save()
     follow_up = answer(world.performed(intent="diagnostic").follow_up, {42: 2, 92: 8, 184: 8})
-    assert (services.course_of(follow_up).unit, follow_up.verdict) == ("day", "lost_early")
+    assert (services.course_of(follow_up).unit, follow_up.verdict) == ("minute", "too_early")
     assert kinds(follow_up) == []
 
 

@@ -38,10 +38,13 @@ from outcomes.models import (
     CourseSummary,
     FollowUp,
 )
-from outcomes.relief import Verdict, judge
+from outcomes.models.follow_ups import JudgedAs
+from outcomes.relief import Verdict
 from outcomes.reports import Selection, procedure_report
 from outcomes.reports.counting import EVALUABLE
 from outcomes.services.judging import courses_of
+from outcomes.services.reading import read
+from outcomes.services.verdicts import judgement_of
 from patients.models import OpioidUse, Patient
 from procedures import catalogue
 from procedures import services as procedures
@@ -406,23 +409,27 @@ def lasting_of(code: str) -> Any:
 
 def explained_from_what_is_stored() -> None:
     """Each follow-up says why it is judged so, with the figures that decide, and is judged the same again."""
-    told = list(FollowUp.objects.select_related("procedure__site", "relief_profile"))
-    courses = courses_of(told)
+    told = list(
+        FollowUp.objects.select_related(
+            "procedure__site", "procedure__procedure_type", "relief_profile", "check_in_profile"
+        )
+    )
+    courses, rows = courses_of(told), read([one.pk for one in told])
     for one in told:
         course = courses[one.pk]
-        again = judge(course)
+        again = judgement_of(one, course, rows[one.pk])
         assert (one.verdict, one.verdict_reason) == (again.verdict, again.reason)
         assert one.verdict_reason.endswith(".")
-        if one.verdict in (Verdict.NO_BASELINE, Verdict.CONFOUNDED):
+        if one.verdict in (Verdict.NO_BASELINE, Verdict.CONFOUNDED) or one.judged_as != JudgedAs.TREATMENT:
             continue
-        days = {int(number) for number in re.findall(r"(?:day|hour) (\d+)", one.verdict_reason)}
+        days = {int(number) for number in re.findall(r"day (\d+)", one.verdict_reason)}
         assert days, one.verdict_reason
         if one.verdict not in (Verdict.TOO_EARLY, Verdict.UNKNOWN):
             scores = re.search(r"Pain (\d+) before, (\d+) on", one.verdict_reason)
             assert scores, one.verdict_reason
             assert int(scores[1]) == one.procedure.baseline_pain
             assert int(scores[2]) in {reading.score for reading in course.readings}
-        if again.lost_between and course.unit == "day":
+        if again.lost_between:
             assert set(again.lost_between) <= days
 
 

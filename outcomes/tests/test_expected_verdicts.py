@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from outcomes.diary import Entry, result
 from outcomes.lasting import lasting
 from outcomes.relief import Course, Reading, judge
+from outcomes.trials import Score
+from outcomes.trials import result as trial_result
 
 PAGE = Path(__file__).parents[2] / "docs" / "verdicts.md"
 #: First judged day, first and last day of the relief window.
@@ -28,6 +31,20 @@ ROWS = [
     for line in PAGE.read_text().splitlines()
     if re.match(r"\| \d+ \|", line)
 ]
+#: The tests below the courses: an entry is an hour with its pain, and whether medicine had been taken by then.
+TESTS = [
+    [cell.strip() for cell in line.strip().strip("|").split("|")]
+    for line in PAGE.read_text().splitlines()
+    if re.match(r"\| T\d+ \|", line)
+]
+#: The trials below the tests.
+TRIALS = [
+    [cell.strip() for cell in line.strip().strip("|").split("|")]
+    for line in PAGE.read_text().splitlines()
+    if re.match(r"\| R\d+ \|", line)
+]
+ASKED = [30, 60, 120, 180, 240, 300, 360, 480, 720, 1440]
+ENTRY = re.compile(r"(?P<hour>[\d.]+):(?P<score>\d+)(?P<medicine> medicine)?\s*")
 
 
 def read(procedure: str, before: str, told: str) -> Course:
@@ -79,3 +96,39 @@ def test_verdict(row: list[str]) -> None:
         assert seen
         assert (seen.after, seen.ended_by) == (loss.after, loss.until), "the curve says the same"
     assert len(judgement.reason) < 500
+
+
+@pytest.mark.parametrize("row", TESTS, ids=[row[0] for row in TESTS])
+def test_result_of_a_test(row: list[str]) -> None:
+    _number, before, told, outcome, covered, _why = row
+    assert not ENTRY.sub("", told), told
+    entries = {
+        int(float(one["hour"]) * 60): Entry(int(one["score"]), took_medicine=bool(one["medicine"]))
+        for one in ENTRY.finditer(told)
+    }
+    found = result(entries, hours=ASKED, baseline=int(before), percent=75, window_from=120, window_until=720)
+    shown = (found.outcome.value, f"{found.covered_percent} %") if found else ("no_baseline", "")
+    assert shown == (outcome, covered)
+
+
+def test_there_are_trials() -> None:
+    assert len(TRIALS) == 10
+
+
+@pytest.mark.parametrize("row", TRIALS, ids=[row[0] for row in TRIALS])
+def test_each_trial_is_judged_as_the_page_says(row: list[str]) -> None:
+    _, planned, told, out, outcome, known, relief, _ = row
+    days = [int(day) for day in planned.split()]
+    scores = []
+    for one in told.split():
+        day, score = (int(part) for part in one.split(":"))
+        scores.append(Score(day, score, max((before for before in days if before < day), default=0)))
+    found = trial_result(
+        scores,
+        baseline=8,
+        percent=50,
+        days_percent=50,
+        until=int(out) if out else None,
+        open_still=False,
+    )
+    assert (found.outcome, found.known, found.relief) == (outcome, int(known), int(relief))

@@ -8,7 +8,8 @@ from django.db import IntegrityError, transaction
 
 from conftest import MONDAY, World
 from outcomes.models import FollowUp
-from outcomes.reports import WORKLISTS
+from outcomes.reports import WORKLISTS, Selection, procedure_report
+from outcomes.services.judging_again import judge_again
 from outcomes.tests.test_alerting import answer, kinds
 from outcomes.tests.test_following import kind
 from procedures import services as procedures
@@ -83,12 +84,23 @@ def test_upkeep_is_not_asked_for_relief_of_its_own(
     """Before a refill the pump works: that pain is no less afterwards is no failure."""
     now = world.at(WEEKS_20, 9)
     upkeep = answer(done(world, refill, MONDAY, baseline=3), {42: 3, 92: 3})
-    assert upkeep.verdict == "no_relief"
+    assert upkeep.verdict == "not_judged"
+    assert (upkeep.summary.lost_after, upkeep.summary.loss_kind) == (None, "")
     assert (upkeep.seeks_relief, kinds(upkeep)) == (False, [])
     assert all(list(worklist.rows(world.nurse, now)) == [] for worklist in WORKLISTS.values())
     anew = answer(done(world, revision, MONDAY + 7 * DAY, region="thoracic"), {42: 8, 92: 8})
     assert (anew.seeks_relief, kinds(anew)) == (True, [("no_relief", "")])
     assert list(WORKLISTS["no_relief"].rows(world.nurse, now)) == [anew]
+
+
+def test_upkeep_has_no_verdict_and_alerts_only_of_worse_pain(world: World, refill: ProcedureType) -> None:
+    pump = answer(done(world, refill, MONDAY, baseline=2), {42: 2, 92: 2})
+    assert (pump.verdict, kinds(pump)) == ("not_judged", [])
+    worse = answer(done(world, refill, WEEKS_20, baseline=2), {42: 3, 92: 4})
+    assert (worse.verdict, kinds(worse), worse.summary.remarks) == ("not_judged", [("worse", "")], ["worse"])
+    report = procedure_report(Selection(intent="maintenance"), user=world.admin, now=world.at(WEEKS_20, 9))
+    assert (report.procedures, report.funnel.treated, report.funnel.in_curve) == (2, 0, 0)
+    assert (list(report.curves), list(report.points)) == ([], [])
 
 
 @pytest.mark.parametrize("region", ["thoracic", "device"])
@@ -146,3 +158,15 @@ def test_a_repeated_course_names_the_one_that_repeated_it(world: World) -> None:
     for values in ({"closed_because": "repeated", "closed_at": world.now}, {"ended_by": first}):
         with pytest.raises(IntegrityError, match="follow_up_ended_by_another"), transaction.atomic():
             FollowUp.objects.filter(pk=first.pk).update(**values)
+
+
+def test_upkeep_is_judged_by_what_its_type_restarts_now(world: World, refill: ProcedureType) -> None:
+    """Whoever corrects the type after answers has the course judged by the other rules, and back."""
+    course = answer(done(world, refill, MONDAY, baseline=8), {42: 2, 92: 2})
+    seen = []
+    for restarts in ([], ["intrathecal_drug_delivery"], []):
+        refill.restarts = restarts
+        refill.save()
+        list(judge_again(everything=True, now=world.at(MONDAY + 100 * DAY, 9)))
+        seen.append(FollowUp.objects.get(pk=course.pk).verdict)
+    assert seen == ["not_judged", "in_relief", "not_judged"]

@@ -369,7 +369,7 @@ def test_what_was_diagnostic_is_on_no_list(world: World) -> None:
     world.ablation.purpose = "diagnostic"
     world.ablation.save()
     block = course(world, {42: 9, 92: 9}, intent="diagnostic")
-    assert block.verdict == "no_relief"
+    assert block.verdict in ("too_early", "indeterminate")  # nothing was written in a diary
     assert all(listed(world, code) == [] for code in WORKLISTS)
     course(world, {42: 9, 92: 9})
     client = signed_in(world.physician)

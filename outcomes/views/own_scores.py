@@ -13,7 +13,7 @@ from outcomes.instruments import latest
 from outcomes.questions import Question, before
 from outcomes.views.showing import lead, read, shown
 from procedures import services
-from procedures.models import Appointment, AppointmentLink, ReliefProfile
+from procedures.models import Appointment, AppointmentLink, Intent, ReliefProfile
 
 #: Nobody comes for these any more; the page is the appointment's own.
 GONE = (Appointment.Status.CANCELLED, Appointment.Status.ENTERED_IN_ERROR)
@@ -66,7 +66,10 @@ def questions(appointment: Appointment) -> tuple[Question, ...]:
         days, repeated = [], False
     else:
         days, repeated = profile.check_in_days, profile.check_in_every_days is not None
-    return before(days, repeated=repeated, instruments={key: latest(key) for key in ("nrs", "peg")})
+    trial = appointment.intent == Intent.TRIAL
+    return before(
+        days, repeated=repeated, trial=trial, instruments={key: latest(key) for key in ("nrs", "peg")}
+    )
 
 
 def over(request: HttpRequest, appointment: Appointment) -> HttpResponse:

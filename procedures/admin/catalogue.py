@@ -73,6 +73,8 @@ def figures(kind: ProcedureType, profile: ReliefProfile, said: dict[str, FigureC
     success = f"{profile.success_percent} % less pain"
     if profile.diagnostic_percent is not None:
         success += f"; as a diagnostic block {profile.diagnostic_percent} %"
+    if kind.purpose == ProcedureType.Purpose.TRIAL:
+        success += f"; on {profile.trial_days_percent} % of the days of a trial"
     rows = (
         (Figure.ONSET, days(profile.onset_from_days, profile.onset_until_days), profile.onset_source),
         (Figure.WINDOW, window, profile.window_source),
@@ -363,7 +365,7 @@ class ReliefProfileAdmin(DeskAdmin):
             {
                 "fields": (
                     ("evaluate_after_days", "evaluate_after_source"),
-                    ("success_percent", "diagnostic_percent"),
+                    ("success_percent", "diagnostic_percent", "trial_days_percent"),
                     "success_source",
                 )
             },

@@ -60,7 +60,10 @@ class ProcedureAdmin(ReadOnlyAdmin):
     change_form_template = "admin/procedures/procedure/change_form.html"
     fieldsets = (
         (None, {"fields": (("performed", "status"), ("patient", "procedure_type"), ("site", "performer"))}),
-        (_("What was done"), {"fields": (("region", "laterality"), ("levels", "agent"), "complications")}),
+        (
+            _("What was done"),
+            {"fields": (("region", "laterality"), ("levels", "agent"), ("steroid_given", "complications"))},
+        ),
         (_("How it is judged"), {"fields": (("baseline", "intent"), ("relief_profile", "indication"))}),
         (_("How it came about"), {"fields": (("appointment", "recorded"),)}),
     )

@@ -140,6 +140,15 @@ class PerformForm(PegFields, StepForm):
     agent = forms.CharField(
         label=_("Agent and dose"), max_length=200, required=False, widget=UnfoldAdminTextInputWidget
     )
+    steroid_given = forms.TypedChoiceField(
+        label=_("A steroid was given"),
+        required=False,
+        coerce=lambda said: said == "yes",
+        empty_value=None,
+        choices=[("", _("not said")), ("yes", _("Yes")), ("no", _("No"))],
+        widget=UnfoldAdminSelectWidget,
+        help_text=_("Then the patient of a test is asked beyond the diary, as after a treatment."),
+    )
     complications = forms.CharField(
         label=_("Complications"),
         max_length=500,
@@ -148,8 +157,8 @@ class PerformForm(PegFields, StepForm):
     )
     names: ClassVar[dict[str, str]] = {"performed_at": "performed", **PegFields.peg_names}
     field_order = (
-        *("status", "performed", "baseline_pain", "performer", "levels", "agent", "complications"),
-        *("peg_pain", "peg_enjoyment", "peg_activity"),
+        *("status", "performed", "baseline_pain", "performer", "levels", "agent", "steroid_given"),
+        *("complications", "peg_pain", "peg_enjoyment", "peg_activity"),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -206,6 +215,7 @@ class PerformForm(PegFields, StepForm):
             performer=said["performer"],
             levels=said["levels"],
             agent=said["agent"],
+            steroid_given=said["steroid_given"],
             complications=said["complications"],
         )
         services.perform(self.appointment.pk, record, by=by, now=now)

@@ -227,6 +227,12 @@ def shown(kind: ProcedureType, profile: ReliefProfile) -> Any:
             "value": profile.success_percent,
             **sourced("percent", profile.success_source, Figure.SUCCESS),
         },
+        "trial_days": None
+        if kind.purpose != ProcedureType.Purpose.TRIAL
+        else {
+            "value": profile.trial_days_percent,
+            **sourced("percent", profile.success_source, Figure.SUCCESS),
+        },
         "diagnostic_success": None
         if profile.diagnostic_percent is None
         else {

@@ -59,7 +59,7 @@ class ProcedureSerializer(serializers.ModelSerializer[Procedure]):
             *("id", "appointment", "patient", "procedure_type", "site", "status", "intent", "performed_at"),
             *("performed_at_local", "performer", "region", "laterality", "levels", "indication"),
             *("baseline_pain", "baseline_taken_at", "baseline_source", "baselines"),
-            *("agent", "complications", "relief_profile_version", "recorded_at"),
+            *("agent", "steroid_given", "complications", "relief_profile_version", "recorded_at"),
         ]
 
     def get_performed_at_local(self, procedure: Procedure) -> str:
@@ -78,7 +78,8 @@ class PerformInput(Input, serializers.ModelSerializer[Procedure]):
     """What was done. `baseline_pain` is the pain now, asked on the day, before the procedure; null when nobody asked:
     then the score counts that was noted before. `baselines`: what else was asked then, by "instrument.item".
 
-    `region`, `laterality`, `levels` and `indication` are as booked where they are left out.
+    `region`, `laterality`, `levels` and `indication` are as booked where they are left out. `steroid_given`: whether a
+    steroid was injected; null when that is not said. Only with one a test asks beyond its diary.
     """
 
     performed_at = SiteTimeField(help_text="Without an offset from UTC: on the wall clock of the site.")
@@ -93,7 +94,7 @@ class PerformInput(Input, serializers.ModelSerializer[Procedure]):
         model = Procedure
         fields = [
             *("performed_at", "status", "baseline_pain", "baselines", "performer", "region", "laterality"),
-            *("levels", "indication", "agent", "complications"),
+            *("levels", "indication", "agent", "steroid_given", "complications"),
         ]
 
 

@@ -28,7 +28,7 @@ from procedures.catalogue.entries import (
     Success,
 )
 from procedures.catalogue.page import NAME_LENGTH, REASON_LENGTH, SHARED_SOURCE_LENGTH, Page
-from procedures.check_in_plan import Figures, missing
+from procedures.check_in_plan import Figures, missing, untested
 
 __all__ = [
     "CATEGORIES",
@@ -50,6 +50,8 @@ __all__ = [
     "read",
 ]
 
+#: The share of a trial's days in relief that passes it, where a page does not say (a choice, unconfirmed).
+TRIAL_DAYS_PERCENT = 50
 #: Where the project's own catalogue lies.
 FOLDER = Path(__file__).parent
 #: Inside the folder: what many types share, keyed by code.
@@ -239,6 +241,9 @@ def procedure_type(
     if page.holds("purpose", "restarts", "relief_window", "check_ins", "evaluate_after"):
         for rule in missing(plan_figures(found)):
             page.refuse(KEYS[rule.field], rule.why)
+        window = (found.relief_window.from_hours, found.relief_window.until_hours)
+        if why := untested(found.purpose, window=window, asked=found.check_ins.hours):
+            page.refuse("relief_window.from_hours" if None in window else "check_ins.hours", why)
     page.once("risks", [entry.name for entry in found.risks])
     if flags and page.holds("red_flags", "risks"):  # without flags the shared page is refused as a whole
         check_questions(page, found, flags)
@@ -339,6 +344,9 @@ def success(page: Page) -> Success:
         diagnostic_percent=page.number("diagnostic_percent", least=1, most=100)
         if "diagnostic_percent" in page.content
         else None,
+        trial_days_percent=page.number("trial_days_percent", least=1, most=100)
+        if "trial_days_percent" in page.content
+        else TRIAL_DAYS_PERCENT,
         source=page.source(),
         confirmed=page.confirmed(),
     )

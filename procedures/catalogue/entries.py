@@ -82,10 +82,12 @@ class Success:
     """The relief that counts, in percent of the pain before the procedure.
 
     `diagnostic_percent`: the relief that counts when the procedure is done as a test; None: the same.
+    `trial_days_percent`: the share of a trial's days in relief that passes it.
     """
 
     percent: int
     diagnostic_percent: int | None
+    trial_days_percent: int
     source: str
     confirmed: Confirmation | None
 

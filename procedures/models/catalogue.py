@@ -264,6 +264,11 @@ class ReliefProfile(models.Model):
         blank=True,
         help_text=_("For procedures that are done both as a test and as a treatment; empty: the same."),
     )
+    trial_days_percent = models.PositiveSmallIntegerField(
+        _("days with enough less pain that pass a trial, percent"),
+        default=50,
+        help_text=_("Of the days of a trial; half of them is a choice, unconfirmed."),
+    )
     success_source = models.CharField(_("source of the relief that counts"), max_length=500)
 
     class Meta:
@@ -299,6 +304,10 @@ class ReliefProfile(models.Model):
                 name="relief_profile_success_is_percent",
                 condition=Q(success_percent__gte=1, success_percent__lte=100)
                 & (Q(diagnostic_percent=None) | Q(diagnostic_percent__gte=1, diagnostic_percent__lte=100)),
+            ),
+            models.CheckConstraint(
+                name="relief_profile_trial_days_is_percent",
+                condition=Q(trial_days_percent__gte=1, trial_days_percent__lte=100),
             ),
             models.CheckConstraint(name="relief_profile_asks", condition=~Q(check_in_days=[])),
         ]

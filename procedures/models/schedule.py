@@ -368,6 +368,7 @@ class Procedure(models.Model):
         db_default=BaselineSource.NONE,
     )
     agent = models.CharField(_("agent and dose"), max_length=200, blank=True)
+    steroid_given = models.BooleanField(_("a steroid was given"), null=True, blank=True)
     complications = models.CharField(_("complications"), max_length=500, blank=True)
     recorded_at = models.DateTimeField(_("recorded"), editable=False)
 

@@ -41,7 +41,10 @@ PROFILE: dict[Figure, tuple[str, ...]] = {
     ),
     Figure.CHECK_INS: ("check_in_days", "check_in_minutes", "check_in_every_days", "check_in_source"),
     Figure.EVALUATE_AFTER: ("evaluate_after_days", "evaluate_after_source"),
-    Figure.SUCCESS: ("success_percent", "diagnostic_percent", "success_source"),
+    Figure.SUCCESS: (
+        *("success_percent", "diagnostic_percent", "trial_days_percent"),
+        "success_source",
+    ),
 }
 
 Shared = TypeVar("Shared", RedFlag, ReadinessItem)
@@ -373,6 +376,7 @@ def profile_values(page: files.ProcedureType) -> dict[str, Any]:
         "evaluate_after_source": page.evaluate_after.source,
         "success_percent": page.success.percent,
         "diagnostic_percent": page.success.diagnostic_percent,
+        "trial_days_percent": page.success.trial_days_percent,
         "success_source": page.success.source,
     }
 

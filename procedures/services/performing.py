@@ -24,7 +24,7 @@ class Performed:
 
     `baseline_pain`: the pain now, 0–10, asked on the day, before the procedure; None: the score counts that was noted
     before, if there is one. `baselines`: what else was asked then, by "instrument.item", such as "peg.pain".
-    `performer` None: not said. `region`, `laterality`, `levels` and `indication` None: as booked.
+    `performer` and `steroid_given` None: not said. `region`, `laterality`, `levels` and `indication` None: as booked.
     """
 
     performed_at: datetime
@@ -37,6 +37,7 @@ class Performed:
     levels: str | None = None
     indication: str | None = None
     agent: str = ""
+    steroid_given: bool | None = None
     complications: str = ""
 
 
@@ -111,6 +112,7 @@ def perform(appointment_id: int, record: Performed, *, by: User | None, now: dat
         levels=appointment.levels if record.levels is None else record.levels,
         indication=appointment.indication if record.indication is None else record.indication,
         agent=record.agent,
+        steroid_given=record.steroid_given,
         complications=record.complications,
         recorded_at=now,
     )

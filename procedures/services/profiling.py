@@ -8,7 +8,7 @@ from django.db.models import Max
 
 from clinic import audit
 from clinic.models import User
-from procedures.check_in_plan import Figures, missing
+from procedures.check_in_plan import Figures, missing, untested
 from procedures.models import ProcedureType, ReliefProfile
 from procedures.signals import profile_added
 
@@ -27,15 +27,29 @@ def plan_figures(kind: ProcedureType, profile: ReliefProfile) -> Figures:
     )
 
 
+def no_hour_window(kind: ProcedureType, profile: ReliefProfile) -> list[ValidationError]:
+    """What is wrong with a type's relief profile when it is used for a test: nothing, or "no_hour_window"."""
+    why = untested(
+        kind.purpose,
+        window=(profile.window_from_minutes, profile.window_until_minutes),
+        asked=profile.check_in_minutes,
+    )
+    return [ValidationError(why, code="no_hour_window")] if why else []
+
+
 def check_purpose(kind: ProcedureType) -> None:
-    """Refuse a purpose that the type's relief profile in use is not made for: a test becomes a treatment.
+    """Refuse a purpose that the type's relief profile in use is not made for: a test becomes a treatment, or the
+    other way round.
 
     Raises ValidationError by field, with a code of `check_profile`.
     """
     newest = kind.relief_profiles.order_by("-version").first()
-    broken = missing(plan_figures(kind, newest)) if newest else []
+    if newest is None:
+        return
+    broken = [ValidationError(rule.why, code=rule.code) for rule in missing(plan_figures(kind, newest))]
+    broken += no_hour_window(kind, newest)
     if broken:
-        raise ValidationError({"purpose": [ValidationError(rule.why, code=rule.code) for rule in broken]})
+        raise ValidationError({"purpose": broken})
 
 
 def check_profile(profile: ReliefProfile, *, now: datetime) -> None:
@@ -43,7 +57,8 @@ def check_profile(profile: ReliefProfile, *, now: datetime) -> None:
 
     Raises ValidationError by field, among them "source_missing" and "window_order"; of a plan that does not ask where
     the question is (`procedures.check_in_plan`), "cannot_tell_early", "no_check_in_on_start",
-    "no_check_in_before_start" and "no_check_in_after_end", on `check_in_days` or `evaluate_after_days`.
+    "no_check_in_before_start" and "no_check_in_after_end", on `check_in_days` or `evaluate_after_days`; of a type that
+    may be done as a test, "no_hour_window" on `window_until_minutes`.
     """
     last = profile.procedure_type.relief_profiles.aggregate(last=Max("version"))["last"]
     profile.version = (last or 0) + 1
@@ -53,6 +68,8 @@ def check_profile(profile: ReliefProfile, *, now: datetime) -> None:
     broken: dict[str, list[ValidationError]] = {}
     for rule in missing(plan_figures(profile.procedure_type, profile)):
         broken.setdefault(rule.field, []).append(ValidationError(rule.why, code=rule.code))
+    if untestable := no_hour_window(profile.procedure_type, profile):
+        broken["window_until_minutes"] = untestable
     if broken:
         raise ValidationError(broken)
 

@@ -60,8 +60,8 @@ def test_every_procedure_that_the_seeds_name_is_there(
     assert code in {page.code for page in catalogue.procedure_types}, f"seed {seed}: {named}"
 
 
-def test_there_are_27_types(catalogue: Catalogue) -> None:
-    assert len(catalogue.procedure_types) == 27
+def test_there_are_28_types(catalogue: Catalogue) -> None:
+    assert len(catalogue.procedure_types) == 28
 
 
 @pytest.mark.parametrize(
@@ -192,6 +192,7 @@ def test_the_questions_of_a_check_in_stay_few(catalogue: Catalogue) -> None:
         ("scs_trial", {"G56.41", "G56.42"}),
         ("scs_implant", {"G56.41", "G56.42"}),
         ("pns_trial", {"G56.41", "G56.42"}),
+        ("pns_temporary", {"G56.41", "G56.42"}),
         ("pns_implant", {"G56.41", "G56.42"}),
         ("facet_joint_injection", {"M47.893", "M47.894", "M47.895"}),
         ("medial_branch_block", {"M47.893", "M47.894", "M47.895"}),
@@ -286,6 +287,18 @@ def test_the_source_of_nerve_stimulation_counts_less_than_its_types_ask(catalogu
     ]
     assert named
     assert all("30%" in source for source in named)
+
+
+def test_a_week_of_nerve_stimulation_is_a_trial_and_sixty_days_are_a_treatment(catalogue: Catalogue) -> None:
+    pages = {page.code: page for page in catalogue.procedure_types}
+    trial, treatment = pages["pns_trial"], pages["pns_temporary"]
+    assert (trial.purpose, trial.relief_window.until_days, trial.success.trial_days_percent) == (
+        "device_trial",
+        10,
+        50,
+    )
+    window = treatment.relief_window
+    assert (treatment.purpose, window.from_days, window.until_days) == ("therapeutic", 60, 420)
 
 
 def test_ablation_is_expected_to_last_months_and_an_injection_weeks(catalogue: Catalogue) -> None:

@@ -13,9 +13,9 @@ from django.test import Client
 from clinic.tests.desk import errors, filled, signed_in, words
 from conftest import World
 from procedures.catalogue import FOLDER, CatalogueError, ProcedureType, plan_figures, read
-from procedures.check_in_plan import Figures, exempt, lead, missing, rules
+from procedures.check_in_plan import TESTING, Figures, exempt, lead, missing, rules, untested
 from procedures.models import ReliefProfile
-from procedures.services.profiling import add_profile
+from procedures.services.profiling import add_profile, check_purpose
 
 PAGES = {page.code: page for page in read().procedure_types}
 
@@ -57,6 +57,7 @@ def broken(**changes: Any) -> list[str]:
         ("occipital_nerve_block", SHORT),
         ("trigger_point_injection", SHORT),
         ("scs_implant", STIMULATOR),
+        ("pns_temporary", [1, 3, 7, 14, 30, 53, 60, 90, 180, 365, 425]),
         ("pns_implant", STIMULATOR),
         ("itp_implant", [1, 2, 3, 7, 14, 30, 60, 90, 166, 180, 270, 365]),
         ("neurostimulator_revision", [1, 3, 7, 14, 42, 90, 166, 180]),
@@ -69,7 +70,7 @@ def broken(**changes: Any) -> list[str]:
         ("medial_branch_block", [1, 7]),
         ("si_lateral_branch_block", [1, 7]),
         ("scs_trial", [1, 2, 3, 4, 5, 6, 7]),
-        ("pns_trial", [1, 3, 7, 14, 30, 60, 90, 180, 365, 425]),
+        ("pns_trial", [1, 2, 3, 4, 5, 6, 7]),
         ("itp_trial", [1, 2, 3]),
         ("itp_refill_adjustment", [1, 3, 14]),
         ("neurostimulator_programming", [7, 14, 30]),
@@ -267,3 +268,36 @@ def test_a_test_becomes_no_treatment_while_its_profile_is_none(world: World, cli
     refused = client.post(page, data | {"purpose": "therapeutic"})
     assert errors(refused) == {"purpose": ["no_check_in_on_start", "no_check_in_before_start"]}
     assert client.post(page, data | {"description": "Another one."}).status_code == 302
+
+
+def test_a_treatment_becomes_no_test_while_its_profile_has_no_window_in_hours(world: World) -> None:
+    world.ablation.purpose = "diagnostic_and_therapeutic"
+    with pytest.raises(ValidationError) as refused:
+        check_purpose(world.ablation)
+    (fault,) = refused.value.error_dict["purpose"][-1:]
+    assert fault.code == "no_hour_window"
+    profile = new_profile(world)
+    hours = {"window_from_minutes": 120, "window_until_minutes": 720, "check_in_minutes": [30, 60, 120]}
+    for name, value in hours.items():
+        setattr(profile, name, value)
+    world.ablation.save()
+    assert add_profile(profile, by=world.physician, now=world.now).version == 2
+    for wrong in (
+        {"window_until_minutes": None, "window_from_minutes": None},
+        {"check_in_minutes": [30, 60]},
+    ):
+        other = new_profile(world)
+        for name, value in (hours | wrong).items():
+            setattr(other, name, value)
+        with pytest.raises(ValidationError) as refused:
+            add_profile(other, by=world.physician, now=world.now)
+        assert [one.code for one in refused.value.error_dict["window_until_minutes"]] == ["no_hour_window"]
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES.keys())
+def test_every_type_that_may_be_a_test_has_a_window_in_hours_and_a_diary_up_to_it(
+    page: ProcedureType,
+) -> None:
+    window = (page.relief_window.from_hours, page.relief_window.until_hours)
+    assert untested(page.purpose, window=window, asked=page.check_ins.hours) == ""
+    assert page.purpose not in TESTING or window[0] is not None

@@ -73,7 +73,7 @@ def shown(one: SiteOverview, rows: Rows) -> dict[str, Any]:
         {
             "count": one.procedures,
             "label": _("procedures this month"),
-            "link": month.address("treated"),
+            "link": month.address("procedures"),
         },
         {
             "count": "–" if one.load.per_100 is None else f"{one.load.per_100:.1f}",

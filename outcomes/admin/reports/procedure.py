@@ -28,8 +28,11 @@ from outcomes.charts import columns, stacks
 from outcomes.charts.frame import when
 from outcomes.models.adverse_events import TERMS
 from outcomes.models.follow_ups import VERDICTS
+from outcomes.rates import share
+from outcomes.relief import Verdict
 from outcomes.reports import ProcedureReport, procedure_report
 from outcomes.reports.counting import Point
+from outcomes.reports.results import TestCounts, TrialCounts
 from outcomes.reports.safety import whole_harm
 
 #: The levels of the global impression of change, 1 to 7, and of the satisfaction, 1 to 5.
@@ -42,6 +45,11 @@ CHANGES = (
     "much worse",
     "very much worse",
 )
+#: What tests and trials can show; no treatment can.
+RESULTS = {
+    "tests": (Verdict.POSITIVE, Verdict.NEGATIVE, Verdict.INDETERMINATE),
+    "trials": (Verdict.PASSED, Verdict.FAILED, Verdict.INDETERMINATE),
+}
 SATISFIED = ("very dissatisfied", "dissatisfied", "neither", "satisfied", "very satisfied")
 #: Those who were treated again before a check-in, by the pain before that; and whose course had ended otherwise.
 AGAIN_WORDS = {
@@ -76,15 +84,18 @@ def drawn(report: ProcedureReport, rows: Rows) -> dict[str, Any]:
     units = sorted({point.unit for point in report.points}, key=lambda unit: unit != report.unit)
     return {
         "made": made(report.made_at),
+        "tests": results(report, rows, "tests"),
+        "trials": results(report, rows, "trials"),
         "funnel": funnel(report, rows),
         "verdicts": [
             (
                 label,
                 VERDICT_LABELS[verdict.value],
                 rows.link(report.verdicts[verdict.value], f"verdict:{verdict.value}"),
-                bar(report.verdicts[verdict.value], report.funnel.treated),
+                bar(report.verdicts[verdict.value], report.procedures),
             )
             for verdict, label in VERDICTS
+            if not any(verdict in shown for shown in RESULTS.values())
         ],
         "courses": [
             points_of([point for point in report.points if point.unit == unit], report, rows)
@@ -112,6 +123,26 @@ def drawn(report: ProcedureReport, rows: Rows) -> dict[str, Any]:
             "halved": rows.share(report.mme.halved, "opioids:halved"),
             "stopped": rows.share(report.mme.stopped, "opioids:stopped"),
         },
+    }
+
+
+def results(report: ProcedureReport, rows: Rows, group: str) -> dict[str, Any]:
+    """What tests or trials show: each result with its share of all that have one."""
+    found: TestCounts | TrialCounts = report.tests if group == "tests" else report.trials
+    total = getattr(found, group)
+    hidden = found.judged < max(report.smallest, 1)
+    lines = []
+    for verdict, label in VERDICTS:
+        if total and verdict in RESULTS[group]:
+            count = getattr(found, verdict.value)
+            words = "" if hidden else share_words(share(count, found.judged))
+            number = rows.link(count, f"{group}_{verdict.value}")
+            lines.append((label, number, words, bar(count, found.judged)))
+    return {
+        "all": rows.link(total, group),
+        "judged": found.judged,
+        "undecided": found.undecided,
+        "lines": lines,
     }
 
 
@@ -366,7 +397,7 @@ def by_type(report: ProcedureReport, rows: Rows) -> list[dict[str, Any]]:
             {
                 "name": one.name or _("All"),
                 "whole": not one.code,
-                "procedures": own.link(one.procedures, "treated"),
+                "procedures": own.link(one.procedures, "procedures"),
                 "numbers": [
                     (own.link(harmed.count, cell), share_words(harmed.share) if harmed.share else "")
                     for cell, harmed in cells

@@ -80,7 +80,7 @@ def shown(
             "answered": linked(rows, cell_of(line, by, "answered"), line.answered),
             "follow_ups": line.follow_ups
             if line.follow_ups is None
-            else rows.link(line.follow_ups, "treated"),
+            else rows.link(line.follow_ups, "procedures"),
             "share": _("hidden") if line.hidden else share_words(line.response),
             "bar": f"{100 * line.response.value:.1f}" if line.response else "0",
             "hidden": line.hidden,

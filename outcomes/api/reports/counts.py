@@ -7,6 +7,7 @@ from rest_framework import serializers
 from outcomes.rates import Rate, Share
 from outcomes.relief import Verdict
 from outcomes.reports.counting import ENDED, Distribution, Funnel, Point
+from outcomes.reports.results import TestCounts, TrialCounts
 
 
 class UnitField(serializers.ChoiceField):
@@ -24,6 +25,33 @@ class CountedShareSerializer(serializers.Serializer[Share]):
     value = serializers.FloatField(help_text="From 0 to 1.")
     low = serializers.FloatField(help_text="From 0 to 1.")
     high = serializers.FloatField(help_text="From 0 to 1.")
+
+
+class TestCountsSerializer(serializers.Serializer[TestCounts]):
+    """What tests show: procedures done to find out where the pain comes from. They count in no rate and in no curve.
+
+    `judged` have one of the three results; the others, `undecided`, are too early or have no pain score above 0 before.
+    """
+
+    __test__ = False
+
+    tests = serializers.IntegerField()
+    positive = serializers.IntegerField()
+    negative = serializers.IntegerField()
+    indeterminate = serializers.IntegerField()
+    judged = serializers.IntegerField(help_text="Shares of the three are of these.")
+    undecided = serializers.IntegerField()
+
+
+class TrialCountsSerializer(serializers.Serializer[TrialCounts]):
+    """What trials show: procedures done to find out whether an implant would help. As of tests."""
+
+    trials = serializers.IntegerField()
+    passed = serializers.IntegerField()
+    failed = serializers.IntegerField()
+    indeterminate = serializers.IntegerField()
+    judged = serializers.IntegerField(help_text="Shares of the three are of these.")
+    undecided = serializers.IntegerField()
 
 
 class RateSerializer(serializers.Serializer[Rate]):

@@ -15,6 +15,8 @@ from outcomes.api.reports.counts import (
     DistributionSerializer,
     FunnelSerializer,
     PointSerializer,
+    TestCountsSerializer,
+    TrialCountsSerializer,
     UnitField,
 )
 from outcomes.api.reports.harm import AdverseReportSerializer, MmeChangeSerializer
@@ -162,11 +164,14 @@ class ProcedureReportSerializer(serializers.Serializer[ProcedureReport]):
     selection = SelectionSerializer()
     made_at = serializers.DateTimeField()
     smallest = serializers.IntegerField(help_text="Rates from fewer answers are hidden.")
+    procedures = serializers.IntegerField(help_text="All of them: treated, tests, and the upkeep of devices.")
     funnel = FunnelSerializer()
+    tests = TestCountsSerializer()
+    trials = TrialCountsSerializer()
     verdicts = ByVerdictSerializer()
-    unit = UnitField(help_text="That in which most of the follow-ups are counted.")
+    unit = UnitField(help_text="`day`; `minute` where there are only tests.")
     other_unit = serializers.IntegerField(
-        help_text="Follow-ups counted in the other unit, of which the curves say nothing."
+        help_text="Tests among treatments, of which rates and curves say nothing."
     )
     window = serializers.SerializerMethodField()
     windows = serializers.IntegerField(help_text="How many different relief windows there are.")

@@ -27,9 +27,9 @@ def void(apps: Any, schema_editor: Any) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("outcomes", "0014_verdicts_and_reports_of_pain"),
+        ("outcomes", "0017_relief_is_back"),
         ("patients", "0005_former_addresses"),
-        ("procedures", "0007_baselines_by_patients"),
+        ("procedures", "0009_days_that_pass_a_trial"),
     ]
 
     operations = [migrations.RunPython(void, migrations.RunPython.noop)]

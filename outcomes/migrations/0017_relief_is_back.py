@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('outcomes', '0014_verdicts_and_reports_of_pain'),
+        ('outcomes', '0016_trial_ended_on'),
     ]
 
     operations = [
