@@ -11,7 +11,7 @@ from django.db.models.functions import Greatest
 from redis.exceptions import RedisError
 
 from outcomes.charts.frame import marks
-from outcomes.duration import Bands, Floats, Intervals, bands, intervals, turnbull
+from outcomes.duration import Bands, Floats, Intervals, Span, bands, intervals, turnbull
 from outcomes.models.summaries import CourseSummary, CourseSummaryQuerySet
 from outcomes.rates import Share
 from outcomes.reports.counting import ENDED_BY, EVALUABLE
@@ -22,6 +22,7 @@ DRAWS, SEED = 200, 20_261_127
 PLACES = 60
 #: The names of the runs under other assumptions; what each is says `Run`.
 OTHERS = ("repeat_is_loss", "confirmed_only", "half_is_loss", "lost_when_found")
+HALF = 0.5
 #: Bands are kept for so long, in seconds: what they were computed from is their key.
 KEPT = 30 * 24 * 3600
 
@@ -54,6 +55,16 @@ class At:
 
 
 @dataclass(frozen=True)
+class HalfLost:
+    """When half have lost their relief: `about` then, and between `low` and `high`, the times at which the 95 % band of
+    the share still in relief holds one half; in the curve's unit after the procedure."""
+
+    about: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Run:
     """The same follow-ups under another assumption. `median` (after, until); until None: not reached.
 
@@ -76,12 +87,13 @@ class Run:
 class DurationCurve:
     """How long relief lasts in one population: "all_treated" or "responders", which are not the same.
 
-    Times in `unit` after the procedure. `median`: the span in which half have lost their relief, its end None when that
-    is not reached. `window`: its first and last day, with the share still in relief at each. `violation` of the
-    conditions for the maximum, and whether it is `proven`. `level` is that of each band alone. `runs`: under other
-    assumptions. `until`: up to there it is worth drawing. `hidden`: fewer follow-ups than the smallest cell; then there
-    is nothing but `total`. `response`: of the evaluable follow-ups of the whole report that had to answer, those that
-    did; None where nothing fell due.
+    Times in `unit` after the procedure. `median`: the span in which the estimate reaches one half, its end None when it
+    does not; it is far narrower than what is known, and is not shown. `half_lost` is what is known of that time, None
+    where it is open on either side. `window`: its first and last day, with the share still in relief at each.
+    `violation` of the conditions for the maximum, and whether it is `proven`. `level` is that of each band alone.
+    `runs`: under other assumptions. `until`: up to there it is worth drawing. `hidden`: fewer follow-ups than the
+    smallest cell; then there is nothing but `total`. `response`: of the evaluable follow-ups of the whole report that
+    had to answer, those that did; None where nothing fell due.
     """
 
     population: str
@@ -91,6 +103,7 @@ class DurationCurve:
     pieces: Sequence[Piece] = ()
     places: Sequence[At] = ()
     median: tuple[float, float | None] | None = None
+    half_lost: HalfLost | None = None
     window: tuple[At, At] | None = None
     violation: float = 0.0
     proven: bool = True
@@ -158,6 +171,7 @@ def duration_curve(
         pieces=[Piece(one.begins, ending(one.ends), one.low, one.high) for one in curve.stretches()],
         places=list(at.values()),
         median=(curve.median.after, ending(curve.median.until)),
+        half_lost=half_lost(places, band, curve.median),
         window=(at[float(window[0])], at[float(window[1])]),
         violation=curve.proof.violation,
         proven=curve.proof.converged,
@@ -168,6 +182,22 @@ def duration_curve(
         ],
         until=until,
     )
+
+
+def half_lost(places: Floats, band: Bands, median: Span) -> HalfLost | None:
+    """Between which of the places, in order, the band holds one half; None when that is open on either side: the band
+    holds one half from the first place after the procedure on, or up to the last one.
+
+    The true curve crosses one half later than the last place at which the whole band lies above it, and not later than
+    the first one from which on the whole band lies below. `about` is the middle of the span in which the estimate does.
+    """
+    above, below = band.band_low > HALF, band.band_high < HALF
+    begins = int(np.argmin(above)) - 1  # of the places from the first on at which the whole band lies above
+    ends = len(places) - int(np.argmin(below[::-1]))  # likewise to the last one
+    if begins < 0 or not places[begins] or ends == len(places) or np.isinf(median.until):
+        return None
+    low, high = float(places[begins]), float(places[ends])
+    return HalfLost(min(max((median.after + median.until) / 2, low), high), low, high)
 
 
 def ending(time: float) -> float | None:

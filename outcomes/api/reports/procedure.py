@@ -19,22 +19,19 @@ from outcomes.api.reports.counts import (
 )
 from outcomes.api.reports.harm import AdverseReportSerializer, MmeChangeSerializer
 from outcomes.reports import ProcedureReport, procedure_report
-from outcomes.reports.curves import OTHERS, At, DurationCurve, Piece, Run
+from outcomes.reports.curves import OTHERS, At, DurationCurve, HalfLost, Piece, Run
 
 POPULATIONS = [("all_treated", "all treated"), ("responders", "responders")]
 RUNS = [(name, name) for name in OTHERS]
 
 
-class SpanSerializer(serializers.Serializer[Any]):
-    """A span of time after the procedure: later than `after`, not later than `until`; null: not reached."""
+class HalfLostSerializer(serializers.Serializer[HalfLost]):
+    """When half have lost their relief: `about` then, and between `low` and `high`, at which the band of the share
+    still in relief holds one half. In `unit` after the procedure."""
 
-    after = serializers.FloatField()
-    until = serializers.FloatField(allow_null=True)
-
-
-def span(pair: tuple[float, float | None] | None) -> dict[str, float | None] | None:
-    """What SpanSerializer writes."""
-    return None if pair is None else {"after": pair[0], "until": pair[1]}
+    about = serializers.FloatField()
+    low = serializers.FloatField()
+    high = serializers.FloatField()
 
 
 class PieceSerializer(serializers.Serializer[Piece]):
@@ -81,13 +78,8 @@ class RunSerializer(serializers.Serializer[Run]):
 
     name = serializers.ChoiceField(RUNS)
     total = serializers.IntegerField(help_text="Follow-ups behind it; by `half_is_loss` there may be fewer.")
-    median = serializers.SerializerMethodField()
     window_first = serializers.SerializerMethodField()
     window_last = serializers.SerializerMethodField()
-
-    @extend_schema_field(SpanSerializer(allow_null=True))
-    def get_median(self, run: Run) -> Any:
-        return span(run.median)
 
     @extend_schema_field(BoundsSerializer(allow_null=True))
     def get_window_first(self, run: Run) -> Any:
@@ -115,7 +107,9 @@ class CurveSerializer(serializers.Serializer[DurationCurve]):
         allow_null=True,
         help_text="Of the report's evaluable follow-ups that had to answer, those that did. Null: nothing fell due.",
     )
-    median = serializers.SerializerMethodField()
+    half_lost = HalfLostSerializer(
+        allow_null=True, help_text="Null where hidden, and where the band leaves it open on either side."
+    )
     window_first = serializers.SerializerMethodField()
     window_last = serializers.SerializerMethodField()
     level = serializers.FloatField(help_text="Of each band alone, 0 to 1.")
@@ -126,11 +120,6 @@ class CurveSerializer(serializers.Serializer[DurationCurve]):
     runs = RunSerializer(
         many=True, help_text="All of them, also where they change nothing. Empty where hidden."
     )
-
-    @extend_schema_field(SpanSerializer(allow_null=True))
-    def get_median(self, curve: DurationCurve) -> Any:
-        """The span in which half have lost their relief. Null where hidden."""
-        return span(curve.median)
 
     @extend_schema_field(AtSerializer(allow_null=True))
     def get_window_first(self, curve: DurationCurve) -> Any:
