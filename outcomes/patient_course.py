@@ -6,6 +6,7 @@ Reads only, always with the same few queries. The admin draws it on one time lin
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 
 from django.db.models import Prefetch
 
@@ -136,10 +137,8 @@ def steps(opioids: Iterable[OpioidUse]) -> list[Step]:
     starts = {row.from_on for row in rows} | {
         row.until_on + timedelta(days=1) for row in rows if row.until_on is not None
     }
-    days = sorted(starts)
-    ends = [day - timedelta(days=1) for day in days[1:]]
-    return (
-        [Step(day, until, mme.total_on(rows, day)) for day, until in zip(days, [*ends, None], strict=True)]
-        if days
-        else []
-    )
+    totals = [(day, mme.total_on(rows, day)) for day in sorted(starts)]
+    # The day after a dose that another one took over on its last day brings nothing new.
+    changes = [totals[0], *(new for old, new in pairwise(totals) if new[1] != old[1])] if totals else []
+    ends = [day - timedelta(days=1) for day, _ in changes[1:]]
+    return [Step(day, until, total) for (day, total), until in zip(changes, [*ends, None], strict=False)]

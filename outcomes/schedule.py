@@ -67,7 +67,8 @@ def plan(
     if every_days and offsets:
         by_day.add(offsets[-1])
     gaps = [later - earlier for earlier, later in pairwise(offsets)]
-    gaps.append(every_days * DAY if every_days else gaps[-1] if gaps else 2 * DAY * MOST_TOLERANCE.days)
+    # Nothing follows the last one: it waits as long as any of its plan does.
+    gaps.append(every_days * DAY if every_days else max(gaps, default=2 * DAY * MOST_TOLERANCE.days))
     planned = [
         moment(performed_at, offset, gap_minutes=gap, by_day=offset in by_day, at=at, zone=zone)
         for offset, gap in zip(offsets, gaps, strict=True)

@@ -144,12 +144,33 @@ class Total:
     left_out: tuple[tuple[Drug, LeftOut], ...]
 
 
+def holding(rows: Iterable[Row], day: date) -> list[Row]:
+    """Of one patient's rows those that count on `day`: the first and the last day of a row included.
+
+    On the day of a change the new dose holds: a row that ends on `day` yields to one of the same drug and route that
+    begins on it, if it began earlier than that one or that one goes on for longer. Another drug takes nothing's place:
+    both may have been taken.
+    """
+    taken = [row for row in rows if row.from_on <= day and (row.until_on is None or row.until_on >= day)]
+    begun = [row for row in taken if row.from_on == day]
+    return [
+        row
+        for row in taken
+        if row.until_on != day
+        or not any(
+            (new.drug, new.intrathecal) == (row.drug, row.intrathecal)
+            and (row.from_on < day or new.until_on is None or new.until_on > day)
+            for new in begun
+        )
+    ]
+
+
 def total_on(rows: Iterable[Row], day: date) -> Total:
-    """The total of a patient's rows on `day`, both the first and the last day of a row included.
+    """The total of a patient's rows on `day`, of those that hold on it.
 
     `rows`: those that stand, none that was entered in error. What each was worth when it was written down counts.
     """
-    taken = [row for row in rows if row.from_on <= day and (row.until_on is None or row.until_on >= day)]
+    taken = holding(rows, day)
     counted = [row.mme_per_day for row in taken if row.mme_per_day is not None]
     left_out = tuple(
         (Drug(row.drug), LeftOut.INTRATHECAL if row.intrathecal else LeftOut.NO_FACTOR)

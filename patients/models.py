@@ -10,7 +10,7 @@ from django.contrib.postgres.functions import RandomUUID
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
-from django.db.models import F, Func, Q, Sum
+from django.db.models import Exists, F, Func, OuterRef, Q, Sum
 from django.db.models.functions import Upper
 from django.utils.translation import gettext_lazy as _
 
@@ -213,9 +213,23 @@ class OpioidUseQuerySet(models.QuerySet["OpioidUse"]):
         """Those that were not entered in error."""
         return self.filter(entered_in_error_at=None)
 
-    def on(self, day: date) -> Self:
-        """Those that stand and were taken on `day`."""
+    def taken_on(self, day: date) -> Self:
+        """Those that stand and were taken on `day`, a dose that another one took over on it too."""
         return self.standing().filter(Q(until_on=None) | Q(until_on__gte=day), from_on__lte=day)
+
+    def on(self, day: date) -> Self:
+        """Those that stand and count on `day`; on the day of a change the new dose, as `mme.holding` has it."""
+        begun = (
+            OpioidUse.objects.standing()
+            .filter(
+                patient=OuterRef("patient"),
+                drug=OuterRef("drug"),
+                intrathecal=OuterRef("intrathecal"),
+                from_on=day,
+            )
+            .filter(Q(until_on=None) | Q(until_on__gt=day) | Q(from_on__gt=OuterRef("from_on")))
+        )
+        return self.taken_on(day).exclude(Q(until_on=day) & Exists(begun))
 
 
 @keep_history

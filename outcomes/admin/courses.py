@@ -114,7 +114,7 @@ def read_course(follow_up: FollowUp) -> Course:
         check_in.offset_minutes
         for check_in in follow_up.check_ins.all()
         if check_in.status == CheckIn.Status.MISSED and check_in.kind == CheckIn.Kind.PLANNED
-    ]
+    ]  # a chart shows each question that nobody answered
     return course_from(follow_up, scores=sorted(answered), silent=silent)
 
 

@@ -196,9 +196,15 @@ def take_leave(place: Place, *, now: datetime) -> None:
         starts_at=on_wall(day, time(0), doctor.site.zone),
         ends_at=on_wall(day + timedelta(days=1), time(0), doctor.site.zone),
         reason="Congress",
-        deputy=place.nurse,
+        deputy=deputy_of(doctor),
     )
     procedures.close(closure, by=doctor.user, now=worked_at(place, now))
+
+
+def deputy_of(doctor: Resource) -> User | None:
+    """Who sees to the alerts about a physician's patients: a nurse or another physician of the home site."""
+    others = procedures.deputies(doctor.site).filter(is_superuser=False).order_by("pk")
+    return next((one for one in others if one.pk != doctor.user_id), None)
 
 
 def deliver(appointment: Appointment, letter: str, *, now: datetime) -> None:

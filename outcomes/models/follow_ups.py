@@ -10,7 +10,9 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from clinic.models import User, keep_history
+from outcomes.questions import short_days
 from outcomes.relief import Verdict
+from outcomes.schedule import DAY
 from patients.models import Patient
 from procedures.models import Intent, Procedure, ReliefProfile
 
@@ -157,6 +159,17 @@ class FollowUp(models.Model):
     def plan_profile(self) -> ReliefProfile:
         """The version of the relief profile whose check-ins are asked."""
         return self.check_in_profile or self.relief_profile
+
+    @property
+    def short_check_ins(self) -> set[int]:
+        """The check-ins of the plan that ask for the pain now and nothing else, in minutes after the procedure. Another
+        one comes soon after each: that nobody answers them is no silence."""
+        days = short_days(
+            self.plan_profile.check_in_days,
+            evaluate_after=self.relief_profile.evaluate_after_days,
+            window_from=self.relief_profile.window_from_days,
+        )
+        return {day * DAY for day in days}
 
     @property
     def seeks_relief(self) -> bool:

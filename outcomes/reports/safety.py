@@ -13,28 +13,36 @@ from outcomes.reports.counting import counts
 from outcomes.reports.selection import ask
 from procedures.models import ProcedureType
 
+#: The rows of `chosen.patient_id` that count on the day that is put in for {day}: a row that ends on it yields to
+#: one of the same drug and route that begins on it, as `patients.mme.holding` says.
+TAKEN = """
+  FROM patients_opioiduse AS opioid
+ WHERE patient_id = chosen.patient_id AND entered_in_error_at IS NULL AND from_on <= {day}
+   AND (until_on IS NULL OR until_on > {day}
+        OR until_on = {day} AND NOT EXISTS (
+           SELECT FROM patients_opioiduse AS begun
+            WHERE begun.patient_id = opioid.patient_id AND begun.entered_in_error_at IS NULL
+              AND begun.drug = opioid.drug AND begun.intrathecal = opioid.intrathecal
+              AND begun.from_on = {day}
+              AND (opioid.from_on < {day} OR begun.until_on IS NULL OR begun.until_on > {day})))
+"""
+TREATED, WINDOW = TAKEN.format(day="performed_on"), TAKEN.format(day="performed_on + window_from::int")
 #: Opioids on the day of the procedure and on the first day of the relief window, of all follow-ups whose patient took
 #: one on the first and whose second day is not in the future.
-EACH_OPIOID = """
+EACH_OPIOID = f"""
 SELECT follow_up_id, earlier.mme AS before, COALESCE(later.mme, 0) AS after,
        earlier.uncounted = 0 AND later.uncounted = 0 AS countable
   FROM chosen
  CROSS JOIN LATERAL (SELECT SUM(mme_per_day) AS mme, COUNT(*) AS taken,
                             COUNT(*) FILTER (WHERE mme_per_day IS NULL) AS uncounted
-                       FROM patients_opioiduse
-                      WHERE patient_id = chosen.patient_id AND entered_in_error_at IS NULL
-                        AND from_on <= performed_on
-                        AND (until_on IS NULL OR until_on >= performed_on)) AS earlier
+                       {TREATED}) AS earlier
  CROSS JOIN LATERAL (SELECT SUM(mme_per_day) AS mme,
                             COUNT(*) FILTER (WHERE mme_per_day IS NULL) AS uncounted
-                       FROM patients_opioiduse
-                      WHERE patient_id = chosen.patient_id AND entered_in_error_at IS NULL
-                        AND from_on <= performed_on + window_from::int
-                        AND (until_on IS NULL OR until_on >= performed_on + window_from::int)) AS later
+                       {WINDOW}) AS later
  -- Most patients take none: they are passed over before anything is looked up for them.
  WHERE chosen.patient_id IN (SELECT patient_id FROM patients_opioiduse WHERE entered_in_error_at IS NULL)
    AND unit = 'day' AND performed_on + window_from::int <= %s AND earlier.taken > 0
-"""
+"""  # noqa: S608 (no value of a user)
 #: The columns that it reads.
 OPIOID_COLUMNS = ("follow_up_id", "patient_id", "performed_on", "unit", "window_from")
 #: Groups of these follow-ups, by the names of their numbers.

@@ -167,9 +167,9 @@ def covers(alert: Alert, follow_up: FollowUp, since: int) -> bool:
 
 def never_asked(follow_up: FollowUp) -> bool:
     """Whether one of the latest missed check-ins was never asked: that is the clinic's silence, not the patient's."""
-    missed = follow_up.check_ins.filter(kind=CheckIn.Kind.PLANNED, status=CheckIn.Status.MISSED).order_by(
-        "-offset_minutes"
-    )
+    planned = follow_up.check_ins.filter(kind=CheckIn.Kind.PLANNED)
+    planned = planned.exclude(offset_minutes__in=follow_up.short_check_ins)
+    missed = planned.filter(status=CheckIn.Status.MISSED).order_by("-offset_minutes")
     asked = ContactAttempt.objects.exclude(outcome__in=NOT_ASKED).values("check_in")
     latest = missed.values("pk")[:SILENT_AFTER]
     return (

@@ -82,7 +82,7 @@ def felt_at(check_in: CheckIn, answer: Answer, performed_at: datetime) -> dateti
 def course_of(follow_up: FollowUp) -> Course:
     """The stored facts of a follow-up as plain values, for `outcomes.relief`.
 
-    Wants `procedure__site` and `relief_profile` selected; reads the answers and the silent check-ins itself.
+    Wants `procedure__site`, `relief_profile` and `check_in_profile` selected; reads the answers itself.
     """
     return courses_of([follow_up])[follow_up.pk]
 
@@ -95,7 +95,7 @@ def courses_of(follow_ups: Collection[FollowUp]) -> dict[int, Course]:
 
 def course_from_rows(follow_up: FollowUp, rows: Sequence[Read], ending: Ending) -> Course:
     """The same from what has been read already."""
-    performed_at = follow_up.procedure.performed_at
+    performed_at, short = follow_up.procedure.performed_at, follow_up.short_check_ins
     felt = sorted(
         (
             (
@@ -120,14 +120,16 @@ def course_from_rows(follow_up: FollowUp, rows: Sequence[Read], ending: Ending) 
             )
             for moment, _, row in felt
         ],
-        # Whoever leaves a confirmation unanswered is called, and is not silent.
-        silent=[
-            row.offset_minutes
-            for row in rows
-            if row.status == CheckIn.Status.MISSED and row.kind == CheckIn.Kind.PLANNED
-        ],
+        silent=[row.offset_minutes for row in rows if tells_silence(row, short)],
         ending=ending,
     )
+
+
+def tells_silence(row: Read, short: Collection[int]) -> bool:
+    """Whether nobody answered where an answer was to be expected. Whoever leaves a confirmation unanswered is called;
+    and a short check-in, by its minutes, has another close by: two of them in a fortnight are no silence."""
+    missed = row.status == CheckIn.Status.MISSED and row.kind == CheckIn.Kind.PLANNED
+    return missed and row.offset_minutes not in short
 
 
 def endings(follow_ups: Collection[FollowUp]) -> dict[int, Ending]:
@@ -369,7 +371,9 @@ def judge(follow_up_id: int, *, now: datetime) -> FollowUp:
     """
     follow_up = (
         FollowUp.objects.select_for_update(of=("self",))
-        .select_related("procedure__site", "procedure__procedure_type", "relief_profile", "patient")
+        .select_related(
+            "procedure__site", "procedure__procedure_type", "relief_profile", "check_in_profile", "patient"
+        )
         .get(pk=follow_up_id)
     )
     rows = read([follow_up.pk])[follow_up.pk]

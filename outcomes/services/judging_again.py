@@ -57,5 +57,7 @@ def locked(numbers: Collection[int], **only: object) -> list[FollowUp]:
     """These follow-ups as they are now, for this transaction alone."""
     rows = FollowUp.objects.select_for_update(of=("self",)).filter(pk__in=numbers, **only)
     return list(
-        rows.select_related("procedure__site", "procedure__procedure_type", "relief_profile").order_by("pk")
+        rows.select_related(
+            "procedure__site", "procedure__procedure_type", "relief_profile", "check_in_profile"
+        ).order_by("pk")
     )

@@ -44,7 +44,7 @@ def summarise_missing(*, now: datetime, limit: int = 1000) -> int:
     with transaction.atomic():
         missing = list(
             wanted.select_for_update(of=("self",), skip_locked=True)
-            .select_related("procedure__site", "relief_profile")
+            .select_related("procedure__site", "relief_profile", "check_in_profile")
             .order_by("pk")[:limit]
         )
         summarise(missing, now=now)

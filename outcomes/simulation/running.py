@@ -23,7 +23,7 @@ from outcomes.demo.asking import CALLED, CALLS
 from outcomes.demo.clinic import Place
 from outcomes.demo.people import delay, willing
 from outcomes.demo.replies import replies
-from outcomes.models import Alert, Answer, CheckIn, ContactAttempt, FollowUp, VerdictChange
+from outcomes.models import Alert, Answer, CheckIn, ContactAttempt, FollowUp, Measurement, VerdictChange
 from outcomes.questions import ENDED_ON, PAIN_NOW, WORN_OFF
 from outcomes.schedule import DAY
 from outcomes.services import wearing_off
@@ -32,7 +32,7 @@ from outcomes.simulation.counting import Raised, Told
 from outcomes.simulation.people import Habits, Patient, Window, invent
 from patients.models import Patient as Row
 from procedures import services as procedures
-from procedures.models import Appointment, Intent, ProcedureType, ReliefProfile
+from procedures.models import Appointment, Intent, Procedure, ProcedureType, ReliefProfile
 
 #: The day of all procedures. They are done at the hour at which check-ins go out: day n is n whole days later.
 BEGIN_ON = date(2027, 1, 4)
@@ -57,8 +57,8 @@ BEFORE: dict[str, tuple[int, ...]] = {
     ),
 }
 ONE_DAY = timedelta(days=1)
-#: Whether patients are asked since which day the pain has been back, and can say so unasked.
-SINCE_WHEN, UNASKED = hasattr(wearing_off, "since_when"), hasattr(outcomes, "report_pain")
+#: The tables that a run fills.
+GROWING = (FollowUp, CheckIn, Answer, Measurement, ContactAttempt, Alert, VerdictChange, Procedure)
 
 
 def profile_with(kind: ProcedureType, days: Sequence[int]) -> ReliefProfile:
@@ -175,7 +175,7 @@ class Run:
             if self.given >= 2 * analyzed:  # what autovacuum would do
                 analyzed = max(self.given, 100)
                 with connection.cursor() as cursor:
-                    cursor.execute("ANALYZE")
+                    cursor.execute(f"ANALYZE {', '.join(model._meta.db_table for model in GROWING)}")
 
     def next_due(self) -> datetime | None:
         """The next instant at which the tick has something to do with a check-in; None when all are over."""
@@ -230,7 +230,7 @@ class Run:
                     [WORN_OFF], person.course, self.day(), baseline=person.baseline, pain=pain, rng=rng
                 )
                 since = person.names(self.day(), rng)
-                if said.get(WORN_OFF) == 1 and since is not None and SINCE_WHEN:
+                if said.get(WORN_OFF) == 1 and since is not None:
                     said[ENDED_ON] = since
         self.given += 1
         if channel == Answer.Channel.EMAIL:
@@ -301,7 +301,7 @@ class Run:
         )
         asked = by_follow_up(
             CheckIn.objects.filter(**of, offset_minutes__gte=DAY)
-            .exclude(status=CheckIn.Status.VOIDED)
+            .exclude(Q(status=CheckIn.Status.VOIDED) | Q(kind=CheckIn.Kind.REPORT))
             .order_by("answer__answered_at")
             .values_list("follow_up", "answer__answered_at")
         )

@@ -32,6 +32,8 @@ OPEN = {
     "c/<str:token>/": "the patient's page: the secret in the link is the key",
     "c/<str:token>/stop/": "stops the e-mails of the patient whose link it is",
     "a/<str:token>/": "the patient's page about one appointment: the secret in the link is the key",
+    "a/<str:token>/before/": "the same patient's page of questions before the procedure, with the same key",
+    "tablet/": "where the clinic's tablet is given its digits: throttled, and opens nothing without them",
     "p/<str:token>/": "the patient of a follow-up, who says that the pain is back: the token is the key",
     "u/<str:token>/": "unsubscribes the patient whose link it is: the signed key in it is the key",
     "webhooks/email/": "a mail service's reports: signed in by the secret of the address, 404 without one",

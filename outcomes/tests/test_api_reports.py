@@ -205,12 +205,16 @@ def worklist(world: World, code: str, query: str = "") -> list[dict[str, object]
 
 
 def test_who_loses_relief_soonest_stands_first(world: World) -> None:
-    later = course(world, {42: 2, 92: 2, 122: 2, 152: 7, 184: 8})
+    later = course(world, {42: 2, 92: 2, 184: 8, 275: 8})
     sooner = course(world, {42: 2, 92: 7, 184: 8})
+    doubtful = course(world, {42: 2, 92: 2, 184: 8})
     rows = worklist(world, "losing_early")
-    assert (
-        [row["id"] for row in rows] == [sooner.pk] if later.verdict != "lost_early" else [sooner.pk, later.pk]
-    )
+    assert [(row["id"], row["verdict"], row["confirmed"]) for row in rows] == [
+        (sooner.pk, "lost_early", True),
+        (later.pk, "possibly_early", True),
+        (doubtful.pk, "lost_unconfirmed", False),
+    ]
+    assert [row["lost_percent"] for row in rows] == [51, 102, 102]
     assert (rows[0]["lost_percent"], rows[0]["ended"]) == (
         51,
         {"unit": "day", "after": 42, "until": 92, "responded": True, "suspected_until": None, "ended_by": 92},

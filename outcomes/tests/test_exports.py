@@ -238,7 +238,14 @@ def test_each_cell_is_what_the_rows_say(world: World) -> None:
             *("", "", str(summary.last_answer), "7", "4", "", "", *both(follow_up.closed_at), ""),
         ],
         "check_ins": [
-            *(str(check_in.pk), *whose, "60480", *both(check_in.due_at), *both(check_in.closes_at)),
+            *(
+                str(check_in.pk),
+                *whose,
+                "planned",
+                "60480",
+                *both(check_in.due_at),
+                *both(check_in.closes_at),
+            ),
             *("answered", "answered", *both(check_in.invited_at), "", "0", *both(answer.answered_at)),
             *("email", "e-mail link", "en", "false", "1"),
         ],

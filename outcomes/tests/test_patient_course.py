@@ -211,6 +211,14 @@ def test_the_totals_of_all_days_are_stretches_without_a_change(world: World) -> 
     assert last.total.left_out == ((mme.Drug.BUPRENORPHINE, mme.LeftOut.NO_FACTOR),)
 
 
+def test_a_change_of_dose_within_a_day_makes_no_peak(world: World) -> None:
+    change = MONDAY + timedelta(days=5)
+    takes(world, "60", MONDAY, change)
+    takes(world, "20", change)
+    found = [(one.from_on, one.until_on, one.total.mme) for one in steps(OpioidUse.objects.all())]
+    assert found == [(MONDAY, change - timedelta(days=1), Decimal(60)), (change, None, Decimal(20))]
+
+
 START = float(date(2026, 1, 5).toordinal())
 
 

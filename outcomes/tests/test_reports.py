@@ -267,8 +267,10 @@ def test_opioids_are_compared_where_all_of_them_can_be_counted(small: World) -> 
 
     before, later_on = MONDAY - timedelta(days=30), MONDAY + timedelta(days=241)
     halved, stopped, uncountable, kept, later = (course(small, {42: 3}) for _ in range(5))
-    takes(halved, "60", before, later_on - timedelta(days=1))
-    takes(halved, "30", later_on)
+    window = MONDAY + timedelta(days=250)
+    takes(halved, "90", before, MONDAY)  # on the day of a change the new dose holds
+    takes(halved, "60", MONDAY, window)
+    takes(halved, "30", window)
     takes(stopped, "20", before, later_on)
     takes(uncountable, None, before)
     takes(kept, "40", before)

@@ -73,7 +73,7 @@ class TakenFilter(admin.SimpleListFilter):
         today, rows = timezone.now().date(), cast(Any, queryset)
         match self.value():
             case "taken":
-                return cast(QuerySet[Any], rows.on(today))
+                return cast(QuerySet[Any], rows.taken_on(today))
             case "ended":
                 return cast(QuerySet[Any], rows.standing().filter(until_on__lt=today))
             case "error":

@@ -99,7 +99,10 @@ class TotalSerializer(serializers.Serializer[Any]):
 class OpioidUseQuery(Query):
     """What a patient's list can be narrowed to."""
 
-    on = serializers.DateField(required=False, help_text="Taken on this day, and no mistake.")
+    on = serializers.DateField(
+        required=False,
+        help_text="Counted on this day, and no mistake: of a dose that was changed on it, the new one.",
+    )
     standing = serializers.BooleanField(
         required=False, help_text="Whether without the mistakes, or only them."
     )

@@ -1,6 +1,6 @@
 """MME by CDC's table of 2022: the four checks, what older tables said, and what a total leaves out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 
@@ -129,6 +129,50 @@ def test_the_first_and_the_last_day_both_count() -> None:
     row = Row("morphine", Decimal(15), from_on=date(2027, 1, 10), until_on=date(2027, 1, 12))
     days = [date(2027, 1, day) for day in range(9, 14)]
     assert [total_on([row], day).mme for day in days] == [0, 15, 15, 15, 0]
+
+
+CHANGE = date(2027, 1, 12)
+OLD = Row("oxycodone", Decimal(60), until_on=CHANGE)
+
+
+@pytest.mark.parametrize(
+    ("rows", "mme"),
+    [
+        ([OLD], 60),
+        ([OLD, Row("oxycodone", Decimal(30), from_on=CHANGE)], 30),
+        ([Row("oxycodone", Decimal(30), from_on=CHANGE, until_on=CHANGE), OLD], 30),
+        ([OLD, OLD, Row("oxycodone", Decimal(30), from_on=CHANGE)], 30),  # two tablets made one
+        (
+            [
+                OLD,
+                Row("oxycodone", Decimal(30), from_on=CHANGE),
+                Row("oxycodone", Decimal(5), from_on=CHANGE),
+            ],
+            35,
+        ),
+        # Changed twice on one day: the one that goes on.
+        (
+            [
+                OLD,
+                Row("oxycodone", Decimal(40), from_on=CHANGE, until_on=CHANGE),
+                Row("oxycodone", Decimal(30), from_on=CHANGE),
+            ],
+            30,
+        ),
+        (
+            [OLD, Row("oxycodone", Decimal(30), from_on=date(2027, 1, 11))],
+            90,
+        ),  # side by side since the day before
+        ([OLD, Row("morphine", Decimal(30), from_on=CHANGE)], 90),  # another drug takes nothing's place
+        ([OLD, Row("oxycodone", None, from_on=CHANGE, intrathecal=True)], 60),  # nor another route
+        (
+            [replace(OLD, until_on=None), Row("oxycodone", Decimal(30), from_on=CHANGE)],
+            90,
+        ),  # nobody said it ended
+    ],
+)
+def test_on_the_day_of_a_change_the_dose_that_holds_counts(rows: list[Row], mme: int) -> None:
+    assert total_on(rows, CHANGE).mme == mme
 
 
 def test_nothing_taken_is_nought_and_nothing_countable_is_not() -> None:

@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from clinic.models import AuditEvent, Site
 from clinic.refusals import Refusal
 from conftest import World, staff
-from patients import services
+from patients import mme, services
 from patients.models import OpioidUse, Patient
 
 FRIDAY = date(2027, 1, 8)  # the world's today
@@ -225,3 +225,22 @@ def test_another_sites_opioids_do_not_exist(world: World) -> None:
     stranger = staff("stranger@example.org", "Physician", other)
     assert not OpioidUse.objects.visible_to(stranger).exists()
     assert OpioidUse.objects.visible_to(world.nurse).count() == 1
+
+
+def test_the_rows_of_a_day_and_their_total_agree_on_the_day_of_a_change(world: World) -> None:
+    """The list, the filter of patients and the total each have the rule in their own words."""
+    old = record(world, until_on=FRIDAY)
+    assert list(OpioidUse.objects.on(FRIDAY)) == [old]
+    new = record(world, dose=Decimal(60), from_on=FRIDAY)
+    other = record(world, drug="morphine", dose=Decimal(5), from_on=FRIDAY)
+    voided = record(world, dose=Decimal(7), from_on=FRIDAY)
+    services.correct_opioid_use(voided.pk, because="misread", by=world.nurse, now=world.now)
+    assert set(OpioidUse.objects.on(FRIDAY)) == {new, other}
+    assert set(OpioidUse.objects.taken_on(FRIDAY)) == {old, new, other}
+    assert set(OpioidUse.objects.on(FRIDAY - timedelta(days=1))) == {old}
+    standing = OpioidUse.objects.standing()
+    assert mme.total_on(standing, FRIDAY).mme == mme.total_on(OpioidUse.objects.on(FRIDAY), FRIDAY).mme == 95
+    assert list(Patient.objects.mme_at_least(95, FRIDAY)) == [world.patient]
+    assert list(Patient.objects.mme_at_least(96, FRIDAY)) == []
+    services.correct_opioid_use(new.pk, because="never taken", by=world.nurse, now=world.now)
+    assert set(OpioidUse.objects.on(FRIDAY)) == {old, other}

@@ -89,6 +89,28 @@ def duration(kind: ProcedureType, said: FigureConfirmation | None) -> Shown:
     return Shown(Figure.DURATION.value, Figure.DURATION.label, value, kind.duration_source, said)
 
 
+@dataclass(frozen=True)
+class RiskShown:
+    """One risk as the page shows it. `asked_by`: the questions that ask about it; `reason`: why none does, or ""."""
+
+    risk: Risk
+    asked_by: list[RedFlag]
+    reason: str
+
+
+def risks(kind: ProcedureType) -> list[RiskShown]:
+    """The risks of a type, each with what its patients are asked about it. A red flag that was taken off is gone."""
+    flags = {flag.code: flag for flag in kind.red_flags.all()}
+    asked = kind.catalogue_values.get("asked", {})
+    shown = []
+    for risk in kind.risks.all():
+        said = asked.get(risk.name, [])
+        codes = [] if isinstance(said, str) else said
+        reason = said if isinstance(said, str) else ""
+        shown.append(RiskShown(risk, [flags[code] for code in codes if code in flags], reason))
+    return shown
+
+
 class Lines(SimpleArrayField):
     """Sentences, one a line: they have commas of their own."""
 
@@ -241,6 +263,7 @@ class ProcedureTypeAdmin(AuditedAdmin):
                 **(extra_context or {}),
                 "durations": [duration(kind, said.get(None, {}).get(Figure.DURATION.value))],
                 "profiles": profiles,
+                "risks": risks(kind),
                 "can_confirm": request.user.has_perm("procedures.add_figureconfirmation"),
                 "can_add_profile": request.user.has_perm("procedures.add_reliefprofile"),
             }

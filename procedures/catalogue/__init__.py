@@ -27,7 +27,7 @@ from procedures.catalogue.entries import (
     Risk,
     Success,
 )
-from procedures.catalogue.page import NAME_LENGTH, SHARED_SOURCE_LENGTH, Page
+from procedures.catalogue.page import NAME_LENGTH, REASON_LENGTH, SHARED_SOURCE_LENGTH, Page
 from procedures.check_in_plan import Figures, missing
 
 __all__ = [
@@ -118,12 +118,12 @@ def read(folder: Path = FOLDER) -> Catalogue:
     problems: list[str] = []
     flags = tuple(red_flag(code, entry) for code, entry in shared(folder, RED_FLAGS, problems))
     items = tuple(readiness_item(code, entry) for code, entry in shared(folder, READINESS, problems))
-    flag_codes, item_codes = [flag.code for flag in flags], [item.code for item in items]
+    item_codes = [item.code for item in items]
     types = []
     for file in sorted(folder.glob("*.toml")):
         page = open_page(file, file.name, problems)
         if page is not None:
-            types.append(procedure_type(page, file.stem, flag_codes, item_codes))
+            types.append(procedure_type(page, file.stem, flags, item_codes))
     if not types and not problems:
         problems.append(f"{folder.name}: holds no procedure type.")
     if problems:
@@ -192,7 +192,9 @@ def readiness_item(code: str, page: Page) -> ReadinessItem:
     return item
 
 
-def procedure_type(page: Page, stem: str, flags: Collection[str], items: Collection[str]) -> ProcedureType:
+def procedure_type(
+    page: Page, stem: str, flags: Collection[RedFlag], items: Collection[str]
+) -> ProcedureType:
     found = ProcedureType(
         code=page.text("code", longest=50),
         name=page.text("name", longest=NAME_LENGTH),
@@ -208,7 +210,7 @@ def procedure_type(page: Page, stem: str, flags: Collection[str], items: Collect
         regions=page.choices("regions", REGIONS),
         indications=page.texts("indications"),
         restarts=page.choices("restarts", FAMILIES) if "restarts" in page.content else (),
-        red_flags=page.choices("red_flags", flags, of=RED_FLAGS),
+        red_flags=page.choices("red_flags", [flag.code for flag in flags], of=RED_FLAGS),
         readiness=page.choices("readiness", items, of=READINESS),
         after_care=page.texts("after_care"),
         duration=duration(page.table("duration")),
@@ -238,6 +240,8 @@ def procedure_type(page: Page, stem: str, flags: Collection[str], items: Collect
         for rule in missing(plan_figures(found)):
             page.refuse(KEYS[rule.field], rule.why)
     page.once("risks", [entry.name for entry in found.risks])
+    if flags and page.holds("red_flags", "risks"):  # without flags the shared page is refused as a whole
+        check_questions(page, found, flags)
     page.once(
         "requires",
         [f"{entry.category} from minute {entry.starts_after_minutes}" for entry in found.requires],
@@ -347,9 +351,28 @@ def risk(page: Page) -> Risk:
         name=page.text("name", longest=NAME_LENGTH),
         severity=page.choice("severity", SEVERITIES),
         transient=page.yes_or_no("transient"),
+        asked_by=page.texts("asked_by") if "asked_by" in page.content else (),
+        not_asked=page.text("not_asked", longest=REASON_LENGTH) if "not_asked" in page.content else "",
     )
     page.close()
+    if ("asked_by" in page.content) == ("not_asked" in page.content):
+        page.refuse(
+            "asked_by", "a risk names the red flags that ask about it, or says in not_asked why none does."
+        )
+    elif page.content.get("asked_by") == []:
+        page.refuse("asked_by", "names no red flag; say in not_asked why.")
     return found
+
+
+def check_questions(page: Page, found: ProcedureType, flags: Collection[RedFlag]) -> None:
+    """Refuse a risk that the type asks nothing about, and an expected, mild one that would raise an emergency."""
+    emergencies = {flag.code for flag in flags if flag.urgency == "emergency"}
+    for number, entry in enumerate(found.risks, start=1):
+        for code in entry.asked_by:
+            if code not in found.red_flags:
+                page.refuse(f"risks[{number}].asked_by", f"“{code}” is not among the type's red_flags.")
+            elif entry.severity == "mild" and code in emergencies:
+                page.refuse(f"risks[{number}].asked_by", f"“{code}” makes an emergency of a mild risk.")
 
 
 def requirement(page: Page) -> Requirement:

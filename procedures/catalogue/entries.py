@@ -92,11 +92,17 @@ class Success:
 
 @dataclass(frozen=True)
 class Risk:
-    """Something that may go wrong. `transient`: it passes by itself."""
+    """Something that may go wrong. `transient`: it passes by itself.
+
+    `asked_by`: codes of those red flags of its type that ask about it; `not_asked`: why none does. One of them is
+    given, the other is empty.
+    """
 
     name: str
     severity: str
     transient: bool
+    asked_by: tuple[str, ...] = ()
+    not_asked: str = ""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from procedures.catalogue.entries import Confirmation
 NAME_LENGTH = 120
 SOURCE_LENGTH = 500
 SHARED_SOURCE_LENGTH = 300
+#: Why nothing is asked about a risk, in characters: one sentence.
+REASON_LENGTH = 200
 
 
 class Page:

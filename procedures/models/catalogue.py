@@ -34,7 +34,8 @@ class ProcedureType(models.Model):
     does. Maintenance without it, such as a refill, only keeps up what the implant gives.
 
     `catalogue_values` holds, field by field, what the catalogue's file said when it was last loaded: a field that
-    differs from it was edited here, and loading leaves it alone.
+    differs from it was edited here, and loading leaves it alone. Its "asked" says of each risk, by name, which red
+    flags ask about it or why none does.
     """
 
     class Purpose(models.TextChoices):

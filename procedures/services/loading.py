@@ -118,7 +118,7 @@ def load_procedure_type(
 ) -> None:
     """Bring one procedure type, its lists, its relief profile and its confirmations up to its file."""
     columns, lists, confirmed = column_values(page), list_values(page), confirmed_figures(page)
-    remembered = columns | lists | {"confirmed": confirmed}
+    remembered = columns | lists | {"confirmed": confirmed, "asked": asked_of_risks(page)}
     if row is None:
         report.added.append(page.code)
         report = LoadReport()  # what belongs to a new type is no news of its own
@@ -345,6 +345,11 @@ def list_values(page: files.ProcedureType) -> dict[str, Any]:
         ),
         "risks": [[risk.name, risk.severity, risk.transient] for risk in page.risks],
     }
+
+
+def asked_of_risks(page: files.ProcedureType) -> dict[str, Any]:
+    """Risk → the codes of the red flags that ask about it, or the sentence why none does. Only shown, never edited."""
+    return {risk.name: list(risk.asked_by) or risk.not_asked for risk in page.risks}
 
 
 def profile_values(page: files.ProcedureType) -> dict[str, Any]:

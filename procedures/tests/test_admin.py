@@ -490,6 +490,34 @@ def test_a_physician_confirms_a_figure_once(world: World, client: Client) -> Non
     assert client.post(f"{page}/confirm/onset/", {"profile": "99999"}).status_code == 404
 
 
+def test_the_page_of_a_type_shows_what_is_asked_about_each_risk(world: World, client: Client) -> None:
+    kind = world.ablation
+    for name in ("infection", "soreness", "a risk of our own", "bleeding"):
+        kind.risks.create(name=name, severity="mild", transient=True)
+    kind.red_flags.create(
+        code="fever", question="Hot?", question_es="¿Fiebre?", source="test", urgency="same_day"
+    )
+    kind.catalogue_values = {
+        "asked": {"infection": ["fever"], "soreness": "It is expected.", "bleeding": ["taken_off"]}
+    }
+    kind.save()
+    signed_in(world.physician, client)
+    page = client.get(f"/admin/procedures/proceduretype/{kind.pk}/change/")
+    rows = {
+        row.risk.name: ([flag.code for flag in row.asked_by], row.reason) for row in page.context["risks"]
+    }
+    assert rows == {
+        "infection": (["fever"], ""),
+        "soreness": ([], "It is expected."),
+        "a risk of our own": ([], ""),
+        "bleeding": ([], ""),
+    }
+    said = words(page)
+    assert "Hot? (same day)" in said
+    assert "Not asked: It is expected." in said
+    assert said.count("Nothing is asked about it") == 2
+
+
 def test_new_durations_are_unconfirmed_again(world: World, client: Client) -> None:
     services.confirm_figure(world.ablation, "duration", profile=None, by=world.physician, now=world.now)
     signed_in(world.physician, client)

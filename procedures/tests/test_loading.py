@@ -91,6 +91,15 @@ def test_the_first_load_brings_everything(loaded: Catalogue) -> None:
     assert not FigureConfirmation.objects.exists()
 
 
+def test_the_questions_about_each_risk_are_remembered_with_the_type(loaded: Catalogue) -> None:
+    asked = Row.objects.get(code="rfa_facet").catalogue_values["asked"]
+    assert asked["infection"] == ["site_infection", "fever_chills"]
+    assert asked["soreness or muscle spasm for up to two weeks"].startswith("Soreness is expected")
+    quiet = tuple(replace(risk, asked_by=(), not_asked="Never seen.") for risk in page(loaded).risks)
+    assert load(with_page(loaded, risks=quiet), by=None, now=LATER) == LoadReport()
+    assert Row.objects.get(code="rfa_facet").catalogue_values["asked"]["infection"] == "Never seen."
+
+
 def test_hours_become_minutes(loaded: Catalogue) -> None:
     profile = Row.objects.get(code="medial_branch_block").relief_profiles.get()
     assert (profile.window_from_minutes, profile.window_until_minutes) == (120, 720)
