@@ -165,7 +165,11 @@ def drawn(report: ComparisonReport, request: HttpRequest) -> dict[str, Any]:
     rows = [Rows(request, group.report.selection) for group in report.groups]
     sides = [
         shown(
-            one, rows[number], name=f"side-{number}", confirmed=report.groups[number].report.window_confirmed
+            one,
+            rows[number],
+            window=report.groups[number].report.window,
+            name=f"side-{number}",
+            confirmed=report.groups[number].report.window_confirmed,
         )
         if one
         else None

@@ -79,9 +79,16 @@ def between(low: float, high: float) -> str:
     return f"{100 * low:.0f}–{percent(high)}"
 
 
-def at_words(at: At) -> str:
+def at_words(at: At | None) -> str:
     """The share at a day with its band."""
+    if at is None:
+        return not_told()
     return f"{between(at.low, at.high)} ({_('band')} {between(at.band_low, at.band_high)})"
+
+
+def not_told() -> str:
+    """What stands for a share on a day after the last planned check-in."""
+    return _("not told: after the last planned check-in")
 
 
 @dataclass(frozen=True)
@@ -110,13 +117,13 @@ class Shown:
     window_words: Sequence[str] = ()
 
 
-def shown(curve: DurationCurve, rows: Rows, *, name: str, confirmed: bool) -> Shown:
-    """A curve with its chart, its figures and its runs under other assumptions in words."""
+def shown(
+    curve: DurationCurve, rows: Rows, *, window: tuple[int, int] | None, name: str, confirmed: bool
+) -> Shown:
+    """A curve with its chart, its figures and its runs under other assumptions in words. `window`: of its report."""
     title = population_words(curve.population)
-    if curve.hidden or not curve.places or curve.window is None:
+    if curve.hidden or not curve.places or curve.window is None or window is None:
         return Shown(curve, title, SafeString(""), SafeString(""), (), (), ())
-    first, last = curve.window
-    window = int(first.at), int(last.at)
     unit = unit_words(curve.unit)
     whole = f"curve:{curve.population}:0{'m' if curve.unit == 'minute' else ''}:all"
     facts = [
@@ -124,10 +131,14 @@ def shown(curve: DurationCurve, rows: Rows, *, name: str, confirmed: bool) -> Sh
         (_("Half have lost their relief"), half_words(curve.half_lost, curve.unit)),
     ]
     window_words = [
-        _("Still in relief at %(unit)s %(at)s") % {"unit": unit, "at": when(at.at, curve.unit)}
-        for at in (first, last)
+        _("Still in relief at %(unit)s %(at)s") % {"unit": unit, "at": when(day, curve.unit)}
+        for day in window
     ]
-    facts += [(words, at_words(at)) for words, at in zip(window_words, (first, last), strict=True)]
+    facts += [(words, at_words(at)) for words, at in zip(window_words, curve.window, strict=True)]
+    if curve.told_until is not None:
+        facts.append(
+            (_("Told up to the last planned check-in"), f"{unit} {when(curve.told_until, curve.unit)}")
+        )
     return Shown(
         curve,
         title,
@@ -211,7 +222,7 @@ def choices(curve: DurationCurve, rows: Rows) -> list[RunShown]:
     """The chart's figures, and below them those of each run."""
     assert curve.window is not None
     cell = f"curve:{curve.population}:0{'m' if curve.unit == 'minute' else ''}"
-    shares = [between(at.low, at.high) for at in curve.window]
+    shares = [between(at.low, at.high) if at else not_told() for at in curve.window]
     lines = [
         RunShown(
             _("As in the chart"),
@@ -227,6 +238,6 @@ def choices(curve: DurationCurve, rows: Rows) -> list[RunShown]:
         if run.at_window is None:
             lines.append(RunShown(choice, note, total, "", "", hidden=True))
             continue
-        first, last = (between(*share) for share in run.at_window)
+        first, last = (between(*share) if share else not_told() for share in run.at_window)
         lines.append(RunShown(choice, note, total, first, last))
     return lines

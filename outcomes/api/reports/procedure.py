@@ -73,7 +73,7 @@ class RunSerializer(serializers.Serializer[Run]):
     before as a rule, is pain that has returned (Lord). `lost_when_found`: relief ended on the very day on which a
     check-in found it gone, as registries count (Kaplan and Meier's curve); it overstates how long relief lasts.
 
-    The figures are null of nobody, or of fewer than the smallest cell.
+    The figures are null of nobody, of fewer than the smallest cell, and after the curve's `told_until`.
     """
 
     name = serializers.ChoiceField(RUNS)
@@ -83,11 +83,17 @@ class RunSerializer(serializers.Serializer[Run]):
 
     @extend_schema_field(BoundsSerializer(allow_null=True))
     def get_window_first(self, run: Run) -> Any:
-        return run.at_window and dict(zip(("low", "high"), run.at_window[0], strict=True))
+        return bounds(run, 0)
 
     @extend_schema_field(BoundsSerializer(allow_null=True))
     def get_window_last(self, run: Run) -> Any:
-        return run.at_window and dict(zip(("low", "high"), run.at_window[1], strict=True))
+        return bounds(run, 1)
+
+
+def bounds(run: Run, end: int) -> dict[str, float] | None:
+    """The share at one end of the window; None where nothing is told of it."""
+    found = run.at_window and run.at_window[end]
+    return dict(zip(("low", "high"), found, strict=True)) if found else None
 
 
 class CurveSerializer(serializers.Serializer[DurationCurve]):
@@ -112,6 +118,11 @@ class CurveSerializer(serializers.Serializer[DurationCurve]):
     )
     window_first = serializers.SerializerMethodField()
     window_last = serializers.SerializerMethodField()
+    told_until = serializers.FloatField(
+        allow_null=True,
+        help_text="The last planned day of any of the follow-ups; nothing is told of later days. Null: a plan goes on "
+        "without end, it counts in minutes, or it is hidden.",
+    )
     level = serializers.FloatField(help_text="Of each band alone, 0 to 1.")
     proven = serializers.BooleanField(help_text="The estimate meets the conditions for the maximum.")
     violation = serializers.FloatField(help_text="By how much it misses them at most; 0 is exact.")
@@ -123,13 +134,15 @@ class CurveSerializer(serializers.Serializer[DurationCurve]):
 
     @extend_schema_field(AtSerializer(allow_null=True))
     def get_window_first(self, curve: DurationCurve) -> Any:
-        """At the first day of the relief window. Null where hidden."""
-        return AtSerializer(curve.window[0]).data if curve.window else None
+        """At the first day of the relief window. Null where hidden, and after `told_until`."""
+        at = curve.window and curve.window[0]
+        return AtSerializer(at).data if at else None
 
     @extend_schema_field(AtSerializer(allow_null=True))
     def get_window_last(self, curve: DurationCurve) -> Any:
-        """At its last day. Null where hidden."""
-        return AtSerializer(curve.window[1]).data if curve.window else None
+        """At its last day. Null where hidden, and after `told_until`."""
+        at = curve.window and curve.window[1]
+        return AtSerializer(at).data if at else None
 
 
 class ExpectedSerializer(serializers.Serializer[Any]):
