@@ -229,9 +229,13 @@ class At(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """What so many clinics of that many patients found. `window`: START and END of the type. `told`: of so many the
-    answers told when half have lost relief; `held`: in so many of these the true day lies between."""
+    """What so many clinics of that many patients with those habits found.
 
+    `window`: START and END of the type. `told`: in so many the answers told when half have lost relief; `held`: in so
+    many of these the true day lies between.
+    """
+
+    habits: str
     code: str
     patients: int
     clinics: int
@@ -250,9 +254,9 @@ def looked_at(code: str) -> list[int]:
 
 
 def measure(
-    code: str, habits: Habits, *, seed: str, patients: int, clinics: int, draws: int = DRAWS
+    code: str, habits: Habits, name: str, *, patients: int, clinics: int, draws: int = DRAWS
 ) -> Measured:
-    """Play the clinics and hold their curves against the truth."""
+    """Play the clinics and hold their curves against the truth. The same numbers make the same clinics."""
     days, expected = looked_at(code), TYPES[code].relief_window
     window = expected.from_days, expected.until_days
     least, most = truth(code, days)
@@ -265,7 +269,7 @@ def measure(
     errors: list[Floats] = []
     told = held = 0
     for number in range(clinics):
-        played = clinic(code, f"{seed} {habits.again} {number}", patients, habits)
+        played = clinic(code, f"one {habits.again} {number}", patients, habits)
         known = as_reported(played, code)
         band = bands(known, places, draws=draws, seed=SEED)
         low, high = band.low[at], band.high[at]
@@ -278,6 +282,7 @@ def measure(
     give = 1.96 * off.std(axis=0, ddof=1) / clinics**0.5 if clinics > 1 else np.zeros(len(days))
     found = zip(days, np.sum(inside, axis=0), off.mean(axis=0), give, strict=True)
     return Measured(
+        name,
         code,
         patients,
         clinics,
