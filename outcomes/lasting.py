@@ -42,8 +42,9 @@ def lasting(course: Course, judgement: Judgement) -> Lasting | None:
     `judgement` is what `outcomes.relief.judge` says of the same course, and all that is read here.
 
     - never in relief at a judged answer that counts: (0, first judged answer], or (0, the day on which a device was
-      taken out that did not help enough]; None when the pain before a next treatment is all that is known: who still
-      had relief did not come for one, so that counting those who came would count losses alone;
+      taken out that did not help enough]. Where the pain before a next treatment is all that is known, bad as it is:
+      (0, that day] when no judged check-in had gone unanswered yet, for nobody else is known then either; None of who
+      had been silent: who still has relief and is silent comes for none, so that losses alone would be counted;
     - in relief and not lost: (last good score, None], also while a bad score after it is not confirmed; it is the
       suspicion then;
     - lost: the interval of the judgement. What comes after an established loss does not move it.
@@ -58,8 +59,18 @@ def lasting(course: Course, judgement: Judgement) -> Lasting | None:
     if judgement.last_good is not None:
         suspected = judgement.suspected
         return Lasting(judgement.last_good, None, True, suspected.until if suspected else None, last)
-    first = course.useless_at if judgement.first_judged is None else judgement.first_judged
+    first = judgement.first_judged
+    if first is None:
+        first = treated_unasked(course) if course.useless_at is None else course.useless_at
     return None if first is None else Lasting(0, max(first, 1), False, None, last)
+
+
+def treated_unasked(course: Course) -> int | None:
+    """Where the next treatment was given, with its pain before, before a judged check-in could go unanswered; None
+    otherwise."""
+    if any(at >= course.evaluate_after for at in course.silent):
+        return None
+    return next((one.at for one in course.readings if one.before_treatment), None)
 
 
 def lasting_by_lord(course: Course, judgement: Judgement) -> Lasting | None:

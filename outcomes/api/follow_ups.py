@@ -21,7 +21,7 @@ from outcomes.diary import Outcome, Why
 from outcomes.models import VERDICTS, FollowUp, VerdictChange
 from outcomes.models.follow_ups import JudgedAs
 from outcomes.questions import ENDED_ON, PAIN_NOW
-from outcomes.relief import LOW_BASELINE, responders
+from outcomes.relief import LOST_VERDICTS, LOW_BASELINE, responders
 from outcomes.reports import Selection
 from outcomes.services.judging import in_minutes
 from outcomes.services.planning import ENDINGS
@@ -31,6 +31,7 @@ from patients.api import PatientNameSerializer
 from patients.models import Patient
 from procedures.api.baselines import ScoreField
 from procedures.api.catalogue import ProcedureTypeNameSerializer
+from procedures.models import Intent
 
 
 class WindowSerializer(serializers.Serializer[dict[str, Any]]):
@@ -315,7 +316,11 @@ class FollowUpQuery(PerformedQuery):
         **PERFORMED,
     }
 
-    verdict = serializers.ChoiceField(VERDICTS, required=False)
+    verdict = serializers.ChoiceField(
+        VERDICTS,
+        required=False,
+        help_text="Those that say that relief was lost are about treatments; tests are never among them.",
+    )
     patient = NumberQuery()
     site = NumberQuery()
     procedure_type = serializers.SlugField(required=False, help_text="Code of a procedure type.")
@@ -324,6 +329,8 @@ class FollowUpQuery(PerformedQuery):
 
     def narrow(self, rows: Any) -> Any:
         rows = super().narrow(rows)
+        if self.validated_data.get("verdict") in LOST_VERDICTS:  # of treatments: a test has no relief to lose
+            rows = rows.exclude(procedure__intent=Intent.DIAGNOSTIC)
         if "open" in self.validated_data:
             rows = rows.filter(closed_at__isnull=self.validated_data["open"])
         return rows

@@ -10,9 +10,11 @@ for that pain as reached, unless relief was known to be lost. Who is out of sigh
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
-from django.db.models import Count, Q, QuerySet
-from django.db.models.functions import Least
+from django.db.models import Case, Count, Func, IntegerField, Q, QuerySet, When
+from django.db.models.functions import Coalesce, Least
+from django.db.models.lookups import LessThanOrEqual
 
 from outcomes.models import CHANNELS, CourseSummary
 from outcomes.rates import Rate, rate
@@ -125,9 +127,38 @@ def counts(conditions: Iterable[str]) -> str:
     return ", ".join(f"COUNT(*) FILTER (WHERE {condition})" for condition in conditions)
 
 
+#: The last planned day of a follow-up's check-ins; NULL of a plan that goes on without end, and of what counts in
+#: minutes, whose courses no repeat ends.
+LAST_PLANNED = Case(
+    When(
+        Q(follow_up__check_in_profile=None, follow_up__relief_profile__check_in_every_days=None)
+        | Q(
+            follow_up__check_in_profile__isnull=False,
+            follow_up__check_in_profile__check_in_every_days=None,
+        ),
+        unit="day",
+        then=Func(
+            Coalesce(
+                "follow_up__check_in_profile__check_in_days", "follow_up__relief_profile__check_in_days"
+            ),
+            template="(%(expressions)s)[CARDINALITY(%(expressions)s)]",
+            output_field=IntegerField(),
+        ),
+    )
+)
+
+
+def asked_for(end: Any) -> Case:
+    """The end of an interval, in SQL, unless it lies after the close of the plan's last check-in: then NULL. From then
+    on only those are heard of who are treated again or come with their pain, and they have lost relief: a curve with
+    them, and without all the others, would fall too far."""
+    return Case(When(LessThanOrEqual(end, Coalesce(LAST_PLANNED + MOST_TOLERANCE.days, end)), then=end))
+
+
 #: The end of the interval for a curve (`outcomes.lasting.Lasting.ended_by`): the one of both that is known, or NULL.
-ENDED_BY = Least("lost_until", "suspected_until")
-ENDED_BY_SQL = "LEAST(lost_until, suspected_until)"
+KNOWN_END = Least("lost_until", "suspected_until")
+ENDED_BY = asked_for(KNOWN_END)
+KNOWN_END_SQL = "LEAST(lost_until, suspected_until)"
 
 #: Where a course that counts in days had ended, and until when its plan is over by the calendar, both in SQL. The day
 #: of an explant ends at midnight, which is the next day's. The placeholder is the instant of the report.
@@ -174,7 +205,7 @@ PLANNED_COLUMNS = (
 PAIN_BEFORE = "follow_up__ended_by__procedure__baseline_pain"
 AGAIN = "over AND follow_up__closed_because IN ('repeated', 'other_treatment')"
 #: Whether relief was known to be lost when the course ended.
-KNOWN_LOST = f"COALESCE({ENDED_BY_SQL} <= ended, FALSE)"
+KNOWN_LOST = f"COALESCE({KNOWN_END_SQL} <= ended, FALSE)"
 #: What a score is to have reached, by name: as a condition in SQL.
 REACHED: Mapping[str, str] = {
     "thirty": "100 * (baseline - {score}) >= 30 * baseline",

@@ -11,10 +11,10 @@ from django.db.models.functions import Greatest
 from redis.exceptions import RedisError
 
 from outcomes.charts.frame import marks
-from outcomes.duration import Bands, Floats, Intervals, bands, intervals, turnbull
+from outcomes.duration import Bands, Floats, Intervals, Span, bands, intervals, turnbull
 from outcomes.models.summaries import CourseSummary, CourseSummaryQuerySet
 from outcomes.rates import Share
-from outcomes.reports.counting import ENDED_BY, EVALUABLE
+from outcomes.reports.counting import ENDED_BY, EVALUABLE, LAST_PLANNED, asked_for
 
 #: Draws of the bands, and where they begin; the same data always have the same bands.
 DRAWS, SEED = 200, 20_261_127
@@ -22,8 +22,13 @@ DRAWS, SEED = 200, 20_261_127
 PLACES = 60
 #: The names of the runs under other assumptions; what each is says `Run`.
 OTHERS = ("repeat_is_loss", "confirmed_only", "half_is_loss", "lost_when_found")
+HALF = 0.5
 #: Bands are kept for so long, in seconds: what they were computed from is their key.
 KEPT = 30 * 24 * 3600
+
+
+#: The lowest and the highest share still in relief.
+Bounds = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,16 @@ class At:
 
 
 @dataclass(frozen=True)
+class HalfLost:
+    """When half have lost their relief: `about` then, and between `low` and `high`, the times at which the 95 % band of
+    the share still in relief holds one half; in the curve's unit after the procedure."""
+
+    about: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Run:
     """The same follow-ups under another assumption. `median` (after, until); until None: not reached.
 
@@ -63,25 +78,29 @@ class Run:
     limit is pain that has returned, so that fewer respond; "lost_when_found": relief ended on the very day on which a
     check-in found it gone (Kaplan and Meier's curve), which overstates how long it lasts.
     `total`: how many it is about. `at_window`: the lowest and highest share still in relief at the window's first and
-    last day. Both figures are None of nobody, or of fewer than the smallest cell.
+    last day, None where that lies after the last planned day. Both figures are None of nobody, or of fewer than the
+    smallest cell.
     """
 
     name: str
     total: int
     median: tuple[float, float | None] | None
-    at_window: tuple[tuple[float, float], tuple[float, float]] | None
+    at_window: tuple[Bounds | None, Bounds | None] | None
 
 
 @dataclass(frozen=True)
 class DurationCurve:
     """How long relief lasts in one population: "all_treated" or "responders", which are not the same.
 
-    Times in `unit` after the procedure. `median`: the span in which half have lost their relief, its end None when that
-    is not reached. `window`: its first and last day, with the share still in relief at each. `violation` of the
-    conditions for the maximum, and whether it is `proven`. `level` is that of each band alone. `runs`: under other
-    assumptions. `until`: up to there it is worth drawing. `hidden`: fewer follow-ups than the smallest cell; then there
-    is nothing but `total`. `response`: of the evaluable follow-ups of the whole report that had to answer, those that
-    did; None where nothing fell due.
+    Times in `unit` after the procedure. `median`: the span in which the estimate reaches one half, its end None when it
+    does not; it is far narrower than what is known, and is not shown. `half_lost` is what is known of that time, None
+    where it is open on either side. `window`: its first and last day, with the share still in relief at each.
+    `violation` of the conditions for the maximum, and whether it is `proven`. `level` is that of each band alone.
+    `runs`: under other assumptions. `until`: up to there it is worth drawing. `told_until`: the last planned day of any
+    of the follow-ups, after which nothing is told of the curve; a day of the window that lies after it is None. None: a
+    plan goes on without end, or it counts in minutes. `hidden`: fewer follow-ups than the smallest cell; then there is
+    nothing but `total`. `response`: of the evaluable follow-ups of the whole report that had to answer, those that did;
+    None where nothing fell due.
     """
 
     population: str
@@ -91,12 +110,14 @@ class DurationCurve:
     pieces: Sequence[Piece] = ()
     places: Sequence[At] = ()
     median: tuple[float, float | None] | None = None
-    window: tuple[At, At] | None = None
+    half_lost: HalfLost | None = None
+    window: tuple[At | None, At | None] | None = None
     violation: float = 0.0
     proven: bool = True
     level: float = 0.95
     runs: Sequence[Run] = ()
     until: float = 0.0
+    told_until: float | None = None
     response: Share | None = None
 
 
@@ -122,22 +143,36 @@ def duration_curve(
             ended_by=ENDED_BY,
             # The treatment was repeated while it still worked, so far as is known: perhaps because it no longer did.
             # PostgreSQL's GREATEST passes over NULL: without the condition every censored course would be lost.
-            repeat=Case(
-                When(repeated_at__isnull=False, then=Greatest(F("repeated_at"), F("lost_after") + 1))
+            repeat=asked_for(
+                Case(When(repeated_at__isnull=False, then=Greatest(F("repeated_at"), F("lost_after") + 1)))
             ),
+            confirmed=asked_for(F("lost_until")),
+            lords_ended_by=asked_for(F("lords_until")),
+            last_planned=LAST_PLANNED,
         )
-        .values_list("lords_after", "lords_until", "lost_after", "ended_by", "repeat", "lost_until")
+        .values_list(
+            *(
+                "lords_after",
+                "lords_ended_by",
+                "lost_after",
+                "ended_by",
+                "repeat",
+                "confirmed",
+                "last_planned",
+            )
+        )
         .annotate(Count("pk"))
     )
     total = sum(row[-1] for row in found)
     if not total or total < smallest:
         return DurationCurve(population, unit, total, hidden=bool(total))
     table = np.array([[np.inf if cell is None else cell for cell in row] for row in found], dtype=float)
-    lords_after, lords_ends, after, ends, repeat, confirmed, counts = table.T
+    lords_after, lords_ends, after, ends, repeat, confirmed, planned, counts = table.T
+    told = float(planned.max())
     data = intervals(after, ends, counts)
     curve = turnbull(data)
-    until = max(extent(data, window, unit), until)
-    places = spread(until, window, unit)
+    until = max(min(extent(data, window, unit), max(told, window[1])), until)
+    places = spread(until, window, unit, told)
     band = banded(data, places)
     columns = (places, band.low, band.high, band.band_low, band.band_high, *data.known(places))
     at = {place: At(place, *numbers) for place, *numbers in zip(*(c.tolist() for c in columns), strict=True)}
@@ -155,19 +190,41 @@ def duration_curve(
         population,
         unit,
         total,
-        pieces=[Piece(one.begins, ending(one.ends), one.low, one.high) for one in curve.stretches()],
+        pieces=[
+            Piece(one.begins, ending(min(one.ends, told)), one.low, one.high)
+            for one in curve.stretches()
+            if one.begins < told
+        ],
         places=list(at.values()),
         median=(curve.median.after, ending(curve.median.until)),
-        window=(at[float(window[0])], at[float(window[1])]),
+        half_lost=half_lost(places, band, curve.median),
+        window=(at.get(float(window[0])), at.get(float(window[1]))),
         violation=curve.proof.violation,
         proven=curve.proof.converged,
         level=band.level,
         runs=[
-            run(name, *these, window=window, smallest=smallest)
+            run(name, *these, window=window, told=told, smallest=smallest)
             for name, these in zip(OTHERS, others, strict=True)
         ],
         until=until,
+        told_until=ending(told),
     )
+
+
+def half_lost(places: Floats, band: Bands, median: Span) -> HalfLost | None:
+    """Between which of the places, in order, the band holds one half; None when that is open on either side: the band
+    holds one half from the first place after the procedure on, or up to the last one.
+
+    The true curve crosses one half later than the last place at which the whole band lies above it, and not later than
+    the first one from which on the whole band lies below. `about` is the middle of the span in which the estimate does.
+    """
+    above, below = band.band_low > HALF, band.band_high < HALF
+    begins = int(np.argmin(above)) - 1  # of the places from the first on at which the whole band lies above
+    ends = len(places) - int(np.argmin(below[::-1]))  # likewise to the last one
+    if begins < 0 or not places[begins] or ends == len(places) or np.isinf(median.until):
+        return None
+    low, high = float(places[begins]), float(places[ends])
+    return HalfLost(min(max((median.after + median.until) / 2, low), high), low, high)
 
 
 def ending(time: float) -> float | None:
@@ -176,20 +233,22 @@ def ending(time: float) -> float | None:
 
 
 def run(
-    name: str, after: Floats, until: Floats, counts: Floats, *, window: tuple[int, int], smallest: int
+    name: str,
+    after: Floats,
+    until: Floats,
+    counts: Floats,
+    *,
+    window: tuple[int, int],
+    told: float,
+    smallest: int,
 ) -> Run:
     """The curve under another assumption, in few figures."""
     total = int(counts.sum())
     if total < max(smallest, 1):
         return Run(name, total, None, None)
     curve = turnbull(intervals(after, until, counts))
-    first, last = (curve.share(day) for day in window)
-    return Run(
-        name,
-        total,
-        (curve.median.after, ending(curve.median.until)),
-        ((first.low, first.high), (last.low, last.high)),
-    )
+    first, last = (tuple(curve.share(day)) if day <= told else None for day in window)
+    return Run(name, total, (curve.median.after, ending(curve.median.until)), (first, last))
 
 
 def extent(data: Intervals, window: tuple[int, int], unit: str) -> float:
@@ -206,10 +265,13 @@ def extent(data: Intervals, window: tuple[int, int], unit: str) -> float:
     return max(latest * 1.25, window[0] * 1.5)
 
 
-def spread(until: float, window: tuple[int, int], unit: str) -> Floats:
-    """The places at which a band is drawn: even ones, the marks along the time, and the window's two ends."""
+def spread(until: float, window: tuple[int, int], unit: str, told: float) -> Floats:
+    """The places at which a band is drawn: even ones, the marks along the time, the window's two ends, and the last
+    one of which something is told; none after that."""
     even = np.round(np.linspace(0, until, PLACES))
-    return np.unique(np.concatenate([even, np.array([*marks(until, unit), *window], dtype=float)]))
+    last = min(told, until)
+    places = np.unique(np.concatenate([even, np.array([*marks(until, unit), *window, last], dtype=float)]))
+    return places[places <= told]
 
 
 def banded(data: Intervals, places: Floats) -> Bands:

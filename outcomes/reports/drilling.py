@@ -25,7 +25,7 @@ from outcomes.relief import Verdict
 from outcomes.reports.counting import (
     AT,
     COLUMNS,
-    ENDED_BY_SQL,
+    ENDED_BY,
     EVALUABLE_SQL,
     PLANNED,
     PLANNED_COLUMNS,
@@ -133,7 +133,7 @@ def at(rows: QuerySet[CourseSummary], place: str, minutes: str, name: str, *, no
 
 def curve(rows: QuerySet[CourseSummary], population: str, place: str, minutes: str, name: str) -> Q:
     """Follow-ups of a curve by what is known of them at one time (`outcomes.duration.Intervals.known`)."""
-    known_in, known_out = f"lost_after >= {int(place)}", f"COALESCE({ENDED_BY_SQL} <= {int(place)}, FALSE)"
+    known_in, known_out = f"lost_after >= {int(place)}", f"COALESCE(ended_by <= {int(place)}, FALSE)"
     wanted = {
         "all": "TRUE",
         "known_in": known_in,
@@ -143,7 +143,7 @@ def curve(rows: QuerySet[CourseSummary], population: str, place: str, minutes: s
     }[name]
     unit = "minute" if minutes else "day"
     of = WHOLE["in_curve" if population == "all_treated" else "responders"]
-    return within(rows, f"unit = '{unit}' AND {of} AND {wanted}")
+    return within(rows.annotate(ended_by=ENDED_BY), f"unit = '{unit}' AND {of} AND {wanted}", "ended_by")
 
 
 def taking(rows: QuerySet[CourseSummary], condition: str, now: datetime) -> Q:
@@ -152,17 +152,9 @@ def taking(rows: QuerySet[CourseSummary], condition: str, now: datetime) -> Q:
     return selecting(rows, statement, OPIOID_COLUMNS, now.date())
 
 
-def within(rows: QuerySet[CourseSummary], condition: str) -> Q:
+def within(rows: QuerySet[CourseSummary], condition: str, *columns: str) -> Q:
     """The follow-ups of those summaries for which a condition in SQL holds. It holds no value of a user but numbers."""
-    more = (
-        "responded",
-        "satisfied",
-        "lost_until",
-        "suspected_until",
-        "lords_after",
-        "patient_id",
-        "performed_on",
-    )
+    more = ("responded", "satisfied", "lords_after", "patient_id", "performed_on", *columns)
     statement = f"SELECT follow_up_id FROM chosen WHERE {condition}"  # noqa: S608
     return selecting(rows, statement, ("follow_up_id", *COLUMNS, *more))
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from outcomes.rates import share
 from outcomes.simulation.counting import FIGURES, Count
+from outcomes.simulation.curves import At, Measured
 
 ABLATIONS = ("rfa_facet", "rfa_peripheral", "rfa_sacroiliac")
 STIMULATORS = ("neurostimulator_revision", "pns_implant", "scs_implant")
@@ -17,6 +18,11 @@ RUNS = {
     "no_reports": "Demo habits, with calls",
     "no_calls": "Demo habits, with “my pain is back”",
     "neither": "Demo habits, neither calls nor “my pain is back”",
+}
+#: The habits of those who answer, in the table of curves.
+CURVES = {
+    "exact": "scores that are true, and silence that tells nothing",
+    "habits": "scores off by chance, and the well forget to answer",
 }
 EXACT = ("early", "seen", "by_first_bad", "none_lost_early", "later_lost_early", "later_possibly", "in_time")
 HABITS = (
@@ -161,3 +167,43 @@ def table(heading: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -
     """A heading with a table beneath."""
     lines = [columns, ["---"] * len(columns), *rows]
     return f"### {heading}\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def curves_table(measured: Iterable[Measured], habits: str) -> str:
+    """Of made-up clinics, how many bands of the curve hold the true share, and how far the curve is off."""
+    columns = [
+        "type",
+        "patients",
+        "treated again",
+        "START",
+        "END",
+        "one year",
+        "day 548",
+        "half have lost relief",
+    ]
+    return table(f"Curves: {CURVES[habits]}", columns, map(curves_row, measured))
+
+
+def curves_row(one: Measured) -> list[str]:
+    """One line of that table; of a day on which nothing is told, "–"."""
+    at = {found.day: found for found in one.at}
+
+    def cell(day: int) -> str:
+        return at_said(at[day], one.clinics) if day in at else "–"
+
+    return [
+        *(one.code, str(one.patients), f"{100 * one.again:.0f} %"),
+        *map(cell, (*one.window, 366, 548)),
+        told(Count(one.held, one.told)),
+    ]
+
+
+def at_said(found: At, clinics: int) -> str:
+    """Numerator and denominator with the share, and the mean error in points with its interval."""
+    kept = told(Count(found.held, clinics))
+    low, mean, high = (
+        f"{found.error + side * found.give:+.1f}".replace("-", "−").replace("+0.0", "0").replace("−0.0", "0")
+        for side in (-1, 0, 1)
+    )
+    said = f"{kept}; {mean} ({low} to {high})"
+    return said if found.held >= 0.9 * clinics else f"**{said}**"

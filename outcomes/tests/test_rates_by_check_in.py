@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from clinic.tests.calling import call
 from conftest import MONDAY, World
 from outcomes import services
 from outcomes.models import CourseSummary, FollowUp
@@ -135,3 +136,14 @@ def test_a_report_of_only_tests(small: World) -> None:
     )
     assert (report.procedures, report.tests.tests, report.funnel.treated) == (1, 1, 0)
     assert (list(report.points), list(report.curves)) == ([], [])
+
+
+def test_losing_early_and_open_are_no_tests_of_last_year(small: World) -> None:
+    """The call that the documentation gives. A test that was never closed, and was judged as a treatment."""
+    lost = course(small, {42: 2, 92: 8, 184: 8})
+    small.ablation.purpose = "diagnostic_and_therapeutic"
+    small.ablation.save()
+    test = small.performed(intent="diagnostic").follow_up
+    FollowUp.objects.filter(pk=test.pk).update(verdict="lost_early")
+    rows = call(small.nurse, "GET", "follow-ups/?verdict=lost_early&open=true", now=small.now).json()
+    assert [row["id"] for row in rows["results"]] == [lost.pk]

@@ -140,3 +140,40 @@ def test_a_mixed_clinic_by_hand(small: World) -> None:
     found = run_of(treated, "lost_when_found")
     assert found.at_window is not None
     assert found.at_window[0] == pytest.approx((0.75, 0.75), abs=1e-6)
+
+
+def mixed(world: World) -> tuple[DurationCurve, DurationCurve]:
+    """Four courses, of which each choice changes another one."""
+    course(world, {42: 2, 92: 4, 184: 4, 275: 4, 366: 4})  # exactly half: in relief, and lost by Lord's rule
+    course(world, {42: 2, 92: 2, 184: 8})  # a bad score that nothing confirms: in (92, 184]
+    course(world, {42: 2, 92: 8, 184: 8})  # lost in (42, 92]
+    course(world, {42: 2, 92: 2, 184: 2, 275: 8, 366: 8})  # lost in (184, 275]
+    return curves(world)
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "last"),
+    [
+        # Within the window's first day (180) 2 of 4 are known in relief, and one was lost somewhere in (92, 184].
+        (
+            "confirmed_only",
+            (0.75, 0.75),
+            (0.375, 0.375),
+        ),  # 3/4, and of the two still known at 184 one is lost
+        ("half_is_loss", (0.25, 0.5), (0, 0)),  # the first course is lost in (42, 92], as the third one
+        ("lost_when_found", (0.75, 0.75), (0.25, 0.25)),  # the second one on day 184 itself
+        ("repeat_is_loss", (0.5, 0.75), (0.25, 0.25)),  # nobody was treated again: as in the chart
+    ],
+)
+def test_each_choice_by_hand(
+    small: World, name: str, first: tuple[float, float], last: tuple[float, float]
+) -> None:
+    treated, _ = mixed(small)
+    assert treated.window
+    assert [(at.low, at.high) for at in treated.window] == [
+        pytest.approx((0.5, 0.75), abs=1e-6),
+        pytest.approx((0.25, 0.25), abs=1e-6),
+    ]
+    run = run_of(treated, name)
+    assert run.total == 4
+    assert run.at_window == (pytest.approx(first, abs=1e-6), pytest.approx(last, abs=1e-6))

@@ -24,7 +24,7 @@ from outcomes.admin.reports.base import (
     shares,
     site_of,
 )
-from outcomes.admin.reports.curves import labels, population_words, shown
+from outcomes.admin.reports.curves import bar, labels, population_words, shown
 from outcomes.charts import duration
 from outcomes.rates import Share, share
 from outcomes.reports import ComparisonReport, Group, Selection, compare_groups
@@ -165,7 +165,11 @@ def drawn(report: ComparisonReport, request: HttpRequest) -> dict[str, Any]:
     rows = [Rows(request, group.report.selection) for group in report.groups]
     sides = [
         shown(
-            one, rows[number], name=f"side-{number}", confirmed=report.groups[number].report.window_confirmed
+            one,
+            rows[number],
+            window=report.groups[number].report.window,
+            name=f"side-{number}",
+            confirmed=report.groups[number].report.window_confirmed,
         )
         if one
         else None
@@ -178,7 +182,7 @@ def drawn(report: ComparisonReport, request: HttpRequest) -> dict[str, Any]:
     if len(both) == 2 and both[0].unit == both[1].unit:
         chart = duration.draw(
             [
-                duration.Curve(name, one.total, one.pieces, one.places, one.median)
+                duration.Curve(name, one.total, one.pieces, one.places, bar(one))
                 for name, one in zip(names, both, strict=True)
             ],
             labels(

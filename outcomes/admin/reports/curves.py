@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil, floor
 
 from django.utils.html import format_html, strip_tags
 from django.utils.safestring import SafeString
@@ -11,7 +12,7 @@ from django.utils.translation import gettext_lazy
 from outcomes.admin.reports.base import Rows, drawing, share_words, shares
 from outcomes.charts import duration
 from outcomes.charts.frame import marks, percent, when
-from outcomes.reports.curves import At, DurationCurve
+from outcomes.reports.curves import At, DurationCurve, HalfLost
 
 #: By name: the choice, and what it does to the figures.
 RUNS = {
@@ -47,13 +48,28 @@ def unit_words(unit: str) -> str:
     return _("hour") if unit == "minute" else _("day")
 
 
-def span_words(span: tuple[float, float | None], unit: str) -> str:
-    """A median: "between day 92 and day 184", "not before day 275"."""
-    after, until = span
-    words = {"unit": unit_words(unit), "after": when(after, unit)}
-    if until is None:
-        return _("not reached; later than %(unit)s %(after)s") % words
-    return _("between %(unit)s %(after)s and %(until)s") % {**words, "until": when(until, unit)}
+#: Days in a month, and up to which day of its earlier end a span is told in days.
+MONTH, IN_DAYS = 365.25 / 12, 60
+
+
+def half_words(half: HalfLost | None, unit: str) -> str:
+    """When half have lost their relief: "about 9 months; between 6 and 13"; rounded so that nothing is cut off."""
+    if half is None:
+        return _("cannot be said: the 95 % band does not tell")
+    times = (half.about, half.low, half.high)
+    if unit == "minute":
+        about, low, high = (f"{time / 60:.1f}" for time in times)
+        words = _("about %(about)s hours; between %(low)s and %(high)s")
+    elif half.low < IN_DAYS:
+        about, low, high = (f"{time:.0f}" for time in times)
+        words = _("about %(about)s days; between %(low)s and %(high)s")
+    else:
+        about, low, high = (
+            str(number)
+            for number in (round(half.about / MONTH), floor(half.low / MONTH), ceil(half.high / MONTH))
+        )
+        words = _("about %(about)s months; between %(low)s and %(high)s")
+    return words % {"about": about, "low": low, "high": high}
 
 
 def between(low: float, high: float) -> str:
@@ -63,9 +79,16 @@ def between(low: float, high: float) -> str:
     return f"{100 * low:.0f}–{percent(high)}"
 
 
-def at_words(at: At) -> str:
+def at_words(at: At | None) -> str:
     """The share at a day with its band."""
+    if at is None:
+        return not_told()
     return f"{between(at.low, at.high)} ({_('band')} {between(at.band_low, at.band_high)})"
+
+
+def not_told() -> str:
+    """What stands for a share on a day after the last planned check-in."""
+    return _("not told: after the last planned check-in")
 
 
 @dataclass(frozen=True)
@@ -75,7 +98,6 @@ class RunShown:
     choice: str
     note: str
     total: SafeString
-    median: str
     first: str
     last: str
     hidden: bool = False
@@ -95,30 +117,34 @@ class Shown:
     window_words: Sequence[str] = ()
 
 
-def shown(curve: DurationCurve, rows: Rows, *, name: str, confirmed: bool) -> Shown:
-    """A curve with its chart, its figures and its runs under other assumptions in words."""
+def shown(
+    curve: DurationCurve, rows: Rows, *, window: tuple[int, int] | None, name: str, confirmed: bool
+) -> Shown:
+    """A curve with its chart, its figures and its runs under other assumptions in words. `window`: of its report."""
     title = population_words(curve.population)
-    if curve.hidden or not curve.places or curve.window is None or curve.median is None:
+    if curve.hidden or not curve.places or curve.window is None or window is None:
         return Shown(curve, title, SafeString(""), SafeString(""), (), (), ())
-    first, last = curve.window
-    window = int(first.at), int(last.at)
     unit = unit_words(curve.unit)
     whole = f"curve:{curve.population}:0{'m' if curve.unit == 'minute' else ''}:all"
     facts = [
         (_("Follow-ups"), rows.link(curve.total, whole)),
-        (_("Half have lost their relief"), span_words(curve.median, curve.unit)),
+        (_("Half have lost their relief"), half_words(curve.half_lost, curve.unit)),
     ]
     window_words = [
-        _("Still in relief at %(unit)s %(at)s") % {"unit": unit, "at": when(at.at, curve.unit)}
-        for at in (first, last)
+        _("Still in relief at %(unit)s %(at)s") % {"unit": unit, "at": when(day, curve.unit)}
+        for day in window
     ]
-    facts += [(words, at_words(at)) for words, at in zip(window_words, (first, last), strict=True)]
+    facts += [(words, at_words(at)) for words, at in zip(window_words, curve.window, strict=True)]
+    if curve.told_until is not None:
+        facts.append(
+            (_("Told up to the last planned check-in"), f"{unit} {when(curve.told_until, curve.unit)}")
+        )
     return Shown(
         curve,
         title,
         drawing(
             duration.draw(
-                [duration.Curve("", curve.total, curve.pieces, curve.places, curve.median)],
+                [duration.Curve("", curve.total, curve.pieces, curve.places, bar(curve))],
                 labels(
                     _("How long relief lasts, %s") % title,
                     "; ".join(f"{words}: {strip_tags(figure)}" for words, figure in facts)
@@ -140,6 +166,11 @@ def shown(curve: DurationCurve, rows: Rows, *, name: str, confirmed: bool) -> Sh
     )
 
 
+def bar(curve: DurationCurve) -> tuple[float, float] | None:
+    """The bar on the line of 50 %."""
+    return curve.half_lost and (curve.half_lost.low, curve.half_lost.high)
+
+
 def labels(title: str, description: str) -> duration.Labels:
     return duration.Labels(
         title=title,
@@ -149,7 +180,7 @@ def labels(title: str, description: str) -> duration.Labels:
         known=_("share still in relief"),
         undefined=_("it falls somewhere inside"),
         band=_("95 % band, each day by itself"),
-        median=_("half have lost it"),
+        median=_("half have lost it: where the band holds 50 %"),
         axis=_("days since the procedure"),
         axis_hours=_("hours since the procedure"),
         number=_("How many are"),
@@ -189,16 +220,14 @@ def known_at(curve: DurationCurve, at: At) -> list[tuple[str, int]]:
 
 def choices(curve: DurationCurve, rows: Rows) -> list[RunShown]:
     """The chart's figures, and below them those of each run."""
-    assert curve.median is not None
     assert curve.window is not None
     cell = f"curve:{curve.population}:0{'m' if curve.unit == 'minute' else ''}"
-    shares = [between(at.low, at.high) for at in curve.window]
+    shares = [between(at.low, at.high) if at else not_told() for at in curve.window]
     lines = [
         RunShown(
             _("As in the chart"),
             "",
             rows.link(curve.total, f"{cell}:all"),
-            span_words(curve.median, curve.unit),
             shares[0],
             shares[1],
         )
@@ -206,9 +235,9 @@ def choices(curve: DurationCurve, rows: Rows) -> list[RunShown]:
     for run in curve.runs:
         choice, note = map(str, RUNS[run.name])
         total = rows.link(run.total, f"{cell}:{'half_is_loss' if run.name == 'half_is_loss' else 'all'}")
-        if run.median is None or run.at_window is None:
-            lines.append(RunShown(choice, note, total, "", "", "", hidden=True))
+        if run.at_window is None:
+            lines.append(RunShown(choice, note, total, "", "", hidden=True))
             continue
-        first, last = (between(*share) for share in run.at_window)
-        lines.append(RunShown(choice, note, total, span_words(run.median, curve.unit), first, last))
+        first, last = (between(*share) if share else not_told() for share in run.at_window)
+        lines.append(RunShown(choice, note, total, first, last))
     return lines

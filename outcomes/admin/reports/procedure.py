@@ -107,6 +107,7 @@ def drawn(report: ProcedureReport, rows: Rows) -> dict[str, Any]:
                 "shown": shown(
                     curve,
                     rows,
+                    window=report.window,
                     name=f"curve-{curve.population}",
                     confirmed=report.window_confirmed,
                 ),

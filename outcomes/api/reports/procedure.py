@@ -21,22 +21,19 @@ from outcomes.api.reports.counts import (
 )
 from outcomes.api.reports.harm import AdverseReportSerializer, MmeChangeSerializer
 from outcomes.reports import ProcedureReport, procedure_report
-from outcomes.reports.curves import OTHERS, At, DurationCurve, Piece, Run
+from outcomes.reports.curves import OTHERS, At, DurationCurve, HalfLost, Piece, Run
 
 POPULATIONS = [("all_treated", "all treated"), ("responders", "responders")]
 RUNS = [(name, name) for name in OTHERS]
 
 
-class SpanSerializer(serializers.Serializer[Any]):
-    """A span of time after the procedure: later than `after`, not later than `until`; null: not reached."""
+class HalfLostSerializer(serializers.Serializer[HalfLost]):
+    """When half have lost their relief: `about` then, and between `low` and `high`, at which the band of the share
+    still in relief holds one half. In `unit` after the procedure."""
 
-    after = serializers.FloatField()
-    until = serializers.FloatField(allow_null=True)
-
-
-def span(pair: tuple[float, float | None] | None) -> dict[str, float | None] | None:
-    """What SpanSerializer writes."""
-    return None if pair is None else {"after": pair[0], "until": pair[1]}
+    about = serializers.FloatField()
+    low = serializers.FloatField()
+    high = serializers.FloatField()
 
 
 class PieceSerializer(serializers.Serializer[Piece]):
@@ -78,26 +75,27 @@ class RunSerializer(serializers.Serializer[Run]):
     before as a rule, is pain that has returned (Lord). `lost_when_found`: relief ended on the very day on which a
     check-in found it gone, as registries count (Kaplan and Meier's curve); it overstates how long relief lasts.
 
-    The figures are null of nobody, or of fewer than the smallest cell.
+    The figures are null of nobody, of fewer than the smallest cell, and after the curve's `told_until`.
     """
 
     name = serializers.ChoiceField(RUNS)
     total = serializers.IntegerField(help_text="Follow-ups behind it; by `half_is_loss` there may be fewer.")
-    median = serializers.SerializerMethodField()
     window_first = serializers.SerializerMethodField()
     window_last = serializers.SerializerMethodField()
 
-    @extend_schema_field(SpanSerializer(allow_null=True))
-    def get_median(self, run: Run) -> Any:
-        return span(run.median)
-
     @extend_schema_field(BoundsSerializer(allow_null=True))
     def get_window_first(self, run: Run) -> Any:
-        return run.at_window and dict(zip(("low", "high"), run.at_window[0], strict=True))
+        return bounds(run, 0)
 
     @extend_schema_field(BoundsSerializer(allow_null=True))
     def get_window_last(self, run: Run) -> Any:
-        return run.at_window and dict(zip(("low", "high"), run.at_window[1], strict=True))
+        return bounds(run, 1)
+
+
+def bounds(run: Run, end: int) -> dict[str, float] | None:
+    """The share at one end of the window; None where nothing is told of it."""
+    found = run.at_window and run.at_window[end]
+    return dict(zip(("low", "high"), found, strict=True)) if found else None
 
 
 class CurveSerializer(serializers.Serializer[DurationCurve]):
@@ -105,6 +103,12 @@ class CurveSerializer(serializers.Serializer[DurationCurve]):
 
     All treated and responders are not the same: the second leaves out those who never had relief. Times are in `unit`
     after the procedure.
+
+    Nothing is told after the last planned check-in: from then on only those are heard of who are treated again. In
+    made-up clinics of 60 and 150 patients whose relief is known, with up to half of the failures treated again, the
+    curve was off by 2 points of 100 too little to 4 too much relief, and the band of a day held the true share in 87 to
+    100 of 100 clinics; where nobody was treated again it showed too much, up to 4 points at the end of the window and
+    later.
     """
 
     population = serializers.ChoiceField(POPULATIONS)
@@ -117,9 +121,16 @@ class CurveSerializer(serializers.Serializer[DurationCurve]):
         allow_null=True,
         help_text="Of the report's evaluable follow-ups that had to answer, those that did. Null: nothing fell due.",
     )
-    median = serializers.SerializerMethodField()
+    half_lost = HalfLostSerializer(
+        allow_null=True, help_text="Null where hidden, and where the band leaves it open on either side."
+    )
     window_first = serializers.SerializerMethodField()
     window_last = serializers.SerializerMethodField()
+    told_until = serializers.FloatField(
+        allow_null=True,
+        help_text="The last planned day of any of the follow-ups; nothing is told of later days. Null: a plan goes on "
+        "without end, it counts in minutes, or it is hidden.",
+    )
     level = serializers.FloatField(help_text="Of each band alone, 0 to 1.")
     proven = serializers.BooleanField(help_text="The estimate meets the conditions for the maximum.")
     violation = serializers.FloatField(help_text="By how much it misses them at most; 0 is exact.")
@@ -129,20 +140,17 @@ class CurveSerializer(serializers.Serializer[DurationCurve]):
         many=True, help_text="All of them, also where they change nothing. Empty where hidden."
     )
 
-    @extend_schema_field(SpanSerializer(allow_null=True))
-    def get_median(self, curve: DurationCurve) -> Any:
-        """The span in which half have lost their relief. Null where hidden."""
-        return span(curve.median)
-
     @extend_schema_field(AtSerializer(allow_null=True))
     def get_window_first(self, curve: DurationCurve) -> Any:
-        """At the first day of the relief window. Null where hidden."""
-        return AtSerializer(curve.window[0]).data if curve.window else None
+        """At the first day of the relief window. Null where hidden, and after `told_until`."""
+        at = curve.window and curve.window[0]
+        return AtSerializer(at).data if at else None
 
     @extend_schema_field(AtSerializer(allow_null=True))
     def get_window_last(self, curve: DurationCurve) -> Any:
-        """At its last day. Null where hidden."""
-        return AtSerializer(curve.window[1]).data if curve.window else None
+        """At its last day. Null where hidden, and after `told_until`."""
+        at = curve.window and curve.window[1]
+        return AtSerializer(at).data if at else None
 
 
 class ExpectedSerializer(serializers.Serializer[Any]):

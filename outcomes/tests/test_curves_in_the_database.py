@@ -1,0 +1,132 @@
+"""A made-up clinic whose patients' relief is known, in the database: the rows and the curve are those that
+`outcomes.simulation.curves` takes them to be, of which docs/simulation.md tells with many more."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from outcomes import services
+from outcomes.demo.clinic import Place, build
+from outcomes.duration import bands
+from outcomes.models import CheckIn, CourseSummary, FollowUp
+from outcomes.reports import Selection, procedure_report
+from outcomes.reports.counting import ENDED_BY
+from outcomes.reports.curves import DRAWS, SEED
+from outcomes.reports.drilling import rows_behind
+from outcomes.schedule import DAY
+from outcomes.simulation.curves import Habits, Played, as_reported, clinic, planned, truth, until_plan_ends
+from patients.models import Patient
+from procedures import catalogue
+from procedures import services as procedures
+from procedures.models import Appointment, Procedure, ProcedureType
+from procedures.services.loading import load
+
+BEGIN_ON = date(2027, 1, 4)
+FIRST = Selection(performed_from=BEGIN_ON, performed_until=BEGIN_ON)
+NOW = datetime(2030, 1, 7, tzinfo=UTC)
+
+
+@pytest.fixture
+def place(db: None) -> Place:
+    """A site without quiet hours, open every day, whose clock never changes."""
+    load(catalogue.read(), by=None, now=datetime(2026, 1, 1, tzinfo=UTC))
+    return build().places["desert"]
+
+
+def perform(place: Place, kind: ProcedureType, patient: Patient, at: datetime, pain: int) -> Procedure:
+    """A procedure of this patient, with the pain before it."""
+    by = place.doctors[0][0].user
+    appointment = Appointment.objects.create(
+        patient=patient,
+        procedure_type=kind,
+        site=place.site,
+        starts_at=at,
+        ends_at=at + timedelta(minutes=kind.total_minutes),
+        intent="therapeutic",
+        region=kind.regions[0],
+        laterality=(kind.laterality_options or [""])[0],
+        created_at=at - timedelta(days=1),
+    )
+    record = procedures.Performed(performed_at=at, baseline_pain=pain, performer=by)
+    return procedures.perform(appointment.pk, record, by=by, now=at)
+
+
+def live(place: Place, kind: ProcedureType, number: int, person: Played) -> FollowUp:
+    """Write down what this patient answered, what nobody answered, and when the treatment was repeated."""
+    begin = place.at(BEGIN_ON, 9)
+    patient = Patient.objects.create(
+        record_number=f"SIM-{number:05}",
+        given_name="Sim",
+        family_name=f"Number{number}",
+        born_on=date(1960, 1, 1),
+        site=place.site,
+        email=f"sim{number}@example.org",
+        consented_at=begin - timedelta(days=1),
+        created_at=begin - timedelta(days=1),
+    )
+    assert person.known.baseline is not None
+    follow_up = perform(place, kind, patient, begin, person.known.baseline).follow_up
+    asked = follow_up.check_ins.filter(kind=CheckIn.Kind.PLANNED)
+    for one in person.answers:
+        services.answer(
+            asked.get(offset_minutes=one.planned * DAY).pk,
+            values={"nrs.now": one.pain},
+            channel="email",
+            language="en",
+            by=None,
+            now=begin + timedelta(days=one.came),
+        )
+    over = begin + timedelta(days=person.again[0]) if person.again else NOW
+    silent = asked.filter(status__in=CheckIn.OPEN, closes_at__lte=over)
+    silent.update(status=CheckIn.Status.MISSED)
+    if person.again:
+        perform(place, kind, patient, over, person.again[1])
+    return services.judge(follow_up.pk, now=NOW)
+
+
+@pytest.mark.parametrize("code", ["rfa_facet", "esi_transforaminal"])
+def test_a_clinic_in_the_database_has_the_rows_and_the_curve_of_the_made_up_one(
+    place: Place, code: str
+) -> None:
+    """With some who are treated again after the plan is over, and before anybody could be silent."""
+    kind = ProcedureType.objects.get(code=code)
+    place.site.smallest_cell = 1
+    place.site.save()
+    people = clinic(code, "in the database", 24, Habits(truthful=True, again=0.5))
+    lived = {live(place, kind, number, person).pk: person for number, person in enumerate(people)}
+
+    rows = CourseSummary.objects.filter(pk__in=lived).annotate(ended_by=ENDED_BY)
+    found = {
+        pk: (after, until, responded)
+        for pk, after, until, responded in rows.values_list("pk", "lost_after", "ended_by", "responded")
+    }
+    expected = {
+        pk: (told.after, until_plan_ends(told, code), told.responded)
+        if (told := person.told)
+        else (None, None, False)
+        for pk, person in lived.items()
+    }
+    assert found == expected
+    assert any(one.told and one.told.ended_by != until_plan_ends(one.told, code) for one in people) == (
+        code == "esi_transforaminal"
+    )
+
+    report = procedure_report(FIRST, user=place.doctors[0][0].user, now=NOW)
+    curve = report.curves[0]
+    last = planned(code)[-1]
+    data = as_reported(people, code)
+    assert (curve.total, curve.told_until) == (data.total, last)
+    assert curve.places[-1].at == min(curve.until, last)
+    band = bands(data, [at.at for at in curve.places], draws=DRAWS, seed=SEED)
+    assert [(at.low, at.high, at.band_low, at.band_high) for at in curve.places] == [
+        pytest.approx(each, abs=1e-6)
+        for each in zip(band.low, band.high, band.band_low, band.band_high, strict=True)
+    ]
+    assert curve.window
+    for at in filter(None, curve.window):
+        least, most = truth(code, [at.at])
+        assert at.band_low <= most[0]
+        assert least[0] <= at.band_high
+        for name, number in (("known_in", at.known_in), ("known_out", at.known_out)):
+            cell = f"curve:all_treated:{at.at:.0f}:{name}"
+            assert rows_behind(FIRST, cell, place.doctors[0][0].user, now=NOW).count() == number
