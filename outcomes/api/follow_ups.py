@@ -246,9 +246,11 @@ class FollowUpCourseSerializer(FollowUpSerializer):
         found = services.trial_of(follow_up)
         if found is None or found.result is None:
             return None
-        shown = ("outcome", "days", "known", "relief")
-        known = {name: getattr(found.result, name) for name in shown} | {
-            name: getattr(found, name) for name in TrialSerializer().fields if name not in shown
+        result = found.result
+        known = {
+            **{name: getattr(result, name) for name in ("outcome", "days", "known", "relief")},
+            **{name: getattr(found, name) for name in ("days_percent", "ended_on")},
+            **{name: getattr(found, name) for name in ("peg_before", "peg_last", "medicine_last")},
         }
         return TrialSerializer(known).data
 

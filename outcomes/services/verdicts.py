@@ -49,7 +49,8 @@ def trial_from(follow_up: FollowUp, rows: Sequence[Read]) -> trials.Result | Non
         return None
     zone, performed_at, closed_at = procedure.site.zone, procedure.performed_at, follow_up.closed_at
     performed_on = performed_at.astimezone(zone).date()
-    until = follow_up.trial_ended_on and (follow_up.trial_ended_on - performed_on).days
+    out = follow_up.trial_ended_on
+    until = None if out is None else (out - performed_on).days
     planned = {row.offset_minutes // DAY for row in rows if row.kind == CheckIn.Kind.PLANNED}
     scores = []
     for row in sorted(rows, key=lambda row: row.answered_at or performed_at):
