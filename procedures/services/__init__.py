@@ -5,9 +5,7 @@ from procedures.services.booking import (
     book,
     check,
     check_requested,
-    check_reschedule,
     release_expired_holds,
-    reschedule,
 )
 from procedures.services.closing import (
     check_deputy,
@@ -18,6 +16,7 @@ from procedures.services.closing import (
     reopen,
 )
 from procedures.services.confirming import confirm_figure
+from procedures.services.correcting import correct
 from procedures.services.devices import (
     battery_checked,
     check_device,
@@ -28,8 +27,9 @@ from procedures.services.devices import (
     void_device,
 )
 from procedures.services.freeing import close_filled_times, close_passed_times, dismiss_freed, note_freed
-from procedures.services.letters import open_link, remind_due
+from procedures.services.letters import latest, open_link, remind_due
 from procedures.services.matching import Match, matches
+from procedures.services.moving import check_reschedule, kept, reschedule
 from procedures.services.own_scores import (
     offer_tablet,
     offered_code,
@@ -85,6 +85,7 @@ __all__ = [
     "close_filled_times",
     "close_passed_times",
     "confirm_figure",
+    "correct",
     "correct_baseline",
     "correct_time",
     "deputies",
@@ -96,6 +97,8 @@ __all__ = [
     "feed_in_force",
     "issue_feed",
     "join_waitlist",
+    "kept",
+    "latest",
     "mark_no_show",
     "matches",
     "may_reply",

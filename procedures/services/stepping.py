@@ -145,9 +145,8 @@ def write(
     AppointmentStep.objects.create(
         appointment=appointment, at=now, step=name, status=to, by=by, reason=reason
     )
-    audit.record(
-        f"appointment.{to}", appointment, by=by, at=now, site=appointment.site, reason=reason, actor=actor
-    )
+    action = "appointment.rescheduled" if name == "reschedule" else f"appointment.{to}"
+    audit.record(action, appointment, by=by, at=now, site=appointment.site, reason=reason, actor=actor)
 
 
 def void_procedure(appointment: Appointment, *, reason: str, by: User | None, now: datetime) -> None:
