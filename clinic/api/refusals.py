@@ -23,7 +23,7 @@ MEDIA_TYPE = "application/problem+json"
 CONFLICTS = {
     *("taken", "kept_not_free", "answered_already", "other_remark", "key_reused"),
     *("already_waiting", "not_waiting", "freed_time_closed"),
-    *("taken_already", "resolved_already", "recorded_already"),
+    *("closed_already", "taken_already", "resolved_already", "recorded_already"),
 }
 #: PostgreSQL's words for "there is one already" and "these overlap".
 UNIQUE_VIOLATION, EXCLUSION_VIOLATION = "23505", "23P01"

@@ -75,11 +75,12 @@ def today(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def requests(request: HttpRequest) -> list[dict[str, Any]]:
-    """Patients who have asked for another time, and those for whom a procedure is requested."""
+    """Patients who have asked for another time, whose procedure is requested, whose time was taken away."""
     if not request.user.has_perm("procedures.view_appointment"):
         return []
     seen = Appointment.objects.visible_to(staff(request))
     count = seen.wanting_change().count()
+    lost = seen.displaced(timezone.now()).count()
     requested = seen.filter(status=Appointment.Status.REQUESTED).count()
     return [
         {
@@ -93,6 +94,14 @@ def requests(request: HttpRequest) -> list[dict[str, Any]]:
             "label": _("requested, to be booked"),
             "urgent": bool(requested),
             "link": listed("procedures_appointment", "status__exact=requested&when=all"),
+        },
+        {
+            "count": lost,
+            "label": _("displaced, to be moved"),
+            "urgent": bool(lost),
+            "link": reverse("admin:procedures_appointment_displaced")
+            if request.user.has_perm("procedures.book_appointment")
+            else listed("procedures_appointment", "displaced=yes"),
         },
     ]
 

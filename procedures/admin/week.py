@@ -30,7 +30,16 @@ from procedures.admin.board import GONE, working_at
 from procedures.admin.days import day_in
 from procedures.admin.finding import clinicians
 from procedures.admin.forms import WishForm
-from procedures.admin.words import STATUS_LABELS, closed_words, marks, meant, page_of, span, touches
+from procedures.admin.words import (
+    STATUS_LABELS,
+    closed_words,
+    displaced_words,
+    marks,
+    meant,
+    page_of,
+    span,
+    touches,
+)
 from procedures.models import Appointment, Reservation
 
 #: What the calendar shows of a day where nobody's hours say otherwise.
@@ -210,15 +219,16 @@ def wall(moment: datetime, site: Site) -> str:
 
 def event_of(appointment: Appointment, site: Site, can_book: bool) -> dict[str, Any]:
     """One appointment as the calendar takes it."""
+    lost = displaced_words(appointment, now=timezone.now())
     return {
         "id": str(appointment.pk),
         "start": wall(appointment.starts_at, site),
         "end": wall(appointment.ends_at, site),
         "title": str(appointment.patient),
         "startEditable": movable(appointment, can_book),
-        "classNames": ["desk-event", f"desk-event-{STATUS_LABELS[appointment.status]}"],
+        "classNames": ["desk-event", f"desk-event-{'danger' if lost else STATUS_LABELS[appointment.status]}"],
         "extendedProps": {
-            "status": str(appointment.get_status_display()),
+            "status": " · ".join([appointment.get_status_display(), *([lost] if lost else [])]),
             "what": str(appointment.procedure_type),
             "who": names(appointment),
             "page": page_of(appointment),

@@ -1,6 +1,6 @@
 """How appointments and closures are spoken of at the front desk, and where an appointment's page is."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from django.db.models import Case, Count, Prefetch, QuerySet, Value, When
@@ -97,6 +97,12 @@ def now_at(appointment: Appointment) -> SafeString:
     )
 
 
+def displaced_words(appointment: Appointment, *, now: datetime) -> str:
+    """That it has lost what it holds, and why; "" when it has not."""
+    lost = appointment.lies_displaced(now)
+    return _("displaced: %s") % appointment.get_displaced_because_display() if lost else ""  # type: ignore[attr-defined]
+
+
 def marks(appointment: Appointment, *, baseline: bool = True) -> list[tuple[str, str]]:
     """What somebody must know beside the status, each with the colour it is shown in.
 
@@ -114,8 +120,8 @@ def marks(appointment: Appointment, *, baseline: bool = True) -> list[tuple[str,
     if is_late(appointment):
         minutes = int((now - appointment.starts_at).total_seconds() // 60)
         result.append((_("late by %d min") % minutes if minutes < 24 * 60 else _("overdue"), "danger"))
-    if appointment.lies_displaced(now):
-        result.append((_("displaced: %s") % appointment.get_displaced_because_display(), "danger"))
+    if lost := displaced_words(appointment, now=now):
+        result.append((lost, "danger"))
     if appointment.overbooked_because:
         result.append((_("overbooked"), "warning"))
     if appointment.wants_change_at and appointment.status in Appointment.EXPECTED:

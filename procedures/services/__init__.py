@@ -13,6 +13,7 @@ from procedures.services.closing import (
     deputies,
     displaced_by,
     extend_yearly_closures,
+    refuse_twice,
     reopen,
 )
 from procedures.services.confirming import confirm_figure
@@ -26,6 +27,7 @@ from procedures.services.devices import (
     takes_a_device,
     void_device,
 )
+from procedures.services.displacing import mark_displaced, mark_displaced_soon
 from procedures.services.freeing import close_filled_times, close_passed_times, dismiss_freed, note_freed
 from procedures.services.letters import latest, open_link, remind_due
 from procedures.services.matching import Match, matches
@@ -50,6 +52,7 @@ from procedures.services.publishing import (
     open_feed,
     revoke_feed,
 )
+from procedures.services.rebooking import AT_ONCE, Proposal, propose, rebook
 from procedures.services.replying import ask_for_change, may_reply, promise_to_come, settle_change
 from procedures.services.requesting import accept
 from procedures.services.stepping import arrive, cancel, mark_no_show, take_step
@@ -62,8 +65,10 @@ from procedures.services.waiting import (
 )
 
 __all__ = [
+    "AT_ONCE",
     "Match",
     "Performed",
+    "Proposal",
     "accept",
     "add_profile",
     "arrive",
@@ -99,6 +104,8 @@ __all__ = [
     "join_waitlist",
     "kept",
     "latest",
+    "mark_displaced",
+    "mark_displaced_soon",
     "mark_no_show",
     "matches",
     "may_reply",
@@ -112,8 +119,11 @@ __all__ = [
     "open_on_tablet",
     "perform",
     "promise_to_come",
+    "propose",
+    "rebook",
     "record_device",
     "refilled",
+    "refuse_twice",
     "release_expired_holds",
     "remind_due",
     "reopen",

@@ -10,6 +10,7 @@ from clinic.models import User
 from clinic.refusals import Refusal
 from procedures.models import Appointment, AppointmentStep, Procedure
 from procedures.services import letters
+from procedures.services.displacing import reasons
 from procedures.services.freeing import note_freed
 from procedures.services.locking import lock, refuse_if_closed_since, refuse_if_taken_again
 from procedures.signals import procedure_voided
@@ -101,6 +102,8 @@ def hold_again(gone: Appointment, *, now: datetime) -> None:
     refuse_if_taken_again(gone)
     held.update(released_at=None)
     refuse_if_closed_since(gone)
+    gone.displaced_because = reasons([gone]).get(gone.pk, "")  # hours may have changed since
+    gone.save(update_fields=["displaced_because"])
 
 
 def state_before(appointment: Appointment, step: Step) -> str:
