@@ -27,7 +27,7 @@ MOST = 30
 
 def again(row: Appointment) -> str:
     """Where the same is booked once more; "" for what is still to come or never was."""
-    if row.status in AHEAD or row.status == row.Status.ENTERED_IN_ERROR:
+    if row.status in AHEAD or row.status == row.Status.ENTERED_IN_ERROR or row.moved:
         return ""
     find = reverse("admin:procedures_appointment_find")
     return f"{find}?{urlencode({'patient': row.patient_id} | same_again(row))}"

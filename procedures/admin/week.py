@@ -252,7 +252,7 @@ def move(request: HttpRequest) -> HttpResponse:
     """Move `appointment` to the wall time `starts`; with `check`, only say whether that would do.
 
     What `services.kept` names goes along, and so does the resource that the calendar is narrowed to. A check is
-    answered with JSON: `words` to show, 422 with the refusal's `code` when it would not do.
+    answered with JSON: `words` to show, `ended_by` to begin with, 422 with the refusal's `code` when it would not do.
     """
     if not request.user.has_perm("procedures.book_appointment"):
         raise PermissionDenied
@@ -273,7 +273,8 @@ def move(request: HttpRequest) -> HttpResponse:
             "now": now,
         }
         if "check" in request.POST:
-            return JsonResponse({"words": question(old, services.check_reschedule(old.pk, **where))})
+            words = question(old, services.check_reschedule(old.pk, **where))
+            return JsonResponse({"words": words, "ended_by": WishForm(old=old).initial["ended_by"]})
         why = WishForm(request.POST, old=old)
         if not why.is_valid():
             raise ValidationError([fault for faults in why.errors.as_data().values() for fault in faults])

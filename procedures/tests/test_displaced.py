@@ -4,6 +4,7 @@ from datetime import time, timedelta
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
 
 from clinic.models import Closure, OutgoingEmail, Resource, ResourceCategory, Site, WorkingHours
@@ -238,3 +239,12 @@ def test_whoever_may_add_a_closure_may_remove_it(world: World) -> None:
         assert desk.post(f"/admin/clinic/closure/{others.pk}/delete/", {"post": "yes"}).status_code == 403
     assert call(world.physician, "DELETE", f"closures/{others.pk}/", now=world.now).status_code == 400
     assert call(world.clerk, "DELETE", f"closures/{others.pk}/", now=world.now).status_code == 204
+
+
+def test_the_command_marks_however_far_ahead(world: World) -> None:
+    booked = book(world, starts_at=world.at(MONDAY + timedelta(days=364), 9))
+    WorkingHours.objects.filter(resource=world.bay).delete()
+    assert tick(now=world.now)["displaced_marked"] == 0
+    with clock(world.now):
+        call_command("mark_displaced")
+    assert why(booked) == "outside_hours"
