@@ -203,7 +203,12 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
 
     @display(description=_("rescheduled to"))
     def moved_to(self, appointment: Appointment) -> str | SafeString:
-        return now_at(appointment) or "–"
+        if not appointment.moved:
+            return "–"
+        new = appointment.rescheduled_to
+        return format_html(
+            '<a class="desk-link" href="{}">{}</a>', page_of(new), shown(new.starts_at, new.site)
+        )
 
     # The day's list.
 
