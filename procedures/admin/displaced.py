@@ -53,8 +53,9 @@ def lost(request: HttpRequest, *, now: datetime) -> AppointmentQuerySet:
     number = request.GET.get("closure", "")
     if number.isdecimal() and len(number) < 18:
         closure = Closure.objects.select_related("site", "resource").filter(pk=int(number)).first()
-        gone = services.displaced_by(closure, now=now).order_by().values("pk") if closure else ()
-        rows = rows.filter(pk__in=gone)
+        if closure is None:
+            return rows.none()
+        rows = rows.filter(pk__in=services.displaced_by(closure, now=now).order_by().values("pk"))
     return rows
 
 

@@ -92,17 +92,13 @@ def appointments(request: HttpRequest, patient: Patient) -> SafeString:
         }
         for row in rows[:MOST]
     ]
+    grouped = [
+        (label, [one for one in (reversed(shown) if name == "coming" else shown) if one["group"] == name])
+        for name, label in GROUPS.items()
+    ]
     context = {
         "patient": patient,
-        "groups": [
-            (label, rows)
-            for name, label in GROUPS.items()
-            if (
-                rows := [
-                    row for row in (reversed(shown) if name == "coming" else shown) if row["group"] == name
-                ]
-            )
-        ],
+        "groups": [(label, rows) for label, rows in grouped if rows],
         "more": len(rows) > MOST,
         "can_book": may_book and not patient.died_on,
     }

@@ -43,7 +43,7 @@ class MoveInput(Input):
 class RebookInput(Input):
     """What is to be moved, up to 25 at once."""
 
-    moves = MoveInput(many=True, min_length=1, max_length=services.AT_ONCE)
+    moves = MoveInput(many=True, min_length=1, max_length=services.AT_ONCE)  # type: ignore[call-arg]
 
 
 class RebookedSerializer(serializers.Serializer[Any]):

@@ -232,7 +232,7 @@ class Appointment(models.Model):
         """Whether another appointment has taken its place; a query unless read with `rescheduled_to`."""
         return self.status == self.Status.CANCELLED and getattr(self, "rescheduled_to", None) is not None
 
-    def get_status_display(self) -> str:
+    def get_status_display(self) -> str:  # type: ignore[no-redef]  # instead of Django's
         """The status in words. One that was moved was never called off: it reads "rescheduled"."""
         return str(_("rescheduled") if self.moved else self.Status(self.status).label)
 

@@ -58,7 +58,8 @@ def close(closure: Closure, *, by: User | None, now: datetime) -> Closure:
         pk__in=WorkingHours.objects.filter(site=closure.site_id).values("resource")
     )
     whom = here if closure.site_id else Q(pk=closure.resource_id)
-    list(Site.objects.select_for_update(no_key=True).filter(pk=closure.site_id).values_list("pk"))
+    if closure.site_id:
+        Site.objects.select_for_update(no_key=True).get(pk=closure.site_id)
     list(Resource.objects.select_for_update(no_key=True).filter(whom).order_by("pk").values_list("pk"))
     refuse_twice(closure)
     earlier = Closure.objects.select_related("site", "resource").filter(pk=closure.pk).first()
@@ -93,9 +94,9 @@ def reopen(closure: Closure, *, by: User | None, now: datetime) -> None:
     refuse_unless_theirs(closure, by)
     site = closure.site or (closure.resource.site if closure.resource else None)
     audit.record("closure.removed", closure, by=by, at=now, site=site)
-    whose = {"site": closure.site, "resource": closure.resource}
+    whose, what = closure.site, closure.resource
     closure.delete()
-    mark_displaced(**whose, now=now)
+    mark_displaced(site=whose, resource=what, now=now)
 
 
 def refuse_unless_theirs(closure: Closure, by: User | None) -> None:

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 
 from clinic.models import Closure, Resource, Site, WorkingHours
-from procedures.hours import covered, days_touched, open_spans
+from procedures.hours import Span, covered, days_touched, open_spans
 from procedures.models import Appointment, Reservation
 
 Why = Appointment.Displaced
@@ -95,18 +95,21 @@ def reasons(rows: Sequence[Appointment]) -> dict[int, str]:
         if any(not one.resource.active for one in mine):
             return Why.INACTIVE
         house = closures["site", row.site_id]
-        if any(overlaps(closure, one) for closure in house for one in (row, *mine)):
+        spans = [(row.starts_at, row.ends_at), *((one.starts_at, one.ends_at) for one in mine)]
+        if any(overlaps(closure, span) for closure in house for span in spans):
             return Why.CLOSED
-        if any(overlaps(closure, one) for one in mine for closure in closures["resource", one.resource_id]):
-            return Why.CLOSED
+        for one in mine:
+            theirs = closures["resource", one.resource_id]
+            if any(overlaps(closure, (one.starts_at, one.ends_at)) for closure in theirs):
+                return Why.CLOSED
         works = all(at_work(one, row.site, hours[one.resource_id, row.site_id]) for one in mine)
         return Why.NOT if works else Why.OUTSIDE_HOURS
 
     return {row.pk: reason for row in rows if (reason := why(row))}
 
 
-def overlaps(closure: Closure, span: Appointment | Reservation) -> bool:
-    return closure.starts_at < span.ends_at and closure.ends_at > span.starts_at
+def overlaps(closure: Closure, span: Span) -> bool:
+    return closure.starts_at < span[1] and closure.ends_at > span[0]
 
 
 def at_work(held: Reservation, site: Site, rows: Sequence[WorkingHours]) -> bool:
