@@ -37,7 +37,7 @@ def appointment(request: HttpRequest, token: str) -> HttpResponse:
         return gone(request, stop=services.stop_token(token))
     with translation.override(language(request, found.patient.language)):
         if found.status in (Appointment.Status.CANCELLED, Appointment.Status.ENTERED_IN_ERROR):
-            return page(request, "procedures/cancelled.html", found.site)
+            return page(request, "procedures/cancelled.html", found.site, new_time=new_time(found, now=now))
         reply = REPLIES.get(request.POST.get("reply", ""))
         if reply:
             reply(found.pk, now=now)
@@ -51,6 +51,13 @@ def appointment(request: HttpRequest, token: str) -> HttpResponse:
             **shown(found, now),
             token=token,
         )
+
+
+def new_time(gone: Appointment, *, now: datetime) -> str:
+    """When the appointment that took the place of `gone` begins, in words; "" when none did, or that is over too."""
+    last = services.latest(gone)
+    ahead = last.status in (*Appointment.EXPECTED, *Appointment.PRESENT) and last.ends_at > now
+    return when(last.starts_at, last.site.zone) if last != gone and ahead else ""
 
 
 def shown(found: Appointment, now: datetime) -> dict[str, object]:

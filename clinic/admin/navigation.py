@@ -192,7 +192,7 @@ def is_open(request: HttpRequest, link: str, query: str) -> bool:
         return False
     if query == "?state=open":
         return True
-    narrowed = {"q", "wants_change", "deceased"} & request.GET.keys()
+    narrowed = {"q", "wants_change", "deceased", "displaced"} & request.GET.keys()
     today = request.path == link and request.GET.get("when", "today") == "today" and not narrowed
     return not query or (query == "?when=today") == today
 

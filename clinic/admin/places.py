@@ -21,8 +21,30 @@ from clinic.models import OPTIONAL_ALERTS, Resource, ResourceCategory, Site, Wor
 Panel = Callable[[HttpRequest, Resource], SafeString]
 
 
+#: Looks at what saving a site or a resource with its hours has done, before it is kept. Raises ValidationError to take
+#: it back, and may leave words about it in `request.consequences`.
+Consequence = Callable[[HttpRequest, "Site | Resource"], None]
+
+
+class PlaceAdmin(AuditedAdmin):
+    """Rows whose change may displace what is planned: the apps above look before it is kept."""
+
+    change_form_template = "admin/clinic/place_form.html"
+    consequences: ClassVar[list[Consequence]] = []
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        if change:
+            for look in self.consequences:
+                look(request, form.instance)
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> Any:
+        context["consequences"] = getattr(request, "consequences", "")
+        return super().render_change_form(request, context, *args, **kwargs)
+
+
 @admin.register(Site)
-class SiteAdmin(AuditedAdmin):
+class SiteAdmin(PlaceAdmin):
     list_display = ("name", "time_zone", "phone", "check_in_at", "grid_minutes", "emails_paused")
     search_fields = ("name",)
     fieldsets = (
@@ -85,13 +107,12 @@ class WorkingHoursInline(DeskInline):
 
 
 @admin.register(Resource)
-class ResourceAdmin(AuditedAdmin):
+class ResourceAdmin(PlaceAdmin):
     list_display = ("name", "site", "kinds", "user", "overbooking", "active")
     list_filter = ("active", ("site", SeenFilter), "categories")
     list_select_related = ("site", "user")
     search_fields = ("name", "user__last_name", "user__first_name")
     autocomplete_fields = ("site", "categories", "user")
-    change_form_template = "admin/clinic/resource/change_form.html"
     #: The apps above add theirs.
     inlines: ClassVar[list[Any]] = [WorkingHoursInline]
     #: What the apps above put on a resource's page, in order; they register it with `ResourceAdmin.panel`.

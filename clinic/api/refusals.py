@@ -21,9 +21,9 @@ logger = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
 #: Codes that mean "somebody was faster", be it you with the same key: 409 instead of 400.
 CONFLICTS = {
-    *("taken", "answered_already", "other_remark", "key_reused"),
+    *("taken", "kept_not_free", "answered_already", "other_remark", "key_reused"),
     *("already_waiting", "not_waiting", "freed_time_closed"),
-    *("taken_already", "resolved_already", "recorded_already"),
+    *("closed_already", "taken_already", "resolved_already", "recorded_already"),
 }
 #: PostgreSQL's words for "there is one already" and "these overlap".
 UNIQUE_VIOLATION, EXCLUSION_VIOLATION = "23505", "23P01"
@@ -44,7 +44,8 @@ def problem(exc: Exception, context: Mapping[str, Any]) -> Response | None:
 
     `field` is "" when the whole request is meant; names of nested inputs are joined by dots. `code` is the first
     entry's, else that of the kind of refusal ("not_authenticated", "permission_denied", "not_found", "throttled" …).
-    409 means that somebody was faster. None for what is no refusal but a fault: Django logs it and answers 500.
+    409 means that somebody was faster. `free`, where it was looked for: what could be asked for instead. None for what
+    is no refusal but a fault: Django logs it and answers 500.
     """
     if isinstance(exc, Http404):
         exc = exceptions.NotFound("There is nothing here that you may see.")
@@ -75,9 +76,10 @@ def problem(exc: Exception, context: Mapping[str, Any]) -> Response | None:
         status, headers["WWW-Authenticate"] = 401, "Token"
     if wait := getattr(exc, "wait", None):
         headers["Retry-After"] = str(int(wait) + 1)
-    return Response(
-        body(title, status, code, errors), status=status, headers=headers, content_type=MEDIA_TYPE
-    )
+    answer = body(title, status, code, errors)
+    if isinstance(exc, Refusal) and exc.free is not None:
+        answer["free"] = exc.free
+    return Response(answer, status=status, headers=headers, content_type=MEDIA_TYPE)
 
 
 def body(title: str, status: int, code: str, errors: list[Entry]) -> dict[str, Any]:

@@ -18,6 +18,20 @@ class Fault(serializers.Serializer[Any]):
     detail = serializers.CharField(help_text="A sentence; for people.")
 
 
+class Other(serializers.Serializer[Any]):
+    """Somebody or something that could come instead."""
+
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+
+
+class Free(serializers.Serializer[Any]):
+    """What is free instead, by input: resources at that time, and the next starts with those that were asked for."""
+
+    resources = Other(many=True, required=False)
+    starts_at = serializers.ListField(child=serializers.DateTimeField(), required=False)
+
+
 class Problem(serializers.Serializer[Any]):
     """A refusal, as RFC 9457 has it. Nothing was saved."""
 
@@ -28,6 +42,7 @@ class Problem(serializers.Serializer[Any]):
         help_text="Stable; for programs. The first entry's of `errors`, if there are any."
     )
     errors = Fault(many=True)  # type: ignore[assignment]
+    free = Free(required=False, help_text="When a move is refused because somebody or something is not free.")
 
 
 def example(status: int, code: str, title: str, *errors: tuple[str, str, str]) -> dict[str, Any]:

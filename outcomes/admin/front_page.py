@@ -75,12 +75,13 @@ def today(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def requests(request: HttpRequest) -> list[dict[str, Any]]:
-    """Patients who have asked for another time, those for whom a procedure is requested, and, while there are any, what
-    is left of those who have died."""
+    """Patients who asked for another time, whose procedure is requested, whose time was taken away, and, while there
+    are any, appointments of those who have died."""
     if not request.user.has_perm("procedures.view_appointment"):
         return []
     seen = Appointment.objects.visible_to(staff(request))
     count = seen.wanting_change().count()
+    lost = seen.displaced(timezone.now()).count()
     requested = seen.filter(status=Appointment.Status.REQUESTED).count()
     deceased = seen.of_the_deceased().count()
     gone = {
@@ -102,6 +103,14 @@ def requests(request: HttpRequest) -> list[dict[str, Any]]:
             "label": _("requested, to be booked"),
             "urgent": bool(requested),
             "link": listed("procedures_appointment", "status__exact=requested&when=all"),
+        },
+        {
+            "count": lost,
+            "label": _("displaced, to be moved"),
+            "urgent": bool(lost),
+            "link": reverse("admin:procedures_appointment_displaced")
+            if request.user.has_perm("procedures.book_appointment")
+            else listed("procedures_appointment", "displaced=yes"),
         },
     ]
 

@@ -29,7 +29,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ("outcomes", "0017_relief_is_back"),
         ("patients", "0005_former_addresses"),
-        ("procedures", "0009_days_that_pass_a_trial"),
+        ("procedures", "0010_displaced_and_named"),
     ]
 
     operations = [migrations.RunPython(void, migrations.RunPython.noop)]

@@ -22,6 +22,7 @@ from procedures.services import (
     close_filled_times,
     close_passed_times,
     extend_yearly_closures,
+    mark_displaced_soon,
     release_expired_holds,
 )
 from procedures.services import remind_due as remind_of_appointments
@@ -44,6 +45,7 @@ def tick(*, now: datetime) -> dict[str, int]:
         "freed_times_filled": close_filled_times,
         "freed_times_passed": close_passed_times,
         "closures_added": extend_yearly_closures,
+        "displaced_marked": mark_displaced_soon,
         "appointment_reminders_queued": remind_of_appointments,
         "alerts_reassigned": reassign_alerts,  # before courses are counted anew, with who performed them
         "follow_ups_opened": open_missing_follow_ups,

@@ -144,6 +144,7 @@ def test_the_first_page_counts_what_the_user_may_see(world: World, client: Clien
     assert {label: card["count"] for label, card in cards.items()} == {
         "Riverside": 1,
         "asked for another time": 1,
+        "displaced, to be moved": 0,
         "requested, to be booked": 1,
         "came free, to be offered": 1,
         "to be asked again": 1,

@@ -14,6 +14,7 @@ from outcomes.questions import Question, before
 from outcomes.views.showing import lead, read, shown
 from procedures import services
 from procedures.models import Appointment, AppointmentLink, Intent, ReliefProfile
+from procedures.views import new_time
 
 #: Nobody comes for these any more; the page is the appointment's own.
 GONE = (Appointment.Status.CANCELLED, Appointment.Status.ENTERED_IN_ERROR)
@@ -24,7 +25,7 @@ def show(request: HttpRequest, link: AppointmentLink, token: str, now: datetime)
     found = link.appointment
     on_tablet = link.tablet_until is not None
     if found.status in GONE:
-        return page(request, "procedures/cancelled.html", found.site)
+        return page(request, "procedures/cancelled.html", found.site, new_time=new_time(found, now=now))
     if services.why_not_to_say(link, now=now):
         return over(request, found)
     asked = questions(found)

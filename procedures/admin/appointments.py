@@ -4,7 +4,7 @@ from typing import Any, ClassVar, cast
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
@@ -21,7 +21,15 @@ from clinic.models import Site
 from clinic.wall_clock import occurs_twice
 from patients.admin import searched
 from procedures import services
-from procedures.admin.days import ChangeFilter, DeceasedFilter, WhenFilter, chosen_days, day_words
+from procedures.admin.days import (
+    ChangeFilter,
+    DeceasedFilter,
+    DisplacedFilter,
+    StatusFilter,
+    WhenFilter,
+    chosen_days,
+    day_words,
+)
 from procedures.admin.forms import BookingForm
 from procedures.admin.importing import ImportsAppointments
 from procedures.admin.inlines import BaselineInline, ReservationInline, StepInline
@@ -33,9 +41,11 @@ from procedures.admin.words import (
     baseline_words,
     marks,
     meant,
+    now_at,
     page_of,
     pain_noted,
     span,
+    tallies,
 )
 from procedures.baselines import days_before
 from procedures.models import Appointment
@@ -51,7 +61,8 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
         WhenFilter,
         ChangeFilter,
         DeceasedFilter,
-        "status",
+        DisplacedFilter,
+        StatusFilter,
         ("site", SeenFilter),
         "procedure_type__family",
     )
@@ -73,12 +84,12 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
     )
     overbooking_fieldset = (_("If it is taken"), {"fields": ("overbooked_because",)})
     fieldsets = (
-        (None, {"fields": (("when", "status"), ("patient", "procedure_type"), ("site", "intent"))}),
+        (None, {"fields": (("when", "standing"), ("patient", "procedure_type"), ("site", "intent"))}),
         (_("What is meant"), {"fields": (("region", "laterality"), ("levels", "indication"), "note")}),
         (_("How it came about"), {"fields": (("booked", "who_booked"), ("rescheduled_from", "moved_to"))}),
         (_("What is unusual"), {"fields": ("held", "overbooked_because", "ended")}),
     )
-    readonly_fields = ("when", "booked", "who_booked", "moved_to", "ended", "held")
+    readonly_fields = ("when", "standing", "booked", "who_booked", "moved_to", "ended", "held")
 
     #: Further pages about appointments: the board and the book screen register theirs here.
     pages: ClassVar[list[URLPattern]] = []
@@ -137,7 +148,7 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
         rows = (
             super()
             .get_queryset(request)
-            .select_related("site", "patient", "procedure_type", "procedure__site")
+            .select_related("site", "patient", "procedure_type", "procedure__site", "rescheduled_to__site")
         )
         return cast(QuerySet[Appointment], rows.prefetch_related("reservations__resource__categories", PAINS))
 
@@ -151,6 +162,7 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
                 **(extra_context or {}),
                 "steps": buttons(steps, found) if steps else "",
                 "marks": marks(found),
+                "now_at": now_at(found),
                 "movable": found.status in found.EXPECTED and self.has_add_permission(request),
                 "requested": found.status == found.Status.REQUESTED and self.has_add_permission(request),
                 "asked_for": f"{found.starts_at.astimezone(found.site.zone):%Y-%m-%d}",
@@ -164,6 +176,10 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
     @display(description=_("when"))
     def when(self, appointment: Appointment) -> str:
         return span(appointment)
+
+    @display(description=_("status"))
+    def standing(self, appointment: Appointment) -> str:
+        return appointment.get_status_display()
 
     @display(description=_("booked"))
     def booked(self, appointment: Appointment) -> str:
@@ -182,16 +198,16 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
     def held(self, appointment: Appointment) -> str:
         return shown(appointment.held_until, appointment.site) or "–"
 
-    @display(description=_("cancelled by"))
+    @display(description=_("cancelled or moved by"))
     def ended(self, appointment: Appointment) -> str:
         who = str(appointment.get_ended_by_display()) if appointment.ended_by else ""
         return ": ".join(part for part in (who, appointment.ended_because) if part) or "–"
 
     @display(description=_("rescheduled to"))
     def moved_to(self, appointment: Appointment) -> str | SafeString:
-        new = Appointment.objects.filter(rescheduled_from=appointment).select_related("site").first()
-        if new is None:
+        if not appointment.moved:
             return "–"
+        new = appointment.rescheduled_to
         return format_html(
             '<a class="desk-link" href="{}">{}</a>', page_of(new), shown(new.starts_at, new.site)
         )
@@ -200,7 +216,8 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         """A day from its morning on, and what is to be settled, too; all of them from the latest back."""
-        soonest = chosen_days(request) != "all" or ChangeFilter.parameter_name in request.GET
+        tasks = {ChangeFilter.parameter_name, DisplacedFilter.parameter_name}
+        soonest = chosen_days(request) != "all" or bool(tasks & request.GET.keys())
         return ("starts_at", "pk") if soonest else ("-starts_at", "-pk")
 
     def get_list_display(self, request: HttpRequest) -> Any:
@@ -238,15 +255,10 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
         for value, label in WhenFilter.tabs:
             query["when"] = value
             tabs.append({"label": label, "link": f"?{query.urlencode()}", "active": value == when.value()})
-        counts = dict(cl.queryset.order_by().values_list("status").annotate(Count("pk", distinct=True)))
         return {
             "tabs": tabs,
             "days": day_words(when, sites, timezone.now()),
-            "tallies": [
-                (label, STATUS_LABELS[value], counts[value])
-                for value, label in Appointment.Status.choices
-                if value in counts
-            ],
+            "tallies": tallies(cl.queryset),
             "when": when.value(),
         }
 
@@ -302,6 +314,7 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
                     "marks": marks(appointment, baseline=False),
                 },
             )
+            + now_at(appointment)
         )
 
     @display(description=_("pain before"))

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path
@@ -20,7 +20,16 @@ from clinic.wall_clock import day_span
 from procedures.admin.appointments import AppointmentAdmin
 from procedures.admin.days import day_in
 from procedures.admin.steps import ASKS, buttons, steps_for
-from procedures.admin.words import PAINS, STATUS_LABELS, closed_words, marks, meant, page_of, pain_noted
+from procedures.admin.words import (
+    PAINS,
+    STATUS_LABELS,
+    closed_words,
+    marks,
+    meant,
+    page_of,
+    pain_noted,
+    tallies,
+)
 from procedures.models import Appointment, Baseline, Reservation
 from procedures.services.own_scores import WAITING
 
@@ -88,7 +97,6 @@ def day(request: HttpRequest, site: Site, on: date, by: str, *, now: datetime) -
     every = Appointment.objects.visible_to(staff(request)).filter(
         site=site, starts_at__gte=start, starts_at__lt=end
     )
-    counts = dict(every.order_by().values_list("status").annotate(Count("pk")))
     held = Reservation.objects.select_related("resource")
     rows = list(
         every.exclude(status__in=GONE)
@@ -121,9 +129,7 @@ def day(request: HttpRequest, site: Site, on: date, by: str, *, now: datetime) -
         "works": works,
         "open": works and end > now and not shut,
         "count": len(rows),
-        "tallies": [
-            (label, STATUS_LABELS[value], counts[value]) for value, label in Status.choices if value in counts
-        ],
+        "tallies": tallies(every),
         "previous": address(day=(on - timedelta(days=1)).isoformat()),
         "next": address(day=(on + timedelta(days=1)).isoformat()),
         "today": address(day=now.astimezone(site.zone).date().isoformat()),

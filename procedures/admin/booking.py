@@ -29,6 +29,7 @@ from patients.models import Patient
 from procedures import services
 from procedures.admin.appointments import AppointmentAdmin
 from procedures.admin.finding import FindForm, MoveForm, kept, same_again
+from procedures.admin.forms import WishForm
 from procedures.admin.steps import RESCHEDULE
 from procedures.admin.words import meant, page_of, span
 from procedures.models import Appointment
@@ -51,12 +52,15 @@ class Wish:
     sites: list[Site]
     clinician: Resource | None
     replacing: Appointment | None = None
+    #: Whatever else must be taken.
+    others: tuple[Resource, ...] = ()
 
     def asked(self) -> dict[str, Any]:
         """The part of `find_slots`' arguments that does not depend on the days."""
         return {
             "sites": self.sites,
             "clinician": self.clinician,
+            "resources": self.others,
             "patient": self.appointment.patient,
             "replacing": self.replacing,
         }
@@ -212,7 +216,7 @@ def times(request: HttpRequest, wish: Wish, on: date | None, *, now: datetime) -
         "later": with_query(request, on=on + timedelta(days=DAYS)),
         "usual": usual if usual and usual != wish.clinician else None,
         "usual_link": with_query(request, clinician=usual.pk) if usual else "",
-        "anybody_link": with_query(request, clinician=None) if wish.clinician else "",
+        "anybody_link": with_query(request, clinician="") if wish.clinician else "",
     }
 
 
@@ -360,10 +364,21 @@ def retime(request: HttpRequest, name: str, *, now: datetime) -> HttpResponse:
         if new is None and old.status not in old.EXPECTED:  # else a second click, which finds it done
             messages.error(request, _("This appointment is %s.") % old.get_status_display())
         return HttpResponseRedirect(page_of(new or old))
-    form = MoveForm(request.GET, request=request, old=old)
+    along = services.kept(old) if name == "move" else []
+    form = MoveForm(request.GET, request=request, old=old, along=along)
     form.is_valid()
-    clinician = form.cleaned_data.get("clinician")
-    wish = Wish(old, [old.site], clinician, replacing=old)
+    insisted = form.insisted()
+    stay = services.kept(old, insisted["resources"]) if along and insisted["keep"] else []
+    wish = Wish(
+        old,
+        [old.site],
+        form.cleaned_data.get("clinician"),
+        replacing=old,
+        others=(*insisted["resources"], *stay),
+    )
+    why = WishForm(request.POST if request.method == "POST" else None, old=old)
+    if name == "accept":
+        del insisted["keep"]
     context: dict[str, Any] = {
         "step": "time",
         "patient": old.patient,
@@ -378,15 +393,23 @@ def retime(request: HttpRequest, name: str, *, now: datetime) -> HttpResponse:
     try:
         if "slot" in request.GET:
             at, _site = picked(request, request.GET["slot"], wish.sites)
-            if request.method == "POST":
-                new = way.deed(old.pk, starts_at=at, resources=wish.named(), by=staff(request), now=now)
+            if request.method == "POST" and why.is_valid():
+                said = insisted | (why.cleaned_data if name == "move" else {})
+                new = way.deed(old.pk, starts_at=at, **said, by=staff(request), now=now)
                 messages.success(request, str(way.done))
                 return HttpResponseRedirect(page_of(new))
             there = at.astimezone(old.site.zone)
             back = with_query(request, slot=None)
             return page(
                 request,
-                context | {"step": "sure", "new_when": f"{there:%a %-d %b %Y, %H:%M %Z}", "back": back},
+                context
+                | {
+                    "step": "sure",
+                    "new_when": f"{there:%a %-d %b %Y, %H:%M %Z}",
+                    "back": back,
+                    "why": why if name == "move" else None,
+                    "stay": ", ".join(map(str, wish.others)),
+                },
             )
     except ValidationError as refusal:
         tell(request, refusal)

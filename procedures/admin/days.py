@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from clinic.admin.base import staff
 from clinic.models import Site
 from clinic.wall_clock import day_span
+from procedures.models import Appointment
 from procedures.models.schedule import AppointmentQuerySet
 
 
@@ -78,12 +79,45 @@ class DeceasedFilter(admin.SimpleListFilter):
         return cast(AppointmentQuerySet, queryset).of_the_deceased() if self.value() == "yes" else queryset
 
 
+class DisplacedFilter(admin.SimpleListFilter):
+    """Appointments to come that have lost what they hold, on whatever day."""
+
+    title = _("displaced")
+    parameter_name = "displaced"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        return (("yes", _("yes")),)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        rows = cast(AppointmentQuerySet, queryset)
+        return rows.displaced(timezone.now()) if self.value() == "yes" else rows
+
+
+class StatusFilter(admin.SimpleListFilter):
+    """By status, where one that was moved is rescheduled and not cancelled."""
+
+    title = _("status")
+    parameter_name = "status__exact"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        return (*Appointment.Status.choices, ("rescheduled", _("rescheduled")))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        rows, status = cast(AppointmentQuerySet, queryset), self.value()
+        if status == "rescheduled":
+            return rows.moved()
+        if status == Appointment.Status.CANCELLED:
+            return rows.called_off()
+        return rows.filter(status=status) if status in Appointment.Status.values else rows
+
+
 def chosen_days(request: HttpRequest) -> str:
     """Which tab is open. Whoever searches, or leafs through the months, means all days, unless they say otherwise."""
     chosen = request.GET.get("when")
     if chosen in dict(WhenFilter.tabs):
         return chosen
-    narrowed = ("q", "patient__id__exact", ChangeFilter.parameter_name, DeceasedFilter.parameter_name)
+    tasks = (ChangeFilter, DeceasedFilter, DisplacedFilter)
+    narrowed = ("q", "patient__id__exact", *(task.parameter_name for task in tasks))
     return "all" if any(n in narrowed or n.startswith("starts_at__") for n in request.GET) else "today"
 
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 from django.utils.translation import gettext_lazy as _
 
 from clinic.admin.base import show_refusal, staff
@@ -60,6 +60,7 @@ class WhenForm(forms.Form):
 
     def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.request = request
         field = cast("forms.ModelChoiceField[Resource]", self.fields["clinician"])
         field.queryset = clinicians(request)
 
@@ -71,14 +72,32 @@ class WhenForm(forms.Form):
 
 
 class MoveForm(WhenForm):
-    """Another time for `old`; site, type and all the rest stay."""
+    """Another time for `old`; site, type and all the rest stay, and the clinician unless another one is chosen."""
 
-    def __init__(self, *args: Any, request: HttpRequest, old: Appointment, **kwargs: Any) -> None:
-        super().__init__(*args, request=request, **kwargs)
+    def __init__(
+        self, data: QueryDict, *, request: HttpRequest, old: Appointment, along: list[Resource]
+    ) -> None:
+        super().__init__(request=request)
+        self.along = along
         field = cast("forms.ModelChoiceField[Resource]", self.fields["clinician"])
         field.queryset = (
             clinicians(request).filter(Q(site=old.site_id) | Q(working_hours__site=old.site_id)).distinct()
         )
+        self.treating = list(field.queryset.filter(pk__in=[one.pk for one in along]))
+        self.data, self.is_bound = data.copy(), True
+        if "clinician" not in data and self.treating:
+            self.data["clinician"] = str(self.treating[0].pk)
+
+    def insisted(self) -> dict[str, Any]:
+        """What a move from here insists on, as `services.reschedule` takes it: "anybody" keeps rooms and machines."""
+        if clinician := self.cleaned_data.get("clinician"):
+            return {"resources": [] if clinician in self.along else [clinician], "keep": True}
+        treat = clinicians(self.request).filter(pk__in=[one.pk for one in self.along])
+        people = set(treat.values_list("pk", flat=True))
+        return {
+            "resources": [one for one in self.along if one.pk not in people and one.active],
+            "keep": False,
+        }
 
 
 class FindForm(WhenForm):

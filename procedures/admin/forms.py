@@ -24,7 +24,7 @@ from clinic.admin.base import DeskForm, staff
 from clinic.admin.wall import DateInput, WallClockField, to_instant
 from clinic.models import Resource, Site, User
 from procedures import services
-from procedures.models import Appointment, Intent, ProcedureType, Reservation, WaitlistEntry
+from procedures.models import Appointment, Intent, Laterality, ProcedureType, Reservation, WaitlistEntry
 from procedures.services.booking import made_before
 from procedures.services.waiting import ASK_AGAIN_DAYS
 
@@ -172,10 +172,37 @@ class ErrorForm(WhyForm, StepForm):
     """What the procedure and the appointment say never happened, or not to this patient."""
 
 
-class RescheduleForm(StepForm):
-    starts = WallClockField(label=_("New start"))
+class WishForm(forms.Form):
+    """Whose wish a move is, and why."""
+
+    ended_by = forms.ChoiceField(
+        label=_("Who asked for it"),
+        choices=Appointment.EndedBy.choices,
+        required=False,
+        widget=forms.RadioSelect({"class": "desk-scale"}),
+    )
+    reason = forms.CharField(
+        label=_("Reason"),
+        max_length=500,
+        required=False,
+        widget=UnfoldAdminTextInputWidget(),
+        help_text=_("Kept in the audit trail: no names and no diagnoses."),
+    )
+
+    def __init__(self, *args: Any, old: Appointment | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        asked = old is not None and old.wants_change_at
+        self.initial.setdefault(
+            "ended_by", Appointment.EndedBy.PATIENT if asked else Appointment.EndedBy.CLINIC
+        )
+
+
+class NewTimeForm(StepForm):
+    """A time for an appointment that is there, typed; `deed`: what is done with it."""
+
+    starts = WallClockField(label=_("Starts"))
     names = {"starts_at": "starts", "ends_at": "starts"}
-    deed: ClassVar[Callable[..., Appointment]] = staticmethod(services.reschedule)
+    deed: ClassVar[Callable[..., Appointment]]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -187,20 +214,69 @@ class RescheduleForm(StepForm):
         )
 
     def act(self, *, by: User, now: datetime) -> Appointment:
-        starts_at = to_instant_of("starts", self.cleaned_data["starts"], self.appointment.site.zone)
-        return self.deed(
-            self.appointment.pk, starts_at=starts_at, resources=self.cleaned_data["resources"], by=by, now=now
-        )
+        said = self.cleaned_data.copy()
+        starts_at = to_instant_of("starts", said.pop("starts"), self.appointment.site.zone)
+        return self.deed(self.appointment.pk, starts_at=starts_at, **said, by=by, now=now)
 
 
-class AcceptForm(RescheduleForm):
-    """The time at which a requested appointment is booked: at first the one that was asked for."""
+class RescheduleForm(NewTimeForm):
+    """The new time, who and what goes along, whose wish it is and why."""
+
+    deed = staticmethod(services.reschedule)
+    keep = forms.BooleanField(
+        label=_("Keep the clinician, and what was asked for by name"),
+        required=False,
+        initial=True,
+        widget=UnfoldBooleanSwitchWidget,
+    )
+    ended_by, reason = WishForm.base_fields["ended_by"], WishForm.base_fields["reason"]
+    field_order = ("starts", "keep", "resources", "ended_by", "reason")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["starts"].label = _("Starts")
+        self.fields["starts"].label = _("New start")
+        self.fields["resources"].help_text = _("Name one to have it instead of another of its kind.")
+        self.initial["ended_by"] = WishForm(old=self.appointment).initial["ended_by"]
+        self.order_fields(self.field_order)
+
+
+class AcceptForm(NewTimeForm):
+    """The time at which a requested appointment is booked: at first the one that was asked for."""
 
     deed = staticmethod(services.accept)
+
+
+class CorrectForm(StepForm):
+    """What is meant by the appointment. Only what was changed on the page is set."""
+
+    laterality = forms.ChoiceField(
+        label=_("Side"), required=False, choices=Laterality.choices, widget=UnfoldAdminSelectWidget
+    )
+    levels = forms.CharField(
+        label=_("Levels"),
+        required=False,
+        max_length=60,
+        widget=UnfoldAdminTextInputWidget({"placeholder": "L3–L5", "autocomplete": "off"}),
+    )
+    indication = forms.CharField(
+        label=_("Indication (ICD-10-CM)"),
+        required=False,
+        max_length=8,
+        widget=UnfoldAdminTextInputWidget({"placeholder": "M47.816", "autocomplete": "off"}),
+    )
+    note = forms.CharField(
+        label=_("Note"), required=False, max_length=500, widget=UnfoldAdminTextInputWidget()
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            field.show_hidden_initial = True
+            self.initial.setdefault(name, getattr(self.appointment, name))
+
+    def act(self, *, by: User, now: datetime) -> Appointment:
+        values = {name: self.cleaned_data[name] for name in self.changed_data}
+        return services.correct(self.appointment.pk, values=values, by=by, now=now)
 
 
 class SettleForm(StepForm):

@@ -52,7 +52,7 @@ class StepInline(ReadOnlyInline):
 
     @display(description=_("status"))
     def what(self, step: AppointmentStep) -> str:
-        return str(step.get_status_display())
+        return str(_("rescheduled") if step.step == "reschedule" else step.get_status_display())
 
 
 class BaselineInline(ReadOnlyInline):

@@ -7,14 +7,16 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest
+from django.template.loader import render_to_string
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from clinic.admin.base import DeskAdmin, DeskForm, DeskInline, SeenFilter, staff
-from clinic.admin.places import ResourceAdmin
+from clinic.admin.places import PlaceAdmin, ResourceAdmin
 from clinic.admin.wall import WallClockField, shown, to_instant
 from clinic.models import Closure, Resource, Site
 from procedures import services
@@ -69,6 +71,15 @@ class ClosureForm(DeskForm):
             )
         whose = {name: cleaned.get(name) for name in ("site", "resource", "deputy")}
         services.check_deputy(Closure(**whose))
+        services.refuse_twice(
+            Closure(
+                pk=self.instance.pk,
+                site=cleaned.get("site"),
+                resource=cleaned.get("resource"),
+                starts_at=self.instance.starts_at,
+                ends_at=self.instance.ends_at,
+            )
+        )
         self.preview(cleaned)
 
     def preview(self, cleaned: dict[str, Any]) -> None:
@@ -85,13 +96,17 @@ class ClosureForm(DeskForm):
         known = set(cleaned.get("seen", "").split(","))
         if {str(appointment.pk) for appointment in self.displaced} - known:
             self.data = {**self.data.dict(), "seen": now_seen}  # type: ignore[attr-defined]  # a QueryDict
-            count = len(self.displaced)
-            words = ngettext(
-                "This displaces %d appointment, listed above. Nothing is saved yet: save again to close all the same.",
-                "This displaces %d appointments, listed above. Nothing is saved yet: save again to close all the same.",
-                count,
-            )
-            raise ValidationError(words % count, code="displaces")
+            raise ValidationError(displaces_words(len(self.displaced)), code="displaces")
+
+
+def displaces_words(count: int) -> str:
+    """What a clerk is told whose change would displace so many appointments."""
+    words = ngettext(
+        "This displaces %d appointment, listed above. Nothing is saved yet: save again to do it all the same.",
+        "This displaces %d appointments, listed above. Nothing is saved yet: save again to do it all the same.",
+        count,
+    )
+    return words % count
 
 
 def closes_others(request: HttpRequest) -> bool:
@@ -230,7 +245,10 @@ class ClosureAdmin(DeskAdmin):
         return super().has_change_permission(request, obj) and not getattr(obj, "repeats_id", None)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return request.user.has_perm("clinic.delete_closure")
+        # Who may close may open again: the front desk what it closed, anybody their own leave.
+        if not request.user.has_perm("clinic.add_closure"):
+            return False
+        return obj is None or closes_others(request) or own(request).filter(closures=obj).exists()
 
     def save_model(self, request: HttpRequest, obj: Closure, form: Any, change: bool) -> None:
         services.close(obj, by=staff(request), now=timezone.now())
@@ -273,6 +291,24 @@ class ClosureAdmin(DeskAdmin):
     @display(description=_("every year"))
     def repeats_yearly(self, closure: Closure) -> str:
         return str(_("every year")) if closure.yearly or closure.repeats_id else ""
+
+
+def look_whom_it_displaces(request: HttpRequest, row: Site | Resource) -> None:
+    """Mark what a changed site or resource displaces; ValidationError "displaces" until the clerk has been shown it."""
+    whose: dict[str, Any] = {"site": row} if isinstance(row, Site) else {"resource": row}
+    found = services.mark_displaced(**whose, now=timezone.now())
+    numbers = [str(appointment.pk) for appointment in found]
+    if not set(numbers) - set(request.POST.get("seen", "").split(",")):
+        return
+    context = {**displaced_rows(request, found), "saved": False, "seen": ",".join(numbers)}
+    page: Any = request
+    page.consequences = SafeString(
+        render_to_string("admin/procedures/displaces.html", context, request=request)
+    )
+    raise ValidationError(displaces_words(len(found)), code="displaces")
+
+
+PlaceAdmin.consequences.append(look_whom_it_displaces)
 
 
 class PrivilegeForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -15,9 +15,18 @@ from django.utils.translation import gettext_lazy as _
 
 from clinic.admin.taking import form_page as form_page  # steps are taken on its pages
 from clinic.admin.taking import take as take
-from procedures.admin.forms import AcceptForm, CancelForm, ErrorForm, RescheduleForm, SettleForm, StepForm
+from procedures.admin.forms import (
+    AcceptForm,
+    CancelForm,
+    CorrectForm,
+    ErrorForm,
+    RescheduleForm,
+    SettleForm,
+    StepForm,
+)
 from procedures.admin.performed_forms import BaselineForm, PerformForm, TabletForm
 from procedures.models import Appointment
+from procedures.services.correcting import CORRECTABLE
 from procedures.services.own_scores import WAITING
 from procedures.services.stepping import UNDONE_WITHIN
 from procedures.steps import BOOK, EXPECTED
@@ -125,6 +134,8 @@ STEPS = {
              listed=(Status.NO_SHOW,), at_once=True),
         Step(RESCHEDULE, "", _("Type a new time"), _("Reschedule"),
              _("The appointment has its new time; the old one is free."), RescheduleForm),
+        Step("correct", "", _("Correct"), _("Correct side, levels, indication or note"),
+             _("The appointment is corrected."), CorrectForm, origins=CORRECTABLE),
         Step(SETTLE, "", _("Settle"), _("The wish for another time is settled"),
              _("The wish for another time is settled; the appointment stands."), SettleForm,
              listed=(Status.BOOKED, Status.CONFIRMED), at_once=True),

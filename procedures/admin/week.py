@@ -29,7 +29,17 @@ from procedures.admin.appointments import AppointmentAdmin
 from procedures.admin.board import GONE, working_at
 from procedures.admin.days import day_in
 from procedures.admin.finding import clinicians
-from procedures.admin.words import STATUS_LABELS, closed_words, marks, meant, page_of, span, touches
+from procedures.admin.forms import WishForm
+from procedures.admin.words import (
+    STATUS_LABELS,
+    closed_words,
+    displaced_words,
+    marks,
+    meant,
+    page_of,
+    span,
+    touches,
+)
 from procedures.models import Appointment, Reservation
 
 #: What the calendar shows of a day where nobody's hours say otherwise.
@@ -76,7 +86,7 @@ def week(request: HttpRequest) -> HttpResponse:
     if site is not None:
         resources = list(working_at(site).order_by("name"))
         resource = next((one for one in resources if str(one.pk) == request.GET.get("resource")), None)
-        context |= {"resources": resources, "resource": resource}
+        context |= {"resources": resources, "resource": resource, "why": WishForm()}
         context |= shown(request, site, resource, day_in(request.GET.get("day", ""), site, now=now), now=now)
     return TemplateResponse(request, "admin/procedures/week.html", context)
 
@@ -209,15 +219,16 @@ def wall(moment: datetime, site: Site) -> str:
 
 def event_of(appointment: Appointment, site: Site, can_book: bool) -> dict[str, Any]:
     """One appointment as the calendar takes it."""
+    lost = displaced_words(appointment, now=timezone.now())
     return {
         "id": str(appointment.pk),
         "start": wall(appointment.starts_at, site),
         "end": wall(appointment.ends_at, site),
         "title": str(appointment.patient),
         "startEditable": movable(appointment, can_book),
-        "classNames": ["desk-event", f"desk-event-{STATUS_LABELS[appointment.status]}"],
+        "classNames": ["desk-event", f"desk-event-{'danger' if lost else STATUS_LABELS[appointment.status]}"],
         "extendedProps": {
-            "status": str(appointment.get_status_display()),
+            "status": " · ".join([appointment.get_status_display(), *([lost] if lost else [])]),
             "what": str(appointment.procedure_type),
             "who": names(appointment),
             "page": page_of(appointment),
@@ -240,8 +251,8 @@ def closed_event(closure: Closure, site: Site) -> dict[str, Any]:
 def move(request: HttpRequest) -> HttpResponse:
     """Move `appointment` to the wall time `starts`; with `check`, only say whether that would do.
 
-    The clinician stays, and so does the resource that the calendar is narrowed to; the rest may change. A check is
-    answered with JSON: `words` to show, 422 with the refusal's `code` when it would not do.
+    What `services.kept` names goes along, and so does the resource that the calendar is narrowed to. A check is
+    answered with JSON: `words` to show, `ended_by` to begin with, 422 with the refusal's `code` when it would not do.
     """
     if not request.user.has_perm("procedures.book_appointment"):
         raise PermissionDenied
@@ -257,13 +268,19 @@ def move(request: HttpRequest) -> HttpResponse:
     try:
         where: dict[str, Any] = {
             "starts_at": dropped_at(request.POST.get("starts", ""), old.site),
-            "resources": kept(request, old),
+            "resources": narrowed(request, old),
             "by": staff(request),
             "now": now,
         }
         if "check" in request.POST:
-            return JsonResponse({"words": question(old, services.check_reschedule(old.pk, **where))})
-        new = services.reschedule(old.pk, **where, request_key=request.POST.get("key", "")[:50])
+            words = question(old, services.check_reschedule(old.pk, **where))
+            return JsonResponse({"words": words, "ended_by": WishForm(old=old).initial["ended_by"]})
+        why = WishForm(request.POST, old=old)
+        if not why.is_valid():
+            raise ValidationError([fault for faults in why.errors.as_data().values() for fault in faults])
+        new = services.reschedule(
+            old.pk, **where, **why.cleaned_data, request_key=request.POST.get("key", "")[:50]
+        )
     except ValidationError as refusal:
         if "check" in request.POST:
             code = str(getattr(refusal, "code", "invalid"))
@@ -285,13 +302,11 @@ def dropped_at(typed: str, site: Site) -> datetime:
     return to_instant(at, site.zone)
 
 
-def kept(request: HttpRequest, old: Appointment) -> list[Resource]:
-    """What the moved appointment must have again: its clinicians, and what the calendar is narrowed to."""
-    held = {row.resource_id for row in old.reservations.all() if row.released_at is None}
-    people = Q(categories__code="physician") | Q(categories__needs_privilege=True)
+def narrowed(request: HttpRequest, old: Appointment) -> list[Resource]:
+    """The resource that the calendar is narrowed to, if the appointment holds it."""
     chosen = request.POST.get("resource", "")
-    this = Q(pk=int(chosen)) if chosen.isdecimal() and len(chosen) < 18 else Q()
-    return list(Resource.objects.filter(people | this, pk__in=held).distinct())
+    held = {row.resource_id: row.resource for row in old.reservations.all() if row.released_at is None}
+    return [one for pk, one in held.items() if str(pk) == chosen]
 
 
 def question(old: Appointment, new: Appointment) -> str:

@@ -1,16 +1,18 @@
 """How appointments and closures are spoken of at the front desk, and where an appointment's page is."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
-from django.db.models import Prefetch
+from django.db.models import Case, Count, Prefetch, QuerySet, Value, When
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from clinic.admin.wall import shown
 from clinic.models import Closure, Site
 from clinic.wall_clock import day_span
 from procedures.baselines import PAIN, days_before
@@ -33,6 +35,36 @@ STATUS_LABELS = {
 }
 
 
+#: Of an appointment whose place another one took; its code is that of a cancelled one.
+RESCHEDULED = "rescheduled"
+
+
+def tallies(rows: QuerySet[Appointment]) -> list[tuple[str, str, int]]:
+    """How many of `rows` have each status, as label, colour and number. What was moved counts as no cancellation."""
+    counted = (
+        rows.order_by()
+        .annotate(
+            state=Case(
+                When(
+                    status=Appointment.Status.CANCELLED,
+                    rescheduled_to__isnull=False,
+                    then=Value(RESCHEDULED),
+                ),
+                default="status",
+            )
+        )
+        .values_list("state")
+        .annotate(Count("pk", distinct=True))
+    )
+    counts = dict(counted)
+    labels = [*Appointment.Status.choices, (RESCHEDULED, _("rescheduled"))]
+    return [
+        (str(label), STATUS_LABELS.get(value, "default"), counts[value])
+        for value, label in labels
+        if value in counts
+    ]
+
+
 #: What is asked before a procedure, in short.
 BASELINE_LABELS = {
     "nrs.now": gettext_lazy("pain now"),
@@ -53,6 +85,24 @@ def span(appointment: Appointment) -> str:
     return f"{start:%a %-d %b %Y, %H:%M}–{end:%H:%M %Z}"
 
 
+def now_at(appointment: Appointment) -> SafeString:
+    """Of a moved appointment the way to the one that took its place, read with it; "" of any other."""
+    if not appointment.moved:
+        return SafeString("")
+    new = appointment.rescheduled_to
+    return format_html(
+        '<a class="desk-link desk-sub" href="{}">{}</a>',
+        page_of(new),
+        _("now %s") % shown(new.starts_at, new.site),
+    )
+
+
+def displaced_words(appointment: Appointment, *, now: datetime) -> str:
+    """That it has lost what it holds, and why; "" when it has not."""
+    lost = appointment.lies_displaced(now)
+    return _("displaced: %s") % appointment.get_displaced_because_display() if lost else ""
+
+
 def marks(appointment: Appointment, *, baseline: bool = True) -> list[tuple[str, str]]:
     """What somebody must know beside the status, each with the colour it is shown in.
 
@@ -70,6 +120,8 @@ def marks(appointment: Appointment, *, baseline: bool = True) -> list[tuple[str,
     if is_late(appointment):
         minutes = int((now - appointment.starts_at).total_seconds() // 60)
         result.append((_("late by %d min") % minutes if minutes < 24 * 60 else _("overdue"), "danger"))
+    if lost := displaced_words(appointment, now=now):
+        result.append((lost, "danger"))
     if appointment.overbooked_because:
         result.append((_("overbooked"), "warning"))
     if appointment.wants_change_at and appointment.status in Appointment.EXPECTED:

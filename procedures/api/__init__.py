@@ -3,6 +3,7 @@
 from procedures.api.catalogue import ProcedureTypes
 from procedures.api.closures import Closures
 from procedures.api.devices import ImplantedDevices
+from procedures.api.displaced import Displaced
 from procedures.api.feeds import CalendarFeeds
 from procedures.api.freed import FreedTimes
 from procedures.api.importing import ImportAppointments
@@ -15,6 +16,7 @@ __all__ = [
     "Appointments",
     "CalendarFeeds",
     "Closures",
+    "Displaced",
     "FreedTimes",
     "ImplantedDevices",
     "ImportAppointments",

@@ -100,6 +100,7 @@ class AppointmentSerializer(Shape, serializers.ModelSerializer[Appointment]):
     """An appointment. Instants are UTC; `*_local` are the same on the site's wall clock. It ends with the recovery.
 
     `held_until`: the time frees itself then; null unless held. `ended_by` and `ended_because`: who cancelled, and why.
+    `displaced_because`: what it holds is `closed`, `inactive` or `outside_hours` by now; "" if not, or once it began.
     `wants_change_at`: since when the patient asks for another time. `sequence`: how often what the patient was told
     has changed. `baselines`: scores from before the procedure, the latest first. `possible_steps`: what you may do
     next, each the last part of an address: `appointments/7/arrive/`.
@@ -117,6 +118,7 @@ class AppointmentSerializer(Shape, serializers.ModelSerializer[Appointment]):
     possible_steps = serializers.SerializerMethodField()
     rescheduled_to = serializers.SerializerMethodField()
     procedure = serializers.SerializerMethodField()
+    displaced_because = serializers.SerializerMethodField()
 
     class Meta:
         model = Appointment
@@ -124,6 +126,7 @@ class AppointmentSerializer(Shape, serializers.ModelSerializer[Appointment]):
             *("id", "patient", "procedure_type", "site", "starts_at", "ends_at", "starts_at_local"),
             *("ends_at_local", "status", "intent", "region", "laterality", "levels", "indication", "note"),
             *("held_until", "ended_by", "ended_because", "overbooked", "overbooked_because"),
+            "displaced_because",
             *("wants_change_at", "sequence", "reservations", "steps", "possible_steps", "baselines"),
             *("rescheduled_from", "rescheduled_to", "procedure", "created_at"),
         ]
@@ -143,6 +146,10 @@ class AppointmentSerializer(Shape, serializers.ModelSerializer[Appointment]):
     def get_possible_steps(self, appointment: Appointment) -> list[str]:
         user = self.context["request"].user
         return [address(step.name) for step in possible(appointment.status) if user.has_perm(step.permission)]
+
+    @extend_schema_field({"type": "string", "enum": Appointment.Displaced.values})
+    def get_displaced_because(self, appointment: Appointment) -> str:
+        return appointment.displaced_because if appointment.lies_displaced(self.context["now"]) else ""
 
     def get_rescheduled_to(self, appointment: Appointment) -> int | None:
         later = getattr(appointment, "rescheduled_to", None)
@@ -184,6 +191,14 @@ class BookingInput(Input, serializers.ModelSerializer[Appointment]):
         return attrs | {"starts_at": at_site(attrs["starts_at"], attrs["site"].zone, field="starts_at")}
 
 
+class CorrectionInput(Input, serializers.ModelSerializer[Appointment]):
+    """What is meant by an appointment, as it should have been booked."""
+
+    class Meta:
+        model = Appointment
+        fields = ["laterality", "levels", "indication", "note"]
+
+
 class ReasonInput(Input):
     """Why."""
 
@@ -204,15 +219,31 @@ class CancelInput(ReasonInput):
     )
 
 
-class RescheduleInput(Input):
-    """The new time; `resources` and `overbooked_because` as in a booking."""
+class NewTimeInput(Input):
+    """A time for what is there already; `resources` and `overbooked_because` as in a booking."""
 
     starts_at = SiteTimeField(help_text="Without an offset from UTC: on the wall clock of the site.")
     resources = VisibleManyField(queryset=Resource.objects.all(), required=False)
     overbooked_because = serializers.CharField(max_length=500, required=False, allow_blank=True)
 
 
-class AcceptInput(RescheduleInput):
+class RescheduleInput(NewTimeInput):
+    """The new time, why, and whose wish it is; `resources` and `overbooked_because` as in a booking.
+
+    The clinicians go along, and every room or machine that was asked for by name, unless `resources` names another of
+    their kind, or `keep` is false: then only `resources` are insisted on.
+    """
+
+    keep = YesNoField(required=False, help_text="True unless told.")
+    reason = serializers.CharField(max_length=500, required=False, allow_blank=True)
+    ended_by = serializers.ChoiceField(
+        Appointment.EndedBy.choices,
+        required=False,
+        help_text="Unless told `patient`, where `wants_change_at` says that they asked, else `clinic`.",
+    )
+
+
+class AcceptInput(NewTimeInput):
     """The time, when it is another than was asked for; `resources` and `overbooked_because` as in a booking."""
 
     starts_at = SiteTimeField(

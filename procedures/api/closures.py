@@ -168,14 +168,15 @@ class Closures(mixins.ListModelMixin, mixins.RetrieveModelMixin, Rows):
     serializer_class = ClosureSerializer
     query_class = ClosureQuery
     ordering = ("starts_at", "pk")
+    may_refuse = {"create": [409]}
     permissions_needed = {
         "list": "clinic.view_closure",
         "retrieve": "clinic.view_closure",
         "displaced": "procedures.view_appointment",
         "preview": "clinic.add_closure",
         "create": "clinic.add_closure",
-        # Who may change a closure may end it: the front desk has no other way to open again.
-        "destroy": "clinic.change_closure",
+        # Who may close may open again.
+        "destroy": "clinic.add_closure",
     }
 
     def get_queryset(self) -> Any:
@@ -188,6 +189,7 @@ class Closures(mixins.ListModelMixin, mixins.RetrieveModelMixin, Rows):
     def create(self, request: Request) -> Response:
         """Close a site or a resource. Nobody can book into it; what is booked already stays, see `displaced`.
 
+        Refused with 409, code `closed_already`, where the same is closed from and until the same instants.
         Without `clinic.close_others` only the resource that is yourself: your leave. Else refused, code `not_yours`.
         """
         closed = services.close(Closure(**self.inputs(ClosureInput)), by=self.user, now=timezone.now())

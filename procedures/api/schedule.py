@@ -28,6 +28,7 @@ from procedures.api.appointment import (
     AppointmentSerializer,
     BookingInput,
     CancelInput,
+    CorrectionInput,
     NothingInput,
     ReasonInput,
     RescheduleInput,
@@ -69,6 +70,14 @@ class AppointmentQuery(Query):
         required=False, help_text="Expected, and the patient has asked for another time, or not."
     )
 
+    rescheduled = serializers.BooleanField(
+        required=False,
+        help_text="Another appointment has taken its place, or not. Its status is `cancelled`.",
+    )
+    displaced = serializers.BooleanField(
+        required=False, help_text="To come, and it has lost what it holds, or not; see `displaced_because`."
+    )
+
     def validate_day(self, day: Any) -> Any:
         if day.year not in YEARS:
             raise serializers.ValidationError(
@@ -90,6 +99,11 @@ class AppointmentQuery(Query):
         if "wants_change" in asked:
             wanting = Appointment.objects.wanting_change().values("pk")
             rows = rows.filter(pk__in=wanting) if asked["wants_change"] else rows.exclude(pk__in=wanting)
+        if "rescheduled" in asked:
+            rows = rows.filter(rescheduled_to__isnull=not asked["rescheduled"])
+        if "displaced" in asked:
+            lost = Appointment.objects.displaced(self.context["now"]).values("pk")
+            rows = rows.filter(pk__in=lost) if asked["displaced"] else rows.exclude(pk__in=lost)
         return rows
 
     def on_day(self, day: Any) -> Q:
@@ -127,6 +141,7 @@ class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows
         "list": "procedures.view_appointment",
         "retrieve": "procedures.view_appointment",
         "create": steps.BOOK,
+        "partial_update": steps.BOOK,
         "reschedule": steps.BOOK,
         "settle_change": steps.BOOK,
         "perform": steps.PERFORM,
@@ -172,7 +187,9 @@ class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows
     def reschedule(self, request: Request, pk: int) -> Response:
         """Move a booked or confirmed appointment: the new time is taken and the old one freed, both or neither.
 
-        The answer is a new appointment, whose `rescheduled_from` is this one. With an `Idempotency-Key` the same
+        The answer is a new appointment, whose `rescheduled_from` is this one; this one's `status` is `cancelled`, and
+        it has `rescheduled_to`. Where somebody or something is not free, the refusal's `free` says at which times the
+        move would do, and, code `kept_not_free`, who could come instead. With an `Idempotency-Key` the same
         request can be sent again without fear: 200 and the appointment that it made the first time.
         """
         old = self.get_object()
@@ -182,6 +199,17 @@ class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows
         key, now = request_key(request), timezone.now()
         new = services.reschedule(old.pk, **inputs, by=self.user, now=now, request_key=key)
         return self.shown(new.pk, status=200 if known else 201)
+
+    @extend_schema(request=CorrectionInput, responses=AppointmentSerializer)
+    def partial_update(self, request: Request, pk: int) -> Response:
+        """Correct the side, levels, indication or note before the procedure. The time is changed by `reschedule`.
+
+        What is not named stays as it is. The patient is not written to: they are told of none of these.
+        """
+        appointment = self.get_object()
+        values = self.inputs(CorrectionInput, partial=True)
+        services.correct(appointment.pk, values=values, by=self.user, now=timezone.now())
+        return self.shown(appointment.pk)
 
     @extend_schema(request=NothingInput, responses=AppointmentSerializer)
     @action(detail=True, methods=["post"], url_path="settle-change")

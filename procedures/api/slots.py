@@ -15,6 +15,7 @@ from clinic.api.rows import NeverKept
 from clinic.api.views import SiteNameSerializer
 from clinic.models import Resource, Site
 from patients.models import Patient
+from procedures import services
 from procedures.api.appointment import ProcedureTypeField
 from procedures.models import Appointment
 from procedures.slots import Held, Slot, find_slots
@@ -81,6 +82,11 @@ class SlotQuery(Input):
     )
     patient = NumberQuery(help_text="Leave out what overlaps with this patient's own appointments.")
     replacing = NumberQuery(help_text="The appointment that would be moved: its time counts as free.")
+    keep = serializers.BooleanField(
+        required=False,
+        default=True,
+        help_text="With `replacing`: what goes along when it is moved must be free, its clinicians above all.",
+    )
     limit = serializers.IntegerField(
         required=False, min_value=1, max_value=500, default=50, help_text="50 unless told."
     )
@@ -96,7 +102,7 @@ class SlotQuery(Input):
             refuse("starts_before", "ends_before_start", "The span must end after it starts.")
         if starts_before - starts_from > LONGEST:
             refuse("starts_before", "span_too_long", f"Look at most {LONGEST.days} days ahead at once.")
-        if not attrs["procedure_type"].active:
+        if not attrs["procedure_type"].active and "replacing" not in attrs:
             refuse("procedure_type", "unknown_procedure_type", "This procedure type is not offered.")
         if not attrs["procedure_type"].requirements.exists():
             refuse("procedure_type", "no_requirements", "This procedure type says nothing of what it needs.")
@@ -115,6 +121,13 @@ class SlotQuery(Input):
         ):
             if name in attrs:
                 found[name] = self.visible(name, queryset, [attrs[name]])[0]
+        if (
+            (old := found.get("replacing"))
+            and attrs["keep"]
+            and old.procedure_type == found["procedure_type"]
+        ):
+            named = [*found["resources"], *([found["clinician"]] if "clinician" in found else [])]
+            found["resources"] = [*found["resources"], *services.kept(old, named)]
         # Booking would refuse these; an empty list would only look like a full calendar.
         for name, chosen in (("resource", found["resources"]), ("clinician", [found.get("clinician")])):
             if any(resource and not resource.active for resource in chosen):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Self
 
 import pgtrigger
@@ -52,6 +52,20 @@ class AppointmentQuerySet(models.QuerySet["Appointment"]):
         ahead = (status.REQUESTED, status.HELD, *Appointment.EXPECTED)
         return self.filter(patient__died_on__isnull=False, status__in=ahead)
 
+    def moved(self) -> Self:
+        """Those of which another appointment has taken the place: "cancelled" by their code, called off by nobody."""
+        return self.filter(status=Appointment.Status.CANCELLED, rescheduled_to__isnull=False)
+
+    def called_off(self) -> Self:
+        """Those that were cancelled and do not take place at another time."""
+        return self.filter(status=Appointment.Status.CANCELLED, rescheduled_to__isnull=True)
+
+    def displaced(self, now: datetime) -> Self:
+        """Appointments to come that have lost at `now` what they hold: they must be moved or cancelled."""
+        return self.exclude(displaced_because="").filter(
+            status__in=(Appointment.Status.HELD, *Appointment.EXPECTED), starts_at__gt=now
+        )
+
 
 @keep_history
 class Appointment(models.Model):
@@ -70,6 +84,12 @@ class Appointment(models.Model):
         NO_SHOW = "no_show", _("no-show")
         CANCELLED = "cancelled", _("cancelled")
         ENTERED_IN_ERROR = "entered_in_error", _("entered in error")
+
+    class Displaced(models.TextChoices):
+        NOT = "", _("not displaced")
+        CLOSED = "closed", _("closed")
+        INACTIVE = "inactive", _("out of use")
+        OUTSIDE_HOURS = "outside_hours", _("outside the hours")
 
     class EndedBy(models.TextChoices):
         PATIENT = "patient", _("the patient")
@@ -125,6 +145,15 @@ class Appointment(models.Model):
     overbooked_because = models.CharField(
         _("overbooked because"), max_length=500, blank=True, help_text=_("Empty: not overbooked.")
     )
+    displaced_because = models.CharField(
+        _("displaced"),
+        max_length=16,
+        choices=Displaced.choices,
+        blank=True,
+        editable=False,
+        default=Displaced.NOT,
+        db_default=Displaced.NOT,
+    )
     wants_change_at = models.DateTimeField(_("asked for another time"), null=True, blank=True)
     sequence = models.PositiveSmallIntegerField(
         default=0,
@@ -161,6 +190,7 @@ class Appointment(models.Model):
                 fields=["site"],
                 condition=Q(wants_change_at__isnull=False),
             ),
+            models.Index(name="appointment_displaced", fields=["site"], condition=~Q(displaced_because="")),
         ]
         constraints = [
             models.CheckConstraint(
@@ -203,12 +233,27 @@ class Appointment(models.Model):
         """Whether it takes up the patient's and the resources' time."""
         return self.status in self.LIVE
 
+    @property
+    def moved(self) -> bool:
+        """Whether another appointment has taken its place; a query unless read with `rescheduled_to`."""
+        return self.status == self.Status.CANCELLED and getattr(self, "rescheduled_to", None) is not None
+
+    def get_status_display(self) -> str:  # type: ignore[no-redef]  # instead of Django's
+        """The status in words. One that was moved was never called off: it reads "rescheduled"."""
+        return str(_("rescheduled") if self.moved else self.Status(self.status).label)
+
+    def lies_displaced(self, now: datetime) -> bool:
+        """Whether it is to come and has lost what it holds, as `AppointmentQuerySet.displaced`."""
+        waits = self.status in (self.Status.HELD, *self.EXPECTED)
+        return bool(self.displaced_because) and waits and self.starts_at > now
+
 
 @keep_history
 class Reservation(models.Model):
     """One resource held for one appointment over [starts_at, ends_at), in UTC.
 
-    `released_at` is the instant at which it stopped holding the resource; None while it holds it.
+    `released_at` is the instant at which it stopped holding the resource; None while it holds it. `named`: somebody
+    asked for this very resource, so that moving keeps it.
     """
 
     appointment = models.ForeignKey(
@@ -223,6 +268,7 @@ class Reservation(models.Model):
         _("lane"), default=0, help_text=_("0: the resource itself; above: deliberately overbooked.")
     )
     released_at = models.DateTimeField(_("released"), null=True, blank=True)
+    named = models.BooleanField(_("asked for by name"), default=False, editable=False)
 
     class Meta:
         verbose_name = _("reservation")

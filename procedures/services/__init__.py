@@ -5,9 +5,7 @@ from procedures.services.booking import (
     book,
     check,
     check_requested,
-    check_reschedule,
     release_expired_holds,
-    reschedule,
 )
 from procedures.services.closing import (
     check_deputy,
@@ -15,9 +13,11 @@ from procedures.services.closing import (
     deputies,
     displaced_by,
     extend_yearly_closures,
+    refuse_twice,
     reopen,
 )
 from procedures.services.confirming import confirm_figure
+from procedures.services.correcting import correct
 from procedures.services.deceased import cancel_of_deceased
 from procedures.services.devices import (
     battery_checked,
@@ -28,9 +28,11 @@ from procedures.services.devices import (
     takes_a_device,
     void_device,
 )
+from procedures.services.displacing import mark_displaced, mark_displaced_soon
 from procedures.services.freeing import close_filled_times, close_passed_times, dismiss_freed, note_freed
-from procedures.services.letters import open_link, remind_due, stop_token
+from procedures.services.letters import latest, open_link, remind_due, stop_token
 from procedures.services.matching import Match, matches
+from procedures.services.moving import check_reschedule, kept, reschedule
 from procedures.services.own_scores import (
     offer_tablet,
     offered_code,
@@ -51,6 +53,7 @@ from procedures.services.publishing import (
     open_feed,
     revoke_feed,
 )
+from procedures.services.rebooking import AT_ONCE, Proposal, propose, rebook
 from procedures.services.replying import ask_for_change, may_reply, promise_to_come, settle_change
 from procedures.services.requesting import accept
 from procedures.services.stepping import arrive, cancel, mark_no_show, take_step
@@ -63,8 +66,10 @@ from procedures.services.waiting import (
 )
 
 __all__ = [
+    "AT_ONCE",
     "Match",
     "Performed",
+    "Proposal",
     "accept",
     "add_profile",
     "arrive",
@@ -87,6 +92,7 @@ __all__ = [
     "close_filled_times",
     "close_passed_times",
     "confirm_figure",
+    "correct",
     "correct_baseline",
     "correct_time",
     "deputies",
@@ -98,6 +104,10 @@ __all__ = [
     "feed_in_force",
     "issue_feed",
     "join_waitlist",
+    "kept",
+    "latest",
+    "mark_displaced",
+    "mark_displaced_soon",
     "mark_no_show",
     "matches",
     "may_reply",
@@ -111,8 +121,11 @@ __all__ = [
     "open_on_tablet",
     "perform",
     "promise_to_come",
+    "propose",
+    "rebook",
     "record_device",
     "refilled",
+    "refuse_twice",
     "release_expired_holds",
     "remind_due",
     "reopen",

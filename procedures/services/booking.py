@@ -9,18 +9,16 @@ from datetime import datetime, timedelta
 import structlog
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
-from django.db.models import prefetch_related_objects
 
 from clinic import prepared
 from clinic.models import AuditEvent, Resource, User
 from clinic.refusals import Refusal
 from procedures.models import Appointment, AppointmentStep, Intent, ProcedureType, Reservation
 from procedures.services import letters, saving
-from procedures.services.freeing import note_freed
 from procedures.services.locking import Overtaken, lock, refuse_if_taken_since
 from procedures.services.looking import Need, Taken, choose, look, shares
-from procedures.services.stepping import locked, refuse_unless, write
-from procedures.steps import EXPECTED
+from procedures.services.stepping import locked, write
+from procedures.starts import last_day, on_grid
 
 #: How often a booking that may take any resource of a category looks again after a rival took the one it had chosen.
 LOOKS = 5
@@ -46,7 +44,7 @@ INTENTS: dict[str, tuple[Intent, ...]] = {
 
 
 def check(
-    appointment: Appointment, *, resources: Iterable[Resource] = (), now: datetime
+    appointment: Appointment, *, resources: Iterable[Resource] = (), imported: bool = False, now: datetime
 ) -> list[Reservation]:
     """What booking `appointment` would reserve, or the refusal that it would meet. Saves and locks nothing.
 
@@ -54,26 +52,28 @@ def check(
     taken; for every category without one among them, any that is free is chosen.
 
     With a reason in `overbooked_because`, resources that are taken may be held a second time, as far as each allows.
+    `imported`: it comes from another calendar, and begins at any minute, not only at those of the site's grid.
 
     Raises ValidationError by field for values that no appointment may have, and Refusal with the codes "in_the_past",
+    "off_grid", "too_far_ahead",
     "unknown_procedure_type", "intent_not_possible", "side_required", "side_not_possible", "region_not_possible",
     "patient_not_bookable", "no_requirements", "not_needed", "inactive", "no_privilege", "outside_hours", "closed",
     "taken".
     """
-    _, reservations = look_and_choose(appointment, list(resources), now=now)
+    _, reservations = look_and_choose(appointment, list(resources), imported=imported, now=now)
     return reservations
 
 
 def look_and_choose(
-    appointment: Appointment, resources: list[Resource], *, now: datetime
+    appointment: Appointment, resources: list[Resource], *, imported: bool, now: datetime
 ) -> tuple[list[Need], list[Reservation]]:
     """As `check`, with what was seen of each requirement."""
-    check_values(appointment, now=now)
+    check_values(appointment, imported=imported, now=now)
     needs = look(appointment, resources, now=now)
     return needs, choose(appointment, needs, overbook=bool(appointment.overbooked_because))
 
 
-def check_values(appointment: Appointment, *, now: datetime) -> None:
+def check_values(appointment: Appointment, *, imported: bool = False, now: datetime) -> None:
     """The part of `check` that asks for nobody's time."""
     complete(appointment)
     appointment.created_at = appointment.created_at or now
@@ -81,6 +81,7 @@ def check_values(appointment: Appointment, *, now: datetime) -> None:
     read = {name for name in READ_BEFORE if appointment._state.fields_cache.get(name)}
     appointment.full_clean(exclude=read, validate_constraints=False)
     refuse_nonsense(appointment, now=now)
+    refuse_start(appointment, any_minute=imported or bool(appointment.overbooked_because), now=now)
 
 
 def check_requested(
@@ -112,18 +113,15 @@ def refuse_nonsense(appointment: Appointment, *, now: datetime) -> None:
     kind = appointment.procedure_type
     if appointment.starts_at < now - LATE_ENTRY:
         raise Refusal("This time is in the past.", code="in_the_past", field="starts_at")
-    if not kind.active:
+    # What is booked of a type that is out of use can still be moved.
+    if not kind.active and not appointment.rescheduled_from_id:
         raise Refusal(
             "This procedure type is not offered.", code="unknown_procedure_type", field="procedure_type"
         )
     if appointment.intent not in INTENTS[kind.purpose]:
         allowed = " or ".join(str(intent.label) for intent in INTENTS[kind.purpose])
         raise Refusal(f"This procedure type is {allowed}.", code="intent_not_possible", field="intent")
-    if kind.laterality == kind.Sided.REQUIRED and not appointment.laterality:
-        raise Refusal("Name the side.", code="side_required", field="laterality")
-    if appointment.laterality and appointment.laterality not in kind.laterality_options:
-        allowed = ", ".join(kind.laterality_options) or "no side"
-        raise Refusal(f"Possible here: {allowed}.", code="side_not_possible", field="laterality")
+    refuse_side(appointment)
     if appointment.region and appointment.region not in kind.regions:
         raise Refusal(
             f"Possible here: {', '.join(kind.regions)}.", code="region_not_possible", field="region"
@@ -132,6 +130,29 @@ def refuse_nonsense(appointment: Appointment, *, now: datetime) -> None:
     if patient.died_on or patient.merged_into_id:
         state = "has died" if patient.died_on else "was merged into another record"
         raise Refusal(f"This patient {state}.", code="patient_not_bookable", field="patient")
+
+
+def refuse_start(appointment: Appointment, *, any_minute: bool, now: datetime) -> None:
+    """Refuse a start off the site's grid, or off the minute where `any_minute` will do, and one too far ahead."""
+    site = appointment.site
+    if not on_grid(appointment.starts_at, site.zone, 1 if any_minute else site.grid_minutes):
+        every = "on a full minute" if any_minute else f"every {site.grid_minutes} minutes"
+        raise Refusal(f"Appointments at {site} begin {every}.", code="off_grid", field="starts_at")
+    last = last_day(now, site.zone)
+    if appointment.starts_at.astimezone(site.zone).date() > last:
+        raise Refusal(
+            f"The last day that can be booked is {last:%Y-%m-%d}.", code="too_far_ahead", field="starts_at"
+        )
+
+
+def refuse_side(appointment: Appointment) -> None:
+    """Refuse a side that the procedure type does not have, or none where it wants one."""
+    kind = appointment.procedure_type
+    if kind.laterality == kind.Sided.REQUIRED and not appointment.laterality:
+        raise Refusal("Name the side.", code="side_required", field="laterality")
+    if appointment.laterality and appointment.laterality not in kind.laterality_options:
+        allowed = ", ".join(kind.laterality_options) or "no side"
+        raise Refusal(f"Possible here: {allowed}.", code="side_not_possible", field="laterality")
 
 
 def book(
@@ -144,13 +165,14 @@ def book(
     hold: bool = False,
     request: bool = False,
     quietly: bool = False,
+    imported: bool = False,
 ) -> Appointment:
     """Save a new appointment with all its reservations, or nothing.
 
     `request_key`: the caller's name for this request; the same one again from the same `by` returns the appointment
     that it made the first time. `hold`: keep the time for HOLD_LASTS only, unless `take_step(…, "book")` follows.
     `request`: only write down that it is wanted; nothing is reserved and nobody is told, until `accept` follows.
-    `quietly`: the patient knows already and gets no confirmation by e-mail.
+    `quietly`: the patient knows already and gets no confirmation by e-mail. `imported`: as for `check`.
 
     Raises as `check` does, for a request as `check_requested`; "taken" also when a rival was faster; "key_reused"
     when the key was used for something else; PermissionDenied for overbooking without the permission.
@@ -165,8 +187,9 @@ def book(
         appointment.status = Appointment.Status.REQUESTED
     elif hold:
         appointment.status, appointment.held_until = Appointment.Status.HELD, now + HOLD_LASTS
+    how = {"quietly": quietly, "imported": imported}
     try:
-        return persistently(lambda: book_once(appointment, chosen, by=by, now=now, quietly=quietly), now=now)
+        return persistently(lambda: book_once(appointment, chosen, by=by, now=now, **how), now=now)
     except (Taken, IntegrityError):
         appointment.pk, appointment._state.adding = None, True
         if request_key and (first := made_before(appointment, request_key, by=by)):
@@ -225,14 +248,20 @@ def key_reused() -> Refusal:
 
 
 def book_once(
-    appointment: Appointment, chosen: list[Resource], *, by: User | None, now: datetime, quietly: bool = False
+    appointment: Appointment,
+    chosen: list[Resource],
+    *,
+    by: User | None,
+    now: datetime,
+    quietly: bool = False,
+    imported: bool = False,
 ) -> Appointment:
     """Choose, lock, look again, save, tell the patient.
 
     Raises Overtaken when a rival came in between choosing and locking.
     """
     requested = appointment.status == Appointment.Status.REQUESTED
-    reservations = [] if requested else take(appointment, chosen, now=now)
+    reservations = [] if requested else take(appointment, chosen, imported=imported, now=now)
     step = AppointmentStep(
         at=now,
         step="request" if requested else "hold" if appointment.held_until else "book",
@@ -246,13 +275,15 @@ def book_once(
     return appointment
 
 
-def take(appointment: Appointment, chosen: list[Resource], *, now: datetime) -> list[Reservation]:
+def take(
+    appointment: Appointment, chosen: list[Resource], *, imported: bool = False, now: datetime
+) -> list[Reservation]:
     """What the appointment is to hold, not saved yet, with the locks on all of it. Raises as `book_once` does."""
-    needs, reservations = look_and_choose(appointment, chosen, now=now)
+    needs, reservations = look_and_choose(appointment, chosen, imported=imported, now=now)
     asked_for = {resource.pk: resource for resource in chosen}
     for reservation in reservations:
         if reservation.resource_id in asked_for:
-            reservation.resource = asked_for[reservation.resource_id]
+            reservation.resource, reservation.named = asked_for[reservation.resource_id], True
     lock(reservations, appointment.patient_id)
     refuse_if_taken_since(appointment, reservations)
     if not shares(needs, reservations):
@@ -310,81 +341,3 @@ def release_hold(appointment_id: int, *, now: datetime) -> bool:
     appointment.ended_by, appointment.ended_because = Appointment.EndedBy.CLINIC, "The hold ran out."
     write(appointment, "expire", Appointment.Status.CANCELLED, by=None, now=now, reason="The hold ran out.")
     return True
-
-
-@transaction.atomic
-def reschedule(
-    appointment_id: int,
-    *,
-    starts_at: datetime,
-    resources: Iterable[Resource] = (),
-    overbooked_because: str = "",
-    by: User | None,
-    now: datetime,
-    request_key: str = "",
-) -> Appointment:
-    """Move an expected appointment: take the new time, then free the old one, both or neither.
-
-    Returns the new appointment, whose `rescheduled_from` is the old one. The patient gets one letter, with
-    the new time. `request_key`: as for `book`; the same one again returns what the first one made.
-
-    Raises as `book` does, and "not_allowed_now" unless the old one is booked or confirmed.
-    """
-    old = locked(appointment_id)
-    if request_key and (first := moved_before(old, starts_at, request_key, by=by)):
-        return first
-    refuse_unless(old, frozenset(EXPECTED))
-    # The old time is given back first inside the transaction, so that the new may overlap it; nobody else sees a gap.
-    old.ended_by, old.ended_because = Appointment.EndedBy.CLINIC, "Moved to another time."
-    write(
-        old, "reschedule", Appointment.Status.CANCELLED, by=by, now=now, reason=old.ended_because, frees=False
-    )
-    new = Appointment(
-        patient=old.patient,
-        procedure_type=old.procedure_type,
-        site=old.site,
-        starts_at=starts_at,
-        intent=old.intent,
-        region=old.region,
-        laterality=old.laterality,
-        levels=old.levels,
-        indication=old.indication,
-        note=old.note,
-        overbooked_because=overbooked_because,
-        sequence=old.sequence + 1,
-        rescheduled_from=old,
-    )
-    booked = book(new, resources=resources, by=by, now=now, request_key=request_key)
-    note_freed(old, now=now)  # only now is it known what of the old time the new one has taken again
-    return booked
-
-
-def moved_before(
-    old: Appointment, starts_at: datetime, request_key: str, *, by: User | None
-) -> Appointment | None:
-    """What the same request to move `old` made already; Refusal "key_reused" when it was another request."""
-    first = with_key(request_key, by=by)
-    if first and (first.rescheduled_from_id != old.pk or first.starts_at != starts_at):
-        raise key_reused()
-    return first
-
-
-@transaction.atomic
-def check_reschedule(
-    appointment_id: int,
-    *,
-    starts_at: datetime,
-    resources: Iterable[Resource] = (),
-    by: User | None,
-    now: datetime,
-) -> Appointment:
-    """The appointment that `reschedule` would make, with its reservations, or the refusal that it would meet.
-
-    It is done and taken back, so that what it says is what moving says. Nothing is kept.
-    """
-    try:
-        new = reschedule(appointment_id, starts_at=starts_at, resources=resources, by=by, now=now)
-        prefetch_related_objects([new], "reservations__resource")
-        return new
-    finally:
-        transaction.set_rollback(True)

@@ -11,6 +11,7 @@ from clinic.models import Closure, Resource, Site, User, WorkingHours
 from clinic.refusals import Refusal
 from clinic.wall_clock import on_wall
 from procedures.models import Appointment, Reservation
+from procedures.services.displacing import mark_displaced
 
 #: A yearly closure is written down for so many years ahead; the tick adds the next when one has come.
 YEARS_AHEAD = 2
@@ -47,7 +48,8 @@ def close(closure: Closure, *, by: User | None, now: datetime) -> Closure:
     """Save a closure. From then on nobody can book into it; what is booked already stays and is shown as displaced.
 
     Waits for bookings of what it closes that are under way. Raises ValidationError by field; Refusal "not_yours" when
-    `by` may enter their own leave only, and this is not theirs or was not, and as `check_deputy` does.
+    `by` may enter their own leave only, and this is not theirs or was not, as `check_deputy` does, and as
+    `refuse_twice`.
     """
     refuse_unless_theirs(closure, by)
     check_deputy(closure)
@@ -56,7 +58,11 @@ def close(closure: Closure, *, by: User | None, now: datetime) -> Closure:
         pk__in=WorkingHours.objects.filter(site=closure.site_id).values("resource")
     )
     whom = here if closure.site_id else Q(pk=closure.resource_id)
+    if closure.site_id:
+        Site.objects.select_for_update(no_key=True).get(pk=closure.site_id)
     list(Resource.objects.select_for_update(no_key=True).filter(whom).order_by("pk").values_list("pk"))
+    refuse_twice(closure)
+    earlier = Closure.objects.select_related("site", "resource").filter(pk=closure.pk).first()
     new = closure._state.adding
     closure.repeated_until = None
     closure.save()
@@ -64,7 +70,22 @@ def close(closure: Closure, *, by: User | None, now: datetime) -> Closure:
     audit.record("closure.added" if new else "closure.changed", closure, by=by, at=now, site=site)
     closure.repetitions.all().delete()
     repeat_yearly(closure, now=now)
+    for one in (earlier, closure):
+        if one:
+            mark_displaced(site=one.site, resource=one.resource, now=now)
     return closure
+
+
+def refuse_twice(closure: Closure) -> None:
+    """Raise Refusal "closed_already" for one that closes the same, from and until the same instants, as another."""
+    same = Closure.objects.filter(
+        site=closure.site_id,
+        resource=closure.resource_id,
+        starts_at=closure.starts_at,
+        ends_at=closure.ends_at,
+    )
+    if same.exclude(pk=closure.pk).exists():
+        raise Refusal("This is closed then already.", code="closed_already", field="starts_at")
 
 
 @transaction.atomic
@@ -73,7 +94,9 @@ def reopen(closure: Closure, *, by: User | None, now: datetime) -> None:
     refuse_unless_theirs(closure, by)
     site = closure.site or (closure.resource.site if closure.resource else None)
     audit.record("closure.removed", closure, by=by, at=now, site=site)
+    whose, what = closure.site, closure.resource
     closure.delete()
+    mark_displaced(site=whose, resource=what, now=now)
 
 
 def refuse_unless_theirs(closure: Closure, by: User | None) -> None:
@@ -170,4 +193,7 @@ def extend_yearly_closures(*, now: datetime) -> int:
 def extend_closure(closure_id: int, *, now: datetime) -> int:
     """The same for one, locked: two ticks at once write nothing twice."""
     closure = Closure.objects.select_for_update(of=("self",)).filter(pk=closure_id, yearly=True).first()
-    return repeat_yearly(closure, now=now) if closure else 0
+    added = repeat_yearly(closure, now=now) if closure else 0
+    if closure and added:
+        mark_displaced(site=closure.site, resource=closure.resource, now=now)
+    return added

@@ -56,7 +56,7 @@ class Plan:
 
     def check(self, appointment: Appointment, resources: Sequence[Resource], *, now: datetime) -> None:
         """As `booking.check`, but after the earlier rows: nothing is saved and nothing is locked."""
-        reservations = check(appointment, resources=resources, now=now)
+        reservations = check(appointment, resources=resources, imported=True, now=now)
         other = overlap(self.patients[appointment.patient_id], appointment.starts_at, appointment.ends_at)
         if other:
             raise Taken(f"The patient has another appointment {span_words(*other, appointment.site)}.")
@@ -230,6 +230,7 @@ def book_draft(draft: Draft, *, by: User | None, now: datetime) -> Line:
             by=by,
             now=now,
             request_key=draft.entry.request_key,
+            imported=True,  # the old system's grid was another
             quietly=True,  # whoever is in the old system's book knows already; reminders still go out
         )
         # The booking's own event says who booked; this one, that it came from a file.

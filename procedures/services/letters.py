@@ -156,6 +156,13 @@ def chain(appointment: Appointment) -> list[Appointment]:
     return links
 
 
+def latest(appointment: Appointment) -> Appointment:
+    """The last of those that took the place of `appointment`, one after the other; itself where none did."""
+    while later := Appointment.objects.filter(rescheduled_from=appointment).select_related("site").first():
+        appointment = later
+    return appointment
+
+
 def issue_link(appointment: Appointment, *, now: datetime) -> str:
     """Make a new secret address for the appointment and return its token, which is kept nowhere.
 

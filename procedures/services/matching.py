@@ -12,6 +12,7 @@ from procedures.models import Appointment, FreedTime, Reservation, WaitlistEntry
 from procedures.models.waiting import WaitlistQuerySet
 from procedures.services.booking import check
 from procedures.services.waiting import first_that_does, is_stale, rank, there, today_of, ways, wish
+from procedures.starts import next_on_grid
 
 #: How many waiting patients are considered for one freed time, in the order of their rank.
 CONSIDERED = 200
@@ -121,12 +122,17 @@ def overlaps(appointment: Appointment, entry: WaitlistEntry, freed: FreedTime) -
     return appointment.starts_at < ends_at and appointment.ends_at > freed.starts_at
 
 
+def begins(freed: FreedTime) -> datetime:
+    """When whoever takes the freed time begins: what an import or overbooking gave back may lie off the grid."""
+    return next_on_grid(freed.starts_at, freed.site.zone, freed.site.grid_minutes)
+
+
 def would_reserve(entry: WaitlistEntry, freed: FreedTime, *, now: datetime) -> list[Reservation] | None:
     """What booking the entry into the freed time would reserve; None when it would be refused."""
     accepted = list(entry.clinicians.all())
     if accepted and not there(accepted, freed.site):
         return None
-    asked = wish(entry, starts_at=freed.starts_at, site=freed.site)
+    asked = wish(entry, starts_at=begins(freed), site=freed.site)
     try:
         return first_that_does(
             lambda chosen: check(asked, resources=chosen, now=now), ways(entry, freed.site, freed)

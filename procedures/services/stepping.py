@@ -10,6 +10,7 @@ from clinic.models import User
 from clinic.refusals import Refusal
 from procedures.models import Appointment, AppointmentStep, Procedure
 from procedures.services import letters
+from procedures.services.displacing import reasons
 from procedures.services.freeing import note_freed
 from procedures.services.locking import lock, refuse_if_closed_since, refuse_if_taken_again
 from procedures.signals import procedure_voided
@@ -101,6 +102,8 @@ def hold_again(gone: Appointment, *, now: datetime) -> None:
     refuse_if_taken_again(gone)
     held.update(released_at=None)
     refuse_if_closed_since(gone)
+    gone.displaced_because = reasons([gone]).get(gone.pk, "")  # hours may have changed since
+    gone.save(update_fields=["displaced_because"])
 
 
 def state_before(appointment: Appointment, step: Step) -> str:
@@ -145,9 +148,8 @@ def write(
     AppointmentStep.objects.create(
         appointment=appointment, at=now, step=name, status=to, by=by, reason=reason
     )
-    audit.record(
-        f"appointment.{to}", appointment, by=by, at=now, site=appointment.site, reason=reason, actor=actor
-    )
+    action = "appointment.rescheduled" if name == "reschedule" else f"appointment.{to}"
+    audit.record(action, appointment, by=by, at=now, site=appointment.site, reason=reason, actor=actor)
 
 
 def void_procedure(appointment: Appointment, *, reason: str, by: User | None, now: datetime) -> None:

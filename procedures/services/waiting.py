@@ -27,6 +27,7 @@ from clinic.refusals import Refusal
 from procedures.models import Appointment, FreedTime, Reservation, WaitlistEntry
 from procedures.services.booking import book, complete, made_before, refuse_nonsense
 from procedures.services.freeing import close_freed, locked_freed, refuse_unless_allowed
+from procedures.starts import next_on_grid
 from procedures.steps import BOOK
 
 T = TypeVar("T")
@@ -227,7 +228,8 @@ def book_from_waitlist(
         raise PermissionDenied
     if freed_id is not None:
         offered = FreedTime.objects.select_related("site").get(pk=freed_id)
-        starts_at, site = offered.starts_at, offered.site
+        site = offered.site
+        starts_at = next_on_grid(offered.starts_at, site.zone, site.grid_minutes)
     if starts_at is None or site is None:
         raise TypeError("name a freed time, or a start and a site")
     # Entry, then freed time, then (in `book`) resources and patient: nobody waits for anybody in a ring.
@@ -237,7 +239,8 @@ def book_from_waitlist(
         return first  # the same click, a moment earlier
     refuse_unless_waiting(entry)
     freed = locked_freed(freed_id, now=now) if freed_id is not None else None
-    choices = [list(resources)]
+    resources = list(resources)
+    choices = [resources]
     if not choices[0]:
         accepted = list(entry.clinicians.prefetch_related("working_hours"))
         if accepted and not there(accepted, site):
@@ -250,6 +253,9 @@ def book_from_waitlist(
     appointment = first_that_does(
         lambda chosen: book(asked, resources=chosen, by=by, now=now, request_key=request_key), choices
     )
+    # What came free was offered, not asked for: moving need not keep it.
+    asked_for = {one.pk for one in (*resources, *entry.clinicians.all())}
+    appointment.reservations.exclude(resource__in=asked_for).filter(named=True).update(named=False)
     entry.appointment, entry.closed_at, entry.closed_because = appointment, now, WaitlistEntry.Closed.BOOKED
     entry.save(update_fields=["appointment", "closed_at", "closed_because"])
     record("booked", entry, by=by, now=now)

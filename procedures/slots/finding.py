@@ -14,6 +14,7 @@ from procedures.models import Appointment, Procedure, ProcedureType
 from procedures.slots.asking import ask
 from procedures.slots.clocks import clock
 from procedures.slots.offers import Slot
+from procedures.starts import last_day
 
 #: More starts than this are not returned unless asked for: nobody reads them.
 MOST = 500
@@ -45,13 +46,18 @@ def find_slots(
     is the appointment that would be moved: its own time counts as free. Holds that have run out at `now` count as
     free too: `book` gives them back first. Nobody is overbooked.
 
-    Nothing is offered for a procedure type that is out of use or without requirements (`book` refuses such a type too,
+    Nothing is offered for more than 24 months ahead, for a procedure type without requirements, nor for one that is
+    out of use unless `replacing` is booked already (`book` refuses such a type too,
     with "no_requirements"), nor for a patient who has died or was merged into another record, nor at a
     site where a chosen resource is out of use or not needed. One query, however long the span.
     """
     places = list(sites)
     first = max(starts_from, now)
-    if not places or not procedure_type.active or first >= starts_before or limit <= 0:
+    ends = (day_span(last_day(now, site.zone), site.zone)[1] for site in places)
+    starts_before = min((starts_before, *ends))
+    # What is booked of a type that is out of use can still be moved.
+    booked = replacing is not None and replacing.status != Appointment.Status.REQUESTED
+    if not places or not (procedure_type.active or booked) or first >= starts_before or limit <= 0:
         return []
     if patient and (patient.died_on or patient.merged_into_id):
         return []

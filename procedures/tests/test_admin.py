@@ -357,9 +357,9 @@ def test_steps_are_offered_to_those_who_may_take_them_when_they_make_sense(
 
     manager = staff("manager@example.org", "Manager", world.site)
     nine = world.at(MONDAY, 9)
-    assert steps(world.clerk, world.now) == ["confirm", "baseline", "reschedule", "cancel"]
-    assert steps(world.clerk, nine) == ["arrive", "baseline", "no-show", "reschedule", "cancel"]
-    treating = ["arrive", "perform", "baseline", "no-show", "reschedule", "cancel"]
+    assert steps(world.clerk, world.now) == ["confirm", "baseline", "reschedule", "correct", "cancel"]
+    assert steps(world.clerk, nine) == ["arrive", "baseline", "no-show", "reschedule", "correct", "cancel"]
+    treating = ["arrive", "perform", "baseline", "no-show", "reschedule", "correct", "cancel"]
     assert steps(world.nurse, nine) == treating
     assert steps(world.physician, nine) == [*treating, "error"]
     assert steps(manager, nine) == []

@@ -128,12 +128,12 @@ def test_named_resources_must_be_needed_and_in_use(world: World) -> None:
 def test_a_closure_is_kept(world: World, of: str) -> None:
     closed = {"site": world.site} if of == "site" else {"resource": world.room}
     Closure.objects.create(
-        starts_at=world.at(MONDAY, 8), ends_at=world.at(MONDAY, 9, 1), reason="Snow", **closed
+        starts_at=world.at(MONDAY, 8), ends_at=world.at(MONDAY, 9, 15), reason="Snow", **closed
     )
     with pytest.raises(Refusal, match="Snow") as refused:
         book(world)
     assert refused.value.code == "closed"
-    assert book(world, starts_at=world.at(MONDAY, 9, 1)).pk
+    assert book(world, starts_at=world.at(MONDAY, 9, 15)).pk
 
 
 def test_hours_may_meet_and_end(world: World) -> None:

@@ -455,7 +455,8 @@ def test_the_page_of_a_cancelled_appointment_says_so(
     else:
         services.reschedule(booked.pk, starts_at=world.at(MONDAY, 13), by=world.clerk, now=world.now)
     for page in (client.get(path), client.post(path, {"reply": "come"})):
-        assert "This appointment was cancelled or moved" in page.content.decode()
+        said = "cancelled or moved" if deed == "cancel" else "rescheduled"
+        assert f"This appointment was {said}" in page.content.decode()
         assert "9 a.m." not in page.content.decode()
     booked.refresh_from_db()
     assert booked.status == "cancelled"

@@ -43,9 +43,11 @@
       const response = await fetch(form.action, { method: "POST", body: asked, headers: { Accept: "application/json" } });
       // Signed out, or in again meanwhile: the answer is a page.
       const asksToSignIn = response.redirected || response.status === 403;
-      const { words } = asksToSignIn ? { words: place.dataset.signedOut } : await response.json();
+      const { words, ended_by: whose } = asksToSignIn ? { words: place.dataset.signedOut } : await response.json();
       if (response.ok && !asksToSignIn) {
         document.getElementById("desk-week-words").textContent = words;
+        form.ended_by.value = whose;
+        form.reason.value = "";
         putBack = revert;
         dialog.showModal();
       } else {
