@@ -19,7 +19,7 @@ from procedures import services
 from procedures.admin.forms import NOT_ASKED, StepForm, WhyForm, to_instant_of
 from procedures.admin.words import age
 from procedures.baselines import PAIN, Source, days_before
-from procedures.models import Appointment, Procedure
+from procedures.models import Appointment, Laterality, Procedure
 
 
 def scores(first: tuple[str, Any]) -> list[tuple[str, Any]]:
@@ -117,6 +117,15 @@ class PerformForm(PegFields, StepForm):
         widget=UnfoldAdminSelectWidget,
     )
     performed = WallClockField(label=_("Performed"))
+    reason = forms.CharField(
+        label=_("Why then"),
+        max_length=500,
+        required=False,
+        widget=UnfoldAdminTextInputWidget({"autocomplete": "off"}),
+        help_text=_("Only where the time does not fit the appointment."),
+    )
+    region = forms.ChoiceField(label=_("Region"), required=False, widget=UnfoldAdminSelectWidget)
+    laterality = forms.ChoiceField(label=_("Side"), required=False, widget=UnfoldAdminSelectWidget)
     baseline_pain = forms.TypedChoiceField(
         label=_("Pain before, 0–10"),
         coerce=lambda score: None if score == NOT_ASKED else int(score),
@@ -157,8 +166,8 @@ class PerformForm(PegFields, StepForm):
     )
     names: ClassVar[dict[str, str]] = {"performed_at": "performed", **PegFields.peg_names}
     field_order = (
-        *("status", "performed", "baseline_pain", "performer", "levels", "agent", "steroid_given"),
-        *("complications", "peg_pain", "peg_enjoyment", "peg_activity"),
+        *("status", "performed", "reason", "baseline_pain", "performer", "region", "laterality", "levels"),
+        *("agent", "steroid_given", "complications", "peg_pain", "peg_enjoyment", "peg_activity"),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -168,7 +177,9 @@ class PerformForm(PegFields, StepForm):
         zone = appointment.site.zone
         start, now = appointment.starts_at.astimezone(zone), now_at(appointment.site)
         performer = cast(forms.ModelChoiceField, self.fields["performer"])  # type: ignore[type-arg]
-        performer.queryset = User.objects.filter(is_active=True, sites=appointment.site)
+        able = services.performers(appointment.procedure_type, start.date())
+        performer.queryset = able.filter(is_active=True, sites=appointment.site)
+        self.offer_place()
         self.fields["performed"].help_text = _("On the wall clock of %s.") % appointment.site
         physician = next(
             (r.resource.user for r in appointment.reservations.all() if r.resource.user_id), None
@@ -182,9 +193,24 @@ class PerformForm(PegFields, StepForm):
                 ),
             ),
             ("performer", physician),
+            ("region", appointment.region),
+            ("laterality", appointment.laterality),
             ("levels", appointment.levels),
         ):
             self.initial.setdefault(name, value)
+
+    def offer_place(self) -> None:
+        """The regions and sides that the type has, and what is booked even where the type has changed since."""
+        appointment, kind = self.appointment, self.appointment.procedure_type
+        sides = dict(Laterality.choices)
+        for name, known, none in (
+            ("region", kind.regions, True),
+            ("laterality", kind.laterality_options, kind.laterality != kind.Sided.REQUIRED),
+        ):
+            booked = getattr(appointment, name)
+            values = list(dict.fromkeys([*([""] if none or not booked else []), booked, *known]))
+            field = cast(forms.ChoiceField, self.fields[name])
+            field.choices = [(one, sides.get(one) or one.replace("_", " ") or "–") for one in values]
 
     def offer_known(self) -> None:
         """Show the pain that was noted before, and from when; of the day itself, it is chosen already."""
@@ -213,6 +239,9 @@ class PerformForm(PegFields, StepForm):
             baseline_pain=said["baseline_pain"],
             baselines=self.peg(),
             performer=said["performer"],
+            reason=said["reason"],
+            region=None if said["region"] == self.appointment.region else said["region"],
+            laterality=None if said["laterality"] == self.appointment.laterality else said["laterality"],
             levels=said["levels"],
             agent=said["agent"],
             steroid_given=said["steroid_given"],

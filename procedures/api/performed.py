@@ -88,13 +88,24 @@ class PerformInput(Input, serializers.ModelSerializer[Procedure]):
     baselines = serializers.DictField(
         child=WholeNumberField(), required=False, help_text="`peg.pain`, `peg.enjoyment`, `peg.activity`."
     )
-    performer = ColleagueField(queryset=User.objects.all(), required=False, allow_null=True)
+    performer = ColleagueField(
+        queryset=User.objects.all(),
+        required=False,
+        allow_null=True,
+        help_text="With the privilege that booking asks for, else `no_privilege`.",
+    )
+    reason = serializers.CharField(
+        max_length=500,
+        required=False,
+        help_text="Why then: needed (`reason_required`) on a later day than the appointment's, and before the patient "
+        "arrived or, where nobody has noted that, more than an hour before the start.",
+    )
 
     class Meta:
         model = Procedure
         fields = [
             *("performed_at", "status", "baseline_pain", "baselines", "performer", "region", "laterality"),
-            *("levels", "indication", "agent", "steroid_given", "complications"),
+            *("levels", "indication", "agent", "steroid_given", "complications", "reason"),
         ]
 
 

@@ -43,7 +43,7 @@ from procedures.services.own_scores import (
     why_not_to_say,
     why_too_late,
 )
-from procedures.services.performing import Performed, correct_time, perform, void
+from procedures.services.performing import Performed, correct_time, perform, performers, void
 from procedures.services.profiling import add_profile, check_profile
 from procedures.services.publishing import (
     can_be_published,
@@ -120,6 +120,7 @@ __all__ = [
     "open_link",
     "open_on_tablet",
     "perform",
+    "performers",
     "promise_to_come",
     "propose",
     "rebook",

@@ -121,7 +121,7 @@ def refuse_nonsense(appointment: Appointment, *, now: datetime) -> None:
     if appointment.intent not in INTENTS[kind.purpose]:
         allowed = " or ".join(str(intent.label) for intent in INTENTS[kind.purpose])
         raise Refusal(f"This procedure type is {allowed}.", code="intent_not_possible", field="intent")
-    refuse_side(appointment)
+    refuse_side(kind, appointment.laterality)
     if appointment.region and appointment.region not in kind.regions:
         raise Refusal(
             f"Possible here: {', '.join(kind.regions)}.", code="region_not_possible", field="region"
@@ -145,12 +145,11 @@ def refuse_start(appointment: Appointment, *, any_minute: bool, now: datetime) -
         )
 
 
-def refuse_side(appointment: Appointment) -> None:
+def refuse_side(kind: ProcedureType, laterality: str) -> None:
     """Refuse a side that the procedure type does not have, or none where it wants one."""
-    kind = appointment.procedure_type
-    if kind.laterality == kind.Sided.REQUIRED and not appointment.laterality:
+    if kind.laterality == kind.Sided.REQUIRED and not laterality:
         raise Refusal("Name the side.", code="side_required", field="laterality")
-    if appointment.laterality and appointment.laterality not in kind.laterality_options:
+    if laterality and laterality not in kind.laterality_options:
         allowed = ", ".join(kind.laterality_options) or "no side"
         raise Refusal(f"Possible here: {allowed}.", code="side_not_possible", field="laterality")
 

@@ -2,20 +2,25 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime, timedelta
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.db.models import Q, QuerySet
 
 from clinic import audit
-from clinic.models import User
+from clinic.models import Resource, ResourceCategory, User
 from clinic.refusals import Refusal
 from procedures.baselines import PAIN, Used, source_of
-from procedures.models import Appointment, Procedure, ProcedureType, ReliefProfile
+from procedures.models import Appointment, Privilege, Procedure, ProcedureType, ReliefProfile
 from procedures.services.baselining import baselines_of, check_scores, keep, use
+from procedures.services.booking import refuse_side
 from procedures.services.stepping import locked, refuse_unless, take_step, write
 from procedures.signals import procedure_corrected, procedure_performed
 from procedures.steps import STEPS
+
+#: A procedure may begin so long before its appointment without a word (a choice; unconfirmed).
+EARLY = timedelta(minutes=60)
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,7 @@ class Performed:
     `baseline_pain`: the pain now, 0–10, asked on the day, before the procedure; None: the score counts that was noted
     before, if there is one. `baselines`: what else was asked then, by "instrument.item", such as "peg.pain".
     `performer` and `steroid_given` None: not said. `region`, `laterality`, `levels` and `indication` None: as booked.
+    `reason`: why it was performed at a time that does not fit the appointment; "" where it fits.
     """
 
     performed_at: datetime
@@ -39,18 +45,29 @@ class Performed:
     agent: str = ""
     steroid_given: bool | None = None
     complications: str = ""
+    reason: str = ""
 
 
 def check_performed(appointment: Appointment, record: Performed, *, now: datetime) -> None:
     """Refuse a record that cannot be true.
 
     Raises Refusal "not_allowed_now" (the appointment is over or was cancelled), "in_the_future", "before_booking_day"
-    (performed on an earlier day than the appointment's), "score_out_of_range", "unknown_item", "status_not_possible".
+    (performed on an earlier day than the appointment's), "reason_required" (at a time that does not fit it, see
+    `fits`), "score_out_of_range", "unknown_item", "status_not_possible", "region_not_possible", "side_required",
+    "side_not_possible", and "no_privilege" (field "performer").
     """
     refuse_unless(appointment, STEPS["complete"].origins)
     if record.status not in (Procedure.Status.COMPLETED, Procedure.Status.PARTIAL, Procedure.Status.ABORTED):
         raise Refusal("Completed, partly done or aborted.", code="status_not_possible", field="status")
     check_moment(appointment, record.performed_at, now=now)
+    if not fits(appointment, record.performed_at) and not record.reason.strip():
+        raise Refusal(
+            "This time does not fit the appointment. Say why it was performed then.",
+            code="reason_required",
+            field="reason",
+        )
+    check_place(appointment, record)
+    check_performer(appointment, record)
     check_score(record.baseline_pain, field="baseline_pain")
     check_scores(record.baselines)
     if PAIN in record.baselines:
@@ -70,6 +87,58 @@ def check_moment(appointment: Appointment, performed_at: datetime, *, now: datet
         raise Refusal(
             "This is before the day of the appointment.", code="before_booking_day", field="performed_at"
         )
+
+
+def fits(appointment: Appointment, performed_at: datetime) -> bool:
+    """Whether a procedure can have been performed then as it was booked: on the appointment's day, and not before the
+    patient arrived or, of a patient of whom nobody has noted that, more than EARLY before the start."""
+    zone = appointment.site.zone
+    if performed_at.astimezone(zone).date() != appointment.starts_at.astimezone(zone).date():
+        return False
+    arrived = appointment.steps.filter(step="arrive").order_by("-pk").values_list("at", flat=True).first()
+    earliest = appointment.starts_at - EARLY
+    return performed_at >= (min(arrived, earliest) if arrived else earliest)
+
+
+def check_place(appointment: Appointment, record: Performed) -> None:
+    """Refuse a region or a side that the procedure type does not have."""
+    kind = appointment.procedure_type
+    if record.region and record.region not in kind.regions:
+        raise Refusal(
+            f"Possible here: {', '.join(kind.regions)}.", code="region_not_possible", field="region"
+        )
+    if record.laterality is not None:
+        refuse_side(kind, record.laterality)
+
+
+def check_performer(appointment: Appointment, record: Performed) -> None:
+    """Refuse a performer who could not have been booked for it."""
+    if record.performer is None:
+        return
+    zone = appointment.site.zone
+    able = performers(appointment.procedure_type, record.performed_at.astimezone(zone).date())
+    if not able.filter(pk=record.performer.pk).exists():
+        raise Refusal(
+            f"{record.performer} has no privilege for {appointment.procedure_type}.",
+            code="no_privilege",
+            field="performer",
+        )
+
+
+def performers(kind: ProcedureType, day: date) -> QuerySet[User]:
+    """Who can perform procedures of this type on `day`, by what booking asks for: people of a category that it needs,
+    with the privilege for its family where a category needs one."""
+    needed = ResourceCategory.objects.filter(requirements__procedure_type=kind)
+    privileged = needed.filter(needs_privilege=True)
+    people = Resource.objects.filter(user__isnull=False)
+    if privileged.exists():
+        valid = Privilege.objects.filter(
+            Q(valid_until_on=None) | Q(valid_until_on__gte=day), family=kind.family
+        ).values("resource")
+        people = people.filter(categories__in=privileged, pk__in=valid)
+    else:
+        people = people.filter(categories__in=needed)
+    return User.objects.filter(pk__in=people.values("user"))
 
 
 def profile_at(kind: ProcedureType, moment: datetime) -> ReliefProfile:
@@ -124,7 +193,8 @@ def perform(appointment_id: int, record: Performed, *, by: User | None, now: dat
     procedure.full_clean()
     procedure.save(force_insert=True)
     write(appointment, "complete", Appointment.Status.COMPLETED, by=by, now=now)
-    audit.record("procedure.performed", procedure, by=by, at=now, site=procedure.site, reason=record.status)
+    why = f"{record.status}: {record.reason.strip()}" if record.reason.strip() else record.status
+    audit.record("procedure.performed", procedure, by=by, at=now, site=procedure.site, reason=why)
     procedure_performed.send(Procedure, procedure=procedure, now=now)
     return procedure
 
