@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from outcomes.demo.life import Life
 
 #: Refusals that mean "look for another time".
-BUSY = ("taken", "outside_hours", "closed")
+BUSY = ("taken", "kept_not_free", "outside_hours", "closed")
 #: Shares of bookings that end otherwise, and of procedures without a baseline (working values).
 CANCELLED, NO_SHOW, RESCHEDULED, PARTIAL, ABORTED, VOIDED, NO_BASELINE = (
     0.04,

@@ -169,6 +169,7 @@ def test_the_first_page_counts_what_the_user_may_see(world: World, client: Clien
     assert cards == {
         "Elsewhere": 0,
         "asked for another time": 0,
+        "displaced, to be moved": 0,
         "requested, to be booked": 0,
         "came free, to be offered": 0,
         "to be asked again": 0,

@@ -37,6 +37,8 @@ SAID = {
     "does not work": "outside_hours",
     "There is no procedure room": "outside_hours",
     "is taken": "taken",
+    " begin every ": "off_grid",
+    "The last day that can be booked": "too_far_ahead",
 }
 
 
@@ -240,6 +242,7 @@ OBSTACLES = {
     "taken": (taken, NINE, "taken"),
     "across midnight": (nothing, NINE.replace(hour=23, minute=30), "outside_hours"),
     "on a Sunday": (nothing, NINE - timedelta(days=1), "outside_hours"),
+    "in the third year": (nothing, NINE.replace(year=2029), "too_far_ahead"),
 }
 
 
@@ -252,6 +255,18 @@ def test_no_door_leads_past_what_is_in_the_way(world: World, door: str, obstacle
     before = list(Appointment.objects.order_by("pk").values()), Reservation.objects.count()
     assert attempt(wall) == code
     assert (list(Appointment.objects.order_by("pk").values()), Reservation.objects.count()) == before
+
+
+@pytest.mark.parametrize("door", [name for name in DOORS if name != "import"])
+def test_no_door_leads_off_the_grid(world: World, door: str) -> None:
+    attempt = DOORS[door](world)
+    assert attempt(NINE + timedelta(minutes=7)) == "off_grid"
+    assert not Appointment.objects.filter(starts_at=world.at(MONDAY, 9, 7)).exists()
+
+
+def test_what_is_imported_begins_at_any_minute(world: World) -> None:
+    assert imported(world)(NINE + timedelta(minutes=7)) == ""
+    assert Appointment.objects.get().starts_at == world.at(MONDAY, 9, 7)
 
 
 @pytest.mark.parametrize("door", DOORS)

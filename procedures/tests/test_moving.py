@@ -12,7 +12,8 @@ from clinic.tests.calling import call, faults
 from clinic.tests.desk import clock, signed_in, words
 from conftest import MONDAY, World, resource
 from procedures import services
-from procedures.models import Appointment
+from procedures.models import Appointment, FreedTime
+from procedures.tests.test_waiting import join
 
 TUESDAY = MONDAY + timedelta(days=1)
 PAGE = "/admin/procedures/appointment/"
@@ -339,3 +340,17 @@ def test_no_time_is_offered_that_lies_too_far_ahead(world: World) -> None:
     span = "&starts_from=2029-01-06T00:00&starts_before=2029-01-20T00:00"
     found = call(world.clerk, "GET", query + span, now=world.now).json()["results"]
     assert {row["starts_at"][:10] for row in found} == {"2029-01-08"}  # 24 months from Friday 8 January 2027
+
+
+def test_a_time_off_the_grid_that_came_free_is_filled_from_the_next_on_it(world: World) -> None:
+    odd = world.appointment(
+        starts_at=world.at(TUESDAY, 10) + timedelta(minutes=7), patient=world.another_patient()
+    )
+    services.book(odd, by=world.clerk, now=world.now, imported=True)
+    entry = join(world)
+    services.cancel(odd.pk, reason="ill", by=world.clerk, now=world.now)
+    freed = FreedTime.objects.get()
+    assert [match.entry for match in services.matches(freed, now=world.now)] == [entry]
+    booked = services.book_from_waitlist(entry.pk, freed_id=freed.pk, by=world.clerk, now=world.now)
+    assert booked.starts_at == world.at(TUESDAY, 10) + timedelta(minutes=15)
+    assert not booked.reservations.filter(named=True).exists()
