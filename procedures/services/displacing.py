@@ -31,6 +31,9 @@ def mark_displaced(
 
     Of one `site`, of what holds one `resource`, or of all when both are None; those that start before `before`, None:
     however far ahead. Three queries, and one for each reason that changed.
+
+    What somebody else is changing just now is left to the next look: whoever closes has locked the resources, and
+    whoever books has locked the appointment and waits for them.
     """
     rows = Appointment.objects.filter(
         status__in=(Appointment.Status.HELD, *Appointment.EXPECTED), starts_at__gt=now
@@ -44,6 +47,7 @@ def mark_displaced(
             appointment=OuterRef("pk"), resource=resource.pk, released_at=None
         )
         rows = rows.filter(Exists(holding))
+    rows = rows.select_for_update(of=("self",), skip_locked=True, no_key=True)
     found = list(rows.order_by("starts_at", "pk"))
     why = reasons(found)
     changed: defaultdict[str, list[int]] = defaultdict(list)
@@ -61,8 +65,9 @@ def mark_displaced(
 
 
 def mark_displaced_soon(*, now: datetime) -> int:
-    """The same of what starts within SOON; how many were not marked until now. The tick runs it."""
-    return len(mark_displaced(before=now + SOON, now=now))
+    """The same of what starts within SOON, and on the hour of all; how many were not marked until now. The tick runs
+    it."""
+    return len(mark_displaced(before=now + SOON if now.minute else None, now=now))
 
 
 def reasons(rows: Sequence[Appointment]) -> dict[int, str]:

@@ -190,6 +190,8 @@ def test_a_day_at_the_desk(desk: Client, world: World) -> None:
         performed_1="09:10",
         baseline_pain="8",
         performer=str(world.physician.pk),
+        region="lumbar",
+        laterality="left",
         levels="L3–L5",
         agent="lidocaine 2 %",
     )
@@ -244,7 +246,8 @@ def test_that_nobody_asked_for_the_pain_is_said_and_shown(world: World, client: 
     signed_in(world.physician, client)
     appointment = services.book(world.appointment(), by=world.clerk, now=world.now)
     step(client, appointment, "perform", world.at(MONDAY, 10), status="completed",
-         performed_0=MONDAY.isoformat(), performed_1="09:00", baseline_pain="not-asked")  # fmt: skip
+         performed_0=MONDAY.isoformat(), performed_1="09:00", baseline_pain="not-asked",
+         region="lumbar", laterality="left")  # fmt: skip
     assert Procedure.objects.get().baseline_pain is None
     with clock(world.at(MONDAY, 10)):
         assert "missing" in words(client.get(LIST))
