@@ -19,7 +19,8 @@ from outcomes.models import FollowUp
 from outcomes.services import raise_alert
 from outcomes.tests.test_adverse_events import recorded as infection
 from patients.tests.test_opioids import record as opioid
-from procedures.models import ImplantedDevice, Procedure
+from procedures.models import Appointment, ImplantedDevice, Procedure
+from procedures.services import book
 from procedures.tests.test_devices import device
 from procedures.tests.test_waiting import free, join
 
@@ -74,6 +75,7 @@ MAY: dict[str, set[str]] = {
     "GET appointments/": EVERY,
     "GET appointments/{pk}/": EVERY,
     "POST appointments/": STAFF,
+    "PATCH appointments/{pk}/": STAFF,
     "POST appointments/{pk}/reschedule/": STAFF,
     "POST appointments/{pk}/cancel/": STAFF,
     "POST appointments/{pk}/accept/": STAFF,
@@ -91,6 +93,8 @@ MAY: dict[str, set[str]] = {
     "POST appointments/{pk}/baselines/": STAFF,
     "POST appointments/{pk}/perform/": {NURSE, PHYSICIAN, ADMINISTRATOR},
     "POST appointments/{pk}/enter-in-error/": {PHYSICIAN, ADMINISTRATOR},
+    "GET displaced/": EVERY,
+    "POST displaced/": STAFF,
     "GET closures/": EVERY,
     "GET closures/{pk}/": EVERY,
     "GET closures/{pk}/displaced/": EVERY,
@@ -246,6 +250,9 @@ def test_each_role_may_what_the_table_says_at_its_own_site_only(world: World) ->
             site=world.site, starts_at=world.now, ends_at=world.at(MONDAY, 8), reason="Works"
         ).pk,
     }
+    lost = world.appointment(patient=world.another_patient(88), starts_at=world.at(MONDAY, 15))
+    book(lost, by=world.clerk, now=world.now)
+    Appointment.objects.filter(pk=lost.pk).update(displaced_because="closed")
     elsewhere = Site.objects.create(name="Hillside", time_zone="America/Denver", phone="+1 303 555 0100")
     people: list[tuple[str, Site | None, User | None]] = [("", None, None)]
     for number, role in enumerate(EVERYONE):
