@@ -105,9 +105,9 @@ class CurveSerializer(serializers.Serializer[DurationCurve]):
     An answer counts on the day for which it was planned, and what is known of a day in between on the next planned one.
     Nothing is told after the last one: from then on only those are heard of who are treated again. In made-up clinics
     of 60 and 150 patients whose relief is known, with up to half of the failures treated again, the band of a day held
-    the true share in at least 90 of 100 clinics. On average ablations were shown with up to 3 points of 100 too little
-    relief at one year, the more of them were treated again, and with up to 3 too much at an end of the window that lies
-    between two check-ins.
+    the true share in at least 90 of 100 clinics. On average up to 3 points of 100 too little relief were shown on
+    planned days, most at one year after ablations where many are treated again, and up to 3 too much at an end of the
+    window that lies between two check-ins.
     """
 
     population = serializers.ChoiceField(POPULATIONS)
