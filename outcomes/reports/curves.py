@@ -244,7 +244,9 @@ def run(
     if total < max(smallest, 1):
         return Run(name, total, None, None)
     curve = turnbull(intervals(after, until, counts))
-    first, last = (tuple(curve.share(day)) if day <= told else None for day in window)
+    first, last = (
+        (share.low, share.high) if day <= told else None for day in window for share in [curve.share(day)]
+    )
     return Run(name, total, (curve.median.after, ending(curve.median.until)), (first, last))
 
 

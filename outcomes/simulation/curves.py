@@ -16,7 +16,7 @@ from datetime import UTC, datetime, time
 from functools import cache
 from math import inf
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -270,7 +270,7 @@ def measure(
     places = spread(last, window, "day", last)
     places = np.unique(np.append(places, np.array(days, dtype=float)))
     at = np.searchsorted(places, days)
-    inside: list[Floats] = []
+    inside: list[Any] = []
     errors: list[Floats] = []
     told = held = 0
     for number in range(clinics):

@@ -108,7 +108,9 @@ def test_a_clinic_in_the_database_has_the_rows_and_the_curve_of_the_made_up_one(
         pk: counted(person.told, code) for pk, person in lived.items() if person.told
     }
 
-    report = procedure_report(FIRST, user=place.doctors[0][0].user, now=NOW)
+    doctor = place.doctors[0][0].user
+    assert doctor
+    report = procedure_report(FIRST, user=doctor, now=NOW)
     curve = report.curves[0]
     last = planned(code)[-1]
     data = as_reported(people, code)
@@ -126,4 +128,4 @@ def test_a_clinic_in_the_database_has_the_rows_and_the_curve_of_the_made_up_one(
         assert least[0] <= at.band_high
         for name, number in (("known_in", at.known_in), ("known_out", at.known_out)):
             cell = f"curve:all_treated:{at.at:.0f}:{name}"
-            assert rows_behind(FIRST, cell, place.doctors[0][0].user, now=NOW).count() == number
+            assert rows_behind(FIRST, cell, doctor, now=NOW).count() == number
