@@ -11,7 +11,7 @@ from django.db.models import Count
 from clinic.models import User
 from clinic.refusals import Refusal
 from outcomes.duration import Comparison, Intervals, Score, compare, intervals, permute
-from outcomes.reports.counting import ENDED_BY, EVALUABLE
+from outcomes.reports.counting import ENDED_AFTER, ENDED_BY, EVALUABLE
 from outcomes.reports.procedure import ProcedureReport, procedure_report
 from outcomes.reports.selection import Selection, smallest_cell
 
@@ -144,12 +144,12 @@ def known_of(selection: Selection, user: User, population: str, unit: str) -> In
     """The intervals of a group; None when nothing of it is known."""
     rows: Any = (
         selection.summaries(user)
-        .annotate(ended_by=ENDED_BY)
+        .annotate(ended_after=ENDED_AFTER, ended_by=ENDED_BY)
         .filter(EVALUABLE, unit=unit, lost_after__isnull=False)
     )
     if population == "responders":
         rows = rows.filter(responded=True)
-    found = list(rows.order_by().values_list("lost_after", "ended_by").annotate(Count("pk")))
+    found = list(rows.order_by().values_list("ended_after", "ended_by").annotate(Count("pk")))
     if not found:
         return None
     after, until, counts = zip(*found, strict=True)

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from django.db.models import Case, Count, Func, IntegerField, Q, QuerySet, When
+from django.db.models import Case, Count, F, Func, IntegerField, Q, QuerySet, When
 from django.db.models.functions import Coalesce, Least
-from django.db.models.lookups import LessThanOrEqual
+from django.db.models.lookups import IsNull
 
 from outcomes.models import CHANNELS, CourseSummary
 from outcomes.rates import Rate, rate
@@ -127,38 +127,79 @@ def counts(conditions: Iterable[str]) -> str:
     return ", ".join(f"COUNT(*) FILTER (WHERE {condition})" for condition in conditions)
 
 
-#: The last planned day of a follow-up's check-ins; NULL of a plan that goes on without end, and of what counts in
-#: minutes, whose courses no repeat ends.
+#: The plan by which a follow-up asks now.
+PLAN = Coalesce("follow_up__check_in_profile__check_in_days", "follow_up__relief_profile__check_in_days")
+#: After so many days it goes on, by the same profile; NULL where it ends.
+EVERY = Case(
+    When(
+        follow_up__check_in_profile__isnull=False,
+        then="follow_up__check_in_profile__check_in_every_days",
+    ),
+    default="follow_up__relief_profile__check_in_every_days",
+)
+#: The last planned day; NULL of a plan that goes on without end, and of what counts in minutes, whose courses no repeat
+#: ends.
 LAST_PLANNED = Case(
     When(
-        Q(follow_up__check_in_profile=None, follow_up__relief_profile__check_in_every_days=None)
-        | Q(
-            follow_up__check_in_profile__isnull=False,
-            follow_up__check_in_profile__check_in_every_days=None,
-        ),
+        IsNull(EVERY, True),
         unit="day",
         then=Func(
-            Coalesce(
-                "follow_up__check_in_profile__check_in_days", "follow_up__relief_profile__check_in_days"
-            ),
+            PLAN,
             template="(%(expressions)s)[CARDINALITY(%(expressions)s)]",
             output_field=IntegerField(),
         ),
     )
 )
+#: An interval with the judged days of its plan and of the one that it began with, in SQL, as a table of one row.
+WITH_DAYS = """
+(SELECT after, until, ARRAY(
+   SELECT day
+     FROM UNNEST(plan::int[] || first_plan::int[]
+                 || ARRAY(SELECT GENERATE_SERIES(plan[CARDINALITY(plan)] + every,
+                                                 GREATEST(after, until) + every, every))) AS planned (day)
+    WHERE day >= judged_from) AS days
+   FROM (VALUES (%(expressions)s)) AS given (after, until, plan, first_plan, every, judged_from)) AS one
+"""
+ENDS = f"""
+(SELECT CASE WHEN days = '{{}}' THEN until ELSE COALESCE(
+          (SELECT MAX(day) FROM UNNEST(days) AS planned (day)
+            WHERE day > after AND until BETWEEN day AND day + {MOST_TOLERANCE.days}),
+          (SELECT MIN(day) FROM UNNEST(days) AS planned (day) WHERE day > until)) END
+   FROM {WITH_DAYS})
+"""  # noqa: S608
+BEGINS = f"""
+(SELECT CASE WHEN days = '{{}}' THEN after ELSE COALESCE(
+          (SELECT MAX(day) FROM UNNEST(days) AS planned (day) WHERE day <= after), 0 * after) END
+   FROM {WITH_DAYS})
+"""  # noqa: S608
 
 
-def asked_for(end: Any) -> Case:
-    """The end of an interval, in SQL, unless it lies after the close of the plan's last check-in: then NULL. From then
-    on only those are heard of who are treated again or come with their pain, and they have lost relief: a curve with
-    them, and without all the others, would fall too far."""
-    return Case(When(LessThanOrEqual(end, Coalesce(LAST_PLANNED + MOST_TOLERANCE.days, end)), then=end))
+def planned_day(template: str, after: Any, until: Any) -> Case:
+    """One end of an interval as a curve counts it, in SQL.
+
+    An answer counts on the day for which it was planned, whenever it came in the time of its check-in. What is known of
+    a day in between, such as the pain before a repeat or a day that the patient named, counts on the next planned one:
+    the others are not heard of before that, and a curve that fell on such days would fall too far there, as only those
+    who have lost relief tell of them. For the same reason nothing counts after the close of the last check-in. What
+    counts in minutes stays as it is.
+    """
+    first = "follow_up__relief_profile__check_in_days"
+    given = Func(
+        after, until, PLAN, first, EVERY, "evaluate_after", template=template, output_field=IntegerField()
+    )
+    as_it_is = after if template == BEGINS else until
+    return Case(When(unit="day", then=given), default=as_it_is, output_field=IntegerField())
 
 
-#: The end of the interval for a curve (`outcomes.lasting.Lasting.ended_by`): the one of both that is known, or NULL.
+def interval(after: str, until: Any) -> tuple[Case, Case]:
+    """Both ends of an interval as a curve counts them: later than the first, not later than the second or NULL."""
+    return planned_day(BEGINS, F(after), F(after)), planned_day(ENDS, F(after), until)
+
+
+#: The interval for a curve (`outcomes.lasting.Lasting.ended_by`); its end is the one of both that is known, or NULL.
 KNOWN_END = Least("lost_until", "suspected_until")
-ENDED_BY = asked_for(KNOWN_END)
 KNOWN_END_SQL = "LEAST(lost_until, suspected_until)"
+ENDED_AFTER, ENDED_BY = interval("lost_after", KNOWN_END)
 
 #: Where a course that counts in days had ended, and until when its plan is over by the calendar, both in SQL. The day
 #: of an explant ends at midnight, which is the next day's. The placeholder is the instant of the report.

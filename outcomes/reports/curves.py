@@ -14,7 +14,7 @@ from outcomes.charts.frame import marks
 from outcomes.duration import Bands, Floats, Intervals, Span, bands, intervals, turnbull
 from outcomes.models.summaries import CourseSummary, CourseSummaryQuerySet
 from outcomes.rates import Share
-from outcomes.reports.counting import ENDED_BY, EVALUABLE, LAST_PLANNED, asked_for
+from outcomes.reports.counting import ENDED_AFTER, ENDED_BY, EVALUABLE, LAST_PLANNED, interval
 
 #: Draws of the bands, and where they begin; the same data always have the same bands.
 DRAWS, SEED = 200, 20_261_127
@@ -137,29 +137,26 @@ def duration_curve(
     known = rows.filter(EVALUABLE, unit=unit, lost_after__isnull=False)
     if population == "responders":
         known = known.filter(responded=True)
+    lords_began, lords_ended = interval("lords_after", F("lords_until"))
     found = list(
         known.order_by()
         .annotate(
+            ended_after=ENDED_AFTER,
             ended_by=ENDED_BY,
             # The treatment was repeated while it still worked, so far as is known: perhaps because it no longer did.
             # PostgreSQL's GREATEST passes over NULL: without the condition every censored course would be lost.
-            repeat=asked_for(
-                Case(When(repeated_at__isnull=False, then=Greatest(F("repeated_at"), F("lost_after") + 1)))
-            ),
-            confirmed=asked_for(F("lost_until")),
-            lords_ended_by=asked_for(F("lords_until")),
+            repeat=interval(
+                "lost_after",
+                Case(When(repeated_at__isnull=False, then=Greatest(F("repeated_at"), F("lost_after") + 1))),
+            )[1],
+            confirmed=interval("lost_after", F("lost_until"))[1],
+            lords_ended_after=lords_began,
+            lords_ended_by=lords_ended,
             last_planned=LAST_PLANNED,
         )
         .values_list(
-            *(
-                "lords_after",
-                "lords_ended_by",
-                "lost_after",
-                "ended_by",
-                "repeat",
-                "confirmed",
-                "last_planned",
-            )
+            *("lords_after", "lords_ended_after", "lords_ended_by"),
+            *("ended_after", "ended_by", "repeat", "confirmed", "last_planned"),
         )
         .annotate(Count("pk"))
     )
@@ -167,7 +164,7 @@ def duration_curve(
     if not total or total < smallest:
         return DurationCurve(population, unit, total, hidden=bool(total))
     table = np.array([[np.inf if cell is None else cell for cell in row] for row in found], dtype=float)
-    lords_after, lords_ends, after, ends, repeat, confirmed, planned, counts = table.T
+    lords, lords_begins, lords_ends, after, ends, repeat, confirmed, planned, counts = table.T
     told = float(planned.max())
     data = intervals(after, ends, counts)
     curve = turnbull(data)
@@ -178,11 +175,11 @@ def duration_curve(
     at = {place: At(place, *numbers) for place, *numbers in zip(*(c.tolist() for c in columns), strict=True)}
     never = np.isinf(ends)
     # Nothing can be judged by that rule, or the summary is older than it; who never had relief by it is no responder.
-    by_lord = np.isfinite(lords_after) & ((lords_after > 0) | (population != "responders"))
+    by_lord = np.isfinite(lords) & ((lords > 0) | (population != "responders"))
     others = (
         (after, np.where(never, repeat, ends), counts),
         (after, confirmed, counts),
-        (lords_after[by_lord], lords_ends[by_lord], counts[by_lord]),
+        (lords_begins[by_lord], lords_ends[by_lord], counts[by_lord]),
         # The usual habit, which makes relief look longer than it is; the curve is then Kaplan and Meier's.
         (np.where(never, after, ends - 1), ends, counts),
     )
@@ -247,7 +244,9 @@ def run(
     if total < max(smallest, 1):
         return Run(name, total, None, None)
     curve = turnbull(intervals(after, until, counts))
-    first, last = (tuple(curve.share(day)) if day <= told else None for day in window)
+    first, last = (
+        (share.low, share.high) if day <= told else None for day in window for share in [curve.share(day)]
+    )
     return Run(name, total, (curve.median.after, ending(curve.median.until)), (first, last))
 
 

@@ -25,6 +25,7 @@ from outcomes.relief import Verdict
 from outcomes.reports.counting import (
     AT,
     COLUMNS,
+    ENDED_AFTER,
     ENDED_BY,
     EVALUABLE_SQL,
     PLANNED,
@@ -133,7 +134,7 @@ def at(rows: QuerySet[CourseSummary], place: str, minutes: str, name: str, *, no
 
 def curve(rows: QuerySet[CourseSummary], population: str, place: str, minutes: str, name: str) -> Q:
     """Follow-ups of a curve by what is known of them at one time (`outcomes.duration.Intervals.known`)."""
-    known_in, known_out = f"lost_after >= {int(place)}", f"COALESCE(ended_by <= {int(place)}, FALSE)"
+    known_in, known_out = f"ended_after >= {int(place)}", f"COALESCE(ended_by <= {int(place)}, FALSE)"
     wanted = {
         "all": "TRUE",
         "known_in": known_in,
@@ -143,7 +144,8 @@ def curve(rows: QuerySet[CourseSummary], population: str, place: str, minutes: s
     }[name]
     unit = "minute" if minutes else "day"
     of = WHOLE["in_curve" if population == "all_treated" else "responders"]
-    return within(rows.annotate(ended_by=ENDED_BY), f"unit = '{unit}' AND {of} AND {wanted}", "ended_by")
+    rows = rows.annotate(ended_after=ENDED_AFTER, ended_by=ENDED_BY)
+    return within(rows, f"unit = '{unit}' AND {of} AND {wanted}", "ended_after", "ended_by")
 
 
 def taking(rows: QuerySet[CourseSummary], condition: str, now: datetime) -> Q:

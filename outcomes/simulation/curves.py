@@ -16,7 +16,7 @@ from datetime import UTC, datetime, time
 from functools import cache
 from math import inf
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -174,24 +174,29 @@ def clinic(code: str, seed: str, number: int, habits: Habits) -> list[Played]:
     return [play(code, rng, habits) for _ in range(number)]
 
 
-def until_plan_ends(told: Lasting, code: str) -> int | None:
-    """The end of the interval for a curve, as `outcomes.reports.counting.ENDED_BY`."""
-    closed = planned(code)[-1] + schedule.MOST_TOLERANCE.days
-    return told.ended_by if told.ended_by is None or told.ended_by <= closed else None
-
-
-def data(
-    played: Sequence[Played], until: Callable[[Lasting], int | None] = lambda told: told.ended_by
-) -> Intervals:
-    """The intervals of all treated."""
-    told = [one.told for one in played if one.told]
-    ends = [until(one) for one in told]
-    return intervals([one.after for one in told], [inf if end is None else end for end in ends])
+def counted(told: Lasting, code: str) -> tuple[int, float]:
+    """The interval as a curve counts it: `outcomes.reports.counting.planned_day` says how."""
+    days, end = planned(code), told.ended_by
+    after = max((day for day in days if day <= told.after), default=0)
+    if end is None:
+        return after, inf
+    answered = [day for day in days if told.after < day <= end <= day + schedule.MOST_TOLERANCE.days]
+    return after, max(answered, default=min((day for day in days if day > end), default=inf))
 
 
 def as_reported(played: Sequence[Played], code: str) -> Intervals:
     """The intervals of all treated, as reports take them."""
-    return data(played, lambda told: until_plan_ends(told, code))
+    after, until = zip(*(counted(one.told, code) for one in played if one.told), strict=True)
+    return intervals(after, until)
+
+
+def as_known(
+    played: Sequence[Played], until: Callable[[Lasting], int | None] = lambda told: told.ended_by
+) -> Intervals:
+    """The same to the day, from whatever is known: what reports do not do."""
+    told = [one.told for one in played if one.told]
+    ends = [until(one) for one in told]
+    return intervals([one.after for one in told], [inf if end is None else end for end in ends])
 
 
 @cache
@@ -265,7 +270,7 @@ def measure(
     places = spread(last, window, "day", last)
     places = np.unique(np.append(places, np.array(days, dtype=float)))
     at = np.searchsorted(places, days)
-    inside: list[Floats] = []
+    inside: list[Any] = []
     errors: list[Floats] = []
     told = held = 0
     for number in range(clinics):

@@ -2,6 +2,7 @@
 `outcomes.simulation.curves` takes them to be, of which docs/simulation.md tells with many more."""
 
 from datetime import UTC, date, datetime, timedelta
+from math import inf
 
 import pytest
 
@@ -10,11 +11,11 @@ from outcomes.demo.clinic import Place, build
 from outcomes.duration import bands
 from outcomes.models import CheckIn, CourseSummary, FollowUp
 from outcomes.reports import Selection, procedure_report
-from outcomes.reports.counting import ENDED_BY
+from outcomes.reports.counting import ENDED_AFTER, ENDED_BY, KNOWN_END
 from outcomes.reports.curves import DRAWS, SEED
 from outcomes.reports.drilling import rows_behind
 from outcomes.schedule import DAY
-from outcomes.simulation.curves import Habits, Played, as_reported, clinic, planned, truth, until_plan_ends
+from outcomes.simulation.curves import Habits, Played, as_reported, clinic, counted, planned, truth
 from patients.models import Patient
 from procedures import catalogue
 from procedures import services as procedures
@@ -95,23 +96,21 @@ def test_a_clinic_in_the_database_has_the_rows_and_the_curve_of_the_made_up_one(
     people = clinic(code, "in the database", 24, Habits(truthful=True, again=0.5))
     lived = {live(place, kind, number, person).pk: person for number, person in enumerate(people)}
 
-    rows = CourseSummary.objects.filter(pk__in=lived).annotate(ended_by=ENDED_BY)
-    found = {
-        pk: (after, until, responded)
-        for pk, after, until, responded in rows.values_list("pk", "lost_after", "ended_by", "responded")
-    }
-    expected = {
-        pk: (told.after, until_plan_ends(told, code), told.responded)
-        if (told := person.told)
-        else (None, None, False)
+    rows = CourseSummary.objects.filter(pk__in=lived, lost_after__isnull=False)
+    kept = rows.annotate(known=KNOWN_END).values_list("pk", "lost_after", "known", "responded")
+    assert {pk: tuple(known) for pk, *known in kept} == {
+        pk: (told.after, told.ended_by, told.responded)
         for pk, person in lived.items()
+        if (told := person.told)
     }
-    assert found == expected
-    assert any(one.told and one.told.ended_by != until_plan_ends(one.told, code) for one in people) == (
-        code == "esi_transforaminal"
-    )
+    ends = rows.annotate(begins=ENDED_AFTER, ends=ENDED_BY).values_list("pk", "begins", "ends")
+    assert {pk: (begins, inf if end is None else end) for pk, begins, end in ends} == {
+        pk: counted(person.told, code) for pk, person in lived.items() if person.told
+    }
 
-    report = procedure_report(FIRST, user=place.doctors[0][0].user, now=NOW)
+    doctor = place.doctors[0][0].user
+    assert doctor
+    report = procedure_report(FIRST, user=doctor, now=NOW)
     curve = report.curves[0]
     last = planned(code)[-1]
     data = as_reported(people, code)
@@ -129,4 +128,4 @@ def test_a_clinic_in_the_database_has_the_rows_and_the_curve_of_the_made_up_one(
         assert least[0] <= at.band_high
         for name, number in (("known_in", at.known_in), ("known_out", at.known_out)):
             cell = f"curve:all_treated:{at.at:.0f}:{name}"
-            assert rows_behind(FIRST, cell, place.doctors[0][0].user, now=NOW).count() == number
+            assert rows_behind(FIRST, cell, doctor, now=NOW).count() == number

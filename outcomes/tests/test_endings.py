@@ -13,7 +13,7 @@ from outcomes import services
 from outcomes.lasting import lasting
 from outcomes.models import CourseSummary, FollowUp
 from outcomes.relief import Verdict, judge
-from outcomes.reports.counting import ENDED_BY, EVALUABLE
+from outcomes.reports.counting import EVALUABLE, KNOWN_END
 from outcomes.tests.test_alerting import answer, kinds, unanswered
 from patients import services as patients
 from procedures import services as procedures
@@ -32,7 +32,7 @@ def now_of(follow_up: FollowUp) -> FollowUp:
 
 def interval(follow_up: FollowUp) -> tuple[int | None, int | None]:
     """The interval that a curve takes."""
-    kept = CourseSummary.objects.annotate(ends=ENDED_BY).values_list("lost_after", "ends")
+    kept = CourseSummary.objects.annotate(ends=KNOWN_END).values_list("lost_after", "ends")
     return kept.get(pk=follow_up.pk)
 
 
@@ -262,7 +262,7 @@ def test_every_door_tells_the_interval_that_the_curves_take(world: World) -> Non
     curve = {
         pk: (after, until)
         for pk, after, until in CourseSummary.objects.filter(EVALUABLE, lost_after__isnull=False)
-        .annotate(ends=ENDED_BY)
+        .annotate(ends=KNOWN_END)
         .values_list("pk", "lost_after", "ends")
     }
     assert len(set(curve.values())) >= 8

@@ -168,7 +168,7 @@ def shown(
 
 def bar(curve: DurationCurve) -> tuple[float, float] | None:
     """The bar on the line of 50 %."""
-    return curve.half_lost and (curve.half_lost.low, curve.half_lost.high)
+    return (curve.half_lost.low, curve.half_lost.high) if curve.half_lost else None
 
 
 def labels(title: str, description: str) -> duration.Labels:
