@@ -1,7 +1,7 @@
 """What every page of the front desk shares: who may see it, how a refusal is shown, what is written down."""
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, tzinfo
 from typing import Any, ClassVar, cast
 
 from django import forms
@@ -195,19 +195,29 @@ def changes_of(obj: models.Model, limit: int = 100) -> list[dict[str, Any]]:
         .values("pgh_created_at", "pgh_label", "pgh_diff", "pgh_context")
         .order_by("-pgh_created_at", "-pgh_slug")[:limit]
     )
+    site = obj if isinstance(obj, Site) else getattr(obj, "site", None)
+    return told(
+        events,
+        lambda event: [
+            {"name": field_label(obj, name), "before": before, "after": after}
+            for name, (before, after) in (event["pgh_diff"] or {}).items()
+        ],
+        site.zone if site else UTC,
+    )
+
+
+def told(
+    events: list[dict[str, Any]], fields: Callable[[dict[str, Any]], list[dict[str, Any]]], zone: tzinfo
+) -> list[dict[str, Any]]:
+    """Rows of pghistory's Events as the page of a history shows them; `fields` reads what an event changed."""
     numbers: set[Any] = {(event["pgh_context"] or {}).get("user") for event in events} - {None}
     names: dict[Any, str] = {user.pk: str(user) for user in User.objects.filter(pk__in=numbers)}
-    site = obj if isinstance(obj, Site) else getattr(obj, "site", None)
-    zone = site.zone if site else UTC
     return [
         {
             "at": event["pgh_created_at"].astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z"),
             "by": names.get((event["pgh_context"] or {}).get("user"), ""),
             "what": event["pgh_label"],
-            "fields": [
-                {"name": field_label(obj, name), "before": before, "after": after}
-                for name, (before, after) in (event["pgh_diff"] or {}).items()
-            ],
+            "fields": fields(event),
         }
         for event in events
     ]

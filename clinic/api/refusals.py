@@ -1,5 +1,6 @@
 """Every refusal as RFC 9457 problem+json, whoever refused: a rule, a field, a permission or the framework."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +26,8 @@ CONFLICTS = {
     *("already_waiting", "not_waiting", "freed_time_closed"),
     *("taken_already", "resolved_already", "recorded_already"),
 }
+#: Other statuses of what a rule refused, by the code.
+STATUSES = {"throttled": 429}
 #: PostgreSQL's words for "there is one already" and "these overlap".
 UNIQUE_VIOLATION, EXCLUSION_VIOLATION = "23505", "23P01"
 
@@ -67,14 +70,14 @@ def problem(exc: Exception, context: Mapping[str, Any]) -> Response | None:
     set_rollback()
     if errors:
         code = errors[0]["code"]
-        status = 409 if any(error["code"] in CONFLICTS for error in errors) else 400
+        status = 409 if any(error["code"] in CONFLICTS for error in errors) else STATUSES.get(code, 400)
     else:
         assert isinstance(exc, exceptions.APIException)
         title, code, status = str(exc.detail), str(exc.get_codes()), exc.status_code
     if isinstance(exc, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
         status, headers["WWW-Authenticate"] = 401, "Token"
     if wait := getattr(exc, "wait", None):
-        headers["Retry-After"] = str(int(wait) + 1)
+        headers["Retry-After"] = str(math.ceil(wait))
     return Response(
         body(title, status, code, errors), status=status, headers=headers, content_type=MEDIA_TYPE
     )

@@ -4,11 +4,12 @@ from clinic.models.outbox import DeliveryReport, OutgoingEmail, OutgoingText, me
 from clinic.models.resources import Closure, Resource, ResourceCategory, WorkingHours
 from clinic.models.rows import DURING, keep_history
 from clinic.models.sites import OPTIONAL_ALERTS, Site, validate_time_zone
-from clinic.models.staff import User, UserManager
+from clinic.models.staff import MEMBERSHIPS, User, UserManager
 from clinic.models.trail import AuditEvent, AuditSeal
 
 __all__ = [
     "DURING",
+    "MEMBERSHIPS",
     "OPTIONAL_ALERTS",
     "AuditEvent",
     "AuditSeal",

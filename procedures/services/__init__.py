@@ -47,6 +47,7 @@ from procedures.services.publishing import (
     feed_address,
     feed_in_force,
     issue_feed,
+    may_hand_out,
     open_feed,
     revoke_feed,
 )
@@ -98,6 +99,7 @@ __all__ = [
     "join_waitlist",
     "mark_no_show",
     "matches",
+    "may_hand_out",
     "may_reply",
     "note_baseline",
     "note_freed",
