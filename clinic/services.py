@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth import authenticate
@@ -14,7 +14,7 @@ from knox.models import AuthToken
 from knox.settings import knox_settings
 
 from clinic import audit
-from clinic.models import Site, User
+from clinic.models import SentRequest, Site, User
 from clinic.rank import grantable, outranks
 
 
@@ -63,6 +63,8 @@ def sign_out(token: AuthToken, *, by: User, now: datetime) -> None:
     audit.record("signed_out", by, by=by, at=now)
 
 
+#: How long the answer to a request with an Idempotency-Key is kept, to be given again.
+ANSWERS_KEPT = timedelta(days=3)
 #: What an account may do at all; each change is audited with what it was and what it is.
 FLAGS = ("is_active", "is_staff", "is_superuser")
 NAMED = ("email", "first_name", "last_name")
@@ -179,3 +181,9 @@ def set_password(user: User, password: str | None, *, by: User | None, now: date
 
 def usable(user: User) -> str:
     return "a password" if user.has_usable_password() else "no password"
+
+
+def forget_answers(*, now: datetime) -> int:
+    """Drop the answers to requests that are older than ANSWERS_KEPT; how many. That they were done stays known."""
+    old = SentRequest.objects.filter(answer__isnull=False, at__lt=now - ANSWERS_KEPT)
+    return old.update(answer=None)

@@ -22,7 +22,7 @@ logger = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
 #: Codes that mean "somebody was faster", be it you with the same key: 409 instead of 400.
 CONFLICTS = {
-    *("taken", "answered_already", "other_remark", "key_reused"),
+    *("taken", "answered_already", "other_remark", "key_reused", "answer_not_kept"),
     *("already_waiting", "not_waiting", "freed_time_closed"),
     *("taken_already", "resolved_already", "recorded_already"),
 }

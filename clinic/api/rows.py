@@ -6,15 +6,15 @@ from typing import Any
 from django.utils import timezone
 from rest_framework import viewsets
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from clinic.api.fields import Input, Query
+from clinic.api.once import Once
 from clinic.api.permissions import Needed
 from clinic.models import User
 
 
-class NeverKept(APIView):
-    """No browser and no proxy keeps what these views answer: it is about somebody."""
+class NeverKept(Once):
+    """No browser and no proxy keeps what these views answer: it is about somebody. A POST can be sent again."""
 
     def finalize_response(self, *args: Any, **kwargs: Any) -> Response:
         response = super().finalize_response(*args, **kwargs)

@@ -6,6 +6,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from rest_framework import serializers
 
+from clinic.api.once import IDEMPOTENCY_KEY
 from clinic.api.permissions import ANYONE, SIGNED_IN, permission_needed
 from clinic.api.refusals import MEDIA_TYPE, body
 
@@ -76,7 +77,7 @@ REFUSALS: dict[int, tuple[str, dict[str, Any]]] = {
         {"not_found": example(404, "not_found", "There is nothing here that you may see.")},
     ),
     409: (
-        "Somebody was faster.",
+        "Somebody was faster, or the Idempotency-Key named another request.",
         {
             "taken": example(
                 409,
@@ -166,7 +167,12 @@ class Schema(AutoSchema):
 
     def get_override_parameters(self) -> list[Any]:
         query = getattr(self.view, "query_class", None)
-        return [query] if query and getattr(self.view, "action", None) == "list" else []
+        listed = [query] if query and getattr(self.view, "action", None) == "list" else []
+        return [*listed, IDEMPOTENCY_KEY] if self.takes_key() else listed
+
+    def takes_key(self) -> bool:
+        """Whether the operation can be sent again under an Idempotency-Key: each that somebody signed in posts."""
+        return self.method == "POST" and permission_needed(self.view, self.method) != ANYONE
 
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
         bodies = dict(super()._get_response_bodies(direction))
@@ -196,6 +202,8 @@ class Schema(AutoSchema):
             statuses |= {400, 415}
         if getattr(self.view, "action", None) == "list":
             statuses.add(400)
+        if self.takes_key():
+            statuses.add(409)
         name = getattr(self.view, "action", None) or self.method.lower()
         return sorted(statuses | set(getattr(self.view, "may_refuse", {}).get(name, ())))
 

@@ -1,6 +1,7 @@
 """Sites, staff, resources and their hours; the audit trail; the outbox."""
 
 from clinic.models.outbox import DeliveryReport, OutgoingEmail, OutgoingText, message_id
+from clinic.models.requests import SentRequest
 from clinic.models.resources import Closure, Resource, ResourceCategory, WorkingHours
 from clinic.models.rows import DURING, keep_history
 from clinic.models.sites import OPTIONAL_ALERTS, Site, validate_time_zone
@@ -19,6 +20,7 @@ __all__ = [
     "OutgoingText",
     "Resource",
     "ResourceCategory",
+    "SentRequest",
     "Site",
     "User",
     "UserManager",

@@ -42,6 +42,7 @@ class CalendarFeeds(VisibleRows):
 
     queryset = Resource.objects.select_related("site", "user")
     serializer_class = CalendarFeedSerializer
+    answer_secrets = frozenset({"create"})
     permissions_needed = {
         "retrieve": "procedures.view_calendarfeed",
         "create": HAND_OUT,

@@ -17,7 +17,7 @@ from clinic.api.rows import VisibleRows
 from clinic.api.views import SiteNameSerializer
 from clinic.models import User
 from procedures import services
-from procedures.api.appointment import IDEMPOTENCY_KEY, AppointmentSerializer, NothingInput
+from procedures.api.appointment import AppointmentSerializer, NothingInput
 from procedures.api.closures import ResourceNameSerializer
 from procedures.api.waiting import WaitlistEntrySerializer, booked
 from procedures.models import Appointment, FreedTime, WaitlistEntry
@@ -166,6 +166,7 @@ class FreedTimes(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows):
     serializer_class = FreedTimeSerializer
     query_class = FreedTimeQuery
     ordering = ("starts_at", "pk")
+    know_their_keys = frozenset({"book"})
     permissions_needed = {
         "list": "procedures.view_freedtime",
         "retrieve": ("procedures.view_freedtime", "procedures.view_waitlistentry"),
@@ -189,7 +190,6 @@ class FreedTimes(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows):
     @extend_schema(
         request=BookFreedInput,
         responses={200: AppointmentSerializer, 201: AppointmentSerializer},
-        parameters=[IDEMPOTENCY_KEY],
     )
     @action(detail=True, methods=["post"])
     def book(self, request: Request, pk: int) -> Response:

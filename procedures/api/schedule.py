@@ -18,12 +18,12 @@ from clinic.api.fields import (
     Query,
     at_site,
 )
+from clinic.api.once import request_key
 from clinic.api.rows import VisibleRows
 from clinic.models import Site
 from clinic.wall_clock import day_span
 from procedures import services, steps
 from procedures.api.appointment import (
-    IDEMPOTENCY_KEY,
     AcceptInput,
     AppointmentSerializer,
     BookingInput,
@@ -31,7 +31,6 @@ from procedures.api.appointment import (
     NothingInput,
     ReasonInput,
     RescheduleInput,
-    request_key,
 )
 from procedures.api.baselines import BaselineInput
 from procedures.api.performed import PerformInput, Procedures, ProcedureSerializer
@@ -123,6 +122,7 @@ class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows
     serializer_class = AppointmentSerializer
     query_class = AppointmentQuery
     ordering = ("starts_at", "pk")
+    know_their_keys = frozenset({"create", "reschedule"})
     permissions_needed = {
         "list": "procedures.view_appointment",
         "retrieve": "procedures.view_appointment",
@@ -145,7 +145,6 @@ class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows
     @extend_schema(
         request=BookingInput,
         responses={200: AppointmentSerializer, 201: AppointmentSerializer},
-        parameters=[IDEMPOTENCY_KEY],
     )
     def create(self, request: Request) -> Response:
         """Book an appointment, or hold its time, with everything that its procedure type needs or not at all.
@@ -166,7 +165,6 @@ class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows
     @extend_schema(
         request=RescheduleInput,
         responses={200: AppointmentSerializer, 201: AppointmentSerializer},
-        parameters=[IDEMPOTENCY_KEY],
     )
     @action(detail=True, methods=["post"])
     def reschedule(self, request: Request, pk: int) -> Response:

@@ -20,6 +20,7 @@ from clinic.api.fields import (
     WholeNumberField,
     at_site,
 )
+from clinic.api.once import request_key
 from clinic.api.rows import VisibleRows
 from clinic.api.views import SiteNameSerializer
 from clinic.models import Resource, Site
@@ -27,11 +28,9 @@ from patients.api import PatientNameSerializer
 from patients.models import Patient
 from procedures import services
 from procedures.api.appointment import (
-    IDEMPOTENCY_KEY,
     AppointmentSerializer,
     NothingInput,
     ProcedureTypeField,
-    request_key,
 )
 from procedures.api.catalogue import ProcedureTypeNameSerializer
 from procedures.api.closures import ResourceNameSerializer
@@ -167,6 +166,7 @@ class Waitlist(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows):
     serializer_class = WaitlistEntrySerializer
     query_class = WaitlistQuery
     ordering = ("priority", "stale", "created_at", "pk")
+    know_their_keys = frozenset({"book"})
     permissions_needed = {
         "list": "procedures.view_waitlistentry",
         "retrieve": "procedures.view_waitlistentry",
@@ -214,7 +214,6 @@ class Waitlist(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows):
     @extend_schema(
         request=BookFromWaitlistInput,
         responses={200: AppointmentSerializer, 201: AppointmentSerializer},
-        parameters=[IDEMPOTENCY_KEY],
     )
     @action(detail=True, methods=["post"])
     def book(self, request: Request, pk: int) -> Response:
