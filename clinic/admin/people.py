@@ -15,6 +15,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from knox.models import AuthToken
 from pghistory.models import Events
 from unfold.decorators import display
 from unfold.forms import (
@@ -191,6 +192,8 @@ class UserAdmin(DeskAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
 
 
 admin.site.unregister(Group)
+# Tokens are made by signing in and by nothing else; they end by signing out, by their time and with the password.
+admin.site.unregister(AuthToken)
 
 
 @admin.register(Group)

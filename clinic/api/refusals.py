@@ -11,6 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
+from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import set_rollback
@@ -68,6 +69,10 @@ def problem(exc: Exception, context: Mapping[str, Any]) -> Response | None:
     elif not isinstance(exc, exceptions.APIException):
         return None
     set_rollback()
+    if request := context.get(
+        "request"
+    ):  # JSON, whatever was asked for: the description of the API comes as YAML
+        request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
     if errors:
         code = errors[0]["code"]
         status = 409 if any(error["code"] in CONFLICTS for error in errors) else STATUSES.get(code, 400)

@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 
 from clinic import services
 from clinic.api.authentication import ByToken
-from clinic.api.fields import Input, NumberQuery, Query, WallTimeField
+from clinic.api.fields import Input, NumberQuery, Query, WallTimeField, YesNoQuery
 from clinic.api.permissions import ANYONE, SIGNED_IN
 from clinic.api.rows import NeverKept, VisibleRows
 from clinic.api.shapes import Shape
@@ -158,7 +158,7 @@ class ResourceQuery(Query):
     category = serializers.SlugField(
         required=False, help_text="Code of a category: physician, procedure_room …"
     )
-    active = serializers.BooleanField(required=False)
+    active = YesNoQuery(required=False)
 
 
 @extend_schema_view(

@@ -12,10 +12,12 @@ from rest_framework.response import Response
 
 from clinic.api.fields import (
     YEARS,
+    ChoicesQuery,
     Input,
     InstantField,
     NumberQuery,
     Query,
+    YesNoQuery,
     at_site,
 )
 from clinic.api.once import request_key
@@ -55,7 +57,7 @@ class AppointmentQuery(Query):
     )
     starts_from = InstantField(required=False, help_text="At or after this instant.")
     starts_before = InstantField(required=False, help_text="Before this instant.")
-    status = serializers.ChoiceField(Appointment.Status.choices, required=False)
+    status = ChoicesQuery(Appointment.Status.choices, required=False)
     patient = NumberQuery()
     physician = NumberQuery(
         help_text="Number of a member of staff who is reserved, as `me` and `resources` show it."
@@ -64,7 +66,7 @@ class AppointmentQuery(Query):
         help_text="Number of a reserved person, as `resources` and the query of `slots` have it."
     )
     resource = NumberQuery(help_text="Number of a reserved resource.")
-    wants_change = serializers.BooleanField(
+    wants_change = YesNoQuery(
         required=False, help_text="Expected, and the patient has asked for another time, or not."
     )
 

@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clinic.api.fields import (
+    ChoicesQuery,
     Input,
     NumberQuery,
     Query,
@@ -18,6 +19,7 @@ from clinic.api.fields import (
     VisibleField,
     VisibleManyField,
     WholeNumberField,
+    YesNoQuery,
     at_site,
 )
 from clinic.api.once import request_key
@@ -58,6 +60,8 @@ class WaitlistEntrySerializer(serializers.ModelSerializer[WaitlistEntry]):
     state = serializers.SerializerMethodField()
     stale = serializers.SerializerMethodField()
     created_by = serializers.SerializerMethodField()
+
+    region = serializers.CharField(read_only=True)  # may be empty, which is no slug
 
     class Meta:
         model = WaitlistEntry
@@ -126,18 +130,16 @@ class WaitlistQuery(Query):
 
     lookups = {"patient": "patient", "procedure_type": "procedure_type__code", "stale": "stale"}
 
-    state = serializers.ChoiceField(
-        [*STATES, ("all", "all")], default="waiting", help_text="`waiting` unless told."
-    )
+    state = ChoicesQuery([*STATES, ("all", "all")], default=["waiting"], help_text="`waiting` unless told.")
     site = NumberQuery(help_text="Whose patient would come to this site: names it, or no site at all.")
     procedure_type = serializers.SlugField(required=False, help_text="Code of a procedure type.")
     patient = NumberQuery()
-    stale = serializers.BooleanField(required=False, help_text="To be asked again, or not.")
+    stale = YesNoQuery(required=False, help_text="To be asked again, or not.")
 
     def narrow(self, rows: Any) -> Any:
         rows, asked = super().narrow(rows), self.validated_data
-        if asked["state"] != "all":
-            rows = rows.filter(closed_because="" if asked["state"] == "waiting" else asked["state"])
+        if "all" not in asked["state"]:
+            rows = rows.filter(closed_because__in=["" if one == "waiting" else one for one in asked["state"]])
         if "site" in asked:
             rows = rows.filter(Q(sites=None) | Q(sites=asked["site"]))
         return rows
