@@ -60,5 +60,5 @@ def own_password(request: HttpRequest, extra_context: dict[str, Any] | None = No
     )(request)
 
 
-admin.site.login = login  # type: ignore[method-assign,assignment]
-admin.site.password_change = own_password  # type: ignore[method-assign]
+admin.site.login = login  # type: ignore[method-assign]
+admin.site.password_change = own_password  # type: ignore[method-assign,assignment]

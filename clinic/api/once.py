@@ -58,40 +58,47 @@ class Once(APIView):
     ) -> Response:
         """What `handler` answers, or what it answered when the same request came before."""
         assert isinstance(request.user, User)
+        mine = SentRequest(by=request.user, key=key, fingerprint=fingerprint(request), at=timezone.now())
         action = getattr(self, "action", None) or "post"
-        mine = {"by": request.user, "key": key}
-        said = {"fingerprint": fingerprint(request), "at": timezone.now()}
-        anew = action in self.know_their_keys
         with transaction.atomic():
-            if anew:
-                sent = SentRequest.objects.filter(**mine).first()
-                self.replaying = sent is not None
-            else:  # whoever comes with the same key meanwhile waits here
-                sent, made = SentRequest.objects.get_or_create(**mine, defaults=said)
-                self.replaying = not made
-            if sent is not None:
-                refuse_another(sent, said["fingerprint"])
-            if self.replaying and not anew:
+            if action in self.know_their_keys:
+                return self.answered_anew(mine, lambda: handler(request, *args, **kwargs))
+            sent, made = kept(mine)  # whoever comes with the same key meanwhile waits here
+            if not made:
                 return answered_before(sent)
             response = handler(request, *args, **kwargs)
             if response.status_code >= 400:
-                if not anew:
-                    sent.delete()
-                return response
-            if anew:
-                sent, made = SentRequest.objects.get_or_create(**mine, defaults=said)
-                refuse_another(sent, said["fingerprint"])
-                if self.replaying or not made or response.status_code == 200:
-                    response[REPLAYED] = "true"
+                sent.delete()
             elif action not in self.answer_secrets:
                 sent.status, sent.answer = response.status_code, JSONRenderer().render(response.data).decode()
                 sent.save(update_fields=["status", "answer"])
+            return response
+
+    def answered_anew(self, mine: SentRequest, handle: Callable[[], Response]) -> Response:
+        """The answer of a service that knows its keys: of rivals with one key, one does it and all are answered."""
+        before = SentRequest.objects.filter(by=mine.by, key=mine.key).first()
+        self.replaying = before is not None
+        if before is not None:
+            refuse_another(before, mine)
+        response = handle()
+        if response.status_code < 400:
+            _, made = kept(mine)
+            if not made or response.status_code == 200:
+                response[REPLAYED] = "true"
         return response
 
 
-def refuse_another(sent: SentRequest, wanted: str) -> None:
+def kept(mine: SentRequest) -> tuple[SentRequest, bool]:
+    """The row of this request, and whether it is new. Raises Refusal "key_reused" where the key named another."""
+    said = {"fingerprint": mine.fingerprint, "at": mine.at}
+    sent, made = SentRequest.objects.get_or_create(by=mine.by, key=mine.key, defaults=said)
+    refuse_another(sent, mine)
+    return sent, made
+
+
+def refuse_another(sent: SentRequest, mine: SentRequest) -> None:
     """Raise Refusal "key_reused" where the key named another request."""
-    if sent.fingerprint != wanted:
+    if sent.fingerprint != mine.fingerprint:
         raise Refusal("This key was used for another request.", code="key_reused", field=HEADER)
 
 

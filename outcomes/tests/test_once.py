@@ -199,7 +199,15 @@ def test_a_form_at_the_desk_names_everything_that_is_typed(world: World) -> None
         "patient": world.patient,
     }
     keys = set()
-    for change in ({}, {}, {"note": "b"}, {"only_request": True}, {"resources": []}, {"key": "l"}):
+    changes: list[dict[str, Any]] = [
+        {},
+        {},
+        {"note": "b"},
+        {"only_request": True},
+        {"resources": []},
+        {"key": "l"},
+    ]
+    for change in changes:
         form.cleaned_data = typed | change
         keys.add(form.request_key())
     assert len(keys) == 5

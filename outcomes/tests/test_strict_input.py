@@ -129,7 +129,7 @@ def faulty(client: Client, requests: Iterator[str]) -> tuple[list[str], int]:
 def some_rows(world: World) -> None:
     """One of most things, so that pages have something to show."""
     procedure = world.performed()
-    raise_alert(procedure.follow_up, "worse", now=world.now)  # type: ignore[attr-defined]
+    raise_alert(procedure.follow_up, "worse", now=world.now)
     services.book(
         world.appointment(patient=world.another_patient(), starts_at=world.at(world.now.date(), 14)),
         by=world.clerk,
@@ -364,7 +364,7 @@ def test_repeated_choices_are_either(world: World) -> None:
 
 def test_repeated_states_are_either(world: World) -> None:
     procedure = world.performed()
-    alert: Any = raise_alert(procedure.follow_up, "worse", now=world.now)  # type: ignore[attr-defined]
+    alert: Any = raise_alert(procedure.follow_up, "worse", now=world.now)
     Alert.objects.filter(pk=alert.pk).update(snoozed_until=world.at(world.now.date(), 23))
 
     def alerts(query: str) -> int:
