@@ -11,6 +11,7 @@ from django.contrib.auth.models import Group
 
 from clinic import roles
 from clinic.models import AuditEvent, AuditSeal, Resource, ResourceCategory, Site, User, WorkingHours
+from clinic.throttling import OWN
 from patients.models import Patient
 from procedures import services
 from procedures.models import (
@@ -112,6 +113,12 @@ def light_settings(settings: Any) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     settings.STORAGES = settings.STORAGES | {"staticfiles": plain}
+
+
+@pytest.fixture(autouse=True)
+def nobody_tried_yet() -> None:
+    """No test has to wait because another one has sent wrong passwords or digits."""
+    OWN.clear()
 
 
 @pytest.fixture(scope="session")

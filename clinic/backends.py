@@ -1,10 +1,10 @@
-"""Who may do what: Django's permissions, looked up at once."""
+"""Who somebody is, tried so often and no oftener; who may do what: Django's permissions, looked up at once."""
 
 from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
 
-from clinic import prepared
+from clinic import prepared, sign_in_limits
 
 PERMISSIONS = """
     SELECT app_label || '.' || codename
@@ -21,6 +21,21 @@ PERMISSIONS = """
 
 class Permissions(ModelBackend):
     """Django's own backend, which asks twice at every request what one prepared statement says."""
+
+    def authenticate(
+        self, request: Any, username: str | None = None, password: str | None = None, **more: Any
+    ) -> Any:
+        """Every sign-in comes through here. Raises TooManyTries, right password or wrong, when none is left."""
+        email = username or more.get("email")
+        if not email or password is None:
+            return None
+        attempt = sign_in_limits.take(request, email)
+        user = super().authenticate(request, username=email, password=password)
+        if user is not None:
+            attempt.was_right()
+            if request is not None:
+                sign_in_limits.remember_address(request, email)
+        return user
 
     def get_all_permissions(self, user_obj: Any, obj: Any = None) -> set[str]:
         if not user_obj.is_active or user_obj.is_anonymous or user_obj.is_superuser or obj is not None:

@@ -241,7 +241,7 @@ REST_FRAMEWORK = {
     "DEFAULT_METADATA_CLASS": None,
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["clinic.api.fields.Json"],
-    "DEFAULT_THROTTLE_RATES": {"sign_in": "10/minute", "page": "60/minute"},
+    "DEFAULT_THROTTLE_RATES": {"page": "60/minute"},
     # Whose address counts for the throttle: what a client writes into X-Forwarded-For itself must not.
     "NUM_PROXIES": 1 if env.bool("BEHIND_PROXY", default=False) else 0,
     "EXCEPTION_HANDLER": "clinic.api.refusals.problem",

@@ -5,8 +5,10 @@ its fault, and guessing does not become free.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from hashlib import sha256
-from typing import TypeVar
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Any, TypeVar
 
 import structlog
 from django.core.cache import cache
@@ -43,8 +45,17 @@ class Throttle(AnonRateThrottle):
 
         return counted(allow)
 
+    def get_ident(self, request: Any) -> str:
+        """The sender's address; of IPv6 the network of 2^64 addresses, any of which one sender may use."""
+        ident = str(super().get_ident(request))
+        with suppress(ValueError):  # a proxy may name its sender in words
+            address = ip_address(ident)
+            if isinstance(address, IPv6Address):
+                return str(address.ipv4_mapped or ip_network((address, 64), strict=False))
+        return ident
+
     def get_cache_key(self, request: object, view: object) -> str:
-        return f"throttle_{self.scope}_{self.get_ident(request)}"  # type: ignore[arg-type]
+        return f"throttle_{self.scope}_{self.get_ident(request)}"
 
 
 class PageThrottle(Throttle):
@@ -71,7 +82,7 @@ def sent_too_often(request: HttpRequest, token: str) -> bool:
 
 def sender(request: HttpRequest) -> str:
     """The network address that a request came from, as the throttles count it."""
-    return str(PageThrottle().get_ident(request))  # type: ignore[arg-type]
+    return PageThrottle().get_ident(request)
 
 
 def one_more_try(key: str, *, most: int, seconds: int) -> bool:
@@ -94,6 +105,16 @@ def one_more_try(key: str, *, most: int, seconds: int) -> bool:
         return tries <= most
 
     return counted(count)
+
+
+def give_back(key: str) -> None:
+    """Take back one try of `key`: it was right, which says nothing of the others."""
+
+    def back(where: BaseCache) -> None:
+        with suppress(ValueError):  # they have run out
+            where.decr(f"tries_{key}")
+
+    counted(back)
 
 
 def forget_tries(key: str) -> None:

@@ -70,7 +70,7 @@ class Readable:
     def parse_events(self, request: HttpRequest) -> list[Any]:
         try:
             events: list[Any] = super().parse_events(request)  # type: ignore[misc]  # of the class beside it
-        except (ValueError, LookupError, TypeError, AttributeError) as exc:
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as exc:
             raise SuspiciousOperation("A mail service's report cannot be read.") from exc
         return events
 

@@ -42,5 +42,8 @@ for role in (PHYSICIAN, ADMINISTRATOR):
     ]
 for role in (MANAGER, ADMINISTRATOR):
     GRANTS[role] += ["change_proceduretype", "add_privilege", "change_privilege", "delete_privilege"]
+# A physician's is their own; see procedures.services.publishing.
 for role in (FRONT_DESK, PHYSICIAN, MANAGER, ADMINISTRATOR):
     GRANTS[role] += ["add_calendarfeed"]
+for role in (FRONT_DESK, MANAGER, ADMINISTRATOR):
+    GRANTS[role] += ["publish_others"]

@@ -29,8 +29,11 @@ MOST_TRIES, TRIES_SECONDS = 10, 600
 def appointment(request: HttpRequest, token: str) -> HttpResponse:
     """Show one appointment and how to get ready for it, or take what the patient says about it.
 
-    Unknown, altered, revoked and past links all get the same page, with status 410 and the clinics' phones.
+    Unknown, altered, revoked and past links all get the same page, with status 410 and the clinics' phones. Whoever
+    sends more than 60 times a minute, by link or by address, gets status 429.
     """
+    if request.method == "POST" and sent_too_often(request, token):
+        return wait(request)
     now = timezone.now()
     found = services.open_link(token, now=now)
     if found is None:

@@ -12,7 +12,8 @@ from urllib.parse import urlencode, urlsplit
 
 from django.contrib import admin, messages
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.core.exceptions import BadRequest
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import path, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -43,6 +44,8 @@ def signed_in_first(admin_view: Callable[..., View]) -> Callable[..., View]:
 
         @wraps(guarded)
         def ask_first(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if "%00" in request.META.get("QUERY_STRING", "") or "\0" in request.path:
+                raise BadRequest("No text of the database holds NUL.")
             signing_out = request.path == reverse("admin:logout")
             if request.method != "POST" or signing_out or admin.site.has_permission(request):
                 return guarded(request, *args, **kwargs)
@@ -80,5 +83,12 @@ def page_above(address: str) -> str:
 
 
 def pages() -> list[Any]:
-    """What the admin site has besides its models."""
-    return [path("again/", admin.site.admin_view(again), name="again")]
+    """What the admin site has besides its models. Django's "r/" leads nowhere: no row has a page on another site."""
+    return [
+        path("again/", admin.site.admin_view(again), name="again"),
+        path("r/<path:rest>", admin.site.admin_view(nowhere)),
+    ]
+
+
+def nowhere(request: HttpRequest, rest: str) -> HttpResponse:
+    raise Http404

@@ -1,16 +1,18 @@
 """What every page of the front desk shares: who may see it, how a refusal is shown, what is written down."""
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, tzinfo
 from typing import Any, ClassVar, cast
 
 from django import forms
 from django.contrib import messages
 from django.contrib.admin.filters import RelatedFieldListFilter
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
-from django.db import models
+from django.db import DataError, models
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
@@ -109,6 +111,27 @@ class DeskAdmin(ModelAdmin):
             rows = rows.filter(**{f"{self.site_path}__in": user.sites.values("pk")})
         return cast(models.QuerySet[Any], rows)
 
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """The list as it was asked for. What the database cannot be asked leads back to the whole list."""
+        try:
+            return super().get_changelist_instance(request)
+        except (ValueError, OverflowError, DataError) as exc:
+            if not request.GET:
+                raise
+            raise IncorrectLookupParameters(exc) from exc
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> Any:
+        """What the address fills in; a row whose number is no number is left out."""
+        said = super().get_changeform_initial_data(request)
+        return {name: value for name, value in said.items() if self.can_be(name, value)}
+
+    def can_be(self, name: str, value: Any) -> bool:
+        """Whether `value` can be the number of a row, where the field called `name` holds such numbers."""
+        fields = {field.name: field for field in (*self.opts.fields, *self.opts.many_to_many)}
+        related = getattr(fields.get(name), "remote_field", None)
+        numbers = value if isinstance(value, list) else [value]
+        return not related or all(re.fullmatch(r"[0-9]{1,18}", str(number), re.ASCII) for number in numbers)
+
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         return super().formfield_for_foreignkey(db_field, request, **seen(db_field, request, kwargs))
 
@@ -195,19 +218,29 @@ def changes_of(obj: models.Model, limit: int = 100) -> list[dict[str, Any]]:
         .values("pgh_created_at", "pgh_label", "pgh_diff", "pgh_context")
         .order_by("-pgh_created_at", "-pgh_slug")[:limit]
     )
+    site = obj if isinstance(obj, Site) else getattr(obj, "site", None)
+    return told(
+        events,
+        lambda event: [
+            {"name": field_label(obj, name), "before": before, "after": after}
+            for name, (before, after) in (event["pgh_diff"] or {}).items()
+        ],
+        site.zone if site else UTC,
+    )
+
+
+def told(
+    events: list[dict[str, Any]], fields: Callable[[dict[str, Any]], list[dict[str, Any]]], zone: tzinfo
+) -> list[dict[str, Any]]:
+    """Rows of pghistory's Events as the page of a history shows them; `fields` reads what an event changed."""
     numbers: set[Any] = {(event["pgh_context"] or {}).get("user") for event in events} - {None}
     names: dict[Any, str] = {user.pk: str(user) for user in User.objects.filter(pk__in=numbers)}
-    site = obj if isinstance(obj, Site) else getattr(obj, "site", None)
-    zone = site.zone if site else UTC
     return [
         {
             "at": event["pgh_created_at"].astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z"),
             "by": names.get((event["pgh_context"] or {}).get("user"), ""),
             "what": event["pgh_label"],
-            "fields": [
-                {"name": field_label(obj, name), "before": before, "after": after}
-                for name, (before, after) in (event["pgh_diff"] or {}).items()
-            ],
+            "fields": fields(event),
         }
         for event in events
     ]

@@ -1,40 +1,38 @@
 """Members of staff and their groups. Nobody gives away what they do not hold themselves."""
 
+from collections.abc import Mapping
+from copy import copy
+from datetime import UTC
+from functools import partial
 from typing import Any, cast
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.models import Group, Permission
+from django.contrib.auth.models import Group
 from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from knox.models import AuthToken
+from pghistory.models import Events
 from unfold.decorators import display
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.forms import (
+    AdminPasswordChangeForm,
+    UserChangeForm,
+    UserCreationForm,
+)
 
-from clinic.admin.base import AuditedAdmin, DeskForm, SeenFilter, staff
-from clinic.models import Site, User
+from clinic import services
+from clinic.admin.base import AuditedAdmin, DeskAdmin, DeskForm, SeenFilter, changes_of, staff, told, visible
+from clinic.models import MEMBERSHIPS, Site, User
+from clinic.rank import grantable, outranks
 
-
-def not_held(user: User) -> QuerySet[Permission]:
-    """The permissions that `user` does not hold; none for a superuser."""
-    if user.is_superuser:
-        return Permission.objects.none()
-    return Permission.objects.exclude(Q(user=user) | Q(group__user=user))
-
-
-def grantable(user: User) -> QuerySet[Group]:
-    """The groups that `user` may put somebody into: those that hold nothing that `user` does not hold."""
-    beyond = not_held(user).filter(group=OuterRef("pk"))
-    return Group.objects.filter(~Exists(beyond)).order_by("name")
-
-
-def outranks(one: User, other: User) -> bool:
-    """Whether `one` holds everything that `other` holds, so that taking over the account gains nothing."""
-    if one.is_superuser or one.pk == other.pk:
-        return True
-    beyond = not_held(one).filter(Q(user=other) | Q(group__user=other))
-    return not other.is_superuser and not beyond.exists()
+#: Said on the page of an account that may only be looked at.
+ABOVE_YOU = _(
+    "Only somebody who holds all of this person’s permissions and sees all of their sites can change this account."
+)
 
 
 class StaffForm(DeskForm, UserChangeForm):
@@ -73,11 +71,44 @@ def narrow(form: DeskForm) -> None:
         form.fields["sites"].required = not user.is_superuser  # else the new account could not be seen
 
 
+class PasswordForm(AdminPasswordChangeForm):
+    """A password that an administrator sets, or takes away."""
+
+    request: HttpRequest
+
+    def save(self, commit: bool = True) -> User:
+        password = self.cleaned_data["password1"] if self.cleaned_data["set_usable_password"] else None
+        return services.set_password(self.user, password, by=staff(self.request), now=timezone.now())
+
+
+def memberships(user: User, reader: User) -> list[dict[str, Any]]:
+    """What history says about the roles, permissions and sites of `user`, as far as `reader` sees them."""
+    rows: list[dict[str, Any]] = []
+    every: Any = Events.objects
+    for relation, events in MEMBERSHIPS.items():
+        field: Any = User._meta.get_field(relation)
+        column = f"{field.m2m_reverse_field_name()}_id"
+        names = {row.pk: str(row) for row in visible(field.related_model, reader)}
+        found = every.across(events).references(user)
+        kept = list(found.values("pgh_created_at", "pgh_label", "pgh_data", "pgh_context"))
+        rows += told(kept, partial(given_or_taken, field, column, names), UTC)
+    return rows
+
+
+def given_or_taken(
+    field: Any, column: str, names: Mapping[int, str], event: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """One row of a relation that began or ended, as a history shows it."""
+    name = names.get(event["pgh_data"][column], _("another"))
+    given = event["pgh_label"] == "insert"
+    return [{"name": field.verbose_name, "before": None if given else name, "after": name if given else None}]
+
+
 @admin.register(User)
-class UserAdmin(AuditedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
+class UserAdmin(DeskAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     form = StaffForm
     add_form = NewStaffForm
-    change_password_form = AdminPasswordChangeForm
+    change_password_form = PasswordForm
     list_display = ("__str__", "email", "roles", "places", "is_active")
     list_filter = ("is_active", "groups", ("sites", SeenFilter))
     search_fields = ("email", "first_name", "last_name")
@@ -94,7 +125,9 @@ class UserAdmin(AuditedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
         if obj is None:
             return self.add_fieldsets
         rank = ("is_superuser", "user_permissions") if staff(request).is_superuser else ()
+        locked = () if outranks(staff(request), obj) else ((None, {"fields": (), "description": ABOVE_YOU}),)
         return (
+            *locked,
             (None, {"fields": ("email", ("first_name", "last_name"), "password")}),
             (_("May do, and where"), {"fields": (("is_active", "is_staff"), "groups", "sites", *rank)}),
             (_("Seen"), {"fields": (("last_login", "date_joined"),)}),
@@ -120,6 +153,35 @@ class UserAdmin(AuditedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
         may = super().has_change_permission(request, obj)
         return bool(may and (obj is None or outranks(staff(request), obj)))
 
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        """With everything that belongs to it, in `save_related`."""
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        said = form.cleaned_data
+        services.save_staff(
+            form.instance,
+            groups=said.get("groups"),
+            sites=said.get("sites"),
+            permissions=said.get("user_permissions"),
+            by=staff(request),
+            now=timezone.now(),
+        )
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> Any:
+        """On a form that knows who sets the password; a class of its own for each request."""
+        page: Any = copy(self)
+        page.change_password_form = type("RequestsPasswordForm", (PasswordForm,), {"request": request})
+        return super(UserAdmin, page).user_change_password(request, id, form_url)
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """With the roles, permissions and sites that were given and taken; a site out of sight has no name."""
+        user = self.get_object(request, unquote(object_id))
+        changes = [*changes_of(user), *memberships(user, staff(request))] if user else []
+        changes.sort(key=lambda change: change["at"], reverse=True)
+        return super().history_view(request, object_id, {"changes": changes, **(extra_context or {})})
+
     @display(description=_("roles"))
     def roles(self, user: User) -> str:
         return ", ".join(group.name for group in user.groups.all())
@@ -130,6 +192,8 @@ class UserAdmin(AuditedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
 
 
 admin.site.unregister(Group)
+# Tokens are made by signing in and by nothing else; they end by signing out, by their time and with the password.
+admin.site.unregister(AuthToken)
 
 
 @admin.register(Group)
@@ -138,3 +202,8 @@ class GroupAdmin(AuditedAdmin, DjangoGroupAdmin):  # type: ignore[misc]  # one m
 
     search_fields = ("name",)
     filter_horizontal = ("permissions",)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        group, now = form.instance, timezone.now()
+        permissions = form.cleaned_data.get("permissions", ())
+        services.save_group_permissions(group, permissions, by=staff(request), now=now)

@@ -4,10 +4,11 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from django.db import models
+from django.http import QueryDict
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ParseError
@@ -23,22 +24,66 @@ from clinic.wall_clock import NoSuchTime, instant
 INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
 #: Years in which the clinic's calendar is kept; outside, a time is a slip of the keyboard.
 YEARS = range(1900, 2200)
+#: Of what may be said once, and was said more often.
+GIVEN_TWICE = ErrorDetail("Give it once.", code="given_twice")
 #: The largest number of a row that PostgreSQL keeps.
 MOST = 2**63 - 1
 
 
+#: So deep may the objects and lists of a body lie in one another. Nothing that is asked for lies deeper than four.
+DEEPEST = 20
+
+
 class Json(JSONParser):
-    """JSON, and a refusal instead of a fault for what no answer could repeat: half characters, endless nesting."""
+    """JSON, and a refusal instead of a fault for what no answer could repeat: half characters, endless nesting.
+
+    A name twice in one object is refused, code "given_twice": the framework would take the last.
+    """
 
     def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
         try:
-            data = super().parse(stream, media_type, parser_context)
+            text = stream.read().decode((parser_context or {}).get("encoding", "utf-8"))
+            data = json.loads(text, parse_constant=no_number, object_pairs_hook=once)
             json.dumps(data, ensure_ascii=False).encode()
         except RecursionError:
             raise ParseError("The JSON is nested too deeply.") from None
         except UnicodeEncodeError:
             raise ParseError("The JSON holds half of a surrogate pair, which is no character.") from None
+        except (ValueError, LookupError) as exc:
+            raise ParseError(f"JSON parse error - {exc}") from None
+        if deeper_than(DEEPEST, data):
+            raise ParseError("The JSON is nested too deeply.")
         return data
+
+
+def no_number(word: str) -> None:
+    """Refuse NaN and Infinity, which are no JSON."""
+    raise ValueError(f"{word} is no number")
+
+
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these names and values. Raises ValidationError for a name that stands there twice."""
+    made: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in made:
+            raise serializers.ValidationError({name: [GIVEN_TWICE]})
+        made[name] = value
+    return made
+
+
+def deeper_than(most: int, data: Any) -> bool:
+    """Whether objects and lists lie more than `most` deep in one another."""
+    level = [data]
+    for _ in range(most + 1):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return False
+    return True
 
 
 class Input(Shape, serializers.Serializer[Any]):
@@ -81,7 +126,63 @@ class Query(Input):
     def narrow(self, rows: Any) -> Any:
         """Those of `rows` that were asked for; `validated_data` says what was."""
         asked = self.validated_data
-        return rows.filter(**{lookup: asked[name] for name, lookup in self.lookups.items() if name in asked})
+        lookups = {name: lookup for name, lookup in self.lookups.items() if name in asked}
+        return rows.filter(
+            **{
+                f"{lookup}__in" if isinstance(asked[name], list) else lookup: asked[name]
+                for name, lookup in lookups.items()
+            }
+        )
+
+
+Q = TypeVar("Q", bound=Input)
+
+
+def read_query(shape: type[Q], said: QueryDict, **context: Any) -> Q:
+    """What stands behind the question mark, read by `shape`. Raises ValidationError by field.
+
+    Only what is a list in `shape` may be repeated; the views refuse the rest before (`refuse_repeated`).
+    """
+    fields = shape(context=context).fields
+    lists = {name for name, field in fields.items() if isinstance(field, serializers.ListField)}
+    query = shape(
+        data={name: said.getlist(name) if name in lists else said[name] for name in said}, context=context
+    )
+    query.is_valid(raise_exception=True)
+    return query
+
+
+def refuse_repeated(shape: type[Input] | None, said: QueryDict) -> None:
+    """Raise ValidationError, code "given_twice", for what stands behind the question mark twice and is no list."""
+    repeated = {name for name, values in said.lists() if len(values) > 1}
+    if repeated and shape is not None:
+        repeated -= {
+            name for name, field in shape().fields.items() if isinstance(field, serializers.ListField)
+        }
+    if repeated:
+        raise serializers.ValidationError({name: [GIVEN_TWICE] for name in sorted(repeated)})
+
+
+class ChoicesQuery(serializers.ListField):
+    """One or several of some words, in a list's query: `?status=booked&status=confirmed` is either of the two."""
+
+    def __init__(self, choices: Any, **kwargs: Any) -> None:
+        help_text = f"{kwargs.pop('help_text', '')} May be repeated: any of them.".strip()
+        if "default" not in kwargs:
+            kwargs["required"] = False
+        super().__init__(child=serializers.ChoiceField(choices), help_text=help_text, **kwargs)
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        return [self.child.run_validation(value) for value in data]
+
+
+class YesNoQuery(serializers.BooleanField):
+    """`true` or `false` in a query, and nothing else: not `yes`, not 1, not `off`."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if data not in ("true", "false"):
+            self.fail("invalid", input=data)
+        return bool(data == "true")
 
 
 class NumberQuery(serializers.IntegerField):

@@ -1,5 +1,6 @@
 """Every refusal as RFC 9457 problem+json, whoever refused: a rule, a field, a permission or the framework."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
+from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import set_rollback
@@ -21,10 +23,12 @@ logger = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
 #: Codes that mean "somebody was faster", be it you with the same key: 409 instead of 400.
 CONFLICTS = {
-    *("taken", "kept_not_free", "answered_already", "other_remark", "key_reused"),
+    *("taken", "kept_not_free", "answered_already", "other_remark", "key_reused", "answer_not_kept"),
     *("already_waiting", "not_waiting", "freed_time_closed"),
     *("closed_already", "taken_already", "resolved_already", "recorded_already"),
 }
+#: Other statuses of what a rule refused, by the code.
+STATUSES = {"throttled": 429}
 #: PostgreSQL's words for "there is one already" and "these overlap".
 UNIQUE_VIOLATION, EXCLUSION_VIOLATION = "23505", "23P01"
 
@@ -66,16 +70,20 @@ def problem(exc: Exception, context: Mapping[str, Any]) -> Response | None:
     elif not isinstance(exc, exceptions.APIException):
         return None
     set_rollback()
+    if request := context.get(
+        "request"
+    ):  # JSON, whatever was asked for: the description of the API comes as YAML
+        request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
     if errors:
         code = errors[0]["code"]
-        status = 409 if any(error["code"] in CONFLICTS for error in errors) else 400
+        status = 409 if any(error["code"] in CONFLICTS for error in errors) else STATUSES.get(code, 400)
     else:
         assert isinstance(exc, exceptions.APIException)
         title, code, status = str(exc.detail), str(exc.get_codes()), exc.status_code
     if isinstance(exc, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
         status, headers["WWW-Authenticate"] = 401, "Token"
     if wait := getattr(exc, "wait", None):
-        headers["Retry-After"] = str(int(wait) + 1)
+        headers["Retry-After"] = str(math.ceil(wait))
     answer = body(title, status, code, errors)
     if isinstance(exc, Refusal) and exc.free is not None:
         answer["free"] = exc.free

@@ -5,16 +5,25 @@ from typing import Any
 
 from django.utils import timezone
 from rest_framework import viewsets
+from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from clinic.api.fields import Input, Query
+from clinic.api.fields import Input, Query, read_query, refuse_repeated
+from clinic.api.once import Once
 from clinic.api.permissions import Needed
 from clinic.models import User
 
 
-class NeverKept(APIView):
-    """No browser and no proxy keeps what these views answer: it is about somebody."""
+class NeverKept(Once):
+    """No browser and no proxy keeps what these views answer: it is about somebody. A POST can be sent again.
+
+    What stands more than once behind the question mark, and is no list, is refused, code "given_twice".
+    """
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        listed = getattr(self, "action", None) == "list"
+        super().initial(request, *args, **kwargs)
+        refuse_repeated(getattr(self, "query_class", None) if listed else None, request.query_params)
 
     def finalize_response(self, *args: Any, **kwargs: Any) -> Response:
         response = super().finalize_response(*args, **kwargs)
@@ -44,8 +53,7 @@ class Rows(NeverKept, viewsets.GenericViewSet[Any]):
         """For lists: what the query asks for; refuses, code "unknown_field", what it cannot ask for."""
         if self.action != "list":
             return queryset
-        query = self.query_class(data=self.request.query_params.dict(), context=self.get_serializer_context())
-        query.is_valid(raise_exception=True)
+        query = read_query(self.query_class, self.request.query_params, **self.get_serializer_context())
         return query.narrow(queryset)
 
     def get_serializer_context(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from rest_framework import serializers
 
+from clinic.api.once import IDEMPOTENCY_KEY
 from clinic.api.permissions import ANYONE, SIGNED_IN, permission_needed
 from clinic.api.refusals import MEDIA_TYPE, body
 
@@ -91,7 +92,7 @@ REFUSALS: dict[int, tuple[str, dict[str, Any]]] = {
         {"not_found": example(404, "not_found", "There is nothing here that you may see.")},
     ),
     409: (
-        "Somebody was faster.",
+        "Somebody was faster, or the Idempotency-Key named another request.",
         {
             "taken": example(
                 409,
@@ -181,7 +182,12 @@ class Schema(AutoSchema):
 
     def get_override_parameters(self) -> list[Any]:
         query = getattr(self.view, "query_class", None)
-        return [query] if query and getattr(self.view, "action", None) == "list" else []
+        listed = [query] if query and getattr(self.view, "action", None) == "list" else []
+        return [*listed, IDEMPOTENCY_KEY] if self.takes_key() else listed
+
+    def takes_key(self) -> bool:
+        """Whether the operation can be sent again under an Idempotency-Key: each that somebody signed in posts."""
+        return self.method == "POST" and permission_needed(self.view, self.method) != ANYONE
 
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
         bodies = dict(super()._get_response_bodies(direction))
@@ -199,7 +205,7 @@ class Schema(AutoSchema):
 
     def refusals(self) -> list[int]:
         """The statuses with which this operation may refuse."""
-        statuses: set[int] = set()
+        statuses = {400}  # what is said twice behind the question mark
         permission = permission_needed(self.view, self.method)
         if permission != ANYONE:
             statuses.add(401)
@@ -208,9 +214,9 @@ class Schema(AutoSchema):
         if "{" in self.path:
             statuses.add(404)
         if self.method in ("POST", "PUT", "PATCH"):
-            statuses |= {400, 415}
-        if getattr(self.view, "action", None) == "list":
-            statuses.add(400)
+            statuses.add(415)
+        if self.takes_key():
+            statuses.add(409)
         name = getattr(self.view, "action", None) or self.method.lower()
         return sorted(statuses | set(getattr(self.view, "may_refuse", {}).get(name, ())))
 

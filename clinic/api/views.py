@@ -9,16 +9,14 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from clinic import services
 from clinic.api.authentication import ByToken
-from clinic.api.fields import Input, NumberQuery, Query, WallTimeField
+from clinic.api.fields import Input, NumberQuery, Query, WallTimeField, YesNoQuery
 from clinic.api.permissions import ANYONE, SIGNED_IN
 from clinic.api.rows import NeverKept, VisibleRows
 from clinic.api.shapes import Shape
-from clinic.api.throttling import SignInThrottle
 from clinic.models import Resource, Site, User
 
 
@@ -101,14 +99,13 @@ class Token(NeverKept, APIView):
         """A token can end itself only; a stale one in the header must not keep anybody from signing in."""
         return [ByToken()] if self.request and self.request.method == "DELETE" else []
 
-    def get_throttles(self) -> list[BaseThrottle]:
-        return [SignInThrottle()] if self.request.method == "POST" else []
-
     @extend_schema(request=CredentialsInput, responses={201: TokenSerializer})
     def post(self, request: Request) -> Response:
         """Sign in.
 
         An unknown address, a wrong password and a closed account are refused alike: 401, code `sign_in_refused`.
+        After ten wrong passwords for one account or thirty from one network address every further try is refused for
+        ten minutes: 429, code `throttled`. Where the account has been signed in to before, others' tries do not count.
         """
         form = CredentialsInput(data=request.data)
         form.is_valid(raise_exception=True)
@@ -161,7 +158,7 @@ class ResourceQuery(Query):
     category = serializers.SlugField(
         required=False, help_text="Code of a category: physician, procedure_room …"
     )
-    active = serializers.BooleanField(required=False)
+    active = YesNoQuery(required=False)
 
 
 @extend_schema_view(

@@ -1,14 +1,16 @@
 """Sites, staff, resources and their hours; the audit trail; the outbox."""
 
 from clinic.models.outbox import DeliveryReport, OutgoingEmail, OutgoingText, message_id
+from clinic.models.requests import SentRequest
 from clinic.models.resources import Closure, Resource, ResourceCategory, WorkingHours
 from clinic.models.rows import DURING, keep_history
 from clinic.models.sites import OPTIONAL_ALERTS, Site, validate_time_zone
-from clinic.models.staff import User, UserManager
+from clinic.models.staff import MEMBERSHIPS, User, UserManager
 from clinic.models.trail import AuditEvent, AuditSeal
 
 __all__ = [
     "DURING",
+    "MEMBERSHIPS",
     "OPTIONAL_ALERTS",
     "AuditEvent",
     "AuditSeal",
@@ -18,6 +20,7 @@ __all__ = [
     "OutgoingText",
     "Resource",
     "ResourceCategory",
+    "SentRequest",
     "Site",
     "User",
     "UserManager",

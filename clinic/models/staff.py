@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import pghistory
+import pgtrigger
 from django.contrib.auth.models import AbstractUser, BaseUserManager, Permission
 from django.db import models
 from django.db.models import Q
@@ -40,8 +42,19 @@ class UserManager(BaseUserManager["User"]):
         return self.filter(Q(is_superuser=True) | Q(pk__in=here.values("pk")), is_active=True)
 
 
+@pghistory.track(
+    pghistory.InsertEvent(),
+    pghistory.UpdateEvent(),
+    pghistory.UpdateEvent("password_changed", condition=pgtrigger.AnyChange("password")),
+    pghistory.DeleteEvent(),
+    exclude=["password", "last_login"],
+)
 class User(AbstractUser):
-    """A member of staff. Patients have no account. What a user may do: groups (clinic.roles); where: sites."""
+    """A member of staff. Patients have no account. What a user may do: groups (clinic.roles); where: sites.
+
+    The database keeps every change, also of groups, permissions and sites; of a password only that it was changed. No
+    API token outlives the password with which it was got; sessions end by themselves, for they hold a mark of it.
+    """
 
     username = None  # type: ignore[assignment]  # so Django's documentation takes a field away
     email = models.EmailField(_("e-mail"), unique=True)
@@ -60,6 +73,15 @@ class User(AbstractUser):
         constraints = [
             models.CheckConstraint(name="user_email_lower_case", condition=Q(email=Lower("email")))
         ]
+        triggers = [
+            pgtrigger.Trigger(
+                name="tokens_end_with_password",
+                when=pgtrigger.After,
+                operation=pgtrigger.UpdateOf("password"),  # type: ignore[no-untyped-call]
+                condition=pgtrigger.Condition("OLD.password IS DISTINCT FROM NEW.password"),
+                func="DELETE FROM knox_authtoken WHERE user_id = NEW.id; RETURN NULL;",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.get_full_name() or self.email
@@ -72,3 +94,21 @@ class User(AbstractUser):
     def sees_all_sites(self) -> bool:
         """Whether site limits do not apply: administrators only."""
         return self.is_active and self.is_superuser
+
+
+def keep_members(relation: str, name: str) -> type[models.Model]:
+    """Have the database keep who was put into `relation` of a user and who was taken out, whoever does it."""
+    through = User._meta.get_field(relation).remote_field.through  # type: ignore[union-attr]
+    meta = type("Meta", (), {"proxy": True, "app_label": "clinic", "default_permissions": ()})
+    proxy = type(name, (through,), {"__module__": __name__, "Meta": meta})
+    pghistory.track(pghistory.InsertEvent(), pghistory.DeleteEvent(), obj_field=None)(proxy)
+    kept: type[models.Model] = proxy.pgh_event_model  # type: ignore[attr-defined]  # set by pghistory
+    return kept
+
+
+#: The history of each relation that says what an account may do, or where.
+MEMBERSHIPS = {
+    "groups": keep_members("groups", "UserGroup"),
+    "user_permissions": keep_members("user_permissions", "UserPermission"),
+    "sites": keep_members("sites", "UserSite"),
+}

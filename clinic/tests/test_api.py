@@ -129,7 +129,7 @@ def test_a_stale_token_keeps_nobody_from_signing_in(world: World) -> None:
 
 
 @pytest.mark.parametrize("caches", [IN_MEMORY, NOBODY_THERE], ids=["cache answers", "cache is down"])
-def test_the_eleventh_attempt_in_a_minute_has_to_wait(world: World, caches: dict[str, Any]) -> None:
+def test_the_eleventh_wrong_attempt_has_to_wait(world: World, caches: dict[str, Any]) -> None:
     with override_settings(CACHES=caches):
         answers = [
             # What a client claims about its own address does not help it.
@@ -138,7 +138,7 @@ def test_the_eleventh_attempt_in_a_minute_has_to_wait(world: World, caches: dict
         ]
     assert [response.status_code for response in answers] == [401] * 10 + [429]
     assert answers[-1].json()["code"] == "throttled"
-    assert 0 < int(answers[-1]["Retry-After"]) <= 61
+    assert 0 < int(answers[-1]["Retry-After"]) <= 600
 
 
 def test_a_session_cannot_end_a_token(world: World) -> None:

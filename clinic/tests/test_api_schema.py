@@ -8,6 +8,9 @@ import pytest
 import yaml
 from django.conf import settings
 from django.core.management import call_command
+from rest_framework.test import APIClient
+
+from conftest import World
 
 COMMITTED = Path(settings.BASE_DIR) / "docs" / "openapi.yaml"
 
@@ -24,6 +27,34 @@ def test_the_committed_schema_is_up_to_date(made: str) -> None:
     assert made.strip() == COMMITTED.read_text().strip(), (
         "docs/openapi.yaml is out of date: manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml"
     )
+
+
+def test_the_description_is_valid_openapi(made: str) -> None:
+    from openapi_spec_validator import OpenAPIV31SpecValidator
+
+    faults = [
+        (list(fault.absolute_path), str(fault.message))
+        for fault in OpenAPIV31SpecValidator(yaml.safe_load(made)).iter_errors()
+    ]
+    assert faults == []
+
+
+def test_every_operation_documents_its_400_and_every_post_its_key(made: str) -> None:
+    schema: Any = yaml.safe_load(made)
+    for path, operations in schema["paths"].items():
+        for method, operation in operations.items():
+            where = f"{method} {path}"
+            assert "400" in operation["responses"], where
+            headers = [one["name"] for one in operation.get("parameters", ()) if one["in"] == "header"]
+            keyed = method == "post" and not path.endswith("/token/")
+            assert ("Idempotency-Key" in headers) == keyed, where
+            assert not keyed or "409" in operation["responses"], where
+
+
+def test_the_400s_of_the_schema_come_as_json_though_it_is_yaml(world: World) -> None:
+    response = APIClient().get("/api/v1/schema/")
+    assert (response.status_code, response["Content-Type"]) == (401, "application/problem+json")
+    assert response.json()["code"] == "not_authenticated"
 
 
 def test_every_operation_is_described_and_says_how_it_refuses(made: str) -> None:

@@ -43,10 +43,13 @@ class ExportForm(SelectionForm):
     """Which table, of which follow-ups, and whether patients may be recognised in it."""
 
     kind = forms.ChoiceField(label=_("Table"), choices=Export.Kind.choices)
-    deidentified = forms.BooleanField(
+    #: No checkbox: one that is not sent would say that patients may be named.
+    deidentified = forms.TypedChoiceField(
         label=_("De-identified"),
-        required=False,
-        initial=True,
+        choices=[("true", _("de-identified")), ("false", _("with patients' numbers"))],
+        coerce=lambda said: said == "true",
+        initial="true",
+        widget=forms.RadioSelect,
         help_text=_("For research: no names and numbers, days moved, ages in bands, rare groups left out."),
     )
     field_order = ("kind", "deidentified")
@@ -54,7 +57,7 @@ class ExportForm(SelectionForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for field in self.fields.values():
-            if not isinstance(field, forms.BooleanField):
+            if not isinstance(field.widget, forms.RadioSelect):
                 chosen = isinstance(field, forms.ChoiceField)
                 field.widget.attrs["class"] = " ".join(SELECT_CLASSES if chosen else BASE_INPUT_CLASSES)
 

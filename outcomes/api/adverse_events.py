@@ -9,7 +9,16 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from clinic.api.fields import Input, NumberQuery, Query, VisibleField, WholeNumberField, YesNoField
+from clinic.api.fields import (
+    ChoicesQuery,
+    Input,
+    NumberQuery,
+    Query,
+    VisibleField,
+    WholeNumberField,
+    YesNoField,
+    YesNoQuery,
+)
 from clinic.api.rows import VisibleRows
 from clinic.api.views import SiteNameSerializer
 from outcomes import services
@@ -93,13 +102,13 @@ class AdverseEventQuery(Query):
     site = NumberQuery()
     procedure = NumberQuery()
     procedure_type = serializers.SlugField(required=False, help_text="Code of a procedure type.")
-    term = serializers.ChoiceField(CODES, required=False)
-    severity = serializers.ChoiceField(AdverseEvent.Severity.choices, required=False)
-    serious = serializers.BooleanField(required=False)
-    outcome = serializers.ChoiceField(AdverseEvent.Outcome.choices, required=False)
+    term = ChoicesQuery(CODES, required=False)
+    severity = ChoicesQuery(AdverseEvent.Severity.choices, required=False)
+    serious = YesNoQuery(required=False)
+    outcome = ChoicesQuery(AdverseEvent.Outcome.choices, required=False)
     onset_from = serializers.DateField(required=False)
     onset_before = serializers.DateField(required=False)
-    standing = serializers.BooleanField(
+    standing = YesNoQuery(
         default=True, help_text="Without the mistakes, unless told; `false` for the mistakes alone."
     )
 

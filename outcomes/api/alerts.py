@@ -10,7 +10,16 @@ from rest_framework.fields import empty
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from clinic.api.fields import MOST, Input, InstantField, NumberQuery, PersonQuery, Query, WholeNumberField
+from clinic.api.fields import (
+    MOST,
+    ChoicesQuery,
+    Input,
+    InstantField,
+    NumberQuery,
+    PersonQuery,
+    Query,
+    WholeNumberField,
+)
 from clinic.api.rows import VisibleRows
 from clinic.api.views import SiteNameSerializer
 from clinic.models import User
@@ -173,13 +182,13 @@ class AlertQuery(Query):
         "performer": "follow_up__procedure__performer",
     }
 
-    state = serializers.ChoiceField(
+    state = ChoicesQuery(
         [*STATES, ("all", "all")],
-        default="open",
+        default=["open"],
         help_text="`open` unless told: neither resolved nor snoozed.",
     )
-    kind = serializers.ChoiceField(Alert.Kind.choices, required=False)
-    urgency = serializers.ChoiceField(Alert.Urgency.choices, required=False)
+    kind = ChoicesQuery(Alert.Kind.choices, required=False)
+    urgency = ChoicesQuery(Alert.Urgency.choices, required=False)
     owner = OwnerQuery(
         help_text="Number of a member of staff; `me` for yourself, `nobody` for what is everybody's at the site."
     )
@@ -196,16 +205,17 @@ class AlertQuery(Query):
             if asked.get(name) and not User.objects.filter(pk=asked[name]).exists():
                 raise Refusal("There is no such member of staff.", code=f"unknown_{name}", field=name)
         alerts = cast(AlertQuerySet, super().narrow(rows))
-        match asked["state"]:
-            case "open":
-                return alerts.waiting(now)
-            case "overdue":
-                return alerts.overdue(now)
-            case "snoozed":
-                return alerts.snoozed(now)
-            case "resolved":
-                return alerts.filter(resolved_at__isnull=False)
-        return alerts
+        parts: dict[str, AlertQuerySet] = {
+            "open": alerts.waiting(now),
+            "overdue": alerts.overdue(now),
+            "snoozed": alerts.snoozed(now),
+            "resolved": alerts.filter(resolved_at__isnull=False),
+            "all": alerts,
+        }
+        first, *others = (parts[state] for state in asked["state"])
+        for part in others:
+            first |= part
+        return first
 
 
 @extend_schema_view(

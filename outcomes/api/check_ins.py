@@ -11,7 +11,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from clinic.api.fields import Input, InstantField, NumberQuery, Query, WholeNumberField
+from clinic.api.fields import ChoicesQuery, Input, InstantField, NumberQuery, Query, WholeNumberField
 from clinic.api.rows import VisibleRows
 from clinic.api.views import SiteNameSerializer
 from clinic.refusals import Refusal
@@ -162,8 +162,8 @@ class CheckInQuery(Query):
         "follow_up": "follow_up",
     }
 
-    status = serializers.ChoiceField(CheckIn.Status.choices, required=False)
-    kind = serializers.ChoiceField(CheckIn.Kind.choices, required=False)
+    status = ChoicesQuery(CheckIn.Status.choices, required=False)
+    kind = ChoicesQuery(CheckIn.Kind.choices, required=False)
     due_from = InstantField(required=False, help_text="Due at or after this instant.")
     due_before = InstantField(required=False, help_text="Due before this instant.")
     site = NumberQuery()

@@ -11,7 +11,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from clinic.api.fields import Query
+from clinic.api.fields import ChoicesQuery, Query, YesNoField
 from clinic.api.rows import VisibleRows
 from outcomes import services
 from outcomes.api.reports.asking import SelectionQuery
@@ -41,7 +41,7 @@ class ExportInput(SelectionQuery):
     """Which table, of which follow-ups."""
 
     kind = serializers.ChoiceField(Export.Kind.choices)
-    deidentified = serializers.BooleanField(
+    deidentified = YesNoField(
         help_text="No names and numbers, days moved, ages in bands, rare groups left out."
     )
 
@@ -51,8 +51,8 @@ class ExportQuery(Query):
 
     lookups = {"kind": "kind", "status": "status"}
 
-    kind = serializers.ChoiceField(Export.Kind.choices, required=False)
-    status = serializers.ChoiceField(Export.Status.choices, required=False)
+    kind = ChoicesQuery(Export.Kind.choices, required=False)
+    status = ChoicesQuery(Export.Status.choices, required=False)
 
 
 class ColumnSerializer(serializers.Serializer[Any]):

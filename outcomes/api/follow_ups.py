@@ -9,7 +9,16 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from clinic.api.fields import Input, NumberQuery, PersonQuery, Query, YesNoField, on_the_wall
+from clinic.api.fields import (
+    ChoicesQuery,
+    Input,
+    NumberQuery,
+    PersonQuery,
+    Query,
+    YesNoField,
+    YesNoQuery,
+    on_the_wall,
+)
 from clinic.api.rows import VisibleRows
 from clinic.api.views import SiteNameSerializer
 from clinic.refusals import Refusal
@@ -318,21 +327,20 @@ class FollowUpQuery(PerformedQuery):
         **PERFORMED,
     }
 
-    verdict = serializers.ChoiceField(
+    verdict = ChoicesQuery(
         VERDICTS,
-        required=False,
         help_text="Those that say that relief was lost are about treatments; tests are never among them.",
     )
     patient = NumberQuery()
     site = NumberQuery()
     procedure_type = serializers.SlugField(required=False, help_text="Code of a procedure type.")
     procedure = NumberQuery(help_text="Number of the procedure that is followed.")
-    open = serializers.BooleanField(required=False, help_text="Whether the course still runs.")
+    open = YesNoQuery(required=False, help_text="Whether the course still runs.")
 
     def narrow(self, rows: Any) -> Any:
         rows = super().narrow(rows)
-        if self.validated_data.get("verdict") in LOST_VERDICTS:  # of treatments: a test has no relief to lose
-            rows = rows.exclude(procedure__intent=Intent.DIAGNOSTIC)
+        if "verdict" in self.validated_data:  # a test has no relief to lose
+            rows = rows.exclude(verdict__in=LOST_VERDICTS, procedure__intent=Intent.DIAGNOSTIC)
         if "open" in self.validated_data:
             rows = rows.filter(closed_at__isnull=self.validated_data["open"])
         return rows

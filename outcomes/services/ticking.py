@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db import OperationalError
 
 from clinic import audit
+from clinic.services import forget_answers
 from outcomes.services.alerting import settle_ended
 from outcomes.services.asking import invite_due, remind_due
 from outcomes.services.assigning import reassign_alerts
@@ -63,6 +64,7 @@ def tick(*, now: datetime) -> dict[str, int]:
         "alerts_settled": settle_ended,
         "alerts_escalated": escalate_due,
         "exports_expired": expire_exports,
+        "answers_forgotten": forget_answers,
         "audit_events_sealed": audit.seal,
     }
     done: dict[str, int] = {}

@@ -441,7 +441,7 @@ def test_a_physician_asks_for_a_table_and_takes_it_in_the_browser(world: World, 
     client.force_login(world.physician)
     page = "/admin/outcomes/export/"
     assert "Ask for an export" in client.get(page).content.decode()
-    response = client.post(f"{page}ask/", {"kind": "follow_ups"}, follow=True)
+    response = client.post(f"{page}ask/", {"kind": "follow_ups", "deidentified": "false"}, follow=True)
     assert response.status_code == 200
     export = Export.objects.get()
     assert f"{page}{export.key}/file/" in response.content.decode()
@@ -457,7 +457,12 @@ def test_what_is_wrong_is_said_at_its_field_and_kept(world: World, client: Clien
     client.force_login(world.physician)
     response = client.post(
         "/admin/outcomes/export/ask/",
-        {"kind": "follow_ups", "performed_from": "2027-02-02", "performed_until": "2027-02-01"},
+        {
+            "kind": "follow_ups",
+            "deidentified": "false",
+            "performed_from": "2027-02-02",
+            "performed_until": "2027-02-01",
+        },
     )
     assert response.status_code == 422
     assert "The period ends before it begins." in response.content.decode()

@@ -11,7 +11,7 @@ from rest_framework import mixins, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from clinic.api.fields import Input, Query, YesNoField
+from clinic.api.fields import Input, Query, YesNoField, YesNoQuery, read_query
 from clinic.api.rows import VisibleRows
 from patients import mme, services
 from patients.models import OpioidUse, Patient
@@ -103,9 +103,7 @@ class OpioidUseQuery(Query):
         required=False,
         help_text="Counted on this day, and no mistake: of a dose that was changed on it, the new one.",
     )
-    standing = serializers.BooleanField(
-        required=False, help_text="Whether without the mistakes, or only them."
-    )
+    standing = YesNoQuery(required=False, help_text="Whether without the mistakes, or only them.")
 
     def narrow(self, rows: Any) -> Any:
         asked, rows = self.validated_data, super().narrow(rows)
@@ -159,8 +157,7 @@ class OpioidUses(mixins.ListModelMixin, VisibleRows):
         An estimate. That you looked at the patient's data is written down.
         """
         whose, now = self.patient(), timezone.now()
-        query = DayQuery(data=request.query_params.dict())
-        query.is_valid(raise_exception=True)
+        query = read_query(DayQuery, request.query_params)
         services.read(whose, by=self.user, now=now)
         day = query.validated_data.get("on", now.astimezone(whose.site.zone).date())
         total = mme.total_on(whose.opioid_uses.on(day), day)

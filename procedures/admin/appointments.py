@@ -130,7 +130,7 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
 
     def save_model(self, request: HttpRequest, obj: Appointment, form: Any, change: bool) -> None:
         asked = {"resources": form.cleaned_data["resources"], "request": form.cleaned_data["only_request"]}
-        key = form.request_key(obj)
+        key = form.request_key()
         obj.pk = services.book(obj, **asked, by=staff(request), now=form.now, request_key=key).pk
         wall = form.cleaned_data["starts"]
         if occurs_twice(wall, obj.site.zone):

@@ -33,7 +33,7 @@ def calendar_address(request: HttpRequest, resource: Resource) -> SafeString:
         "feed": feed,
         "since": shown(feed.created_at, resource.site) if feed else "",
         "by": (feed.created_by if feed else None) or _("the command line"),
-        "may": request.user.has_perm(HAND_OUT),
+        "may": services.may_hand_out(resource, staff(request)),
         "usable": services.can_be_published(resource),
     }
     return SafeString(render_to_string("admin/procedures/feed.html", context, request=request))
@@ -44,7 +44,10 @@ def asked_for(request: HttpRequest, pk: int) -> tuple[Resource, str]:
     if not request.user.has_perm(HAND_OUT):
         raise PermissionDenied
     rows = Resource.objects.visible_to(staff(request)).select_related("site", "user")
-    return get_object_or_404(rows, pk=pk), reverse("admin:clinic_resource_change", args=[pk])
+    resource = get_object_or_404(rows, pk=pk)
+    if not services.may_hand_out(resource, staff(request)):
+        raise PermissionDenied
+    return resource, reverse("admin:clinic_resource_change", args=[pk])
 
 
 def issue(request: HttpRequest, pk: int) -> HttpResponse:

@@ -6,6 +6,7 @@ Every time is typed as the clock on the wall of the appointment's site shows it.
 import secrets
 from collections.abc import Callable
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, ClassVar, cast
 
 from django import forms
@@ -97,17 +98,19 @@ class BookingForm(DeskForm):
         # The model's own fields are filled in after clean(): the service is asked with an appointment of its own.
         asked = Appointment(**{name: cleaned[name] for name in self.Meta.fields if name in cleaned})
         asked.starts_at = self.instance.starts_at = to_instant_of("starts", cleaned["starts"], site.zone)
-        key = self.request_key(asked)
+        key = self.request_key()
         if key and made_before(asked, key, by=staff(self.request)):
             return  # a second click: saving answers it with what the first one made
         check = services.check_requested if cleaned["only_request"] else services.check
         check(asked, resources=cleaned["resources"], now=self.now)
 
-    def request_key(self, asked: Appointment) -> str:
+    def request_key(self) -> str:
         """Names this click; what is typed anew into the same page is another request. "" for a page without a key."""
-        said = (asked.patient_id, asked.procedure_type_id, asked.site_id, asked.laterality, asked.region)
-        key = self.cleaned_data.get("key", "")
-        return " ".join(map(str, (key, f"{asked.starts_at:%Y-%m-%dT%H:%MZ}", *said)))[:100] if key else ""
+        typed = dict(self.cleaned_data)
+        key = typed.pop("key", "")
+        typed["resources"] = sorted(one.pk for one in typed["resources"])
+        said = sorted((name, str(getattr(value, "pk", value))) for name, value in typed.items())
+        return f"{key[:35]} {sha256(repr(said).encode()).hexdigest()}" if key else ""
 
     def _get_validation_exclusions(self) -> set[str]:
         # The service has checked everything, with what it fills in itself; Django would miss the end and the intent.

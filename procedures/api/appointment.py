@@ -1,13 +1,10 @@
 """An appointment on the wire: as it is shown, and what it is booked, moved and ended with."""
 
-import re
 from functools import cache
 from typing import Any
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema_field
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
-from rest_framework.exceptions import ErrorDetail
-from rest_framework.request import Request
 
 from clinic import prepared
 from clinic.api.fields import (
@@ -31,15 +28,6 @@ from procedures.steps import STEPS, possible
 
 #: Where a step is taken, when not at an address of its own name: what completes an appointment is the procedure.
 ADDRESSES = {"complete": "perform"}
-
-#: What an Idempotency-Key is made of.
-KEY = re.compile(r"[!-~]{1,100}")
-IDEMPOTENCY_KEY = OpenApiParameter(
-    "Idempotency-Key",
-    str,
-    OpenApiParameter.HEADER,
-    description="Your name for this request, 1 to 100 visible ASCII characters, say a UUID. Of no meaning to others'.",
-)
 
 
 def address(name: str) -> str:
@@ -254,12 +242,3 @@ class AcceptInput(NewTimeInput):
 
 class NothingInput(Input):
     """An action that needs no inputs, and takes none."""
-
-
-def request_key(request: Request) -> str:
-    """The request's Idempotency-Key; "" without one. Raises ValidationError for one that cannot be kept."""
-    key = request.headers.get("Idempotency-Key")
-    if key is not None and not KEY.fullmatch(key):
-        detail = ErrorDetail("A key is 1 to 100 visible ASCII characters.", code="invalid")
-        raise serializers.ValidationError({"Idempotency-Key": [detail]})
-    return key or ""

@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import mixins, serializers
 
-from clinic.api.fields import Query
+from clinic.api.fields import ChoicesQuery, Query, YesNoQuery
 from clinic.api.rows import Rows
 from clinic.api.shapes import Shape
 from procedures.models import (
@@ -265,8 +265,8 @@ class ProcedureTypeQuery(Query):
     lookups = {"family": "family", "purpose": "purpose", "active": "active"}
 
     family = serializers.SlugField(required=False)
-    purpose = serializers.ChoiceField(ProcedureType.Purpose.choices, required=False)
-    active = serializers.BooleanField(required=False, help_text="Can be booked.")
+    purpose = ChoicesQuery(ProcedureType.Purpose.choices, required=False)
+    active = YesNoQuery(required=False, help_text="Can be booked.")
 
 
 @extend_schema_view(

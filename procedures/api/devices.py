@@ -9,7 +9,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from clinic.api.fields import Input, NumberQuery, Query, VisibleField
+from clinic.api.fields import ChoicesQuery, Input, NumberQuery, Query, VisibleField, YesNoQuery
 from clinic.api.rows import VisibleRows
 from clinic.api.views import SiteNameSerializer
 from patients import services as patients
@@ -104,8 +104,8 @@ class ImplantedDeviceQuery(Query):
     procedure = NumberQuery()
     patient = NumberQuery()
     site = NumberQuery()
-    kind = serializers.ChoiceField(ImplantedDevice.Kind.choices, required=False)
-    in_place = serializers.BooleanField(required=False, help_text="Whether it is still in the patient.")
+    kind = ChoicesQuery(ImplantedDevice.Kind.choices, required=False)
+    in_place = YesNoQuery(required=False, help_text="Whether it is still in the patient.")
     due_by = serializers.DateField(required=False, help_text="In place, and something is due by this day.")
 
     def narrow(self, rows: Any) -> Any:

@@ -42,6 +42,7 @@ class CalendarFeeds(VisibleRows):
 
     queryset = Resource.objects.select_related("site", "user")
     serializer_class = CalendarFeedSerializer
+    answer_secrets = frozenset({"create"})
     permissions_needed = {
         "retrieve": "procedures.view_calendarfeed",
         "create": HAND_OUT,
@@ -56,7 +57,8 @@ class CalendarFeeds(VisibleRows):
     def create(self, request: Request, pk: int) -> Response:
         """Issue a secret address of a resource's calendar; an earlier one stops working.
 
-        Whoever has the address can read when the resource is taken and where, without patients and procedures.
+        Whoever has the address can read when the resource is taken and where, without patients and procedures. A
+        calendar that is not your own needs `procedures.publish_others` as well.
         """
         resource = self.get_object()
         self.inputs(NothingInput)
@@ -66,6 +68,9 @@ class CalendarFeeds(VisibleRows):
 
     @extend_schema(request=None, responses={204: None})
     def destroy(self, request: Request, pk: int) -> Response:
-        """Revoke the address of a resource's calendar. Where there is none, nothing changes."""
+        """Revoke the address of a resource's calendar. Where there is none, nothing changes.
+
+        A calendar that is not your own needs `procedures.publish_others` as well.
+        """
         services.revoke_feed(self.get_object(), by=self.user, now=timezone.now())
         return Response(status=204)

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -12,12 +14,12 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from clinic.api.fields import Input, NumberQuery, Query, VisibleField, on_the_wall
+from clinic.api.fields import ChoicesQuery, Input, NumberQuery, Query, VisibleField, on_the_wall
 from clinic.api.rows import VisibleRows
 from clinic.api.views import SiteNameSerializer
 from clinic.models import User
 from procedures import services
-from procedures.api.appointment import IDEMPOTENCY_KEY, AppointmentSerializer, NothingInput
+from procedures.api.appointment import AppointmentSerializer, NothingInput
 from procedures.api.closures import ResourceNameSerializer
 from procedures.api.waiting import WaitlistEntrySerializer, booked
 from procedures.models import Appointment, FreedTime, WaitlistEntry
@@ -126,14 +128,15 @@ class FreedTimeQuery(Query):
 
     lookups = {"site": "site"}
 
-    state = serializers.ChoiceField(
-        [*STATES, ("all", "all")], default="open", help_text="`open` unless told."
-    )
+    state = ChoicesQuery([*STATES, ("all", "all")], default=["open"], help_text="`open` unless told.")
     site = NumberQuery()
 
     def narrow(self, rows: Any) -> Any:
-        rows, state = super().narrow(rows), self.validated_data["state"]
-        return rows if state == "all" else in_state(rows, state, now=self.context["now"])
+        rows, states = super().narrow(rows), self.validated_data["state"]
+        if "all" in states:
+            return rows
+        chosen = [in_state(FreedTime.objects.all(), state, now=self.context["now"]) for state in states]
+        return rows.filter(reduce(or_, (Q(pk__in=part.values("pk")) for part in chosen)))
 
 
 def in_state(rows: "QuerySet[FreedTime]", state: str, *, now: datetime) -> "QuerySet[FreedTime]":
@@ -166,6 +169,7 @@ class FreedTimes(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows):
     serializer_class = FreedTimeSerializer
     query_class = FreedTimeQuery
     ordering = ("starts_at", "pk")
+    know_their_keys = frozenset({"book"})
     permissions_needed = {
         "list": "procedures.view_freedtime",
         "retrieve": ("procedures.view_freedtime", "procedures.view_waitlistentry"),
@@ -189,7 +193,6 @@ class FreedTimes(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows):
     @extend_schema(
         request=BookFreedInput,
         responses={200: AppointmentSerializer, 201: AppointmentSerializer},
-        parameters=[IDEMPOTENCY_KEY],
     )
     @action(detail=True, methods=["post"])
     def book(self, request: Request, pk: int) -> Response:

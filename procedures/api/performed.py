@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clinic.api.fields import (
+    ChoicesQuery,
     Input,
     InstantField,
     NumberQuery,
@@ -126,7 +127,7 @@ class ProcedureQuery(Query):
     patient = NumberQuery()
     procedure_type = serializers.SlugField(required=False, help_text="Code of a procedure type.")
     performer = NumberQuery(help_text="Number of a member of staff.")
-    status = serializers.ChoiceField(Procedure.Status.choices, required=False)
+    status = ChoicesQuery(Procedure.Status.choices, required=False)
     performed_from = InstantField(required=False, help_text="At or after this instant.")
     performed_before = InstantField(required=False, help_text="Before this instant.")
 

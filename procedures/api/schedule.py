@@ -12,18 +12,20 @@ from rest_framework.response import Response
 
 from clinic.api.fields import (
     YEARS,
+    ChoicesQuery,
     Input,
     InstantField,
     NumberQuery,
     Query,
+    YesNoQuery,
     at_site,
 )
+from clinic.api.once import request_key
 from clinic.api.rows import VisibleRows
 from clinic.models import Site
 from clinic.wall_clock import day_span
 from procedures import services, steps
 from procedures.api.appointment import (
-    IDEMPOTENCY_KEY,
     AcceptInput,
     AppointmentSerializer,
     BookingInput,
@@ -32,7 +34,6 @@ from procedures.api.appointment import (
     NothingInput,
     ReasonInput,
     RescheduleInput,
-    request_key,
 )
 from procedures.api.baselines import BaselineInput
 from procedures.api.performed import PerformInput, Procedures, ProcedureSerializer
@@ -57,7 +58,7 @@ class AppointmentQuery(Query):
     )
     starts_from = InstantField(required=False, help_text="At or after this instant.")
     starts_before = InstantField(required=False, help_text="Before this instant.")
-    status = serializers.ChoiceField(Appointment.Status.choices, required=False)
+    status = ChoicesQuery(Appointment.Status.choices, required=False)
     patient = NumberQuery()
     physician = NumberQuery(
         help_text="Number of a member of staff who is reserved, as `me` and `resources` show it."
@@ -66,7 +67,7 @@ class AppointmentQuery(Query):
         help_text="Number of a reserved person, as `resources` and the query of `slots` have it."
     )
     resource = NumberQuery(help_text="Number of a reserved resource.")
-    wants_change = serializers.BooleanField(
+    wants_change = YesNoQuery(
         required=False, help_text="Expected, and the patient has asked for another time, or not."
     )
 
@@ -137,6 +138,7 @@ class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows
     serializer_class = AppointmentSerializer
     query_class = AppointmentQuery
     ordering = ("starts_at", "pk")
+    know_their_keys = frozenset({"create", "reschedule"})
     permissions_needed = {
         "list": "procedures.view_appointment",
         "retrieve": "procedures.view_appointment",
@@ -160,7 +162,6 @@ class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows
     @extend_schema(
         request=BookingInput,
         responses={200: AppointmentSerializer, 201: AppointmentSerializer},
-        parameters=[IDEMPOTENCY_KEY],
     )
     def create(self, request: Request) -> Response:
         """Book an appointment, or hold its time, with everything that its procedure type needs or not at all.
@@ -181,7 +182,6 @@ class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows
     @extend_schema(
         request=RescheduleInput,
         responses={200: AppointmentSerializer, 201: AppointmentSerializer},
-        parameters=[IDEMPOTENCY_KEY],
     )
     @action(detail=True, methods=["post"])
     def reschedule(self, request: Request, pk: int) -> Response:

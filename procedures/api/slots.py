@@ -10,7 +10,7 @@ from rest_framework.exceptions import ErrorDetail
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from clinic.api.fields import MOST, Input, NumberQuery, SiteTimeField, at_site, on_the_wall
+from clinic.api.fields import MOST, Input, NumberQuery, SiteTimeField, at_site, on_the_wall, read_query
 from clinic.api.rows import NeverKept
 from clinic.api.views import SiteNameSerializer
 from clinic.models import Resource, Site
@@ -174,10 +174,6 @@ class Slots(NeverKept, viewsets.ViewSet):
 
         Whatever the procedure type needs is there and free: people, rooms, machines, each for as long as it is needed.
         """
-        asked: dict[str, Any] = request.query_params.dict()
-        for name in {"site", "resource"} & asked.keys():
-            asked[name] = request.query_params.getlist(name)
-        query = SlotQuery(data=asked, context={"request": request})
-        query.is_valid(raise_exception=True)
+        query = read_query(SlotQuery, request.query_params, request=request)
         found = find_slots(**query.validated_data, now=timezone.now())
         return Response(SlotsSerializer({"results": found}).data)

@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clinic.api.fields import (
+    ChoicesQuery,
     Input,
     NumberQuery,
     Query,
@@ -18,8 +19,10 @@ from clinic.api.fields import (
     VisibleField,
     VisibleManyField,
     WholeNumberField,
+    YesNoQuery,
     at_site,
 )
+from clinic.api.once import request_key
 from clinic.api.rows import VisibleRows
 from clinic.api.views import SiteNameSerializer
 from clinic.models import Resource, Site
@@ -27,11 +30,9 @@ from patients.api import PatientNameSerializer
 from patients.models import Patient
 from procedures import services
 from procedures.api.appointment import (
-    IDEMPOTENCY_KEY,
     AppointmentSerializer,
     NothingInput,
     ProcedureTypeField,
-    request_key,
 )
 from procedures.api.catalogue import ProcedureTypeNameSerializer
 from procedures.api.closures import ResourceNameSerializer
@@ -59,6 +60,8 @@ class WaitlistEntrySerializer(serializers.ModelSerializer[WaitlistEntry]):
     state = serializers.SerializerMethodField()
     stale = serializers.SerializerMethodField()
     created_by = serializers.SerializerMethodField()
+
+    region = serializers.CharField(read_only=True)  # may be empty, which is no slug
 
     class Meta:
         model = WaitlistEntry
@@ -127,18 +130,16 @@ class WaitlistQuery(Query):
 
     lookups = {"patient": "patient", "procedure_type": "procedure_type__code", "stale": "stale"}
 
-    state = serializers.ChoiceField(
-        [*STATES, ("all", "all")], default="waiting", help_text="`waiting` unless told."
-    )
+    state = ChoicesQuery([*STATES, ("all", "all")], default=["waiting"], help_text="`waiting` unless told.")
     site = NumberQuery(help_text="Whose patient would come to this site: names it, or no site at all.")
     procedure_type = serializers.SlugField(required=False, help_text="Code of a procedure type.")
     patient = NumberQuery()
-    stale = serializers.BooleanField(required=False, help_text="To be asked again, or not.")
+    stale = YesNoQuery(required=False, help_text="To be asked again, or not.")
 
     def narrow(self, rows: Any) -> Any:
         rows, asked = super().narrow(rows), self.validated_data
-        if asked["state"] != "all":
-            rows = rows.filter(closed_because="" if asked["state"] == "waiting" else asked["state"])
+        if "all" not in asked["state"]:
+            rows = rows.filter(closed_because__in=["" if one == "waiting" else one for one in asked["state"]])
         if "site" in asked:
             rows = rows.filter(Q(sites=None) | Q(sites=asked["site"]))
         return rows
@@ -167,6 +168,7 @@ class Waitlist(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows):
     serializer_class = WaitlistEntrySerializer
     query_class = WaitlistQuery
     ordering = ("priority", "stale", "created_at", "pk")
+    know_their_keys = frozenset({"book"})
     permissions_needed = {
         "list": "procedures.view_waitlistentry",
         "retrieve": "procedures.view_waitlistentry",
@@ -214,7 +216,6 @@ class Waitlist(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows):
     @extend_schema(
         request=BookFromWaitlistInput,
         responses={200: AppointmentSerializer, 201: AppointmentSerializer},
-        parameters=[IDEMPOTENCY_KEY],
     )
     @action(detail=True, methods=["post"])
     def book(self, request: Request, pk: int) -> Response:

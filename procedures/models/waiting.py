@@ -179,6 +179,7 @@ class CalendarFeed(models.Model):
     class Meta:
         verbose_name = _("calendar feed")
         verbose_name_plural = _("calendar feeds")
+        permissions = [("publish_others", "Can hand out and revoke calendars that are not their own")]
 
     def __str__(self) -> str:
         return f"{self.resource}"

@@ -50,6 +50,7 @@ from procedures.services.publishing import (
     feed_address,
     feed_in_force,
     issue_feed,
+    may_hand_out,
     open_feed,
     revoke_feed,
 )
@@ -110,6 +111,7 @@ __all__ = [
     "mark_displaced_soon",
     "mark_no_show",
     "matches",
+    "may_hand_out",
     "may_reply",
     "note_baseline",
     "note_freed",

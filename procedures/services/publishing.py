@@ -13,8 +13,9 @@ from clinic.models import Resource, User
 from clinic.refusals import Refusal
 from procedures.models import CalendarFeed
 
-#: What staff must hold to hand out a clinician's calendar, or to take it back.
+#: What staff must hold to hand out a clinician's calendar, or to take it back; and if it is not their own.
 HAND_OUT = "procedures.add_calendarfeed"
+HAND_OUT_OTHERS = "procedures.publish_others"
 
 
 @transaction.atomic
@@ -22,7 +23,7 @@ def issue_feed(resource: Resource, *, by: User | None, now: datetime) -> str:
     """Make the secret address of a clinician's calendar and return its token, which is kept nowhere.
 
     Earlier ones of the same clinician stop working: who asks again has lost the old one, or fears that others have it.
-    Raises PermissionDenied without the permission "procedures.add_calendarfeed" or at a site that `by` does not see;
+    Raises PermissionDenied where `may_hand_out` says no or at a site that `by` does not see;
     Refusal "inactive" for a resource that is out of use or whose user has left: its address would show nothing.
     """
     refuse_strangers(resource, by)
@@ -60,10 +61,17 @@ def feed_address(token: str) -> str:
     return f"{settings.SITE_URL}{reverse('calendar', args=[token])}"
 
 
+def may_hand_out(resource: Resource, by: User) -> bool:
+    """Whether `by` may hand out and revoke this calendar: their own with the permission "procedures.add_calendarfeed",
+    another's only with "procedures.publish_others" as well."""
+    own = resource.user_id is not None and resource.user_id == by.pk
+    return by.has_perm(HAND_OUT) and (own or by.has_perm(HAND_OUT_OTHERS))
+
+
 def refuse_strangers(resource: Resource, by: User | None) -> None:
     """Raise PermissionDenied unless `by` may hand out this calendar; None is the command line."""
     if by is not None and not (
-        by.has_perm(HAND_OUT) and Resource.objects.visible_to(by).filter(pk=resource.pk).exists()
+        may_hand_out(resource, by) and Resource.objects.visible_to(by).filter(pk=resource.pk).exists()
     ):
         raise PermissionDenied
 

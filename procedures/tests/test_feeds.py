@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.test import Client
 
 from clinic import roles
@@ -90,6 +91,24 @@ def test_who_may_not_hand_out_a_calendar_is_refused(world: World, stranger: User
         ("days", "unknown_field")
     ]
     assert not CalendarFeed.objects.exists()
+
+
+def test_a_physician_hands_out_their_own_calendar_and_nobody_elses(world: World, client: Client) -> None:
+    colleague = staff("colleague@example.org", roles.PHYSICIAN, world.site)
+    own = call(world.physician, "POST", path(world), now=world.now)
+    assert own.status_code == 201
+    for method in ("POST", "DELETE"):
+        assert call(colleague, method, path(world), now=world.now).status_code == 403
+    signed_in(colleague, client)
+    for name in ("issue", "revoke"):
+        assert client.post(page(world, name)).status_code == 403
+    assert "Revoke" not in words(client.get(page(world)))
+    assert opens(own.json()["address"])
+    colleague.user_permissions.add(Permission.objects.get(codename="publish_others"))
+    assert call(colleague, "POST", path(world), now=world.now).status_code == 201
+    room = f"resources/{world.room.pk}/calendar-feed/"
+    assert call(world.physician, "POST", room, now=world.now).status_code == 403
+    assert call(world.clerk, "POST", room, now=world.now).status_code == 201
 
 
 # On the resource's page.

@@ -409,6 +409,15 @@ def test_nonsense_changes_nothing(path: str, client: Client, booked: Appointment
     assert booked.status == "booked"
 
 
+def test_whoever_sends_too_often_waits_by_link_and_by_address(path: str, client: Client) -> None:
+    codes = [client.post(path, {"reply": "cancel"}).status_code for _ in range(61)]
+    assert codes == [422] * 60 + [429]
+    assert client.get(path).status_code == 200  # looking is free
+    assert client.post(path, {"reply": "come"}, REMOTE_ADDR="192.0.2.7").status_code == 429
+    assert client.post("/a/unknown/", {"reply": "come"}).status_code == 429
+    assert client.post("/a/unknown/", {"reply": "come"}, REMOTE_ADDR="192.0.2.8").status_code == 410
+
+
 def test_a_reply_needs_the_pages_own_form(path: str, booked: Appointment) -> None:
     browser = Client(enforce_csrf_checks=True, HTTP_ORIGIN="http://testserver")
     assert browser.post(path, {"reply": "come"}).status_code == 403

@@ -8,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from clinic.api.fields import Input, NumberQuery
+from clinic.api.fields import Input, NumberQuery, read_query
 from clinic.api.rows import NeverKept
 from clinic.models import User
 from outcomes import services
@@ -71,9 +71,7 @@ class Report(NeverKept, APIView):
 
     def asked(self, shape: type[Q]) -> Q:
         """What stands behind the question mark, read by `shape`. Raises ValidationError by field."""
-        query = shape(data=self.request.query_params.dict(), context={"request": self.request})
-        query.is_valid(raise_exception=True)
-        return query
+        return read_query(shape, self.request.query_params, request=self.request)
 
     def shown(self, name: str, serializer: serializers.BaseSerializer[Any]) -> Response:
         """The report as JSON."""

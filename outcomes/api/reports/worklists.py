@@ -10,7 +10,7 @@ from rest_framework import mixins, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from clinic.api.fields import NumberQuery
+from clinic.api.fields import NumberQuery, YesNoQuery
 from clinic.api.rows import VisibleRows
 from outcomes import services
 from outcomes.api.check_ins import PatientToCallSerializer
@@ -83,7 +83,7 @@ class WorklistQuery(PerformedQuery):
 
     site = NumberQuery()
     procedure_type = serializers.SlugField(required=False, help_text="Code of a procedure type.")
-    seen_to = serializers.BooleanField(
+    seen_to = YesNoQuery(
         required=False,
         default=False,
         help_text="Those whose alert somebody has resolved, instead of the list.",

@@ -1,0 +1,64 @@
+"""The sign-in of the front desk: it waits after too many wrong passwords, and knows its browsers again."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.views import PasswordChangeView
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from unfold.forms import AdminOwnPasswordChangeForm
+
+from clinic import services
+from clinic.models import User
+from clinic.sign_in_limits import MOST_OF_ACCOUNT, SECONDS, TooManyTries, remember_browser
+from clinic.throttling import forget_tries, one_more_try
+
+django_login = admin.site.login
+
+
+def login(request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+    """Django's sign-in; status 429 where no more may be tried."""
+    response: HttpResponse = django_login(request, extra_context)
+    if request.method != "POST":
+        return response
+    if isinstance(response, TemplateResponse):
+        form = (response.context_data or {}).get("form")
+        if form is not None and form.has_error("__all__", "throttled"):
+            response.status_code = 429
+            response["Retry-After"] = str(SECONDS)
+    elif isinstance(request.user, User):
+        remember_browser(response, request.user.email, path=reverse("admin:login"))
+    return response
+
+
+class OwnPasswordForm(AdminOwnPasswordChangeForm):
+    """A password that somebody gives themselves, having said the old one: guessing that counts as signing in does."""
+
+    def clean_old_password(self) -> str:
+        tries = f"own_password_{self.user.pk}"
+        if not one_more_try(tries, most=MOST_OF_ACCOUNT, seconds=SECONDS):
+            raise TooManyTries
+        said: str = super().clean_old_password()
+        forget_tries(tries)
+        return said
+
+    def save(self, commit: bool = True) -> User:
+        password = self.cleaned_data["new_password1"]
+        return services.set_password(self.user, password, by=self.user, now=timezone.now())
+
+
+def own_password(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
+    """The page on which everybody changes their own password. Their other sessions and their API tokens end."""
+    return PasswordChangeView.as_view(
+        form_class=OwnPasswordForm,
+        success_url=reverse("admin:password_change_done"),
+        template_name=admin.site.password_change_template or "registration/password_change_form.html",
+        extra_context={**admin.site.each_context(request), **(extra_context or {})},
+    )(request)
+
+
+admin.site.login = login  # type: ignore[method-assign]
+admin.site.password_change = own_password  # type: ignore[method-assign,assignment]
