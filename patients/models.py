@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 from typing import Self
 
+import pgtrigger
 from django.contrib.postgres.functions import RandomUUID
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Exists, F, Func, OuterRef, Q, Sum
-from django.db.models.functions import Upper
+from django.db.models.functions import Coalesce, Upper
 from django.utils.translation import gettext_lazy as _
 
 from clinic.models import Site, User, keep_history
@@ -33,10 +35,30 @@ class PatientQuerySet(models.QuerySet["Patient"]):
         """Those whom `typed` may mean: each of its words is a part of a name or of the record number, or is the birth
         date or a part of it, as `patients.searching` reads it. Capitals, accents and apostrophes do not matter.
         """
-        rows = self
-        for term in searching.terms(typed):
-            rows = rows.filter(meant_by(term))
-        return rows
+        terms = searching.terms(typed)
+        if not terms:
+            return self
+        found = Patient.objects.all()
+        for term in terms:
+            found = found.filter(meant_by(term))
+        # By the number and the names of a record that was merged, the kept one is found.
+        return self.filter(
+            merged_into=None, pk__in=found.order_by().values(counts=Coalesce("merged_into", "pk"))
+        )
+
+    def numbered(self, numbers: Iterable[str]) -> dict[str, Patient]:
+        """The patients with these record numbers, by the number as it was given; of a record that was merged, the one
+        that counts."""
+        wanted = set(numbers)
+        found = {
+            one.record_number: one for one in self.filter(record_number__in=wanted) if not one.merged_into_id
+        }
+        if missing := wanted - found.keys():
+            merged = Patient.objects.filter(record_number__in=missing, merged_into__isnull=False).order_by()
+            into = dict(merged.values_list("record_number", "merged_into"))
+            kept = {one.pk: one for one in self.filter(pk__in=set(into.values()))}
+            found |= {number: kept[pk] for number, pk in into.items() if pk in kept}
+        return found
 
     def mme_at_least(self, limit: Decimal | int, day: date) -> Self:
         """Those whose opioids of `day` come to `limit` MME or more, of what can be counted: a filter, no advice."""
@@ -59,12 +81,30 @@ def meant_by(term: searching.Term) -> Q:
     return meant
 
 
+#: What a record was merged into counts itself: so there are no chains and no circles. The record that it names is
+#: locked, so that of two merges at once the second sees the first.
+MERGED_INTO_WHAT_COUNTS = pgtrigger.Trigger(
+    name="merged_into_what_counts",
+    when=pgtrigger.Before,
+    operation=pgtrigger.Insert | pgtrigger.UpdateOf("merged_into_id"),
+    func="""
+        IF NEW.merged_into_id IS NOT NULL THEN
+            PERFORM FROM patients_patient WHERE id = NEW.merged_into_id AND merged_into_id IS NULL FOR SHARE;
+            IF NOT FOUND OR EXISTS (SELECT FROM patients_patient WHERE merged_into_id = NEW.id) THEN
+                RAISE EXCEPTION 'a record is merged into one that counts' USING ERRCODE = 'check_violation';
+            END IF;
+        END IF;
+        RETURN NEW;
+    """,
+)
+
+
 @keep_history
 class Patient(models.Model):
     """A person who is treated. Has no account; answers through links in e-mails.
 
     The e-mail address is not unique: a couple may share one. A merged patient's row stays and names the row that
-    counts.
+    counts, which was never merged itself.
     """
 
     class Language(models.TextChoices):
@@ -134,6 +174,8 @@ class Patient(models.Model):
         verbose_name = _("patient")
         verbose_name_plural = _("patients")
         ordering = ("family_name", "given_name", "id")
+        permissions = [("merge_patient", "Can merge two records of one patient, for good")]
+        triggers = [MERGED_INTO_WHAT_COUNTS]
         indexes = [
             # Any part of a name, of the record number or the address is found in a hundred thousand patients.
             GinIndex(OpClass(Plain("family_name"), name="gin_trgm_ops"), name="patient_family_name_plain"),

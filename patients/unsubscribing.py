@@ -30,9 +30,13 @@ def unsubscribe_headers(patient: Patient) -> dict[str, str]:
 
 
 def open_unsubscribe_link(token: str) -> Patient | None:
-    """The patient whose link it is; None for one that is altered, unknown, or of an address they no longer have."""
+    """The patient whose link it is; None for one that is altered, unknown, or of an address they no longer have.
+
+    The link of a record that was merged goes on stopping e-mail, to the kept record.
+    """
     try:
         key = UUID(hex=SIGNER.unsign(token))
     except (BadSignature, ValueError):
         return None
-    return Patient.objects.select_related("site").filter(unsubscribe_key=key).first()
+    patient = Patient.objects.select_related("site", "merged_into__site").filter(unsubscribe_key=key).first()
+    return patient.merged_into or patient if patient else None

@@ -6,3 +6,6 @@ class ProceduresConfig(AppConfig):
 
     name = "procedures"
     verbose_name = "Procedures"
+
+    def ready(self) -> None:
+        from procedures import receivers  # noqa: F401  (connects them)

@@ -24,6 +24,8 @@ CONFLICTS = {
     *("taken", "answered_already", "other_remark", "key_reused"),
     *("already_waiting", "not_waiting", "freed_time_closed"),
     *("taken_already", "resolved_already", "recorded_already"),
+    *("merged_already", "patient_not_current", "not_settled"),
+    *("appointments_overlap", "courses_overlap", "waiting_twice", "opioid_twice"),
 }
 #: PostgreSQL's words for "there is one already" and "these overlap".
 UNIQUE_VIOLATION, EXCLUSION_VIOLATION = "23505", "23P01"

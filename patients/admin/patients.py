@@ -84,7 +84,7 @@ class PatientForm(DeskForm):
         model = Patient
         exclude = (
             *("created_at", "consented_at", "consent_version", "sms_consented_at"),
-            *("opted_out_at", "bounced_at"),
+            *("opted_out_at", "bounced_at", "merged_into"),
         )
         widgets: ClassVar[dict[str, forms.Widget]] = {
             field: UnfoldAdminTextInputWidget({"placeholder": "1944-05-06", "autocomplete": "off"})
@@ -175,7 +175,7 @@ class PatientAdmin(ImportsFiles, DeskAdmin):
     search_fields = searched("")
     search_help_text = _("Name, record number or birth date")
     ordering = ("family_name", "given_name", "id")
-    autocomplete_fields = ("site", "merged_into")
+    autocomplete_fields = ("site",)
     readonly_fields = ("consent_text",)
     change_form_template = "admin/patients/patient/change_form.html"
     fieldsets = (
@@ -187,7 +187,7 @@ class PatientAdmin(ImportsFiles, DeskAdmin):
             _("How to reach them"),
             {"fields": (("phone", "email"), ("agreed", "stopped"), ("texted", "bounced"), "consent_text")},
         ),
-        (_("End of the record"), {"fields": (("died_on", "merged_into"),), "classes": ("collapse",)}),
+        (_("End of the record"), {"fields": ("died_on",), "classes": ("collapse",)}),
     )
     #: What the apps above put on a patient's page, in order; they register it with `PatientAdmin.panel`.
     panels: ClassVar[list[Panel]] = []
@@ -246,11 +246,17 @@ class PatientAdmin(ImportsFiles, DeskAdmin):
                 "panels": [build(request, patient) for build in self.panels],
                 "facts": facts(patient),
                 "subtitle": None,
+                "may_merge": request.user.has_perm("patients.merge_patient"),
             }
         return super().change_view(request, object_id, form_url, extra_context)
 
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """What was merged can be looked at; what counts is the kept record."""
+        merged = obj is not None and obj.merged_into_id is not None
+        return not merged and bool(super().has_change_permission(request, obj))
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Patient]:
-        return super().get_queryset(request).select_related("site")
+        return super().get_queryset(request).select_related("site", "merged_into")
 
     @display(description=_("Read this out, or print it, before they agree"))
     def consent_text(self, patient: Patient) -> SafeString:

@@ -1,5 +1,15 @@
 """Every write to patients and to what they take: one function an action, one transaction each."""
 
+from patients.services.merging import (
+    CHOICES,
+    Merged,
+    Obstacle,
+    belonging,
+    merge,
+    obstacles,
+    pointers,
+    refuse_pair,
+)
 from patients.services.opioids import (
     check_opioid_use,
     correct_opioid_use,
@@ -19,17 +29,25 @@ from patients.services.saving import (
 )
 
 __all__ = [
+    "CHOICES",
+    "Merged",
+    "Obstacle",
+    "belonging",
     "check",
     "check_opioid_use",
     "correct_opioid_use",
     "end_opioid_use",
     "import_patients",
+    "merge",
     "note_bounce",
     "note_stop",
+    "obstacles",
     "opt_out",
     "patients_from",
+    "pointers",
     "read",
     "record_opioid_use",
+    "refuse_pair",
     "save",
     "withdraw_consent",
 ]

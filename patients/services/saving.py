@@ -34,24 +34,28 @@ from patients.models import Patient
 COLUMN_OF = {"consented_at": "agreed_to_email"}
 
 
-def check(patient: Patient, *, now: datetime) -> None:
+def check(patient: Patient, *, changed: Collection[str] | None = None, now: datetime) -> None:
     """Refuse what a patient's row must not say.
 
-    Without consent there is no version of it either. Raises ValidationError by field; Refusal "in_the_future" for a
-    birth, a death or an agreement still to come, "unknown_consent_version" for a text that is not ours.
+    Without consent there is no version of it either. `changed`: the columns that are new, the only ones that are
+    looked at each for itself; None: all of them. Raises ValidationError by field; Refusal "in_the_future" for a birth,
+    a death or an agreement still to come, "unknown_consent_version" for a text that is not ours.
     """
     patient.created_at = patient.created_at or now
     if not patient.consented_at:
         patient.consent_version = ""
     # What was read from the database need not be asked for again, nor what the constraints say of rows that end.
     read = {"site"} if patient._state.fields_cache.get("site") else set()
+    if changed is not None:
+        read |= {field.name for field in Patient._meta.fields} - set(changed)
     ends = patient.died_on is not None or patient.merged_into_id is not None
     patient.full_clean(exclude=read, validate_constraints=ends)
     for field in ("consented_at", "sms_consented_at"):
         moment = getattr(patient, field)
         if moment and moment > now:
             raise Refusal("This time is in the future.", code="in_the_future", field=field)
-    if patient.consent_version and not consent.known(patient.consent_version):
+    agreed = changed is None or {"consented_at", "consent_version"} & set(changed)
+    if agreed and patient.consent_version and not consent.known(patient.consent_version):
         raise Refusal(
             "There is no such consent text.", code="unknown_consent_version", field="consent_version"
         )
@@ -75,7 +79,7 @@ def save(
 
     `changed` names the columns to write, so that what somebody else said meanwhile (the patient: no more e-mails)
     stays; None means all of them. `actor`: as for `audit.record`. Raises as `check` does, and Refusal "unique" when
-    somebody has just registered the same record number.
+    somebody has just registered the same record number, "patient_not_current" for a record that was merged.
 
     A new address has not bounced, and the unsubscribe links that went to the old one work no more.
     """
@@ -83,6 +87,8 @@ def save(
     columns = None if new or changed is None else set(changed)
     before = None if new else Patient.objects.select_for_update().get(pk=patient.pk)
     if before is not None:
+        if before.merged_into_id:
+            raise Refusal("This record was merged into another one.", code="patient_not_current")
         if columns and "consented_at" in columns:
             columns |= {"consent_version"}
         if before.email.lower() != patient.email.lower():
@@ -123,9 +129,10 @@ def opt_out(
 ) -> Patient:
     """Stop all e-mail to the patient, by their own wish. A second time changes nothing.
 
-    `reason`: how the wish was heard, as a code. The consent stays as it was: the patient once gave it.
+    `reason`: how the wish was heard, as a code. The consent stays as it was: the patient once gave it. Said of a record
+    that was merged, it is the kept record that stops, and is returned.
     """
-    patient = Patient.objects.select_for_update(of=("self",)).select_related("site").get(pk=patient_id)
+    patient = current(patient_id)
     if patient.opted_out_at is None:
         patient.opted_out_at = now
         patient.save(update_fields=["opted_out_at"])
@@ -141,13 +148,20 @@ def opt_out(
     return patient
 
 
+def current(patient_id: int) -> Patient:
+    """The record that counts, locked: the one with this number, or the one that it was merged into."""
+    rows = Patient.objects.select_for_update(of=("self",)).select_related("site")
+    patient = rows.get(pk=patient_id)
+    return rows.get(pk=patient.merged_into_id) if patient.merged_into_id else patient
+
+
 @transaction.atomic
 def withdraw_consent(patient_id: int, *, by: User | None, now: datetime, actor: str = "") -> Patient:
     """The patient takes back their agreement to e-mail: as if they had never agreed. A second time changes nothing.
 
     Not the same as opting out, which keeps the agreement and stops e-mails until the patient wants them again.
     """
-    patient = Patient.objects.select_for_update(of=("self",)).select_related("site").get(pk=patient_id)
+    patient = current(patient_id)
     if patient.consented_at is None:
         return patient
     patient.consented_at = None
@@ -256,12 +270,12 @@ def import_entries(
 
 
 def known_patients(entries: Iterable[Entry], *, locked: bool) -> dict[str, Patient]:
-    """The patients that are registered already, by record number; locked in order of their ids."""
-    numbers = [entry.record_number for entry in entries]
-    rows = Patient.objects.filter(record_number__in=numbers).select_related("site").order_by("pk")
+    """The patients that are registered already, by record number, of those that were merged the one that counts; locked
+    in order of their ids."""
+    rows = Patient.objects.select_related("site").order_by("pk")
     if locked:
         rows = rows.select_for_update(of=("self",))
-    return {patient.record_number: patient for patient in rows}
+    return rows.numbered(entry.record_number for entry in entries)
 
 
 def import_entry(

@@ -1,0 +1,29 @@
+"""Every reaction of procedures to what happens in the apps below, in one place."""
+
+from datetime import datetime
+from typing import Any
+
+from django.dispatch import receiver
+
+from patients.models import Patient
+from patients.services import Obstacle
+from patients.signals import merging, patient_merged
+from procedures.services.merging import follow_merged, obstacles_to_merging
+
+
+@receiver(merging)
+def name_obstacles(duplicate: Patient, kept: Patient, **_: Any) -> list[Obstacle]:
+    return obstacles_to_merging(duplicate, kept)
+
+
+@receiver(patient_merged)
+def end_links(
+    duplicate: Patient,
+    kept: Patient,
+    moved: dict[str, list[int]],
+    new_address: bool,
+    now: datetime,
+    **_: Any,
+) -> None:
+    appointments = moved.get("procedures.appointment", [])
+    follow_merged(duplicate, kept, appointments=appointments, new_address=new_address, now=now)
