@@ -1,5 +1,7 @@
 """How a rule says no: one exception with a stable code, a sentence for people and the field it is about."""
 
+from typing import Any
+
 from django.core.exceptions import ValidationError
 
 
@@ -7,9 +9,11 @@ class Refusal(ValidationError):
     """A rule said no, and nothing was saved.
 
     `code` is stable and part of the API's contract; `field` names the input it is about, or None when it is about
-    the whole action. The admin shows the sentence on the form, the API answers with problem+json.
+    the whole action. The admin shows the sentence on the form, the API answers with problem+json, to which an edge may
+    add `members`: what else the caller needs, as plain values.
     """
 
     def __init__(self, sentence: str, *, code: str, field: str | None = None) -> None:
         super().__init__(sentence, code=code)
         self.field = field
+        self.members: dict[str, Any] = {}

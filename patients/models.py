@@ -18,7 +18,8 @@ from django.utils.translation import gettext_lazy as _
 
 from clinic.models import Site, User, keep_history
 from patients import mme, searching
-from patients.plain import Plain
+from patients.numbers import number_key
+from patients.plain import Digits, NumberKey, PlainWords
 
 
 def full_years(born_on: date, day: date) -> int:
@@ -33,7 +34,8 @@ class PatientQuerySet(models.QuerySet["Patient"]):
 
     def found_by(self, typed: str) -> Self:
         """Those whom `typed` may mean: each of its words is a part of a name or of the record number, or is the birth
-        date or a part of it, as `patients.searching` reads it. Capitals, accents and apostrophes do not matter.
+        date or a part of it, or the phone number or the e-mail address, as `patients.searching` reads it. Capitals,
+        accents and apostrophes do not matter.
         """
         terms = searching.terms(typed)
         if not terms:
@@ -48,17 +50,17 @@ class PatientQuerySet(models.QuerySet["Patient"]):
 
     def numbered(self, numbers: Iterable[str]) -> dict[str, Patient]:
         """The patients with these record numbers, by the number as it was given; of a record that was merged, the one
-        that counts."""
-        wanted = set(numbers)
-        found = {
-            one.record_number: one for one in self.filter(record_number__in=wanted) if not one.merged_into_id
-        }
-        if missing := wanted - found.keys():
-            merged = Patient.objects.filter(record_number__in=missing, merged_into__isnull=False).order_by()
-            into = dict(merged.values_list("record_number", "merged_into"))
+        that counts. Case, spaces and leading noughts do not matter."""
+        keys = {number: number_key(number) for number in numbers}
+        keyed = self.annotate(key=NumberKey("record_number"))
+        found = {one.key: one for one in keyed.filter(key__in=set(keys.values())) if not one.merged_into_id}
+        if missing := set(keys.values()) - found.keys():
+            rows = Patient.objects.annotate(key=NumberKey("record_number")).order_by()
+            merged = rows.filter(key__in=missing, merged_into__isnull=False)
+            into = dict(merged.values_list("key", "merged_into"))
             kept = {one.pk: one for one in self.filter(pk__in=set(into.values()))}
-            found |= {number: kept[pk] for number, pk in into.items() if pk in kept}
-        return found
+            found |= {key: kept[pk] for key, pk in into.items() if pk in kept}
+        return {number: found[key] for number, key in keys.items() if key in found}
 
     def mme_at_least(self, limit: Decimal | int, day: date) -> Self:
         """Those whose opioids of `day` come to `limit` MME or more, of what can be counted: a filter, no advice."""
@@ -72,6 +74,10 @@ def meant_by(term: searching.Term) -> Q:
     if term.word:
         for name in ("family_name", "given_name", "record_number"):
             meant |= Q(**{f"{name}__plainly": term.word})
+        if "@" in term.word:
+            meant |= Q(email__plainly=term.word)
+    if term.digits:
+        meant |= Q(**{f"phone__{'ends_in' if len(term.digits) == 4 else 'has'}_digits": term.digits})
     for born in term.births:
         if born.year and born.month and born.day:
             meant |= Q(born_on=date(born.year, born.month, born.day))
@@ -114,14 +120,17 @@ class Patient(models.Model):
     record_number = models.CharField(
         _("record number"),
         max_length=20,
-        unique=True,
+        blank=True,
+        help_text=_("Empty: the next free one of the site."),
         validators=[
             RegexValidator(
                 r"^[A-Za-z0-9][A-Za-z0-9-]*\Z", _("Letters, digits and hyphens only."), "record_number"
             )
         ],
     )
-    given_name = models.CharField(_("given name"), max_length=100)
+    given_name = models.CharField(
+        _("given name"), max_length=100, blank=True, help_text=_("Empty for somebody with a single name.")
+    )
     family_name = models.CharField(_("family name"), max_length=100)
     born_on = models.DateField(_("born on"))
     site = models.ForeignKey(Site, models.PROTECT, verbose_name=_("home site"), related_name="patients")
@@ -178,9 +187,13 @@ class Patient(models.Model):
         triggers = [MERGED_INTO_WHAT_COUNTS]
         indexes = [
             # Any part of a name, of the record number or the address is found in a hundred thousand patients.
-            GinIndex(OpClass(Plain("family_name"), name="gin_trgm_ops"), name="patient_family_name_plain"),
-            GinIndex(OpClass(Plain("given_name"), name="gin_trgm_ops"), name="patient_given_name_plain"),
-            GinIndex(OpClass(Plain("record_number"), name="gin_trgm_ops"), name="patient_number_plain"),
+            GinIndex(
+                OpClass(PlainWords("family_name"), name="gin_trgm_ops"), name="patient_family_name_words"
+            ),
+            GinIndex(OpClass(PlainWords("given_name"), name="gin_trgm_ops"), name="patient_given_name_words"),
+            GinIndex(OpClass(PlainWords("record_number"), name="gin_trgm_ops"), name="patient_number_words"),
+            GinIndex(OpClass(PlainWords("email"), name="gin_trgm_ops"), name="patient_email_words"),
+            GinIndex(OpClass(Digits("phone"), name="gin_trgm_ops"), name="patient_phone_digits"),
             models.Index(name="patient_birth_date", fields=["born_on"]),
             models.Index(Upper("email"), name="patient_email"),
             models.Index(name="patient_unsubscribe_key", fields=["unsubscribe_key"]),
@@ -190,6 +203,13 @@ class Patient(models.Model):
                 name="patient_consent_version_with_consent",
                 condition=Q(consent_version="") | Q(consented_at__isnull=False),
             ),
+            models.UniqueConstraint(
+                NumberKey("record_number"),
+                name="record_number_once",
+                violation_error_code="unique",
+                violation_error_message=_("This record number is taken."),
+            ),
+            models.CheckConstraint(name="patient_has_record_number", condition=~Q(record_number="")),
             models.CheckConstraint(name="patient_not_merged_into_self", condition=~Q(merged_into=F("pk"))),
             models.CheckConstraint(
                 name="patient_died_after_birth",
@@ -200,7 +220,12 @@ class Patient(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.family_name}, {self.given_name}"
+        return f"{self.family_name}, {self.given_name}" if self.given_name else self.family_name
+
+    @property
+    def called(self) -> str:
+        """How a letter that greets by name does: by the given name, or by the only one."""
+        return self.given_name or self.family_name
 
     def age_on(self, day: date) -> int:
         """Full years of age on `day`, as `full_years` says."""

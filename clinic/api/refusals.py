@@ -24,7 +24,7 @@ CONFLICTS = {
     *("taken", "answered_already", "other_remark", "key_reused"),
     *("already_waiting", "not_waiting", "freed_time_closed"),
     *("taken_already", "resolved_already", "recorded_already"),
-    *("merged_already", "patient_not_current", "not_settled"),
+    *("likely_duplicate", "merged_already", "patient_not_current", "not_settled"),
     *("appointments_overlap", "courses_overlap", "waiting_twice", "opioid_twice"),
 }
 #: PostgreSQL's words for "there is one already" and "these overlap".
@@ -77,8 +77,12 @@ def problem(exc: Exception, context: Mapping[str, Any]) -> Response | None:
         status, headers["WWW-Authenticate"] = 401, "Token"
     if wait := getattr(exc, "wait", None):
         headers["Retry-After"] = str(int(wait) + 1)
+    members = exc.members if isinstance(exc, Refusal) else {}
     return Response(
-        body(title, status, code, errors), status=status, headers=headers, content_type=MEDIA_TYPE
+        body(title, status, code, errors) | members,
+        status=status,
+        headers=headers,
+        content_type=MEDIA_TYPE,
     )
 
 

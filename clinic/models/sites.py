@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -56,6 +57,16 @@ class Site(models.Model):
     emergency_phone = models.CharField(_("emergency phone"), max_length=40, default="911")
     check_in_at = models.TimeField(
         _("check-ins go out at"), default="10:00", help_text=_("On the site's wall clock.")
+    )
+    record_number_scheme = models.CharField(
+        _("record numbers"),
+        max_length=12,
+        default="P00000",
+        db_default="P00000",
+        validators=[
+            RegexValidator(r"^[A-Za-z-]*0{3,10}\Z", _("Letters, then three to ten noughts."), "scheme")
+        ],
+        help_text=_("How a new patient’s number is made: what stands in place of the noughts counts up."),
     )
     address = models.CharField(_("address"), max_length=200, blank=True)
     grid_minutes = models.PositiveSmallIntegerField(

@@ -1,6 +1,6 @@
 """Patients at the front desk: found by any part of a name, read, registered and changed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from datetime import datetime
 from typing import Any, ClassVar, cast
@@ -27,6 +27,12 @@ from patients.importing import COLUMNS
 from patients.models import Patient, PatientQuerySet
 from patients.words import NO_EMAIL
 
+#: Why a record may be of the same person; the codes are those of `services.Match`.
+SAME = {
+    "name_and_birth_date": _("same birth date, similar name"),
+    "phone": _("same phone number"),
+    "email": _("same e-mail address"),
+}
 #: Builds a part of a patient's page: takes the request and the patient, returns HTML.
 Panel = Callable[[HttpRequest, Patient], SafeString]
 
@@ -96,6 +102,10 @@ class PatientForm(DeskForm):
         for name, column in self.columns.items():
             self.initial.setdefault(name, getattr(self.instance, column) is not None)
 
+    def _get_validation_exclusions(self) -> set[str]:
+        """The service looks at the number: an empty one is given, and a taken one gets one answer from everybody."""
+        return {*super()._get_validation_exclusions(), "record_number"}
+
     def ask(self, cleaned: dict[str, Any]) -> None:
         for name, column in self.columns.items():
             self.switch(column, on=name)
@@ -105,6 +115,18 @@ class PatientForm(DeskForm):
         for name in set(cleaned) - set(self.columns):
             setattr(patient, name, cleaned[name])
         services.check(patient, now=self.now)
+        if patient._state.adding and not self.insists:
+            self.matches = services.matches(patient, by=staff(self.request))
+            if self.matches:
+                raise services.LikelyDuplicate(self.matches)
+
+    #: Records that may be of the same person, found when the form was checked.
+    matches: Sequence[services.Match] = ()
+
+    @property
+    def insists(self) -> bool:
+        """Whether the clerk has seen the matches and says that this is another person."""
+        return self.data.get("insist") == "yes"
 
     def switch(self, field: str, *, on: str) -> None:
         """Write down when a switch was turned on.
@@ -173,7 +195,7 @@ class PatientAdmin(ImportsFiles, DeskAdmin):
     list_display_links = ("__str__",)
     list_filter = (("site", SeenFilter), BouncedFilter, MmeFilter, "language")
     search_fields = searched("")
-    search_help_text = _("Name, record number or birth date")
+    search_help_text = _("Name, record number, birth date, phone or e-mail")
     ordering = ("family_name", "given_name", "id")
     autocomplete_fields = ("site",)
     readonly_fields = ("consent_text",)
@@ -232,7 +254,13 @@ class PatientAdmin(ImportsFiles, DeskAdmin):
 
     def save_model(self, request: HttpRequest, obj: Patient, form: Any, change: bool) -> None:
         changed = [self.form.columns.get(name, name) for name in form.changed_data]
-        services.save(obj, changed=changed if change else None, by=staff(request), now=timezone.now())
+        services.save(
+            obj,
+            changed=changed if change else None,
+            insist=form.insists,
+            by=staff(request),
+            now=timezone.now(),
+        )
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -255,6 +283,13 @@ class PatientAdmin(ImportsFiles, DeskAdmin):
         merged = obj is not None and obj.merged_into_id is not None
         return not merged and bool(super().has_change_permission(request, obj))
 
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> Any:
+        context["matches"] = [
+            {"patient": one.patient, "born": born(one.patient), "why": ", ".join(map(str, why(one)))}
+            for one in context["adminform"].form.matches
+        ]
+        return super().render_change_form(request, context, *args, **kwargs)
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Patient]:
         return super().get_queryset(request).select_related("site", "merged_into")
 
@@ -276,6 +311,11 @@ def born(patient: Patient) -> str:
     """Birth date and age today, at the patient's site; the age at death of somebody who has died."""
     day = patient.died_on or now_at(patient.site).date()
     return f"{patient.born_on:%Y-%m-%d} ({patient.age_on(day)})"
+
+
+def why(match: services.Match) -> list[Any]:
+    """Why a record may be of the same person, as staff read it."""
+    return [SAME[reason] for reason in match.reasons]
 
 
 def facts(patient: Patient) -> list[tuple[Any, str]]:

@@ -10,12 +10,14 @@ from patients.services.merging import (
     pointers,
     refuse_pair,
 )
+from patients.services.numbering import free_number
 from patients.services.opioids import (
     check_opioid_use,
     correct_opioid_use,
     end_opioid_use,
     record_opioid_use,
 )
+from patients.services.resembling import LikelyDuplicate, Match, matches
 from patients.services.saving import (
     check,
     import_patients,
@@ -30,6 +32,8 @@ from patients.services.saving import (
 
 __all__ = [
     "CHOICES",
+    "LikelyDuplicate",
+    "Match",
     "Merged",
     "Obstacle",
     "belonging",
@@ -37,7 +41,9 @@ __all__ = [
     "check_opioid_use",
     "correct_opioid_use",
     "end_opioid_use",
+    "free_number",
     "import_patients",
+    "matches",
     "merge",
     "note_bounce",
     "note_stop",

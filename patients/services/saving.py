@@ -29,6 +29,8 @@ from clinic.wall_clock import on_wall
 from patients import consent
 from patients.importing import COLUMNS, Entry, read_patients
 from patients.models import Patient
+from patients.services.numbering import give_number, is_taken, taken
+from patients.services.resembling import LikelyDuplicate, matches, refuse_another_person, there_already
 
 #: The file's column for a field that has another name.
 COLUMN_OF = {"consented_at": "agreed_to_email"}
@@ -39,7 +41,8 @@ def check(patient: Patient, *, changed: Collection[str] | None = None, now: date
 
     Without consent there is no version of it either. `changed`: the columns that are new, the only ones that are
     looked at each for itself; None: all of them. Raises ValidationError by field; Refusal "in_the_future" for a birth,
-    a death or an agreement still to come, "unknown_consent_version" for a text that is not ours.
+    a death or an agreement still to come, "unknown_consent_version" for a text that is not ours, "unique" for a record
+    number that somebody has, whose sentence names a free one; "required" for a registered patient without one.
     """
     patient.created_at = patient.created_at or now
     if not patient.consented_at:
@@ -49,7 +52,14 @@ def check(patient: Patient, *, changed: Collection[str] | None = None, now: date
     if changed is not None:
         read |= {field.name for field in Patient._meta.fields} - set(changed)
     ends = patient.died_on is not None or patient.merged_into_id is not None
-    patient.full_clean(exclude=read, validate_constraints=ends)
+    patient.full_clean(exclude=read, validate_constraints=False)
+    if changed is None or "record_number" in changed:
+        if patient.record_number and is_taken(patient):
+            raise taken(patient.site)
+        if not patient.record_number and not patient._state.adding:
+            raise Refusal("This cannot be empty.", code="required", field="record_number")
+    if ends:
+        patient.validate_constraints(exclude={"record_number"})  # looked at already
     for field in ("consented_at", "sms_consented_at"):
         moment = getattr(patient, field)
         if moment and moment > now:
@@ -71,15 +81,20 @@ def save(
     patient: Patient,
     *,
     changed: Collection[str] | None = None,
+    insist: bool = False,
     by: User | None,
     now: datetime,
     actor: str = "",
 ) -> Patient:
-    """Register a patient, or save what was changed about one.
+    """Register a patient, or save what was changed about one. Who is new and has no record number gets the next free
+    one of their site.
+
+    `insist`: register although records are there that may be of the same person; without it they are refused, as
+    `resembling.LikelyDuplicate`, code "likely_duplicate", with those that `by` may see.
 
     `changed` names the columns to write, so that what somebody else said meanwhile (the patient: no more e-mails)
-    stays; None means all of them. `actor`: as for `audit.record`. Raises as `check` does, and Refusal "unique" when
-    somebody has just registered the same record number, "patient_not_current" for a record that was merged.
+    stays; None means all of them. `actor`: as for `audit.record`. Raises as `check` does, and Refusal
+    "patient_not_current" for a record that was merged.
 
     A new address has not bounced, and the unsubscribe links that went to the old one work no more.
     """
@@ -96,7 +111,12 @@ def save(
                 patient.bounced_at = None  # what bounced was the old address
             patient.unsubscribe_key = uuid4()
             columns = columns and columns | {"bounced_at", "unsubscribe_key"}
-    check(patient, now=now)
+    check(patient, changed=columns, now=now)
+    if new:
+        if not insist and (found := matches(patient, by=by)):
+            raise LikelyDuplicate(found)
+        if not patient.record_number:
+            give_number(patient)
     try:
         with transaction.atomic():
             patient.save(force_insert=new, update_fields=columns)
@@ -104,9 +124,7 @@ def save(
         if getattr(exc.__cause__, "sqlstate", None) != "23505":
             raise
         patient._state.adding = new
-        raise Refusal(
-            "Somebody has just registered this record number.", code="unique", field="record_number"
-        ) from None
+        raise taken(patient.site) from None
     audit.record(
         "patient.registered" if new else "patient.changed",
         patient,
@@ -222,8 +240,9 @@ def patients_from(data: bytes, *, mode: Mode, by: User | None, now: datetime) ->
 
     Who is known by record number is changed where the file says something else; who has not changed is not touched,
     so that the same file again changes nothing. Raises nothing: every refusal is in the report, by row and column.
-    Beyond those of `read_patients`, `check` and `save` there are "unknown_site" and, for the patient of a site that
-    `by` does not work at, "unique".
+    Beyond those of `read_patients`, `check` and `save` there are "unknown_site", for the patient of a site that `by`
+    does not work at "unique", "other_person" for a number that belongs to somebody with another name or birth date, and
+    "likely_duplicate" for a new number of somebody whose name and birth date are there already, unless the row insists.
     """
     sheet, entries = read_patients(data)
     report = Report(mode, sheet.total, refusals=sheet.refusals, unreadable=sheet.unreadable)
@@ -260,11 +279,15 @@ def import_entries(
             if report.mode != Mode.CHECK:
                 one_at_a_time()
             known = known_patients(chunk, locked=report.mode != Mode.CHECK)
+            new = [one for one in chunk if one.record_number not in known and not one.insists]
+            twins = there_already(new, by=by)
             for entry in chunk:
                 # Once one row of all-or-nothing is refused nothing is saved: the others need only be checked.
                 saving = report.mode == Mode.GOOD or (report.mode == Mode.ALL and not report.refusals)
                 with refusing(entry.row, report, COLUMN_OF):
-                    report.lines.append(import_entry(entry, known, sites, saving=saving, by=by, now=now))
+                    report.lines.append(
+                        import_entry(entry, known, twins, sites, saving=saving, by=by, now=now)
+                    )
                 done += 1
                 yield "saved" if saving else "checked", done, len(entries)
 
@@ -281,6 +304,7 @@ def known_patients(entries: Iterable[Entry], *, locked: bool) -> dict[str, Patie
 def import_entry(
     entry: Entry,
     known: Mapping[str, Patient],
+    twins: Mapping[int, Patient],
     sites: Mapping[str, Site],
     *,
     saving: bool,
@@ -293,8 +317,15 @@ def import_entry(
         raise Refusal("You work at no site of this name.", code="unknown_site", field="site")
     patient = known.get(entry.record_number)
     if patient is not None and patient.site_id not in {one.pk for one in sites.values()}:
+        raise taken(site)
+    if patient is not None:
+        refuse_another_person(entry, patient)
+    elif twin := twins.get(entry.row.number):
         raise Refusal(
-            "This record number belongs to a patient of another site.", code="unique", field="record_number"
+            f"{twin.record_number} is {twin}, born {twin.born_on}, too. If this is another person, write yes into the "
+            "column “another_person”.",
+            code="likely_duplicate",
+            field="record_number",
         )
     if patient is None:
         patient = Patient(record_number=entry.record_number)
@@ -310,9 +341,10 @@ def import_entry(
     if "consented_at" in changed:
         patient.consent_version = ""  # to which text, the file does not say
     if saving:
-        save(patient, changed=None if new else changed, by=by, now=now, actor="import")
+        # Whom the file would register twice was found for the whole chunk.
+        save(patient, changed=None if new else changed, insist=True, by=by, now=now, actor="import")
     else:
-        check(patient, now=now)
+        check(patient, changed=None if new else changed, now=now)
     if new:
         return Line(entry.row.number, Outcome.ADDED)
     told_of = {COLUMN_OF.get(name, name) for name in changed}
