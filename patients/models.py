@@ -10,13 +10,14 @@ from typing import Self
 import pgtrigger
 from django.contrib.postgres.functions import RandomUUID
 from django.contrib.postgres.indexes import GinIndex, OpClass
-from django.core.validators import MinValueValidator, RegexValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Exists, F, Func, OuterRef, Q, Sum
 from django.db.models.functions import Coalesce, Upper
 from django.utils.translation import gettext_lazy as _
 
 from clinic.models import Site, User, keep_history
+from clinic.validators import likely_date, person_name, phone
 from patients import mme, searching
 from patients.numbers import number_key
 from patients.plain import Digits, NumberKey, PlainWords
@@ -129,13 +130,17 @@ class Patient(models.Model):
         ],
     )
     given_name = models.CharField(
-        _("given name"), max_length=100, blank=True, help_text=_("Empty for somebody with a single name.")
+        _("given name"),
+        max_length=100,
+        blank=True,
+        validators=[person_name],
+        help_text=_("Empty for somebody with a single name."),
     )
-    family_name = models.CharField(_("family name"), max_length=100)
-    born_on = models.DateField(_("born on"))
+    family_name = models.CharField(_("family name"), max_length=100, validators=[person_name])
+    born_on = models.DateField(_("born on"), validators=[likely_date])
     site = models.ForeignKey(Site, models.PROTECT, verbose_name=_("home site"), related_name="patients")
     email = models.EmailField(_("e-mail"), blank=True)
-    phone = models.CharField(_("phone"), max_length=40, blank=True)
+    phone = models.CharField(_("phone"), max_length=40, blank=True, validators=[phone])
     language = models.CharField(
         _("language"), max_length=5, choices=Language.choices, default=Language.ENGLISH
     )
@@ -161,7 +166,7 @@ class Patient(models.Model):
     )
     opted_out_at = models.DateTimeField(_("stopped e-mail"), null=True, blank=True)
     bounced_at = models.DateTimeField(_("address bounced"), null=True, blank=True)
-    died_on = models.DateField(_("died on"), null=True, blank=True)
+    died_on = models.DateField(_("died on"), null=True, blank=True, validators=[likely_date])
     merged_into = models.ForeignKey(
         "self",
         models.PROTECT,
@@ -262,6 +267,8 @@ class Patient(models.Model):
         return "opted_out" if self.opted_out_at else ""
 
 
+#: More than this is a slip of the keyboard, by unit: a choice, and no statement about what may be given.
+MOST_OF_A_DOSE = {"mg/day": Decimal(10_000), "mcg/h": Decimal(1_000)}
 #: The last day on which something recorded at `recorded_at` can have begun, on whatever wall: east of Greenwich it is
 #: tomorrow already.
 LAST_DAY_OF_RECORDING = Func(
@@ -340,7 +347,7 @@ class OpioidUse(models.Model):
         _("dose of a whole day"),
         max_digits=8,
         decimal_places=3,
-        validators=[MinValueValidator(Decimal("0.001"))],
+        validators=[MinValueValidator(Decimal("0.001")), MaxValueValidator(MOST_OF_A_DOSE["mg/day"])],
         help_text=_("All that is taken in a day; of a patch, what its label says."),
     )
     unit = models.CharField(_("unit"), max_length=6, choices=Unit.choices, default=Unit.MG_A_DAY)

@@ -13,6 +13,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from clinic.models.rows import keep_history
+from clinic.validators import emergency_phone, person_name, phone
 
 if TYPE_CHECKING:
     from clinic.models.staff import User
@@ -46,15 +47,19 @@ class SiteQuerySet(models.QuerySet["Site"]):
 class Site(models.Model):
     """A place where patients are treated, with one wall clock."""
 
-    name = models.CharField(_("name"), max_length=100, unique=True)
+    name = models.CharField(_("name"), max_length=100, unique=True, validators=[person_name])
     time_zone = models.CharField(
         _("time zone"),
         max_length=64,
         validators=[validate_time_zone],
         help_text="For example America/New_York.",
     )
-    phone = models.CharField(_("phone"), max_length=40, help_text=_("Shown to patients on every page."))
-    emergency_phone = models.CharField(_("emergency phone"), max_length=40, default="911")
+    phone = models.CharField(
+        _("phone"), max_length=40, validators=[phone], help_text=_("Shown to patients on every page.")
+    )
+    emergency_phone = models.CharField(
+        _("emergency phone"), max_length=40, default="911", validators=[emergency_phone]
+    )
     check_in_at = models.TimeField(
         _("check-ins go out at"), default="10:00", help_text=_("On the site's wall clock.")
     )
