@@ -54,7 +54,11 @@ class PatientQuerySet(models.QuerySet["Patient"]):
         that counts. Case, spaces and leading noughts do not matter."""
         keys = {number: number_key(number) for number in numbers}
         keyed = self.annotate(key=NumberKey("record_number"))
-        found = {one.key: one for one in keyed.filter(key__in=set(keys.values())) if not one.merged_into_id}
+        found = {
+            number_key(one.record_number): one
+            for one in keyed.filter(key__in=set(keys.values()))
+            if not one.merged_into_id
+        }
         if missing := set(keys.values()) - found.keys():
             rows = Patient.objects.annotate(key=NumberKey("record_number")).order_by()
             merged = rows.filter(key__in=missing, merged_into__isnull=False)
@@ -93,7 +97,7 @@ def meant_by(term: searching.Term) -> Q:
 MERGED_INTO_WHAT_COUNTS = pgtrigger.Trigger(
     name="merged_into_what_counts",
     when=pgtrigger.Before,
-    operation=pgtrigger.Insert | pgtrigger.UpdateOf("merged_into_id"),
+    operation=pgtrigger.Insert | pgtrigger.UpdateOf("merged_into_id"),  # type: ignore[no-untyped-call]
     func="""
         IF NEW.merged_into_id IS NOT NULL THEN
             PERFORM FROM patients_patient WHERE id = NEW.merged_into_id AND merged_into_id IS NULL FOR SHARE;

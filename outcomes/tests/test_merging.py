@@ -224,8 +224,8 @@ def test_old_chains_and_circles_are_mended_by_the_migration(world: World) -> Non
             apps, type("Editor", (), {"connection": connection})
         )
         cursor.execute("ALTER TABLE patients_patient ENABLE TRIGGER USER")
-    into = dict(Patient.objects.values_list("pk", "merged_into"))
-    assert [into[one.pk] for one in some] == [
+    points = dict(Patient.objects.values_list("pk", "merged_into"))
+    assert [points[one.pk] for one in some] == [
         *(None, some[0].pk, some[0].pk),
         *(some[5].pk, some[5].pk, None),
     ]

@@ -49,7 +49,7 @@ class ChoicesForm(forms.Form):
 
 def value_of(patient: Patient, name: str) -> str:
     """A field's value as staff read it; "–" for none."""
-    value = patient.get_language_display() if name == "language" else getattr(patient, name)  # type: ignore[attr-defined]
+    value = patient.get_language_display() if name == "language" else getattr(patient, name)
     return str(value) if value else "–"
 
 
@@ -107,6 +107,7 @@ def compare(request: HttpRequest, pk: int, other: int) -> HttpResponse:
         "duplicate": duplicate,
         "form": form,
         "amiss": amiss,
+        "falls_silent": bool(kept.consented_at) != bool(duplicate.consented_at),
         "rows": rows_of(form, kept, duplicate),
         "obstacles": [] if amiss else services.obstacles(duplicate, kept, now=now),
         "belongs": [counted(services.belonging(one)) or "–" for one in (kept, duplicate)],
@@ -124,14 +125,15 @@ def rows_of(form: ChoicesForm, kept: Patient, duplicate: Patient) -> list[dict[s
         label = capfirst(str(Patient._meta.get_field(name).verbose_name))  # type: ignore[union-attr]
         values = [value_of(kept, name), value_of(duplicate, name)]
         rows.append({"label": label, "values": values, "field": form[name] if name in form.fields else None})
-    for label, name in (
-        (_("Agreed to e-mail"), "consented_at"),
-        (_("Agreed to text messages"), "sms_consented_at"),
-        (_("Stopped e-mail"), "opted_out_at"),
-        (_("Address bounced"), "bounced_at"),
+    both, either = _("Counts only where both agreed."), _("Counts where one of them did.")
+    for label, name, says in (
+        (_("Agreed to e-mail"), "consented_at", both),
+        (_("Agreed to text messages"), "sms_consented_at", both),
+        (_("Stopped e-mail"), "opted_out_at", either),
+        (_("Address bounced"), "bounced_at", _("Goes with the address.")),
     ):
         values = [shown(getattr(one, name), one.site) or "–" for one in (kept, duplicate)]
-        rows.append({"label": label, "values": values, "stricter": True})
+        rows.append({"label": label, "values": values, "says": says})
     return rows
 
 

@@ -104,7 +104,7 @@ class PatientForm(DeskForm):
 
     def _get_validation_exclusions(self) -> set[str]:
         """The service looks at the number: an empty one is given, and a taken one gets one answer from everybody."""
-        return {*super()._get_validation_exclusions(), "record_number"}
+        return {*super()._get_validation_exclusions(), "record_number"}  # type: ignore[misc]
 
     def ask(self, cleaned: dict[str, Any]) -> None:
         for name, column in self.columns.items():
@@ -274,6 +274,7 @@ class PatientAdmin(ImportsFiles, DeskAdmin):
                 "panels": [build(request, patient) for build in self.panels],
                 "facts": facts(patient),
                 "subtitle": None,
+                "left_over": patient.merged_into_id is not None and bool(services.belonging(patient)),
                 "may_merge": request.user.has_perm("patients.merge_patient"),
             }
         return super().change_view(request, object_id, form_url, extra_context)

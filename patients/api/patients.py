@@ -79,7 +79,7 @@ class RegistrationInput(PatientInput):
         fields = [*PatientInput.Meta.fields, "insist"]
 
 
-class MatchSerializer(serializers.Serializer[services.Match]):
+class MatchSerializer(serializers.Serializer[Any]):
     """A record that may be of the same person, and why."""
 
     patient = PatientSerializer()

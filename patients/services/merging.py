@@ -8,7 +8,7 @@ duplicate before points to the kept record as well.
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 from django.core.exceptions import ValidationError
@@ -61,7 +61,7 @@ def pointers() -> Iterator["models.ForeignKey[Any, Any]"]:
 
 def belonging(patient: Patient) -> dict[str, list[int]]:
     """The numbers of the rows that belong to a patient, by model; without those that have none."""
-    found = {}
+    found: dict[str, list[int]] = {}
     for field in pointers():
         rows = field.model._base_manager.filter(**{field.name: patient}).order_by("pk")
         if numbers := list(rows.values_list("pk", flat=True)):
@@ -87,7 +87,7 @@ def obstacles(duplicate: Patient, kept: Patient, *, now: datetime) -> list[Obsta
     """What must be settled first, of every app: two appointments at once, two courses of one region …"""
     found = opioids_twice(duplicate, kept)
     for _receiver, some in merging.send(Patient, duplicate=duplicate, kept=kept, now=now):
-        found += some
+        found += cast(list[Obstacle], some)
     return found
 
 

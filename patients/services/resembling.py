@@ -99,8 +99,8 @@ def refuse_another_person(entry: Entry, known: Patient) -> None:
     if (str(said), said.born_on) == (str(known), known.born_on):
         return
     if said.born_on == known.born_on:
-        row = Patient.objects.annotate(alike=likeness(said)).get(pk=known.pk)
-        if row.alike >= ALIKE:
+        rows = Patient.objects.annotate(alike=likeness(said))
+        if rows.filter(pk=known.pk, alike__gte=ALIKE).exists():
             return
     raise Refusal(
         f"{known.record_number} is {known}, born {known.born_on}; this row says {said}, born {said.born_on}.",
