@@ -50,7 +50,7 @@ def record(
         object_type=obj._meta.label_lower if obj else "",
         object_id=obj.pk if obj else None,
         site=site,
-        reason=reason[:500],
+        reason=" ".join(reason.split())[:500],
         request_id=str(context.get("request_id", ""))[:64],
     )
 

@@ -14,19 +14,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
+from clinic.text import FORMULA, PHONE, YEARS, breaks
+
 #: A larger file is refused before it is read, in bytes: ten thousand patients need less than two megabytes.
 LARGEST = 20 * 1024 * 1024
 #: What separates the cells. Spreadsheets of many countries write semicolons.
 DELIMITERS = (",", ";", "\t")
-#: A cell that begins so is run as a formula by the spreadsheet in which somebody opens an export of it; the last four
-#: are the wide forms, which some spreadsheets take for the narrow ones.
-FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
-#: The one thing that may begin with a plus sign.
-PHONE = re.compile(r"\+[0-9][0-9 ().\-/x]*\Z")
-#: Marks that turn the direction of the text around them, so that a name shows other letters than it has.
-TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-#: Dates beyond these years are slips of the keyboard.
-YEARS = range(1880, 2200)
 
 
 @dataclass(frozen=True)
@@ -265,7 +258,7 @@ def refusals_of_cell(row: Row, column: Column) -> Iterator[RowRefusal]:
             "formula",
             f"A cell must not begin with “{cell[0]}”: spreadsheets run it as a formula.",
         )
-    if any(unicodedata.category(letter) == "Cc" or letter in TURNING for letter in cell):
+    if breaks(cell):
         yield row.refuse(
             column.name, "control_character", "This cell has a line break or another control character in it."
         )

@@ -10,8 +10,9 @@ class Refusal(ValidationError):
     """A rule said no, and nothing was saved.
 
     `code` is stable and part of the API's contract; `field` names the input it is about, or None when it is about
-    the whole action. The admin shows the sentence on the form, the API answers with problem+json. `free`: what could
-    be asked for instead, by input; None where nothing was looked for.
+    the whole action. The admin shows the sentence on the form, the API answers with problem+json, to which `members`
+    are added: what else the caller needs, as plain values; `free` among them: what could be asked for instead, by
+    input.
     """
 
     def __init__(
@@ -19,4 +20,4 @@ class Refusal(ValidationError):
     ) -> None:
         super().__init__(sentence, code=code)
         self.field = field
-        self.free = free
+        self.members: dict[str, Any] = {} if free is None else {"free": free}

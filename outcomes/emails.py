@@ -42,6 +42,7 @@ NEEDED = CheckIn.objects.select_related(
     *(
         f"follow_up__patient__{name}"
         for name in (
+            "family_name",
             "given_name",
             "language",
             "unsubscribe_key",
@@ -146,8 +147,8 @@ def ask(
         text, html = text.replace(link(number), url), html.replace(link(number), escape(url))
     return Message(
         sheet.subject,
-        text.replace(NAME, patient.given_name),
-        html.replace(NAME, escape(patient.given_name)),
+        text.replace(NAME, patient.called),
+        html.replace(NAME, escape(patient.called)),
         headers=unsubscribe_headers(patient),
         to=patient.email,
     )

@@ -9,8 +9,10 @@ from django.dispatch import receiver
 from clinic.models import Site, User
 from clinic.signals import address_bounced
 from outcomes import services
+from outcomes.services.merging import follow_merged, obstacles_to_merging
 from patients.models import Patient
-from patients.signals import links_void
+from patients.services import Obstacle
+from patients.signals import links_void, merging, patient_merged
 from procedures.models import ImplantedDevice, Procedure, ReliefProfile
 from procedures.signals import (
     baseline_corrected,
@@ -63,6 +65,24 @@ def look_after_device(device: ImplantedDevice, by: User | None, now: datetime, *
 @receiver(baseline_corrected)
 def judge_by_baseline(procedure: Procedure, now: datetime, **_: Any) -> None:
     services.judge_by_baseline(procedure, now=now)
+
+
+@receiver(merging)
+def name_obstacles(duplicate: Patient, kept: Patient, **_: Any) -> list[Obstacle]:
+    return obstacles_to_merging(duplicate, kept)
+
+
+@receiver(patient_merged)
+def join_courses(
+    duplicate: Patient,
+    kept: Patient,
+    moved: dict[str, list[int]],
+    new_address: bool,
+    now: datetime,
+    **_: Any,
+) -> None:
+    follow_ups = moved.get("outcomes.followup", [])
+    follow_merged(duplicate, kept, follow_ups=follow_ups, new_address=new_address, now=now)
 
 
 def clock_of(site: Site) -> tuple[Any, Any]:

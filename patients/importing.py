@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import date
 
 from clinic.csv_files import Column, Row, RowRefusal, Sheet, date_in, read
+from patients.numbers import number_key
 
 COLUMNS = (
     Column("record_number", required=True, longest=20),
-    Column("given_name", required=True, longest=100),
+    Column("given_name", longest=100),
     Column("family_name", required=True, longest=100),
     Column("born_on", required=True, longest=10),
     Column("site", required=True, longest=100),
@@ -16,6 +17,7 @@ COLUMNS = (
     Column("phone", longest=40, phone=True),
     Column("language", longest=5),
     Column("agreed_to_email", longest=10),
+    Column("another_person", longest=3),
 )
 
 
@@ -24,7 +26,8 @@ class Entry:
     """One patient as the file has them.
 
     `values` are the fields that the row fills in: an empty cell says nothing. `agreed`: whether the patient agreed to
-    e-mail, or the day on which they did; None when the row does not say.
+    e-mail, or the day on which they did; None when the row does not say. `insists`: this is another person than the one
+    of the same name and birth date who is registered already.
     """
 
     row: Row
@@ -33,23 +36,24 @@ class Entry:
     site: str
     values: dict[str, str]
     agreed: bool | date | None
+    insists: bool = False
 
 
 def read_patients(data: bytes) -> tuple[Sheet, list[Entry]]:
     """The file and its patients; rows that were refused are in the sheet's refusals only.
 
     Codes beyond those of `clinic.csv_files`: "duplicate_row", "invalid_date", "no_such_date", "out_of_range",
-    "yes_no_or_date".
+    "yes_no_or_date", "yes_or_no".
     """
     sheet = read(data, COLUMNS)
     places: defaultdict[str, list[int]] = defaultdict(list)
     for row in sheet.rows:
-        places[row.cells["record_number"]].append(row.number)
+        places[number_key(row.cells["record_number"])].append(row.number)
     entries = []
     for row in sheet.rows:
         entry = entry_of(row)
         refusals = entry if isinstance(entry, list) else []
-        rows = places[row.cells["record_number"]]
+        rows = places[number_key(row.cells["record_number"])]
         if len(rows) > 1:
             # All of them: which one is right, the file does not say.
             listed = ", ".join(map(str, rows[:10]))
@@ -67,13 +71,16 @@ def entry_of(row: Row) -> Entry | list[RowRefusal]:
     born_on = date_in(row, "born_on")
     agreed = agreement_in(row)
     refusals = [found for found in (born_on, agreed) if isinstance(found, RowRefusal)]
+    if cells["another_person"].casefold() not in ("", "yes", "no"):
+        refusals.append(row.refuse("another_person", "yes_or_no", "Write yes or no."))
     if refusals or isinstance(born_on, RowRefusal) or isinstance(agreed, RowRefusal):
         return refusals
     names = ("given_name", "family_name", "email", "phone", "language")
     values = {name: cells[name] for name in names if cells[name]}
     if "language" in values:
         values["language"] = values["language"].casefold()
-    return Entry(row, cells["record_number"], born_on, cells["site"], values, agreed)
+    insists = cells["another_person"].casefold() == "yes"
+    return Entry(row, cells["record_number"], born_on, cells["site"], values, agreed, insists)
 
 
 def agreement_in(row: Row) -> bool | date | RowRefusal | None:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 from typing import Self
 
+import pgtrigger
 from django.contrib.postgres.functions import RandomUUID
 from django.contrib.postgres.indexes import GinIndex, OpClass
-from django.core.validators import MinValueValidator, RegexValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Exists, F, Func, OuterRef, Q, Sum
-from django.db.models.functions import Upper
+from django.db.models.functions import Coalesce, Upper
 from django.utils.translation import gettext_lazy as _
 
 from clinic.models import Site, User, keep_history
+from clinic.validators import likely_date, person_name, phone
 from patients import mme, searching
-from patients.plain import Plain
+from patients.numbers import number_key
+from patients.plain import Digits, NumberKey, PlainWords
 
 
 def full_years(born_on: date, day: date) -> int:
@@ -31,12 +35,37 @@ class PatientQuerySet(models.QuerySet["Patient"]):
 
     def found_by(self, typed: str) -> Self:
         """Those whom `typed` may mean: each of its words is a part of a name or of the record number, or is the birth
-        date or a part of it, as `patients.searching` reads it. Capitals, accents and apostrophes do not matter.
+        date or a part of it, or the phone number or the e-mail address, as `patients.searching` reads it. Capitals,
+        accents and apostrophes do not matter.
         """
-        rows = self
-        for term in searching.terms(typed):
-            rows = rows.filter(meant_by(term))
-        return rows
+        terms = searching.terms(typed)
+        if not terms:
+            return self
+        found = Patient.objects.all()
+        for term in terms:
+            found = found.filter(meant_by(term))
+        # By the number and the names of a record that was merged, the kept one is found.
+        return self.filter(
+            merged_into=None, pk__in=found.order_by().values(counts=Coalesce("merged_into", "pk"))
+        )
+
+    def numbered(self, numbers: Iterable[str]) -> dict[str, Patient]:
+        """The patients with these record numbers, by the number as it was given; of a record that was merged, the one
+        that counts. Case, spaces and leading noughts do not matter."""
+        keys = {number: number_key(number) for number in numbers}
+        keyed = self.annotate(key=NumberKey("record_number"))
+        found = {
+            number_key(one.record_number): one
+            for one in keyed.filter(key__in=set(keys.values()))
+            if not one.merged_into_id
+        }
+        if missing := set(keys.values()) - found.keys():
+            rows = Patient.objects.annotate(key=NumberKey("record_number")).order_by()
+            merged = rows.filter(key__in=missing, merged_into__isnull=False)
+            into = dict(merged.values_list("key", "merged_into"))
+            kept = {one.pk: one for one in self.filter(pk__in=set(into.values()))}
+            found |= {key: kept[pk] for key, pk in into.items() if pk in kept}
+        return {number: found[key] for number, key in keys.items() if key in found}
 
     def mme_at_least(self, limit: Decimal | int, day: date) -> Self:
         """Those whose opioids of `day` come to `limit` MME or more, of what can be counted: a filter, no advice."""
@@ -50,6 +79,10 @@ def meant_by(term: searching.Term) -> Q:
     if term.word:
         for name in ("family_name", "given_name", "record_number"):
             meant |= Q(**{f"{name}__plainly": term.word})
+        if "@" in term.word:
+            meant |= Q(email__plainly=term.word)
+    if term.digits:
+        meant |= Q(**{f"phone__{'ends_in' if len(term.digits) == 4 else 'has'}_digits": term.digits})
     for born in term.births:
         if born.year and born.month and born.day:
             meant |= Q(born_on=date(born.year, born.month, born.day))
@@ -59,12 +92,30 @@ def meant_by(term: searching.Term) -> Q:
     return meant
 
 
+#: What a record was merged into counts itself: so there are no chains and no circles. The record that it names is
+#: locked, so that of two merges at once the second sees the first.
+MERGED_INTO_WHAT_COUNTS = pgtrigger.Trigger(
+    name="merged_into_what_counts",
+    when=pgtrigger.Before,
+    operation=pgtrigger.Insert | pgtrigger.UpdateOf("merged_into_id"),  # type: ignore[no-untyped-call]
+    func="""
+        IF NEW.merged_into_id IS NOT NULL THEN
+            PERFORM FROM patients_patient WHERE id = NEW.merged_into_id AND merged_into_id IS NULL FOR SHARE;
+            IF NOT FOUND OR EXISTS (SELECT FROM patients_patient WHERE merged_into_id = NEW.id) THEN
+                RAISE EXCEPTION 'a record is merged into one that counts' USING ERRCODE = 'check_violation';
+            END IF;
+        END IF;
+        RETURN NEW;
+    """,
+)
+
+
 @keep_history
 class Patient(models.Model):
     """A person who is treated. Has no account; answers through links in e-mails.
 
     The e-mail address is not unique: a couple may share one. A merged patient's row stays and names the row that
-    counts.
+    counts, which was never merged itself.
     """
 
     class Language(models.TextChoices):
@@ -74,19 +125,26 @@ class Patient(models.Model):
     record_number = models.CharField(
         _("record number"),
         max_length=20,
-        unique=True,
+        blank=True,
+        help_text=_("Empty: the next free one of the site."),
         validators=[
             RegexValidator(
                 r"^[A-Za-z0-9][A-Za-z0-9-]*\Z", _("Letters, digits and hyphens only."), "record_number"
             )
         ],
     )
-    given_name = models.CharField(_("given name"), max_length=100)
-    family_name = models.CharField(_("family name"), max_length=100)
-    born_on = models.DateField(_("born on"))
+    given_name = models.CharField(
+        _("given name"),
+        max_length=100,
+        blank=True,
+        validators=[person_name],
+        help_text=_("Empty for somebody with a single name."),
+    )
+    family_name = models.CharField(_("family name"), max_length=100, validators=[person_name])
+    born_on = models.DateField(_("born on"), validators=[likely_date])
     site = models.ForeignKey(Site, models.PROTECT, verbose_name=_("home site"), related_name="patients")
     email = models.EmailField(_("e-mail"), blank=True)
-    phone = models.CharField(_("phone"), max_length=40, blank=True)
+    phone = models.CharField(_("phone"), max_length=40, blank=True, validators=[phone])
     language = models.CharField(
         _("language"), max_length=5, choices=Language.choices, default=Language.ENGLISH
     )
@@ -112,7 +170,7 @@ class Patient(models.Model):
     )
     opted_out_at = models.DateTimeField(_("stopped e-mail"), null=True, blank=True)
     bounced_at = models.DateTimeField(_("address bounced"), null=True, blank=True)
-    died_on = models.DateField(_("died on"), null=True, blank=True)
+    died_on = models.DateField(_("died on"), null=True, blank=True, validators=[likely_date])
     merged_into = models.ForeignKey(
         "self",
         models.PROTECT,
@@ -134,11 +192,17 @@ class Patient(models.Model):
         verbose_name = _("patient")
         verbose_name_plural = _("patients")
         ordering = ("family_name", "given_name", "id")
+        permissions = [("merge_patient", "Can merge two records of one patient, for good")]
+        triggers = [MERGED_INTO_WHAT_COUNTS]
         indexes = [
             # Any part of a name, of the record number or the address is found in a hundred thousand patients.
-            GinIndex(OpClass(Plain("family_name"), name="gin_trgm_ops"), name="patient_family_name_plain"),
-            GinIndex(OpClass(Plain("given_name"), name="gin_trgm_ops"), name="patient_given_name_plain"),
-            GinIndex(OpClass(Plain("record_number"), name="gin_trgm_ops"), name="patient_number_plain"),
+            GinIndex(
+                OpClass(PlainWords("family_name"), name="gin_trgm_ops"), name="patient_family_name_words"
+            ),
+            GinIndex(OpClass(PlainWords("given_name"), name="gin_trgm_ops"), name="patient_given_name_words"),
+            GinIndex(OpClass(PlainWords("record_number"), name="gin_trgm_ops"), name="patient_number_words"),
+            GinIndex(OpClass(PlainWords("email"), name="gin_trgm_ops"), name="patient_email_words"),
+            GinIndex(OpClass(Digits("phone"), name="gin_trgm_ops"), name="patient_phone_digits"),
             models.Index(name="patient_birth_date", fields=["born_on"]),
             models.Index(Upper("email"), name="patient_email"),
             models.Index(name="patient_unsubscribe_key", fields=["unsubscribe_key"]),
@@ -148,6 +212,13 @@ class Patient(models.Model):
                 name="patient_consent_version_with_consent",
                 condition=Q(consent_version="") | Q(consented_at__isnull=False),
             ),
+            models.UniqueConstraint(
+                NumberKey("record_number"),
+                name="record_number_once",
+                violation_error_code="unique",
+                violation_error_message=_("This record number is taken."),
+            ),
+            models.CheckConstraint(name="patient_has_record_number", condition=~Q(record_number="")),
             models.CheckConstraint(name="patient_not_merged_into_self", condition=~Q(merged_into=F("pk"))),
             models.CheckConstraint(
                 name="patient_died_after_birth",
@@ -158,7 +229,12 @@ class Patient(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.family_name}, {self.given_name}"
+        return f"{self.family_name}, {self.given_name}" if self.given_name else self.family_name
+
+    @property
+    def called(self) -> str:
+        """How a letter that greets by name does: by the given name, or by the only one."""
+        return self.given_name or self.family_name
 
     def age_on(self, day: date) -> int:
         """Full years of age on `day`, as `full_years` says."""
@@ -219,6 +295,8 @@ class FormerAddress(models.Model):
         return f"FormerAddress {self.pk}"
 
 
+#: More than this is a slip of the keyboard, by unit: a choice, and no statement about what may be given.
+MOST_OF_A_DOSE = {"mg/day": Decimal(10_000), "mcg/h": Decimal(1_000)}
 #: The last day on which something recorded at `recorded_at` can have begun, on whatever wall: east of Greenwich it is
 #: tomorrow already.
 LAST_DAY_OF_RECORDING = Func(
@@ -297,7 +375,7 @@ class OpioidUse(models.Model):
         _("dose of a whole day"),
         max_digits=8,
         decimal_places=3,
-        validators=[MinValueValidator(Decimal("0.001"))],
+        validators=[MinValueValidator(Decimal("0.001")), MaxValueValidator(MOST_OF_A_DOSE["mg/day"])],
         help_text=_("All that is taken in a day; of a patch, what its label says."),
     )
     unit = models.CharField(_("unit"), max_length=6, choices=Unit.choices, default=Unit.MG_A_DAY)

@@ -1,4 +1,5 @@
-"""What is typed to find a patient: parts of a name or record number, a birth date or a part of one. Pure."""
+"""What is typed to find a patient: parts of a name, record number or e-mail address, a birth date or a part of one, a
+phone number in any format or its last digits. Pure."""
 
 import re
 from collections.abc import Iterator
@@ -13,6 +14,11 @@ NAMED = (
 #: 6 May 1944 and May 6 1944: the only dates of several words.
 DAY_FIRST = re.compile(rf"\b(?P<day>\d{{1,2}})\s*{NAMED}\s*(?P<year>\d{{4}}|\d\d)\b", re.I)
 MONTH_FIRST = re.compile(rf"\b{NAMED}\s*(?P<day>\d{{1,2}})\s+(?P<year>\d{{4}}|\d\d)\b", re.I)
+#: Groups of digits as phone numbers have them: +1 (212) 555-0147.
+GROUPS = re.compile(r"(?<!\S)\+?[0-9(][0-9().\-/]*(?: [0-9(][0-9().\-/]*)+(?!\S)")
+GROUP = re.compile(r"\+?[0-9(][0-9().\-/]*\Z")
+#: So many digits at the end of a number tell it from others, with or without the code of its country.
+TELLING = 9
 NUMBERS = re.compile(r"\d+(?:[-/.]\d+){0,2}\Z")
 
 
@@ -27,13 +33,15 @@ class Born:
 
 @dataclass(frozen=True)
 class Term:
-    """One thing that a patient must match: `word` in a name or the record number, or one of the birth dates.
+    """One thing that a patient must match: `word` in a name or the record number, or one of the birth dates, or
+    `digits` in the phone number, at its end where there are four; with an @ the word is part of the e-mail address.
 
-    "" is no word: a date that was written out.
+    "" is no word: a date that was written out, or a phone number of several groups. "" are no digits.
     """
 
     word: str
     births: tuple[Born, ...] = ()
+    digits: str = ""
 
 
 def terms(typed: str) -> list[Term]:
@@ -52,7 +60,26 @@ def terms(typed: str) -> list[Term]:
             if births:
                 result.append(Term("", births))
                 text = text.replace(found[0], " ", 1)
-    return result + [Term(word, tuple(births_of(word))) for word in text.split()]
+    for found in list(GROUPS.finditer(text)):
+        # "1944 0147" are a year and last digits; the groups of a phone number have brackets, a plus or few digits.
+        short = any(len(digits_of(group)) <= 3 for group in found[0].split())
+        if len(digits_of(found[0])) >= 7 and (short or set(found[0]) & set("+(")):
+            result.append(Term("", (), telling(digits_of(found[0]))))
+            text = text.replace(found[0], " ", 1)
+    for word in text.split():
+        digits = digits_of(word) if GROUP.match(word) else ""
+        result.append(Term(word, tuple(births_of(word)), telling(digits) if len(digits) >= 4 else ""))
+    return result
+
+
+def digits_of(text: str) -> str:
+    """The digits in it, 0 to 9."""
+    return re.sub(r"[^0-9]", "", text)
+
+
+def telling(digits: str) -> str:
+    """The digits by which a phone number is looked for: without what may be the code of a country."""
+    return digits[-TELLING:] if len(digits) > 10 else digits
 
 
 def births_of(word: str) -> Iterator[Born]:

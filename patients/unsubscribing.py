@@ -1,6 +1,5 @@
 """Unsubscribing with one click, as mail programs offer it (RFC 8058): the address, its token, and who it belongs to."""
 
-from datetime import datetime
 from uuid import UUID
 
 from django.conf import settings
@@ -23,13 +22,6 @@ def token_of(key: UUID) -> str:
     return SIGNER.sign(key.hex)
 
 
-def token_for_reader(patient: Patient, sent_at: datetime) -> str:
-    """The token with which whoever reads an e-mail to the patient, sent at that instant, stops e-mail to the address
-    that it went to: the patient's, or one that they had before."""
-    former = patient.former_addresses.filter(replaced_at__gt=sent_at).first()
-    return token_of(former.unsubscribe_key if former else patient.unsubscribe_key)
-
-
 def unsubscribe_headers(patient: Patient) -> dict[str, str]:
     """The headers of an e-mail that asks or reminds. Needs the patient's `unsubscribe_key` and no query.
 
@@ -44,12 +36,13 @@ def unsubscribe_headers(patient: Patient) -> dict[str, str]:
 
 def open_unsubscribe_link(token: str) -> Patient | FormerAddress | None:
     """The patient whose link it is, or the address that they had when it was sent and have no longer; None for a link
-    that is altered or unknown."""
+    that is altered or unknown. The link of a record that was merged goes on stopping e-mail, to the kept record.
+    """
     try:
         key = UUID(hex=SIGNER.unsign(token))
     except (BadSignature, ValueError):
         return None
-    return (
-        Patient.objects.select_related("site").filter(unsubscribe_key=key).first()
-        or FormerAddress.objects.select_related("patient__site").filter(unsubscribe_key=key).first()
-    )
+    patient = Patient.objects.select_related("site", "merged_into__site").filter(unsubscribe_key=key).first()
+    if patient:
+        return patient.merged_into or patient
+    return FormerAddress.objects.select_related("patient__site").filter(unsubscribe_key=key).first()

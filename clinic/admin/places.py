@@ -48,7 +48,17 @@ class SiteAdmin(PlaceAdmin):
     list_display = ("name", "time_zone", "phone", "check_in_at", "grid_minutes", "emails_paused")
     search_fields = ("name",)
     fieldsets = (
-        (None, {"fields": (("name", "time_zone"), ("phone", "emergency_phone"), "address", "grid_minutes")}),
+        (
+            None,
+            {
+                "fields": (
+                    ("name", "time_zone"),
+                    ("phone", "emergency_phone"),
+                    "address",
+                    ("grid_minutes", "record_number_scheme"),
+                )
+            },
+        ),
         (
             _("Questions to patients"),
             {

@@ -26,6 +26,8 @@ CONFLICTS = {
     *("taken", "kept_not_free", "answered_already", "other_remark", "key_reused", "answer_not_kept"),
     *("already_waiting", "not_waiting", "freed_time_closed"),
     *("closed_already", "taken_already", "resolved_already", "recorded_already"),
+    *("likely_duplicate", "merged_already", "patient_not_current", "not_settled"),
+    *("appointments_overlap", "courses_overlap", "waiting_twice", "opioid_twice"),
 }
 #: Other statuses of what a rule refused, by the code.
 STATUSES = {"throttled": 429}
@@ -84,10 +86,13 @@ def problem(exc: Exception, context: Mapping[str, Any]) -> Response | None:
         status, headers["WWW-Authenticate"] = 401, "Token"
     if wait := getattr(exc, "wait", None):
         headers["Retry-After"] = str(math.ceil(wait))
-    answer = body(title, status, code, errors)
-    if isinstance(exc, Refusal) and exc.free is not None:
-        answer["free"] = exc.free
-    return Response(answer, status=status, headers=headers, content_type=MEDIA_TYPE)
+    members = exc.members if isinstance(exc, Refusal) else {}
+    return Response(
+        body(title, status, code, errors) | members,
+        status=status,
+        headers=headers,
+        content_type=MEDIA_TYPE,
+    )
 
 
 def body(title: str, status: int, code: str, errors: list[Entry]) -> dict[str, Any]:

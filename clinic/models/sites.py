@@ -7,11 +7,13 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from clinic.models.rows import keep_history
+from clinic.validators import emergency_phone, person_name, phone
 
 if TYPE_CHECKING:
     from clinic.models.staff import User
@@ -45,17 +47,31 @@ class SiteQuerySet(models.QuerySet["Site"]):
 class Site(models.Model):
     """A place where patients are treated, with one wall clock."""
 
-    name = models.CharField(_("name"), max_length=100, unique=True)
+    name = models.CharField(_("name"), max_length=100, unique=True, validators=[person_name])
     time_zone = models.CharField(
         _("time zone"),
         max_length=64,
         validators=[validate_time_zone],
         help_text="For example America/New_York.",
     )
-    phone = models.CharField(_("phone"), max_length=40, help_text=_("Shown to patients on every page."))
-    emergency_phone = models.CharField(_("emergency phone"), max_length=40, default="911")
+    phone = models.CharField(
+        _("phone"), max_length=40, validators=[phone], help_text=_("Shown to patients on every page.")
+    )
+    emergency_phone = models.CharField(
+        _("emergency phone"), max_length=40, default="911", validators=[emergency_phone]
+    )
     check_in_at = models.TimeField(
         _("check-ins go out at"), default="10:00", help_text=_("On the site's wall clock.")
+    )
+    record_number_scheme = models.CharField(
+        _("record numbers"),
+        max_length=12,
+        default="P00000",
+        db_default="P00000",
+        validators=[
+            RegexValidator(r"^[A-Za-z-]*0{3,10}\Z", _("Letters, then three to ten noughts."), "scheme")
+        ],
+        help_text=_("How a new patient’s number is made: what stands in place of the noughts counts up."),
     )
     address = models.CharField(_("address"), max_length=200, blank=True)
     grid_minutes = models.PositiveSmallIntegerField(

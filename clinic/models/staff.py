@@ -7,12 +7,14 @@ from typing import Any, ClassVar
 import pghistory
 import pgtrigger
 from django.contrib.auth.models import AbstractUser, BaseUserManager, Permission
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
 from clinic.models.sites import Site
+from clinic.validators import person_name
 
 
 class UserManager(BaseUserManager["User"]):
@@ -89,6 +91,12 @@ class User(AbstractUser):
     def clean(self) -> None:
         super().clean()
         self.email = self.email.lower()
+        for name in ("first_name", "last_name"):
+            try:
+                if value := getattr(self, name):
+                    person_name(value)
+            except ValidationError as refusal:
+                raise ValidationError({name: refusal}) from None
 
     @property
     def sees_all_sites(self) -> bool:

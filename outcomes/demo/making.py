@@ -98,7 +98,7 @@ def register(person: Person, house: House, now: datetime) -> Patient:
         language=person.language,
         consented_at=moment if person.consented else None,
     )
-    patients.save(patient, by=place.clerk, now=moment)
+    patients.save(patient, insist=True, by=place.clerk, now=moment)  # a couple shares its telephone
     if person.opted_out:
         patients.opt_out(patient.pk, by=place.clerk, now=moment + timedelta(hours=2))
     if person.died_on:

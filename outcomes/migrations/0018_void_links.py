@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db import migrations
+from django.db import migrations, models
 from django.db.models import Q
 from django.utils import timezone
 
@@ -28,8 +28,11 @@ def void(apps: Any, schema_editor: Any) -> None:
 class Migration(migrations.Migration):
     dependencies = [
         ("outcomes", "0017_relief_is_back"),
-        ("patients", "0005_former_addresses"),
-        ("procedures", "0010_displaced_and_named"),
+        ("patients", "0009_former_addresses"),
+        ("procedures", "0012_links_stop_their_address"),
     ]
 
-    operations = [migrations.RunPython(void, migrations.RunPython.noop)]
+    operations = [
+        migrations.AddField("link", "stop_key", models.UUIDField(null=True)),
+        migrations.RunPython(void, migrations.RunPython.noop),
+    ]

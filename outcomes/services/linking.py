@@ -10,7 +10,7 @@ from outcomes.models import CheckIn, FollowUp, Link
 from outcomes.models.follow_ups import JudgedAs
 from outcomes.services.answering import GRACE, begun, diary_of
 from patients.models import Patient
-from patients.unsubscribing import token_for_reader
+from patients.unsubscribing import token_of
 
 
 def issue_link(of: CheckIn | FollowUp, *, now: datetime) -> str:
@@ -31,6 +31,7 @@ def issue_links(things: Sequence[CheckIn | FollowUp], *, now: datetime) -> list[
             follow_up=one if isinstance(one, FollowUp) else None,
             token_hash=token_hash(token),
             created_at=now,
+            stop_key=(one.follow_up if isinstance(one, CheckIn) else one).patient.unsubscribe_key,
         )
         for one, token in zip(things, tokens, strict=True)
     )
@@ -85,7 +86,7 @@ def stop_token(token: str) -> str:
         return ""
     follow_up = link.check_in.follow_up if link.check_in else link.follow_up
     assert follow_up
-    return token_for_reader(follow_up.patient, link.created_at)
+    return token_of(link.stop_key or follow_up.patient.unsubscribe_key)
 
 
 def takes_reports(follow_up: FollowUp) -> bool:

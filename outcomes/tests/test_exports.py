@@ -16,12 +16,12 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clinic.csv_files import FORMULA
 from clinic.models import AuditEvent, Site, User
 from clinic.refusals import Refusal
 from clinic.roles import ADMINISTRATOR, EVERYONE, MANAGER, PHYSICIAN
 from clinic.tests.calling import call
 from clinic.tests.desk import clock, signed_in, words
+from clinic.text import FORMULA
 from conftest import MONDAY, World, staff
 from outcomes import services
 from outcomes.exports import TABLES, Shielding, entries

@@ -59,9 +59,7 @@ def died(world: World, now: datetime) -> None:
 
 
 def merged(world: World, now: datetime) -> None:
-    patient = Patient.objects.get(pk=world.patient.pk)
-    patient.merged_into = world.another_patient()
-    patients.save(patient, changed=["merged_into"], by=world.clerk, now=now)
+    patients.merge(world.patient.pk, world.another_patient().pk, by=world.admin, now=now)
 
 
 def withdrew(world: World, now: datetime) -> None:

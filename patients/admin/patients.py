@@ -1,6 +1,6 @@
 """Patients at the front desk: found by any part of a name, read, registered and changed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from datetime import datetime
 from typing import Any, ClassVar, cast
@@ -27,6 +27,12 @@ from patients.importing import COLUMNS
 from patients.models import Patient, PatientQuerySet
 from patients.words import NO_EMAIL
 
+#: Why a record may be of the same person; the codes are those of `services.Match`.
+SAME = {
+    "name_and_birth_date": _("same birth date, similar name"),
+    "phone": _("same phone number"),
+    "email": _("same e-mail address"),
+}
 #: Builds a part of a patient's page: takes the request and the patient, returns HTML.
 Panel = Callable[[HttpRequest, Patient], SafeString]
 
@@ -84,7 +90,7 @@ class PatientForm(DeskForm):
         model = Patient
         exclude = (
             *("created_at", "consented_at", "consent_version", "sms_consented_at"),
-            *("opted_out_at", "bounced_at"),
+            *("opted_out_at", "bounced_at", "merged_into"),
         )
         widgets: ClassVar[dict[str, forms.Widget]] = {
             field: UnfoldAdminTextInputWidget({"placeholder": "1944-05-06", "autocomplete": "off"})
@@ -96,6 +102,10 @@ class PatientForm(DeskForm):
         for name, column in self.columns.items():
             self.initial.setdefault(name, getattr(self.instance, column) is not None)
 
+    def _get_validation_exclusions(self) -> set[str]:
+        """The service looks at the number: an empty one is given, and a taken one gets one answer from everybody."""
+        return {*super()._get_validation_exclusions(), "record_number"}  # type: ignore[misc]
+
     def ask(self, cleaned: dict[str, Any]) -> None:
         for name, column in self.columns.items():
             self.switch(column, on=name)
@@ -105,6 +115,18 @@ class PatientForm(DeskForm):
         for name in set(cleaned) - set(self.columns):
             setattr(patient, name, cleaned[name])
         services.check(patient, now=self.now)
+        if patient._state.adding and not self.insists:
+            self.matches = services.matches(patient, by=staff(self.request))
+            if self.matches:
+                raise services.LikelyDuplicate(self.matches)
+
+    #: Records that may be of the same person, found when the form was checked.
+    matches: Sequence[services.Match] = ()
+
+    @property
+    def insists(self) -> bool:
+        """Whether the clerk has seen the matches and says that this is another person."""
+        return self.data.get("insist") == "yes"
 
     def switch(self, field: str, *, on: str) -> None:
         """Write down when a switch was turned on.
@@ -173,9 +195,9 @@ class PatientAdmin(ImportsFiles, DeskAdmin):
     list_display_links = ("__str__",)
     list_filter = (("site", SeenFilter), BouncedFilter, MmeFilter, "language")
     search_fields = searched("")
-    search_help_text = _("Name, record number or birth date")
+    search_help_text = _("Name, record number, birth date, phone or e-mail")
     ordering = ("family_name", "given_name", "id")
-    autocomplete_fields = ("site", "merged_into")
+    autocomplete_fields = ("site",)
     readonly_fields = ("consent_text",)
     change_form_template = "admin/patients/patient/change_form.html"
     fieldsets = (
@@ -187,7 +209,7 @@ class PatientAdmin(ImportsFiles, DeskAdmin):
             _("How to reach them"),
             {"fields": (("phone", "email"), ("agreed", "stopped"), ("texted", "bounced"), "consent_text")},
         ),
-        (_("End of the record"), {"fields": (("died_on", "merged_into"),), "classes": ("collapse",)}),
+        (_("End of the record"), {"fields": ("died_on",), "classes": ("collapse",)}),
     )
     #: What the apps above put on a patient's page, in order; they register it with `PatientAdmin.panel`.
     panels: ClassVar[list[Panel]] = []
@@ -234,7 +256,13 @@ class PatientAdmin(ImportsFiles, DeskAdmin):
 
     def save_model(self, request: HttpRequest, obj: Patient, form: Any, change: bool) -> None:
         changed = [self.form.columns.get(name, name) for name in form.changed_data]
-        services.save(obj, changed=changed if change else None, by=staff(request), now=timezone.now())
+        services.save(
+            obj,
+            changed=changed if change else None,
+            insist=form.insists,
+            by=staff(request),
+            now=timezone.now(),
+        )
 
     def response_change(self, request: HttpRequest, obj: Patient) -> HttpResponse:
         response = super().response_change(request, obj)
@@ -256,11 +284,25 @@ class PatientAdmin(ImportsFiles, DeskAdmin):
                 "panels": [build(request, patient) for build in self.panels],
                 "facts": facts(patient),
                 "subtitle": None,
+                "left_over": patient.merged_into_id is not None and bool(services.belonging(patient)),
+                "may_merge": request.user.has_perm("patients.merge_patient"),
             }
         return super().change_view(request, object_id, form_url, extra_context)
 
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """What was merged can be looked at; what counts is the kept record."""
+        merged = obj is not None and obj.merged_into_id is not None
+        return not merged and bool(super().has_change_permission(request, obj))
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> Any:
+        context["matches"] = [
+            {"patient": one.patient, "born": born(one.patient), "why": ", ".join(map(str, why(one)))}
+            for one in context["adminform"].form.matches
+        ]
+        return super().render_change_form(request, context, *args, **kwargs)
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Patient]:
-        return super().get_queryset(request).select_related("site")
+        return super().get_queryset(request).select_related("site", "merged_into")
 
     @display(description=_("Read this out, or print it, before they agree"))
     def consent_text(self, patient: Patient) -> SafeString:
@@ -280,6 +322,11 @@ def born(patient: Patient) -> str:
     """Birth date and age today, at the patient's site; the age at death of somebody who has died."""
     day = patient.died_on or now_at(patient.site).date()
     return f"{patient.born_on:%Y-%m-%d} ({patient.age_on(day)})"
+
+
+def why(match: services.Match) -> list[Any]:
+    """Why a record may be of the same person, as staff read it."""
+    return [SAME[reason] for reason in match.reasons]
 
 
 def facts(patient: Patient) -> list[tuple[Any, str]]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import transaction
 from django.utils import timezone
@@ -11,7 +11,7 @@ from rest_framework import mixins, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from clinic.api.fields import Input, InstantField, NumberQuery, Query, VisibleField
+from clinic.api.fields import Input, InstantField, NumberQuery, Query, VisibleField, YesNoField
 from clinic.api.importing import ImportInput, ImportReportSerializer, Imports
 from clinic.api.refusals import Stale
 from clinic.api.rows import VisibleRows
@@ -64,6 +64,28 @@ class PatientInput(Input, serializers.ModelSerializer[Patient]):
             *("record_number", "given_name", "family_name", "born_on", "site", "email", "phone", "language"),
             *("consented_at", "consent_version", "sms_consented_at", "died_on"),
         ]
+        extra_kwargs: ClassVar[dict[str, Any]] = {"record_number": {"allow_blank": False}}
+
+
+class RegistrationInput(PatientInput):
+    """What staff say about a new patient. Without `record_number` they get the next free one of their site.
+
+    `insist`: register them although records are there that may be of the same person.
+    """
+
+    insist = YesNoField(default=False)
+
+    class Meta(PatientInput.Meta):
+        fields = [*PatientInput.Meta.fields, "insist"]
+
+
+class MatchSerializer(serializers.Serializer[Any]):
+    """A record that may be of the same person, and why."""
+
+    patient = PatientSerializer()
+    reasons = serializers.ListField(
+        child=serializers.ChoiceField([(one, one) for one in ("name_and_birth_date", "phone", "email")])
+    )
 
 
 class PatientQuery(Query):
@@ -75,7 +97,8 @@ class PatientQuery(Query):
         required=False,
         max_length=100,
         help_text="Every word is part of a name or of the record number, with or without accents, or is the date of "
-        "birth or a part of it: 1944-05-06, 5/6/1944, 6 May 1944, 1944.",
+        "birth or a part of it: 1944-05-06, 5/6/1944, 6 May 1944, 1944; or a phone number in any format, or its last "
+        "four digits; or, with an @, a part of the e-mail address.",
     )
     born_on = serializers.DateField(required=False)
     site = NumberQuery(help_text="Whose home is this site.")
@@ -123,11 +146,21 @@ class Patients(mixins.ListModelMixin, VisibleRows):
         services.read(patient, by=self.user, now=timezone.now())
         return self.tagged(patient)
 
-    @extend_schema(request=PatientInput, responses={201: PatientSerializer})
+    @extend_schema(request=RegistrationInput, responses={201: PatientSerializer})
     def create(self, request: Request) -> Response:
-        """Register a patient."""
-        patient = Patient(**self.inputs(PatientInput))
-        services.save(patient, by=self.user, now=timezone.now())
+        """Register a patient.
+
+        Where records are there that may be of the same person (the same birth date and a similar name, the same phone
+        number or e-mail address), it is refused with 409, `likely_duplicate`, and the member `matches` lists those that
+        you may see, each with its `patient` and `reasons`. `"insist": true` registers all the same.
+        """
+        said = self.inputs(RegistrationInput)
+        insist, patient = said.pop("insist"), Patient(**said)
+        try:
+            services.save(patient, insist=insist, by=self.user, now=timezone.now())
+        except services.LikelyDuplicate as refusal:
+            refusal.members = {"matches": MatchSerializer(refusal.matches, many=True).data}
+            raise
         return self.tagged(patient, status=201)
 
     @extend_schema(request=PatientInput, responses=PatientSerializer, parameters=[IF_MATCH])

@@ -1,11 +1,23 @@
 """Every write to patients and to what they take: one function an action, one transaction each."""
 
+from patients.services.merging import (
+    CHOICES,
+    Merged,
+    Obstacle,
+    belonging,
+    merge,
+    obstacles,
+    pointers,
+    refuse_pair,
+)
+from patients.services.numbering import free_number
 from patients.services.opioids import (
     check_opioid_use,
     correct_opioid_use,
     end_opioid_use,
     record_opioid_use,
 )
+from patients.services.resembling import LikelyDuplicate, Match, matches
 from patients.services.saving import (
     check,
     import_patients,
@@ -20,17 +32,29 @@ from patients.services.saving import (
 )
 
 __all__ = [
+    "CHOICES",
+    "LikelyDuplicate",
+    "Match",
+    "Merged",
+    "Obstacle",
+    "belonging",
     "check",
     "check_opioid_use",
     "correct_opioid_use",
     "end_opioid_use",
+    "free_number",
     "import_patients",
+    "matches",
+    "merge",
     "note_bounce",
     "note_stop",
+    "obstacles",
     "opt_out",
     "patients_from",
+    "pointers",
     "read",
     "record_opioid_use",
+    "refuse_pair",
     "save",
     "stop_address",
     "withdraw_consent",

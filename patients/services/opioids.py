@@ -11,14 +11,14 @@ from clinic import audit
 from clinic.models import User
 from clinic.refusals import Refusal
 from patients import mme
-from patients.models import OpioidUse, Patient
+from patients.models import MOST_OF_A_DOSE, OpioidUse, Patient
 
 
 def check_opioid_use(use: OpioidUse, *, now: datetime) -> None:
     """Refuse what a row must not say; fills in its MME by the table of today.
 
     Raises ValidationError by field, with "recorded_already" for what stands already; Refusal "in_the_future" and
-    "before_birth" for the first day, "ends_before_start", "unit_not_possible", "route_not_possible",
+    "before_birth" for the first day, "ends_before_start", "unit_not_possible", "route_not_possible", "dose_too_high",
     "patient_not_current" for a record that was merged into another one.
     """
     patient = use.patient
@@ -39,6 +39,9 @@ def check_opioid_use(use: OpioidUse, *, now: datetime) -> None:
             raise Refusal(
                 f"Of this drug the dose is counted in {words}.", code="unit_not_possible", field="unit"
             )
+        if use.dose > MOST_OF_A_DOSE[unit]:
+            words = f"A dose is at most {MOST_OF_A_DOSE[unit]} {OpioidUse.Unit(unit).label}: is a nought too many?"
+            raise Refusal(words, code="dose_too_high", field="dose")
         counted = mme.per_day(mme.Drug(drug), use.dose, mme.Unit(unit), intrathecal=use.intrathecal)
         use.mme_per_day = counted
         use.mme_version = mme.CDC_2022.version if counted is not None else ""

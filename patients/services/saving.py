@@ -29,30 +29,44 @@ from clinic.wall_clock import on_wall
 from patients import consent
 from patients.importing import COLUMNS, Entry, read_patients
 from patients.models import FormerAddress, Patient
+from patients.services.numbering import give_number, is_taken, taken
+from patients.services.resembling import LikelyDuplicate, matches, refuse_another_person, there_already
 from patients.signals import links_void
 
 #: The file's column for a field that has another name.
 COLUMN_OF = {"consented_at": "agreed_to_email"}
 
 
-def check(patient: Patient, *, now: datetime) -> None:
+def check(patient: Patient, *, changed: Collection[str] | None = None, now: datetime) -> None:
     """Refuse what a patient's row must not say.
 
-    Without consent there is no version of it either. Raises ValidationError by field; Refusal "in_the_future" for a
-    birth, a death or an agreement still to come, "unknown_consent_version" for a text that is not ours.
+    Without consent there is no version of it either. `changed`: the columns that are new, the only ones that are
+    looked at each for itself; None: all of them. Raises ValidationError by field; Refusal "in_the_future" for a birth,
+    a death or an agreement still to come, "unknown_consent_version" for a text that is not ours, "unique" for a record
+    number that somebody has, whose sentence names a free one; "required" for a registered patient without one.
     """
     patient.created_at = patient.created_at or now
     if not patient.consented_at:
         patient.consent_version = ""
     # What was read from the database need not be asked for again, nor what the constraints say of rows that end.
     read = {"site"} if patient._state.fields_cache.get("site") else set()
+    if changed is not None:
+        read |= {field.name for field in Patient._meta.fields} - set(changed)
     ends = patient.died_on is not None or patient.merged_into_id is not None
-    patient.full_clean(exclude=read, validate_constraints=ends)
+    patient.full_clean(exclude=read, validate_constraints=False)
+    if changed is None or "record_number" in changed:
+        if patient.record_number and is_taken(patient):
+            raise taken(patient.site)
+        if not patient.record_number and not patient._state.adding:
+            raise Refusal("This cannot be empty.", code="required", field="record_number")
+    if ends:
+        patient.validate_constraints(exclude={"record_number"})  # looked at already
     for field in ("consented_at", "sms_consented_at"):
         moment = getattr(patient, field)
         if moment and moment > now:
             raise Refusal("This time is in the future.", code="in_the_future", field=field)
-    if patient.consent_version and not consent.known(patient.consent_version):
+    agreed = changed is None or {"consented_at", "consent_version"} & set(changed)
+    if agreed and patient.consent_version and not consent.known(patient.consent_version):
         raise Refusal(
             "There is no such consent text.", code="unknown_consent_version", field="consent_version"
         )
@@ -68,24 +82,31 @@ def save(
     patient: Patient,
     *,
     changed: Collection[str] | None = None,
+    insist: bool = False,
     by: User | None,
     now: datetime,
     actor: str = "",
 ) -> Patient:
-    """Register a patient, or save what was changed about one.
+    """Register a patient, or save what was changed about one. Who is new and has no record number gets the next free
+    one of their site.
+
+    `insist`: register although records are there that may be of the same person; without it they are refused, as
+    `resembling.LikelyDuplicate`, code "likely_duplicate", with those that `by` may see.
 
     `changed` names the columns to write, so that what somebody else said meanwhile (the patient: no more e-mails)
-    stays; None means all of them. `actor`: as for `audit.record`. Raises as `check` does, and Refusal "unique" when
-    somebody has just registered the same record number.
+    stays; None means all of them. `actor`: as for `audit.record`. Raises as `check` does, and Refusal
+    "patient_not_current" for a record that was merged.
 
     A new address has not bounced. Where its reader wants no e-mail from here, the patient gets none either, until staff
-    say otherwise. Links that were e-mailed before are void when the address changes, the patient has died, was merged,
-    opted out or takes the consent back (`links_void`).
+    say otherwise. Links that were e-mailed before are void when the address changes, the patient has died, opted out or
+    takes the consent back (`links_void`).
     """
     new = patient._state.adding
     columns = None if new or changed is None else set(changed)
     before = None if new else Patient.objects.select_for_update().get(pk=patient.pk)
     if before is not None:
+        if before.merged_into_id:
+            raise Refusal("This record was merged into another one.", code="patient_not_current")
         if columns and "consented_at" in columns:
             columns |= {"consent_version"}
         if before.email.lower() != patient.email.lower():
@@ -93,11 +114,16 @@ def save(
                 patient.bounced_at = None  # what bounced was the old address
             patient.unsubscribe_key = uuid4()
             columns = columns and columns | {"bounced_at", "unsubscribe_key"}
-    check(patient, now=now)
     refused = (before is None or before.email.lower() != patient.email.lower()) and is_stopped(patient.email)
     if refused and patient.opted_out_at is None:
         patient.opted_out_at = now
         columns = columns and columns | {"opted_out_at"}
+    check(patient, changed=columns, now=now)
+    if new:
+        if not insist and (found := matches(patient, by=by)):
+            raise LikelyDuplicate(found)
+        if not patient.record_number:
+            give_number(patient)
     try:
         with transaction.atomic():
             patient.save(force_insert=new, update_fields=columns)
@@ -105,9 +131,7 @@ def save(
         if getattr(exc.__cause__, "sqlstate", None) != "23505":
             raise
         patient._state.adding = new
-        raise Refusal(
-            "Somebody has just registered this record number.", code="unique", field="record_number"
-        ) from None
+        raise taken(patient.site) from None
     audit.record(
         "patient.registered" if new else "patient.changed",
         patient,
@@ -135,7 +159,6 @@ def void_links(before: Patient, patient_id: int, *, now: datetime) -> None:
         )
     causes = {
         "deceased": patient.died_on and not before.died_on,
-        "merged": patient.merged_into_id and not before.merged_into_id,
         "consent_withdrawn": before.consented_at and not patient.consented_at,
         "opted_out": patient.opted_out_at and not before.opted_out_at,
         "address_changed": before.email.lower() != patient.email.lower(),
@@ -182,9 +205,10 @@ def opt_out(
 ) -> Patient:
     """Stop all e-mail to the patient, by their own wish. A second time changes nothing.
 
-    `reason`: how the wish was heard, as a code. The consent stays as it was: the patient once gave it.
+    `reason`: how the wish was heard, as a code. The consent stays as it was: the patient once gave it. Said of a record
+    that was merged, it is the kept record that stops, and is returned.
     """
-    patient = Patient.objects.select_for_update(of=("self",)).select_related("site").get(pk=patient_id)
+    patient = current(patient_id)
     if patient.opted_out_at is None:
         patient.opted_out_at = now
         patient.save(update_fields=["opted_out_at"])
@@ -201,13 +225,20 @@ def opt_out(
     return patient
 
 
+def current(patient_id: int) -> Patient:
+    """The record that counts, locked: the one with this number, or the one that it was merged into."""
+    rows = Patient.objects.select_for_update(of=("self",)).select_related("site")
+    patient = rows.get(pk=patient_id)
+    return rows.get(pk=patient.merged_into_id) if patient.merged_into_id else patient
+
+
 @transaction.atomic
 def withdraw_consent(patient_id: int, *, by: User | None, now: datetime, actor: str = "") -> Patient:
     """The patient takes back their agreement to e-mail: as if they had never agreed. A second time changes nothing.
 
     Not the same as opting out, which keeps the agreement and stops e-mails until the patient wants them again.
     """
-    patient = Patient.objects.select_for_update(of=("self",)).select_related("site").get(pk=patient_id)
+    patient = current(patient_id)
     if patient.consented_at is None:
         return patient
     patient.consented_at = None
@@ -268,8 +299,9 @@ def patients_from(data: bytes, *, mode: Mode, by: User | None, now: datetime) ->
 
     Who is known by record number is changed where the file says something else; who has not changed is not touched,
     so that the same file again changes nothing. Raises nothing: every refusal is in the report, by row and column.
-    Beyond those of `read_patients`, `check` and `save` there are "unknown_site" and, for the patient of a site that
-    `by` does not work at, "unique".
+    Beyond those of `read_patients`, `check` and `save` there are "unknown_site", for the patient of a site that `by`
+    does not work at "unique", "other_person" for a number that belongs to somebody with another name or birth date, and
+    "likely_duplicate" for a new number of somebody whose name and birth date are there already, unless the row insists.
     """
     sheet, entries = read_patients(data)
     report = Report(mode, sheet.total, refusals=sheet.refusals, unreadable=sheet.unreadable)
@@ -306,27 +338,32 @@ def import_entries(
             if report.mode != Mode.CHECK:
                 one_at_a_time()
             known = known_patients(chunk, locked=report.mode != Mode.CHECK)
+            new = [one for one in chunk if one.record_number not in known and not one.insists]
+            twins = there_already(new, by=by)
             for entry in chunk:
                 # Once one row of all-or-nothing is refused nothing is saved: the others need only be checked.
                 saving = report.mode == Mode.GOOD or (report.mode == Mode.ALL and not report.refusals)
                 with refusing(entry.row, report, COLUMN_OF):
-                    report.lines.append(import_entry(entry, known, sites, saving=saving, by=by, now=now))
+                    report.lines.append(
+                        import_entry(entry, known, twins, sites, saving=saving, by=by, now=now)
+                    )
                 done += 1
                 yield "saved" if saving else "checked", done, len(entries)
 
 
 def known_patients(entries: Iterable[Entry], *, locked: bool) -> dict[str, Patient]:
-    """The patients that are registered already, by record number; locked in order of their ids."""
-    numbers = [entry.record_number for entry in entries]
-    rows = Patient.objects.filter(record_number__in=numbers).select_related("site").order_by("pk")
+    """The patients that are registered already, by record number, of those that were merged the one that counts; locked
+    in order of their ids."""
+    rows = Patient.objects.select_related("site").order_by("pk")
     if locked:
         rows = rows.select_for_update(of=("self",))
-    return {patient.record_number: patient for patient in rows}
+    return rows.numbered(entry.record_number for entry in entries)
 
 
 def import_entry(
     entry: Entry,
     known: Mapping[str, Patient],
+    twins: Mapping[int, Patient],
     sites: Mapping[str, Site],
     *,
     saving: bool,
@@ -339,8 +376,15 @@ def import_entry(
         raise Refusal("You work at no site of this name.", code="unknown_site", field="site")
     patient = known.get(entry.record_number)
     if patient is not None and patient.site_id not in {one.pk for one in sites.values()}:
+        raise taken(site)
+    if patient is not None:
+        refuse_another_person(entry, patient)
+    elif twin := twins.get(entry.row.number):
         raise Refusal(
-            "This record number belongs to a patient of another site.", code="unique", field="record_number"
+            f"{twin.record_number} is {twin}, born {twin.born_on}, too. If this is another person, write yes into the "
+            "column “another_person”.",
+            code="likely_duplicate",
+            field="record_number",
         )
     if patient is None:
         patient = Patient(record_number=entry.record_number)
@@ -356,9 +400,10 @@ def import_entry(
     if "consented_at" in changed:
         patient.consent_version = ""  # to which text, the file does not say
     if saving:
-        save(patient, changed=None if new else changed, by=by, now=now, actor="import")
+        # Whom the file would register twice was found for the whole chunk.
+        save(patient, changed=None if new else changed, insist=True, by=by, now=now, actor="import")
     else:
-        check(patient, now=now)
+        check(patient, changed=None if new else changed, now=now)
     if new:
         return Line(entry.row.number, Outcome.ADDED)
     told_of = {COLUMN_OF.get(name, name) for name in changed}

@@ -67,8 +67,51 @@ def test_a_search_for_a_part_of_a_name_uses_the_index(world: World) -> None:
     with connection.cursor() as cursor, transaction.atomic():
         cursor.execute("SET LOCAL enable_seqscan = off")
         plan = Patient.objects.found_by("brien").explain()
-    for index in ("patient_family_name_plain", "patient_given_name_plain", "patient_number_plain"):
+    for index in ("patient_family_name_words", "patient_given_name_words", "patient_number_words"):
         assert index in plan
+
+
+@pytest.mark.parametrize(
+    ("typed", "index"), [("0147", "phone_digits"), ("212 555 0147", "phone_digits"), ("a@b", "email_words")]
+)
+def test_a_search_by_phone_or_email_uses_the_index(world: World, typed: str, index: str) -> None:
+    with connection.cursor() as cursor, transaction.atomic():
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        assert f"patient_{index}" in Patient.objects.found_by(typed).explain()
+
+
+@pytest.mark.parametrize(
+    ("typed", "family_name"),
+    [
+        *(("dang", "Đặng"), ("đặng", "Đặng"), ("Dang", "ĐẶNG"), ("lukasz", "Łukasz"), ("oyvind", "Øyvind")),
+        *(("strasse", "Straße"), ("Łukasz", "Lukasz"), ("munoz", "Muñoz"), ("mun\u0303oz", "Muñoz")),
+    ],
+)
+def test_letters_with_strokes_are_typed_or_not(world: World, typed: str, family_name: str) -> None:
+    patient = world.another_patient(family_name=family_name)
+    assert list(Patient.objects.found_by(typed)) == [patient]
+    signed = signed_in(world.clerk)
+    assert list(signed.get(LIST, {"q": typed}).context["cl"].result_list) == [patient]
+
+
+@pytest.mark.parametrize("stored", ["+1 212 555 0147", "(212) 555-0147", "212.555.0147", "2125550147"])
+@pytest.mark.parametrize(
+    "typed",
+    [
+        *("+1 212 555 0147", "(212) 555-0147", "1-212-555-0147", "12125550147", "212 555 0147", "555-0147"),
+        *("5550147", "0147", "brien 0147", "001 212 555 0147", "555 0147"),
+    ],
+)
+def test_a_patient_is_found_by_phone_in_any_format(world: World, stored: str, typed: str) -> None:
+    world.another_patient(phone="+1 212 555 0148")
+    Patient.objects.filter(pk=world.patient.pk).update(phone=stored)
+    assert list(Patient.objects.found_by(typed)) == [world.patient]
+
+
+@pytest.mark.parametrize("typed", ["ann@example.org", "ANN@example", "ann@", "brien ann@example.org"])
+def test_a_patient_is_found_by_email(world: World, typed: str) -> None:
+    world.another_patient()
+    assert list(Patient.objects.found_by(typed)) == [world.patient]
 
 
 def new(world: World, **changes: Any) -> dict[str, Any]:

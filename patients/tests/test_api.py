@@ -72,13 +72,17 @@ def test_changing_touches_only_what_is_named(world: World) -> None:
 def test_a_change_of_something_that_changed_meanwhile_can_be_refused(world: World) -> None:
     path = f"patients/{world.patient.pk}/"
     tag = call(world.clerk, "GET", path, now=world.now)["ETag"]
-    first = call(world.clerk, "PATCH", path, {"phone": "1"}, now=world.now, **{"If-Match": tag})
+    first = call(world.clerk, "PATCH", path, {"phone": "+1 212 555 0101"}, now=world.now, **{"If-Match": tag})
     assert first.status_code == 200
-    second = call(world.nurse, "PATCH", path, {"phone": "2"}, now=world.now, **{"If-Match": tag})
+    second = call(
+        world.nurse, "PATCH", path, {"phone": "+1 212 555 0102"}, now=world.now, **{"If-Match": tag}
+    )
     assert (second.status_code, second.json()["code"]) == (412, "stale")
-    third = call(world.nurse, "PATCH", path, {"phone": "3"}, now=world.now, **{"If-Match": first["ETag"]})
+    third = call(
+        world.nurse, "PATCH", path, {"phone": "+1 212 555 0103"}, now=world.now, **{"If-Match": first["ETag"]}
+    )
     assert third.status_code == 200
-    assert Patient.objects.get(pk=world.patient.pk).phone == "3"
+    assert Patient.objects.get(pk=world.patient.pk).phone == "+1 212 555 0103"
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def test_the_api_shows_and_sets_both(world: World) -> None:
 def test_a_file_says_that_they_agreed_but_not_to_what(world: World) -> None:
     Patient.objects.update(consent_version=consent.CURRENT)
     header = ",".join(column.name for column in COLUMNS)
-    row = "P00001,Ann,O'Brien,1944-05-06,Riverside,,,,2026-05-01"
+    row = "P00001,Ann,O'Brien,1944-05-06,Riverside,,,,2026-05-01,"
     report = services.import_patients(
         f"{header}\r\n{row}\r\n".encode(), mode=Mode.ALL, by=world.clerk, now=world.now
     )

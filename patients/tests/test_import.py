@@ -123,7 +123,6 @@ def test_a_check_names_every_refusal_and_saves_nothing(world: World) -> None:
         ("N-1,A\x07,B,1961-02-28,Riverside,,,,", ("given_name", "control_character")),
         ("N-1,A\u202eB,B,1961-02-28,Riverside,,,,", ("given_name", "control_character")),
         (f"N-1,{'A' * 101},B,1961-02-28,Riverside,,,,", ("given_name", "max_length")),
-        ("N-1,,B,1961-02-28,Riverside,,,,", ("given_name", "required")),
         ("N 1,A,B,1961-02-28,Riverside,,,,", ("record_number", "record_number")),
         ("N-1,A,B,1961-02-28,Riverside", ("", "cell_count")),
         ("N-1,A,B,1961-02-28,Riverside,,,,,", ("", "cell_count")),

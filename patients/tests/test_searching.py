@@ -51,7 +51,7 @@ def test_a_part_of_a_date_is_no_more_than_was_typed(typed: str, births: list[Bor
 
 def test_names_and_dates_stand_beside_each_other() -> None:
     assert terms("O'Brien, Ann 6 May 1944") == [Term("", (DAY,)), Term("O'Brien"), Term("Ann")]
-    assert terms("May 1944") == [Term("May"), Term("1944", (Born(1944),))]
+    assert terms("May 1944") == [Term("May"), Term("1944", (Born(1944),), "1944")]
     assert terms("12 Marys 50") == [Term("12"), Term("Marys"), Term("50")]
     assert terms(" \0 , ") == []
 
@@ -59,7 +59,7 @@ def test_names_and_dates_stand_beside_each_other() -> None:
 @given(st.text())
 def test_nothing_that_is_typed_is_a_fault(typed: str) -> None:
     for term in terms(typed):
-        assert term.word or term.births
+        assert term.word or term.births or term.digits
 
 
 @given(st.dates())

@@ -151,7 +151,8 @@ class AppointmentLink(models.Model):
     """A secret address at which a patient sees one appointment. Only the SHA-256 of its token is kept.
 
     `tablet_until`: of one for the clinic's tablet, which shows nothing but the questions before the procedure, when it
-    ends; None of those that are e-mailed. `code`: the six digits that open it there, "" once they have.
+    ends; None of those that are e-mailed. `code`: the six digits that open it there, "" once they have. `stop_key`: the
+    patient's `unsubscribe_key` when it was e-mailed; None of others, and of those made before it was kept.
     """
 
     appointment = models.ForeignKey(Appointment, models.CASCADE, related_name="links")
@@ -160,6 +161,7 @@ class AppointmentLink(models.Model):
     revoked_at = models.DateTimeField(null=True, blank=True)
     tablet_until = models.DateTimeField(null=True, blank=True)
     code = models.CharField(max_length=6, blank=True, default="", db_default="")
+    stop_key = models.UUIDField(null=True)
 
     def __str__(self) -> str:
         return f"AppointmentLink {self.pk}"

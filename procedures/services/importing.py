@@ -348,8 +348,7 @@ def known_names(entries: Sequence[Entry], *, by: User | None) -> Known:
 def known_patients(entries: Iterable[Entry], *, by: User | None) -> dict[str, Patient]:
     """The patients whom the rows name and `by` may see, by record number."""
     rows = Patient.objects.all() if by is None else Patient.objects.visible_to(by)
-    numbers = {entry.record_number for entry in entries}
-    return {patient.record_number: patient for patient in rows.filter(record_number__in=numbers)}
+    return rows.numbered(entry.record_number for entry in entries)
 
 
 def booked_before(entries: Iterable[Entry]) -> dict[str, Appointment]:

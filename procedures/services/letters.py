@@ -14,7 +14,7 @@ from clinic.links import new_token, token_hash
 from clinic.models import OutgoingEmail, Site
 from clinic.wall_clock import on_wall
 from patients.models import Patient
-from patients.unsubscribing import token_for_reader
+from patients.unsubscribing import token_of
 from procedures.models import Appointment, AppointmentLink
 
 #: From a wall time to the same one a day later: 25 hours when clocks fall back, and one more where the earlier one was
@@ -169,7 +169,12 @@ def issue_link(appointment: Appointment, *, now: datetime) -> str:
     Earlier links of the appointment go on working: their e-mails may be under way.
     """
     token = new_token()
-    AppointmentLink.objects.create(appointment=appointment, token_hash=token_hash(token), created_at=now)
+    AppointmentLink.objects.create(
+        appointment=appointment,
+        token_hash=token_hash(token),
+        created_at=now,
+        stop_key=appointment.patient.unsubscribe_key,
+    )
     return token
 
 
@@ -203,7 +208,7 @@ def stop_token(token: str) -> str:
         .select_related("appointment__patient")
         .first()
     )
-    return token_for_reader(link.appointment.patient, link.created_at) if link else ""
+    return token_of(link.stop_key or link.appointment.patient.unsubscribe_key) if link else ""
 
 
 def open_link(token: str, *, now: datetime) -> Appointment | None:

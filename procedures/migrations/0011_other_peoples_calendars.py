@@ -6,7 +6,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('procedures', '0007_baselines_by_patients'),
+        ('procedures', '0010_displaced_and_named'),
     ]
 
     operations = [

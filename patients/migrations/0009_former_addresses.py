@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('patients', '0004_find_patients_plainly'),
+        ('patients', '0008_names_phones_dates_doses'),
     ]
 
     operations = [
