@@ -171,8 +171,8 @@ class Link(models.Model):
     the pain is back. Only the SHA-256 of its token is kept.
 
     Every e-mail carries links of its own; all of a check-in's links work until it closes, a follow-up's while its
-    course runs, or until `revoked_at`. `stop_key`: the patient's `unsubscribe_key` when it was made, by which its reader
-    stops e-mail to the address that it went to; None of those made before it was kept.
+    course runs, or until `revoked_at`. `stop_key`: the patient's `unsubscribe_key` when it was made, by which its
+    reader stops e-mail to the address that it went to; None of those made before it was kept.
     """
 
     check_in = models.ForeignKey(CheckIn, models.CASCADE, null=True, related_name="links")
