@@ -243,6 +243,15 @@ def test_two_appointments_at_once_are_settled_first(world: World, duplicate: Pat
     assert Appointment.objects.filter(patient=world.patient).count() == 2
 
 
+def test_a_booking_that_was_under_way_does_not_come_to_the_merged_record(
+    world: World, duplicate: Patient
+) -> None:
+    before = Patient.objects.get(pk=duplicate.pk)
+    merge(world, duplicate)
+    assert codes(lambda: book(world.appointment(patient=before), by=world.clerk, now=world.now)) == {"taken"}
+    assert not Appointment.objects.exists()
+
+
 def test_two_courses_of_one_region_are_settled_first(world: World, duplicate: Patient) -> None:
     world.performed()
     world.performed(patient=duplicate, day=MONDAY + timedelta(days=7))

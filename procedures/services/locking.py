@@ -35,7 +35,8 @@ def lock(reservations: Iterable[Reservation], patient_id: int) -> None:
     prepared.rows(LOCK, {"resources": resources, "patient": patient_id})
 
 
-#: Whether anything overlaps by now, of the patient's or of the resources' that are about to be reserved. Who overbooks
+#: Whether anything overlaps by now, of the patient's or of the resources' that are about to be reserved, or the record
+#: was merged into another one meanwhile. Who overbooks
 #: has seen that others have the resource, and needs the chosen lane only.
 RIVAL = """
     SELECT EXISTS (
@@ -45,6 +46,8 @@ RIVAL = """
            AND TSTZRANGE(starts_at, ends_at, '[)')
                && TSTZRANGE(%(starts_at)s::timestamptz, %(ends_at)s::timestamptz, '[)')
            AND id <> ALL (%(own)s::bigint[])
+    ) OR EXISTS (
+        SELECT FROM patients_patient WHERE id = %(patient)s::bigint AND merged_into_id IS NOT NULL
     ) OR EXISTS (
         SELECT FROM clinic_closure
          WHERE site_id = %(site)s::bigint
