@@ -4,6 +4,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from importlib import import_module
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.apps import apps
@@ -21,7 +22,7 @@ from outcomes.models import Alert, CheckIn, CourseSummary, FollowUp
 from outcomes.services import invite_due, issue_link, open_link, raise_alert
 from outcomes.services.following import end
 from patients import consent, services
-from patients.models import OpioidUse, Patient
+from patients.models import FormerAddress, OpioidUse, Patient
 from patients.services.merging import write_down
 from patients.unsubscribing import open_unsubscribe_link, unsubscribe_url
 from procedures.models import Appointment, WaitlistEntry
@@ -83,6 +84,9 @@ def everything(world: World, patient: Patient) -> None:
     assert raise_alert(follow_up, Alert.Kind.SILENT, now=world.now + timedelta(days=9))
     opioid(world, patient)
     wait(world, patient)
+    FormerAddress.objects.create(
+        patient=patient, email="old@example.org", unsubscribe_key=uuid4(), replaced_at=world.now
+    )
 
 
 def columns() -> set[tuple[str, str]]:
