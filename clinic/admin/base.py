@@ -7,11 +7,12 @@ from typing import Any, ClassVar, cast
 from django import forms
 from django.contrib import messages
 from django.contrib.admin.filters import RelatedFieldListFilter
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
 from django.db import models, transaction
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -19,10 +20,11 @@ from pghistory.models import Events
 from unfold.admin import ModelAdmin, TabularInline
 
 from clinic import audit
-from clinic.admin.stale import SHOWN, overtaken, refusal, seal, snapshot
+from clinic.admin.stale import SHOWN, overtaken, overtaken_step, refusal, seal, snapshot, unseal
 from clinic.models import Site, User
 from clinic.refusals import Refusal
-from clinic.versions import one_at_a_time
+from clinic.versions import columns, one_at_a_time
+from clinic.versions import seen as version_seen
 
 
 def staff(request: HttpRequest) -> User:
@@ -147,6 +149,54 @@ class DeskAdmin(ModelAdmin):
                 # Somebody was faster after the form had been checked. Nothing was saved: show it again, filled in.
                 request.refused_when_saving = refused  # type: ignore[attr-defined]
                 return super().changeform_view(request, object_id, form_url, extra_context)
+
+    # What a list showed.
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        """An action is done with no row that is not as the list showed it; then with none of the chosen."""
+        if request.method == "POST" and "action" in request.POST and "post" not in request.POST:
+            with transaction.atomic():
+                if old := self.old_rows(request):
+                    words = _(
+                        "Nothing was done: these were changed since the list was shown: %s. Look at them again."
+                    )
+                    messages.error(request, words % ", ".join(map(str, old)))
+                    return HttpResponseRedirect(request.get_full_path())
+                return super().changelist_view(request, extra_context)
+        response = super().changelist_view(request, extra_context)
+        cl = (getattr(response, "context_data", None) or {}).get("cl")
+        if cl and self.get_actions(request):
+            rows = {str(row.pk): version_seen(row) for row in cl.result_list}
+            shown = seal(rows, self.shown_of("list"), at=timezone.now())
+            response.context_data |= {"shown": shown, "shown_name": SHOWN}
+        return response
+
+    def old_rows(self, request: HttpRequest) -> list[Any]:
+        """Those of the chosen rows that are not as the list showed them."""
+        shown, _at = unseal(request.POST.get(SHOWN, ""), self.shown_of("list"))
+        chosen = [pk for pk in request.POST.getlist(ACTION_CHECKBOX_NAME) if pk.isdecimal()]
+        for pk in sorted(map(int, chosen)):
+            one_at_a_time(self.model, pk)
+        rows = self.model._base_manager.filter(pk__in=chosen)
+        return [row for row in rows if (shown or {}).get(str(row.pk)) != version_seen(row)]
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
+        """Nothing is deleted that is not as the question about it showed it."""
+        obj = self.get_object(request, unquote(object_id))
+        if obj is None or not self.has_delete_permission(request, obj):
+            return super().delete_view(request, object_id, extra_context)
+        of = self.shown_of(f"{obj.pk}:delete")
+        if request.method == "POST":
+            with transaction.atomic():
+                one_at_a_time(self.model, obj.pk)
+                if overtaken_step(request, obj, forms.Form(), of=of):
+                    messages.error(
+                        request, _("Nothing was done: this was changed meanwhile. Look at it again.")
+                    )
+                    return HttpResponseRedirect(request.path)
+                return super().delete_view(request, object_id, extra_context)
+        shown = {"shown": seal([{}, columns(obj)], of, at=timezone.now()), "shown_name": SHOWN}
+        return super().delete_view(request, object_id, {**(extra_context or {}), **shown})
 
     # What the form showed.
 

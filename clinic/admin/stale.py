@@ -20,11 +20,16 @@ from pghistory.models import Events
 from clinic.admin.sent import Said, in_words, kept_fields, put, same, shown_by, shown_in, typed_in
 from clinic.models import AuditEvent, Site, User
 from clinic.refusals import Refusal
+from clinic.versions import columns, digest
 
 #: The hidden input that carries what a page showed.
 SHOWN = "shown-version"
+#: In the address of a button beside a row: which version of the row stood there.
+SEEN = "seen"
 #: A transaction that began before a page was read may end after it: so far back is looked for who it was.
 SLACK = timedelta(minutes=2)
+#: Fields that a page fills in with the time at which it is opened.
+TIMELY = (forms.DateField, forms.TimeField, forms.SplitDateTimeField)
 #: Looking at something is no change of it.
 LOOKS = ("read", "opened", "downloaded")
 
@@ -287,6 +292,78 @@ def overtaken(
     name_authors(merge.stale, Trail(row if row.pk else None, at), columns)
     request.POST = merge.data  # type: ignore[assignment]
     return merge.stale
+
+
+def overtaken_step(request: HttpRequest, row: models.Model, form: forms.Form, *, of: str) -> Stale | None:
+    """What the page of one step with `row` has missed; the form then holds what to show instead. None: nothing.
+
+    The page carries the row's columns and its own fields, a button beside the row only what `seen` makes of it.
+    """
+    now = columns(row)
+    carried, at = unseal(request.POST.get(SHOWN, ""), of)
+    if carried is None and request.GET.get(SEEN) == digest(now):
+        return None
+    was: dict[str, str] | None = carried and carried[1]
+    if was == now:
+        return None
+    trail = Trail(row, at)
+    stale, events = Stale(), trail.by_column()
+    changed = [name for name in now if was is None or was.get(name) != now[name]]
+    if was is None:  # of a button only that it is old is known: the last change is told
+        last = max((event["pgh_created_at"] for event in events.values()), default=None)
+        changed = [name for name in changed if name in events and events[name]["pgh_created_at"] == last]
+    fresh = type(row)._base_manager.filter(pk=row.pk).first() or row
+    for name in changed:
+        before = events[name]["pgh_diff"][name][0] if name in events else None
+        stale.changes.append(
+            Change(column_label(row, name), column_in_words(row, name, before),
+                   column_in_words(row, name, getattr(fresh, name)))
+        )  # fmt: skip
+    name_authors(stale, trail, {index: [name] for index, name in enumerate(changed)})
+    if carried is not None:
+        form.data = merged(request.POST, form, carried[0], changed, stale)
+        form._errors = None  # type: ignore[attr-defined]  # they were of what was sent
+    return stale
+
+
+def merged(data: QueryDict, form: forms.Form, was: Said, changed: list[str], stale: Stale) -> QueryDict:
+    """What was typed, and where nothing was, what stands. The day or time at which a page was opened is no change."""
+    data, typed = data.copy(), typed_in(data, form)
+    for name, one in kept_fields(form):
+        present, sent = shown_in(form, name), typed[name]
+        before = was.get(name, present)
+        if same(one, name, sent, before):
+            put(data, present)
+        elif not same(one, name, before, present) and not same(one, name, sent, present):
+            label = str(one.label or name)
+            if name in changed:
+                stale.changes[changed.index(name)].typed = in_words(one, sent)
+            elif not isinstance(one, TIMELY):
+                stale.changes.append(
+                    Change(label, in_words(one, before), in_words(one, present), in_words(one, sent))
+                )
+    return data
+
+
+def column_label(row: models.Model, column: str) -> str:
+    """A column as staff know it."""
+    fields = row._meta.concrete_fields
+    return next((str(one.verbose_name) for one in fields if column in (one.name, one.attname)), column)
+
+
+def column_in_words(row: models.Model, column: str, value: Any) -> str:
+    """A column's value, as it is or as its history has it, as a clerk reads it; "–" for nothing."""
+    one: Any = next(one for one in row._meta.concrete_fields if column in (one.name, one.attname))
+    if value in (None, ""):
+        return "–"
+    if one.remote_field:
+        return str(one.related_model._base_manager.filter(pk=value).first() or value)
+    if isinstance(one, models.BooleanField):
+        return _("yes") if value else _("no")
+    if isinstance(one, models.DateTimeField):
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+        return f"{moment.astimezone(zone_of(row)):%Y-%m-%d %H:%M %Z}"
+    return str(dict(one.flatchoices).get(value, value))
 
 
 def attnames(row: models.Model) -> set[str]:

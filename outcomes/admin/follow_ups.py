@@ -281,6 +281,7 @@ class FollowUpAdmin(ShowsBehind):
             do,
             done=done,
             back=here,
+            row=follow_up,
             context={
                 "title": title,
                 "opts": self.opts,

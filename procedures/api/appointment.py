@@ -27,6 +27,7 @@ from patients.models import Patient
 from procedures.api.baselines import BaselineSerializer
 from procedures.api.catalogue import ProcedureTypeNameSerializer
 from procedures.models import Appointment, AppointmentStep, ProcedureType, Reservation
+from procedures.services.booking import with_key
 from procedures.steps import STEPS, possible
 
 #: Where a step is taken, when not at an address of its own name: what completes an appointment is the procedure.
@@ -232,3 +233,9 @@ def request_key(request: Request) -> str:
         detail = ErrorDetail("A key is 1 to 100 visible ASCII characters.", code="invalid")
         raise serializers.ValidationError({"Idempotency-Key": [detail]})
     return key or ""
+
+
+def key_is_known(request: Request) -> bool:
+    """Whether who asks has made an appointment under the request's Idempotency-Key before."""
+    key = request_key(request)
+    return bool(key) and with_key(key, by=request.user) is not None

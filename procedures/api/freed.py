@@ -17,7 +17,12 @@ from clinic.api.rows import VisibleRows
 from clinic.api.views import SiteNameSerializer
 from clinic.models import User
 from procedures import services
-from procedures.api.appointment import IDEMPOTENCY_KEY, AppointmentSerializer, NothingInput
+from procedures.api.appointment import (
+    IDEMPOTENCY_KEY,
+    AppointmentSerializer,
+    NothingInput,
+    key_is_known,
+)
 from procedures.api.closures import ResourceNameSerializer
 from procedures.api.waiting import WaitlistEntrySerializer, booked
 from procedures.models import Appointment, FreedTime, WaitlistEntry
@@ -164,6 +169,7 @@ class FreedTimes(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows):
         .annotate(taken_again=partly_taken())
     )
     serializer_class = FreedTimeSerializer
+    detail_serializer_class = FreedTimeWithMatchesSerializer
     query_class = FreedTimeQuery
     ordering = ("starts_at", "pk")
     permissions_needed = {
@@ -174,10 +180,10 @@ class FreedTimes(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows):
     }
     may_refuse = {"dismiss": [409], "book": [409]}
 
-    def get_serializer_class(self) -> Any:
-        return FreedTimeWithMatchesSerializer if self.action == "retrieve" else FreedTimeSerializer
+    def replays(self) -> bool:
+        return key_is_known(self.request)
 
-    @extend_schema(request=NothingInput, responses=FreedTimeSerializer)
+    @extend_schema(request=NothingInput, responses=FreedTimeWithMatchesSerializer)
     @action(detail=True, methods=["post"])
     def dismiss(self, request: Request, pk: int) -> Response:
         """Close a freed time that nobody shall be offered. Once more is refused, code `freed_time_closed`."""

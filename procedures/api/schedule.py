@@ -31,6 +31,7 @@ from procedures.api.appointment import (
     NothingInput,
     ReasonInput,
     RescheduleInput,
+    key_is_known,
     request_key,
 )
 from procedures.api.baselines import BaselineInput
@@ -141,6 +142,9 @@ class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows
         "perform": [409],
         "undo_no_show": [409],
     }
+
+    def replays(self) -> bool:
+        return key_is_known(self.request)
 
     @extend_schema(
         request=BookingInput,

@@ -31,6 +31,7 @@ from procedures.api.appointment import (
     AppointmentSerializer,
     NothingInput,
     ProcedureTypeField,
+    key_is_known,
     request_key,
 )
 from procedures.api.catalogue import ProcedureTypeNameSerializer
@@ -179,6 +180,9 @@ class Waitlist(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows):
 
     def get_queryset(self) -> Any:
         return super().get_queryset().annotate(stale=stale_when(timezone.now()))
+
+    def replays(self) -> bool:
+        return key_is_known(self.request)
 
     @extend_schema(request=WaitlistInput, responses={201: WaitlistEntrySerializer})
     def create(self, request: Request) -> Response:
