@@ -257,6 +257,9 @@ class DeskAdmin(ModelAdmin):
         response = super().render_change_form(request, context, add, change, form_url, obj)
         if context["stale"]:
             response.status_code = 409
+            messages.error(
+                request, _("Not saved: somebody changed this while you had it open. Look above the form.")
+            )
         return response
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:

@@ -18,13 +18,14 @@ Values = dict[str, list[str]]
 Said = dict[str, Values]
 
 
-def untouched(widget: forms.Widget, name: str, value: Any) -> Values:
+def untouched(widget: Any, name: str, value: Any) -> Values:
     """What comes back of a widget that shows `value`."""
     if isinstance(widget, RelatedFieldWidgetWrapper):
         return untouched(widget.widget, name, value)
     if isinstance(widget, forms.MultiWidget):
-        parts = value if isinstance(value, list | tuple) else widget.decompress(value)
-        inner = zip(widget.widgets, widget.widgets_names, parts, strict=True)
+        several: Any = widget
+        parts = value if isinstance(value, list | tuple) else several.decompress(value)
+        inner = zip(several.widgets, several.widgets_names, parts, strict=True)
         return {
             key: sent
             for one, suffix, part in inner
@@ -102,7 +103,7 @@ def read(field: forms.Field, name: str, values: Values) -> Any:
     """What the field takes the values for. Raises ValidationError for what it cannot read."""
     data = QueryDict(mutable=True)
     put(data, values)
-    found = field.widget.value_from_datadict(data, {}, name)  # type: ignore[arg-type]
+    found = field.widget.value_from_datadict(data, {}, name)
     if isinstance(field, forms.MultiValueField):
         return [inner.to_python(part) for inner, part in zip(field.fields, found, strict=True)]
     return field.to_python(found)
@@ -112,13 +113,16 @@ def in_words(field: forms.Field, values: Values) -> str:
     """A field's values as a clerk reads them; "–" for nothing."""
     sent = [one for some in values.values() for one in some if one]
     if isinstance(field, forms.ModelChoiceField):
-        rows: models.QuerySet[Any] = field.queryset.filter(pk__in=[one for one in sent if one.isdecimal()])
+        rows: models.QuerySet[Any] = field.queryset.filter(  # type: ignore[union-attr]
+            pk__in=[one for one in sent if one.isdecimal()]
+        )
         return ", ".join(str(row) for row in rows) or "–"
     if isinstance(field, forms.BooleanField):
         return _("yes") if sent else _("no")
     if isinstance(field, forms.ChoiceField):
         labels: dict[str, Any] = {}
-        for value, label in field.choices:
+        choices: Any = field.choices
+        for value, label in choices:
             nested = label if isinstance(label, list | tuple) else [(value, label)]
             labels |= {str(key): words for key, words in nested}
         return ", ".join(str(labels.get(one, one)) for one in sent) or "–"

@@ -146,7 +146,7 @@ def credit(change: Change, event: Mapping[str, Any] | None, zone: Any, names: Ma
 def name_authors(stale: Stale, trail: Trail, columns: Mapping[int, Iterable[str]]) -> None:
     """Say of each change who made it; `columns`: the columns of the row that the change with that index is of."""
     zone, events, audited = zone_of(trail.row), trail.by_column(), trail.audited()
-    numbers = {(event["pgh_context"] or {}).get("user") for event in events.values()} - {None}
+    numbers: set[Any] = {(event["pgh_context"] or {}).get("user") for event in events.values()} - {None}
     names = {user.pk: str(user) for user in User.objects.filter(pk__in=numbers)}
     for index, change in enumerate(stale.changes):
         known = [events[column] for column in columns.get(index, ()) if column in events]

@@ -21,7 +21,7 @@ from clinic.api.fields import (
 )
 from clinic.api.shapes import Shape
 from clinic.api.views import SiteNameSerializer
-from clinic.models import Resource, Site
+from clinic.models import Resource, Site, User
 from patients.api import PatientNameSerializer
 from patients.models import Patient
 from procedures.api.baselines import BaselineSerializer
@@ -237,5 +237,5 @@ def request_key(request: Request) -> str:
 
 def key_is_known(request: Request) -> bool:
     """Whether who asks has made an appointment under the request's Idempotency-Key before."""
-    key = request_key(request)
-    return bool(key) and with_key(key, by=request.user) is not None
+    key, user = request_key(request), request.user
+    return bool(key) and isinstance(user, User) and with_key(key, by=user) is not None

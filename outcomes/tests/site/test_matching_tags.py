@@ -28,6 +28,7 @@ from procedures.tests.test_waiting import free, join
 
 def changing(patterns: Any = None, before: str = "") -> Iterator[tuple[str, str]]:
     """Every address that changes the row whose number is in it, with its method."""
+    one: Any
     for one in api if patterns is None else patterns:
         path = before + str(one.pattern)
         if hasattr(one, "url_patterns"):

@@ -124,24 +124,23 @@ def sent(context: Any, carried: str) -> QueryDict:
     return data
 
 
-def other(name: str, field: forms.Field, form: Any) -> dict[str, list[str]]:
+def other(name: str, field: Any, form: Any) -> dict[str, list[str]]:
     """Something else than the field says."""
     if name in OTHERS:
         return OTHERS[name]
-    now = shown_in(form, name)
+    now, rows = shown_in(form, name), getattr(field, "queryset", [])
+    choices: Any = getattr(field, "choices", [])
     [(key, said)] = now.items()
     if isinstance(field, forms.BooleanField):
         return {key: [] if said else ["on"]}
     if isinstance(field, forms.ModelMultipleChoiceField):
-        return {key: [str(row.pk) for row in field.queryset if str(row.pk) not in said][:1] + said[:0]}
+        return {key: [str(row.pk) for row in rows if str(row.pk) not in said][:1] + said[:0]}
     if isinstance(field, forms.ModelChoiceField):
-        return {key: [str(row.pk) for row in field.queryset if str(row.pk) not in said][:1] or said}
+        return {key: [str(row.pk) for row in rows if str(row.pk) not in said][:1] or said}
     if isinstance(field, forms.MultipleChoiceField):
-        return {key: [str(value) for value, _ in field.choices if value not in said][:1]}
+        return {key: [str(value) for value, _ in choices if value not in said][:1]}
     if isinstance(field, forms.ChoiceField):
-        return {
-            key: [str(value) for value, _ in field.choices if value and str(value) not in said][:1] or said
-        }
+        return {key: [str(value) for value, _ in choices if value and str(value) not in said][:1] or said}
     if isinstance(field, forms.TimeField):
         return {key: ["09:30:00" if said != ["09:30:00"] else "09:45:00"]}
     if isinstance(field, forms.DateField):

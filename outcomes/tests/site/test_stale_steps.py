@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib import admin
@@ -55,7 +56,7 @@ def pages() -> Iterator[tuple[str, str]]:
 def test_a_page_that_does_not_say_what_it_showed_does_nothing(world: World, kind: str, page: str) -> None:
     _address, row, _changes = rows_of(world, KINDS[kind])
     if (kind, page) == ("outcomes/checkin", "correct/"):
-        said = {"channel": "phone", "language": "en", "remark": "", "values": {"nrs.now": 4}}
+        said: dict[str, Any] = {"channel": "phone", "language": "en", "remark": "", "values": {"nrs.now": 4}}
         outcomes.record_answer(row.pk, **said, by=world.nurse, now=row.opens_at)  # type: ignore[attr-defined]
     before = everything()
     browser = signed_in(world.admin, Client())
