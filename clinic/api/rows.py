@@ -61,8 +61,7 @@ class Rows(NeverKept, viewsets.GenericViewSet[Any]):
         if self.request.method not in UNSAFE:
             return super().get_object()
         super().get_object()  # what may not be seen does not exist, whatever it says
-        rows: Any = self.queryset
-        one_at_a_time(rows.model, self.kwargs[self.lookup_field])
+        one_at_a_time(self.get_queryset().model, self.kwargs[self.lookup_field])
         row = super().get_object()
         if not self.replays():
             refuse_unless_read(self.request, tag_of(self.told(row)))

@@ -10,6 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from clinic.admin.stale import SEEN, SHOWN
+from clinic.models import Closure
 from clinic.tests.desk import clock, signed_in, version_on, words
 from conftest import MONDAY, World
 from outcomes import services as outcomes
@@ -18,7 +19,8 @@ from outcomes.tests.site.test_matching_tags import everything, rows_of
 from outcomes.tests.test_adverse_events import recorded as event_of
 from procedures import services
 from procedures.admin.steps import STEPS
-from procedures.models import Appointment
+from procedures.models import Appointment, WaitlistEntry
+from procedures.tests.test_waiting import join
 
 #: What stands in the place of a row's kind in the addresses of the API.
 KINDS = {
@@ -122,3 +124,34 @@ def test_a_button_of_an_old_list_does_nothing(world: World) -> None:
         browser.post(fresh.replace("&amp;", "&"))
     booked.refresh_from_db()
     assert booked.status == Appointment.Status.CONFIRMED
+
+
+def test_an_action_is_done_with_no_row_that_the_list_did_not_show_as_it_stands(world: World) -> None:
+    waits = join(world)
+    browser = signed_in(world.clerk, Client())
+    address = "/admin/procedures/waitlistentry/"
+    chosen = {"action": "withdraw", "_selected_action": [str(waits.pk)]}
+    carried = version_on(browser.get(address))
+    WaitlistEntry.objects.filter(pk=waits.pk).update(note="Comes on Monday")
+    for old in ({SHOWN: carried}, {}):
+        answer = browser.post(address, chosen | old)
+        assert answer.status_code == 302
+        assert "Nothing was done" in words(browser.get(answer["Location"]))
+        waits.refresh_from_db()
+        assert waits.closed_at is None
+    browser.post(address, chosen | {SHOWN: version_on(browser.get(address))})
+    waits.refresh_from_db()
+    assert waits.closed_at is not None
+
+
+def test_a_closure_that_was_changed_meanwhile_is_not_taken_back(world: World) -> None:
+    _address, closure, _changes = rows_of(world, "closures/")
+    browser = signed_in(world.admin, Client())
+    address = f"/admin/clinic/closure/{closure.pk}/delete/"
+    carried = version_on(browser.get(address))
+    Closure.objects.filter(pk=closure.pk).update(reason="maintenance")
+    for old in ({SHOWN: carried}, {}):
+        browser.post(address, {"post": "yes"} | old)
+        assert Closure.objects.filter(pk=closure.pk).exists()
+    browser.post(address, {"post": "yes", SHOWN: version_on(browser.get(address))})
+    assert not Closure.objects.filter(pk=closure.pk).exists()
