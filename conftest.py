@@ -8,9 +8,11 @@ from zoneinfo import ZoneInfo
 import pgtrigger
 import pytest
 from django.contrib.auth.models import Group
+from django.test import Client
 
 from clinic import roles
 from clinic.models import AuditEvent, AuditSeal, Resource, ResourceCategory, Site, User, WorkingHours
+from clinic.tests.desk import Desk
 from clinic.throttling import OWN
 from patients.models import Patient
 from procedures import services
@@ -130,6 +132,12 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
     with django_db_blocker.unblock():
         for model in (AuditEvent, AuditSeal):
             pgtrigger.uninstall(f"{model._meta.label}:never_emptied")
+
+
+@pytest.fixture
+def client() -> Client:
+    """Nobody's browser."""
+    return Desk()
 
 
 @pytest.fixture

@@ -53,6 +53,7 @@ api: list[URLPattern | URLResolver] = [
     path(opioids, use.as_view({"get": "list", "post": "create"})),
     path("patients/<int:pk>/merge/", patients.api.Merges.as_view({"get": "preview", "post": "merge"})),
     path(f"{opioids}total/", use.as_view({"get": "total"})),
+    path(f"{opioids}<int:pk>/", use.as_view({"get": "retrieve"})),
     path(f"{opioids}<int:pk>/end/", use.as_view({"post": "end"})),
     path(f"{opioids}<int:pk>/correct/", use.as_view({"post": "correct"})),
     path("imports/patients/", patients.api.ImportPatients.as_view()),

@@ -8,12 +8,13 @@ from typing import Any, ClassVar, cast
 from django import forms
 from django.contrib import messages
 from django.contrib.admin.filters import RelatedFieldListFilter
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
-from django.db import DataError, models
-from django.http import Http404, HttpRequest, HttpResponse
+from django.db import DataError, models, transaction
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -21,8 +22,11 @@ from pghistory.models import Events
 from unfold.admin import ModelAdmin, TabularInline
 
 from clinic import audit
+from clinic.admin.stale import SHOWN, overtaken, overtaken_step, refusal, seal, snapshot, unseal
 from clinic.models import Site, User
 from clinic.refusals import Refusal
+from clinic.versions import columns, one_at_a_time
+from clinic.versions import seen as version_seen
 
 
 def staff(request: HttpRequest) -> User:
@@ -68,12 +72,14 @@ class DeskForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any]:
         super().clean()
         try:
+            if getattr(self.request, "stale", None):
+                raise refusal()
             if rival := getattr(self.request, "refused_when_saving", None):
                 raise rival
             if not self.errors:
                 self.ask(self.cleaned_data)
-        except ValidationError as refusal:
-            show_refusal(self, refusal, self.names)
+        except ValidationError as refused:
+            show_refusal(self, refused, self.names)
         return self.cleaned_data
 
     def ask(self, cleaned: dict[str, Any]) -> None:
@@ -88,9 +94,13 @@ class DeskForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class DeskAdmin(ModelAdmin):
-    """Rows of the user's sites only; nothing is ever deleted; refusals are shown, never hidden."""
+    """Rows of the user's sites only; nothing is ever deleted; refusals are shown, never hidden.
+
+    A form carries what it showed, and saves nothing when that is not what stands any more (`clinic.admin.stale`).
+    """
 
     form: Any = DeskForm
+    change_form_before_template: Any = "admin/clinic/shown.html"
     change_list_template: Any = "admin/clinic/change_list.html"
     show_full_result_count = False
     list_filter_sheet = True
@@ -149,14 +159,131 @@ class DeskAdmin(ModelAdmin):
     def changeform_view(
         self, request: HttpRequest, object_id: Any = None, form_url: str = "", extra_context: Any = None
     ) -> Any:
-        if object_id and self.get_object(request, unquote(object_id)) is None:
+        pk = unquote(object_id) if object_id else None
+        if pk and self.get_object(request, pk) is None:
             raise Http404  # the same for what does not exist and for what is another site's
-        try:
+        if request.method != "POST":
             return super().changeform_view(request, object_id, form_url, extra_context)
-        except ValidationError as refusal:
-            # Somebody was faster after the form had been checked. Nothing was saved: show the form again, filled in.
-            request.refused_when_saving = refusal  # type: ignore[attr-defined]
-            return super().changeform_view(request, object_id, form_url, extra_context)
+        with transaction.atomic():
+            self.look_again(request, pk)
+            try:
+                return super().changeform_view(request, object_id, form_url, extra_context)
+            except ValidationError as refused:
+                # Somebody was faster after the form had been checked. Nothing was saved: show it again, filled in.
+                request.refused_when_saving = refused  # type: ignore[attr-defined]
+                return super().changeform_view(request, object_id, form_url, extra_context)
+
+    # What a list showed.
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        """An action is done with no row that is not as the list showed it; then with none of the chosen."""
+        if request.method == "POST" and "action" in request.POST and "post" not in request.POST:
+            with transaction.atomic():
+                if old := self.old_rows(request):
+                    words = _(
+                        "Nothing was done: these were changed since the list was shown: %s. Look at them again."
+                    )
+                    messages.error(request, words % ", ".join(map(str, old)))
+                    return HttpResponseRedirect(request.get_full_path())
+                return super().changelist_view(request, extra_context)
+        response = super().changelist_view(request, extra_context)
+        cl = (getattr(response, "context_data", None) or {}).get("cl")
+        if cl and self.get_actions(request):
+            rows = {str(row.pk): version_seen(row) for row in cl.result_list}
+            shown = seal(rows, self.shown_of("list"), at=timezone.now())
+            response.context_data |= {"shown": shown, "shown_name": SHOWN}
+        return response
+
+    def old_rows(self, request: HttpRequest) -> list[Any]:
+        """Those of the chosen rows that are not as the list showed them."""
+        shown, _at = unseal(request.POST.get(SHOWN, ""), self.shown_of("list"))
+        chosen = [pk for pk in request.POST.getlist(ACTION_CHECKBOX_NAME) if pk.isdecimal()]
+        for pk in sorted(map(int, chosen)):
+            one_at_a_time(self.model, pk)
+        rows = self.model._base_manager.filter(pk__in=chosen)
+        return [row for row in rows if (shown or {}).get(str(row.pk)) != version_seen(row)]
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
+        """Nothing is deleted that is not as the question about it showed it."""
+        obj = self.get_object(request, unquote(object_id))
+        if obj is None or not self.has_delete_permission(request, obj):
+            return super().delete_view(request, object_id, extra_context)
+        of = self.shown_of(f"{obj.pk}:delete")
+        if request.method == "POST":
+            with transaction.atomic():
+                one_at_a_time(self.model, obj.pk)
+                if overtaken_step(request, obj, forms.Form(), of=of):
+                    messages.error(
+                        request, _("Nothing was done: this was changed meanwhile. Look at it again.")
+                    )
+                    return HttpResponseRedirect(request.path)
+                return super().delete_view(request, object_id, extra_context)
+        shown = {"shown": seal([{}, columns(obj)], of, at=timezone.now()), "shown_name": SHOWN}
+        return super().delete_view(request, object_id, {**(extra_context or {}), **shown})
+
+    # What the form showed.
+
+    def begins_with(self, request: HttpRequest) -> Any:
+        """The row that a new one takes over from, so that the page of the new one is as old as that; None: none."""
+        return None
+
+    def look_again(self, request: HttpRequest, pk: str | None) -> None:
+        """Put what the posted form has missed into `request.stale`, and what to show instead into its data."""
+        if pk:
+            one_at_a_time(self.model, pk)
+            obj = self.get_object(request, pk)
+            if obj is None or not self.has_change_permission(request, obj):
+                return  # Django refuses it
+            form, formsets = self.untouched(request, obj)
+        else:
+            obj = self.begins_with(request)
+            if obj is None or not self.has_add_permission(request):
+                return
+            one_at_a_time(type(obj), obj.pk)
+            obj = self.begins_with(request)
+            form = self.get_form(request)(initial=self.get_changeform_initial_data(request))
+            formsets = []
+        request.stale = overtaken(  # type: ignore[attr-defined]
+            request, obj, form, formsets, of=self.shown_of(pk), now=timezone.now()
+        )
+
+    def shown_of(self, pk: Any) -> str:
+        """Names the page whose form carries a version."""
+        return f"{self.opts.label_lower}:{pk or 'new'}"
+
+    def untouched(self, request: HttpRequest, obj: Any) -> tuple[Any, list[Any]]:
+        """The form and the tables as a page would show them now that nobody has filled in yet."""
+        form = self.get_form(request, obj, change=True)(instance=obj)
+        formsets, prefixes = [], dict[str, int]()
+        for shape, inline in self.get_formsets_with_inlines(request, obj):
+            prefix = shape.get_default_prefix()
+            prefixes[prefix] = prefixes.get(prefix, 0) + 1
+            if prefixes[prefix] != 1 or not prefix:
+                prefix = f"{prefix}-{prefixes[prefix]}"
+            if inline.has_change_permission(request, obj):
+                formsets.append(shape(instance=obj, prefix=prefix, queryset=inline.get_queryset(request)))
+        return form, formsets
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, add: bool = False, change: bool = False, form_url: str = "",
+        obj: Any = None,
+    ) -> Any:  # fmt: skip
+        form = context["adminform"].form
+        if form.is_bound:
+            context["shown"] = request.POST.get(SHOWN, "")
+        elif self.begins_with(request) if obj is None else self.has_change_permission(request, obj):
+            formsets = [one.formset for one in context["inline_admin_formsets"] if one.has_change_permission]
+            context["shown"] = seal(
+                snapshot(form, formsets), self.shown_of(obj.pk if obj else None), at=timezone.now()
+            )
+        context |= {"shown_name": SHOWN, "stale": getattr(request, "stale", None)}
+        response = super().render_change_form(request, context, add, change, form_url, obj)
+        if context["stale"]:
+            response.status_code = 409
+            messages.error(
+                request, _("Not saved: somebody changed this while you had it open. Look above the form.")
+            )
+        return response
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         """Written to the audit trail instead, without names."""

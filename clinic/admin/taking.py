@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import models
+from django.db import models, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
     BASE_INPUT_CLASSES,
@@ -19,7 +20,10 @@ from unfold.widgets import (
 )
 
 from clinic.admin.base import show_refusal, tell
+from clinic.admin.sent import shown_by
+from clinic.admin.stale import SHOWN, Stale, overtaken_step, seal
 from clinic.admin.wall import DateInput
+from clinic.versions import columns, one_at_a_time
 
 
 def take(
@@ -30,26 +34,64 @@ def take(
     done: Any,
     back: str,
     context: Mapping[str, Any],
+    row: models.Model | None = None,
 ) -> HttpResponse:
     """A page with one form. Only POST acts; what is refused is shown with everything typed still there.
+
+    `row`: what the page is about, as read for this request; nothing is done to it that the reader has not seen as it
+    stands. None: something new is made.
 
     `act` raises the service's refusals and returns the address to go to. Where nothing that could be typed would
     help (it was clicked twice, somebody else was faster, or there is nothing to type) the reader is taken to the
     page `back`, which shows how things stand.
     """
-    if request.method == "POST" and form.is_valid():
-        try:
-            goal = act()
-        except ValidationError as refusal:
-            code = getattr(refusal, "code", None)
-            if not form.fields or code in ("not_allowed_now", "resolved_already"):
-                tell(request, refusal)
-                return HttpResponseRedirect(back)
-            show_refusal(form, refusal, getattr(form, "names", {}))
-        else:
-            messages.success(request, str(done))
-            return HttpResponseRedirect(goal)
-    return form_page(request, form, back=back, context=context)
+    if request.method != "POST":
+        return form_page(request, form, back=back, context=context, row=row)
+    with transaction.atomic():
+        if row is not None:
+            one_at_a_time(type(row), row.pk)
+            if missed := overtaken_step(request, row, form, of=shown_of(request, row)):
+                return told_of(request, form, missed, back=back, context=context, row=row)
+        if form.is_valid():
+            try:
+                goal = act()
+            except ValidationError as refusal:
+                code = getattr(refusal, "code", None)
+                if not form.fields or code in ("not_allowed_now", "resolved_already"):
+                    tell(request, refusal)
+                    return HttpResponseRedirect(back)
+                show_refusal(form, refusal, getattr(form, "names", {}))
+            else:
+                messages.success(request, str(done))
+                return HttpResponseRedirect(goal)
+    return form_page(request, form, back=back, context=context, row=row)
+
+
+def told_of(
+    request: HttpRequest,
+    form: forms.Form,
+    missed: Stale,
+    *,
+    back: str,
+    context: Mapping[str, Any],
+    row: models.Model,
+) -> HttpResponse:
+    """The page once more with what it missed; where there is nothing to type, the page that shows how things stand."""
+    if form.fields:
+        return form_page(request, form, back=back, context={**context, "stale": missed}, row=row, status=409)
+    said = [
+        f"{change.label}: {change.before} → {change.now}"
+        + (f" ({change.by}, {change.at})" if change.by else "")
+        for change in missed.changes
+    ]
+    words = _("Nothing was done: this was changed while you had it open. Look, then press the button again.")
+    messages.error(request, " ".join([str(words), *said]))
+    return HttpResponseRedirect(back)
+
+
+def shown_of(request: HttpRequest, row: models.Model) -> str:
+    """Names the page of one step with a row."""
+    return f"{row._meta.label_lower}:{row.pk}:{request.path}"
 
 
 def take_for(
@@ -64,6 +106,7 @@ def take_for(
     title: Any,
     done: Any,
     danger: bool = False,
+    row: models.Model | None = None,
 ) -> HttpResponse:
     """`take`, for those who hold the permission `needs`; afterwards the reader is on the page `back`.
 
@@ -77,16 +120,28 @@ def take_for(
         return back
 
     context = {"title": title, "opts": opts, "submit": title, "danger": danger, "lead": lead}
-    return take(request, form, do, done=done, back=back, context=context)
+    return take(request, form, do, done=done, back=back, context=context, row=row)
 
 
 def form_page(
-    request: HttpRequest, form: forms.Form, *, back: str, context: Mapping[str, Any]
+    request: HttpRequest,
+    form: forms.Form,
+    *,
+    back: str,
+    context: Mapping[str, Any],
+    row: models.Model | None = None,
+    status: int | None = None,
 ) -> HttpResponse:
     """The page with one form, with its faults if it has any. A form without fields is a question to confirm."""
     page = {**admin.site.each_context(request), "form": form, "media": form.media, "back": back, **context}
-    status = 422 if form.errors else 200
-    return TemplateResponse(request, "admin/clinic/step.html", page, status=status)
+    if row is not None:
+        seen = request.POST.get(SHOWN) if status is None else None
+        shown = [shown_by(form), columns(row)]
+        page["shown"] = seen or seal(shown, shown_of(request, row), at=timezone.now())
+        page["shown_name"] = SHOWN
+    return TemplateResponse(
+        request, "admin/clinic/step.html", page, status=status or (422 if form.errors else 200)
+    )
 
 
 def day_input() -> DateInput:

@@ -45,8 +45,6 @@ class Once(APIView):
     know_their_keys: frozenset[str] = frozenset()
     #: Actions whose answer holds a secret.
     answer_secrets: frozenset[str] = frozenset()
-    #: Whether this request was done before and is only answered anew: then nothing of today may refuse it.
-    replaying = False
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
@@ -74,11 +72,17 @@ class Once(APIView):
                 sent.save(update_fields=["status", "answer"])
             return response
 
+    def done_before(self, request: Request) -> bool:
+        """Whether this request is done by now and is only answered anew: then nothing of today may refuse it.
+
+        Asked once rivals with the same key have been waited for.
+        """
+        key = request_key(request) if getattr(self, "action", None) in self.know_their_keys else ""
+        return bool(key) and SentRequest.objects.filter(by=request.user, key=key).exists()
+
     def answered_anew(self, mine: SentRequest, handle: Callable[[], Response]) -> Response:
         """The answer of a service that knows its keys: of rivals with one key, one does it and all are answered."""
-        before = SentRequest.objects.filter(by=mine.by, key=mine.key).first()
-        self.replaying = before is not None
-        if before is not None:
+        if before := SentRequest.objects.filter(by=mine.by, key=mine.key).first():
             refuse_another(before, mine)
         response = handle()
         if response.status_code < 400:

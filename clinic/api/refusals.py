@@ -45,6 +45,14 @@ class Stale(exceptions.APIException):
     default_detail = "This was changed since you read it. Read it again."
 
 
+class Unmatched(exceptions.APIException):
+    """The client does not say which version of the row it has read: there is no If-Match, or `*`."""
+
+    status_code = 428
+    default_code = "if_match_required"
+    default_detail = "Name in If-Match the ETag under which you read this."
+
+
 def problem(exc: Exception, context: Mapping[str, Any]) -> Response | None:
     """`type`, `title`, `status`, `code` and, where inputs are to blame, `errors`: one {"field", "code", "detail"} each.
 

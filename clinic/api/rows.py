@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 from rest_framework import viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clinic.api.fields import Input, Query, read_query, refuse_repeated
-from clinic.api.once import Once
+from clinic.api.matching import UNSAFE, refuse_unless_read, tag_of
+from clinic.api.once import REPLAYED, Once
 from clinic.api.permissions import Needed
 from clinic.models import User
+from clinic.versions import one_at_a_time
 
 
 class NeverKept(Once):
@@ -35,9 +38,11 @@ class Rows(NeverKept, viewsets.GenericViewSet[Any]):
     """Rows of one model. Views declare `queryset`, `serializer_class`, `permissions_needed`; lists a `query_class`.
 
     `may_refuse` names by action what beside the usual refusals the schema should announce: {"book": [409]}.
+    `detail_serializer_class` is for a row on its own, where that shows more than a list does: its ETag is of that.
     """
 
     lookup_value_converter = "int"
+    detail_serializer_class: Any = None
     query_class: type[Query] = Query
     permissions_needed: Mapping[str, Needed] = {}
     may_refuse: dict[str, list[int]] = {}
@@ -48,6 +53,48 @@ class Rows(NeverKept, viewsets.GenericViewSet[Any]):
         user = self.request.user
         assert isinstance(user, User)
         return user
+
+    # Which version was read.
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Whatever changes a row looks at its version and acts in one transaction, one after the other."""
+        super().initial(request, *args, **kwargs)
+        if self.lookup_field in self.kwargs and request.method in UNSAFE:
+            name = request.method.lower()
+            if handler := getattr(self, name, None):  # else 405
+                setattr(self, name, transaction.atomic(handler))
+
+    def get_object(self) -> Any:
+        """The row of the address; if it is to be changed, only for who has read it as it stands."""
+        if self.request.method not in UNSAFE:
+            return super().get_object()
+        super().get_object()  # what may not be seen does not exist, whatever it says
+        one_at_a_time(self.get_queryset().model, self.kwargs[self.lookup_field])
+        row = super().get_object()
+        if not self.done_before(self.request):  # else it had been read, and is only answered anew
+            refuse_unless_read(self.request, tag_of(self.told(row)))
+        return row
+
+    def told(self, row: Any) -> Mapping[str, Any]:
+        """The row as its own address shows it."""
+        shown: Mapping[str, Any] = self.serializer_of_one()(row, context=self.get_serializer_context()).data
+        return shown
+
+    def serializer_of_one(self) -> Any:
+        """What shows a row on its own."""
+        return self.detail_serializer_class or self.serializer_class
+
+    def get_serializer_class(self) -> Any:
+        return self.serializer_class if self.action == "list" else self.serializer_of_one()
+
+    def finalize_response(self, *args: Any, **kwargs: Any) -> Response:
+        """With the ETag of the row that is in the answer; without where it is sent again, and may be older."""
+        response = super().finalize_response(*args, **kwargs)
+        data, listed = getattr(response, "data", None), self.action == "list"
+        new = response.status_code in (200, 201) and REPLAYED not in response.headers
+        if new and isinstance(data, Mapping) and not listed:
+            response.headers.setdefault("ETag", tag_of(data))
+        return response
 
     def filter_queryset(self, queryset: Any) -> Any:
         """For lists: what the query asks for; refuses, code "unknown_field", what it cannot ask for."""

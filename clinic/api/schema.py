@@ -6,9 +6,11 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from rest_framework import serializers
 
+from clinic.api.matching import IF_MATCH, UNSAFE
 from clinic.api.once import IDEMPOTENCY_KEY
 from clinic.api.permissions import ANYONE, SIGNED_IN, permission_needed
 from clinic.api.refusals import MEDIA_TYPE, body
+from clinic.api.rows import Rows
 
 
 class Fault(serializers.Serializer[Any]):
@@ -106,6 +108,14 @@ REFUSALS: dict[int, tuple[str, dict[str, Any]]] = {
         "It was changed since you read it.",
         {"stale": example(412, "stale", "This was changed since you read it. Read it again.")},
     ),
+    428: (
+        "The request does not name in If-Match the ETag under which the row was read.",
+        {
+            "if_match_required": example(
+                428, "if_match_required", "Name in If-Match the ETag under which you read this."
+            )
+        },
+    ),
     415: (
         "The body is of another kind than this address reads: JSON, or for an import a form with a file.",
         {
@@ -134,6 +144,8 @@ REFUSALS: dict[int, tuple[str, dict[str, Any]]] = {
 
 #: What refusals with some statuses say besides, by the name of its shape.
 WITH_MORE = {422: {"report": "ImportReport"}}
+#: How an answer names the version of what is in it.
+ETAG = {"description": "Names this version; for a later If-Match.", "schema": {"type": "string"}}
 #: What a response that is no refusal means.
 DONE = {"200": "As asked.", "201": "Made, or recorded.", "204": "Done."}
 
@@ -182,17 +194,28 @@ class Schema(AutoSchema):
 
     def get_override_parameters(self) -> list[Any]:
         query = getattr(self.view, "query_class", None)
-        listed = [query] if query and getattr(self.view, "action", None) == "list" else []
-        return [*listed, IDEMPOTENCY_KEY] if self.takes_key() else listed
+        asked: list[Any] = [query] if query and getattr(self.view, "action", None) == "list" else []
+        asked += [IDEMPOTENCY_KEY] if self.takes_key() else []
+        return [*asked, *([IF_MATCH] if self.changes_a_row() else [])]
 
     def takes_key(self) -> bool:
         """Whether the operation can be sent again under an Idempotency-Key: each that somebody signed in posts."""
         return self.method == "POST" and permission_needed(self.view, self.method) != ANYONE
 
+    def changes_a_row(self) -> bool:
+        """Whether this operation changes the row whose number is in its address."""
+        return isinstance(self.view, Rows) and self.method in UNSAFE and "{id}" in self.path
+
+    def shows_a_row(self) -> bool:
+        """Whether an answer carries the ETag of what is in it."""
+        return isinstance(self.view, Rows) and getattr(self.view, "action", None) != "list"
+
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
         bodies = dict(super()._get_response_bodies(direction))
         for status, shown in bodies.items():
             shown["description"] = shown["description"] or DONE.get(status, "")
+            if self.shows_a_row() and "application/json" in shown.get("content", {}):
+                shown["headers"] = {"ETag": ETAG}
         self.resolve_serializer(Problem(), "response")
         refusals = {str(status): {"$ref": f"#/components/responses/{status}"} for status in self.refusals()}
         return bodies | refusals
@@ -217,6 +240,8 @@ class Schema(AutoSchema):
             statuses.add(415)
         if self.takes_key():
             statuses.add(409)
+        if self.changes_a_row():
+            statuses |= {412, 428}
         name = getattr(self.view, "action", None) or self.method.lower()
         return sorted(statuses | set(getattr(self.view, "may_refuse", {}).get(name, ())))
 

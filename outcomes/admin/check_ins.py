@@ -215,12 +215,13 @@ class CheckInAdmin(ShowsBehind):
             )
             return reverse("admin:outcomes_followup_change", args=[check_in.follow_up_id])
 
-        return take(
+        response = take(
             request,
             form,
             act,
             done=_("The answer is written down, and the follow-up judged again."),
             back=here,
+            row=check_in,
             context={
                 "title": _("Record the answer"),
                 "opts": self.opts,
@@ -230,6 +231,10 @@ class CheckInAdmin(ShowsBehind):
                 f"{check_in.follow_up.procedure.procedure_type} · {check_in.when}",
             },
         )
+        if response.status_code == 409 and form.said_yes():
+            # A yes to a red flag does not wait until somebody has read what has changed.
+            report_yes(request, form, pk, now)
+        return response
 
     def correct_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Put other figures in the place of an answer's; those before stay, with their version."""
@@ -265,6 +270,7 @@ class CheckInAdmin(ShowsBehind):
             act,
             done=_("The answer is corrected, and the follow-up judged again."),
             back=here,
+            row=given,
             context={
                 "title": _("Correct the answer"),
                 "opts": self.opts,
@@ -279,10 +285,15 @@ class CheckInAdmin(ShowsBehind):
 def raise_at_once(request: HttpRequest, form: QuestionsForm, pk: int, now: datetime) -> None:
     """Where something is missing on the form, its yes to a red flag does not wait for it."""
     if form.is_bound and not form.is_valid() and form.said_yes():
-        services.report_red_flags(pk, codes=form.said_yes(), by=staff(request), now=now)
-        messages.warning(
-            request, _("The alert about the yes is raised. The answer is not written down yet: see below.")
-        )
+        report_yes(request, form, pk, now)
+
+
+def report_yes(request: HttpRequest, form: QuestionsForm, pk: int, now: datetime) -> None:
+    """Raise the alert about a yes to a red flag whose answer is not written down yet."""
+    services.report_red_flags(pk, codes=form.said_yes(), by=staff(request), now=now)
+    messages.warning(
+        request, _("The alert about the yes is raised. The answer is not written down yet: see below.")
+    )
 
 
 def said_rows(given: Answer, asked: list[Question]) -> list[tuple[str, str]]:

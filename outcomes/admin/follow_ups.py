@@ -326,6 +326,7 @@ class FollowUpAdmin(ShowsBehind):
             do,
             done=done,
             back=here,
+            row=follow_up,
             context={
                 "title": title,
                 "opts": self.opts,

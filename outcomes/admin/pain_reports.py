@@ -61,6 +61,7 @@ def pain_back(request: HttpRequest, pk: int) -> HttpResponse:
         act,
         done=_("It is written down, and the follow-up judged again."),
         back=here,
+        row=follow_up,
         context={
             "title": _("The pain is back"),
             "opts": FollowUp._meta,

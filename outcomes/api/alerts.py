@@ -229,6 +229,7 @@ class Alerts(mixins.ListModelMixin, VisibleRows):
         "follow_up__summary",
     ).weighed()
     serializer_class = AlertSerializer
+    detail_serializer_class = AlertDetailSerializer
     query_class = AlertQuery
     ordering = ("weight", "due_at", "pk")
     permissions_needed = {
@@ -246,9 +247,9 @@ class Alerts(mixins.ListModelMixin, VisibleRows):
         """One alert, open or resolved. That you looked at the patient's data is written down."""
         alert = self.get_object()
         patients.read(alert.patient, by=self.user, now=timezone.now())
-        return Response(AlertDetailSerializer(alert, context=self.get_serializer_context()).data)
+        return self.show(alert)
 
-    @extend_schema(request=NothingInput, responses=AlertSerializer)
+    @extend_schema(request=NothingInput, responses=AlertDetailSerializer)
     @action(detail=True, methods=["post"])
     def acknowledge(self, request: Request, pk: int) -> Response:
         """You have seen it and take care of it. Once more changes nothing.
@@ -260,7 +261,7 @@ class Alerts(mixins.ListModelMixin, VisibleRows):
         services.acknowledge(alert.pk, by=self.user, now=timezone.now())
         return self.shown(alert.pk)
 
-    @extend_schema(request=HandOverInput, responses=AlertSerializer)
+    @extend_schema(request=HandOverInput, responses=AlertDetailSerializer)
     @action(detail=True, methods=["post"], url_path="hand-over")
     def hand_over(self, request: Request, pk: int) -> Response:
         """Give it to somebody who may handle alerts at the site (else `not_allowed`), or take it over yourself."""
@@ -268,7 +269,7 @@ class Alerts(mixins.ListModelMixin, VisibleRows):
         services.hand_over(alert.pk, **self.inputs(HandOverInput), by=self.user, now=timezone.now())
         return self.shown(alert.pk)
 
-    @extend_schema(request=SnoozeInput, responses=AlertSerializer)
+    @extend_schema(request=SnoozeInput, responses=AlertDetailSerializer)
     @action(detail=True, methods=["post"])
     def snooze(self, request: Request, pk: int) -> Response:
         """Put it out of sight for some time. Refuses `not_allowed` for an emergency, `in_the_past`, `too_far`."""
@@ -276,7 +277,7 @@ class Alerts(mixins.ListModelMixin, VisibleRows):
         services.snooze(alert.pk, **self.inputs(SnoozeInput), by=self.user, now=timezone.now())
         return self.shown(alert.pk)
 
-    @extend_schema(request=ResolveInput, responses=AlertSerializer)
+    @extend_schema(request=ResolveInput, responses=AlertDetailSerializer)
     @action(detail=True, methods=["post"])
     def resolve(self, request: Request, pk: int) -> Response:
         """Close it and say how it ended. The same once more changes nothing; else 409, `resolved_already`."""

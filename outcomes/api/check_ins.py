@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clinic.api.fields import ChoicesQuery, Input, InstantField, NumberQuery, Query, WholeNumberField
+from clinic.api.matching import tag_of
 from clinic.api.rows import VisibleRows
 from clinic.api.views import SiteNameSerializer
 from clinic.refusals import Refusal
@@ -240,11 +241,14 @@ class CheckIns(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows):
 
         Nobody answered: again on the next working day at the same hour, at most three times in all. The same once more
         changes nothing (200). With an answer, record it instead: with the channel `phone` it is a call as well.
+        The ETag is that of the check-in.
         """
         check_in = self.get_object()
         inputs, now = self.inputs(CallInput), timezone.now()
         attempt = services.note_call(check_in.pk, **inputs, by=self.user, now=now)
-        return Response(ContactSerializer(attempt).data, status=201 if attempt.at == now else 200)
+        headers = {"ETag": tag_of(self.told(self.get_queryset().get(pk=check_in.pk)))}
+        status = 201 if attempt.at == now else 200
+        return Response(ContactSerializer(attempt).data, status=status, headers=headers)
 
     @extend_schema(responses=WhySerializer)
     @action(detail=True, methods=["get"])

@@ -24,7 +24,7 @@ from clinic.api.views import SiteNameSerializer
 from clinic.refusals import Refusal
 from outcomes import services, trials
 from outcomes.api.answers import MeasurementSerializer, item_of, measurements, scores, threshold
-from outcomes.api.check_ins import BY_STAFF, CheckInSerializer
+from outcomes.api.check_ins import BY_STAFF, CheckInSerializer, CheckInToDoSerializer
 from outcomes.api.ends import EndedSerializer, ended, last_answer
 from outcomes.diary import Outcome, Why
 from outcomes.models import VERDICTS, FollowUp, VerdictChange
@@ -401,6 +401,7 @@ class FollowUps(mixins.ListModelMixin, VisibleRows):
         "patient", "procedure__procedure_type", "procedure__site", "relief_profile"
     ).prefetch_related("check_ins__answer__measurements")
     serializer_class = FollowUpSerializer
+    detail_serializer_class = FollowUpCourseSerializer
     query_class = FollowUpQuery
     ordering = ("-pk",)
     permissions_needed = {
@@ -419,9 +420,9 @@ class FollowUps(mixins.ListModelMixin, VisibleRows):
         """One follow-up with its whole course. That you looked at the patient's data is written down."""
         follow_up = self.get_object()
         patients.read(follow_up.patient, by=self.user, now=timezone.now())
-        return Response(FollowUpCourseSerializer(follow_up).data)
+        return self.show(follow_up)
 
-    @extend_schema(request=EndInput, responses=FollowUpSerializer)
+    @extend_schema(request=EndInput, responses=FollowUpCourseSerializer)
     @action(detail=True, methods=["post"])
     def end(self, request: Request, pk: int) -> Response:
         """End a follow-up: the patient goes another way now, another clinic treats them, or the device was taken out.
@@ -432,7 +433,7 @@ class FollowUps(mixins.ListModelMixin, VisibleRows):
         services.end_follow_up(follow_up.pk, **self.inputs(EndInput), by=self.user, now=timezone.now())
         return self.shown(follow_up.pk)
 
-    @extend_schema(request=ResumeInput, responses=FollowUpSerializer)
+    @extend_schema(request=ResumeInput, responses=FollowUpCourseSerializer)
     @action(detail=True, methods=["post"])
     def resume(self, request: Request, pk: int) -> Response:
         """Let a follow-up go on that was ended by mistake, or whose patient has come back, for a reason."""
@@ -448,7 +449,7 @@ class FollowUps(mixins.ListModelMixin, VisibleRows):
         services.say_consistent(
             follow_up.pk, **self.inputs(ConsistentInput), by=self.user, now=timezone.now()
         )
-        return Response(FollowUpCourseSerializer(self.get_object()).data)
+        return self.shown(follow_up.pk)
 
     @extend_schema(request=EndTrialInput, responses=FollowUpCourseSerializer)
     @action(detail=True, methods=["post"], url_path="end-trial")
@@ -459,9 +460,9 @@ class FollowUps(mixins.ListModelMixin, VisibleRows):
         """
         follow_up = self.get_object()
         services.end_trial(follow_up.pk, **self.inputs(EndTrialInput), by=self.user, now=timezone.now())
-        return Response(FollowUpCourseSerializer(self.get_object()).data)
+        return self.shown(follow_up.pk)
 
-    @extend_schema(request=ApartInput, responses=FollowUpSerializer)
+    @extend_schema(request=ApartInput, responses=FollowUpCourseSerializer)
     @action(detail=True, methods=["post"], url_path="tell-apart")
     def tell_apart(self, request: Request, pk: int) -> Response:
         """Have a confounded follow-up judged all the same, for a reason: the other procedure does not blur it."""
@@ -469,7 +470,9 @@ class FollowUps(mixins.ListModelMixin, VisibleRows):
         services.tell_apart(follow_up.pk, **self.inputs(ApartInput), by=self.user, now=timezone.now())
         return self.shown(follow_up.pk)
 
-    @extend_schema(request=PainReportInput, responses={201: CheckInSerializer, 200: CheckInSerializer})
+    @extend_schema(
+        request=PainReportInput, responses={201: CheckInToDoSerializer, 200: CheckInToDoSerializer}
+    )
     @action(detail=True, methods=["post"], url_path="pain-reports")
     def report_pain(self, request: Request, pk: int) -> Response:
         """Write down that a patient says, without being asked, that the pain is back.
@@ -497,4 +500,4 @@ class FollowUps(mixins.ListModelMixin, VisibleRows):
             named = {PAIN_NOW: "score", ENDED_ON: "since"}.get(refusal.field or "", refusal.field)
             raise Refusal(" ".join(refusal.messages), code=str(refusal.code), field=named) from None
         made = given.answered_at == now and given.recorded_by_id == self.user.pk
-        return Response(CheckInSerializer(given.check_in).data, status=201 if made else 200)
+        return Response(CheckInToDoSerializer(given.check_in).data, status=201 if made else 200)

@@ -255,7 +255,9 @@ class OpioidUseAdmin(ReadOnlyAdmin):
         """The page with one form; afterwards the patient's page, where the total is."""
         back = reverse("admin:patients_patient_change", args=[patient.pk])
         lead = f"{patient} · {use}" if use else str(patient)
-        return take_for(request, form, act, needs=RECORD, opts=self.opts, back=back, lead=lead, **words)
+        return take_for(
+            request, form, act, needs=RECORD, opts=self.opts, back=back, lead=lead, row=use, **words
+        )
 
 
 def is_taken(use: OpioidUse) -> bool:

@@ -43,14 +43,12 @@ class PatientForm(DeskForm):
     agreed = forms.BooleanField(
         label=_("Agreed to e-mail"),
         required=False,
-        show_hidden_initial=True,
         widget=UnfoldBooleanSwitchWidget,
         help_text=_("The patient heard or read the text below and agreed to be asked by e-mail."),
     )
     texted = forms.BooleanField(
         label=_("Agreed to text messages"),
         required=False,
-        show_hidden_initial=True,
         widget=UnfoldBooleanSwitchWidget,
         help_text=_(
             "The patient agreed to a short text with a link, knowing that text messages are not secure."
@@ -59,14 +57,12 @@ class PatientForm(DeskForm):
     stopped = forms.BooleanField(
         label=_("Stopped e-mail"),
         required=False,
-        show_hidden_initial=True,
         widget=UnfoldBooleanSwitchWidget,
         help_text=_("The patient wants no more e-mails."),
     )
     bounced = forms.BooleanField(
         label=_("Address bounced"),
         required=False,
-        show_hidden_initial=True,
         widget=UnfoldBooleanSwitchWidget,
         help_text=_(
             "E-mail came back, so none goes out. A corrected address turns this off; so may you, if it is right."
@@ -129,10 +125,7 @@ class PatientForm(DeskForm):
         return self.data.get("insist") == "yes"
 
     def switch(self, field: str, *, on: str) -> None:
-        """Write down when a switch was turned on.
-
-        One that the clerk did not move says nothing: the patient may have stopped the e-mails while the form was open.
-        """
+        """Write down when a switch was turned on; one that the clerk did not move says nothing."""
         if on in self.changed_data:
             since: datetime | None = getattr(self.instance, field)
             setattr(self.instance, field, (since or self.now) if self.cleaned_data[on] else None)

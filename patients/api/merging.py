@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from clinic.api.fields import MOST, Input, Query, VisibleField
 from clinic.api.rows import VisibleRows
+from clinic.versions import one_at_a_time
 from patients import services
 from patients.api.patients import PatientSerializer
 from patients.models import Patient
@@ -83,17 +84,22 @@ class Merges(VisibleRows):
                     ]
                 }
             )
-        services.refuse_pair(duplicate, kept)
-        now = timezone.now()
+        self.duplicate = duplicate
+        told = self.told(kept)
         for one in (kept, duplicate):
-            services.read(one, by=self.user, now=now)
+            services.read(one, by=self.user, now=timezone.now())
+        return Response(told)
+
+    def told(self, row: Patient) -> Any:
+        """Both records, and what a merge of them would do."""
+        services.refuse_pair(self.duplicate, row)
         shown = {
-            "kept": kept,
-            "duplicate": duplicate,
-            "obstacles": services.obstacles(duplicate, kept, now=now),
-            "moves": services.belonging(duplicate),
+            "kept": row,
+            "duplicate": self.duplicate,
+            "obstacles": services.obstacles(self.duplicate, row, now=timezone.now()),
+            "moves": services.belonging(self.duplicate),
         }
-        return Response(MergePreviewSerializer(shown).data)
+        return MergePreviewSerializer(shown).data
 
     @extend_schema(request=MergeInput, responses=MergedSerializer)
     def merge(self, request: Request, pk: int) -> Response:
@@ -101,9 +107,13 @@ class Merges(VisibleRows):
 
         Everything that points to `duplicate` points to this record afterwards. Consents and stops are the stricter of
         both. What must be settled first is refused with 409, one entry each: `appointments_overlap`,
-        `courses_overlap`, `waiting_twice`, `opioid_twice`.
+        `courses_overlap`, `waiting_twice`, `opioid_twice`. The ETag for If-Match is that of the preview of this pair.
         """
-        kept, said = self.get_object(), self.inputs(MergeInput)
+        said = self.inputs(MergeInput)
+        for number in sorted({pk, said["duplicate"].pk}):
+            one_at_a_time(Patient, number)
+        self.duplicate = self.get_queryset().get(pk=said["duplicate"].pk)
+        kept = self.get_object()
         merged = services.merge(
             said["duplicate"].pk, kept.pk, take=said["take"], by=self.user, now=timezone.now()
         )

@@ -130,6 +130,7 @@ class OpioidUses(mixins.ListModelMixin, VisibleRows):
     ordering = ("-from_on", "-pk")
     permissions_needed = {
         "list": VIEW,
+        "retrieve": VIEW,
         "total": VIEW,
         "create": RECORD,
         "end": RECORD,
@@ -149,6 +150,12 @@ class OpioidUses(mixins.ListModelMixin, VisibleRows):
         patient = self.patient()
         services.read(patient, by=self.user, now=timezone.now())
         return super().list(request, *args, **kwargs)
+
+    def retrieve(self, request: Request, patient: int, pk: int) -> Response:
+        """One opioid of a patient. That you looked at the patient's data is written down."""
+        use = self.get_object()
+        services.read(use.patient, by=self.user, now=timezone.now())
+        return self.show(use)
 
     @extend_schema(responses=TotalSerializer, parameters=[OpenApiParameter("on", date)])
     def total(self, request: Request, patient: int) -> Response:

@@ -1,19 +1,16 @@
 """Patients for physicians and nurses: search, read (which is written down), register, change, import."""
 
-import hashlib
-import json
 from typing import Any, ClassVar
 
 from django.db import transaction
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clinic.api.fields import Input, InstantField, NumberQuery, Query, VisibleField, YesNoField
 from clinic.api.importing import ImportInput, ImportReportSerializer, Imports
-from clinic.api.refusals import Stale
 from clinic.api.rows import VisibleRows
 from clinic.api.shapes import Shape
 from clinic.api.views import SiteNameSerializer
@@ -117,14 +114,6 @@ class PatientQuery(Query):
         return rows
 
 
-IF_MATCH = OpenApiParameter(
-    "If-Match",
-    str,
-    OpenApiParameter.HEADER,
-    description="The ETag under which you read the patient: refuses with 412 if somebody changed it since.",
-)
-
-
 @extend_schema_view(
     list=extend_schema(description="Patients of your sites, to search."),
 )
@@ -138,13 +127,13 @@ class Patients(mixins.ListModelMixin, VisibleRows):
         "create": "patients.add_patient",
         "partial_update": "patients.change_patient",
     }
-    may_refuse = {"create": [409], "partial_update": [409, 412]}
+    may_refuse = {"create": [409], "partial_update": [409]}
 
     def retrieve(self, request: Request, pk: int) -> Response:
-        """One patient. That you looked is written down. The ETag serves a later change."""
+        """One patient. That you looked is written down."""
         patient = self.get_object()
         services.read(patient, by=self.user, now=timezone.now())
-        return self.tagged(patient)
+        return self.show(patient)
 
     @extend_schema(request=RegistrationInput, responses={201: PatientSerializer})
     def create(self, request: Request) -> Response:
@@ -161,33 +150,22 @@ class Patients(mixins.ListModelMixin, VisibleRows):
         except services.LikelyDuplicate as refusal:
             refusal.members = {"matches": MatchSerializer(refusal.matches, many=True).data}
             raise
-        return self.tagged(patient, status=201)
+        return self.show(patient, status=201)
 
-    @extend_schema(request=PatientInput, responses=PatientSerializer, parameters=[IF_MATCH])
+    @extend_schema(request=PatientInput, responses=PatientSerializer)
     def partial_update(self, request: Request, pk: int) -> Response:
         """Change what is named about a patient; the rest stays as it is."""
         self.get_object()
         with transaction.atomic():
             # Locked before it is read: of two changes at once, each keeps what the other one said.
             patient = Patient.objects.select_for_update(of=("self",)).select_related("site").get(pk=pk)
-            if request.headers.get("If-Match", "*") not in ("*", self.tag(patient)):
-                raise Stale
             said = self.inputs(PatientInput, instance=patient, partial=True)
             if said.get("consented_at", patient.consented_at) != patient.consented_at:
                 said = {"consent_version": ""} | said
             for name, value in said.items():
                 setattr(patient, name, value)
             services.save(patient, by=self.user, now=timezone.now())
-        return self.tagged(patient)
-
-    def tag(self, patient: Patient) -> str:
-        """The ETag of the patient as shown now."""
-        shown = json.dumps(self.get_serializer(patient).data, sort_keys=True)
-        return f'"{hashlib.sha256(shown.encode()).hexdigest()[:32]}"'
-
-    def tagged(self, patient: Patient, *, status: int = 200) -> Response:
-        """The patient with its ETag."""
-        return Response(self.get_serializer(patient).data, status=status, headers={"ETag": self.tag(patient)})
+        return self.show(patient)
 
 
 class ImportPatients(Imports):

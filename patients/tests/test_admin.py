@@ -7,8 +7,9 @@ import pytest
 from django.db import connection, transaction
 from django.test import Client
 
-from clinic.models import AuditEvent, Site
-from clinic.tests.desk import clock, errors, filled, queries, signed_in, words
+from clinic.admin.stale import SHOWN
+from clinic.models import AuditEvent, OutgoingEmail, Site
+from clinic.tests.desk import clock, errors, filled, queries, signed_in, version_on, words
 from conftest import World, staff
 from patients import services
 from patients.models import Patient
@@ -233,10 +234,15 @@ def test_no_patient_is_deleted(world: World, client: Client) -> None:
 def test_an_open_form_does_not_undo_what_the_patient_said_meanwhile(world: World, client: Client) -> None:
     signed_in(world.clerk, client)
     shown = client.get(page(world.patient))
-    assert 'name="initial-stopped"' in shown.content.decode()
-    sent = filled(shown.context["adminform"].form)
+    sent = filled(shown.context["adminform"].form) | {SHOWN: version_on(shown), "phone": "+1 212 555 0123"}
     services.opt_out(world.patient.pk, by=None, now=world.now)
-    client.post(page(world.patient), sent | {"phone": "+1 212 555 0123"})
+    stale = client.post(page(world.patient), sent)
+    assert (stale.status_code, errors(stale)) == (409, {"__all__": ["stale"]})
+    world.patient.refresh_from_db()
+    assert (world.patient.phone, world.patient.why_no_email) == ("", "opted_out")
+    # What stands is in the form now, beside what was typed.
+    again = filled(stale.context["adminform"].form) | {SHOWN: version_on(stale)}
+    assert client.post(page(world.patient), again).status_code == 302
     world.patient.refresh_from_db()
     assert (world.patient.phone, world.patient.why_no_email) == ("+1 212 555 0123", "opted_out")
     # Moving the switch is another matter.
@@ -245,6 +251,50 @@ def test_an_open_form_does_not_undo_what_the_patient_said_meanwhile(world: World
     client.post(page(world.patient), sent)
     world.patient.refresh_from_db()
     assert world.patient.why_no_email == ""
+
+
+def death_beside_an_open_form(world: World) -> tuple[Client, dict[str, Any]]:
+    """A clerk's browser with a patient's form, and what it sends of it; a colleague has recorded a death since."""
+    browser = signed_in(world.clerk)
+    opened = browser.get(page(world.patient))
+    sent = filled(opened.context["adminform"].form) | {SHOWN: version_on(opened)}
+    colleague = signed_in(world.nurse)
+    theirs = filled(colleague.get(page(world.patient)).context["adminform"].form)
+    with clock(world.now):
+        assert colleague.post(page(world.patient), theirs | {"died_on": "2027-01-02"}).status_code == 302
+    return browser, sent
+
+
+def test_a_colleagues_open_form_does_not_clear_a_death(world: World) -> None:
+    browser, sent = death_beside_an_open_form(world)
+    emails = OutgoingEmail.objects.count()
+    stale = browser.post(page(world.patient), sent)
+    world.patient.refresh_from_db()
+    assert (stale.status_code, world.patient.died_on) == (409, date(2027, 1, 2))
+    assert OutgoingEmail.objects.count() == emails
+    [change] = stale.context["stale"].changes
+    assert (change.before, change.now, change.typed, change.by) == ("–", "2027-01-02", None, "Nurse Test")
+
+
+def test_what_both_have_typed_is_shown_beside_each_other_and_the_second_press_decides(world: World) -> None:
+    browser, sent = death_beside_an_open_form(world)
+    stale = browser.post(page(world.patient), sent | {"died_on": "2027-01-03", "phone": "+1 212 555 0123"})
+    [change] = stale.context["stale"].changes
+    assert (change.now, change.typed) == ("2027-01-02", "2027-01-03")
+    again = filled(stale.context["adminform"].form) | {SHOWN: version_on(stale)}
+    with clock(world.now):
+        assert browser.post(page(world.patient), again).status_code == 302
+    world.patient.refresh_from_db()
+    assert (world.patient.died_on, world.patient.phone) == (date(2027, 1, 3), "+1 212 555 0123")
+
+
+@pytest.mark.parametrize("carried", ["", "bogus", "e30:1xY4Fe:qcMET0vxVO6VYsG73bE"])
+def test_a_form_that_does_not_say_what_it_showed_saves_nothing(world: World, carried: str) -> None:
+    browser = signed_in(world.clerk)
+    sent = filled(browser.get(page(world.patient)).context["adminform"].form)
+    stale = browser.post(page(world.patient), sent | {SHOWN: carried, "phone": "+1 212 555 0123"})
+    world.patient.refresh_from_db()
+    assert (stale.status_code, world.patient.phone) == (409, "")
 
 
 def test_history_tells_who_changed_what(world: World, client: Client) -> None:

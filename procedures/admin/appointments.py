@@ -375,6 +375,7 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
             act,
             done=step.done,
             back=here,
+            row=appointment,
             context={
                 "title": step.title,
                 "opts": self.opts,

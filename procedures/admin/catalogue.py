@@ -376,14 +376,14 @@ class ReliefProfileAdmin(DeskAdmin):
         return False
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        given = super().get_changeform_initial_data(request)
-        asked = str(given.get("procedure_type", ""))
-        last = (
-            ReliefProfile.objects.filter(procedure_type=int(asked)).order_by("-version").first()
-            if asked.isdecimal()
-            else None
-        )
-        return model_to_dict(last) if last else given
+        last = self.begins_with(request)
+        return model_to_dict(last) if last else super().get_changeform_initial_data(request)
+
+    def begins_with(self, request: HttpRequest) -> ReliefProfile | None:
+        """The version in force: a new one that began with an older would undo what came between."""
+        asked = request.GET.get("procedure_type", "")
+        profiles = ReliefProfile.objects.filter(procedure_type=int(asked) if asked.isdecimal() else 0)
+        return profiles.order_by("-version").first()
 
     def save_model(self, request: HttpRequest, obj: ReliefProfile, form: Any, change: bool) -> None:
         add_profile(obj, by=staff(request), now=form.now)

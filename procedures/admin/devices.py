@@ -277,6 +277,7 @@ class ImplantedDeviceAdmin(ReadOnlyAdmin):
             request,
             form,
             act,
+            row=device,
             back=page_of(device),
             lead=f"{device.procedure.patient} · {device.get_kind_display()} · {device}",
             title=title,

@@ -159,6 +159,7 @@ class ProcedureAdmin(ReadOnlyAdmin):
             act,
             done=_("The pain before is corrected, and the follow-up judged again."),
             back=reverse("admin:procedures_procedure_change", args=[pk]),
+            row=procedure,
             context={
                 "title": _("Correct the pain before"),
                 "opts": self.opts,
@@ -196,6 +197,7 @@ class ProcedureAdmin(ReadOnlyAdmin):
             act,
             done=_("The time is corrected; what was not asked yet is planned again."),
             back=reverse("admin:procedures_procedure_change", args=[pk]),
+            row=procedure,
             context={
                 "title": _("Correct the time"),
                 "opts": self.opts,
@@ -227,6 +229,7 @@ class ProcedureAdmin(ReadOnlyAdmin):
             act,
             done=_("The procedure is marked as entered in error; nothing more is asked about it."),
             back=here,
+            row=procedure,
             context={
                 "title": _("Entered in error"),
                 "opts": self.opts,

@@ -11,7 +11,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from clinic.admin.base import staff
+from clinic.admin.stale import SEEN
 from clinic.pages import secret
+from clinic.versions import seen
 from procedures import services
 from procedures.admin.appointments import AppointmentAdmin
 from procedures.admin.steps import STEPS, TABLET, came_from
@@ -28,7 +30,8 @@ def digits(request: HttpRequest, pk: int) -> HttpResponse:
     appointment, now = get_object_or_404(rows, pk=pk), timezone.now()
     link = services.offered_code(appointment, now=now)
     until = link and link.tablet_until
-    query = request.GET.urlencode()
+    query = request.GET.copy()
+    query[SEEN] = seen(appointment)
     context = {
         **admin.site.each_context(request),
         "title": step.title,
@@ -37,7 +40,9 @@ def digits(request: HttpRequest, pk: int) -> HttpResponse:
         "code": link.code if link else "",
         "until": f"{until.astimezone(appointment.site.zone):%H:%M}" if until else "",
         "address": settings.SITE_URL + reverse("tablet"),
-        "again": f"{step.url(appointment)}?{query}" if step.possible(appointment, now=now) else "",
+        "again": f"{step.url(appointment)}?{query.urlencode()}"
+        if step.possible(appointment, now=now)
+        else "",
         "back": came_from(request, appointment) or page_of(appointment),
         "no_more": _("The digits were used or have run out."),
     }

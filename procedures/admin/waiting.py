@@ -208,6 +208,7 @@ class WaitlistAdmin(DeskAdmin):
             lambda: page_of(form.act(by=staff(request), now=timezone.now())),
             done=_("The appointment is booked; the patient is off the waitlist."),
             back=back,
+            row=entry,
             context={
                 "title": _("Book from the waitlist"),
                 "opts": self.opts,

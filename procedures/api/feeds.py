@@ -8,6 +8,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from clinic.api.matching import tag_of
 from clinic.api.rows import VisibleRows
 from clinic.models import Resource
 from procedures import services
@@ -51,7 +52,10 @@ class CalendarFeeds(VisibleRows):
 
     def retrieve(self, request: Request, pk: int) -> Response:
         """See whether a resource's calendar can be read at a secret address. The address itself is kept nowhere."""
-        return Response(CalendarFeedSerializer(shown(services.feed_in_force(self.get_object()))).data)
+        return Response(self.told(self.get_object()))
+
+    def told(self, row: Resource) -> Any:
+        return CalendarFeedSerializer(shown(services.feed_in_force(row))).data
 
     @extend_schema(request=NothingInput, responses={201: IssuedFeedSerializer})
     def create(self, request: Request, pk: int) -> Response:
@@ -64,7 +68,8 @@ class CalendarFeeds(VisibleRows):
         self.inputs(NothingInput)
         token = services.issue_feed(resource, by=self.user, now=timezone.now())
         issued = shown(services.feed_in_force(resource)) | {"address": services.feed_address(token)}
-        return Response(IssuedFeedSerializer(issued).data, status=201)
+        headers = {"ETag": tag_of(self.told(resource))}  # the address is no part of what is shown later
+        return Response(IssuedFeedSerializer(issued).data, status=201, headers=headers)
 
     @extend_schema(request=None, responses={204: None})
     def destroy(self, request: Request, pk: int) -> Response:

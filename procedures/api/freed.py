@@ -167,6 +167,7 @@ class FreedTimes(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows):
         .annotate(taken_again=partly_taken())
     )
     serializer_class = FreedTimeSerializer
+    detail_serializer_class = FreedTimeWithMatchesSerializer
     query_class = FreedTimeQuery
     ordering = ("starts_at", "pk")
     know_their_keys = frozenset({"book"})
@@ -178,10 +179,7 @@ class FreedTimes(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows):
     }
     may_refuse = {"dismiss": [409], "book": [409]}
 
-    def get_serializer_class(self) -> Any:
-        return FreedTimeWithMatchesSerializer if self.action == "retrieve" else FreedTimeSerializer
-
-    @extend_schema(request=NothingInput, responses=FreedTimeSerializer)
+    @extend_schema(request=NothingInput, responses=FreedTimeWithMatchesSerializer)
     @action(detail=True, methods=["post"])
     def dismiss(self, request: Request, pk: int) -> Response:
         """Close a freed time that nobody shall be offered. Once more is refused, code `freed_time_closed`."""

@@ -202,7 +202,7 @@ def test_a_day_at_the_desk(desk: Client, world: World) -> None:
     assert procedure.follow_up.check_ins.count() == 10
     again = step(desk, appointment, "perform", world.at(MONDAY, 10), status="completed",
                  performed_0=MONDAY.isoformat(), performed_1="09:10", baseline_pain="8")  # fmt: skip
-    assert "This appointment is already completed." in words(again)
+    assert again.status_code == 409  # it is completed already
     assert Procedure.objects.count() == 1
     void = f"/admin/procedures/procedure/{procedure.pk}/void/"
     assert desk.post(void, {"reason": ""}).status_code == 422
@@ -279,7 +279,7 @@ def test_cancelling_wants_a_reason(desk: Client, world: World) -> None:
     appointment.refresh_from_db()
     assert appointment.status == Appointment.Status.CANCELLED
     again = step(desk, appointment, "cancel", world.now, reason="x")
-    assert "This appointment is already cancelled." in words(again)
+    assert again.status_code == 409
 
 
 def test_who_cancels_is_kept_and_shown(desk: Client, world: World) -> None:
@@ -304,7 +304,7 @@ def test_a_patient_goes_through_the_house_step_by_step(world: World, client: Cli
     assert "recovering" in page
     assert "cannot" not in page
     refused = step(client, appointment, "arrive", world.at(MONDAY, 9, 9))
-    assert "already recovering" in words(refused)
+    assert "Nothing was done" in words(refused)
     assert errors(step(client, appointment, "error", world.at(MONDAY, 10), reason="")) == {
         "reason": ["reason_required"]
     }
@@ -353,7 +353,7 @@ def test_steps_are_offered_to_those_who_may_take_them_when_they_make_sense(
     def offered(user: Any, at: datetime) -> list[str]:
         signed_in(user, client)
         with clock(at):
-            return re.findall(rf'{LIST}{appointment.pk}/([a-z-]+)/"', client.get(page).content.decode())
+            return re.findall(rf'{LIST}{appointment.pk}/([a-z-]+)/["?]', client.get(page).content.decode())
 
     def steps(user: Any, at: datetime) -> list[str]:
         return [name for name in offered(user, at) if name not in ("change", "history")]

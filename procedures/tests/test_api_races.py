@@ -70,13 +70,16 @@ def test_a_request_that_is_sent_again_at_once_is_one_request(
 def fill(monkeypatch: pytest.MonkeyPatch, world: World, *requests: tuple[int, str]) -> list[Any]:
     """The answers to clerks who book one freed time at once, each for an entry of the waitlist and with a key."""
     monkeypatch.setattr("django.utils.timezone.now", lambda: world.now)
-    address, answers = f"/api/v1/freed-times/{free(world).pk}/book/", list[Any]()
+    row, answers = f"/api/v1/freed-times/{free(world).pk}/", list[Any]()
+    reader = APIClient()
+    reader.force_authenticate(User.objects.get(pk=world.clerk.pk))
+    tag = reader.get(row)["ETag"]
 
     def click(entry: int, key: str) -> None:
         client = APIClient()
         client.force_authenticate(User.objects.get(pk=world.clerk.pk))
-        headers = {"Idempotency-Key": key}
-        answers.append(client.post(address, {"entry": entry}, format="json", headers=headers))
+        headers = {"Idempotency-Key": key, "If-Match": tag}
+        answers.append(client.post(f"{row}book/", {"entry": entry}, format="json", headers=headers))
 
     assert together(*(lambda one=one: click(*one) for one in requests)) == {"won": len(requests)}
     return answers
@@ -97,5 +100,5 @@ def test_of_rivals_for_a_freed_time_one_gets_it_and_the_others_are_told(
 ) -> None:
     requests = [(other(world, number).pk, str(number)) for number in range(2, 2 + CLICKS)]
     answers = fill(monkeypatch, world, *requests)
-    assert Counter(answer.status_code for answer in answers) == {201: 1, 409: CLICKS - 1}
+    assert Counter(answer.status_code for answer in answers) == {201: 1, 412: CLICKS - 1}
     assert Appointment.objects.filter(status=Appointment.Status.BOOKED).count() == 1

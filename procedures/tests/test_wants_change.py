@@ -128,9 +128,9 @@ def test_the_request_is_settled_with_one_click_where_it_is_shown(
     assert address in get(desk, world, f"{LIST}?wants_change=yes").content.decode()
     assert f"{LIST}{quiet.pk}/settle-change/" not in get(desk, world, f"{LIST}?when=all").content.decode()
     with clock(world.now):
-        for _ in range(2):
+        for said in ("the appointment stands", "Nothing was done"):
             response = desk.post(f"{address}?back=wants_change%3Dyes", follow=True)
-            assert "the appointment stands" in words(response)
+            assert said in words(response)
             assert response.request["QUERY_STRING"] == "wants_change=yes"
     assert "No appointment matches." in words(response)
     assert address not in get(desk, world, page).content.decode()

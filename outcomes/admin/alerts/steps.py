@@ -89,6 +89,7 @@ def ask(request: HttpRequest, alert: Alert, form: Any, title: Any, done: Any) ->
         act,
         done=done,
         back=here,
+        row=alert,
         context={
             "title": title,
             "opts": Alert._meta,

@@ -157,10 +157,12 @@ def booked_and_performed(site: Site, clock: Clock) -> None:
         assert "You told us that you will come" in page.content.decode()
     clock.now = at(MONDAY, 10)
     doctor = signed_in("physician@example.org")
+    row = f"/api/v1/appointments/{appointment['id']}/"
     ok(
         doctor.post(
-            f"/api/v1/appointments/{appointment['id']}/perform/",
+            f"{row}perform/",
             {"performed_at": f"{MONDAY}T09:10", "baseline_pain": 8, "status": "completed"},
+            headers={"If-Match": doctor.get(row)["ETag"]},
         )
     )
 
