@@ -306,6 +306,17 @@ def overtaken_step(request: HttpRequest, row: models.Model, form: forms.Form, *,
     was: dict[str, str] | None = carried and carried[1]
     if was == now:
         return None
+    stale, changed = missed_of(row, was, now, at)
+    if carried is not None:
+        form.data = merged(request.POST, form, carried[0], changed, stale)
+        form._errors = None  # type: ignore[attr-defined]  # they were of what was sent
+    return stale
+
+
+def missed_of(
+    row: models.Model, was: dict[str, str] | None, now: dict[str, str], at: datetime | None
+) -> tuple[Stale, list[str]]:
+    """What has changed in a row since its columns were `was` at the instant `at`, and in which columns."""
     trail = Trail(row, at)
     stale, events = Stale(), trail.by_column()
     changed = [name for name in now if was is None or was.get(name) != now[name]]
@@ -320,10 +331,7 @@ def overtaken_step(request: HttpRequest, row: models.Model, form: forms.Form, *,
                    column_in_words(row, name, getattr(fresh, name)))
         )  # fmt: skip
     name_authors(stale, trail, {index: [name] for index, name in enumerate(changed)})
-    if carried is not None:
-        form.data = merged(request.POST, form, carried[0], changed, stale)
-        form._errors = None  # type: ignore[attr-defined]  # they were of what was sent
-    return stale
+    return stale, changed
 
 
 def merged(data: QueryDict, form: forms.Form, was: Said, changed: list[str], stale: Stale) -> QueryDict:

@@ -30,18 +30,21 @@ def call(
         client.force_authenticate(User.objects.get(pk=user.pk))
     body = "" if data is None else json.dumps(data)
     with mock.patch("django.utils.timezone.now", return_value=now):
-        if "If-Match" not in headers and (tag := tag_before(client, method, path)):
+        if "If-Match" not in headers and (tag := tag_before(client, method, path, data)):
             headers["If-Match"] = tag
         return client.generic(method, f"/api/v1/{path}", body, "application/json", headers=headers)
 
 
-def tag_before(client: APIClient, method: str, path: str) -> str:
+def tag_before(client: APIClient, method: str, path: str, data: Any = None) -> str:
     """The ETag of the row of `path`; "" where `method` changes none. That it was read, stays untold."""
     row = ROW.match(path)
     if method in ("GET", "HEAD", "OPTIONS") or not row:
         return ""
+    read_at = row[0]
+    if path.endswith("/merge/") and isinstance(data, dict):  # it changes two rows, which are read together
+        read_at = f"{path}?duplicate={data.get('duplicate')}"
     with transaction.atomic():
-        read = client.get(f"/api/v1/{row[0]}")
+        read = client.get(f"/api/v1/{read_at}")
         transaction.set_rollback(True)
     return str(read.headers.get("ETag", ""))
 

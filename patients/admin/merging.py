@@ -6,6 +6,7 @@ from django import forms
 from django.apps import apps
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -15,7 +16,9 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from clinic.admin.base import show_refusal, staff
+from clinic.admin.stale import SHOWN, Stale, missed_of, seal, unseal
 from clinic.admin.wall import shown
+from clinic.versions import columns, digest, one_at_a_time
 from patients import services
 from patients.admin.patients import PatientAdmin, born
 from patients.models import Patient
@@ -81,8 +84,17 @@ def find(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def compare(request: HttpRequest, pk: int, other: int) -> HttpResponse:
-    """The two records side by side: `pk` is kept, `other` becomes a part of it. Only POST merges."""
-    kept, duplicate = known(request, pk), known(request, other)
+    """The two records side by side: `pk` is kept, `other` becomes a part of it. Only POST merges.
+
+    It merges only what the page showed as it stands; else the page comes again, 409, with what has changed.
+    """
+    with transaction.atomic():
+        for number in sorted({pk, other}) if request.method == "POST" else ():
+            one_at_a_time(Patient, number)
+        return compared(request, known(request, pk), known(request, other))
+
+
+def compared(request: HttpRequest, kept: Patient, duplicate: Patient) -> HttpResponse:
     user, now = staff(request), timezone.now()
     form = ChoicesForm(request.POST or None, duplicate=duplicate, kept=kept)
     amiss = ""
@@ -90,14 +102,16 @@ def compare(request: HttpRequest, pk: int, other: int) -> HttpResponse:
         services.refuse_pair(duplicate, kept)
     except ValidationError as refusal:
         amiss = " ".join(refusal.messages)
-    if request.method == "POST" and form.is_valid() and not amiss:
+    present = [[columns(one), digest(services.belonging(one))] for one in (kept, duplicate)]
+    stale = missed(request, kept, duplicate, present) if request.method == "POST" and not amiss else None
+    if request.method == "POST" and stale is None and form.is_valid() and not amiss:
         try:
-            merged = services.merge(other, pk, take=form.taken(), by=user, now=now)
+            merged = services.merge(duplicate.pk, kept.pk, take=form.taken(), by=user, now=now)
         except ValidationError as refusal:
             show_refusal(form, refusal, {})
         else:
             messages.success(request, _("Merged. Moved: %s.") % (counted(merged.moved) or _("nothing")))
-            return HttpResponseRedirect(reverse("admin:patients_patient_change", args=[pk]))
+            return HttpResponseRedirect(reverse("admin:patients_patient_change", args=[kept.pk]))
     for one in (kept, duplicate):
         services.read(one, by=user, now=now)
     context = {
@@ -111,9 +125,26 @@ def compare(request: HttpRequest, pk: int, other: int) -> HttpResponse:
         "rows": rows_of(form, kept, duplicate),
         "obstacles": [] if amiss else services.obstacles(duplicate, kept, now=now),
         "belongs": [counted(services.belonging(one)) or "–" for one in (kept, duplicate)],
+        "shown": seal(present, request.path, at=now),
+        "shown_name": SHOWN,
+        "stale": stale,
     }
-    status = 422 if form.errors else 200
+    status = 409 if stale else 422 if form.errors else 200
     return TemplateResponse(request, "admin/patients/merge.html", context, status=status)
+
+
+def missed(request: HttpRequest, kept: Patient, duplicate: Patient, present: list[Any]) -> Stale | None:
+    """What the page that is posted has missed of the two records and of what belongs to them; None: nothing."""
+    carried, at = unseal(request.POST.get(SHOWN, ""), request.path)
+    if carried == present:
+        return None
+    missed = Stale()
+    for index, one in enumerate((kept, duplicate)):
+        was = carried[index][0] if carried else None
+        found, _changed = missed_of(one, was, present[index][0], at)
+        missed.changes += found.changes
+        missed.who += found.who
+    return missed
 
 
 def rows_of(form: ChoicesForm, kept: Patient, duplicate: Patient) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -109,6 +110,7 @@ class Merges(VisibleRows):
         both. What must be settled first is refused with 409, one entry each: `appointments_overlap`,
         `courses_overlap`, `waiting_twice`, `opioid_twice`. The ETag for If-Match is that of the preview of this pair.
         """
+        get_object_or_404(self.get_queryset(), pk=pk)
         said = self.inputs(MergeInput)
         for number in sorted({pk, said["duplicate"].pk}):
             one_at_a_time(Patient, number)

@@ -72,6 +72,7 @@ def cancel_page(request: HttpRequest, pk: int) -> HttpResponse:
         title=_("Cancel all of them") if rows else _("Appointments"),
         done=_("Cancelled. The patient's family gets no letter."),
         danger=True,
+        row=patient,
     )
 
 

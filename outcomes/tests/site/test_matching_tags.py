@@ -59,6 +59,7 @@ def rows_of(world: World, path: str) -> tuple[str, models.Model, dict[str, Any]]
             row = patients.record_opioid_use(use, by=world.nurse, now=world.now)
             changes = {"prescription": "x"}
         case "patients":
+            world.another_patient()
             row, changes = world.patient, {"phone": "+1 212 555 0100"}
         case "appointments":
             row = services.book(world.appointment(), by=world.clerk, now=world.now)
@@ -99,6 +100,8 @@ def of_row(address: str, path: str) -> str:
     """The address at which the row is read."""
     if "calendar-feed" in path:
         return address
+    if path.endswith("/merge/"):
+        return f"{address}?duplicate={Patient.objects.latest('pk').pk}"
     found = re.match(r".*\d+/", address)
     assert found
     return found[0]
@@ -122,6 +125,7 @@ def test_a_change_of_what_was_not_read_as_it_stands_is_refused(world: World, pat
     else:
         services.issue_feed(row, by=world.clerk, now=world.at(MONDAY, 9))  # type: ignore[arg-type]
     before = everything()
+    said = {"duplicate": Patient.objects.latest("pk").pk} if path.endswith("/merge/") else {}
     for named, status, code in (
         ("", 428, "if_match_required"),
         ("*", 428, "if_match_required"),
@@ -129,12 +133,12 @@ def test_a_change_of_what_was_not_read_as_it_stands_is_refused(world: World, pat
         ('"bogus"', 412, "stale"),
         ("bogus", 412, "stale"),
     ):
-        answer = call(world.admin, method, address, {}, now=world.now, **{"If-Match": named})
+        answer = call(world.admin, method, address, said, now=world.now, **{"If-Match": named})
         assert (named, answer.status_code, answer.json()["code"]) == (named, status, code)
     assert everything() == before
     fresh = call(world.admin, "GET", of_row(address, path), now=world.now)["ETag"]
     assert fresh != tag
-    answer = call(world.admin, method, address, {}, now=world.now, **{"If-Match": f'"other", {fresh}'})
+    answer = call(world.admin, method, address, said, now=world.now, **{"If-Match": f'"other", {fresh}'})
     assert answer.status_code not in (412, 428)
 
 

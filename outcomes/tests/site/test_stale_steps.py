@@ -17,6 +17,7 @@ from outcomes import services as outcomes
 from outcomes.models import FollowUp
 from outcomes.tests.site.test_matching_tags import everything, rows_of
 from outcomes.tests.test_adverse_events import recorded as event_of
+from patients.models import Patient
 from procedures import services
 from procedures.admin.steps import STEPS
 from procedures.models import Appointment, WaitlistEntry
@@ -24,6 +25,7 @@ from procedures.tests.test_waiting import join
 
 #: What stands in the place of a row's kind in the addresses of the API.
 KINDS = {
+    "patients/patient": "patients/",
     "patients/opioiduse": "patients/<int:patient>/opioids/",
     "procedures/appointment": "appointments/",
     "procedures/procedure": "procedures/",
@@ -39,6 +41,7 @@ OTHERS = {
     *("procedures_appointment_digits", "outcomes_checkin_paper", "outcomes_checkin_call"),
     *("procedures_waitlistentry_asked", "procedures_waitlistentry_withdrawn"),
     *("outcomes_alert_acknowledge", "outcomes_alert_take"),
+    *("patients_patient_merge", "patients_patient_course"),
 }
 
 
@@ -60,6 +63,9 @@ def test_a_page_that_does_not_say_what_it_showed_does_nothing(world: World, kind
     if (kind, page) == ("outcomes/checkin", "correct/"):
         said: dict[str, Any] = {"channel": "phone", "language": "en", "remark": "", "values": {"nrs.now": 4}}
         outcomes.record_answer(row.pk, **said, by=world.nurse, now=row.opens_at)  # type: ignore[attr-defined]
+    if page == "deceased/":
+        Patient.objects.filter(pk=row.pk).update(died_on=MONDAY)
+    page = page.replace("<int:other>", str(Patient.objects.latest("pk").pk))
     before = everything()
     browser = signed_in(world.admin, Client())
     with clock(world.now):
