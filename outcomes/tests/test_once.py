@@ -119,7 +119,7 @@ def test_a_refused_request_does_not_use_its_key_up(world: World) -> None:
 def test_keys_are_ones_own(world: World) -> None:
     said = registration(world)
     assert post(world, "patients/", said).status_code == 201
-    other = post(world, "patients/", said | {"record_number": "P99"}, world.nurse)
+    other = post(world, "patients/", said | {"record_number": "P99", "insist": True}, world.nurse)
     assert (other.status_code, other.has_header(REPLAYED)) == (201, False)
 
 

@@ -12,7 +12,6 @@ from clinic.refusals import Refusal
 from clinic.tests.calling import call, faults
 from clinic.tests.desk import clock, errors, filled, signed_in, words
 from conftest import MONDAY, World, resource, staff
-from outcomes.services.ticking import tick
 from procedures import services
 from procedures.models import Appointment
 
@@ -189,10 +188,10 @@ def test_who_may_not_book_moves_nobody_and_another_site_is_not_seen(world: World
     assert Appointment.objects.count() == 1
 
 
-def test_the_tick_marks_what_changed_behind_the_services_back(world: World) -> None:
+def test_what_changed_behind_the_services_back_is_marked(world: World) -> None:
     booked = book(world)
     WorkingHours.objects.filter(resource=world.bay).delete()
-    assert tick(now=world.now)["displaced_marked"] == 1
+    assert services.mark_displaced_soon(now=world.now) == 1
     assert why(booked) == "outside_hours"
 
 
@@ -244,7 +243,7 @@ def test_whoever_may_add_a_closure_may_remove_it(world: World) -> None:
 def test_the_command_marks_however_far_ahead(world: World) -> None:
     booked = book(world, starts_at=world.at(MONDAY + timedelta(days=364), 9))
     WorkingHours.objects.filter(resource=world.bay).delete()
-    assert tick(now=world.now + timedelta(minutes=1))["displaced_marked"] == 0
+    assert services.mark_displaced_soon(now=world.now + timedelta(minutes=1)) == 0
     with clock(world.now):
         call_command("mark_displaced")
     assert why(booked) == "outside_hours"

@@ -123,8 +123,8 @@ def test_where_nobody_is_free_the_next_times_are_said(world: World) -> None:
     with pytest.raises(Refusal) as refused:
         services.reschedule(old.pk, starts_at=world.at(TUESDAY, 10), by=world.clerk, now=world.now)
     assert (refused.value.code, refused.value.field) == ("taken", "starts_at")
-    assert refused.value.free is not None
-    assert refused.value.free["starts_at"][0] == world.at(TUESDAY, 11)  # the bay is needed from 45 minutes on
+    free = refused.value.members["free"]
+    assert free["starts_at"][0] == world.at(TUESDAY, 11)  # the bay is needed from 45 minutes on
 
 
 def test_a_clinician_who_left_is_told_with_who_could_come(world: World, able: Resource) -> None:
@@ -133,7 +133,7 @@ def test_a_clinician_who_left_is_told_with_who_could_come(world: World, able: Re
     with pytest.raises(Refusal) as refused:
         services.reschedule(old.pk, starts_at=world.at(TUESDAY, 10), by=world.clerk, now=world.now)
     assert refused.value.code == "kept_not_free"
-    assert refused.value.free == {"resources": [{"id": able.pk, "name": "Dr Able"}]}
+    assert refused.value.members["free"] == {"resources": [{"id": able.pk, "name": "Dr Able"}]}
 
 
 def test_slots_for_a_move_are_those_at_which_it_would_do(world: World, able: Resource) -> None:
