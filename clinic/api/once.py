@@ -78,7 +78,7 @@ class Once(APIView):
         Asked once rivals with the same key have been waited for.
         """
         key = request_key(request) if getattr(self, "action", None) in self.know_their_keys else ""
-        return bool(key) and SentRequest.objects.filter(by=request.user, key=key).exists()
+        return bool(key) and SentRequest.objects.filter(by=request.user.pk, key=key).exists()
 
     def answered_anew(self, mine: SentRequest, handle: Callable[[], Response]) -> Response:
         """The answer of a service that knows its keys: of rivals with one key, one does it and all are answered."""

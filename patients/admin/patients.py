@@ -258,7 +258,7 @@ class PatientAdmin(ImportsFiles, DeskAdmin):
         )
 
     def response_change(self, request: HttpRequest, obj: Patient) -> HttpResponse:
-        response = super().response_change(request, obj)
+        response: HttpResponse = super().response_change(request, obj)
         if request.POST.get("died_on") and obj.died_on:
             for page in self.after_death:
                 if goal := page(request, obj):
