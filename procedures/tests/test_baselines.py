@@ -346,7 +346,7 @@ def test_at_the_desk(world: World, booked: Appointment, client: Client) -> None:
     with clock(world.at(MONDAY, 11)):
         done = {
             "status": "completed", "performed_0": "2027-01-11", "performed_1": "09:30",
-            "baseline_pain": "not-asked", "peg_activity": "8",
+            "baseline_pain": "not-asked", "peg_activity": "8", "region": "lumbar", "laterality": "left",
         }  # fmt: skip
         assert client.post(f"{page}perform/", done).status_code == 302
         procedure = Procedure.objects.get()

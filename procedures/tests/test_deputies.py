@@ -84,7 +84,7 @@ def test_an_administrator_and_somebody_who_is_away_too_can_be_named(world: World
     services.close(leave(world, deputy=world.admin), by=world.physician, now=world.now)
     nurse = Resource.objects.create(name="Nurse", site=world.site, user=world.nurse)
     services.close(leave(world, resource=nurse, deputy=world.physician), by=world.clerk, now=world.now)
-    services.close(leave(world), by=world.physician, now=world.now)
+    services.close(leave(world, ends_at=world.at(MONDAY, 12)), by=world.physician, now=world.now)
     assert Closure.objects.count() == 3
 
 
@@ -100,8 +100,9 @@ def test_the_api_takes_and_shows_the_deputy(world: World) -> None:
     assert made.json()["deputy"] == nurse
     listed = call(world.nurse, "GET", "closures/", now=world.now).json()["results"]
     assert [one["deputy"] for one in listed] == [nurse]
-    for none in ({"deputy": None}, {}):
-        said = {name: value for name, value in inputs(world).items() if name != "deputy"} | none
+    for day, none in ((13, {"deputy": None}), (14, {})):
+        when = {"starts_at": f"2027-01-{day}T08:00", "ends_at": f"2027-01-{day}T18:00"}
+        said = {name: value for name, value in inputs(world, **when).items() if name != "deputy"} | none
         made = call(world.physician, "POST", "closures/", said, now=world.now)
         assert (made.status_code, made.json()["deputy"]) == (201, None)
 

@@ -8,7 +8,7 @@ from django.test import Client
 from clinic.models import AuditEvent, Resource, ResourceCategory, User
 from clinic.refusals import Refusal
 from clinic.tests.calling import call
-from clinic.tests.desk import clock
+from clinic.tests.desk import clock, signed_in
 from conftest import MONDAY, World
 from procedures import services
 from procedures.models import Appointment, Privilege, Procedure
@@ -71,7 +71,7 @@ def test_the_api_and_the_desk_ask_the_same(world: World, booked: Appointment, cl
     refused = call(world.physician, "POST", path, sent, now=at + timedelta(minutes=30))
     assert refused.status_code == 400
     assert [error["code"] for error in refused.json()["errors"]] == ["no_privilege"]
-    client.force_login(world.physician)
+    signed_in(world.physician, client)
     with clock(at + timedelta(minutes=30)):
         form = client.get(f"/admin/procedures/appointment/{booked.pk}/perform/").context["form"]
     assert list(form.fields["performer"].queryset) == [world.physician]

@@ -210,6 +210,13 @@ def test_what_was_answered_before_is_answered_again_whatever_was_read(world: Wor
             world.clerk, "POST", f"{path}reschedule/", said, now=world.now, **key, **{"If-Match": named}
         )
         assert (again.status_code, again.json()["id"]) == (200, first.json()["id"])
+        assert "ETag" not in again.headers  # the row may be newer than what is told again
+    step = f"appointments/{first.json()['id']}/confirm/"
+    key = {"Idempotency-Key": "step"}
+    assert call(world.clerk, "POST", step, now=world.now, **key).status_code == 200
+    for named in ("", '"bogus"'):
+        again = call(world.clerk, "POST", step, now=world.now, **key, **{"If-Match": named})
+        assert (again.status_code, again.json()["status"]) == (200, "confirmed")
 
 
 def test_what_a_service_refuses_leaves_nothing_behind(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -161,3 +161,23 @@ def test_a_closure_that_was_changed_meanwhile_is_not_taken_back(world: World) ->
         assert Closure.objects.filter(pk=closure.pk).exists()
     browser.post(address, {"post": "yes", SHOWN: version_on(browser.get(address))})
     assert not Closure.objects.filter(pk=closure.pk).exists()
+
+
+def test_two_records_are_merged_only_as_they_were_shown(world: World) -> None:
+    other = world.another_patient()
+    browser = signed_in(world.clerk, Client())
+    address = reverse("admin:patients_patient_merge_with", args=[world.patient.pk, other.pk])
+    opened = browser.get(address)
+    said = dict.fromkeys(opened.context["form"].fields, "kept") | {SHOWN: version_on(opened)}
+    services.book(world.appointment(patient=other), by=world.clerk, now=world.now)
+    with clock(world.now):
+        assert browser.post(address, said).status_code == 409  # something more would move
+        said[SHOWN] = version_on(browser.get(address))
+        Patient.objects.filter(pk=other.pk).update(phone="+1 212 555 0123")
+        stale = browser.post(address, said)
+        assert stale.status_code == 409
+        assert [change.now for change in stale.context["stale"].changes] == ["+1 212 555 0123"]
+        assert not Patient.objects.exclude(merged_into=None).exists()
+        said |= dict.fromkeys(stale.context["form"].fields, "kept")
+        assert browser.post(address, said | {SHOWN: version_on(stale)}).status_code == 302
+    assert Patient.objects.get(merged_into=world.patient) == other
