@@ -65,9 +65,12 @@ MAY: dict[str, set[str]] = {
     "GET patients/{pk}/": EVERY,
     "POST patients/": STAFF | {MANAGER},
     "PATCH patients/{pk}/": STAFF | {MANAGER},
+    "GET patients/{pk}/merge/": {FRONT_DESK, MANAGER, ADMINISTRATOR},
+    "POST patients/{pk}/merge/": {FRONT_DESK, MANAGER, ADMINISTRATOR},
     "GET patients/{patient}/course/": EVERY,
     "GET patients/{patient}/opioids/": EVERY,
     "GET patients/{patient}/opioids/total/": EVERY,
+    "GET patients/{patient}/opioids/{pk}/": EVERY,
     "POST patients/{patient}/opioids/": CLINICIANS,
     "POST patients/{patient}/opioids/{pk}/end/": CLINICIANS,
     "POST patients/{patient}/opioids/{pk}/correct/": CLINICIANS,
@@ -131,6 +134,7 @@ MAY: dict[str, set[str]] = {
     "POST follow-ups/{pk}/end/": {NURSE, PHYSICIAN, ADMINISTRATOR},
     "POST follow-ups/{pk}/resume/": {NURSE, PHYSICIAN, ADMINISTRATOR},
     "POST follow-ups/{pk}/pain-reports/": {FRONT_DESK, NURSE, PHYSICIAN, ADMINISTRATOR},
+    "POST follow-ups/{pk}/end-trial/": {NURSE, PHYSICIAN, ADMINISTRATOR},
     "POST follow-ups/{pk}/tell-apart/": {NURSE, PHYSICIAN, ADMINISTRATOR},
     "POST follow-ups/{pk}/duration/": {NURSE, PHYSICIAN, ADMINISTRATOR},
     "GET check-ins/": EVERY,
@@ -167,6 +171,7 @@ OWN = {
 #: What an address has to be asked.
 QUERIES = {
     "slots/": "?procedure_type=rfa_facet&starts_from=2027-01-11T00:00:00Z&starts_before=2027-01-13T00:00:00Z",
+    "patients/{pk}/merge/": "?duplicate={other}",
     "reports/comparison/": "?dimension=intent&one=therapeutic&other=trial",
 }
 #: The same at every site, or an answer that counts what is there: nothing.
@@ -257,7 +262,8 @@ def test_each_role_may_what_the_table_says_at_its_own_site_only(world: World) ->
             site=world.site, starts_at=world.now, ends_at=world.at(MONDAY, 8), reason="Works"
         ).pk,
     }
-    lost = world.appointment(patient=world.another_patient(88), starts_at=world.at(MONDAY, 15))
+    other = world.another_patient(88)
+    lost = world.appointment(patient=other, starts_at=world.at(MONDAY, 15))
     book(lost, by=world.clerk, now=world.now)
     Appointment.objects.filter(pk=lost.pk).update(displaced_because="closed")
     elsewhere = Site.objects.create(name="Hillside", time_zone="America/Denver", phone="+1 303 555 0100")
@@ -271,7 +277,8 @@ def test_each_role_may_what_the_table_says_at_its_own_site_only(world: World) ->
         # "{pk}" is a row of the collection that stands before it.
         pk = rows.get(path.partition("/{pk}")[0].rpartition("/")[2])
         code = "silent" if path.startswith("reports/") else "rfa_facet"
-        path = path.format(pk=pk, patient=world.patient.pk, code=code) + QUERIES.get(path, "")
+        asked = path + QUERIES.get(path, "")
+        path = asked.format(pk=pk, patient=world.patient.pk, code=code, other=other.pk)
         for role, at, user in people:
             case = f"{operation} as {role or 'nobody'} of {at or 'nowhere'}"
             inputs: dict[str, Any] | None = None if method == "GET" else {}

@@ -21,6 +21,7 @@ from procedures.models import Privilege, ProcedureType, ReadinessItem, RedFlag, 
 
 #: What somebody else says in a field, where any other text would be refused.
 OTHERS: dict[str, dict[str, list[str]]] = {
+    "record_number_scheme": {"record_number_scheme": ["R00000"]},
     "time_zone": {"time_zone": ["America/Chicago"]},
     "email": {"email": ["other@example.org"]},
     "alert_email": {"alert_email": ["alerts@example.org"]},
