@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from clinic.models import Resource, User
+from clinic.refusals import Refusal
 from clinic.wall_clock import day_span
 from procedures.hours import Span
 from procedures.models import Appointment
@@ -106,7 +107,13 @@ def rebook(
     now: datetime,
     request_key: str = "",
 ) -> Appointment:
-    """Move an appointment as it was proposed, by the clinic, in a transaction of its own. Raises as `reschedule`."""
+    """Move an appointment as it was proposed, by the clinic, in a transaction of its own.
+
+    Raises as `reschedule`, and Refusal "not_displaced" where by now it can stay: somebody has opened again.
+    """
+    old = Appointment.objects.get(pk=appointment_id)
+    if old.status in Appointment.EXPECTED and not old.lies_displaced(now):
+        raise Refusal("Nothing displaces this appointment any more.", code="not_displaced")
     reason = "What it held is not there any more."
     return reschedule(
         appointment_id,

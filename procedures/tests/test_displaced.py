@@ -154,6 +154,20 @@ def test_they_are_moved_together_each_to_a_time_of_its_own(world: World) -> None
     assert not Appointment.objects.displaced(world.now).exists()
 
 
+def test_what_can_stay_by_now_is_not_moved_from_an_old_page(world: World) -> None:
+    booked = book(world)
+    closure = close(world)
+    desk = signed_in(world.clerk)
+    with clock(world.now):
+        values = [row["value"] for row in desk.get(f"{PAGE}displaced/").context["rows"]]
+        services.reopen(closure, by=world.physician, now=world.now)
+        desk.post(f"{PAGE}displaced/", {"move": values, "key": "k"})
+    move = {"moves": [{"appointment": booked.pk, "starts_at": "2027-01-12T15:00:00Z"}]}
+    [refused] = call(world.clerk, "POST", "displaced/", move, now=world.now).json()["results"]
+    assert (refused["rescheduled_to"], refused["code"]) == (None, "not_displaced")
+    assert Appointment.objects.get() == booked
+
+
 def test_without_the_clinician_only_where_nobody_else_will_do(world: World) -> None:
     booked = book(world)
     other = resource("Dr Able", ResourceCategory.objects.get(code="physician"), world.site)
