@@ -57,6 +57,11 @@ class WallClockWidget(forms.SplitDateTimeWidget):
             ],
         )
 
+    def decompress(self, value: Any) -> list[Any]:
+        """The day and the time; nothing of what an address says, which is no wall time."""
+        parts: list[Any] = super().decompress(value if isinstance(value, datetime) else None)
+        return parts
+
 
 class WallClockField(forms.SplitDateTimeField):
     """A date and a time on some site's wall clock: cleans to a naive wall time, which only a zone makes an instant.

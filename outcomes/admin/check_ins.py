@@ -231,9 +231,11 @@ class CheckInAdmin(ShowsBehind):
                 f"{check_in.follow_up.procedure.procedure_type} · {check_in.when}",
             },
         )
-        if response.status_code == 409 and form.said_yes():
-            # A yes to a red flag does not wait until somebody has read what has changed.
-            report_yes(request, form, pk, now)
+        if response.status_code == 409:
+            form.full_clean()
+            if form.said_yes():
+                # A yes to a red flag does not wait until somebody has read what has changed.
+                report_yes(request, form, pk, now)
         return response
 
     def correct_view(self, request: HttpRequest, pk: int) -> HttpResponse:

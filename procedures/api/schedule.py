@@ -71,11 +71,11 @@ class AppointmentQuery(Query):
         required=False, help_text="Expected, and the patient has asked for another time, or not."
     )
 
-    rescheduled = serializers.BooleanField(
+    rescheduled = YesNoQuery(
         required=False,
         help_text="Another appointment has taken its place, or not. Its status is `cancelled`.",
     )
-    displaced = serializers.BooleanField(
+    displaced = YesNoQuery(
         required=False, help_text="To come, and it has lost what it holds, or not; see `displaced_because`."
     )
 

@@ -10,7 +10,16 @@ from rest_framework.exceptions import ErrorDetail
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from clinic.api.fields import MOST, Input, NumberQuery, SiteTimeField, at_site, on_the_wall, read_query
+from clinic.api.fields import (
+    MOST,
+    Input,
+    NumberQuery,
+    SiteTimeField,
+    YesNoQuery,
+    at_site,
+    on_the_wall,
+    read_query,
+)
 from clinic.api.rows import NeverKept
 from clinic.api.views import SiteNameSerializer
 from clinic.models import Resource, Site
@@ -82,7 +91,7 @@ class SlotQuery(Input):
     )
     patient = NumberQuery(help_text="Leave out what overlaps with this patient's own appointments.")
     replacing = NumberQuery(help_text="The appointment that would be moved: its time counts as free.")
-    keep = serializers.BooleanField(
+    keep = YesNoQuery(
         required=False,
         default=True,
         help_text="With `replacing`: what goes along when it is moved must be free, its clinicians above all.",
