@@ -57,10 +57,9 @@ class WallClockWidget(forms.SplitDateTimeWidget):
             ],
         )
 
-    def decompress(self, value: Any) -> list[Any]:
+    def decompress(self, value: Any) -> Any:
         """The day and the time; nothing of what an address says, which is no wall time."""
-        parts: list[Any] = super().decompress(value if isinstance(value, datetime) else None)
-        return parts
+        return super().decompress(value if isinstance(value, datetime) else None)
 
 
 class WallClockField(forms.SplitDateTimeField):

@@ -18,6 +18,7 @@ from clinic.api.fields import (
     SiteTimeField,
     VisibleField,
     WholeNumberField,
+    YesNoField,
     at_site,
     on_the_wall,
 )
@@ -95,6 +96,7 @@ class PerformInput(Input, serializers.ModelSerializer[Procedure]):
         allow_null=True,
         help_text="With the privilege that booking asks for, else `no_privilege`.",
     )
+    steroid_given = YesNoField(label="A steroid was given", required=False, allow_null=True)
     reason = serializers.CharField(
         max_length=500,
         required=False,
