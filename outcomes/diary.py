@@ -7,8 +7,8 @@ The definition, with the entries at their planned hours:
 
 - **In relief** is an entry with at least the profile's percent less pain.
 - An entry **covers** the time since the planned hour before it.
-- **Positive**: two planned hours in a row in relief, the second of them within the window, no entry out of relief
-  before them, and entries that cover at least 75 % of the time up to the second.
+- **Positive**: two planned hours in a row in relief, the second of them at or after the window's first hour, no entry
+  out of relief before them, and entries that cover at least 75 % of the time up to the second.
 - **Negative**: an entry out of relief came before any such two, and entries cover at least 75 % of the time up to it,
   or up to the window's first planned hour where that is later: nothing written later can make the test positive.
 - **Indeterminate**: everything else, and pain medicine taken by an hour within the window: relief may be the
@@ -161,7 +161,7 @@ def outcome_of(
                 return Outcome.NEGATIVE, "", until
             return Outcome.INDETERMINATE, Why.NOT_COVERED, None
         run = run + 1 if relief.get(hour) else 0
-        if run >= in_a_row and window_from <= hour <= window_until and enough(relief, hours, hour):
+        if run >= in_a_row and hour >= window_from and enough(relief, hours, hour):
             return Outcome.POSITIVE, "", hour
     return Outcome.INDETERMINATE, Why.OPEN, None
 

@@ -16,10 +16,10 @@ def void(apps: Any, schema_editor: Any) -> None:
         | Q(consented_at=None)
     )
     link = apps.get_model("outcomes", "Link").objects.filter(revoked_at=None)
-    link.filter(
-        Q(check_in__in=apps.get_model("outcomes", "CheckIn").objects.filter(follow_up__patient__in=patients))
-        | Q(follow_up__in=apps.get_model("outcomes", "FollowUp").objects.filter(patient__in=patients))
-    ).update(revoked_at=now)
+    check_ins = apps.get_model("outcomes", "CheckIn").objects.filter(follow_up__patient__in=patients)
+    link.filter(check_in__in=check_ins).update(revoked_at=now)
+    courses = apps.get_model("outcomes", "FollowUp").objects.filter(patient__in=patients)
+    link.filter(follow_up__in=courses).update(revoked_at=now)
     apps.get_model("procedures", "AppointmentLink").objects.filter(
         appointment__patient__in=patients, tablet_until=None, revoked_at=None
     ).update(revoked_at=now)

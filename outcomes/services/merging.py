@@ -71,10 +71,9 @@ def ask_elsewhere(
     courses = list(FollowUp.objects.filter(whose).values_list("pk", flat=True))
     if not courses:
         return
-    links = Link.objects.filter(
-        Q(follow_up__in=courses) | Q(check_in__follow_up__in=courses), revoked_at=None
-    )
-    links.update(revoked_at=now)
+    standing = Link.objects.filter(revoked_at=None)
+    standing.filter(follow_up__in=courses).update(revoked_at=now)
+    standing.filter(check_in__in=CheckIn.objects.filter(follow_up__in=courses)).update(revoked_at=now)
     if not kept.email:
         return
     queued = OutgoingEmail.objects.filter(
