@@ -174,8 +174,12 @@ def ask_soon(blocks: list[Life], place: Place, *, now: datetime) -> None:
         life = blocks[0]
         performed_at = now + timedelta(seconds=rng.randint(25, 50)) - timedelta(minutes=minutes)
         begun = performed_at - timedelta(minutes=3)
+        # On the site's grid, and so up to a quarter of an hour before.
+        begun = begun.astimezone(place.site.zone)
         start = begun - timedelta(
-            minutes=begun.minute % 5, seconds=begun.second, microseconds=begun.microsecond
+            minutes=(begun.hour * 60 + begun.minute) % place.site.grid_minutes,
+            seconds=begun.second,
+            microseconds=begun.microsecond,
         )
         if life.visits.attend(life.visits.first(), [start], now=now, performed_at=performed_at):
             del blocks[0]

@@ -34,7 +34,7 @@ def asked(world: World, clock: list[datetime]) -> tuple[CheckIn, str]:
 
 def without_stop(page: bytes) -> bytes:
     """The page of a link that does not open without the way to stop e-mails, which only links that were sent have."""
-    return re.sub(rb'<p><a href="/u/[^"]+">[^<]+</a></p>', b"", page)
+    return re.sub(rb'<p><a class="quiet" href="/u/[^"]+">[^<]+</a></p>', b"", page)
 
 
 def path_in(text: str) -> str:

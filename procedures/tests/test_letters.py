@@ -451,7 +451,8 @@ def test_dead_links_get_one_page_that_tells_nothing(
     AppointmentLink.objects.update(revoked_at=world.now)
     pages.append(client.get(path))
     assert {page.status_code for page in pages} == {410}
-    stop = rb'<p><a href="/u/[^"]+">[^<]+</a></p>'  # only links that were sent have a way to stop e-mails
+    # Only links that were sent have a way to stop e-mails.
+    stop = rb'<p><a class="quiet" href="/u/[^"]+">[^<]+</a></p>'
     assert {re.sub(stop, b"", page.content) for page in pages} == {unknown.content}
 
 

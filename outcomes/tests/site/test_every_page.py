@@ -134,16 +134,18 @@ def of_letters(page: Any, letters: dict[str, str], query: str) -> Iterator[str]:
     Appointment.objects.filter(patient__record_number="P00007").update(status="in_procedure")
     page.goto(letters["before"] + query)
     yield "before, too late"
-    page.goto(letters["unsubscribe"] + query)
-    yield "unsubscribe"
-    page.locator("button.deed").click()
-    page.locator("h1 + p + p").wait_for()
-    yield "unsubscribed"
     Appointment.objects.filter(patient__record_number="P00007").update(
         status="cancelled", ended_because="ill"
     )
     page.goto(letters["appointment"] + query)
     yield "cancelled"
+    page.goto(letters["unsubscribe"] + query)
+    yield "unsubscribe"
+    page.locator("button.deed").click()
+    page.locator("h1 + p + p").wait_for()
+    yield "unsubscribed"
+    page.goto(letters["appointment"] + query)
+    yield "revoked"
     page.goto(letters["appointment"].partition("/a/")[0] + "/nothing/")
     yield "no such page"
 

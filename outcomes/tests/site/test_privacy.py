@@ -146,18 +146,18 @@ def flow(flags: World, clock: list[datetime], settings: Any) -> Flow:
         assert post(Client(), bounce()) == 200
         assert DeliveryReport.objects.exists()
         assert Patient.objects.get(pk=world.patient.pk).bounced_at
-        header = outbox.outbox[-1].extra_headers["List-Unsubscribe"]
-        unsubscribe = urlsplit(header.strip("<>")).path
-        asked.append(unsubscribe)
-        page.get(unsubscribe)
-        page.post(unsubscribe, {"List-Unsubscribe": "One-Click"})
-        assert Patient.objects.get(pk=world.patient.pk).opted_out_at
         # Said without being asked.
         unasked = next(path for path in asked if path.startswith("/p/"))
         prove(unasked)
         page.get(unasked)
         page.post(unasked, {"nrs.now": "8", "remark": "A remark of mine about pain"})
         assert CheckIn.objects.filter(kind="report").count() == 1
+        header = outbox.outbox[-1].extra_headers["List-Unsubscribe"]
+        unsubscribe = urlsplit(header.strip("<>")).path
+        asked.append(unsubscribe)
+        page.get(unsubscribe)
+        page.post(unsubscribe, {"List-Unsubscribe": "One-Click"})
+        assert Patient.objects.get(pk=world.patient.pk).opted_out_at
         logging.getLogger("django.request").error("a fault with %s", "ann@example.org")
         return asked
 
