@@ -64,8 +64,8 @@ def test_the_true_curve_lies_inside_the_bands_of_a_clinic_like_the_demo(code: st
 PULLS = {
     "nothing": (IDEAL, 3),
     "scores off by chance": (replace(IDEAL, truthful=False), 7),
-    "the well forget to answer": (replace(IDEAL, forgetful=True), 4),
-    "patients still come in": (replace(IDEAL, entered=730), 4),
+    "the well forget to answer": (replace(IDEAL, forgetful=True), 5),
+    "patients still come in": (replace(IDEAL, entered=730), 5),
     "repeats": (replace(IDEAL, repeated=True), 6),
     "all of it": (DEMO, 9),
 }
