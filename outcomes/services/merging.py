@@ -5,9 +5,10 @@ from datetime import datetime
 from django.db.models import Q
 
 from clinic.models import OutgoingEmail
-from outcomes.models import CheckIn, FollowUp, Link
+from outcomes.models import CheckIn, FollowUp
 from outcomes.services.following import settle_neighbours
 from outcomes.services.judging import judge, same_side
+from outcomes.services.linking import void_links_of
 from patients.models import Patient
 from patients.services import Obstacle
 
@@ -71,9 +72,7 @@ def ask_elsewhere(
     courses = list(FollowUp.objects.filter(whose).values_list("pk", flat=True))
     if not courses:
         return
-    standing = Link.objects.filter(revoked_at=None)
-    standing.filter(follow_up__in=courses).update(revoked_at=now)
-    standing.filter(check_in__in=CheckIn.objects.filter(follow_up__in=courses)).update(revoked_at=now)
+    void_links_of(courses, now=now)
     if not kept.email:
         return
     queued = OutgoingEmail.objects.filter(

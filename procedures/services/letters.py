@@ -181,8 +181,9 @@ def issue_link(appointment: Appointment, *, now: datetime) -> str:
 def void_links(patient: Patient, *, now: datetime) -> int:
     """Let everything that was e-mailed to the patient about appointments open nothing any more; how many links. A
     tablet's stays: it was e-mailed to nobody."""
-    links = AppointmentLink.objects.filter(appointment__patient=patient, tablet_until=None, revoked_at=None)
-    return AppointmentLink.objects.filter(pk__in=links.values("pk")).update(revoked_at=now)
+    appointments = list(Appointment.objects.filter(patient=patient).values_list("pk", flat=True))
+    links = AppointmentLink.objects.filter(appointment__in=appointments, tablet_until=None, revoked_at=None)
+    return links.update(revoked_at=now)
 
 
 def tell_at_new_address(patient: Patient, *, now: datetime) -> int:

@@ -5,7 +5,7 @@ from datetime import datetime
 from django.db import transaction
 
 from clinic.models import OutgoingEmail
-from outcomes.models import CheckIn
+from outcomes.models import CheckIn, ContactAttempt
 from outcomes.services.asking.batches import with_all
 from outcomes.services.asking.writing import Asking, Kind, rungs
 from patients.models import Patient
@@ -27,10 +27,12 @@ def ask_at_new_address(patient: Patient, *, now: datetime) -> int:
     still_open.filter(status=CheckIn.Status.PLANNED, not_sent_because__in=NO_GOOD_ADDRESS).update(
         not_sent_because="", call_at=None
     )
-    queued = OutgoingEmail.objects.filter(
-        status=OutgoingEmail.Status.QUEUED, contact_attempts__check_in__follow_up__patient=patient
-    ).values("contact_attempts__check_in")
-    asked = list(with_all(still_open.filter(status=CheckIn.Status.INVITED).exclude(pk__in=queued)))
+    asked = list(with_all(still_open.filter(status=CheckIn.Status.INVITED)))
+    waiting = ContactAttempt.objects.filter(
+        check_in__in=[one.pk for one in asked], email__status=OutgoingEmail.Status.QUEUED
+    )
+    queued = set(waiting.values_list("check_in", flat=True))
+    asked = [one for one in asked if one.pk not in queued]
     asking = Asking(now)
     for check_in in asked:
         check_in.invited_at, check_in.not_sent_because = now, ""
