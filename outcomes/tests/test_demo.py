@@ -168,8 +168,10 @@ def test_the_same_clinic_again_even_when_cut_off(types: None, monkeypatch: pytes
     assert not CheckIn.objects.filter(status__in=CheckIn.OPEN, closes_at__lte=NOW).exists()
     assert not CheckIn.objects.filter(status="planned", not_sent_because="", due_at__lte=NOW).exists()
     done = services.tick(now=NOW)
-    # The times that were given back in those two years have passed; nobody is asked to fill them.
-    assert {name for name, count in done.items() if count} <= {"audit_events_sealed", "freed_times_passed"}
+    # The times that were given back in those two years have passed; nobody is asked to fill them. Tests whose diaries
+    # are over end with the first tick.
+    late = {"audit_events_sealed", "freed_times_passed", "diaries_over"}
+    assert {name for name, count in done.items() if count} <= late
     assert not AuditEvent.objects.filter(at__gt=NOW).exists()
 
 
@@ -355,7 +357,7 @@ def test_the_reports_of_the_demo_show_what_is_true(types: None) -> None:
     assert curve.total == len(lasts) > 50
     # The latest first day of judgement; beyond a year hardly anybody is followed.
     places = [place for place in curve.places if 42 <= place.at <= 366]
-    assert len(places) > 30
+    assert len(places) > 20
     # What is true of these very patients, and of the shapes that they were drawn from: without and with those whose
     # relief begins late, which counts only where no two bad answers came before it (`test_true_curves`).
     shape = {code: lasting_of(code) for code in set(told.values())}
