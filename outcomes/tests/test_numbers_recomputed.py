@@ -130,7 +130,10 @@ def test_the_overview(mixed: World) -> None:
     ((due, answered),) = rows(
         """
         SELECT COUNT(*), COUNT(*) FILTER (WHERE c.status = 'answered')
-          FROM outcomes_checkin c LEFT JOIN outcomes_answer a ON a.check_in_id = c.id
+          FROM outcomes_checkin c
+          JOIN outcomes_followup f ON f.id = c.follow_up_id
+          JOIN procedures_procedure p ON p.id = f.procedure_id AND p.site_id = %(site)s
+          LEFT JOIN outcomes_answer a ON a.check_in_id = c.id
          WHERE c.kind = 'planned'
            AND (c.status = 'missed' AND c.closes_at > %(now)s - INTERVAL '30 days' AND c.closes_at <= %(now)s
                 OR c.status = 'answered' AND a.answered_at > %(now)s - INTERVAL '30 days' AND a.answered_at <= %(now)s)
