@@ -9,7 +9,7 @@ from django.dispatch import receiver
 from clinic.models import Site, User
 from clinic.signals import address_bounced
 from outcomes import services
-from outcomes.services.merging import follow_merged, obstacles_to_merging
+from outcomes.models import FollowUp
 from patients.models import Patient
 from patients.services import Obstacle
 from patients.signals import links_void, merging, patient_merged
@@ -23,6 +23,9 @@ from procedures.signals import (
     profile_added,
 )
 
+#: Rows that came to a patient in a merge: their numbers by model, "outcomes.followup".
+Moved = dict[str, list[int]]
+
 
 @receiver(address_bounced)
 def call_whose_question_came_back(address: str, now: datetime, **_: Any) -> None:
@@ -30,10 +33,14 @@ def call_whose_question_came_back(address: str, now: datetime, **_: Any) -> None
 
 
 @receiver(links_void)
-def void_links(patient: Patient, cause: str, now: datetime, **_: Any) -> None:
-    services.void_links(patient, now=now)
-    if cause == "address_changed":
-        services.ask_at_new_address(patient, now=now)
+def void_links(patient: Patient, cause: str, moved: Moved | None, now: datetime, **_: Any) -> None:
+    if moved is None:
+        follow_ups = list(FollowUp.objects.filter(patient=patient).values_list("pk", flat=True))
+    else:
+        follow_ups = moved.get("outcomes.followup", [])
+    services.void_links(follow_ups, now=now)
+    if cause in ("address_changed", "merged"):
+        services.ask_at_new_address(patient, follow_ups, now=now)
 
 
 @receiver(procedure_performed)
@@ -69,20 +76,12 @@ def judge_by_baseline(procedure: Procedure, now: datetime, **_: Any) -> None:
 
 @receiver(merging)
 def name_obstacles(duplicate: Patient, kept: Patient, **_: Any) -> list[Obstacle]:
-    return obstacles_to_merging(duplicate, kept)
+    return services.obstacles_to_merging(duplicate, kept)
 
 
 @receiver(patient_merged)
-def join_courses(
-    duplicate: Patient,
-    kept: Patient,
-    moved: dict[str, list[int]],
-    new_address: bool,
-    now: datetime,
-    **_: Any,
-) -> None:
-    follow_ups = moved.get("outcomes.followup", [])
-    follow_merged(duplicate, kept, follow_ups=follow_ups, new_address=new_address, now=now)
+def join_courses(moved: Moved, now: datetime, **_: Any) -> None:
+    services.join_courses(moved.get("outcomes.followup", []), now=now)
 
 
 def clock_of(site: Site) -> tuple[Any, Any]:

@@ -6,8 +6,9 @@ from django.dispatch import Signal
 #: `patients.services.Obstacle`: what must be settled first.
 merging = Signal()
 #: Two records have become one: every row points to `kept` now. Arguments: duplicate (as it was), kept, moved (names of
-#: models to the numbers of their rows), new_address (whether e-mail to `kept` goes elsewhere than before), now.
+#: models to the numbers of their rows), now.
 patient_merged = Signal()
-#: What was e-mailed to a patient until now must open nothing any more. Arguments: patient, cause, now. `cause` as a
-#: code: "address_changed", "deceased", "consent_withdrawn" or "opted_out".
+#: What was e-mailed to a patient until now must open nothing any more. Arguments: patient, cause, moved, now. `cause`,
+#: a code: "address_changed", "deceased", "consent_withdrawn", "opted_out" or "merged". `moved`: only about these rows,
+#: as for `patient_merged`; None: about all of the patient's.
 links_void = Signal()

@@ -7,31 +7,24 @@ from django.dispatch import receiver
 
 from patients.models import Patient
 from patients.services import Obstacle
-from patients.signals import links_void, merging, patient_merged
-from procedures.services import letters
-from procedures.services.merging import follow_merged, obstacles_to_merging
-
-
-@receiver(links_void)
-def void_links(patient: Patient, cause: str, now: datetime, **_: Any) -> None:
-    letters.void_links(patient, now=now)
-    if cause == "address_changed":
-        letters.tell_at_new_address(patient, now=now)
+from patients.signals import links_void, merging
+from procedures import services
+from procedures.models import Appointment
 
 
 @receiver(merging)
 def name_obstacles(duplicate: Patient, kept: Patient, **_: Any) -> list[Obstacle]:
-    return obstacles_to_merging(duplicate, kept)
+    return services.obstacles_to_merging(duplicate, kept)
 
 
-@receiver(patient_merged)
-def end_links(
-    duplicate: Patient,
-    kept: Patient,
-    moved: dict[str, list[int]],
-    new_address: bool,
-    now: datetime,
-    **_: Any,
+@receiver(links_void)
+def void_links(
+    patient: Patient, cause: str, moved: dict[str, list[int]] | None, now: datetime, **_: Any
 ) -> None:
-    appointments = moved.get("procedures.appointment", [])
-    follow_merged(duplicate, kept, appointments=appointments, new_address=new_address, now=now)
+    if moved is None:
+        appointments = list(Appointment.objects.filter(patient=patient).values_list("pk", flat=True))
+    else:
+        appointments = moved.get("procedures.appointment", [])
+    services.void_links(appointments, now=now)
+    if cause in ("address_changed", "merged"):
+        services.tell_at_new_address(appointments, now=now)

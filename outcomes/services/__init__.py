@@ -45,6 +45,7 @@ from outcomes.services.linking import (
     void_links,
 )
 from outcomes.services.maintaining import Due, due_of, end_explanted, look_after_devices, review_devices
+from outcomes.services.merging import join_courses, obstacles_to_merging
 from outcomes.services.pain_reports import report_pain
 from outcomes.services.planning import (
     end_follow_up,
@@ -95,6 +96,7 @@ __all__ = [
     "handlers",
     "invite_due",
     "issue_link",
+    "join_courses",
     "judge",
     "judge_again",
     "judge_by_baseline",
@@ -102,6 +104,7 @@ __all__ = [
     "make_export",
     "make_exports",
     "note_call",
+    "obstacles_to_merging",
     "open_follow_up",
     "open_link",
     "open_missing_follow_ups",

@@ -7,7 +7,6 @@ from clinic.links import new_token, token_hash
 from outcomes.models import CheckIn, FollowUp, Link
 from outcomes.models.follow_ups import JudgedAs
 from outcomes.services.answering import GRACE, begun, diary_of
-from patients.models import Patient
 from patients.unsubscribing import token_of
 
 
@@ -65,14 +64,11 @@ def open_link(token: str, *, now: datetime) -> CheckIn | None:
     return check_in if begun(check_in, now) else None
 
 
-def void_links(patient: Patient, *, now: datetime) -> int:
-    """Let everything that was e-mailed to the patient about their follow-ups open nothing any more; how many links."""
-    return void_links_of(list(FollowUp.objects.filter(patient=patient).values_list("pk", flat=True)), now=now)
+def void_links(follow_ups: Sequence[int], *, now: datetime) -> int:
+    """Let everything that was e-mailed about these follow-ups, by number, open nothing any more; how many links.
 
-
-def void_links_of(follow_ups: Sequence[int], *, now: datetime) -> int:
-    """The same for some follow-ups, by number. Looked up by numbers: a join reads the whole table where the database
-    does not know yet how large it is."""
+    Looked up by numbers: a join reads the whole table where the database does not know yet how large it is.
+    """
     check_ins = CheckIn.objects.filter(follow_up__in=follow_ups).values_list("pk", flat=True)
     standing = Link.objects.filter(revoked_at=None)
     return standing.filter(check_in__in=list(check_ins)).update(revoked_at=now) + standing.filter(

@@ -8,11 +8,12 @@ from uuid import uuid4
 
 import pytest
 from django.apps import apps
+from django.core import mail as outbox
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
 
-from clinic import roles
+from clinic import mail, roles
 from clinic.importing import Mode
 from clinic.models import AuditEvent, OutgoingEmail, Site
 from clinic.tests.calling import call, faults
@@ -311,7 +312,9 @@ def test_links_to_the_dropped_address_end_and_the_question_goes_to_the_other(
     assert open_link(token, now=now) is None
     assert open_appointment_link(shown, now=now) is None
     email.refresh_from_db()
-    assert (email.status, email.to) == ("queued", "ann@example.org")
+    assert email.status == "queued"
+    mail.send_due(now=now)
+    assert {address for one in outbox.outbox for address in one.to} == {"ann@example.org"}
 
 
 def test_links_stay_where_the_address_stays(world: World, duplicate: Patient) -> None:
@@ -329,7 +332,39 @@ def test_a_sent_question_is_asked_again_at_the_new_address(world: World, duplica
     invite_due(now=now)
     OutgoingEmail.objects.update(status="sent", sent_at=now)
     merge(world, duplicate, now=now)
-    assert CheckIn.objects.get(status=CheckIn.Status.INVITED).remind_at == now
+    asked = CheckIn.objects.get(status=CheckIn.Status.INVITED)
+    again = OutgoingEmail.objects.get(contact_attempts__check_in=asked, status="queued")
+    assert (again.to, again.template) == ("ann@example.org", "outcomes.emails.invitation")
+
+
+@pytest.mark.parametrize("how", ["died", "opted_out", "no_consent"])
+def test_links_of_both_end_with_a_death_or_a_wish_that_the_duplicate_brings(
+    world: World, duplicate: Patient, how: str
+) -> None:
+    """A merge is a door as well: what voids links when it is recorded voids them when it comes with a merge."""
+    world.performed()
+    now = world.at(MONDAY + timedelta(days=1), 11)
+    invite_due(now=now)
+    token = issue_link(CheckIn.objects.get(status=CheckIn.Status.INVITED), now=now)
+    values = {
+        "died": {"died_on": MONDAY},
+        "opted_out": {"opted_out_at": now},
+        "no_consent": {"consented_at": None, "consent_version": ""},
+    }[how]
+    Patient.objects.filter(pk=duplicate.pk).update(**values)
+    assert open_link(token, now=now)
+    merge(world, duplicate, now=now)
+    assert open_link(token, now=now) is None
+
+
+def test_a_coming_appointment_is_told_at_the_address_that_counts(world: World, duplicate: Patient) -> None:
+    coming = world.appointment(patient=duplicate, starts_at=world.at(MONDAY + timedelta(days=30), 9))
+    book(coming, by=world.clerk, now=world.now)
+    mail.send_due(now=world.now)
+    outbox.outbox.clear()
+    merge(world, duplicate, now=world.now)
+    mail.send_due(now=world.now)
+    assert [one.to for one in outbox.outbox] == [["ann@example.org"]]
 
 
 def test_unsubscribing_from_the_duplicates_letters_stops_the_kept_record(

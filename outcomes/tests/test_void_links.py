@@ -184,3 +184,14 @@ def test_after_stopping_the_same_button_says_that_it_is_stopped(
     assert (first.status_code, again.status_code) == (200, 200)
     world.patient.refresh_from_db()
     assert world.patient.opted_out_at == clock[0]
+
+
+def test_saving_something_else_of_an_older_copy_changes_no_address(world: World) -> None:
+    older = Patient.objects.get(pk=world.patient.pk)
+    correct_address(world, world.now)
+    key = Patient.objects.get(pk=world.patient.pk).unsubscribe_key
+    older.phone = "+1 212 555 0142"
+    patients.save(older, changed=["phone"], by=world.clerk, now=world.now)
+    stands = Patient.objects.get(pk=world.patient.pk)
+    assert (stands.email, stands.phone, stands.unsubscribe_key) == (NEW, "+1 212 555 0142", key)
+    assert FormerAddress.objects.count() == 1

@@ -6,6 +6,7 @@ duplicate before points to the kept record as well.
 """
 
 from collections.abc import Collection, Iterator
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -18,9 +19,9 @@ from pghistory.models import Event
 from clinic import audit
 from clinic.models import User
 from clinic.refusals import Refusal
-from patients.models import FormerAddress, OpioidUse, Patient
-from patients.services.saving import check
-from patients.signals import merging, patient_merged
+from patients.models import OpioidUse, Patient
+from patients.services.saving import check, void_links
+from patients.signals import links_void, merging, patient_merged
 
 #: What can be chosen from either record. The record number is that of the kept one; consents choose themselves.
 CHOICES = ("family_name", "given_name", "born_on", "site", "language", "phone", "email", "died_on")
@@ -134,21 +135,16 @@ def merge(
     moved = belonging(duplicate)
     if finished and not moved:
         raise Refusal("These records are merged already.", code="merged_already", field="duplicate")
-    address = kept.email.casefold()
+    before = copy(kept)
     combine(duplicate, kept, take=take)
-    new_address = kept.email.casefold() != address
-    if new_address:
-        former = Patient.objects.only("email").get(pk=kept.pk)
-        if former.email:
-            FormerAddress.objects.create(
-                patient=kept, email=former.email, unsubscribe_key=kept.unsubscribe_key, replaced_at=now
-            )
+    if kept.email.casefold() != before.email.casefold():
         kept.unsubscribe_key = uuid4()
     check(kept, changed=set(take), now=now)
     try:
         with transaction.atomic():
             Patient.objects.filter(merged_into=duplicate).update(merged_into=kept)
             kept.save(update_fields=[*CHOICES, *STRICTER, "unsubscribe_key"])
+            void_links(before, kept.pk, now=now)  # of its own rows: those of the duplicate have not come yet
             Patient.objects.filter(pk=duplicate.pk).update(merged_into=kept)
             for field in pointers():
                 field.model._base_manager.filter(**{field.name: duplicate}).update(**{field.name: kept})
@@ -156,9 +152,9 @@ def merge(
         raise Refusal(
             "Both records hold something that one patient can have only once.", code="not_settled"
         ) from None
-    patient_merged.send(
-        Patient, duplicate=duplicate, kept=kept, moved=moved, new_address=new_address, now=now
-    )
+    patient_merged.send(Patient, duplicate=duplicate, kept=kept, moved=moved, now=now)
+    if kept.why_no_email or kept.email.casefold() != duplicate.email.casefold():
+        links_void.send(Patient, patient=kept, cause="merged", moved=moved, now=now)
     write_down(duplicate, kept, moved, take, by=by, now=now)
     return Merged(kept, moved)
 

@@ -109,13 +109,14 @@ def save(
             raise Refusal("This record was merged into another one.", code="patient_not_current")
         if columns and "consented_at" in columns:
             columns |= {"consent_version"}
-        if before.email.lower() != patient.email.lower():
-            if patient.bounced_at == before.bounced_at:
-                patient.bounced_at = None  # what bounced was the old address
-            patient.unsubscribe_key = uuid4()
-            columns = columns and columns | {"bounced_at", "unsubscribe_key"}
-    refused = (before is None or before.email.lower() != patient.email.lower()) and is_stopped(patient.email)
-    if refused and patient.opted_out_at is None:
+    written = columns is None or "email" in columns
+    moves = written and (before is None or before.email.lower() != patient.email.lower())
+    if before is not None and moves:
+        if patient.bounced_at == before.bounced_at:
+            patient.bounced_at = None  # what bounced was the old address
+        patient.unsubscribe_key = uuid4()
+        columns = columns and columns | {"bounced_at", "unsubscribe_key"}
+    if moves and is_stopped(patient.email) and patient.opted_out_at is None:
         patient.opted_out_at = now
         columns = columns and columns | {"opted_out_at"}
     check(patient, changed=columns, now=now)
@@ -140,8 +141,8 @@ def save(
         site=patient.site,
         actor=actor,
     )
-    written = columns is None or "consented_at" in columns
-    if before is not None and written and bool(before.consented_at) != bool(patient.consented_at):
+    agreed = columns is None or "consented_at" in columns
+    if before is not None and agreed and bool(before.consented_at) != bool(patient.consented_at):
         action = "patient.consented" if patient.consented_at else "patient.consent_withdrawn"
         version = f"text {patient.consent_version}" if patient.consent_version else ""
         audit.record(action, patient, by=by, at=now, site=patient.site, actor=actor, reason=version)
@@ -165,7 +166,7 @@ def void_links(before: Patient, patient_id: int, *, now: datetime) -> None:
     }
     cause = next((cause for cause, holds in causes.items() if holds), None)
     if cause:
-        links_void.send(Patient, patient=patient, cause=cause, now=now)
+        links_void.send(Patient, patient=patient, cause=cause, moved=None, now=now)
 
 
 def is_stopped(email: str) -> bool:
@@ -221,7 +222,7 @@ def opt_out(
             actor="staff" if by else actor,
             reason=reason,
         )
-        links_void.send(Patient, patient=patient, cause="opted_out", now=now)
+        links_void.send(Patient, patient=patient, cause="opted_out", moved=None, now=now)
     return patient
 
 

@@ -30,8 +30,16 @@ from procedures.services.devices import (
 )
 from procedures.services.displacing import mark_displaced, mark_displaced_soon
 from procedures.services.freeing import close_filled_times, close_passed_times, dismiss_freed, note_freed
-from procedures.services.letters import latest, open_link, remind_due, stop_token
+from procedures.services.letters import (
+    latest,
+    open_link,
+    remind_due,
+    stop_token,
+    tell_at_new_address,
+    void_links,
+)
 from procedures.services.matching import Match, matches
+from procedures.services.merging import obstacles_to_merging
 from procedures.services.moving import check_reschedule, kept, reschedule
 from procedures.services.own_scores import (
     offer_tablet,
@@ -115,6 +123,7 @@ __all__ = [
     "may_reply",
     "note_baseline",
     "note_freed",
+    "obstacles_to_merging",
     "offer_tablet",
     "offered_code",
     "open_before",
@@ -141,8 +150,10 @@ __all__ = [
     "stop_token",
     "take_step",
     "takes_a_device",
+    "tell_at_new_address",
     "void",
     "void_device",
+    "void_links",
     "why_not_to_say",
     "why_too_late",
     "withdraw",

@@ -4,6 +4,7 @@ An appointment that is moved is a new row with the old one behind it: the two, a
 which the patient knows as one appointment.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db.models import CharField, Exists, OuterRef, Value
@@ -13,7 +14,6 @@ from clinic import mail
 from clinic.links import new_token, token_hash
 from clinic.models import OutgoingEmail, Site
 from clinic.wall_clock import on_wall
-from patients.models import Patient
 from patients.unsubscribing import token_of
 from procedures.models import Appointment, AppointmentLink
 
@@ -178,19 +178,18 @@ def issue_link(appointment: Appointment, *, now: datetime) -> str:
     return token
 
 
-def void_links(patient: Patient, *, now: datetime) -> int:
-    """Let everything that was e-mailed to the patient about appointments open nothing any more; how many links. A
+def void_links(appointments: Sequence[int], *, now: datetime) -> int:
+    """Let everything that was e-mailed about these appointments, by number, open nothing any more; how many links. A
     tablet's stays: it was e-mailed to nobody."""
-    appointments = list(Appointment.objects.filter(patient=patient).values_list("pk", flat=True))
     links = AppointmentLink.objects.filter(appointment__in=appointments, tablet_until=None, revoked_at=None)
     return links.update(revoked_at=now)
 
 
-def tell_at_new_address(patient: Patient, *, now: datetime) -> int:
-    """Queue the letters of the patient's coming appointments of which an earlier address was told; how many. What still
-    waits in the outbox goes to the new address anyhow."""
+def tell_at_new_address(appointments: Sequence[int], *, now: datetime) -> int:
+    """Queue the letters of those of these appointments, by number, that are to come and of which an earlier address was
+    told; how many. What still waits in the outbox goes to the new address anyhow."""
     coming = Appointment.objects.filter(
-        patient=patient, status__in=Appointment.EXPECTED, starts_at__gt=now
+        pk__in=appointments, status__in=Appointment.EXPECTED, starts_at__gt=now
     ).select_related("patient", "site")
     told = [
         appointment

@@ -1,5 +1,6 @@
 """Asking once more where a patient's address was wrong: what was sent to the old one opens nothing any more."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -15,15 +16,16 @@ NO_GOOD_ADDRESS = ("bounced", "no_address")
 
 
 @transaction.atomic
-def ask_at_new_address(patient: Patient, *, now: datetime) -> int:
-    """Put into the outbox what was asked at the address that the patient no longer has and is still open; how many.
+def ask_at_new_address(patient: Patient, follow_ups: Sequence[int], *, now: datetime) -> int:
+    """Put into the outbox what was asked about these follow-ups, by number, at an address that the patient no longer
+    has, and is still open; how many.
 
     Its reminders and the call begin anew. What waits in the outbox goes to the new address anyhow; what was not asked
     because there was no good address is due again. Wants the patient locked.
     """
     if patient.why_no_email:
         return 0
-    still_open = CheckIn.objects.filter(follow_up__patient=patient, closes_at__gt=now)
+    still_open = CheckIn.objects.filter(follow_up__in=follow_ups, closes_at__gt=now)
     still_open.filter(status=CheckIn.Status.PLANNED, not_sent_because__in=NO_GOOD_ADDRESS).update(
         not_sent_because="", call_at=None
     )
