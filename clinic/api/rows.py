@@ -9,8 +9,8 @@ from rest_framework import viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from clinic.api.etags import UNSAFE, refuse_unless_read, tag_of
 from clinic.api.fields import Input, Query, read_query, refuse_repeated
-from clinic.api.matching import UNSAFE, refuse_unless_read, tag_of
 from clinic.api.once import REPLAYED, Once
 from clinic.api.permissions import Needed
 from clinic.models import User

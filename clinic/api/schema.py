@@ -6,7 +6,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from rest_framework import serializers
 
-from clinic.api.matching import IF_MATCH, UNSAFE
+from clinic.api.etags import IF_MATCH, UNSAFE
 from clinic.api.once import IDEMPOTENCY_KEY
 from clinic.api.permissions import ANYONE, SIGNED_IN, permission_needed
 from clinic.api.refusals import MEDIA_TYPE, body

@@ -11,8 +11,8 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from clinic.api.etags import tag_of
 from clinic.api.fields import ChoicesQuery, Input, InstantField, NumberQuery, Query, WholeNumberField
-from clinic.api.matching import tag_of
 from clinic.api.rows import VisibleRows
 from clinic.api.views import SiteNameSerializer
 from clinic.refusals import Refusal

@@ -24,7 +24,7 @@ from outcomes.services import invite_due, issue_link, open_link, raise_alert
 from outcomes.services.following import end
 from patients import consent, services
 from patients.models import FormerAddress, OpioidUse, Patient
-from patients.services.merging import write_down
+from patients.services.merge import write_down
 from patients.unsubscribing import open_unsubscribe_link, unsubscribe_url
 from procedures.models import Appointment, WaitlistEntry
 from procedures.services import book, cancel, join_waitlist
@@ -287,7 +287,7 @@ def test_what_nobody_thought_of_is_refused_and_nothing_moves(
 ) -> None:
     for patient in (world.patient, duplicate):
         opioid(world, patient)
-    monkeypatch.setattr("patients.services.merging.opioids_twice", lambda *_: [])
+    monkeypatch.setattr("patients.services.merge.opioids_twice", lambda *_: [])
     assert codes(lambda: merge(world, duplicate)) == {"not_settled"}
     assert OpioidUse.objects.filter(patient=duplicate).exists()
 
@@ -346,12 +346,12 @@ def test_links_of_both_end_with_a_death_or_a_wish_that_the_duplicate_brings(
     now = world.at(MONDAY + timedelta(days=1), 11)
     invite_due(now=now)
     token = issue_link(CheckIn.objects.get(status=CheckIn.Status.INVITED), now=now)
-    values = {
+    values: dict[str, Any] = {
         "died": {"died_on": MONDAY},
         "opted_out": {"opted_out_at": now},
         "no_consent": {"consented_at": None, "consent_version": ""},
-    }[how]
-    Patient.objects.filter(pk=duplicate.pk).update(**values)
+    }
+    Patient.objects.filter(pk=duplicate.pk).update(**values[how])
     assert open_link(token, now=now)
     merge(world, duplicate, now=now)
     assert open_link(token, now=now) is None

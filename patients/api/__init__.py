@@ -1,6 +1,6 @@
 """Patients and the opioids that they take, for physicians and nurses."""
 
-from patients.api.merging import Merges
+from patients.api.merge import Merges
 from patients.api.opioids import OpioidUses
 from patients.api.patients import ImportPatients, PatientNameSerializer, Patients
 

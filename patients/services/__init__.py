@@ -1,6 +1,7 @@
 """Every write to patients and to what they take: one function an action, one transaction each."""
 
-from patients.services.merging import (
+from patients.services.duplicates import LikelyDuplicate, Match, matches
+from patients.services.merge import (
     CHOICES,
     Merged,
     Obstacle,
@@ -10,14 +11,13 @@ from patients.services.merging import (
     pointers,
     refuse_pair,
 )
-from patients.services.numbering import free_number
 from patients.services.opioids import (
     check_opioid_use,
     correct_opioid_use,
     end_opioid_use,
     record_opioid_use,
 )
-from patients.services.resembling import LikelyDuplicate, Match, matches
+from patients.services.record_numbers import free_number
 from patients.services.saving import (
     check,
     import_patients,

@@ -29,8 +29,8 @@ from clinic.wall_clock import on_wall
 from patients import consent
 from patients.importing import COLUMNS, Entry, read_patients
 from patients.models import FormerAddress, Patient
-from patients.services.numbering import give_number, is_taken, taken
-from patients.services.resembling import LikelyDuplicate, matches, refuse_another_person, there_already
+from patients.services.duplicates import LikelyDuplicate, matches, refuse_another_person, there_already
+from patients.services.record_numbers import give_number, is_taken, taken
 from patients.signals import links_void
 
 #: The file's column for a field that has another name.
@@ -91,7 +91,7 @@ def save(
     one of their site.
 
     `insist`: register although records are there that may be of the same person; without it they are refused, as
-    `resembling.LikelyDuplicate`, code "likely_duplicate", with those that `by` may see.
+    `duplicates.LikelyDuplicate`, code "likely_duplicate", with those that `by` may see.
 
     `changed` names the columns to write, so that what somebody else said meanwhile (the patient: no more e-mails)
     stays; None means all of them. `actor`: as for `audit.record`. Raises as `check` does, and Refusal

@@ -28,7 +28,7 @@ from procedures.admin.forms import (
 )
 from procedures.admin.performed_forms import BaselineForm, PerformForm, TabletForm
 from procedures.models import Appointment
-from procedures.services.correcting import CORRECTABLE
+from procedures.services.corrections import CORRECTABLE
 from procedures.services.own_scores import WAITING
 from procedures.services.stepping import UNDONE_WITHIN
 from procedures.steps import BOOK, EXPECTED

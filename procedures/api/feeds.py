@@ -8,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from clinic.api.matching import tag_of
+from clinic.api.etags import tag_of
 from clinic.api.rows import VisibleRows
 from clinic.models import Resource
 from procedures import services

@@ -17,7 +17,7 @@ from procedures.services.closing import (
     reopen,
 )
 from procedures.services.confirming import confirm_figure
-from procedures.services.correcting import correct
+from procedures.services.corrections import correct
 from procedures.services.deceased import cancel_of_deceased
 from procedures.services.devices import (
     battery_checked,
@@ -28,7 +28,7 @@ from procedures.services.devices import (
     takes_a_device,
     void_device,
 )
-from procedures.services.displacing import mark_displaced, mark_displaced_soon
+from procedures.services.displacement import mark_displaced, mark_displaced_soon
 from procedures.services.freeing import close_filled_times, close_passed_times, dismiss_freed, note_freed
 from procedures.services.letters import (
     latest,
@@ -39,8 +39,8 @@ from procedures.services.letters import (
     void_links,
 )
 from procedures.services.matching import Match, matches
-from procedures.services.merging import obstacles_to_merging
-from procedures.services.moving import check_reschedule, kept, reschedule
+from procedures.services.merge import obstacles_to_merging
+from procedures.services.moves import check_reschedule, kept, reschedule
 from procedures.services.own_scores import (
     offer_tablet,
     offered_code,
@@ -62,7 +62,7 @@ from procedures.services.publishing import (
     open_feed,
     revoke_feed,
 )
-from procedures.services.rebooking import AT_ONCE, Proposal, propose, rebook
+from procedures.services.rebookings import AT_ONCE, Proposal, propose, rebook
 from procedures.services.replying import ask_for_change, may_reply, promise_to_come, settle_change
 from procedures.services.requesting import accept
 from procedures.services.stepping import arrive, cancel, mark_no_show, take_step

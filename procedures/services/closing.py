@@ -11,7 +11,7 @@ from clinic.models import Closure, Resource, Site, User, WorkingHours
 from clinic.refusals import Refusal
 from clinic.wall_clock import on_wall
 from procedures.models import Appointment, Reservation
-from procedures.services.displacing import mark_displaced
+from procedures.services.displacement import mark_displaced
 
 #: A yearly closure is written down for so many years ahead; the tick adds the next when one has come.
 YEARS_AHEAD = 2

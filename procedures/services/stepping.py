@@ -10,7 +10,7 @@ from clinic.models import User
 from clinic.refusals import Refusal
 from procedures.models import Appointment, AppointmentStep, Procedure
 from procedures.services import letters
-from procedures.services.displacing import reasons
+from procedures.services.displacement import reasons
 from procedures.services.freeing import note_freed
 from procedures.services.locking import lock, refuse_if_closed_since, refuse_if_taken_again
 from procedures.signals import procedure_voided

@@ -9,7 +9,7 @@ from outcomes.services.asking.batches import due_now, in_batches, locked, to_rem
 from outcomes.services.asking.guarding import NO_CALL, why_not_to_ask
 from outcomes.services.asking.hours import quiet_at, waits_until
 from outcomes.services.asking.inviting import invite_due, invite_some
-from outcomes.services.asking.readdressing import ask_at_new_address
+from outcomes.services.asking.new_address import ask_at_new_address
 from outcomes.services.asking.reminding import climb, remind_due, remind_some
 from outcomes.services.asking.writing import invitation_key, reminder_key
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.db import models
 
-from clinic.api.matching import UNSAFE
+from clinic.api.etags import UNSAFE
 from clinic.api.rows import Rows
 from clinic.models import Closure, Resource
 from clinic.refusals import Refusal

@@ -10,7 +10,7 @@ from clinic.refusals import Refusal
 from clinic.wall_clock import day_span
 from procedures.hours import Span
 from procedures.models import Appointment
-from procedures.services.moving import kept, reschedule
+from procedures.services.moves import kept, reschedule
 from procedures.slots import Slot, find_slots
 
 #: How far ahead another time is looked for, and among how many.
