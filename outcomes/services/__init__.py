@@ -45,7 +45,7 @@ from outcomes.services.linking import (
     void_links,
 )
 from outcomes.services.maintaining import Due, due_of, end_explanted, look_after_devices, review_devices
-from outcomes.services.merge import join_courses, obstacles_to_merging
+from outcomes.services.merges import join_courses, obstacles_to_merging
 from outcomes.services.pain_reports import report_pain
 from outcomes.services.planning import (
     end_follow_up,

@@ -24,7 +24,7 @@ from outcomes.services import invite_due, issue_link, open_link, raise_alert
 from outcomes.services.following import end
 from patients import consent, services
 from patients.models import FormerAddress, OpioidUse, Patient
-from patients.services.merge import write_down
+from patients.services.merges import write_down
 from patients.unsubscribing import open_unsubscribe_link, unsubscribe_url
 from procedures.models import Appointment, WaitlistEntry
 from procedures.services import book, cancel, join_waitlist
@@ -287,7 +287,7 @@ def test_what_nobody_thought_of_is_refused_and_nothing_moves(
 ) -> None:
     for patient in (world.patient, duplicate):
         opioid(world, patient)
-    monkeypatch.setattr("patients.services.merge.opioids_twice", lambda *_: [])
+    monkeypatch.setattr("patients.services.merges.opioids_twice", lambda *_: [])
     assert codes(lambda: merge(world, duplicate)) == {"not_settled"}
     assert OpioidUse.objects.filter(patient=duplicate).exists()
 

@@ -1,7 +1,7 @@
 """Every write to patients and to what they take: one function an action, one transaction each."""
 
 from patients.services.duplicates import LikelyDuplicate, Match, matches
-from patients.services.merge import (
+from patients.services.merges import (
     CHOICES,
     Merged,
     Obstacle,

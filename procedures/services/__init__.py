@@ -39,7 +39,7 @@ from procedures.services.letters import (
     void_links,
 )
 from procedures.services.matching import Match, matches
-from procedures.services.merge import obstacles_to_merging
+from procedures.services.merges import obstacles_to_merging
 from procedures.services.moves import check_reschedule, kept, reschedule
 from procedures.services.own_scores import (
     offer_tablet,
