@@ -10,109 +10,34 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clinic.api.fields import (
-    ChoicesQuery,
-    Input,
-    NumberQuery,
-    PersonQuery,
-    Query,
-    YesNoField,
-    YesNoQuery,
     on_the_wall,
 )
 from clinic.api.rows import VisibleRows
 from clinic.api.views import SiteNameSerializer
 from clinic.refusals import Refusal
-from outcomes import services, trials
+from outcomes import services
 from outcomes.api.answers import MeasurementSerializer, item_of, measurements, scores, threshold
-from outcomes.api.check_ins import BY_STAFF, CheckInSerializer, CheckInToDoSerializer
+from outcomes.api.check_ins import CheckInSerializer, CheckInToDoSerializer
 from outcomes.api.ends import EndedSerializer, ended, last_answer
-from outcomes.diary import Outcome, Why
-from outcomes.models import VERDICTS, FollowUp, VerdictChange
+from outcomes.api.follow_up_inputs import (
+    ApartInput,
+    ConsistentInput,
+    EndInput,
+    EndTrialInput,
+    FollowUpQuery,
+    PainReportInput,
+    ResumeInput,
+)
+from outcomes.api.results import DiarySerializer, ResponderSerializer, TrialSerializer, WindowSerializer
+from outcomes.models import FollowUp, VerdictChange
 from outcomes.models.follow_ups import JudgedAs
 from outcomes.questions import ENDED_ON, PAIN_NOW
-from outcomes.relief import LOST_VERDICTS, LOW_BASELINE, responders
-from outcomes.reports import Selection
+from outcomes.relief import LOW_BASELINE, responders
 from outcomes.services.judging import in_minutes
-from outcomes.services.planning import ENDINGS
 from outcomes.services.verdicts import window_of_test
 from patients import services as patients
 from patients.api import PatientNameSerializer
-from patients.models import Patient
-from procedures.api.baselines import ScoreField
 from procedures.api.catalogue import ProcedureTypeNameSerializer
-from procedures.models import Intent
-
-
-class WindowSerializer(serializers.Serializer[dict[str, Any]]):
-    """When relief is expected to end: from `earliest` to `latest`, counted from the procedure in `unit`."""
-
-    unit = serializers.ChoiceField(["day", "minute"], help_text="Days are calendar days at the site.")
-    earliest = serializers.IntegerField()
-    latest = serializers.IntegerField()
-    ongoing = serializers.BooleanField(help_text="No end is expected; `latest` is how far ahead is looked.")
-    evaluate_after = serializers.IntegerField(help_text="A bad score before that is a flare, not a failure.")
-
-
-class DiarySerializer(serializers.Serializer[Any]):
-    """What the diary of a test shows, at the relief that counts. Positions are in minutes after the procedure.
-
-    `outcome` by what is written until now: while the diary is open the verdict may still be too early. `why`: of an
-    indeterminate one, that pain medicine was taken within the window, that entries cover too little of the time before
-    pain, or that they leave it open; empty of others. `decided_at`: the planned hour that decided it. Of the window's
-    `window_minutes` from the procedure on, `covered_percent` are covered by entries, `relief_percent` by those with
-    enough less pain. `relief_seen_at`: the last such entry before the first one without, which is `gone_at`.
-    `long_relief`: there is such an entry beyond the window. `medicine_by`: by when pain medicine had been taken. Null:
-    there is none. `entries` and `late` are counts.
-    """
-
-    outcome = serializers.ChoiceField([one.value for one in Outcome])
-    why = serializers.ChoiceField(["", *(one.value for one in Why)])
-    decided_at = serializers.IntegerField(allow_null=True)
-    window_minutes = serializers.IntegerField()
-    covered_percent = serializers.IntegerField(help_text="Cut towards 0.")
-    relief_percent = serializers.IntegerField(help_text="Cut towards 0.")
-    relief_seen_at = serializers.IntegerField(allow_null=True)
-    gone_at = serializers.IntegerField(allow_null=True)
-    long_relief = serializers.BooleanField()
-    medicine_by = serializers.IntegerField(allow_null=True)
-    entries = serializers.IntegerField()
-    late = serializers.IntegerField()
-
-
-class TrialSerializer(serializers.Serializer[Any]):
-    """What the days of a trial show: `days` in all, `known` of them by an answer, `relief` of these with enough less
-    pain. While nobody has said when the lead or catheter came out, `days` are those up to the last answer.
-
-    `outcome` by what is known until now. `ended_on`: the day, at the site, on which the lead or catheter came out, null
-    while nobody has said it. `peg_before` and `peg_last`: function beside it, the sum of the PEG, 0–30;
-    `medicine_last`: how much pain medicine is taken against before, by `pain_medicine.any`. Null: not known.
-    """
-
-    outcome = serializers.ChoiceField([one.value for one in trials.Outcome])
-    days = serializers.IntegerField()
-    known = serializers.IntegerField()
-    relief = serializers.IntegerField()
-    days_percent = serializers.IntegerField(
-        help_text="So many percent of the days with enough less pain pass it."
-    )
-    ended_on = serializers.DateField(allow_null=True)
-    peg_before = serializers.IntegerField(allow_null=True)
-    peg_last = serializers.IntegerField(allow_null=True)
-    medicine_last = serializers.IntegerField(allow_null=True)
-
-
-class ResponderSerializer(serializers.Serializer[Any]):
-    """Whether the patient has responded, by each definition side by side, at the last answer with a pain score.
-
-    At least 30 or 50 percent less pain; at least two points less; says "very much" or "much improved" (`pgic_1_2`); at
-    least the relief that the profile asks for (`profile`). What cannot be computed is null, never false.
-    """
-
-    percent_30 = serializers.BooleanField(allow_null=True)
-    percent_50 = serializers.BooleanField(allow_null=True)
-    points_2 = serializers.BooleanField(allow_null=True)
-    pgic_1_2 = serializers.BooleanField(allow_null=True)
-    profile = serializers.BooleanField(allow_null=True)
 
 
 class VerdictChangeSerializer(serializers.ModelSerializer[VerdictChange]):
@@ -289,108 +214,6 @@ class FollowUpCourseSerializer(FollowUpSerializer):
     @extend_schema_field(MeasurementSerializer(many=True))
     def get_measurements(self, follow_up: FollowUp) -> Any:
         return MeasurementSerializer(measurements(follow_up), many=True).data
-
-
-#: What narrows a list of follow-ups by who performed the procedure, and when: input → lookup.
-PERFORMED = {
-    "performer": "procedure__performer",
-    "performed_from": "summary__performed_on__gte",
-    "performed_until": "summary__performed_on__lte",
-}
-
-
-class PerformedQuery(Query):
-    """Whose patients, and of which days. Unknown people and days that cannot be meant are refused, as by reports:
-    `unknown_performer`, `out_of_range`, `empty_period`."""
-
-    performer = PersonQuery(help_text="Number of the member of staff who performed it; `me` for yourself.")
-    performed_from = serializers.DateField(
-        required=False, help_text="The first day, on each site's wall clock."
-    )
-    performed_until = serializers.DateField(required=False, help_text="The last day, included.")
-
-    def narrow(self, rows: Any) -> Any:
-        asked = {name: self.validated_data[name] for name in PERFORMED if name in self.validated_data}
-        Selection(**asked).check(self.context["request"].user)
-        return super().narrow(rows)
-
-
-class FollowUpQuery(PerformedQuery):
-    """What a list of follow-ups can be narrowed to."""
-
-    lookups = {
-        "verdict": "verdict",
-        "patient": "patient",
-        "site": "procedure__site",
-        "procedure_type": "procedure__procedure_type__code",
-        "procedure": "procedure",
-        **PERFORMED,
-    }
-
-    verdict = ChoicesQuery(
-        VERDICTS,
-        help_text="Those that say that relief was lost are about treatments; tests are never among them.",
-    )
-    patient = NumberQuery()
-    site = NumberQuery()
-    procedure_type = serializers.SlugField(required=False, help_text="Code of a procedure type.")
-    procedure = NumberQuery(help_text="Number of the procedure that is followed.")
-    open = YesNoQuery(required=False, help_text="Whether the course still runs.")
-
-    def narrow(self, rows: Any) -> Any:
-        rows = super().narrow(rows)
-        if "verdict" in self.validated_data:  # a test has no relief to lose
-            rows = rows.exclude(verdict__in=LOST_VERDICTS, procedure__intent=Intent.DIAGNOSTIC)
-        if "open" in self.validated_data:
-            rows = rows.filter(closed_at__isnull=self.validated_data["open"])
-        return rows
-
-
-class EndInput(Input):
-    """Why the course ends, and what is to be remembered about it."""
-
-    because = serializers.ChoiceField([(one.value, one.label) for one in ENDINGS])
-    reason = serializers.CharField(max_length=500, required=False, allow_blank=True)
-
-
-class ResumeInput(Input):
-    """Why the course goes on."""
-
-    reason = serializers.CharField(max_length=500)
-
-
-class ApartInput(Input):
-    """Why another procedure does not blur the course."""
-
-    reason = serializers.CharField(max_length=500)
-
-
-class ConsistentInput(Input):
-    """Whether the relief of a test lasted as long as its agent works."""
-
-    consistent = YesNoField()
-
-
-class EndTrialInput(Input):
-    """On which day, at the site, the lead or catheter of a trial came out."""
-
-    on = serializers.DateField()
-
-
-class PainReportInput(Input):
-    """That the pain is back, as a patient says who was not asked."""
-
-    score = ScoreField(help_text="The pain now, 0 (none) to 10 (worst imaginable).")
-    since = serializers.DateField(
-        required=False, help_text="Since which day, on the site's calendar, if the patient names one."
-    )
-    channel = serializers.ChoiceField(BY_STAFF)
-    language = serializers.ChoiceField(
-        Patient.Language.choices,
-        required=False,
-        help_text="In which it was said; the patient's unless told.",
-    )
-    remark = serializers.CharField(required=False, allow_blank=True, max_length=2000)
 
 
 @extend_schema_view(

@@ -47,7 +47,7 @@ def report_pain(
     `pain`: now, 0–10. `ended_on`: since which day it has been back, in days after the procedure on the site's calendar;
     None when none was named. `by` None: the patient said so themselves. A bad score after relief is a loss by the
     patient's own word. Anything else, such as a good score or one before any relief, is a question to staff: it raises
-    the alert that the patient says that the pain is back. So does a loss about which nobody else hears: of upkeep,
+    the alert that the patient says that the pain is back. So does a loss about which nobody else hears: of a trial,
     which is not held against a window, or one whose alert somebody resolved when it was not confirmed.
 
     The same on the same day, as by a second click, changes nothing and returns the first.
@@ -130,8 +130,6 @@ def is_passed_over(follow_up: FollowUp, course: Course, judgement: Judgement) ->
     A loss within the window or after it needs no alert: who has one is due for a repeat. Nor does a site hear what it
     does not want to.
     """
-    if not follow_up.seeks_relief:
-        return True
     called = {Alert.Kind(kind) for kind in called_for(course, judgement) if kind in LOSSES_OF_EFFECT.values()}
     wanted = called - set(follow_up.procedure.site.alert_kinds_off)
     return bool(wanted) and not follow_up.alerts.open().filter(kind__in=wanted).exists()

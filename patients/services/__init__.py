@@ -1,6 +1,7 @@
 """Every write to patients and to what they take: one function an action, one transaction each."""
 
 from patients.services.duplicates import LikelyDuplicate, Match, matches
+from patients.services.importing import import_patients, patients_from
 from patients.services.merges import (
     CHOICES,
     Merged,
@@ -20,11 +21,9 @@ from patients.services.opioids import (
 from patients.services.record_numbers import free_number
 from patients.services.saving import (
     check,
-    import_patients,
     note_bounce,
     note_stop,
     opt_out,
-    patients_from,
     read,
     save,
     stop_address,

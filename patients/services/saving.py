@@ -1,40 +1,20 @@
 """Every write to patients."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from datetime import date, datetime, time
-from typing import Any
+from collections.abc import Collection
+from datetime import datetime
 from uuid import uuid4
 
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from clinic import audit
-from clinic.importing import (
-    Line,
-    Mode,
-    Outcome,
-    Progress,
-    Report,
-    Steps,
-    chunks,
-    finish,
-    one_at_a_time,
-    refusing,
-    sites_by_name,
-    write_down,
-)
-from clinic.models import Site, User
+from clinic.models import User
 from clinic.refusals import Refusal
-from clinic.wall_clock import on_wall
 from patients import consent
-from patients.importing import COLUMNS, Entry, read_patients
 from patients.models import FormerAddress, Patient
-from patients.services.duplicates import LikelyDuplicate, matches, refuse_another_person, there_already
+from patients.services.duplicates import LikelyDuplicate, matches
 from patients.services.record_numbers import give_number, is_taken, taken
 from patients.signals import links_void
-
-#: The file's column for a field that has another name.
-COLUMN_OF = {"consented_at": "agreed_to_email"}
 
 
 def check(patient: Patient, *, changed: Collection[str] | None = None, now: datetime) -> None:
@@ -286,141 +266,3 @@ def at_address(address: str) -> QuerySet[Patient]:
 def read(patient: Patient, *, by: User, now: datetime) -> None:
     """Write down that `by` looked at the patient's page."""
     audit.record("patient.read", patient, by=by, at=now, site=patient.site)
-
-
-def import_patients(
-    data: bytes, *, mode: Mode, by: User | None, now: datetime, progress: Progress | None = None
-) -> Report:
-    """As `patients_from`, to its end."""
-    return finish(patients_from(data, mode=mode, by=by, now=now), progress)
-
-
-def patients_from(data: bytes, *, mode: Mode, by: User | None, now: datetime) -> Steps:
-    """Register and change the patients of a CSV file, whose columns are those of `patients.importing`.
-
-    Who is known by record number is changed where the file says something else; who has not changed is not touched,
-    so that the same file again changes nothing. Raises nothing: every refusal is in the report, by row and column.
-    Beyond those of `read_patients`, `check` and `save` there are "unknown_site", for the patient of a site that `by`
-    does not work at "unique", "other_person" for a number that belongs to somebody with another name or birth date, and
-    "likely_duplicate" for a new number of somebody whose name and birth date are there already, unless the row insists.
-    """
-    sheet, entries = read_patients(data)
-    report = Report(mode, sheet.total, refusals=sheet.refusals, unreadable=sheet.unreadable)
-    sites = sites_by_name(by)
-    if mode == Mode.ALL:
-        with transaction.atomic():
-            yield from import_entries(entries, sites, report, by=by, now=now)
-            if report.refusals:
-                transaction.set_rollback(True)
-            else:
-                report.saved = True
-                write_down("patients", report, by=by, now=now)
-    else:
-        yield from import_entries(entries, sites, report, by=by, now=now)
-        report.saved = mode == Mode.GOOD and bool(report.lines)
-    if not (mode == Mode.ALL and report.saved):
-        write_down("patients", report, by=by, now=now)
-    report.sort()
-    return report
-
-
-def import_entries(
-    entries: list[Entry],
-    sites: Mapping[str, Site],
-    report: Report,
-    *,
-    by: User | None,
-    now: datetime,
-) -> Iterator[tuple[str, int, int]]:
-    """Save the entries, or only check them, and tell the report; one transaction for each chunk of them."""
-    done = 0
-    for chunk in chunks(entries):
-        with transaction.atomic():
-            if report.mode != Mode.CHECK:
-                one_at_a_time()
-            known = known_patients(chunk, locked=report.mode != Mode.CHECK)
-            new = [one for one in chunk if one.record_number not in known and not one.insists]
-            twins = there_already(new, by=by)
-            for entry in chunk:
-                # Once one row of all-or-nothing is refused nothing is saved: the others need only be checked.
-                saving = report.mode == Mode.GOOD or (report.mode == Mode.ALL and not report.refusals)
-                with refusing(entry.row, report, COLUMN_OF):
-                    report.lines.append(
-                        import_entry(entry, known, twins, sites, saving=saving, by=by, now=now)
-                    )
-                done += 1
-                yield "saved" if saving else "checked", done, len(entries)
-
-
-def known_patients(entries: Iterable[Entry], *, locked: bool) -> dict[str, Patient]:
-    """The patients that are registered already, by record number, of those that were merged the one that counts; locked
-    in order of their ids."""
-    rows = Patient.objects.select_related("site").order_by("pk")
-    if locked:
-        rows = rows.select_for_update(of=("self",))
-    return rows.numbered(entry.record_number for entry in entries)
-
-
-def import_entry(
-    entry: Entry,
-    known: Mapping[str, Patient],
-    twins: Mapping[int, Patient],
-    sites: Mapping[str, Site],
-    *,
-    saving: bool,
-    by: User | None,
-    now: datetime,
-) -> Line:
-    """Register or change one patient; with `saving` False, only say what would be done. Raises as `save` does."""
-    site = sites.get(entry.site) or sites.get(entry.site.casefold())
-    if site is None:
-        raise Refusal("You work at no site of this name.", code="unknown_site", field="site")
-    patient = known.get(entry.record_number)
-    if patient is not None and patient.site_id not in {one.pk for one in sites.values()}:
-        raise taken(site)
-    if patient is not None:
-        refuse_another_person(entry, patient)
-    elif twin := twins.get(entry.row.number):
-        raise Refusal(
-            f"{twin.record_number} is {twin}, born {twin.born_on}, too. If this is another person, write yes into the "
-            "column “another_person”.",
-            code="likely_duplicate",
-            field="record_number",
-        )
-    if patient is None:
-        patient = Patient(record_number=entry.record_number)
-    wanted: dict[str, Any] = {"born_on": entry.born_on, "site": site, **entry.values}
-    if entry.agreed is not None:
-        wanted["consented_at"] = agreed_at(entry.agreed, patient.consented_at, site, now=now)
-    new = patient.pk is None
-    changed = [name for name, value in wanted.items() if new or getattr(patient, name) != value]
-    if not changed:
-        return Line(entry.row.number, Outcome.UNCHANGED)
-    for name in changed:
-        setattr(patient, name, wanted[name])
-    if "consented_at" in changed:
-        patient.consent_version = ""  # to which text, the file does not say
-    if saving:
-        # Whom the file would register twice was found for the whole chunk.
-        save(patient, changed=None if new else changed, insist=True, by=by, now=now, actor="import")
-    else:
-        check(patient, changed=None if new else changed, now=now)
-    if new:
-        return Line(entry.row.number, Outcome.ADDED)
-    told_of = {COLUMN_OF.get(name, name) for name in changed}
-    columns = tuple(column.name for column in COLUMNS if column.name in told_of)
-    return Line(entry.row.number, Outcome.CHANGED, columns)
-
-
-def agreed_at(said: bool | date, known: datetime | None, site: Site, *, now: datetime) -> datetime | None:
-    """When the patient agreed to e-mail, by what the file says and what is known; None when they did not.
-
-    A day is kept as its first instant on the site's wall clock; what is known of the same day more precisely stays.
-    """
-    if said is True:
-        return known or now
-    if said is False:
-        return None
-    if known and known.astimezone(site.zone).date() == said:
-        return known
-    return on_wall(said, time(0), site.zone)

@@ -21,7 +21,7 @@ from clinic.models import AuditEvent, Site
 from clinic.tests.desk import clock, signed_in, words
 from conftest import World
 from patients.models import Patient
-from patients.services import import_patients, saving
+from patients.services import import_patients
 
 HEADER = "record_number,given_name,family_name,born_on,site,email,phone,language,agreed_to_email"
 GOOD = "N-1,Zoë,Nguyễn,1961-02-28,Riverside,zoe@example.org,+1 212 555 0147,es,yes"
@@ -372,7 +372,7 @@ def test_a_long_import_that_breaks_off_saves_all_or_nothing(
             with mock.patch.object(request_finished, "send"):  # which would end the test's transaction
                 response.close()
         else:
-            monkeypatch.setattr(saving, "import_entry", mock.Mock(side_effect=OSError("Given3 Family3")))
+            monkeypatch.setattr(importing, "import_entry", mock.Mock(side_effect=OSError("Given3 Family3")))
             said = b"".join(told).decode()
             assert "The import broke off." in said
             assert said.count("</html>") == 1

@@ -15,7 +15,8 @@ from clinic.api.rows import VisibleRows
 from outcomes import services
 from outcomes.api.check_ins import PatientToCallSerializer
 from outcomes.api.ends import EndedSerializer, ended, last_answer, summary
-from outcomes.api.follow_ups import PERFORMED, FollowUpSerializer, PerformedQuery
+from outcomes.api.follow_up_inputs import PERFORMED, PerformedQuery
+from outcomes.api.follow_ups import FollowUpSerializer
 from outcomes.models import FollowUp
 from outcomes.relief import Verdict
 from outcomes.reports import WORKLISTS
