@@ -372,7 +372,8 @@ def test_a_long_import_that_breaks_off_saves_all_or_nothing(
             with mock.patch.object(request_finished, "send"):  # which would end the test's transaction
                 response.close()
         else:
-            monkeypatch.setattr("patients.services.importing.import_entry", mock.Mock(side_effect=OSError("Given3 Family3")))
+            broken = mock.Mock(side_effect=OSError("Given3 Family3"))
+            monkeypatch.setattr("patients.services.importing.import_entry", broken)
             said = b"".join(told).decode()
             assert "The import broke off." in said
             assert said.count("</html>") == 1
