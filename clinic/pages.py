@@ -69,14 +69,23 @@ def gone(request: HttpRequest, *, stop: str = "") -> HttpResponse:
     sites = Site.objects.all()
     emergency = list(dict.fromkeys(site.emergency_phone for site in sites if site.emergency_phone))
     context = {"sites": sites, "emergency": emergency, "stop": stop}
-    return secret(render(request, "clinic/gone.html", context, status=410))
+    return to_anybody(request, "clinic/gone.html", status=410, **context)
 
 
 def wait(request: HttpRequest) -> HttpResponse:
     """The page, with status 429, for who sends too often within a minute. What was typed stays in the browser."""
-    response = secret(render(request, "clinic/wait.html", {"sites": Site.objects.all()}, status=429))
+    response = to_anybody(request, "clinic/wait.html", status=429, sites=Site.objects.all())
     response["Retry-After"] = "60"
     return response
+
+
+def to_anybody(request: HttpRequest, template: str, *, status: int, **context: object) -> HttpResponse:
+    """A page for a reader who is not known, in every language: first the one chosen, else the browser's."""
+    first = language(request, translation.get_language_from_request(request))
+    known = sorted(dict(settings.LANGUAGES), key=lambda code: code != first)
+    with translation.override(known[0]):
+        context |= {"languages": known, "language": known[0]}
+        return secret(render(request, template, context, status=status))
 
 
 def secret(response: R) -> R:

@@ -116,7 +116,7 @@ class DurationForm(forms.Form):
 class TrialForm(forms.Form):
     """On which day the lead or catheter of a trial came out, on the site's calendar."""
 
-    on = forms.DateField(label=_("Out on"), widget=DateInput(format="%Y-%m-%d"))
+    on = forms.DateField(label=_("Date removed"), widget=DateInput(format="%Y-%m-%d"))
 
 
 @admin.register(FollowUp)
@@ -293,7 +293,7 @@ class FollowUpAdmin(ShowsBehind):
             services.end_trial,
             title=_("The lead or catheter is out"),
             done=_("The trial is judged by the days up to there."),
-            submit=_("Keep it"),
+            submit=_("Save"),
         )
 
     def decide(

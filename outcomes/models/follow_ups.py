@@ -89,7 +89,7 @@ class FollowUp(models.Model):
 
     class Closed(models.TextChoices):
         NOT = "", _("open")
-        REPEATED = "repeated", _("the treatment was repeated")
+        REPEATED = "repeated", _("a later procedure of the same kind followed")
         OTHER_TREATMENT = "other_treatment", _("another treatment of the same region")
         EXPLANTED = "explanted", _("the device was taken out")
         TRANSFERRED = "transferred", _("another clinic treats the patient now")

@@ -270,7 +270,10 @@ def test_missed_superseded_and_void(world: World) -> None:
     assert missed.said.startswith("Nobody answered until it closed: ")
     last = follow_up.check_ins.get(offset_minutes=366 * 1440)
     world.performed(day=MONDAY + timedelta(days=200))
-    assert facts(last)["voided"].said == "Void: the follow-up ended, because the treatment was repeated."
+    assert (
+        facts(last)["voided"].said
+        == "Void: the follow-up ended, because a later procedure of the same kind followed."
+    )
 
 
 def test_the_page_tells_it_in_the_same_number_of_queries_however_much_there_is(

@@ -120,6 +120,16 @@ def test_a_link_that_is_altered_foreign_or_unknown_opens_nothing(world: World, c
     assert world.patient.why_no_email == ""
 
 
+@pytest.mark.parametrize(
+    ("query", "browser", "first"), [("?lang=es", "en", "es"), ("", "es-MX,es;q=0.9", "es"), ("", "fr", "en")]
+)
+def test_a_dead_link_speaks_first_the_language_of_its_reader(
+    world: World, client: Client, query: str, browser: str, first: str
+) -> None:
+    html = client.get(f"/u/nobody/{query}", headers={"accept-language": browser}).content.decode()
+    assert re.findall(r'lang="(..)"', html) == [first, first, "es" if first == "en" else "en"]
+
+
 def test_the_links_of_an_old_address_stop_nobody_at_the_new_one(world: World, client: Client) -> None:
     """A typing error sent them to a stranger."""
     old = path(world.patient)

@@ -57,7 +57,7 @@ def cancel_page(request: HttpRequest, pk: int) -> HttpResponse:
     rows = left(request, patient)
     words = "; ".join(f"{span(row)}, {row.procedure_type} ({row.site})" for row in rows)
     lead = (
-        _("%(patient)s has died. Still booked or asked for: %(what)s. No letter goes out.")
+        _("%(patient)s has died. Still booked or requested: %(what)s. No e-mail will be sent.")
         if rows
         else _("Nothing is left to be cancelled for %(patient)s.")
     )
@@ -70,7 +70,7 @@ def cancel_page(request: HttpRequest, pk: int) -> HttpResponse:
         back=reverse("admin:patients_patient_change", args=[pk]),
         lead=lead % {"patient": patient, "what": words},
         title=_("Cancel all of them") if rows else _("Appointments"),
-        done=_("Cancelled. The patient's family gets no letter."),
+        done=_("Cancelled. No e-mail is sent."),
         danger=True,
         row=patient,
     )

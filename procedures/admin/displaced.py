@@ -84,7 +84,7 @@ def row_of(proposal: services.Proposal) -> dict[str, Any]:
 
 
 def move_them(request: HttpRequest, *, now: datetime) -> HttpResponse:
-    """Move what is ticked, each by itself: one that is refused stays, and is said."""
+    """Move selected appointments, each by itself: one that is refused stays, and is said."""
     key, moved = request.POST.get("key", "")[:50], 0
     for typed in request.POST.getlist("move")[: services.AT_ONCE]:
         number, at, how = [*typed.split(" "), "", ""][:3]

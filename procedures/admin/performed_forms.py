@@ -118,11 +118,11 @@ class PerformForm(PegFields, StepForm):
     )
     performed = WallClockField(label=_("Performed"))
     reason = forms.CharField(
-        label=_("Why then"),
+        label=_("Reason for this time"),
         max_length=500,
         required=False,
         widget=UnfoldAdminTextInputWidget({"autocomplete": "off"}),
-        help_text=_("Only where the time does not fit the appointment."),
+        help_text=_("Only if it does not match the time of the appointment."),
     )
     region = forms.ChoiceField(label=_("Region"), required=False, widget=UnfoldAdminSelectWidget)
     laterality = forms.ChoiceField(label=_("Side"), required=False, widget=UnfoldAdminSelectWidget)
@@ -156,7 +156,7 @@ class PerformForm(PegFields, StepForm):
         empty_value=None,
         choices=[("", _("not said")), ("yes", _("Yes")), ("no", _("No"))],
         widget=UnfoldAdminSelectWidget,
-        help_text=_("Then the patient of a test is asked beyond the diary, as after a treatment."),
+        help_text=_("After a test, a yes adds check-ins beyond the diary, as after a treatment."),
     )
     complications = forms.CharField(
         label=_("Complications"),
