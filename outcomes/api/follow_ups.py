@@ -248,7 +248,7 @@ class FollowUps(mixins.ListModelMixin, VisibleRows):
     @extend_schema(request=EndInput, responses=FollowUpCourseSerializer)
     @action(detail=True, methods=["post"])
     def end(self, request: Request, pk: int) -> Response:
-        """End a follow-up: the patient goes another way now, another clinic treats them, or the device was taken out.
+        """End a follow-up: the patient chose other care, another clinic treats them, or the device was taken out.
 
         Nothing more is asked.
         """

@@ -13,11 +13,11 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='followup',
             name='closed_because',
-            field=models.CharField(blank=True, choices=[('', 'open'), ('repeated', 'a later procedure of the same kind followed'), ('other_treatment', 'another treatment of the same region'), ('explanted', 'the device was taken out'), ('transferred', 'another clinic treats the patient now'), ('other_care', 'the patient goes another way now'), ('died', 'the patient has died'), ('diary_over', 'the diary is over'), ('voided', 'the procedure was entered in error')], max_length=20, verbose_name='closed because'),
+            field=models.CharField(blank=True, choices=[('', 'open'), ('repeated', 'a later procedure of the same kind followed'), ('other_treatment', 'another treatment of the same region'), ('explanted', 'the device was taken out'), ('transferred', 'another clinic treats the patient now'), ('other_care', 'the patient chose other care'), ('died', 'the patient has died'), ('diary_over', 'the diary is over'), ('voided', 'the procedure was entered in error')], max_length=20, verbose_name='closed because'),
         ),
         migrations.AlterField(
             model_name='followupevent',
             name='closed_because',
-            field=models.CharField(blank=True, choices=[('', 'open'), ('repeated', 'a later procedure of the same kind followed'), ('other_treatment', 'another treatment of the same region'), ('explanted', 'the device was taken out'), ('transferred', 'another clinic treats the patient now'), ('other_care', 'the patient goes another way now'), ('died', 'the patient has died'), ('diary_over', 'the diary is over'), ('voided', 'the procedure was entered in error')], max_length=20, verbose_name='closed because'),
+            field=models.CharField(blank=True, choices=[('', 'open'), ('repeated', 'a later procedure of the same kind followed'), ('other_treatment', 'another treatment of the same region'), ('explanted', 'the device was taken out'), ('transferred', 'another clinic treats the patient now'), ('other_care', 'the patient chose other care'), ('died', 'the patient has died'), ('diary_over', 'the diary is over'), ('voided', 'the procedure was entered in error')], max_length=20, verbose_name='closed because'),
         ),
     ]

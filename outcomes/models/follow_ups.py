@@ -93,7 +93,7 @@ class FollowUp(models.Model):
         OTHER_TREATMENT = "other_treatment", _("another treatment of the same region")
         EXPLANTED = "explanted", _("the device was taken out")
         TRANSFERRED = "transferred", _("another clinic treats the patient now")
-        OTHER_CARE = "other_care", _("the patient goes another way now")
+        OTHER_CARE = "other_care", _("the patient chose other care")
         DIED = "died", _("the patient has died")
         DIARY_OVER = "diary_over", _("the diary is over")
         VOIDED = "voided", _("the procedure was entered in error")

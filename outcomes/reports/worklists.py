@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db.models import (
     CharField,
     DateField,
+    DateTimeField,
     Exists,
     ExpressionWrapper,
     F,
@@ -21,12 +22,13 @@ from clinic.models import User
 from outcomes.models import Alert, FollowUp
 from outcomes.relief import Verdict
 from outcomes.reports.overview import EARLY
-from procedures.models import Appointment, Laterality
+from procedures.models import Appointment, Intent, Laterality
 
 
 @dataclass(frozen=True)
 class Worklist:
-    """A list of running follow-ups. `code` is stable; `state(user, now)` are all in the state that it is about.
+    """A list of follow-ups, running ones but for trials. `code` is stable; `state(user, now)` are all in the state
+    that it is about.
 
     What they are in order of is `urgency`, on each row: the smallest first, and none is None. `kind`: the alert that
     somebody resolves when there is nothing left to do; None where there is none.
@@ -158,6 +160,21 @@ def due_for_repeat(user: User, now: datetime) -> QuerySet[FollowUp]:
     return by_loss(without_appointment(lost(running(user), losses), now))
 
 
+def trials_without_end(user: User, now: datetime) -> QuerySet[FollowUp]:
+    """Trials whose longest expected time is over, and nobody has said on which day the lead or catheter came out:
+    without that a trial has no result. The longest ago first. A follow-up that has ended counts, one entered in error
+    does not.
+    """
+    over = ExpressionWrapper(
+        F("procedure__performed_at") + timedelta(days=1) * F("relief_profile__window_until_days"),
+        output_field=DateTimeField(),
+    )
+    rows = FollowUp.objects.visible_to(user).filter(
+        procedure__intent=Intent.TRIAL, trial_ended_on=None, patient__died_on=None
+    )
+    return longest(rows.exclude(closed_because=FollowUp.Closed.VOIDED).alias(over=over).filter(over__lte=now))
+
+
 WORKLISTS = {
     worklist.code: worklist
     for worklist in (
@@ -167,5 +184,6 @@ WORKLISTS = {
         Worklist("no_relief", no_relief, Alert.Kind.NO_RELIEF),
         Worklist("silent", silent, Alert.Kind.SILENT),
         Worklist("due_for_repeat", due_for_repeat, None),
+        Worklist("trials_without_end", trials_without_end, None),
     )
 }

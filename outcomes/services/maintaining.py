@@ -22,7 +22,7 @@ from outcomes.services.planning import finish
 from procedures.models import ImplantedDevice, Procedure
 
 KIND = Alert.Kind.DEVICE_DUE
-#: Follow-ups in one of these look after their devices; "" is one that still runs. Who goes another way keeps the pump.
+#: Follow-ups in one of these look after their devices; "" is one that still runs. Who chose other care keeps the pump.
 LOOKED_AFTER = (
     FollowUp.Closed.NOT,
     FollowUp.Closed.REPEATED,

@@ -191,7 +191,7 @@ def plan_of(follow_up: FollowUp) -> list[Planned]:
 def end_follow_up(
     follow_up_id: int, *, because: str, reason: str = "", by: User | None, now: datetime
 ) -> FollowUp:
-    """End a course: the patient goes another way now, so that nothing of this treatment is to come; another clinic
+    """End a course: the patient chose other care, so that nothing of this treatment is to come; another clinic
     treats them; or the device was taken out. Nothing more is asked.
 
     Ending it a second time for the same cause changes nothing. Raises Refusal "not_possible" for another cause,

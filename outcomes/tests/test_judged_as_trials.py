@@ -13,7 +13,7 @@ from conftest import MONDAY, World
 from outcomes import services
 from outcomes.models import Alert, CourseSummary, FollowUp
 from outcomes.models.follow_ups import JudgedAs
-from outcomes.reports import Selection, procedure_report
+from outcomes.reports import WORKLISTS, Selection, procedure_report
 from outcomes.services.answering import steps_of
 from outcomes.services.closing import close_past
 from outcomes.services.judging_again import judge_again
@@ -199,3 +199,18 @@ def test_staff_see_a_trial_with_function_beside_it_and_say_when_the_lead_came_ou
     report = procedure_report(Selection(procedure_type="scs_trial"), user=world.admin, now=now)
     assert (report.funnel.treated, report.trials.trials, report.trials.passed) == (0, 1, 1)
     assert list(report.curves) == []
+
+
+def test_a_trial_that_is_over_waits_on_a_list_until_its_last_day_is_known(
+    world: World, trial: FollowUp
+) -> None:
+    def listed(day: int) -> list[FollowUp]:
+        return list(WORKLISTS["trials_without_end"].rows(world.nurse, world.at(MONDAY + day * DAY, 12)))
+
+    assert (listed(9), listed(11)) == ([], [trial])
+    now = world.at(MONDAY + 40 * DAY, 9)
+    services.tick(now=now)
+    services.end_follow_up(trial.pk, because=FollowUp.Closed.OTHER_CARE, by=world.physician, now=now)
+    assert listed(41) == [trial]  # without its last day it has no result, ended or not
+    services.end_trial(trial.pk, on=MONDAY + 3 * DAY, by=world.physician, now=now)
+    assert listed(41) == []

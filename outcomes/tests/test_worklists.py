@@ -207,6 +207,8 @@ def test_another_sites_patients_are_on_no_list(world: World, code: str) -> None:
     said = course(world, {42: 2, 184: 2, 275: 7, 366: 8})
     services.raise_alert(said, Alert.Kind.PAIN_BACK, now=world.now)
     course(ongoing(world), {42: 2, 184: 2, 275: 8, 366: 8})
+    trial = world.performed(patient=world.another_patient(90))
+    Procedure.objects.filter(pk=trial.pk).update(intent="trial")
     elsewhere = Site.objects.create(name="Hillside", time_zone="America/Denver", phone="+1 303 555 0100")
     stranger = staff("far@example.org", "Nurse", elsewhere)
     later = world.now + timedelta(days=400)

@@ -67,6 +67,14 @@ def titles() -> dict[str, tuple[str, str, str]]:
             ),
             _("Nobody waits for a repeat."),
         ),
+        "trials_without_end": (
+            _("Trials without a removal date"),
+            _(
+                "The trial period is over and nobody has recorded when the lead or catheter was removed. Without that"
+                " date a trial has no result. The oldest stands first."
+            ),
+            _("Every finished trial has its removal date."),
+        ),
     }
 
 
@@ -84,6 +92,7 @@ class Row:
     page: str
     book: str
     end: str
+    removed: str
 
 
 def worklists_page(request: HttpRequest) -> HttpResponse:
@@ -175,7 +184,10 @@ def row(follow_up: FollowUp, worklist: Worklist, now: datetime, *, can_book: boo
         if can_book and worklist.code == "due_for_repeat"
         else "",
         end=f"{reverse('admin:outcomes_followup_end', args=[follow_up.pk])}?list={worklist.code}"
-        if can_decide
+        if can_decide and not follow_up.closed_at
+        else "",
+        removed=reverse("admin:outcomes_followup_trial", args=[follow_up.pk])
+        if can_decide and worklist.code == "trials_without_end"
         else "",
     )
 

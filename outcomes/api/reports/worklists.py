@@ -37,7 +37,7 @@ class ToDoSerializer(FollowUpSerializer):
     `losing_early` by `lost_percent`, the smallest first; `loss_of_effect` and `due_for_repeat` by the day on which
     relief was gone, so many days after `performed_at` as `ended.ended_by` says, the longest ago first; `pain_back` by
     when it was said, the longest ago first; `no_relief` by `performed_at`, the longest ago first; `silent` by
-    `last_answer`, null first. Of equal ones then by `performed_at`.
+    `last_answer`, null first; `trials_without_end` by `performed_at`. Of equal ones then by `performed_at`.
     """
 
     patient = PatientToCallSerializer()
@@ -124,7 +124,9 @@ class Worklists(mixins.ListModelMixin, VisibleRows):
         sure. `loss_of_effect`: the same later, where no end is expected. `pain_back`: the patient says so, and no score
         does. `no_relief`: there was none by the day on which it was expected. `silent`: two check-ins in a row without
         an answer. `due_for_repeat`: relief was there and is lost, but not early, and nothing is booked yet; whether a
-        repeat is justified is for a physician to say. Nobody is on `losing_early` and `due_for_repeat` at once. With
+        repeat is justified is for a physician to say. Nobody is on `losing_early` and `due_for_repeat` at once.
+        `trials_without_end`: a trial whose longest expected time is over, and nobody has said on which day the lead or
+        catheter came out; these need not run any more. With
         `performer=me` they are your patients. That you looked is written down.
         """
         response = super().list(request, *args, **kwargs)
