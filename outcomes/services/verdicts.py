@@ -180,8 +180,8 @@ def why_words(course: Course, found: Result) -> str:
     percent, before = course.success_percent, f"Pain {course.baseline} before"
     if found.outcome == Outcome.POSITIVE and found.decided_at is not None:
         return (
-            f"{before}, at least {percent} % less at {in_a_row} planned hours in a row, the last of them "
-            f"{course.words(found.decided_at)}, and no entry with more pain before."
+            f"{before}; at least {percent} % less at {in_a_row} planned hours in a row, the last of them "
+            f"{course.words(found.decided_at)}, and no entry with less relief before."
         )
     if found.why == Why.MEDICINE and found.medicine_by is not None:
         return (
@@ -190,19 +190,19 @@ def why_words(course: Course, found: Result) -> str:
         )
     if found.gone_at is not None and found.outcome == Outcome.NEGATIVE:
         return (
-            f"{before}, not {percent} % less at {course.words(found.gone_at)}, and never before at {in_a_row} planned "
-            f"hours in a row up to {course.words(course.window_from)} or later."
+            f"{before}; less than {percent} % relief at {course.words(found.gone_at)}, before {in_a_row} planned hours "
+            f"in a row, the last of them at {course.words(course.window_from)} or later, had shown it."
         )
     if found.why == Why.NOT_COVERED and found.gone_at is not None:
         return (
-            f"{before}, not {percent} % less at {course.words(found.gone_at)}, but entries cover less than "
-            f"{COVERED_PERCENT} % of the time before."
+            f"{before}; less than {percent} % relief at {course.words(found.gone_at)}, but entries cover less than "
+            f"{COVERED_PERCENT} % of the time up to then."
         )
     if not found.entries:
         return "Nothing was written in the diary. Silence is no result."
     return (
         f"The entries show neither {in_a_row} planned hours in a row with at least {percent} % less pain, the last of "
-        "them within the window, nor pain before."
+        "them within the window, nor too little relief before that."
     )
 
 
