@@ -143,7 +143,6 @@ def client() -> Client:
 @pytest.fixture
 def world(db: None) -> World:
     """See World. `now` is the Friday before MONDAY, at noon."""
-    roles.grant_all()
     site = Site.objects.create(
         name="Riverside", time_zone="America/New_York", phone="+1 212 555 0100", check_in_at=time(10)
     )
