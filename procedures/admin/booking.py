@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -23,6 +24,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from clinic.admin.base import staff, tell
+from clinic.admin.taking import carried, in_a_line, missed
 from clinic.models import Resource, Site
 from clinic.wall_clock import day_span
 from patients.models import Patient
@@ -305,12 +307,17 @@ def about(held: Appointment) -> dict[str, Any]:
     }
 
 
+@transaction.atomic
 def settle(request: HttpRequest, *, now: datetime) -> HttpResponse:
-    """Book what is held, or give it back."""
+    """Book what is held, or give it back: never what a colleague has booked meanwhile."""
     rows = Appointment.objects.visible_to(staff(request))
     number = request.POST["held"]
     held = get_object_or_404(rows, pk=int(number) if number.isdecimal() and len(number) < 18 else 0)
-    back = with_query(request, held=None)
+    back = with_query(request, held=None, seen=None)
+    booked_already = "give_back" not in request.POST and held.status in held.EXPECTED
+    if (stale := missed(request, held)) and not booked_already:
+        messages.error(request, in_a_line(stale))
+        return HttpResponseRedirect(with_query(request, seen=None))
     try:
         if "give_back" in request.POST:
             reason = "The hold was given back."
@@ -350,6 +357,7 @@ WAYS = {
 }
 
 
+@transaction.atomic
 def retime(request: HttpRequest, name: str, *, now: datetime) -> HttpResponse:
     """A time for an appointment that is expected or requested: shown first, taken by a second click."""
     way, number = WAYS[name], request.GET[name]
@@ -377,6 +385,7 @@ def retime(request: HttpRequest, name: str, *, now: datetime) -> HttpResponse:
         others=(*insisted["resources"], *stay),
     )
     why = WishForm(request.POST if request.method == "POST" else None, old=old)
+    stale = missed(request, old, why) if request.method == "POST" else None
     if name == "accept":
         del insisted["keep"]
     context: dict[str, Any] = {
@@ -393,7 +402,7 @@ def retime(request: HttpRequest, name: str, *, now: datetime) -> HttpResponse:
     try:
         if "slot" in request.GET:
             at, _site = picked(request, request.GET["slot"], wish.sites)
-            if request.method == "POST" and why.is_valid():
+            if request.method == "POST" and stale is None and why.is_valid():
                 said = insisted | (why.cleaned_data if name == "move" else {})
                 new = way.deed(old.pk, starts_at=at, **said, by=staff(request), now=now)
                 messages.success(request, str(way.done))
@@ -409,7 +418,10 @@ def retime(request: HttpRequest, name: str, *, now: datetime) -> HttpResponse:
                     "back": back,
                     "why": why if name == "move" else None,
                     "stay": ", ".join(map(str, wish.others)),
+                    "stale": stale,
+                    **carried(request, old, why, again=stale is not None),
                 },
+                status=409 if stale else 200,
             )
     except ValidationError as refusal:
         tell(request, refusal)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.postgres.forms import SimpleArrayField
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
@@ -19,7 +19,8 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from clinic.admin.again import by_button
-from clinic.admin.base import AuditedAdmin, DeskAdmin, DeskForm, DeskInline, staff, tell
+from clinic.admin.base import AuditedAdmin, DeskAdmin, DeskForm, DeskInline, staff
+from clinic.admin.taking import take
 from procedures import services
 from procedures.check_in_plan import told
 from procedures.models import (
@@ -306,13 +307,22 @@ class ProcedureTypeAdmin(AuditedAdmin):
         if version:
             wanted = int(version) if version.isdecimal() else None
             profile = get_object_or_404(kind.relief_profiles, pk=wanted)
-        try:
+        back = reverse("admin:procedures_proceduretype_change", args=[pk])
+
+        def act() -> str:
             services.confirm_figure(kind, figure, profile=profile, by=staff(request), now=timezone.now())
-        except ValidationError as refusal:
-            tell(request, refusal)
-        else:
-            messages.success(request, _("Confirmed: %s.") % Figure(figure).label)
-        return HttpResponseRedirect(reverse("admin:procedures_proceduretype_change", args=[pk]))
+            return back
+
+        named = dict(Figure.choices).get(figure, "")
+        return take(
+            request,
+            forms.Form(request.POST),
+            act,
+            done=_("Confirmed: %s.") % named,
+            back=back,
+            context={},
+            row=kind,
+        )
 
 
 class ReliefProfileForm(DeskForm):
