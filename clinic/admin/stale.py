@@ -288,7 +288,7 @@ def overtaken(
         for index, name in merge.fields.items()
     }
     name_authors(merge.stale, Trail(row if row.pk else None, at), columns)
-    request.POST = merge.data  # type: ignore[assignment]
+    request.POST = merge.data  # type: ignore[assignment]  # the stubs know none that was copied
     return merge.stale
 
 
@@ -307,7 +307,7 @@ def overtaken_step(request: HttpRequest, row: models.Model, form: forms.Form, *,
     stale, changed = missed_of(row, was, now, at)
     if carried is not None:
         form.data = merged(request.POST, form, carried[0], changed, stale)
-        form._errors = None  # type: ignore[attr-defined]  # they were of what was sent
+        form._errors = None  # type: ignore[attr-defined]  # no part of the stubs; they were of what was sent
     return stale
 
 

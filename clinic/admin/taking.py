@@ -189,7 +189,7 @@ def dressed(field: "models.Field[Any, Any]", **kwargs: Any) -> forms.Field | Non
     return field.formfield(**{"widget": widget, **kwargs})
 
 
-class RecordForm(forms.ModelForm):  # type: ignore[type-arg]
+class RecordForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
     """What is filled in about a row on a page of its own. Subclasses name `formfield_callback = dressed` in their Meta.
 
     What is refused, the service says, beside the field that it is about; here only the form of each value is read.

@@ -75,6 +75,11 @@ def words(response: Any) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.content.decode()))
 
 
+def levels(response: Any) -> list[str]:
+    """How what the page tells its reader is meant: "error", "warning", "info", "success"."""
+    return [one.level_tag for one in response.context["messages"]]
+
+
 def errors(response: Any) -> dict[str, list[str]]:
     """The codes of the form's refusals, by field."""
     context = response.context

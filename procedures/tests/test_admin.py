@@ -11,7 +11,7 @@ from django.db import connection
 from django.test import Client
 
 from clinic.models import AuditEvent, Site
-from clinic.tests.desk import clock, errors, filled, queries, signed_in, words
+from clinic.tests.desk import clock, errors, filled, levels, queries, signed_in, words
 from clinic.versions import beside
 from conftest import MONDAY, World, staff
 from procedures import services
@@ -307,7 +307,7 @@ def test_a_patient_goes_through_the_house_step_by_step(world: World, client: Cli
     assert "recovering" in page
     assert "cannot" not in page
     refused = step(client, appointment, "arrive", world.at(MONDAY, 9, 9))
-    assert "Nothing was done" in words(refused)
+    assert levels(refused) == ["error"]
     assert errors(step(client, appointment, "error", world.at(MONDAY, 10), reason="")) == {
         "reason": ["reason_required"]
     }
@@ -485,7 +485,7 @@ def test_a_physician_confirms_a_figure_once(world: World, client: Client) -> Non
     assert "unconfirmed" in words(client.get(f"{page}/change/"))
     assert client.post(f"{page}/confirm/onset/", {"profile": profile.pk}).status_code == 403
     signed_in(world.physician, client)
-    assert "Nothing was done" in words(client.get(f"{page}/confirm/onset/", follow=True))
+    assert levels(client.get(f"{page}/confirm/onset/", follow=True)) == ["warning"]
     assert not FigureConfirmation.objects.exists()
     for _ in range(2):
         client.post(f"{page}/confirm/onset/", {"profile": profile.pk})

@@ -163,11 +163,11 @@ def test_a_calendar_address_of_a_colleague_is_neither_replaced_nor_revoked_unsee
     services.issue_feed(world.doctor, by=world.admin, now=world.now)
     first = in_force()
     assert desk.post(issue).status_code == 302
-    carried = {page: version_on(desk.get(page)) for page in (issue, revoke)}
+    pages = {page: version_on(desk.get(page)) for page in (issue, revoke)}
     services.issue_feed(world.doctor, by=world.admin, now=world.now)
     second = in_force()
     for page in (issue, revoke):
-        assert desk.post(page, {SHOWN: carried[page]}).status_code == 302
+        assert desk.post(page, {SHOWN: pages[page]}).status_code == 302
         assert in_force() == second != first
     assert desk.post(issue, {SHOWN: version_on(desk.get(issue))}).status_code == 200
     assert in_force() not in (first, second)
