@@ -52,6 +52,10 @@ api: list[URLPattern | URLResolver] = [
     ),
     path(opioids, use.as_view({"get": "list", "post": "create"})),
     path("patients/<int:pk>/merge/", patients.api.Merges.as_view({"get": "preview", "post": "merge"})),
+    path(
+        "patients/<int:pk>/cancel-appointments/",
+        procedures.api.AppointmentsOfDeceased.as_view({"post": "cancel"}),
+    ),
     path(f"{opioids}total/", use.as_view({"get": "total"})),
     path(f"{opioids}<int:pk>/", use.as_view({"get": "retrieve"})),
     path(f"{opioids}<int:pk>/end/", use.as_view({"post": "end"})),

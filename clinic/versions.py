@@ -11,6 +11,9 @@ from typing import Any
 from django.db import connection, models
 from rest_framework.utils.encoders import JSONEncoder
 
+#: In the address of a button beside a row: which version of the row stood there.
+SEEN = "seen"
+
 
 def one_at_a_time(model: type[models.Model], pk: Any) -> None:
     """Wait until nobody else is about to save this row, and keep them waiting until the transaction ends.
@@ -44,3 +47,8 @@ def seen(row: models.Model) -> str:
     return digest(
         {field.attname: digest(getattr(row, field.attname))[:12] for field in row._meta.concrete_fields}
     )
+
+
+def beside(row: models.Model) -> str:
+    """The part of the query of a button beside `row` that says which version of it stood there."""
+    return f"{SEEN}={seen(row)}"

@@ -9,6 +9,7 @@ from django.contrib import admin
 from clinic.admin import again, people, places, sign_in, trail
 from clinic.admin.base import Offers
 
+# Replaced for the whole site: Django offers no other way once a site is there, and its stubs know of none.
 admin.site.index_template = "admin/clinic/index.html"
 admin.site.autocomplete_view = Offers.as_view(admin_site=admin.site)  # type: ignore[assignment,method-assign]
 admin.site.admin_view = again.signed_in_first(admin.site.admin_view)  # type: ignore[method-assign,assignment]

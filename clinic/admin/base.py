@@ -1,37 +1,45 @@
 """What every page of the front desk shares: who may see it, how a refusal is shown, what is written down."""
 
 import re
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, tzinfo
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, ClassVar, cast
 
 from django import forms
 from django.contrib import messages
 from django.contrib.admin.filters import RelatedFieldListFilter
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
 from django.db import DataError, models, transaction
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from pghistory.models import Events
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import TabularInline
 
 from clinic import audit
-from clinic.admin.stale import SHOWN, overtaken, overtaken_step, refusal, seal, snapshot, unseal
+from clinic.admin.history import changes_of
+from clinic.admin.lists import ShownRows
+from clinic.admin.stale import SHOWN, Stale, overtaken, refusal, seal, snapshot
 from clinic.models import Site, User
 from clinic.refusals import Refusal
-from clinic.versions import columns, one_at_a_time
-from clinic.versions import seen as version_seen
+from clinic.versions import one_at_a_time
 
 
 def staff(request: HttpRequest) -> User:
     """Who is asking. Every page of the admin is behind its sign-in."""
     return cast(User, request.user)
+
+
+class DeskRequest(HttpRequest):
+    """What DeskAdmin writes down on a request, for the forms that it builds."""
+
+    #: What the posted form has missed.
+    stale: Stale | None
+    #: What only saving refused: somebody was faster.
+    refused_when_saving: ValidationError
 
 
 def visible(model: type[models.Model], user: User) -> models.QuerySet[Any]:
@@ -53,7 +61,7 @@ def show_refusal(form: forms.BaseForm, refusal: ValidationError, names: Mapping[
         form.add_error(name if name in form.fields and name != NON_FIELD_ERRORS else None, fault)
 
 
-class DeskForm(forms.ModelForm):  # type: ignore[type-arg]
+class DeskForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
     """A form that asks the service, before anything is saved, whether it would refuse.
 
     Subclasses say how in `ask`. A refusal that only came when saving (somebody was faster) is shown the same way,
@@ -93,7 +101,7 @@ class DeskForm(forms.ModelForm):  # type: ignore[type-arg]
             faults.data = list(reversed(once.values()))
 
 
-class DeskAdmin(ModelAdmin):
+class DeskAdmin(ShownRows):
     """Rows of the user's sites only; nothing is ever deleted; refusals are shown, never hidden.
 
     A form carries what it showed, and saves nothing when that is not what stands any more (`clinic.admin.stale`).
@@ -101,7 +109,6 @@ class DeskAdmin(ModelAdmin):
 
     form: Any = DeskForm
     change_form_before_template: Any = "admin/clinic/shown.html"
-    change_list_template: Any = "admin/clinic/change_list.html"
     show_full_result_count = False
     list_filter_sheet = True
     list_per_page = 50
@@ -170,56 +177,8 @@ class DeskAdmin(ModelAdmin):
                 return super().changeform_view(request, object_id, form_url, extra_context)
             except ValidationError as refused:
                 # Somebody was faster after the form had been checked. Nothing was saved: show it again, filled in.
-                request.refused_when_saving = refused  # type: ignore[attr-defined]
+                cast(DeskRequest, request).refused_when_saving = refused
                 return super().changeform_view(request, object_id, form_url, extra_context)
-
-    # What a list showed.
-
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        """An action is done with no row that is not as the list showed it; then with none of the chosen."""
-        if request.method == "POST" and "action" in request.POST and "post" not in request.POST:
-            with transaction.atomic():
-                if old := self.old_rows(request):
-                    words = _(
-                        "Nothing was done: these were changed since the list was shown: %s. Look at them again."
-                    )
-                    messages.error(request, words % ", ".join(map(str, old)))
-                    return HttpResponseRedirect(request.get_full_path())
-                return super().changelist_view(request, extra_context)
-        response = super().changelist_view(request, extra_context)
-        cl = (getattr(response, "context_data", None) or {}).get("cl")
-        if cl and self.get_actions(request):
-            rows = {str(row.pk): version_seen(row) for row in cl.result_list}
-            shown = seal(rows, self.shown_of("list"), at=timezone.now())
-            response.context_data |= {"shown": shown, "shown_name": SHOWN}
-        return response
-
-    def old_rows(self, request: HttpRequest) -> list[Any]:
-        """Those of the chosen rows that are not as the list showed them."""
-        shown, _at = unseal(request.POST.get(SHOWN, ""), self.shown_of("list"))
-        chosen = [pk for pk in request.POST.getlist(ACTION_CHECKBOX_NAME) if pk.isdecimal()]
-        for pk in sorted(map(int, chosen)):
-            one_at_a_time(self.model, pk)
-        rows = self.model._base_manager.filter(pk__in=chosen)
-        return [row for row in rows if (shown or {}).get(str(row.pk)) != version_seen(row)]
-
-    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
-        """Nothing is deleted that is not as the question about it showed it."""
-        obj = self.get_object(request, unquote(object_id))
-        if obj is None or not self.has_delete_permission(request, obj):
-            return super().delete_view(request, object_id, extra_context)
-        of = self.shown_of(f"{obj.pk}:delete")
-        if request.method == "POST":
-            with transaction.atomic():
-                one_at_a_time(self.model, obj.pk)
-                if overtaken_step(request, obj, forms.Form(), of=of):
-                    messages.error(
-                        request, _("Nothing was done: this was changed meanwhile. Look at it again.")
-                    )
-                    return HttpResponseRedirect(request.path)
-                return super().delete_view(request, object_id, extra_context)
-        shown = {"shown": seal([{}, columns(obj)], of, at=timezone.now()), "shown_name": SHOWN}
-        return super().delete_view(request, object_id, {**(extra_context or {}), **shown})
 
     # What the form showed.
 
@@ -243,13 +202,9 @@ class DeskAdmin(ModelAdmin):
             obj = self.begins_with(request)
             form = self.get_form(request)(initial=self.get_changeform_initial_data(request))
             formsets = []
-        request.stale = overtaken(  # type: ignore[attr-defined]
+        cast(DeskRequest, request).stale = overtaken(
             request, obj, form, formsets, of=self.shown_of(pk), now=timezone.now()
         )
-
-    def shown_of(self, pk: Any) -> str:
-        """Names the page whose form carries a version."""
-        return f"{self.opts.label_lower}:{pk or 'new'}"
 
     def untouched(self, request: HttpRequest, obj: Any) -> tuple[Any, list[Any]]:
         """The form and the tables as a page would show them now that nobody has filled in yet."""
@@ -335,47 +290,6 @@ def seen(db_field: Any, request: HttpRequest, kwargs: dict[str, Any]) -> dict[st
     if "queryset" not in kwargs:
         kwargs["queryset"] = visible(db_field.remote_field.model, staff(request))
     return kwargs
-
-
-def changes_of(obj: models.Model, limit: int = 100) -> list[dict[str, Any]]:
-    """What history says about a row: when, by whom, what was done, and each field's value before and after."""
-    every: Any = Events.objects
-    events: list[dict[str, Any]] = list(
-        every.tracks(obj)
-        .values("pgh_created_at", "pgh_label", "pgh_diff", "pgh_context")
-        .order_by("-pgh_created_at", "-pgh_slug")[:limit]
-    )
-    site = obj if isinstance(obj, Site) else getattr(obj, "site", None)
-    return told(
-        events,
-        lambda event: [
-            {"name": field_label(obj, name), "before": before, "after": after}
-            for name, (before, after) in (event["pgh_diff"] or {}).items()
-        ],
-        site.zone if site else UTC,
-    )
-
-
-def told(
-    events: list[dict[str, Any]], fields: Callable[[dict[str, Any]], list[dict[str, Any]]], zone: tzinfo
-) -> list[dict[str, Any]]:
-    """Rows of pghistory's Events as the page of a history shows them; `fields` reads what an event changed."""
-    numbers: set[Any] = {(event["pgh_context"] or {}).get("user") for event in events} - {None}
-    names: dict[Any, str] = {user.pk: str(user) for user in User.objects.filter(pk__in=numbers)}
-    return [
-        {
-            "at": event["pgh_created_at"].astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z"),
-            "by": names.get((event["pgh_context"] or {}).get("user"), ""),
-            "what": event["pgh_label"],
-            "fields": fields(event),
-        }
-        for event in events
-    ]
-
-
-def field_label(obj: models.Model, column: str) -> str:
-    """A column as staff know it."""
-    return next((str(f.verbose_name) for f in obj._meta.fields if column in (f.name, f.attname)), column)
 
 
 class AuditedAdmin(DeskAdmin):

@@ -12,6 +12,7 @@ from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.forms import ModelMultipleChoiceField
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -25,7 +26,8 @@ from unfold.forms import (
 )
 
 from clinic import services
-from clinic.admin.base import AuditedAdmin, DeskAdmin, DeskForm, SeenFilter, changes_of, staff, told, visible
+from clinic.admin.base import AuditedAdmin, DeskAdmin, DeskForm, SeenFilter, staff, visible
+from clinic.admin.history import changes_of, told
 from clinic.models import MEMBERSHIPS, Site, User
 from clinic.rank import grantable, outranks
 
@@ -64,11 +66,14 @@ class NewStaffForm(DeskForm, UserCreationForm):
 def narrow(form: DeskForm) -> None:
     """Offer only the groups and sites that the person at the form may give."""
     user = staff(form.request)
-    if "groups" in form.fields:
-        form.fields["groups"].queryset = grantable(user)  # type: ignore[attr-defined]
-    if "sites" in form.fields:
-        form.fields["sites"].queryset = Site.objects.visible_to(user)  # type: ignore[attr-defined]
-        form.fields["sites"].required = not user.is_superuser  # else the new account could not be seen
+    groups, sites = (
+        cast("ModelMultipleChoiceField[Any] | None", form.fields.get(name)) for name in ("groups", "sites")
+    )
+    if groups:
+        groups.queryset = grantable(user)
+    if sites:
+        sites.queryset = Site.objects.visible_to(user)
+        sites.required = not user.is_superuser  # else the new account could not be seen
 
 
 class PasswordForm(AdminPasswordChangeForm):
@@ -105,7 +110,7 @@ def given_or_taken(
 
 
 @admin.register(User)
-class UserAdmin(DeskAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
+class UserAdmin(DeskAdmin, DjangoUserAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     form = StaffForm
     add_form = NewStaffForm
     change_password_form = PasswordForm

@@ -112,10 +112,8 @@ def read(field: forms.Field, name: str, values: Values) -> Any:
 def in_words(field: forms.Field, values: Values) -> str:
     """A field's values as a clerk reads them; "–" for nothing."""
     sent = [one for some in values.values() for one in some if one]
-    if isinstance(field, forms.ModelChoiceField):
-        rows: models.QuerySet[Any] = field.queryset.filter(  # type: ignore[union-attr]
-            pk__in=[one for one in sent if one.isdecimal()]
-        )
+    if isinstance(field, forms.ModelChoiceField) and field.queryset is not None:
+        rows: models.QuerySet[Any] = field.queryset.filter(pk__in=[one for one in sent if one.isdecimal()])
         return ", ".join(str(row) for row in rows) or "–"
     if isinstance(field, forms.BooleanField):
         return _("yes") if sent else _("no")

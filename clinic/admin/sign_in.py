@@ -60,5 +60,6 @@ def own_password(request: HttpRequest, extra_context: dict[str, Any] | None = No
     )(request)
 
 
+# Replaced for the whole site: Django offers no other way once a site is there, and its stubs know of none.
 admin.site.login = login  # type: ignore[method-assign]
 admin.site.password_change = own_password  # type: ignore[method-assign,assignment]

@@ -20,12 +20,10 @@ from pghistory.models import Events
 from clinic.admin.sent import Said, in_words, kept_fields, put, same, shown_by, shown_in, typed_in
 from clinic.models import AuditEvent, Site, User
 from clinic.refusals import Refusal
-from clinic.versions import columns, digest
+from clinic.versions import SEEN, columns, digest
 
 #: The hidden input that carries what a page showed.
 SHOWN = "shown-version"
-#: In the address of a button beside a row: which version of the row stood there.
-SEEN = "seen"
 #: A transaction that began before a page was read may end after it: so far back is looked for who it was.
 SLACK = timedelta(minutes=2)
 #: Fields that a page fills in with the time at which it is opened.
@@ -290,7 +288,7 @@ def overtaken(
         for index, name in merge.fields.items()
     }
     name_authors(merge.stale, Trail(row if row.pk else None, at), columns)
-    request.POST = merge.data  # type: ignore[assignment]
+    request.POST = merge.data  # type: ignore[assignment]  # the stubs know none that was copied
     return merge.stale
 
 
@@ -309,7 +307,7 @@ def overtaken_step(request: HttpRequest, row: models.Model, form: forms.Form, *,
     stale, changed = missed_of(row, was, now, at)
     if carried is not None:
         form.data = merged(request.POST, form, carried[0], changed, stale)
-        form._errors = None  # type: ignore[attr-defined]  # they were of what was sent
+        form._errors = None  # type: ignore[attr-defined]  # no part of the stubs; they were of what was sent
     return stale
 
 
@@ -362,8 +360,12 @@ def column_label(row: models.Model, column: str) -> str:
 def column_in_words(row: models.Model, column: str, value: Any) -> str:
     """A column's value, as it is or as its history has it, as a clerk reads it; "–" for nothing."""
     one: Any = next(one for one in row._meta.concrete_fields if column in (one.name, one.attname))
-    if value in (None, ""):
+    if value in (None, "", [], {}):
         return "–"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, dict):
+        return str(value)
     if one.remote_field:
         return str(one.related_model._base_manager.filter(pk=value).first() or value)
     if isinstance(one, models.BooleanField):

@@ -48,10 +48,8 @@ def take(
     if request.method != "POST":
         return form_page(request, form, back=back, context=context, row=row)
     with transaction.atomic():
-        if row is not None:
-            one_at_a_time(type(row), row.pk)
-            if missed := overtaken_step(request, row, form, of=shown_of(request, row)):
-                return told_of(request, form, missed, back=back, context=context, row=row)
+        if row is not None and (stale := missed(request, row, form)):
+            return told_of(request, form, stale, back=back, context=context, row=row)
         if form.is_valid():
             try:
                 goal = act()
@@ -67,10 +65,42 @@ def take(
     return form_page(request, form, back=back, context=context, row=row)
 
 
+def missed(request: HttpRequest, row: models.Model, form: forms.Form | None = None) -> Stale | None:
+    """What the page or the button that `request` sends has missed of `row`; the form then holds what to show instead.
+
+    None: nothing, and until the transaction ends nobody changes the row by a door that carries a version.
+    """
+    one_at_a_time(type(row), row.pk)
+    return overtaken_step(request, row, form or forms.Form(), of=shown_of(request, row))
+
+
+def carried(
+    request: HttpRequest, row: models.Model, form: forms.Form | None = None, *, again: bool = False
+) -> dict[str, str]:
+    """For the context of a page about `row`: what it shows of it. `again`: as it stands by now."""
+    sent = "" if again else request.POST.get(SHOWN, "")
+    shown = [shown_by(form) if form else {}, columns(row)]
+    return {
+        "shown": sent or seal(shown, shown_of(request, row), at=timezone.now()),
+        "shown_name": SHOWN,
+    }
+
+
+def in_a_line(stale: Stale) -> str:
+    """What was missed, for a message, where no form stands that could show it."""
+    said = [
+        f"{change.label}: {change.before} → {change.now}"
+        + (f" ({change.by}, {change.at})" if change.by else "")
+        for change in stale.changes
+    ]
+    words = _("Nothing was done: this was changed while you had it open. Look, then press the button again.")
+    return " ".join([str(words), *(said or stale.who)])
+
+
 def told_of(
     request: HttpRequest,
     form: forms.Form,
-    missed: Stale,
+    stale: Stale,
     *,
     back: str,
     context: Mapping[str, Any],
@@ -78,14 +108,8 @@ def told_of(
 ) -> HttpResponse:
     """The page once more with what it missed; where there is nothing to type, the page that shows how things stand."""
     if form.fields:
-        return form_page(request, form, back=back, context={**context, "stale": missed}, row=row, status=409)
-    said = [
-        f"{change.label}: {change.before} → {change.now}"
-        + (f" ({change.by}, {change.at})" if change.by else "")
-        for change in missed.changes
-    ]
-    words = _("Nothing was done: this was changed while you had it open. Look, then press the button again.")
-    messages.error(request, " ".join([str(words), *said]))
+        return form_page(request, form, back=back, context={**context, "stale": stale}, row=row, status=409)
+    messages.error(request, in_a_line(stale))
     return HttpResponseRedirect(back)
 
 
@@ -135,10 +159,7 @@ def form_page(
     """The page with one form, with its faults if it has any. A form without fields is a question to confirm."""
     page = {**admin.site.each_context(request), "form": form, "media": form.media, "back": back, **context}
     if row is not None:
-        seen = request.POST.get(SHOWN) if status is None else None
-        shown = [shown_by(form), columns(row)]
-        page["shown"] = seen or seal(shown, shown_of(request, row), at=timezone.now())
-        page["shown_name"] = SHOWN
+        page |= carried(request, row, form, again=status is not None)
     return TemplateResponse(
         request, "admin/clinic/step.html", page, status=status or (422 if form.errors else 200)
     )
@@ -168,7 +189,7 @@ def dressed(field: "models.Field[Any, Any]", **kwargs: Any) -> forms.Field | Non
     return field.formfield(**{"widget": widget, **kwargs})
 
 
-class RecordForm(forms.ModelForm):  # type: ignore[type-arg]
+class RecordForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
     """What is filled in about a row on a page of its own. Subclasses name `formfield_callback = dressed` in their Meta.
 
     What is refused, the service says, beside the field that it is about; here only the form of each value is read.

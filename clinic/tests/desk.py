@@ -1,5 +1,6 @@
 """How tests work at the front desk: who is signed in, what the clock shows, what the page says."""
 
+import html
 import re
 from collections.abc import Callable
 from datetime import datetime
@@ -12,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from clinic.admin.stale import SHOWN
 from clinic.models import User
+from clinic.versions import SEEN
 
 #: Tests jump over months; the sign-in must last as long.
 TEN_YEARS = 10 * 365 * 24 * 3600
@@ -26,7 +28,9 @@ class Desk(Client):
     def post(self, path: Any, data: Any = None, *args: Any, **how: Any) -> Any:
         if str(path).startswith("/admin/") and isinstance(data or {}, dict) and SHOWN not in (data or {}):
             with transaction.atomic():  # that it was read, stays untold
-                carried = version_on(self.get(path))
+                opened = self.get(path)
+                carried = version_on(opened)
+                path = button_on(self, opened, str(path)) or path
                 transaction.set_rollback(True)
             data = {**(data or {}), **({SHOWN: carried} if carried else {})}
         return super().post(path, data, *args, **how)
@@ -38,6 +42,19 @@ def version_on(response: Any) -> str:
         return ""
     found = re.search(rf'name="{SHOWN}" value="([^"]+)"', response.content.decode())
     return found[1] if found else ""
+
+
+def button_on(browser: Client, opened: Any, path: str) -> str:
+    """The address of the button for `path` with the version of the row beside it: it stands on the page itself, or on
+    the one above. "" for none."""
+    if opened.status_code == 200 and not opened.streaming:
+        found = re.search(rf'action="\?({SEEN}=[0-9a-f]+)&', opened.content.decode())
+        return f"{path}&{found[1]}" if found else ""
+    if opened.status_code != 302 or "?" in path:
+        return ""
+    above = browser.get(opened["Location"], follow=True)
+    found = re.search(rf'action="({re.escape(path)}\?[^"]+)"', above.content.decode())
+    return html.unescape(found[1]) if found else ""
 
 
 def signed_in(user: User, client: Client | None = None) -> Client:
@@ -56,6 +73,11 @@ def clock(moment: datetime) -> Any:
 def words(response: Any) -> str:
     """What the page says, without its markup."""
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.content.decode()))
+
+
+def levels(response: Any) -> list[str]:
+    """How what the page tells its reader is meant: "error", "warning", "info", "success"."""
+    return [one.level_tag for one in response.context["messages"]]
 
 
 def errors(response: Any) -> dict[str, list[str]]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import Paginator
+from django.db import transaction
 from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
@@ -18,11 +19,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from clinic.admin.base import show_refusal, staff, tell
+from clinic.admin.stale import Stale
+from clinic.admin.taking import carried, in_a_line, missed
 from clinic.admin.wall import shown, to_instant
 from clinic.models import Site
 from outcomes import services
 from outcomes.admin.asking_forms import AgainForm, SaidForm, questions_of
-from outcomes.admin.check_ins import CheckInAdmin, raise_at_once
+from outcomes.admin.check_ins import CheckInAdmin, raise_after_all, raise_at_once
 from outcomes.admin.script import script
 from outcomes.models import Answer, CheckIn, ContactAttempt
 from outcomes.models.check_ins import CheckInQuerySet
@@ -157,28 +160,24 @@ def call(request: HttpRequest, pk: int) -> HttpResponse:
         stands={},
     )
     again = AgainForm(request.POST if pressed == Outcome.CALL_AGAIN else None)
+    stale: Stale | None = None
     if request.method == "POST":
         forms: dict[str, SaidForm | AgainForm] = {
             Outcome.REACHED.value: said,
             Outcome.CALL_AGAIN.value: again,
         }
         form = forms.get(pressed)
-        try:
-            if form is None:
-                services.note_call(pk, outcome=pressed, by=staff(request), now=now)
-            elif not form.is_valid():
-                if form is said:
-                    raise_at_once(request, said, pk, now)
-            else:
-                act(check_in, said, again, pressed, request, now)
-        except ValidationError as refusal:
-            if form is None or refusal.code in ("closed", "answered_already", "not_to_call"):
-                tell(request, refusal)
-                return HttpResponseRedirect(here)
-            show_refusal(form, refusal, form.names)
-        if form is None or not form.errors:
-            messages.success(request, str(NOTED[Outcome(pressed)]))
-            return HttpResponseRedirect(back)
+        with transaction.atomic():
+            stale = missed(request, check_in, form)
+            if stale:
+                raise_after_all(request, said, pk, now)
+                check_in = wanted(request).get(pk=pk)
+                still_open = check_in.open_at(now)
+                if form is None or not still_open:
+                    messages.error(request, in_a_line(stale))
+                    return HttpResponseRedirect(request.path if still_open else here)
+            elif leads_to := noted(check_in, form, said, again, pressed, request, now):
+                return HttpResponseRedirect(leads_to)
     site = check_in.follow_up.procedure.site
     context = {
         **admin.site.each_context(request),
@@ -194,9 +193,40 @@ def call(request: HttpRequest, pk: int) -> HttpResponse:
         "here": here,
         "back": back,
         "media": said.media + again.media,
+        "stale": stale,
+        **carried(request, check_in, again=stale is not None),
     }
-    status = 422 if said.errors or again.errors else 200
+    status = 409 if stale else 422 if said.errors or again.errors else 200
     return TemplateResponse(request, "admin/outcomes/call.html", context, status=status)
+
+
+def noted(
+    check_in: CheckIn,
+    form: SaidForm | AgainForm | None,
+    said: SaidForm,
+    again: AgainForm,
+    pressed: str,
+    request: HttpRequest,
+    now: datetime,
+) -> str:
+    """Write down what came of the call, and say so; where to go then, "" where the `form` is to be shown again."""
+    try:
+        if form is None:
+            services.note_call(check_in.pk, outcome=pressed, by=staff(request), now=now)
+        elif not form.is_valid():
+            if form is said:
+                raise_at_once(request, said, check_in.pk, now)
+            return ""
+        else:
+            act(check_in, said, again, pressed, request, now)
+    except ValidationError as refusal:
+        if form is None or refusal.code in ("closed", "answered_already", "not_to_call"):
+            tell(request, refusal)
+            return reverse("admin:outcomes_checkin_change", args=[check_in.pk])
+        show_refusal(form, refusal, form.names)
+        return ""
+    messages.success(request, str(NOTED[Outcome(pressed)]))
+    return reverse("admin:outcomes_checkin_calls")
 
 
 def act(

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, ClassVar, cast
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
@@ -16,7 +16,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
-from clinic.admin.base import SeenFilter, staff
+from clinic.admin.base import SeenFilter, staff, tell
 from clinic.admin.wall import shown
 from clinic.models import Site
 from outcomes import services
@@ -232,10 +232,7 @@ class CheckInAdmin(ShowsBehind):
             },
         )
         if response.status_code == 409:
-            form.full_clean()
-            if form.said_yes():
-                # A yes to a red flag does not wait until somebody has read what has changed.
-                report_yes(request, form, pk, now)
+            raise_after_all(request, form, pk, now)
         return response
 
     def correct_view(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -288,6 +285,18 @@ def raise_at_once(request: HttpRequest, form: QuestionsForm, pk: int, now: datet
     """Where something is missing on the form, its yes to a red flag does not wait for it."""
     if form.is_bound and not form.is_valid() and form.said_yes():
         report_yes(request, form, pk, now)
+
+
+def raise_after_all(request: HttpRequest, form: QuestionsForm, pk: int, now: datetime) -> None:
+    """A yes to a red flag does not wait until somebody has read what a colleague or the patient has changed."""
+    if not form.is_bound:
+        return
+    form.full_clean()
+    if form.said_yes():
+        try:
+            report_yes(request, form, pk, now)
+        except ValidationError as refusal:
+            tell(request, refusal)
 
 
 def report_yes(request: HttpRequest, form: QuestionsForm, pk: int, now: datetime) -> None:

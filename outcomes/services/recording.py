@@ -79,17 +79,17 @@ def report_red_flags(check_in_id: int, *, codes: Collection[str], by: User, now:
     """Raise the alert of red flags that the patient said yes to, before the answer is whole; None for no codes.
 
     Who must hang up for an ambulance has no time for a pain score. Recording the answer afterwards raises nothing
-    twice.
+    twice. Where an answer stands already, given meanwhile by the patient, the yes counts as well.
 
-    Raises Refusal "unknown_item" for a code that the procedure does not ask for, "closed" when the check-in takes no
-    answers at `now`.
+    Raises Refusal "unknown_item" for a code that the procedure does not ask for, "closed" when the check-in has no
+    answer and takes none at `now`.
     """
     follow_up, check_in = locked(check_in_id)
     known = set(follow_up.procedure.procedure_type.red_flags.values_list("code", flat=True))
     for code in codes:
         if code not in known:
             raise Refusal("This is not asked here.", code="unknown_item", field=f"red_flag.{code}")
-    if not check_in.open_at(now):
+    if check_in.status != CheckIn.Status.ANSWERED and not check_in.open_at(now):
         raise Refusal("This check-in is closed.", code="closed", field="check_in")
     if codes:
         audit.record("check_in.red_flags", check_in, by=by, at=now, site=follow_up.procedure.site)

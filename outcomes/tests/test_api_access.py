@@ -67,6 +67,7 @@ MAY: dict[str, set[str]] = {
     "PATCH patients/{pk}/": STAFF | {MANAGER},
     "GET patients/{pk}/merge/": {FRONT_DESK, MANAGER, ADMINISTRATOR},
     "POST patients/{pk}/merge/": {FRONT_DESK, MANAGER, ADMINISTRATOR},
+    "POST patients/{pk}/cancel-appointments/": STAFF,
     "GET patients/{patient}/course/": EVERY,
     "GET patients/{patient}/opioids/": EVERY,
     "GET patients/{patient}/opioids/total/": EVERY,

@@ -49,7 +49,7 @@ def paths(address: str) -> list[str]:
 def correct_address(world: World, now: datetime, email: str = NEW) -> None:
     patient = Patient.objects.get(pk=world.patient.pk)
     patient.email = email
-    patients.save(patient, changed=["email"], by=world.clerk, now=now)
+    patients.save(patient, changed=["email"], insist=True, by=world.clerk, now=now)
 
 
 def died(world: World, now: datetime) -> None:

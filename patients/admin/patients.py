@@ -111,8 +111,15 @@ class PatientForm(DeskForm):
         for name in set(cleaned) - set(self.columns):
             setattr(patient, name, cleaned[name])
         services.check(patient, now=self.now)
-        if patient._state.adding and not self.insists:
-            self.matches = services.matches(patient, by=staff(self.request))
+        if not self.insists:
+            by = staff(self.request)
+            new = patient._state.adding
+            # What the row says is not yet in the form's instance, but for the switches.
+            self.matches = (
+                services.matches(patient, by=by)
+                if new
+                else services.new_matches(self.instance, patient, by=by)
+            )
             if self.matches:
                 raise services.LikelyDuplicate(self.matches)
 

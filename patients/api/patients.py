@@ -44,36 +44,26 @@ class PatientSerializer(serializers.ModelSerializer[Patient]):
 
 
 class PatientInput(Input, serializers.ModelSerializer[Patient]):
-    """What staff say about a patient.
+    """What staff say about a patient. Without `record_number` who is new gets the next free one of their site.
 
     `consented_at`: when the patient agreed to e-mail; null takes the agreement back. `consent_version`: to which text;
     a new agreement that does not say is one to a text that this service does not know. `sms_consented_at`: the same of
-    text messages. Opting out is the patient's own wish and the front desk's: it cannot be set here.
+    text messages. Opting out is the patient's own wish and the front desk's: it cannot be set here. `insist`: save
+    although records are there that may be of the same person.
     """
 
     site = VisibleField(queryset=Site.objects.all())
     consented_at = InstantField(required=False, allow_null=True)
     sms_consented_at = InstantField(required=False, allow_null=True)
+    insist = YesNoField(default=False)
 
     class Meta:
         model = Patient
         fields = [
             *("record_number", "given_name", "family_name", "born_on", "site", "email", "phone", "language"),
-            *("consented_at", "consent_version", "sms_consented_at", "died_on"),
+            *("consented_at", "consent_version", "sms_consented_at", "died_on", "insist"),
         ]
         extra_kwargs: ClassVar[dict[str, Any]] = {"record_number": {"allow_blank": False}}
-
-
-class RegistrationInput(PatientInput):
-    """What staff say about a new patient. Without `record_number` they get the next free one of their site.
-
-    `insist`: register them although records are there that may be of the same person.
-    """
-
-    insist = YesNoField(default=False)
-
-    class Meta(PatientInput.Meta):
-        fields = [*PatientInput.Meta.fields, "insist"]
 
 
 class MatchSerializer(serializers.Serializer[Any]):
@@ -135,7 +125,7 @@ class Patients(mixins.ListModelMixin, VisibleRows):
         services.read(patient, by=self.user, now=timezone.now())
         return self.show(patient)
 
-    @extend_schema(request=RegistrationInput, responses={201: PatientSerializer})
+    @extend_schema(request=PatientInput, responses={201: PatientSerializer})
     def create(self, request: Request) -> Response:
         """Register a patient.
 
@@ -143,28 +133,38 @@ class Patients(mixins.ListModelMixin, VisibleRows):
         number or e-mail address), it is refused with 409, `likely_duplicate`, and the member `matches` lists those that
         you may see, each with its `patient` and `reasons`. `"insist": true` registers all the same.
         """
-        said = self.inputs(RegistrationInput)
+        said = self.inputs(PatientInput)
         insist, patient = said.pop("insist"), Patient(**said)
+        self.save(patient, insist=insist)
+        return self.show(patient, status=201)
+
+    def save(self, patient: Patient, *, insist: bool) -> None:
+        """Save what was said. A refusal lists the records that may be of the same person."""
         try:
             services.save(patient, insist=insist, by=self.user, now=timezone.now())
         except services.LikelyDuplicate as refusal:
             refusal.members = {"matches": MatchSerializer(refusal.matches, many=True).data}
             raise
-        return self.show(patient, status=201)
 
     @extend_schema(request=PatientInput, responses=PatientSerializer)
     def partial_update(self, request: Request, pk: int) -> Response:
-        """Change what is named about a patient; the rest stays as it is."""
+        """Change what is named about a patient; the rest stays as it is.
+
+        Where the change makes the patient look like another one (by name and birth date, phone number or e-mail
+        address), it is refused as a registration is, with `matches`; `"insist": true` saves all the same. What has not
+        changed is not asked about.
+        """
         self.get_object()
         with transaction.atomic():
             # Locked before it is read: of two changes at once, each keeps what the other one said.
             patient = Patient.objects.select_for_update(of=("self",)).select_related("site").get(pk=pk)
             said = self.inputs(PatientInput, instance=patient, partial=True)
+            insist = said.pop("insist", False)
             if said.get("consented_at", patient.consented_at) != patient.consented_at:
                 said = {"consent_version": ""} | said
             for name, value in said.items():
                 setattr(patient, name, value)
-            services.save(patient, by=self.user, now=timezone.now())
+            self.save(patient, insist=insist)
         return self.show(patient)
 
 

@@ -1,6 +1,6 @@
 """Every write to patients and to what they take: one function an action, one transaction each."""
 
-from patients.services.duplicates import LikelyDuplicate, Match, matches
+from patients.services.duplicates import LikelyDuplicate, Match, matches, new_matches
 from patients.services.importing import import_patients, patients_from
 from patients.services.merges import (
     CHOICES,
@@ -45,6 +45,7 @@ __all__ = [
     "import_patients",
     "matches",
     "merge",
+    "new_matches",
     "note_bounce",
     "note_stop",
     "obstacles",

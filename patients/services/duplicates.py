@@ -1,6 +1,6 @@
 """Likely duplicates: records that may be of the same person, found by PostgreSQL's trigrams and by exact keys."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from django.contrib.postgres.search import TrigramSimilarity
@@ -20,6 +20,8 @@ ALIKE = 0.4
 MOST = 10
 #: A phone number with fewer digits tells nobody apart.
 FEWEST_DIGITS = 7
+#: The columns by which records are compared.
+IDENTITY = frozenset({"family_name", "given_name", "born_on", "phone", "email"})
 
 
 @dataclass(frozen=True)
@@ -52,13 +54,15 @@ def likeness(patient: Patient) -> TrigramSimilarity:
     return TrigramSimilarity(full, name_of(patient))  # type: ignore[arg-type]
 
 
-def matches(patient: Patient, *, by: User | None) -> list[Match]:
+def matches(patient: Patient, *, by: User | None, among: Collection[int] | None = None) -> list[Match]:
     """The records that may be of the same person as `patient`, the most alike first; only those that `by` may see.
 
     The same birth date and a name that is alike, the same phone number in whatever format, or the same e-mail address.
-    Records that were merged do not count. `by` None: all records.
+    Records that were merged do not count. `by` None: all records. `among`: only records with these numbers.
     """
     rows = Patient.objects.all() if by is None else Patient.objects.visible_to(by)
+    if among is not None:
+        rows = rows.filter(pk__in=among)
     named = Q(born_on=patient.born_on, alike__gte=ALIKE)
     digits = telling(digits_of(patient.phone))
     known = named
@@ -75,6 +79,32 @@ def matches(patient: Patient, *, by: User | None) -> list[Match]:
         .order_by("-alike", "pk")[:MOST]
     )
     return [Match(one, reasons(one, patient, digits)) for one in found]
+
+
+def new_matches(before: Patient, patient: Patient, *, by: User | None) -> list[Match]:
+    """The records that may be of the same person as `patient` by what has changed since `before`, each with the new
+    reasons alone. What has long been alike, or has not changed, is not asked about.
+    """
+    keys: dict[str, Callable[[Patient], object]] = {
+        "name_and_birth_date": lambda one: (one.family_name, one.given_name, one.born_on),
+        "phone": lambda one: telling(digits_of(one.phone)),
+        "email": lambda one: one.email.casefold(),
+    }
+    changed = {reason for reason, key in keys.items() if key(before) != key(patient)}
+    if not changed:
+        return []
+    found = matches(patient, by=by)
+    known = {
+        one.patient.pk: one.reasons for one in matches(before, by=by, among=[one.patient.pk for one in found])
+    }
+    fresh = [
+        Match(
+            one.patient,
+            tuple(why for why in one.reasons if why in changed and why not in known.get(one.patient.pk, ())),
+        )
+        for one in found
+    ]
+    return [one for one in fresh if one.reasons]
 
 
 def reasons(one: Patient, patient: Patient, digits: str) -> tuple[str, ...]:

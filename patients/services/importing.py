@@ -25,7 +25,7 @@ from clinic.refusals import Refusal
 from clinic.wall_clock import on_wall
 from patients.importing import COLUMNS, Entry, read_patients
 from patients.models import Patient
-from patients.services.duplicates import refuse_another_person, there_already
+from patients.services.duplicates import IDENTITY, new_matches, refuse_another_person, there_already
 from patients.services.record_numbers import taken
 from patients.services.saving import check, save
 
@@ -47,7 +47,8 @@ def patients_from(data: bytes, *, mode: Mode, by: User | None, now: datetime) ->
     so that the same file again changes nothing. Raises nothing: every refusal is in the report, by row and column.
     Beyond those of `read_patients`, `check` and `save` there are "unknown_site", for the patient of a site that `by`
     does not work at "unique", "other_person" for a number that belongs to somebody with another name or birth date, and
-    "likely_duplicate" for a new number of somebody whose name and birth date are there already, unless the row insists.
+    "likely_duplicate" for a new number of somebody whose name and birth date are there already, and for a change that
+    makes somebody look like another (`duplicates.new_matches`), unless the row insists.
     """
     sheet, entries = read_patients(data)
     report = Report(mode, sheet.total, refusals=sheet.refusals, unreadable=sheet.unreadable)
@@ -126,12 +127,7 @@ def import_entry(
     if patient is not None:
         refuse_another_person(entry, patient)
     elif twin := twins.get(entry.row.number):
-        raise Refusal(
-            f"{twin.record_number} is {twin}, born {twin.born_on}, too. If this is another person, write yes into the "
-            "column “another_person”.",
-            code="likely_duplicate",
-            field="record_number",
-        )
+        raise looks_like(twin)
     if patient is None:
         patient = Patient(record_number=entry.record_number)
     wanted: dict[str, Any] = {"born_on": entry.born_on, "site": site, **entry.values}
@@ -145,6 +141,10 @@ def import_entry(
         setattr(patient, name, wanted[name])
     if "consented_at" in changed:
         patient.consent_version = ""  # to which text, the file does not say
+    if not new and not entry.insists and IDENTITY & set(changed):
+        before = Patient.objects.get(pk=patient.pk)
+        if found := new_matches(before, patient, by=by):
+            raise looks_like(found[0].patient)
     if saving:
         # Whom the file would register twice was found for the whole chunk.
         save(patient, changed=None if new else changed, insist=True, by=by, now=now, actor="import")
@@ -155,6 +155,16 @@ def import_entry(
     told_of = {COLUMN_OF.get(name, name) for name in changed}
     columns = tuple(column.name for column in COLUMNS if column.name in told_of)
     return Line(entry.row.number, Outcome.CHANGED, columns)
+
+
+def looks_like(other: Patient) -> Refusal:
+    """The refusal of a row that may be about somebody else's record, `other`."""
+    return Refusal(
+        f"{other.record_number} is {other}, born {other.born_on}. If this is another person, write yes into the column "
+        "“another_person”.",
+        code="likely_duplicate",
+        field="record_number",
+    )
 
 
 def agreed_at(said: bool | date, known: datetime | None, site: Site, *, now: datetime) -> datetime | None:

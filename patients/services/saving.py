@@ -1,6 +1,7 @@
 """Every write to patients."""
 
 from collections.abc import Collection
+from copy import copy
 from datetime import datetime
 from uuid import uuid4
 
@@ -12,7 +13,7 @@ from clinic.models import User
 from clinic.refusals import Refusal
 from patients import consent
 from patients.models import FormerAddress, Patient
-from patients.services.duplicates import LikelyDuplicate, matches
+from patients.services.duplicates import IDENTITY, LikelyDuplicate, Match, matches, new_matches
 from patients.services.record_numbers import give_number, is_taken, taken
 from patients.signals import links_void
 
@@ -70,8 +71,9 @@ def save(
     """Register a patient, or save what was changed about one. Who is new and has no record number gets the next free
     one of their site.
 
-    `insist`: register although records are there that may be of the same person; without it they are refused, as
-    `duplicates.LikelyDuplicate`, code "likely_duplicate", with those that `by` may see.
+    `insist`: save although records are there that may be of the same person; without it who is new, and a change that
+    makes somebody look like another, is refused, as `duplicates.LikelyDuplicate`, code "likely_duplicate", with those
+    records that `by` may see.
 
     `changed` names the columns to write, so that what somebody else said meanwhile (the patient: no more e-mails)
     stays; None means all of them. `actor`: as for `audit.record`. Raises as `check` does, and Refusal
@@ -100,11 +102,10 @@ def save(
         patient.opted_out_at = now
         columns = columns and columns | {"opted_out_at"}
     check(patient, changed=columns, now=now)
-    if new:
-        if not insist and (found := matches(patient, by=by)):
-            raise LikelyDuplicate(found)
-        if not patient.record_number:
-            give_number(patient)
+    if not insist and (found := look_alikes(before, patient, columns, by=by)):
+        raise LikelyDuplicate(found)
+    if new and not patient.record_number:
+        give_number(patient)
     try:
         with transaction.atomic():
             patient.save(force_insert=new, update_fields=columns)
@@ -129,6 +130,18 @@ def save(
     if before is not None:
         void_links(before, patient.pk, now=now)
     return patient
+
+
+def look_alikes(
+    before: Patient | None, patient: Patient, columns: Collection[str] | None, *, by: User | None
+) -> list[Match]:
+    """The records that may be of the same person: as the patient who is new, or by what is written about one."""
+    if before is None:
+        return matches(patient, by=by)
+    after = copy(before)
+    for name in IDENTITY if columns is None else IDENTITY & set(columns):
+        setattr(after, name, getattr(patient, name))
+    return new_matches(before, after, by=by)
 
 
 def void_links(before: Patient, patient_id: int, *, now: datetime) -> None:

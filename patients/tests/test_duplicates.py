@@ -10,7 +10,7 @@ from clinic import roles
 from clinic.importing import Mode
 from clinic.models import Site
 from clinic.tests.calling import call, faults
-from clinic.tests.desk import clock, errors, signed_in
+from clinic.tests.desk import clock, errors, filled, signed_in
 from conftest import World, staff
 from patients import services
 from patients.models import Patient
@@ -125,11 +125,78 @@ def test_the_desk_shows_the_matches_and_lets_one_insist(world: World, client: Cl
     assert Patient.objects.count() == 2
 
 
-def test_changing_somebody_asks_nothing(world: World) -> None:
-    other = world.another_patient()
+#: What makes the other patient look like the world's, and what that is called.
+CHANGES = [
+    ({"given_name": "Anne", "family_name": "OBrien", "born_on": "1944-05-06"}, ["name_and_birth_date"]),
+    ({"phone": "(212) 555-0177"}, ["phone"]),
+    ({"email": "ANN@example.org"}, ["email"]),
+]
+
+
+def somebody_else(world: World) -> Patient:
+    """A patient who has nothing in common with the world's."""
+    said = registration(world, phone="+1 212 555 0123")
+    made = call(world.clerk, "POST", "patients/", said, now=world.now)
+    return Patient.objects.get(pk=made.json()["id"])
+
+
+@pytest.mark.parametrize(("changes", "reasons"), CHANGES)
+def test_a_change_that_makes_somebody_look_like_another_is_asked_about(
+    world: World, changes: dict[str, str], reasons: list[str]
+) -> None:
+    other = somebody_else(world)
+    before = Patient.objects.filter(pk=other.pk).values().get()
     path = f"patients/{other.pk}/"
-    response = call(world.clerk, "PATCH", path, {"phone": "+1 212 555 0177"}, now=world.now)
-    assert response.status_code == 200
+    refused = call(world.clerk, "PATCH", path, changes, now=world.now)
+    assert (refused.status_code, faults(refused)) == (409, [("", "likely_duplicate")])
+    (match,) = refused.json()["matches"]
+    assert (match["patient"]["record_number"], match["reasons"]) == ("P00001", reasons)
+    assert Patient.objects.filter(pk=other.pk).values().get() == before
+    assert call(world.clerk, "PATCH", path, changes | {"insist": "yes"}, now=world.now).status_code == 400
+    done = call(world.clerk, "PATCH", path, changes | {"insist": True}, now=world.now)
+    assert done.status_code == 200, done.json()
+    # From now on they are alike, and nothing else about them is asked about.
+    for later in (changes, {"language": "es"}, {"email": "other@example.org"}, {"given_name": "Annie"}):
+        answer = call(world.clerk, "PATCH", path, later, now=world.now)
+        assert answer.status_code == 200, (later, answer.json())
+
+
+def test_the_same_in_another_hand_is_no_change(world: World) -> None:
+    """A couple shares a telephone; writing it otherwise asks nothing, nor does anything else."""
+    other = somebody_else(world)
+    Patient.objects.filter(pk=other.pk).update(phone="+1 212 555 0177", email="ann@example.org")
+    path = f"patients/{other.pk}/"
+    for said in ({"phone": "+1 (212) 555-0177"}, {"email": "Ann@example.org"}, {"family_name": "Nguyen"}):
+        assert call(world.clerk, "PATCH", path, said, now=world.now).status_code == 200, said
+
+
+def test_a_change_is_matched_only_with_those_whom_the_caller_may_see(world: World) -> None:
+    hillside = Site.objects.create(name="Hillside", time_zone="America/Denver", phone="+1 303 555 0100")
+    stranger = staff("stranger@example.org", roles.FRONT_DESK, hillside)
+    other = somebody_else(world)
+    Patient.objects.filter(pk=other.pk).update(site=hillside)
+    said = {"phone": "+1 212 555 0177", "email": "ann@example.org"}
+    assert call(stranger, "PATCH", f"patients/{other.pk}/", said, now=world.now).status_code == 200
+
+
+def test_the_desk_asks_about_a_change_and_lets_one_insist(world: World) -> None:
+    other = somebody_else(world)
+    desk = signed_in(world.clerk)
+    address = f"/admin/patients/patient/{other.pk}/change/"
+    with clock(world.now):
+        said = filled(desk.get(address).context["adminform"].form)
+        assert desk.post(address, said).status_code == 302  # nothing was changed
+        shown = desk.post(address, said | {"phone": "212 555 0177"})
+        assert errors(shown) == {"__all__": ["likely_duplicate"]}
+        assert [row["patient"] for row in shown.context["matches"]] == [world.patient]
+        assert 'name="insist"' in shown.content.decode()
+        other.refresh_from_db()
+        assert other.phone == "+1 212 555 0123"
+        assert desk.post(address, said | {"phone": "212 555 0177", "insist": "yes"}).status_code == 302
+        # Both have it by now.
+        assert desk.post(address, said | {"phone": "212 555 0177", "given_name": "Zo"}).status_code == 302
+    other.refresh_from_db()
+    assert (other.phone, other.given_name) == ("212 555 0177", "Zo")
 
 
 def brought(world: World, *rows: str) -> Any:
@@ -169,3 +236,18 @@ def test_a_row_with_a_new_number_of_somebody_known_is_refused_unless_it_insists(
     report = brought(world, "N-1,Ann,O'Brien,1944-05-06,Riverside,,yes", "N-2,A,B,1970-01-01,Riverside,,yep")
     assert [(one.row, one.code) for one in report.refusals] == [(3, "yes_or_no")]
     assert Patient.objects.filter(born_on=date(1944, 5, 6)).count() == 2
+
+
+def test_a_row_that_makes_somebody_look_like_another_is_refused_unless_it_insists(world: World) -> None:
+    somebody_else(world)
+    row = "N-17,Zoë,Nguyễn,1961-02-28,Riverside,+1 212 555 0177,"
+    for mode in (Mode.CHECK, Mode.GOOD):
+        report = services.import_patients(
+            f"{HEADER}\n{row}\n".encode(), mode=mode, by=world.clerk, now=world.now
+        )
+        (refusal,) = report.refusals
+        assert (refusal.column, refusal.code) == ("record_number", "likely_duplicate")
+        assert "P00001" in refusal.sentence
+    assert not Patient.objects.filter(record_number="N-17", phone="+1 212 555 0177").exists()
+    assert not brought(world, f"{row}yes").refusals
+    assert not brought(world, row).refusals  # unchanged by now

@@ -6,13 +6,13 @@ anything. What the service refuses is said above the times, which are looked up 
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -23,51 +23,21 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from clinic.admin.base import staff, tell
-from clinic.models import Resource, Site
-from clinic.wall_clock import day_span
+from clinic.admin.taking import carried, in_a_line, missed
 from patients.models import Patient
 from procedures import services
 from procedures.admin.appointments import AppointmentAdmin
 from procedures.admin.finding import FindForm, MoveForm, kept, same_again
 from procedures.admin.forms import WishForm
 from procedures.admin.steps import RESCHEDULE
+from procedures.admin.times import Wish, picked, times, with_query
 from procedures.admin.words import meant, page_of, span
 from procedures.models import Appointment
-from procedures.slots import Slot, by_day, find_slots, first_available, same_clinician
 from procedures.steps import EXPECTED, PRESENT, STEPS
 
-#: How many days of times are shown at once, and how far ahead the first one is looked for.
-DAYS = 7
-AHEAD = timedelta(days=180)
 #: So many patients are offered for what was typed, and so many of a patient's earlier appointments to repeat.
 MOST_PATIENTS = 20
 MOST_AGAIN = 3
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What is looked for: an appointment without its time, at one of these sites, with this clinician or anybody."""
-
-    appointment: Appointment
-    sites: list[Site]
-    clinician: Resource | None
-    replacing: Appointment | None = None
-    #: Whatever else must be taken.
-    others: tuple[Resource, ...] = ()
-
-    def asked(self) -> dict[str, Any]:
-        """The part of `find_slots`' arguments that does not depend on the days."""
-        return {
-            "sites": self.sites,
-            "clinician": self.clinician,
-            "resources": self.others,
-            "patient": self.appointment.patient,
-            "replacing": self.replacing,
-        }
-
-    def named(self) -> list[Resource]:
-        """The resources that must be taken."""
-        return [self.clinician] if self.clinician else []
 
 
 def find(request: HttpRequest) -> HttpResponse:
@@ -122,16 +92,6 @@ def page(request: HttpRequest, context: dict[str, Any], status: int = 200) -> Ht
     return TemplateResponse(request, "admin/procedures/book.html", whole, status=status)
 
 
-def with_query(request: HttpRequest, **changes: Any) -> str:
-    """The query of this address with some of it changed; None takes a name out."""
-    query = request.GET.copy()
-    for name, value in changes.items():
-        query.pop(name, None)
-        if value is not None:
-            query[name] = str(value)
-    return f"?{query.urlencode()}"
-
-
 # Who.
 
 
@@ -173,91 +133,6 @@ def again(request: HttpRequest, patient: Patient) -> list[tuple[str, str]]:
         words = " · ".join(part for part in (str(row.procedure_type), meant(row)) if part)
         result.setdefault(tuple(asked.values()), (words, with_query(request, **asked)))
     return list(result.values())[:MOST_AGAIN]
-
-
-# When.
-
-
-def times(request: HttpRequest, wish: Wish, on: date | None, *, now: datetime) -> dict[str, Any]:
-    """A week of times from `on`, or from the day of the first one; and the ways to other weeks."""
-    kind, home = wish.appointment.procedure_type, wish.sites[0].zone
-    today = now.astimezone(home).date()
-    first = None
-    if on is None:
-        found = first_available(kind, starts_from=now, starts_before=now + AHEAD, now=now, **wish.asked())
-        first = found
-        on = found.wall.date() if found else today
-    on = max(on, today)
-    days = [on + timedelta(days=number) for number in range(DAYS)]
-    slots = find_slots(
-        kind,
-        starts_from=min(day_span(days[0], site.zone)[0] for site in wish.sites),
-        starts_before=max(day_span(days[-1], site.zone)[1] for site in wish.sites),
-        now=now,
-        limit=DAYS * 24 * 12,
-        **wish.asked(),
-    )
-    sorted_by_day = by_day(slots)
-    beyond = None
-    if not any(sorted_by_day.get(day) for day in days):
-        end = max(day_span(days[-1], site.zone)[1] for site in wish.sites)
-        beyond = first_available(kind, starts_from=end, starts_before=end + AHEAD, now=now, **wish.asked())
-    usual = same_clinician(wish.appointment.patient)
-    before = on - timedelta(days=DAYS)
-    return {
-        "week": [(day, by_site(sorted_by_day.get(day, []))) for day in days],
-        "any_time": any(sorted_by_day.get(day) for day in days),
-        "beyond": said(beyond),
-        "beyond_link": with_query(request, on=beyond.wall.date()) if beyond else "",
-        "several_sites": len(wish.sites) > 1,
-        "first": said(first),
-        "first_link": with_query(request, on=None),
-        "earlier": with_query(request, on=max(before, today)) if on > today else "",
-        "later": with_query(request, on=on + timedelta(days=DAYS)),
-        "usual": usual if usual and usual != wish.clinician else None,
-        "usual_link": with_query(request, clinician=usual.pk) if usual else "",
-        "anybody_link": with_query(request, clinician="") if wish.clinician else "",
-    }
-
-
-@dataclass(frozen=True)
-class Offered:
-    """A time as a button: its words on the wall clock, its value in the form, and who and what would be held."""
-
-    clock: str
-    zone: str
-    value: str
-    names: str
-
-
-def by_site(slots: list[Slot]) -> list[tuple[Site, str, list[Offered]]]:
-    """A day's times by site, each site with the zone's name on that day."""
-    result: dict[int, tuple[Site, str, list[Offered]]] = {}
-    for slot in slots:
-        # Words, not datetimes: a template would show those on a clock of its own.
-        button = Offered(
-            clock=f"{slot.wall:%H:%M}",
-            zone=f"{slot.wall:%Z}",
-            value=f"{slot.starts_at.astimezone(UTC):%Y-%m-%dT%H:%M}Z {slot.site.pk}",
-            names=", ".join(held.name for held in slot.resources),
-        )
-        result.setdefault(slot.site.pk, (slot.site, button.zone, []))[2].append(button)
-    return list(result.values())
-
-
-def said(slot: Slot | None) -> str:
-    """When a slot begins, on the wall clock of its site."""
-    return f"{slot.wall:%A %-d %B, %H:%M %Z}" if slot else ""
-
-
-def picked(request: HttpRequest, typed: str, sites: list[Site]) -> tuple[datetime, Site]:
-    """The instant and the site that a button named. ValidationError "no_such_slot" for what no button says."""
-    moment, _space, number = typed.partition(" ")
-    try:
-        at = datetime.strptime(moment, "%Y-%m-%dT%H:%MZ").replace(tzinfo=UTC)
-        return at, next(site for site in sites if str(site.pk) == number)
-    except (ValueError, StopIteration):
-        raise ValidationError(_("Choose one of the times below."), code="no_such_slot") from None
 
 
 # Done.
@@ -305,12 +180,17 @@ def about(held: Appointment) -> dict[str, Any]:
     }
 
 
+@transaction.atomic
 def settle(request: HttpRequest, *, now: datetime) -> HttpResponse:
-    """Book what is held, or give it back."""
+    """Book what is held, or give it back: never what a colleague has booked meanwhile."""
     rows = Appointment.objects.visible_to(staff(request))
     number = request.POST["held"]
     held = get_object_or_404(rows, pk=int(number) if number.isdecimal() and len(number) < 18 else 0)
-    back = with_query(request, held=None)
+    back = with_query(request, held=None, seen=None)
+    booked_already = "give_back" not in request.POST and held.status in held.EXPECTED
+    if (stale := missed(request, held)) and not booked_already:
+        messages.error(request, in_a_line(stale))
+        return HttpResponseRedirect(with_query(request, seen=None))
     try:
         if "give_back" in request.POST:
             reason = "The hold was given back."
@@ -350,6 +230,7 @@ WAYS = {
 }
 
 
+@transaction.atomic
 def retime(request: HttpRequest, name: str, *, now: datetime) -> HttpResponse:
     """A time for an appointment that is expected or requested: shown first, taken by a second click."""
     way, number = WAYS[name], request.GET[name]
@@ -377,6 +258,7 @@ def retime(request: HttpRequest, name: str, *, now: datetime) -> HttpResponse:
         others=(*insisted["resources"], *stay),
     )
     why = WishForm(request.POST if request.method == "POST" else None, old=old)
+    stale = missed(request, old, why) if request.method == "POST" else None
     if name == "accept":
         del insisted["keep"]
     context: dict[str, Any] = {
@@ -393,7 +275,7 @@ def retime(request: HttpRequest, name: str, *, now: datetime) -> HttpResponse:
     try:
         if "slot" in request.GET:
             at, _site = picked(request, request.GET["slot"], wish.sites)
-            if request.method == "POST" and why.is_valid():
+            if request.method == "POST" and stale is None and why.is_valid():
                 said = insisted | (why.cleaned_data if name == "move" else {})
                 new = way.deed(old.pk, starts_at=at, **said, by=staff(request), now=now)
                 messages.success(request, str(way.done))
@@ -409,7 +291,10 @@ def retime(request: HttpRequest, name: str, *, now: datetime) -> HttpResponse:
                     "back": back,
                     "why": why if name == "move" else None,
                     "stay": ", ".join(map(str, wish.others)),
+                    "stale": stale,
+                    **carried(request, old, why, again=stale is not None),
                 },
+                status=409 if stale else 200,
             )
     except ValidationError as refusal:
         tell(request, refusal)

@@ -1,11 +1,10 @@
 """The catalogue: what can be booked, and every clinical figure with its source and whether it is confirmed."""
 
 from copy import copy
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.postgres.forms import SimpleArrayField
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
@@ -19,9 +18,10 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from clinic.admin.again import by_button
-from clinic.admin.base import AuditedAdmin, DeskAdmin, DeskForm, DeskInline, staff, tell
+from clinic.admin.base import AuditedAdmin, DeskAdmin, DeskForm, DeskInline, staff
+from clinic.admin.taking import take
 from procedures import services
-from procedures.check_in_plan import told
+from procedures.admin.figures import duration, figures, risks
 from procedures.models import (
     FigureConfirmation,
     ProcedureType,
@@ -31,86 +31,10 @@ from procedures.models import (
     ResourceRequirement,
     Risk,
 )
-from procedures.services.profiling import add_profile, check_profile, check_purpose, plan_figures
+from procedures.services.profiling import add_profile, check_profile, check_purpose
 
 Figure = FigureConfirmation.Figure
 DURATION = {"procedure_minutes", "recovery_minutes", "duration_source"}
-
-
-@dataclass(frozen=True)
-class Shown:
-    """One clinical figure as the page shows it: what it says, where from, and who stands by it."""
-
-    figure: str
-    label: Any
-    value: str
-    source: str
-    confirmed: FigureConfirmation | None
-
-
-def days(first: int, last: int) -> str:
-    return f"day {first}" if first == last else f"days {first}–{last}"
-
-
-def minutes(value: int) -> str:
-    return f"{value / 60:g} h"
-
-
-def figures(kind: ProcedureType, profile: ReliefProfile, said: dict[str, FigureConfirmation]) -> list[Shown]:
-    """The figures of a type's relief profile; `said`: its confirmations by figure."""
-    window = days(profile.window_from_days, profile.window_until_days)
-    if profile.window_until_minutes is not None:
-        first, last = profile.window_from_minutes or 0, profile.window_until_minutes
-        window += f"; as a diagnostic block {minutes(first)}–{minutes(last)}"
-    if profile.ongoing:
-        window += ", no expected end"
-    plan = ", ".join(
-        [*map(minutes, profile.check_in_minutes), *(f"day {day}" for day in profile.check_in_days)]
-    )
-    if profile.check_in_every_days:
-        plan += f", then every {profile.check_in_every_days} days"
-    plan += f". {told(plan_figures(kind, profile))}"
-    success = f"{profile.success_percent} % less pain"
-    if profile.diagnostic_percent is not None:
-        success += f"; as a diagnostic block {profile.diagnostic_percent} %"
-    if kind.purpose == ProcedureType.Purpose.TRIAL:
-        success += f"; on {profile.trial_days_percent} % of the days of a trial"
-    rows = (
-        (Figure.ONSET, days(profile.onset_from_days, profile.onset_until_days), profile.onset_source),
-        (Figure.WINDOW, window, profile.window_source),
-        (Figure.CHECK_INS, plan, profile.check_in_source),
-        (Figure.EVALUATE_AFTER, f"day {profile.evaluate_after_days}", profile.evaluate_after_source),
-        (Figure.SUCCESS, success, profile.success_source),
-    )
-    return [Shown(f.value, f.label, value, source, said.get(f.value)) for f, value, source in rows]
-
-
-def duration(kind: ProcedureType, said: FigureConfirmation | None) -> Shown:
-    """The durations, which belong to the type itself."""
-    value = f"{kind.procedure_minutes} min, then {kind.recovery_minutes} min of recovery"
-    return Shown(Figure.DURATION.value, Figure.DURATION.label, value, kind.duration_source, said)
-
-
-@dataclass(frozen=True)
-class RiskShown:
-    """One risk as the page shows it. `asked_by`: the questions that ask about it; `reason`: why none does, or ""."""
-
-    risk: Risk
-    asked_by: list[RedFlag]
-    reason: str
-
-
-def risks(kind: ProcedureType) -> list[RiskShown]:
-    """The risks of a type, each with what its patients are asked about it. A red flag that was taken off is gone."""
-    flags = {flag.code: flag for flag in kind.red_flags.all()}
-    asked = kind.catalogue_values.get("asked", {})
-    shown = []
-    for risk in kind.risks.all():
-        said = asked.get(risk.name, [])
-        codes = [] if isinstance(said, str) else said
-        reason = said if isinstance(said, str) else ""
-        shown.append(RiskShown(risk, [flags[code] for code in codes if code in flags], reason))
-    return shown
 
 
 class Lines(SimpleArrayField):
@@ -306,13 +230,22 @@ class ProcedureTypeAdmin(AuditedAdmin):
         if version:
             wanted = int(version) if version.isdecimal() else None
             profile = get_object_or_404(kind.relief_profiles, pk=wanted)
-        try:
+        back = reverse("admin:procedures_proceduretype_change", args=[pk])
+
+        def act() -> str:
             services.confirm_figure(kind, figure, profile=profile, by=staff(request), now=timezone.now())
-        except ValidationError as refusal:
-            tell(request, refusal)
-        else:
-            messages.success(request, _("Confirmed: %s.") % Figure(figure).label)
-        return HttpResponseRedirect(reverse("admin:procedures_proceduretype_change", args=[pk]))
+            return back
+
+        named = dict(Figure.choices).get(figure, "")
+        return take(
+            request,
+            forms.Form(request.POST),
+            act,
+            done=_("Confirmed: %s.") % named,
+            back=back,
+            context={},
+            row=kind,
+        )
 
 
 class ReliefProfileForm(DeskForm):

@@ -3,6 +3,7 @@
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
@@ -14,11 +15,13 @@ from django.utils.translation import gettext as _
 
 from clinic.admin.base import staff, tell
 from clinic.admin.places import ResourceAdmin
+from clinic.admin.taking import form_page, in_a_line, missed, take
 from clinic.admin.wall import shown
 from clinic.models import Resource
 from clinic.pages import secret
+from clinic.versions import one_at_a_time
 from procedures import services
-from procedures.admin.steps import form_page, take
+from procedures.models import CalendarFeed
 from procedures.services.publishing import HAND_OUT
 
 
@@ -50,8 +53,14 @@ def asked_for(request: HttpRequest, pk: int) -> tuple[Resource, str]:
     return resource, reverse("admin:clinic_resource_change", args=[pk])
 
 
+def last_feed(resource: Resource) -> CalendarFeed | None:
+    """The address that was issued last, in force or not: what a page about the calendar's address has shown."""
+    return CalendarFeed.objects.filter(resource=resource).order_by("-pk").first()
+
+
+@transaction.atomic
 def issue(request: HttpRequest, pk: int) -> HttpResponse:
-    """Ask first; by POST, make a new address and show it, this once. Sent twice, the second address counts."""
+    """Ask first; by POST, make a new address and show it, this once."""
     resource, back = asked_for(request, pk)
     page = {"title": _("Calendar address"), "opts": Resource._meta}
     if request.method != "POST":
@@ -62,7 +71,12 @@ def issue(request: HttpRequest, pk: int) -> HttpResponse:
         if services.feed_in_force(resource):
             words.append(_("The address that was issued before stops working."))
         context = {**page, "submit": _("Issue calendar address"), "lead": " ".join(words)}
-        return form_page(request, forms.Form(), back=back, context=context)
+        return form_page(request, forms.Form(), back=back, context=context, row=last_feed(resource))
+    one_at_a_time(Resource, pk)  # of two who saw none, the second sees the first one's
+    last = last_feed(resource)
+    if last and (stale := missed(request, last)):
+        messages.error(request, in_a_line(stale))
+        return HttpResponseRedirect(back)
     try:
         token = services.issue_feed(resource, by=staff(request), now=timezone.now())
     except ValidationError as refusal:
@@ -79,9 +93,9 @@ def issue(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def revoke(request: HttpRequest, pk: int) -> HttpResponse:
-    """Ask first; by POST, make the address stop working. Once more changes nothing."""
+    """Ask first; by POST, make the address stop working."""
     resource, back = asked_for(request, pk)
-    if request.method != "POST" and not services.feed_in_force(resource):
+    if not services.feed_in_force(resource):
         messages.info(request, _("There is no calendar address to revoke."))
         return HttpResponseRedirect(back)
 
@@ -102,6 +116,7 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
             "danger": True,
             "lead": _("The calendar program of %s will find nothing at this address any more.") % resource,
         },
+        row=last_feed(resource),
     )
 
 

@@ -2,10 +2,11 @@
 
 from typing import Any, cast
 
-from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import F, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import path, reverse
 from django.utils import timezone
@@ -14,9 +15,10 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from clinic.admin.again import by_button
-from clinic.admin.base import ReadOnlyAdmin, SeenFilter, staff, tell
+from clinic.admin.base import ReadOnlyAdmin, SeenFilter, staff
 from clinic.admin.wall import shown
 from procedures import services
+from procedures.admin.steps import take
 from procedures.admin.words import label, page_of, span
 from procedures.models import Appointment, FreedTime, WaitlistEntry
 from procedures.services.freeing import MANAGE, partly_taken
@@ -113,33 +115,51 @@ class FreedTimeAdmin(ReadOnlyAdmin):
         ]
 
     def book_view(self, request: HttpRequest, pk: int, entry: int) -> HttpResponse:
-        """Book a waiting patient into the freed time; what stands in the way is said on the time's page."""
+        """Book a waiting patient into the freed time; what stands in the way is said on the time's page.
+
+        The button carries what the patient waits for. What is closed, or no longer free, the service refuses.
+        """
         freed = get_object_or_404(self.get_queryset(request), pk=pk)
         waiting = get_object_or_404(WaitlistEntry.objects.visible_to(staff(request)), pk=entry)
-        try:
-            appointment = services.book_from_waitlist(
-                waiting.pk, freed_id=freed.pk, by=staff(request), now=timezone.now()
+        if not request.user.has_perms([MANAGE, BOOK]):
+            raise PermissionDenied
+
+        def act() -> str:
+            return page_of(
+                services.book_from_waitlist(
+                    waiting.pk, freed_id=freed.pk, by=staff(request), now=timezone.now()
+                )
             )
-        except ValidationError as refusal:
-            tell(request, refusal)
-            return HttpResponseRedirect(page_of_freed(freed))
-        messages.success(
+
+        return take(
             request,
-            _("%(patient)s is booked: %(when)s.")
-            % {"patient": appointment.patient, "when": span(appointment)},
+            forms.Form(request.POST),
+            act,
+            done=_("The appointment is booked; the patient is off the waitlist."),
+            back=page_of_freed(freed),
+            context={},
+            row=waiting if waiting.closed_at is None and freed.closed_at is None else None,
         )
-        return HttpResponseRedirect(page_of(appointment))
 
     def dismiss_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Nobody shall be offered the freed time."""
         freed = get_object_or_404(self.get_queryset(request), pk=pk)
-        try:
+        if not request.user.has_perm(MANAGE):
+            raise PermissionDenied
+
+        def act() -> str:
             services.dismiss_freed(freed.pk, by=staff(request), now=timezone.now())
-        except ValidationError as refusal:
-            tell(request, refusal)
-            return HttpResponseRedirect(page_of_freed(freed))
-        messages.success(request, _("The freed time is dismissed."))
-        return HttpResponseRedirect(f"{reverse('admin:procedures_freedtime_changelist')}?state=open")
+            return f"{reverse('admin:procedures_freedtime_changelist')}?state=open"
+
+        return take(
+            request,
+            forms.Form(request.POST),
+            act,
+            done=_("The freed time is dismissed."),
+            back=page_of_freed(freed),
+            context={},
+            row=freed if freed.closed_at is None else None,
+        )
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None

@@ -13,10 +13,9 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from clinic.admin.stale import SEEN
 from clinic.admin.taking import form_page as form_page  # steps are taken on its pages
 from clinic.admin.taking import take as take
-from clinic.versions import seen
+from clinic.versions import beside
 from procedures.admin.forms import (
     AcceptForm,
     CancelForm,
@@ -190,7 +189,7 @@ def came_from(request: HttpRequest, appointment: Appointment) -> str | None:
 def button(step: Step, appointment: Appointment, suffix: str) -> SafeString:
     address = step.url(appointment) + suffix
     if step.at_once:  # no page stands between, which could say what it has shown
-        address += f"{'&' if suffix else '?'}{SEEN}={seen(appointment)}"
+        address += f"{'&' if suffix else '?'}{beside(appointment)}"
     label = format_html('<span class="desk-hidden">: {}</span>', appointment.patient)
     if step.at_once:
         return format_html(

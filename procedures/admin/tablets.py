@@ -11,9 +11,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from clinic.admin.base import staff
-from clinic.admin.stale import SEEN
 from clinic.pages import secret
-from clinic.versions import seen
+from clinic.versions import SEEN, seen
 from procedures import services
 from procedures.admin.appointments import AppointmentAdmin
 from procedures.admin.steps import STEPS, TABLET, came_from

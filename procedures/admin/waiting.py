@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, cast
 
+from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
@@ -18,7 +19,7 @@ from django.utils.translation import ngettext
 from unfold.decorators import display
 
 from clinic.admin.again import by_button
-from clinic.admin.base import DeskAdmin, SeenFilter, staff, tell
+from clinic.admin.base import DeskAdmin, SeenFilter, staff
 from clinic.admin.wall import shown
 from patients.admin import searched
 from procedures import services
@@ -228,15 +229,18 @@ class WaitlistAdmin(DeskAdmin):
     def one(
         self, request: HttpRequest, pk: int, act: Callable[..., WaitlistEntry], done: Any
     ) -> HttpResponse:
-        """Do it with one entry and show its page."""
+        """Do it with one entry and show its page. That one is closed already, the service says."""
         entry = get_object_or_404(self.get_queryset(request), pk=pk)
-        try:
+        if not self.has_manage_permission(request):
+            raise PermissionDenied
+        back = reverse("admin:procedures_waitlistentry_change", args=[pk])
+
+        def do() -> str:
             act(entry.pk, by=staff(request), now=timezone.now())
-        except ValidationError as refusal:
-            tell(request, refusal)
-        else:
-            messages.success(request, str(done))
-        return HttpResponseRedirect(reverse("admin:procedures_waitlistentry_change", args=[pk]))
+            return back
+
+        seen = entry if entry.closed_at is None else None
+        return take(request, forms.Form(request.POST), do, done=done, back=back, context={}, row=seen)
 
     @admin.action(description=_("They still wait"), permissions=["manage"])
     def still_waiting(self, request: HttpRequest, chosen: QuerySet[Any]) -> None:

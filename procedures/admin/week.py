@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404
@@ -21,8 +22,10 @@ from django.utils.translation import gettext as _
 
 from clinic.admin.again import by_button
 from clinic.admin.base import staff, tell
+from clinic.admin.taking import in_a_line, missed
 from clinic.admin.wall import to_instant
 from clinic.models import Closure, Resource, Site, WorkingHours
+from clinic.versions import seen
 from clinic.wall_clock import day_span
 from procedures import services
 from procedures.admin.appointments import AppointmentAdmin
@@ -125,7 +128,7 @@ def shown(
     )
     used = {row.starts_at.astimezone(site.zone).date() for row in rows}
     worked = {weekday for weekday, _opens, _closes in hours}
-    seen = [day for day in days if day.weekday() < 5 or day in used or day.weekday() in worked]
+    open_days = [day for day in days if day.weekday() < 5 or day in used or day.weekday() in worked]
     can_book = request.user.has_perm("procedures.book_appointment")
     said = {"site": site.pk, "day": monday.isoformat()} | ({"resource": resource.pk} if resource else {})
 
@@ -143,10 +146,10 @@ def shown(
                 [row_of(row, can_book) for row in rows if row.starts_at.astimezone(site.zone).date() == day],
                 f"{book}&on={day.isoformat()}" if can_book and day >= today else "",
             )
-            for day in seen
+            for day in open_days
         ],
         "monday": monday,
-        "last": seen[-1],
+        "last": open_days[-1],
         "count": len(rows),
         "can_book": can_book,
         "query": urlencode(said),
@@ -156,7 +159,7 @@ def shown(
         "this_week": monday <= today <= days[-1],
         "calendar": {
             "date": monday.isoformat(),
-            "hiddenDays": [(day.weekday() + 1) % 7 for day in days if day not in seen],
+            "hiddenDays": [(day.weekday() + 1) % 7 for day in days if day not in open_days],
             "slotMinTime": opens,
             "slotMaxTime": closes,
             "snapDuration": f"00:{site.grid_minutes:02}",
@@ -228,6 +231,7 @@ def event_of(appointment: Appointment, site: Site, can_book: bool) -> dict[str, 
         "startEditable": movable(appointment, can_book),
         "classNames": ["desk-event", f"desk-event-{'danger' if lost else STATUS_LABELS[appointment.status]}"],
         "extendedProps": {
+            "version": seen(appointment),
             "status": " · ".join([appointment.get_status_display(), *([lost] if lost else [])]),
             "what": str(appointment.procedure_type),
             "who": names(appointment),
@@ -248,11 +252,14 @@ def closed_event(closure: Closure, site: Site) -> dict[str, Any]:
     }
 
 
+@transaction.atomic
 def move(request: HttpRequest) -> HttpResponse:
     """Move `appointment` to the wall time `starts`; with `check`, only say whether that would do.
 
     What `services.kept` names goes along, and so does the resource that the calendar is narrowed to. A check is
-    answered with JSON: `words` to show, `ended_by` to begin with, 422 with the refusal's `code` when it would not do.
+    answered with JSON: `words` to show, `ended_by` to begin with, 422 with the refusal's `code` when it would not do,
+    409 and "stale" when the calendar does not show the appointment as it stands. `seen` in the address: which version
+    it shows. Of what is over already the service says so, or answers the same key again.
     """
     if not request.user.has_perm("procedures.book_appointment"):
         raise PermissionDenied
@@ -265,6 +272,13 @@ def move(request: HttpRequest) -> HttpResponse:
         pk=int(number) if number.isdecimal() and len(number) < 18 else 0,
     )
     back = f"{reverse('admin:procedures_appointment_week')}?{request.POST.get('query', '')}"
+    if old.status in old.EXPECTED and (stale := missed(request, old)):
+        words = in_a_line(stale)
+        if "check" in request.POST:
+            words = f"{words} {_('Load the page again first.')}"
+            return JsonResponse({"words": words, "code": "stale"}, status=409)
+        messages.error(request, words)
+        return HttpResponseRedirect(back)
     try:
         where: dict[str, Any] = {
             "starts_at": dropped_at(request.POST.get("starts", ""), old.site),

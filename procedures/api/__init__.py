@@ -2,6 +2,7 @@
 
 from procedures.api.catalogue import ProcedureTypes
 from procedures.api.closures import Closures
+from procedures.api.deceased import AppointmentsOfDeceased
 from procedures.api.devices import ImplantedDevices
 from procedures.api.displaced import Displaced
 from procedures.api.feeds import CalendarFeeds
@@ -14,6 +15,7 @@ from procedures.api.waiting import Waitlist
 
 __all__ = [
     "Appointments",
+    "AppointmentsOfDeceased",
     "CalendarFeeds",
     "Closures",
     "Displaced",

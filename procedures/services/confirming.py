@@ -16,10 +16,12 @@ def confirm_figure(
 ) -> FigureConfirmation:
     """Confirm one figure of `kind`, in `profile` (None for the durations). A second time changes nothing.
 
-    Raises Refusal "unknown_figure".
+    Raises Refusal "unknown_figure"; "replaced" for a profile that a newer version has replaced.
     """
     if figure not in FigureConfirmation.Figure.values or (figure == "duration") != (profile is None):
         raise Refusal("There is no such figure here.", code="unknown_figure", field="figure")
+    if profile and kind.relief_profiles.filter(version__gt=profile.version).exists():
+        raise Refusal("A newer version of the relief profile has replaced this one.", code="replaced")
     confirmation, made = FigureConfirmation.objects.get_or_create(
         procedure_type=kind,
         relief_profile=profile,

@@ -11,6 +11,7 @@ from django.test import Client
 
 from clinic.models import Site
 from clinic.tests.desk import clock, errors, queries, signed_in, words
+from clinic.versions import beside
 from conftest import MONDAY, World, staff
 from procedures import services
 from procedures.models import Appointment, Reservation
@@ -114,7 +115,7 @@ def test_a_hold_is_given_back_and_a_late_one_says_so(desk: Client, world: World)
     appointment = Appointment.objects.get()
     with clock(world.now + timedelta(minutes=11)):
         assert "no longer held" in words(desk.get(held))
-        late = desk.post(held, {"held": appointment.pk}, follow=True)
+        late = desk.post(f"{held}&{beside(appointment)}", {"held": appointment.pk}, follow=True)
         assert "This hold has run out." in words(late)
     with clock(world.now):
         assert "free again" in words(desk.post(held, {"held": appointment.pk, "give_back": "1"}, follow=True))

@@ -7,10 +7,11 @@ from django.core import mail as outbox
 from django.core.exceptions import PermissionDenied
 from django.test import Client
 
-from clinic import mail
+from clinic import mail, roles
 from clinic.models import OutgoingEmail, Site, User
 from clinic.refusals import Refusal
-from conftest import MONDAY, World
+from clinic.tests.calling import call, faults
+from conftest import MONDAY, World, staff
 from patients import services as patients
 from procedures import services
 from procedures.models import Appointment
@@ -102,3 +103,48 @@ def test_recording_the_death_asks_at_once(world: World, client: Client) -> None:
     assert not any(
         "deceased=yes" in card["link"] for group in after.context["overview"] for card in group["cards"]
     )
+
+
+# By API.
+
+
+def test_one_step_cancels_everything_that_is_left_and_can_be_sent_again(
+    world: World, coming: list[Appointment]
+) -> None:
+    patient, path = f"patients/{world.patient.pk}/", f"patients/{world.patient.pk}/cancel-appointments/"
+    tag = call(world.clerk, "GET", patient, now=world.now)["ETag"]
+    for named, status in (("", 428), ('"bogus"', 412)):
+        refused = call(world.clerk, "POST", path, now=world.now, **{"If-Match": named})
+        assert refused.status_code == status
+    assert statuses() == ["booked", "booked"]
+    key = {"Idempotency-Key": "once", "If-Match": tag}
+    done = call(world.clerk, "POST", path, now=world.now, **key)
+    assert (done.status_code, done.json()) == (200, {"cancelled": [row.pk for row in coming]})
+    assert done["ETag"] == tag  # nothing about the patient has changed
+    assert statuses() == ["cancelled", "cancelled"]
+    again = call(world.clerk, "POST", path, now=world.now, **key)
+    assert (again.json(), again["Idempotency-Replayed"]) == (done.json(), "true")
+    assert call(world.clerk, "POST", path, now=world.now).json() == {"cancelled": []}
+    assert not OutgoingEmail.objects.filter(template="procedures.emails.cancelled").exists()
+
+
+def test_by_api_it_is_of_those_who_have_died_and_whom_one_may_see(
+    world: World, coming: list[Appointment]
+) -> None:
+    path = f"patients/{world.patient.pk}/cancel-appointments/"
+    stranger = staff(
+        "stranger@example.org",
+        roles.FRONT_DESK,
+        Site.objects.create(name="Far", time_zone="America/Phoenix", phone="1"),
+    )
+    assert call(stranger, "POST", path, now=world.now).status_code == 404
+    manager = staff("manager@example.org", roles.MANAGER, world.site)
+    assert call(manager, "POST", path, now=world.now).status_code == 403
+    assert faults(call(world.clerk, "POST", path, {"why": "x"}, now=world.now)) == [("why", "unknown_field")]
+    living = world.another_patient()
+    services.book(
+        world.appointment(patient=living, starts_at=world.at(MONDAY, 13)), by=world.clerk, now=world.now
+    )
+    refused = call(world.clerk, "POST", f"patients/{living.pk}/cancel-appointments/", now=world.now)
+    assert (refused.status_code, faults(refused)) == (400, [("died_on", "not_deceased")])
+    assert statuses() == ["booked"] * 3

@@ -254,6 +254,13 @@ def test_whoever_may_add_a_closure_may_remove_it(world: World) -> None:
     assert call(world.clerk, "DELETE", f"closures/{others.pk}/", now=world.now).status_code == 204
 
 
+def test_on_the_hour_the_tick_looks_however_far_ahead(world: World) -> None:
+    booked = book(world, starts_at=world.at(MONDAY + timedelta(days=364), 9))
+    WorkingHours.objects.filter(resource=world.bay).delete()
+    assert (world.now.minute, services.mark_displaced_soon(now=world.now)) == (0, 1)
+    assert why(booked) == "outside_hours"
+
+
 def test_the_command_marks_however_far_ahead(world: World) -> None:
     booked = book(world, starts_at=world.at(MONDAY + timedelta(days=364), 9))
     WorkingHours.objects.filter(resource=world.bay).delete()

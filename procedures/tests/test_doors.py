@@ -12,6 +12,7 @@ from clinic.models import Closure, Resource, ResourceCategory
 from clinic.refusals import Refusal
 from clinic.tests.calling import call, faults
 from clinic.tests.desk import clock, errors, signed_in, words
+from clinic.versions import beside
 from clinic.wall_clock import instant
 from conftest import MONDAY, World
 from procedures import services
@@ -157,8 +158,8 @@ def dropped(world: World) -> Try:
     def attempt(wall: datetime) -> str:
         inputs, desk = {"appointment": old.pk, "starts": wall.isoformat()}, signed_in(world.clerk)
         with clock(world.now):
-            asked = desk.post(f"{PAGE}week/move/", inputs | {"check": "1"})
-            desk.post(f"{PAGE}week/move/", inputs)  # who does not ask first
+            asked = desk.post(f"{PAGE}week/move/?{beside(old)}", inputs | {"check": "1"})
+            desk.post(f"{PAGE}week/move/?{beside(old)}", inputs)  # who does not ask first
         return "" if asked.status_code == 200 else str(asked.json()["code"])
 
     return attempt

@@ -10,6 +10,7 @@ from clinic.models import AuditEvent, Resource, ResourceCategory
 from clinic.refusals import Refusal
 from clinic.tests.calling import call, faults
 from clinic.tests.desk import clock, signed_in, words
+from clinic.versions import beside
 from conftest import MONDAY, World, resource
 from procedures import services
 from procedures.models import Appointment, FreedTime
@@ -44,8 +45,11 @@ def by_api(world: World, old: Appointment, at: datetime) -> None:
 
 def by_drag(world: World, old: Appointment, at: datetime) -> None:
     wall = f"{at.astimezone(world.site.zone):%Y-%m-%dT%H:%M}"
+    old.refresh_from_db()
     with clock(world.now):
-        signed_in(world.clerk).post(f"{PAGE}week/move/", {"appointment": old.pk, "starts": wall})
+        signed_in(world.clerk).post(
+            f"{PAGE}week/move/?{beside(old)}", {"appointment": old.pk, "starts": wall}
+        )
 
 
 def by_click(world: World, old: Appointment, at: datetime) -> None:
@@ -114,7 +118,10 @@ def test_where_only_the_clinician_is_taken_it_is_said_who_and_when(world: World,
     )
     with clock(world.now):
         asked = {"appointment": old.pk, "starts": "2027-01-12T10:00", "check": "1"}
-        assert signed_in(world.clerk).post(f"{PAGE}week/move/", asked).json()["code"] == "not_allowed_now"
+        assert (
+            signed_in(world.clerk).post(f"{PAGE}week/move/?{beside(old)}", asked).json()["code"]
+            == "not_allowed_now"
+        )
 
 
 def test_where_nobody_is_free_the_next_times_are_said(world: World) -> None:

@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from clinic.models import Closure, Site
 from clinic.tests.desk import clock, queries, signed_in, words
+from clinic.versions import beside
 from conftest import MONDAY, World
 from procedures import services
 from procedures.models import Appointment
@@ -30,7 +31,8 @@ def look(desk: Client, world: World, day: date = MONDAY, **query: Any) -> Any:
 
 def drop(desk: Client, world: World, appointment: Appointment, starts: str, **more: Any) -> Any:
     with clock(world.now):
-        return desk.post(f"{WEEK}move/", {"appointment": appointment.pk, "starts": starts} | more)
+        said = {"appointment": appointment.pk, "starts": starts} | more
+        return desk.post(f"{WEEK}move/?{beside(appointment)}", said)
 
 
 def book(world: World, **values: Any) -> Appointment:

@@ -15,6 +15,7 @@ from unfold.decorators import display
 from clinic.admin.base import SeenFilter, staff
 from clinic.admin.wall import shown
 from clinic.models import Site, User
+from clinic.versions import beside
 from outcomes import services
 from outcomes.admin.adverse_events import RECORD
 from outcomes.admin.alerts.lists import OwnerFilter, StateFilter, tabs
@@ -197,11 +198,13 @@ def steps(alert: Alert, user: User) -> list[dict[str, Any]]:
         ("hand-over", _("Hand over"), True),
         ("snooze", _("Snooze"), alert.urgency != Alert.Urgency.EMERGENCY),
     ]
+    at_once = ("acknowledge", "take")
     return [
         {
             "label": text,
-            "url": reverse(f"admin:outcomes_alert_{name}", args=[alert.pk]),
-            "post": name in ("acknowledge", "take"),
+            "url": reverse(f"admin:outcomes_alert_{name}", args=[alert.pk])
+            + (f"?{beside(alert)}" if name in at_once else ""),
+            "post": name in at_once,
         }
         for name, text, can in possible
         if can

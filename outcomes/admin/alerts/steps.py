@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import path, reverse
@@ -12,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from clinic.admin.again import by_button
-from clinic.admin.base import staff, tell
+from clinic.admin.base import staff
 from outcomes import services
 from outcomes.admin.alerts.forms import HandOverForm, ResolveForm, SnoozeForm
 from outcomes.admin.alerts.pages import HANDLE, AlertAdmin
@@ -41,14 +42,23 @@ def take(request: HttpRequest, pk: int) -> HttpResponse:
 
 def one(request: HttpRequest, pk: int, act: Callable[..., Alert]) -> HttpResponse:
     """Do it and show the alert's page."""
-    may_handle(request, pk)
-    try:
+    alert = may_handle(request, pk)
+    here = page_of(pk)
+
+    def do() -> str:
         act(pk, by=staff(request), now=timezone.now())
-    except ValidationError as refusal:
-        tell(request, refusal)
-    else:
-        messages.success(request, _("The alert is yours."))
-    return HttpResponseRedirect(page_of(pk))
+        return here
+
+    mine = alert.owner_id == staff(request).pk and alert.acknowledged_at is not None  # a second click
+    return take_step(
+        request,
+        forms.Form(request.POST),
+        do,
+        done=_("The alert is yours."),
+        back=here,
+        context={},
+        row=None if mine else alert,
+    )
 
 
 def hand_over(request: HttpRequest, pk: int) -> HttpResponse:

@@ -14,13 +14,21 @@ from clinic.refusals import Refusal
 from clinic.tests.calling import call
 from clinic.urls import api
 from conftest import MONDAY, World
-from outcomes.models import CheckIn, FollowUp
+from outcomes.models import AdverseEvent, Alert, CheckIn, ContactAttempt, FollowUp
 from outcomes.tests.test_adverse_events import recorded as event_of
 from outcomes.tests.test_alert_desk import routine
 from patients import services as patients
 from patients.models import OpioidUse, Patient
 from procedures import services
-from procedures.models import Appointment, Procedure
+from procedures.models import (
+    Appointment,
+    CalendarFeed,
+    FigureConfirmation,
+    FreedTime,
+    ImplantedDevice,
+    Procedure,
+    WaitlistEntry,
+)
 from procedures.tests.test_devices import implanted
 from procedures.tests.test_devices import recorded as device_of
 from procedures.tests.test_waiting import free, join
@@ -109,7 +117,11 @@ def of_row(address: str, path: str) -> str:
 
 def everything() -> dict[str, list[Any]]:
     """Every column of what could be changed here."""
-    kinds = (Patient, OpioidUse, Appointment, Procedure, FollowUp, CheckIn, Closure, Resource)
+    kinds: tuple[type[models.Model], ...] = (
+        *(Patient, OpioidUse, Appointment, Procedure, FollowUp, CheckIn, Closure, Resource),
+        *(WaitlistEntry, FreedTime, CalendarFeed, FigureConfirmation, Alert, ContactAttempt, AdverseEvent),
+        ImplantedDevice,
+    )
     return {kind._meta.label: list(kind._base_manager.order_by("pk").values()) for kind in kinds}
 
 

@@ -14,7 +14,7 @@ from clinic.admin.base import DeskAdmin
 from clinic.admin.sent import kept_fields, put, shown_in
 from clinic.admin.stale import SHOWN
 from clinic.models import Closure, Resource, ResourceCategory, Site, User
-from clinic.tests.desk import signed_in, version_on, words
+from clinic.tests.desk import signed_in, version_on
 from conftest import MONDAY, World, staff
 from patients.models import Patient
 from procedures.models import Privilege, ProcedureType, ReadinessItem, RedFlag, Risk
@@ -259,7 +259,7 @@ def test_rows_that_were_added_removed_and_changed_below_a_form_are_merged(world:
 
     stale = post(browser, address, mine)
     assert stale.status_code == 409
-    assert "16:15:00" in words(stale)
+    assert "16:15:00" in {change.typed for change in stale.context["stale"].changes}
     again = post(browser, address, sent(stale.context, version_on(stale)))
     assert again.status_code == 302, said(again)
     kept = {

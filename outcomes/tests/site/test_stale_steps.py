@@ -9,9 +9,10 @@ from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
 
-from clinic.admin.stale import SEEN, SHOWN
+from clinic.admin.stale import SHOWN
 from clinic.models import Closure
-from clinic.tests.desk import clock, signed_in, version_on, words
+from clinic.tests.desk import clock, levels, signed_in, version_on, words
+from clinic.versions import SEEN
 from conftest import MONDAY, World
 from outcomes import services as outcomes
 from outcomes.models import FollowUp
@@ -23,56 +24,106 @@ from procedures.admin.steps import STEPS
 from procedures.models import Appointment, WaitlistEntry
 from procedures.tests.test_waiting import join
 
-#: What stands in the place of a row's kind in the addresses of the API.
+#: What stands in the place of a row's kind in the addresses of the API; "" for what has none there.
 KINDS = {
     "patients/patient": "patients/",
     "patients/opioiduse": "patients/<int:patient>/opioids/",
     "procedures/appointment": "appointments/",
     "procedures/procedure": "procedures/",
+    "procedures/proceduretype": "",
     "procedures/implanteddevice": "devices/",
+    "procedures/freedtime": "freed-times/",
     "procedures/waitlistentry": "waitlist/",
     "outcomes/followup": "follow-ups/",
     "outcomes/checkin": "check-ins/",
     "outcomes/alert": "alerts/",
     "outcomes/adverseevent": "adverse-events/",
+    "clinic/resource": "resources/",
 }
-#: Pages with a row's number that save nothing, and those whose one button the row's own state guards.
+#: Pages of our own that change no row that they have shown, each with the reason.
 OTHERS = {
-    *("procedures_appointment_digits", "outcomes_checkin_paper", "outcomes_checkin_call"),
-    *("procedures_waitlistentry_asked", "procedures_waitlistentry_withdrawn"),
-    *("outcomes_alert_acknowledge", "outcomes_alert_take"),
-    *("patients_patient_merge", "patients_patient_course"),
+    "procedures_appointment_board": "looking",
+    "procedures_appointment_week": "looking",
+    "procedures_appointment_digits": "looking",
+    "procedures_appointment_find": "test_what_the_book_screen_has_not_shown_as_it_stands_stays",
+    "procedures_appointment_week_move": "test_what_the_calendar_has_not_shown_as_it_stands_is_not_moved",
+    "procedures_appointment_displaced": "each is moved only while it is displaced: procedures.services.rebookings",
+    "procedures_appointment_import_file": "a new import",
+    "procedures_implanteddevice_record": "a new device",
+    "patients_patient_import_file": "a new import",
+    "patients_patient_merge": "looking",
+    "patients_patient_course": "looking",
+    "patients_opioiduse_record": "a new opioid",
+    "clinic_outgoingemail_previews": "looking",
+    "outcomes_adverseevent_record": "a new adverse event",
+    "outcomes_checkin_calls": "looking",
+    "outcomes_checkin_not_sent": "looking",
+    "outcomes_checkin_paper": "looking",
+    "outcomes_checkin_by_code": "looking",
+    "outcomes_followup_clinic": "looking",
+    "outcomes_followup_report": "looking",
+    "outcomes_followup_compare": "looking",
+    "outcomes_followup_response": "looking",
+    "outcomes_followup_worklists": "looking",
+    "outcomes_export_file": "looking",
+    "outcomes_export_ask_for": "a new export",
+    "outcomes_export_dictionary": "looking",
 }
+#: Django's own pages of every kind of row, by the end of their names; test_stale_forms walks those with a form.
+STOCK = ("changelist", "add", "change", "history", "delete", "autocomplete", "password_change")
+
+
+def own_pages() -> Iterator[tuple[str, str, str]]:
+    """(kind of row, address below it, name) of every page of the admin that is not Django's."""
+    for one in admin.site.get_urls():
+        kind = str(one.pattern).strip("/")
+        for page in getattr(one, "url_patterns", []):
+            name = page.name or ""
+            if name and not name.endswith(tuple(f"_{end}" for end in STOCK)):
+                yield kind, str(page.pattern), name
 
 
 def pages() -> Iterator[tuple[str, str]]:
     """(kind of row, address below it) of every page that does one thing with a row."""
-    for one in admin.site.get_urls():
-        kind = str(one.pattern).strip("/")
-        for page in getattr(one, "url_patterns", []) if kind in KINDS else []:
-            path, name = str(page.pattern), page.name or ""
-            if name == "procedures_appointment_step":
-                yield from ((kind, f"{step}/") for step in STEPS)
-            elif path.startswith("<int:pk>/") and name not in OTHERS:
-                yield kind, path.removeprefix("<int:pk>/")
+    for kind, path, name in own_pages():
+        if name == "procedures_appointment_step":
+            yield from ((kind, f"{step}/") for step in STEPS)
+        elif name not in OTHERS:
+            yield kind, path.removeprefix("<int:pk>/")
+
+
+def test_every_page_of_our_own_is_walked_or_has_its_reason() -> None:
+    names = {name for _kind, _path, name in own_pages()}
+    assert names >= OTHERS.keys()
+    for kind, path, name in own_pages():
+        if name not in OTHERS:
+            assert path.startswith("<int:pk>/"), f"{name}: which row does it change, and who has seen it?"
+            assert kind in KINDS, f"{name}: no row for it in KINDS"
 
 
 @pytest.mark.parametrize(("kind", "page"), sorted(pages()), ids=lambda part: part)
 def test_a_page_that_does_not_say_what_it_showed_does_nothing(world: World, kind: str, page: str) -> None:
-    _address, row, _changes = rows_of(world, KINDS[kind])
+    row = world.ablation if kind == "procedures/proceduretype" else rows_of(world, KINDS[kind])[1]
+    now = world.now
+    if kind == "outcomes/checkin":
+        now = row.opens_at  # type: ignore[attr-defined]
     if (kind, page) == ("outcomes/checkin", "correct/"):
         said: dict[str, Any] = {"channel": "phone", "language": "en", "remark": "", "values": {"nrs.now": 4}}
-        outcomes.record_answer(row.pk, **said, by=world.nurse, now=row.opens_at)  # type: ignore[attr-defined]
+        outcomes.record_answer(row.pk, **said, by=world.nurse, now=now)
     if page == "deceased/":
         Patient.objects.filter(pk=row.pk).update(died_on=MONDAY)
-    page = page.replace("<int:other>", str(Patient.objects.latest("pk").pk))
+    other = join(world) if kind == "procedures/freedtime" else Patient.objects.latest("pk")
+    page = page.replace("<int:other>", str(other.pk)).replace("<int:entry>", str(other.pk))
+    page = page.replace("<str:figure>", "duration")
     before = everything()
     browser = signed_in(world.admin, Client())
-    with clock(world.now):
-        answer = browser.post(f"/admin/{kind}/{row.pk}/{page}", {})
-        assert answer.status_code in (302, 409)
-        if answer.status_code == 302:
-            assert "Nothing was done" in words(browser.get(answer["Location"]))
+    with clock(now):
+        for carried in ({}, {SHOWN: "bogus"}):
+            for old in ("", f"?{SEEN}={'0' * 32}"):
+                answer = browser.post(f"/admin/{kind}/{row.pk}/{page}{old}", carried)
+                assert answer.status_code in (302, 409)
+                if answer.status_code == 302:
+                    assert levels(browser.get(answer["Location"], follow=True)) == ["error"]
     assert everything() == before
 
 
@@ -142,7 +193,7 @@ def test_an_action_is_done_with_no_row_that_the_list_did_not_show_as_it_stands(w
     for old in ({SHOWN: carried}, {}):
         answer = browser.post(address, chosen | old)
         assert answer.status_code == 302
-        assert "Nothing was done" in words(browser.get(answer["Location"]))
+        assert levels(browser.get(answer["Location"])) == ["error"]
         waits.refresh_from_db()
         assert waits.closed_at is None
     browser.post(address, chosen | {SHOWN: version_on(browser.get(address))})
@@ -161,6 +212,38 @@ def test_a_closure_that_was_changed_meanwhile_is_not_taken_back(world: World) ->
         assert Closure.objects.filter(pk=closure.pk).exists()
     browser.post(address, {"post": "yes", SHOWN: version_on(browser.get(address))})
     assert not Closure.objects.filter(pk=closure.pk).exists()
+
+
+def test_what_was_changed_since_the_question_is_not_deleted(world: World) -> None:
+    _address, closure, _changes = rows_of(world, "closures/")
+    browser = signed_in(world.admin, Client())
+    address = "/admin/clinic/closure/"
+    chosen = {"action": "delete_selected", "_selected_action": [str(closure.pk)]}
+    with clock(world.now):
+
+        def question() -> Any:
+            return browser.post(address, chosen | {SHOWN: version_on(browser.get(address))})
+
+        asked = question()
+        assert asked.status_code == 200
+        Closure.objects.filter(pk=closure.pk).update(reason="maintenance")
+        for old in ({SHOWN: version_on(asked)}, {}):
+            answer = browser.post(address, chosen | {"post": "yes"} | old)
+            assert levels(browser.get(answer["Location"])) == ["error"]
+            assert Closure.objects.filter(pk=closure.pk).exists()
+        browser.post(address, chosen | {"post": "yes", SHOWN: version_on(question())})
+    assert not Closure.objects.filter(pk=closure.pk).exists()
+
+
+def test_no_action_is_done_with_rows_of_other_pages_of_a_list(world: World) -> None:
+    waits = join(world)
+    browser = signed_in(world.clerk, Client())
+    address = "/admin/procedures/waitlistentry/"
+    said = {"action": "withdraw", "_selected_action": [str(waits.pk)], "select_across": "1"}
+    answer = browser.post(address, said | {SHOWN: version_on(browser.get(address))})
+    assert levels(browser.get(answer["Location"])) == ["error"]
+    waits.refresh_from_db()
+    assert waits.closed_at is None
 
 
 def test_two_records_are_merged_only_as_they_were_shown(world: World) -> None:

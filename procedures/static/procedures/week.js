@@ -30,10 +30,12 @@
     return element;
   };
 
+  const goal = form.action;
   let putBack = null;
   const drop = async ({ event, revert }) => {
     say("");
     form.appointment.value = event.id;
+    form.action = `${goal}?seen=${event.extendedProps.version}`; // nothing is moved that is not as it is shown here
     form.starts.value = `${day(event.start)}T${clock(event.start)}`;
     form.key.value = Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join("");
     const asked = new FormData(form);
