@@ -1,0 +1,541 @@
+"""A restored database sends nothing before a person has decided: the counter, the copy outside, the pause."""
+
+import errno
+import json
+import logging
+import os
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from threading import Barrier, Thread
+from typing import Any
+from uuid import uuid4
+
+import pgtrigger
+import pytest
+from django.conf import settings
+from django.core import mail as inbox
+from django.db import connection, transaction
+from django.db.utils import DatabaseError, IntegrityError
+
+from clinic import mail, restores, sms
+from clinic.mail import Message
+from clinic.models import AuditEvent, DatabaseIdentity, OutgoingEmail, OutgoingText, SendingPause
+from clinic.refusals import Refusal
+from clinic.restores import counter, decisions, outside
+from clinic.restores.decisions import MARKED, Chosen
+from conftest import World
+
+HERE = "clinic.tests.test_restores."
+TALLY = {"sent": 0, "skipped": 0, "put_back": 0, "failed": 0}
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
+Reason = SendingPause.Reason
+
+
+def letter(*, now: datetime) -> Message:
+    return Message("Hello", "A letter.")
+
+
+def text(*, now: datetime) -> sms.Text:
+    return sms.Text("+1 212 555 0101", "Hello")
+
+
+def queued(world: World, key: str, *, now: datetime, due_at: datetime | None = None) -> OutgoingEmail:
+    email = mail.queue(
+        key,
+        template=HERE + "letter",
+        context={},
+        to="ann@example.org",
+        site=world.site,
+        now=now,
+        due_at=due_at,
+    )
+    assert email is not None
+    return email
+
+
+def identity() -> DatabaseIdentity:
+    with transaction.atomic():
+        return counter.locked()
+
+
+def file() -> Path:
+    return outside.folder() / outside.NAME
+
+
+def ahead(more: int = 2, *, at: datetime | None = None) -> None:
+    """As if this database had been set back: outside stands a higher number."""
+    copy = outside.read()
+    assert copy is not None
+    outside.write(outside.Copy(copy.identity, copy.counter + more, at or copy.at))
+
+
+def why() -> str:
+    pause = restores.why_paused()
+    return pause.reason if pause else ""
+
+
+@pytest.fixture
+def sending(world: World) -> World:
+    """A clinic that has sent one e-mail."""
+    queued(world, "first", now=world.now)
+    assert mail.send_due(now=world.now)["sent"] == 1
+    return world
+
+
+# The counter.
+
+
+def test_a_new_database_sends_and_from_then_on_is_known_outside(world: World) -> None:
+    assert (identity().counter, file().exists()) == (0, False)
+    assert mail.send_due(now=world.now) == TALLY  # the first look, with nothing to send
+    assert (identity().counter, file().exists()) == (1, True)
+    queued(world, "one", now=world.now)
+    assert mail.send_due(now=world.now)["sent"] == 1
+    assert why() == ""
+
+
+def test_each_batch_is_counted_before_it_leaves_and_once_more_after_the_last(
+    sending: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = identity().counter
+    seen: list[tuple[int, int]] = []
+
+    def look(*, now: datetime) -> Message:
+        copy = outside.read()
+        assert copy is not None
+        seen.append((identity().counter, copy.counter))
+        return Message("Hello", "A letter.")
+
+    monkeypatch.setattr("clinic.tests.test_restores.letter", look)
+    for number in range(mail.sending.BATCH + 1):
+        queued(sending, f"of two batches {number}", now=sending.now)
+    assert mail.send_due(now=sending.now)["sent"] == mail.sending.BATCH + 1
+    assert set(seen) == {(before + 1, before + 1), (before + 2, before + 2)}
+    copy = outside.read()
+    assert copy == outside.Copy(identity().identity, before + 3, sending.now)
+    assert identity().counter == before + 3
+
+
+def test_texts_are_counted_as_e_mails_are(sending: World, settings: Any) -> None:
+    settings.SMS_BACKEND = "clinic.sms.Console"
+    before = identity().counter
+    for number in range(sms.BATCH + 1):
+        sms.queue(f"text {number}", template=HERE + "text", context={}, site=sending.site, now=sending.now)
+    assert sms.send_due(now=sending.now)["sent"] == sms.BATCH + 1
+    assert identity().counter == before + 3
+
+
+def test_a_run_with_nothing_to_send_counts_nothing(sending: World) -> None:
+    before = identity().counter
+    assert mail.send_due(now=sending.now + HOUR) == TALLY
+    assert identity().counter == before
+
+
+def test_what_delivers_nothing_is_neither_counted_nor_stopped(sending: World) -> None:
+    ahead()
+    before = identity().counter
+    queued(sending, "of the demo", now=sending.now)
+    post = "outcomes.demo.post.Post"
+    assert mail.send_due(now=sending.now, key="of the demo", backend=post)["sent"] == 1
+    assert (identity().counter, why()) == (before, "")
+
+
+@pytest.mark.parametrize(
+    "change", ["identity = gen_random_uuid()", "counter = counter - 1", "id = 2", "counter = 0"]
+)
+def test_the_database_refuses_another_identity_and_a_lower_counter(sending: World, change: str) -> None:
+    with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"UPDATE clinic_databaseidentity SET {change}")
+    with pytest.raises(DatabaseError), transaction.atomic():
+        DatabaseIdentity.objects.all().delete()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        DatabaseIdentity.objects.create(pk=2)
+
+
+def test_the_database_refuses_to_empty_its_identity(sending: World) -> None:
+    pgtrigger.install("clinic.DatabaseIdentity:never_emptied")
+    with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("TRUNCATE clinic_databaseidentity")
+
+
+def test_a_database_that_sent_before_it_could_count_is_not_taken_for_a_new_one(world: World) -> None:
+    email = queued(world, "of an earlier release", now=world.now)
+    OutgoingEmail.objects.filter(pk=email.pk).update(status="sent", sent_at=world.now)
+    with pgtrigger.ignore("clinic.DatabaseIdentity:never_deleted"):
+        DatabaseIdentity.objects.all().delete()
+    queued(world, "next", now=world.now)
+    assert mail.send_due(now=world.now) == TALLY
+    assert why() == Reason.COPY_MISSING
+
+
+# Noticing.
+
+
+def test_after_a_week_switched_off_sending_goes_on(sending: World) -> None:
+    later = sending.now + timedelta(days=7)
+    queued(sending, "due meanwhile", now=later, due_at=later - timedelta(days=3))
+    assert mail.send_due(now=later)["sent"] == 1
+    assert not SendingPause.objects.exists()
+
+
+def test_a_crash_between_the_two_writes_is_no_restore(sending: World) -> None:
+    row = identity()
+    row.counter += 1
+    row.save()
+    queued(sending, "after the crash", now=sending.now)
+    assert mail.send_due(now=sending.now)["sent"] == 1
+    copy = outside.read()
+    assert copy is not None
+    assert copy.counter == identity().counter
+
+
+def behind() -> None:
+    ahead()
+
+
+def missing() -> None:
+    file().unlink()
+
+
+def foreign() -> None:
+    outside.write(outside.Copy(uuid4(), 0, None))
+
+
+def broken() -> None:
+    file().write_bytes(b'\xff{"identity"')
+
+
+TROUBLES = {
+    Reason.COUNTER_BEHIND: behind,
+    Reason.COPY_MISSING: missing,
+    Reason.OTHER_IDENTITY: foreign,
+    Reason.COPY_UNREADABLE: broken,
+}
+
+
+@pytest.mark.parametrize("reason", TROUBLES)
+def test_whatever_does_not_fit_stops_every_kind_of_message(
+    sending: World, settings: Any, reason: Reason, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.SMS_BACKEND = "clinic.sms.Console"
+    queued(sending, "next", now=sending.now)
+    sms.queue("text", template=HERE + "text", context={}, site=sending.site, now=sending.now)
+    TROUBLES[reason]()
+    sent = len(inbox.outbox)
+    with caplog.at_level(logging.WARNING):
+        for minute in range(3):
+            assert mail.send_due(now=sending.now + minute * MINUTE) == TALLY
+            assert sms.send_due(now=sending.now + minute * MINUTE) == TALLY
+    assert len(inbox.outbox) == sent
+    pause = SendingPause.objects.get()
+    assert (pause.reason, pause.began_at, pause.ended_at) == (reason, sending.now, None)
+    assert pause.wants_decision
+    events = AuditEvent.objects.filter(action="sending.paused")
+    assert [(one.object_id, one.reason, one.actor) for one in events] == [(pause.pk, reason, "time")]
+    assert [one.levelname for one in caplog.records if "nothing is sent from now on" in one.message] == [
+        "ERROR"
+    ]
+    assert OutgoingEmail.objects.filter(status="queued").count() == 1
+    assert OutgoingText.objects.filter(status="queued").count() == 1
+
+
+def test_texts_whose_sender_died_are_not_given_up_while_sending_is_paused(
+    sending: World, settings: Any
+) -> None:
+    settings.SMS_BACKEND = "clinic.sms.Console"
+    sms.queue("text", template=HERE + "text", context={}, site=sending.site, now=sending.now)
+    OutgoingText.objects.update(status="sending", claimed_at=sending.now)
+    behind()
+    assert sms.send_due(now=sending.now + HOUR) == TALLY
+    assert OutgoingText.objects.get().status == "sending"
+
+
+def test_a_restore_under_a_running_sender_stops_the_next_batch(
+    sending: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def set_back(*, now: datetime) -> Message:
+        ahead(1)
+        return Message("Hello", "A letter.")
+
+    monkeypatch.setattr("clinic.tests.test_restores.letter", set_back)
+    monkeypatch.setattr("clinic.mail.sending.BATCH", 1)
+    queued(sending, "one", now=sending.now)
+    queued(sending, "two", now=sending.now)
+    assert mail.send_due(now=sending.now)["sent"] == 1
+    assert why() == Reason.COUNTER_BEHIND
+    assert OutgoingEmail.objects.get(key="two").status == "queued"
+    assert OutgoingEmail.objects.get(key="two").attempts == 0
+
+
+def test_a_pause_ends_by_itself_when_the_copy_is_found_again(sending: World) -> None:
+    text_of_copy = file().read_text()
+    missing()
+    queued(sending, "next", now=sending.now)
+    mail.send_due(now=sending.now)
+    assert why() == Reason.COPY_MISSING
+    file().write_text(text_of_copy)
+    assert mail.send_due(now=sending.now + MINUTE)["sent"] == 1
+    pause = SendingPause.objects.get()
+    assert (pause.ended_at, pause.ended_by) == (sending.now + MINUTE, None)
+    assert restores.doubtful_until() is None
+
+
+# The disk.
+
+
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Nothing can be brought to the disk."""
+
+    def refuse(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", refuse)
+        yield
+
+
+def test_with_a_full_disk_nothing_leaves_and_nothing_is_lost(
+    sending: World, monkeypatch: pytest.MonkeyPatch, full_disk: None
+) -> None:
+    queued(sending, "next", now=sending.now)
+    held = file().read_text()
+    assert mail.send_due(now=sending.now) == TALLY
+    assert why() == Reason.COPY_UNREACHABLE
+    assert file().read_text() == held
+    assert [one.name for one in outside.folder().iterdir()] == [outside.NAME]
+    email = OutgoingEmail.objects.get(key="next")
+    assert (email.status, email.attempts) == ("queued", 0)
+    with pytest.raises(Refusal) as refused:
+        decisions.go_on(by=sending.admin, now=sending.now)
+    assert refused.value.code == "copy_unreachable"
+
+
+def test_when_the_disk_has_room_again_sending_goes_on_by_itself(
+    sending: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queued(sending, "next", now=sending.now)
+    with monkeypatch.context() as patch:
+        patch.setattr(outside, "write", lambda copy: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+        assert mail.send_due(now=sending.now) == TALLY
+    assert mail.send_due(now=sending.now + MINUTE)["sent"] == 1
+    assert why() == ""
+    assert SendingPause.objects.get().ended_at == sending.now + MINUTE
+
+
+def test_a_new_database_whose_copy_cannot_be_written_waits(world: World, full_disk: None) -> None:
+    queued(world, "first", now=world.now)
+    assert mail.send_due(now=world.now) == TALLY
+    assert (why(), identity().counter) == (Reason.COPY_UNREACHABLE, 0)
+
+
+def test_a_folder_that_is_a_file_stops_sending(sending: World, tmp_path: Path, settings: Any) -> None:
+    (tmp_path / "file").write_text("")
+    settings.SENDING_COPY_DIR = str(tmp_path / "file")
+    queued(sending, "next", now=sending.now)
+    assert mail.send_due(now=sending.now) == TALLY
+    assert why() == Reason.COPY_UNREACHABLE
+
+
+def test_a_full_disk_does_not_hide_a_restore(sending: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    behind()
+    mail.send_due(now=sending.now)
+    with monkeypatch.context() as patch:
+        patch.setattr(outside, "read", lambda: (_ for _ in ()).throw(OSError(errno.EIO, "broken")))
+        mail.send_due(now=sending.now + MINUTE)
+    assert why() == Reason.COUNTER_BEHIND
+
+
+# Deciding.
+
+
+@pytest.fixture
+def restored(sending: World) -> World:
+    """Set back from two hours later: "lost" fell due in between, "new" since then; "booked" was queued just now."""
+    now = sending.now + 2 * HOUR
+    queued(sending, "lost", now=now, due_at=sending.now + HOUR)
+    queued(sending, "new", now=now, due_at=now - 30 * MINUTE)
+    queued(sending, "booked", now=now)
+    ahead(at=sending.now + HOUR)
+    assert mail.send_due(now=now) == TALLY
+    sending.now = now
+    return sending
+
+
+def keys(rows: Any) -> list[str]:
+    return [row.key for row in rows]
+
+
+def chosen(*names: str) -> Chosen:
+    return Chosen(emails=[OutgoingEmail.objects.get(key=name).pk for name in names])
+
+
+def test_what_probably_went_out_is_told_from_what_did_not(restored: World) -> None:
+    assert keys(decisions.doubtful(OutgoingEmail)) == ["lost"]
+    assert keys(decisions.to_go(OutgoingEmail, now=restored.now)) == ["new", "booked"]
+
+
+def test_with_the_copy_missing_all_that_was_due_by_then_is_doubtful(sending: World) -> None:
+    now = sending.now + HOUR
+    queued(sending, "due before", now=now, due_at=now - MINUTE)
+    missing()
+    mail.send_due(now=now)
+    queued(sending, "booked since", now=now + MINUTE)
+    assert keys(decisions.doubtful(OutgoingEmail)) == ["due before"]
+    assert keys(decisions.to_go(OutgoingEmail, now=now + MINUTE)) == ["booked since"]
+
+
+def test_what_is_marked_as_sent_never_goes_out_and_who_said_so_is_kept(restored: World) -> None:
+    assert decisions.mark_as_sent(chosen("lost"), by=restored.admin, now=restored.now) == 1
+    email = OutgoingEmail.objects.get(key="lost")
+    assert (email.status, email.sent_at, email.problem) == ("sent", restored.now, MARKED)
+    event = AuditEvent.objects.get(action="email.marked_as_sent")
+    assert (event.by, event.object_id) == (restored.admin, email.pk)
+    decisions.go_on(by=restored.admin, now=restored.now)
+    assert AuditEvent.objects.get(action="sending.resumed").by == restored.admin
+    before = len(inbox.outbox)
+    assert mail.send_due(now=restored.now + MINUTE)["sent"] == 2
+    assert len(inbox.outbox) == before + 2
+
+
+def test_what_is_to_go_out_again_goes_when_sending_goes_on(restored: World) -> None:
+    assert decisions.send_again(chosen("lost", "new"), by=restored.admin, now=restored.now) == 1
+    assert mail.send_due(now=restored.now)["sent"] == 0
+    decisions.go_on(by=restored.admin, now=restored.now)
+    assert mail.send_due(now=restored.now)["sent"] == 3
+    assert AuditEvent.objects.get(action="email.sent_again").by == restored.admin
+
+
+def test_going_on_makes_the_counters_equal_and_above_both(restored: World) -> None:
+    copy = outside.read()
+    assert copy is not None
+    decisions.go_on(by=restored.admin, now=restored.now)
+    after = outside.read()
+    assert after is not None
+    assert after.counter == identity().counter == copy.counter + 1
+    assert why() == ""
+    pause = SendingPause.objects.get()
+    assert (pause.ended_at, pause.ended_by) == (restored.now, restored.admin)
+
+
+def test_what_nobody_decided_about_stays_where_it_is_also_when_it_turns_up_later(restored: World) -> None:
+    decisions.go_on(by=restored.admin, now=restored.now)
+    # Held back until the morning: its question fell due in the time that is lost.
+    morning = restored.now + 10 * HOUR
+    queued(restored, "after the quiet hours", now=morning, due_at=restored.now - HOUR)
+    assert mail.send_due(now=morning)["sent"] == 2
+    assert keys(decisions.doubtful(OutgoingEmail)) == ["lost", "after the quiet hours"]
+    assert mail.send_due(now=morning + timedelta(days=1)) == TALLY
+    decisions.send_again(chosen("after the quiet hours"), by=restored.admin, now=morning)
+    assert mail.send_due(now=morning)["sent"] == 1
+
+
+def test_texts_are_decided_about_as_e_mails_are(sending: World, settings: Any) -> None:
+    settings.SMS_BACKEND = "clinic.sms.Console"
+    now = sending.now + HOUR
+    for key, due in (("lost", sending.now), ("again", sending.now), ("new", now)):
+        sms.queue(key, template=HERE + "text", context={}, site=sending.site, now=now, due_at=due)
+    ahead()
+    sms.send_due(now=now)
+    rows = {row.key: row for row in OutgoingText.objects.all()}
+    assert keys(decisions.doubtful(OutgoingText)) == ["lost", "again"]
+    decisions.mark_as_sent(Chosen(texts=[rows["lost"].pk]), by=sending.admin, now=now)
+    decisions.send_again(Chosen(texts=[rows["again"].pk]), by=sending.admin, now=now)
+    decisions.go_on(by=sending.admin, now=now)
+    assert sms.send_due(now=now)["sent"] == 2
+    assert OutgoingText.objects.get(key="lost").problem == MARKED
+
+
+def test_an_e_mail_that_was_being_sent_in_the_dump_probably_went_out(sending: World) -> None:
+    email = queued(sending, "claimed in the dump", now=sending.now)
+    OutgoingEmail.objects.filter(pk=email.pk).update(status="sending", claimed_at=sending.now, attempts=1)
+    ahead()
+    mail.send_due(now=sending.now + HOUR)
+    assert keys(decisions.doubtful(OutgoingEmail)) == ["claimed in the dump"]
+    decisions.go_on(by=sending.admin, now=sending.now + HOUR)
+    assert mail.send_due(now=sending.now + 2 * HOUR) == TALLY
+    decisions.send_again(chosen("claimed in the dump"), by=sending.admin, now=sending.now + 2 * HOUR)
+    assert mail.send_due(now=sending.now + 2 * HOUR)["sent"] == 1
+
+
+def test_trying_again_by_hand_is_a_decision_too(restored: World) -> None:
+    email = OutgoingEmail.objects.get(key="lost")
+    OutgoingEmail.objects.filter(pk=email.pk).update(status="failed")
+    assert mail.retry([email.pk], by=restored.admin, now=restored.now) == 1
+    assert mail.send_due(now=restored.now) == TALLY  # not before sending goes on
+    decisions.go_on(by=restored.admin, now=restored.now)
+    assert mail.send_due(now=restored.now)["sent"] == 3
+
+
+def test_sending_that_is_not_paused_cannot_go_on(sending: World) -> None:
+    with pytest.raises(Refusal) as refused:
+        decisions.go_on(by=sending.admin, now=sending.now)
+    assert refused.value.code == "not_paused"
+
+
+def test_the_original_notices_a_copy_that_counts_in_the_same_folder(restored: World) -> None:
+    """Both use one folder, and somebody let the copy send: then the original stands still, too."""
+    original = identity().counter
+    decisions.go_on(by=restored.admin, now=restored.now)
+    copy = outside.read()
+    assert copy is not None
+    assert original < copy.counter
+
+
+def test_there_is_never_more_than_one_open_pause(restored: World) -> None:
+    with pytest.raises(IntegrityError), transaction.atomic():
+        SendingPause.objects.create(reason=Reason.COPY_MISSING, began_at=restored.now, counter=1)
+
+
+# Two senders.
+
+
+def in_threads(number: int, do: Any) -> None:
+    """Run `do(index)` in threads at once, each with a connection of its own."""
+    barrier, faults = Barrier(number), []
+
+    def run(index: int) -> None:
+        try:
+            barrier.wait()
+            do(index)
+        except Exception as fault:
+            faults.append(fault)
+        finally:
+            connection.close()
+
+    threads = [Thread(target=run, args=(index,)) for index in range(number)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_senders_count_one_after_the_other_and_the_copy_is_never_older(world: World) -> None:
+    assert mail.send_due(now=world.now) == TALLY
+    in_threads(4, lambda _index: [counter.raise_counter(now=world.now) for _ in range(10)])
+    copy = outside.read()
+    assert copy is not None
+    assert (identity().counter, copy.counter, why()) == (41, 41, "")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_senders_that_begin_on_a_new_database_none_takes_it_for_a_copy(world: World) -> None:
+    in_threads(4, lambda _index: mail.send_due(now=world.now))
+    assert (identity().counter, why()) == (1, "")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_senders_that_notice_a_restore_make_one_pause(world: World) -> None:
+    mail.send_due(now=world.now)
+    ahead()
+    in_threads(4, lambda _index: mail.send_due(now=world.now))
+    assert SendingPause.objects.count() == 1
+
+
+def test_the_copy_holds_nothing_but_the_identity_the_counter_and_the_time(sending: World) -> None:
+    assert set(json.loads(file().read_text())) == {"identity", "counter", "at"}
+    assert file().stat().st_mode & 0o777 == 0o600
+    assert Path(settings.SENDING_COPY_DIR).stat().st_mode & 0o777 == 0o700
