@@ -171,7 +171,6 @@ STORAGES = {
     },
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-
 # A folder of the site's own instruments, which the project may not ship (docs/instruments.md); empty means none.
 INSTRUMENTS_DIR = env.str("INSTRUMENTS_DIR", default="")
 
@@ -302,6 +301,7 @@ SPECTACULAR_SETTINGS = {
         "AdverseEventOutcome": "outcomes.models.AdverseEvent.Outcome",
         "Population": "outcomes.api.reports.procedure.POPULATIONS",
         "CurveRun": "outcomes.api.reports.procedure.RUNS",
+        "SendingReason": "clinic.models.SendingPause.Reason",
         "ImportMode": "clinic.importing.Mode",
         "ImportOutcome": "clinic.importing.Outcome",
     },

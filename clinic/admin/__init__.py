@@ -6,7 +6,7 @@ calls it. Nothing that a role and a site do not allow is listed, offered or open
 
 from django.contrib import admin
 
-from clinic.admin import again, people, places, sign_in, trail
+from clinic.admin import again, people, places, sending, sign_in, trail
 from clinic.admin.base import Offers
 
 admin.site.index_template = "admin/clinic/index.html"
@@ -14,4 +14,4 @@ admin.site.autocomplete_view = Offers.as_view(admin_site=admin.site)  # type: ig
 admin.site.admin_view = again.signed_in_first(admin.site.admin_view)  # type: ignore[method-assign,assignment]
 admin.site.extra_urls = again.pages  # type: ignore[attr-defined]
 
-__all__ = ["again", "people", "places", "sign_in", "trail"]
+__all__ = ["again", "people", "places", "sending", "sign_in", "trail"]

@@ -24,63 +24,12 @@ from clinic.models import AuditEvent, DatabaseIdentity, OutgoingEmail, OutgoingT
 from clinic.refusals import Refusal
 from clinic.restores import counter, decisions, outside
 from clinic.restores.decisions import MARKED, Chosen
+from clinic.tests.restore import HERE, ahead, file, identity, queued, why
 from conftest import World
 
-HERE = "clinic.tests.test_restores."
 TALLY = {"sent": 0, "skipped": 0, "put_back": 0, "failed": 0}
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 Reason = SendingPause.Reason
-
-
-def letter(*, now: datetime) -> Message:
-    return Message("Hello", "A letter.")
-
-
-def text(*, now: datetime) -> sms.Text:
-    return sms.Text("+1 212 555 0101", "Hello")
-
-
-def queued(world: World, key: str, *, now: datetime, due_at: datetime | None = None) -> OutgoingEmail:
-    email = mail.queue(
-        key,
-        template=HERE + "letter",
-        context={},
-        to="ann@example.org",
-        site=world.site,
-        now=now,
-        due_at=due_at,
-    )
-    assert email is not None
-    return email
-
-
-def identity() -> DatabaseIdentity:
-    with transaction.atomic():
-        return counter.locked()
-
-
-def file() -> Path:
-    return outside.folder() / outside.NAME
-
-
-def ahead(more: int = 2, *, at: datetime | None = None) -> None:
-    """As if this database had been set back: outside stands a higher number."""
-    copy = outside.read()
-    assert copy is not None
-    outside.write(outside.Copy(copy.identity, copy.counter + more, at or copy.at))
-
-
-def why() -> str:
-    pause = restores.why_paused()
-    return pause.reason if pause else ""
-
-
-@pytest.fixture
-def sending(world: World) -> World:
-    """A clinic that has sent one e-mail."""
-    queued(world, "first", now=world.now)
-    assert mail.send_due(now=world.now)["sent"] == 1
-    return world
 
 
 # The counter.
@@ -107,7 +56,7 @@ def test_each_batch_is_counted_before_it_leaves_and_once_more_after_the_last(
         seen.append((identity().counter, copy.counter))
         return Message("Hello", "A letter.")
 
-    monkeypatch.setattr("clinic.tests.test_restores.letter", look)
+    monkeypatch.setattr("clinic.tests.restore.letter", look)
     for number in range(mail.sending.BATCH + 1):
         queued(sending, f"of two batches {number}", now=sending.now)
     assert mail.send_due(now=sending.now)["sent"] == mail.sending.BATCH + 1
@@ -258,7 +207,7 @@ def test_a_restore_under_a_running_sender_stops_the_next_batch(
         ahead(1)
         return Message("Hello", "A letter.")
 
-    monkeypatch.setattr("clinic.tests.test_restores.letter", set_back)
+    monkeypatch.setattr("clinic.tests.restore.letter", set_back)
     monkeypatch.setattr("clinic.mail.sending.BATCH", 1)
     queued(sending, "one", now=sending.now)
     queued(sending, "two", now=sending.now)
@@ -348,19 +297,6 @@ def test_a_full_disk_does_not_hide_a_restore(sending: World, monkeypatch: pytest
 
 
 # Deciding.
-
-
-@pytest.fixture
-def restored(sending: World) -> World:
-    """Set back from two hours later: "lost" fell due in between, "new" since then; "booked" was queued just now."""
-    now = sending.now + 2 * HOUR
-    queued(sending, "lost", now=now, due_at=sending.now + HOUR)
-    queued(sending, "new", now=now, due_at=now - 30 * MINUTE)
-    queued(sending, "booked", now=now)
-    ahead(at=sending.now + HOUR)
-    assert mail.send_due(now=now) == TALLY
-    sending.now = now
-    return sending
 
 
 def keys(rows: Any) -> list[str]:
