@@ -13,5 +13,6 @@ admin.site.index_template = "admin/clinic/index.html"
 admin.site.autocomplete_view = Offers.as_view(admin_site=admin.site)  # type: ignore[assignment,method-assign]
 admin.site.admin_view = again.signed_in_first(admin.site.admin_view)  # type: ignore[method-assign,assignment]
 admin.site.extra_urls = again.pages  # type: ignore[attr-defined]
+trail.OutgoingEmailAdmin.pages.append(sending.address())
 
 __all__ = ["again", "people", "places", "sending", "sign_in", "trail"]

@@ -9,14 +9,13 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import path, reverse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from clinic.admin.base import staff, tell
 from clinic.admin.stale import SHOWN, seal, unseal
-from clinic.admin.trail import OutgoingEmailAdmin
 from clinic.admin.wall import shown
 from clinic.models import OutgoingEmail, OutgoingText, SendingPause
 from clinic.refusals import Refusal
@@ -205,4 +204,6 @@ def seen(request: HttpRequest, emails: QuerySet[OutgoingEmail], texts: QuerySet[
     )
 
 
-OutgoingEmailAdmin.pages += [path("sending/", admin.site.admin_view(page), name=NAME)]
+def address() -> URLPattern:
+    """Where the page is. Asked for once the admin site leads by the sign-in (`clinic.admin.again`)."""
+    return path("sending/", admin.site.admin_view(page), name=NAME)
