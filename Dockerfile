@@ -10,7 +10,9 @@ RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes -r r
 
 FROM python:3.13-slim
 ENV PATH=/opt/clinic/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
-RUN useradd --uid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin clinic
+# The folder is where the volume of docker-compose.yml goes, which takes over whose it is.
+RUN useradd --uid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin clinic \
+ && install --directory --owner=10001 --group=10001 --mode=700 /srv/sending
 COPY --from=packages /opt/clinic /opt/clinic
 WORKDIR /srv/clinic
 COPY manage.py ./

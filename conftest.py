@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import pgtrigger
@@ -11,7 +12,16 @@ from django.contrib.auth.models import Group
 from django.test import Client
 
 from clinic import roles
-from clinic.models import AuditEvent, AuditSeal, Resource, ResourceCategory, Site, User, WorkingHours
+from clinic.models import (
+    AuditEvent,
+    AuditSeal,
+    DatabaseIdentity,
+    Resource,
+    ResourceCategory,
+    Site,
+    User,
+    WorkingHours,
+)
 from clinic.tests.desk import Desk
 from clinic.throttling import OWN
 from patients.models import Patient
@@ -123,14 +133,20 @@ def nobody_tried_yet() -> None:
     OWN.clear()
 
 
+@pytest.fixture(autouse=True)
+def own_outside_copy(settings: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Each test's database begins anew, and so does the copy of its counter. The folder is made by who sends."""
+    settings.SENDING_COPY_DIR = str(tmp_path_factory.getbasetemp() / f"sending-{uuid4().hex}")
+
+
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
-    """After transactional tests Django empties tables with TRUNCATE, which the audit trail's triggers refuse.
+    """After transactional tests Django empties tables with TRUNCATE, which triggers of some tables refuse.
 
-    `clinic/tests/test_audit.py` puts those two triggers back and shows that they hold.
+    `clinic/tests/test_audit.py` and `clinic/tests/test_restores.py` put them back and show that they hold.
     """
     with django_db_blocker.unblock():
-        for model in (AuditEvent, AuditSeal):
+        for model in (AuditEvent, AuditSeal, DatabaseIdentity):
             pgtrigger.uninstall(f"{model._meta.label}:never_emptied")
 
 

@@ -21,7 +21,7 @@ GRANTS: dict[str, list[str]] = {
     role: ["view_site", "view_resource", "view_resourcecategory", "view_workinghours", "view_closure"]
     for role in EVERYONE
 }
-OUTBOXES = ["view_outgoingemail", "view_deliveryreport", "view_outgoingtext"]
+OUTBOXES = ["view_outgoingemail", "view_deliveryreport", "view_outgoingtext", "view_sendingpause"]
 GRANTS[FRONT_DESK] += [*OUTBOXES, "add_closure", "change_closure", "close_others"]
 # Their own leave; see procedures.services.close.
 GRANTS[PHYSICIAN] += ["add_closure", "change_closure"]
@@ -34,7 +34,7 @@ GRANTS[MANAGER] += [
 GRANTS[ADMINISTRATOR] += [
     *GRANTS[MANAGER],
     *("add_site", "add_resourcecategory", "change_resourcecategory", "add_user", "change_user"),
-    "view_auditseal",
+    *("view_auditseal", "decide_sending"),
 ]
 
 

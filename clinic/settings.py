@@ -118,12 +118,14 @@ WSGI_APPLICATION = "clinic.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "clinic" / "templates"],  # before unfold's own
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "clinic.admin.banner.paused",
             ],
         },
     },
@@ -140,13 +142,11 @@ else:
 
 AUTH_USER_MODEL = "clinic.User"
 AUTHENTICATION_BACKENDS = ["clinic.backends.Permissions"]
+VALIDATION = "django.contrib.auth.password_validation"
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {
-        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
-        "OPTIONS": {"min_length": 12},
-    },
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": f"{VALIDATION}.UserAttributeSimilarityValidator"},
+    {"NAME": f"{VALIDATION}.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": f"{VALIDATION}.CommonPasswordValidator"},
 ]
 LOGIN_URL = reverse_lazy("admin:login")
 LOGIN_REDIRECT_URL = reverse_lazy("admin:index")
@@ -171,7 +171,6 @@ STORAGES = {
     },
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-
 # A folder of the site's own instruments, which the project may not ship (docs/instruments.md); empty means none.
 INSTRUMENTS_DIR = env.str("INSTRUMENTS_DIR", default="")
 
@@ -214,6 +213,8 @@ else:
     MAIL_PREVIEW_ROOT = DATA_DIR / "inbox"
     MAIL_PREVIEW_MAX_MESSAGES = 200
 
+# The folder of the copy by which a restored database is told (docs/decisions/0033); all senders share it.
+SENDING_COPY_DIR = env.str("SENDING_COPY_DIR", default=str(DATA_DIR / "sending"))
 # Text messages. Dotted path of a class like those in clinic.sms; empty: none are sent.
 SMS_BACKEND = env.str("SMS_BACKEND", default="")
 
@@ -300,6 +301,7 @@ SPECTACULAR_SETTINGS = {
         "AdverseEventOutcome": "outcomes.models.AdverseEvent.Outcome",
         "Population": "outcomes.api.reports.procedure.POPULATIONS",
         "CurveRun": "outcomes.api.reports.procedure.RUNS",
+        "SendingReason": "clinic.models.SendingPause.Reason",
         "ImportMode": "clinic.importing.Mode",
         "ImportOutcome": "clinic.importing.Outcome",
     },
@@ -375,9 +377,7 @@ UNFOLD = {
     "SITE_URL": None,
     "SHOW_BACK_BUTTON": True,
     "BORDER_RADIUS": "8px",
-    "SITE_FAVICONS": [
-        {"rel": "icon", "type": "image/svg+xml", "href": "clinic.admin.navigation.icon"},
-    ],
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "clinic.admin.navigation.icon"}],
     "STYLES": ["clinic.admin.navigation.stylesheet"],
     "SCRIPTS": ["clinic.admin.navigation.script"],
     "SIDEBAR": {"navigation": "clinic.admin.navigation.sidebar"},

@@ -15,13 +15,17 @@ from uuid import uuid4
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
+from django.db.models.functions import Coalesce
 from django.utils.module_loading import import_string
 
 from clinic.mail import PAUSES, TRIES, Skip, Wait
 from clinic.models import OutgoingText, Site
+from clinic.restores import Run
 
 logger = logging.getLogger(__name__)
 
+#: So many texts leave between two counts (`clinic.restores`).
+BATCH = 20
 #: A claim older than this belongs to a sender that died.
 CLAIM_LASTS = timedelta(minutes=15)
 
@@ -63,44 +67,71 @@ def backend() -> Backend | None:
     return import_string(settings.SMS_BACKEND)() if settings.SMS_BACKEND else None
 
 
-def queue(key: str, *, template: str, context: dict[str, Any], site: Site, now: datetime) -> bool:
+def queue(
+    key: str,
+    *,
+    template: str,
+    context: dict[str, Any],
+    site: Site,
+    now: datetime,
+    due_at: datetime | None = None,
+) -> bool:
     """Put a text into its outbox, in the caller's transaction; False when `key` is there already.
+
+    `due_at`: when the reason for it fell due, where that was not just now.
 
     `template` is the dotted path of a function that takes `context` as keyword arguments plus `now` and returns a Text
     a Skip or a Wait. It is called when the text is sent.
     """
-    _, new = OutgoingText.objects.get_or_create(
-        key=key, defaults={"template": template, "context": context, "site": site, "created_at": now}
-    )
+    values = {"template": template, "context": context, "site": site, "created_at": now}
+    _, new = OutgoingText.objects.get_or_create(key=key, defaults=values | {"due_at": due_at or now})
     return new
 
 
 def send_due(*, now: datetime, limit: int = 500) -> dict[str, int]:
     """Send the texts that wait, each once: claim, commit, send, mark; how many sent, skipped, put back and failed.
 
-    Must run outside a transaction. Without SMS_BACKEND they wait.
+    Must run outside a transaction. Without SMS_BACKEND they wait, and so while sending is paused after a restore.
     """
     tally = {"sent": 0, "skipped": 0, "put_back": 0, "failed": 0}
     sender = backend()
     if sender is None:
         return tally
+    run = Run(now=now)
+    if not run.may_begin():
+        return tally
     tally["failed"] = OutgoingText.objects.filter(
         status=OutgoingText.Status.SENDING, claimed_at__lte=now - CLAIM_LASTS
     ).update(status=OutgoingText.Status.FAILED, problem="abandoned")
-    for _ in range(limit):
-        text = claim(now=now)
-        if text is None:
-            break
-        tally[attempt(text, sender, now=now)] += 1
+    try:
+        for number in range(limit):
+            text = claim(now=now, doubtful_until=run.doubtful_until)
+            if text is None:
+                break
+            if number % BATCH == 0 and not run.may_send_batch():
+                release(text)
+                break
+            tally[attempt(text, sender, now=now)] += 1
+    finally:
+        run.end()
     return tally
 
 
+def release(text: OutgoingText) -> None:
+    """Queue it again as if it had never been claimed."""
+    OutgoingText.objects.filter(
+        pk=text.pk, status=OutgoingText.Status.SENDING, claimed_at=text.claimed_at
+    ).update(status=OutgoingText.Status.QUEUED, attempts=F("attempts") - 1)
+
+
 @transaction.atomic
-def claim(*, now: datetime) -> OutgoingText | None:
-    """Take the oldest that waits; None when none does."""
+def claim(*, now: datetime, doubtful_until: datetime | None = None) -> OutgoingText | None:
+    """Take the oldest that waits; None when none does. `doubtful_until`: none that fell due until then."""
+    doubtful = Q(fell_due__lte=doubtful_until) if doubtful_until else Q(pk__in=())
     text = (
         OutgoingText.objects.select_for_update(skip_locked=True)
-        .filter(Q(not_before=None) | Q(not_before__lte=now), status=OutgoingText.Status.QUEUED)
+        .alias(fell_due=Coalesce("due_at", "not_before", "created_at"))
+        .filter(Q(not_before=None) | Q(not_before__lte=now), ~doubtful, status=OutgoingText.Status.QUEUED)
         .order_by("pk")
         .first()
     )

@@ -13,6 +13,7 @@ import ipaddress
 import os
 import re
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -228,7 +229,9 @@ class Supervisor:
         self.environment = self._write_environment(wanted)
         sign_ins = self.data / "demo-sign-ins.txt"
         if self.database.made:
-            sign_ins.unlink(missing_ok=True)  # they belonged to an earlier database
+            # They belonged to an earlier database.
+            sign_ins.unlink(missing_ok=True)
+            shutil.rmtree(self.data / "sending", ignore_errors=True)
         self._do("Bringing the database up to date", "migrate", "--no-input")
         self._do("Loading the catalogue of procedures", "load_catalogue")
         self._do("Judging follow-ups by this release", "judge_follow_ups")

@@ -15,6 +15,8 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 from redis.exceptions import RedisError
 
+from clinic.restores import why_paused
+
 
 @require_safe
 @never_cache
@@ -26,12 +28,23 @@ def live(request: HttpRequest) -> JsonResponse:
 @require_safe
 @never_cache
 def ready(request: HttpRequest) -> JsonResponse:
-    """200 when the database and Redis answer, else 503 with which of them does not."""
+    """200 when the database and Redis answer, else 503 with which of them does not.
+
+    `sending`: "on", or why nothing leaves the house; the web serves all the same.
+    """
     parts = {"database": database_answers(), "redis": redis_answers()}
     well = all(parts.values())
-    return JsonResponse(
-        {"status": "ready" if well else "not ready", "parts": parts}, status=200 if well else 503
-    )
+    said = {"status": "ready" if well else "not ready", "parts": parts, "sending": sending()}
+    return JsonResponse(said, status=200 if well else 503)
+
+
+def sending() -> str:
+    """Why nothing leaves the house, as a SendingPause.Reason; "on" when everything may, "unknown" without database."""
+    try:
+        pause = why_paused()
+    except DatabaseError:
+        return "unknown"
+    return pause.reason if pause else "on"
 
 
 def database_answers() -> bool:

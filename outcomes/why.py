@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from clinic.models import AuditEvent, DeliveryReport, OutgoingEmail, OutgoingText, Site
+from clinic.restores.decisions import MARKED
 from outcomes.models import Answer, CheckIn, ContactAttempt, Draft
 from outcomes.schedule import DAY
 from outcomes.services.asking import invitation_key
@@ -222,7 +223,12 @@ def sent(email: OutgoingEmail, what: str, at: datetime, patient: Patient, site: 
     tries = ngettext("%d try", "%d tries", email.attempts) % email.attempts
     words = {"what": what, "to": email.to, "tries": tries, "why": trouble(email.problem)}
     yield Fact("queued", at, _("An e-mail (%(what)s) to %(to)s was put into the outbox.") % words)
-    if email.status == OutgoingEmail.Status.SENT and email.sent_at:
+    if email.problem == MARKED and email.sent_at:
+        said = (
+            _("Not sent again: somebody said after a restore that the %(what)s had gone out already.") % words
+        )
+        yield Fact("held_back", email.sent_at, said)
+    elif email.status == OutgoingEmail.Status.SENT and email.sent_at:
         said = _("The mail server took the %(what)s to %(to)s, after %(tries)s.") % words
         yield Fact("sent", email.sent_at, said)
         yield from reported(email, words, patient)
@@ -272,7 +278,10 @@ def texted(attempt: ContactAttempt, check_in: CheckIn, site: Site) -> Iterator[F
     text = OutgoingText.objects.filter(key=text_key(check_in)).first()
     if text is None:
         return
-    if text.status == OutgoingText.Status.SENT:
+    if text.problem == MARKED:
+        said = _("Not sent again: somebody said after a restore that it had gone out already.")
+        yield Fact("held_back", text.sent_at, said)
+    elif text.status == OutgoingText.Status.SENT:
         yield Fact("sent", text.sent_at, _("The text message went out."))
     elif text.status == OutgoingText.Status.SKIPPED:
         yield Fact("held_back", attempt.at, _("The text message was held back: ") + reason(text.problem))

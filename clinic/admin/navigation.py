@@ -20,7 +20,7 @@ class Page(NamedTuple):
 
 #: Pages below a list's address that have an entry of their own.
 PAGES_OF_THEIR_OWN = (
-    *("/calls/", "/previews/", "/worklists/"),
+    *("/calls/", "/previews/", "/sending/", "/worklists/"),
     *(f"/reports/{name}/" for name in ("clinic", "procedures", "compare", "response")),
 )
 
@@ -148,6 +148,7 @@ def pages() -> list[tuple[str, list[Page]]]:
             [
                 Page(_("E-mails"), "outbox", "clinic_outgoingemail_changelist", "clinic.view_outgoingemail"),
                 Page(_("Text messages"), "sms", "clinic_outgoingtext_changelist", "clinic.view_outgoingtext"),
+                Page(_("Sending"), "send", "clinic_outgoingemail_sending", "clinic.view_outgoingemail"),
                 Page(
                     _("E-mail previews"),
                     "preview",

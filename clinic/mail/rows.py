@@ -29,10 +29,13 @@ def queue(
     site: Site,
     now: datetime,
     not_before: datetime | None = None,
+    due_at: datetime | None = None,
 ) -> OutgoingEmail | None:
     """Put an e-mail into the outbox, in the caller's transaction; None when `key` is there already.
 
     One that was skipped never went out: it is queued again when there is reason to send it after all.
+
+    `due_at`: when the reason for it fell due, where that was not just now; what the tick finds says so.
 
     `template` is the dotted path of a function that takes `context` as keyword arguments plus `now` and returns a
     Message, a Skip or a Wait. It is called when the e-mail is sent: the last moment to look whether it still should be.
@@ -45,6 +48,7 @@ def queue(
         site=site,
         created_at=now,
         not_before=not_before or now,
+        due_at=due_at or not_before or now,
     )
     if add(email):
         return email
@@ -75,7 +79,7 @@ def queue_all(emails: Sequence[OutgoingEmail]) -> list[OutgoingEmail]:
         row = there[email.key]
         if row.message_id != email.message_id and row.status == OutgoingEmail.Status.SKIPPED:
             row.status, row.problem, row.attempts = OutgoingEmail.Status.QUEUED, "", 0
-            for name in ("template", "context", "to", "site_id", "not_before", "message_id"):
+            for name in ("template", "context", "to", "site_id", "not_before", "due_at", "message_id"):
                 setattr(row, name, getattr(email, name))
             row.save()
     return [there[email.key] for email in emails]
@@ -90,6 +94,7 @@ CLAIM = """
            AND CASE status WHEN 'queued' THEN not_before <= %(now)s
                            ELSE claimed_at <= statement_timestamp() - %(lasts)s END
            AND (%(key)s::text IS NULL OR key = %(key)s)
+           AND (%(doubtful_until)s::timestamptz IS NULL OR coalesce(due_at, not_before) > %(doubtful_until)s)
          ORDER BY not_before, id
          LIMIT %(limit)s
            FOR UPDATE SKIP LOCKED
@@ -104,16 +109,18 @@ CLAIM = """
 """
 
 
-def claim(*, now: datetime, key: str | None = None, limit: int = 1) -> list[OutgoingEmail]:
+def claim(
+    *, now: datetime, key: str | None = None, limit: int = 1, doubtful_until: datetime | None = None
+) -> list[OutgoingEmail]:
     """Take the right to send up to `limit` e-mails that are due at `now`, the oldest first; empty when none is.
 
-    `key` given: only the one with that key.
+    `key` given: only the one with that key. `doubtful_until`: none that fell due until then (`clinic.restores`).
 
     Due are queued ones whose time has come and those whose sender claimed them longer than CLAIM_LASTS ago. Several
     are taken together only when none was tried before. One that was is taken alone: should it be what kills its
     senders, it takes no other with it.
     """
-    values = {"now": now, "lasts": CLAIM_LASTS, "key": key, "limit": limit}
+    values = {"now": now, "lasts": CLAIM_LASTS, "key": key, "limit": limit, "doubtful_until": doubtful_until}
     return sorted(OutgoingEmail.objects.raw(CLAIM, values), key=lambda email: (email.not_before, email.pk))
 
 
@@ -201,7 +208,7 @@ def retry(email_ids: Collection[int], *, by: User, now: datetime) -> int:
         .order_by("pk")
     )
     OutgoingEmail.objects.filter(pk__in=[email.pk for email in failed]).update(
-        status=OutgoingEmail.Status.QUEUED, attempts=0, not_before=now, problem=""
+        status=OutgoingEmail.Status.QUEUED, attempts=0, not_before=now, due_at=now, problem=""
     )
     for email in failed:
         audit.record("email.queued_again", email, by=by, at=now, site=email.site)

@@ -10,6 +10,7 @@ from time import monotonic
 from typing import Self
 
 from anymail.exceptions import AnymailRecipientsRefused, AnymailRequestsAPIError
+from django.conf import settings
 from django.core.mail import get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.utils.module_loading import import_string
@@ -18,6 +19,7 @@ from clinic.mail import reports, rows
 from clinic.mail.messages import InBulk, Rendered, Skip, Wait, compose
 from clinic.mail.reports import Kind
 from clinic.models import OutgoingEmail
+from clinic.restores import Run
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +41,9 @@ def send_due(
     `key` given: no other than the one with that key. `backend`: dotted path of another mail backend than the
     configured one.
 
+    Sends nothing while sending is paused after a restore, and counts each batch before it leaves (`clinic.restores`);
+    a backend that says `delivers = False` is free of both.
+
     Ends early after RUN_LASTS, when the mail server cannot be reached, and when the connection was lost TROUBLES times
     in a row. What was claimed and not tried is then queued as it was.
 
@@ -47,7 +52,10 @@ def send_due(
     rows.CLAIM_LASTS; there is no way to close that gap, only to keep it small (docs/decisions/0012).
     """
     tally = {"sent": 0, "skipped": 0, "put_back": 0, "failed": 0}
-    line, batch = Line(backend), Batch()
+    run = Run(now=now, counts=delivers(backend))
+    if not run.may_begin():
+        return tally
+    line, batch = Line(backend), Batch(run)
     began, troubles = monotonic(), 0
     try:
         while limit > 0 and troubles < TROUBLES and monotonic() - began < RUN_LASTS.total_seconds():
@@ -67,7 +75,13 @@ def send_due(
     finally:
         line.hang_up()
         rows.release(batch.emails)
+        run.end()
     return tally
+
+
+def delivers(backend: str | None) -> bool:
+    """Whether what the mail backend takes may reach anybody. `backend`: as in `send_due`."""
+    return getattr(import_string(backend or settings.EMAIL_BACKEND), "delivers", True) is not False
 
 
 class Line:
@@ -101,18 +115,22 @@ class Line:
 class Batch:
     """The e-mails that this sender holds and has not tried, the oldest first, and what they say where it is known."""
 
-    def __init__(self) -> None:
+    def __init__(self, run: Run) -> None:
+        self.run = run
         self.emails: list[OutgoingEmail] = []
         self.claimed = self.looked = 0.0  # on the monotonic clock
         self.rendered: dict[int, Rendered] | None = None  # by primary key
 
     def take(self, *, now: datetime, key: str | None, limit: int) -> OutgoingEmail | None:
-        """The next e-mail to try; None when none is due. Its claim has most of its time still to go."""
+        """The next e-mail to try; None when none is due or may leave. Its claim has most of its time still to go."""
         if self.emails and monotonic() - self.claimed > rows.CLAIM_LASTS.total_seconds() / 3:
             self.claimed, self.emails = monotonic(), rows.renew(self.emails)
         if not self.emails:
             self.claimed, self.rendered = monotonic(), None
-            self.emails = rows.claim(now=now, key=key, limit=min(limit, BATCH))
+            doubtful_until = self.run.doubtful_until
+            self.emails = rows.claim(now=now, key=key, limit=min(limit, BATCH), doubtful_until=doubtful_until)
+            if self.emails and not self.run.may_send_batch():
+                return None
         return self.emails.pop(0) if self.emails else None
 
     def look(self, email: OutgoingEmail, *, now: datetime) -> Rendered | None:

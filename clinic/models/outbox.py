@@ -22,6 +22,9 @@ class OutgoingEmail(models.Model):
     `key` names the reason it is sent ("check-in 17 invitation"): the same reason never makes two. What it says is
     rendered when it is sent, from `template` (a dotted path to a function) and `context` (ids only), so a row holds
     nothing about anybody's health.
+
+    `due_at`: since when there is reason to send it; a wait for the morning or another try does not move it. By it is
+    told after a restore what had gone out already (`clinic.restores`). None in rows of before: `not_before` stands in.
     """
 
     class Status(models.TextChoices):
@@ -40,6 +43,7 @@ class OutgoingEmail(models.Model):
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     created_at = models.DateTimeField(_("created"))
     not_before = models.DateTimeField(_("not before"))
+    due_at = models.DateTimeField(_("fell due"), null=True, editable=False)
     claimed_at = models.DateTimeField(_("claimed"), null=True)
     sent_at = models.DateTimeField(_("sent"), null=True)
     message_id = models.CharField(max_length=32, default=message_id, editable=False)
@@ -129,6 +133,7 @@ class OutgoingText(models.Model):
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     created_at = models.DateTimeField(_("created"))
     not_before = models.DateTimeField(_("not before"), null=True)  # None: at once
+    due_at = models.DateTimeField(_("fell due"), null=True, editable=False)
     claimed_at = models.DateTimeField(_("claimed"), null=True)
     sent_at = models.DateTimeField(_("sent"), null=True)
     provider_id = models.CharField(max_length=200, blank=True, editable=False)

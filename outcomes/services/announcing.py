@@ -24,6 +24,7 @@ def announce(alert: Alert, occasion: str, *, now: datetime) -> None:
         to=alert.site.alert_email,
         site=alert.site,
         now=now,
+        due_at=alert.due_at if occasion == OVERDUE else now,
     )
 
 

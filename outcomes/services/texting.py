@@ -46,6 +46,7 @@ def text_some(waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: datet
     for check_in in locked(waiting, patients):
         first.setdefault(check_in.follow_up.patient_id, check_in)
     for check_in in first.values():
+        due_at = check_in.remind_at
         climb(check_in, now=now)
         check_in.save(update_fields=["reminders", "remind_at", "call_at"])
         sms.queue(
@@ -54,6 +55,7 @@ def text_some(waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: datet
             context={"check_in_id": check_in.pk},
             site=check_in.follow_up.procedure.site,
             now=now,
+            due_at=due_at,
         )
         ContactAttempt.objects.create(
             check_in=check_in, kind=ContactAttempt.Kind.SMS, outcome=ContactAttempt.Outcome.QUEUED, at=now

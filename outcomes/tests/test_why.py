@@ -166,6 +166,13 @@ def test_sent_and_came_back(world: World) -> None:
     assert "came_back" not in facts(check_in)
 
 
+def test_marked_as_sent_after_a_restore(world: World) -> None:
+    check_in = planned(world)
+    asked(check_in, status="sent", sent_at=check_in.due_at, problem="marked_as_sent")
+    assert "sent" not in facts(check_in)
+    assert facts(check_in)["held_back"].at == check_in.due_at
+
+
 @pytest.mark.parametrize("kind", DeliveryReport.Kind.values)
 def test_what_was_heard_of_it_later(world: World, kind: str) -> None:
     check_in = planned(world)
@@ -182,6 +189,7 @@ def test_what_was_heard_of_it_later(world: World, kind: str) -> None:
     [
         ({"status": "queued"}, "The text message has not gone out yet."),
         ({"status": "sent"}, "The text message went out."),
+        ({"status": "sent", "problem": "marked_as_sent"}, "after a restore that it had gone out already."),
         (
             {"status": "skipped", "problem": "quiet_hours"},
             "held back: It was too late or too early in the day.",

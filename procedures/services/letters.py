@@ -57,6 +57,7 @@ def queue(appointment: Appointment, kind: str, *, now: datetime, again: str = ""
         to=appointment.patient.email,
         site=appointment.site,
         now=now,
+        due_at=remind_at(appointment) if kind == REMINDER else now,
     )
     return email is not None
 

@@ -4,7 +4,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from clinic import mail, sms
+from clinic import mail, restores, sms
 from outcomes import services
 
 
@@ -27,6 +27,8 @@ class Command(BaseCommand):
             if not options["no_send"]:
                 done |= {f"emails_{outcome}": count for outcome, count in mail.send_due(now=now).items()}
                 done |= {f"texts_{outcome}": count for outcome, count in sms.send_due(now=now).items()}
+            if pause := restores.why_paused():
+                self.stderr.write(f"Nothing was sent: {pause} ({pause.reason}).")
         words = [f"{name.replace('_', ' ')}: {count}" for name, count in done.items() if count]
         self.stdout.write(", ".join(words) or "Nothing was due.")
 

@@ -97,7 +97,8 @@ def invite(asking: Asking, patient: Patient, check_ins: list[CheckIn]) -> None:
                 entry.remind_at = rungs(entry, now)[0]
             asked.append(entry)
     first = min(asked, key=lambda one: (one.due_at, one.pk))
-    asking.send(asked, patient, kind=Kind.INVITATION, key=invitation_key(first), number=0)
+    key = invitation_key(first)
+    asking.send(asked, patient, kind=Kind.INVITATION, key=key, number=0, due_at=first.due_at)
     asking.tally["invited"] += len(asked)
 
 

@@ -47,6 +47,7 @@ def remind_some(waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: dat
         if not capped:
             check_ins += also.get(patient, [])
         reminded = []
+        fell_due = min(one.remind_at for one in check_ins if one.remind_at)
         for check_in in check_ins:
             for _left_out in range(climb(check_in, now=now)):
                 asking.skip(check_in, "next_reminder", kind=Kind.REMINDER)
@@ -59,7 +60,7 @@ def remind_some(waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: dat
             first = reminded[0]
             number = first.reminders
             key = reminder_key(first, number)
-            asking.send(reminded, patient, kind=Kind.REMINDER, key=key, number=number)
+            asking.send(reminded, patient, kind=Kind.REMINDER, key=key, number=number, due_at=fell_due)
             asking.tally["reminded"] += len(reminded)
     asking.write()
     return dict(asking.tally)

@@ -48,9 +48,19 @@ class Asking:
         self.changed.append(check_in)
 
     def send(
-        self, check_ins: Sequence[CheckIn], patient: Patient, *, kind: str, key: str, number: int
+        self,
+        check_ins: Sequence[CheckIn],
+        patient: Patient,
+        *,
+        kind: str,
+        key: str,
+        number: int,
+        due_at: datetime | None = None,
     ) -> None:
-        """Put one e-mail about these check-ins into the outbox. `number`: 0 the invitation, then the reminders."""
+        """Put one e-mail about these check-ins into the outbox. `number`: 0 the invitation, then the reminders.
+
+        `due_at`: when the first of them fell due; None for just now.
+        """
         email = OutgoingEmail(
             key=key,
             template="outcomes.emails.invitation",
@@ -59,6 +69,7 @@ class Asking:
             site=check_ins[0].follow_up.procedure.site,
             created_at=self.now,
             not_before=self.now,
+            due_at=due_at or self.now,
         )
         self.emails.append(email)
         self.attempts += [

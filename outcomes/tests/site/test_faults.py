@@ -99,7 +99,8 @@ def run(transactional_db: None, sockets: None, tmp_path: Path) -> Iterator[Run]:
     with ExitStack() as stack:
         broker = Valkey(tmp_path / "valkey")
         database = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}")
-        run = Run(tmp_path, broker, os.environ | {"DATABASE_URL": database.geturl(), "REDIS_URL": broker.url})
+        here = {"REDIS_URL": broker.url, "SENDING_COPY_DIR": str(tmp_path / "sending")}
+        run = Run(tmp_path, broker, os.environ | here | {"DATABASE_URL": database.geturl()})
         stack.callback(run.end)
         broker.start()
         run.start("sink")

