@@ -5,15 +5,14 @@ from typing import Any
 
 from anymail.webhooks.base import AnymailBaseWebhookView
 from django.conf import settings
-from django.core.cache import cache
 from django.core.exceptions import SuspiciousOperation
-from django.db import DatabaseError, connection
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.urls import resolve
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
-from redis.exceptions import RedisError
+
+from clinic import readiness
 
 
 @require_safe
@@ -26,29 +25,15 @@ def live(request: HttpRequest) -> JsonResponse:
 @require_safe
 @never_cache
 def ready(request: HttpRequest) -> JsonResponse:
-    """200 when the database and Redis answer, else 503 with which of them does not."""
-    parts = {"database": database_answers(), "redis": redis_answers()}
+    """200 when this process can serve: the database and Redis answer; else 503 with which of them does not.
+
+    Answers within three seconds, however they hang. Whether anything is sent is another question: /health/jobs.
+    """
+    parts = {"database": readiness.database_answers(), "redis": readiness.redis_answers()}
     well = all(parts.values())
     return JsonResponse(
         {"status": "ready" if well else "not ready", "parts": parts}, status=200 if well else 503
     )
-
-
-def database_answers() -> bool:
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except DatabaseError:
-        return False
-    return True
-
-
-def redis_answers() -> bool:
-    try:
-        cache.get("ready")
-    except (RedisError, OSError):
-        return False
-    return True
 
 
 @csrf_exempt

@@ -1,12 +1,14 @@
 """What time does: everything that has come due, done once, in an order that lets each step see the one before."""
 
-import logging
 from collections.abc import Callable
 from datetime import datetime
+from time import monotonic
 
+import structlog
 from django.db import OperationalError
 
-from clinic import audit
+from clinic import audit, jobs
+from clinic.models import Job
 from clinic.services import forget_answers
 from outcomes.services.alerting import settle_ended
 from outcomes.services.asking import invite_due, remind_due
@@ -28,11 +30,14 @@ from procedures.services import (
 )
 from procedures.services import remind_due as remind_of_appointments
 
-logger = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
 
-def tick(*, now: datetime) -> dict[str, int]:
+def tick(*, now: datetime, pretended: bool = False) -> dict[str, int]:
     """Do what is due at `now` except sending, and return what was done, counted by name.
+
+    How it ended stands in the row of the job "tick" and in one line of the log. `pretended`: `now` is no clock's time,
+    and tells nothing of whether the tick runs.
 
     Each piece of work is a transaction of its own; a tick that is cut off is made up for by the next, and two at once
     do nothing twice.
@@ -67,21 +72,28 @@ def tick(*, now: datetime) -> dict[str, int]:
         "answers_forgotten": forget_answers,
         "audit_events_sealed": audit.seal,
     }
+    began = monotonic()
     done: dict[str, int] = {}
-    faults = []
+    faults: dict[str, Exception] = {}
     for name, step in steps.items():
         try:
             result = step(now=now)
         except OperationalError:  # the database is away: nothing more can be done now
             raise
         except Exception as exc:
-            logger.error("the tick's step %s failed", name, exc_info=exc)
-            faults.append(exc)
+            logger.error("tick_step_failed", step=name, exc_info=exc)
+            faults[name] = exc
             continue
         if isinstance(result, dict):
             done |= {f"{name}_{outcome}": count for outcome, count in result.items()}
         else:
             done[name] = result
+    if not pretended:
+        failed = ", ".join(f"{name} {jobs.kind_of(fault)}" for name, fault in faults.items())
+        counts = None if faults else done
+        jobs.ended(Job.Name.TICK, problem=failed, counts=counts, complete=not faults, now=now)
+        told = {name: count for name, count in done.items() if count}
+        logger.info("tick", counts=told, failed=list(faults), seconds=round(monotonic() - began, 1))
     if faults:
-        raise ExceptionGroup("steps of the tick failed", faults)
+        raise ExceptionGroup("steps of the tick failed", list(faults.values()))
     return done
