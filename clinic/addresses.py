@@ -16,10 +16,12 @@ PATIENCE = {
 }
 
 
-def database(url: str, *, kept: int) -> dict[str, object]:
+def database(url: str, *, kept: int, pooled: bool = False) -> dict[str, object]:
     """Django's description of the PostgreSQL database at `url`; refuses anything else with a sentence.
 
-    `kept`: seconds for which a connection is kept between requests.
+    `kept`: seconds for which a connection is kept between requests. `pooled`: a pooler in front gives each transaction
+    another connection. Then nothing is left on one: no cursor of the server, and with it no prepared statement
+    (clinic.prepared) and no setting of the tick (clinic.database); the roles have theirs.
     """
     try:
         if not url.startswith(("postgresql://", "postgres://")):
@@ -36,6 +38,7 @@ def database(url: str, *, kept: int) -> dict[str, object]:
     return config | {
         "CONN_MAX_AGE": kept,
         "CONN_HEALTH_CHECKS": True,
+        "DISABLE_SERVER_SIDE_CURSORS": pooled or bool(config.get("DISABLE_SERVER_SIDE_CURSORS")),
         "OPTIONS": PATIENCE | (options if isinstance(options, dict) else {}),
     }
 

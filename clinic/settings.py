@@ -98,7 +98,15 @@ TEMPLATES = [
     },
 ]
 
-DATABASES = {"default": database(required("DATABASE_URL"), kept=env.int("DATABASE_CONN_MAX_AGE", default=60))}
+# Where a pooler in front of the database is, host:port; DATABASE_URL then leads there. Empty: there is none.
+DATABASE_POOLER = env.str("DATABASE_POOLER", default="")
+DATABASES = {
+    "default": database(
+        required("DATABASE_URL"),
+        kept=env.int("DATABASE_CONN_MAX_AGE", default=60),
+        pooled=bool(DATABASE_POOLER),
+    )
+}
 REDIS_URL = required("REDIS_URL")
 CACHES = {
     "default": {
@@ -112,6 +120,9 @@ if REDIS_URL.startswith("unix://"):
     CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://").replace("?db=", "?virtual_host=")
 else:
     CELERY_BROKER_URL = REDIS_URL
+
+# With less room than so many megabytes where the web writes it is not ready.
+DISK_FREE_MB = env.int("DISK_FREE_MB", default=50)
 
 AUTH_USER_MODEL = "clinic.User"
 AUTHENTICATION_BACKENDS = ["clinic.backends.Permissions"]
@@ -196,6 +207,9 @@ SMS_BACKEND = env.str("SMS_BACKEND", default="")
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
+# Seconds. A task that hangs is told to end, and then its process is ended and a new one started. Processes only: the
+# threads of `manage.py up` have no such limits.
+CELERY_TASK_SOFT_TIME_LIMIT, CELERY_TASK_TIME_LIMIT = 240, 300
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -336,9 +350,12 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["scrub"]}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
     "loggers": {
+        # With DEBUG Django has a handler of its own here, which would write addresses as they are; below INFO, SQL.
+        "django": {"handlers": [], "level": "INFO", "propagate": True},
         "django.server": {"handlers": ["console"], "level": "WARNING", "propagate": False},
         # A web worker's own complaints name the request's address; gunicorn would write them as they are.
         "gunicorn.error": {"handlers": ["console"], "level": "INFO", "propagate": False},
+        "gunicorn.access": {"handlers": ["console"], "level": "INFO", "propagate": False},
     },
 }
 
