@@ -1,10 +1,13 @@
 """Whether this process can serve: each part is asked in a time that is short however badly it hangs."""
 
 import select
+import shutil
+import tempfile
 from contextlib import suppress
 from time import monotonic
 
 import psycopg
+from django.conf import settings
 from django.core.cache import cache
 from django.db import DEFAULT_DB_ALIAS, connections
 from redis.exceptions import RedisError
@@ -44,6 +47,15 @@ def replies(pgconn: psycopg.pq.abc.PGconn, deadline: float) -> bool:
         pgconn.consume_input()
     result = pgconn.get_result()
     return result is not None and result.status == psycopg.pq.ExecStatus.TUPLES_OK
+
+
+def disk_has_room() -> bool:
+    """Whether there is room where this process writes: uploads and what libraries put aside."""
+    try:
+        free = shutil.disk_usage(tempfile.gettempdir()).free
+    except OSError:
+        return False
+    return free >= settings.DISK_FREE_MB * 2**20
 
 
 def redis_answers() -> bool:

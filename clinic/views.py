@@ -25,11 +25,15 @@ def live(request: HttpRequest) -> JsonResponse:
 @require_safe
 @never_cache
 def ready(request: HttpRequest) -> JsonResponse:
-    """200 when this process can serve: the database and Redis answer; else 503 with which of them does not.
+    """200 when this process can serve, else 503 with what is missing: the database, Redis, or room on the disk.
 
     Answers within three seconds, however they hang. Whether anything is sent is another question: /health/jobs.
     """
-    parts = {"database": readiness.database_answers(), "redis": readiness.redis_answers()}
+    parts = {
+        "database": readiness.database_answers(),
+        "redis": readiness.redis_answers(),
+        "disk": readiness.disk_has_room(),
+    }
     well = all(parts.values())
     return JsonResponse(
         {"status": "ready" if well else "not ready", "parts": parts}, status=200 if well else 503

@@ -36,7 +36,7 @@ def test_it_answers_within_three_seconds_while_everything_hangs(
     assert monotonic() - began < 3
     assert response.status_code == (200 if path == "live" else 503)
     if path == "ready":
-        assert response.json()["parts"] == {"database": False, "redis": False}
+        assert response.json()["parts"] == {"database": False, "redis": False, "disk": True}
     if path == "jobs":
         assert [one["code"] for one in response.json()["troubles"]] == ["database_unreachable"]
     caches["default"].close()
@@ -59,3 +59,10 @@ def test_a_server_that_hangs_after_the_connection_is_noticed(silent: int) -> Non
 
 def test_a_database_that_is_there_answers(db: None) -> None:
     assert readiness.database_answers()
+
+
+def test_a_full_disk_is_not_ready(db: None, settings: Any) -> None:
+    assert Client().get("/health/ready").json()["parts"]["disk"] is True
+    settings.DISK_FREE_MB = 10**9
+    response = Client().get("/health/ready")
+    assert (response.status_code, response.json()["parts"]["disk"]) == (503, False)
