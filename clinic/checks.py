@@ -6,7 +6,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import DEFAULT_DB_ALIAS, connections
+
+#: The port on which PgBouncer listens unless told otherwise.
+PGBOUNCER = "6432"
 
 
 @register(Tags.security, deploy=True)
@@ -26,6 +30,43 @@ def sender_and_site_share_a_domain(app_configs: Sequence[Any] | None, **_: Any) 
             id="clinic.W001",
         )
     ]
+
+
+@register()
+@register(Tags.database)
+def pooler_is_known(
+    app_configs: Sequence[Any] | None, databases: Sequence[str] | None = None, **_: Any
+) -> list[CheckMessage]:
+    """A pooler that gives each transaction another connection breaks what expects its own, and not at once.
+
+    It is known by its port, and, where the database may be asked (`check --database default`, `migrate`), because the
+    process that answers is not the one that took the connection.
+    """
+    database: Any = connections[DEFAULT_DB_ALIAS]
+    if database.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
+        return []
+    pooled = str(database.settings_dict.get("PORT")) == PGBOUNCER
+    if DEFAULT_DB_ALIAS in (databases or ()) and not pooled:
+        pooled = answered_by_another(database)
+    if not pooled:
+        return []
+    return [
+        Error(
+            "There is a pooler between the service and the database, and DATABASE_POOLER is not set.",
+            hint="Set DATABASE_POOLER to its host:port. Otherwise statements and cursors that one connection has"
+            " prepared are looked for on another, and settings are handed on to strangers.",
+            id="clinic.E001",
+        )
+    ]
+
+
+def answered_by_another(database: Any) -> bool:
+    """Whether another process of the server answers than the one that the connection was told of at its start."""
+    database.ensure_connection()
+    with database.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        (answers,) = cursor.fetchone()
+    return bool(database.connection.info.backend_pid != answers)
 
 
 def organisation(domain: str) -> str:

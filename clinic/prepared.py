@@ -48,8 +48,8 @@ class Prepared(psycopg.Cursor[tuple[Any, ...]]):
 def rows(statement: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     """All rows that a prepared statement returns. `params` by name, as `%(name)s` in the statement.
 
-    Behind a pooler that gives each transaction another connection nothing can be prepared. There DATABASE_URL says
-    `DISABLE_SERVER_SIDE_CURSORS=true`, as Django needs it too, and these statements are planned at every call.
+    Behind a pooler that gives each transaction another connection nothing can be prepared. Where DATABASE_POOLER names
+    one, these statements are planned at every call.
     """
     database: Any = connections[connection.alias]  # `connection` itself looks for it at every name
     if database.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):

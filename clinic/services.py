@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import Group, Permission
+from django.contrib.sessions.models import Session
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest
@@ -181,6 +182,11 @@ def set_password(user: User, password: str | None, *, by: User | None, now: date
 
 def usable(user: User) -> str:
     return "a password" if user.has_usable_password() else "no password"
+
+
+def forget_sessions(*, now: datetime) -> int:
+    """Drop the sessions of browsers that have run out; how many. The tick runs it: each has its time in its row."""
+    return Session.objects.filter(expire_date__lte=now).delete()[0]
 
 
 def forget_answers(*, now: datetime) -> int:

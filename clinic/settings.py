@@ -6,7 +6,6 @@ checkout's own secret stand in `.clinic/environment`, which `up` writes and only
 
 import re
 from pathlib import Path
-from urllib.parse import parse_qsl, urlsplit
 
 import environ
 import structlog
@@ -15,6 +14,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 from structlog.typing import Processor
+
+from clinic.addresses import database, mail_service
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -34,38 +35,6 @@ def required(name: str) -> str:
             "for a deployment set the variables listed in .env.example."
         )
     return value
-
-
-def database(url: str) -> dict[str, object]:
-    """Django's description of the PostgreSQL database at `url`; refuses anything else with a sentence."""
-    try:
-        if not url.startswith(("postgresql://", "postgres://")):
-            raise ValueError
-        config: dict[str, object] = env.db_url_config(url)
-        if not config.get("NAME"):
-            raise ValueError
-    except ValueError:
-        raise ImproperlyConfigured(
-            "database_url: DATABASE_URL must name a PostgreSQL database, "
-            "like postgresql://user:password@host:5432/clinic."
-        ) from None
-    return config | {
-        "CONN_MAX_AGE": env.int("DATABASE_CONN_MAX_AGE", default=60),
-        "CONN_HEALTH_CHECKS": True,
-    }
-
-
-def mail_service(url: str) -> tuple[str, dict[str, object]]:
-    """The mail service that `url` names, and anymail's settings for it. Raises ValueError for any other address."""
-    parts = urlsplit(url)
-    service = parts.scheme.removeprefix("anymail+")
-    values = dict(parse_qsl(parts.query, strict_parsing=True))
-    if service not in EMAIL_SERVICES or parts.netloc or parts.path.strip("/"):
-        raise ValueError
-    prefix = service.upper()
-    # No pixel and no rewritten link: who reads what is nobody else's business.
-    untracked: dict[str, object] = {f"{prefix}_SEND_DEFAULTS": {"track_opens": False, "track_clicks": False}}
-    return service, {f"{prefix}_{name.upper()}": value for name, value in values.items()} | untracked
 
 
 DEBUG = env.bool("DEBUG", default=False)
@@ -131,14 +100,31 @@ TEMPLATES = [
     },
 ]
 
-DATABASES = {"default": database(required("DATABASE_URL"))}
+# Where a pooler in front of the database is, host:port; DATABASE_URL then leads there. Empty: there is none.
+DATABASE_POOLER = env.str("DATABASE_POOLER", default="")
+DATABASES = {
+    "default": database(
+        required("DATABASE_URL"),
+        kept=env.int("DATABASE_CONN_MAX_AGE", default=60),
+        pooled=bool(DATABASE_POOLER),
+    )
+}
 REDIS_URL = required("REDIS_URL")
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": {"socket_connect_timeout": 0.5, "socket_timeout": 0.5},
+    }
+}
 if REDIS_URL.startswith("unix://"):
     # kombu has its own spelling of a socket's address.
     CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://").replace("?db=", "?virtual_host=")
 else:
     CELERY_BROKER_URL = REDIS_URL
+
+# With less room than so many megabytes where the web writes it is not ready.
+DISK_FREE_MB = env.int("DISK_FREE_MB", default=50)
 
 AUTH_USER_MODEL = "clinic.User"
 AUTHENTICATION_BACKENDS = ["clinic.backends.Permissions"]
@@ -198,7 +184,7 @@ if "EMAIL_URL" in env or not DEBUG:
     email_url = required("EMAIL_URL")
     try:
         if email_url.startswith("anymail+"):
-            EMAIL_SERVICE, ANYMAIL_MORE = mail_service(email_url)
+            EMAIL_SERVICE, ANYMAIL_MORE = mail_service(email_url, EMAIL_SERVICES)
             EMAIL_BACKEND = f"anymail.backends.{EMAIL_SERVICE}.EmailBackend"
             ANYMAIL |= ANYMAIL_MORE
         else:
@@ -222,6 +208,9 @@ SMS_BACKEND = env.str("SMS_BACKEND", default="")
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
+# Seconds. A task that hangs is told to end, and then its process is ended and a new one started. Processes only: the
+# threads of `manage.py up` have no such limits.
+CELERY_TASK_SOFT_TIME_LIMIT, CELERY_TASK_TIME_LIMIT = 240, 300
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -363,9 +352,12 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["scrub"]}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
     "loggers": {
+        # With DEBUG Django has a handler of its own here, which would write addresses as they are; below INFO, SQL.
+        "django": {"handlers": [], "level": "INFO", "propagate": True},
         "django.server": {"handlers": ["console"], "level": "WARNING", "propagate": False},
         # A web worker's own complaints name the request's address; gunicorn would write them as they are.
         "gunicorn.error": {"handlers": ["console"], "level": "INFO", "propagate": False},
+        "gunicorn.access": {"handlers": ["console"], "level": "INFO", "propagate": False},
     },
 }
 

@@ -90,6 +90,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("webhooks/email/", clinic.views.email_reports, name="email_reports"),
     path("health/live", clinic.views.live),
     path("health/ready", clinic.views.ready),
+    path("health/jobs", outcomes.views.jobs),
 ]
 if settings.DEBUG:
     urlpatterns.append(path("dev/mail/", include("django_mail_preview.urls")))

@@ -5,17 +5,14 @@ from typing import Any
 
 from anymail.webhooks.base import AnymailBaseWebhookView
 from django.conf import settings
-from django.core.cache import cache
 from django.core.exceptions import SuspiciousOperation
-from django.db import DatabaseError, connection
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.urls import resolve
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
-from redis.exceptions import RedisError
 
-from clinic.restores import why_paused
+from clinic import readiness
 
 
 @require_safe
@@ -28,40 +25,19 @@ def live(request: HttpRequest) -> JsonResponse:
 @require_safe
 @never_cache
 def ready(request: HttpRequest) -> JsonResponse:
-    """200 when the database and Redis answer, else 503 with which of them does not.
+    """200 when this process can serve, else 503 with what is missing: the database, Redis, or room on the disk.
 
-    `sending`: "on", or why nothing leaves the house; the web serves all the same.
+    Answers within three seconds, however they hang. Whether anything is sent is another question: /health/jobs.
     """
-    parts = {"database": database_answers(), "redis": redis_answers()}
+    parts = {
+        "database": readiness.database_answers(),
+        "redis": readiness.redis_answers(),
+        "disk": readiness.disk_has_room(),
+    }
     well = all(parts.values())
-    said = {"status": "ready" if well else "not ready", "parts": parts, "sending": sending()}
-    return JsonResponse(said, status=200 if well else 503)
-
-
-def sending() -> str:
-    """Why nothing leaves the house, as a SendingPause.Reason; "on" when everything may, "unknown" without database."""
-    try:
-        pause = why_paused()
-    except DatabaseError:
-        return "unknown"
-    return pause.reason if pause else "on"
-
-
-def database_answers() -> bool:
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except DatabaseError:
-        return False
-    return True
-
-
-def redis_answers() -> bool:
-    try:
-        cache.get("ready")
-    except (RedisError, OSError):
-        return False
-    return True
+    return JsonResponse(
+        {"status": "ready" if well else "not ready", "parts": parts}, status=200 if well else 503
+    )
 
 
 @csrf_exempt

@@ -18,7 +18,7 @@ def tick() -> None:
         make_exports.apply_async(expires=55)
 
 
-@shared_task
+@shared_task(soft_time_limit=120, time_limit=180)
 def send_due() -> None:
     """Send what is due in the outboxes. Several at once share the work."""
     try:
@@ -27,7 +27,7 @@ def send_due() -> None:
         sms.send_due(now=timezone.now())
 
 
-@shared_task
+@shared_task(soft_time_limit=1800, time_limit=1860)
 def make_exports() -> None:
     """Make the tables that somebody asked for. A long one keeps one worker busy, and no tick."""
     services.make_exports(now=timezone.now())

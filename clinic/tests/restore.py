@@ -1,6 +1,6 @@
 """What tests of a restored database share: messages, the copy outside, and what was noticed."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.db import transaction
@@ -12,6 +12,7 @@ from clinic.restores import counter, outside
 from conftest import World
 
 HERE = "clinic.tests.restore."
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 
 
 def letter(*, now: datetime) -> Message:
@@ -55,3 +56,22 @@ def ahead(more: int = 2, *, at: datetime | None = None) -> None:
 def why() -> str:
     pause = restores.why_paused()
     return pause.reason if pause else ""
+
+
+def sends(world: World) -> World:
+    """The clinic has sent one e-mail."""
+    queued(world, "first", now=world.now)
+    assert mail.send_due(now=world.now)["sent"] == 1
+    return world
+
+
+def set_back(world: World) -> World:
+    """It is set back from two hours later: "lost" fell due in between, "new" since then; "booked" was just queued."""
+    before = sends(world).now
+    world.now = before + 2 * HOUR
+    queued(world, "lost", now=world.now, due_at=before + HOUR)
+    queued(world, "new", now=world.now, due_at=world.now - 30 * MINUTE)
+    queued(world, "booked", now=world.now)
+    ahead(at=before + HOUR)
+    assert mail.send_due(now=world.now)["sent"] == 0
+    return world

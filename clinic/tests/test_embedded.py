@@ -214,3 +214,70 @@ def test_any_command_runs_beside_a_throwaway_postgres() -> None:
     command = [sys.executable, "-m", "clinic.embedded", sys.executable, "-W", "ignore", "-c", look]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (7, "false memorymail:// True\n", "")
+
+
+ROLES = ("clinic_owner", "clinic_web", "clinic_worker")
+LIMITS = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
+
+
+def limits(server: Postgres, role: str) -> list[int]:
+    """How long a role waits for a lock, for a statement, and in a transaction without a word; milliseconds."""
+    with psycopg.connect(server.url_of(role)) as connection:
+        rows = connection.execute(
+            "SELECT setting::int FROM pg_settings WHERE name = ANY(%s) ORDER BY array_position(%s, name)",
+            [list(LIMITS), list(LIMITS)],
+        ).fetchall()
+    return [row[0] for row in rows]
+
+
+def as_role(server: Postgres, role: str, *statements: str) -> None:
+    with psycopg.connect(server.url_of(role)) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())
+
+
+def test_there_are_roles_that_do_not_wait_for_ever() -> None:
+    with Postgres() as server:
+        web, worker, owner = (limits(server, f"clinic_{name}") for name in ("web", "worker", "owner"))
+        assert all(0 < short < longer < long for short, longer, long in zip(web, worker, owner, strict=True))
+        extensions = [f"CREATE EXTENSION {name}" for name in ("btree_gist", "pg_trgm", "unaccent", "citext")]
+        as_role(server, "clinic_owner", *extensions, "CREATE TABLE made (id bigserial, word text)")
+        for role in ROLES[1:]:
+            as_role(
+                server,
+                role,
+                "INSERT INTO made (word) VALUES ('x')",
+                "UPDATE made SET word = 'y'",
+                "TABLE made",
+            )
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                as_role(server, role, "DROP TABLE made")
+        as_role(server, "clinic_worker", "ANALYZE made")
+        with (
+            psycopg.connect(server.url_of("clinic_worker")) as holder,
+            psycopg.connect(server.url_of("clinic_web"), options="-c lock_timeout=50") as waiting,
+        ):
+            holder.execute("SELECT FROM made FOR UPDATE")
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                waiting.execute("UPDATE made SET word = 'z'")
+
+
+def test_a_data_folder_of_before_gets_the_roles_at_its_next_start(tmp_path: Path) -> None:
+    with Postgres(tmp_path / "postgresql") as server:
+        tell(server, "ALTER DATABASE clinic OWNER TO clinic")
+        for role in ROLES:
+            tell(server, f"DROP OWNED BY {role}")
+            tell(server, f"DROP ROLE {role}")
+        tell(server, "CREATE EXTENSION unaccent")
+        tell(server, "CREATE TABLE kept (id bigserial PRIMARY KEY, word text)")
+        tell(server, "CREATE VIEW seen AS TABLE kept")
+        tell(server, "CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+    with Postgres(tmp_path / "postgresql") as server:
+        as_role(server, "clinic_web", "INSERT INTO kept (word) VALUES ('x')", "TABLE seen", "SELECT one()")
+        as_role(server, "clinic_owner", "ALTER TABLE kept ADD more int", "DROP FUNCTION one()")
+        as_role(server, "clinic_owner", "CREATE TABLE made_later (id int)")
+        as_role(server, "clinic_worker", "INSERT INTO made_later VALUES (1)")
+        assert (
+            ask(server, "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'clinic'")
+            == ROLES[0]
+        )

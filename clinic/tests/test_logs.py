@@ -3,14 +3,19 @@
 import io
 import json
 import logging
+import re
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
 from django.test import Client, override_settings
 
-from clinic import views
+from clinic import readiness, urls
+from clinic.logs import scrub
+from clinic.tests.test_compose import answer, deployed, eventually, free_port, started
 
 SECRET = "tokenAbcdefghijklmnop"
 
@@ -60,7 +65,7 @@ def test_requests_are_logged_without_token_and_query(client: Client, db: None, l
 def test_a_fault_is_logged_by_its_kind_and_place(
     db: None, log: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(views, "redis_answers", lambda: secret_call("O'Brien"))
+    monkeypatch.setattr(readiness, "redis_answers", lambda: secret_call("O'Brien"))
     client = Client(raise_request_exception=False)
     assert client.get(f"/health/ready?next=/c/{SECRET}/").status_code == 500
     text = log.getvalue()
@@ -90,3 +95,48 @@ def test_the_web_server_complains_through_the_same_filter(log: io.StringIO) -> N
     """Gunicorn puts handlers of its own there before a worker loads the settings, which replace them."""
     logging.getLogger("gunicorn.error").error("Error handling request %s", f"/c/{SECRET}/")
     assert [event["event"] for event in events(log)] == ["Error handling request /c/[token]/"]
+
+
+SERVERS = {
+    # As `manage.py up` runs it, and with the access log that somebody may switch on.
+    "gunicorn": [
+        "-m",
+        "gunicorn",
+        "clinic.wsgi:application",
+        "--no-control-socket",
+        "--bind",
+        "127.0.0.1:{port}",
+    ],
+    "gunicorn, access log": [
+        *("-m", "gunicorn", "clinic.wsgi:application", "--no-control-socket", "--bind", "127.0.0.1:{port}"),
+        *("--access-logfile", "-", "--access-logformat", "%(r)s %(U)s %(f)s"),
+    ],
+    "runserver": ["manage.py", "runserver", "--noreload", "--insecure", "127.0.0.1:{port}"],
+}
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_no_server_writes_a_token_with_debug_either(server: str, tmp_path: Path) -> None:
+    port, log = free_port(), tmp_path / "web.log"
+    environment = deployed(redis="redis://127.0.0.1:1/0") | {
+        "DEBUG": "true",
+        "LOG_LEVEL": "DEBUG",
+        "SITE_URL": "http://clinic.example.org",
+    }
+    command = [sys.executable, *(word.format(port=port) for word in SERVERS[server])]
+    with started(command, environment, log) as process:
+        eventually(lambda: answer(port, "/health/live")[0] == 200, process, log)
+        for path in (f"/c/{SECRET}/none/", f"/u/{SECRET}/none/?lang=es", f"/p/{SECRET}", f"/a/{SECRET}//x"):
+            status, _body = answer(port, path, Referer=f"http://clinic.example.org/c/{SECRET}/")
+            assert status in (301, 404)
+    text = log.read_text()
+    assert "[token]" in text
+    assert SECRET not in text
+
+
+def test_every_secret_address_is_known_to_the_log() -> None:
+    secret = [str(one.pattern) for one in urls.urlpatterns if "<str:token>" in str(one.pattern)]
+    assert len(secret) > 5
+    for route in secret:
+        path = "/" + re.sub(r"<str:token>", SECRET, route)
+        assert SECRET not in scrub(f"GET {path} 200"), route

@@ -20,9 +20,11 @@ from clinic.tests.test_embedded import eventually, sockets  # noqa: F401  # a fi
 ROOT = Path(__file__).resolve().parents[2]
 
 WSGI = """
+import os
 def application(environ, start_response):
+    role = os.environ["DATABASE_URL"].partition("@")[0].partition("//")[2].encode()
     start_response("200 OK", [("Content-Type", "text/plain")])
-    return [b"here"]
+    return [role]
 """
 CELERY = """
 import os
@@ -34,7 +36,7 @@ MANAGE = """
 import os, pathlib, sys
 data = pathlib.Path(os.environ["CLINIC_DATA"])
 with (data / "done").open("a") as done:
-    print(*sys.argv[1:], file=done)
+    print(*sys.argv[1:], "as", os.environ["DATABASE_URL"].partition("@")[0].partition("//")[2], file=done)
 if sys.argv[1:] == ["seed_demo", "--essentials"]:
     (data / "demo-sign-ins.txt").write_text("Sign in as ada@example.org\\n")
 if sys.argv[1:] == ["seed_demo", "--history"]:
@@ -80,7 +82,7 @@ def home(tmp_path: Path, sockets: None) -> Iterator[Path]:  # noqa: F811
     """A checkout with this project's supervisor and, in place of everything of Django's, three toys."""
     package = tmp_path / "clinic"
     package.mkdir()
-    for name in ("__init__.py", "bootstrap.py", "up.py"):
+    for name in ("__init__.py", "bootstrap.py", "supervisor.py", "up.py"):
         shutil.copy(ROOT / "clinic" / name, package)
     shutil.copytree(ROOT / "clinic" / "embedded", package / "embedded")
     (package / "wsgi.py").write_text(WSGI)
@@ -124,12 +126,17 @@ def refused(home: Path, *args: str, **more: str) -> str:
 
 
 def status(port: int) -> int:
+    return said(port)[0]
+
+
+def said(port: int) -> tuple[int, str]:
+    """The status and the body of what the web answers: in this toy, who it is for the database."""
     client = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     client.request("GET", "/health/live")
     answer = client.getresponse()
-    answer.read()
+    body = answer.read().decode()
     client.close()
-    return answer.status
+    return answer.status, body
 
 
 def test_a_whole_life(home: Path, port: int) -> None:
@@ -138,7 +145,7 @@ def test_a_whole_life(home: Path, port: int) -> None:
     copy.touch()
     run = up(home, port).served()
     assert not copy.exists()
-    assert status(port) == 200
+    assert said(port) == (200, "clinic_web")
     for words in (
         f"http://127.0.0.1:{port}/admin/",
         "/api/v1/docs/",
@@ -153,7 +160,7 @@ def test_a_whole_life(home: Path, port: int) -> None:
     told = environment.read_text()
     assert f"SITE_URL=http://127.0.0.1:{port}\n" in told
     assert "DEBUG=true\n" in told
-    (folder,) = re.findall(r"DATABASE_URL=postgresql://clinic@:5432/clinic\?host=(.+)", told)
+    (folder,) = re.findall(r"DATABASE_URL=postgresql://clinic_owner@:5432/clinic\?host=(.+)", told)
     assert Path(folder).stat().st_mode & 0o777 == 0o700
     assert refused(home, "--port", str(port)) == f"It is already running at http://127.0.0.1:{port}."
 
@@ -172,6 +179,8 @@ def test_a_whole_life(home: Path, port: int) -> None:
     assert re.findall("SECRET_KEY=.{40,}", environment.read_text()) == secret != []
     done = (home / "data" / "done").read_text()
     assert done.count("seed_demo --essentials") == 1
+    assert "migrate --no-input as clinic_owner\n" in done
+    assert "seed_demo --history as clinic_worker\n" in done
     assert done.index("migrate") < done.index("load_catalogue") < done.index("seed_demo --essentials")
     assert done.index("load_catalogue") < done.index("judge_follow_ups")
 
@@ -188,13 +197,52 @@ def test_kill_9_leaves_nothing_behind_and_the_next_start_heals(home: Path, port:
     eventually(lambda: not again.processes())
 
 
-@pytest.mark.parametrize("victim", ["celery", "valkey-server"])
-def test_the_death_of_one_is_told_and_stops_all(home: Path, port: int, victim: str) -> None:
+def victim(run: Run, name: str) -> int:
+    """The process of that name that was started by `up` itself; its children have it as their parent."""
+    found = [pid for pid in run.processes() if name in Path(f"/proc/{pid}/cmdline").read_text()]
+    (first,) = [pid for pid in found if parent(pid) not in found]
+    return first
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def test_who_dies_is_told_and_started_again(home: Path, port: int) -> None:
     run = up(home, port).served()
-    died = next(pid for pid in run.processes() if victim in Path(f"/proc/{pid}/cmdline").read_text())
-    os.kill(died, signal.SIGKILL)
-    assert run.process.wait(20) == 1
-    assert "has stopped (code -9). Its last lines, from " in run.said
+    names = ["clinic.celery\0worker", "clinic.celery\0beat", "valkey-server", "gunicorn", "bin/postgres"]
+    for number, name in enumerate(names, start=1):
+        died = victim(run, name)
+        os.kill(died, signal.SIGKILL)
+        eventually(lambda: run.said.count("It is started again.") == number)  # noqa: B023
+        eventually(lambda: any(pid != died for pid in alive(run, name)))  # noqa: B023
+    eventually(lambda: answers(port))
+    assert run.process.poll() is None
+    assert run.stopped(signal.SIGTERM) == 0
+    assert run.processes() == []
+
+
+def alive(run: Run, name: str) -> list[int]:
+    found = []
+    for pid in run.processes():
+        with contextlib.suppress(OSError):
+            if name in Path(f"/proc/{pid}/cmdline").read_text():
+                found.append(pid)
+    return found
+
+
+def answers(port: int) -> bool:
+    with contextlib.suppress(OSError):
+        return status(port) == 200
+    return False
+
+
+def test_who_dies_again_and_again_stops_all(home: Path, port: int) -> None:
+    run = up(home, port).served()
+    (home / "clinic" / "celery.py").write_text("raise SystemExit(7)")
+    os.kill(victim(run, "clinic.celery\0worker"), signal.SIGKILL)
+    assert run.process.wait(40) == 1
+    assert "worker has stopped (code 7). Its last lines, from " in run.said
     assert run.processes() == []
 
 

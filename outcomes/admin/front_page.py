@@ -14,6 +14,7 @@ from clinic.models import OutgoingEmail, Site
 from clinic.wall_clock import day_span
 from outcomes.models import Alert
 from outcomes.reports import WORKLISTS
+from outcomes.troubles import troubles
 from patients.admin import to_correct
 from patients.models import Patient
 from procedures.models import Appointment, FreedTime, WaitlistEntry
@@ -24,7 +25,7 @@ LATE = timedelta(hours=1)
 
 
 def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Fills the first page; unfold calls it. Each figure leads to the list of what it counts."""
+    """Fills the first page; unfold calls it: what stands still, and figures that lead to what they count."""
     groups = [
         {"title": _("Alerts"), "cards": alerts(request)},
         {"title": _("Today"), "cards": today(request)},
@@ -33,6 +34,7 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         {"title": _("Follow-ups that need a look"), "cards": losses(request)},
         {"title": _("E-mails"), "cards": emails(request)},
     ]
+    context["troubles"] = troubles(now=timezone.now())
     context["overview"] = [group for group in groups if group["cards"]]
     context["title"] = _("Overview")
     return context

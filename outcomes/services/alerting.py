@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from clinic import audit
+from clinic.database import each
 from clinic.models import Site
 from clinic.wall_clock import day_span
 from outcomes.alerts import Call, Kind
@@ -213,4 +214,4 @@ def settle_ended(*, now: datetime, limit: int = 1000) -> int:
         .order_by("pk")
         .values_list("pk", flat=True)[:limit]
     )
-    return sum(settle(pk, now=now) for pk in list(ended))
+    return each(list(ended), lambda pk: settle(pk, now=now))

@@ -6,6 +6,7 @@ from django.db import transaction
 from django.db.models import Max, OuterRef, Q, Subquery
 
 from clinic import audit
+from clinic.database import each
 from clinic.models import OutgoingEmail
 from outcomes.models import CheckIn, ContactAttempt, FollowUp
 from outcomes.models.follow_ups import FollowUpQuerySet
@@ -261,7 +262,9 @@ def open_missing_follow_ups(*, now: datetime, limit: int = 1000) -> int:
     if now.minute:
         newest = Procedure.objects.aggregate(newest=Max("pk"))["newest"] or 0
         missing = missing.filter(pk__gt=newest - LATEST)
-    return sum(open_follow_up(procedure, now=now) is not None for procedure in missing.order_by("pk")[:limit])
+    return each(
+        missing.order_by("pk")[:limit], lambda procedure: open_follow_up(procedure, now=now) is not None
+    )
 
 
 def extend_plans(*, now: datetime, limit: int = 1000) -> int:
@@ -290,7 +293,7 @@ def extend_plans(*, now: datetime, limit: int = 1000) -> int:
         .order_by("pk")
         .values_list("pk", flat=True)[:limit]
     )
-    return sum(extend(pk, now=now) for pk in running)
+    return each(list(running), lambda pk: extend(pk, now=now))
 
 
 @transaction.atomic

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from clinic import audit
+from clinic.database import each
 from clinic.models import User
 from clinic.refusals import Refusal
 from outcomes.models import Alert
@@ -145,7 +146,7 @@ def escalate_due(*, now: datetime, limit: int = 1000) -> int:
     much time again. What is snoozed waits.
     """
     overdue = Alert.objects.to_escalate(now).order_by("due_at").values_list("pk", flat=True)[:limit]
-    return sum(escalate(pk, now=now) for pk in list(overdue))
+    return each(list(overdue), lambda pk: escalate(pk, now=now))
 
 
 @transaction.atomic

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, QuerySet, Subquery
 
+from clinic.database import each
 from clinic.models import User
 from clinic.wall_clock import day_span
 from outcomes.models import Alert, FollowUp
@@ -59,10 +60,10 @@ def review_devices(*, now: datetime, limit: int = 1000) -> dict[str, int]:
     The tick runs it. A person's word stands: what they have resolved is raised again only when something more falls
     due. Idempotent.
     """
-    raised = sum(raise_due(pk, now=now) for pk in to_raise(now=now)[:limit])
+    raised = each(to_raise(now=now)[:limit], lambda pk: raise_due(pk, now=now))
     waiting = Alert.objects.open().filter(kind=KIND, acknowledged_at=None).order_by("pk")
-    settled = sum(
-        settle_done(pk, now=now) for pk in list(waiting.values_list("follow_up", flat=True)[:limit])
+    settled = each(
+        list(waiting.values_list("follow_up", flat=True)[:limit]), lambda pk: settle_done(pk, now=now)
     )
     return {"raised": raised, "settled": settled}
 
@@ -152,7 +153,7 @@ def end_explanted(*, now: datetime, limit: int = 1000) -> int:
         .values_list("procedure", flat=True)
         .distinct()
     )
-    return sum(end_of(pk, by=None, now=now) for pk in list(missed[:limit]))
+    return each(list(missed[:limit]), lambda pk: end_of(pk, by=None, now=now))
 
 
 @transaction.atomic

@@ -8,6 +8,7 @@ from django.db.models import Max, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from clinic import audit
+from clinic.database import each
 from clinic.models import Site, User
 from clinic.refusals import Refusal
 from outcomes.models import CheckIn, FollowUp
@@ -107,7 +108,7 @@ def replan_marked(*, now: datetime, limit: int = 1000) -> int:
     if not now.minute:
         take_missed_plans(now=now)
     marked = FollowUp.objects.exclude(replan_because="").order_by("pk").values_list("pk", "replan_because")
-    return sum(replan(pk, reason=reason, now=now) is not None for pk, reason in list(marked[:limit]))
+    return each(list(marked[:limit]), lambda row: replan(row[0], reason=row[1], now=now) is not None)
 
 
 @transaction.atomic

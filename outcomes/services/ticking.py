@@ -1,13 +1,15 @@
 """What time does: everything that has come due, done once, in an order that lets each step see the one before."""
 
-import logging
 from collections.abc import Callable
 from datetime import datetime
+from time import monotonic
 
-from django.db import OperationalError
+import structlog
 
-from clinic import audit
-from clinic.services import forget_answers
+from clinic import audit, jobs
+from clinic.database import alone, is_away, short_waits
+from clinic.models import Job
+from clinic.services import forget_answers, forget_sessions
 from outcomes.services.alerting import settle_ended
 from outcomes.services.asking import invite_due, remind_due
 from outcomes.services.assigning import reassign_alerts
@@ -28,14 +30,25 @@ from procedures.services import (
 )
 from procedures.services import remind_due as remind_of_appointments
 
-logger = logging.getLogger(__name__)
+#: Advisory lock that lets one tick work at a time. Any number, used nowhere else.
+TICKING = 7_461_002
+#: A step waits so long for a row that somebody else has locked; milliseconds. The next tick tries again.
+WAITS = 2_000
+#: After so many seconds no step is begun any more: what is left is the next tick's. As the task's soft time limit.
+LASTS = 240
+
+logger = structlog.get_logger(__name__)
 
 
-def tick(*, now: datetime) -> dict[str, int]:
+def tick(*, now: datetime, pretended: bool = False) -> dict[str, int]:
     """Do what is due at `now` except sending, and return what was done, counted by name.
 
-    Each piece of work is a transaction of its own; a tick that is cut off is made up for by the next, and two at once
-    do nothing twice.
+    How it ended stands in the row of the job "tick" and in one line of the log. `pretended`: `now` is no clock's time,
+    and tells nothing of whether the tick runs.
+
+    One tick works at a time: one that finds another at work does nothing and returns nothing. Each piece of work is a
+    transaction of its own, and none waits longer than WAITS for what others hold locked; a tick that is cut off is made
+    up for by the next.
 
     Raises:
         ExceptionGroup: steps failed. The others were done all the same: one sick row must not silence a clinic.
@@ -65,23 +78,53 @@ def tick(*, now: datetime) -> dict[str, int]:
         "alerts_escalated": escalate_due,
         "exports_expired": expire_exports,
         "answers_forgotten": forget_answers,
+        "sessions_forgotten": forget_sessions,
         "audit_events_sealed": audit.seal,
     }
+    began = monotonic()
+    with alone(TICKING) as mine:
+        if not mine:
+            logger.info("tick_left_to_another")
+            return {}
+        with short_waits(WAITS):
+            done, faults = do_all(steps, now=now)
+        if not pretended:
+            note(done, faults, seconds=monotonic() - began, now=now)
+    if faults:
+        raise ExceptionGroup("steps of the tick failed", list(faults.values()))
+    return done
+
+
+def do_all(
+    steps: dict[str, Callable[..., int | dict[str, int]]], *, now: datetime
+) -> tuple[dict[str, int], dict[str, Exception]]:
+    """Do each step, whatever became of the others: what they did, counted by name, and what went wrong, by step."""
+    began = monotonic()
     done: dict[str, int] = {}
-    faults = []
+    faults: dict[str, Exception] = {}
     for name, step in steps.items():
+        if monotonic() - began > LASTS:
+            faults[name] = TimeoutError("the tick has lasted too long")
+            break
         try:
             result = step(now=now)
-        except OperationalError:  # the database is away: nothing more can be done now
-            raise
         except Exception as exc:
-            logger.error("the tick's step %s failed", name, exc_info=exc)
-            faults.append(exc)
+            if is_away(exc):  # nothing more can be done now
+                raise
+            logger.error("tick_step_failed", step=name, exc_info=exc)
+            faults[name] = exc
             continue
         if isinstance(result, dict):
             done |= {f"{name}_{outcome}": count for outcome, count in result.items()}
         else:
             done[name] = result
-    if faults:
-        raise ExceptionGroup("steps of the tick failed", faults)
-    return done
+    return done, faults
+
+
+def note(done: dict[str, int], faults: dict[str, Exception], *, seconds: float, now: datetime) -> None:
+    """Write down how a tick ended: in the row of its job, and in one line of the log."""
+    failed = ", ".join(f"{name} {jobs.kind_of(fault)}" for name, fault in faults.items())
+    counts = None if faults else done
+    jobs.ended(Job.Name.TICK, problem=failed, counts=counts, complete=not faults, now=now)
+    told = {name: count for name, count in done.items() if count}
+    logger.info("tick", counts=told, failed=list(faults), seconds=round(seconds, 1))

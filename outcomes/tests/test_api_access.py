@@ -41,6 +41,7 @@ OPEN = {
     "calendar/<str:token>.ics": "a clinician's calendar without patients' names: the secret in the address is the key",
     "health/live": "for machines; says nothing about anybody",
     "health/ready": "for machines; says nothing about anybody",
+    "health/jobs": "for machines; says nothing about anybody",
     "api/<path:rest>": "404 for every address that does not exist",
 }
 #: Operations of the API at which nobody has to be signed in, each with its reason.

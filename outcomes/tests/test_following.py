@@ -195,7 +195,10 @@ def test_judging_everything_again_waits_for_answers_and_they_never_for_each_othe
             FollowUp.objects.select_for_update().get(pk=earlier)
             holds.set()
             with connection.cursor() as cursor:
-                for _ in range(100_000):  # until the other one waits
+                for _ in range(
+                    100_000
+                ):  # until the other one waits; a transaction sees the others as they first were
+                    cursor.execute("SELECT pg_stat_clear_snapshot()")
                     cursor.execute(
                         "SELECT pg_backend_pid() = ANY(pg_blocking_pids(pid)) FROM pg_stat_activity"
                     )

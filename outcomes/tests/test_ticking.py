@@ -1,19 +1,29 @@
 """The tick: one sick step keeps no other from its turn, and nothing from being sent."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from time import monotonic
 from typing import NoReturn
 
+import psycopg
 import pytest
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.core import mail as outbox
 from django.core.management import call_command
+from django.db import connection
 
+from clinic.database import LOCKED_ROWS, alone
+from clinic.models import Job
 from clinic.tests.desk import clock
-from conftest import World
+from conftest import MONDAY, World
 from outcomes import services, tasks
 from outcomes.models import CheckIn
 from outcomes.services import ticking
+from procedures.models import Appointment
+from procedures.services import book
 
 
 @pytest.fixture
@@ -33,6 +43,13 @@ def test_who_is_due_is_asked_though_another_step_fails(world: World, sick: None)
     assert [type(fault) for fault in raised.value.exceptions] == [ZeroDivisionError]
     day_1.refresh_from_db()
     assert day_1.status == CheckIn.Status.INVITED
+
+
+def test_sessions_that_have_run_out_are_swept(world: World) -> None:
+    for name, expires in (("old", world.now), ("new", world.now + timedelta(seconds=1))):
+        Session.objects.create(session_key=name, session_data="", expire_date=expires)
+    assert services.tick(now=world.now)["sessions_forgotten"] == 1
+    assert Session.objects.get().session_key == "new"
 
 
 def test_no_message_carries_a_due_time() -> None:
@@ -59,3 +76,104 @@ def test_what_is_queued_is_sent_though_the_tick_fails(
     with clock(day_1.due_at), pytest.raises(ExceptionGroup):
         edge()
     assert "ann@example.org" in [address for message in outbox.outbox for address in message.to]
+
+
+@contextmanager
+def locked(table: str, *numbers: int) -> Iterator[None]:
+    """Somebody else has these rows locked, on a connection of their own."""
+    with psycopg.connect(**connection.get_connection_params()) as other:
+        found = other.execute(
+            f"SELECT id FROM {table} WHERE id = ANY(%s) FOR UPDATE".encode(), [list(numbers)]
+        )
+        assert len(found.fetchall()) == len(numbers)
+        yield
+
+
+@pytest.mark.django_db(transaction=True)
+def test_rows_that_others_hold_locked_stop_nothing_else(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A forgotten transaction of somebody's: a tick that waits for it would take one worker after the other."""
+    monkeypatch.setattr(ticking, "WAITS", 100)
+    held = [
+        book(world.appointment(starts_at=world.at(MONDAY, hour)), hold=True, by=world.clerk, now=world.now)
+        for hour in (13, 15)
+    ]
+    follow_ups = [
+        world.performed(patient=world.another_patient(number), hour=hour).follow_up
+        for number, hour in enumerate((8, 9, 10, 11), start=2)
+    ]
+    due = follow_ups[0].check_ins.get(offset_minutes=1440)
+    past = [one.check_ins.get(offset_minutes=1440) for one in follow_ups]
+    soon = due.due_at + timedelta(minutes=1)
+    CheckIn.objects.filter(pk__in=[one.pk for one in past[:2]]).update(closes_at=soon)
+    before = connection.cursor().execute("SHOW lock_timeout").fetchone()
+    began = monotonic()
+    with (
+        locked("procedures_appointment", held[0].pk),
+        locked("outcomes_followup", follow_ups[0].pk),
+        pytest.raises(ExceptionGroup),
+    ):
+        services.tick(now=soon)
+    assert monotonic() - began < 5
+    status = dict(Appointment.objects.values_list("pk", "status"))
+    assert [status[one.pk] for one in held] == ["held", "cancelled"]
+    for check_in in past:
+        check_in.refresh_from_db()
+    assert [one.status for one in past] == ["planned", "missed", "invited", "invited"]
+    assert Job.objects.get(name="tick").problem == "check_ins_missed LockNotAvailable"
+    assert connection.cursor().execute("SHOW lock_timeout").fetchone() == before
+
+    services.tick(now=soon)  # nobody holds anything any more
+    assert Appointment.objects.get(pk=held[0].pk).status == "cancelled"
+    assert Job.objects.get(name="tick").problem == ""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_table_that_others_hold_locked_costs_a_step_some_waits_and_not_one_a_row(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ticking, "WAITS", 100)
+    follow_ups = [
+        world.performed(patient=world.another_patient(number), hour=number).follow_up
+        for number in range(8, 13)
+    ]
+    tuesday = CheckIn.objects.filter(offset_minutes=1440)
+    soon = max(one.due_at for one in tuesday) + timedelta(minutes=1)
+    tuesday.update(closes_at=soon)
+    with (
+        locked("outcomes_followup", *(one.pk for one in follow_ups)),
+        pytest.raises(ExceptionGroup) as raised,
+    ):
+        services.tick(now=soon)
+    assert [len(step.exceptions) for step in raised.value.exceptions] == [LOCKED_ROWS]
+    assert Job.objects.get(name="tick").problem == "check_ins_missed LockNotAvailable"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_tick_works_at_a_time(world: World) -> None:
+    day_1 = world.performed().follow_up.check_ins.get(offset_minutes=1440)
+    with alone(ticking.TICKING) as mine:
+        assert mine
+        assert services.tick(now=day_1.due_at) == {}
+    day_1.refresh_from_db()
+    assert day_1.status == CheckIn.Status.PLANNED
+    assert services.tick(now=day_1.due_at)["check_ins_invited"] == 1
+
+
+def test_a_tick_that_lasts_too_long_leaves_the_rest_to_the_next(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ticking, "LASTS", -1)
+    with pytest.raises(ExceptionGroup):
+        services.tick(now=world.now)
+    assert Job.objects.get(name="tick").problem == "holds_released TimeoutError"
+
+
+def test_tasks_end_before_the_broker_gives_them_to_another() -> None:
+    hour = 3600  # after which Valkey hands out what nobody has acknowledged
+    limits = [(settings.CELERY_TASK_SOFT_TIME_LIMIT, settings.CELERY_TASK_TIME_LIMIT)]
+    limits += [(task.soft_time_limit, task.time_limit) for task in (tasks.send_due, tasks.make_exports)]
+    assert all(0 < soft < hard < hour for soft, hard in limits)
+    assert settings.CELERY_TASK_ACKS_LATE
+    assert settings.CELERY_TASK_SOFT_TIME_LIMIT >= ticking.LASTS

@@ -12,6 +12,7 @@ from clinic.pages import gone, language, page, wait
 from clinic.throttling import sent_too_often
 from outcomes import services
 from outcomes.views import birth_date, diary, own_scores, reporting, steps
+from outcomes.views.health import jobs as jobs
 from patients.views import unsubscribe
 from procedures import services as procedures
 

@@ -11,13 +11,14 @@ from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 
 from clinic import prepared
+from clinic.database import each
 from clinic.models import AuditEvent, Resource, User
 from clinic.refusals import Refusal
 from procedures.models import Appointment, AppointmentStep, Intent, ProcedureType, Reservation
 from procedures.services import letters, saving
 from procedures.services.locking import Overtaken, lock, refuse_if_taken_since
 from procedures.services.looking import Need, Taken, choose, look, shares
-from procedures.services.stepping import locked, write
+from procedures.services.stepping import locked_by_nobody, write
 from procedures.starts import last_day, on_grid
 
 #: How often a booking that may take any resource of a category looks again after a rival took the one it had chosen.
@@ -324,15 +325,16 @@ EXPIRED = """
 
 def release_expired_holds(*, now: datetime) -> int:
     """Give back the times whose hold has run out; how many. The tick does it, and booking where one is in its way."""
-    return sum(release_hold(pk, now=now) for (pk,) in prepared.rows(EXPIRED, {"now": now}))
+    return each(prepared.rows(EXPIRED, {"now": now}), lambda row: release_hold(row[0], now=now))
 
 
 @transaction.atomic
 def release_hold(appointment_id: int, *, now: datetime) -> bool:
-    """Give one hold back, unless somebody has booked it meanwhile."""
-    appointment = locked(appointment_id)
+    """Give one hold back, unless somebody has booked it meanwhile or is at it: nobody waits for that."""
+    appointment = locked_by_nobody(appointment_id)
     if (
-        appointment.status != Appointment.Status.HELD
+        appointment is None
+        or appointment.status != Appointment.Status.HELD
         or not appointment.held_until
         or appointment.held_until > now
     ):

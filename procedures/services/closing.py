@@ -7,6 +7,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from clinic import audit
+from clinic.database import each
 from clinic.models import Closure, Resource, Site, User, WorkingHours
 from clinic.refusals import Refusal
 from clinic.wall_clock import on_wall
@@ -186,7 +187,7 @@ def in_year(moment: datetime, year: int) -> datetime:
 def extend_yearly_closures(*, now: datetime) -> int:
     """Keep every yearly closure written down for the years ahead; how many rows were added. The tick runs it."""
     due = Closure.objects.filter(yearly=True).values_list("pk", flat=True)
-    return sum(extend_closure(pk, now=now) for pk in list(due))
+    return each(list(due), lambda pk: extend_closure(pk, now=now))
 
 
 @transaction.atomic

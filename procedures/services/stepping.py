@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.db.models import QuerySet
 
 from clinic import audit
 from clinic.models import User
@@ -22,11 +23,16 @@ UNDONE_WITHIN = timedelta(days=7)
 
 def locked(appointment_id: int) -> Appointment:
     """The appointment, locked until the transaction ends."""
-    return (
-        Appointment.objects.select_for_update(of=("self",))
-        .select_related("site", "patient", "procedure_type")
-        .get(pk=appointment_id)
-    )
+    return with_all().select_for_update(of=("self",)).get(pk=appointment_id)
+
+
+def locked_by_nobody(appointment_id: int) -> Appointment | None:
+    """The same; None while somebody else has it locked."""
+    return with_all().select_for_update(of=("self",), skip_locked=True).filter(pk=appointment_id).first()
+
+
+def with_all() -> QuerySet[Appointment]:
+    return Appointment.objects.select_related("site", "patient", "procedure_type")
 
 
 @transaction.atomic

@@ -21,7 +21,7 @@ class Command(BaseCommand):
         now = instant(options["now"]) if options["now"] else timezone.now()
         done: dict[str, int] = {}
         try:
-            done |= services.tick(now=now)
+            done |= services.tick(now=now, pretended=bool(options["now"]))
             done["exports_made"] = services.make_exports(now=now)
         finally:
             if not options["no_send"]:

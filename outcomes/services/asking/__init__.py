@@ -7,7 +7,7 @@ waits, `guarding` what must not go out any more; `batches` takes patients, `writ
 
 from outcomes.services.asking.batches import due_now, in_batches, locked, to_remind
 from outcomes.services.asking.guarding import NO_CALL, why_not_to_ask
-from outcomes.services.asking.hours import quiet_at, waits_until
+from outcomes.services.asking.hours import asked_at_this_hour, quiet_at, waits_until
 from outcomes.services.asking.inviting import invite_due, invite_some
 from outcomes.services.asking.new_address import ask_at_new_address
 from outcomes.services.asking.reminding import climb, remind_due, remind_some
@@ -16,6 +16,7 @@ from outcomes.services.asking.writing import invitation_key, reminder_key
 __all__ = [
     "NO_CALL",
     "ask_at_new_address",
+    "asked_at_this_hour",
     "climb",
     "due_now",
     "in_batches",

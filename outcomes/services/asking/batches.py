@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from django.db import OperationalError
 from django.db.models import Q, QuerySet
 
+from clinic.database import is_away
 from outcomes.models import CheckIn
 from outcomes.services.asking.hours import asked_at_this_hour
 from patients.models import Patient
@@ -50,9 +50,9 @@ def in_batches(
             for patient in some:
                 try:
                     add(total, act(waiting, [patient], now=now))
-                except OperationalError:  # the database is away: it is for everybody
-                    raise
                 except Exception as exc:
+                    if is_away(exc):  # it is for everybody
+                        raise
                     faults.append(exc)
     if faults:
         raise ExceptionGroup("check-ins of some patients failed", faults)

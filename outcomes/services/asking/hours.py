@@ -1,5 +1,6 @@
 """At which hours a site asks."""
 
+from collections.abc import Sequence
 from datetime import datetime, time
 
 from django.db.models import Q
@@ -10,9 +11,12 @@ from outcomes.models import CheckIn
 from outcomes.schedule import DAY, quiet_until
 
 
-def asked_at_this_hour(now: datetime) -> Q:
-    """Of check-ins: their sites ask now. In its quiet hours a site asks nothing but diaries of that day."""
-    sites = list(Site.objects.filter(emails_paused=False))
+def asked_at_this_hour(now: datetime, sites: Sequence[Site] | None = None) -> Q:
+    """Of check-ins: their sites ask now. In its quiet hours a site asks nothing but diaries of that day.
+
+    `sites`: those that have not stopped all questions, where they are known.
+    """
+    sites = list(Site.objects.filter(emails_paused=False)) if sites is None else sites
     quiet = {site: quiet_at(site, now) for site in sites}
     asked = Q(follow_up__procedure__site__in=[site.pk for site in sites if not quiet[site]])
     for site in sites:

@@ -1,0 +1,56 @@
+"""What the addresses of servers in the environment mean; settings.py reads them. Knows no settings."""
+
+from urllib.parse import parse_qsl, urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+#: Nobody waits for a server that takes no connections, nor long for one that is no longer there. Seconds; the last
+#: milliseconds. What the address itself says wins.
+PATIENCE = {
+    "connect_timeout": 5,
+    "keepalives_idle": 20,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,
+}
+
+
+def database(url: str, *, kept: int, pooled: bool = False) -> dict[str, object]:
+    """Django's description of the PostgreSQL database at `url`; refuses anything else with a sentence.
+
+    `kept`: seconds for which a connection is kept between requests. `pooled`: a pooler in front gives each transaction
+    another connection. Then nothing is left on one: no cursor of the server, and with it no prepared statement
+    (clinic.prepared) and no setting of the tick (clinic.database); the roles have theirs.
+    """
+    try:
+        if not url.startswith(("postgresql://", "postgres://")):
+            raise ValueError
+        config: dict[str, object] = environ.Env.db_url_config(url)
+        if not config.get("NAME"):
+            raise ValueError
+    except ValueError:
+        raise ImproperlyConfigured(
+            "database_url: DATABASE_URL must name a PostgreSQL database, "
+            "like postgresql://user:password@host:5432/clinic."
+        ) from None
+    options = config.get("OPTIONS")
+    return config | {
+        "CONN_MAX_AGE": kept,
+        "CONN_HEALTH_CHECKS": True,
+        "DISABLE_SERVER_SIDE_CURSORS": pooled or bool(config.get("DISABLE_SERVER_SIDE_CURSORS")),
+        "OPTIONS": PATIENCE | (options if isinstance(options, dict) else {}),
+    }
+
+
+def mail_service(url: str, services: tuple[str, ...]) -> tuple[str, dict[str, object]]:
+    """The mail service that `url` names, and anymail's settings for it. Raises ValueError for any other address."""
+    parts = urlsplit(url)
+    service = parts.scheme.removeprefix("anymail+")
+    values = dict(parse_qsl(parts.query, strict_parsing=True))
+    if service not in services or parts.netloc or parts.path.strip("/"):
+        raise ValueError
+    prefix = service.upper()
+    # No pixel and no rewritten link: who reads what is nobody else's business.
+    untracked: dict[str, object] = {f"{prefix}_SEND_DEFAULTS": {"track_opens": False, "track_clicks": False}}
+    return service, {f"{prefix}_{name.upper()}": value for name, value in values.items()} | untracked

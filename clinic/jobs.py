@@ -1,0 +1,50 @@
+"""How the runs of what the service does by itself ended: each run writes it down."""
+
+from datetime import datetime
+
+from django.db import DatabaseError, transaction
+
+from clinic.models import Job
+
+
+@transaction.atomic
+def ended(
+    name: str,
+    *,
+    problem: str = "",
+    counts: dict[str, int] | None = None,
+    complete: bool = True,
+    now: datetime,
+) -> None:
+    """A run of the job has ended at `now`. `problem`: the code of what it met, "" when it went well.
+
+    `counts`: what it did, by name; None leaves what stands. Not `complete`: `completed_at` stays as well.
+    """
+    Job.objects.get_or_create(name=name)
+    job = Job.objects.select_for_update().get(name=name)
+    job.ended_at = now
+    if complete:
+        job.completed_at = now
+    if counts is not None:
+        job.counts = counts
+    job.problem_since = (job.problem_since or now) if problem else None
+    job.problem = problem[:500]
+    job.save()
+
+
+def why_not_to_write(*, now: datetime) -> str:
+    """The kind of fault with which the database refuses to write a row, "DiskFull" for example; "" when it writes."""
+    try:
+        ended(Job.Name.PROBE, now=now)
+    except DatabaseError as exc:
+        return kind_of(exc)
+    return ""
+
+
+def kind_of(fault: BaseException) -> str:
+    """A fault's name: that of PostgreSQL where it has one, such as "LockNotAvailable"."""
+    if isinstance(fault, DatabaseError) and fault.__cause__ is not None:
+        return type(fault.__cause__).__name__
+    if isinstance(fault, BaseExceptionGroup):
+        return ", ".join(dict.fromkeys(kind_of(one) for one in fault.exceptions))
+    return type(fault).__name__

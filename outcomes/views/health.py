@@ -1,0 +1,45 @@
+"""For machines: whether what is due is being done. Says nothing about anybody."""
+
+from django.db import DatabaseError
+from django.http import HttpRequest, JsonResponse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from clinic import readiness
+from outcomes.troubles import Trouble, troubles
+
+
+@require_safe
+@never_cache
+def jobs(request: HttpRequest) -> JsonResponse:
+    """200 when nothing stands still, else 503 with `troubles`: a code each, since when, what it means, what to do.
+
+    Codes are those of `outcomes.troubles`, and "database_unreachable". Answers within three seconds while the database
+    hangs.
+    """
+    try:
+        found = troubles(now=timezone.now()) if readiness.database_answers() else [AWAY]
+    except DatabaseError:
+        found = [AWAY]
+    told = [
+        {
+            "code": one.code,
+            "since": one.since.isoformat() if one.since else None,
+            "what": one.what,
+            "do": one.do,
+            "detail": one.detail,
+        }
+        for one in found
+    ]
+    return JsonResponse(
+        {"status": "stalled" if told else "well", "troubles": told}, status=503 if told else 200
+    )
+
+
+AWAY = Trouble(
+    "database_unreachable",
+    None,
+    "The database does not answer.",
+    "See that it runs, that it is reached from here, and that it has connections left.",
+)
