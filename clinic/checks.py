@@ -33,7 +33,6 @@ def sender_and_site_share_a_domain(app_configs: Sequence[Any] | None, **_: Any) 
 
 
 @register()
-@register(Tags.database)
 def pooler_is_known(
     app_configs: Sequence[Any] | None, databases: Sequence[str] | None = None, **_: Any
 ) -> list[CheckMessage]:

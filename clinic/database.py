@@ -96,4 +96,5 @@ def alone(number: int) -> Iterator[bool]:
         yield bool(row and row[0])
     finally:
         with suppress(psycopg.Error):
-            own.close()
+            own.rollback()  # so that it is released by now: the server learns of a closed connection a moment later
+        own.close()

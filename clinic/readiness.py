@@ -55,7 +55,8 @@ def disk_has_room() -> bool:
         free = shutil.disk_usage(tempfile.gettempdir()).free
     except OSError:
         return False
-    return free >= settings.DISK_FREE_MB * 2**20
+    least: int = settings.DISK_FREE_MB * 2**20
+    return free >= least
 
 
 def redis_answers() -> bool:

@@ -18,6 +18,8 @@ from outcomes.services.asking import asked_at_this_hour, due_now
 
 #: A tick that did everything is never older than this while the service is well: there is one a minute.
 TICK_LASTS = timedelta(minutes=5)
+#: A step that fails in ticks so far apart fails in each: what was locked for a moment is done by the next.
+TWO_TICKS = timedelta(seconds=50)
 #: From this age of the last tick on it is tried whether the database takes writes.
 TRY_TO_WRITE = timedelta(minutes=2)
 #: A check-in that could have been asked for so long was forgotten.
@@ -40,17 +42,27 @@ class Trouble:
     detail: str = ""
 
 
-def troubles(*, now: datetime) -> list[Trouble]:
+def troubles(*, broker: bool, now: datetime) -> list[Trouble]:
     """What stands still at `now`, the worst first; an empty list when all that is due is being done.
 
-    Codes: "database_refuses_writes", "tick_late" (none has ended for TICK_LASTS), "tick_incomplete" (they end, and for
-    so long a step of each has failed), "check_ins_overdue", "sending_paused" (see `clinic.restores`; `detail` is the
-    SendingPause.Reason), "sender_refused", "mail_server_away".
+    `broker`: whether Valkey answers. Codes: "broker_away", "database_refuses_writes", "tick_late" (none has ended for
+    TICK_LASTS), "tick_incomplete" (they end, and a step of each fails), "check_ins_overdue", "sending_paused"
+    (`detail`: the SendingPause.Reason), "sender_refused", "mail_server_away".
     """
     known = {job.name: job for job in Job.objects.all()}
     tick, post = known.get(Job.Name.TICK), known.get(Job.Name.MAIL)
-    found = [*of_the_database(tick, now), *of_the_tick(tick, now), *of_check_ins(now)]
+    found = [] if broker else [broker_away()]
+    found += [*of_the_database(tick, now), *of_the_tick(tick, now), *of_check_ins(now)]
     return found + of_sending() + (of_the_post(post, now) if post else [])
+
+
+def broker_away() -> Trouble:
+    return Trouble(
+        "broker_away",
+        None,
+        _("Valkey does not answer: nothing that is due reaches a worker."),
+        _("Start Valkey again. Nothing is lost: what is due stands in the database."),
+    )
 
 
 def of_the_database(tick: Job | None, now: datetime) -> list[Trouble]:
@@ -74,20 +86,22 @@ def of_the_database(tick: Job | None, now: datetime) -> list[Trouble]:
 def of_the_tick(tick: Job | None, now: datetime) -> list[Trouble]:
     """Whether the job of every minute runs, and does all that it should."""
     done, ended = (tick.completed_at, tick.ended_at) if tick else (None, None)
-    if done and now - done <= TICK_LASTS:
-        return []
-    if tick and tick.problem and ended and now - ended <= TICK_LASTS:
+    fresh = done is not None and now - done <= TICK_LASTS
+    failing = tick.problem_since if tick and ended and now - ended <= TICK_LASTS else None
+    if tick and ended and failing and (not fresh or ended - failing >= TWO_TICKS):
         return [
             Trouble(
                 "tick_incomplete",
-                done,
-                _("A part of what is done every minute has failed for more than five minutes."),
+                failing,
+                _("A part of what is done every minute fails again and again."),
                 _(
                     "Look into the worker’s log for the steps that fail, and for what holds their rows locked."
                 ),
                 detail=tick.problem,
             )
         ]
+    if fresh:
+        return []
     return [
         Trouble(
             "tick_late",

@@ -108,6 +108,8 @@ class Line:
             try:
                 server.open()
             except Exception as exc:
+                with suppress(Exception):  # a log-in that is refused leaves its connection open
+                    server.close()
                 refused = isinstance(exc, SMTPAuthenticationError)
                 self.problem = sender.LOGIN_REFUSED if refused else sender.UNREACHABLE
                 said = "refuses the log-in" if refused else "cannot be reached"
@@ -249,6 +251,7 @@ class Fault:
         if isinstance(exc, AnymailRequestsAPIError) and exc.status_code:
             return cls(f"service_refused_{exc.status_code}", doubt=sender.doubt_of_service(exc.status_code))
         report = ""
+        said: bytes | str
         if isinstance(exc, SMTPRecipientsRefused) and exc.recipients:
             who, (reply, said) = "recipient", next(iter(exc.recipients.values()))
             report = Kind.BOUNCED if reports.is_bounce(reply, said) else ""

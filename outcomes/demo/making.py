@@ -43,7 +43,7 @@ BEHIND = timedelta(days=30)
 #: it read them from end to end at every question.
 COUNTED_AFTER = 10
 #: Advisory lock of whoever tells the history: one at a time. Any number, used nowhere else.
-TELLING = 7_461_003
+TELLING = 7_461_006
 #: Whose visit is so near is told first.
 NEAR = timedelta(days=2)
 
@@ -248,7 +248,8 @@ def tell_history(*, clock: Callable[[], datetime]) -> Iterator[tuple[int, int]]:
             done.add(patient.pk)
             if len(done) % COUNTED_AFTER == 0:
                 with connection.cursor() as cursor:
-                    cursor.execute("ANALYZE")
+                    tables = connection.introspection.table_names(cursor)
+                    cursor.execute(f"ANALYZE {', '.join(map(connection.ops.quote_name, tables))}")
         if len(done) == len(people):
             desk.ask_for_tables(now=clock())
         yield len(done), len(people)

@@ -15,6 +15,7 @@ from django.db.models import (
     Q,
     QuerySet,
     Subquery,
+    Value,
 )
 from django.db.models.functions import Coalesce, NullIf
 
@@ -166,7 +167,7 @@ def trials_without_end(user: User, now: datetime) -> QuerySet[FollowUp]:
     does not.
     """
     over = ExpressionWrapper(
-        F("procedure__performed_at") + timedelta(days=1) * F("relief_profile__window_until_days"),
+        F("procedure__performed_at") + Value(timedelta(days=1)) * F("relief_profile__window_until_days"),
         output_field=DateTimeField(),
     )
     rows = FollowUp.objects.visible_to(user).filter(

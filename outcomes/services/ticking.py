@@ -31,7 +31,7 @@ from procedures.services import (
 from procedures.services import remind_due as remind_of_appointments
 
 #: Advisory lock that lets one tick work at a time. Any number, used nowhere else.
-TICKING = 7_461_002
+TICKING = 7_461_005
 #: A step waits so long for a row that somebody else has locked; milliseconds. The next tick tries again.
 WAITS = 2_000
 #: After so many seconds no step is begun any more: what is left is the next tick's. As the task's soft time limit.

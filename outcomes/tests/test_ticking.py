@@ -45,6 +45,18 @@ def test_who_is_due_is_asked_though_another_step_fails(world: World, sick: None)
     assert day_1.status == CheckIn.Status.INVITED
 
 
+def test_every_advisory_lock_has_a_number_of_its_own() -> None:
+    """One that is shared makes the tick stand still while somebody imports."""
+    numbers = [
+        number
+        for app in ("clinic", "patients", "procedures", "outcomes")
+        for path in (settings.BASE_DIR / app).rglob("*.py")
+        for number in re.findall(r"^[A-Z]+ = (7_461_\d+)$", path.read_text(), re.M)
+    ]
+    assert len(numbers) >= 6
+    assert len(set(numbers)) == len(numbers)
+
+
 def test_sessions_that_have_run_out_are_swept(world: World) -> None:
     for name, expires in (("old", world.now), ("new", world.now + timedelta(seconds=1))):
         Session.objects.create(session_key=name, session_data="", expire_date=expires)
@@ -172,8 +184,10 @@ def test_a_tick_that_lasts_too_long_leaves_the_rest_to_the_next(
 
 def test_tasks_end_before_the_broker_gives_them_to_another() -> None:
     hour = 3600  # after which Valkey hands out what nobody has acknowledged
-    limits = [(settings.CELERY_TASK_SOFT_TIME_LIMIT, settings.CELERY_TASK_TIME_LIMIT)]
+    limits: list[tuple[int | None, int | None]] = [
+        (settings.CELERY_TASK_SOFT_TIME_LIMIT, settings.CELERY_TASK_TIME_LIMIT)
+    ]
     limits += [(task.soft_time_limit, task.time_limit) for task in (tasks.send_due, tasks.make_exports)]
-    assert all(0 < soft < hard < hour for soft, hard in limits)
+    assert all(soft and hard and 0 < soft < hard < hour for soft, hard in limits)
     assert settings.CELERY_TASK_ACKS_LATE
     assert settings.CELERY_TASK_SOFT_TIME_LIMIT >= ticking.LASTS

@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.db import connection, transaction
 from django.test import Client
 
-from clinic import mail
+from clinic import mail, readiness
 from clinic.models import Job, OutgoingEmail
 from clinic.tests.desk import clock, queries, signed_in
 from clinic.tests.test_mail import SERVER, Server
@@ -23,8 +23,14 @@ from outcomes.troubles import troubles
 MINUTE = timedelta(minutes=1)
 
 
+@pytest.fixture(autouse=True)
+def broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Valkey answers, which no test needs otherwise."""
+    monkeypatch.setattr(readiness, "redis_answers", lambda: True)
+
+
 def codes(now: datetime) -> list[str]:
-    return [trouble.code for trouble in troubles(now=now)]
+    return [trouble.code for trouble in troubles(broker=True, now=now)]
 
 
 def machine(now: datetime) -> tuple[int, list[str]]:
@@ -89,12 +95,13 @@ def test_a_step_that_always_fails_is_named(
         raise ZeroDivisionError
 
     monkeypatch.setattr(ticking, "close_past", fail)
-    for minutes in (4, 5, 6):
+    for minutes in (6, 5, 4):
+        assert codes(day_1.due_at - minutes * MINUTE) == (["tick_incomplete"] if minutes == 4 else [])
         with pytest.raises(ExceptionGroup):
             services.tick(now=day_1.due_at - minutes * MINUTE)
-    (trouble,) = troubles(now=day_1.due_at - 4 * MINUTE)
+    (trouble,) = troubles(broker=True, now=day_1.due_at - 4 * MINUTE)
     assert (trouble.code, trouble.detail) == ("tick_incomplete", "check_ins_missed ZeroDivisionError")
-    assert codes(day_1.due_at + 3 * MINUTE) == ["tick_late"]  # by now not even that
+    assert codes(day_1.due_at + 2 * MINUTE) == ["tick_late"]  # by now not even that
 
 
 def test_the_tick_leaves_its_counts_in_its_row_and_in_one_line(
@@ -151,7 +158,7 @@ def test_a_log_in_that_is_refused_is_told_at_once(world: World, letters: type[Se
     services.tick(now=world.now)
     letters.meets = {"open": [SMTPAuthenticationError(535, b"5.7.8 expired ann@example.org")]}
     mail.send_due(now=world.now)
-    (trouble,) = troubles(now=world.now + MINUTE)
+    (trouble,) = troubles(broker=True, now=world.now + MINUTE)
     assert (trouble.code, trouble.detail, trouble.since) == ("sender_refused", "login_refused", world.now)
     assert first_page(world, world.now + MINUTE) == ["sender_refused"]
     assert OutgoingEmail.objects.filter(status="queued", attempts=0).count() == 30
@@ -197,22 +204,29 @@ def test_a_mail_server_may_be_away_for_some_minutes(world: World, letters: type[
     assert codes(world.now + 7 * MINUTE) == []
 
 
+def test_a_broker_that_is_away_is_told_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    services.tick(now=world.now)
+    monkeypatch.setattr(readiness, "redis_answers", lambda: False)
+    assert machine(world.now) == (503, ["broker_away"])
+    assert first_page(world, world.now) == ["broker_away"]
+
+
 def test_a_database_that_takes_no_writes_is_told_before_the_tick_is_late(world: World) -> None:
     services.tick(now=world.now)
     with transaction.atomic():
         connection.cursor().execute("SET TRANSACTION READ ONLY")
         assert codes(world.now + MINUTE) == []
-        (trouble,) = troubles(now=world.now + 2 * MINUTE)
+        (trouble,) = troubles(broker=True, now=world.now + 2 * MINUTE)
         transaction.set_rollback(True)
     assert (trouble.code, trouble.detail) == ("database_refuses_writes", "ReadOnlySqlTransaction")
 
 
 def test_the_number_of_queries_does_not_grow(world: World, day_1: CheckIn) -> None:
     services.tick(now=day_1.due_at - MINUTE)
-    before = queries(lambda: troubles(now=day_1.due_at))
+    before = queries(lambda: troubles(broker=True, now=day_1.due_at))
     for hour in (11, 13):
         world.performed(hour=hour, patient=world.another_patient(hour))
     now = day_1.due_at + 31 * MINUTE
     Job.objects.update(completed_at=now)
     assert codes(now) == ["check_ins_overdue"]
-    assert queries(lambda: troubles(now=now)) == before <= 4
+    assert queries(lambda: troubles(broker=True, now=now)) == before <= 4

@@ -19,7 +19,8 @@ def jobs(request: HttpRequest) -> JsonResponse:
     hangs.
     """
     try:
-        found = troubles(now=timezone.now()) if readiness.database_answers() else [AWAY]
+        broker = readiness.redis_answers()
+        found = troubles(broker=broker, now=timezone.now()) if readiness.database_answers() else [AWAY]
     except DatabaseError:
         found = [AWAY]
     told = [

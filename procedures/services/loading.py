@@ -28,7 +28,7 @@ from procedures.models import (
 from procedures.signals import profile_added
 
 #: Advisory lock that lets one load work at a time. Any number, used nowhere else.
-LOADING = 7_461_002
+LOADING = 7_461_004
 
 Figure = FigureConfirmation.Figure
 #: The columns that make up one figure: its values and their source. They are kept or taken together.

@@ -30,9 +30,9 @@ from django.db import connection, connections
 from django.utils import timezone
 from knox.models import AuthToken
 
-from bench.__main__ import free_port
 from bench.clinic import Clinic
 from clinic.embedded import Valkey, last_lines, spawn
+from clinic.tests.test_compose import free_port
 from clinic.tests.test_embedded import eventually, sockets  # noqa: F401  # a fixture
 from conftest import World, resource
 from outcomes import services
@@ -214,7 +214,8 @@ class Client:
 
 def starts(world: World) -> list[datetime]:
     """Three starts on each of the next eight weekdays after tomorrow."""
-    day, found = timezone.now().date() + timedelta(days=2), []
+    found: list[datetime] = []
+    day = timezone.now().date() + timedelta(days=2)
     while len(found) < STARTS:
         if day.weekday() < 5:
             found += [world.at(day, hour) for hour in (9, 10, 14)]
@@ -241,7 +242,8 @@ def test_twenty_clients_lose_nothing_and_double_nothing(world: World, web: Web) 
         )
         for number, patient in enumerate(patients)
     ]
-    over, done = threading.Event(), []
+    over = threading.Event()
+    done: list[int] = []
 
     def tick() -> None:
         while not over.wait(1):
@@ -255,15 +257,15 @@ def test_twenty_clients_lose_nothing_and_double_nothing(world: World, web: Web) 
             web.kill_one()
 
     beside = [threading.Thread(target=one) for one in (tick, kill)]
-    for one in beside:
-        one.start()
+    for thread in beside:
+        thread.start()
     with ThreadPoolExecutor(CLIENTS) as pool:
         working = [pool.submit(client.work, done) for client in clients]
     over.set()
-    for one in beside:
-        one.join()
-    for one in working:
-        one.result()
+    for thread in beside:
+        thread.join()
+    for work in working:
+        work.result()
 
     said = f"{dict(web.answers)}\n{last_lines(web.log, 20)}"
     assert not [one for one in web.answers if one.split()[1].startswith("5")], said
