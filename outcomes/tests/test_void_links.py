@@ -147,7 +147,7 @@ def test_a_dead_link_stops_e_mail_to_its_own_address_alone(
         if of == "stop":
             address = f"{path}stop/"
         else:
-            found = re.search(r'href="(/u/[^"?]+)"', client.get(path).content.decode())
+            found = re.search(r'href="(/u/[^"?]+)', client.get(path).content.decode())
             assert found
             address = found[1]
         assert client.get(address).status_code == client.post(address).status_code == 200
@@ -195,3 +195,22 @@ def test_saving_something_else_of_an_older_copy_changes_no_address(world: World)
     stands = Patient.objects.get(pk=world.patient.pk)
     assert (stands.email, stands.phone, stands.unsubscribe_key) == (NEW, "+1 212 555 0142", key)
     assert FormerAddress.objects.count() == 1
+
+
+def test_whoever_agreed_again_at_a_former_address_stops_there_again(
+    asked: CheckIn, world: World, client: Client, clock: list[datetime]
+) -> None:
+    old = world.patient.email
+    path = f"{next(path for path in paths(old) if path[1] == 'c')}stop/"
+    correct_address(world, clock[0])
+    client.post(path)
+    correct_address(world, clock[0], old)  # it was right after all
+    patient = Patient.objects.get(pk=world.patient.pk)
+    patient.opted_out_at = None  # and the patient wants e-mail again
+    patients.save(patient, changed=["opted_out_at"], by=world.clerk, now=clock[0])
+    assert 'method="post"' in client.get(path).content.decode(), "there is something to stop again"
+    clock[0] += timedelta(hours=1)
+    assert client.post(path).status_code == 200
+    patient.refresh_from_db()
+    assert patient.opted_out_at == clock[0]
+    assert 'method="post"' not in client.get(path).content.decode()
