@@ -169,3 +169,17 @@ def test_a_row_with_a_new_number_of_somebody_known_is_refused_unless_it_insists(
     report = brought(world, "N-1,Ann,O'Brien,1944-05-06,Riverside,,yes", "N-2,A,B,1970-01-01,Riverside,,yep")
     assert [(one.row, one.code) for one in report.refusals] == [(3, "yes_or_no")]
     assert Patient.objects.filter(born_on=date(1944, 5, 6)).count() == 2
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_one_person_in_two_rows_under_two_numbers_is_registered_once(world: World, mode: Mode) -> None:
+    rows = [
+        *("N-1,Zoë,Nguyễn,1961-02-28,Riverside,,", "N-2,ZOË,NGUYỄN,1961-02-28,Riverside,,"),
+        *("N-3,Zoë,Nguyễn,1961-02-28,Riverside,,yes", "N-4,ANN,O’BRIEN,1944-05-06,Riverside,,"),
+    ]
+    data = "\n".join([HEADER, *rows, ""]).encode()
+    report = services.import_patients(data, mode=mode, by=world.clerk, now=world.now)
+    assert [(one.row, one.code) for one in report.refusals] == [
+        (3, "likely_duplicate"),
+        (5, "likely_duplicate"),
+    ]
