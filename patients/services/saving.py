@@ -132,7 +132,8 @@ def save(
 
 
 def void_links(before: Patient, patient_id: int, *, now: datetime) -> None:
-    """Announce that what was e-mailed to a patient is void, where what was saved differs from `before` in that."""
+    """Announce that what was e-mailed to a patient is void, where what was saved differs from `before` in that: what
+    was void by a death that is taken back stays so, and what is open can be asked again."""
     patient = Patient.objects.select_related("site").get(pk=patient_id)  # what was written, and nothing else
     if before.email and before.email.lower() != patient.email.lower():
         FormerAddress.objects.create(
@@ -143,6 +144,7 @@ def void_links(before: Patient, patient_id: int, *, now: datetime) -> None:
         "consent_withdrawn": before.consented_at and not patient.consented_at,
         "opted_out": patient.opted_out_at and not before.opted_out_at,
         "address_changed": before.email.lower() != patient.email.lower(),
+        "alive": before.died_on and not patient.died_on,
     }
     cause = next((cause for cause, holds in causes.items() if holds), None)
     if cause:
@@ -157,8 +159,8 @@ def is_stopped(email: str) -> bool:
 
 
 def is_silent(former: FormerAddress) -> bool:
-    """Whether an address that a patient no longer has is sent no e-mail: its reader wants none, and nobody who has it by
-    now has agreed again."""
+    """Whether an address that a patient no longer has is sent no e-mail: its reader wants none, and nobody who has it
+    by now has agreed again."""
     again = Patient.objects.filter(email__iexact=former.email, merged_into=None, opted_out_at=None)
     return former.stopped_at is not None and not again.exists()
 
