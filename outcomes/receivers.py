@@ -39,7 +39,7 @@ def void_links(patient: Patient, cause: str, moved: Moved | None, now: datetime,
     else:
         follow_ups = moved.get("outcomes.followup", [])
     services.void_links(follow_ups, now=now)
-    if cause in ("address_changed", "merged"):
+    if cause in ("address_changed", "merged", "alive"):
         services.ask_at_new_address(patient, follow_ups, now=now)
 
 

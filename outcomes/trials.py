@@ -83,7 +83,7 @@ def result(
         own.add(one.at)
     last = max(relief, default=0) if until is None else until
     days, known, count = max(last - first + 1, 0), len(relief), sum(relief.values())
-    if until is None:
+    if until is None or not days:
         outcome = Outcome.INDETERMINATE
     elif 100 * count >= days_percent * days:
         outcome = Outcome.PASSED

@@ -9,6 +9,7 @@ merging = Signal()
 #: models to the numbers of their rows), now.
 patient_merged = Signal()
 #: What was e-mailed to a patient until now must open nothing any more. Arguments: patient, cause, moved, now. `cause`,
-#: a code: "address_changed", "deceased", "consent_withdrawn", "opted_out" or "merged". `moved`: only about these rows,
+#: a code: "address_changed", "deceased", "consent_withdrawn", "opted_out", "merged", or "alive" for a death
+#: that was recorded by mistake and is taken back: its links are void since then. `moved`: only about these rows,
 #: as for `patient_merged`; None: about all of the patient's.
 links_void = Signal()

@@ -35,14 +35,15 @@ def unsubscribe_headers(patient: Patient) -> dict[str, str]:
 
 
 def open_unsubscribe_link(token: str) -> Patient | FormerAddress | None:
-    """The patient whose link it is, or the address that they had when it was sent and have no longer; None for a link
-    that is altered or unknown. The link of a record that was merged goes on stopping e-mail, to the kept record.
+    """The patient whose link it is, or the address to which it was sent when the patient has it no longer; None for a
+    link that is altered or unknown. The link of a record that was merged is the kept one's where both had one address.
     """
     try:
         key = UUID(hex=SIGNER.unsign(token))
     except (BadSignature, ValueError):
         return None
     patient = Patient.objects.select_related("site", "merged_into__site").filter(unsubscribe_key=key).first()
-    if patient:
-        return patient.merged_into or patient
+    kept = patient.merged_into if patient else None
+    if patient and (kept is None or kept.email.casefold() == patient.email.casefold()):
+        return kept or patient
     return FormerAddress.objects.select_related("patient__site").filter(unsubscribe_key=key).first()

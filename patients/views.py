@@ -30,7 +30,7 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
     if isinstance(found, FormerAddress):
         if request.method == "POST":
             found = services.stop_address(found.pk, now=now)
-        patient, stopped = found.patient, found.stopped_at is not None
+        patient, stopped = found.patient, services.is_silent(found)
     else:
         patient = found
         if request.method == "POST":

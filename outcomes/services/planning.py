@@ -46,6 +46,7 @@ def replan_procedure(procedure: Procedure, *, reason: str, now: datetime) -> Non
     for one in touched:
         reopen(one)
     FollowUp.objects.filter(procedure=procedure).update(relief_profile=procedure.relief_profile)
+    drop_end_before(procedure, now=now)
     of_it = list(FollowUp.objects.filter(procedure=procedure).values_list("pk", flat=True))
     numbers = [*of_it, *(one.pk for one in touched if one.pk not in of_it)]
     for pk in numbers:  # its own course first, so that none is judged as running that ends all the same
@@ -61,6 +62,15 @@ def replan_procedure(procedure: Procedure, *, reason: str, now: datetime) -> Non
     )
     for pk in list(blurred.order_by("pk").values_list("pk", flat=True)):
         blur(pk, now=now)
+
+
+def drop_end_before(procedure: Procedure, *, now: datetime) -> None:
+    """A trial cannot have ended before the corrected day of its procedure: nobody has said then when it did."""
+    day = procedure.performed_at.astimezone(procedure.site.zone).date()
+    for one in FollowUp.objects.filter(procedure=procedure, trial_ended_on__lt=day):
+        one.trial_ended_on = None
+        one.save(update_fields=["trial_ended_on"])
+        audit.record("follow_up.trial_end_dropped", one, by=None, at=now, site=procedure.site)
 
 
 @transaction.atomic

@@ -19,6 +19,8 @@ from outcomes.services.closing import close_past
 from outcomes.services.judging_again import judge_again
 from outcomes.tests.test_alerting import answer
 from outcomes.tests.test_following import kind
+from procedures.models import Procedure
+from procedures.services import correct_time
 
 DAY = timedelta(days=1)
 
@@ -214,3 +216,18 @@ def test_a_trial_that_is_over_waits_on_a_list_until_its_last_day_is_known(
     assert listed(41) == [trial]  # without its last day it has no result, ended or not
     services.end_trial(trial.pk, on=MONDAY + 3 * DAY, by=world.physician, now=now)
     assert listed(41) == []
+
+
+def test_an_end_before_the_corrected_day_of_the_procedure_is_none(world: World, trial: FollowUp) -> None:
+    told(world, trial, {}, out=1)
+    now = world.at(MONDAY + 31 * DAY, 9)
+    Procedure.objects.update(recorded_at=now)  # it was recorded late
+    correct_time(
+        trial.procedure_id,
+        performed_at=world.at(MONDAY + 2 * DAY, 9),
+        reason="It was on Wednesday.",
+        by=world.physician,
+        now=now,
+    )
+    trial.refresh_from_db()
+    assert (trial.trial_ended_on, trial.verdict) == (None, "indeterminate")

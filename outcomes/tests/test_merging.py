@@ -120,6 +120,7 @@ def test_every_foreign_key_to_a_patient_is_merged(world: World, duplicate: Patie
     assert all(before.values()), f"make a row in {before} before it is merged"
     merge(world, duplicate)
     assert not any(count(duplicate).values())
+    before["patients_formeraddress.patient_id"] += 1  # the duplicate's own
     assert count(world.patient) == before
     assert {(field.model._meta.db_table, field.column) for field in services.pointers()} == tables
 
@@ -367,14 +368,36 @@ def test_a_coming_appointment_is_told_at_the_address_that_counts(world: World, d
     assert [one.to for one in outbox.outbox] == [["ann@example.org"]]
 
 
-def test_unsubscribing_from_the_duplicates_letters_stops_the_kept_record(
-    world: World, duplicate: Patient
-) -> None:
+def test_unsubscribing_from_the_duplicates_letters_stops_the_kept_record(world: World) -> None:
+    duplicate = world.another_patient(email=world.patient.email.upper())
     token = unsubscribe_url(duplicate).rstrip("/").rsplit("/", 1)[1]
     merge(world, duplicate)
     assert open_unsubscribe_link(token) == world.patient
     services.opt_out(duplicate.pk, by=None, now=world.now)
     assert Patient.objects.get(pk=world.patient.pk).opted_out_at
+
+
+@pytest.mark.parametrize("corrected", [False, True])
+def test_the_reader_of_an_address_that_a_merge_dropped_stops_that_one_alone(
+    world: World, client: Client, corrected: bool
+) -> None:
+    duplicate = world.another_patient(email=world.patient.email if corrected else "wrong@example.org")
+    asked = CheckIn.objects.filter(follow_up__procedure=world.performed(patient=duplicate))[0]
+    token = issue_link(asked, now=world.now)
+    header = unsubscribe_url(duplicate).removeprefix("http://testserver")
+    merge(world, duplicate)
+    third = world.another_patient(3, email="third@example.org")
+    if corrected:
+        patient = Patient.objects.get(pk=world.patient.pk)
+        patient.email = "new@example.org"
+        services.save(patient, changed=["email"], by=world.clerk, now=world.now + LATER)
+    services.merge(world.patient.pk, third.pk, by=world.clerk, now=world.now + LATER)
+    for path in (f"/c/{token}/stop/", header, f"/c/{token}/stop/"):
+        assert client.get(path).status_code == client.post(path).status_code == 200
+    services.note_stop(duplicate.email, reason="complained", now=world.now + LATER)
+    assert set(Patient.objects.values_list("opted_out_at", flat=True)) == {None}
+    stopped = FormerAddress.objects.get(stopped_at__isnull=False)
+    assert (stopped.email, stopped.patient) == (duplicate.email, third)
 
 
 def test_what_was_merged_cannot_be_changed_and_is_found_by_its_number(

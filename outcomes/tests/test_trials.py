@@ -24,6 +24,7 @@ from outcomes.trials import Outcome, Score, result
         ({1: 4, 2: 4, 3: 4, 4: 4}, 7, False, "passed", 4, 4),  # exactly half is relief
         ({1: 2, 2: 2}, 2, False, "passed", 2, 2),
         ({0: 2}, 0, False, "passed", 1, 1),  # a single injection: the day itself
+        ({}, -1, False, "indeterminate", 0, 0),  # out before it was in
         # Nobody has said when the lead came out.
         ({1: 2, 2: 2, 3: 2}, None, False, "indeterminate", 3, 3),
         ({1: 2, 2: 2, 3: 2}, None, True, "too_early", 3, 3),

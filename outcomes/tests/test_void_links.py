@@ -147,7 +147,7 @@ def test_a_dead_link_stops_e_mail_to_its_own_address_alone(
         if of == "stop":
             address = f"{path}stop/"
         else:
-            found = re.search(r'href="(/u/[^"?]+)"', client.get(path).content.decode())
+            found = re.search(r'href="(/u/[^"?]+)', client.get(path).content.decode())
             assert found
             address = found[1]
         assert client.get(address).status_code == client.post(address).status_code == 200
@@ -195,3 +195,77 @@ def test_saving_something_else_of_an_older_copy_changes_no_address(world: World)
     stands = Patient.objects.get(pk=world.patient.pk)
     assert (stands.email, stands.phone, stands.unsubscribe_key) == (NEW, "+1 212 555 0142", key)
     assert FormerAddress.objects.count() == 1
+
+
+def test_whoever_agreed_again_at_a_former_address_stops_there_again(
+    asked: CheckIn, world: World, client: Client, clock: list[datetime]
+) -> None:
+    old = world.patient.email
+    path = f"{next(path for path in paths(old) if path[1] == 'c')}stop/"
+    correct_address(world, clock[0])
+    client.post(path)
+    correct_address(world, clock[0], old)  # it was right after all
+    patient = Patient.objects.get(pk=world.patient.pk)
+    patient.opted_out_at = None  # and the patient wants e-mail again
+    patients.save(patient, changed=["opted_out_at"], by=world.clerk, now=clock[0])
+    assert 'method="post"' in client.get(path).content.decode(), "there is something to stop again"
+    clock[0] += timedelta(hours=1)
+    assert client.post(path).status_code == 200
+    patient.refresh_from_db()
+    assert patient.opted_out_at == clock[0]
+    assert 'method="post"' not in client.get(path).content.decode()
+
+
+def test_an_address_that_is_corrected_twice_gets_one_letter(
+    asked: CheckIn, world: World, clock: list[datetime]
+) -> None:
+    old, count = world.patient.email, len(outbox.outbox)
+    for email in ("typo@example.org", NEW, old):
+        clock[0] += timedelta(minutes=1)
+        correct_address(world, clock[0], email)
+    mail.send_due(now=clock[0])
+    assert [one.to for one in outbox.outbox[count:]] == [[old], [old]], "the question and the appointment"
+    clock[0] += timedelta(minutes=1)
+    correct_address(world, clock[0])  # only now the first letter's second one has gone out
+    mail.send_due(now=clock[0])
+    assert kinds(NEW) == ["a", "c", "p"]
+
+
+def test_who_knows_of_an_appointment_by_its_reminder_alone_is_told_at_the_new_address(
+    world: World, clock: list[datetime]
+) -> None:
+    coming = world.appointment(starts_at=world.at(MONDAY, 9))
+    procedures.book(coming, by=None, now=world.now, quietly=True)
+    clock[0] = world.at(MONDAY, 9) - timedelta(hours=20)
+    services.tick(now=clock[0])
+    mail.send_due(now=clock[0])
+    assert "a" in kinds(world.patient.email)
+    correct_address(world, clock[0])
+    mail.send_due(now=clock[0])
+    assert kinds(NEW) == ["a"]
+
+
+@pytest.mark.parametrize("sent", [True, False])
+def test_what_is_open_is_asked_again_when_a_death_is_taken_back(
+    world: World, client: Client, clock: list[datetime], sent: bool
+) -> None:
+    check_in = world.performed().follow_up.check_ins.get(offset_minutes=1440)
+    clock[0] = check_in.due_at
+    if sent:
+        services.tick(now=clock[0])
+        mail.send_due(now=clock[0])
+    died(world, clock[0])
+    clock[0] += timedelta(minutes=10)
+    services.tick(now=clock[0])
+    patient = Patient.objects.get(pk=world.patient.pk)
+    patient.died_on = None
+    patients.save(patient, changed=["died_on"], by=world.clerk, now=clock[0])
+    count = len(outbox.outbox)
+    clock[0] += timedelta(minutes=1)
+    services.tick(now=clock[0])
+    mail.send_due(now=clock[0])
+    assert len(outbox.outbox) == count + 1
+    newest = paths(world.patient.email)[-2:]
+    assert {client.get(path).status_code for path in newest} == {200}
+    check_in.refresh_from_db()
+    assert (check_in.status, check_in.not_sent_because) == (CheckIn.Status.INVITED, "")

@@ -21,6 +21,7 @@ from patients.services.opioids import (
 from patients.services.record_numbers import free_number
 from patients.services.saving import (
     check,
+    is_silent,
     note_bounce,
     note_stop,
     opt_out,
@@ -43,6 +44,7 @@ __all__ = [
     "end_opioid_use",
     "free_number",
     "import_patients",
+    "is_silent",
     "matches",
     "merge",
     "new_matches",

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from datetime import date
+from unicodedata import normalize
 
 from django.contrib.postgres.search import TrigramSimilarity
 from django.db.models import Q, Value
@@ -140,19 +142,26 @@ def refuse_another_person(entry: Entry, known: Patient) -> None:
 
 
 def there_already(entries: Collection[Entry], *, by: User | None) -> dict[int, Patient]:
-    """Of the rows of a file that would register somebody, by their numbers, those of whom a record with the very same
-    name and birth date is there, with that record; one query, or none."""
+    """Of the rows of a file that would register somebody, by their numbers, those of whom a record of the same
+    `person` is there, with that record; one query, or none."""
     if not entries:
         return {}
     rows = Patient.objects.all() if by is None else Patient.objects.visible_to(by)
-    found = rows.filter(
-        merged_into=None,
-        born_on__in={entry.born_on for entry in entries},
-        family_name__in={entry.values["family_name"] for entry in entries},
-    )
-    known = {(one.born_on, one.family_name, one.given_name): one for one in found}
-    keys = {
-        entry.row.number: (entry.born_on, entry.values["family_name"], entry.values.get("given_name", ""))
-        for entry in entries
-    }
+    found = rows.filter(merged_into=None, born_on__in={entry.born_on for entry in entries})
+    known = {person(one.born_on, one.family_name, one.given_name): one for one in found}
+    keys = {entry.row.number: person_of(entry) for entry in entries}
     return {row: known[key] for row, key in keys.items() if key in known}
+
+
+def person(born_on: date, family_name: str, given_name: str) -> tuple[date, str, str]:
+    """Whom a record of a file is of: birth date and name, without capitals, accents and what is no letter."""
+    return born_on, letters(family_name), letters(given_name)
+
+
+def person_of(entry: Entry) -> tuple[date, str, str]:
+    """The same of a row that would register somebody."""
+    return person(entry.born_on, entry.values["family_name"], entry.values.get("given_name", ""))
+
+
+def letters(name: str) -> str:
+    return "".join(one for one in normalize("NFKD", name).casefold() if one.isalnum())

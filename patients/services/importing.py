@@ -25,7 +25,13 @@ from clinic.refusals import Refusal
 from clinic.wall_clock import on_wall
 from patients.importing import COLUMNS, Entry, read_patients
 from patients.models import Patient
-from patients.services.duplicates import IDENTITY, new_matches, refuse_another_person, there_already
+from patients.services.duplicates import (
+    IDENTITY,
+    new_matches,
+    person_of,
+    refuse_another_person,
+    there_already,
+)
 from patients.services.record_numbers import taken
 from patients.services.saving import check, save
 
@@ -47,8 +53,9 @@ def patients_from(data: bytes, *, mode: Mode, by: User | None, now: datetime) ->
     so that the same file again changes nothing. Raises nothing: every refusal is in the report, by row and column.
     Beyond those of `read_patients`, `check` and `save` there are "unknown_site", for the patient of a site that `by`
     does not work at "unique", "other_person" for a number that belongs to somebody with another name or birth date, and
-    "likely_duplicate" for a new number of somebody whose name and birth date are there already, and for a change that
-    makes somebody look like another (`duplicates.new_matches`), unless the row insists.
+    "likely_duplicate" for a new number of somebody whose name and birth date are there already, or stand in an earlier
+    row under another number, and for a change that makes somebody look like another (`duplicates.new_matches`), unless
+    the row insists.
     """
     sheet, entries = read_patients(data)
     report = Report(mode, sheet.total, refusals=sheet.refusals, unreadable=sheet.unreadable)
@@ -80,6 +87,7 @@ def import_entries(
 ) -> Iterator[tuple[str, int, int]]:
     """Save the entries, or only check them, and tell the report; one transaction for each chunk of them."""
     done = 0
+    first: dict[object, int] = {}  # whom the file registers, with the first row that does
     for chunk in chunks(entries):
         with transaction.atomic():
             if report.mode != Mode.CHECK:
@@ -87,15 +95,31 @@ def import_entries(
             known = known_patients(chunk, locked=report.mode != Mode.CHECK)
             new = [one for one in chunk if one.record_number not in known and not one.insists]
             twins = there_already(new, by=by)
+            persons = {one.row.number: person_of(one) for one in new}
             for entry in chunk:
                 # Once one row of all-or-nothing is refused nothing is saved: the others need only be checked.
                 saving = report.mode == Mode.GOOD or (report.mode == Mode.ALL and not report.refusals)
                 with refusing(entry.row, report, COLUMN_OF):
+                    who = persons.get(entry.row.number)
+                    if who in first:
+                        raise second(first[who])
                     report.lines.append(
                         import_entry(entry, known, twins, sites, saving=saving, by=by, now=now)
                     )
+                    if who:
+                        first[who] = entry.row.number
                 done += 1
                 yield "saved" if saving else "checked", done, len(entries)
+
+
+def second(first: int) -> Refusal:
+    """The refusal of a row that registers whom the row `first` does already, under another number."""
+    return Refusal(
+        f"Row {first} is of somebody of this name and birth date, too. If this is another person, write yes into the "
+        "column “another_person”.",
+        code="likely_duplicate",
+        field="record_number",
+    )
 
 
 def known_patients(entries: Iterable[Entry], *, locked: bool) -> dict[str, Patient]:

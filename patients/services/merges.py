@@ -19,7 +19,7 @@ from pghistory.models import Event
 from clinic import audit
 from clinic.models import User
 from clinic.refusals import Refusal
-from patients.models import OpioidUse, Patient
+from patients.models import FormerAddress, OpioidUse, Patient
 from patients.services.saving import check, void_links
 from patients.signals import links_void, merging, patient_merged
 
@@ -148,6 +148,7 @@ def merge(
             Patient.objects.filter(pk=duplicate.pk).update(merged_into=kept)
             for field in pointers():
                 field.model._base_manager.filter(**{field.name: duplicate}).update(**{field.name: kept})
+            keep_address(duplicate, kept, now=now)
     except IntegrityError:
         raise Refusal(
             "Both records hold something that one patient can have only once.", code="not_settled"
@@ -157,6 +158,16 @@ def merge(
         links_void.send(Patient, patient=kept, cause="merged", moved=moved, now=now)
     write_down(duplicate, kept, moved, take, by=by, now=now)
     return Merged(kept, moved)
+
+
+def keep_address(duplicate: Patient, kept: Patient, *, now: datetime) -> None:
+    """Keep to which address the duplicate was written: whoever reads it stops e-mail to it, and to no other that the
+    kept record has or will have."""
+    if duplicate.email:
+        FormerAddress.objects.get_or_create(
+            unsubscribe_key=duplicate.unsubscribe_key,
+            defaults={"patient": kept, "email": duplicate.email, "replaced_at": now},
+        )
 
 
 def combine(duplicate: Patient, kept: Patient, *, take: Collection[str]) -> None:

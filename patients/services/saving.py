@@ -145,7 +145,8 @@ def look_alikes(
 
 
 def void_links(before: Patient, patient_id: int, *, now: datetime) -> None:
-    """Announce that what was e-mailed to a patient is void, where what was saved differs from `before` in that."""
+    """Announce that what was e-mailed to a patient is void, where what was saved differs from `before` in that: what
+    was void by a death that is taken back stays so, and what is open can be asked again."""
     patient = Patient.objects.select_related("site").get(pk=patient_id)  # what was written, and nothing else
     if before.email and before.email.lower() != patient.email.lower():
         FormerAddress.objects.create(
@@ -156,6 +157,7 @@ def void_links(before: Patient, patient_id: int, *, now: datetime) -> None:
         "consent_withdrawn": before.consented_at and not patient.consented_at,
         "opted_out": patient.opted_out_at and not before.opted_out_at,
         "address_changed": before.email.lower() != patient.email.lower(),
+        "alive": before.died_on and not patient.died_on,
     }
     cause = next((cause for cause, holds in causes.items() if holds), None)
     if cause:
@@ -169,10 +171,19 @@ def is_stopped(email: str) -> bool:
     )
 
 
+def is_silent(former: FormerAddress) -> bool:
+    """Whether an address that a patient no longer has is sent no e-mail: its reader wants none, and nobody who has it
+    by now has agreed again."""
+    again = Patient.objects.filter(email__iexact=former.email, merged_into=None, opted_out_at=None)
+    return former.stopped_at is not None and not again.exists()
+
+
 @transaction.atomic
 def stop_address(former_id: int, *, now: datetime) -> FormerAddress:
-    """The reader of an address that a patient no longer has wants no e-mail from here: nobody is sent any to it. A
-    second time changes nothing."""
+    """The reader of an address that a patient no longer has wants no e-mail from here: nobody is sent any to it.
+
+    Whoever is written to there again by now stops too, however often it was said before.
+    """
     former = (
         FormerAddress.objects.select_for_update(of=("self",))
         .select_related("patient__site")
@@ -189,7 +200,7 @@ def stop_address(former_id: int, *, now: datetime) -> FormerAddress:
             site=former.patient.site,
             actor="reader",
         )
-        note_stop(former.email, reason="unsubscribed", now=now)
+    note_stop(former.email, reason="unsubscribed", now=now)
     return former
 
 
@@ -266,11 +277,12 @@ def note_stop(address: str, *, reason: str, now: datetime) -> int:
 
 
 def at_address(address: str) -> QuerySet[Patient]:
-    """The patients whose e-mail goes to `address`, in upper or lower case; locked in order of their ids."""
+    """The patients whose e-mail goes to `address`, in upper or lower case; locked in order of their ids. Not records
+    that were merged: they are sent none, and the kept one may have another address."""
     return (
         Patient.objects.select_for_update(of=("self",))
         .select_related("site")
-        .filter(email__iexact=address)
+        .filter(email__iexact=address, merged_into=None)
         .exclude(email="")
         .order_by("pk")
     )

@@ -251,3 +251,17 @@ def test_a_row_that_makes_somebody_look_like_another_is_refused_unless_it_insist
     assert not Patient.objects.filter(record_number="N-17", phone="+1 212 555 0177").exists()
     assert not brought(world, f"{row}yes").refusals
     assert not brought(world, row).refusals  # unchanged by now
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_one_person_in_two_rows_under_two_numbers_is_registered_once(world: World, mode: Mode) -> None:
+    rows = [
+        *("N-1,Zoë,Nguyễn,1961-02-28,Riverside,,", "N-2,ZOË,NGUYỄN,1961-02-28,Riverside,,"),
+        *("N-3,Zoë,Nguyễn,1961-02-28,Riverside,,yes", "N-4,ANN,O’BRIEN,1944-05-06,Riverside,,"),
+    ]
+    data = "\n".join([HEADER, *rows, ""]).encode()
+    report = services.import_patients(data, mode=mode, by=world.clerk, now=world.now)
+    assert [(one.row, one.code) for one in report.refusals] == [
+        (3, "likely_duplicate"),
+        (5, "likely_duplicate"),
+    ]

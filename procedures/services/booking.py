@@ -111,11 +111,21 @@ def complete(appointment: Appointment) -> None:
 
 def refuse_nonsense(appointment: Appointment, *, now: datetime) -> None:
     """Refuse what makes no sense whoever is free; see `check` for the codes."""
-    kind = appointment.procedure_type
     if appointment.starts_at < now - LATE_ENTRY:
         raise Refusal("This time is in the past.", code="in_the_past", field="starts_at")
-    # What is booked of a type that is out of use can still be moved.
-    if not kind.active and not appointment.rescheduled_from_id:
+    # A move changes the time alone: what is booked of a type that is out of use, or another one by now, can be moved.
+    if not appointment.rescheduled_from_id:
+        refuse_other_kind(appointment)
+    patient = appointment.patient
+    if patient.died_on or patient.merged_into_id:
+        state = "has died" if patient.died_on else "was merged into another record"
+        raise Refusal(f"This patient {state}.", code="patient_not_bookable", field="patient")
+
+
+def refuse_other_kind(appointment: Appointment) -> None:
+    """Refuse what the procedure type is not, or does not offer."""
+    kind = appointment.procedure_type
+    if not kind.active:
         raise Refusal(
             "This procedure type is not offered.", code="unknown_procedure_type", field="procedure_type"
         )
@@ -127,10 +137,6 @@ def refuse_nonsense(appointment: Appointment, *, now: datetime) -> None:
         raise Refusal(
             f"Possible here: {', '.join(kind.regions)}.", code="region_not_possible", field="region"
         )
-    patient = appointment.patient
-    if patient.died_on or patient.merged_into_id:
-        state = "has died" if patient.died_on else "was merged into another record"
-        raise Refusal(f"This patient {state}.", code="patient_not_bookable", field="patient")
 
 
 def refuse_start(appointment: Appointment, *, any_minute: bool, now: datetime) -> None:

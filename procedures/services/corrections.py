@@ -49,7 +49,8 @@ def correct(appointment_id: int, *, values: Mapping[str, str], by: User | None, 
         setattr(appointment, name, values[name])
     others = {field.name for field in Appointment._meta.fields} - set(changed)
     appointment.clean_fields(exclude=others)
-    refuse_side(appointment.procedure_type, appointment.laterality)
+    if "laterality" in changed:
+        refuse_side(appointment.procedure_type, appointment.laterality)
     appointment.save(update_fields=changed)
     audit.record(
         "appointment.corrected",

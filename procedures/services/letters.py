@@ -7,7 +7,7 @@ which the patient knows as one appointment.
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from django.db.models import CharField, Exists, OuterRef, Value
+from django.db.models import CharField, Exists, OuterRef, Q, Value
 from django.db.models.functions import Cast, Concat
 
 from clinic import mail
@@ -188,17 +188,24 @@ def void_links(appointments: Sequence[int], *, now: datetime) -> int:
 
 def tell_at_new_address(appointments: Sequence[int], *, now: datetime) -> int:
     """Queue the letters of those of these appointments, by number, that are to come and of which an earlier address was
-    told; how many. What still waits in the outbox goes to the new address anyhow."""
+    told, if only by a reminder; how many. What still waits in the outbox goes to the new address anyhow."""
     coming = Appointment.objects.filter(
         pk__in=appointments, status__in=Appointment.EXPECTED, starts_at__gt=now
     ).select_related("patient", "site")
-    told = [
-        appointment
-        for appointment in coming
-        if any(letter.status in TOLD for letter in letters_about([appointment]))
-    ]
+    told = [appointment for appointment in coming if is_told(appointment)]
     again = f" {now:%Y-%m-%dT%H:%M:%S.%f}"
     return sum(queue(appointment, BOOKED, now=now, again=again) for appointment in told)
+
+
+def is_told(appointment: Appointment) -> bool:
+    """Whether a confirmation, however often it was sent, or a reminder has told of the appointment, and none waits in
+    the outbox."""
+    key = letter_key(appointment.pk, BOOKED)
+    about = OutgoingEmail.objects.filter(
+        Q(key__in=(key, letter_key(appointment.pk, REMINDER))) | Q(key__startswith=f"{key} ")
+    )
+    found = set(about.values_list("status", flat=True))
+    return OutgoingEmail.Status.QUEUED not in found and not found.isdisjoint(TOLD)
 
 
 def stop_token(token: str) -> str:

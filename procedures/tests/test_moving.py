@@ -183,6 +183,23 @@ def test_the_desk_is_asked_whose_wish_it_is(world: World) -> None:
     assert (old.ended_by, old.ended_because) == ("patient", "a wedding")
 
 
+def test_what_is_booked_of_a_type_that_has_changed_since_can_be_moved_and_its_note_corrected(
+    world: World,
+) -> None:
+    old = book(world)
+    kind = world.ablation
+    kind.purpose, kind.laterality, kind.regions = "diagnostic", "not_applicable", ["cervical"]
+    kind.laterality_options = []
+    kind.save()
+    services.correct(old.pk, values={"note": "Walks with a frame."}, by=world.clerk, now=world.now)
+    new = services.reschedule(old.pk, starts_at=world.at(TUESDAY, 9), by=world.clerk, now=world.now)
+    told = (new.intent, new.region, new.laterality, new.note)
+    assert told == (old.intent, "lumbar", "left", "Walks with a frame.")
+    with pytest.raises(Refusal) as refused:
+        book(world, intent=old.intent, starts_at=world.at(TUESDAY, 12))
+    assert refused.value.code == "intent_not_possible"
+
+
 def test_what_is_booked_of_a_type_that_is_out_of_use_can_be_moved(world: World) -> None:
     old = book(world)
     world.ablation.active = False

@@ -1,4 +1,5 @@
-"""Asking once more where a patient's address was wrong: what was sent to the old one opens nothing any more."""
+"""Asking once more where a patient's address was wrong, or a death that was recorded: what was sent before opens
+nothing any more."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,14 +12,14 @@ from outcomes.services.asking.batches import with_all
 from outcomes.services.asking.writing import Asking, Kind, rungs
 from patients.models import Patient
 
-#: Why nothing was sent, as long as the address was wrong.
-NO_GOOD_ADDRESS = ("bounced", "no_address")
+#: Why nothing was sent, as long as the address was wrong or the patient taken for dead.
+WRONG = ("bounced", "no_address", "deceased")
 
 
 @transaction.atomic
 def ask_at_new_address(patient: Patient, follow_ups: Sequence[int], *, now: datetime) -> int:
     """Put into the outbox what was asked about these follow-ups, by number, at an address that the patient no longer
-    has, and is still open; how many.
+    has, or before a death that is taken back, and is still open; how many.
 
     Its reminders and the call begin anew. What waits in the outbox goes to the new address anyhow; what was not asked
     because there was no good address is due again. Wants the patient locked.
@@ -26,7 +27,7 @@ def ask_at_new_address(patient: Patient, follow_ups: Sequence[int], *, now: date
     if patient.why_no_email:
         return 0
     still_open = CheckIn.objects.filter(follow_up__in=follow_ups, closes_at__gt=now)
-    still_open.filter(status=CheckIn.Status.PLANNED, not_sent_because__in=NO_GOOD_ADDRESS).update(
+    still_open.filter(status=CheckIn.Status.PLANNED, not_sent_because__in=WRONG).update(
         not_sent_because="", call_at=None
     )
     asked = list(with_all(still_open.filter(status=CheckIn.Status.INVITED)))
