@@ -22,7 +22,7 @@ from clinic.admin.wall import shown, to_instant
 from clinic.models import Site
 from outcomes import services
 from outcomes.admin.asking_forms import AgainForm, SaidForm, questions_of
-from outcomes.admin.check_ins import CheckInAdmin, raise_at_once
+from outcomes.admin.check_ins import CheckInAdmin, raise_at_once, say_what_to_do
 from outcomes.admin.script import script
 from outcomes.models import Answer, CheckIn, ContactAttempt
 from outcomes.models.check_ins import CheckInQuerySet
@@ -168,7 +168,7 @@ def call(request: HttpRequest, pk: int) -> HttpResponse:
                 services.note_call(pk, outcome=pressed, by=staff(request), now=now)
             elif not form.is_valid():
                 if form is said:
-                    raise_at_once(request, said, pk, now)
+                    raise_at_once(request, said, check_in, now)
             else:
                 act(check_in, said, again, pressed, request, now)
         except ValidationError as refusal:
@@ -176,6 +176,8 @@ def call(request: HttpRequest, pk: int) -> HttpResponse:
                 tell(request, refusal)
                 return HttpResponseRedirect(here)
             show_refusal(form, refusal, form.names)
+        if form is said and not said.errors:
+            say_what_to_do(request, said, check_in)
         if form is None or not form.errors:
             messages.success(request, str(NOTED[Outcome(pressed)]))
             return HttpResponseRedirect(back)

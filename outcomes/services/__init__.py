@@ -46,7 +46,7 @@ from outcomes.services.linking import (
 )
 from outcomes.services.maintaining import Due, due_of, end_explanted, look_after_devices, review_devices
 from outcomes.services.merges import join_courses, obstacles_to_merging
-from outcomes.services.pain_reports import report_pain
+from outcomes.services.pain_reports import report_pain, report_unasked
 from outcomes.services.planning import (
     end_follow_up,
     replan,
@@ -122,6 +122,7 @@ __all__ = [
     "replan_site",
     "report_pain",
     "report_red_flags",
+    "report_unasked",
     "request_export",
     "resolve",
     "resume_follow_up",

@@ -1,6 +1,6 @@
 """Taking answers, through whichever door they come."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -139,12 +139,19 @@ def locked(check_in_id: int, *related: str) -> tuple[FollowUp, CheckIn]:
 
 @transaction.atomic
 def save_step(
-    check_in_id: int, *, values: Mapping[str, int], remark: str | None, step: int | None, now: datetime
+    check_in_id: int,
+    *,
+    values: Mapping[str, int],
+    asked: Collection[str] = (),
+    remark: str | None,
+    step: int | None,
+    now: datetime,
 ) -> None:
     """Keep what the patient has filled in so far; a red flag that is answered with yes raises its alert at once.
 
-    `values` by "instrument.item" are added to those kept before. `remark` None leaves the remark as it is. `step`: how
-    many steps are done now; None when this one is not. After the answer was sent nothing changes.
+    `values` by "instrument.item" are added to those kept before, of which those in `asked` are dropped: the keys of all
+    that was asked on the page, so that what was unticked is not kept. `remark` None leaves the remark as it is. `step`:
+    how many steps are done now; None when this one is not. After the answer was sent nothing changes.
 
     Raises Refusal as `answer` does, except "item_missing".
     """
@@ -158,7 +165,7 @@ def save_step(
     refuse_future(rows, check_in.follow_up, at=now)
     draft: Draft = getattr(check_in, "draft", None) or Draft(check_in=check_in, started_at=now)
     fresh = said_yes(rows) - said_yes(draft.values)
-    draft.values = {**draft.values, **rows}
+    draft.values = {key: value for key, value in draft.values.items() if key not in asked} | rows
     draft.remark = draft.remark if text is None else text
     draft.step = max(draft.step, step or 0)
     draft.updated_at = now

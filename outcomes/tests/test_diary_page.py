@@ -1,5 +1,6 @@
 """The diary of a diagnostic block: one link for the day, late entries marked, and what it shows."""
 
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -88,7 +89,12 @@ def test_one_link_serves_all_day(block: FollowUp, path: str, client: Client, clo
     said = words(page)
     assert "9:30 a.m. now How bad is your pain right now?" in said
     assert "10 a.m. comes later" in said
-    assert page.content.decode().count("<fieldset") == 3  # pain, medicine, red flags
+    html = page.content.decode()
+    assert re.findall(r"<fieldset[^>]* id=\"([a-z_]+-[a-z_]+)", html)[-2:] == [
+        "nrs-now",
+        "diary-took_medicine",
+    ]
+    assert html.index('name="red_flag.new_weakness"') < html.index('name="nrs.now')
     said = words(write(client, path, block, {30: 1}))
     assert "Saved." in said
     assert "9:30 a.m. pain 1" in said
@@ -152,20 +158,42 @@ def test_bad_entries_are_refused_whole(
     assert not Answer.objects.exists()
 
 
-def test_a_yes_is_heard_though_an_entry_is_wrong_and_stays_ticked(
+@pytest.mark.parametrize("how", [{"red_flag.new_weakness": "1"}, {"red_flag": "red_flag.new_weakness"}])
+def test_a_yes_leads_to_the_help_page_though_an_entry_is_missing(
+    block: FollowUp, path: str, client: Client, clock: list[datetime], how: dict[str, str]
+) -> None:
+    clock[0] = after(block, 65)
+    medicine = f"diary.took_medicine-{entry(block, 60).pk}"
+    whole = {f"{key}-{entry(block, 30).pk}": "1" for key in ("nrs.now", "diary.took_medicine")}
+    for _ in range(2):
+        response = client.post(path, {medicine: "1", **whole, **how}, follow=True)
+        assert response.redirect_chain == [(f"{path}?show=help", 302)]
+        assert "Call 911 now" in words(response)
+    assert Alert.objects.get().codes == ["new_weakness"]
+    assert AuditEvent.objects.filter(action="alert.raised").count() == 1
+    assert Answer.objects.get().check_in.offset_minutes == 30  # what was whole is kept
+    write(client, path, block, {60: 4}, **how)
+    assert Measurement.objects.filter(instrument="red_flag", item="new_weakness", value=1).count() == 2
+    assert Alert.objects.count() == 1
+
+
+def test_what_is_left_empty_in_the_diary_is_asked_once(
     block: FollowUp, path: str, client: Client, clock: list[datetime]
 ) -> None:
-    clock[0] = after(block, 35)
-    medicine = f"diary.took_medicine-{entry(block, 30).pk}"
-    response = client.post(path, {medicine: "1", "red_flag": "red_flag.new_weakness"})
-    assert response.status_code == 422
-    assert Alert.objects.get().codes == ["new_weakness"]
-    assert "Call 911 now" in words(response)
-    assert 'value="red_flag.new_weakness" checked' in response.content.decode()
-    assert not Answer.objects.exists()
-    write(client, path, block, {30: 4}, red_flag="red_flag.new_weakness")
-    assert Measurement.objects.filter(instrument="red_flag", item="new_weakness", value=1).count() == 1
-    assert Alert.objects.count() == 1
+    clock[0] = after(block, 65)
+    first, second = entry(block, 30).pk, entry(block, 60).pk
+    sent = {f"nrs.now-{first}": "3", f"diary.took_medicine-{second}": "1"}
+    refused = client.post(path, sent)
+    asked = re.findall(r'name="asked" value="([^"]+)"', refused.content.decode())
+    assert (refused.status_code, asked) == (422, [f"diary.took_medicine-{first}", f"nrs.now-{second}"])
+    assert client.post(path, {**sent, "asked": asked}).status_code == 302
+    (given,) = Answer.objects.get().measurements.all()  # without its pain the other is no entry
+    assert (given.answer.check_in_id, given.item) == (first, "now")
+    empty = client.post(path, {})
+    asked = re.findall(r'name="asked" value="([^"]+)"', empty.content.decode())
+    assert (empty.status_code, asked) == (422, [f"nrs.now-{second}"])
+    assert client.post(path, {"asked": asked}).status_code == 302
+    assert Answer.objects.count() == 1
 
 
 def test_what_is_missing_is_named_and_an_hour_long_past_is_not_now(

@@ -18,6 +18,7 @@ from outcomes.models import Alert, Answer, CheckIn
 from outcomes.own_curve import Point
 from outcomes.questions import PAIN_NOW, TOOK_MEDICINE, Question, from_instrument
 from outcomes.services.answering import red_flags_of
+from outcomes.views import red_flags
 from outcomes.views.showing import Curve, Shown, curve, lead, read, shown, what_to_do, wrong
 
 MEDICINE = Question(TOOK_MEDICINE, Text("", None), "yes_no")
@@ -49,18 +50,16 @@ def show(
     if request.method == "POST":
         tongue = request.POST.get("lang")
         sent, faults = taken(request, entries, now)
-        ticked = [f.key.partition(".")[2] for f in flags if f.key in request.POST.getlist("red_flag")]
-        if speaks(tongue) and not (sent or ticked):
-            return lead(request, lang=tongue)
-        if not (sent or ticked):
-            newest = newest_of(entries, now)
-            if newest is None:
-                return lead(request)
+        ticked = red_flags.ticked(flags, request.POST)
+        if not (sent or faults or ticked):
+            newest = None if speaks(tongue) else newest_of(entries, now)
+            if newest is None or f"{PAIN_NOW}-{newest.pk}" in request.POST.getlist("asked"):
+                return lead(request, **({"lang": tongue} if speaks(tongue) else {}))
             faults[newest.pk] = {PAIN_NOW: wrong(questions()[0])}
-        try:  # a yes to a red flag does not wait until the rest is right
+        try:  # a yes to a red flag does not wait until the rest is right, nor does what is right
             services.fill_in(
                 found.pk,
-                {} if faults else sent,
+                {pk: values for pk, values in sent.items() if ticked or not faults if pk not in faults},
                 red_flags=ticked,
                 language=translation.get_language() or "en",
                 now=now,
@@ -69,10 +68,12 @@ def show(
             if refusal.code != "closed":
                 raise
             return gone(request)
-        if not faults:
-            if speaks(tongue):
-                return lead(request, lang=tongue)
-            return lead(request, show="help") if ticked else lead(request, saved=1)
+        if ticked or not faults:
+            return lead(
+                request,
+                **({"lang": tongue} if speaks(tongue) else {}),
+                **({"show": "help"} if ticked else {"saved": 1}),
+            )
     alert = found.follow_up.alerts.filter(kind=Alert.Kind.RED_FLAG, resolved_at=None).first()
     told = what_to_do(flags, alert.codes if alert else [])
     site = found.follow_up.procedure.site
@@ -90,7 +91,7 @@ def show(
         complete=all(row.state == "done" for row in rows),
         saved="saved" in request.GET and request.method != "POST",
         faulty=bool(faults),
-        flags=[shown(flag, 1 if flag.key.partition(".")[2] in ticked else None) for flag in flags],
+        groups=red_flags.groups(flags, {}, with_none=False),
         told=told,
         curve=own(found, entries),
     )
@@ -99,20 +100,23 @@ def show(
 def taken(
     request: HttpRequest, entries: list[CheckIn], now: datetime
 ) -> tuple[dict[int, dict[str, int]], dict[int, dict[str, str]]]:
-    """What the form holds of the entries that are open now: by their number the values, and what is wrong."""
+    """What the form holds of the entries that are open now: by their number the values, and what is wrong.
+
+    An entry whose pain was asked for once already and is empty again is none.
+    """
     values: dict[int, dict[str, int]] = {}
     faults: dict[int, dict[str, str]] = {}
+    asked = request.POST.getlist("asked")
     for entry in entries:
-        form = {
-            question.key: request.POST[f"{question.key}-{entry.pk}"]
-            for question in questions()
-            if f"{question.key}-{entry.pk}" in request.POST
-        }
+        names = {f"{question.key}-{entry.pk}": question.key for question in questions()}
+        form = {key: request.POST[name] for name, key in names.items() if name in request.POST}
         if form and entry.open_at(now):
-            given, wrong = read(questions(), form)
+            again = [key for name, key in names.items() if name in asked]
+            given, wrong = read(questions(), form, asked=again)
             if wrong:
                 faults[entry.pk] = wrong
-            values[entry.pk] = given
+            if wrong or PAIN_NOW in given:
+                values[entry.pk] = given
     return values, faults
 
 
