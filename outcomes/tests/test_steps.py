@@ -113,7 +113,7 @@ def test_a_yes_raises_the_alert_and_says_at_once_what_to_do(
     assert (alert.check_in, alert.codes, alert.urgency) == (check_in, ["new_weakness"], "emergency")
     assert "Call 911 now" in html
     assert 'href="tel:911"' in html
-    assert f'href="tel:{flags.site.phone}"' in html
+    assert 'href="tel:+12125550100"' in html
     assert "nobody is watching this page" in html
     assert "<title>What to do now" in html
     assert html.index("Call 911 now") < html.index("<h2>Thank you")
@@ -496,31 +496,6 @@ def test_sixty_a_minute_are_enough(link: Issue, client: Client) -> None:
     assert client.post("/c/unknown/", {"step": "1"}).status_code == 429
     assert client.post("/c/unknown/", {"step": "1"}, REMOTE_ADDR="192.0.2.8").status_code == 410
     assert client.post(path + "stop/").status_code == 429
-
-
-@pytest.mark.parametrize(
-    ("origin", "cookie", "taken"),
-    [
-        ("null", True, True),  # what browsers send from a page without referrers
-        (None, True, True),
-        ("https://testserver", True, True),
-        ("https://evil.example", True, False),
-        ("null", False, False),  # a form of somebody else's has no token
-        (None, False, False),
-    ],
-)
-def test_forms_of_pages_without_referrers_are_told_from_forged_ones(
-    link: Issue, origin: str | None, cookie: bool, taken: bool
-) -> None:
-    _, path = link(1)
-    headers = {"Origin": origin} if origin else {}
-    browser = Client(enforce_csrf_checks=True)
-    browser.get(path, secure=True)
-    token = browser.cookies["csrftoken"].value if cookie else "forged"
-    data = {"step": "1", "nrs.now": "3", "csrfmiddlewaretoken": token}
-    response = browser.post(path, data, headers=headers, secure=True)
-    assert response.status_code == (302 if taken else 403)
-    assert Answer.objects.exists() is taken
 
 
 def test_elsewhere_the_check_of_origins_is_as_strict_as_ever(world: World) -> None:

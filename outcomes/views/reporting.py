@@ -76,7 +76,7 @@ def show(request: HttpRequest, follow_up: FollowUp, now: datetime) -> HttpRespon
 def resume(form: QueryDict) -> list[tuple[str, str]]:
     """What was sent, to be sent once more when the patient goes on."""
     kept = [(name, value) for name in form for value in form.getlist(name)]
-    return [(name, value) for name, value in kept if name not in ("lang", "csrfmiddlewaretoken", "resume")]
+    return [(name, value) for name, value in kept if name not in ("lang", "resume")]
 
 
 def alerted(follow_up: FollowUp) -> list[str]:
