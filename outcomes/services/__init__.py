@@ -18,7 +18,12 @@ from outcomes.services.asking import ask_at_new_address, invite_due, remind_due
 from outcomes.services.assigning import follow_performer, handlers, reassign_alerts
 from outcomes.services.calling import note_call
 from outcomes.services.closing import call_bounced, call_unsent, close_past
-from outcomes.services.correcting import correct_answer
+from outcomes.services.correcting import (
+    change_own_answer,
+    changeable_until,
+    correct_answer,
+    why_not_to_change,
+)
 from outcomes.services.exporting import download, expire_exports, make_export, make_exports, request_export
 from outcomes.services.following import (
     extend_plans,
@@ -72,6 +77,8 @@ __all__ = [
     "ask_at_new_address",
     "call_bounced",
     "call_unsent",
+    "change_own_answer",
+    "changeable_until",
     "check_adverse_event",
     "close_past",
     "correct_adverse_event",
@@ -144,4 +151,5 @@ __all__ = [
     "void_adverse_event",
     "void_follow_up",
     "void_links",
+    "why_not_to_change",
 ]

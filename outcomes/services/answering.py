@@ -151,7 +151,8 @@ def save_step(
 
     `values` by "instrument.item" are added to those kept before, of which those in `asked` are dropped: the keys of all
     that was asked on the page, so that what was unticked is not kept. `remark` None leaves the remark as it is. `step`:
-    how many steps are done now; None when this one is not. After the answer was sent nothing changes.
+    how many steps are done now; None when this one is not. After the answer was sent nothing changes, but a yes that it
+    does not hold is heard all the same.
 
     Raises Refusal as `answer` does, except "item_missing".
     """
@@ -159,6 +160,7 @@ def save_step(
     text = None if remark is None else plain_remark(remark)
     _, check_in = locked(check_in_id)
     if check_in.status == CheckIn.Status.ANSWERED:
+        raise_red_flags(check_in, sorted(said_yes(rows) - yes_of(check_in.answer)), now=now)
         return
     if not takes_answers(check_in, now):
         raise Refusal("This check-in is closed.", code="closed", field="check_in")
@@ -193,7 +195,7 @@ def answer(
     where relief has not worn off). "nrs.now" must be among them. A red flag that is answered with yes raises its alert,
     unless the draft did so already. `remark` is stored without control characters.
 
-    A second answer changes nothing and returns the first.
+    A second answer changes nothing and returns the first; a yes that only the second holds raises its alert.
 
     Raises Refusal, with the key as its field:
         "unknown_item" for a key that nobody asks, "score_out_of_range" for anything but a whole number that the item
@@ -209,6 +211,7 @@ def answer(
     follow_up, check_in = locked(check_in_id, "procedure__site", "relief_profile")
     first: Answer | None = getattr(check_in, "answer", None)
     if first:
+        raise_red_flags(check_in, sorted(said_yes(values) - yes_of(first)), now=now)
         return first
     if not takes_answers(check_in, now):
         raise Refusal("This check-in is closed.", code="closed", field="check_in")
@@ -243,6 +246,12 @@ def answer(
         raise_red_flags(check_in, sorted(fresh), now=now)
     judge(follow_up.pk, now=now)
     return given
+
+
+def yes_of(given: Answer) -> set[str]:
+    """The codes of the red flags that an answer says yes to."""
+    flags = Measurement.objects.filter(answer=given, instrument="red_flag", value=1)
+    return set(flags.values_list("item", flat=True))
 
 
 def is_late(check_in: CheckIn, now: datetime) -> bool:

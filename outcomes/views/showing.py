@@ -76,6 +76,15 @@ def shown(question: Question, chosen: int | None, fault: str = "") -> Shown:
     return Shown(question.key, name, text, question.kind, choices, ends, fault, day, first)
 
 
+def said(question: Question, value: int) -> str:
+    """An answer in words: those of its choice, or the date of a day."""
+    if question.kind == "date":
+        return date_format(question.day_zero + timedelta(days=value), "SHORT_DATE_FORMAT")
+    return next(
+        (words for code, words, _chosen in shown(question, value).choices if code == value), str(value)
+    )
+
+
 def read(
     questions: Iterable[Question],
     sent: Mapping[str, str],

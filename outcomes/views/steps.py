@@ -1,31 +1,31 @@
 """A check-in's questions on the patient's page, step by step; each step that is sent is kept."""
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import datetime
 from functools import partial
 
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import translation
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from clinic.models import Site
 from clinic.pages import gone, page, speaks
 from clinic.refusals import Refusal
 from outcomes import services
 from outcomes.models import Answer, CheckIn, Draft
 from outcomes.questions import PAIN_NOW, Step
 from outcomes.services.figures import MOST_REMARK, said_yes
-from outcomes.views import red_flags
-from outcomes.views.showing import WhatToDo, lead, own_curve, read, shown, too_long, what_to_do, wrong
+from outcomes.views import answered, red_flags
+from outcomes.views.answered import advice, read_step, site
+from outcomes.views.showing import lead, shown, too_long, wrong
 
 
 def show(request: HttpRequest, found: CheckIn, token: str, now: datetime) -> HttpResponseBase:
     """The step at which the patient is, or the one that was asked for; what is sent is taken; after all, thanks."""
-    steps = services.steps_of(found)
     if found.status == CheckIn.Status.ANSWERED:
-        return lead(request) if request.method == "POST" else thanks(request, found, steps, token, now)
+        return answered.show(request, found, token, now)
+    steps = services.steps_of(found)
     if request.method == "POST":
         try:
             return take(request, found, steps, token, now)
@@ -146,16 +146,6 @@ def send(
     return lead(request)
 
 
-def read_step(step: Step, sent: QueryDict, *, today: date) -> tuple[dict[str, int], dict[str, str]]:
-    """What a form holds of a step: the values, and what is missing or wrong, in sentences."""
-    asked = sent.getlist("asked")
-    flags = [question for question in step.questions if question.urgency]
-    others = [question for question in step.questions if not question.urgency]
-    values, faults = read(others, sent, asked=asked, today=today)
-    said, unsaid = red_flags.read(flags, sent, asked)
-    return values | said, faults | unsaid
-
-
 def missing(step: Step, kept: Mapping[str, int]) -> dict[str, str]:
     """What a step has no value of yet, as it is said when it is asked once more."""
     flags = [question for question in step.questions if question.urgency]
@@ -214,28 +204,6 @@ def ask(
     )
 
 
-def thanks(
-    request: HttpRequest, found: CheckIn, steps: list[Step], token: str, now: datetime
-) -> HttpResponse:
-    """The thanks, the same for every look, with the patient's own curve, and what to do after a yes to a red flag."""
-    given = found.answer.measurements.filter(instrument="red_flag", value=1).values_list("item", flat=True)
-    return page(
-        request,
-        "outcomes/thanks.html",
-        site(found),
-        token=token,
-        told=advice(steps, {f"red_flag.{code}": 1 for code in given}),
-        curve=own_curve(found, now),
-        takes_reports=services.takes_reports(found.follow_up),
-    )
-
-
-def advice(steps: list[Step], values: dict[str, int]) -> WhatToDo | None:
-    """What to do after what was said to the red flags; None when all is well."""
-    asked = [question for step in steps if step.name == "safety" for question in step.questions]
-    return what_to_do(asked, said_yes(values))
-
-
 def place(steps: list[Step], name: str) -> int:
     """Which step has that name, from 1 on; 1 when none has."""
     return next((at for at, step in enumerate(steps, start=1) if step.name == name), 1)
@@ -245,8 +213,3 @@ def number(text: str | None, most: int, default: int | None = None) -> int:
     """A step's number as it stands in an address or a form, from 1 to `most`; else the default, or `most`."""
     plain = int(text) if text and text.isascii() and text.isdecimal() and len(text) < 3 else 0
     return plain if 1 <= plain <= most else (default or most)
-
-
-def site(found: CheckIn) -> Site:
-    """Where the procedure was performed: whose page it is."""
-    return found.follow_up.procedure.site
