@@ -10,7 +10,6 @@ from outcomes.services.alerting import ended_of, raise_alert, raise_red_flags, s
 from outcomes.services.answering import (
     answer,
     diary_of,
-    fill_in,
     save_step,
     steps_of,
 )
@@ -24,6 +23,7 @@ from outcomes.services.correcting import (
     correct_answer,
     why_not_to_change,
 )
+from outcomes.services.diaries import fill_in
 from outcomes.services.exporting import download, expire_exports, make_export, make_exports, request_export
 from outcomes.services.following import (
     extend_plans,

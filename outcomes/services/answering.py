@@ -261,38 +261,3 @@ def is_late(check_in: CheckIn, now: datetime) -> bool:
         return False
     after = now - check_in.follow_up.procedure.performed_at
     return after > timedelta(minutes=late_after(hours, check_in.offset_minutes))
-
-
-@transaction.atomic
-def fill_in(
-    check_in_id: int,
-    entries: Mapping[int, Mapping[str, int]],
-    *,
-    red_flags: Sequence[str],
-    language: str,
-    now: datetime,
-) -> None:
-    """The patient fills in entries of the diary that the check-in belongs to. What was filled in before stays.
-
-    `entries`: for each check-in's number, its values as `answer` takes them. `red_flags`: codes that were ticked; they
-    raise their alert at once, and are stored with the newest of the entries, if there is one.
-
-    Raises Refusal as `answer` does; "not_in_diary" for a number that is no entry of this diary.
-    """
-    measurements_of({f"red_flag.{code}": 1 for code in red_flags})
-    _, check_in = locked(check_in_id, "procedure__site", "relief_profile")
-    written = {entry.pk: entry for entry in diary_of(check_in)}
-    chosen = sorted(entries, key=lambda pk: written[pk].offset_minutes if pk in written else -1)
-    for pk in chosen:
-        if pk not in written:
-            raise Refusal("This is no entry of this diary.", code="not_in_diary", field="check_in")
-        flags = {f"red_flag.{code}": 1 for code in red_flags} if pk == chosen[-1] else {}
-        answer(
-            pk,
-            values={**entries[pk], **flags},
-            channel=Answer.Channel.EMAIL,
-            language=language,
-            by=None,
-            now=now,
-        )
-    raise_red_flags(check_in, sorted(red_flags), now=now)

@@ -1,6 +1,6 @@
 """Correcting an answer: what was written down stays, and a new version counts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -122,10 +122,10 @@ def why_not_to_change(check_in: CheckIn, *, now: datetime) -> str:
     return "" if now < changeable_until(check_in) else "closed"
 
 
-def changeable_until(check_in: CheckIn) -> datetime:
+def changeable_until(check_in: CheckIn, entries: Sequence[CheckIn] | None = None) -> datetime:
     """Until when the patient can change what they answered: until it closes; an entry of a diary until the next planned
-    hour opens, the last one for as long as the gap before it."""
-    entries = diary_of(check_in)
+    hour opens, the last one for as long as the gap before it. `entries`: of its diary, where they are known."""
+    entries = diary_of(check_in) if entries is None else entries
     if not entries:
         return check_in.closes_at
     at = next(place for place, entry in enumerate(entries) if entry.pk == check_in.pk)

@@ -5,7 +5,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from clinic.models import AuditEvent
 from clinic.refusals import Refusal
@@ -336,3 +338,80 @@ def test_the_hours_below_the_curve_are_short_enough_to_stand_beside_each_other(
     assert "m." not in drawing
     drawing = client.get(path + "?lang=es").content.decode().partition("<svg")[2]
     assert ">13:00<" in drawing
+
+
+def test_an_entry_is_corrected_until_the_next_hour_begins(
+    block: FollowUp, path: str, client: Client, clock: list[datetime]
+) -> None:
+    clock[0] = after(block, 35)
+    write(client, path, block, {30: 1})
+    first = entry(block, 30)
+    html = client.get(path).content.decode()
+    assert f'name="change" value="{first.pk}"' in html
+    assert f'name="nrs.now-{first.pk}" value="1" checked' in html
+    write(client, path, block, {30: 1}, change=first.pk)  # nothing was touched
+    assert Answer.objects.get().version == 1
+    clock[0] = after(block, 59)
+    said = words(write(client, path, block, {30: 6}, medicine=1, change=first.pk))
+    assert "9:30 a.m. pain 6, pain medicine taken" in said
+    given = Answer.objects.get()
+    assert (given.version, given.late, given.corrections.get().by) == (2, False, None)
+    reading = services.course_of(FollowUp.objects.get(pk=block.pk)).readings[0]
+    assert (reading.at, reading.score) == (35, 6)
+    clock[0] = after(block, 61)
+    assert f'name="change" value="{first.pk}"' not in client.get(path).content.decode()
+    late = write(client, path, block, {30: 9, 60: 2}, change=first.pk)
+    assert late.status_code == 409
+    assert late.context["refused"]
+    scores = Measurement.objects.filter(instrument="nrs").order_by("answer__check_in__offset_minutes")
+    assert list(scores.values_list("value", flat=True)) == [6, 2]
+
+
+def test_another_tab_that_knows_of_no_entry_changes_none(
+    block: FollowUp, path: str, client: Client, clock: list[datetime]
+) -> None:
+    clock[0] = after(block, 35)
+    write(client, path, block, {30: 1})
+    assert write(client, path, block, {30: 1}).status_code == 200  # a double click
+    late = write(client, path, block, {30: 8})
+    assert (late.status_code, late.context["refused"]) == (409, True)
+    assert Measurement.objects.get(instrument="nrs").value == 1
+    helped = write(client, path, block, {30: 8}, **{"red_flag.new_weakness": "1"})
+    assert 'href="tel:911"' in helped.content.decode()
+    assert Alert.objects.get().codes == ["new_weakness"]
+
+
+def test_the_last_entry_is_corrected_for_as_long_as_the_gap_before_it(block: FollowUp) -> None:
+    assert services.changeable_until(entry(block, 180)) == after(block, 240)
+    assert services.changeable_until(entry(block, 240)) == after(block, 300)
+
+
+def test_times_after_midnight_carry_the_day(
+    block: FollowUp, path: str, client: Client, clock: list[datetime]
+) -> None:
+    for check_in in block.check_ins.filter(offset_minutes__gte=180):
+        check_in.opens_at += timedelta(hours=13)
+        check_in.due_at = check_in.opens_at
+        check_in.closes_at += timedelta(hours=13)
+        check_in.save()
+    clock[0] = after(block, 35)
+    said = words(client.get(path))
+    assert "11 a.m. comes later" in said
+    assert "Tuesday, 1 a.m. comes later" in said
+    assert "Tuesday, 2 a.m." in said
+    assert "martes, 01:00" in words(client.get(f"{path}?lang=es"))
+
+
+def test_the_page_with_corrections_asks_the_database_no_more(
+    block: FollowUp, path: str, client: Client, clock: list[datetime]
+) -> None:
+    clock[0] = after(block, 35)
+    write(client, path, block, {30: 1})
+    with CaptureQueriesContext(connection) as one:
+        client.get(path)
+    for minutes in HOURS[1:]:
+        clock[0] = after(block, minutes + 1)
+        write(client, path, block, {minutes: 2})
+    with CaptureQueriesContext(connection) as five:
+        client.get(path)
+    assert len(five) == len(one)

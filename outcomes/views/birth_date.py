@@ -7,10 +7,11 @@ from django.conf import settings
 from django.core.signing import BadSignature, TimestampSigner
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.utils import translation
 
 from clinic.links import token_hash
 from clinic.models import Site
-from clinic.pages import page
+from clinic.pages import page, speaks
 from clinic.refusals import Refusal
 from outcomes.views.showing import lead
 
@@ -77,7 +78,10 @@ def ask(
     whether the link is one at which e-mails can be stopped.
     """
     wrong = False
-    if request.method == "POST" and "year" in request.POST:
+    tongue = request.POST.get("lang", "")
+    if speaks(tongue):  # nothing is looked at yet: what was typed goes along
+        translation.activate(tongue)
+    elif request.method == "POST" and "year" in request.POST:
         try:
             prove(given(request))
         except Refusal:
@@ -103,6 +107,7 @@ def ask(
         status=422 if wrong else 200,
         token=token,
         wrong=wrong,
+        typed={part: request.POST.get(part, "")[:4] for part in PARTS},
         stoppable=stoppable,
     )
 
