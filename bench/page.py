@@ -19,7 +19,7 @@ def measure(clinic: Clinic, port: int, *, quick: bool) -> list[Row]:
     """CLIENTS processes with one keep-alive connection each ask as fast as they are answered."""
     rounds, each = (3, 20) if quick else (7, 50)
     shown = clinic.links(clinic.due(50))
-    cookie, size, all_of_it = look(port, f"/c/{shown[0]}/")
+    size, all_of_it = look(port, f"/c/{shown[0]}/")
 
     with clients(CLIENTS) as run:
 
@@ -29,7 +29,7 @@ def measure(clinic: Clinic, port: int, *, quick: bool) -> list[Row]:
 
         def post() -> float:
             tokens = clinic.links(clinic.due(CLIENTS * each))
-            requests = [request(f"/c/{token}/", port, cookie=cookie, score=4) for token in tokens]
+            requests = [request(f"/c/{token}/", port, score=4) for token in tokens]
             return (
                 CLIENTS
                 * each
@@ -55,21 +55,20 @@ def measure(clinic: Clinic, port: int, *, quick: bool) -> list[Row]:
     ]
 
 
-def look(port: int, path: str) -> tuple[str, int, int]:
-    """The CSRF cookie that the page sets, its own bytes, and its bytes with those of all that it loads."""
+def look(port: int, path: str) -> tuple[int, int]:
+    """The page's own bytes, and its bytes with those of all that it loads."""
     client = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     client.request("GET", path)
     answer = client.getresponse()
     body = answer.read()
     if answer.status != 200:
         raise SystemExit(f"The patient's page answered {answer.status}.")
-    cookie = answer.headers["Set-Cookie"].split(";")[0].partition("=")[2]
     loaded = len(body)
     for found in re.findall(rb"<(?:link|script|img)[^>]+(?:href|src)=\"([^\"]+)\"", body):
         if not found.startswith(b"data:"):
             loaded += len(static(found.decode()))
     client.close()
-    return cookie, len(body), loaded
+    return len(body), loaded
 
 
 def static(address: str) -> bytes:
@@ -80,13 +79,14 @@ def static(address: str) -> bytes:
     return Path(path).read_bytes()
 
 
-def request(path: str, port: int, *, cookie: str = "", score: int | None = None) -> bytes:
+def request(path: str, port: int, *, score: int | None = None) -> bytes:
     """The bytes of a GET, or of a POST that answers with `score`."""
     head = f"Host: 127.0.0.1:{port}\r\n"
     if score is None:
         return f"GET {path} HTTP/1.1\r\n{head}\r\n".encode()
-    body = f"csrfmiddlewaretoken={cookie}&step=1&nrs.now={score}"
-    head += f"Cookie: csrftoken={cookie}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    # What it asks besides the pain was asked for once already.
+    body = f"step=1&nrs.now={score}&asked=nrs.average_7_days&asked=nrs.worst_24_hours"
+    head += "Content-Type: application/x-www-form-urlencoded\r\n"
     return f"POST {path} HTTP/1.1\r\n{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
 
 

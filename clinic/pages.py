@@ -1,7 +1,9 @@
 """What the patients' pages share. No account, no JavaScript, nothing from elsewhere; their addresses are secret."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -9,32 +11,37 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import translation
 from django.utils.html import format_html
+from django.views.decorators.csrf import csrf_exempt
 
 from clinic.models import Site
 
 R = TypeVar("R", bound=HttpResponseBase)
 
-#: What the addresses of such pages begin with; and of the page at which a tablet is given its digits.
-SECRET = ("/a/", "/c/", "/p/", "/u/", "/tablet/")
+P = ParamSpec("P")
 
 
-class OriginMiddleware:
-    """Tells the check against forged forms where a form of a page under a secret address comes from.
+def patients_page(view: Callable[Concatenate[HttpRequest, P], R]) -> Callable[..., R | HttpResponse]:
+    """A page that is used without an account and without cookies: its secret address stands in for Django's check
+    against forged forms (docs/decisions/0031). A form that a browser says comes from another site gets status 403 and
+    the clinics' phones."""
 
-    Such pages send no referrer, and browsers then hide the origin of their forms as well: "Origin: null", no Referer.
-    What remains of the check is that the form and the cookie hold the same token, and that an origin that is named is
-    ours; and nobody can forge a form to an address that he does not know (docs/decisions/0007).
-    """
+    @csrf_exempt
+    @wraps(view)
+    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> R | HttpResponse:
+        if request.method == "POST" and from_elsewhere(request):
+            return elsewhere(request)
+        return view(request, *args, **kwargs)
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
-        self.get_response = get_response
+    return guarded
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        meta = request.META
-        hidden = meta.get("HTTP_ORIGIN", "null") == "null" and not meta.get("HTTP_REFERER")
-        if hidden and request.path.startswith(SECRET):
-            meta["HTTP_ORIGIN"] = f"{request.scheme}://{request.get_host()}"
-        return self.get_response(request)
+
+def from_elsewhere(request: HttpRequest) -> bool:
+    """Whether the browser says that a form comes from another site's page. Old browsers say nothing, and pages that
+    send no referrer let others hide the origin: neither is held against anybody."""
+    if request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
+        return True
+    origin = request.headers.get("Origin", "null")
+    return origin != "null" and urlsplit(origin).netloc != request.get_host()
 
 
 def language(request: HttpRequest, preferred: str) -> str:
@@ -77,6 +84,11 @@ def wait(request: HttpRequest) -> HttpResponse:
     response = to_anybody(request, "clinic/wait.html", status=429, sites=Site.objects.all())
     response["Retry-After"] = "60"
     return response
+
+
+def elsewhere(request: HttpRequest) -> HttpResponse:
+    """The page, with status 403, for a form that comes from another site's page. Nothing of it was taken."""
+    return to_anybody(request, "clinic/elsewhere.html", status=403, sites=Site.objects.all())
 
 
 def to_anybody(request: HttpRequest, template: str, *, status: int, **context: object) -> HttpResponse:

@@ -72,7 +72,6 @@ MIDDLEWARE = [
     "clinic.content_policy.PolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
-    "clinic.pages.OriginMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -90,6 +89,7 @@ TEMPLATES = [
         "DIRS": [BASE_DIR / "clinic" / "templates"],  # before unfold's own
         "APP_DIRS": True,
         "OPTIONS": {
+            "builtins": ["clinic.templatetags.phones"],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",

@@ -339,7 +339,11 @@ def answered(check_in: CheckIn, site: Site) -> Iterator[Fact]:
     )
     yield Fact("answered", given.answered_at, said % words)
     for correction in given.corrections.all():
-        told = {"by": correction.by, "version": correction.version, "why": correction.reason}
+        told = {
+            "by": correction.by or _("the patient"),
+            "version": correction.version,
+            "why": correction.reason,
+        }
         yield Fact("corrected", correction.at, _("Corrected by %(by)s, version %(version)s: %(why)s") % told)
 
 

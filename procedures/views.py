@@ -10,7 +10,7 @@ from django.utils import timezone, translation
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from clinic.pages import gone, language, page, secret, wait
+from clinic.pages import gone, language, page, patients_page, secret, wait
 from clinic.refusals import Refusal
 from clinic.throttling import forget_tries, one_more_try, sender, sent_too_often
 from procedures import services
@@ -24,6 +24,7 @@ REPLIES = {"come": services.promise_to_come, "change": services.ask_for_change}
 MOST_TRIES, TRIES_SECONDS = 10, 600
 
 
+@patients_page
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def appointment(request: HttpRequest, token: str) -> HttpResponse:
@@ -90,6 +91,7 @@ def advice(kind: ProcedureType) -> list[str]:
     return [(spanish and item.advice_es) or item.advice for item in items]
 
 
+@patients_page
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def tablet(request: HttpRequest) -> HttpResponseBase:

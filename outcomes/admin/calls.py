@@ -25,7 +25,7 @@ from clinic.admin.wall import shown, to_instant
 from clinic.models import Site
 from outcomes import services
 from outcomes.admin.asking_forms import AgainForm, SaidForm, questions_of
-from outcomes.admin.check_ins import CheckInAdmin, raise_after_all, raise_at_once
+from outcomes.admin.check_ins import CheckInAdmin, raise_after_all, raise_at_once, say_what_to_do
 from outcomes.admin.script import script
 from outcomes.models import Answer, CheckIn, ContactAttempt
 from outcomes.models.check_ins import CheckInQuerySet
@@ -170,7 +170,7 @@ def call(request: HttpRequest, pk: int) -> HttpResponse:
         with transaction.atomic():
             stale = missed(request, check_in, form)
             if stale:
-                raise_after_all(request, said, pk, now)
+                raise_after_all(request, said, check_in, now)
                 check_in = wanted(request).get(pk=pk)
                 still_open = check_in.open_at(now)
                 if form is None or not still_open:
@@ -215,7 +215,7 @@ def noted(
             services.note_call(check_in.pk, outcome=pressed, by=staff(request), now=now)
         elif not form.is_valid():
             if form is said:
-                raise_at_once(request, said, check_in.pk, now)
+                raise_at_once(request, said, check_in, now)
             return ""
         else:
             act(check_in, said, again, pressed, request, now)
@@ -225,6 +225,8 @@ def noted(
             return reverse("admin:outcomes_checkin_change", args=[check_in.pk])
         show_refusal(form, refusal, form.names)
         return ""
+    if form is said:
+        say_what_to_do(request, said, check_in)
     messages.success(request, str(NOTED[Outcome(pressed)]))
     return reverse("admin:outcomes_checkin_calls")
 

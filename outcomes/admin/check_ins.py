@@ -30,6 +30,7 @@ from outcomes.admin.asking_forms import (
 )
 from outcomes.admin.behind import CheckInCells, ShowsBehind
 from outcomes.admin.courses import pain_now
+from outcomes.admin.script import after_yes
 from outcomes.codes import paper_code
 from outcomes.models import Answer, CheckIn
 from outcomes.models.check_ins import CheckInQuerySet
@@ -201,7 +202,7 @@ class CheckInAdmin(ShowsBehind):
         )
 
         if check_in.open_at(now):
-            raise_at_once(request, form, pk, now)
+            raise_at_once(request, form, check_in, now)
 
         def act() -> str:
             services.record_answer(
@@ -232,7 +233,9 @@ class CheckInAdmin(ShowsBehind):
             },
         )
         if response.status_code == 409:
-            raise_after_all(request, form, pk, now)
+            raise_after_all(request, form, check_in, now)
+        elif response.status_code == 302:
+            say_what_to_do(request, form, check_in)
         return response
 
     def correct_view(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -281,30 +284,37 @@ class CheckInAdmin(ShowsBehind):
         )
 
 
-def raise_at_once(request: HttpRequest, form: QuestionsForm, pk: int, now: datetime) -> None:
+def raise_at_once(request: HttpRequest, form: QuestionsForm, check_in: CheckIn, now: datetime) -> None:
     """Where something is missing on the form, its yes to a red flag does not wait for it."""
     if form.is_bound and not form.is_valid() and form.said_yes():
-        report_yes(request, form, pk, now)
+        report_yes(request, form, check_in, now)
 
 
-def raise_after_all(request: HttpRequest, form: QuestionsForm, pk: int, now: datetime) -> None:
+def raise_after_all(request: HttpRequest, form: QuestionsForm, check_in: CheckIn, now: datetime) -> None:
     """A yes to a red flag does not wait until somebody has read what a colleague or the patient has changed."""
     if not form.is_bound:
         return
     form.full_clean()
     if form.said_yes():
         try:
-            report_yes(request, form, pk, now)
+            report_yes(request, form, check_in, now)
         except ValidationError as refusal:
             tell(request, refusal)
 
 
-def report_yes(request: HttpRequest, form: QuestionsForm, pk: int, now: datetime) -> None:
+def report_yes(request: HttpRequest, form: QuestionsForm, check_in: CheckIn, now: datetime) -> None:
     """Raise the alert about a yes to a red flag whose answer is not written down yet."""
-    services.report_red_flags(pk, codes=form.said_yes(), by=staff(request), now=now)
+    services.report_red_flags(check_in.pk, codes=form.said_yes(), by=staff(request), now=now)
+    say_what_to_do(request, form, check_in)
     messages.warning(
         request, _("The alert about the yes is raised. The answer is not written down yet: see below.")
     )
+
+
+def say_what_to_do(request: HttpRequest, form: QuestionsForm, check_in: CheckIn) -> None:
+    """After a yes to a red flag, on top of the next page: what to say to the patient, in their language."""
+    if form.said_yes():
+        messages.error(request, after_yes(check_in, form.said_yes()))
 
 
 def said_rows(given: Answer, asked: list[Question]) -> list[tuple[str, str]]:

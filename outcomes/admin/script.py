@@ -1,11 +1,15 @@
 """What staff say on the telephone, in the patient's language and in plain words."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from django.utils import translation
 from django.utils.translation import gettext as _
 
 from clinic.models import Site
+from outcomes.models import CheckIn
+from outcomes.questions import most_urgent
+from outcomes.services.answering import red_flags_of
 from procedures.models.shared import Urgency
 
 
@@ -58,3 +62,11 @@ def script(site: Site, *, caller: str, language: str) -> Script:
                 % words,
             ],
         )
+
+
+def after_yes(check_in: CheckIn, codes: Collection[str]) -> str:
+    """What to say to a patient who said yes to these red flags, by the most urgent one."""
+    follow_up = check_in.follow_up
+    flags = red_flags_of(follow_up.procedure.procedure_type)
+    urgency = most_urgent(flag.urgency for flag in flags if flag.key.partition(".")[2] in codes)
+    return script(follow_up.procedure.site, caller="", language=follow_up.patient.language).if_yes[urgency]

@@ -52,12 +52,15 @@ class Answer(models.Model):
 
 
 class AnswerCorrection(models.Model):
-    """An answer was corrected: which version came of it, when, by whom and why. Never changed."""
+    """An answer was corrected: which version came of it, when, by whom and why. Never changed.
+
+    `by` None: the patient did, on the page.
+    """
 
     answer = models.ForeignKey(Answer, models.CASCADE, verbose_name=_("answer"), related_name="corrections")
     version = models.PositiveSmallIntegerField(_("version"))
     at = models.DateTimeField(_("at"))
-    by = models.ForeignKey(User, models.PROTECT, verbose_name=_("by"), related_name="+")
+    by = models.ForeignKey(User, models.PROTECT, verbose_name=_("by"), null=True, related_name="+")
     reason = models.CharField(_("reason"), max_length=500)
 
     class Meta:

@@ -10,7 +10,6 @@ from outcomes.services.alerting import ended_of, raise_alert, raise_red_flags, s
 from outcomes.services.answering import (
     answer,
     diary_of,
-    fill_in,
     save_step,
     steps_of,
 )
@@ -18,7 +17,13 @@ from outcomes.services.asking import ask_at_new_address, invite_due, remind_due
 from outcomes.services.assigning import follow_performer, handlers, reassign_alerts
 from outcomes.services.calling import note_call
 from outcomes.services.closing import call_bounced, call_unsent, close_past
-from outcomes.services.correcting import correct_answer
+from outcomes.services.correcting import (
+    change_own_answer,
+    changeable_until,
+    correct_answer,
+    why_not_to_change,
+)
+from outcomes.services.diaries import fill_in
 from outcomes.services.exporting import download, expire_exports, make_export, make_exports, request_export
 from outcomes.services.following import (
     extend_plans,
@@ -46,7 +51,7 @@ from outcomes.services.linking import (
 )
 from outcomes.services.maintaining import Due, due_of, end_explanted, look_after_devices, review_devices
 from outcomes.services.merges import join_courses, obstacles_to_merging
-from outcomes.services.pain_reports import report_pain
+from outcomes.services.pain_reports import report_pain, report_unasked
 from outcomes.services.planning import (
     end_follow_up,
     replan,
@@ -72,6 +77,8 @@ __all__ = [
     "ask_at_new_address",
     "call_bounced",
     "call_unsent",
+    "change_own_answer",
+    "changeable_until",
     "check_adverse_event",
     "close_past",
     "correct_adverse_event",
@@ -122,6 +129,7 @@ __all__ = [
     "replan_site",
     "report_pain",
     "report_red_flags",
+    "report_unasked",
     "request_export",
     "resolve",
     "resume_follow_up",
@@ -143,4 +151,5 @@ __all__ = [
     "void_adverse_event",
     "void_follow_up",
     "void_links",
+    "why_not_to_change",
 ]

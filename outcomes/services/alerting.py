@@ -40,8 +40,10 @@ def within(site: Site, urgency: str) -> timedelta:
 
 
 @transaction.atomic
-def raise_red_flags(check_in: CheckIn, codes: Sequence[str], *, now: datetime) -> Alert | None:
+def raise_red_flags(of: CheckIn | FollowUp, codes: Sequence[str], *, now: datetime) -> Alert | None:
     """Raise the alert of the red flags that a patient said yes to, and announce it; None for no codes.
+
+    `of`: the check-in at which it was said, or the follow-up, of which it was said unasked.
 
     While the follow-up's red-flag alert is open, new codes are added to it. Somebody must then look again: whoever
     owns it keeps it, but it is neither acknowledged nor snoozed any more. One that nobody had acknowledged is due at
@@ -49,7 +51,7 @@ def raise_red_flags(check_in: CheckIn, codes: Sequence[str], *, now: datetime) -
     """
     if not codes:
         return None
-    follow_up = check_in.follow_up
+    check_in, follow_up = (of, of.follow_up) if isinstance(of, CheckIn) else (None, of)
     site = follow_up.procedure.site
     urgencies = set(RedFlag.objects.filter(code__in=codes).values_list("urgency", flat=True))
     emergency = Alert.Urgency.EMERGENCY in urgencies
@@ -62,7 +64,7 @@ def raise_red_flags(check_in: CheckIn, codes: Sequence[str], *, now: datetime) -
         alert.codes = sorted({*alert.codes, *codes})
         alert.due_at = due_at if alert.acknowledged_at else min(alert.due_at, due_at)
         alert.acknowledged_at = alert.snoozed_until = None
-        alert.check_in = check_in
+        alert.check_in = check_in or alert.check_in
         if emergency:
             alert.urgency = Alert.Urgency.EMERGENCY
         alert.save()

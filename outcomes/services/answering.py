@@ -1,6 +1,6 @@
 """Taking answers, through whichever door they come."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -139,12 +139,20 @@ def locked(check_in_id: int, *related: str) -> tuple[FollowUp, CheckIn]:
 
 @transaction.atomic
 def save_step(
-    check_in_id: int, *, values: Mapping[str, int], remark: str | None, step: int | None, now: datetime
+    check_in_id: int,
+    *,
+    values: Mapping[str, int],
+    asked: Collection[str] = (),
+    remark: str | None,
+    step: int | None,
+    now: datetime,
 ) -> None:
     """Keep what the patient has filled in so far; a red flag that is answered with yes raises its alert at once.
 
-    `values` by "instrument.item" are added to those kept before. `remark` None leaves the remark as it is. `step`: how
-    many steps are done now; None when this one is not. After the answer was sent nothing changes.
+    `values` by "instrument.item" are added to those kept before, of which those in `asked` are dropped: the keys of all
+    that was asked on the page, so that what was unticked is not kept. `remark` None leaves the remark as it is. `step`:
+    how many steps are done now; None when this one is not. After the answer was sent nothing changes, but a yes that it
+    does not hold is heard all the same.
 
     Raises Refusal as `answer` does, except "item_missing".
     """
@@ -152,13 +160,14 @@ def save_step(
     text = None if remark is None else plain_remark(remark)
     _, check_in = locked(check_in_id)
     if check_in.status == CheckIn.Status.ANSWERED:
+        raise_red_flags(check_in, sorted(said_yes(rows) - yes_of(check_in.answer)), now=now)
         return
     if not takes_answers(check_in, now):
         raise Refusal("This check-in is closed.", code="closed", field="check_in")
     refuse_future(rows, check_in.follow_up, at=now)
     draft: Draft = getattr(check_in, "draft", None) or Draft(check_in=check_in, started_at=now)
     fresh = said_yes(rows) - said_yes(draft.values)
-    draft.values = {**draft.values, **rows}
+    draft.values = {key: value for key, value in draft.values.items() if key not in asked} | rows
     draft.remark = draft.remark if text is None else text
     draft.step = max(draft.step, step or 0)
     draft.updated_at = now
@@ -186,7 +195,7 @@ def answer(
     where relief has not worn off). "nrs.now" must be among them. A red flag that is answered with yes raises its alert,
     unless the draft did so already. `remark` is stored without control characters.
 
-    A second answer changes nothing and returns the first.
+    A second answer changes nothing and returns the first; a yes that only the second holds raises its alert.
 
     Raises Refusal, with the key as its field:
         "unknown_item" for a key that nobody asks, "score_out_of_range" for anything but a whole number that the item
@@ -202,6 +211,7 @@ def answer(
     follow_up, check_in = locked(check_in_id, "procedure__site", "relief_profile")
     first: Answer | None = getattr(check_in, "answer", None)
     if first:
+        raise_red_flags(check_in, sorted(said_yes(values) - yes_of(first)), now=now)
         return first
     if not takes_answers(check_in, now):
         raise Refusal("This check-in is closed.", code="closed", field="check_in")
@@ -238,6 +248,12 @@ def answer(
     return given
 
 
+def yes_of(given: Answer) -> set[str]:
+    """The codes of the red flags that an answer says yes to."""
+    flags = Measurement.objects.filter(answer=given, instrument="red_flag", value=1)
+    return set(flags.values_list("item", flat=True))
+
+
 def is_late(check_in: CheckIn, now: datetime) -> bool:
     """Whether what is written now for an entry of a diary comes well after its hour."""
     hours = [entry.offset_minutes for entry in diary_of(check_in)]
@@ -245,38 +261,3 @@ def is_late(check_in: CheckIn, now: datetime) -> bool:
         return False
     after = now - check_in.follow_up.procedure.performed_at
     return after > timedelta(minutes=late_after(hours, check_in.offset_minutes))
-
-
-@transaction.atomic
-def fill_in(
-    check_in_id: int,
-    entries: Mapping[int, Mapping[str, int]],
-    *,
-    red_flags: Sequence[str],
-    language: str,
-    now: datetime,
-) -> None:
-    """The patient fills in entries of the diary that the check-in belongs to. What was filled in before stays.
-
-    `entries`: for each check-in's number, its values as `answer` takes them. `red_flags`: codes that were ticked; they
-    raise their alert at once, and are stored with the newest of the entries, if there is one.
-
-    Raises Refusal as `answer` does; "not_in_diary" for a number that is no entry of this diary.
-    """
-    measurements_of({f"red_flag.{code}": 1 for code in red_flags})
-    _, check_in = locked(check_in_id, "procedure__site", "relief_profile")
-    written = {entry.pk: entry for entry in diary_of(check_in)}
-    chosen = sorted(entries, key=lambda pk: written[pk].offset_minutes if pk in written else -1)
-    for pk in chosen:
-        if pk not in written:
-            raise Refusal("This is no entry of this diary.", code="not_in_diary", field="check_in")
-        flags = {f"red_flag.{code}": 1 for code in red_flags} if pk == chosen[-1] else {}
-        answer(
-            pk,
-            values={**entries[pk], **flags},
-            channel=Answer.Channel.EMAIL,
-            language=language,
-            by=None,
-            now=now,
-        )
-    raise_red_flags(check_in, sorted(red_flags), now=now)

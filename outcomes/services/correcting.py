@@ -1,6 +1,6 @@
 """Correcting an answer: what was written down stays, and a new version counts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -9,12 +9,13 @@ from django.db import transaction
 from clinic import audit
 from clinic.models import User
 from clinic.refusals import Refusal
-from outcomes.models import Answer, AnswerCorrection, Measurement
+from outcomes.models import Answer, AnswerCorrection, CheckIn, Measurement
 from outcomes.questions import PAIN_NOW
 from outcomes.services.alerting import raise_red_flags
-from outcomes.services.answering import locked
-from outcomes.services.figures import kept, measurements_of, refuse_future, said_yes
+from outcomes.services.answering import diary_of, locked
+from outcomes.services.figures import kept, measurements_of, plain_remark, refuse_future, said_yes
 from outcomes.services.judging import judge
+from outcomes.services.recording import values_of
 
 #: As much of a reason as is kept.
 REASON_LENGTH = 500
@@ -22,13 +23,14 @@ REASON_LENGTH = 500
 
 @transaction.atomic
 def correct_answer(
-    answer_id: int, *, values: Mapping[str, int], reason: str, by: User, now: datetime
+    answer_id: int, *, values: Mapping[str, int], reason: str, by: User | None, now: datetime
 ) -> Answer:
     """Put other figures in the place of an answer's, and judge its follow-up again.
 
     `values`: the whole of what counts from now on, by "instrument.item"; a figure that is not among them is taken
     out. All figures are written anew, so that each version stands on its own; those before stay as superseded.
-    A red flag that becomes a yes raises its alert; one that becomes a no takes none back: who has the alert does.
+    A red flag that becomes a yes raises its alert; one that becomes a no takes none back: who has the alert does. `by`
+    None: the patient changed it.
 
     Raises Refusal "reason_required"; "reason_too_long"; "item_missing", "unknown_item", "score_out_of_range",
     "before_procedure" and "in_the_future" (of a day after the answer's) with the item as field; "nothing_changed".
@@ -72,11 +74,65 @@ def correct_answer(
         by=by,
         at=now,
         site=follow_up.procedure.site,
+        actor="" if by else "patient",
         reason=f"version {given.version}",
     )
     raise_red_flags(check_in, sorted(said_yes(values) - said_yes(before)), now=now)
     judge(follow_up.pk, now=now)
     return given
+
+
+#: Why an answer that a patient changes is corrected.
+BY_THE_PATIENT = "changed by the patient"
+
+
+@transaction.atomic
+def change_own_answer(
+    check_in_id: int, *, values: Mapping[str, int], remark: str | None = None, now: datetime
+) -> Answer:
+    """The patient puts other figures in the place of what they answered, as a new version.
+
+    `values` by "instrument.item": what counts from now on of all that the page asks. `remark` None leaves the remark as
+    it is. The same figures change nothing.
+
+    Raises Refusal "closed" (field "check_in") unless `why_not_to_change` says "", and as `correct_answer` does.
+    """
+    text = None if remark is None else plain_remark(remark)
+    _, check_in = locked(check_in_id)
+    if why_not_to_change(check_in, now=now):
+        raise Refusal("This answer cannot be changed any more.", code="closed", field="check_in")
+    given: Answer = check_in.answer
+    if text is not None and text != given.remark:
+        given.remark = text
+        given.save(update_fields=["remark"])
+    if kept(values) == values_of(given):
+        return given
+    return correct_answer(given.pk, values=values, reason=BY_THE_PATIENT, by=None, now=now)
+
+
+def why_not_to_change(check_in: CheckIn, *, now: datetime) -> str:
+    """The code of the reason why the patient cannot change what they answered; "" while they can.
+
+    "not_answered"; "closed": the check-in has closed, or of a diary's entry its hour is over.
+    """
+    if check_in.status != CheckIn.Status.ANSWERED:
+        return "not_answered"
+    if check_in.kind == CheckIn.Kind.REPORT:
+        return "closed"
+    return "" if now < changeable_until(check_in) else "closed"
+
+
+def changeable_until(check_in: CheckIn, entries: Sequence[CheckIn] | None = None) -> datetime:
+    """Until when the patient can change what they answered: until it closes; an entry of a diary until the next planned
+    hour opens, the last one for as long as the gap before it. `entries`: of its diary, where they are known."""
+    entries = diary_of(check_in) if entries is None else entries
+    if not entries:
+        return check_in.closes_at
+    at = next(place for place, entry in enumerate(entries) if entry.pk == check_in.pk)
+    if at + 1 < len(entries):
+        return entries[at + 1].opens_at
+    gap = entries[at].opens_at - entries[at - 1].opens_at if at else timedelta(hours=1)
+    return entries[at].opens_at + gap
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """“My pain is back”: what a patient says of their own accord, or staff for them, at any time of a course."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -17,7 +18,7 @@ from outcomes.relief import Course, Judgement
 from outcomes.relief import judge as judge_course
 from outcomes.schedule import DAY, days_after
 from outcomes.services import wearing_off
-from outcomes.services.alerting import raise_alert
+from outcomes.services.alerting import raise_alert, raise_red_flags
 from outcomes.services.answering import GRACE
 from outcomes.services.figures import measurements_of, plain_remark, refuse_future
 from outcomes.services.judging import course_of, judge
@@ -36,6 +37,7 @@ def report_pain(
     *,
     pain: int,
     ended_on: int | None = None,
+    red_flags: Sequence[str] = (),
     remark: str = "",
     channel: str,
     language: str,
@@ -45,10 +47,11 @@ def report_pain(
     """Keep that the pain is back, as a check-in that nobody asked for, and judge the follow-up again.
 
     `pain`: now, 0–10. `ended_on`: since which day it has been back, in days after the procedure on the site's calendar;
-    None when none was named. `by` None: the patient said so themselves. A bad score after relief is a loss by the
-    patient's own word. Anything else, such as a good score or one before any relief, is a question to staff: it raises
-    the alert that the patient says that the pain is back. So does a loss about which nobody else hears: of a trial,
-    which is not held against a window, or one whose alert somebody resolved when it was not confirmed.
+    None when none was named. `red_flags`: codes that were said yes to; they raise their alert. `by` None: the patient
+    said so themselves. A bad score after relief is a loss by the patient's own word. Anything else, such as a good
+    score or one before any relief, is a question to staff: it raises the alert that the patient says that the pain is
+    back. So does a loss about which nobody else hears: of a trial, which is not held against a window, or one whose
+    alert somebody resolved when it was not confirmed.
 
     The same on the same day, as by a second click, changes nothing and returns the first.
 
@@ -57,19 +60,10 @@ def report_pain(
     "remark_too_long".
     """
     values = {PAIN_NOW: pain, WORN_OFF: 1} | ({} if ended_on is None else {ENDED_ON: ended_on})
+    values |= {f"red_flag.{code}": 1 for code in red_flags}
     rows, text = measurements_of(values), plain_remark(remark)
-    follow_up = (
-        FollowUp.objects.select_for_update(of=("self",))
-        .select_related("procedure__site", "procedure__procedure_type", "relief_profile", "patient")
-        .get(pk=follow_up_id)
-    )
+    follow_up = reportable(follow_up_id)
     procedure = follow_up.procedure
-    if follow_up.closed_at:
-        raise Refusal("This course has ended.", code="closed", field="follow_up")
-    if not takes_reports(follow_up):
-        raise Refusal(
-            "A test and the upkeep of a device take no reports.", code="not_possible", field="follow_up"
-        )
     refuse_future(values, follow_up, at=now)
     for report in reports_of_the_day(follow_up, now):
         if (values_of(report.answer), report.answer.remark) == (values, text):
@@ -98,6 +92,7 @@ def report_pain(
         site=procedure.site,
         actor="" if by else "patient",
     )
+    raise_red_flags(report, sorted(red_flags), now=now)
     judge(follow_up.pk, now=now)
     course = course_of(follow_up)
     after = judge_course(course)
@@ -105,6 +100,33 @@ def report_pain(
     if not known or is_passed_over(follow_up, course, after):
         raise_alert(follow_up, Alert.Kind.PAIN_BACK, now=now)
     return given
+
+
+@transaction.atomic
+def report_unasked(follow_up_id: int, *, red_flags: Sequence[str], now: datetime) -> Alert | None:
+    """Raise the alert of red flags that the patient said yes to before the report is whole; None for no codes. The
+    report, when it follows, raises nothing twice while that alert is open.
+
+    Raises Refusal "closed" and "not_possible" as `report_pain` does, "unknown_item" for a code that nobody asks.
+    """
+    measurements_of({f"red_flag.{code}": 1 for code in red_flags})
+    return raise_red_flags(reportable(follow_up_id), sorted(red_flags), now=now)
+
+
+def reportable(follow_up_id: int) -> FollowUp:
+    """The follow-up, locked, of which a report is taken. Raises Refusal "closed" and "not_possible"."""
+    follow_up = (
+        FollowUp.objects.select_for_update(of=("self",))
+        .select_related("procedure__site", "procedure__procedure_type", "relief_profile", "patient")
+        .get(pk=follow_up_id)
+    )
+    if follow_up.closed_at:
+        raise Refusal("This course has ended.", code="closed", field="follow_up")
+    if not takes_reports(follow_up):
+        raise Refusal(
+            "A test and the upkeep of a device take no reports.", code="not_possible", field="follow_up"
+        )
+    return follow_up
 
 
 def reports_of_the_day(follow_up: FollowUp, now: datetime) -> list[CheckIn]:

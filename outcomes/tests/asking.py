@@ -1,7 +1,10 @@
 """How tests about calls and answers come to a check-in that somebody should telephone about."""
 
+import re
 from datetime import datetime, timedelta
 from typing import Any
+
+from django.test import Client
 
 from conftest import World
 from outcomes.models import CheckIn
@@ -36,3 +39,10 @@ def wants_call(procedure: Procedure, *, day: int, because: str = "no_consent") -
     check_in.not_sent_because = because
     check_in.save()
     return check_in, check_in.due_at + timedelta(hours=1)
+
+
+def insist(client: Client, path: str, data: dict[str, Any], **how: Any) -> Any:
+    """Send a form of a patient's page; where something is missing, press the button once more."""
+    response = client.post(path, data, **how)
+    asked = re.findall(r'name="asked" value="([^"]+)"', response.content.decode())
+    return client.post(path, {**data, "asked": asked}, **how) if asked else response

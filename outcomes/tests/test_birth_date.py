@@ -123,3 +123,14 @@ def test_stopping_the_emails_needs_no_date(path: str, client: Client, world: Wor
     assert client.post(path + "stop/").status_code == 200
     world.patient.refresh_from_db()
     assert world.patient.opted_out_at is not None
+
+
+def test_what_was_typed_stays_on_the_page(path: str, client: Client) -> None:
+    refused = client.post(path, {"month": "6", "day": "5", "year": "19445"}).content.decode()
+    for part, typed in (("month", 6), ("day", 5), ("year", 1944)):
+        assert f'name="{part}" value="{typed}"' in refused
+    other = client.post(path, {**RIGHT, "lang": "es"})
+    html = other.content.decode()
+    assert (other.status_code, '<html lang="es">' in html) == (200, True)
+    assert 'name="year" value="1944"' in html
+    assert "known" not in client.cookies  # nothing was looked at

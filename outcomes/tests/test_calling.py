@@ -315,13 +315,17 @@ def test_a_yes_does_not_wait_for_what_is_missing(world: World, client: Client) -
         refused = client.post(page(check_in), yes | {"outcome": "reached", "nrs.now": ""})
         assert refused.status_code == 422
         assert "The alert about the yes is raised." in words(refused)
+        # What to say stands on top of the page, before the form and the questions.
+        assert words(refused).count("Please hang up and call 911") == 2
+        assert words(refused).index("Please hang up and call 911") < words(refused).index("What to say")
         alert = Alert.objects.get()
         assert (alert.codes, alert.urgency) == (["bladder_bowel"], "emergency")
         assert AuditEvent.objects.filter(action="check_in.red_flags", by=world.clerk).count() == 1
         assert not Answer.objects.exists()
         # The same on the other form, and the whole answer afterwards, raise nothing twice.
         client.post(f"/admin/outcomes/checkin/{check_in.pk}/answer/", yes | {"channel": "clinic"})
-        client.post(page(check_in), yes | {"outcome": "reached", "nrs.now": "9"})
+        done = client.post(page(check_in), yes | {"outcome": "reached", "nrs.now": "9"}, follow=True)
+        assert "Please hang up and call 911" in words(done)
     assert Alert.objects.count() == 1
     assert Answer.objects.exists()
     with pytest.raises(Refusal) as refusal:

@@ -1,10 +1,13 @@
 """The diary of a diagnostic block: one link for the day, late entries marked, and what it shows."""
 
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from clinic.models import AuditEvent
 from clinic.refusals import Refusal
@@ -88,7 +91,12 @@ def test_one_link_serves_all_day(block: FollowUp, path: str, client: Client, clo
     said = words(page)
     assert "9:30 a.m. now How bad is your pain right now?" in said
     assert "10 a.m. comes later" in said
-    assert page.content.decode().count("<fieldset") == 3  # pain, medicine, red flags
+    html = page.content.decode()
+    assert re.findall(r"<fieldset[^>]* id=\"([a-z_]+-[a-z_]+)", html)[-2:] == [
+        "nrs-now",
+        "diary-took_medicine",
+    ]
+    assert html.index('name="red_flag.new_weakness"') < html.index('name="nrs.now')
     said = words(write(client, path, block, {30: 1}))
     assert "Saved." in said
     assert "9:30 a.m. pain 1" in said
@@ -152,20 +160,42 @@ def test_bad_entries_are_refused_whole(
     assert not Answer.objects.exists()
 
 
-def test_a_yes_is_heard_though_an_entry_is_wrong_and_stays_ticked(
+@pytest.mark.parametrize("how", [{"red_flag.new_weakness": "1"}, {"red_flag": "red_flag.new_weakness"}])
+def test_a_yes_leads_to_the_help_page_though_an_entry_is_missing(
+    block: FollowUp, path: str, client: Client, clock: list[datetime], how: dict[str, str]
+) -> None:
+    clock[0] = after(block, 65)
+    medicine = f"diary.took_medicine-{entry(block, 60).pk}"
+    whole = {f"{key}-{entry(block, 30).pk}": "1" for key in ("nrs.now", "diary.took_medicine")}
+    for _ in range(2):
+        response = client.post(path, {medicine: "1", **whole, **how}, follow=True)
+        assert response.redirect_chain == [(f"{path}?show=help", 302)]
+        assert "Call 911 now" in words(response)
+    assert Alert.objects.get().codes == ["new_weakness"]
+    assert AuditEvent.objects.filter(action="alert.raised").count() == 1
+    assert Answer.objects.get().check_in.offset_minutes == 30  # what was whole is kept
+    write(client, path, block, {60: 4}, **how)
+    assert Measurement.objects.filter(instrument="red_flag", item="new_weakness", value=1).count() == 2
+    assert Alert.objects.count() == 1
+
+
+def test_what_is_left_empty_in_the_diary_is_asked_once(
     block: FollowUp, path: str, client: Client, clock: list[datetime]
 ) -> None:
-    clock[0] = after(block, 35)
-    medicine = f"diary.took_medicine-{entry(block, 30).pk}"
-    response = client.post(path, {medicine: "1", "red_flag": "red_flag.new_weakness"})
-    assert response.status_code == 422
-    assert Alert.objects.get().codes == ["new_weakness"]
-    assert "Call 911 now" in words(response)
-    assert 'value="red_flag.new_weakness" checked' in response.content.decode()
-    assert not Answer.objects.exists()
-    write(client, path, block, {30: 4}, red_flag="red_flag.new_weakness")
-    assert Measurement.objects.filter(instrument="red_flag", item="new_weakness", value=1).count() == 1
-    assert Alert.objects.count() == 1
+    clock[0] = after(block, 65)
+    first, second = entry(block, 30).pk, entry(block, 60).pk
+    sent = {f"nrs.now-{first}": "3", f"diary.took_medicine-{second}": "1"}
+    refused = client.post(path, sent)
+    asked = re.findall(r'name="asked" value="([^"]+)"', refused.content.decode())
+    assert (refused.status_code, asked) == (422, [f"diary.took_medicine-{first}", f"nrs.now-{second}"])
+    assert client.post(path, {**sent, "asked": asked}).status_code == 302
+    (given,) = Answer.objects.get().measurements.all()  # without its pain the other is no entry
+    assert (given.answer.check_in_id, given.item) == (first, "now")
+    empty = client.post(path, {})
+    asked = re.findall(r'name="asked" value="([^"]+)"', empty.content.decode())
+    assert (empty.status_code, asked) == (422, [f"nrs.now-{second}"])
+    assert client.post(path, {"asked": asked}).status_code == 302
+    assert Answer.objects.count() == 1
 
 
 def test_what_is_missing_is_named_and_an_hour_long_past_is_not_now(
@@ -308,3 +338,80 @@ def test_the_hours_below_the_curve_are_short_enough_to_stand_beside_each_other(
     assert "m." not in drawing
     drawing = client.get(path + "?lang=es").content.decode().partition("<svg")[2]
     assert ">13:00<" in drawing
+
+
+def test_an_entry_is_corrected_until_the_next_hour_begins(
+    block: FollowUp, path: str, client: Client, clock: list[datetime]
+) -> None:
+    clock[0] = after(block, 35)
+    write(client, path, block, {30: 1})
+    first = entry(block, 30)
+    html = client.get(path).content.decode()
+    assert f'name="change" value="{first.pk}"' in html
+    assert f'name="nrs.now-{first.pk}" value="1" checked' in html
+    write(client, path, block, {30: 1}, change=first.pk)  # nothing was touched
+    assert Answer.objects.get().version == 1
+    clock[0] = after(block, 59)
+    said = words(write(client, path, block, {30: 6}, medicine=1, change=first.pk))
+    assert "9:30 a.m. pain 6, pain medicine taken" in said
+    given = Answer.objects.get()
+    assert (given.version, given.late, given.corrections.get().by) == (2, False, None)
+    reading = services.course_of(FollowUp.objects.get(pk=block.pk)).readings[0]
+    assert (reading.at, reading.score) == (35, 6)
+    clock[0] = after(block, 61)
+    assert f'name="change" value="{first.pk}"' not in client.get(path).content.decode()
+    late = write(client, path, block, {30: 9, 60: 2}, change=first.pk)
+    assert late.status_code == 409
+    assert late.context["refused"]
+    scores = Measurement.objects.filter(instrument="nrs").order_by("answer__check_in__offset_minutes")
+    assert list(scores.values_list("value", flat=True)) == [6, 2]
+
+
+def test_another_tab_that_knows_of_no_entry_changes_none(
+    block: FollowUp, path: str, client: Client, clock: list[datetime]
+) -> None:
+    clock[0] = after(block, 35)
+    write(client, path, block, {30: 1})
+    assert write(client, path, block, {30: 1}).status_code == 200  # a double click
+    late = write(client, path, block, {30: 8})
+    assert (late.status_code, late.context["refused"]) == (409, True)
+    assert Measurement.objects.get(instrument="nrs").value == 1
+    helped = write(client, path, block, {30: 8}, **{"red_flag.new_weakness": "1"})
+    assert 'href="tel:911"' in helped.content.decode()
+    assert Alert.objects.get().codes == ["new_weakness"]
+
+
+def test_the_last_entry_is_corrected_for_as_long_as_the_gap_before_it(block: FollowUp) -> None:
+    assert services.changeable_until(entry(block, 180)) == after(block, 240)
+    assert services.changeable_until(entry(block, 240)) == after(block, 300)
+
+
+def test_times_after_midnight_carry_the_day(
+    block: FollowUp, path: str, client: Client, clock: list[datetime]
+) -> None:
+    for check_in in block.check_ins.filter(offset_minutes__gte=180):
+        check_in.opens_at += timedelta(hours=13)
+        check_in.due_at = check_in.opens_at
+        check_in.closes_at += timedelta(hours=13)
+        check_in.save()
+    clock[0] = after(block, 35)
+    said = words(client.get(path))
+    assert "11 a.m. comes later" in said
+    assert "Tuesday, 1 a.m. comes later" in said
+    assert "Tuesday, 2 a.m." in said
+    assert "martes, 01:00" in words(client.get(f"{path}?lang=es"))
+
+
+def test_the_page_with_corrections_asks_the_database_no_more(
+    block: FollowUp, path: str, client: Client, clock: list[datetime]
+) -> None:
+    clock[0] = after(block, 35)
+    write(client, path, block, {30: 1})
+    with CaptureQueriesContext(connection) as one:
+        client.get(path)
+    for minutes in HOURS[1:]:
+        clock[0] = after(block, minutes + 1)
+        write(client, path, block, {minutes: 2})
+    with CaptureQueriesContext(connection) as five:
+        client.get(path)
+    assert len(five) == len(one)

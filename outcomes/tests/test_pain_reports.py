@@ -20,6 +20,7 @@ from outcomes import emails, services
 from outcomes.models import Alert, Answer, CheckIn, FollowUp, Link
 from outcomes.relief import Verdict
 from outcomes.services.recording import values_of
+from outcomes.tests.asking import insist, red_flag
 from outcomes.tests.test_since_when import interval, on, said
 from outcomes.why import why
 from procedures import services as procedures
@@ -434,8 +435,8 @@ def test_the_thanks_lead_to_it_for_as_long_as_the_course_runs(
     check_in = relieved.check_ins.get(offset_minutes=92 * 1440)
     clock[0] = check_in.due_at
     path = f"/c/{services.issue_link(check_in, now=clock[0])}/"
-    client.post(path, {"step": "1", "nrs.now": "2"})
-    client.post(path, {"step": "2"})
+    insist(client, path, {"step": "1", "nrs.now": "2"})
+    insist(client, path, {"step": "2"})
     links = Link.objects.count()
     page = client.get(path).content.decode()
     found = re.search(r'href="(/p/[\w-]{43}/)\?lang=en"', page)
@@ -543,3 +544,63 @@ def test_programs_need_the_permission_and_a_course_that_runs(world: World, relie
     assert call(manager, "POST", path, sent, now=now).status_code == 403
     services.end_follow_up(relieved.pk, because="transferred", by=world.physician, now=now)
     assert faults(call(world.nurse, "POST", path, sent, now=now)) == [("follow_up", "closed")]
+
+
+# Red flags beside it.
+
+
+@pytest.fixture
+def report_page(world: World, relieved: FollowUp, clock: list[datetime]) -> str:
+    """The page of a course whose procedure asks for one red flag."""
+    red_flag(world, "bladder_bowel", "emergency")
+    clock[0] = noon(world, 70)
+    return f"/p/{services.issue_link(relieved, now=clock[0])}/"
+
+
+def test_a_yes_beside_it_leads_to_the_help_page_though_nothing_else_is_said(
+    report_page: str, client: Client
+) -> None:
+    sent = {"red_flag.bladder_bowel": "1", "remark": "Since Tuesday", "relief.ended_on": ""}
+    for _ in range(2):
+        helped = client.post(report_page, sent)
+        assert helped.status_code == 200
+        assert 'href="tel:911"' in helped.content.decode()
+    assert [(one.kind, one.codes) for one in Alert.objects.all()] == [("red_flag", ["bladder_bowel"])]
+    assert AuditEvent.objects.filter(action="alert.raised").count() == 1
+    assert reports() == []
+    kept = dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', helped.content.decode()))
+    assert {key: kept[key] for key in sent} == sent
+    back = client.post(
+        report_page, kept
+    ).content.decode()  # what was typed is there, and what is missing is asked
+    assert "Since Tuesday</textarea>" in back
+    assert 'name="red_flag.bladder_bowel" value="1" checked' in back
+    assert 'name="asked" value="nrs.now"' in back
+    done = client.post(report_page, {**sent, "nrs.now": "8"}, follow=True)
+    assert 'href="tel:911"' in done.content.decode()
+    (report,) = reports()
+    assert values_of(report.answer) == {"nrs.now": 8, "relief.worn_off": 1, "red_flag.bladder_bowel": 1}
+    assert Alert.objects.filter(kind="red_flag").count() == 1
+
+
+def test_without_the_pain_it_is_asked_once_and_then_the_phone_is_named(
+    report_page: str, client: Client, world: World
+) -> None:
+    assert client.post(report_page, {}).status_code == 422
+    second = client.post(f"{report_page}?lang=es", {"asked": "nrs.now"})
+    assert second.status_code == 422
+    assert second.context["nothing"]
+    assert 'name="asked"' not in second.content.decode()
+    assert reports() == []
+
+
+def test_of_a_course_that_ended_meanwhile_no_yes_is_taken(
+    report_page: str, client: Client, world: World, relieved: FollowUp
+) -> None:
+    with pytest.raises(Refusal) as refusal:
+        services.report_unasked(relieved.pk, red_flags=["never"], now=noon(world, 70))
+    assert refusal.value.code == "unknown_item"
+    services.end_follow_up(relieved.pk, because="transferred", by=world.physician, now=noon(world, 71))
+    with pytest.raises(Refusal) as refusal:
+        services.report_unasked(relieved.pk, red_flags=["bladder_bowel"], now=noon(world, 72))
+    assert refusal.value.code == "closed"

@@ -8,7 +8,7 @@ from django.utils import timezone, translation
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from clinic.pages import gone, language, page, wait
+from clinic.pages import gone, language, page, patients_page, wait
 from clinic.throttling import sent_too_often
 from outcomes import services
 from outcomes.views import birth_date, diary, own_scores, reporting, steps
@@ -17,6 +17,7 @@ from patients.views import unsubscribe
 from procedures import services as procedures
 
 
+@patients_page
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def check_in(request: HttpRequest, token: str) -> HttpResponseBase:
@@ -25,6 +26,7 @@ def check_in(request: HttpRequest, token: str) -> HttpResponseBase:
     Unknown, altered, revoked and past links all get the same page, with status 410 and the clinics' phones. Whoever
     sends more than 60 times a minute, by link or by address, gets status 429.
     """
+    token, proof = birth_date.parted(token)
     if request.method == "POST" and sent_too_often(request, token):
         return wait(request)
     now = timezone.now()
@@ -33,7 +35,7 @@ def check_in(request: HttpRequest, token: str) -> HttpResponseBase:
         return gone(request, stop=services.stop_token(token))
     with translation.override(language(request, found.follow_up.patient.language)):
         site = found.follow_up.procedure.site
-        if birth_date.wanted(request, site, token):
+        if birth_date.wanted(request, site, token, proof):
             prove = partial(services.prove_birth_date, found, now=now)
             return birth_date.ask(request, site, token, prove, stoppable=True)
         entries = services.diary_of(found)
@@ -42,6 +44,7 @@ def check_in(request: HttpRequest, token: str) -> HttpResponseBase:
         return steps.show(request, found, token, now)
 
 
+@patients_page
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def pain_back(request: HttpRequest, token: str) -> HttpResponseBase:
@@ -49,6 +52,7 @@ def pain_back(request: HttpRequest, token: str) -> HttpResponseBase:
 
     Links that do not open, also because the course has ended, and whoever sends too often get what `check_in` gives.
     """
+    token, proof = birth_date.parted(token)
     if request.method == "POST" and sent_too_often(request, token):
         return wait(request)
     now = timezone.now()
@@ -57,11 +61,12 @@ def pain_back(request: HttpRequest, token: str) -> HttpResponseBase:
         return gone(request, stop=services.stop_token(token))
     with translation.override(language(request, found.patient.language)):
         site = found.procedure.site
-        if birth_date.wanted(request, site, token):
+        if birth_date.wanted(request, site, token, proof):
             return birth_date.ask(request, site, token, partial(services.prove_birth_date, found, now=now))
         return reporting.show(request, found, now)
 
 
+@patients_page
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def before(request: HttpRequest, token: str) -> HttpResponseBase:
@@ -70,6 +75,7 @@ def before(request: HttpRequest, token: str) -> HttpResponseBase:
     The link is the appointment's, or one for the clinic's tablet, which ends when it was sent. Unknown, altered and
     past links get the page with status 410; what is sent too late, status 409; who sends too often, 429 as above.
     """
+    token, proof = birth_date.parted(token)
     if request.method == "POST" and sent_too_often(request, token):
         return wait(request)
     now = timezone.now()
@@ -80,13 +86,14 @@ def before(request: HttpRequest, token: str) -> HttpResponseBase:
     with translation.override(language(request, found.patient.language)):
         if link.revoked_at:
             return own_scores.give_back()
-        if birth_date.wanted(request, found.site, token):
+        if birth_date.wanted(request, found.site, token, proof):
             return birth_date.ask(
                 request, found.site, token, partial(services.prove_birth_date, found, now=now)
             )
         return own_scores.show(request, link, token, now)
 
 
+@patients_page
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def stop(request: HttpRequest, token: str) -> HttpResponseBase:
@@ -95,6 +102,7 @@ def stop(request: HttpRequest, token: str) -> HttpResponseBase:
     Of a link that opens nothing any more, those to the address that it was sent to (`patients.views.unsubscribe`).
     Pressing it twice shows the same page. No birth date is asked for: who wants no e-mail need not prove anything.
     """
+    token, _ = birth_date.parted(token)
     if request.method == "POST" and sent_too_often(request, token):
         return wait(request)
     found = services.open_link(token, now=timezone.now())

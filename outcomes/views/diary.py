@@ -6,7 +6,7 @@ from typing import NamedTuple
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import translation
-from django.utils.formats import get_format, time_format
+from django.utils.formats import date_format, get_format, time_format
 from django.utils.translation import gettext as _
 
 from clinic.pages import gone, page, speaks
@@ -18,6 +18,7 @@ from outcomes.models import Alert, Answer, CheckIn
 from outcomes.own_curve import Point
 from outcomes.questions import PAIN_NOW, TOOK_MEDICINE, Question, from_instrument
 from outcomes.services.answering import red_flags_of
+from outcomes.views import red_flags
 from outcomes.views.showing import Curve, Shown, curve, lead, read, shown, what_to_do, wrong
 
 MEDICINE = Question(TOOK_MEDICINE, Text("", None), "yes_no")
@@ -26,9 +27,11 @@ MEDICINE = Question(TOOK_MEDICINE, Text("", None), "yes_no")
 class Row(NamedTuple):
     """One planned hour. `state`: "done", "open", "newest" of those that are open, "later" or "closed".
 
-    `pain` 0–10 and `took_medicine` as they were written, None when they were not. `questions` of an open one.
+    `pain` 0–10 and `took_medicine` as they were written, None when they were not. `questions`: of an open one, and
+    of one that is done and can still be changed.
     """
 
+    pk: int
     time: str
     state: str
     late: bool = False
@@ -45,22 +48,24 @@ def show(
     flags = red_flags_of(found.follow_up.procedure.procedure_type)
     faults: dict[int, dict[str, str]] = {}
     sent: dict[int, dict[str, int]] = {}
+    changes: dict[int, dict[str, int]] = {}
+    refused = False
     ticked: list[str] = []
     if request.method == "POST":
         tongue = request.POST.get("lang")
         sent, faults = taken(request, entries, now)
-        ticked = [f.key.partition(".")[2] for f in flags if f.key in request.POST.getlist("red_flag")]
-        if speaks(tongue) and not (sent or ticked):
-            return lead(request, lang=tongue)
-        if not (sent or ticked):
-            newest = newest_of(entries, now)
-            if newest is None:
-                return lead(request)
+        changes, refused = changed(request, entries, now)
+        ticked = red_flags.ticked(flags, request.POST)
+        if not (sent or faults or ticked or changes or refused):
+            newest = None if speaks(tongue) else newest_of(entries, now)
+            if newest is None or f"{PAIN_NOW}-{newest.pk}" in request.POST.getlist("asked"):
+                return lead(request, **({"lang": tongue} if speaks(tongue) else {}))
             faults[newest.pk] = {PAIN_NOW: wrong(questions()[0])}
-        try:  # a yes to a red flag does not wait until the rest is right
+        try:  # a yes to a red flag does not wait until the rest is right, nor does what is right
             services.fill_in(
                 found.pk,
-                {} if faults else sent,
+                {pk: values for pk, values in sent.items() if ticked or not faults if pk not in faults},
+                changes=changes,
                 red_flags=ticked,
                 language=translation.get_language() or "en",
                 now=now,
@@ -69,28 +74,33 @@ def show(
             if refusal.code != "closed":
                 raise
             return gone(request)
-        if not faults:
-            if speaks(tongue):
-                return lead(request, lang=tongue)
-            return lead(request, show="help") if ticked else lead(request, saved=1)
+        if ticked or not (faults or refused):
+            return lead(
+                request,
+                **({"lang": tongue} if speaks(tongue) else {}),
+                **({"show": "help"} if ticked else {"saved": 1}),
+            )
     alert = found.follow_up.alerts.filter(kind=Alert.Kind.RED_FLAG, resolved_at=None).first()
     told = what_to_do(flags, alert.codes if alert else [])
     site = found.follow_up.procedure.site
     if told and request.method != "POST" and request.GET.get("show") == "help":
         return page(request, "outcomes/help.html", site, told=told, token=token, here="show=help")
+    if refused:  # what is right was kept: see what stands now
+        entries = services.diary_of(found)
     rows = rows_of(entries, now, sent, faults)
     return page(
         request,
         "outcomes/diary.html",
         site,
-        status=422 if faults else 200,
+        status=422 if faults else 409 if refused else 200,
         token=token,
         rows=rows,
-        open=any(row.state in ("open", "newest") for row in rows),
+        open=any(row.questions for row in rows),
+        refused=refused,
         complete=all(row.state == "done" for row in rows),
         saved="saved" in request.GET and request.method != "POST",
         faulty=bool(faults),
-        flags=[shown(flag, 1 if flag.key.partition(".")[2] in ticked else None) for flag in flags],
+        groups=red_flags.groups(flags, {}, with_none=False),
         told=told,
         curve=own(found, entries),
     )
@@ -99,21 +109,53 @@ def show(
 def taken(
     request: HttpRequest, entries: list[CheckIn], now: datetime
 ) -> tuple[dict[int, dict[str, int]], dict[int, dict[str, str]]]:
-    """What the form holds of the entries that are open now: by their number the values, and what is wrong."""
+    """What the form holds of the entries that are open now: by their number the values, and what is wrong.
+
+    An entry whose pain was asked for once already and is empty again is none.
+    """
     values: dict[int, dict[str, int]] = {}
     faults: dict[int, dict[str, str]] = {}
+    asked = request.POST.getlist("asked")
     for entry in entries:
-        form = {
-            question.key: request.POST[f"{question.key}-{entry.pk}"]
-            for question in questions()
-            if f"{question.key}-{entry.pk}" in request.POST
-        }
+        names = {f"{question.key}-{entry.pk}": question.key for question in questions()}
+        form = {key: request.POST[name] for name, key in names.items() if name in request.POST}
         if form and entry.open_at(now):
-            given, wrong = read(questions(), form)
+            again = [key for name, key in names.items() if name in asked]
+            given, wrong = read(questions(), form, asked=again)
             if wrong:
                 faults[entry.pk] = wrong
-            values[entry.pk] = given
+            if wrong or PAIN_NOW in given:
+                values[entry.pk] = given
     return values, faults
+
+
+def changed(
+    request: HttpRequest, entries: list[CheckIn], now: datetime
+) -> tuple[dict[int, dict[str, int]], bool]:
+    """What the form holds anew of entries that are filled in: by their number the values; and whether it holds
+    something else of one that its page did not know as filled in, or whose hour is over. The same is nothing."""
+    values: dict[int, dict[str, int]] = {}
+    refused = False
+    knows = request.POST.getlist("change")
+    for entry in entries:
+        names = {question.key: f"{question.key}-{entry.pk}" for question in questions()}
+        form = {key: request.POST[name] for key, name in names.items() if name in request.POST}
+        if not form or not hasattr(entry, "answer"):
+            continue
+        given, _wrong = read(questions(), form, asked=names)
+        stands = written(entry)
+        if given.items() <= stands.items():
+            continue
+        if str(entry.pk) in knows and now < services.changeable_until(entry, entries):
+            values[entry.pk] = stands | given
+        else:
+            refused = True
+    return values, refused
+
+
+def written(entry: CheckIn) -> dict[str, int]:
+    """The figures of an entry that is filled in, by "instrument.item"."""
+    return {f"{one.instrument}.{one.item}": one.value for one in entry.answer.measurements.all()}
 
 
 def questions() -> tuple[Question, Question]:
@@ -135,14 +177,19 @@ def rows_of(
         answer: Answer | None = getattr(entry, "answer", None)
         at = clock(entry)
         if answer:
-            given = {f"{m.instrument}.{m.item}": m.value for m in answer.measurements.all()}
+            given = written(entry)
             medicine = given.get(TOOK_MEDICINE)
             took = None if medicine is None else bool(medicine)
-            rows.append(Row(at, "done", answer.late, given.get(PAIN_NOW), took))
+            row = Row(entry.pk, at, "done", answer.late, given.get(PAIN_NOW), took)
+            if now < services.changeable_until(entry, entries):
+                row = row._replace(
+                    questions=open_row(entry, at, False, False, {entry.pk: given}, {}).questions
+                )
+            rows.append(row)
         elif entry.opens_at > now:
-            rows.append(Row(at, "later"))
+            rows.append(Row(entry.pk, at, "later"))
         elif not entry.open_at(now):
-            rows.append(Row(at, "closed"))
+            rows.append(Row(entry.pk, at, "closed"))
         else:
             performed_at = entry.follow_up.procedure.performed_at
             late = now > performed_at + timedelta(minutes=late_after(hours, entry.offset_minutes))
@@ -174,12 +221,20 @@ def open_row(
         elif late:
             words = _("How bad was your pain at %(time)s?") % {"time": at}
         asked.append(one._replace(key=f"{one.key}-{entry.pk}", id=f"{one.id}-{entry.pk}", text=words))
-    return Row(at, "newest" if newest else "open", late, questions=tuple(asked), faulty=bool(wrong))
+    return Row(entry.pk, at, "newest" if newest else "open", late, questions=tuple(asked), faulty=bool(wrong))
 
 
 def clock(entry: CheckIn) -> str:
-    """The hour of an entry on the site's wall clock, as the reader's language writes it."""
-    return time_format(entry.opens_at.astimezone(entry.follow_up.procedure.site.zone).time(), "TIME_FORMAT")
+    """An entry's hour on the site's wall clock, as the reader's language writes it; after midnight with the day."""
+    procedure = entry.follow_up.procedure
+    zone = procedure.site.zone
+    at = entry.opens_at.astimezone(zone)
+    hour = time_format(at.time(), "TIME_FORMAT")
+    return (
+        hour
+        if at.date() == procedure.performed_at.astimezone(zone).date()
+        else f"{date_format(at, 'l')}, {hour}"
+    )
 
 
 def brief(entry: CheckIn) -> str:

@@ -30,13 +30,15 @@ def show(request: HttpRequest, link: AppointmentLink, token: str, now: datetime)
         return over(request, found)
     asked = questions(found)
     values, faults = services.said_today(found, now=now), dict[str, str]()
-    again = bool(values)
+    again, nothing = bool(values), False
     if request.method == "POST":
-        values, faults = read(asked, request.POST)
+        values, faults = read(asked, request.POST, asked=request.POST.getlist("asked"))
         tongue = request.POST.get("lang")
         if speaks(tongue):  # nothing is taken: what is chosen so far goes on into the other language
             translation.activate(str(tongue))
             faults = {}
+        elif not faults and not values:  # everything was left empty twice: there is nothing to note
+            nothing = True
         elif not faults:
             try:
                 services.say_before(link, values=values, now=now)
@@ -49,11 +51,12 @@ def show(request: HttpRequest, link: AppointmentLink, token: str, now: datetime)
         request,
         "outcomes/before.html",
         found.site,
-        status=422 if faults else 200,
+        status=422 if faults or nothing else 200,
         token=token,
         questions=[shown(one, values.get(one.key), faults.get(one.key, "")) for one in asked],
         faulty=bool(faults),
         again=again,
+        nothing=nothing,
         saved=again and "saved" in request.GET and request.method != "POST",
         on_tablet=on_tablet,
     )

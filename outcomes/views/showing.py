@@ -1,6 +1,6 @@
 """What the patient's pages say, in the language that is active; where they lead; what came with a form."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from urllib.parse import urlencode
@@ -14,11 +14,13 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
 from clinic.pages import secret
+from clinic.refusals import Refusal
 from outcomes.models import CheckIn
 from outcomes.own_curve import Point, sentence, sketch
 from outcomes.questions import Question, most_urgent
 from outcomes.relief import Reading
 from outcomes.services import course_of
+from outcomes.services.figures import plain_remark
 from outcomes.services.judging import position
 
 
@@ -74,12 +76,26 @@ def shown(question: Question, chosen: int | None, fault: str = "") -> Shown:
     return Shown(question.key, name, text, question.kind, choices, ends, fault, day, first)
 
 
-def read(
-    questions: Iterable[Question], sent: Mapping[str, str], *, today: date = date.max
-) -> tuple[dict[str, int], dict[str, str]]:
-    """What a form holds of these questions: the values, and what is wrong by key, in sentences.
+def said(question: Question, value: int) -> str:
+    """An answer in words: those of its choice, or the date of a day."""
+    if question.kind == "date":
+        return date_format(question.day_zero + timedelta(days=value), "SHORT_DATE_FORMAT")
+    return next(
+        (words for code, words, _chosen in shown(question, value).choices if code == value), str(value)
+    )
 
-    `today` at the site: no day lies after it.
+
+def read(
+    questions: Iterable[Question],
+    sent: Mapping[str, str],
+    *,
+    asked: Collection[str] = (),
+    today: date = date.max,
+) -> tuple[dict[str, int], dict[str, str]]:
+    """What a form holds of these questions: the values, and what is missing or wrong by key, in sentences.
+
+    `asked`: keys of those that were asked for once already; left empty again they are not answered, which is no fault.
+    A day may always be left empty. `today` at the site: no day lies after it.
     """
     values: dict[str, int] = {}
     faults: dict[str, str] = {}
@@ -93,7 +109,7 @@ def read(
         code = next((code for code in question.codes if given == str(code)), None)
         if code is not None:
             values[question.key] = code
-        elif given is not None or question.required:
+        elif given is not None or question.key not in asked:
             faults[question.key] = wrong(question)
     return values, faults
 
@@ -113,6 +129,15 @@ def day_of(question: Question, given: str, today: date) -> tuple[int | None, str
     if day < question.day_zero:
         return None, _("This day lies before your procedure.")
     return (day - question.day_zero).days, ""
+
+
+def too_long(remark: str) -> bool:
+    """Whether a remark cannot be taken as it is."""
+    try:
+        plain_remark(remark)
+    except Refusal:
+        return True
+    return False
 
 
 def wrong(question: Question) -> str:

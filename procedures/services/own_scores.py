@@ -87,18 +87,18 @@ def said_today(appointment: Appointment, *, now: datetime) -> dict[str, int]:
 def say_before(link: AppointmentLink, *, values: Mapping[str, int], now: datetime) -> list[Baseline]:
     """Note what the patient says now; the rows that are new. Sent from a tablet, its link ends.
 
-    `values` by "instrument.item", the pain now among them. What was said within SAME_WITHIN and has not changed is a
+    `values` by "instrument.item": those that were answered. What was said within SAME_WITHIN and has not changed is a
     second click and is not noted again.
 
-    Raises Refusal "performed_already" or "not_allowed_now" as `why_not_to_say` says, "item_missing" (field "nrs.now"),
-    and as `note_baseline` does.
+    Raises Refusal "performed_already" or "not_allowed_now" as `why_not_to_say` says, "item_missing" (field "nrs.now")
+    for no value at all, and as `note_baseline` does.
     """
     appointment = link.appointment = locked(link.appointment_id)
     on_tablet = link.tablet_until is not None
     reason = why_not_to_say(link, now=now)
     if reason:
         raise Refusal("The time for these questions is over.", code=reason, field="status")
-    if PAIN not in values:
+    if not values:
         raise Refusal("Name the pain now.", code="item_missing", field=PAIN)
     lately = Baseline.objects.filter(
         appointment=appointment, channel__in=Baseline.OWN, taken_at__gt=now - SAME_WITHIN

@@ -418,14 +418,6 @@ def test_whoever_sends_too_often_waits_by_link_and_by_address(path: str, client:
     assert client.post("/a/unknown/", {"reply": "come"}, REMOTE_ADDR="192.0.2.8").status_code == 410
 
 
-def test_a_reply_needs_the_pages_own_form(path: str, booked: Appointment) -> None:
-    browser = Client(enforce_csrf_checks=True, HTTP_ORIGIN="http://testserver")
-    assert browser.post(path, {"reply": "come"}).status_code == 403
-    browser.get(path)
-    token = browser.cookies["csrftoken"].value
-    assert browser.post(path, {"reply": "come", "csrfmiddlewaretoken": token}).status_code == 302
-
-
 def test_once_it_has_begun_nothing_can_be_said(
     path: str, client: Client, booked: Appointment, clock: list[datetime]
 ) -> None:

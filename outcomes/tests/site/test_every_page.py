@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from clinic import pages
 from clinic.models import Site
 from outcomes import views
 from procedures.models import Appointment
@@ -41,23 +42,29 @@ def questions(page: Any, link: str, query: str, monkeypatch: pytest.MonkeyPatch)
         page.locator("button.deed").click()
         yield "wait"
     page.goto(link + query)
-    page.context.clear_cookies()
-    page.locator("button.deed").click()
-    yield "open for too long"
+    with monkeypatch.context() as patch:
+        patch.setattr(pages, "from_elsewhere", lambda *_: True)
+        page.locator("button.deed").click()
+        yield "from elsewhere"
     page.goto(link + query)
     page.locator("button.deed").click()
     yield "something is missing"
     page.locator("input[name='nrs.now'][value='7']").check(force=True)
+    page.locator("input[name='nrs.worst_24_hours'][value='7']").check(force=True)
     page.locator("button.deed").click()
     yield "safety"
-    page.locator("input[name='red_flag.new_weakness'][value='1']").check(force=True)
-    page.locator("input[name='red_flag.fever_chills'][value='0']").check(force=True)
+    page.locator("input[name='red_flag.new_weakness']").check(force=True)
     page.locator("button.deed").click()
     page.locator("section.told").wait_for()
     yield "what to do"
     page.locator("a.quiet").click()
     page.locator("aside.told").wait_for()
+    yield "what is missing, below what to do"
+    page.locator("button.deed").click()
+    page.get_by_text("3 of 3").or_(page.get_by_text("3 de 3")).wait_for()
     yield "change, below what to do"
+    page.locator("button.deed").click()
+    page.get_by_role("alert").wait_for()
     page.locator("button.deed").click()
     page.locator("figure").wait_for()
     yield "thanks"
@@ -90,6 +97,7 @@ def its_diary(page: Any, link: str, query: str) -> Iterator[str]:
     page.get_by_role("alert").wait_for()
     yield "diary, something is missing"
     page.locator("details[open] .scale input[value='3']").check(force=True)
+    page.locator("details[open] .yes_no input[value='0']").check(force=True)
     page.locator("button.deed").click()
     page.get_by_role("status").wait_for()
     yield "diary, saved"
@@ -229,9 +237,9 @@ def test_right_to_left_mirrors_the_page_but_no_telephone_number(
     page.goto(link + "?lang=ar")
     assert page.locator(".scale label").first.bounding_box()["x"] > left + 100
     page.locator("input[name='nrs.now'][value='7']").check(force=True)
+    page.locator("input[name='nrs.worst_24_hours'][value='7']").check(force=True)
     page.locator("button.deed").click()
-    page.locator("input[name='red_flag.new_weakness'][value='0']").check(force=True)
-    page.locator("input[name='red_flag.fever_chills'][value='1']").check(force=True)
+    page.locator("input[name='red_flag.fever_chills']").check(force=True)
     page.locator("button.deed").click()
     page.locator("section.told").wait_for()
     assert page.locator("html").get_attribute("dir") == "rtl"

@@ -25,6 +25,11 @@ def heading(page: Any, words: str) -> None:
     page.get_by_role("heading", name=words, exact=True).wait_for()
 
 
+def missing(its: Any, language: str) -> None:
+    """Wait for the page that asks once more for what was left empty."""
+    heading(its.page, said(language, "Something is missing"))
+
+
 @pytest.mark.parametrize("scripts", [True, False])
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("kind", HANDS)
@@ -39,12 +44,14 @@ def test_answering(browser: Any, link: str, kind: str, language: str, scripts: b
     its.choose("nrs.worst_24_hours", 9)
     its.press(said(language, "Go on"))
     page.get_by_text(re.compile("2 (of|de) 3")).wait_for()
-    its.choose("red_flag.new_weakness", 0)
-    its.choose("red_flag.fever_chills", 0)
+    its.tick("none", "emergency")
+    its.tick("none", "same_day")
     its.press(said(language, "Go on"))
     page.get_by_text(re.compile("3 (of|de) 3")).wait_for()
     its.choose("pgic.change", 2)
     its.write("remark", "Merci <b>")
+    its.press(said(language, "Send"))
+    missing(its, language)  # the PEG
     its.press(said(language, "Send"))
     heading(page, said(language, "Thank you"))
     before, today = said(language, "Before"), said(language, "Today")
@@ -58,8 +65,7 @@ def test_answering(browser: Any, link: str, kind: str, language: str, scripts: b
         "pgic.change": 2,
     }
     assert (answer.remark, answer.language, answer.channel) == ("Merci <b>", language, "email")
-    page.go_back()
-    page.reload()
+    page.goto(f"{link}?step=3")
     heading(page, said(language, "Thank you"))
     assert Answer.objects.count() == 1
 
@@ -71,6 +77,7 @@ def test_enter_sends_the_step_and_does_not_switch_the_language(
     its = hand(browser, kind, scripts=scripts)
     its.page.goto(f"{link}?lang={language}")
     its.choose("nrs.now", 3)
+    its.choose("nrs.worst_24_hours", 3)
     its.page.keyboard.press("Enter")
     its.page.get_by_text(re.compile("2 (of|de) 3")).wait_for()
     assert its.page.locator("html").get_attribute("lang") == language
@@ -81,15 +88,19 @@ def test_a_red_flag(browser: Any, link: str, kind: str, language: str, scripts: 
     its = hand(browser, kind, scripts=scripts)
     its.page.goto(f"{link}?lang={language}")
     its.choose("nrs.now", 7)
+    its.choose("nrs.worst_24_hours", 9)
     its.press(said(language, "Go on"))
     its.page.get_by_text(re.compile("2 (of|de) 3")).wait_for()
-    its.choose("red_flag.new_weakness", 1)
-    its.choose("red_flag.fever_chills", 0)
-    its.press(said(language, "Go on"))
+    its.tick("red_flag.new_weakness", "1")
+    its.press(said(language, "Go on"))  # the other group is empty
     heading(its.page, said(language, "Call %(phone)s now") % {"phone": "911"})
     assert Alert.objects.get().urgency == Alert.Urgency.EMERGENCY
     its.press(said(language, "Go on"))
+    missing(its, language)
+    its.press(said(language, "Go on"))
     its.page.get_by_text(re.compile("3 (of|de) 3")).wait_for()
+    its.press(said(language, "Send"))
+    missing(its, language)
     its.press(said(language, "Send"))
     heading(its.page, said(language, "Thank you"))
     heading(its.page, said(language, "Call %(phone)s now") % {"phone": "911"})  # still, above the thanks
@@ -124,6 +135,8 @@ def test_a_diary(browser: Any, diary: str, kind: str, language: str, scripts: bo
     its.press(said(language, "not filled in yet"))  # opens the hour that was missed
     its.choose(f"nrs.now-{first.pk}", 4)
     its.choose(f"nrs.now-{second.pk}", 2)
+    its.press(said(language, "Save"))
+    missing(its, language)  # whether pain medicine was taken
     its.press(said(language, "Save"))
     its.page.get_by_role("status").wait_for()
     answers = Answer.objects.order_by("check_in__offset_minutes")

@@ -1,0 +1,54 @@
+"""The entries of a diary: filled in and changed."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from django.db import transaction
+
+from clinic.refusals import Refusal
+from outcomes.models import Answer
+from outcomes.services.alerting import raise_red_flags
+from outcomes.services.answering import answer, diary_of, locked
+from outcomes.services.correcting import change_own_answer
+from outcomes.services.figures import measurements_of
+
+
+@transaction.atomic
+def fill_in(
+    check_in_id: int,
+    entries: Mapping[int, Mapping[str, int]],
+    *,
+    changes: Mapping[int, Mapping[str, int]] | None = None,
+    red_flags: Sequence[str],
+    language: str,
+    now: datetime,
+) -> None:
+    """The patient fills in entries of the diary that the check-in belongs to. What was filled in before stays.
+
+    `entries`: for each check-in's number, its values as `answer` takes them. `changes`: the same of entries that are
+    filled in already and whose hour is not over (`change_own_answer`). `red_flags`: codes that were ticked; they
+    raise their alert at once, and are stored with the newest of the entries, if there is one.
+
+    Raises Refusal as `answer` does; "not_in_diary" for a number that is no entry of this diary.
+    """
+    measurements_of({f"red_flag.{code}": 1 for code in red_flags})
+    _, check_in = locked(check_in_id, "procedure__site", "relief_profile")
+    written = {entry.pk: entry for entry in diary_of(check_in)}
+    for pk, values in (changes or {}).items():
+        if pk not in written:
+            raise Refusal("This is no entry of this diary.", code="not_in_diary", field="check_in")
+        change_own_answer(pk, values=values, now=now)
+    chosen = sorted(entries, key=lambda pk: written[pk].offset_minutes if pk in written else -1)
+    for pk in chosen:
+        if pk not in written:
+            raise Refusal("This is no entry of this diary.", code="not_in_diary", field="check_in")
+        flags = {f"red_flag.{code}": 1 for code in red_flags} if pk == chosen[-1] else {}
+        answer(
+            pk,
+            values={**entries[pk], **flags},
+            channel=Answer.Channel.EMAIL,
+            language=language,
+            by=None,
+            now=now,
+        )
+    raise_red_flags(check_in, sorted(red_flags), now=now)
