@@ -55,6 +55,7 @@ OTHERS = {
     "patients_patient_course": "looking",
     "patients_opioiduse_record": "a new opioid",
     "clinic_outgoingemail_previews": "looking",
+    "clinic_outgoingemail_sending": "test_a_page_of_another_pause_does_nothing",
     "outcomes_adverseevent_record": "a new adverse event",
     "outcomes_checkin_calls": "looking",
     "outcomes_checkin_not_sent": "looking",

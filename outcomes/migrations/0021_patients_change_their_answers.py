@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('outcomes', '0019_words_of_an_ending'),
+        ('outcomes', '0020_older_links_stop_their_address'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
