@@ -7,6 +7,9 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Tags, Warning, register
+from django.db import DatabaseError, transaction
+
+from clinic.models import Site
 
 
 @register(Tags.security, deploy=True)
@@ -25,6 +28,29 @@ def sender_and_site_share_a_domain(app_configs: Sequence[Any] | None, **_: Any) 
             hint="Set DEFAULT_FROM_EMAIL to an address of the same domain as SITE_URL, with SPF, DKIM and DMARC.",
             id="clinic.W001",
         )
+    ]
+
+
+@register(Tags.database)
+def somebody_is_told_of_alerts(
+    app_configs: Sequence[Any] | None, databases: Sequence[str] | None = None, **_: Any
+) -> list[CheckMessage]:
+    """An alert of a site without an address waits in a list until somebody looks. `manage.py check --database default`
+    asks the database; migrations do, too, where the table is there already."""
+    if not databases:
+        return []
+    try:
+        with transaction.atomic():
+            silent = list(Site.objects.filter(alert_email="").values_list("name", flat=True))
+    except DatabaseError:  # not migrated yet
+        return []
+    return [
+        Warning(
+            f"Nobody is told by e-mail when a patient of {name} says yes to a red flag.",
+            hint="Name an address at “alerts are announced to” of the site.",
+            id="clinic.W002",
+        )
+        for name in silent
     ]
 
 
