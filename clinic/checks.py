@@ -7,7 +7,9 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, transaction
+
+from clinic.models import Site
 
 #: The port on which PgBouncer listens unless told otherwise.
 PGBOUNCER = "6432"
@@ -66,6 +68,29 @@ def answered_by_another(database: Any) -> bool:
         cursor.execute("SELECT pg_backend_pid()")
         (answers,) = cursor.fetchone()
     return bool(database.connection.info.backend_pid != answers)
+
+
+@register(Tags.database)
+def somebody_is_told_of_alerts(
+    app_configs: Sequence[Any] | None, databases: Sequence[str] | None = None, **_: Any
+) -> list[CheckMessage]:
+    """An alert of a site without an address waits in a list until somebody looks. `manage.py check --database default`
+    asks the database; migrations do, too, where the table is there already."""
+    if not databases:
+        return []
+    try:
+        with transaction.atomic():
+            silent = list(Site.objects.filter(alert_email="").values_list("name", flat=True))
+    except DatabaseError:  # not migrated yet
+        return []
+    return [
+        Warning(
+            f"Nobody is told by e-mail when a patient of {name} says yes to a red flag.",
+            hint="Name an address at “alerts are announced to” of the site.",
+            id="clinic.W002",
+        )
+        for name in silent
+    ]
 
 
 def organisation(domain: str) -> str:

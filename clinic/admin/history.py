@@ -9,6 +9,20 @@ from pghistory.models import Events
 
 from clinic.models import Site, User
 
+#: What a row without a site of its own belongs to, by the name of the relation.
+BELONGS_TO = ("procedure", "follow_up", "check_in", "patient", "resource")
+
+
+def site_of(row: Any) -> Site | None:
+    """The site on whose wall clock a row's times are shown: its own, or that of what it belongs to; None: of none."""
+    for _step in range(4):
+        if isinstance(row, Site):
+            return row
+        if isinstance(site := getattr(row, "site", None), Site):
+            return site
+        row = next((above for name in BELONGS_TO if (above := getattr(row, name, None))), None)
+    return None
+
 
 def changes_of(obj: models.Model, limit: int = 100) -> list[dict[str, Any]]:
     """What history says about a row: when, by whom, what was done, and each field's value before and after."""
@@ -18,7 +32,7 @@ def changes_of(obj: models.Model, limit: int = 100) -> list[dict[str, Any]]:
         .values("pgh_created_at", "pgh_label", "pgh_diff", "pgh_context")
         .order_by("-pgh_created_at", "-pgh_slug")[:limit]
     )
-    site = obj if isinstance(obj, Site) else getattr(obj, "site", None)
+    site = site_of(obj)
     return told(
         events,
         lambda event: [

@@ -17,8 +17,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from pghistory.models import Events
 
+from clinic.admin.history import site_of
 from clinic.admin.sent import Said, in_words, kept_fields, put, same, shown_by, shown_in, typed_in
-from clinic.models import AuditEvent, Site, User
+from clinic.models import AuditEvent, User
 from clinic.refusals import Refusal
 from clinic.versions import SEEN, columns, digest
 
@@ -130,8 +131,8 @@ class Trail:
 
 def zone_of(row: models.Model | None) -> Any:
     """The zone of the wall clock on which a row's times are shown."""
-    site = row if isinstance(row, Site) else getattr(row, "site", None)
-    return site.zone if isinstance(site, Site) else timezone.get_current_timezone()
+    site = site_of(row)
+    return site.zone if site else timezone.get_current_timezone()
 
 
 def credit(change: Change, event: Mapping[str, Any] | None, zone: Any, names: Mapping[int, str]) -> None:

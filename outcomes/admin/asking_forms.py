@@ -19,11 +19,19 @@ from clinic.admin.wall import DateInput, WallClockField
 from outcomes import instruments
 from outcomes.instruments import Text
 from outcomes.models import Answer, CheckIn, Measurement
-from outcomes.questions import ENDED_ON, PAIN_NOW, TOOK_MEDICINE, WORN_OFF, Question, from_instrument
+from outcomes.questions import (
+    ENDED_ON,
+    PAIN_NOW,
+    TOOK_MEDICINE,
+    WORN_OFF,
+    Question,
+    from_instrument,
+    red_flag,
+)
 from outcomes.services import wearing_off
 from outcomes.services.answering import diary_of, steps_of
 from patients.models import Patient
-from procedures.models import RedFlag
+from procedures.services.wordings import wordings_at
 
 #: Stands on a form for a question that was not asked, or not answered.
 NOT_ASKED = "-"
@@ -43,18 +51,25 @@ def questions_of(check_in: CheckIn) -> list[Question]:
 def kept_questions(answer: Answer, asked: Iterable[Question]) -> list[Question]:
     """The questions that an answer holds figures of, in the version that was asked then, and the others of `asked`."""
     kept = {f"{one.instrument}.{one.item}": one for one in Measurement.objects.filter(answer=answer)}
-    result = [as_asked(kept.pop(one.key), one) if one.key in kept else one for one in asked]
-    flags = {flag.code: flag for flag in RedFlag.objects.filter(code__in=[one.item for one in kept.values()])}
-    for name, one in kept.items():
-        flag = flags.get(one.item) if one.instrument == "red_flag" else None
+    codes = [one.item for one in kept.values() if one.instrument == "red_flag"]
+    flags = {
+        f"red_flag.{flag.code}": red_flag(
+            flag.code, Text(flag.question, flag.question_es or None), flag.urgency
+        )
+        for flag in wordings_at(codes, answer.answered_at)
+    }
+    result = []
+    for one in asked:
+        figure = kept.pop(one.key, None)
+        result.append(flags.get(one.key) or as_asked(figure, one) if figure else one)
+    for name, figure in kept.items():
         if name == WORN_OFF:
             result.append(wearing_off.question())
-            continue
-        if name == ENDED_ON:
+        elif name == ENDED_ON:
             result.append(wearing_off.since_when(answer.check_in.follow_up))
-            continue
-        text = Text(flag.question, flag.question_es or None) if flag else Text(name, None)
-        result.append(as_asked(one, Question(name, text, "yes_no", urgency=flag.urgency if flag else "")))
+        else:
+            otherwise = Question(name, Text(name, None), "yes_no")
+            result.append(flags.get(name) or as_asked(figure, otherwise))
     return result
 
 

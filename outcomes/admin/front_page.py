@@ -28,6 +28,7 @@ LATE = timedelta(hours=1)
 def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Fills the first page; unfold calls it: what stands still, and figures that lead to what they count."""
     groups = [
+        {"title": _("To be set up"), "cards": silent_sites(request)},
         {"title": _("Alerts"), "cards": alerts(request)},
         {"title": _("Today"), "cards": today(request)},
         {"title": _("Patients to call"), "cards": requests(request)},
@@ -39,6 +40,22 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     context["overview"] = [group for group in groups if group["cards"]]
     context["title"] = _("Overview")
     return context
+
+
+def silent_sites(request: HttpRequest) -> list[dict[str, Any]]:
+    """Sites where nobody is told by e-mail of an alert, for who can name an address."""
+    if not request.user.has_perm("clinic.change_site"):
+        return []
+    silent = Site.objects.visible_to(staff(request)).filter(alert_email="")
+    return [
+        {
+            "count": site.name,
+            "label": _("names no address for alerts: nobody is told by e-mail of a red flag"),
+            "urgent": True,
+            "link": reverse("admin:clinic_site_change", args=[site.pk]),
+        }
+        for site in silent
+    ]
 
 
 def listed(page: str, query: str) -> str:

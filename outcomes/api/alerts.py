@@ -35,6 +35,7 @@ from procedures.api.appointment import NothingInput
 from procedures.api.catalogue import ProcedureTypeNameSerializer
 from procedures.api.devices import DueSerializer
 from procedures.models import RedFlag
+from procedures.services.wordings import wordings_at
 
 HANDLE = "outcomes.handle_alert"
 STATES = [("open", "open"), ("overdue", "overdue"), ("snoozed", "snoozed"), ("resolved", "resolved")]
@@ -115,7 +116,7 @@ class AlertSerializer(serializers.ModelSerializer[Alert]):
 
 
 class QuestionSerializer(serializers.ModelSerializer[RedFlag]):
-    """A red-flag question that the patient said yes to, in English and in Spanish."""
+    """A red-flag question that the patient said yes to, in English and in Spanish, in the words of then."""
 
     class Meta:
         model = RedFlag
@@ -139,8 +140,7 @@ class AlertDetailSerializer(AlertSerializer):
 
     @extend_schema_field(QuestionSerializer(many=True))
     def get_questions(self, alert: Alert) -> Any:
-        flags = RedFlag.objects.filter(code__in=alert.codes).order_by("code")
-        return QuestionSerializer(flags, many=True).data
+        return QuestionSerializer(wordings_at(alert.codes, alert.raised_at), many=True).data
 
     @extend_schema_field(DeviceDueSerializer(many=True))
     def get_devices_due(self, alert: Alert) -> Any:

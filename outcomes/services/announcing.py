@@ -1,21 +1,35 @@
 """Telling a site by e-mail that there is an alert, without a word about anybody's health."""
 
+import logging
 from datetime import datetime
 
+from django.db import transaction
+from kombu import Connection
+
 from clinic import mail
+from clinic.celery import app
 from outcomes.models import Alert
 
 #: Why an alert is announced. What was raised needs no announcing once somebody has looked at it; what is overdue does.
 RAISED, OVERDUE = "raised", "overdue"
+#: The task that sends what is due, by its name: services know no edge.
+SENDING = "outcomes.tasks.send_due"
+#: So long a broker that does not answer may hold up the patient, in seconds.
+PATIENCE = 1
+
+logger = logging.getLogger(__name__)
 
 
 def announce(alert: Alert, occasion: str, *, now: datetime) -> None:
-    """Put the announcement into the outbox, once an occasion; nothing when the site named nobody to tell.
+    """Put the announcement into the outbox, once an occasion; nothing when the site named nobody to tell. What was
+    raised just now is sent as soon as it is stored; for all else, and without a broker, the tick is soon enough.
 
     An occasion is RAISED, and once more whenever red flags were added, or OVERDUE, once each time the alert falls due.
     """
     if not alert.site.alert_email:
         return
+    if occasion == RAISED:
+        transaction.on_commit(send_soon, robust=True)
     times = len(alert.codes) if occasion == RAISED else int(alert.due_at.timestamp())
     mail.queue(
         f"alert {alert.pk} {occasion} {times}",
@@ -42,3 +56,17 @@ def why_not_to_announce(alert: Alert, occasion: str, *, now: datetime) -> str:
     if alert.due_at > now and occasion == OVERDUE:
         return "acknowledged"  # with its time counted anew
     return ""
+
+
+def send_soon() -> None:
+    """Ask a worker to send what is due now. Without a broker nothing is lost: the next tick sends it."""
+    options = {"socket_connect_timeout": PATIENCE, "socket_timeout": PATIENCE, "retry_on_timeout": False}
+    try:
+        with Connection(
+            app.conf.broker_write_url, connect_timeout=PATIENCE, transport_options=options
+        ) as broker:
+            app.send_task(
+                SENDING, producer=app.amqp.Producer(broker, auto_declare=False), retry=False, expires=55
+            )
+    except Exception as exc:
+        logger.warning("no worker could be asked to send an alert's e-mail: %s", type(exc).__name__)

@@ -117,7 +117,7 @@ def test_a_yes_raises_the_alert_and_says_at_once_what_to_do(
     assert "nobody is watching this page" in html
     assert "<title>What to do now" in html
     assert html.index("Call 911 now") < html.index("<h2>Thank you")
-    assert "You answered yes to: Weakness in a leg? The clinic has been told." in words(response)
+    assert "You answered yes to: Weakness in a leg? It is on the clinic" in words(response)
 
 
 def test_on_a_device_the_alert_comes_before_the_last_step(flags: World, link: Issue, client: Client) -> None:

@@ -183,7 +183,7 @@ def rows_of(
             row = Row(entry.pk, at, "done", answer.late, given.get(PAIN_NOW), took)
             if now < services.changeable_until(entry, entries):
                 row = row._replace(
-                    questions=open_row(entry, at, False, False, {entry.pk: given}, {}).questions
+                    questions=open_row(entry, at, True, False, {entry.pk: given}, {}).questions
                 )
             rows.append(row)
         elif entry.opens_at > now:

@@ -275,7 +275,7 @@ def move(request: HttpRequest) -> HttpResponse:
     if old.status in old.EXPECTED and (stale := missed(request, old)):
         words = in_a_line(stale)
         if "check" in request.POST:
-            words = f"{words} {_('Load the page again first.')}"
+            words = f"{words} · {_('Load the page again first.')}"
             return JsonResponse({"words": words, "code": "stale"}, status=409)
         messages.error(request, words)
         return HttpResponseRedirect(back)

@@ -4,6 +4,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from clinic.models import keep_history
+
 
 class Urgency(models.TextChoices):
     """How soon somebody must look at a red flag."""
@@ -13,8 +15,10 @@ class Urgency(models.TextChoices):
     NEXT_WORKING_DAY = "next_working_day", _("next working day")
 
 
+@keep_history
 class RedFlag(models.Model):
-    """A question whose yes must never wait. The wording is the project's own, in each of its languages."""
+    """A question whose yes must never wait. The wording is the project's own, in each of its languages. Its history
+    tells in which words an old answer was asked (`procedures.services.wordings`)."""
 
     code = models.SlugField(_("code"), unique=True)
     question = models.CharField(_("question"), max_length=300)

@@ -80,3 +80,26 @@ document.addEventListener("DOMContentLoaded", () => {
     if (target.matches(".select2-container--open .select2-search__field")) target.setAttribute("aria-label", "Search");
   });
 })();
+
+// A page about what waits, [data-refresh] in seconds, is loaded anew, unless somebody types, chooses or has just touched it.
+(() => {
+  const QUIET_MS = 10000;
+  let touched = -QUIET_MS;
+  for (const what of ["keydown", "pointerdown", "wheel"]) {
+    document.addEventListener(what, () => { touched = performance.now(); }, { passive: true });
+  }
+  const changed = (field) => field.type === "checkbox" || field.type === "radio"
+    ? field.checked !== field.defaultChecked
+    : field.matches("input:not([type=hidden]), textarea") && field.value !== field.defaultValue;
+  const busy = () => document.hidden
+    || performance.now() - touched < QUIET_MS
+    || document.activeElement?.matches("input, textarea, select")
+    || document.querySelector("dialog[open]")
+    || [...document.querySelectorAll("#content input, #content textarea")].some(changed);
+  document.addEventListener("DOMContentLoaded", () => {
+    const part = document.querySelector("[data-refresh]");
+    if (!part) return;
+    let wait = Number(part.dataset.refresh);
+    setInterval(() => { wait -= 1; if (wait <= 0 && !busy()) { wait = Infinity; location.reload(); } }, 1000);
+  });
+})();

@@ -14,13 +14,14 @@ from outcomes.models import Alert
 from procedures.admin.device_words import page_of as device_page
 from procedures.admin.device_words import since_words
 from procedures.admin.words import label
-from procedures.models import RedFlag
+from procedures.services.wordings import wordings_at
 
 
 def questions(alert: Alert) -> SafeString:
-    """The red-flag questions that the patient said yes to, in the reader's language, the most urgent first."""
+    """The red-flag questions that the patient said yes to, in the words of then and the reader's language, the most
+    urgent first."""
     column = "question_es" if (get_language() or "").startswith("es") else "question"
-    flags = RedFlag.objects.filter(code__in=alert.codes).order_by("urgency", "code")
+    flags = sorted(wordings_at(alert.codes, alert.raised_at), key=lambda flag: (flag.urgency, flag.code))
     return format_html_join(
         "", "<li>{} <strong>{}</strong></li>", ((getattr(flag, column), _("Yes")) for flag in flags)
     )

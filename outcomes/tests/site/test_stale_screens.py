@@ -101,6 +101,8 @@ def test_a_call_does_not_undo_what_a_colleague_has_written_down(desk: Client, wo
         assert stale.status_code == 409
         assert stale.context["again"]["again"].value() == ["2027-02-01", "09:30"]
         assert len(stale.context["calls"]) == 1
+        (change,) = stale.context["stale"].changes
+        assert change.now.endswith("EST")  # on the wall clock of the site
         assert desk.post(address, typed | {SHOWN: version_on(stale)}).status_code == 302
     assert ContactAttempt.objects.count() == 2
 
