@@ -137,15 +137,20 @@ class Batch:
 
     def take(self, *, now: datetime, key: str | None, limit: int) -> OutgoingEmail | None:
         """The next e-mail to try; None when none is due or may leave. Its claim has most of its time still to go."""
-        if self.emails and monotonic() - self.claimed > rows.CLAIM_LASTS.total_seconds() / 3:
-            self.claimed, self.emails = monotonic(), rows.renew(self.emails)
+        self.keep()
         if not self.emails:
             self.claimed, self.rendered = monotonic(), None
             doubtful_until = self.run.doubtful_until
             self.emails = rows.claim(now=now, key=key, limit=min(limit, BATCH), doubtful_until=doubtful_until)
             if self.emails and not self.run.may_send_batch():
                 return None
+            self.keep()  # counting, too, takes its time where the disk does
         return self.emails.pop(0) if self.emails else None
+
+    def keep(self) -> None:
+        """Renew the claim before it grows old; what somebody else has taken over meanwhile is let go."""
+        if self.emails and monotonic() - self.claimed > rows.CLAIM_LASTS.total_seconds() / 3:
+            self.claimed, self.emails = monotonic(), rows.renew(self.emails)
 
     def look(self, email: OutgoingEmail, *, now: datetime) -> Rendered | None:
         """What `email`, just taken, says; None when it has to be rendered alone."""

@@ -151,6 +151,7 @@ MAY: dict[str, set[str]] = {
     "GET reports/procedure/": REPORTING,
     "GET reports/response/": REPORTING,
     "GET reports/worklists/{code}/": EVERY,
+    "GET sending/": {FRONT_DESK, MANAGER, ADMINISTRATOR},
     "GET alerts/": EVERY,
     "GET alerts/{pk}/": EVERY,
     "POST alerts/{pk}/acknowledge/": {NURSE, PHYSICIAN, ADMINISTRATOR},
