@@ -49,6 +49,7 @@ from outcomes.services.merges import join_courses, obstacles_to_merging
 from outcomes.services.pain_reports import report_pain
 from outcomes.services.planning import (
     end_follow_up,
+    go_on,
     replan,
     replan_marked,
     replan_procedure,
@@ -92,6 +93,7 @@ __all__ = [
     "fill_in",
     "find_by_code",
     "follow_performer",
+    "go_on",
     "hand_over",
     "handlers",
     "invite_due",
