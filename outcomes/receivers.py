@@ -41,6 +41,8 @@ def void_links(patient: Patient, cause: str, moved: Moved | None, now: datetime,
     services.void_links(follow_ups, now=now)
     if cause in ("address_changed", "merged", "alive"):
         services.ask_at_new_address(patient, follow_ups, now=now)
+    if cause == "alive":
+        services.go_on(patient.pk, now=now)
 
 
 @receiver(procedure_performed)

@@ -1,4 +1,4 @@
-"""The banner on every page of the front desk while nothing leaves the house."""
+"""The banner on every page of the front desk while nothing is sent."""
 
 from functools import cache
 from typing import Any

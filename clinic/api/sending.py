@@ -1,4 +1,4 @@
-"""Whether anything leaves the house, for other programs."""
+"""Whether anything is sent, for other programs."""
 
 from datetime import datetime
 from typing import Any
@@ -43,7 +43,7 @@ def state(*, now: datetime) -> dict[str, Any]:
 
 
 class Sending(APIView):
-    """Whether anything leaves the house."""
+    """Whether anything is sent."""
 
     permissions_needed = {"get": "clinic.view_outgoingemail"}
 

@@ -1,4 +1,4 @@
-"""Whether anything may leave the house: which database this is, how often it has sent, and why it does not now."""
+"""Whether anything may be sent: which database this is, how often it has sent, and why it does not now."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class DatabaseIdentity(models.Model):
 
 
 class SendingPause(models.Model):
-    """A time in which nothing leaves the house: no e-mail, no text message; at most one is open.
+    """A time in which nothing is sent: no e-mail, no text message; at most one is open.
 
     The first four reasons mean that this database may be a restored one; a person ends such a pause (`ended_by`), or it
     ends by itself when the outside copy is as it should be again. The last one ends by itself only. `sent_until`: what

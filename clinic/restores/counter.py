@@ -54,7 +54,7 @@ class Run:
 
 
 def why_paused() -> SendingPause | None:
-    """Why nothing leaves the house; None when everything may. One query, for pages, API and health.
+    """Why nothing is sent; None when everything may. One query, for pages, API and health.
 
     Senders find it out, once a minute at least: so all machines see the same, also those without the outside copy.
     """

@@ -13,7 +13,7 @@ GONE = "@example.net"
 class Post(BaseEmailBackend):
     """Refuses who writes to GONE with the words of a real server; everything else it takes and forgets."""
 
-    #: Nothing leaves the house this way, so nothing is counted and no restore stops it.
+    #: Nothing is sent this way, so nothing is counted and no restore stops it.
     delivers = False
 
     def send_messages(self, messages: Sequence[EmailMessage]) -> int:

@@ -54,6 +54,7 @@ from outcomes.services.merges import join_courses, obstacles_to_merging
 from outcomes.services.pain_reports import report_pain, report_unasked
 from outcomes.services.planning import (
     end_follow_up,
+    go_on,
     replan,
     replan_marked,
     replan_procedure,
@@ -99,6 +100,7 @@ __all__ = [
     "fill_in",
     "find_by_code",
     "follow_performer",
+    "go_on",
     "hand_over",
     "handlers",
     "invite_due",

@@ -202,6 +202,14 @@ def settle(alert_id: int, *, now: datetime) -> int:
     return 1
 
 
+def raise_settled(follow_up: FollowUp, *, now: datetime) -> None:
+    """Raise again that the patient said that the pain is back, where nobody had looked before the course seemed to be
+    over: it goes on after all. What the course itself calls for comes with the next judgement (`review`)."""
+    last = follow_up.alerts.filter(kind=Alert.Kind.PAIN_BACK).order_by("-pk").first()
+    if last and last.resolution == Alert.Resolution.SETTLED:
+        raise_alert(follow_up, Alert.Kind.PAIN_BACK, now=now)
+
+
 def settle_ended(*, now: datetime, limit: int = 1000) -> int:
     """Settle what nobody has acknowledged of courses that have ended and of patients who have died; how many.
 

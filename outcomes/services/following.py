@@ -11,6 +11,7 @@ from clinic.models import OutgoingEmail
 from outcomes.models import CheckIn, ContactAttempt, FollowUp
 from outcomes.models.follow_ups import FollowUpQuerySet
 from outcomes.schedule import DAY, Planned, diary, following, plan
+from outcomes.services.alerting import raise_settled
 from outcomes.services.judging import BY_ANOTHER, blur, judge, same_side
 from outcomes.services.rebuilding import summarise
 from procedures.models import Intent, Procedure, ReliefProfile
@@ -238,10 +239,12 @@ def void_follow_up(procedure: Procedure, *, now: datetime) -> None:
     if follow_up is None or follow_up.closed_because == FollowUp.Closed.VOIDED:
         return
     end(follow_up, FollowUp.Closed.VOIDED, at=now)
-    for repeated in follow_up.ended.select_for_update(of=("self",)).order_by("pk"):
+    ended = follow_up.ended.select_for_update(of=("self",)).select_related("patient", "procedure__site")
+    for repeated in ended.order_by("pk"):
         reopen(repeated)
         settle_neighbours(repeated, now=now)  # another repeat may have followed
-        judge(repeated.pk, now=now)
+        if judge(repeated.pk, now=now).closed_at is None:
+            raise_settled(repeated, now=now)
     for pk in list(
         FollowUp.objects.filter(confounded_by=follow_up).values_list("pk", flat=True).order_by("pk")
     ):

@@ -13,6 +13,7 @@ from clinic.models import Site, User
 from clinic.refusals import Refusal
 from outcomes.models import CheckIn, FollowUp
 from outcomes.schedule import DAY, Planned, diary, following
+from outcomes.services.alerting import raise_settled
 from outcomes.services.following import end, first_plan, newer_plan, reopen, row, settle_neighbours
 from outcomes.services.judging import BY_ANOTHER, blur, in_minutes, judge
 from procedures.models import Procedure, ReliefProfile
@@ -225,6 +226,14 @@ def end_follow_up(
 
 
 @transaction.atomic
+def go_on(patient_id: int, *, now: datetime) -> None:
+    """A death was taken back: the patient's courses call again for what nobody hears of those who have died."""
+    running = FollowUp.objects.filter(patient=patient_id, closed_at=None)
+    for pk in list(running.order_by("pk").values_list("pk", flat=True)):
+        raise_settled(judge(pk, now=now), now=now)
+
+
+@transaction.atomic
 def resume_follow_up(follow_up_id: int, *, reason: str, by: User | None, now: datetime) -> FollowUp:
     """Let a course go on that staff had ended by mistake, or whose patient has come back; the rest of it is asked.
 
@@ -248,6 +257,8 @@ def resume_follow_up(follow_up_id: int, *, reason: str, by: User | None, now: da
         raise Refusal("Say why.", code="reason_required", field="reason")
     reopen(follow_up)
     settle_neighbours(follow_up, now=now)  # the treatment may have been repeated since
+    if follow_up.closed_at is None:
+        raise_settled(follow_up, now=now)
     audit.record("follow_up.resumed", follow_up, by=by, at=now, site=follow_up.procedure.site, reason=reason)
     return judge(follow_up.pk, now=now)
 

@@ -24,6 +24,7 @@ from outcomes.models.alerts import AlertQuerySet
 from outcomes.services.alerting import review
 from outcomes.services.handling import LONGEST_SNOOZE
 from patients import services as patients
+from patients.models import Patient
 from procedures import services as procedures
 from procedures.models import RedFlag
 from procedures.tests.test_races import together
@@ -250,6 +251,34 @@ def test_an_ended_course_calls_for_nothing(world: World, alert: Alert, how: str)
     assert kinds(alert.follow_up) == [("lost_early", "settled")]
     services.judge(alert.follow_up_id, now=now)
     assert kinds(alert.follow_up) == [("lost_early", "settled")]
+
+
+@pytest.mark.parametrize("how", ["died", "transferred", "repeated"])
+@pytest.mark.parametrize(("pain", "kind"), [(1, "pain_back"), (8, "lost_early")])
+def test_what_was_settled_by_mistake_is_raised_again(world: World, how: str, pain: int, kind: str) -> None:
+    follow_up = answer(world.performed().follow_up, {42: 2, 92: 2})
+    now = world.at(MONDAY + 95 * DAY, 9)
+    services.report_pain(follow_up.pk, pain=pain, channel="phone", language="en", by=world.nurse, now=now)
+    assert kinds(follow_up) == [(kind, "")]
+    patient = Patient.objects.get(pk=world.patient.pk)
+    if how == "died":
+        patient.died_on = now.date()
+        patients.save(patient, changed=["died_on"], by=world.clerk, now=now)
+    elif how == "transferred":
+        services.end_follow_up(follow_up.pk, because=how, by=world.physician, now=now)
+    else:
+        again = world.performed(day=MONDAY + 94 * DAY)
+    services.tick(now=now + MINUTE)
+    assert {ended for _, ended in kinds(follow_up)} == {"settled"}
+    later = now + 2 * MINUTE
+    if how == "died":
+        patient.died_on = None
+        patients.save(patient, changed=["died_on"], by=world.clerk, now=later)
+    elif how == "transferred":
+        services.resume_follow_up(follow_up.pk, reason="By mistake.", by=world.physician, now=later)
+    else:
+        procedures.void(again.pk, reason="Another patient's.", by=world.physician, now=later)
+    assert kinds(follow_up) == [(kind, "settled"), (kind, "")]
 
 
 def test_the_tick_settles_what_ended_behind_the_services(world: World, alert: Alert) -> None:

@@ -18,7 +18,7 @@ from procedures.models import Appointment, AppointmentStep, Intent, ProcedureTyp
 from procedures.services import letters, saving
 from procedures.services.locking import Overtaken, lock, refuse_if_taken_since
 from procedures.services.looking import Need, Taken, choose, look, shares
-from procedures.services.stepping import locked_by_nobody, write
+from procedures.services.stepping import locked_by_nobody, refuse_gone, write
 from procedures.starts import last_day, on_grid
 
 #: How often a booking that may take any resource of a category looks again after a rival took the one it had chosen.
@@ -116,10 +116,7 @@ def refuse_nonsense(appointment: Appointment, *, now: datetime) -> None:
     # A move changes the time alone: what is booked of a type that is out of use, or another one by now, can be moved.
     if not appointment.rescheduled_from_id:
         refuse_other_kind(appointment)
-    patient = appointment.patient
-    if patient.died_on or patient.merged_into_id:
-        state = "has died" if patient.died_on else "was merged into another record"
-        raise Refusal(f"This patient {state}.", code="patient_not_bookable", field="patient")
+    refuse_gone(appointment.patient)
 
 
 def refuse_other_kind(appointment: Appointment) -> None:

@@ -90,12 +90,13 @@ def check_moment(appointment: Appointment, performed_at: datetime, *, now: datet
 
 
 def fits(appointment: Appointment, performed_at: datetime) -> bool:
-    """Whether a procedure can have been performed then as it was booked: on the appointment's day, and not before the
-    patient arrived or, of a patient of whom nobody has noted that, more than EARLY before the start."""
+    """Whether a procedure can have been performed then as it was booked: on the appointment's day, and at most EARLY
+    before its start, or from when the patient arrived who came earlier still. An arrival that was undone is none."""
     zone = appointment.site.zone
     if performed_at.astimezone(zone).date() != appointment.starts_at.astimezone(zone).date():
         return False
-    arrived = appointment.steps.filter(step="arrive").order_by("-pk").values_list("at", flat=True).first()
+    steps = appointment.steps.filter(step="arrive" if appointment.status in Appointment.PRESENT else "")
+    arrived = steps.order_by("-pk").values_list("at", flat=True).first()
     earliest = appointment.starts_at - EARLY
     return performed_at >= (min(arrived, earliest) if arrived else earliest)
 

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from clinic import audit
 from clinic.models import User
 from clinic.refusals import Refusal
+from patients.models import Patient
 from procedures.models import Appointment, AppointmentStep, Procedure
 from procedures.services import letters
 from procedures.services.displacement import reasons
@@ -54,7 +55,8 @@ def take_step(
     Raises PermissionDenied when `by` lacks the step's permission; Refusal "unknown_step", "reason_required",
     "not_allowed_now" unless the appointment is in a state from which the step leads on, "not_today" for an arrival
     on another day, "too_early" for a no-show before the start, "too_late" for undoing one after UNDONE_WITHIN; for
-    booking a hold "hold_expired" when it has run out; "closed" when somebody closed meanwhile what it holds, or what
+    booking a hold "hold_expired" when it has run out; for this and for undoing a no-show "patient_not_bookable" of one
+    who has died since; "closed" when somebody closed meanwhile what it holds, or what
     the no-show held; for this "taken" as well, when somebody else has it.
     """
     step = STEPS.get(name)
@@ -91,8 +93,16 @@ def take_step(
     return appointment
 
 
+def refuse_gone(patient: Patient) -> None:
+    """Raise Refusal "patient_not_bookable" for a patient who has died or whose record is part of another."""
+    if patient.died_on or patient.merged_into_id:
+        state = "has died" if patient.died_on else "was merged into another record"
+        raise Refusal(f"This patient {state}.", code="patient_not_bookable", field="patient")
+
+
 def refuse_to_book(appointment: Appointment, *, now: datetime) -> None:
     """Refuse to book a hold, locked by the caller, that has run out or into which somebody has closed."""
+    refuse_gone(appointment.patient)
     if appointment.held_until and appointment.held_until <= now:
         raise Refusal("This hold has run out.", code="hold_expired", field="status")
     lock(appointment.reservations.all(), appointment.patient_id)
@@ -101,6 +111,7 @@ def refuse_to_book(appointment: Appointment, *, now: datetime) -> None:
 
 def hold_again(gone: Appointment, *, now: datetime) -> None:
     """Take everything that a no-show gave back, the same resources in the same lanes, unless it is too late."""
+    refuse_gone(gone.patient)
     if gone.starts_at < now - UNDONE_WITHIN:
         raise Refusal("This no-show is too old to be undone.", code="too_late", field="status")
     held = gone.reservations.all()

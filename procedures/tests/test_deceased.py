@@ -148,3 +148,19 @@ def test_by_api_it_is_of_those_who_have_died_and_whom_one_may_see(
     refused = call(world.clerk, "POST", f"patients/{living.pk}/cancel-appointments/", now=world.now)
     assert (refused.status_code, faults(refused)) == (400, [("died_on", "not_deceased")])
     assert statuses() == ["booked"] * 3
+
+
+@pytest.mark.parametrize(("step", "status"), [("book", "held"), ("undo_no_show", "no_show")])
+def test_nothing_is_booked_for_who_has_died_meanwhile(world: World, step: str, status: str) -> None:
+    held = services.book(world.appointment(), by=world.clerk, now=world.now, hold=step == "book")
+    now = world.now
+    if step != "book":
+        now = world.at(MONDAY, 10)
+        services.mark_no_show(held.pk, by=world.clerk, now=now)
+    world.patient.refresh_from_db()
+    world.patient.died_on = world.now.date()
+    patients.save(world.patient, changed=["died_on"], by=world.clerk, now=now)
+    with pytest.raises(Refusal) as refused:
+        services.take_step(held.pk, step, by=world.clerk, now=now)
+    assert refused.value.code == "patient_not_bookable"
+    assert statuses() == [status]

@@ -107,6 +107,14 @@ def test_who_came_early_was_early(world: World, booked: Appointment) -> None:
     perform(world, booked, hour=7, minute=15)
 
 
+def test_an_arrival_that_was_undone_is_none(world: World, booked: Appointment) -> None:
+    services.arrive(booked.pk, by=world.clerk, now=world.at(MONDAY, 7))
+    services.take_step(booked.pk, "undo_arrival", by=world.clerk, now=world.at(MONDAY, 7, 1))
+    assert code_of(world, booked, hour=7, minute=15) == ("reason_required", "reason")
+    services.arrive(booked.pk, by=world.clerk, now=world.at(MONDAY, 8, 30))
+    assert code_of(world, booked, hour=7, minute=15) == ("reason_required", "reason")
+
+
 def test_region_and_side_are_those_that_the_type_has(world: World, booked: Appointment) -> None:
     assert code_of(world, booked, region="knee") == ("region_not_possible", "region")
     assert code_of(world, booked, laterality="midline") == ("side_not_possible", "laterality")

@@ -11,9 +11,7 @@ from clinic.restores.decisions import Chosen
 
 
 class Command(BaseCommand):
-    help = (
-        "Says whether anything leaves the house, and after a restore lets it: what the page “Sending” does."
-    )
+    help = "Says whether anything is sent, and after a restore lets it: what the page “Sending” does."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
