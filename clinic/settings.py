@@ -6,7 +6,6 @@ checkout's own secret stand in `.clinic/environment`, which `up` writes and only
 
 import re
 from pathlib import Path
-from urllib.parse import parse_qsl, urlsplit
 
 import environ
 import structlog
@@ -15,6 +14,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 from structlog.typing import Processor
+
+from clinic.email_services import EMAIL_SERVICES, EMAIL_TIMEOUT, SIGNED_WITH, mail_service
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -53,19 +54,6 @@ def database(url: str) -> dict[str, object]:
         "CONN_MAX_AGE": env.int("DATABASE_CONN_MAX_AGE", default=60),
         "CONN_HEALTH_CHECKS": True,
     }
-
-
-def mail_service(url: str) -> tuple[str, dict[str, object]]:
-    """The mail service that `url` names, and anymail's settings for it. Raises ValueError for any other address."""
-    parts = urlsplit(url)
-    service = parts.scheme.removeprefix("anymail+")
-    values = dict(parse_qsl(parts.query, strict_parsing=True))
-    if service not in EMAIL_SERVICES or parts.netloc or parts.path.strip("/"):
-        raise ValueError
-    prefix = service.upper()
-    # No pixel and no rewritten link: who reads what is nobody else's business.
-    untracked: dict[str, object] = {f"{prefix}_SEND_DEFAULTS": {"track_opens": False, "track_clicks": False}}
-    return service, {f"{prefix}_{name.upper()}": value for name, value in values.items()} | untracked
 
 
 DEBUG = env.bool("DEBUG", default=False)
@@ -182,9 +170,6 @@ DIARY_HOURS_IN_A_ROW = env.int("DIARY_HOURS_IN_A_ROW", default=2)
 # E-mail. EMAIL_URL names the SMTP server, or a mail service and its settings, as anymail names them:
 # anymail+postmark://?server_token=… Without one, in the embedded run, mail goes to the inbox page at /dev/mail/.
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="clinic@localhost")
-EMAIL_TIMEOUT = 20
-#: Only services that can be told not to rewrite links: theirs would tell them the secret address of a patient's page.
-EMAIL_SERVICES = ("mailersend", "mailgun", "mailjet", "postmark")
 EMAIL_SERVICE = ""
 # "name:password" with which the service signs in at /webhooks/email/ to report bounces; empty: that address is shut.
 ANYMAIL: dict[str, object] = {
@@ -209,6 +194,16 @@ if "EMAIL_URL" in env or not DEBUG:
             "email_url: EMAIL_URL cannot be read; it looks like smtp+tls://user:password@host:587 "
             f"or anymail+SERVICE://?setting=value, where SERVICE is one of {', '.join(EMAIL_SERVICES)}."
         ) from None
+    signed_with = SIGNED_WITH.get(EMAIL_SERVICE, "")
+    if (
+        ANYMAIL["WEBHOOK_SECRET"]
+        and signed_with
+        and not ANYMAIL.get(f"{EMAIL_SERVICE}_{signed_with}".upper())
+    ):
+        raise ImproperlyConfigured(
+            f"email_url: EMAIL_URL lacks {signed_with}, with which {EMAIL_SERVICE} signs its reports; "
+            "give it, or no EMAIL_WEBHOOK_SECRET."
+        )
 else:
     EMAIL_BACKEND = "django_mail_preview.backends.EmailBackend"
     MAIL_PREVIEW_ROOT = DATA_DIR / "inbox"

@@ -9,7 +9,7 @@ from smtplib import SMTPDataError, SMTPRecipientsRefused, SMTPSenderRefused
 from time import monotonic
 from typing import Self
 
-from anymail.exceptions import AnymailRecipientsRefused, AnymailRequestsAPIError
+from anymail.exceptions import AnymailAPIError, AnymailRecipientsRefused
 from django.core.mail import get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.utils.module_loading import import_string
@@ -214,8 +214,8 @@ class Fault:
         if isinstance(exc, AnymailRecipientsRefused):
             # No reply of its server: the service knows the address as one that bounced or complained, or as none.
             return cls("recipient_refused_service", final=True, report=Kind.BOUNCED)
-        if isinstance(exc, AnymailRequestsAPIError) and exc.status_code:
-            return cls(f"service_refused_{exc.status_code}")
+        if isinstance(exc, AnymailAPIError) and (status := http_status(exc)):
+            return cls(f"service_refused_{status}")
         report = ""
         if isinstance(exc, SMTPRecipientsRefused) and exc.recipients:
             who, (reply, said) = "recipient", next(iter(exc.recipients.values()))
@@ -228,3 +228,9 @@ class Fault:
             return cls(type(exc).__name__, lost=True)
         final = who != "sender" and reply // 100 == 5
         return cls(f"{who}_refused_{reply}", final=final, lost=reply == 421, report=report if final else "")
+
+
+def http_status(exc: AnymailAPIError) -> int:
+    """What a mail service answered; 0 when it did not. Amazon's own library says it in another place."""
+    said = exc.response.get("ResponseMetadata", {}) if isinstance(exc.response, dict) else {}
+    return int(exc.status_code or said.get("HTTPStatusCode") or 0)
