@@ -32,6 +32,14 @@ def person_name(value: str) -> None:
         raise ValidationError(_("A name has at least one letter."), code="invisible_name")
 
 
+def mailbox_name(value: str) -> None:
+    """Refuse what `person_name` and `one_line` refuse, and, code "address", a name with the marks of an address."""
+    one_line(value)
+    person_name(value)
+    if set(value) & set('<>@"'):
+        raise ValidationError(_("A name, without an address."), code="address")
+
+
 def phone(value: str) -> None:
     """Refuse, code "phone", what is not written as a phone number with five to fifteen digits."""
     if not text.is_phone(value):

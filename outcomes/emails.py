@@ -10,6 +10,7 @@ from django.conf import settings
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import translation
+from django.utils.formats import date_format
 from django.utils.html import escape
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -36,7 +37,15 @@ SITE = (
 NEEDED = CheckIn.objects.select_related(
     "follow_up__patient", "follow_up__procedure__site", "follow_up__procedure__procedure_type"
 ).only(
-    *("kind", "status", "closes_at", "offset_minutes", "follow_up__patient_id", "follow_up__closed_at"),
+    *(
+        "kind",
+        "status",
+        "due_at",
+        "closes_at",
+        "offset_minutes",
+        "follow_up__patient_id",
+        "follow_up__closed_at",
+    ),
     *("follow_up__procedure__performed_at", "follow_up__procedure__intent"),
     "follow_up__procedure__procedure_type__restarts",
     *(
@@ -76,7 +85,7 @@ def invitations(contexts: list[dict[str, Any]], now: datetime) -> list[Message |
     return [
         ask(
             [(one, next(tokens)) for one in some],
-            reminder=context["reminder"] > 0,
+            reminder=context["reminder"],
             courses=[(one, next(tokens)) for one in courses_of(some)],
         )
         if isinstance(some, list)
@@ -121,10 +130,13 @@ def invitation(check_in_ids: list[int], reminder: int, *, now: datetime) -> Mess
 
 
 def ask(
-    asked: list[tuple[CheckIn, str]], *, reminder: bool, courses: Sequence[tuple[FollowUp, str]] = ()
+    asked: list[tuple[CheckIn, str]], *, reminder: int, courses: Sequence[tuple[FollowUp, str]] = ()
 ) -> Message:
-    """What is written about these check-ins, each with the token of its link. `courses`: the follow-ups of which the
-    patient can say at any time that the pain is back, each with the token of that link."""
+    """What is written about these check-ins, each with the token of its link.
+
+    `reminder`: 0 for the first time, then how often they were reminded of. `courses`: the follow-ups of which the
+    patient can say at any time that the pain is back, each with the token of that link.
+    """
     first = asked[0][0]
     site, patient = first.follow_up.procedure.site, first.follow_up.patient
     until = min(one.closes_at for one, _token in asked).astimezone(site.zone)
@@ -134,6 +146,7 @@ def ask(
         site.phone,
         site.emergency_phone,
         until.replace(tzinfo=None),  # or templates show UTC
+        max(one.due_at for one, _token in asked).astimezone(site.zone).date(),
         tuple(visit(one.follow_up) for one, _token in asked),
         tuple(visit(one) for one, _token in courses),
         reminder,
@@ -172,17 +185,19 @@ def invitation_sheet(
     phone: str,
     emergency_phone: str,
     until: datetime,
+    day: date,
     visits: tuple[date, ...],
     courses: tuple[date, ...],
-    reminder: bool,
+    reminder: int,
     name: str,
 ) -> Message:
     """What the e-mails of one site and language that close at the same time share, with `link` and NAME in it.
 
-    `until` is a wall time at the site, without a zone; `visits` the days of the visits that are asked about, `courses`
-    of those of which the patient can say at any time that things are worse; days are named only where there are
-    several. Kept, because inlining the style and rendering take longer than everything else about an e-mail in this
-    process.
+    `until` is a wall time at the site, without a zone; `day` that for which it is asked, by which a mailbox, which may
+    show neither the site's name nor what it is about, tells one e-mail from the next; `visits` the days of the visits
+    that are asked about, `courses` of those of which the patient can say at any time that things are worse; days are
+    named only where there are several. Kept, because inlining the style and rendering take longer than everything
+    else about an e-mail in this process.
     """
     with translation.override(language):
         context = {
@@ -195,12 +210,12 @@ def invitation_sheet(
             "name": name,
         }
         subject = (
-            _("A reminder from %(site)s: two minutes")
-            if reminder
-            else _("How are you? Two minutes for %(site)s")
-        )
+            _("How are you? %(day)s"),
+            _("A reminder: how are you? %(day)s"),
+            _("A reminder, the last: how are you? %(day)s"),
+        )[min(reminder, 2)]
         return Message(
-            subject=subject % {"site": site},
+            subject=subject % {"day": date_format(day, "MONTH_DAY_FORMAT")},
             text=render_to_string("outcomes/email/invitation.txt", context),
             html=html_of("outcomes/email/invitation.html", context),
         )
@@ -230,7 +245,7 @@ def announcement(found: Alert, occasion: str) -> Message:
         }
         return Message(
             subject=_("Alert at %(site)s: %(how_soon)s")
-            % {"site": site.name, "how_soon": context["how_soon"]},
+            % {"site": site.sender_name or site.name, "how_soon": context["how_soon"]},
             text=render_to_string("outcomes/email/alert.txt", context),
             html=html_of("outcomes/email/alert.html", context),
         )
@@ -249,7 +264,7 @@ def how_soon(alert: Alert, occasion: str) -> str:
 SOME_TIME = datetime(2027, 1, 15, 22, tzinfo=UTC)
 
 
-def preview(language: str, site: Site, *, visits: int, reminder: bool) -> Message:
+def preview(language: str, site: Site, *, visits: int, reminder: int) -> Message:
     """The question about so many visits of somebody made up, with links that lead nowhere."""
     patient = Patient(given_name="Maria", language=language, unsubscribe_key=UUID(int=0))
     days = [timedelta(days=30 * number) for number in range(1, visits + 1)]
@@ -258,6 +273,7 @@ def preview(language: str, site: Site, *, visits: int, reminder: bool) -> Messag
             follow_up=FollowUp(
                 patient=patient, procedure=Procedure(site=site, performed_at=SOME_TIME - before)
             ),
+            due_at=SOME_TIME - timedelta(days=5),
             closes_at=SOME_TIME,
         )
         for before in days
@@ -274,12 +290,10 @@ def preview_alert(_language: str, site: Site, *, occasion: str) -> Message:
 
 #: What can be looked at in the admin.
 PREVIEWS = [
-    Preview("check-in", gettext_lazy("Check-in: the question"), partial(preview, visits=1, reminder=False)),
-    Preview("reminder", gettext_lazy("Check-in: reminder"), partial(preview, visits=1, reminder=True)),
-    Preview("check-ins", gettext_lazy("Check-ins: two at once"), partial(preview, visits=2, reminder=False)),
-    Preview(
-        "reminders", gettext_lazy("Check-ins: reminder of two"), partial(preview, visits=2, reminder=True)
-    ),
+    Preview("check-in", gettext_lazy("Check-in: the question"), partial(preview, visits=1, reminder=0)),
+    Preview("reminder", gettext_lazy("Check-in: reminder"), partial(preview, visits=1, reminder=1)),
+    Preview("check-ins", gettext_lazy("Check-ins: two at once"), partial(preview, visits=2, reminder=0)),
+    Preview("reminders", gettext_lazy("Check-ins: reminder of two"), partial(preview, visits=2, reminder=1)),
     Preview(
         "alert",
         gettext_lazy("Alert, for staff"),

@@ -18,10 +18,15 @@ from patients.unsubscribing import unsubscribe_headers
 from procedures import calendar
 from procedures.models import Appointment
 from procedures.services import letters
-from procedures.words import when
+from procedures.words import day_and_time, when
 
 #: Stand for what differs from letter to letter in a sheet that is kept.
-LINK, BEFORE, WHEN = "https://link.invalid/", "https://before.invalid/", "when.invalid"
+LINK, BEFORE, WHEN, BRIEFLY = (
+    "https://link.invalid/",
+    "https://before.invalid/",
+    "when.invalid",
+    "briefly.invalid",
+)
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ def letter(appointment: Appointment, kind: str, *, method: str, now: datetime) -
     site, language = appointment.site, appointment.patient.language
     token = "" if kind == "cancelled" else letters.issue_link(appointment, now=now)
     with translation.override(language):
-        time = when(appointment.starts_at, site.zone)
+        times = when(appointment.starts_at, site.zone), day_and_time(appointment.starts_at, site.zone)
         write = {"REQUEST": calendar.invitation, "CANCEL": calendar.cancellation}.get(method)
         attachments = (
             (Attachment("appointment.ics", write(appointment, now=now), "calendar", {"method": method}),)
@@ -80,7 +85,7 @@ def letter(appointment: Appointment, kind: str, *, method: str, now: datetime) -
             else ()
         )
     return replace(
-        filled(letter_sheet(language, kind, place(site)), token, time),
+        filled(letter_sheet(language, kind, place(site)), token, times),
         # Stopping e-mail stops letters too. Only a reminder offers it: news of a change is not stopped in passing.
         headers=unsubscribe_headers(appointment.patient) if kind == "reminder" else {},
         attachments=attachments,
@@ -88,13 +93,14 @@ def letter(appointment: Appointment, kind: str, *, method: str, now: datetime) -
     )
 
 
-def filled(sheet: Message, token: str, time: str) -> Message:
-    """The sheet with the addresses that the token opens, "" for none, and the time in its words."""
+def filled(sheet: Message, token: str, times: tuple[str, str]) -> Message:
+    """The sheet with the addresses that the token opens, "" for none, and the time, in full and briefly."""
+    time, brief = times
     text, html = sheet.text.replace(WHEN, time), sheet.html.replace(WHEN, escape(time))
     for stands, name in ((LINK, "appointment"), (BEFORE, "before")) if token else ():
         address = settings.SITE_URL + reverse(name, args=[token])
         text, html = text.replace(stands, address), html.replace(stands, escape(address))
-    return Message(sheet.subject, text, html)
+    return Message(sheet.subject.replace(BRIEFLY, brief), text, html)
 
 
 def place(site: Site) -> Place:
@@ -103,16 +109,16 @@ def place(site: Site) -> Place:
 
 @lru_cache(maxsize=256)
 def letter_sheet(language: str, kind: str, site: Place) -> Message:
-    """What the letters of one kind, language and site share, with LINK, BEFORE and WHEN in it.
+    """What the letters of one kind, language and site share, with LINK, BEFORE, WHEN and BRIEFLY in it.
 
     Kept, because inlining the style and rendering take longer than everything else about an e-mail in this process.
     """
     with translation.override(language):
         heading = {
-            "booked": _("Your appointment at %(site)s"),
-            "moved": _("New time: your appointment at %(site)s"),
-            "reminder": _("Reminder: your appointment at %(site)s"),
-            "cancelled": _("Cancelled: your appointment at %(site)s"),
+            "booked": _("Your appointment: %(when)s"),
+            "moved": _("New time for your appointment: %(when)s"),
+            "reminder": _("Reminder: your appointment, %(when)s"),
+            "cancelled": _("Cancelled: your appointment, %(when)s"),
         }[kind]
         context = {
             "kind": kind,
@@ -123,7 +129,7 @@ def letter_sheet(language: str, kind: str, site: Place) -> Message:
             "language": language,
         }
         return Message(
-            subject=heading % {"site": site.name},
+            subject=heading % {"when": BRIEFLY},
             text=render_to_string("procedures/email/letter.txt", context),
             html=html_of("procedures/email/letter.html", context),
         )
@@ -136,8 +142,8 @@ SOME_TIME = datetime(2027, 1, 15, 14, tzinfo=UTC)
 def preview(kind: str, language: str, site: Site) -> Message:
     """A letter of that kind with a made-up time and a link that leads nowhere; without its calendar file."""
     with translation.override(language):
-        time = when(SOME_TIME, site.zone)
-    return filled(letter_sheet(language, kind, place(site)), EXAMPLE, time)
+        times = when(SOME_TIME, site.zone), day_and_time(SOME_TIME, site.zone)
+    return filled(letter_sheet(language, kind, place(site)), EXAMPLE, times)
 
 
 #: What can be looked at in the admin.

@@ -65,6 +65,7 @@ class SiteAdmin(PlaceAdmin):
                 "fields": (
                     ("check_in_at", "emails_a_week"),
                     ("quiet_from", "quiet_until"),
+                    "sender_name",
                     ("greets_by_first_name", "asks_birth_date"),
                     "emails_paused",
                 )

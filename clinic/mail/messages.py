@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.mime.text import MIMEText
-from email.utils import parseaddr
+from email.utils import formataddr, parseaddr
 from typing import Any, TypeVar
 
 import css_inline
@@ -81,13 +81,16 @@ def in_bulk(render: InBulk) -> Callable[[Template], Template]:
 
 
 def compose(email: OutgoingEmail, message: Message, connection: BaseEmailBackend) -> EmailMultiAlternatives:
-    """The MIME message: text, HTML beside it, what goes with it, and a Message-ID that every attempt shares."""
-    sender = settings.DEFAULT_FROM_EMAIL
-    domain = parseaddr(sender)[1].rpartition("@")[2] or "localhost"
+    """The MIME message: text, HTML beside it, what goes with it, and a Message-ID that every attempt shares.
+
+    It comes from the name that its site has chosen for mailboxes to show. Wants `site` selected.
+    """
+    name, address = parseaddr(settings.DEFAULT_FROM_EMAIL)
+    domain = address.rpartition("@")[2] or "localhost"
     mime = EmailMultiAlternatives(
         subject=message.subject,
         body=message.text,
-        from_email=sender,
+        from_email=formataddr((email.site.sender_name or name, address)),
         to=[email.to],
         connection=connection,
         headers={"Message-ID": f"<{email.message_id}@{domain}>", "Auto-Submitted": "auto-generated"}

@@ -12,6 +12,7 @@ from typing import Self
 from anymail.exceptions import AnymailAPIError, AnymailRecipientsRefused
 from django.core.mail import get_connection
 from django.core.mail.backends.base import BaseEmailBackend
+from django.db.models import prefetch_related_objects
 from django.utils.module_loading import import_string
 
 from clinic.mail import reports, rows
@@ -113,6 +114,7 @@ class Batch:
         if not self.emails:
             self.claimed, self.rendered = monotonic(), None
             self.emails = rows.claim(now=now, key=key, limit=min(limit, BATCH))
+            prefetch_related_objects(self.emails, "site")
         return self.emails.pop(0) if self.emails else None
 
     def look(self, email: OutgoingEmail, *, now: datetime) -> Rendered | None:

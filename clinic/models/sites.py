@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from clinic.models.rows import keep_history
-from clinic.validators import emergency_phone, person_name, phone
+from clinic.validators import emergency_phone, mailbox_name, person_name, phone
 
 if TYPE_CHECKING:
     from clinic.models.staff import User
@@ -92,6 +92,17 @@ class Site(models.Model):
         _("stop all questions"),
         default=False,
         help_text=_("Nothing is asked by e-mail as long as this is on."),
+    )
+    sender_name = models.CharField(
+        _("sender of e-mails"),
+        max_length=60,
+        blank=True,
+        db_default="",
+        validators=[mailbox_name],
+        help_text=_(
+            "What a mailbox shows beside the subject, on a locked phone too: choose words that tell nothing of health, "
+            "“Riverside”, not “Riverside Pain Clinic”. Empty: the name in DEFAULT_FROM_EMAIL."
+        ),
     )
     greets_by_first_name = models.BooleanField(
         _("first name in e-mails"), default=False, help_text=_("E-mail is not secure. Off: no name at all.")

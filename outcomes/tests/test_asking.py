@@ -67,9 +67,9 @@ def no_quiet_hours(request: pytest.FixtureRequest) -> None:
 def test_invitation_two_reminders_and_a_call(world: World) -> None:
     day_42 = day_of(course(world), 42)
     start, span = day_42.due_at, day_42.closes_at - day_42.due_at
-    assert [m.subject for m in sent(start)] == ["How are you? Two minutes for Riverside"]
+    assert [m.subject for m in sent(start)] == ["How are you? February 22"]
     assert sent(start + span / 4 - timedelta(minutes=1)) == []
-    assert [m.subject for m in sent(start + span / 4)] == ["A reminder from Riverside: two minutes"]
+    assert [m.subject for m in sent(start + span / 4)] == ["A reminder: how are you? February 22"]
     day_42.refresh_from_db()
     assert (day_42.reminders, day_42.call_at) == (1, None)
     assert len(sent(start + span / 2)) == 1
