@@ -15,23 +15,21 @@ from django.utils.html import escape
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from clinic.mail import EXAMPLE, Message, Preview, Skip, Wait, html_of, in_bulk
+from clinic.links import new_token
+from clinic.mail import EXAMPLE, NAME, Letterhead, Message, Preview, Skip, Wait, html_of, in_bulk
 from clinic.models import Site
 from outcomes.models import Alert, CheckIn, FollowUp
 from outcomes.schedule import DAY
 from outcomes.services.announcing import OVERDUE, RAISED, why_not_to_announce
 from outcomes.services.asking import waits_until, why_not_to_ask
-from outcomes.services.linking import issue_links, takes_reports
+from outcomes.services.linking import issue_links, takes_reports, token_of_all, tokens_together
 from patients.models import Patient
 from patients.unsubscribing import unsubscribe_headers
 from procedures.models import Procedure
 
-#: Stands for the patient's first name in a sheet that is kept.
-NAME = "Name-of-the-patient"
-
 SITE = (
     *("name", "phone", "emergency_phone", "time_zone", "emails_paused", "greets_by_first_name"),
-    *("quiet_from", "quiet_until"),
+    *("quiet_from", "quiet_until", "address", "reply_to"),
 )
 #: The columns that an invitation looks at, and no others: this is read once an e-mail.
 NEEDED = CheckIn.objects.select_related(
@@ -79,14 +77,18 @@ def invitations(contexts: list[dict[str, Any]], now: datetime) -> list[Message |
     ]
     sent = [(some, courses_of(some)) for some in asked if isinstance(some, list)]
     linked: list[CheckIn | FollowUp] = []
+    tokens: list[str] = []
     for some, courses in sent:
         linked += [*some, *courses]
-    tokens = iter(issue_links(linked, now=now))
+        # One button leads to all of them, one after the other.
+        tokens += [*tokens_together(len(some)), *(new_token() for _ in courses)]
+    issue_links(linked, tokens=tokens, now=now)
+    left = iter(tokens)
     return [
         ask(
-            [(one, next(tokens)) for one in some],
+            [(one, next(left)) for one in some],
             reminder=context["reminder"],
-            courses=[(one, next(tokens)) for one in courses_of(some)],
+            courses=[(one, next(left)) for one in courses_of(some)],
         )
         if isinstance(some, list)
         else some
@@ -142,9 +144,7 @@ def ask(
     until = min(one.closes_at for one, _token in asked).astimezone(site.zone)
     sheet = invitation_sheet(
         patient.language,
-        site.name,
-        site.phone,
-        site.emergency_phone,
+        Letterhead.of(site),
         until.replace(tzinfo=None),  # or templates show UTC
         max(one.due_at for one, _token in asked).astimezone(site.zone).date(),
         tuple(visit(one.follow_up) for one, _token in asked),
@@ -153,7 +153,7 @@ def ask(
         NAME if site.greets_by_first_name else "",
     )
     text, html = sheet.text, sheet.html
-    paths = [reverse("check_in", args=[token]) for _one, token in asked]
+    paths = [reverse("check_in", args=[token_of_all(asked[0][1])])]
     paths += [reverse("pain_back", args=[token]) for _one, token in courses]
     for number, path in enumerate(paths):
         url = settings.SITE_URL + path
@@ -164,6 +164,7 @@ def ask(
         html.replace(NAME, escape(patient.called)),
         headers=unsubscribe_headers(patient),
         to=patient.email,
+        language=patient.language,
     )
 
 
@@ -181,9 +182,7 @@ def link(number: int) -> str:
 @lru_cache(maxsize=256)
 def invitation_sheet(
     language: str,
-    site: str,
-    phone: str,
-    emergency_phone: str,
+    site: Letterhead,
     until: datetime,
     day: date,
     visits: tuple[date, ...],
@@ -200,22 +199,24 @@ def invitation_sheet(
     else about an e-mail in this process.
     """
     with translation.override(language):
+        subject = (
+            _("How are you? %(day)s"),
+            _("A reminder: how are you? %(day)s"),
+            _("A reminder, the last: how are you? %(day)s"),
+        )[min(reminder, 2)] % {"day": date_format(day, "MONTH_DAY_FORMAT")}
         context = {
-            "links": [(link(number), day) for number, day in enumerate(visits)],
-            "later": [(link(number), day) for number, day in enumerate(courses, start=len(visits))],
-            "site": {"name": site, "phone": phone, "emergency_phone": emergency_phone},
+            "title": subject,
+            "url": link(0),
+            "visits": sorted(set(visits)),
+            "later": [(link(number), day) for number, day in enumerate(courses, start=1)],
+            "site": site,
             "language": language,
             "until": until,
             "reminder": reminder,
             "name": name,
         }
-        subject = (
-            _("How are you? %(day)s"),
-            _("A reminder: how are you? %(day)s"),
-            _("A reminder, the last: how are you? %(day)s"),
-        )[min(reminder, 2)]
         return Message(
-            subject=subject % {"day": date_format(day, "MONTH_DAY_FORMAT")},
+            subject=subject,
             text=render_to_string("outcomes/email/invitation.txt", context),
             html=html_of("outcomes/email/invitation.html", context),
         )
@@ -237,6 +238,7 @@ def announcement(found: Alert, occasion: str) -> Message:
     with translation.override("en"):
         context = {
             "url": settings.SITE_URL + reverse("admin:outcomes_alert_change", args=[found.pk]),
+            "title": _("Alert"),
             "site": site,
             "language": "en",
             "how_soon": how_soon(found, occasion),
@@ -248,6 +250,7 @@ def announcement(found: Alert, occasion: str) -> Message:
             % {"site": site.sender_name or site.name, "how_soon": context["how_soon"]},
             text=render_to_string("outcomes/email/alert.txt", context),
             html=html_of("outcomes/email/alert.html", context),
+            language="en",
         )
 
 

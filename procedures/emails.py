@@ -1,6 +1,6 @@
 """What the letters about appointments say: where and when. Nothing about what is done, to whom, or how to prepare."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 
@@ -12,8 +12,9 @@ from django.utils.html import escape
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from clinic.mail import EXAMPLE, Attachment, Message, Preview, Skip, html_of
+from clinic.mail import EXAMPLE, NAME, Attachment, Letterhead, Message, Preview, Skip, html_of
 from clinic.models import Site
+from patients.models import Patient
 from patients.unsubscribing import unsubscribe_headers
 from procedures import calendar
 from procedures.models import Appointment
@@ -27,16 +28,6 @@ LINK, BEFORE, WHEN, BRIEFLY = (
     "when.invalid",
     "briefly.invalid",
 )
-
-
-@dataclass(frozen=True)
-class Place:
-    """What a letter says of a site."""
-
-    name: str
-    address: str
-    phone: str
-    emergency_phone: str
 
 
 def booked(appointment_id: int, *, now: datetime) -> Message | Skip:
@@ -74,7 +65,8 @@ def letter(appointment: Appointment, kind: str, *, method: str, now: datetime) -
 
     `method`: of the calendar file that goes with it; "" for none.
     """
-    site, language = appointment.site, appointment.patient.language
+    site, patient = appointment.site, appointment.patient
+    language = patient.language
     token = "" if kind == "cancelled" else letters.issue_link(appointment, now=now)
     with translation.override(language):
         times = when(appointment.starts_at, site.zone), day_and_time(appointment.starts_at, site.zone)
@@ -85,31 +77,37 @@ def letter(appointment: Appointment, kind: str, *, method: str, now: datetime) -
             else ()
         )
     return replace(
-        filled(letter_sheet(language, kind, place(site)), token, times),
+        filled(letter_sheet(language, kind, Letterhead.of(site), greeted(site)), token, times, patient),
         # Stopping e-mail stops letters too. Only a reminder offers it: news of a change is not stopped in passing.
-        headers=unsubscribe_headers(appointment.patient) if kind == "reminder" else {},
+        headers=unsubscribe_headers(patient) if kind == "reminder" else {},
         attachments=attachments,
-        to=appointment.patient.email,
+        to=patient.email,
     )
 
 
-def filled(sheet: Message, token: str, times: tuple[str, str]) -> Message:
-    """The sheet with the addresses that the token opens, "" for none, and the time, in full and briefly."""
+def greeted(site: Site) -> str:
+    """What stands for the first name in a letter of this site; "" where it does not allow one."""
+    return NAME if site.greets_by_first_name else ""
+
+
+def filled(sheet: Message, token: str, times: tuple[str, str], patient: Patient) -> Message:
+    """The sheet with the addresses that the token opens, "" for none, the time, in full and briefly, and the name."""
     time, brief = times
     text, html = sheet.text.replace(WHEN, time), sheet.html.replace(WHEN, escape(time))
     for stands, name in ((LINK, "appointment"), (BEFORE, "before")) if token else ():
         address = settings.SITE_URL + reverse(name, args=[token])
         text, html = text.replace(stands, address), html.replace(stands, escape(address))
-    return Message(sheet.subject.replace(BRIEFLY, brief), text, html)
-
-
-def place(site: Site) -> Place:
-    return Place(site.name, site.address, site.phone, site.emergency_phone)
+    return Message(
+        sheet.subject.replace(BRIEFLY, brief),
+        text.replace(NAME, patient.called),
+        html.replace(BRIEFLY, escape(brief)).replace(NAME, escape(patient.called)),
+        language=sheet.language,
+    )
 
 
 @lru_cache(maxsize=256)
-def letter_sheet(language: str, kind: str, site: Place) -> Message:
-    """What the letters of one kind, language and site share, with LINK, BEFORE, WHEN and BRIEFLY in it.
+def letter_sheet(language: str, kind: str, site: Letterhead, name: str) -> Message:
+    """What the letters of one kind, language and site share, with LINK, BEFORE, WHEN, BRIEFLY and NAME in it.
 
     Kept, because inlining the style and rendering take longer than everything else about an e-mail in this process.
     """
@@ -119,8 +117,10 @@ def letter_sheet(language: str, kind: str, site: Place) -> Message:
             "moved": _("New time for your appointment: %(when)s"),
             "reminder": _("Reminder: your appointment, %(when)s"),
             "cancelled": _("Cancelled: your appointment, %(when)s"),
-        }[kind]
+        }[kind] % {"when": BRIEFLY}
         context = {
+            "title": heading,
+            "name": name,
             "kind": kind,
             "url": LINK,
             "before": BEFORE,
@@ -129,9 +129,10 @@ def letter_sheet(language: str, kind: str, site: Place) -> Message:
             "language": language,
         }
         return Message(
-            subject=heading % {"when": BRIEFLY},
+            subject=heading,
             text=render_to_string("procedures/email/letter.txt", context),
             html=html_of("procedures/email/letter.html", context),
+            language=language,
         )
 
 
@@ -143,7 +144,8 @@ def preview(kind: str, language: str, site: Site) -> Message:
     """A letter of that kind with a made-up time and a link that leads nowhere; without its calendar file."""
     with translation.override(language):
         times = when(SOME_TIME, site.zone), day_and_time(SOME_TIME, site.zone)
-    return filled(letter_sheet(language, kind, place(site)), EXAMPLE, times)
+    patient = Patient(given_name="Maria")
+    return filled(letter_sheet(language, kind, Letterhead.of(site), greeted(site)), EXAMPLE, times, patient)
 
 
 #: What can be looked at in the admin.

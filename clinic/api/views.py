@@ -31,7 +31,8 @@ class SiteNameSerializer(Shape, serializers.ModelSerializer[Site]):
 class SiteSerializer(serializers.ModelSerializer[Site]):
     """A site. `check_in_at` is on its own wall clock, whose IANA zone is `time_zone`.
 
-    `sender_name`: what mailboxes show as the sender of its e-mails; "" for the installation's.
+    `sender_name`: what mailboxes show as the sender of its e-mails; "" for the installation's. `reply_to`: where
+    answers to them go; "" when nobody reads any.
     """
 
     check_in_at = WallTimeField()
@@ -47,6 +48,7 @@ class SiteSerializer(serializers.ModelSerializer[Site]):
             "check_in_at",
             "address",
             "sender_name",
+            "reply_to",
         ]
 
 

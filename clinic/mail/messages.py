@@ -13,7 +13,11 @@ from django.core.mail import EmailMultiAlternatives
 from django.core.mail.backends.base import BaseEmailBackend
 from django.template.loader import render_to_string
 
+from clinic.mail.letterheads import logo_of, logo_part, with_logo
 from clinic.models import OutgoingEmail
+
+#: Stands for the patient's first name in a text that is kept for many e-mails.
+NAME = "Name-of-the-patient"
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,8 @@ class Attachment:
 class Message:
     """What an e-mail says: rendered when it is sent, never stored.
 
-    `to`: where it goes, if that may have changed since it was queued; "" to the address that it was queued for.
+    `language`: in which it is written, as a code. `to`: where it goes, if that may have changed since it was queued; ""
+    to the address that it was queued for.
     """
 
     subject: str
@@ -39,6 +44,7 @@ class Message:
     headers: dict[str, str] = field(default_factory=dict)
     attachments: tuple[Attachment, ...] = ()
     to: str = ""
+    language: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,7 +89,8 @@ def in_bulk(render: InBulk) -> Callable[[Template], Template]:
 def compose(email: OutgoingEmail, message: Message, connection: BaseEmailBackend) -> EmailMultiAlternatives:
     """The MIME message: text, HTML beside it, what goes with it, and a Message-ID that every attempt shares.
 
-    It comes from the name that its site has chosen for mailboxes to show. Wants `site` selected.
+    It comes from the name that its site has chosen for mailboxes to show, and has the site's logo. Wants `site` and its
+    `logo` selected.
     """
     name, address = parseaddr(settings.DEFAULT_FROM_EMAIL)
     domain = address.rpartition("@")[2] or "localhost"
@@ -93,11 +100,16 @@ def compose(email: OutgoingEmail, message: Message, connection: BaseEmailBackend
         from_email=formataddr((email.site.sender_name or name, address)),
         to=[email.to],
         connection=connection,
+        reply_to=[email.site.reply_to] if email.site.reply_to else None,
         headers={"Message-ID": f"<{email.message_id}@{domain}>", "Auto-Submitted": "auto-generated"}
+        | ({"Content-Language": message.language} if message.language else {})
         | message.headers,
     )
     if message.html:
-        mime.attach_alternative(message.html, "text/html")
+        logo = logo_of(email.site)
+        mime.attach_alternative(with_logo(message.html, "cid:logo") if logo else message.html, "text/html")
+        if logo:
+            mime.attach(logo_part(logo))
     for attachment in message.attachments:
         part = MIMEText(attachment.text, attachment.subtype, "utf-8")
         for name, value in attachment.parameters.items():

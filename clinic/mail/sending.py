@@ -114,7 +114,7 @@ class Batch:
         if not self.emails:
             self.claimed, self.rendered = monotonic(), None
             self.emails = rows.claim(now=now, key=key, limit=min(limit, BATCH))
-            prefetch_related_objects(self.emails, "site")
+            prefetch_related_objects(self.emails, "site__logo")
         return self.emails.pop(0) if self.emails else None
 
     def look(self, email: OutgoingEmail, *, now: datetime) -> Rendered | None:

@@ -18,7 +18,7 @@ from outcomes.models import Alert, Answer, CheckIn
 from outcomes.own_curve import Point
 from outcomes.questions import PAIN_NOW, TOOK_MEDICINE, Question, from_instrument
 from outcomes.services.answering import red_flags_of
-from outcomes.views.showing import Curve, Shown, curve, lead, read, shown, what_to_do, wrong
+from outcomes.views.showing import Curve, Shown, curve, following, lead, read, shown, what_to_do, wrong
 
 MEDICINE = Question(TOOK_MEDICINE, Text("", None), "yes_no")
 
@@ -92,6 +92,7 @@ def show(
         faulty=bool(faults),
         flags=[shown(flag, 1 if flag.key.partition(".")[2] in ticked else None) for flag in flags],
         told=told,
+        following=following(token, now),
         curve=own(found, entries),
     )
 

@@ -15,7 +15,7 @@ from outcomes import services
 from outcomes.models import Answer, CheckIn, Draft
 from outcomes.questions import PAIN_NOW, Step
 from outcomes.services.figures import said_yes
-from outcomes.views.showing import WhatToDo, lead, own_curve, read, shown, what_to_do
+from outcomes.views.showing import WhatToDo, following, lead, own_curve, read, shown, what_to_do
 
 
 def show(request: HttpRequest, found: CheckIn, token: str, now: datetime) -> HttpResponseBase:
@@ -166,6 +166,7 @@ def thanks(
         told=advice(steps, {f"red_flag.{code}": 1 for code in given}),
         curve=own_curve(found, now),
         takes_reports=services.takes_reports(found.follow_up),
+        following=following(token, now),
     )
 
 
