@@ -37,14 +37,14 @@ def booked(appointment_id: int, *, now: datetime) -> Message | Skip:
     if reason:
         return Skip(reason)
     kind = "moved" if letters.is_news_of_change(appointment) else "booked"
-    return letter(appointment, kind, method="REQUEST", now=now)
+    return letter(appointment, kind, method="PUBLISH", now=now)
 
 
 def reminder(appointment_id: int, *, now: datetime) -> Message | Skip:
     """That an appointment is near. Its date is said, not "tomorrow": an e-mail may be late, and read later still."""
     appointment = find(appointment_id)
     reason = letters.why_not_to_write(appointment, now=now)
-    return Skip(reason) if reason else letter(appointment, "reminder", method="", now=now)
+    return Skip(reason) if reason else letter(appointment, "reminder", method="PUBLISH", now=now)
 
 
 def cancelled(appointment_id: int, *, now: datetime) -> Message | Skip:
@@ -63,24 +63,21 @@ def letter(appointment: Appointment, kind: str, *, method: str, now: datetime) -
 
     A reminder has two: that of the appointment, and to the questions before it.
 
-    `method`: of the calendar file that goes with it; "" for none.
+    `method`: of the calendar file that goes with it. It is an attachment, and no alternative of the text: Outlook would
+    show it in place of the letter, and its link would be gone.
     """
     site, patient = appointment.site, appointment.patient
     language = patient.language
     token = "" if kind == "cancelled" else letters.issue_link(appointment, now=now)
     with translation.override(language):
         times = when(appointment.starts_at, site.zone), day_and_time(appointment.starts_at, site.zone)
-        write = {"REQUEST": calendar.invitation, "CANCEL": calendar.cancellation}.get(method)
-        attachments = (
-            (Attachment("appointment.ics", write(appointment, now=now), "calendar", {"method": method}),)
-            if write
-            else ()
-        )
+        write = {"PUBLISH": calendar.entry, "CANCEL": calendar.cancellation}[method]
+        file = write(appointment, now=now)
     return replace(
         filled(letter_sheet(language, kind, Letterhead.of(site), greeted(site)), token, times, patient),
         # Stopping e-mail stops letters too. Only a reminder offers it: news of a change is not stopped in passing.
         headers=unsubscribe_headers(patient) if kind == "reminder" else {},
-        attachments=attachments,
+        attachments=(Attachment("appointment.ics", file, "calendar", {"method": method}),),
         to=patient.email,
     )
 

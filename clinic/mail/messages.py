@@ -22,7 +22,7 @@ NAME = "Name-of-the-patient"
 
 @dataclass(frozen=True)
 class Attachment:
-    """A text file that goes with an e-mail, in UTF-8. `parameters` of its type: {"method": "REQUEST"}."""
+    """A text file that goes with an e-mail, in UTF-8. `parameters` of its type: {"method": "PUBLISH"}."""
 
     name: str
     text: str
@@ -112,6 +112,7 @@ def compose(email: OutgoingEmail, message: Message, connection: BaseEmailBackend
             mime.attach(logo_part(logo))
     for attachment in message.attachments:
         part = MIMEText(attachment.text, attachment.subtype, "utf-8")
+        part.set_param("name", attachment.name)
         for name, value in attachment.parameters.items():
             part.set_param(name, value)
         part.add_header("Content-Disposition", "attachment", filename=attachment.name)
