@@ -9,7 +9,7 @@ import pytest
 from django.core import mail as outbox
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.core.mail import EmailMultiAlternatives
+from django.core.mail import EmailMultiAlternatives, get_connection
 from django.test import Client
 from django.utils import timezone
 
@@ -46,7 +46,7 @@ def site(world: World) -> Site:
 def written(world: World, message: Message) -> EmailMultiAlternatives:
     """The e-mail as it goes to a mail server."""
     email = OutgoingEmail(to="ann@example.org", site=world.site, message_id="0" * 32)
-    return compose(email, message, mail.sending.get_connection())
+    return compose(email, message, get_connection())
 
 
 def sent() -> list[EmailMultiAlternatives]:

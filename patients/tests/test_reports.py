@@ -13,9 +13,9 @@ from django.core import mail as outbox
 from django.test import Client
 
 from clinic import mail
+from clinic.email_services import mail_service
 from clinic.mail.reports import is_bounce
 from clinic.models import AuditEvent, DeliveryReport, OutgoingEmail
-from clinic.settings import mail_service
 from clinic.tests.test_mail import SERVER, Server, put
 from conftest import World
 from patients import services
