@@ -1,6 +1,4 @@
-"""What the addresses of servers in the environment mean; settings.py reads them. Knows no settings."""
-
-from urllib.parse import parse_qsl, urlsplit
+"""What the address of the database in the environment means; settings.py reads them. Knows no settings."""
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -41,16 +39,3 @@ def database(url: str, *, kept: int, pooled: bool = False) -> dict[str, object]:
         "DISABLE_SERVER_SIDE_CURSORS": pooled or bool(config.get("DISABLE_SERVER_SIDE_CURSORS")),
         "OPTIONS": PATIENCE | (options if isinstance(options, dict) else {}),
     }
-
-
-def mail_service(url: str, services: tuple[str, ...]) -> tuple[str, dict[str, object]]:
-    """The mail service that `url` names, and anymail's settings for it. Raises ValueError for any other address."""
-    parts = urlsplit(url)
-    service = parts.scheme.removeprefix("anymail+")
-    values = dict(parse_qsl(parts.query, strict_parsing=True))
-    if service not in services or parts.netloc or parts.path.strip("/"):
-        raise ValueError
-    prefix = service.upper()
-    # No pixel and no rewritten link: who reads what is nobody else's business.
-    untracked: dict[str, object] = {f"{prefix}_SEND_DEFAULTS": {"track_opens": False, "track_clicks": False}}
-    return service, {f"{prefix}_{name.upper()}": value for name, value in values.items()} | untracked

@@ -15,7 +15,8 @@ from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 from structlog.typing import Processor
 
-from clinic.addresses import database, mail_service
+from clinic.addresses import database
+from clinic.email_services import EMAIL_SERVICES, EMAIL_TIMEOUT, SIGNED_WITH, mail_service
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -167,9 +168,6 @@ DIARY_HOURS_IN_A_ROW = env.int("DIARY_HOURS_IN_A_ROW", default=2)
 # E-mail. EMAIL_URL names the SMTP server, or a mail service and its settings, as anymail names them:
 # anymail+postmark://?server_token=… Without one, in the embedded run, mail goes to the inbox page at /dev/mail/.
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="clinic@localhost")
-EMAIL_TIMEOUT = 20
-#: Only services that can be told not to rewrite links: theirs would tell them the secret address of a patient's page.
-EMAIL_SERVICES = ("mailersend", "mailgun", "mailjet", "postmark")
 EMAIL_SERVICE = ""
 # "name:password" with which the service signs in at /webhooks/email/ to report bounces; empty: that address is shut.
 ANYMAIL: dict[str, object] = {
@@ -184,7 +182,7 @@ if "EMAIL_URL" in env or not DEBUG:
     email_url = required("EMAIL_URL")
     try:
         if email_url.startswith("anymail+"):
-            EMAIL_SERVICE, ANYMAIL_MORE = mail_service(email_url, EMAIL_SERVICES)
+            EMAIL_SERVICE, ANYMAIL_MORE = mail_service(email_url)
             EMAIL_BACKEND = f"anymail.backends.{EMAIL_SERVICE}.EmailBackend"
             ANYMAIL |= ANYMAIL_MORE
         else:
@@ -194,6 +192,16 @@ if "EMAIL_URL" in env or not DEBUG:
             "email_url: EMAIL_URL cannot be read; it looks like smtp+tls://user:password@host:587 "
             f"or anymail+SERVICE://?setting=value, where SERVICE is one of {', '.join(EMAIL_SERVICES)}."
         ) from None
+    signed_with = SIGNED_WITH.get(EMAIL_SERVICE, "")
+    if (
+        ANYMAIL["WEBHOOK_SECRET"]
+        and signed_with
+        and not ANYMAIL.get(f"{EMAIL_SERVICE}_{signed_with}".upper())
+    ):
+        raise ImproperlyConfigured(
+            f"email_url: EMAIL_URL lacks {signed_with}, with which {EMAIL_SERVICE} signs its reports; "
+            "give it, or no EMAIL_WEBHOOK_SECRET."
+        )
 else:
     EMAIL_BACKEND = "django_mail_preview.backends.EmailBackend"
     MAIL_PREVIEW_ROOT = DATA_DIR / "inbox"

@@ -15,6 +15,8 @@ from clinic.refusals import Refusal
 APPS = ("clinic", "patients", "procedures", "outcomes")
 #: What no person types; a machine's words about a fault may be long and broken, and must be kept all the same.
 BY_MACHINES = ("auditevent", "auditseal", "outgoingemail", "outgoingtext", "deliveryreport")
+#: In bytes.
+LARGEST_PICTURE = 40_000
 BROKEN = _("This has a line break or another control character in it.")
 
 
@@ -32,6 +34,14 @@ def person_name(value: str) -> None:
         raise ValidationError(_("A name has at least one letter."), code="invisible_name")
 
 
+def mailbox_name(value: str) -> None:
+    """Refuse what `person_name` and `one_line` refuse, and, code "address", a name with the marks of an address."""
+    one_line(value)
+    person_name(value)
+    if set(value) & set('<>@"'):
+        raise ValidationError(_("A name, without an address."), code="address")
+
+
 def phone(value: str) -> None:
     """Refuse, code "phone", what is not written as a phone number with five to fifteen digits."""
     if not text.is_phone(value):
@@ -42,6 +52,20 @@ def emergency_phone(value: str) -> None:
     """The same for a number that may be as short as 911."""
     if not text.is_phone(value, fewest=3):
         raise ValidationError(_("Write a phone number, for example 911."), code="phone")
+
+
+def picture_kind(data: bytes) -> str:
+    """ "png", "jpeg" or "gif", by how the data begins; "" for anything else."""
+    marks = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg", b"GIF87a": "gif", b"GIF89a": "gif"}
+    return next((kind for mark, kind in marks.items() if data.startswith(mark)), "")
+
+
+def small_picture(value: bytes) -> None:
+    """Refuse, code "too_large", more bytes than belong into every e-mail, and, code "picture", another kind of file."""
+    if len(value) > LARGEST_PICTURE:
+        raise ValidationError(_("At most 40 kB: it goes with every e-mail."), code="too_large")
+    if not picture_kind(bytes(value)):
+        raise ValidationError(_("A picture as PNG, JPEG or GIF."), code="picture")
 
 
 def likely_date(value: date) -> None:

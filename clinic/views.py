@@ -1,5 +1,8 @@
 """For machines: whether the service is well, which says nothing about anybody, and what a mail service reports."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +16,8 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from clinic import readiness
+
+logger = logging.getLogger(__name__)
 
 
 @require_safe
@@ -54,18 +59,48 @@ def email_reports(request: HttpRequest) -> HttpResponse:
 
 
 class Readable:
-    """Makes a refusal of what would be a fault: a service that sends nonsense should not send it again for days."""
+    """Makes a refusal of what would be a fault: a service that sends nonsense should not send it again for days.
+
+    Of several reports in one request those that can be read are taken.
+    """
+
+    def run_validators(self, request: HttpRequest) -> None:
+        with refusing("signature"):
+            super().run_validators(request)  # type: ignore[misc]  # of the class beside it
 
     def parse_events(self, request: HttpRequest) -> list[Any]:
-        try:
-            events: list[Any] = super().parse_events(request)  # type: ignore[misc]  # of the class beside it
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as exc:
-            raise SuspiciousOperation("A mail service's report cannot be read.") from exc
+        self.unreadable = 0
+        with refusing("report"):
+            found: list[Any] = super().parse_events(request)  # type: ignore[misc]
+            events = [event for event in found if event is not None]
+            if self.unreadable and not events:
+                raise ValueError
+        if self.unreadable:
+            logger.warning("%s reports of a mail service cannot be read", self.unreadable)
         return events
+
+    def esp_to_anymail_event(self, said: Any) -> Any:
+        """One report; None for one that cannot be read."""
+        try:
+            return super().esp_to_anymail_event(said)  # type: ignore[misc]
+        except Exception:
+            self.unreadable += 1
+            return None
+
+
+@contextmanager
+def refusing(part: str) -> Iterator[None]:
+    """Whatever goes wrong over what somebody posted, it was what they posted: 400. Its words stay out of the log."""
+    try:
+        yield
+    except SuspiciousOperation:
+        raise
+    except Exception as exc:
+        raise SuspiciousOperation(f"A mail service's {part} cannot be read: {type(exc).__name__}.") from None
 
 
 @lru_cache
 def webhook(service: str) -> type[AnymailBaseWebhookView]:
-    """Anymail's webhook of the service, one of settings.EMAIL_SERVICES."""
+    """Anymail's webhook of the service, settings.EMAIL_SERVICE."""
     view: Any = resolve(f"/{service}/tracking/", "anymail.urls").func
     return type("Webhook", (Readable, view.view_class), {})

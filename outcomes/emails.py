@@ -10,33 +10,40 @@ from django.conf import settings
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import translation
+from django.utils.formats import date_format
 from django.utils.html import escape
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from clinic.mail import EXAMPLE, Message, Preview, Skip, Wait, html_of, in_bulk
+from clinic.links import new_token
+from clinic.mail import EXAMPLE, NAME, Letterhead, Message, Preview, Skip, Wait, html_of, in_bulk
 from clinic.models import Site
 from outcomes.models import Alert, CheckIn, FollowUp
 from outcomes.schedule import DAY
 from outcomes.services.announcing import OVERDUE, RAISED, why_not_to_announce
 from outcomes.services.asking import waits_until, why_not_to_ask
-from outcomes.services.linking import issue_links, takes_reports
+from outcomes.services.linking import issue_links, takes_reports, token_of_all, tokens_together
 from patients.models import Patient
 from patients.unsubscribing import unsubscribe_headers
 from procedures.models import Procedure
 
-#: Stands for the patient's first name in a sheet that is kept.
-NAME = "Name-of-the-patient"
-
 SITE = (
     *("name", "phone", "emergency_phone", "time_zone", "emails_paused", "greets_by_first_name"),
-    *("quiet_from", "quiet_until"),
+    *("quiet_from", "quiet_until", "address", "reply_to"),
 )
 #: The columns that an invitation looks at, and no others: this is read once an e-mail.
 NEEDED = CheckIn.objects.select_related(
     "follow_up__patient", "follow_up__procedure__site", "follow_up__procedure__procedure_type"
 ).only(
-    *("kind", "status", "closes_at", "offset_minutes", "follow_up__patient_id", "follow_up__closed_at"),
+    *(
+        "kind",
+        "status",
+        "due_at",
+        "closes_at",
+        "offset_minutes",
+        "follow_up__patient_id",
+        "follow_up__closed_at",
+    ),
     *("follow_up__procedure__performed_at", "follow_up__procedure__intent"),
     "follow_up__procedure__procedure_type__restarts",
     *(
@@ -70,14 +77,18 @@ def invitations(contexts: list[dict[str, Any]], now: datetime) -> list[Message |
     ]
     sent = [(some, courses_of(some)) for some in asked if isinstance(some, list)]
     linked: list[CheckIn | FollowUp] = []
+    tokens: list[str] = []
     for some, courses in sent:
         linked += [*some, *courses]
-    tokens = iter(issue_links(linked, now=now))
+        # One button leads to all of them, one after the other.
+        tokens += [*tokens_together(len(some)), *(new_token() for _ in courses)]
+    issue_links(linked, tokens=tokens, now=now)
+    left = iter(tokens)
     return [
         ask(
-            [(one, next(tokens)) for one in some],
-            reminder=context["reminder"] > 0,
-            courses=[(one, next(tokens)) for one in courses_of(some)],
+            [(one, next(left)) for one in some],
+            reminder=context["reminder"],
+            courses=[(one, next(left)) for one in courses_of(some)],
         )
         if isinstance(some, list)
         else some
@@ -121,26 +132,28 @@ def invitation(check_in_ids: list[int], reminder: int, *, now: datetime) -> Mess
 
 
 def ask(
-    asked: list[tuple[CheckIn, str]], *, reminder: bool, courses: Sequence[tuple[FollowUp, str]] = ()
+    asked: list[tuple[CheckIn, str]], *, reminder: int, courses: Sequence[tuple[FollowUp, str]] = ()
 ) -> Message:
-    """What is written about these check-ins, each with the token of its link. `courses`: the follow-ups of which the
-    patient can say at any time that the pain is back, each with the token of that link."""
+    """What is written about these check-ins, each with the token of its link.
+
+    `reminder`: 0 for the first time, then how often they were reminded of. `courses`: the follow-ups of which the
+    patient can say at any time that the pain is back, each with the token of that link.
+    """
     first = asked[0][0]
     site, patient = first.follow_up.procedure.site, first.follow_up.patient
     until = min(one.closes_at for one, _token in asked).astimezone(site.zone)
     sheet = invitation_sheet(
         patient.language,
-        site.name,
-        site.phone,
-        site.emergency_phone,
+        Letterhead.of(site),
         until.replace(tzinfo=None),  # or templates show UTC
+        max(one.due_at for one, _token in asked).astimezone(site.zone).date(),
         tuple(visit(one.follow_up) for one, _token in asked),
         tuple(visit(one) for one, _token in courses),
         reminder,
         NAME if site.greets_by_first_name else "",
     )
     text, html = sheet.text, sheet.html
-    paths = [reverse("check_in", args=[token]) for _one, token in asked]
+    paths = [reverse("check_in", args=[token_of_all(asked[0][1])])]
     paths += [reverse("pain_back", args=[token]) for _one, token in courses]
     for number, path in enumerate(paths):
         url = settings.SITE_URL + path
@@ -151,6 +164,7 @@ def ask(
         html.replace(NAME, escape(patient.called)),
         headers=unsubscribe_headers(patient),
         to=patient.email,
+        language=patient.language,
     )
 
 
@@ -168,39 +182,41 @@ def link(number: int) -> str:
 @lru_cache(maxsize=256)
 def invitation_sheet(
     language: str,
-    site: str,
-    phone: str,
-    emergency_phone: str,
+    site: Letterhead,
     until: datetime,
+    day: date,
     visits: tuple[date, ...],
     courses: tuple[date, ...],
-    reminder: bool,
+    reminder: int,
     name: str,
 ) -> Message:
     """What the e-mails of one site and language that close at the same time share, with `link` and NAME in it.
 
-    `until` is a wall time at the site, without a zone; `visits` the days of the visits that are asked about, `courses`
-    of those of which the patient can say at any time that things are worse; days are named only where there are
-    several. Kept, because inlining the style and rendering take longer than everything else about an e-mail in this
-    process.
+    `until` is a wall time at the site, without a zone; `day` that for which it is asked, by which a mailbox, which may
+    show neither the site's name nor what it is about, tells one e-mail from the next; `visits` the days of the visits
+    that are asked about, `courses` of those of which the patient can say at any time that things are worse; days are
+    named only where there are several. Kept, because inlining the style and rendering take longer than everything
+    else about an e-mail in this process.
     """
     with translation.override(language):
+        subject = (
+            _("How are you? %(day)s"),
+            _("A reminder: how are you? %(day)s"),
+            _("A reminder, the last: how are you? %(day)s"),
+        )[min(reminder, 2)] % {"day": date_format(day, "MONTH_DAY_FORMAT")}
         context = {
-            "links": [(link(number), day) for number, day in enumerate(visits)],
-            "later": [(link(number), day) for number, day in enumerate(courses, start=len(visits))],
-            "site": {"name": site, "phone": phone, "emergency_phone": emergency_phone},
+            "title": subject,
+            "url": link(0),
+            "visits": sorted(set(visits)),
+            "later": [(link(number), day) for number, day in enumerate(courses, start=1)],
+            "site": site,
             "language": language,
             "until": until,
             "reminder": reminder,
             "name": name,
         }
-        subject = (
-            _("A reminder from %(site)s: two minutes")
-            if reminder
-            else _("How are you? Two minutes for %(site)s")
-        )
         return Message(
-            subject=subject % {"site": site},
+            subject=subject,
             text=render_to_string("outcomes/email/invitation.txt", context),
             html=html_of("outcomes/email/invitation.html", context),
         )
@@ -222,6 +238,7 @@ def announcement(found: Alert, occasion: str) -> Message:
     with translation.override("en"):
         context = {
             "url": settings.SITE_URL + reverse("admin:outcomes_alert_change", args=[found.pk]),
+            "title": _("Alert"),
             "site": site,
             "language": "en",
             "how_soon": how_soon(found, occasion),
@@ -230,9 +247,10 @@ def announcement(found: Alert, occasion: str) -> Message:
         }
         return Message(
             subject=_("Alert at %(site)s: %(how_soon)s")
-            % {"site": site.name, "how_soon": context["how_soon"]},
+            % {"site": site.sender_name or site.name, "how_soon": context["how_soon"]},
             text=render_to_string("outcomes/email/alert.txt", context),
             html=html_of("outcomes/email/alert.html", context),
+            language="en",
         )
 
 
@@ -249,7 +267,7 @@ def how_soon(alert: Alert, occasion: str) -> str:
 SOME_TIME = datetime(2027, 1, 15, 22, tzinfo=UTC)
 
 
-def preview(language: str, site: Site, *, visits: int, reminder: bool) -> Message:
+def preview(language: str, site: Site, *, visits: int, reminder: int) -> Message:
     """The question about so many visits of somebody made up, with links that lead nowhere."""
     patient = Patient(given_name="Maria", language=language, unsubscribe_key=UUID(int=0))
     days = [timedelta(days=30 * number) for number in range(1, visits + 1)]
@@ -258,6 +276,7 @@ def preview(language: str, site: Site, *, visits: int, reminder: bool) -> Messag
             follow_up=FollowUp(
                 patient=patient, procedure=Procedure(site=site, performed_at=SOME_TIME - before)
             ),
+            due_at=SOME_TIME - timedelta(days=5),
             closes_at=SOME_TIME,
         )
         for before in days
@@ -274,12 +293,10 @@ def preview_alert(_language: str, site: Site, *, occasion: str) -> Message:
 
 #: What can be looked at in the admin.
 PREVIEWS = [
-    Preview("check-in", gettext_lazy("Check-in: the question"), partial(preview, visits=1, reminder=False)),
-    Preview("reminder", gettext_lazy("Check-in: reminder"), partial(preview, visits=1, reminder=True)),
-    Preview("check-ins", gettext_lazy("Check-ins: two at once"), partial(preview, visits=2, reminder=False)),
-    Preview(
-        "reminders", gettext_lazy("Check-ins: reminder of two"), partial(preview, visits=2, reminder=True)
-    ),
+    Preview("check-in", gettext_lazy("Check-in: the question"), partial(preview, visits=1, reminder=0)),
+    Preview("reminder", gettext_lazy("Check-in: reminder"), partial(preview, visits=1, reminder=1)),
+    Preview("check-ins", gettext_lazy("Check-ins: two at once"), partial(preview, visits=2, reminder=0)),
+    Preview("reminders", gettext_lazy("Check-ins: reminder of two"), partial(preview, visits=2, reminder=1)),
     Preview(
         "alert",
         gettext_lazy("Alert, for staff"),

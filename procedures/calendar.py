@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.utils.translation import gettext as _
 from icalendar import (
+    Alarm,
     Calendar,
     Event,
     Timezone,
@@ -25,54 +26,81 @@ from procedures.services.letters import chain
 
 #: What a feed shows, counted from the moment it is asked for.
 FEED_BEHIND, FEED_AHEAD = timedelta(days=30), timedelta(days=180)
+#: How long before an appointment a patient's calendar speaks up. The day before, an e-mail reminds.
+SET_OUT = timedelta(hours=2)
+#: An appointment in one of these is not certain: nobody has said that the patient will come.
+TENTATIVE = (Appointment.Status.REQUESTED, Appointment.Status.HELD, Appointment.Status.BOOKED)
 #: How far around an appointment its VTIMEZONE knows the clock changes: at least one to either side.
 KNOWN = timedelta(days=400)
 
 
-def invitation(appointment: Appointment, *, now: datetime) -> str:
-    """The appointment for the patient's own calendar, in the language that is active. METHOD:REQUEST.
+def entry(appointment: Appointment, *, now: datetime) -> str:
+    """The appointment for the patient's own calendar, in the language that is active. METHOD:PUBLISH: nobody reads the
+    answers that a calendar program would send to an invitation; the page behind the letter's link takes them.
 
     All appointments of one chain have one UID, and each a higher SEQUENCE than the one before it: the new time replaces
-    the old one.
+    the old one. TENTATIVE until somebody has said that the patient will come.
     """
-    return message(appointment, "REQUEST", "CONFIRMED", appointment.sequence, now=now)
+    status = "TENTATIVE" if appointment.status in TENTATIVE else "CONFIRMED"
+    return message(appointment, "PUBLISH", status, appointment.sequence, now=now)
 
 
 def cancellation(appointment: Appointment, *, now: datetime) -> str:
-    """The same appointment taken out of the patient's calendar again. METHOD:CANCEL."""
+    """The same appointment taken out of the patient's calendar again. METHOD:CANCEL (RFC 5546, section 4.1.3)."""
     # A cancelled appointment is never moved again: no other message can have this number.
     return message(appointment, "CANCEL", "CANCELLED", appointment.sequence + 1, now=now)
 
 
 def message(appointment: Appointment, method: str, status: str, sequence: int, *, now: datetime) -> str:
-    """One event with its time zone, under the iTIP `method`."""
+    """One event with its time zone, under the iTIP `method`.
+
+    A calendar speaks up on a locked phone and is shared with others: it names the site as mailboxes do, and neither the
+    patient nor a link.
+    """
     site = appointment.site
     zone = site.zone
     sheet = Calendar()
     sheet.add("prodid", "-//clinic//appointments//EN")
     sheet.add("version", "2.0")
+    sheet.add("calscale", "GREGORIAN")
     sheet.add("method", method)
     sheet.add_component(time_zone(zone.key, appointment.starts_at.astimezone(zone).date()))
     event = Event()
     event.add("uid", uid(appointment))
     event.add("dtstamp", now)
+    event.add("last-modified", now)
     event.add("sequence", sequence)
     event.add("status", status)
     event.add("dtstart", on_calendar(appointment.starts_at, zone))
     event.add("dtend", on_calendar(appointment.ends_at, zone))
-    event.add("summary", _("Appointment at %(site)s") % {"site": site.name})
-    event.add("location", ", ".join(filter(None, [site.name, site.address])))
+    summary = (
+        _("Appointment at %(site)s") % {"site": site.sender_name} if site.sender_name else _("Appointment")
+    )
+    event.add("summary", summary)
+    if place := ", ".join(filter(None, [site.sender_name, site.address])):
+        event.add("location", place)
     event.add("description", _("Questions? Call us: %(phone)s") % {"phone": site.phone})
-    # No link in here: calendars are shared with others, and the link is the patient's alone.
-    organizer = vCalAddress(f"mailto:{parseaddr(settings.DEFAULT_FROM_EMAIL)[1]}")
-    organizer.params["CN"] = vText(site.name)
+    event.add("class", "PRIVATE")
+    event.add("transp", "OPAQUE" if method == "PUBLISH" else "TRANSPARENT")
+    # iTIP wants one; without an ATTENDEE no program sends it an answer.
+    name, address = parseaddr(settings.DEFAULT_FROM_EMAIL)
+    organizer = vCalAddress(f"mailto:{site.reply_to or address}")
+    if site.sender_name or name:
+        organizer.params["CN"] = vText(site.sender_name or name)
     event.add("organizer", organizer)
-    # iTIP wants the invited named. Nobody would read an answer: the page behind the link takes it.
-    attendee = vCalAddress(f"mailto:{appointment.patient.email}")
-    attendee.params["RSVP"] = vText("FALSE")
-    event.add("attendee", attendee)
+    if method == "PUBLISH":
+        event.add_component(alarm(summary))
     sheet.add_component(event)
     return written(sheet)
+
+
+def alarm(words: str) -> Alarm:
+    """What a calendar shows in time to set out."""
+    found = Alarm()
+    found.add("action", "DISPLAY")
+    found.add("description", words)
+    found.add("trigger", -SET_OUT)
+    return found
 
 
 def uid(appointment: Appointment) -> str:
@@ -141,7 +169,7 @@ def observance(zone: ZoneInfo, before: datetime, since: datetime) -> TimezoneSta
 def clinicians_calendar(resource: Resource, *, now: datetime) -> str:
     """When the clinician is taken, and in which room, from 30 days before `now` to 180 days after it.
 
-    Holds are left out: most are gone before a calendar program looks again.
+    Holds are left out: most are gone before a calendar program looks again. No alarms: who works all day needs none.
     """
     taken = (
         Reservation.objects.filter(
@@ -164,13 +192,22 @@ def clinicians_calendar(resource: Resource, *, now: datetime) -> str:
     sheet = Calendar()
     sheet.add("prodid", "-//clinic//feed//EN")
     sheet.add("version", "2.0")
+    sheet.add("calscale", "GREGORIAN")
+    sheet.add("method", "PUBLISH")
+    sheet.add("name", "Appointments")
     sheet.add("x-wr-calname", "Appointments")
+    sheet.add("refresh-interval", timedelta(minutes=30), parameters={"VALUE": "DURATION"})
+    sheet.add("x-published-ttl", "PT30M")
     for reservation in taken:
         event = Event()
         event.add("uid", f"reservation-{reservation.pk}@{host()}")
         event.add("dtstamp", now)
         event.add("dtstart", reservation.starts_at.astimezone(UTC))
         event.add("dtend", reservation.ends_at.astimezone(UTC))
+        event.add("sequence", reservation.appointment.sequence)
+        tentative = reservation.appointment.status in TENTATIVE
+        event.add("status", "TENTATIVE" if tentative else "CONFIRMED")
+        event.add("transp", "OPAQUE")
         event.add("summary", "Appointment")
         event.add(
             "location",

@@ -25,3 +25,9 @@ def when(moment: datetime, zone: ZoneInfo) -> str:
         "letters": f", {letters}" if letters.isalpha() else "",
     }
     return text
+
+
+def day_and_time(moment: datetime, zone: ZoneInfo) -> str:
+    """The same for a subject: "January 11, 9 a.m."."""
+    wall = moment.astimezone(zone).replace(tzinfo=None)
+    return f"{date_format(wall, 'MONTH_DAY_FORMAT')}, {date_format(wall, 'TIME_FORMAT')}"

@@ -12,10 +12,15 @@ from django.urls import URLPattern
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminFileFieldWidget,
+    UnfoldBooleanSwitchWidget,
+)
 
 from clinic.admin.base import AuditedAdmin, DeskInline, SeenFilter, staff
-from clinic.models import OPTIONAL_ALERTS, Resource, ResourceCategory, Site, WorkingHours
+from clinic.models import OPTIONAL_ALERTS, Resource, ResourceCategory, Site, SiteLogo, WorkingHours
+from clinic.validators import LARGEST_PICTURE, small_picture
 
 #: Builds a part of a resource's page: takes the request and the resource, returns HTML.
 Panel = Callable[[HttpRequest, Resource], SafeString]
@@ -43,8 +48,33 @@ class PlaceAdmin(AuditedAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
 
+class SiteForm(forms.ModelForm):  # type: ignore[type-arg]  # takes no argument when it runs
+    """A site with the picture at the head of its e-mails."""
+
+    logo = forms.FileField(
+        label=_("logo in e-mails"),
+        required=False,
+        widget=UnfoldAdminFileFieldWidget,
+        help_text=_(
+            "PNG, JPEG or GIF, at most 40 kB, shown 48 pixels high. Empty: the one that is there stays."
+        ),
+    )
+    no_logo = forms.BooleanField(
+        label=_("take the logo away"), required=False, widget=UnfoldBooleanSwitchWidget
+    )
+
+    def clean_logo(self) -> bytes:
+        """What was uploaded; empty for nothing."""
+        file = self.cleaned_data["logo"]
+        data: bytes = file.read(LARGEST_PICTURE + 1) if file else b""
+        if data:
+            small_picture(data)
+        return data
+
+
 @admin.register(Site)
 class SiteAdmin(PlaceAdmin):
+    form = SiteForm
     list_display = ("name", "time_zone", "phone", "check_in_at", "grid_minutes", "emails_paused")
     search_fields = ("name",)
     fieldsets = (
@@ -65,6 +95,8 @@ class SiteAdmin(PlaceAdmin):
                 "fields": (
                     ("check_in_at", "emails_a_week"),
                     ("quiet_from", "quiet_until"),
+                    ("sender_name", "reply_to"),
+                    ("logo", "no_logo"),
                     ("greets_by_first_name", "asks_birth_date"),
                     "emails_paused",
                 )
@@ -82,6 +114,13 @@ class SiteAdmin(PlaceAdmin):
         ),
         (_("Reports"), {"fields": ("smallest_cell",)}),
     )
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if form.cleaned_data["no_logo"]:
+            SiteLogo.objects.filter(site=obj).delete()
+        elif form.cleaned_data["logo"]:
+            SiteLogo.objects.update_or_create(site=obj, defaults={"image": form.cleaned_data["logo"]})
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name != "alert_kinds_off":

@@ -29,13 +29,27 @@ class SiteNameSerializer(Shape, serializers.ModelSerializer[Site]):
 
 
 class SiteSerializer(serializers.ModelSerializer[Site]):
-    """A site. `check_in_at` is on its own wall clock, whose IANA zone is `time_zone`."""
+    """A site. `check_in_at` is on its own wall clock, whose IANA zone is `time_zone`.
+
+    `sender_name`: what mailboxes show as the sender of its e-mails; "" for the installation's. `reply_to`: where
+    answers to them go; "" when nobody reads any.
+    """
 
     check_in_at = WallTimeField()
 
     class Meta:
         model = Site
-        fields = ["id", "name", "time_zone", "phone", "emergency_phone", "check_in_at", "address"]
+        fields = [
+            "id",
+            "name",
+            "time_zone",
+            "phone",
+            "emergency_phone",
+            "check_in_at",
+            "address",
+            "sender_name",
+            "reply_to",
+        ]
 
 
 class ResourceSerializer(serializers.ModelSerializer[Resource]):

@@ -4,16 +4,19 @@
 what is said of it afterwards.
 """
 
-from clinic.mail.messages import Attachment, Message, Skip, Wait, html_of, in_bulk
+from clinic.mail.letterheads import Letterhead, shown_with_logo
+from clinic.mail.messages import NAME, Attachment, Message, Skip, Wait, html_of, in_bulk
 from clinic.mail.previews import EXAMPLE, Preview
 from clinic.mail.rows import PAUSES, TRIES, queue, queue_all, retry
 from clinic.mail.sending import send_due
 
 __all__ = [
     "EXAMPLE",
+    "NAME",
     "PAUSES",
     "TRIES",
     "Attachment",
+    "Letterhead",
     "Message",
     "Preview",
     "Skip",
@@ -24,4 +27,5 @@ __all__ = [
     "queue_all",
     "retry",
     "send_due",
+    "shown_with_logo",
 ]

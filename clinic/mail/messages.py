@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.mime.text import MIMEText
-from email.utils import parseaddr
+from email.utils import formataddr, parseaddr
 from typing import Any, TypeVar
 
 import css_inline
@@ -13,12 +13,16 @@ from django.core.mail import EmailMultiAlternatives
 from django.core.mail.backends.base import BaseEmailBackend
 from django.template.loader import render_to_string
 
+from clinic.mail.letterheads import logo_of, logo_part, with_logo
 from clinic.models import OutgoingEmail
+
+#: Stands for the patient's first name in a text that is kept for many e-mails.
+NAME = "Name-of-the-patient"
 
 
 @dataclass(frozen=True)
 class Attachment:
-    """A text file that goes with an e-mail, in UTF-8. `parameters` of its type: {"method": "REQUEST"}."""
+    """A text file that goes with an e-mail, in UTF-8. `parameters` of its type: {"method": "PUBLISH"}."""
 
     name: str
     text: str
@@ -30,7 +34,8 @@ class Attachment:
 class Message:
     """What an e-mail says: rendered when it is sent, never stored.
 
-    `to`: where it goes, if that may have changed since it was queued; "" to the address that it was queued for.
+    `language`: in which it is written, as a code. `to`: where it goes, if that may have changed since it was queued; ""
+    to the address that it was queued for.
     """
 
     subject: str
@@ -39,6 +44,7 @@ class Message:
     headers: dict[str, str] = field(default_factory=dict)
     attachments: tuple[Attachment, ...] = ()
     to: str = ""
+    language: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,22 +87,32 @@ def in_bulk(render: InBulk) -> Callable[[Template], Template]:
 
 
 def compose(email: OutgoingEmail, message: Message, connection: BaseEmailBackend) -> EmailMultiAlternatives:
-    """The MIME message: text, HTML beside it, what goes with it, and a Message-ID that every attempt shares."""
-    sender = settings.DEFAULT_FROM_EMAIL
-    domain = parseaddr(sender)[1].rpartition("@")[2] or "localhost"
+    """The MIME message: text, HTML beside it, what goes with it, and a Message-ID that every attempt shares.
+
+    It comes from the name that its site has chosen for mailboxes to show, and has the site's logo. Wants `site` and its
+    `logo` selected.
+    """
+    name, address = parseaddr(settings.DEFAULT_FROM_EMAIL)
+    domain = address.rpartition("@")[2] or "localhost"
     mime = EmailMultiAlternatives(
         subject=message.subject,
         body=message.text,
-        from_email=sender,
+        from_email=formataddr((email.site.sender_name or name, address)),
         to=[email.to],
         connection=connection,
+        reply_to=[email.site.reply_to] if email.site.reply_to else None,
         headers={"Message-ID": f"<{email.message_id}@{domain}>", "Auto-Submitted": "auto-generated"}
+        | ({"Content-Language": message.language} if message.language else {})
         | message.headers,
     )
     if message.html:
-        mime.attach_alternative(message.html, "text/html")
+        logo = logo_of(email.site)
+        mime.attach_alternative(with_logo(message.html, "cid:logo") if logo else message.html, "text/html")
+        if logo:
+            mime.attach(logo_part(logo))
     for attachment in message.attachments:
         part = MIMEText(attachment.text, attachment.subtype, "utf-8")
+        part.set_param("name", attachment.name)
         for name, value in attachment.parameters.items():
             part.set_param(name, value)
         part.add_header("Content-Disposition", "attachment", filename=attachment.name)

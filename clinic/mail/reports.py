@@ -5,54 +5,58 @@ Whoever says it, it ends in `note`, which keeps the first report of a kind and t
 
 import logging
 import re
-from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
 from anymail.signals import AnymailTrackingEvent, EventType, RejectReason
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
+from clinic.mail.services import CORRECTIONS
 from clinic.models import DeliveryReport, OutgoingEmail
 from clinic.signals import address_bounced, address_stopped
 
 logger = logging.getLogger(__name__)
 Kind = DeliveryReport.Kind
 
-#: How each service marks a bounce that is no fault of the address, a full mailbox for example. Anymail calls it
-#: bounced like any other. Mailgun is not here: it says "temporary", which anymail calls deferred.
-SOFT: dict[str, Callable[[Any], bool]] = {
-    "MailerSend": lambda said: said["data"]["type"] == "soft_bounced",
-    "Mailjet": lambda said: not said.get("hard_bounce"),
-    "Postmark": lambda said: said.get("Type") == "SoftBounce",
-}
 #: Reasons that are about the address, and not about a policy, the content, or the connection.
 ADDRESS = {RejectReason.BOUNCED, RejectReason.INVALID}
+SIMPLE = {
+    EventType.DELIVERED: Kind.DELIVERED,
+    EventType.DEFERRED: Kind.DELAYED,
+    EventType.COMPLAINED: Kind.COMPLAINED,
+    EventType.UNSUBSCRIBED: Kind.UNSUBSCRIBED,
+}
 #: Reasons for which a service refuses to send at all, because of what the reader once said.
 ASKED = {RejectReason.SPAM: Kind.COMPLAINED, RejectReason.UNSUBSCRIBED: Kind.UNSUBSCRIBED}
 #: Enhanced status codes (RFC 3463, section 3) of an address that does not exist: bad mailbox, bad domain, bad syntax,
 #: moved, no mail host (RFC 7505), disabled. Others with 5.1 speak of the sender's address.
-NO_SUCH_ADDRESS = re.compile(rb"\b5\.(?:1\.(?:1|2|3|6|10)|2\.1)(?!\d)")
-ENHANCED = re.compile(rb"\b5\.\d{1,3}\.\d{1,3}\b")
+NO_SUCH_ADDRESS = re.compile(rb"(?<![\d.])5\.(?:1\.(?:1|2|3|6|10)|2\.1)(?!\.?\d)")
+#: Codes of a full mailbox, of the server's own state, of the content and of a policy, whatever a service calls them.
+#: Others are left to the service: some servers say 5.4.1 for an address that they do not know.
+FILTERED = re.compile(r"(?<![\d.])5\.(?:2\.[2-4]|[367]\.\d{1,3})(?!\.?\d)")
+ENHANCED = re.compile(rb"(?<![\d.])5\.\d{1,3}\.\d{1,3}(?!\.?\d)")
+#: What can be the name of a message: nothing else is looked for.
+MESSAGE_ID = re.compile(r"[\x21-\x7e]{1,998}")
 #: Replies of the same meaning without such a code: mailbox unavailable, not local, name not allowed (RFC 5321, 4.2.3).
 NO_SUCH_MAILBOX = {550, 551, 553}
 
 
 def kind_of(event: AnymailTrackingEvent, service: str) -> str:
-    """What a service's report means, as a DeliveryReport.Kind; "" when nothing is kept of it, as of an opening."""
-    if event.event_type == EventType.BOUNCED and SOFT.get(service, lambda _: False)(event.esp_event):
+    """What a service's report means, as a DeliveryReport.Kind; "" when nothing is kept of it, as of an opening.
+
+    Only the reader's own word is a complaint, never a filter's. A bounce is of the address only when neither the
+    service nor the server that refused says otherwise.
+    """
+    if event.event_type == EventType.BOUNCED and FILTERED.search(str(event.mta_response)):
         return Kind.REFUSED
+    corrected = CORRECTIONS.get(service, lambda _: None)(event.esp_event)
+    if corrected is not None:
+        return corrected
     if event.event_type in (EventType.BOUNCED, EventType.REJECTED, EventType.FAILED):
         if event.event_type == EventType.REJECTED and event.reject_reason in ASKED:
             return ASKED[event.reject_reason]
         return Kind.BOUNCED if event.reject_reason in ADDRESS else Kind.REFUSED
-    simple = {
-        EventType.DELIVERED: Kind.DELIVERED,
-        EventType.DEFERRED: Kind.DELAYED,
-        EventType.COMPLAINED: Kind.COMPLAINED,
-        EventType.UNSUBSCRIBED: Kind.UNSUBSCRIBED,
-    }
-    return simple.get(event.event_type, "")
+    return SIMPLE.get(event.event_type, "")
 
 
 def is_bounce(code: int, text: bytes | str) -> bool:
@@ -67,12 +71,19 @@ def is_bounce(code: int, text: bytes | str) -> bool:
     return code in NO_SUCH_MAILBOX
 
 
-def find(message_id: str) -> OutgoingEmail | None:
-    """The e-mail that a report is about: by the service's own name for it, else by our Message-ID."""
-    if not message_id:
-        return None
+def find(message_id: str, kind: str) -> tuple[OutgoingEmail | None, bool]:
+    """The e-mail that a report is about, by the service's own name for it or by our Message-ID; whether a report of
+    that kind is kept already."""
+    if not MESSAGE_ID.fullmatch(message_id):
+        return None, False
     ours = message_id.strip("<>").partition("@")[0]
-    return OutgoingEmail.objects.filter(Q(provider_id=message_id) | Q(message_id=ours)).first()
+    before = DeliveryReport.objects.filter(email=OuterRef("pk"), kind=kind)
+    found = (
+        OutgoingEmail.objects.filter(Q(provider_id=message_id) | Q(message_id=ours))
+        .annotate(reported=Exists(before))
+        .first()
+    )
+    return found, found is not None and found.reported
 
 
 def take(event: AnymailTrackingEvent, service: str, *, now: datetime) -> str:
@@ -84,11 +95,12 @@ def take(event: AnymailTrackingEvent, service: str, *, now: datetime) -> str:
     kind = kind_of(event, service)
     if not kind:
         return ""
-    email = find(str(event.message_id or ""))
+    email, before = find(str(event.message_id or ""), kind)
     if email is None:
         logger.warning("a mail service reports %s of a message that is not ours", kind)
         return ""
-    note(email, kind, reason=event.reject_reason or "", now=now)
+    if not before:
+        note(email, kind, reason=event.reject_reason or "", now=now)
     return kind
 
 

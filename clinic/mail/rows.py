@@ -192,7 +192,8 @@ def renew(emails: Sequence[OutgoingEmail]) -> list[OutgoingEmail]:
     """Claim e-mails of one claim anew, so that it lasts from now; those that this sender still holds."""
     still = [email.pk for email in held(emails).select_for_update()]
     OutgoingEmail.objects.filter(pk__in=still).update(claimed_at=Now())
-    return list(OutgoingEmail.objects.filter(pk__in=still).order_by("not_before", "pk"))
+    again = OutgoingEmail.objects.filter(pk__in=still).select_related("site__logo")
+    return list(again.order_by("not_before", "pk"))
 
 
 @transaction.atomic

@@ -9,10 +9,11 @@ from smtplib import SMTPAuthenticationError, SMTPDataError, SMTPRecipientsRefuse
 from time import monotonic
 from typing import Self
 
-from anymail.exceptions import AnymailRecipientsRefused, AnymailRequestsAPIError
+from anymail.exceptions import AnymailAPIError, AnymailRecipientsRefused
 from django.conf import settings
 from django.core.mail import get_connection
 from django.core.mail.backends.base import BaseEmailBackend
+from django.db.models import prefetch_related_objects
 from django.utils.module_loading import import_string
 
 from clinic.mail import reports, rows, sender
@@ -144,6 +145,7 @@ class Batch:
             self.emails = rows.claim(now=now, key=key, limit=min(limit, BATCH), doubtful_until=doubtful_until)
             if self.emails and not self.run.may_send_batch():
                 return None
+            prefetch_related_objects(self.emails, "site__logo")
             self.keep()  # counting, too, takes its time where the disk does
         return self.emails.pop(0) if self.emails else None
 
@@ -253,8 +255,8 @@ class Fault:
         if isinstance(exc, AnymailRecipientsRefused):
             # No reply of its server: the service knows the address as one that bounced or complained, or as none.
             return cls("recipient_refused_service", final=True, report=Kind.BOUNCED)
-        if isinstance(exc, AnymailRequestsAPIError) and exc.status_code:
-            return cls(f"service_refused_{exc.status_code}", doubt=sender.doubt_of_service(exc.status_code))
+        if isinstance(exc, AnymailAPIError) and (status := http_status(exc)):
+            return cls(f"service_refused_{status}", doubt=sender.doubt_of_service(status))
         report = ""
         said: bytes | str
         if isinstance(exc, SMTPRecipientsRefused) and exc.recipients:
@@ -274,3 +276,9 @@ class Fault:
             report=report if final else "",
             doubt=sender.doubt_of_reply(who, reply, said),
         )
+
+
+def http_status(exc: AnymailAPIError) -> int:
+    """What a mail service answered; 0 when it did not. Amazon's own library says it in another place."""
+    said = exc.response.get("ResponseMetadata", {}) if isinstance(exc.response, dict) else {}
+    return int(exc.status_code or said.get("HTTPStatusCode") or 0)

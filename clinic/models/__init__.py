@@ -6,7 +6,7 @@ from clinic.models.requests import SentRequest
 from clinic.models.resources import Closure, Resource, ResourceCategory, WorkingHours
 from clinic.models.rows import DURING, keep_history
 from clinic.models.sending import DatabaseIdentity, SendingPause
-from clinic.models.sites import OPTIONAL_ALERTS, Site, validate_time_zone
+from clinic.models.sites import OPTIONAL_ALERTS, Site, SiteLogo, validate_time_zone
 from clinic.models.staff import MEMBERSHIPS, User, UserManager
 from clinic.models.trail import AuditEvent, AuditSeal
 
@@ -27,6 +27,7 @@ __all__ = [
     "SendingPause",
     "SentRequest",
     "Site",
+    "SiteLogo",
     "User",
     "UserManager",
     "WorkingHours",

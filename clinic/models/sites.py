@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from clinic.models.rows import keep_history
-from clinic.validators import emergency_phone, person_name, phone
+from clinic.validators import emergency_phone, mailbox_name, person_name, phone, picture_kind, small_picture
 
 if TYPE_CHECKING:
     from clinic.models.staff import User
@@ -93,6 +93,25 @@ class Site(models.Model):
         default=False,
         help_text=_("Nothing is asked by e-mail as long as this is on."),
     )
+    sender_name = models.CharField(
+        _("sender of e-mails"),
+        max_length=60,
+        blank=True,
+        default="",
+        db_default="",
+        validators=[mailbox_name],
+        help_text=_(
+            "What a mailbox shows beside the subject, on a locked phone too: choose words that tell nothing of health, "
+            "“Riverside”, not “Riverside Pain Clinic”. Empty: the name in DEFAULT_FROM_EMAIL."
+        ),
+    )
+    reply_to = models.EmailField(
+        _("answers to e-mails go to"),
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("An address that somebody reads on working days. Empty: e-mails ask not to be answered."),
+    )
     greets_by_first_name = models.BooleanField(
         _("first name in e-mails"), default=False, help_text=_("E-mail is not secure. Off: no name at all.")
     )
@@ -162,3 +181,23 @@ class Site(models.Model):
     def zone(self) -> ZoneInfo:
         """The zone of the clock on the wall."""
         return ZoneInfo(self.time_zone)
+
+
+@keep_history
+class SiteLogo(models.Model):
+    """The picture at the head of a site's e-mails. A row of its own, because a site is read with nearly everything."""
+
+    site = models.OneToOneField(Site, models.CASCADE, verbose_name=_("site"), related_name="logo")
+    image = models.BinaryField(_("image"), validators=[small_picture])
+
+    class Meta:
+        verbose_name = _("logo")
+        verbose_name_plural = _("logos")
+
+    def __str__(self) -> str:
+        return str(self.site)
+
+    @property
+    def kind(self) -> str:
+        """Which of the three that mail programs show it is: "png", "jpeg" or "gif"."""
+        return picture_kind(bytes(self.image))

@@ -57,5 +57,20 @@ def test_an_email_address_that_is_no_servers_is_refused(tmp_path: Path) -> None:
     assert refused(tmp_path, EMAIL_URL="pigeon://coop").startswith("email_url: EMAIL_URL ")
 
 
+@pytest.mark.parametrize(
+    ("url", "lacks"),
+    [
+        ("anymail+sendgrid://?api_key=hidden", "tracking_webhook_verification_key"),
+        ("anymail+mailersend://?api_token=hidden", "signing_secret"),
+    ],
+)
+def test_a_service_whose_reports_could_not_be_checked_is_refused(
+    tmp_path: Path, url: str, lacks: str
+) -> None:
+    said = refused(tmp_path, EMAIL_URL=url, EMAIL_WEBHOOK_SECRET="clinic:0123456789abcdef")
+    assert said.startswith(f"email_url: EMAIL_URL lacks {lacks}")
+    assert refused(tmp_path, EMAIL_URL=url).startswith("database_unreachable: ")
+
+
 def test_a_database_that_does_not_answer_is_said_so(tmp_path: Path) -> None:
     assert refused(tmp_path).startswith("database_unreachable: ")

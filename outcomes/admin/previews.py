@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from clinic.admin.base import staff
 from clinic.admin.trail import OutgoingEmailAdmin
+from clinic.mail import shown_with_logo
 from clinic.models import Site
 from outcomes import emails as of_outcomes
 from procedures import emails as of_procedures
@@ -38,9 +39,9 @@ def previews(request: HttpRequest) -> HttpResponse:
         "sites": sites,
         "site": site,
         "shown": [
-            {"code": code, "name": name, "message": chosen.render(code, site)}
+            {"code": code, "name": name, "message": message, "html": shown_with_logo(message.html, site)}
             for code, name in settings.LANGUAGES
-            if code in chosen.languages
+            if code in chosen.languages and (message := chosen.render(code, site))
         ]
         if site
         else [],

@@ -43,6 +43,7 @@ from outcomes.services.judging import course_from, course_of, diary_result, judg
 from outcomes.services.judging_again import judge_again
 from outcomes.services.linking import (
     issue_link,
+    next_of_several,
     open_link,
     open_report_link,
     stop_token,
@@ -112,6 +113,7 @@ __all__ = [
     "look_after_devices",
     "make_export",
     "make_exports",
+    "next_of_several",
     "note_call",
     "obstacles_to_merging",
     "open_follow_up",

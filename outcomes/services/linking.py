@@ -1,5 +1,6 @@
 """Secret addresses: of check-ins, at which they are answered, and of follow-ups, at which the pain is reported."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -15,13 +16,13 @@ def issue_link(of: CheckIn | FollowUp, *, now: datetime) -> str:
 
     256 random bits, URL-safe. Earlier links of the same go on working: their e-mails may be under way.
     """
-    (token,) = issue_links([of], now=now)
+    token = new_token()
+    issue_links([of], tokens=[token], now=now)
     return token
 
 
-def issue_links(things: Sequence[CheckIn | FollowUp], *, now: datetime) -> list[str]:
-    """The same for several check-ins and follow-ups, in one statement; the tokens in their order."""
-    tokens = [new_token() for _ in things]
+def issue_links(things: Sequence[CheckIn | FollowUp], *, tokens: Sequence[str], now: datetime) -> None:
+    """The same for several check-ins and follow-ups, in one statement, with these fresh tokens, in their order."""
     Link.objects.bulk_create(
         Link(
             check_in=one if isinstance(one, CheckIn) else None,
@@ -32,7 +33,50 @@ def issue_links(things: Sequence[CheckIn | FollowUp], *, now: datetime) -> list[
         )
         for one, token in zip(things, tokens, strict=True)
     )
-    return tokens
+
+
+#: One e-mail asks at most so many check-ins under one address.
+MOST_TOGETHER = 20
+#: The token of one check-in of several: that of all of them, with its place, from 1 on.
+TOGETHER = re.compile(r"([\w-]{43})\.(?:[1-9]|1\d|20)")
+
+
+def tokens_together(number: int) -> list[str]:
+    """Fresh tokens for so many check-ins of one e-mail, which has one button for all of them."""
+    token = new_token()
+    return [token] if number == 1 else [f"{token}.{place}" for place in range(1, number + 1)]
+
+
+def token_of_all(token: str) -> str:
+    """The token that leads to all check-ins of the e-mail, by that of one; itself where there is but one."""
+    found = TOGETHER.fullmatch(token)
+    return found[1] if found else token
+
+
+def next_of_several(token: str, *, now: datetime) -> tuple[str, CheckIn] | None:
+    """Which check-in comes next, and its token, of those that one e-mail asked together; None when that one was alone.
+
+    `token`: of one of them, which is left out, or of all. The first that can still be answered; given the token of all,
+    and nothing left to answer, one that was answered, so that a second look shows thanks.
+    """
+    places = {
+        token_hash(one): one
+        for one in (f"{token_of_all(token)}.{place}" for place in range(1, MOST_TOGETHER + 1))
+        if one != token
+    }
+    links = Link.objects.filter(token_hash__in=places, revoked_at=None).select_related(
+        "check_in__follow_up__procedure__site"
+    )
+    found = sorted(
+        (int(name.rpartition(".")[2]), name, link.check_in)
+        for link in links
+        if link.check_in and (name := places[link.token_hash])
+    )
+    left = [(name, one) for _place, name, one in found if one.open_at(now)]
+    if left or token_of_all(token) != token:
+        return left[0] if left else None
+    answered = [(name, one) for _place, name, one in found if one.status == CheckIn.Status.ANSWERED]
+    return answered[0] if answered else None
 
 
 def open_link(token: str, *, now: datetime) -> CheckIn | None:
@@ -80,7 +124,7 @@ def stop_token(token: str) -> str:
     """The token with which the reader of an e-mail stops e-mail to the address that it went to, by that of any of its
     links, whether it still opens or not; "" for an unknown one."""
     link = (
-        Link.objects.filter(token_hash=token_hash(token))
+        Link.objects.filter(token_hash__in=[token_hash(token), token_hash(f"{token}.1")])
         .select_related("check_in__follow_up__patient", "follow_up__patient")
         .first()
     )

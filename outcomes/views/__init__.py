@@ -2,13 +2,14 @@
 
 from functools import partial
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
+from django.urls import reverse
 from django.utils import timezone, translation
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from clinic.pages import gone, language, page, patients_page, wait
+from clinic.pages import gone, language, page, patients_page, secret, wait
 from clinic.throttling import sent_too_often
 from outcomes import services
 from outcomes.views import birth_date, diary, own_scores, reporting, steps
@@ -23,6 +24,7 @@ from procedures import services as procedures
 def check_in(request: HttpRequest, token: str) -> HttpResponseBase:
     """Show what a check-in asks, step by step, and take it; or the diary that it belongs to; or the thanks.
 
+    The link of an e-mail that asks several together leads to the first that is not answered.
     Unknown, altered, revoked and past links all get the same page, with status 410 and the clinics' phones. Whoever
     sends more than 60 times a minute, by link or by address, gets status 429.
     """
@@ -32,6 +34,10 @@ def check_in(request: HttpRequest, token: str) -> HttpResponseBase:
     now = timezone.now()
     found = services.open_link(token, now=now)
     if found is None:
+        several = services.next_of_several(token, now=now) if request.method != "POST" else None
+        if several:
+            query = f"?{request.GET.urlencode()}" if request.GET else ""
+            return secret(HttpResponseRedirect(reverse("check_in", args=[several[0]]) + query))
         return gone(request, stop=services.stop_token(token))
     with translation.override(language(request, found.follow_up.patient.language)):
         site = found.follow_up.procedure.site

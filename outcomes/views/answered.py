@@ -17,7 +17,17 @@ from outcomes.questions import PAIN_NOW, Question, Step
 from outcomes.services.figures import said_yes
 from outcomes.services.recording import values_of
 from outcomes.views import red_flags
-from outcomes.views.showing import WhatToDo, lead, own_curve, read, said, shown, too_long, what_to_do
+from outcomes.views.showing import (
+    WhatToDo,
+    following,
+    lead,
+    own_curve,
+    read,
+    said,
+    shown,
+    too_long,
+    what_to_do,
+)
 
 
 def show(request: HttpRequest, found: CheckIn, token: str, now: datetime) -> HttpResponseBase:
@@ -42,6 +52,7 @@ def show(request: HttpRequest, found: CheckIn, token: str, now: datetime) -> Htt
         curve=own_curve(found, now),
         changeable=changeable,
         takes_reports=services.takes_reports(found.follow_up),
+        following=following(token, now),
     )
 
 

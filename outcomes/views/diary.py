@@ -19,7 +19,7 @@ from outcomes.own_curve import Point
 from outcomes.questions import PAIN_NOW, TOOK_MEDICINE, Question, from_instrument
 from outcomes.services.answering import red_flags_of
 from outcomes.views import red_flags
-from outcomes.views.showing import Curve, Shown, curve, lead, read, shown, what_to_do, wrong
+from outcomes.views.showing import Curve, Shown, curve, following, lead, read, shown, what_to_do, wrong
 
 MEDICINE = Question(TOOK_MEDICINE, Text("", None), "yes_no")
 
@@ -102,6 +102,7 @@ def show(
         faulty=bool(faults),
         groups=red_flags.groups(flags, {}, with_none=False),
         told=told,
+        following=following(token, now),
         curve=own(found, entries),
     )
 

@@ -19,7 +19,7 @@ from outcomes.models import CheckIn
 from outcomes.own_curve import Point, sentence, sketch
 from outcomes.questions import Question, most_urgent
 from outcomes.relief import Reading
-from outcomes.services import course_of
+from outcomes.services import course_of, next_of_several
 from outcomes.services.figures import plain_remark
 from outcomes.services.judging import position
 
@@ -195,6 +195,15 @@ def point(reading: Reading, *, today: bool, minutes: bool) -> Point:
         return Point(_("%(hour)s h") % {"hour": hour}, _("Hour %(hour)s") % {"hour": hour}, reading.score)
     day = reading.at // (24 * 60) if minutes else reading.at
     return Point(str(day), _("Day %(day)d") % {"day": day}, reading.score)
+
+
+def following(token: str, now: datetime) -> tuple[str, date] | None:
+    """What the same e-mail asked besides and can still be answered: its token, and the day of its visit."""
+    several = next_of_several(token, now=now)
+    if several is None:
+        return None
+    procedure = several[1].follow_up.procedure
+    return several[0], procedure.performed_at.astimezone(procedure.site.zone).date()
 
 
 def lead(request: HttpRequest, **query: object) -> HttpResponseRedirect:

@@ -13,7 +13,7 @@ from django.core import mail as outbox
 from django.test import Client
 
 from clinic import mail
-from clinic.addresses import mail_service
+from clinic.email_services import mail_service
 from clinic.mail.reports import is_bounce
 from clinic.models import AuditEvent, DeliveryReport, OutgoingEmail
 from clinic.tests.test_mail import SERVER, Server, put
@@ -31,7 +31,7 @@ def signed_in(secret: str = SECRET) -> dict[str, str]:
 
 
 def use(settings: Any, url: str) -> None:
-    settings.EMAIL_SERVICE, more = mail_service(url, settings.EMAIL_SERVICES)
+    settings.EMAIL_SERVICE, more = mail_service(url)
     settings.EMAIL_BACKEND = f"anymail.backends.{settings.EMAIL_SERVICE}.EmailBackend"
     settings.ANYMAIL = {"WEBHOOK_SECRET": SECRET, "REQUESTS_TIMEOUT": 20} | more
 

@@ -1,15 +1,17 @@
 """Calendar files that every program reads as the right instant, and a clinician's feed that says no more than times."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+import ics
 import pytest
 import vobject
 from django.core.exceptions import PermissionDenied
 from django.test import Client
-from django.utils import timezone
+from django.utils import timezone, translation
 from hypothesis import given
 from hypothesis import strategies as st
 from icalendar import Calendar, Component, Event
@@ -32,7 +34,7 @@ def written(world: World, zone: str, start: datetime, *, minutes: int = 105) -> 
         starts_at=start,
         ends_at=start + timedelta(minutes=minutes),
     )
-    return calendar.invitation(appointment, now=world.now)
+    return calendar.entry(appointment, now=world.now)
 
 
 def calendar_of(text: str | bytes) -> Calendar:
@@ -96,7 +98,7 @@ def test_the_file_means_the_right_instant_on_both_sides_of_every_change(world: W
 
 @pytest.mark.parametrize("zone", [*ZONES, "Pacific/Honolulu", "Africa/Casablanca"])
 def test_a_library_that_had_no_part_in_it_reads_the_same(world: World, zone: str) -> None:
-    world.site.name, world.site.address = "Río; Side, 2", "1 River Road,\nNew York"
+    world.site.sender_name, world.site.address = "Río; Side, 2", "1 River Road,\nNew York"
     for month in range(1, 13):
         moment = datetime(2027, month, 15, 16, 30, tzinfo=UTC)
         sheet = vobject.readOne(written(world, zone, moment))
@@ -108,7 +110,7 @@ def test_a_library_that_had_no_part_in_it_reads_the_same(world: World, zone: str
         local = moment.astimezone(ZoneInfo(zone))
         assert own.utcoffset(local.replace(tzinfo=None)) == local.utcoffset()
         assert own.tzname(local.replace(tzinfo=None)) == local.tzname()
-    assert (sheet.method.value, event.status.value, event.sequence.value) == ("REQUEST", "CONFIRMED", "0")
+    assert (sheet.method.value, event.status.value, event.sequence.value) == ("PUBLISH", "TENTATIVE", "0")
     assert event.location.value == "Río; Side, 2, 1 River Road,\nNew York"
     assert event.summary.value == "Appointment at Río; Side, 2"
 
@@ -145,9 +147,147 @@ def test_the_second_of_two_equal_hours_is_said_in_utc(world: World) -> None:
 
 
 def test_hostile_words_stay_words(world: World) -> None:
-    world.site.name = "A;B,C\nATTENDEE:mailto:x@example.org"
+    world.site.sender_name = world.site.address = "A;B,C\nATTENDEE:mailto:x@example.org"
     text = written(world, "Europe/London", datetime(2027, 1, 11, 14, tzinfo=UTC))
-    assert len(re.findall(r"(?m)^ATTENDEE", text)) == 1
+    assert not re.search(r"(?m)^ATTENDEE", text)
+
+
+# Three readers that had no part in each other
+
+
+class Read(NamedTuple):
+    """What a program takes from a calendar file."""
+
+    method: str
+    uid: str
+    start: datetime
+    end: datetime
+    status: str
+    sequence: int
+    summary: str
+    location: str
+    alarms: list[timedelta]
+
+
+def by_icalendar(text: str) -> Read:
+    sheet = calendar_of(text)
+    event: Any = sheet.events[0]
+    return Read(
+        str(sheet["METHOD"]),
+        str(event["UID"]),
+        event.start.astimezone(UTC),
+        event.end.astimezone(UTC),
+        str(event["STATUS"]),
+        int(event["SEQUENCE"]),
+        str(event["SUMMARY"]),
+        str(event["LOCATION"]),
+        [one["TRIGGER"].dt for one in event.walk("VALARM")],
+    )
+
+
+def by_vobject(text: str) -> Read:
+    sheet = vobject.readOne(text)
+    event = sheet.vevent
+    return Read(
+        sheet.method.value,
+        event.uid.value,
+        event.dtstart.value.astimezone(UTC),
+        event.dtend.value.astimezone(UTC),
+        event.status.value,
+        int(event.sequence.value),
+        event.summary.value,
+        event.location.value,
+        [one.trigger.value for one in event.contents.get("valarm", [])],
+    )
+
+
+def by_ics(text: str) -> Read:
+    sheet = ics.Calendar(text)
+    (event,) = sheet.events
+    extra = {line.name: line.value for line in event.extra}
+    return Read(
+        sheet.method,
+        event.uid,
+        event.begin.datetime.astimezone(UTC),
+        event.end.datetime.astimezone(UTC),
+        event.status,
+        int(extra["SEQUENCE"]),
+        event.name,
+        event.location,
+        [one.trigger for one in event.alarms],
+    )
+
+
+@pytest.mark.parametrize("read", [by_icalendar, by_vobject, by_ics])
+def test_three_readers_take_the_same_from_an_appointments_life(
+    world: World, read: Callable[[str], Read]
+) -> None:
+    """Booked, confirmed, moved, cancelled: one entry, each time newer than before."""
+    Site.objects.update(sender_name="Riverside", address="1 River Road; floor 2, New York")
+    booked = services.book(world.appointment(), by=world.clerk, now=world.now)
+    first = read(calendar.entry(at_site(booked), now=world.now))
+    assert first == Read(
+        method="PUBLISH",
+        uid=calendar.uid(booked),
+        start=booked.starts_at,
+        end=booked.ends_at,
+        status="TENTATIVE",
+        sequence=0,
+        summary="Appointment at Riverside",
+        location="Riverside, 1 River Road; floor 2, New York",
+        alarms=[timedelta(hours=-2)],
+    )
+    services.take_step(booked.pk, "confirm", by=world.clerk, now=world.now)
+    booked.refresh_from_db()
+    assert read(calendar.entry(at_site(booked), now=world.now)) == first._replace(status="CONFIRMED")
+    moved = services.reschedule(booked.pk, starts_at=world.at(MONDAY, 13), by=world.clerk, now=world.now)
+    second = read(calendar.entry(at_site(moved), now=world.now))
+    assert (second.uid, second.sequence, second.start) == (first.uid, 1, moved.starts_at)
+    services.cancel(moved.pk, reason="ill", by=world.clerk, now=world.now)
+    moved.refresh_from_db()
+    gone = read(calendar.cancellation(at_site(moved), now=world.now))
+    assert (gone.method, gone.status, gone.uid) == ("CANCEL", "CANCELLED", first.uid)
+    assert (gone.sequence, gone.alarms) == (2, [])
+
+
+def at_site(appointment: Appointment) -> Appointment:
+    return Appointment.objects.select_related("site", "patient").get(pk=appointment.pk)
+
+
+@pytest.mark.parametrize(
+    "moment", [datetime(2027, 3, 14, 7, tzinfo=UTC), datetime(2027, 11, 7, 6, 30, tzinfo=UTC)]
+)
+@pytest.mark.parametrize("read", [by_icalendar, by_vobject, by_ics])
+def test_three_readers_read_one_instant_when_clocks_change(
+    world: World, read: Callable[[str], Read], moment: datetime
+) -> None:
+    world.site.address = "1 River Road"
+    found = read(written(world, "America/New_York", moment))
+    assert (found.start, found.end) == (moment, moment + timedelta(minutes=105))
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_an_entry_tells_a_shared_calendar_neither_the_clinic_nor_the_patient(
+    world: World, language: str
+) -> None:
+    """RFC 5546, 3.2.1: what is published has an organizer and nobody invited, so that no program sends an answer."""
+    world.site.name, world.site.address = "Riverside Pain Clinic", "1 River Road"
+    start = datetime(2027, 1, 11, 14, tzinfo=UTC)
+    with translation.override(language):
+        text = written(world, "America/New_York", start)
+        world.site.sender_name, world.site.reply_to = "Riverside", "desk@example.org"
+        named = written(world, "America/New_York", start)
+    said = text.replace("-//clinic//", "").replace("clinic@localhost", "")
+    assert not re.search(r"pain|clinic|dolor|ann@|ATTENDEE|RSVP|http", said, re.I)
+    (event,) = calendar_of(named).events
+    assert str(event["ORGANIZER"]) == "mailto:desk@example.org"
+    assert event["ORGANIZER"].params["CN"] == "Riverside"
+    assert str(event["SUMMARY"]) == {"en": "Appointment at Riverside", "es": "Cita en Riverside"}[language]
+    (plain,) = calendar_of(text).events
+    assert (str(plain["SUMMARY"]), str(plain["LOCATION"])) == (
+        {"en": "Appointment", "es": "Cita"}[language],
+        "1 River Road",
+    )
 
 
 # The feed
@@ -173,7 +313,15 @@ def test_a_feed_says_when_and_where_and_nothing_else(world: World, client: Clien
     assert (event.start, event.end) == (booked.starts_at, booked.starts_at + timedelta(minutes=45))
     assert (event["SUMMARY"], event["LOCATION"]) == ("Appointment", "Room 1, Riverside")
     text = client.get(f"/calendar/{token}.ics").content.decode()
-    assert set(event) == {"UID", "DTSTAMP", "DTSTART", "DTEND", "SUMMARY", "LOCATION"}
+    assert set(event) == {
+        *("UID", "DTSTAMP", "DTSTART", "DTEND", "SUMMARY", "LOCATION", "SEQUENCE", "STATUS", "TRANSP")
+    }
+    assert event["STATUS"] == "TENTATIVE"
+    assert "VALARM" not in text
+    assert "METHOD:PUBLISH\r\n" in text
+    assert "REFRESH-INTERVAL;VALUE=DURATION:PT30M\r\n" in text
+    services.take_step(booked.pk, "confirm", by=world.clerk, now=world.now)
+    assert [one["STATUS"] for one in feed(client, token)] == ["CONFIRMED"]
     assert not re.search(r"brien|\bann\b|ann@|p00001|ablation|facet|lumbar|left|dr test", text, re.I)
 
 

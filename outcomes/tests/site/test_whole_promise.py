@@ -147,8 +147,8 @@ def booked_and_performed(site: Site, clock: Clock) -> None:
     clock.now = at(MONDAY - timedelta(days=1), 9)  # a day before, on the hour
     call_command("tick", now=clock.now.isoformat(), stdout=StringIO())
     assert [message.subject for message in outbox.outbox] == [
-        "Your appointment at Riverside",
-        "Reminder: your appointment at Riverside",
+        "Your appointment: January 11, 9 a.m.",
+        "Reminder: your appointment, January 11, 9 a.m.",
     ]
     for message in outbox.outbox:
         found = re.search(r"http://testserver(/a/[^/\s]+/)", str(message.body))
