@@ -140,7 +140,8 @@ class AlertDetailSerializer(AlertSerializer):
 
     @extend_schema_field(QuestionSerializer(many=True))
     def get_questions(self, alert: Alert) -> Any:
-        return QuestionSerializer(wordings_at(alert.codes, alert.raised_at), many=True).data
+        then: Any = wordings_at(alert.codes, alert.raised_at)  # with the names of the row's fields
+        return QuestionSerializer(then, many=True).data
 
     @extend_schema_field(DeviceDueSerializer(many=True))
     def get_devices_due(self, alert: Alert) -> Any:

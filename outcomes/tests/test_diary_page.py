@@ -162,7 +162,7 @@ def test_bad_entries_are_refused_whole(
 
 @pytest.mark.parametrize("how", [{"red_flag.new_weakness": "1"}, {"red_flag": "red_flag.new_weakness"}])
 def test_a_yes_leads_to_the_help_page_though_an_entry_is_missing(
-    block: FollowUp, path: str, client: Client, clock: list[datetime], how: dict[str, str]
+    block: FollowUp, path: str, client: Client, clock: list[datetime], how: dict[str, Any]
 ) -> None:
     clock[0] = after(block, 65)
     medicine = f"diary.took_medicine-{entry(block, 60).pk}"
@@ -376,7 +376,7 @@ def test_another_tab_that_knows_of_no_entry_changes_none(
     late = write(client, path, block, {30: 8})
     assert (late.status_code, late.context["refused"]) == (409, True)
     assert Measurement.objects.get(instrument="nrs").value == 1
-    helped = write(client, path, block, {30: 8}, **{"red_flag.new_weakness": "1"})
+    helped = write(client, path, block, {30: 8}, red_flag="red_flag.new_weakness")
     assert 'href="tel:911"' in helped.content.decode()
     assert Alert.objects.get().codes == ["new_weakness"]
 

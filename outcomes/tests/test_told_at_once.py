@@ -13,6 +13,7 @@ from django.core.checks import run_checks
 from django.db import transaction
 from django.test import Client
 
+from clinic.celery import app
 from clinic.models import OutgoingEmail, Site
 from clinic.tests.desk import signed_in, words
 from conftest import World
@@ -87,7 +88,7 @@ def test_without_a_broker_the_answer_succeeds_quickly(
     django_capture_on_commit_callbacks: Any,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(announcing.app.conf, "broker_write_url", broker)
+    monkeypatch.setattr(app.conf, "broker_write_url", broker)
     Site.objects.update(alert_email="alerts@example.com")
     _, path = link(1)
     client.post(path, {"step": "1", "nrs.now": "5"})

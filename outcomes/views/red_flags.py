@@ -75,7 +75,7 @@ def read(
     values: dict[str, int] = {}
     faults: dict[str, str] = {}
     for urgency, some in by_urgency(flags):
-        said = {flag.key: int(sent[flag.key]) for flag in some if sent.get(flag.key) in ("0", "1")}
+        said = {flag.key: int(sent.get(flag.key) == "1") for flag in some if sent.get(flag.key) in ("0", "1")}
         wrong = any(flag.key in sent and flag.key not in said for flag in some)
         if 1 in said.values() or urgency in sent.getlist(NONE):
             said = {flag.key: said.get(flag.key, 0) for flag in some}

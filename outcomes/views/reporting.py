@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 from django.http import HttpRequest, QueryDict
 from django.http.response import HttpResponseBase
@@ -35,15 +36,15 @@ def show(request: HttpRequest, follow_up: FollowUp, now: datetime) -> HttpRespon
     )
     yes = red_flags.ticked(flags, form)
     remark, tongue = form.get("remark", ""), form.get("lang", "")
-    typed = {"values": values, "yes": yes, "remark": remark}
+    show_again = partial(ask, request, follow_up, flags, values=values, yes=yes, remark=remark)
     if speaks(tongue) and not yes:  # nothing is kept yet: what was typed goes along
         with translation.override(tongue):
-            return ask(request, follow_up, flags, **typed)
+            return show_again()
     if "resume" in form:
         nothing = not faults and PAIN_NOW not in values
-        return ask(request, follow_up, flags, **typed, faults=faults, nothing=nothing)
+        return show_again(faults=faults, nothing=nothing)
     if not faults and PAIN_NOW not in values and not yes:  # asked for twice: there is nothing to write down
-        return ask(request, follow_up, flags, **typed, nothing=True)
+        return show_again(nothing=True)
     try:
         if faults or PAIN_NOW not in values or too_long(remark):
             services.report_unasked(follow_up.pk, red_flags=yes, now=now)
@@ -70,7 +71,7 @@ def show(request: HttpRequest, follow_up: FollowUp, now: datetime) -> HttpRespon
             return page(request, "outcomes/help.html", site, told=told, resume=resume(form))
     if too_long(remark):
         faults["remark"] = _("Your remark is too long. At most 2,000 characters can be sent.")
-    return ask(request, follow_up, flags, **typed, faults=faults)
+    return show_again(faults=faults)
 
 
 def resume(form: QueryDict) -> list[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from procedures.models import RedFlag
 
@@ -24,8 +24,8 @@ def wordings_at(codes: Collection[str], at: datetime) -> list[Wording]:
     """
     if not codes:
         return []
-    kept: Any = RedFlag.pgh_event_model  # type: ignore[attr-defined]  # set by pghistory
-    rows = kept.objects.filter(code__in=codes).order_by("pgh_created_at", "pgh_id")
+    history = RedFlag.pgh_event_model  # type: ignore[attr-defined]  # made by the decorator
+    rows = history.objects.filter(code__in=codes).order_by("pgh_created_at", "pgh_id")
     found: dict[str, Wording] = {}
     for since, *words in rows.values_list("pgh_created_at", "code", "question", "question_es", "urgency"):
         one = Wording(*words)
