@@ -257,10 +257,11 @@ def resume_follow_up(follow_up_id: int, *, reason: str, by: User | None, now: da
         raise Refusal("Say why.", code="reason_required", field="reason")
     reopen(follow_up)
     settle_neighbours(follow_up, now=now)  # the treatment may have been repeated since
-    if follow_up.closed_because == FollowUp.Closed.NOT:
-        raise_settled(follow_up, now=now)
     audit.record("follow_up.resumed", follow_up, by=by, at=now, site=follow_up.procedure.site, reason=reason)
-    return judge(follow_up.pk, now=now)
+    resumed = judge(follow_up.pk, now=now)
+    if resumed.closed_at is None:
+        raise_settled(resumed, now=now)
+    return resumed
 
 
 def finish(
