@@ -76,3 +76,23 @@ def test_axe_finds_no_serious_fault(desk: Any, axe: Any, alert: Alert) -> None:
             if fault["impact"] in ("serious", "critical"):
                 faults += [(address, fault["id"], node["html"][:160]) for node in fault["nodes"]]
     assert not faults, "\n".join(map(str, faults))
+
+
+@pytest.mark.parametrize("typing", [False, True])
+def test_the_list_loads_anew_unless_somebody_types(desk: Any, alert: Alert, typing: bool) -> None:
+    desk.clock.install()
+    desk.goto("/admin/outcomes/alert/")
+    desk.locator("#result_list").wait_for()
+    Alert.objects.exclude(pk=alert.pk).delete()
+    if typing:
+        desk.locator("input[name='q']").first.fill("O'Br")
+    else:
+        desk.evaluate("document.activeElement.blur()")
+    rows = desk.locator("#result_list tbody tr")
+    before = rows.count()
+    desk.clock.run_for(75_000)
+    if typing:
+        assert desk.locator("input[name='q']").first.input_value() == "O'Br"
+        assert rows.count() == before
+    else:
+        desk.wait_for_function(f"document.querySelectorAll('#result_list tbody tr').length < {before}")

@@ -65,7 +65,7 @@ def test_answering(browser: Any, link: str, kind: str, language: str, scripts: b
         "pgic.change": 2,
     }
     assert (answer.remark, answer.language, answer.channel) == ("Merci <b>", language, "email")
-    page.goto(f"{link}?step=3")
+    page.goto(f"{link}?lang={language}&step=3")
     heading(page, said(language, "Thank you"))
     assert Answer.objects.count() == 1
 
@@ -116,6 +116,8 @@ def test_the_birth_date(browser: Any, link: str, kind: str, language: str, scrip
     def give(day: date) -> None:
         order = ("day", "month", "year") if language == "es" else ("month", "day", "year")
         for part in order:
+            its.page.locator(f"[name={part}]").fill("")  # what was typed before is still there
+            its.page.evaluate("document.activeElement.blur()")
             its.write(part, str(getattr(day, part)))
         its.press(said(language, "Go on"))
 
