@@ -48,6 +48,7 @@ from outcomes.services.linking import (
     open_report_link,
     stop_token,
     takes_reports,
+    token_of_all,
     void_links,
 )
 from outcomes.services.maintaining import Due, due_of, end_explanted, look_after_devices, review_devices
@@ -150,6 +151,7 @@ __all__ = [
     "takes_reports",
     "tell_apart",
     "tick",
+    "token_of_all",
     "trial_of",
     "view_report",
     "void_adverse_event",

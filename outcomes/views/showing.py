@@ -19,7 +19,7 @@ from outcomes.models import CheckIn
 from outcomes.own_curve import Point, sentence, sketch
 from outcomes.questions import Question, most_urgent
 from outcomes.relief import Reading
-from outcomes.services import course_of, next_of_several
+from outcomes.services import course_of, next_of_several, token_of_all
 from outcomes.services.figures import plain_remark
 from outcomes.services.judging import position
 
@@ -199,7 +199,7 @@ def point(reading: Reading, *, today: bool, minutes: bool) -> Point:
 
 def following(token: str, now: datetime) -> tuple[str, date] | None:
     """What the same e-mail asked besides and can still be answered: its token, and the day of its visit."""
-    several = next_of_several(token, now=now)
+    several = next_of_several(token, now=now) if token_of_all(token) != token else None
     if several is None:
         return None
     procedure = several[1].follow_up.procedure
