@@ -18,7 +18,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
-from clinic.admin.base import AuditedAdmin, DeskInline, SeenFilter, staff
+from clinic.admin.base import AuditedAdmin, DeskForm, DeskInline, SeenFilter, staff
 from clinic.models import OPTIONAL_ALERTS, Resource, ResourceCategory, Site, SiteLogo, WorkingHours
 from clinic.validators import LARGEST_PICTURE, small_picture
 
@@ -48,7 +48,7 @@ class PlaceAdmin(AuditedAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
 
-class SiteForm(forms.ModelForm):  # type: ignore[type-arg]  # takes no argument when it runs
+class SiteForm(DeskForm):
     """A site with the picture at the head of its e-mails."""
 
     logo = forms.FileField(

@@ -108,7 +108,7 @@ def test_the_birth_date_is_remembered_by_the_address(
     assert bare.post(path, WRONG).status_code == 422
     opened = bare.post(f"{path}?lang=es", RIGHT, follow=True)
     proved = opened.redirect_chain[-1][0]
-    assert proved.startswith(path[:-1] + ".")
+    assert proved.startswith(path[:-1] + "~")
     assert "¿Cuánto le duele" in words(opened)
     address = proved.partition("?")[0]
     bare.post(address, {"step": "1", "nrs.now": "5"})
@@ -118,12 +118,12 @@ def test_the_birth_date_is_remembered_by_the_address(
     moment = clock[0]
     _, other = link(7)
     clock[0] = moment
-    for closed in (path, path[:-1] + ".x/", other[:-1] + address[len(path) - 1 :], address[:-2] + "/"):
+    for closed in (path, path[:-1] + "~x/", other[:-1] + address[len(path) - 1 :], address[:-2] + "/"):
         page = bare.get(closed)
         assert "When were you born?" in words(page)
         assert 'name="nrs.now"' not in page.content.decode()
     stale = bare.post(address[:-2] + "/", RIGHT)  # a proof that has run out is replaced
-    assert stale["Location"].count(".") == 2
+    assert stale["Location"].count("~") == 2
     assert bare.get(stale["Location"]).context.get("curve")
 
 

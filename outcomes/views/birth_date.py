@@ -18,8 +18,8 @@ from outcomes.views.showing import lead
 #: The browser that gave the right date is asked again after so long; no check-in is open for longer.
 REMEMBERED = 30 * 24 * 3600
 COOKIE = "known"
-#: Between a token and the proof behind it. Neither base64 nor a token has it.
-SEP = "."
+#: Between a token and the proof behind it. No token has it, nor what is signed.
+SEP = "~"
 PARTS = ("month", "day", "year")
 
 
