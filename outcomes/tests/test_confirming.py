@@ -21,6 +21,7 @@ from outcomes.reports.overview import overview_report
 from outcomes.reports.selection import Selection
 from outcomes.schedule import confirmation, confirms, ladder
 from outcomes.services.judging import judge
+from outcomes.tests.asking import insist
 from outcomes.tests.test_since_when import said
 from outcomes.why import why
 from procedures.models import ReliefProfile
@@ -423,13 +424,13 @@ def test_the_page_asks_the_pain_and_what_follows_from_it(asked: tuple[CheckIn, s
     page = client.get(path).content.decode()
     assert "nrs.now" in page
     assert not any(name in page for name in ("worst_24_hours", "average", "pgic", "peg.", "worn_off"))
-    sent = client.post(path, {"step": "1", "nrs.now": "7", "remark": "Since Sunday"}, follow=True)
+    sent = insist(client, path, {"step": "1", "nrs.now": "7", "remark": "Since Sunday"}, follow=True)
     told = sent.content.decode()
     assert "relief.worn_off" in told
     assert "relief.ended_on" in told
     assert "Since Sunday" in told
     assert "nrs.now" not in told
-    client.post(path, {"step": "2", "relief.worn_off": "1", "remark": "Since Sunday"})
+    insist(client, path, {"step": "2", "relief.worn_off": "1", "remark": "Since Sunday"})
     check_in.refresh_from_db()
     assert check_in.answer.remark == "Since Sunday"
     assert verdict(check_in.follow_up) == Verdict.LOST_EARLY
@@ -437,7 +438,7 @@ def test_the_page_asks_the_pain_and_what_follows_from_it(asked: tuple[CheckIn, s
 
 def test_a_good_score_is_one_question_and_done(asked: tuple[CheckIn, str], client: Client) -> None:
     check_in, path = asked
-    client.post(path, {"step": "1", "nrs.now": "2", "remark": ""})
+    insist(client, path, {"step": "1", "nrs.now": "2", "remark": ""})
     check_in.refresh_from_db()
     assert check_in.status == Status.ANSWERED
     assert verdict(check_in.follow_up) == Verdict.IN_RELIEF

@@ -15,6 +15,7 @@ from outcomes.models import Answer, CheckIn, Draft, FollowUp
 from outcomes.relief import Verdict
 from outcomes.services.answering import steps_of
 from outcomes.services.recording import values_of
+from outcomes.tests.asking import insist
 
 Issue = Callable[[int], tuple[CheckIn, str]]
 DAY, WORN = "relief.ended_on", "relief.worn_off"
@@ -158,10 +159,10 @@ def test_the_page_takes_a_date_as_a_browser_sends_it_or_as_it_is_typed(
     relieved.patient.language = language
     relieved.patient.save()
     _, path = link(92)
-    page = client.post(path, {"step": "1", "nrs.now": "7"}, follow=True).content.decode()
+    page = insist(client, path, {"step": "1", "nrs.now": "7"}, follow=True).content.decode()
     assert 'type="date" name="relief.ended_on"' in page
     assert f'min="{MONDAY.isoformat()}"' in page
-    client.post(path, {"step": "2", WORN: "1", DAY: typed})
+    insist(client, path, {"step": "2", WORN: "1", DAY: typed})
     assert interval(relieved) == (42, (date(2027, 3, 12) - MONDAY).days)
 
 
@@ -170,8 +171,8 @@ def test_the_page_says_what_is_wrong_with_a_date_and_keeps_the_rest(
     relieved: FollowUp, link: Issue, client: Client, typed: str
 ) -> None:
     _, path = link(92)
-    client.post(path, {"step": "1", "nrs.now": "7"})
-    response = client.post(path, {"step": "2", WORN: "1", DAY: typed, "pgic.change": "6"})
+    insist(client, path, {"step": "1", "nrs.now": "7"})
+    response = insist(client, path, {"step": "2", WORN: "1", DAY: typed, "pgic.change": "6"})
     assert response.status_code == 422
     assert 'href="#relief-ended_on"' in response.content.decode()
     assert Draft.objects.get().values == {"nrs.now": 7, WORN: 1, "pgic.change": 6}
@@ -179,11 +180,11 @@ def test_the_page_says_what_is_wrong_with_a_date_and_keeps_the_rest(
 
 def test_a_date_can_be_left_out_and_taken_out_again(relieved: FollowUp, link: Issue, client: Client) -> None:
     check_in, path = link(92)
-    client.post(path, {"step": "1", "nrs.now": "7"})
-    client.post(path, {"step": "2", WORN: "1", DAY: on(60), "back": "1"})
-    client.post(path, {"step": "1", "nrs.now": "7"})
+    insist(client, path, {"step": "1", "nrs.now": "7"})
+    insist(client, path, {"step": "2", WORN: "1", DAY: on(60), "back": "1"})
+    insist(client, path, {"step": "1", "nrs.now": "7"})
     assert f'value="{on(60)}"' in client.get(path).content.decode()
-    client.post(path, {"step": "2", WORN: "1", DAY: ""})
+    insist(client, path, {"step": "2", WORN: "1", DAY: ""})
     assert values_of(check_in.answer)[WORN] == 1
     assert DAY not in values_of(check_in.answer)
 
@@ -199,8 +200,8 @@ def test_staff_ask_it_on_the_telephone_on_paper_and_in_a_correction(
         assert "since which day has the pain been back?" in page, name
     path = reverse("admin:outcomes_checkin_answer", args=[check_in.pk])
     sent = {"nrs.now": "7", WORN: "1", "channel": "paper", "language": "en"}
-    assert client.post(path, {**sent, DAY: on(120)}).status_code == 422
-    client.post(path, {**sent, DAY: on(60)})
+    assert insist(client, path, {**sent, DAY: on(120)}).status_code == 422
+    insist(client, path, {**sent, DAY: on(60)})
     assert interval(relieved) == (42, 60)
     shown = client.get(reverse("admin:outcomes_checkin_change", args=[check_in.pk])).content.decode()
     assert "12 Mar 2027" in shown

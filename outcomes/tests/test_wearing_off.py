@@ -18,6 +18,7 @@ from outcomes.models import Answer, CheckIn, FollowUp
 from outcomes.relief import Verdict
 from outcomes.services.answering import steps_of
 from outcomes.services.judging import Felt, course_from
+from outcomes.tests.asking import insist
 from procedures.models import Procedure, ReliefProfile
 
 Issue = Callable[[int], tuple[CheckIn, str]]
@@ -133,10 +134,10 @@ def test_the_next_step_asks_after_a_bad_score(
     relieved.patient.save()
     _, path = link(92)
     assert "worn_off" not in client.get(path).content.decode()
-    page = client.post(path, {"step": "1", "nrs.now": str(pain)}, follow=True).content.decode()
+    page = insist(client, path, {"step": "1", "nrs.now": str(pain)}, follow=True).content.decode()
     assert ("worn_off" in page) == bool(words)
     assert words in page
-    client.post(path, {"step": "2", KEY: "1", "pgic.change": "6"})
+    insist(client, path, {"step": "2", KEY: "1", "pgic.change": "6"})
     assert verdict(relieved) == (Verdict.LOST_EARLY if words else Verdict.IN_RELIEF)
 
 
@@ -144,10 +145,10 @@ def test_who_goes_back_and_names_less_pain_is_not_taken_at_their_word(
     relieved: FollowUp, link: Issue, client: Client
 ) -> None:
     _, path = link(92)
-    client.post(path, {"step": "1", "nrs.now": "7"})
-    client.post(path, {"step": "2", KEY: "1", "back": "1"})
-    client.post(path, {"step": "1", "nrs.now": "3"})
-    client.post(path, {"step": "2"})
+    insist(client, path, {"step": "1", "nrs.now": "7"})
+    insist(client, path, {"step": "2", KEY: "1", "back": "1"})
+    insist(client, path, {"step": "1", "nrs.now": "3"})
+    insist(client, path, {"step": "2"})
     kept = Answer.objects.get(check_in__offset_minutes=92 * 1440).measurements
     assert not kept.filter(instrument="relief").exists()
     assert verdict(relieved) == Verdict.IN_RELIEF
@@ -164,7 +165,7 @@ def test_staff_ask_it_on_the_telephone_and_on_paper(
         page = client.get(reverse(f"admin:outcomes_checkin_{name}", args=[check_in.pk]))
         assert condition in page.content.decode(), name
     path = reverse("admin:outcomes_checkin_answer", args=[check_in.pk])
-    client.post(path, {"nrs.now": "7", KEY: "1", "channel": "paper", "language": "en"})
+    insist(client, path, {"nrs.now": "7", KEY: "1", "channel": "paper", "language": "en"})
     assert verdict(relieved) == Verdict.LOST_EARLY
     correct = client.get(reverse("admin:outcomes_checkin_correct", args=[check_in.pk])).content.decode()
     assert "worn off?" in correct

@@ -19,6 +19,7 @@ from clinic.models import DeliveryReport, OutgoingEmail
 from clinic.tests.desk import signed_in
 from conftest import MONDAY, World
 from outcomes.models import Alert, Answer, CheckIn
+from outcomes.tests.asking import insist
 from patients.models import Patient
 from patients.tests.test_reports import SECRET, bounce, post
 from procedures import services as procedures
@@ -104,7 +105,7 @@ def flow(flags: World, clock: list[datetime], settings: Any) -> Flow:
         near, _ = tick(world.at(MONDAY - timedelta(days=1), 9))
         prove(near + "before/")
         page.post(near + "before/", {"nrs.now": "9", "peg.pain": "much pain"})
-        page.post(near + "before/", {"nrs.now": "9"})
+        insist(page, near + "before/", {"nrs.now": "9"})
         assert booked.baselines.get().channel == "link"
         record = procedures.Performed(performed_at=world.at(MONDAY, 9), baseline_pain=8)
         procedure = procedures.perform(booked.pk, record, by=world.physician, now=world.at(MONDAY, 10))

@@ -23,6 +23,7 @@ from conftest import MONDAY, NEW_YORK, staff
 from outcomes import services as outcomes
 from outcomes.models import Alert, Answer, CheckIn, FollowUp
 from outcomes.reports import WORKLISTS
+from outcomes.tests.asking import insist
 from patients.models import Patient
 from procedures import services as procedures
 from procedures.models import Appointment, Privilege, ProcedureType
@@ -197,7 +198,7 @@ def answered(page: Client, path: str, score: int) -> str:
             break
         flags = set(re.findall(r'name="(red_flag\.\w+)"', html))
         said = {"step": step[1], "nrs.now": score} | dict.fromkeys(flags, 0)
-        html = page.post(path, said, follow=True).content.decode()
+        html = insist(page, path, said, follow=True).content.decode()
     return html
 
 
@@ -385,7 +386,7 @@ def test_a_year_of_an_ablation_and_an_injection_plays_through_the_tick(clinic: S
 
 def says_yes_to_a_red_flag(page: Client, path: str, clinic: Site, clock: Clock) -> None:
     """The patient has a fever: told what to do, and an alert is raised, before the answer is complete."""
-    page.post(path, {"step": "1", "nrs.now": 4})
+    insist(page, path, {"step": "1", "nrs.now": 4})
     html = page.get(path).content.decode()
     flags = dict.fromkeys(re.findall(r'name="(red_flag\.\w+)"', html), 0)
     step = re.search(r'name="step" value="(\d)"', html)
