@@ -289,3 +289,23 @@ def test_one_button_leads_through_all_that_an_e_mail_asks(
     assert gone.status_code == 410
     assert "/u/" in gone.content.decode()
     assert client.get(f"/c/{'A' * 43}/").status_code == 410
+
+
+def test_each_of_several_questions_is_proved_by_the_birth_date_without_a_cookie(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    course(world), other_site_region(world, MONDAY + timedelta(days=1))
+    now = CheckIn.objects.filter(offset_minutes=92 * 1440).latest("due_at").due_at
+    Site.objects.update(asks_birth_date=True)
+    monkeypatch.setattr(timezone, "now", lambda: now)
+    services.tick(now=now)
+    mail.send_due(now=now)
+    (path,) = set(re.findall(r"http://testserver(/c/[^/]+/)", str(sent()[-1].body)))
+    part = client.get(path)["Location"]
+    born = world.patient.born_on
+    given = client.post(part, {"year": born.year, "month": born.month, "day": born.day})
+    proved = given["Location"].partition("?")[0]
+    assert proved.startswith(f"{part[:-1]}~")
+    client.cookies.clear()
+    assert 'name="nrs.now"' in client.get(proved).content.decode()
+    assert 'name="nrs.now"' not in client.get(part).content.decode()
