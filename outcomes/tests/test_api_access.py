@@ -178,7 +178,7 @@ QUERIES = {
     "reports/comparison/": "?dimension=intent&one=therapeutic&other=trial",
 }
 #: The same at every site, or an answer that counts what is there: nothing.
-EVERYWHERE = {"GET procedure-types/", "GET procedure-types/{code}/"} | {
+EVERYWHERE = {"GET procedure-types/", "GET procedure-types/{code}/", "GET sending/"} | {
     f"GET reports/{name}/" for name in ("comparison", "overview", "procedure", "response")
 }
 

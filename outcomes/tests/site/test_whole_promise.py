@@ -457,6 +457,7 @@ def test_worklists_are_empty_then_fill_then_are_empty_again(clinic: Site, clock:
         "due_for_repeat": {"Year4": list(range(92, treated_again))},
         "loss_of_effect": {},
         "pain_back": {},
+        "trials_without_end": {},
     }
     # All that stood on a list was also an alert, unless its relief had lasted as long as was expected of it.
     raised = Alert.objects.values_list("kind", "patient__family_name", "resolution")
