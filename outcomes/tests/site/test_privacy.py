@@ -27,8 +27,8 @@ from procedures import services as procedures
 NAMES = r"o'?brien|o&#(x27|39);brien|\bann\b|ann@|p00001|1944|5551234|212 555 0123"
 HEALTH = r"ablation|ablaci|radiofrec|radiofreq|facet|\brfa\b|lumbar|l3.l5|injection|inyecci|nerve|nervio"
 HEALTH += r"|m47|spondyl|espondil"
-SAID = r"\bpain\b|dolor|score|punt(os|aje|uaci)|\d ?/ ?10\b|fever|fiebre|chills|escalofr|weakness|debilidad|burning|ardiente"
-SAID += r"|remark of mine"
+SAID = r"\bpain\b|dolor|score|punt(os|aje|uaci)|\d ?/ ?10\b|fever|fiebre|chills|escalofr|weakness|debilidad"
+SAID += r"|burning|ardiente|remark of mine"
 #: What may stand nowhere outside.
 SECRETS = re.compile(f"{NAMES}|{HEALTH}|{SAID}|red.flag|verdict|relief|alivio", re.I)
 #: In the log a library may name a table or a step of the tick.
