@@ -204,7 +204,6 @@ def build() -> House:
             name=plan.name,
             time_zone=plan.time_zone,
             phone=plan.phone,
-            alert_email=address(f"alerts.{key}"),
             address=plan.address,
             check_in_at=time(10),
             quiet_from=plan.quiet[0],

@@ -28,9 +28,11 @@ BESIDES = (
     r"|estimula|bomba|m[eé]dula|columna|lumba|cervical|sacro|articula|rodilla|cadera|hombro|dolor|cr[oó]nic"
     r"|radiculop|esteno|ci[aá]tic|hernia|artr[io]|neuralg|procedimiento|procedure|injection|needle|aguja|surgery|cirug"
 )
-#: What says nothing: HTML's own words, the style, the random part of an address. An alert's page asks to sign in.
+#: What says nothing: HTML's own words, the style, a calendar's alarm, the random part of an address. An alert's page
+#: asks to sign in.
 CHANCE = re.compile(
-    r'<style.*?</style>|<meta[^>]*>|</?\w+|style="[^"]*"|/[acpu]/[^/\s"]+/|/admin/outcomes/alert/', re.S
+    r'<style.*?</style>|<meta[^>]*>|</?\w+|(?:style|class)="[^"]*"|^TRIGGER[;:]|/[acpu]/[^/\s"]+/|/admin/outcomes/alert/',
+    re.S | re.M,
 )
 FOLDER = Path(catalogue.__file__).parent
 
@@ -108,9 +110,9 @@ def one_of_each(world: World) -> Iterator[tuple[Appointment, CheckIn, Alert]]:
 def written(world: World, appointment: Appointment, check_in: CheckIn, alert: Alert) -> Iterator[Message]:
     """Each kind of e-mail, as its template in SHOWN writes it once it has been found that it may go out."""
     for kind, method in (
-        ("booked", "REQUEST"),
-        ("moved", "REQUEST"),
-        ("reminder", ""),
+        ("booked", "PUBLISH"),
+        ("moved", "PUBLISH"),
+        ("reminder", "PUBLISH"),
         ("cancelled", "CANCEL"),
     ):
         found = of_procedures.find(appointment.pk)
