@@ -1,5 +1,10 @@
 -- Who logs in to the database, and how long each may wait (docs/decisions/0032). Run by a superuser in the clinic's
 -- database at every start, by the embedded server and by docker-compose.yml; what is there already it leaves alone.
+-- A server that is being recovered takes no changes, and has its roles from the backup.
+SELECT pg_is_in_recovery() AS recovering \gset
+\if :recovering
+\quit
+\endif
 BEGIN;
 SET LOCAL client_min_messages = warning;
 -- Roles belong to the whole server: of two starts at once, in two databases, one waits.
