@@ -211,10 +211,10 @@ def parent(pid: int) -> int:
 def test_who_dies_is_told_and_started_again(home: Path, port: int) -> None:
     run = up(home, port).served()
     names = ["clinic.celery\0worker", "clinic.celery\0beat", "valkey-server", "gunicorn", "bin/postgres"]
-    for number, name in enumerate(names, start=1):
-        died = victim(run, name)
-        os.kill(died, signal.SIGKILL)
-        eventually(lambda: run.said.count("It is started again.") == number)  # noqa: B023
+    for name in names:
+        died, told = victim(run, name), run.said.count("It is started again.")
+        os.kill(died, signal.SIGKILL)  # a worker may follow the broker
+        eventually(lambda: run.said.count("It is started again.") > told)  # noqa: B023
         eventually(lambda: any(pid != died for pid in alive(run, name)))  # noqa: B023
     eventually(lambda: answers(port))
     assert run.process.poll() is None
