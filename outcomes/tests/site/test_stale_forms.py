@@ -36,6 +36,7 @@ OTHERS: dict[str, dict[str, list[str]]] = {
     "sedation_options": {"sedation_options": ["local_only"]},
     "restarts": {"restarts": [""]},
     "starts": {"starts_0": ["2027-03-01"], "starts_1": ["08:00"]},
+    "reply_to": {"reply_to": ["desk@example.org"]},
     "ends": {"ends_0": ["2027-03-02"], "ends_1": ["17:00"]},
 }
 #: What the first one leaves alone, with the reason.
@@ -49,6 +50,7 @@ LEFT = {
     "patients.patient": {"merged_into"},  # a merged record takes nothing else
     "procedures.proceduretype": {"restarts", "purpose", "laterality", "sedation_options"},
     "clinic.user": {"is_superuser"},  # the reader of this very page
+    "clinic.site": {"logo", "no_logo"},  # a picture is put in the place of another; none is shown in a field
 }
 
 
