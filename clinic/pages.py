@@ -73,30 +73,30 @@ def gone(request: HttpRequest, *, stop: str = "") -> HttpResponse:
     It tells a stranger nothing, not even what the link was for. `stop`: the token with which whoever got the link
     stops e-mail to their address; "" for a link that nobody got.
     """
-    sites = Site.objects.all()
-    emergency = list(dict.fromkeys(site.emergency_phone for site in sites if site.emergency_phone))
-    context = {"sites": sites, "emergency": emergency, "stop": stop}
-    return to_anybody(request, "clinic/gone.html", status=410, **context)
+    return to_anybody(request, "clinic/gone.html", status=410, stop=stop)
 
 
 def wait(request: HttpRequest) -> HttpResponse:
     """The page, with status 429, for who sends too often within a minute. What was typed stays in the browser."""
-    response = to_anybody(request, "clinic/wait.html", status=429, sites=Site.objects.all())
+    response = to_anybody(request, "clinic/wait.html", status=429)
     response["Retry-After"] = "60"
     return response
 
 
 def elsewhere(request: HttpRequest) -> HttpResponse:
     """The page, with status 403, for a form that comes from another site's page. Nothing of it was taken."""
-    return to_anybody(request, "clinic/elsewhere.html", status=403, sites=Site.objects.all())
+    return to_anybody(request, "clinic/elsewhere.html", status=403)
 
 
 def to_anybody(request: HttpRequest, template: str, *, status: int, **context: object) -> HttpResponse:
-    """A page for a reader who is not known, in every language: first the one chosen, else the browser's."""
+    """A page for a reader who is not known, with the emergency numbers and the clinics' phones, in every language:
+    first the one chosen, else the browser's."""
+    sites = list(Site.objects.all())
+    emergency = list(dict.fromkeys(site.emergency_phone for site in sites if site.emergency_phone))
     first = language(request, translation.get_language_from_request(request))
     known = sorted(dict(settings.LANGUAGES), key=lambda code: code != first)
     with translation.override(known[0]):
-        context |= {"languages": known, "language": known[0]}
+        context |= {"languages": known, "language": known[0], "sites": sites, "emergency": emergency}
         return secret(render(request, template, context, status=status))
 
 

@@ -8,7 +8,7 @@ from rest_framework.routers import SimpleRouter
 
 import clinic.api.manual
 import clinic.api.refusals
-import clinic.api.sending
+import clinic.api.sending_pauses
 import clinic.api.views
 import clinic.views
 import outcomes.api
@@ -64,7 +64,7 @@ api: list[URLPattern | URLResolver] = [
     path("imports/patients/", patients.api.ImportPatients.as_view()),
     path("imports/appointments/", procedures.api.ImportAppointments.as_view()),
     path("patients/<int:patient>/course/", outcomes.api.PatientCourse.as_view()),
-    path("sending/", clinic.api.sending.Sending.as_view()),
+    path("sending/", clinic.api.sending_pauses.Sending.as_view()),
     path("reports/comparison/", outcomes.api.reports.Comparison.as_view()),
     path("reports/overview/", outcomes.api.reports.Overview.as_view()),
     path("reports/procedure/", outcomes.api.reports.Procedure.as_view()),

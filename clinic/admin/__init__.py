@@ -6,7 +6,7 @@ calls it. Nothing that a role and a site do not allow is listed, offered or open
 
 from django.contrib import admin
 
-from clinic.admin import again, people, places, sending, sign_in, trail
+from clinic.admin import again, people, places, sending_pauses, sign_in, trail
 from clinic.admin.base import Offers
 
 # Replaced for the whole site: Django offers no other way once a site is there, and its stubs know of none.
@@ -14,6 +14,6 @@ admin.site.index_template = "admin/clinic/index.html"
 admin.site.autocomplete_view = Offers.as_view(admin_site=admin.site)  # type: ignore[assignment,method-assign]
 admin.site.admin_view = again.signed_in_first(admin.site.admin_view)  # type: ignore[method-assign,assignment]
 admin.site.extra_urls = again.pages  # type: ignore[attr-defined]
-trail.OutgoingEmailAdmin.pages.append(sending.address())
+trail.OutgoingEmailAdmin.pages.append(sending_pauses.address())
 
-__all__ = ["again", "people", "places", "sending", "sign_in", "trail"]
+__all__ = ["again", "people", "places", "sending_pauses", "sign_in", "trail"]

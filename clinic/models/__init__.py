@@ -5,7 +5,7 @@ from clinic.models.outbox import DeliveryReport, OutgoingEmail, OutgoingText, me
 from clinic.models.requests import SentRequest
 from clinic.models.resources import Closure, Resource, ResourceCategory, WorkingHours
 from clinic.models.rows import DURING, keep_history
-from clinic.models.sending import DatabaseIdentity, SendingPause
+from clinic.models.sending_pauses import DatabaseIdentity, SendingPause
 from clinic.models.sites import OPTIONAL_ALERTS, Site, SiteLogo, validate_time_zone
 from clinic.models.staff import MEMBERSHIPS, User, UserManager
 from clinic.models.trail import AuditEvent, AuditSeal

@@ -1,7 +1,7 @@
 """Every write to patients and to what they take: one function an action, one transaction each."""
 
 from patients.services.duplicates import LikelyDuplicate, Match, matches, new_matches
-from patients.services.importing import import_patients, patients_from
+from patients.services.imports import import_patients, patients_from
 from patients.services.merges import (
     CHOICES,
     Merged,

@@ -373,7 +373,7 @@ def test_a_long_import_that_breaks_off_saves_all_or_nothing(
                 response.close()
         else:
             broken = mock.Mock(side_effect=OSError("Given3 Family3"))
-            monkeypatch.setattr("patients.services.importing.import_entry", broken)
+            monkeypatch.setattr("patients.services.imports.import_entry", broken)
             said = b"".join(told).decode()
             assert "The import broke off." in said
             assert said.count("</html>") == 1
