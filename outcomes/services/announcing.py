@@ -8,6 +8,9 @@ from kombu import Connection
 
 from clinic import mail
 from clinic.celery import app
+from clinic.mail import sender
+from clinic.models import Job, Site
+from clinic.restores import why_paused
 from outcomes.models import Alert
 
 #: Why an alert is announced. What was raised needs no announcing once somebody has looked at it; what is overdue does.
@@ -40,6 +43,15 @@ def announce(alert: Alert, occasion: str, *, now: datetime) -> None:
         now=now,
         due_at=alert.due_at if occasion == OVERDUE else now,
     )
+
+
+def reaches_staff(site: Site) -> bool:
+    """Whether an e-mail about an alert reaches somebody at this site, as far as is known: it names an address, sending
+    is not paused, and the mail server takes this clinic's mail. Two queries, none for a site without an address."""
+    if not site.alert_email or why_paused():
+        return False
+    post = Job.objects.filter(name=Job.Name.MAIL).first()
+    return post is None or not (sender.refused(post) or sender.unreachable(post))
 
 
 def why_not_to_announce(alert: Alert, occasion: str, *, now: datetime) -> str:

@@ -13,8 +13,10 @@ from django.core.checks import run_checks
 from django.db import transaction
 from django.test import Client
 
+from clinic import jobs
 from clinic.celery import app
-from clinic.models import OutgoingEmail, Site
+from clinic.mail import sender
+from clinic.models import OutgoingEmail, SendingPause, Site
 from clinic.tests.desk import signed_in, words
 from conftest import World
 from outcomes import services
@@ -31,6 +33,25 @@ def asked_to_send(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     given: list[dict[str, Any]] = []
     monkeypatch.setattr(Celery, "send_task", lambda self, name, **how: given.append({"name": name, **how}))
     return given
+
+
+@pytest.mark.parametrize("why", ["no address", "paused", "refused"])
+def test_no_e_mail_is_promised_that_does_not_go(world: World, why: str) -> None:
+    world.site.alert_email = "alerts@example.com"
+    assert announcing.reaches_staff(world.site)
+    match why:
+        case "no address":
+            world.site.alert_email = ""
+        case "paused":
+            SendingPause.objects.create(reason="counter_behind", began_at=world.now, counter=1)
+        case "refused":
+            jobs.ended(
+                "mail",
+                problem=sender.LOGIN_REFUSED,
+                counts={"doubt": sender.ENOUGH},
+                now=world.now,
+            )
+    assert not announcing.reaches_staff(world.site)
 
 
 @pytest.mark.parametrize("language", ["en", "es"])

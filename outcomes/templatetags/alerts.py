@@ -1,0 +1,14 @@
+"""What patients' pages say of alerts."""
+
+from django import template
+
+from clinic.models import Site
+from outcomes.services.announcing import reaches_staff
+
+register = template.Library()
+
+
+@register.filter
+def is_told(site: Site) -> bool:
+    """Whether an e-mail about an alert reaches the staff of the site, see `reaches_staff`."""
+    return reaches_staff(site)
