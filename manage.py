@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> None:
-    from clinic import bootstrap
+    from clinic.dev import bootstrap
 
     # For `up`, `test` and `bench`: may replace this process by the environment's Python.
     bootstrap.prepare(sys.argv)

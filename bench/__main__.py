@@ -16,8 +16,8 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from clinic.bootstrap import ROOT, step
-from clinic.embedded import Postgres, ServerFailed, Valkey, last_lines, spawn
+from clinic.dev.bootstrap import ROOT, step
+from clinic.dev.embedded import Postgres, ServerFailed, Valkey, last_lines, spawn
 
 FOLDER = ROOT / ".clinic"
 SECTIONS = ("booking", "rivals", "sending", "page", "tick", "duration", "reports", "slots")

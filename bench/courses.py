@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from django.db import connection, transaction
 
 from bench.clinic import Clinic
-from clinic.bootstrap import step
+from clinic.dev.bootstrap import step
 from clinic.models import Site, User
 from outcomes.models import CheckIn
 from patients.models import Patient

@@ -8,8 +8,8 @@ from functools import partial
 import numpy as np
 
 from bench.table import Row, interleave
-from clinic.bootstrap import step
-from outcomes.duration import Curve, Floats, bands, intervals, turnbull
+from clinic.dev.bootstrap import step
+from outcomes.survival import Curve, Floats, bands, intervals, turnbull
 
 SIZES = (10_000, 100_000, 1_000_000)
 QUICK = (10_000, 50_000)

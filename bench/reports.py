@@ -16,14 +16,14 @@ from psycopg import ClientCursor
 from bench import courses
 from bench.clinic import Clinic
 from bench.table import Row, rate
-from clinic.bootstrap import step
+from clinic.dev.bootstrap import step
 from clinic.models import User
 from outcomes import services
 from outcomes.exports import TABLES
 from outcomes.models import Answer, CourseSummary, Export, FollowUp, Measurement
 from outcomes.relief import judge as judge_course
 from outcomes.reports import Selection, procedure_report, response_report
-from outcomes.services.judging import courses_of
+from outcomes.services.judgement import courses_of
 
 
 def measure(clinic: Clinic, *, quick: bool) -> list[Row]:

@@ -14,7 +14,7 @@ from django.db import connections
 from bench import clients
 from bench.clinic import Clinic
 from bench.table import Row
-from clinic.bootstrap import step
+from clinic.dev.bootstrap import step
 from patients.models import Patient
 from procedures.models import Appointment
 from procedures.services import book

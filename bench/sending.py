@@ -6,8 +6,8 @@ from email.utils import formatdate, make_msgid
 
 from bench.clinic import Clinic
 from bench.table import Row, interleave, rate
-from clinic import mail
-from clinic.mail import Message
+from clinic import outbox
+from clinic.outbox import Message
 from outcomes import services
 from outcomes.emails import invitation
 from outcomes.models import CheckIn
@@ -23,7 +23,7 @@ def measure(clinic: Clinic, port: int, *, quick: bool) -> list[Row]:
         return rate(number, lambda: expect(services.invite_due(now=clinic.now)["invited"], number))
 
     def send() -> float:
-        return rate(number, lambda: expect(mail.send_due(now=clinic.now)["sent"], number))
+        return rate(number, lambda: expect(outbox.send_due(now=clinic.now)["sent"], number))
 
     def bare() -> float:
         def work() -> None:

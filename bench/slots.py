@@ -16,10 +16,10 @@ from django.test.utils import CaptureQueriesContext
 from bench.crowd import QUICK, SIZES, Crowd
 from bench.table import Row
 from clinic import roles
-from clinic.bootstrap import step
+from clinic.dev.bootstrap import step
 from clinic.models import User
 from patients.models import Patient
-from procedures.slots import find_slots
+from procedures.availability import find_slots
 
 #: One look at something: what was seen, counted, so that nobody measures an empty page.
 Look = Callable[[], int]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from django.db import connection
 
-from clinic.bootstrap import step
+from clinic.dev.bootstrap import step
 
 #: One measurement: does its work and returns how much of it was done in a second.
 Arm = Callable[[], float]

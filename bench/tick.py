@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from bench.clinic import Clinic
 from bench.table import Row, interleave
-from clinic.bootstrap import step
+from clinic.dev.bootstrap import step
 from outcomes import services
 from outcomes.models import CheckIn
 

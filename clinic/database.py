@@ -65,7 +65,7 @@ def short_waits(milliseconds: int) -> Iterator[None]:
     """Within it, who waits longer than that for a lock of this connection gets an OperationalError instead.
 
     Behind a pooler there are no settings of a connection: there the role's own lock_timeout counts
-    (clinic/embedded/roles.sql).
+    (clinic/dev/embedded/roles.sql).
     """
     if connections[DEFAULT_DB_ALIAS].settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
         yield

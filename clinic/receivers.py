@@ -9,8 +9,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from clinic import audit
-from clinic.mail import reports
 from clinic.models import User
+from clinic.outbox import delivery_reports
 
 
 @receiver(user_logged_in)
@@ -34,4 +34,4 @@ def turned_away(credentials: dict[str, Any], request: HttpRequest | None, **_: A
 @receiver(tracking)
 def reported(event: AnymailTrackingEvent, esp_name: str, **_: Any) -> None:
     """What a mail service says of an e-mail, at /webhooks/email/."""
-    reports.take(event, esp_name, now=timezone.now())
+    delivery_reports.take(event, esp_name, now=timezone.now())

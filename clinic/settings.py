@@ -15,7 +15,7 @@ from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 from structlog.typing import Processor
 
-from clinic.addresses import database
+from clinic.database_urls import database
 from clinic.email_services import EMAIL_SERVICES, EMAIL_TIMEOUT, SIGNED_WITH, mail_service
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -234,7 +234,7 @@ REST_FRAMEWORK = {
     ],
     # Shut by default: a view that names no permission of its own answers nobody.
     "DEFAULT_PERMISSION_CLASSES": ["clinic.api.permissions.Holds"],
-    "DEFAULT_PAGINATION_CLASS": "clinic.api.pages.Pages",
+    "DEFAULT_PAGINATION_CLASS": "clinic.api.pagination.Pages",
     "DEFAULT_SCHEMA_CLASS": "clinic.api.schema.Schema",
     "DEFAULT_METADATA_CLASS": None,
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
@@ -270,7 +270,7 @@ SPECTACULAR_SETTINGS = {
         "Laterality": "procedures.models.Laterality",
         "Sided": "procedures.models.ProcedureType.Sided",
         "ProcedureStatus": "procedures.models.Procedure.Status",
-        "PerformedStatus": "procedures.api.performed.PERFORMED",
+        "PerformedStatus": "procedures.api.procedures.PERFORMED",
         "BaselineChannel": "procedures.models.Baseline.Channel",
         "Channel": "outcomes.models.Answer.Channel",
         "StaffChannel": "outcomes.api.BY_STAFF",
@@ -279,13 +279,13 @@ SPECTACULAR_SETTINGS = {
         "Verdict": "outcomes.models.VERDICTS",
         "AlertKind": "outcomes.models.Alert.Kind",
         "AlertUrgency": "outcomes.models.Alert.Urgency",
-        "RedFlagUrgency": "procedures.models.shared.Urgency",
+        "RedFlagUrgency": "procedures.models.catalogue_items.Urgency",
         "AlertState": "outcomes.api.alerts.STATES",
         "AlertResolution": "outcomes.models.Alert.Resolution",
         "AlertEnding": "outcomes.api.alerts.ENDINGS",
-        "WaitlistState": "procedures.api.waiting.STATES",
+        "WaitlistState": "procedures.api.waitlist.STATES",
         "WaitlistPriority": "procedures.models.WaitlistEntry.Priority",
-        "FreedTimeState": "procedures.api.freed.STATES",
+        "FreedTimeState": "procedures.api.freed_times.STATES",
         "Opioid": "patients.models.OpioidUse.Drug",
         "DoseUnit": "patients.models.OpioidUse.Unit",
         "ExportTable": "outcomes.models.Export.Kind",
@@ -299,8 +299,8 @@ SPECTACULAR_SETTINGS = {
         "Population": "outcomes.api.reports.procedure.POPULATIONS",
         "CurveRun": "outcomes.api.reports.procedure.RUNS",
         "SendingReason": "clinic.models.SendingPause.Reason",
-        "ImportMode": "clinic.importing.Mode",
-        "ImportOutcome": "clinic.importing.Outcome",
+        "ImportMode": "clinic.csv_import.imports.Mode",
+        "ImportOutcome": "clinic.csv_import.imports.Outcome",
     },
 }
 

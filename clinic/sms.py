@@ -18,8 +18,8 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils.module_loading import import_string
 
-from clinic.mail import PAUSES, TRIES, Skip, Wait
 from clinic.models import OutgoingText, Site
+from clinic.outbox import PAUSES, TRIES, Skip, Wait
 from clinic.restores import Run
 
 logger = logging.getLogger(__name__)

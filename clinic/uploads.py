@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.files.uploadhandler import MemoryFileUploadHandler, StopUpload
 
-from clinic.csv_files import LARGEST
+from clinic.csv_import.files import LARGEST
 
 
 class InMemory(MemoryFileUploadHandler):

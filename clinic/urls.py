@@ -6,7 +6,7 @@ from django.shortcuts import redirect
 from django.urls import URLPattern, URLResolver, include, path
 from rest_framework.routers import SimpleRouter
 
-import clinic.api.manual
+import clinic.api.description
 import clinic.api.refusals
 import clinic.api.sending_pauses
 import clinic.api.views
@@ -45,8 +45,8 @@ opioids, use = "patients/<int:patient>/opioids/", patients.api.OpioidUses
 api: list[URLPattern | URLResolver] = [
     path("token/", clinic.api.views.Token.as_view()),
     path("me/", clinic.api.views.Me.as_view()),
-    path("schema/", clinic.api.manual.Description.as_view(), name="schema"),
-    path("docs/", clinic.api.manual.Manual.as_view()),
+    path("schema/", clinic.api.description.Description.as_view(), name="schema"),
+    path("docs/", clinic.api.description.Manual.as_view()),
     path(
         "resources/<int:pk>/calendar-feed/",
         procedures.api.CalendarFeeds.as_view({"get": "retrieve", "post": "create", "delete": "destroy"}),

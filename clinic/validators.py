@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from clinic import text
+from clinic import text_rules
 from clinic.refusals import Refusal
 
 APPS = ("clinic", "patients", "procedures", "outcomes")
@@ -22,15 +22,15 @@ BROKEN = _("This has a line break or another control character in it.")
 
 def one_line(value: str) -> None:
     """Refuse, code "control_character", a line break, a tab, a control character or a mark that turns the direction."""
-    if isinstance(value, str) and text.breaks(value):
+    if isinstance(value, str) and text_rules.breaks(value):
         raise ValidationError(BROKEN, code="control_character")
 
 
 def person_name(value: str) -> None:
     """Refuse a name without a letter, code "invisible_name", and one that spreadsheets would run, code "formula"."""
-    if value.startswith(text.FORMULA):
+    if value.startswith(text_rules.FORMULA):
         raise ValidationError(_("A name does not begin with “%s”.") % value[0], code="formula")
-    if not text.has_letter(value):
+    if not text_rules.has_letter(value):
         raise ValidationError(_("A name has at least one letter."), code="invisible_name")
 
 
@@ -44,13 +44,13 @@ def mailbox_name(value: str) -> None:
 
 def phone(value: str) -> None:
     """Refuse, code "phone", what is not written as a phone number with five to fifteen digits."""
-    if not text.is_phone(value):
+    if not text_rules.is_phone(value):
         raise ValidationError(_("Write a phone number, for example +1 212 555 0147."), code="phone")
 
 
 def emergency_phone(value: str) -> None:
     """The same for a number that may be as short as 911."""
-    if not text.is_phone(value, fewest=3):
+    if not text_rules.is_phone(value, fewest=3):
         raise ValidationError(_("Write a phone number, for example 911."), code="phone")
 
 
@@ -70,7 +70,7 @@ def small_picture(value: bytes) -> None:
 
 def likely_date(value: date) -> None:
     """Refuse, code "out_of_range", a year before 1880 or after 2199: a slip of the keyboard."""
-    if value.year not in text.YEARS:
+    if value.year not in text_rules.YEARS:
         raise ValidationError(_("The year must lie between 1880 and 2199."), code="out_of_range")
 
 
@@ -103,5 +103,9 @@ def refuse_broken_lines(
         return
     for name in typed_lines(sender):
         value = instance.__dict__.get(name)
-        if isinstance(value, str) and (update_fields is None or name in update_fields) and text.breaks(value):
+        if (
+            isinstance(value, str)
+            and (update_fields is None or name in update_fields)
+            and text_rules.breaks(value)
+        ):
             raise Refusal(str(BROKEN), code="control_character", field=name)

@@ -16,15 +16,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from clinic.links import new_token
-from clinic.mail import EXAMPLE, NAME, Letterhead, Message, Preview, Skip, Wait, html_of, in_bulk
 from clinic.models import Site
+from clinic.outbox import EXAMPLE, NAME, Letterhead, Message, Preview, Skip, Wait, html_of, in_bulk
 from outcomes.models import Alert, CheckIn, FollowUp
 from outcomes.schedule import DAY
-from outcomes.services.announcing import OVERDUE, RAISED, why_not_to_announce
-from outcomes.services.asking import waits_until, why_not_to_ask
-from outcomes.services.linking import issue_links, takes_reports, token_of_all, tokens_together
+from outcomes.services.alert_emails import OVERDUE, RAISED, why_not_to_announce
+from outcomes.services.invitations import waits_until, why_not_to_ask
+from outcomes.services.links import issue_links, takes_reports, token_of_all, tokens_together
 from patients.models import Patient
-from patients.unsubscribing import unsubscribe_headers
+from patients.unsubscribe import unsubscribe_headers
 from procedures.models import Procedure
 
 SITE = (
@@ -225,7 +225,7 @@ def invitation_sheet(
 def alert(alert_id: int, occasion: str, *, now: datetime) -> Message | Skip:
     """That there is an alert at a site, how urgent it is, and where to look: for staff, in English.
 
-    Not what it is about, nor whom. `occasion`: see `outcomes.services.announcing`.
+    Not what it is about, nor whom. `occasion`: see `outcomes.services.alert_emails`.
     """
     found = Alert.objects.select_related("site").get(pk=alert_id)
     reason = why_not_to_announce(found, occasion, now=now)

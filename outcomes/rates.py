@@ -3,7 +3,7 @@
 A rate is never shown without how many were due and how many answered. Whoever is due and did not answer, also because
 the course had ended before that day, is counted three ways: left out (complete case), as not reached (worst case) and
 as reached (best case). Nobody's answer is made up. What worst and best hold of those whose course had ended says
-`outcomes.reports.counting`.
+`outcomes.reports.counts`.
 """
 
 from dataclasses import dataclass

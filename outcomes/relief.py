@@ -167,7 +167,7 @@ class Relief:
 def relief_of(baseline: int | None, score: int | None) -> Relief:
     """What two scores of one item and scale show; None for one that is missing, never taken for 0 or from the other.
 
-    Only the pain now is ever compared with the pain now before: `outcomes.services.judging.PAIN_NOW`.
+    Only the pain now is ever compared with the pain now before: `outcomes.services.judgement.PAIN_NOW`.
     """
     low = baseline is not None and baseline < LOW_BASELINE
     points = None if baseline is None or score is None else baseline - score
@@ -259,7 +259,7 @@ class Course:
 
     `half_is_loss`: Lord's rule. A score exactly at the threshold, with 50 % half the baseline, is then pain that has
     returned already, where it is still relief without it (Lord et al., N Engl J Med 1996). No verdict uses it; beside
-    the curve stands what it would change (`outcomes.lasting.lasting_by_lord`).
+    the curve stands what it would change (`outcomes.relief_end.lasting_by_lord`).
     """
 
     baseline: int | None

@@ -15,7 +15,7 @@ from datetime import datetime, time, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from clinic.wall_clock import on_wall
+from clinic.timezones import on_wall
 
 DAY = 24 * 60
 #: The longest time that a check-in waits for its answer (a choice, unconfirmed).

@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from clinic import mail, sms
+from clinic import outbox, sms
 from outcomes import services
 
 
@@ -22,7 +22,7 @@ def tick() -> None:
 def send_due() -> None:
     """Send what is due in the outboxes. Several at once share the work."""
     try:
-        mail.send_due(now=timezone.now())
+        outbox.send_due(now=timezone.now())
     finally:
         sms.send_due(now=timezone.now())
 

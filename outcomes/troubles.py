@@ -11,10 +11,10 @@ from django.db.models import Count, Min
 from django.utils.translation import gettext as _
 
 from clinic import jobs
-from clinic.mail import sender
 from clinic.models import Job, Site
+from clinic.outbox import sender_health
 from clinic.restores import why_paused
-from outcomes.services.asking import asked_at_this_hour, due_now
+from outcomes.services.invitations import asked_at_this_hour, due_now
 
 #: A tick that did everything is never older than this while the service is well: there is one a minute.
 TICK_LASTS = timedelta(minutes=5)
@@ -155,7 +155,7 @@ def of_sending() -> list[Trouble]:
 
 def of_the_post(post: Job, now: datetime) -> list[Trouble]:
     """Whether the mail server takes what is sent."""
-    if sender.refused(post):
+    if sender_health.refused(post):
         return [
             Trouble(
                 "sender_refused",
@@ -168,7 +168,7 @@ def of_the_post(post: Job, now: datetime) -> list[Trouble]:
                 detail=post.problem,
             )
         ]
-    if sender.unreachable(post) and post.problem_since and now - post.problem_since > MAIL_AWAY:
+    if sender_health.unreachable(post) and post.problem_since and now - post.problem_since > MAIL_AWAY:
         return [
             Trouble(
                 "mail_server_away",

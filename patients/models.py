@@ -18,9 +18,9 @@ from django.utils.translation import gettext_lazy as _
 
 from clinic.models import Site, User, keep_history
 from clinic.validators import likely_date, person_name, phone
-from patients import mme, searching
-from patients.numbers import number_key
-from patients.plain import Digits, NumberKey, PlainWords
+from patients import mme, search
+from patients.normalize import Digits, NumberKey, PlainWords
+from patients.record_numbers import number_key
 
 
 def full_years(born_on: date, day: date) -> int:
@@ -35,10 +35,10 @@ class PatientQuerySet(models.QuerySet["Patient"]):
 
     def found_by(self, typed: str) -> Self:
         """Those whom `typed` may mean: each of its words is a part of a name or of the record number, or is the birth
-        date or a part of it, or the phone number or the e-mail address, as `patients.searching` reads it. Capitals,
+        date or a part of it, or the phone number or the e-mail address, as `patients.search` reads it. Capitals,
         accents and apostrophes do not matter.
         """
-        terms = searching.terms(typed)
+        terms = search.terms(typed)
         if not terms:
             return self
         found = Patient.objects.all()
@@ -73,7 +73,7 @@ class PatientQuerySet(models.QuerySet["Patient"]):
         return self.filter(pk__in=sums.filter(total__gte=limit).values("patient"))
 
 
-def meant_by(term: searching.Term) -> Q:
+def meant_by(term: search.Term) -> Q:
     """The patients whom one term of a search may mean."""
     meant = Q(pk__in=[])
     if term.word:

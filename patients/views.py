@@ -6,11 +6,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from clinic.pages import gone, language, page, wait
+from clinic.patient_pages import gone, language, page, wait
 from clinic.throttling import sent_too_often
 from patients import services
 from patients.models import FormerAddress
-from patients.unsubscribing import open_unsubscribe_link
+from patients.unsubscribe import open_unsubscribe_link
 
 
 @csrf_exempt  # a mail program posts for the patient, with no cookie and no form before (RFC 8058, section 3.2)

@@ -22,7 +22,7 @@ from icalendar import (
 
 from clinic.models import Resource
 from procedures.models import Appointment, Reservation
-from procedures.services.letters import chain
+from procedures.services.notifications import chain
 
 #: What a feed shows, counted from the moment it is asked for.
 FEED_BEHIND, FEED_AHEAD = timedelta(days=30), timedelta(days=180)

@@ -12,14 +12,14 @@ from django.utils.html import escape
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from clinic.mail import EXAMPLE, NAME, Attachment, Letterhead, Message, Preview, Skip, html_of
 from clinic.models import Site
+from clinic.outbox import EXAMPLE, NAME, Attachment, Letterhead, Message, Preview, Skip, html_of
 from patients.models import Patient
-from patients.unsubscribing import unsubscribe_headers
+from patients.unsubscribe import unsubscribe_headers
 from procedures import calendar
 from procedures.models import Appointment
-from procedures.services import letters
-from procedures.words import day_and_time, when
+from procedures.services import notifications
+from procedures.spoken_times import day_and_time, when
 
 #: Stand for what differs from letter to letter in a sheet that is kept.
 LINK, BEFORE, WHEN, BRIEFLY = (
@@ -33,24 +33,24 @@ LINK, BEFORE, WHEN, BRIEFLY = (
 def booked(appointment_id: int, *, now: datetime) -> Message | Skip:
     """That an appointment is booked, or was moved when the patient had been written of another time."""
     appointment = find(appointment_id)
-    reason = letters.why_not_to_write(appointment, now=now)
+    reason = notifications.why_not_to_write(appointment, now=now)
     if reason:
         return Skip(reason)
-    kind = "moved" if letters.is_news_of_change(appointment) else "booked"
+    kind = "moved" if notifications.is_news_of_change(appointment) else "booked"
     return letter(appointment, kind, method="PUBLISH", now=now)
 
 
 def reminder(appointment_id: int, *, now: datetime) -> Message | Skip:
     """That an appointment is near. Its date is said, not "tomorrow": an e-mail may be late, and read later still."""
     appointment = find(appointment_id)
-    reason = letters.why_not_to_write(appointment, now=now)
+    reason = notifications.why_not_to_write(appointment, now=now)
     return Skip(reason) if reason else letter(appointment, "reminder", method="PUBLISH", now=now)
 
 
 def cancelled(appointment_id: int, *, now: datetime) -> Message | Skip:
     """That an appointment does not take place."""
     appointment = find(appointment_id)
-    reason = letters.why_not_to_cancel(appointment, now=now)
+    reason = notifications.why_not_to_cancel(appointment, now=now)
     return Skip(reason) if reason else letter(appointment, "cancelled", method="CANCEL", now=now)
 
 
@@ -68,7 +68,7 @@ def letter(appointment: Appointment, kind: str, *, method: str, now: datetime) -
     """
     site, patient = appointment.site, appointment.patient
     language = patient.language
-    token = "" if kind == "cancelled" else letters.issue_link(appointment, now=now)
+    token = "" if kind == "cancelled" else notifications.issue_link(appointment, now=now)
     with translation.override(language):
         times = when(appointment.starts_at, site.zone), day_and_time(appointment.starts_at, site.zone)
         write = {"PUBLISH": calendar.entry, "CANCEL": calendar.cancellation}[method]

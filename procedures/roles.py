@@ -42,7 +42,7 @@ for role in (PHYSICIAN, ADMINISTRATOR):
     ]
 for role in (MANAGER, ADMINISTRATOR):
     GRANTS[role] += ["change_proceduretype", "add_privilege", "change_privilege", "delete_privilege"]
-# A physician's is their own; see procedures.services.publishing.
+# A physician's is their own; see procedures.services.calendar_feeds.
 for role in (FRONT_DESK, PHYSICIAN, MANAGER, ADMINISTRATOR):
     GRANTS[role] += ["add_calendarfeed"]
 for role in (FRONT_DESK, MANAGER, ADMINISTRATOR):

@@ -10,13 +10,13 @@ from django.utils import timezone, translation
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from clinic.pages import gone, language, page, patients_page, secret, wait
+from clinic.patient_pages import gone, language, page, patients_page, secret, wait
 from clinic.refusals import Refusal
 from clinic.throttling import forget_tries, one_more_try, sender, sent_too_often
 from procedures import services
 from procedures.calendar import clinicians_calendar
 from procedures.models import Appointment, ProcedureType
-from procedures.words import when
+from procedures.spoken_times import when
 
 #: What the patient can say, by the name of the button.
 REPLIES = {"come": services.promise_to_come, "change": services.ask_for_change}

@@ -20,9 +20,9 @@ from django.utils.translation import gettext as _
 from unfold.admin import TabularInline
 
 from clinic import audit
+from clinic.admin.changelists import ShownRows
 from clinic.admin.history import changes_of
-from clinic.admin.lists import ShownRows
-from clinic.admin.stale import SHOWN, Stale, overtaken, refusal, seal, snapshot
+from clinic.admin.stale_forms import SHOWN, Stale, overtaken, refusal, seal, snapshot
 from clinic.models import Site, User
 from clinic.refusals import Refusal
 from clinic.versions import one_at_a_time
@@ -104,7 +104,7 @@ class DeskForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
 class DeskAdmin(ShownRows):
     """Rows of the user's sites only; nothing is ever deleted; refusals are shown, never hidden.
 
-    A form carries what it showed, and saves nothing when that is not what stands any more (`clinic.admin.stale`).
+    A form carries what it showed, and saves nothing when that is not what stands any more (`clinic.admin.stale_forms`).
     """
 
     form: Any = DeskForm

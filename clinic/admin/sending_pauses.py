@@ -15,8 +15,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from clinic.admin.base import staff, tell
-from clinic.admin.stale import SHOWN, seal, unseal
-from clinic.admin.wall import shown
+from clinic.admin.datetime_widgets import shown
+from clinic.admin.stale_forms import SHOWN, seal, unseal
 from clinic.models import OutgoingEmail, OutgoingText, SendingPause
 from clinic.refusals import Refusal
 from clinic.restores import decisions, why_paused
@@ -205,5 +205,5 @@ def seen(request: HttpRequest, emails: QuerySet[OutgoingEmail], texts: QuerySet[
 
 
 def address() -> URLPattern:
-    """Where the page is. Asked for once the admin site leads by the sign-in (`clinic.admin.again`)."""
+    """Where the page is. Asked for once the admin site leads by the sign-in (`clinic.admin.session_expired`)."""
     return path("sending/", admin.site.admin_view(page), name=NAME)

@@ -20,9 +20,9 @@ from unfold.widgets import (
 )
 
 from clinic.admin.base import show_refusal, tell
-from clinic.admin.sent import shown_by
-from clinic.admin.stale import SHOWN, Stale, overtaken_step, seal
-from clinic.admin.wall import DateInput
+from clinic.admin.datetime_widgets import DateInput
+from clinic.admin.form_data import shown_by
+from clinic.admin.stale_forms import SHOWN, Stale, overtaken_step, seal
 from clinic.versions import columns, one_at_a_time
 
 

@@ -18,7 +18,7 @@ from rest_framework.parsers import JSONParser
 from clinic import visible
 from clinic.api.shapes import Shape
 from clinic.models import User
-from clinic.wall_clock import NoSuchTime, instant
+from clinic.timezones import NoSuchTime, instant
 
 #: A day and at least hours and minutes. A day alone is no instant, though Python would read it as midnight.
 INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")

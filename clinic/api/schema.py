@@ -7,10 +7,10 @@ from drf_spectacular.openapi import AutoSchema
 from rest_framework import serializers
 
 from clinic.api.etags import IF_MATCH, UNSAFE
-from clinic.api.once import IDEMPOTENCY_KEY
+from clinic.api.idempotency import IDEMPOTENCY_KEY
 from clinic.api.permissions import ANYONE, SIGNED_IN, permission_needed
 from clinic.api.refusals import MEDIA_TYPE, body
-from clinic.api.rows import Rows
+from clinic.api.viewsets import Rows
 
 
 class Fault(serializers.Serializer[Any]):

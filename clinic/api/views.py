@@ -15,8 +15,8 @@ from clinic import services
 from clinic.api.authentication import ByToken
 from clinic.api.fields import Input, NumberQuery, Query, WallTimeField, YesNoQuery
 from clinic.api.permissions import ANYONE, SIGNED_IN
-from clinic.api.rows import NeverKept, VisibleRows
 from clinic.api.shapes import Shape
+from clinic.api.viewsets import NeverKept, VisibleRows
 from clinic.models import Resource, Site, User
 
 

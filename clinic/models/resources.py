@@ -11,7 +11,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
-from clinic.models.rows import keep_history
+from clinic.models.base import keep_history
 from clinic.models.sites import Site
 from clinic.models.staff import User
 

@@ -15,9 +15,9 @@ from clinic.models.staff import User
 class DatabaseIdentity(models.Model):
     """The one row that says which database this is and how often it has begun or ended a batch of messages.
 
-    Both also stand in the outside copy (`clinic.restores.outside`), which no restore of the database sets back. The
-    database refuses another identity and a lower counter. `counted_at`: the sender's clock when the counter was last
-    raised; None before the first time.
+    Both also stand in the outside copy (`clinic.restores.outside_copy`), which no restore of the database sets back.
+    The database refuses another identity and a lower counter. `counted_at`: the sender's clock when the counter was
+    last raised; None before the first time.
     """
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)

@@ -12,7 +12,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from clinic.models.rows import keep_history
+from clinic.models.base import keep_history
 from clinic.validators import emergency_phone, mailbox_name, person_name, phone, picture_kind, small_picture
 
 if TYPE_CHECKING:

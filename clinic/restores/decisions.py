@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from clinic import audit
 from clinic.models import OutgoingEmail, OutgoingText, SendingPause, User
 from clinic.refusals import Refusal
-from clinic.restores import counter, outside
+from clinic.restores import counter, outside_copy
 
 #: In the problem of a message that a person marked as sent.
 MARKED = "marked_as_sent"
@@ -113,13 +113,13 @@ def go_on(*, by: User, now: datetime) -> SendingPause:
             code="copy_unreachable",
         )
     try:
-        copy = outside.read()
-    except (outside.Unreadable, OSError):
+        copy = outside_copy.read()
+    except (outside_copy.Unreadable, OSError):
         copy = None
     row.counter = max(row.counter, copy.counter if copy else 0) + 1
     row.counted_at = max(now, row.counted_at or now)
     try:
-        outside.write(outside.Copy(row.identity, row.counter, row.counted_at))
+        outside_copy.write(outside_copy.Copy(row.identity, row.counter, row.counted_at))
     except OSError as exc:
         raise Refusal(
             _("The outside copy cannot be written from here: look at the folder SENDING_COPY_DIR."),

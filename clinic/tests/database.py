@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from clinic.embedded import ServerFailed, throwaway_environment
+from clinic.dev.embedded import ServerFailed, throwaway_environment
 
 
 @pytest.hookimpl(wrapper=True)

@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 
-from clinic.admin.stale import SHOWN
+from clinic.admin.stale_forms import SHOWN
 from clinic.models import User
 from clinic.versions import SEEN
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from django.db import transaction
 
-from clinic import mail, restores, sms
-from clinic.mail import Message
+from clinic import outbox, restores, sms
 from clinic.models import DatabaseIdentity, OutgoingEmail
-from clinic.restores import counter, outside
+from clinic.outbox import Message
+from clinic.restores import counter, outside_copy
 from conftest import World
 
 HERE = "clinic.tests.restore."
@@ -24,7 +24,7 @@ def text(*, now: datetime) -> sms.Text:
 
 
 def queued(world: World, key: str, *, now: datetime, due_at: datetime | None = None) -> OutgoingEmail:
-    email = mail.queue(
+    email = outbox.queue(
         key,
         template=HERE + "letter",
         context={},
@@ -43,14 +43,14 @@ def identity() -> DatabaseIdentity:
 
 
 def file() -> Path:
-    return outside.folder() / outside.NAME
+    return outside_copy.folder() / outside_copy.NAME
 
 
 def ahead(more: int = 2, *, at: datetime | None = None) -> None:
     """As if this database had been set back: outside stands a higher number."""
-    copy = outside.read()
+    copy = outside_copy.read()
     assert copy is not None
-    outside.write(outside.Copy(copy.identity, copy.counter + more, at or copy.at))
+    outside_copy.write(outside_copy.Copy(copy.identity, copy.counter + more, at or copy.at))
 
 
 def why() -> str:
@@ -61,7 +61,7 @@ def why() -> str:
 def sends(world: World) -> World:
     """The clinic has sent one e-mail."""
     queued(world, "first", now=world.now)
-    assert mail.send_due(now=world.now)["sent"] == 1
+    assert outbox.send_due(now=world.now)["sent"] == 1
     return world
 
 
@@ -73,5 +73,5 @@ def set_back(world: World) -> World:
     queued(world, "new", now=world.now, due_at=world.now - 30 * MINUTE)
     queued(world, "booked", now=world.now)
     ahead(at=before + HOUR)
-    assert mail.send_due(now=world.now)["sent"] == 0
+    assert outbox.send_due(now=world.now)["sent"] == 0
     return world

@@ -21,8 +21,8 @@ from celery.bin.celery import celery
 from django.conf import settings
 from django.core.management import get_commands, load_command_class
 
-from clinic import supervisor
-from clinic.embedded import Valkey, binary
+from clinic.dev import supervisor
+from clinic.dev.embedded import Valkey, binary
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from clinic.embedded import Postgres, ServerFailed, Valkey, socket_folder
+from clinic.dev.embedded import Postgres, ServerFailed, Valkey, socket_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -57,7 +57,7 @@ def killed_owner(data: Path, how: str = "pass") -> "Iterator[subprocess.Popen[st
     script = f"""
 import signal, sys, pathlib
 from clinic import embedded
-from clinic.embedded import children
+from clinic.dev.embedded import children
 {how}
 server = embedded.Postgres(pathlib.Path({str(data)!r}))
 server.start()
@@ -211,7 +211,7 @@ def test_any_command_runs_beside_a_throwaway_postgres() -> None:
         "import os, sys, psycopg; psycopg.connect(os.environ['DATABASE_URL']);"
         "print(os.environ['DEBUG'], os.environ['EMAIL_URL'], len(os.environ['SECRET_KEY']) > 50); sys.exit(7)"
     )
-    command = [sys.executable, "-m", "clinic.embedded", sys.executable, "-W", "ignore", "-c", look]
+    command = [sys.executable, "-m", "clinic.dev.embedded", sys.executable, "-W", "ignore", "-c", look]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (7, "false memorymail:// True\n", "")
 

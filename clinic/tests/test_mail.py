@@ -8,44 +8,44 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.core import mail as outbox
+from django.core import mail
 from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import connections
 from django.db.models import F
 
-from clinic import mail
-from clinic.mail import rows, sending
+from clinic import outbox
 from clinic.models import OutgoingEmail
+from clinic.outbox import delivery, email_status
 from conftest import World
 
 HERE = "clinic.tests.test_mail."
 
 
-def letter(*, now: Any, word: str = "Hello") -> mail.Message:
-    return mail.Message(subject="A letter", text=word)
+def letter(*, now: Any, word: str = "Hello") -> outbox.Message:
+    return outbox.Message(subject="A letter", text=word)
 
 
-def broken(**_: Any) -> mail.Message:
+def broken(**_: Any) -> outbox.Message:
     raise smtplib.SMTPServerDisconnected("the server said ann@example.org is away")
 
 
-def no_longer(**_: Any) -> mail.Skip:
-    return mail.Skip("answered")
+def no_longer(**_: Any) -> outbox.Skip:
+    return outbox.Skip("answered")
 
 
-def letters(contexts: list[dict[str, Any]], now: Any) -> list[mail.Message]:
+def letters(contexts: list[dict[str, Any]], now: Any) -> list[outbox.Message]:
     """All at once, and all of them fail if one does."""
     if any("poison" in context for context in contexts):
         raise KeyError("poison")
-    return [mail.Message(subject="A letter", text="Written with others") for _ in contexts]
+    return [outbox.Message(subject="A letter", text="Written with others") for _ in contexts]
 
 
-@mail.in_bulk(letters)
-def letter_in_bulk(*, now: Any, poison: bool = False) -> mail.Message:
+@outbox.in_bulk(letters)
+def letter_in_bulk(*, now: Any, poison: bool = False) -> outbox.Message:
     if poison:
         raise KeyError("poison")
-    return mail.Message(subject="A letter", text="Written alone")
+    return outbox.Message(subject="A letter", text="Written alone")
 
 
 class Server(BaseEmailBackend):
@@ -99,7 +99,7 @@ def put(
     to: str = "ann@example.org",
     **context: object,
 ) -> OutgoingEmail | None:
-    return mail.queue(key, template=HERE + template, context=context, to=to, site=world.site, now=world.now)
+    return outbox.queue(key, template=HERE + template, context=context, to=to, site=world.site, now=world.now)
 
 
 def state(key: str = "one") -> tuple[str, int, str]:
@@ -110,14 +110,14 @@ def state(key: str = "one") -> tuple[str, int, str]:
 def test_the_same_reason_never_makes_two(world: World) -> None:
     assert put(world)
     assert put(world) is None
-    assert mail.send_due(now=world.now)["sent"] == 1
-    assert mail.send_due(now=world.now)["sent"] == 0
+    assert outbox.send_due(now=world.now)["sent"] == 1
+    assert outbox.send_due(now=world.now)["sent"] == 0
     assert put(world) is None
-    assert len(outbox.outbox) == 1
+    assert len(mail.outbox) == 1
 
 
 def test_an_email_waits_for_its_time(world: World) -> None:
-    mail.queue(
+    outbox.queue(
         "later",
         template=HERE + "letter",
         context={"word": "Later"},
@@ -126,27 +126,27 @@ def test_an_email_waits_for_its_time(world: World) -> None:
         now=world.now,
         not_before=world.now + timedelta(hours=1),
     )
-    assert mail.send_due(now=world.now)["sent"] == 0
-    assert mail.send_due(now=world.now + timedelta(hours=1))["sent"] == 1
-    assert outbox.outbox[0].body == "Later"
+    assert outbox.send_due(now=world.now)["sent"] == 0
+    assert outbox.send_due(now=world.now + timedelta(hours=1))["sent"] == 1
+    assert mail.outbox[0].body == "Later"
 
 
 def test_what_lost_its_reason_is_skipped_with_the_reason(world: World) -> None:
     put(world, template="no_longer")
-    assert mail.send_due(now=world.now)["skipped"] == 1
+    assert outbox.send_due(now=world.now)["skipped"] == 1
     assert (OutgoingEmail.objects.get().status, OutgoingEmail.objects.get().problem) == (
         "skipped",
         "answered",
     )
-    assert not outbox.outbox
+    assert not mail.outbox
 
 
 def test_what_was_skipped_is_queued_again_when_there_is_reason_again(world: World) -> None:
     put(world, template="no_longer")
-    mail.send_due(now=world.now)
+    outbox.send_due(now=world.now)
     assert put(world, to="bea@example.org")
-    assert mail.send_due(now=world.now)["sent"] == 1
-    assert outbox.outbox[0].to == ["bea@example.org"]
+    assert outbox.send_due(now=world.now)["sent"] == 1
+    assert mail.outbox[0].to == ["bea@example.org"]
     assert put(world) is None
 
 
@@ -154,41 +154,46 @@ def test_a_fault_is_retried_from_the_row_five_times_and_then_failed(world: World
     put(world, "broken", template="broken")
     put(world, "whole")
     now = world.now
-    assert mail.send_due(now=now) == {"sent": 1, "skipped": 0, "put_back": 1, "failed": 0}
-    for pause in mail.PAUSES[:-1]:
-        assert mail.send_due(now=now + pause - timedelta(seconds=1))["put_back"] == 0
+    assert outbox.send_due(now=now) == {"sent": 1, "skipped": 0, "put_back": 1, "failed": 0}
+    for pause in outbox.PAUSES[:-1]:
+        assert outbox.send_due(now=now + pause - timedelta(seconds=1))["put_back"] == 0
         now += pause
-        assert mail.send_due(now=now)["put_back"] == 1
-    now += mail.PAUSES[-1]
-    assert mail.send_due(now=now)["failed"] == 1
+        assert outbox.send_due(now=now)["put_back"] == 1
+    now += outbox.PAUSES[-1]
+    assert outbox.send_due(now=now)["failed"] == 1
     row = OutgoingEmail.objects.get(key="broken")
-    assert (row.status, row.attempts) == ("failed", mail.TRIES)
+    assert (row.status, row.attempts) == ("failed", outbox.TRIES)
     assert row.problem == "SMTPServerDisconnected"  # the type alone: the text may quote an address
-    assert mail.send_due(now=now + timedelta(days=9)) == {"sent": 0, "skipped": 0, "put_back": 0, "failed": 0}
+    assert outbox.send_due(now=now + timedelta(days=9)) == {
+        "sent": 0,
+        "skipped": 0,
+        "put_back": 0,
+        "failed": 0,
+    }
 
 
 def test_every_attempt_carries_the_same_message_id(world: World) -> None:
     put(world)
-    mail.send_due(now=world.now)
+    outbox.send_due(now=world.now)
     OutgoingEmail.objects.update(status="queued")
-    mail.send_due(now=world.now)
-    first, second = (message.extra_headers["Message-ID"] for message in outbox.outbox)
+    outbox.send_due(now=world.now)
+    first, second = (message.extra_headers["Message-ID"] for message in mail.outbox)
     assert first == second
 
 
 def test_a_claim_whose_sender_died_is_taken_over_and_a_fresh_one_is_not(world: World) -> None:
     put(world)
-    assert rows.claim(now=world.now)
-    assert rows.claim(now=world.now) == []
-    OutgoingEmail.objects.update(claimed_at=F("claimed_at") - rows.CLAIM_LASTS)
-    (again,) = rows.claim(now=world.now)
+    assert email_status.claim(now=world.now)
+    assert email_status.claim(now=world.now) == []
+    OutgoingEmail.objects.update(claimed_at=F("claimed_at") - email_status.CLAIM_LASTS)
+    (again,) = email_status.claim(now=world.now)
     assert again.attempts == 2
 
 
 def test_an_email_whose_senders_all_died_is_given_up(world: World) -> None:
     put(world)
-    OutgoingEmail.objects.update(attempts=mail.TRIES)
-    assert mail.send_due(now=world.now)["failed"] == 1
+    OutgoingEmail.objects.update(attempts=outbox.TRIES)
+    assert outbox.send_due(now=world.now)["failed"] == 1
     assert OutgoingEmail.objects.get().problem == "abandoned"
 
 
@@ -205,7 +210,7 @@ def test_what_is_refused_for_good_is_not_tried_again(
     put(world)
     put(world, "two", to="bea@example.org")
     server.meets = {ANN: [exc]}
-    assert mail.send_due(now=world.now, backend=SERVER) == TALLY | {"sent": 1, "failed": 1}
+    assert outbox.send_due(now=world.now, backend=SERVER) == TALLY | {"sent": 1, "failed": 1}
     assert state() == ("failed", 1, code)
     assert server.calls == ["open", ANN, BEA, "close"]  # one connection, which such a reply leaves whole
 
@@ -224,9 +229,9 @@ def test_what_is_refused_for_now_is_tried_again(
 ) -> None:
     put(world)
     server.meets = {ANN: [exc]}
-    assert mail.send_due(now=world.now, backend=SERVER)["put_back"] == 1
+    assert outbox.send_due(now=world.now, backend=SERVER)["put_back"] == 1
     assert state() == ("queued", 1, code)
-    assert mail.send_due(now=world.now + rows.PAUSES[0], backend=SERVER)["sent"] == 1
+    assert outbox.send_due(now=world.now + email_status.PAUSES[0], backend=SERVER)["sent"] == 1
 
 
 @pytest.mark.parametrize("exc", [GONE, TimeoutError("ann"), refusal(421)], ids=lambda exc: type(exc).__name__)
@@ -236,7 +241,7 @@ def test_a_lost_connection_is_opened_anew_for_the_next(
     put(world)
     put(world, "two", to="bea@example.org")
     server.meets = {ANN: [exc]}
-    assert mail.send_due(now=world.now, backend=SERVER) == TALLY | {"sent": 1, "put_back": 1}
+    assert outbox.send_due(now=world.now, backend=SERVER) == TALLY | {"sent": 1, "put_back": 1}
     assert server.calls == ["open", ANN, "close", "open", BEA, "close"]
 
 
@@ -246,25 +251,25 @@ def test_a_server_that_keeps_breaking_off_is_left_alone_and_the_rest_is_as_it_wa
     for number in range(10):
         put(world, f"letter {number}")
     server.meets = {ANN: [GONE] * 10}
-    assert mail.send_due(now=world.now, backend=SERVER) == TALLY | {"put_back": sending.TROUBLES}
+    assert outbox.send_due(now=world.now, backend=SERVER) == TALLY | {"put_back": delivery.TROUBLES}
     untried = OutgoingEmail.objects.filter(status="queued", attempts=0, not_before=world.now)
-    assert untried.count() == 10 - sending.TROUBLES
+    assert untried.count() == 10 - delivery.TROUBLES
 
 
 def test_a_server_that_cannot_be_reached_costs_no_tries(world: World, server: type[Server]) -> None:
     put(world)
     put(world, "two")
-    for _ in range(mail.TRIES + 1):
+    for _ in range(outbox.TRIES + 1):
         server.meets = {"open": [ConnectionRefusedError("ann@example.org")]}
-        assert mail.send_due(now=world.now, backend=SERVER) == TALLY
+        assert outbox.send_due(now=world.now, backend=SERVER) == TALLY
         assert state() == state("two") == ("queued", 0, "")
-    assert mail.send_due(now=world.now, backend=SERVER)["sent"] == 2
+    assert outbox.send_due(now=world.now, backend=SERVER)["sent"] == 2
 
 
 def test_a_farewell_that_fails_is_nobodys_fault(world: World, server: type[Server]) -> None:
     put(world)
     server.meets = {"close": [smtplib.SMTPResponseException(451, b"not now")]}
-    assert mail.send_due(now=world.now, backend=SERVER)["sent"] == 1
+    assert outbox.send_due(now=world.now, backend=SERVER)["sent"] == 1
 
 
 def test_logs_and_rows_keep_no_address(
@@ -275,8 +280,8 @@ def test_logs_and_rows_keep_no_address(
     put(world, "broken", template="broken")
     server.meets = {ANN: [refusal(550), refusal(451), GONE], "open": [TimeoutError("ann@example.org")]}
     with caplog.at_level(logging.DEBUG):
-        mail.send_due(now=world.now, backend=SERVER)
-        mail.send_due(now=world.now, backend=SERVER)
+        outbox.send_due(now=world.now, backend=SERVER)
+        outbox.send_due(now=world.now, backend=SERVER)
     assert len(caplog.messages) == 5
     assert "ann@example" not in " ".join(caplog.messages)
     assert not OutgoingEmail.objects.filter(problem__contains="@").exists()
@@ -286,7 +291,7 @@ def test_a_poisoned_email_fails_alone(world: World) -> None:
     put(world, "poisoned", "letter_in_bulk", poison=True)
     for number in range(3):
         put(world, f"letter {number}", "letter_in_bulk")
-    assert mail.send_due(now=world.now) == TALLY | {"sent": 3, "put_back": 1}
+    assert outbox.send_due(now=world.now) == TALLY | {"sent": 3, "put_back": 1}
     assert state("poisoned") == ("queued", 1, "KeyError")
 
 
@@ -294,48 +299,48 @@ def test_emails_of_one_template_are_written_together(world: World) -> None:
     for number in range(3):
         put(world, f"letter {number}", "letter_in_bulk")
     put(world, "another")
-    mail.send_due(now=world.now)
-    assert [message.body for message in outbox.outbox] == ["Written with others"] * 3 + ["Hello"]
+    outbox.send_due(now=world.now)
+    assert [message.body for message in mail.outbox] == ["Written with others"] * 3 + ["Hello"]
 
 
 def test_what_was_looked_at_too_long_ago_is_looked_at_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sending, "LOOK_LASTS", timedelta(0))
+    monkeypatch.setattr(delivery, "LOOK_LASTS", timedelta(0))
     put(world, "one", "letter_in_bulk")
     put(world, "two", "letter_in_bulk")
-    mail.send_due(now=world.now)
-    assert [message.body for message in outbox.outbox] == ["Written alone"] * 2
+    outbox.send_due(now=world.now)
+    assert [message.body for message in mail.outbox] == ["Written alone"] * 2
 
 
 def test_what_was_tried_before_is_claimed_alone(world: World) -> None:
     """Should it be what kills its senders, it takes no other with it."""
     for key in ("killer", "two", "three"):
         put(world, key)
-    assert len(rows.claim(now=world.now, limit=20)) == 3
-    OutgoingEmail.objects.update(claimed_at=F("claimed_at") - rows.CLAIM_LASTS)
+    assert len(email_status.claim(now=world.now, limit=20)) == 3
+    OutgoingEmail.objects.update(claimed_at=F("claimed_at") - email_status.CLAIM_LASTS)
     put(world, "four")
     put(world, "five")
-    claims = [[email.key for email in rows.claim(now=world.now, limit=20)] for _ in range(5)]
+    claims = [[email.key for email in email_status.claim(now=world.now, limit=20)] for _ in range(5)]
     assert claims == [["killer"], ["two"], ["three"], ["four", "five"], []]
 
 
 def test_a_sender_that_lost_its_claim_writes_nothing(world: World) -> None:
     put(world)
     put(world, "two")
-    first, second = rows.claim(now=world.now, limit=2)
-    OutgoingEmail.objects.filter(key="one").update(claimed_at=F("claimed_at") - rows.CLAIM_LASTS)
+    first, second = email_status.claim(now=world.now, limit=2)
+    OutgoingEmail.objects.filter(key="one").update(claimed_at=F("claimed_at") - email_status.CLAIM_LASTS)
     first.refresh_from_db()
-    (rival,) = rows.claim(now=world.now)
+    (rival,) = email_status.claim(now=world.now)
     for write in (
-        lambda: rows.mark(first, "sent", sent_at=world.now),
-        lambda: rows.put_back(first, "late", now=world.now),
-        lambda: rows.release([first]),
+        lambda: email_status.mark(first, "sent", sent_at=world.now),
+        lambda: email_status.put_back(first, "late", now=world.now),
+        lambda: email_status.release([first]),
     ):
         write()
         assert state() == ("sending", 2, "")
-    assert [email.key for email in rows.renew([first, second])] == ["two"]
-    rows.mark(rival, "sent", sent_at=world.now)
+    assert [email.key for email in email_status.renew([first, second])] == ["two"]
+    email_status.mark(rival, "sent", sent_at=world.now)
     assert state() == ("sent", 2, "")
 
 
@@ -345,9 +350,9 @@ def test_a_claim_that_grows_old_is_renewed_before_it_is_used(
     put(world)
     put(world, "two")
     now = iter(range(0, 10**6, 400))  # each look at the clock is seven minutes after the one before
-    monkeypatch.setattr(sending, "monotonic", lambda: float(next(now)))
-    monkeypatch.setattr(sending, "RUN_LASTS", timedelta(days=1))
-    assert mail.send_due(now=world.now)["sent"] == 2
+    monkeypatch.setattr(delivery, "monotonic", lambda: float(next(now)))
+    monkeypatch.setattr(delivery, "RUN_LASTS", timedelta(days=1))
+    assert outbox.send_due(now=world.now)["sent"] == 2
     first, second = OutgoingEmail.objects.order_by("pk")
     assert first.claimed_at
     assert second.claimed_at
@@ -358,11 +363,11 @@ def test_a_run_ends_in_time_and_the_next_goes_on(world: World, monkeypatch: pyte
     for number in range(5):
         put(world, f"letter {number}")
     now = iter(range(0, 10**6, 10))
-    monkeypatch.setattr(sending, "monotonic", lambda: float(next(now)))
-    first = mail.send_due(now=world.now)["sent"]
+    monkeypatch.setattr(delivery, "monotonic", lambda: float(next(now)))
+    first = outbox.send_due(now=world.now)["sent"]
     assert 0 < first < 5
     assert OutgoingEmail.objects.filter(status="queued", attempts=0).count() == 5 - first
-    while mail.send_due(now=world.now)["sent"]:
+    while outbox.send_due(now=world.now)["sent"]:
         pass
     assert OutgoingEmail.objects.filter(status="sent").count() == 5
 
@@ -376,10 +381,10 @@ def test_many_senders_at_once_send_each_once(world: World) -> None:
     def send(_: int) -> int:
         barrier.wait(timeout=30)
         try:
-            return mail.send_due(now=world.now)["sent"]
+            return outbox.send_due(now=world.now)["sent"]
         finally:
             connections.close_all()
 
     with ThreadPoolExecutor(6) as pool:
         assert sum(pool.map(send, range(6))) == 60
-    assert len({message.extra_headers["Message-ID"] for message in outbox.outbox}) == len(outbox.outbox) == 60
+    assert len({message.extra_headers["Message-ID"] for message in mail.outbox}) == len(mail.outbox) == 60

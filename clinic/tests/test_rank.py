@@ -8,7 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.test import Client
 
 from clinic import roles, services
-from clinic.admin.people import ABOVE_YOU
+from clinic.admin.staff import ABOVE_YOU
 from clinic.models import MEMBERSHIPS, AuditEvent, Site, User
 from clinic.tests.desk import clock, filled, signed_in
 from conftest import World, staff

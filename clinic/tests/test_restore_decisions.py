@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.core import mail as inbox
+from django.core import mail
 from django.db import transaction
 from django.db.utils import IntegrityError
 
-from clinic import mail, sms
+from clinic import outbox, sms
 from clinic.models import AuditEvent, OutgoingEmail, OutgoingText, SendingPause
 from clinic.refusals import Refusal
-from clinic.restores import decisions, outside
+from clinic.restores import decisions, outside_copy
 from clinic.restores.decisions import MARKED, Chosen
 from clinic.tests.restore import HERE, ahead, file, identity, queued, why
 from conftest import World
@@ -40,7 +40,7 @@ def test_with_the_copy_missing_all_that_was_due_by_then_is_doubtful(sending: Wor
     now = sending.now + HOUR
     queued(sending, "due before", now=now, due_at=now - MINUTE)
     file().unlink()
-    mail.send_due(now=now)
+    outbox.send_due(now=now)
     queued(sending, "booked since", now=now + MINUTE)
     assert keys(decisions.doubtful(OutgoingEmail)) == ["due before"]
     assert keys(decisions.to_go(OutgoingEmail, now=now + MINUTE)) == ["booked since"]
@@ -54,24 +54,24 @@ def test_what_is_marked_as_sent_never_goes_out_and_who_said_so_is_kept(restored:
     assert (event.by, event.object_id) == (restored.admin, email.pk)
     decisions.go_on(by=restored.admin, now=restored.now)
     assert AuditEvent.objects.get(action="sending.resumed").by == restored.admin
-    before = len(inbox.outbox)
-    assert mail.send_due(now=restored.now + MINUTE)["sent"] == 2
-    assert len(inbox.outbox) == before + 2
+    before = len(mail.outbox)
+    assert outbox.send_due(now=restored.now + MINUTE)["sent"] == 2
+    assert len(mail.outbox) == before + 2
 
 
 def test_what_is_to_go_out_again_goes_when_sending_goes_on(restored: World) -> None:
     assert decisions.send_again(chosen("lost", "new"), by=restored.admin, now=restored.now) == 1
-    assert mail.send_due(now=restored.now)["sent"] == 0
+    assert outbox.send_due(now=restored.now)["sent"] == 0
     decisions.go_on(by=restored.admin, now=restored.now)
-    assert mail.send_due(now=restored.now)["sent"] == 3
+    assert outbox.send_due(now=restored.now)["sent"] == 3
     assert AuditEvent.objects.get(action="email.sent_again").by == restored.admin
 
 
 def test_going_on_makes_the_counters_equal_and_above_both(restored: World) -> None:
-    copy = outside.read()
+    copy = outside_copy.read()
     assert copy is not None
     decisions.go_on(by=restored.admin, now=restored.now)
-    after = outside.read()
+    after = outside_copy.read()
     assert after is not None
     assert after.counter == identity().counter == copy.counter + 1
     assert why() == ""
@@ -84,11 +84,11 @@ def test_what_nobody_decided_about_stays_where_it_is_also_when_it_turns_up_later
     # Held back until the morning: its question fell due in the time that is lost.
     morning = restored.now + 10 * HOUR
     queued(restored, "after the quiet hours", now=morning, due_at=restored.now - HOUR)
-    assert mail.send_due(now=morning)["sent"] == 2
+    assert outbox.send_due(now=morning)["sent"] == 2
     assert keys(decisions.doubtful(OutgoingEmail)) == ["lost", "after the quiet hours"]
-    assert mail.send_due(now=morning + timedelta(days=1)) == TALLY
+    assert outbox.send_due(now=morning + timedelta(days=1)) == TALLY
     decisions.send_again(chosen("after the quiet hours"), by=restored.admin, now=morning)
-    assert mail.send_due(now=morning)["sent"] == 1
+    assert outbox.send_due(now=morning)["sent"] == 1
 
 
 def test_texts_are_decided_about_as_e_mails_are(sending: World, settings: Any) -> None:
@@ -111,21 +111,21 @@ def test_an_e_mail_that_was_being_sent_in_the_dump_probably_went_out(sending: Wo
     email = queued(sending, "claimed in the dump", now=sending.now)
     OutgoingEmail.objects.filter(pk=email.pk).update(status="sending", claimed_at=sending.now, attempts=1)
     ahead()
-    mail.send_due(now=sending.now + HOUR)
+    outbox.send_due(now=sending.now + HOUR)
     assert keys(decisions.doubtful(OutgoingEmail)) == ["claimed in the dump"]
     decisions.go_on(by=sending.admin, now=sending.now + HOUR)
-    assert mail.send_due(now=sending.now + 2 * HOUR) == TALLY
+    assert outbox.send_due(now=sending.now + 2 * HOUR) == TALLY
     decisions.send_again(chosen("claimed in the dump"), by=sending.admin, now=sending.now + 2 * HOUR)
-    assert mail.send_due(now=sending.now + 2 * HOUR)["sent"] == 1
+    assert outbox.send_due(now=sending.now + 2 * HOUR)["sent"] == 1
 
 
 def test_trying_again_by_hand_is_a_decision_too(restored: World) -> None:
     email = OutgoingEmail.objects.get(key="lost")
     OutgoingEmail.objects.filter(pk=email.pk).update(status="failed")
-    assert mail.retry([email.pk], by=restored.admin, now=restored.now) == 1
-    assert mail.send_due(now=restored.now) == TALLY  # not before sending goes on
+    assert outbox.retry([email.pk], by=restored.admin, now=restored.now) == 1
+    assert outbox.send_due(now=restored.now) == TALLY  # not before sending goes on
     decisions.go_on(by=restored.admin, now=restored.now)
-    assert mail.send_due(now=restored.now)["sent"] == 3
+    assert outbox.send_due(now=restored.now)["sent"] == 3
 
 
 def test_sending_that_is_not_paused_cannot_go_on(sending: World) -> None:
@@ -138,7 +138,7 @@ def test_the_original_notices_a_copy_that_counts_in_the_same_folder(restored: Wo
     """Both use one folder, and somebody let the copy send: then the original stands still, too."""
     original = identity().counter
     decisions.go_on(by=restored.admin, now=restored.now)
-    copy = outside.read()
+    copy = outside_copy.read()
     assert copy is not None
     assert original < copy.counter
 
@@ -152,16 +152,16 @@ def test_there_is_never_more_than_one_open_pause(restored: World) -> None:
 
 
 def test_nothing_else_hands_anything_to_a_mail_server_or_a_text_service() -> None:
-    """Who sends goes through `clinic.mail.sending` or `clinic.sms`, which ask first; there is no other way out."""
+    """Who sends goes through `clinic.outbox.delivery` or `clinic.sms`, which ask first; there is no other way out."""
     ways_out = {
-        "get_connection(": {"clinic/mail/sending.py"},
+        "get_connection(": {"clinic/outbox/delivery.py"},
         "send_mail": set(),
         "send_mass_mail": set(),
         "mail_admins": set(),
         "mail_managers": set(),
         "email_user": set(),
-        "smtplib": {"clinic/mail/sending.py", "outcomes/demo/post.py"},
-        "EmailMultiAlternatives": {"clinic/mail/messages.py"},
+        "smtplib": {"clinic/outbox/delivery.py", "outcomes/demo/mail_server.py"},
+        "EmailMultiAlternatives": {"clinic/outbox/messages.py"},
         "SMS_BACKEND)()": {"clinic/sms.py"},
     }
     root = Path(settings.BASE_DIR)

@@ -14,15 +14,15 @@ from uuid import uuid4
 import pgtrigger
 import pytest
 from django.conf import settings
-from django.core import mail as inbox
+from django.core import mail
 from django.db import connection, transaction
 from django.db.utils import DatabaseError, IntegrityError
 
-from clinic import mail, restores, sms
-from clinic.mail import Message
+from clinic import outbox, restores, sms
 from clinic.models import AuditEvent, DatabaseIdentity, OutgoingEmail, OutgoingText, SendingPause
+from clinic.outbox import Message
 from clinic.refusals import Refusal
-from clinic.restores import counter, decisions, outside
+from clinic.restores import counter, decisions, outside_copy
 from clinic.tests.restore import HERE, ahead, file, identity, queued, why
 from conftest import World
 
@@ -36,10 +36,10 @@ Reason = SendingPause.Reason
 
 def test_a_new_database_sends_and_from_then_on_is_known_outside(world: World) -> None:
     assert (identity().counter, file().exists()) == (0, False)
-    assert mail.send_due(now=world.now) == TALLY  # the first look, with nothing to send
+    assert outbox.send_due(now=world.now) == TALLY  # the first look, with nothing to send
     assert (identity().counter, file().exists()) == (1, True)
     queued(world, "one", now=world.now)
-    assert mail.send_due(now=world.now)["sent"] == 1
+    assert outbox.send_due(now=world.now)["sent"] == 1
     assert why() == ""
 
 
@@ -50,18 +50,18 @@ def test_each_batch_is_counted_before_it_leaves_and_once_more_after_the_last(
     seen: list[tuple[int, int]] = []
 
     def look(*, now: datetime) -> Message:
-        copy = outside.read()
+        copy = outside_copy.read()
         assert copy is not None
         seen.append((identity().counter, copy.counter))
         return Message("Hello", "A letter.")
 
     monkeypatch.setattr("clinic.tests.restore.letter", look)
-    for number in range(mail.sending.BATCH + 1):
+    for number in range(outbox.delivery.BATCH + 1):
         queued(sending, f"of two batches {number}", now=sending.now)
-    assert mail.send_due(now=sending.now)["sent"] == mail.sending.BATCH + 1
+    assert outbox.send_due(now=sending.now)["sent"] == outbox.delivery.BATCH + 1
     assert set(seen) == {(before + 1, before + 1), (before + 2, before + 2)}
-    copy = outside.read()
-    assert copy == outside.Copy(identity().identity, before + 3, sending.now)
+    copy = outside_copy.read()
+    assert copy == outside_copy.Copy(identity().identity, before + 3, sending.now)
     assert identity().counter == before + 3
 
 
@@ -76,7 +76,7 @@ def test_texts_are_counted_as_e_mails_are(sending: World, settings: Any) -> None
 
 def test_a_run_with_nothing_to_send_counts_nothing(sending: World) -> None:
     before = identity().counter
-    assert mail.send_due(now=sending.now + HOUR) == TALLY
+    assert outbox.send_due(now=sending.now + HOUR) == TALLY
     assert identity().counter == before
 
 
@@ -84,8 +84,8 @@ def test_what_delivers_nothing_is_neither_counted_nor_stopped(sending: World) ->
     ahead()
     before = identity().counter
     queued(sending, "of the demo", now=sending.now)
-    post = "outcomes.demo.post.Post"
-    assert mail.send_due(now=sending.now, key="of the demo", backend=post)["sent"] == 1
+    post = "outcomes.demo.mail_server.Post"
+    assert outbox.send_due(now=sending.now, key="of the demo", backend=post)["sent"] == 1
     assert (identity().counter, why()) == (before, "")
 
 
@@ -113,7 +113,7 @@ def test_a_database_that_sent_before_it_could_count_is_not_taken_for_a_new_one(w
     with pgtrigger.ignore("clinic.DatabaseIdentity:never_deleted"):
         DatabaseIdentity.objects.all().delete()
     queued(world, "next", now=world.now)
-    assert mail.send_due(now=world.now) == TALLY
+    assert outbox.send_due(now=world.now) == TALLY
     assert why() == Reason.COPY_MISSING
 
 
@@ -123,7 +123,7 @@ def test_a_database_that_sent_before_it_could_count_is_not_taken_for_a_new_one(w
 def test_after_a_week_switched_off_sending_goes_on(sending: World) -> None:
     later = sending.now + timedelta(days=7)
     queued(sending, "due meanwhile", now=later, due_at=later - timedelta(days=3))
-    assert mail.send_due(now=later)["sent"] == 1
+    assert outbox.send_due(now=later)["sent"] == 1
     assert not SendingPause.objects.exists()
 
 
@@ -132,8 +132,8 @@ def test_a_crash_between_the_two_writes_is_no_restore(sending: World) -> None:
     row.counter += 1
     row.save()
     queued(sending, "after the crash", now=sending.now)
-    assert mail.send_due(now=sending.now)["sent"] == 1
-    copy = outside.read()
+    assert outbox.send_due(now=sending.now)["sent"] == 1
+    copy = outside_copy.read()
     assert copy is not None
     assert copy.counter == identity().counter
 
@@ -147,7 +147,7 @@ def missing() -> None:
 
 
 def foreign() -> None:
-    outside.write(outside.Copy(uuid4(), 0, None))
+    outside_copy.write(outside_copy.Copy(uuid4(), 0, None))
 
 
 def broken() -> None:
@@ -170,12 +170,12 @@ def test_whatever_does_not_fit_stops_every_kind_of_message(
     queued(sending, "next", now=sending.now)
     sms.queue("text", template=HERE + "text", context={}, site=sending.site, now=sending.now)
     TROUBLES[reason]()
-    sent = len(inbox.outbox)
+    sent = len(mail.outbox)
     with caplog.at_level(logging.WARNING):
         for minute in range(3):
-            assert mail.send_due(now=sending.now + minute * MINUTE) == TALLY
+            assert outbox.send_due(now=sending.now + minute * MINUTE) == TALLY
             assert sms.send_due(now=sending.now + minute * MINUTE) == TALLY
-    assert len(inbox.outbox) == sent
+    assert len(mail.outbox) == sent
     pause = SendingPause.objects.get()
     assert (pause.reason, pause.began_at, pause.ended_at) == (reason, sending.now, None)
     assert pause.wants_decision
@@ -207,10 +207,10 @@ def test_a_restore_under_a_running_sender_stops_the_next_batch(
         return Message("Hello", "A letter.")
 
     monkeypatch.setattr("clinic.tests.restore.letter", set_back)
-    monkeypatch.setattr("clinic.mail.sending.BATCH", 1)
+    monkeypatch.setattr("clinic.outbox.delivery.BATCH", 1)
     queued(sending, "one", now=sending.now)
     queued(sending, "two", now=sending.now)
-    assert mail.send_due(now=sending.now)["sent"] == 1
+    assert outbox.send_due(now=sending.now)["sent"] == 1
     assert why() == Reason.COUNTER_BEHIND
     assert OutgoingEmail.objects.get(key="two").status == "queued"
     assert OutgoingEmail.objects.get(key="two").attempts == 0
@@ -220,10 +220,10 @@ def test_a_pause_ends_by_itself_when_the_copy_is_found_again(sending: World) -> 
     text_of_copy = file().read_text()
     missing()
     queued(sending, "next", now=sending.now)
-    mail.send_due(now=sending.now)
+    outbox.send_due(now=sending.now)
     assert why() == Reason.COPY_MISSING
     file().write_text(text_of_copy)
-    assert mail.send_due(now=sending.now + MINUTE)["sent"] == 1
+    assert outbox.send_due(now=sending.now + MINUTE)["sent"] == 1
     pause = SendingPause.objects.get()
     assert (pause.ended_at, pause.ended_by) == (sending.now + MINUTE, None)
     assert restores.doubtful_until() is None
@@ -249,10 +249,10 @@ def test_with_a_full_disk_nothing_leaves_and_nothing_is_lost(
 ) -> None:
     queued(sending, "next", now=sending.now)
     held = file().read_text()
-    assert mail.send_due(now=sending.now) == TALLY
+    assert outbox.send_due(now=sending.now) == TALLY
     assert why() == Reason.COPY_UNREACHABLE
     assert file().read_text() == held
-    assert [one.name for one in outside.folder().iterdir()] == [outside.NAME]
+    assert [one.name for one in outside_copy.folder().iterdir()] == [outside_copy.NAME]
     email = OutgoingEmail.objects.get(key="next")
     assert (email.status, email.attempts) == ("queued", 0)
     with pytest.raises(Refusal) as refused:
@@ -265,16 +265,18 @@ def test_when_the_disk_has_room_again_sending_goes_on_by_itself(
 ) -> None:
     queued(sending, "next", now=sending.now)
     with monkeypatch.context() as patch:
-        patch.setattr(outside, "write", lambda copy: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
-        assert mail.send_due(now=sending.now) == TALLY
-    assert mail.send_due(now=sending.now + MINUTE)["sent"] == 1
+        patch.setattr(
+            outside_copy, "write", lambda copy: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full"))
+        )
+        assert outbox.send_due(now=sending.now) == TALLY
+    assert outbox.send_due(now=sending.now + MINUTE)["sent"] == 1
     assert why() == ""
     assert SendingPause.objects.get().ended_at == sending.now + MINUTE
 
 
 def test_a_new_database_whose_copy_cannot_be_written_waits(world: World, full_disk: None) -> None:
     queued(world, "first", now=world.now)
-    assert mail.send_due(now=world.now) == TALLY
+    assert outbox.send_due(now=world.now) == TALLY
     assert (why(), identity().counter) == (Reason.COPY_UNREACHABLE, 0)
 
 
@@ -282,16 +284,16 @@ def test_a_folder_that_is_a_file_stops_sending(sending: World, tmp_path: Path, s
     (tmp_path / "file").write_text("")
     settings.SENDING_COPY_DIR = str(tmp_path / "file")
     queued(sending, "next", now=sending.now)
-    assert mail.send_due(now=sending.now) == TALLY
+    assert outbox.send_due(now=sending.now) == TALLY
     assert why() == Reason.COPY_UNREACHABLE
 
 
 def test_a_full_disk_does_not_hide_a_restore(sending: World, monkeypatch: pytest.MonkeyPatch) -> None:
     behind()
-    mail.send_due(now=sending.now)
+    outbox.send_due(now=sending.now)
     with monkeypatch.context() as patch:
-        patch.setattr(outside, "read", lambda: (_ for _ in ()).throw(OSError(errno.EIO, "broken")))
-        mail.send_due(now=sending.now + MINUTE)
+        patch.setattr(outside_copy, "read", lambda: (_ for _ in ()).throw(OSError(errno.EIO, "broken")))
+        outbox.send_due(now=sending.now + MINUTE)
     assert why() == Reason.COUNTER_BEHIND
 
 
@@ -321,24 +323,24 @@ def in_threads(number: int, do: Any) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_two_senders_count_one_after_the_other_and_the_copy_is_never_older(world: World) -> None:
-    assert mail.send_due(now=world.now) == TALLY
+    assert outbox.send_due(now=world.now) == TALLY
     in_threads(4, lambda _index: [counter.raise_counter(now=world.now) for _ in range(10)])
-    copy = outside.read()
+    copy = outside_copy.read()
     assert copy is not None
     assert (identity().counter, copy.counter, why()) == (41, 41, "")
 
 
 @pytest.mark.django_db(transaction=True)
 def test_of_two_senders_that_begin_on_a_new_database_none_takes_it_for_a_copy(world: World) -> None:
-    in_threads(4, lambda _index: mail.send_due(now=world.now))
+    in_threads(4, lambda _index: outbox.send_due(now=world.now))
     assert (identity().counter, why()) == (1, "")
 
 
 @pytest.mark.django_db(transaction=True)
 def test_two_senders_that_notice_a_restore_make_one_pause(world: World) -> None:
-    mail.send_due(now=world.now)
+    outbox.send_due(now=world.now)
     ahead()
-    in_threads(4, lambda _index: mail.send_due(now=world.now))
+    in_threads(4, lambda _index: outbox.send_due(now=world.now))
     assert SendingPause.objects.count() == 1
 
 

@@ -9,10 +9,10 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
-from clinic import mail, restores
-from clinic.admin.stale import SHOWN
+from clinic import outbox, restores
+from clinic.admin.stale_forms import SHOWN
 from clinic.models import AuditEvent, OutgoingEmail, SendingPause, Site
-from clinic.restores import outside
+from clinic.restores import outside_copy
 from clinic.tests.calling import call
 from clinic.tests.desk import clock, queries, signed_in
 from clinic.tests.restore import ahead, file, queued
@@ -64,31 +64,31 @@ def test_only_an_administrator_decides(restored: World) -> None:
 def test_all_that_probably_went_out_is_marked_and_sending_goes_on(restored: World) -> None:
     press(restored, "mark_all", own="yes")
     assert (email("lost").status, restores.why_paused()) == ("sent", None)
-    assert mail.send_due(now=restored.now)["sent"] == 2
+    assert outbox.send_due(now=restored.now)["sent"] == 2
     assert AuditEvent.objects.get(action="sending.resumed").by == restored.admin
 
 
 def test_all_that_probably_went_out_is_sent_again(restored: World) -> None:
     press(restored, "send_all", own="yes")
-    assert mail.send_due(now=restored.now)["sent"] == 3
+    assert outbox.send_due(now=restored.now)["sent"] == 3
 
 
 def test_what_is_ticked_is_decided_about_and_sending_stays_paused(restored: World) -> None:
     press(restored, "mark", email=[email("lost").pk, email("new").pk])
     assert [email(key).status for key in ("lost", "new", "booked")] == ["sent", "sent", "queued"]
     assert restores.why_paused() is not None
-    assert mail.send_due(now=restored.now)["sent"] == 0
+    assert outbox.send_due(now=restored.now)["sent"] == 0
     press(restored, "go_on", own="yes")
-    assert mail.send_due(now=restored.now)["sent"] == 1
+    assert outbox.send_due(now=restored.now)["sent"] == 1
 
 
 def test_what_is_not_decided_about_waits_and_is_still_on_the_page(restored: World) -> None:
     press(restored, "go_on", own="yes")
-    assert mail.send_due(now=restored.now)["sent"] == 2
+    assert outbox.send_due(now=restored.now)["sent"] == 2
     context = signed_in(restored.admin).get(PAGE).context
     assert (context["pause"], context["doubtful"]["count"]) == (None, 1)
     press(restored, "send_all")
-    assert mail.send_due(now=restored.now)["sent"] == 1
+    assert outbox.send_due(now=restored.now)["sent"] == 1
 
 
 @pytest.mark.parametrize("do", ["mark_all", "send_all", "go_on"])
@@ -109,7 +109,7 @@ def test_a_page_of_another_pause_does_nothing(restored: World) -> None:
     page = signed_in(restored.admin).get(PAGE).context
     press(restored, "go_on", own="yes")
     ahead()
-    mail.send_due(now=restored.now)
+    outbox.send_due(now=restored.now)
     press(restored, "mark_all", own="yes", **{SHOWN: page["shown"]})
     assert email("lost").status == "queued"
     press(restored, "mark_all", own="yes", **{SHOWN: "forged"})
@@ -142,10 +142,10 @@ def test_a_copy_that_cannot_be_written_says_so_and_asks_for_no_decision(
     sending: World, settings: Any
 ) -> None:
     file().unlink()
-    outside.folder().rmdir()
-    outside.folder().write_text("")
+    outside_copy.folder().rmdir()
+    outside_copy.folder().write_text("")
     queued(sending, "next", now=sending.now)
-    mail.send_due(now=sending.now)
+    outbox.send_due(now=sending.now)
     with clock(sending.now):
         response = signed_in(sending.admin).get(PAGE)
     assert response.context["pause"].reason == SendingPause.Reason.COPY_UNREACHABLE
@@ -203,4 +203,4 @@ def test_trying_again_in_the_admin_waits_too(restored: World) -> None:
     with clock(restored.now):
         signed_in(restored.admin).post("/admin/clinic/outgoingemail/", data)
     assert email("lost").status == "queued"
-    assert mail.send_due(now=restored.now)["sent"] == 0
+    assert outbox.send_due(now=restored.now)["sent"] == 0

@@ -109,14 +109,14 @@ def surroundings(home: Path, **more: str) -> dict[str, str]:
 
 def up(home: Path, port: int) -> Run:
     with (home / "said").open("wb") as said:
-        command = [sys.executable, "-m", "clinic.up", "--port", str(port)]
+        command = [sys.executable, "-m", "clinic.dev.up", "--port", str(port)]
         process = subprocess.Popen(command, cwd=home, env=surroundings(home), stdout=said, stderr=said)
     return Run(process, home, port)
 
 
 def refused(home: Path, *args: str, **more: str) -> str:
     """What `up` says when it refuses, which has to be one line and quick."""
-    command = [sys.executable, "-m", "clinic.up", *args]
+    command = [sys.executable, "-m", "clinic.dev.up", *args]
     done = subprocess.run(
         command, cwd=home, env=surroundings(home, **more), capture_output=True, text=True, timeout=10
     )

@@ -7,7 +7,7 @@ from django.apps import apps
 from django.core.exceptions import ValidationError
 from django.db import models
 
-from clinic import text, validators
+from clinic import text_rules, validators
 from clinic.models import Resource, Site, User
 from clinic.refusals import Refusal
 from clinic.tests.desk import clock, errors, filled, signed_in
@@ -84,7 +84,7 @@ def test_names_of_all_kinds_are_names(name: str) -> None:
     "number", ["abc", "1", "12-34", "+", "+1 212 555 0147;", "x12345", "1" * 16, "1٢٣٤٥٦"]
 )
 def test_what_is_no_phone_number(number: str) -> None:
-    assert not text.is_phone(number)
+    assert not text_rules.is_phone(number)
 
 
 @pytest.mark.parametrize(
@@ -99,8 +99,8 @@ def test_what_is_no_phone_number(number: str) -> None:
     ],
 )
 def test_phone_numbers_in_any_format(number: str) -> None:
-    assert text.is_phone(number)
-    assert text.is_phone("911", fewest=3)
+    assert text_rules.is_phone(number)
+    assert text_rules.is_phone("911", fewest=3)
 
 
 def test_a_member_of_staff_has_a_name_that_can_be_read(world: World) -> None:

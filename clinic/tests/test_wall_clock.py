@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clinic.wall_clock import NoSuchTime, day_span, instant, occurs_twice, on_wall
+from clinic.timezones import NoSuchTime, day_span, instant, occurs_twice, on_wall
 
 NEW_YORK = ZoneInfo("America/New_York")
 LORD_HOWE = ZoneInfo("Australia/Lord_Howe")  # changes by half an hour

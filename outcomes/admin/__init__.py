@@ -9,12 +9,12 @@ from outcomes.admin import (
     follow_ups,
     not_sent,
     pain_reports,
-    paper,
+    paper_forms,
     patient_courses,
     previews,
     reports,
 )
-from outcomes.admin.front_page import overview
+from outcomes.admin.dashboard import overview
 
 __all__ = [
     "adverse_events",
@@ -26,7 +26,7 @@ __all__ = [
     "not_sent",
     "overview",
     "pain_reports",
-    "paper",
+    "paper_forms",
     "patient_courses",
     "previews",
     "reports",

@@ -15,15 +15,15 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from clinic.admin.base import SeenFilter, staff
+from clinic.admin.datetime_widgets import shown
 from clinic.admin.taking import BecauseForm, RecordForm, because_field, dressed, take_for
-from clinic.admin.wall import shown
 from outcomes import services
-from outcomes.admin.behind import EventCells, ShowsBehind
+from outcomes.admin.drill_down import EventCells, ShowsBehind
 from outcomes.models import AdverseEvent, FollowUp
 from outcomes.services.adverse_events import FIELDS
 from patients import services as patients
 from patients.admin import searched
-from procedures.admin.words import label
+from procedures.admin.descriptions import label
 
 RECORD = "outcomes.record_adverseevent"
 #: Colour of each severity; its word always stands beside it.

@@ -19,18 +19,18 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from clinic.admin.base import show_refusal, staff, tell
-from clinic.admin.stale import Stale
+from clinic.admin.datetime_widgets import shown, to_instant
+from clinic.admin.stale_forms import Stale
 from clinic.admin.taking import carried, in_a_line, missed
-from clinic.admin.wall import shown, to_instant
 from clinic.models import Site
 from outcomes import services
-from outcomes.admin.asking_forms import AgainForm, SaidForm, questions_of
+from outcomes.admin.call_script import script
+from outcomes.admin.check_in_forms import AgainForm, SaidForm, questions_of
 from outcomes.admin.check_ins import CheckInAdmin, raise_after_all, raise_at_once, say_what_to_do
-from outcomes.admin.script import script
+from outcomes.check_in_history import reason
 from outcomes.models import Answer, CheckIn, ContactAttempt
 from outcomes.models.check_ins import CheckInQuerySet
-from outcomes.services.calling import TRIES, tries, wrong_number_since
-from outcomes.why import reason
+from outcomes.services.calls import TRIES, tries, wrong_number_since
 from patients.admin import PatientAdmin
 from patients.models import Patient
 

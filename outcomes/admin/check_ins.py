@@ -17,10 +17,11 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from clinic.admin.base import SeenFilter, staff, tell
-from clinic.admin.wall import shown
+from clinic.admin.datetime_widgets import shown
 from clinic.models import Site
 from outcomes import services
-from outcomes.admin.asking_forms import (
+from outcomes.admin.call_script import after_yes
+from outcomes.admin.check_in_forms import (
     AnswerForm,
     CorrectionForm,
     QuestionsForm,
@@ -28,18 +29,17 @@ from outcomes.admin.asking_forms import (
     kept_questions,
     questions_of,
 )
-from outcomes.admin.behind import CheckInCells, ShowsBehind
 from outcomes.admin.courses import pain_now
-from outcomes.admin.script import after_yes
-from outcomes.codes import paper_code
+from outcomes.admin.drill_down import CheckInCells, ShowsBehind
+from outcomes.check_in_history import HELD_BACK, reason, why
 from outcomes.models import Answer, CheckIn
 from outcomes.models.check_ins import CheckInQuerySet
+from outcomes.paper_form_codes import paper_code
 from outcomes.questions import Question
-from outcomes.services.correcting import versions_of
-from outcomes.services.recording import values_of
-from outcomes.why import HELD_BACK, reason, why
+from outcomes.services.corrections import versions_of
+from outcomes.services.staff_answers import values_of
 from patients.admin import searched
-from procedures.admin.steps import take
+from procedures.admin.workflow_actions import take
 
 STATUS_LABELS = {
     "planned": "default",

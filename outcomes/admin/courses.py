@@ -14,16 +14,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from clinic.admin.base import staff
-from clinic.admin.wall import shown
+from clinic.admin.datetime_widgets import shown
 from outcomes.charts.course import Labels, draw
 from outcomes.models import Answer, CheckIn, FollowUp
 from outcomes.models.follow_ups import JudgedAs
 from outcomes.relief import Course, Verdict, percent_relief, relief_of
 from outcomes.services import course_from
-from outcomes.services.judging import PAIN_NOW, Felt, felt_at, position
+from outcomes.services.judgement import PAIN_NOW, Felt, felt_at, position
 from patients.admin import PatientAdmin
 from patients.models import Patient
-from procedures.admin.words import age_before
+from procedures.admin.descriptions import age_before
 
 VERDICT_LABELS = {
     Verdict.TOO_EARLY.value: "info",

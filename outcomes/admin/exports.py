@@ -19,13 +19,13 @@ from unfold.widgets import BASE_INPUT_CLASSES, SELECT_CLASSES
 
 from clinic.admin.base import ReadOnlyAdmin, staff, tell
 from clinic.admin.taking import take
-from clinic.pages import secret
+from clinic.patient_pages import secret
 from outcomes import services
 from outcomes.admin.reports.base import SelectionForm
 from outcomes.exports import ENTRY, entries
 from outcomes.exports.columns import MARK, cell, lines
 from outcomes.models import Export
-from outcomes.services.exporting import EXPORT
+from outcomes.services.exports import EXPORT
 
 STATES = {
     Export.Status.QUEUED.value: "info",

@@ -17,11 +17,11 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from clinic.admin.base import ReadOnlyInline, SeenFilter, staff
-from clinic.admin.wall import DateInput, shown
+from clinic.admin.datetime_widgets import DateInput, shown
 from outcomes import services
 from outcomes.admin.adverse_events import events_fragment
-from outcomes.admin.behind import CellFilter, ShowsBehind
 from outcomes.admin.courses import VERDICT_LABELS, course_fragment, with_answers
+from outcomes.admin.drill_down import CellFilter, ShowsBehind
 from outcomes.admin.providers import Providers
 from outcomes.diary import Result
 from outcomes.instruments import latest
@@ -30,11 +30,11 @@ from outcomes.models.follow_ups import JudgedAs
 from outcomes.questions import MEDICINE
 from outcomes.reports import WORKLISTS
 from outcomes.services import diary_result, trial_of
-from outcomes.services.judging import in_minutes
-from outcomes.services.planning import ENDINGS, RESUMED
+from outcomes.services.judgement import in_minutes
+from outcomes.services.plans import ENDINGS, RESUMED
 from patients.admin import searched
-from procedures.admin.forms import WhyForm
-from procedures.admin.steps import take
+from procedures.admin.appointment_forms import WhyForm
+from procedures.admin.workflow_actions import take
 
 
 def medicine_words(code: int | None) -> str:

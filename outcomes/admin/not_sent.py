@@ -13,8 +13,8 @@ from django.utils.translation import gettext as _
 from clinic.admin.base import staff
 from clinic.models import Site
 from outcomes.admin.check_ins import CheckInAdmin
+from outcomes.check_in_history import reason
 from outcomes.not_sent import not_sent
-from outcomes.why import reason
 
 #: So many days back are counted.
 DAYS = 30

@@ -10,12 +10,12 @@ from django.utils.translation import gettext_lazy as _
 
 from clinic.admin.base import staff
 from outcomes import services
-from outcomes.admin.asking_forms import ReportForm
+from outcomes.admin.check_in_forms import ReportForm
 from outcomes.admin.follow_ups import FollowUpAdmin
 from outcomes.models import FollowUp
 from outcomes.questions import ENDED_ON, PAIN_NOW
 from outcomes.services.pain_reports import questions_about
-from procedures.admin.steps import take
+from procedures.admin.workflow_actions import take
 
 
 def pain_back(request: HttpRequest, pk: int) -> HttpResponse:

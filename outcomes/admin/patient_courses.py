@@ -17,19 +17,19 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
 from clinic.admin.base import staff
-from clinic.admin.wall import shown
+from clinic.admin.datetime_widgets import shown
 from outcomes.admin.courses import VERDICT_LABELS, change_words
 from outcomes.charts.timeline import Band, Dose, Labels, Mark, draw
 from outcomes.models import CourseSummary
 from outcomes.models.follow_ups import JudgedAs
 from outcomes.patient_course import Course, PatientCourse, Score, Step, patient_course
 from outcomes.relief import percent_relief
-from outcomes.services.judging import in_minutes
+from outcomes.services.judgement import in_minutes
 from patients import services
 from patients.admin import PatientAdmin
 from patients.admin.opioids import left_out_words, total_words, worth
 from patients.models import Patient
-from procedures.admin.words import baseline_words
+from procedures.admin.descriptions import baseline_words
 from procedures.models import Procedure
 
 PERMISSIONS = ("patients.view_patient", "outcomes.view_followup")

@@ -8,10 +8,10 @@ from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils.translation import gettext as _
 
+from clinic.admin.audit_log import OutgoingEmailAdmin
 from clinic.admin.base import staff
-from clinic.admin.trail import OutgoingEmailAdmin
-from clinic.mail import shown_with_logo
 from clinic.models import Site
+from clinic.outbox import shown_with_logo
 from outcomes import emails as of_outcomes
 from procedures import emails as of_procedures
 

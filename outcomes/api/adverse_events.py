@@ -19,8 +19,8 @@ from clinic.api.fields import (
     YesNoField,
     YesNoQuery,
 )
-from clinic.api.rows import VisibleRows
 from clinic.api.views import SiteNameSerializer
+from clinic.api.viewsets import VisibleRows
 from outcomes import services
 from outcomes.models import AdverseEvent, FollowUp
 from outcomes.models.adverse_events import TERMS

@@ -20,22 +20,22 @@ from clinic.api.fields import (
     Query,
     WholeNumberField,
 )
-from clinic.api.rows import VisibleRows
 from clinic.api.views import SiteNameSerializer
+from clinic.api.viewsets import VisibleRows
 from clinic.models import User
 from clinic.refusals import Refusal
 from outcomes import services
 from outcomes.api.check_ins import PatientToCallSerializer
-from outcomes.losses import ReliefEnded
 from outcomes.models import Alert
 from outcomes.models.alerts import AlertQuerySet
-from outcomes.services.handling import REASONS
+from outcomes.relief_end_text import ReliefEnded
+from outcomes.services.alert_actions import REASONS
 from patients import services as patients
-from procedures.api.appointment import NothingInput
+from procedures.api.appointment_serializers import NothingInput
 from procedures.api.catalogue import ProcedureTypeNameSerializer
 from procedures.api.devices import DueSerializer
 from procedures.models import RedFlag
-from procedures.services.wordings import wordings_at
+from procedures.services.red_flag_wordings import wordings_at
 
 HANDLE = "outcomes.handle_alert"
 STATES = [("open", "open"), ("overdue", "overdue"), ("snoozed", "snoozed"), ("resolved", "resolved")]

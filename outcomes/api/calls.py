@@ -8,10 +8,10 @@ from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, serializers
 
 from clinic.api.fields import NumberQuery, Query
-from clinic.api.rows import VisibleRows
+from clinic.api.viewsets import VisibleRows
 from outcomes.api.check_ins import CheckInToDoSerializer
 from outcomes.models import CheckIn, ContactAttempt
-from outcomes.services.calling import tries
+from outcomes.services.calls import tries
 
 
 class ToCallSerializer(CheckInToDoSerializer):

@@ -13,17 +13,17 @@ from rest_framework.response import Response
 
 from clinic.api.etags import tag_of
 from clinic.api.fields import ChoicesQuery, Input, InstantField, NumberQuery, Query, WholeNumberField
-from clinic.api.rows import VisibleRows
 from clinic.api.views import SiteNameSerializer
+from clinic.api.viewsets import VisibleRows
 from clinic.refusals import Refusal
 from outcomes import services
 from outcomes.api.answers import AnswerSerializer
+from outcomes.api.check_in_history import WhySerializer
 from outcomes.api.contacts import CallInput, ContactSerializer
-from outcomes.api.whys import WhySerializer
+from outcomes.check_in_history import why
 from outcomes.models import Answer, CheckIn
 from outcomes.questions import PAIN_NOW
-from outcomes.services.correcting import versions_of
-from outcomes.why import why
+from outcomes.services.corrections import versions_of
 from patients import services as patients
 from patients.api import PatientNameSerializer
 from patients.models import Patient

@@ -4,7 +4,7 @@ from rest_framework import serializers
 
 from clinic.api.fields import Input, InstantField
 from outcomes.models import ContactAttempt
-from outcomes.services.calling import NOTED
+from outcomes.services.calls import NOTED
 
 #: What can come of a call that brought no answer.
 OUTCOMES = [(outcome.value, outcome.label) for outcome in NOTED]

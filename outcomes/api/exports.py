@@ -12,12 +12,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clinic.api.fields import ChoicesQuery, Query, YesNoField
-from clinic.api.rows import VisibleRows
+from clinic.api.viewsets import VisibleRows
 from outcomes import services
-from outcomes.api.reports.asking import SelectionQuery
+from outcomes.api.reports.parameters import SelectionQuery
 from outcomes.exports import entries as dictionary
 from outcomes.models import Export
-from outcomes.services.exporting import EXPORT
+from outcomes.services.exports import EXPORT
 
 
 class ExportSerializer(serializers.ModelSerializer[Export]):

@@ -17,7 +17,7 @@ from outcomes.api.check_ins import BY_STAFF
 from outcomes.models import VERDICTS
 from outcomes.relief import LOST_VERDICTS
 from outcomes.reports import Selection
-from outcomes.services.planning import ENDINGS
+from outcomes.services.plans import ENDINGS
 from patients.models import Patient
 from procedures.api.baselines import ScoreField
 from procedures.models import Intent

@@ -12,13 +12,12 @@ from rest_framework.response import Response
 from clinic.api.fields import (
     on_the_wall,
 )
-from clinic.api.rows import VisibleRows
 from clinic.api.views import SiteNameSerializer
+from clinic.api.viewsets import VisibleRows
 from clinic.refusals import Refusal
 from outcomes import services
 from outcomes.api.answers import MeasurementSerializer, item_of, measurements, scores, threshold
 from outcomes.api.check_ins import CheckInSerializer, CheckInToDoSerializer
-from outcomes.api.ends import EndedSerializer, ended, last_answer
 from outcomes.api.follow_up_inputs import (
     ApartInput,
     ConsistentInput,
@@ -28,12 +27,18 @@ from outcomes.api.follow_up_inputs import (
     PainReportInput,
     ResumeInput,
 )
-from outcomes.api.results import DiarySerializer, ResponderSerializer, TrialSerializer, WindowSerializer
+from outcomes.api.follow_up_results import (
+    DiarySerializer,
+    ResponderSerializer,
+    TrialSerializer,
+    WindowSerializer,
+)
+from outcomes.api.relief_ends import EndedSerializer, ended, last_answer
 from outcomes.models import FollowUp, VerdictChange
 from outcomes.models.follow_ups import JudgedAs
 from outcomes.questions import ENDED_ON, PAIN_NOW
 from outcomes.relief import LOW_BASELINE, responders
-from outcomes.services.judging import in_minutes
+from outcomes.services.judgement import in_minutes
 from outcomes.services.verdicts import window_of_test
 from patients import services as patients
 from patients.api import PatientNameSerializer

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from clinic.api.rows import NeverKept
+from clinic.api.viewsets import NeverKept
 from clinic.models import User
 from outcomes.api.adverse_events import AdverseEventSerializer
 from outcomes.api.follow_ups import FollowUpCourseSerializer

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from outcomes.charts.frame import HALO, framed, hatch, line, marks, text, when
+from outcomes.charts.svg import HALO, framed, hatch, line, marks, text, when
 from outcomes.relief import Course, Reading, meets
 
 #: The drawing's own units; a page scales it.

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from outcomes.charts.frame import (
+from outcomes.charts.svg import (
     CHARACTER,
     framed,
     hatch,

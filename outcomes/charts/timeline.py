@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from itertools import pairwise
 
-from outcomes.charts.frame import CHARACTER, HALO, framed, hatch, legend, line, shortened, text
+from outcomes.charts.svg import CHARACTER, HALO, framed, hatch, legend, line, shortened, text
 
 #: The drawing's own units; a page scales it. Its height depends on what there is to show.
 WIDTH, LEFT, RIGHT = 760, 66, 742

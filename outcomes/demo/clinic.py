@@ -11,7 +11,7 @@ from django.contrib.auth.models import Group
 
 from clinic import roles
 from clinic.models import Resource, ResourceCategory, Site, User, WorkingHours
-from clinic.wall_clock import on_wall
+from clinic.timezones import on_wall
 from procedures.models import Privilege, ProcedureType
 
 #: Everybody's password in the demo. No secret: the demo refuses to be made where patients are.

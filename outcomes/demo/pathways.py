@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from random import Random
 
-from outcomes.demo.shapes import Course
+from outcomes.demo.relief_courses import Course
 
 
 @dataclass(frozen=True)

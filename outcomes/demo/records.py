@@ -17,9 +17,9 @@ from typing import Protocol
 from outcomes import services as outcomes
 from outcomes.demo.clinic import Place
 from outcomes.demo.pathways import Visit
-from outcomes.demo.shapes import Course
+from outcomes.demo.relief_courses import Course
 from outcomes.models import AdverseEvent, FollowUp
-from outcomes.services.maintaining import raise_due
+from outcomes.services.devices import raise_due
 from patients import services as patients
 from patients.models import OpioidUse, Patient
 from procedures import services as procedures
@@ -60,7 +60,7 @@ DEVICE_TROUBLE = (
 
 
 class Told(Protocol):
-    """What of a life is needed here, see `outcomes.demo.life.Life`."""
+    """What of a life is needed here, see `outcomes.demo.timeline.Life`."""
 
     patient: Patient
     place: Place

@@ -1,12 +1,13 @@
 """What made-up patients say besides their pain now. Pure: the true course and a random source in, an answer out.
 
-All follows from how the patient truly is that day, with noise; every figure here is a working value, as in `shapes`.
+All follows from how the patient truly is that day, with noise; every figure here is a working value, as in
+`relief_courses`.
 """
 
 from collections.abc import Iterable
 from random import Random
 
-from outcomes.demo.shapes import Course
+from outcomes.demo.relief_courses import Course
 from outcomes.questions import CHANGE, MEDICINE, PAIN_AVERAGE, PAIN_NOW, PAIN_WORST, SATISFACTION, WORN_OFF
 
 #: Remarks that want nobody, by language, and how often there is one.

@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING
 
 from clinic.refusals import Refusal
 from outcomes import services as outcomes
-from outcomes.demo.own_scores import usual
+from outcomes.demo.baselines import usual
 from outcomes.demo.pathways import PATHWAYS, STEROIDS, Path, Visit
+from outcomes.demo.relief_courses import SHAPES
 from outcomes.demo.replies import FOLLOWS, peg
-from outcomes.demo.shapes import SHAPES
 from outcomes.models import FollowUp
 from outcomes.models.follow_ups import JudgedAs
 from patients import services as patients
 from procedures import services as procedures
 from procedures.models import Appointment, Procedure, ProcedureType
-from procedures.services import letters
+from procedures.services import notifications
 
 if TYPE_CHECKING:
-    from outcomes.demo.life import Life
+    from outcomes.demo.timeline import Life
 
 #: Refusals that mean "look for another time".
 BUSY = ("taken", "kept_not_free", "outside_hours", "closed")
@@ -201,15 +201,15 @@ class Visits:
         if appointment:
             reason = "booked on the wrong day"
             procedures.cancel(appointment.pk, reason=reason, by=self.life.place.clerk, now=self.life.now)
-            for letter in (letters.BOOKED, letters.CANCELLED):
-                self.life.deliver(letters.letter_key(appointment.pk, letter))
+            for letter in (notifications.BOOKED, notifications.CANCELLED):
+                self.life.deliver(notifications.letter_key(appointment.pk, letter))
 
     # Letters
 
     def write(self, appointment: Appointment) -> None:
         """The letter of a booking or a move goes out, and the reminder when it is due."""
-        self.life.deliver(letters.letter_key(appointment.pk, letters.BOOKED))
-        due = letters.remind_at(appointment)
+        self.life.deliver(notifications.letter_key(appointment.pk, notifications.BOOKED))
+        due = notifications.remind_at(appointment)
         if due >= self.life.now:
             self.life.at(due, partial(self.remind, appointment))
 
@@ -217,8 +217,10 @@ class Visits:
         """What the tick does with an appointment that is a day away, and the sender with its e-mail."""
         life = self.life
         booked = Appointment.objects.select_related("patient", "site").get(pk=appointment.pk)
-        if booked.status in Appointment.EXPECTED and letters.queue(booked, letters.REMINDER, now=life.now):
-            sent = life.deliver(letters.letter_key(booked.pk, letters.REMINDER))
+        if booked.status in Appointment.EXPECTED and notifications.queue(
+            booked, notifications.REMINDER, now=life.now
+        ):
+            sent = life.deliver(notifications.letter_key(booked.pk, notifications.REMINDER))
             lots = life.chance(booked.starts_at, "promise")
             if sent and lots.random() < PROMISES:
                 hence = timedelta(minutes=lots.randint(5, 500))
@@ -238,7 +240,7 @@ class Visits:
         procedures.cancel(
             appointment.pk, reason=reason, ended_by="patient", by=life.place.clerk, now=life.now
         )
-        life.deliver(letters.letter_key(appointment.pk, letters.CANCELLED))
+        life.deliver(notifications.letter_key(appointment.pk, notifications.CANCELLED))
         life.at(appointment.starts_at, self.pass_by)
         self.plan(visit, life.place.day(life.now) + timedelta(days=life.rng.randint(14, 40)))
 

@@ -1,9 +1,9 @@
 """Tables of outcomes for programs and researchers: CSV whose columns, order and meaning are said in one place."""
 
 from outcomes.exports.columns import Column, Shield
+from outcomes.exports.csv_writer import Writer
+from outcomes.exports.deidentification import Shielding
 from outcomes.exports.dictionary import ENTRY, entries
-from outcomes.exports.shielding import Shielding
 from outcomes.exports.tables import TABLES, Table
-from outcomes.exports.writing import Writer
 
 __all__ = ["ENTRY", "TABLES", "Column", "Shield", "Shielding", "Table", "Writer", "entries"]

@@ -6,8 +6,8 @@ from django.db.models import QuerySet
 
 from clinic.models import User
 from outcomes.exports.columns import Column, Shield
+from outcomes.exports.common_columns import common
 from outcomes.exports.follow_ups import chosen
-from outcomes.exports.whose import common
 from outcomes.models import AdverseEvent
 from outcomes.models.adverse_events import TERMS
 from outcomes.reports import Selection

@@ -8,8 +8,8 @@ from django.db.models import QuerySet
 
 from clinic.models import User
 from outcomes.exports.columns import Column, Shield
+from outcomes.exports.common_columns import common, moments
 from outcomes.exports.follow_ups import chosen
-from outcomes.exports.whose import common, moments
 from outcomes.instruments import registry
 from outcomes.models import Answer, CheckIn, Measurement
 from outcomes.reports import Selection

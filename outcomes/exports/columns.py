@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from clinic.text import FORMULA
+from clinic.text_rules import FORMULA
 
 #: Excel takes a CSV file for UTF-8 only when it begins with this mark; other programs pass over it.
 MARK = "\ufeff"

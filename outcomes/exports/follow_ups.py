@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 
 from clinic.models import User
 from outcomes.exports.columns import Column, Shield
-from outcomes.exports.whose import common, moments
+from outcomes.exports.common_columns import common, moments
 from outcomes.models import CourseSummary, FollowUp
 from outcomes.models.follow_ups import VERDICTS
 from outcomes.relief import Verdict

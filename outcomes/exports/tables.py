@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from clinic.models import User
-from outcomes.exports import adverse_events, check_ins, follow_ups, harm
+from outcomes.exports import adverse_event_table, adverse_events, check_ins, follow_ups
 from outcomes.exports.columns import Column
 from outcomes.reports import Selection
 
@@ -85,9 +85,9 @@ TABLES: dict[str, Table] = {
             "harm",
             "One row a procedure type: how many procedures led to adverse events, each counted once, by its worst "
             "event. Counts are never hidden; their shares are where procedures are few",
-            cache(harm.columns),
-            harm.rows,
-            totals=harm.totals,
+            cache(adverse_event_table.columns),
+            adverse_event_table.rows,
+            totals=adverse_event_table.totals,
         ),
     )
 }

@@ -22,7 +22,7 @@ from outcomes.instruments.definitions import (
     Text,
     Wording,
 )
-from outcomes.instruments.reading import InstrumentsError, Registry, join, read
+from outcomes.instruments.loader import InstrumentsError, Registry, join, read
 
 __all__ = [
     "FOLDER",

@@ -10,7 +10,7 @@ from django.db.models.functions import MD5
 from django.utils.translation import gettext_lazy as _
 
 from clinic.models import User, keep_history
-from outcomes.adverse import Term
+from outcomes.adverse_event_terms import Term
 from outcomes.models.follow_ups import FollowUp
 from patients.models import LAST_DAY_OF_RECORDING
 

@@ -10,11 +10,11 @@ from django.db.models import Case, Count, F, When
 from django.db.models.functions import Greatest
 from redis.exceptions import RedisError
 
-from outcomes.charts.frame import marks
-from outcomes.duration import Bands, Floats, Intervals, Span, bands, intervals, turnbull
+from outcomes.charts.svg import marks
 from outcomes.models.summaries import CourseSummary, CourseSummaryQuerySet
 from outcomes.rates import Share
-from outcomes.reports.counting import ENDED_AFTER, ENDED_BY, EVALUABLE, LAST_PLANNED, interval
+from outcomes.reports.counts import ENDED_AFTER, ENDED_BY, EVALUABLE, LAST_PLANNED, interval
+from outcomes.survival import Bands, Floats, Intervals, Span, bands, intervals, turnbull
 
 #: Draws of the bands, and where they begin; the same data always have the same bands.
 DRAWS, SEED = 200, 20_261_127
@@ -132,7 +132,7 @@ def duration_curve(
 ) -> DurationCurve:
     """The curve of those of `rows` that count in `unit`, drawn at least up to `until`; one query with all its runs.
 
-    Relief ended by a bad score also where nothing has confirmed it (`outcomes.lasting.Lasting.ended_by`).
+    Relief ended by a bad score also where nothing has confirmed it (`outcomes.relief_end.Lasting.ended_by`).
     """
     known = rows.filter(EVALUABLE, unit=unit, lost_after__isnull=False)
     if population == "responders":

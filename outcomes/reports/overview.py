@@ -8,11 +8,11 @@ from typing import Any
 from django.db.models import Count, Exists, OuterRef, Q
 
 from clinic.models import Site, User
-from clinic.wall_clock import day_span
+from clinic.timezones import day_span
 from outcomes.models import Alert, CheckIn, FollowUp, VerdictChange
 from outcomes.rates import Share, share
 from outcomes.relief import Verdict
-from outcomes.reports.load import LOOKS_BACK, AlertLoad, alert_loads, answered_lately
+from outcomes.reports.alert_load import LOOKS_BACK, AlertLoad, alert_loads, answered_lately
 
 #: Relief that is lost early, for sure or possibly.
 EARLY = (Verdict.LOST_EARLY, Verdict.POSSIBLY_EARLY)

@@ -10,7 +10,7 @@ from clinic.models import User
 from outcomes.models import CourseSummary
 from outcomes.models.summaries import CourseSummaryQuerySet
 from outcomes.rates import Share, share
-from outcomes.reports.counting import (
+from outcomes.reports.counts import (
     COLUMNS,
     FUNNEL,
     PLANNED_COLUMNS,
@@ -24,7 +24,7 @@ from outcomes.reports.counting import (
     verdicts,
 )
 from outcomes.reports.curves import DurationCurve, duration_curve
-from outcomes.reports.results import TestCounts, TrialCounts, counts_of_tests, counts_of_trials
+from outcomes.reports.diagnostic_results import TestCounts, TrialCounts, counts_of_tests, counts_of_trials
 from outcomes.reports.safety import AdverseReport, MmeChange, adverse_report, mme_change
 from outcomes.reports.selection import Selection, ask, smallest_cell
 from procedures.models import FigureConfirmation, ReliefProfile

@@ -9,7 +9,7 @@ from django.db.models import Count, Q, QuerySet
 
 from outcomes.models import AdverseEvent, CourseSummary
 from outcomes.rates import Share, share
-from outcomes.reports.counting import TREATED_SQL, counts
+from outcomes.reports.counts import TREATED_SQL, counts
 from outcomes.reports.selection import ask
 from procedures.models import ProcedureType
 

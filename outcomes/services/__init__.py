@@ -6,32 +6,7 @@ from outcomes.services.adverse_events import (
     record_adverse_event,
     void_adverse_event,
 )
-from outcomes.services.alerting import ended_of, raise_alert, raise_red_flags, settle_ended
-from outcomes.services.answering import (
-    answer,
-    diary_of,
-    save_step,
-    steps_of,
-)
-from outcomes.services.asking import ask_at_new_address, invite_due, remind_due
-from outcomes.services.assigning import follow_performer, handlers, reassign_alerts
-from outcomes.services.calling import note_call
-from outcomes.services.closing import call_bounced, call_unsent, close_past
-from outcomes.services.correcting import (
-    change_own_answer,
-    changeable_until,
-    correct_answer,
-    why_not_to_change,
-)
-from outcomes.services.diaries import fill_in
-from outcomes.services.exporting import download, expire_exports, make_export, make_exports, request_export
-from outcomes.services.following import (
-    extend_plans,
-    open_follow_up,
-    open_missing_follow_ups,
-    void_follow_up,
-)
-from outcomes.services.handling import (
+from outcomes.services.alert_actions import (
     acknowledge,
     escalate_due,
     hand_over,
@@ -39,9 +14,35 @@ from outcomes.services.handling import (
     snooze,
     take,
 )
-from outcomes.services.judging import course_from, course_of, diary_result, judge, judge_by_baseline
-from outcomes.services.judging_again import judge_again
-from outcomes.services.linking import (
+from outcomes.services.alerts import ended_of, raise_alert, raise_red_flags, settle_ended
+from outcomes.services.answers import (
+    answer,
+    diary_of,
+    save_step,
+    steps_of,
+)
+from outcomes.services.assignments import follow_performer, handlers, reassign_alerts
+from outcomes.services.birth_date_checks import prove_birth_date
+from outcomes.services.calls import note_call
+from outcomes.services.corrections import (
+    change_own_answer,
+    changeable_until,
+    correct_answer,
+    why_not_to_change,
+)
+from outcomes.services.devices import Due, due_of, end_explanted, look_after_devices, review_devices
+from outcomes.services.diaries import fill_in
+from outcomes.services.expiry import call_bounced, call_unsent, close_past
+from outcomes.services.exports import download, expire_exports, make_export, make_exports, request_export
+from outcomes.services.follow_ups import (
+    extend_plans,
+    open_follow_up,
+    open_missing_follow_ups,
+    void_follow_up,
+)
+from outcomes.services.invitations import ask_at_new_address, invite_due, remind_due
+from outcomes.services.judgement import course_from, course_of, diary_result, judge, judge_by_baseline
+from outcomes.services.links import (
     issue_link,
     next_of_several,
     open_link,
@@ -51,10 +52,9 @@ from outcomes.services.linking import (
     token_of_all,
     void_links,
 )
-from outcomes.services.maintaining import Due, due_of, end_explanted, look_after_devices, review_devices
 from outcomes.services.merges import join_courses, obstacles_to_merging
 from outcomes.services.pain_reports import report_pain, report_unasked
-from outcomes.services.planning import (
+from outcomes.services.plans import (
     end_follow_up,
     go_on,
     replan,
@@ -66,11 +66,11 @@ from outcomes.services.planning import (
     take_new_plan,
     tell_apart,
 )
-from outcomes.services.proving import prove_birth_date
-from outcomes.services.rebuilding import summarise_missing
-from outcomes.services.recording import find_by_code, record_answer, report_red_flags
-from outcomes.services.reporting import view_report
-from outcomes.services.ticking import tick
+from outcomes.services.rejudgement import judge_again
+from outcomes.services.report_views import view_report
+from outcomes.services.staff_answers import find_by_code, record_answer, report_red_flags
+from outcomes.services.summary_rebuild import summarise_missing
+from outcomes.services.tick_steps import tick
 from outcomes.services.trials import end_trial, trial_of
 
 __all__ = [

@@ -12,7 +12,7 @@ from django.db import transaction
 from clinic import audit
 from clinic.models import User
 from clinic.refusals import Refusal
-from outcomes.adverse import Term
+from outcomes.adverse_event_terms import Term
 from outcomes.models import AdverseEvent, FollowUp
 
 #: What can be said about an adverse event, and corrected, in the order in which it is asked.

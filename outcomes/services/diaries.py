@@ -7,10 +7,10 @@ from django.db import transaction
 
 from clinic.refusals import Refusal
 from outcomes.models import Answer
-from outcomes.services.alerting import raise_red_flags
-from outcomes.services.answering import answer, diary_of, locked
-from outcomes.services.correcting import change_own_answer
-from outcomes.services.figures import measurements_of
+from outcomes.services.alerts import raise_red_flags
+from outcomes.services.answers import answer, diary_of, locked
+from outcomes.services.corrections import change_own_answer
+from outcomes.services.measurements import measurements_of
 
 
 @transaction.atomic

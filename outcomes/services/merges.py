@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from outcomes.models import CheckIn, FollowUp
-from outcomes.services.following import settle_neighbours
-from outcomes.services.judging import judge, same_side
+from outcomes.services.follow_ups import settle_neighbours
+from outcomes.services.judgement import judge, same_side
 from patients.models import Patient
 from patients.services import Obstacle
 

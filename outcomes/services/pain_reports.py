@@ -8,7 +8,7 @@ from django.db import transaction
 from clinic import audit
 from clinic.models import User
 from clinic.refusals import Refusal
-from clinic.wall_clock import day_span
+from clinic.timezones import day_span
 from outcomes.alerts import LOSSES_OF_EFFECT, called_for
 from outcomes.instruments import latest
 from outcomes.models import Alert, Answer, CheckIn, FollowUp, Measurement
@@ -17,18 +17,18 @@ from outcomes.questions import ENDED_ON, PAIN_NOW, WORN_OFF, Question, from_inst
 from outcomes.relief import Course, Judgement
 from outcomes.relief import judge as judge_course
 from outcomes.schedule import DAY, days_after
-from outcomes.services import wearing_off
-from outcomes.services.alerting import raise_alert, raise_red_flags
-from outcomes.services.answering import GRACE
-from outcomes.services.figures import measurements_of, plain_remark, refuse_future
-from outcomes.services.judging import course_of, judge
-from outcomes.services.linking import takes_reports
-from outcomes.services.recording import values_of
+from outcomes.services import relief_questions
+from outcomes.services.alerts import raise_alert, raise_red_flags
+from outcomes.services.answers import GRACE
+from outcomes.services.judgement import course_of, judge
+from outcomes.services.links import takes_reports
+from outcomes.services.measurements import measurements_of, plain_remark, refuse_future
+from outcomes.services.staff_answers import values_of
 
 
 def questions_about(follow_up: FollowUp) -> tuple[Question, Question]:
     """What a report asks: the pain now, and since which day. Wants `procedure__site` selected."""
-    return from_instrument(PAIN_NOW, {"nrs": latest("nrs")}), wearing_off.since_when(follow_up)
+    return from_instrument(PAIN_NOW, {"nrs": latest("nrs")}), relief_questions.since_when(follow_up)
 
 
 @transaction.atomic

@@ -12,9 +12,9 @@ from clinic.refusals import Refusal
 from outcomes.models import FollowUp
 from outcomes.models.follow_ups import JudgedAs
 from outcomes.questions import MEDICINE
-from outcomes.services.judging import judge
-from outcomes.services.reading import fetched
-from outcomes.services.summarising import peg_sum
+from outcomes.services.course_data import fetched
+from outcomes.services.judgement import judge
+from outcomes.services.summaries import peg_sum
 from outcomes.services.verdicts import trial_from
 from outcomes.trials import Result
 

@@ -13,7 +13,7 @@ from outcomes.models.follow_ups import JudgedAs
 from outcomes.questions import PAIN_NOW, TOOK_MEDICINE
 from outcomes.relief import Course, Judgement, Note, Remark, Verdict, judge, judged, remark_words
 from outcomes.schedule import DAY
-from outcomes.services.reading import Read
+from outcomes.services.course_data import Read
 from procedures.models import ReliefProfile
 
 #: When an anesthetic is expected to have worn off, in minutes, for a profile made before tests had to say so: that of

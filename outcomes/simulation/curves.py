@@ -4,10 +4,10 @@ No database is used, so that thousands of clinics can be played; `outcomes.tests
 database and finds the same rows. Those who have lost relief, or never had any, are treated again by chance.
 
 The true share still in relief, S(t), is that of all who were treated: of a shape's courses, those whose relief of at
-least half ends for good later than day t (`outcomes.demo.shapes.Course.lasts`). Relief that begins after two bad
-answers is no response (`outcomes.relief`); whether two were given before it began hangs on who answers. So the truth
-is a span: without those whose relief begins after the second planned day of judgement, and with them. Days before the
-first of judgement are left out: a curve says nothing there.
+least half ends for good later than day t (`outcomes.demo.relief_courses.Course.lasts`). Relief that begins after two
+bad answers is no response (`outcomes.relief`); whether two were given before it began hangs on who answers. So the
+truth is a span: without those whose relief begins after the second planned day of judgement, and with them. Days before
+the first of judgement are left out: a curve says nothing there.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,11 +21,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from outcomes import schedule
-from outcomes.demo import asking, people, shapes
-from outcomes.duration import Floats, Intervals, bands, intervals, turnbull
-from outcomes.lasting import Lasting, lasting
+from outcomes.demo import check_ins, made_up_patients, relief_courses
 from outcomes.relief import Course, Reading, judge
+from outcomes.relief_end import Lasting, lasting
 from outcomes.reports.curves import DRAWS, SEED, half_lost, spread
+from outcomes.survival import Floats, Intervals, bands, intervals, turnbull
 from procedures import catalogue
 
 #: The types of which curves are measured.
@@ -37,7 +37,7 @@ SENT = SENT_AT - MORNING
 #: Who has lost relief and is treated again, is so many days later, evenly (working values).
 AGAIN_AFTER = (10, 90)
 #: Chance that a silent patient is reached by telephone: called, and answering one of two calls.
-REACHED = asking.CALLED * (1 - (1 - asking.CALLS["reached"]) ** 2)
+REACHED = check_ins.CALLED * (1 - (1 - check_ins.CALLS["reached"]) ** 2)
 TYPES = {one.code: one for one in catalogue.read().procedure_types}
 #: So many courses tell the truth of a shape to within half a point.
 MANY = 40_000
@@ -108,10 +108,10 @@ def on_calendar(day: float) -> int:
 def play(code: str, rng: Random, habits: Habits) -> Played:
     """One patient of that procedure, from the procedure to the end of the plan or to today."""
     kind = TYPES[code]
-    course = shapes.SHAPES[code](rng)
+    course = relief_courses.SHAPES[code](rng)
     usual = rng.gauss(7, 1.1)
     baseline = min(10, max(4, round(rng.gauss(usual, 1))))
-    answers = people.willingness(round(rng.triangular(24, 93, 64)), rng)
+    answers = made_up_patients.willingness(round(rng.triangular(24, 93, 64)), rng)
     today = rng.uniform(0, habits.entered) if habits.entered else inf
     again = inf
     if habits.repeated and course.lasts > 30:
@@ -123,7 +123,7 @@ def play(code: str, rng: Random, habits: Habits) -> Played:
     def pain(day: float) -> int:
         if habits.truthful:
             return 0 if course.works(day) else baseline
-        return shapes.score(course, day, baseline=baseline, rng=rng)
+        return relief_courses.score(course, day, baseline=baseline, rng=rng)
 
     given: list[Given] = []
     silent: list[int] = []
@@ -132,11 +132,11 @@ def play(code: str, rng: Random, habits: Habits) -> Played:
         if asked > over:
             break
         well = habits.forgetful and course.works(asked)
-        chance = people.willing(answers, day=asked, works=well, diary=False)
+        chance = made_up_patients.willing(answers, day=asked, works=well, diary=False)
         lots = [rng.random() for _ in range(3)]
         answered = inf
         if lots[0] < chance:
-            answered = asked + people.delay(lots[1], diary=False).total_seconds() / 86_400
+            answered = asked + made_up_patients.delay(lots[1], diary=False).total_seconds() / 86_400
         elif lots[2] < REACHED:
             answered = asked + schedule.RUNGS[-1] * waits + lots[1] * 3
         if answered < min(asked + waits, over):
@@ -175,7 +175,7 @@ def clinic(code: str, seed: str, number: int, habits: Habits) -> list[Played]:
 
 
 def counted(told: Lasting, code: str) -> tuple[int, float]:
-    """The interval as a curve counts it: `outcomes.reports.counting.planned_day` says how."""
+    """The interval as a curve counts it: `outcomes.reports.counts.planned_day` says how."""
     days, end = planned(code), told.ended_by
     after = max((day for day in days if day <= told.after), default=0)
     if end is None:
@@ -204,7 +204,7 @@ def courses(code: str) -> tuple[Floats, Floats]:
     """Of many courses, when relief truly ends, and whether it begins early enough to be a response for certain."""
     rng = Random(f"{code}:truth")
     first, second = planned(code)[:2]
-    many = [shapes.SHAPES[code](rng) for _ in range(MANY)]
+    many = [relief_courses.SHAPES[code](rng) for _ in range(MANY)]
     early = [float(one.works(first + SENT) or one.works(second + SENT)) for one in many]
     return np.array([one.lasts for one in many]), np.array(early)
 

@@ -3,7 +3,7 @@
 from django import template
 
 from clinic.models import Site
-from outcomes.services.announcing import reaches_staff
+from outcomes.services.alert_emails import reaches_staff
 
 register = template.Library()
 

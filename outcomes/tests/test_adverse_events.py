@@ -12,7 +12,7 @@ from clinic.models import AuditEvent, Site
 from clinic.refusals import Refusal
 from conftest import MONDAY, World, staff
 from outcomes import services
-from outcomes.adverse import RISKS, Term, term_of
+from outcomes.adverse_event_terms import RISKS, Term, term_of
 from outcomes.models import AdverseEvent, FollowUp
 from outcomes.models.adverse_events import TERMS
 from procedures import services as procedures

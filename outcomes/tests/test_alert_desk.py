@@ -14,9 +14,9 @@ from clinic.tests.calling import call
 from clinic.tests.desk import clock, errors, levels, queries, signed_in, words
 from conftest import MONDAY, World, staff
 from outcomes import services
-from outcomes.admin.alerts.words import in_words, questions
+from outcomes.admin.alerts.descriptions import in_words, questions
 from outcomes.models import Alert, Answer, CheckIn
-from outcomes.reports.load import AlertLoad, alert_loads
+from outcomes.reports.alert_load import AlertLoad, alert_loads
 from outcomes.tests.test_alerting import MINUTE, answer, flag, red_flag
 
 ALERTS = "/admin/outcomes/alert/"

@@ -8,21 +8,21 @@ from datetime import datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import Permission
-from django.core import mail as outbox
+from django.core import mail
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clinic import mail
+from clinic import outbox
 from clinic.models import AuditEvent, OutgoingEmail, Site
 from clinic.refusals import Refusal
 from conftest import MONDAY, World, staff
 from outcomes import services
 from outcomes.models import Alert, CheckIn, ContactAttempt, FollowUp
 from outcomes.models.alerts import AlertQuerySet
-from outcomes.services.alerting import review
-from outcomes.services.handling import LONGEST_SNOOZE
+from outcomes.services.alert_actions import LONGEST_SNOOZE
+from outcomes.services.alerts import review
 from patients import services as patients
 from patients.models import Patient
 from procedures import services as procedures
@@ -591,14 +591,14 @@ def test_a_site_is_told_at_once_and_again_without_a_word_about_health(world: Wor
     raised = red_flag(world, "fever_chills")
     at = raised.raised_at
     for _ in range(2):
-        mail.send_due(now=at)
+        outbox.send_due(now=at)
     red_flag(world, "fever_chills", check_in=raised.check_in, now=at + MINUTE)
     red_flag(world, "new_weakness", check_in=raised.check_in, now=at + MINUTE)
-    mail.send_due(now=at + MINUTE)
+    outbox.send_due(now=at + MINUTE)
     for minutes in (17, 18):
         services.tick(now=at + minutes * MINUTE)
-        mail.send_due(now=at + minutes * MINUTE)
-    told = [message for message in outbox.outbox if message.to == ["alerts@example.org"]]
+        outbox.send_due(now=at + minutes * MINUTE)
+    told = [message for message in mail.outbox if message.to == ["alerts@example.org"]]
     assert [message.subject for message in told] == [
         "Alert at Riverside: look today",
         "Alert at Riverside: look within 15 minutes",
@@ -634,7 +634,7 @@ def test_nobody_is_told_of_what_is_done_with_already(world: World) -> None:
     other = world.performed(patient=patient, hour=13).follow_up.check_ins.get(offset_minutes=1440)
     taken = red_flag(world, "new_weakness", check_in=other)
     services.acknowledge(taken.pk, by=world.nurse, now=taken.raised_at)
-    mail.send_due(now=taken.raised_at)
+    outbox.send_due(now=taken.raised_at)
     told = OutgoingEmail.objects.filter(template="outcomes.emails.alert").order_by("pk")
     assert [(email.status, email.problem) for email in told] == [
         ("skipped", "resolved"),
@@ -655,7 +655,7 @@ def test_a_routine_alert_is_announced_when_it_is_overdue_not_before(world: World
     services.tick(now=alert.due_at - MINUTE)
     assert not told.exists()
     services.tick(now=alert.due_at)
-    mail.send_due(now=alert.due_at)
+    outbox.send_due(now=alert.due_at)
     assert told.get().status == "sent"
 
 
@@ -746,7 +746,7 @@ def test_judgements_at_once_raise_one_alert_and_keep_one_change(world: World) ->
     assert follow_up.verdict == "lost_unconfirmed"
     row = follow_up.check_ins.get(offset_minutes=184 * 1440)
     with pytest.MonkeyPatch.context() as fault:
-        fault.setattr("outcomes.services.answering.judge", lambda *_, **__: None)
+        fault.setattr("outcomes.services.answers.judge", lambda *_, **__: None)
         services.answer(
             row.pk, values={"nrs.now": 8}, channel="phone", language="en", by=None, now=row.due_at
         )

@@ -11,9 +11,9 @@ from django.db import transaction
 from clinic.tests.calling import call
 from conftest import MONDAY, World
 from outcomes import services
-from outcomes.lasting import lasting
 from outcomes.models import Alert, CheckIn, FollowUp, VerdictChange
 from outcomes.relief import judge
+from outcomes.relief_end import lasting
 from outcomes.reports import WORKLISTS
 from procedures.models import ReliefProfile
 

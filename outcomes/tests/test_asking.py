@@ -5,21 +5,21 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import pytest
-from django.core import mail as outbox
+from django.core import mail
 from django.db import OperationalError
 from django.test import Client
 
-from clinic import mail
-from clinic.mail.reports import note
+from clinic import outbox
 from clinic.models import AuditEvent, DeliveryReport, OutgoingEmail
+from clinic.outbox.delivery_reports import note
 from clinic.refusals import Refusal
 from clinic.tests.desk import clock, signed_in, words
 from conftest import MONDAY, World
 from outcomes import services
+from outcomes.check_in_history import why
 from outcomes.models import CheckIn, ContactAttempt, FollowUp, Link
 from outcomes.schedule import ladder
-from outcomes.services.asking import pacing
-from outcomes.why import why
+from outcomes.services.invitations import weekly_cap
 from patients import services as patients
 from patients.models import Patient
 from procedures import services as procedures
@@ -38,9 +38,9 @@ def course(world: World, **values: Any) -> FollowUp:
 def sent(now: datetime) -> list[Any]:
     """The e-mails with questions that a tick and the sender bring out at `now`."""
     services.tick(now=now)
-    before = len(outbox.outbox)
-    mail.send_due(now=now)
-    return [message for message in outbox.outbox[before:] if "/c/" in str(message.body)]
+    before = len(mail.outbox)
+    outbox.send_due(now=now)
+    return [message for message in mail.outbox[before:] if "/c/" in str(message.body)]
 
 
 def attempts(check_in: CheckIn) -> list[tuple[str, str, str]]:
@@ -219,7 +219,7 @@ def test_what_was_queued_just_before_the_quiet_hours_waits_for_the_morning(
         CheckIn.objects.filter(pk=day_42.pk).update(remind_at=day_42.due_at + timedelta(days=3))
         day_42.due_at += timedelta(days=3)
     services.tick(now=day_42.due_at)
-    assert mail.send_due(now=day_42.due_at + timedelta(minutes=1))["put_back"] == 1
+    assert outbox.send_due(now=day_42.due_at + timedelta(minutes=1))["put_back"] == 1
     email = OutgoingEmail.objects.filter(template="outcomes.emails.invitation").latest("pk")
     morning = world.at(day_42.due_at.astimezone(world.site.zone).date() + timedelta(days=1), 8)
     assert (email.status, email.not_before, email.attempts) == ("queued", morning, 0)
@@ -232,7 +232,7 @@ def test_what_was_queued_just_before_the_quiet_hours_waits_for_the_morning(
 def test_what_is_answered_or_closed_by_the_morning_is_not_sent_any_more(world: World) -> None:
     day_42 = evening(world)
     services.tick(now=day_42.due_at)
-    mail.send_due(now=day_42.due_at + timedelta(minutes=1))
+    outbox.send_due(now=day_42.due_at + timedelta(minutes=1))
     assert not Link.objects.exists()  # what waits has no link yet
     CheckIn.objects.filter(pk=day_42.pk).update(closes_at=day_42.due_at + timedelta(hours=12))
     assert sent(day_42.due_at + timedelta(hours=13)) == []
@@ -288,7 +288,7 @@ def test_stopping_all_questions_holds_back_what_is_queued_already(world: World) 
     services.tick(now=day_42.due_at)
     world.site.emails_paused = True
     world.site.save()
-    assert mail.send_due(now=day_42.due_at)["sent"] == 0
+    assert outbox.send_due(now=day_42.due_at)["sent"] == 0
     assert OutgoingEmail.objects.get(contact_attempts__check_in=day_42).problem == "paused"
 
 
@@ -431,14 +431,14 @@ def test_two_ticks_at_once_ask_each_patient_once(world: World, transactional_db:
 def test_one_sick_row_silences_nobody_else(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     follow_ups = [course(world, patient=world.another_patient(n), hour=8 + 2 * n) for n in (2, 3)]
     sick = follow_ups[0].patient_id
-    real = pacing.wait_until
+    real = weekly_cap.wait_until
 
     def fails(wanted: Any, *args: Any, **kwargs: Any) -> Any:
         if wanted[0].follow_up.patient_id == sick:
             raise RuntimeError("sick")
         return real(wanted, *args, **kwargs)
 
-    monkeypatch.setattr(pacing, "wait_until", fails)
+    monkeypatch.setattr(weekly_cap, "wait_until", fails)
     with pytest.raises(ExceptionGroup):
         services.invite_due(now=day_of(follow_ups[1], 1).due_at)
     assert day_of(follow_ups[1], 1).status == "invited"
@@ -455,7 +455,7 @@ def test_when_the_database_is_away_it_is_not_asked_for_each_patient(
         tried.append(wanted[0].follow_up.patient_id)
         raise OperationalError("the server closed the connection")
 
-    monkeypatch.setattr(pacing, "wait_until", away)
+    monkeypatch.setattr(weekly_cap, "wait_until", away)
     with pytest.raises(OperationalError):
         services.invite_due(now=day_of(follow_ups[1], 1).due_at)
     assert len(tried) == 2  # all together, then the first alone

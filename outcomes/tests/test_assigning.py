@@ -3,16 +3,16 @@
 from datetime import datetime, timedelta
 
 import pytest
-from django.core import mail as outbox
+from django.core import mail
 
-from clinic import mail
+from clinic import outbox
 from clinic.models import AuditEvent, Closure, Resource, User
 from clinic.tests.calling import call
 from clinic.tests.desk import clock, signed_in
 from conftest import World, resource, staff
 from outcomes import services
 from outcomes.models import Alert, FollowUp
-from outcomes.services.assigning import ABOUT_RELIEF
+from outcomes.services.assignments import ABOUT_RELIEF
 from outcomes.tests.test_alerting import answer, flag
 from outcomes.tests.test_reports import course
 from procedures.models import Procedure
@@ -243,7 +243,7 @@ def test_no_email_to_staff_says_when_relief_ended_or_whose_patient_it_is(world: 
     course(world, {42: 2, 92: 8})
     (alert,) = Alert.objects.all()
     services.tick(now=alert.due_at)
-    mail.send_due(now=alert.due_at)
-    (told,) = (one for one in outbox.outbox if "alerts@example.org" in one.to)
+    outbox.send_due(now=alert.due_at)
+    (told,) = (one for one in mail.outbox if "alerts@example.org" in one.to)
     for word in ("day 92", "relief", "confirmed", "Physician", "back"):
         assert word not in str(told.body), word

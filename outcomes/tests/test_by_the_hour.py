@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.core import mail as outbox
+from django.core import mail
 
-from clinic import mail
+from clinic import outbox
 from conftest import World
 from outcomes import services
 from outcomes.models import CheckIn, FollowUp
@@ -29,9 +29,9 @@ def block(world: World) -> FollowUp:
 def sent(now: datetime) -> list[Any]:
     """What a tick and the sender bring out at `now`."""
     services.tick(now=now)
-    before = len(outbox.outbox)
-    mail.send_due(now=now)
-    return outbox.outbox[before:]
+    before = len(mail.outbox)
+    outbox.send_due(now=now)
+    return mail.outbox[before:]
 
 
 @pytest.mark.parametrize(

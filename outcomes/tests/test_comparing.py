@@ -8,10 +8,10 @@ import pytest
 
 from clinic.refusals import Refusal
 from conftest import World
-from outcomes.admin.reports.comparing import sentence
-from outcomes.duration import Curve, Intervals, turnbull
+from outcomes.admin.reports.comparison import sentence
 from outcomes.models import CourseSummary
 from outcomes.reports import Selection, compare_groups
+from outcomes.survival import Curve, Intervals, turnbull
 from outcomes.tests.test_reports import course, small  # noqa: F401 (a fixture)
 
 NAMES = ("one", "other")

@@ -4,26 +4,26 @@ from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.core import mail as outbox
+from django.core import mail
 from django.core.management import call_command
 from django.test import Client
 
-from clinic.mail import send_due
 from clinic.models import OutgoingEmail
+from clinic.outbox import send_due
 from clinic.tests.calling import call
 from clinic.tests.desk import signed_in, words
 from conftest import World
 from outcomes import services
+from outcomes.check_in_history import why
 from outcomes.models import Alert, Answer, CheckIn, ContactAttempt, FollowUp
 from outcomes.relief import Verdict
-from outcomes.reports.drilling import check_ins_behind
+from outcomes.reports.drill_down import check_ins_behind
 from outcomes.reports.overview import overview_report
 from outcomes.reports.selection import Selection
 from outcomes.schedule import confirmation, confirms, ladder
-from outcomes.services.judging import judge
+from outcomes.services.judgement import judge
 from outcomes.tests.asking import insist
 from outcomes.tests.test_since_when import said
-from outcomes.why import why
 from procedures.models import ReliefProfile
 
 Status = CheckIn.Status
@@ -480,7 +480,7 @@ def test_programs_see_its_kind_and_ask_for_it(world: World, relieved: FollowUp) 
 def test_the_e_mail_has_a_link_for_each(relieved: FollowUp) -> None:
     said(relieved, 92, 7)
     found = open_one(relieved)
-    outbox.outbox.clear()
+    mail.outbox.clear()
     ticked(found.due_at)
-    (message,) = [one for one in outbox.outbox if "/c/" in str(one.body)]
+    (message,) = [one for one in mail.outbox if "/c/" in str(one.body)]
     assert str(message.body).count("/c/") == 1

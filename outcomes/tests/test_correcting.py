@@ -14,7 +14,7 @@ from clinic.tests.desk import clock, signed_in, words
 from conftest import World, staff
 from outcomes import services
 from outcomes.models import Alert, Answer, AnswerCorrection, CourseSummary, FollowUp, Measurement
-from outcomes.services.correcting import versions_of
+from outcomes.services.corrections import versions_of
 from outcomes.tests.asking import red_flag
 from procedures.tests.test_races import together
 

@@ -8,19 +8,19 @@ import pytest
 
 from outcomes import services
 from outcomes.demo.clinic import Place, build
-from outcomes.duration import bands
 from outcomes.models import CheckIn, CourseSummary, FollowUp
 from outcomes.reports import Selection, procedure_report
-from outcomes.reports.counting import ENDED_AFTER, ENDED_BY, KNOWN_END
+from outcomes.reports.counts import ENDED_AFTER, ENDED_BY, KNOWN_END
 from outcomes.reports.curves import DRAWS, SEED
-from outcomes.reports.drilling import rows_behind
+from outcomes.reports.drill_down import rows_behind
 from outcomes.schedule import DAY
 from outcomes.simulation.curves import Habits, Played, as_reported, clinic, counted, planned, truth
+from outcomes.survival import bands
 from patients.models import Patient
 from procedures import catalogue
 from procedures import services as procedures
 from procedures.models import Appointment, Procedure, ProcedureType
-from procedures.services.loading import load
+from procedures.services.catalogue_loader import load
 
 BEGIN_ON = date(2027, 1, 4)
 FIRST = Selection(performed_from=BEGIN_ON, performed_until=BEGIN_ON)

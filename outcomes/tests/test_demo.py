@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from django.core import mail as outbox
+from django.core import mail
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.db.models import Q
@@ -24,10 +24,10 @@ from clinic.models import AuditEvent, Closure, OutgoingEmail, User
 from clinic.refusals import Refusal
 from conftest import World
 from outcomes import services
-from outcomes.demo import making, shapes
+from outcomes.demo import clinic_history, relief_courses
 from outcomes.demo.clinic import PASSWORD, build
-from outcomes.demo.life import Life
-from outcomes.demo.people import COUPLE, DECEASED, OPTED_OUT, invent
+from outcomes.demo.made_up_patients import COUPLE, DECEASED, OPTED_OUT, invent
+from outcomes.demo.timeline import Life
 from outcomes.models import (
     AdverseEvent,
     Alert,
@@ -41,9 +41,9 @@ from outcomes.models import (
 from outcomes.models.follow_ups import JudgedAs
 from outcomes.relief import Verdict
 from outcomes.reports import Selection, procedure_report
-from outcomes.reports.counting import EVALUABLE
-from outcomes.services.judging import courses_of
-from outcomes.services.reading import read
+from outcomes.reports.counts import EVALUABLE
+from outcomes.services.course_data import read
+from outcomes.services.judgement import courses_of
 from outcomes.services.verdicts import judgement_of
 from patients.models import OpioidUse, Patient
 from procedures import catalogue
@@ -57,7 +57,7 @@ from procedures.models import (
     ReliefProfile,
     WaitlistEntry,
 )
-from procedures.services.loading import load
+from procedures.services.catalogue_loader import load
 
 #: A Friday, 13:00 at Riverside and 11:00 at Desert View.
 NOW = datetime(2026, 11, 20, 18, tzinfo=UTC)
@@ -132,19 +132,19 @@ def undone() -> Iterator[None]:
 
 
 def tell() -> list[tuple[int, int]]:
-    return list(making.tell_history(clock=lambda: NOW))
+    return list(clinic_history.tell_history(clock=lambda: NOW))
 
 
 def test_the_same_clinic_again_even_when_cut_off(types: None, monkeypatch: pytest.MonkeyPatch) -> None:
     with undone():
-        making.make_essentials(now=NOW, number=FEW)
+        clinic_history.make_essentials(now=NOW, number=FEW)
         assert tell() == [(number, FEW) for number in range(1, FEW + 1)]
         first = everything()
         assert tell()[-1] == (FEW, FEW)
         assert everything() == first
 
-    making.make_essentials(now=NOW, number=FEW)
-    story = making.tell_history(clock=lambda: NOW)
+    clinic_history.make_essentials(now=NOW, number=FEW)
+    story = clinic_history.tell_history(clock=lambda: NOW)
     next(story)
     play = Life.play
 
@@ -156,13 +156,13 @@ def test_the_same_clinic_again_even_when_cut_off(types: None, monkeypatch: pytes
     with pytest.raises(KeyboardInterrupt):
         next(story)
     monkeypatch.undo()
-    assert making.told() == 1
+    assert clinic_history.told() == 1
     tell()
     assert everything() == first
 
     # It is a clinic that lived: what was asked is answered or closed, and nothing waits in the outbox.
     assert len(first["answers"]) > 20
-    assert outbox.outbox == []
+    assert mail.outbox == []
     assert {status for _, status, *_ in first["e-mails"]} <= {"sent", "skipped", "failed"}
     assert all(sent_at <= NOW for _, status, sent_at, _ in first["e-mails"] if status == "sent")
     assert not CheckIn.objects.filter(status__in=CheckIn.OPEN, closes_at__lte=NOW).exists()
@@ -185,8 +185,8 @@ def test_the_same_clinic_again_even_when_cut_off(types: None, monkeypatch: pytes
     ],
 )
 def test_mail_arrives_while_somebody_watches(types: None, now: datetime) -> None:
-    making.make_essentials(now=now, number=FEW)
-    assert outbox.outbox == []
+    clinic_history.make_essentials(now=now, number=FEW)
+    assert mail.outbox == []
     assert not OutgoingEmail.objects.exclude(status="sent").exists()
     assert asked(services.tick(now=now)) == 0
     assert asked(services.tick(now=now + timedelta(minutes=1))) >= 1
@@ -201,7 +201,7 @@ def test_the_book_is_open_around_now(types: None) -> None:
     now = datetime(
         2026, 11, 25, 18, 20, tzinfo=UTC
     )  # a Wednesday, 13:20 at Riverside and 11:20 at Desert View
-    making.make_essentials(now=now, number=making.PATIENTS)
+    clinic_history.make_essentials(now=now, number=clinic_history.PATIENTS)
     today = Appointment.objects.filter(
         starts_at__gte=now - timedelta(hours=5), starts_at__lte=now + timedelta(hours=8)
     )
@@ -222,7 +222,7 @@ def test_the_book_is_open_around_now(types: None) -> None:
 
 def test_the_desk_has_something_to_do(types: None) -> None:
     """Of everything that a front desk looks after there is something, and nothing of it is from the future."""
-    making.make_essentials(now=NOW, number=120)
+    clinic_history.make_essentials(now=NOW, number=120)
     every = Appointment.objects.all()
     assert every.filter(status="requested").exists()
     assert every.filter(status="held", held_until__gt=NOW).exists()
@@ -241,7 +241,7 @@ def test_the_desk_has_something_to_do(types: None) -> None:
 
 
 def test_two_hundred_invented_people() -> None:
-    people = invent(making.SEED, date(2026, 11, 20), making.PATIENTS)
+    people = invent(clinic_history.SEED, date(2026, 11, 20), clinic_history.PATIENTS)
     ages = [2026 - person.born_on.year for person in people]
     assert 24 <= min(ages) <= 30
     assert 88 <= max(ages) <= 94
@@ -259,13 +259,13 @@ def test_two_hundred_invented_people() -> None:
     assert (one.email, one.family_name) == (other.email, other.family_name) != ("", "")
     assert people[DECEASED - 1].died_on
     assert all(people[number - 1].opted_out for number in OPTED_OUT)
-    assert invent(making.SEED, date(2026, 11, 20), FEW) == people[:FEW]
+    assert invent(clinic_history.SEED, date(2026, 11, 20), FEW) == people[:FEW]
 
 
 def share(code: str, day: float, number: int = 4000) -> float:
     """The share of courses after the procedure that have at least half relief on `day`."""
     rng = Random(f"{code} {day}")
-    return sum(shapes.SHAPES[code](rng).works(day) for _ in range(number)) / number
+    return sum(relief_courses.SHAPES[code](rng).works(day) for _ in range(number)) / number
 
 
 @pytest.mark.parametrize(
@@ -292,9 +292,9 @@ def test_what_patients_say_shows_how_they_are() -> None:
     rng = Random("said")
     said = true = 0
     for _ in range(2000):
-        course = shapes.SHAPES["esi_transforaminal"](rng)
+        course = relief_courses.SHAPES["esi_transforaminal"](rng)
         baseline = rng.randint(5, 9)
-        said += 2 * shapes.score(course, 92, baseline=baseline, rng=rng) <= baseline
+        said += 2 * relief_courses.score(course, 92, baseline=baseline, rng=rng) <= baseline
         true += course.works(92)
     assert said == pytest.approx(true, rel=0.06)
 
@@ -316,7 +316,7 @@ def test_without_debug_it_refuses(types: None) -> None:
 
 def test_without_catalogue_it_refuses(db: None) -> None:
     with pytest.raises(Refusal, match="load_catalogue"):
-        making.make_essentials(now=NOW, number=FEW)
+        clinic_history.make_essentials(now=NOW, number=FEW)
 
 
 def test_the_command_says_what_it_did(
@@ -326,7 +326,7 @@ def test_the_command_says_what_it_did(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(making, "PATIENTS", FEW)
+    monkeypatch.setattr(clinic_history, "PATIENTS", FEW)
     monkeypatch.setattr(timezone, "now", lambda: NOW)
     settings.DATA_DIR = tmp_path
     call_command("seed_demo", "--essentials", "--yes-this-is-not-a-real-clinic")
@@ -372,7 +372,7 @@ def test_the_reports_of_the_demo_show_what_is_true(types: None) -> None:
     looked_after()
 
 
-def lasting(course: shapes.Course, profile: ReliefProfile) -> tuple[float, float]:
+def lasting(course: relief_courses.Course, profile: ReliefProfile) -> tuple[float, float]:
     """The day on which relief truly ends: 0 for relief that begins after the second planned day of judgement, and as it
     is."""
     first_two = [day for day in profile.check_in_days if day >= profile.evaluate_after_days][:2]
@@ -383,7 +383,9 @@ def lived() -> dict[int, tuple[float, float]]:
     """Some patients have lived until NOW: the day on which relief truly ends, by follow-up. RARE are among them: in
     their lives two treatments of a region meet."""
     house, truths = build(), dict[int, tuple[float, float]]()
-    people = [one for one in invent(making.SEED, NOW.date(), making.PATIENTS) if one.joined > 200]
+    people = [
+        one for one in invent(clinic_history.SEED, NOW.date(), clinic_history.PATIENTS) if one.joined > 200
+    ]
     people.sort(key=lambda one: one.number not in RARE)
     for number, person in enumerate(people):
         if number >= ENOUGH:
@@ -391,8 +393,10 @@ def lived() -> dict[int, tuple[float, float]]:
         if number % 5 == 1:
             with connection.cursor() as cursor:
                 cursor.execute("ANALYZE")  # nobody else can, within a test's transaction
-        life = Life(person, making.register(person, house, NOW), house, making.SEED, "history")
-        life.behind_since = NOW - making.BEHIND
+        life = Life(
+            person, clinic_history.register(person, house, NOW), house, clinic_history.SEED, "history"
+        )
+        life.behind_since = NOW - clinic_history.BEHIND
         today = life.place.day(NOW)
         life.visits.follow(today - timedelta(days=person.joined), today)
         life.play(NOW)
@@ -403,10 +407,10 @@ def lived() -> dict[int, tuple[float, float]]:
 
 
 def lasting_of(code: str) -> Any:
-    """The days on which relief of 4,000 courses after a procedure ends for good, as two rows: see `lasting`."""
+    """The days on which relief of 4,000 courses after a procedure ends for good, as two rows: see `relief_end`."""
     rng = Random(f"{code}:lasting")
     profile = ReliefProfile.objects.filter(procedure_type__code=code).latest("version")
-    return np.array([lasting(shapes.SHAPES[code](rng), profile) for _ in range(4000)]).T
+    return np.array([lasting(relief_courses.SHAPES[code](rng), profile) for _ in range(4000)]).T
 
 
 def explained_from_what_is_stored() -> None:

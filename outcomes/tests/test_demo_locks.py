@@ -8,9 +8,9 @@ import pytest
 from django.db import connection, transaction
 
 from clinic.models import AuditEvent
-from outcomes.demo import making
+from outcomes.demo import clinic_history
 from procedures import catalogue
-from procedures.services.loading import load
+from procedures.services.catalogue_loader import load
 
 NOW = datetime(2026, 11, 20, 18, tzinfo=UTC)
 #: What bookings, calls and answers of others lock, and what they point to.
@@ -27,13 +27,13 @@ NEEDED = (
 def test_a_life_that_is_being_told_locks_nothing_that_others_need(settings: Any) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     load(catalogue.read(), by=None, now=NOW)
-    making.make_essentials(now=NOW, number=6)
+    clinic_history.make_essentials(now=NOW, number=6)
     with (
         transaction.atomic(),
         psycopg.connect(**connection.get_connection_params(), autocommit=True) as other,
     ):
-        next(making.tell_history(clock=lambda: NOW))  # told, and not committed yet
-        (told,) = AuditEvent.objects.filter(action=making.TOLD).values_list("object_id", flat=True)
+        next(clinic_history.tell_history(clock=lambda: NOW))  # told, and not committed yet
+        (told,) = AuditEvent.objects.filter(action=clinic_history.TOLD).values_list("object_id", flat=True)
         for table in NEEDED:
             assert other.execute(f"SELECT id FROM {table} FOR NO KEY UPDATE NOWAIT".encode()).fetchall()
         rest = "SELECT id FROM patients_patient WHERE id <> %s FOR UPDATE NOWAIT"

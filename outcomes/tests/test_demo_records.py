@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from outcomes import services
-from outcomes.demo import making
+from outcomes.demo import clinic_history
 from outcomes.demo.clinic import build
-from outcomes.demo.life import Life
-from outcomes.demo.people import invent
+from outcomes.demo.made_up_patients import invent
 from outcomes.demo.records import Records
+from outcomes.demo.timeline import Life
 from outcomes.models import AdverseEvent, Alert
 from outcomes.tests.test_demo import NOW, everything, types, undone
 from patients.models import OpioidUse
@@ -25,11 +25,13 @@ RECORDS = {"opioids", "devices", "adverse events"}
 def live(ways: tuple[str, ...], each: int = 2) -> None:
     """Have the first few patients of each way live up to NOW."""
     house = build()
-    people = invent(making.SEED, NOW.date(), making.PATIENTS)
+    people = invent(clinic_history.SEED, NOW.date(), clinic_history.PATIENTS)
     for way in ways:
         some = (one for one in people if one.pathway == way and not one.newcomer and one.joined > 300)
         for person in islice(some, each):
-            life = Life(person, making.register(person, house, NOW), house, making.SEED, "history")
+            life = Life(
+                person, clinic_history.register(person, house, NOW), house, clinic_history.SEED, "history"
+            )
             today = life.place.day(NOW)
             life.visits.follow(today - timedelta(days=person.joined), today)
             life.play(NOW)

@@ -16,7 +16,7 @@ from clinic.tests.desk import signed_in, words
 from conftest import World
 from outcomes import services
 from outcomes.models import Alert, Answer, CheckIn, FollowUp, Measurement
-from outcomes.services.answering import diary_of
+from outcomes.services.answers import diary_of
 from procedures.models import ReliefProfile
 
 HOURS = [30, 60, 120, 180, 240]

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from outcomes.duration import (
+from outcomes.rates import wilson
+from outcomes.survival import (
     Curve,
     Floats,
     Intervals,
@@ -22,7 +23,6 @@ from outcomes.duration import (
     kaplan_meier,
     turnbull,
 )
-from outcomes.rates import wilson
 from outcomes.tests.published import MERCAPTOPURINE, MICE, PLACEBO, RADIOTHERAPY, WITH_CHEMOTHERAPY, Times
 
 Pair = tuple[float, float]
@@ -106,7 +106,7 @@ def test_many_different_times_are_counted_as_few_are(
         return
     for cells in (0, 1 << 26):
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr("outcomes.duration.data.MOST_CELLS", cells)
+            patched.setattr("outcomes.survival.data.MOST_CELLS", cells)
             data = intervals([one for one, _ in ends], [one for _, one in ends], counts)
             curve = turnbull(data)
         found = zip(data.after.tolist(), data.until.tolist(), data.counts.tolist(), strict=True)
@@ -361,7 +361,7 @@ def test_a_support_too_large_for_one_step_is_climbed_in_parts(monkeypatch: pytes
     data = intervals(range(60), [day + 1 for day in range(60)], [1 + day % 7 for day in range(60)])
     wide = intervals([*data.after, 3, 20], [*data.until, inf, 45], [*data.counts, 50, 30])
     whole = turnbull(wide)
-    monkeypatch.setattr("outcomes.duration.estimate.MOST_AT_ONCE", 10)
+    monkeypatch.setattr("outcomes.survival.estimate.MOST_AT_ONCE", 10)
     parts = turnbull(wide)
     assert parts.proof.converged
     same(whole, parts)
@@ -448,7 +448,7 @@ def test_bands_hold_what_drawing_the_patients_anew_shows() -> None:
 
 
 def test_draws_that_missed_the_maximum_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("outcomes.duration.bootstrap.turnbull", lambda data: turnbull(data, most_steps=0))
+    monkeypatch.setattr("outcomes.survival.bootstrap.turnbull", lambda data: turnbull(data, most_steps=0))
     assert bands(of(RADIOTHERAPY), [6], draws=5, seed=1).unproven == 5
 
 

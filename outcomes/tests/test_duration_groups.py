@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from outcomes.duration import (
+from outcomes.survival import (
     Intervals,
     Permutation,
     Score,
@@ -265,7 +265,7 @@ def test_the_test_keeps_its_level_and_finds_a_difference(score: Score) -> None:
     ],
 )
 def test_chi_squares_tail_at_tabled_points(statistic: float, freedom: int, p: float) -> None:
-    from outcomes.duration.groups import chi_square_tail
+    from outcomes.survival.group_tests import chi_square_tail
 
     assert chi_square_tail(statistic, freedom) == pytest.approx(p, rel=1e-5)
 
@@ -297,7 +297,7 @@ def test_drawn_and_exact_permutations_agree(monkeypatch: pytest.MonkeyPatch) -> 
     groups = [of(RADIOTHERAPY[:7]), of(WITH_CHEMOTHERAPY[:6])]
     looked = permute(groups, seed=1)
     assert looked.draws is None
-    monkeypatch.setattr("outcomes.duration.groups.MOST_ARRANGEMENTS", 0)
+    monkeypatch.setattr("outcomes.survival.group_tests.MOST_ARRANGEMENTS", 0)
     drawn = permute(groups, seed=1, draws=20_000)
     assert drawn.draws == 20_000
     assert drawn.p == pytest.approx(looked.p, abs=0.015)

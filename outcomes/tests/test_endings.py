@@ -10,10 +10,10 @@ from clinic.tests.calling import call
 from clinic.tests.desk import signed_in
 from conftest import MONDAY, World
 from outcomes import services
-from outcomes.lasting import lasting
 from outcomes.models import CourseSummary, FollowUp
 from outcomes.relief import Verdict, judge
-from outcomes.reports.counting import EVALUABLE, KNOWN_END
+from outcomes.relief_end import lasting
+from outcomes.reports.counts import EVALUABLE, KNOWN_END
 from outcomes.tests.test_alerting import answer, kinds, unanswered
 from patients import services as patients
 from procedures import services as procedures

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from outcomes.diary import Entry, result
-from outcomes.lasting import lasting
 from outcomes.relief import Course, Reading, judge
+from outcomes.relief_end import lasting
 from outcomes.trials import Score
 from outcomes.trials import result as trial_result
 

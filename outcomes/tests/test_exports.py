@@ -21,16 +21,16 @@ from clinic.refusals import Refusal
 from clinic.roles import ADMINISTRATOR, EVERYONE, MANAGER, PHYSICIAN
 from clinic.tests.calling import call
 from clinic.tests.desk import clock, signed_in, words
-from clinic.text import FORMULA
+from clinic.text_rules import FORMULA
 from conftest import MONDAY, World, staff
 from outcomes import services
 from outcomes.exports import TABLES, Shielding, entries
 from outcomes.exports.columns import MARK, cell, lines
-from outcomes.exports.shielding import MOST_DAYS, band
+from outcomes.exports.deidentification import MOST_DAYS, band
 from outcomes.management.commands.data_dictionary import dictionary
 from outcomes.models import AdverseEvent, Export, ExportPart, FollowUp
 from outcomes.reports import Selection
-from outcomes.services import exporting
+from outcomes.services import exports
 from outcomes.tests.test_reports import course
 
 Rows = list[dict[str, str]]
@@ -194,7 +194,7 @@ def test_codes_hold_for_one_selection_of_one_person(world: World) -> None:
     assert one["performed_local"] != other["performed_local"]
     Export.objects.update(requested_by=world.admin)
     export = Export.objects.earliest("pk")
-    assert exporting.secret_of(export) != exporting.secret_of(Export(requested_by=world.physician))
+    assert exports.secret_of(export) != exports.secret_of(Export(requested_by=world.physician))
 
 
 def test_a_language_or_an_indication_of_few_is_left_empty(world: World) -> None:
@@ -329,7 +329,7 @@ def test_nobody_takes_what_they_may_not_see(world: World) -> None:
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every export is too large to be made while one waits."""
-    monkeypatch.setattr(exporting, "SMALL", -1)
+    monkeypatch.setattr(exports, "SMALL", -1)
 
 
 def waiting(world: World) -> Export:
@@ -352,7 +352,7 @@ def test_a_large_export_waits_for_the_tick_and_expires(world: World) -> None:
     export.refresh_from_db()
     assert (export.status, export.rows_done) == (Export.Status.DONE, 1)
     assert "Refresh" not in signed_in(world.physician).get(list_page).headers
-    later = world.now + exporting.KEPT
+    later = world.now + exports.KEPT
     assert services.expire_exports(now=later) == 1
     export.refresh_from_db()
     with pytest.raises(Refusal) as refused:
@@ -392,12 +392,12 @@ def test_what_a_dead_worker_left_is_begun_anew_and_given_up_in_the_end(world: Wo
     Export.objects.update(**dead, claimed_at=Now())
     ExportPart.objects.create(export=export, number=0, data=b"half a file")
     assert services.make_exports(now=world.now) == 0  # perhaps it lives
-    Export.objects.update(claimed_at=Now() - exporting.ABANDONED * 2)
+    Export.objects.update(claimed_at=Now() - exports.ABANDONED * 2)
     assert services.make_exports(now=world.now) == 1
     export.refresh_from_db()
     assert len(read(b"".join(services.download(export, by=world.physician, now=world.now)))) == 1
     Export.objects.update(
-        **dead | {"claims": exporting.MOST_CLAIMS}, claimed_at=Now() - exporting.ABANDONED * 2, done_at=None
+        **dead | {"claims": exports.MOST_CLAIMS}, claimed_at=Now() - exports.ABANDONED * 2, done_at=None
     )
     assert services.make_exports(now=world.now) == 0
     export.refresh_from_db()
@@ -406,7 +406,7 @@ def test_what_a_dead_worker_left_is_begun_anew_and_given_up_in_the_end(world: Wo
 
 @pytest.mark.usefixtures("large")
 def test_five_at_once_are_enough(world: World) -> None:
-    for _ in range(exporting.MOST_AT_ONCE):
+    for _ in range(exports.MOST_AT_ONCE):
         waiting(world)
     with pytest.raises(Refusal) as refused:
         waiting(world)

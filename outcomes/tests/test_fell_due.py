@@ -9,9 +9,9 @@ from clinic.models import OutgoingEmail, OutgoingText
 from conftest import World
 from outcomes import services
 from outcomes.models import Alert, CheckIn
-from outcomes.services.announcing import OVERDUE, announce
-from outcomes.services.asking import invitation_key
-from outcomes.services.texting import text_due, text_key
+from outcomes.services.alert_emails import OVERDUE, announce
+from outcomes.services.invitations import invitation_key
+from outcomes.services.sms_reminders import text_due, text_key
 from patients.models import Patient
 
 LATE = timedelta(hours=2)

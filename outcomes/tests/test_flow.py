@@ -4,10 +4,10 @@ import re
 from datetime import timedelta
 
 import pytest
-from django.core import mail as outbox
+from django.core import mail
 from django.test import Client
 
-from clinic import audit, mail
+from clinic import audit, outbox
 from clinic.models import OutgoingEmail
 from conftest import MONDAY, World
 from outcomes import services
@@ -34,9 +34,9 @@ def test_one_check_in_is_asked_once_and_answered_once(world: World, client: Clie
     assert services.tick(now=day_1.due_at - timedelta(seconds=1))["check_ins_invited"] == 0
     assert services.tick(now=day_1.due_at)["check_ins_invited"] == 1
     assert services.tick(now=day_1.due_at)["check_ins_invited"] == 0
-    assert mail.send_due(now=day_1.due_at)["sent"] == 1
-    assert mail.send_due(now=day_1.due_at + timedelta(hours=1))["sent"] == 0
-    (message,) = outbox.outbox
+    assert outbox.send_due(now=day_1.due_at)["sent"] == 1
+    assert outbox.send_due(now=day_1.due_at + timedelta(hours=1))["sent"] == 0
+    (message,) = mail.outbox
     token = re.search(r"/c/([^/]+)/", str(message.body))[1]  # type: ignore[index]
     opened = services.open_link(token, now=day_1.due_at)
     assert opened == day_1
@@ -58,7 +58,7 @@ def test_the_year_of_an_ablation(world: World) -> None:
     story = {42: 2, 92: 3, 184: 7, 275: 8}
     for check_in in follow_up.check_ins.all():
         services.tick(now=check_in.due_at)
-        mail.send_due(now=check_in.due_at)
+        outbox.send_due(now=check_in.due_at)
         day = check_in.offset_minutes // 1440
         if day in story:
             services.answer(

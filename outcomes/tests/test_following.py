@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from clinic import mail
+from clinic import outbox
 from clinic.models import OutgoingEmail
 from conftest import MONDAY, World
 from outcomes import services
 from outcomes.models import CheckIn, CourseSummary, FollowUp
 from outcomes.relief import Verdict
-from outcomes.services import following
-from outcomes.services.asking import invitation_key
+from outcomes.services import follow_ups
+from outcomes.services.invitations import invitation_key
 from patients.models import Patient
 from procedures import services as procedures
 from procedures.models import Procedure, ProcedureType, ReliefProfile
@@ -351,12 +351,12 @@ def test_a_question_that_was_held_back_is_asked_when_the_course_goes_on(world: W
     day_42 = course.check_ins.get(offset_minutes=42 * 1440)
     services.tick(now=day_42.due_at)
     repeat = world.performed(day=day, hour=11)
-    mail.send_due(now=world.at(day, 12))
+    outbox.send_due(now=world.at(day, 12))
     held_back = OutgoingEmail.objects.get(key=invitation_key(day_42))
     assert (held_back.status, held_back.problem) == ("skipped", "voided")
     procedures.void(repeat.pk, reason="wrong patient", by=world.physician, now=world.at(day, 13))
     assert services.tick(now=world.at(day, 13))["check_ins_invited"] == 1
-    mail.send_due(now=world.at(day, 13))
+    outbox.send_due(now=world.at(day, 13))
     held_back.refresh_from_db()
     assert held_back.status == "sent"
 
@@ -379,7 +379,7 @@ def test_what_was_missed_is_made_up_for_and_nothing_twice(
 def test_on_the_hour_the_tick_looks_among_all_procedures_and_else_among_the_latest(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(following, "LATEST", 0)
+    monkeypatch.setattr(follow_ups, "LATEST", 0)
     with monkeypatch.context() as fault:
         fault.setattr("outcomes.receivers.services.open_follow_up", lambda *_, **__: None)
         world.performed()

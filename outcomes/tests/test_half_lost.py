@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from outcomes.admin.reports.curves import half_words
-from outcomes.duration import Bands, Span
 from outcomes.reports.curves import HalfLost, half_lost
+from outcomes.survival import Bands, Span
 
 PLACES = np.array([0.0, 100, 200, 300, 400])
 ESTIMATE = Span(200, 300)

@@ -14,7 +14,7 @@ from conftest import MONDAY, World
 from outcomes.models import AdverseEvent, FollowUp
 from outcomes.rates import share
 from outcomes.reports import Selection, procedure_report
-from outcomes.reports.drilling import rows_behind
+from outcomes.reports.drill_down import rows_behind
 from outcomes.reports.safety import HarmOfType
 from outcomes.tests.test_exports import made
 from outcomes.tests.test_reports import course

@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
 from outcomes.instruments import FOLDER, InstrumentsError, latest, load, registry
-from outcomes.instruments.reading import join, read, version_order
+from outcomes.instruments.loader import join, read, version_order
 
 ROOT = Path(__file__).resolve().parents[2]
 #: The example that docs/instruments.md gives.

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from clinic.refusals import Refusal
 from outcomes.instruments import FOLDER, Choice, Instrument, Item, Scoring, Text, Wording, latest, registry
-from outcomes.services.judging import PAIN_NOW
+from outcomes.services.judgement import PAIN_NOW
 
 SHIPPED = list(registry().values())
 PEG = latest("peg")

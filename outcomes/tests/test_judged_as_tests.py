@@ -14,8 +14,8 @@ from outcomes import services
 from outcomes.models import Alert, CheckIn, CourseSummary, FollowUp
 from outcomes.models.follow_ups import JudgedAs
 from outcomes.reports import WORKLISTS, Selection, procedure_report
-from outcomes.services.judging_again import judge_again
-from outcomes.services.planning import write_plan
+from outcomes.services.plans import write_plan
+from outcomes.services.rejudgement import judge_again
 from procedures import services as procedures
 from procedures.models import ReliefProfile
 

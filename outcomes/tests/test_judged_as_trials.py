@@ -14,9 +14,9 @@ from outcomes import services
 from outcomes.models import Alert, CourseSummary, FollowUp
 from outcomes.models.follow_ups import JudgedAs
 from outcomes.reports import WORKLISTS, Selection, procedure_report
-from outcomes.services.answering import steps_of
-from outcomes.services.closing import close_past
-from outcomes.services.judging_again import judge_again
+from outcomes.services.answers import steps_of
+from outcomes.services.expiry import close_past
+from outcomes.services.rejudgement import judge_again
 from outcomes.tests.test_alerting import answer
 from outcomes.tests.test_following import kind
 from procedures.models import Procedure

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from outcomes.lasting import Lasting, lasting
 from outcomes.relief import Course, Reading, Verdict, judge
+from outcomes.relief_end import Lasting, lasting
 from outcomes.tests.test_relief import course, courses, in_order
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from outcomes.losses import ReliefEnded, relief_ended
+from outcomes.relief_end_text import ReliefEnded, relief_ended
 
 LOST = {
     "unit": "day",

@@ -6,7 +6,7 @@ from email.utils import parseaddr
 from typing import Any
 
 import pytest
-from django.core import mail as outbox
+from django.core import mail
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.mail import EmailMultiAlternatives, get_connection
@@ -15,11 +15,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from clinic import mail
+from clinic import outbox
 from clinic.links import token_hash
-from clinic.mail import Message
-from clinic.mail.messages import compose
 from clinic.models import OutgoingEmail, Site, SiteLogo
+from clinic.outbox import Message
+from clinic.outbox.messages import compose
 from clinic.refusals import Refusal
 from clinic.tests.calling import call
 from clinic.tests.desk import signed_in
@@ -52,15 +52,15 @@ def written(world: World, message: Message) -> EmailMultiAlternatives:
 
 
 def sent() -> list[EmailMultiAlternatives]:
-    found = [one for one in outbox.outbox if isinstance(one, EmailMultiAlternatives)]
-    assert len(found) == len(outbox.outbox)
+    found = [one for one in mail.outbox if isinstance(one, EmailMultiAlternatives)]
+    assert len(found) == len(mail.outbox)
     return found
 
 
 @pytest.mark.parametrize("language", ["en", "es"])
 @pytest.mark.parametrize("preview", TO_PATIENTS, ids=lambda one: one.key)
 def test_a_locked_phone_tells_neither_who_writes_nor_what_for(
-    world: World, site: Site, preview: mail.Preview, language: str
+    world: World, site: Site, preview: outbox.Preview, language: str
 ) -> None:
     message = preview.render(language, site)
     mime = written(world, message).message()
@@ -78,7 +78,7 @@ def test_a_patient_tells_three_e_mails_apart_and_a_reminder_from_its_question(wo
     for check_in in (day_of(follow_up, 42), day_of(follow_up, 92)):
         for moment in (check_in.due_at, *ladder(check_in.due_at, check_in.closes_at)[:2]):
             services.tick(now=moment)
-            mail.send_due(now=moment)
+            outbox.send_due(now=moment)
     subjects = [message.subject for message in sent()]
     assert len(subjects) == 6
     assert len(set(subjects)) == len(subjects)
@@ -91,7 +91,7 @@ def test_two_appointments_on_one_day_have_different_subjects(world: World) -> No
             by=world.clerk,
             now=world.now,
         )
-    mail.send_due(now=world.now)
+    outbox.send_due(now=world.now)
     assert [message.subject for message in sent()] == [
         "Your appointment: January 11, 9 a.m.",
         "Your appointment: January 11, 1 p.m.",
@@ -115,7 +115,7 @@ def test_each_site_writes_under_its_own_name_in_one_run_at_no_further_question(w
     def run(*sites: Site) -> int:
         """Queue a letter of each of these sites and send them; how many statements sending takes."""
         for number, site in enumerate(sites):
-            mail.queue(
+            outbox.queue(
                 f"letter {len(sites)}.{number}",
                 template="clinic.tests.test_mail.letter",
                 context={},
@@ -124,7 +124,7 @@ def test_each_site_writes_under_its_own_name_in_one_run_at_no_further_question(w
                 now=world.now,
             )
         with CaptureQueriesContext(connection) as asked:
-            mail.send_due(now=world.now)
+            outbox.send_due(now=world.now)
         return len(asked)
 
     run(world.site)  # the first run of a new database counts what is sent once more
@@ -180,7 +180,7 @@ PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 100
 @pytest.mark.parametrize("language", ["en", "es"])
 @pytest.mark.parametrize("preview", TO_PATIENTS, ids=lambda one: one.key)
 def test_every_e_mail_has_a_language_a_title_a_preheader_a_head_and_one_button(
-    world: World, site: Site, preview: mail.Preview, language: str
+    world: World, site: Site, preview: outbox.Preview, language: str
 ) -> None:
     message = preview.render(language, site)
     mime = written(world, message)
@@ -205,7 +205,7 @@ def test_every_e_mail_has_a_language_a_title_a_preheader_a_head_and_one_button(
 @pytest.mark.parametrize("allowed", [False, True])
 @pytest.mark.parametrize("preview", TO_PATIENTS, ids=lambda one: one.key)
 def test_a_first_name_stands_only_where_the_site_allows_it(
-    site: Site, preview: mail.Preview, allowed: bool
+    site: Site, preview: outbox.Preview, allowed: bool
 ) -> None:
     site.greets_by_first_name = allowed
     message = preview.render("es", site)
@@ -258,7 +258,7 @@ def test_one_button_leads_through_all_that_an_e_mail_asks(
     now = two.due_at
     monkeypatch.setattr(timezone, "now", lambda: now)
     services.tick(now=now)
-    mail.send_due(now=now)
+    outbox.send_due(now=now)
     (path,) = set(re.findall(r"http://testserver(/c/[^/]+/)", str(sent()[-1].body)))
     parts = [f"{path[:-1]}.{place}/" for place in (1, 2)]
     assert [client.get(f"{path}?lang=es")["Location"], client.get(path)["Location"]] == [
@@ -299,7 +299,7 @@ def test_each_of_several_questions_is_proved_by_the_birth_date_without_a_cookie(
     Site.objects.update(asks_birth_date=True)
     monkeypatch.setattr(timezone, "now", lambda: now)
     services.tick(now=now)
-    mail.send_due(now=now)
+    outbox.send_due(now=now)
     (path,) = set(re.findall(r"http://testserver(/c/[^/]+/)", str(sent()[-1].body)))
     part = client.get(path)["Location"]
     born = world.patient.born_on

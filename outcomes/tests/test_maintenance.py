@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from conftest import MONDAY, World
 from outcomes.models import FollowUp
 from outcomes.reports import WORKLISTS, Selection, procedure_report
-from outcomes.services.judging_again import judge_again
+from outcomes.services.rejudgement import judge_again
 from outcomes.tests.test_alerting import answer, kinds
 from outcomes.tests.test_following import kind
 from procedures import services as procedures

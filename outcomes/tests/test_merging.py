@@ -8,29 +8,29 @@ from uuid import uuid4
 
 import pytest
 from django.apps import apps
-from django.core import mail as outbox
+from django.core import mail
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
 
-from clinic import mail, roles
-from clinic.importing import Mode
+from clinic import outbox, roles
+from clinic.csv_import.imports import Mode
 from clinic.models import AuditEvent, OutgoingEmail, Site
 from clinic.tests.calling import call, faults
 from clinic.tests.desk import clock, filled, signed_in, words
 from conftest import MONDAY, World, staff
 from outcomes.models import Alert, CheckIn, CourseSummary, FollowUp
 from outcomes.services import invite_due, issue_link, open_link, raise_alert
-from outcomes.services.following import end
+from outcomes.services.follow_ups import end
 from patients import consent, services
 from patients.models import FormerAddress, OpioidUse, Patient
 from patients.services.merges import write_down
-from patients.unsubscribing import open_unsubscribe_link, unsubscribe_url
+from patients.unsubscribe import open_unsubscribe_link, unsubscribe_url
 from procedures.models import Appointment, WaitlistEntry
 from procedures.services import book, cancel, join_waitlist
-from procedures.services.importing import import_appointments
-from procedures.services.letters import issue_link as issue_appointment_link
-from procedures.services.letters import open_link as open_appointment_link
+from procedures.services.imports import import_appointments
+from procedures.services.notifications import issue_link as issue_appointment_link
+from procedures.services.notifications import open_link as open_appointment_link
 
 LATER = timedelta(days=60)
 
@@ -314,8 +314,8 @@ def test_links_to_the_dropped_address_end_and_the_question_goes_to_the_other(
     assert open_appointment_link(shown, now=now) is None
     email.refresh_from_db()
     assert email.status == "queued"
-    mail.send_due(now=now)
-    assert {address for one in outbox.outbox for address in one.to} == {"ann@example.org"}
+    outbox.send_due(now=now)
+    assert {address for one in mail.outbox for address in one.to} == {"ann@example.org"}
 
 
 def test_links_stay_where_the_address_stays(world: World, duplicate: Patient) -> None:
@@ -361,11 +361,11 @@ def test_links_of_both_end_with_a_death_or_a_wish_that_the_duplicate_brings(
 def test_a_coming_appointment_is_told_at_the_address_that_counts(world: World, duplicate: Patient) -> None:
     coming = world.appointment(patient=duplicate, starts_at=world.at(MONDAY + timedelta(days=30), 9))
     book(coming, by=world.clerk, now=world.now)
-    mail.send_due(now=world.now)
-    outbox.outbox.clear()
+    outbox.send_due(now=world.now)
+    mail.outbox.clear()
     merge(world, duplicate, now=world.now)
-    mail.send_due(now=world.now)
-    assert [one.to for one in outbox.outbox] == [["ann@example.org"]]
+    outbox.send_due(now=world.now)
+    assert [one.to for one in mail.outbox] == [["ann@example.org"]]
 
 
 def test_unsubscribing_from_the_duplicates_letters_stops_the_kept_record(world: World) -> None:

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from clinic import mail
+from clinic import outbox
 from clinic.models import AuditEvent
 from conftest import MONDAY, World
 from outcomes import services
+from outcomes.check_in_history import why
 from outcomes.models import CheckIn, ContactAttempt, FollowUp
-from outcomes.services.answering import steps_of
-from outcomes.why import why
+from outcomes.services.answers import steps_of
 from procedures import services as procedures
 from procedures.catalogue import read
 from procedures.models import ReliefProfile
-from procedures.services.loading import load
-from procedures.services.profiling import add_profile
+from procedures.services.catalogue_loader import load
+from procedures.services.relief_profiles import add_profile
 
 BEFORE = [1, 7, 14, 42, 92, 184, 275, 366, 548, 731]
 AFTER = [1, 7, 14, 42, 92, 166, 180, 184, 275, 366, 548, 731]
@@ -267,7 +267,7 @@ def test_check_ins_close_together_are_all_asked_with_the_usual_cap_and_quiet_hou
     open_at_once = 0
     for now in [on_day(world, day, hour, 0) for day in range(first, last) for hour in (8, 10, 22)]:
         services.tick(now=now)
-        mail.send_due(now=now)
+        outbox.send_due(now=now)
         invited = list(follow_up.check_ins.filter(status="invited"))
         open_at_once = max(open_at_once, len(invited))
         for check_in in invited:

@@ -5,17 +5,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.core import mail as outbox
+from django.core import mail
 from django.test import Client
 
-from clinic import mail
+from clinic import outbox
 from clinic.models import OutgoingText, Site
 from clinic.tests.desk import clock, signed_in, words
 from conftest import MONDAY, World, staff
 from outcomes import services
+from outcomes.check_in_history import HELD_BACK, reason
 from outcomes.models import CheckIn
 from outcomes.not_sent import NotSent, not_sent
-from outcomes.why import HELD_BACK, reason
 from patients.models import Patient
 from procedures import services as procedures
 
@@ -76,11 +76,11 @@ def test_what_is_held_back_at_the_last_moment_is_counted_with_its_reason(
 ) -> None:
     check_in = world.performed().follow_up.check_ins.get(offset_minutes=1440)
     now = check_in.due_at
-    mail.send_due(now=now)  # the letter about the appointment, which comes too late
+    outbox.send_due(now=now)  # the letter about the appointment, which comes too late
     services.tick(now=now)
     GUARD[code](world, check_in)
-    tally = mail.send_due(now=now + timedelta(minutes=1))
-    assert (tally["skipped"], tally["sent"], len(outbox.outbox)) == (1, 0, 0)
+    tally = outbox.send_due(now=now + timedelta(minutes=1))
+    assert (tally["skipped"], tally["sent"], len(mail.outbox)) == (1, 0, 0)
     assert not_sent([world.site], since=now - timedelta(days=1)) == [NotSent(code, 0, 0, 1, 0)]
     signed_in(world.clerk, client)
     with clock(now + timedelta(minutes=1)):
@@ -150,7 +150,7 @@ def test_a_site_that_has_stopped_all_questions_says_so_at_the_top(world: World, 
 
 
 def test_every_reason_has_its_words() -> None:
-    """Those that the code writes down, besides the patient's own, which `patients.words` lists."""
+    """Those that the code writes down, besides the patient's own, which `patients.email_reasons` lists."""
     for code in (*GUARD, "superseded", "not_asked", "next_reminder", "weekly_cap", "quiet_hours", "no_phone"):
         assert reason(code) != code
 

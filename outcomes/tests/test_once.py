@@ -8,7 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from rest_framework.test import APIClient
 
 from clinic import services as ground
-from clinic.api.once import REPLAYED, Once
+from clinic.api.idempotency import REPLAYED, Once
 from clinic.models import AuditEvent, SentRequest, User
 from clinic.tests.calling import call, faults
 from conftest import MONDAY, World
@@ -188,7 +188,7 @@ def test_a_waiting_patient_is_booked_once(world: World) -> None:
 
 def test_a_form_at_the_desk_names_everything_that_is_typed(world: World) -> None:
     """The same page sent twice is one click; with anything else typed it is another request."""
-    from procedures.admin.forms import BookingForm
+    from procedures.admin.appointment_forms import BookingForm
 
     form = BookingForm.__new__(BookingForm)
     typed = {

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outcomes.own_curve import FOOT, HEIGHT, LABEL, MOST, SIDE, TOP, WIDTH, Point, sentence, sketch
+from outcomes.patient_curve import FOOT, HEIGHT, LABEL, MOST, SIDE, TOP, WIDTH, Point, sentence, sketch
 
 POINTS = [Point("Before", "Before", 8), Point("1", "Day 1", 5), Point("Today", "Today", 3)]
 

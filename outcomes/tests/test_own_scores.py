@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.core import mail as outbox
+from django.core import mail
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 from django.test import Client
 
-from clinic import mail
+from clinic import outbox
 from clinic.models import AuditEvent, Site, User
 from clinic.refusals import Refusal
 from clinic.tests.calling import call
@@ -22,7 +22,7 @@ from outcomes.relief import Verdict
 from procedures import services
 from procedures.baselines import Source
 from procedures.models import Appointment, AppointmentLink, Baseline, Procedure, ReliefProfile
-from procedures.services.letters import issue_link
+from procedures.services.notifications import issue_link
 
 SUNDAY = MONDAY - timedelta(days=1)
 #: The pain alone: the PEG was asked for once already.
@@ -69,11 +69,11 @@ def test_the_reminder_leads_to_the_questions(
 ) -> None:
     world.patient.language = language
     world.patient.save()
-    mail.send_due(now=world.now)
-    assert "/before/" not in str(outbox.outbox[-1].body)  # the confirmation comes days ahead
+    outbox.send_due(now=world.now)
+    assert "/before/" not in str(mail.outbox[-1].body)  # the confirmation comes days ahead
     outcomes.tick(now=clock[0])
-    mail.send_due(now=clock[0])
-    message = outbox.outbox[-1]
+    outbox.send_due(now=clock[0])
+    message = mail.outbox[-1]
     found = re.search(r"http://testserver(/a/[\w-]{43}/before/)", str(message.body))
     assert found
     assert found[0] in str(message.alternatives[0][0])  # type: ignore[union-attr]

@@ -7,19 +7,19 @@ from typing import Any
 
 import polib
 import pytest
-from django.core import mail as outbox
+from django.core import mail
 from django.test import Client
 
-from clinic import mail
+from clinic import outbox
 from clinic.models import AuditEvent, OutgoingEmail
 from clinic.tests.desk import words
 from conftest import MONDAY, World
 from outcomes import services
 from outcomes.models import Answer, CheckIn, Link
-from outcomes.services.asking import invitation_key
+from outcomes.services.invitations import invitation_key
 from patients.models import Patient
 from procedures import services as procedures
-from procedures.services.letters import issue_link
+from procedures.services.notifications import issue_link
 
 
 @pytest.fixture
@@ -28,8 +28,8 @@ def asked(world: World, clock: list[datetime]) -> tuple[CheckIn, str]:
     check_in = world.performed().follow_up.check_ins.get(offset_minutes=1440)
     clock[0] = check_in.due_at
     services.tick(now=check_in.due_at)
-    mail.send_due(now=check_in.due_at)
-    return check_in, path_in(str(outbox.outbox[-1].body))
+    outbox.send_due(now=check_in.due_at)
+    return check_in, path_in(str(mail.outbox[-1].body))
 
 
 def without_stop(page: bytes) -> bytes:
@@ -174,8 +174,8 @@ def test_the_email_is_in_the_patients_language(world: World, clock: list[datetim
     world.patient.save()
     check_in = world.performed().follow_up.check_ins.get(offset_minutes=1440)
     services.tick(now=check_in.due_at)
-    mail.send_due(now=check_in.due_at)
-    message = outbox.outbox[-1]
+    outbox.send_due(now=check_in.due_at)
+    message = mail.outbox[-1]
     assert message.subject == "¿Cómo está? 12 de enero"
     assert "hasta el 15 de enero de 2027 a las 10:00" in message.body
     html = message.alternatives[0][0]  # type: ignore[attr-defined]
@@ -215,10 +215,10 @@ def test_what_changed_since_it_was_queued_is_looked_at_when_it_is_sent(
     check_in = world.performed().follow_up.check_ins.get(offset_minutes=1440)
     services.tick(now=check_in.due_at)
     Patient.objects.update(**change)
-    mail.send_due(now=check_in.due_at)
+    outbox.send_due(now=check_in.due_at)
     row = OutgoingEmail.objects.get(key=invitation_key(check_in))
     assert (row.status, row.problem) == ("skipped", reason)
-    assert not outbox.outbox
+    assert not mail.outbox
     assert not Link.objects.exists()
 
 
@@ -231,8 +231,8 @@ def test_who_answered_or_should_not_be_asked_any_more_is_passed_over_at_the_last
     now = check_in.due_at
     services.tick(now=now)
     if reminder:
-        mail.send_due(now=now)
-        outbox.outbox.clear()
+        outbox.send_due(now=now)
+        mail.outbox.clear()
         now += timedelta(days=4)
         services.tick(now=now)
     if reason == "answered":
@@ -241,10 +241,10 @@ def test_who_answered_or_should_not_be_asked_any_more_is_passed_over_at_the_last
         procedures.void(check_in.follow_up.procedure_id, reason="wrong patient", by=world.physician, now=now)
     else:
         Patient.objects.filter(pk=world.patient.pk).update(merged_into=world.another_patient())
-    mail.send_due(now=now)
+    outbox.send_due(now=now)
     row = OutgoingEmail.objects.filter(template="outcomes.emails.invitation").latest("pk")
     assert (row.status, row.problem) == ("skipped", reason)
-    assert not outbox.outbox
+    assert not mail.outbox
 
 
 def test_what_an_email_says_is_what_is_true_when_it_is_sent(world: World) -> None:
@@ -252,8 +252,8 @@ def test_what_an_email_says_is_what_is_true_when_it_is_sent(world: World) -> Non
     services.tick(now=check_in.due_at)
     world.site.name, world.site.phone = "Riverside West", "+1 212 555 0177"
     world.site.save()
-    mail.send_due(now=check_in.due_at)
-    (message,) = outbox.outbox
+    outbox.send_due(now=check_in.due_at)
+    (message,) = mail.outbox
     assert "Riverside West" in str(message.body)
     assert "+1 212 555 0177" in str(message.body)
 
@@ -261,7 +261,7 @@ def test_what_an_email_says_is_what_is_true_when_it_is_sent(world: World) -> Non
 def test_an_email_that_waited_too_long_is_not_sent(world: World) -> None:
     check_in = world.performed().follow_up.check_ins.get(offset_minutes=1440)
     services.tick(now=check_in.due_at)
-    mail.send_due(now=check_in.closes_at)
+    outbox.send_due(now=check_in.closes_at)
     row = OutgoingEmail.objects.get(key=invitation_key(check_in))
     assert (row.status, row.problem) == ("skipped", "closed")
 

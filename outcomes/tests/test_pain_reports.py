@@ -4,25 +4,25 @@ import re
 from datetime import datetime, timedelta
 
 import pytest
-from django.core import mail as outbox
+from django.core import mail
 from django.core.mail import EmailMultiAlternatives
 from django.db import connection
 from django.test import Client
 
-from clinic.mail import Message, send_due
 from clinic.models import AuditEvent
+from clinic.outbox import Message, send_due
 from clinic.refusals import Refusal
 from clinic.tests.calling import call, faults
 from clinic.tests.desk import clock as at
 from clinic.tests.desk import queries, signed_in, words
 from conftest import MONDAY, World, staff
 from outcomes import emails, services
+from outcomes.check_in_history import why
 from outcomes.models import Alert, Answer, CheckIn, FollowUp, Link
 from outcomes.relief import Verdict
-from outcomes.services.recording import values_of
+from outcomes.services.staff_answers import values_of
 from outcomes.tests.asking import insist, red_flag
 from outcomes.tests.test_since_when import interval, on, said
-from outcomes.why import why
 from procedures import services as procedures
 from procedures.models import Intent, Procedure
 from procedures.tests.test_races import together
@@ -221,12 +221,12 @@ def test_of_a_test_nothing_is_taken(world: World, relieved: FollowUp) -> None:
 
 def mailed(world: World, now: datetime) -> list[str]:
     """The links for pain that is back, in the text and in the HTML of each e-mail that goes out now."""
-    outbox.outbox.clear()
+    mail.outbox.clear()
     services.invite_due(now=now)
     services.remind_due(now=now)
     send_due(now=now)
     found = []
-    for message in outbox.outbox:
+    for message in mail.outbox:
         assert isinstance(message, EmailMultiAlternatives)
         parts = [str(message.body), str(message.alternatives[0][0])]
         per_part = [re.findall(r"http://testserver(/p/[\w-]{43}/)", part) for part in parts]

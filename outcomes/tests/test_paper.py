@@ -7,12 +7,12 @@ from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clinic.admin.stale import SHOWN
+from clinic.admin.stale_forms import SHOWN
 from clinic.models import AuditEvent, Site
 from clinic.tests.desk import clock, errors, signed_in, version_on, words
 from conftest import World, staff
-from outcomes.codes import paper_code, read_code
 from outcomes.models import Alert, Answer, CheckIn
+from outcomes.paper_form_codes import paper_code, read_code
 from outcomes.tests.asking import red_flag, to_call
 
 BY_CODE = "/admin/outcomes/checkin/paper/"

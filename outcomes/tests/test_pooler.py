@@ -4,8 +4,8 @@ import pytest
 from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 
-from clinic.addresses import database
 from clinic.database import short_waits
+from clinic.database_urls import database
 from clinic.models import OutgoingEmail
 from conftest import World
 from outcomes import services

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outcomes.instruments import FOLDER, Text
-from outcomes.instruments.reading import read
+from outcomes.instruments.loader import read
 from outcomes.questions import (
     PAIN_NOW,
     PEG,

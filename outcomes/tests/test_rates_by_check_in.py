@@ -9,8 +9,8 @@ from conftest import MONDAY, World
 from outcomes import services
 from outcomes.models import CourseSummary, FollowUp
 from outcomes.reports import Selection, procedure_report
-from outcomes.reports.counting import ENDED, Point
-from outcomes.reports.drilling import rows_behind
+from outcomes.reports.counts import ENDED, Point
+from outcomes.reports.drill_down import rows_behind
 from outcomes.tests.test_reports import course
 
 #: Long enough after the last of these procedures.

@@ -20,10 +20,10 @@ from outcomes.models import AdverseEvent, Alert, Answer, CourseSummary, FollowUp
 from outcomes.questions import CHANGE, PEG
 from outcomes.relief import Verdict
 from outcomes.reports import WORKLISTS, Selection, overview_report, procedure_report
-from outcomes.reports.counting import AT, WHOLE
-from outcomes.reports.drilling import rows_behind
+from outcomes.reports.counts import AT, WHOLE
+from outcomes.reports.drill_down import rows_behind
 from outcomes.reports.overview import MONTH
-from outcomes.services.reading import SATISFIED
+from outcomes.services.course_data import SATISFIED
 from outcomes.tests.test_reports import course
 from patients.models import OpioidUse, Patient
 from procedures import services as procedures

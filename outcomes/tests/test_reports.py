@@ -15,13 +15,13 @@ from clinic.models import Site
 from clinic.refusals import Refusal
 from conftest import MONDAY, World, staff
 from outcomes import services
-from outcomes.duration import intervals
 from outcomes.models import AdverseEvent, CheckIn, CourseSummary, FollowUp
 from outcomes.reports import Selection, overview_report, procedure_report, response_report
-from outcomes.reports.counting import Funnel
+from outcomes.reports.counts import Funnel
 from outcomes.reports.curves import extent
-from outcomes.reports.responding import Answered, answered_of, kept_secret
+from outcomes.reports.response_rates import Answered, answered_of, kept_secret
 from outcomes.schedule import DAY
+from outcomes.survival import intervals
 from patients.models import OpioidUse, Patient
 from procedures import services as procedures
 from procedures.models import Appointment, Baseline, ImplantedDevice

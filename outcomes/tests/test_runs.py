@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 
 from conftest import World
-from outcomes.lasting import Lasting, lasting_by_lord
 from outcomes.models import CourseSummary
 from outcomes.relief import judge
+from outcomes.relief_end import Lasting, lasting_by_lord
 from outcomes.reports import Selection, procedure_report
 from outcomes.reports.curves import OTHERS, DurationCurve, Run
-from outcomes.reports.drilling import rows_behind
+from outcomes.reports.drill_down import rows_behind
 from outcomes.tests.test_relief import course as plain
 from outcomes.tests.test_reports import course
 

@@ -15,20 +15,20 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from clinic.wall_clock import on_wall
+from clinic.timezones import on_wall
 from conftest import MONDAY, World
 from outcomes import services
-from outcomes.demo import shapes
+from outcomes.demo import relief_courses
 from outcomes.demo.clinic import Place, build
 from outcomes.models import Alert, FollowUp
 from outcomes.relief import Verdict
-from outcomes.simulation.counting import Raised, Told, count
-from outcomes.simulation.page import Cell, figures
-from outcomes.simulation.people import Group, Habits, Patient, Window, invent
-from outcomes.simulation.running import BEFORE, followed
+from outcomes.simulation.counts import Raised, Told, count
+from outcomes.simulation.runs import BEFORE, followed
+from outcomes.simulation.simulated_patients import Group, Habits, Patient, Window, invent
+from outcomes.simulation.tables import Cell, figures
 from procedures import catalogue
 from procedures.models import ReliefProfile
-from procedures.services.loading import load
+from procedures.services.catalogue_loader import load
 
 #: Check-ins on START and shortly before it.
 DAYS = {
@@ -124,8 +124,8 @@ def test_one_day_late_flips_at_the_half(
 
 def test_a_fifth_of_the_courses_ends_early() -> None:
     rng = Random("early")
-    shape = shapes.with_early_losses(lambda _: ever, judged_from=42, start=180)
-    ever = shapes.Course((shapes.Spell(10, inf, 0.8),))
+    shape = relief_courses.with_early_losses(lambda _: ever, judged_from=42, start=180)
+    ever = relief_courses.Course((relief_courses.Spell(10, inf, 0.8),))
     courses = [shape(rng) for _ in range(2000)]
     early = [course for course in courses if course != ever]
     assert 0.17 < len(early) / 2000 < 0.23
@@ -150,7 +150,7 @@ def test_every_type_has_early_losses_and_the_same_people_each_time(code: str) ->
 
 
 def lost_on(day: float) -> Told:
-    course = shapes.Course((shapes.Spell(10, day, 0.8),))
+    course = relief_courses.Course((relief_courses.Spell(10, day, 0.8),))
     answers = [(float(on), on) for on in (1, 42, 92, 180)]
     return Told(Patient("x", course, 8, 0.5), ABLATION, ["too_early", "in_relief"], [], answers, 5)
 

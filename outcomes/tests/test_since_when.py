@@ -13,8 +13,8 @@ from conftest import MONDAY, World
 from outcomes import services
 from outcomes.models import Answer, CheckIn, Draft, FollowUp
 from outcomes.relief import Verdict
-from outcomes.services.answering import steps_of
-from outcomes.services.recording import values_of
+from outcomes.services.answers import steps_of
+from outcomes.services.staff_answers import values_of
 from outcomes.tests.asking import insist
 
 Issue = Callable[[int], tuple[CheckIn, str]]

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.core import mail as outbox
+from django.core import mail
 from django.test import Client
 
-from clinic import mail
+from clinic import outbox
 from clinic.models import AuditEvent
 from clinic.tests.desk import words
 from conftest import World
@@ -75,8 +75,8 @@ def test_a_reminders_own_link_opens_where_the_patient_stopped(
     send(client, path, 1, nrs__now="3")
     clock[0] += timedelta(days=1)
     assert services.remind_due(now=clock[0])["reminded"] == 1
-    mail.send_due(now=clock[0])
-    (message,) = (one for one in outbox.outbox if one.subject.startswith("A reminder"))
+    outbox.send_due(now=clock[0])
+    (message,) = (one for one in mail.outbox if one.subject.startswith("A reminder"))
     found = re.search(r"/c/[^/\s]+/", str(message.body))
     assert found
     assert found[0] != path

@@ -22,7 +22,7 @@ from clinic.tests.calling import call, faults
 from clinic.tests.desk import signed_in
 from conftest import World
 from outcomes.models import Alert, Export
-from outcomes.services.alerting import raise_alert
+from outcomes.services.alerts import raise_alert
 from outcomes.tests.test_api_access import operations, routes
 from procedures import services
 from procedures.api.slots import SlotQuery

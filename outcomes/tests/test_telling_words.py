@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from clinic.mail import Message
+from clinic.outbox import Message
 from conftest import MONDAY, World
 from outcomes import emails as of_outcomes
 from outcomes.models import Alert, CheckIn, FollowUp
-from outcomes.services.announcing import OVERDUE, RAISED
+from outcomes.services.alert_emails import OVERDUE, RAISED
 from outcomes.tests.test_previews import SHOWN
 from procedures import catalogue
 from procedures import emails as of_procedures
 from procedures.models import Appointment, Procedure, ProcedureType
-from procedures.services.loading import load
+from procedures.services.catalogue_loader import load
 
 #: Words of the catalogue that tell nothing, though they have as many letters as those that do.
 PLAIN = {"change", "example", "visit"}

@@ -4,15 +4,15 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 import pytest
-from django.core import mail as outbox
+from django.core import mail
 from django.db.models import F
 
-from clinic import mail, sms
+from clinic import outbox, sms
 from clinic.models import OutgoingText, Site
 from conftest import World
 from outcomes import services
 from outcomes.models import CheckIn, ContactAttempt
-from outcomes.services.texting import text_due
+from outcomes.services.sms_reminders import text_due
 from patients.models import Patient
 
 TALLY = {"sent": 0, "skipped": 0, "put_back": 0, "failed": 0}
@@ -182,14 +182,14 @@ def test_a_text_that_was_not_taken_is_tried_again_and_in_the_end_given_up(
     now = due.due_at
     text_due(now=now)
     provider.fails = ConnectionError
-    for pause in mail.PAUSES:
+    for pause in outbox.PAUSES:
         assert sms.send_due(now=now)["put_back"] == 1
         assert sms.send_due(now=now + pause - timedelta(seconds=1)) == TALLY
         now += pause
     assert sms.send_due(now=now)["failed"] == 1
     provider.fails = None
     assert sms.send_due(now=now + timedelta(days=1)) == TALLY
-    assert (state(), len(provider.sent)) == ([("failed", "ConnectionError")], mail.TRIES)
+    assert (state(), len(provider.sent)) == ([("failed", "ConnectionError")], outbox.TRIES)
     assert "555" not in caplog.text
 
 
@@ -201,7 +201,7 @@ def test_a_text_that_was_not_taken_goes_out_later_unless_the_patient_has_answere
     sms.send_due(now=due.due_at)
     provider.fails = None
     CheckIn.objects.filter(pk=due.pk).update(status="answered")
-    assert sms.send_due(now=due.due_at + mail.PAUSES[0])["skipped"] == 1
+    assert sms.send_due(now=due.due_at + outbox.PAUSES[0])["skipped"] == 1
     assert (state(), len(provider.sent)) == ([("skipped", "answered")], 1)
 
 
@@ -235,7 +235,7 @@ def test_the_console_shows_texts_only_where_people_develop_and_prints_them_nowhe
     console = sms.backend()
     assert console
     assert console.send("+1 212 555 0123", "How are you?")
-    shown = [(one.subject, one.body) for one in outbox.outbox]
+    shown = [(one.subject, one.body) for one in mail.outbox]
     assert shown == ([("Text message to +1 212 555 0123", "How are you?")] if debug else [])
     said = capsys.readouterr()
     assert "555" not in caplog.text + said.out + said.err

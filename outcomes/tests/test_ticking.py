@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from django.conf import settings
 from django.contrib.sessions.models import Session
-from django.core import mail as outbox
+from django.core import mail
 from django.core.management import call_command
 from django.db import connection
 
@@ -21,7 +21,7 @@ from clinic.tests.desk import clock
 from conftest import MONDAY, World
 from outcomes import services, tasks
 from outcomes.models import CheckIn
-from outcomes.services import ticking
+from outcomes.services import tick_steps
 from procedures.models import Appointment
 from procedures.services import book
 
@@ -33,7 +33,7 @@ def sick(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(**_: object) -> NoReturn:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(ticking, "close_past", fail)
+    monkeypatch.setattr(tick_steps, "close_past", fail)
 
 
 def test_who_is_due_is_asked_though_another_step_fails(world: World, sick: None) -> None:
@@ -87,7 +87,7 @@ def test_what_is_queued_is_sent_though_the_tick_fails(
     day_1 = world.performed().follow_up.check_ins.get(offset_minutes=1440)
     with clock(day_1.due_at), pytest.raises(ExceptionGroup):
         edge()
-    assert "ann@example.org" in [address for message in outbox.outbox for address in message.to]
+    assert "ann@example.org" in [address for message in mail.outbox for address in message.to]
 
 
 @contextmanager
@@ -106,7 +106,7 @@ def test_rows_that_others_hold_locked_stop_nothing_else(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A forgotten transaction of somebody's: a tick that waits for it would take one worker after the other."""
-    monkeypatch.setattr(ticking, "WAITS", 100)
+    monkeypatch.setattr(tick_steps, "WAITS", 100)
     held = [
         book(world.appointment(starts_at=world.at(MONDAY, hour)), hold=True, by=world.clerk, now=world.now)
         for hour in (13, 15)
@@ -145,7 +145,7 @@ def test_rows_that_others_hold_locked_stop_nothing_else(
 def test_a_table_that_others_hold_locked_costs_a_step_some_waits_and_not_one_a_row(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ticking, "WAITS", 100)
+    monkeypatch.setattr(tick_steps, "WAITS", 100)
     follow_ups = [
         world.performed(patient=world.another_patient(number), hour=number).follow_up
         for number in range(8, 13)
@@ -165,7 +165,7 @@ def test_a_table_that_others_hold_locked_costs_a_step_some_waits_and_not_one_a_r
 @pytest.mark.django_db(transaction=True)
 def test_one_tick_works_at_a_time(world: World) -> None:
     day_1 = world.performed().follow_up.check_ins.get(offset_minutes=1440)
-    with alone(ticking.TICKING) as mine:
+    with alone(tick_steps.TICKING) as mine:
         assert mine
         assert services.tick(now=day_1.due_at) == {}
     day_1.refresh_from_db()
@@ -176,7 +176,7 @@ def test_one_tick_works_at_a_time(world: World) -> None:
 def test_a_tick_that_lasts_too_long_leaves_the_rest_to_the_next(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ticking, "LASTS", -1)
+    monkeypatch.setattr(tick_steps, "LASTS", -1)
     with pytest.raises(ExceptionGroup):
         services.tick(now=world.now)
     assert Job.objects.get(name="tick").problem == "holds_released TimeoutError"
@@ -190,4 +190,4 @@ def test_tasks_end_before_the_broker_gives_them_to_another() -> None:
     limits += [(task.soft_time_limit, task.time_limit) for task in (tasks.send_due, tasks.make_exports)]
     assert all(soft and hard and 0 < soft < hard < hour for soft, hard in limits)
     assert settings.CELERY_TASK_ACKS_LATE
-    assert settings.CELERY_TASK_SOFT_TIME_LIMIT >= ticking.LASTS
+    assert settings.CELERY_TASK_SOFT_TIME_LIMIT >= tick_steps.LASTS

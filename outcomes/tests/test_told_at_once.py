@@ -15,13 +15,13 @@ from django.test import Client
 
 from clinic import jobs
 from clinic.celery import app
-from clinic.mail import sender
 from clinic.models import OutgoingEmail, SendingPause, Site
+from clinic.outbox import sender_health
 from clinic.tests.desk import signed_in, words
 from conftest import World
 from outcomes import services
 from outcomes.models import Answer, CheckIn
-from outcomes.services import announcing
+from outcomes.services import alert_emails
 
 Issue = Callable[[int], tuple[CheckIn, str]]
 YES = {"step": "2", "red_flag.new_weakness": "1", "none": ["same_day", "next_working_day"]}
@@ -38,7 +38,7 @@ def asked_to_send(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("why", ["no address", "paused", "refused"])
 def test_no_e_mail_is_promised_that_does_not_go(world: World, why: str) -> None:
     world.site.alert_email = "alerts@example.com"
-    assert announcing.reaches_staff(world.site)
+    assert alert_emails.reaches_staff(world.site)
     match why:
         case "no address":
             world.site.alert_email = ""
@@ -47,11 +47,11 @@ def test_no_e_mail_is_promised_that_does_not_go(world: World, why: str) -> None:
         case "refused":
             jobs.ended(
                 "mail",
-                problem=sender.LOGIN_REFUSED,
-                counts={"doubt": sender.ENOUGH},
+                problem=sender_health.LOGIN_REFUSED,
+                counts={"doubt": sender_health.ENOUGH},
                 now=world.now,
             )
-    assert not announcing.reaches_staff(world.site)
+    assert not alert_emails.reaches_staff(world.site)
 
 
 @pytest.mark.parametrize("language", ["en", "es"])
@@ -95,7 +95,7 @@ def test_what_no_transaction_stored_is_not_sent(asked_to_send: list[dict[str, An
     Site.objects.update(alert_email="alerts@example.com")
     with mock.patch.object(transaction, "on_commit") as later:
         services.raise_red_flags(CheckIn.objects.get(pk=check_in.pk), ["new_weakness"], now=check_in.due_at)
-    later.assert_called_once_with(announcing.send_soon, robust=True)
+    later.assert_called_once_with(alert_emails.send_soon, robust=True)
     assert not asked_to_send
 
 
@@ -116,7 +116,7 @@ def test_without_a_broker_the_answer_succeeds_quickly(
     began = time.monotonic()
     with caplog.at_level(logging.WARNING), django_capture_on_commit_callbacks(execute=True):
         assert client.post(path, YES).status_code == 302
-    assert time.monotonic() - began < 5 * announcing.PATIENCE
+    assert time.monotonic() - began < 5 * alert_emails.PATIENCE
     assert Answer.objects.count() == 1
     assert OutgoingEmail.objects.get(template="outcomes.emails.alert").status == "queued"  # the tick sends it
     assert "no worker could be asked" in caplog.text

@@ -10,14 +10,14 @@ from django.core.management import call_command
 from django.db import connection, transaction
 from django.test import Client
 
-from clinic import mail, readiness
+from clinic import outbox, readiness
 from clinic.models import Job, OutgoingEmail
 from clinic.tests.desk import clock, queries, signed_in
 from clinic.tests.test_mail import SERVER, Server
 from conftest import World
 from outcomes import services
 from outcomes.models import CheckIn
-from outcomes.services import ticking
+from outcomes.services import tick_steps
 from outcomes.troubles import troubles
 
 MINUTE = timedelta(minutes=1)
@@ -94,7 +94,7 @@ def test_a_step_that_always_fails_is_named(
     def fail(**_: object) -> NoReturn:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(ticking, "close_past", fail)
+    monkeypatch.setattr(tick_steps, "close_past", fail)
     for minutes in (6, 5, 4):
         assert codes(day_1.due_at - minutes * MINUTE) == (["tick_incomplete"] if minutes == 4 else [])
         with pytest.raises(ExceptionGroup):
@@ -107,12 +107,12 @@ def test_a_step_that_always_fails_is_named(
 def test_the_tick_leaves_its_counts_in_its_row_and_in_one_line(
     world: World, day_1: CheckIn, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.INFO, "outcomes.services.ticking"):
+    with caplog.at_level(logging.INFO, "outcomes.services.tick_steps"):
         done = services.tick(now=day_1.due_at)
     job = Job.objects.get(name=Job.Name.TICK)
     assert (job.completed_at, job.counts) == (day_1.due_at, done)
     assert done["check_ins_invited"] == 1
-    (line,) = [record.msg for record in caplog.records if record.name == "outcomes.services.ticking"]
+    (line,) = [record.msg for record in caplog.records if record.name == "outcomes.services.tick_steps"]
     assert isinstance(line, dict)
     assert line["counts"]["check_ins_invited"] == 1
     assert 0 not in line["counts"].values()
@@ -143,7 +143,7 @@ def letters(world: World, settings: Any, monkeypatch: pytest.MonkeyPatch) -> typ
     monkeypatch.setattr(Server, "meets", {}, raising=False)
     monkeypatch.setattr(Server, "calls", [], raising=False)
     for number in range(30):
-        mail.queue(
+        outbox.queue(
             f"letter {number}",
             template="clinic.tests.test_mail.letter",
             context={},
@@ -157,12 +157,12 @@ def letters(world: World, settings: Any, monkeypatch: pytest.MonkeyPatch) -> typ
 def test_a_log_in_that_is_refused_is_told_at_once(world: World, letters: type[Server]) -> None:
     services.tick(now=world.now)
     letters.meets = {"open": [SMTPAuthenticationError(535, b"5.7.8 expired ann@example.org")]}
-    mail.send_due(now=world.now)
+    outbox.send_due(now=world.now)
     (trouble,) = troubles(broker=True, now=world.now + MINUTE)
     assert (trouble.code, trouble.detail, trouble.since) == ("sender_refused", "login_refused", world.now)
     assert first_page(world, world.now + MINUTE) == ["sender_refused"]
     assert OutgoingEmail.objects.filter(status="queued", attempts=0).count() == 30
-    mail.send_due(now=world.now + MINUTE)
+    outbox.send_due(now=world.now + MINUTE)
     assert codes(world.now + MINUTE) == []
 
 
@@ -172,11 +172,11 @@ def test_a_sender_that_is_refused_stays_so_until_something_is_sent(
     services.tick(now=world.now)
     refused = SMTPSenderRefused(553, b"5.1.8 who are you", "clinic@localhost")
     letters.meets = {"send ann@example.org": [refused] * 30}
-    mail.send_due(now=world.now)
+    outbox.send_due(now=world.now)
     assert codes(world.now) == ["sender_refused"]
-    mail.send_due(now=world.now + timedelta(seconds=10))  # nothing to try
+    outbox.send_due(now=world.now + timedelta(seconds=10))  # nothing to try
     assert codes(world.now) == ["sender_refused"]
-    mail.send_due(now=world.now + MINUTE)
+    outbox.send_due(now=world.now + MINUTE)
     assert codes(world.now) == []
 
 
@@ -187,10 +187,10 @@ def test_one_readers_policy_is_not_the_senders_fault_and_several_in_a_row_are(
     policy = SMTPRecipientsRefused({"ann@example.org": (550, b"5.7.1 not authorised")})
     unknown = SMTPRecipientsRefused({"ann@example.org": (550, b"5.1.1 no such user")})
     letters.meets = {"send ann@example.org": [policy, unknown]}
-    mail.send_due(now=world.now, limit=2)
+    outbox.send_due(now=world.now, limit=2)
     assert codes(world.now) == []
     letters.meets = {"send ann@example.org": [policy, policy]}
-    mail.send_due(now=world.now, limit=2)
+    outbox.send_due(now=world.now, limit=2)
     assert codes(world.now) == ["sender_refused"]
 
 
@@ -198,9 +198,9 @@ def test_a_mail_server_may_be_away_for_some_minutes(world: World, letters: type[
     for minutes in range(7):
         services.tick(now=world.now + minutes * MINUTE)
         letters.meets = {"open": [ConnectionRefusedError()]}
-        mail.send_due(now=world.now + minutes * MINUTE)
+        outbox.send_due(now=world.now + minutes * MINUTE)
         assert codes(world.now + minutes * MINUTE) == (["mail_server_away"] if minutes > 5 else [])
-    mail.send_due(now=world.now + 7 * MINUTE)
+    outbox.send_due(now=world.now + 7 * MINUTE)
     assert codes(world.now + 7 * MINUTE) == []
 
 

@@ -10,9 +10,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from outcomes.duration import bands, turnbull
-from outcomes.lasting import Lasting, lasting
 from outcomes.relief import Course, judge
+from outcomes.relief_end import Lasting, lasting
 from outcomes.simulation.curves import (
     Habits,
     Played,
@@ -23,6 +22,7 @@ from outcomes.simulation.curves import (
     planned,
     truth,
 )
+from outcomes.survival import bands, turnbull
 
 CODES = ("rfa_facet", "esi_transforaminal", "esi_interlaminar", "joint_injection")
 #: Answering knows nothing of relief, and scores say what is true.

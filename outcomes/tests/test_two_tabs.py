@@ -11,10 +11,10 @@ from clinic.refusals import Refusal
 from clinic.tests.desk import signed_in, words
 from conftest import World
 from outcomes import services
+from outcomes.check_in_history import why
 from outcomes.models import Alert, Answer, AnswerCorrection, CheckIn, Draft
 from outcomes.questions import URGENCIES
-from outcomes.services.recording import values_of
-from outcomes.why import why
+from outcomes.services.staff_answers import values_of
 
 Issue = Callable[[int], tuple[CheckIn, str]]
 WELL = {"step": "2", "none": list(URGENCIES)}

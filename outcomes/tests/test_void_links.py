@@ -4,10 +4,10 @@ import re
 from datetime import datetime, timedelta
 
 import pytest
-from django.core import mail as outbox
+from django.core import mail
 from django.test import Client
 
-from clinic import mail
+from clinic import outbox
 from clinic.models import OutgoingEmail
 from conftest import MONDAY, World
 from outcomes import services
@@ -28,7 +28,7 @@ def asked(world: World, clock: list[datetime]) -> CheckIn:
     coming = world.appointment(starts_at=world.at(MONDAY + timedelta(days=7), 9))
     procedures.book(coming, by=None, now=world.now)
     services.tick(now=check_in.due_at)
-    mail.send_due(now=check_in.due_at)
+    outbox.send_due(now=check_in.due_at)
     assert kinds(world.patient.email) == ["a", "c", "p"]
     return check_in
 
@@ -40,7 +40,7 @@ def kinds(address: str) -> list[str]:
 
 def paths(address: str) -> list[str]:
     """The paths of the links in all e-mails to an address, the oldest first."""
-    texts = [str(one.body) for one in outbox.outbox if one.to == [address]]
+    texts = [str(one.body) for one in mail.outbox if one.to == [address]]
     return [
         path for text in texts for path in re.findall(r"http://testserver(/[acp]/[A-Za-z0-9_-]{43}/)", text)
     ]
@@ -98,17 +98,17 @@ def test_what_is_open_is_asked_at_the_new_address(
 ) -> None:
     clock[0] += timedelta(hours=1)
     correct_address(world, clock[0])
-    mail.send_due(now=clock[0])
+    outbox.send_due(now=clock[0])
     assert kinds(NEW) == ["a", "c", "p"]
     assert {client.get(path).status_code for path in paths(NEW)} == {200}
     asked.refresh_from_db()
     assert (asked.status, asked.invited_at, asked.call_at) == (CheckIn.Status.INVITED, clock[0], None)
     assert asked.remind_at is not None
     assert asked.remind_at > clock[0]
-    count = len(outbox.outbox)
+    count = len(mail.outbox)
     correct_address(world, clock[0])  # nothing new
-    mail.send_due(now=clock[0])
-    assert len(outbox.outbox) == count
+    outbox.send_due(now=clock[0])
+    assert len(mail.outbox) == count
 
 
 def test_what_waits_in_the_outbox_goes_to_the_new_address(world: World, clock: list[datetime]) -> None:
@@ -116,8 +116,8 @@ def test_what_waits_in_the_outbox_goes_to_the_new_address(world: World, clock: l
     clock[0] = check_in.due_at
     services.tick(now=clock[0])
     correct_address(world, clock[0])
-    mail.send_due(now=clock[0])
-    assert [one.to for one in outbox.outbox] == [[NEW]]
+    outbox.send_due(now=clock[0])
+    assert [one.to for one in mail.outbox] == [[NEW]]
     assert set(OutgoingEmail.objects.filter(status="sent").values_list("to", flat=True)) == {NEW}
 
 
@@ -164,7 +164,7 @@ def test_a_dead_link_stops_e_mail_to_its_own_address_alone(
 def test_the_header_of_an_old_e_mail_stops_its_address_alone(
     asked: CheckIn, world: World, client: Client, clock: list[datetime]
 ) -> None:
-    header = outbox.outbox[-1].extra_headers["List-Unsubscribe"]
+    header = mail.outbox[-1].extra_headers["List-Unsubscribe"]
     path = header.strip("<>").removeprefix("http://testserver")
     clock[0] += timedelta(hours=1)
     correct_address(world, clock[0])
@@ -219,15 +219,15 @@ def test_whoever_agreed_again_at_a_former_address_stops_there_again(
 def test_an_address_that_is_corrected_twice_gets_one_letter(
     asked: CheckIn, world: World, clock: list[datetime]
 ) -> None:
-    old, count = world.patient.email, len(outbox.outbox)
+    old, count = world.patient.email, len(mail.outbox)
     for email in ("typo@example.org", NEW, old):
         clock[0] += timedelta(minutes=1)
         correct_address(world, clock[0], email)
-    mail.send_due(now=clock[0])
-    assert [one.to for one in outbox.outbox[count:]] == [[old], [old]], "the question and the appointment"
+    outbox.send_due(now=clock[0])
+    assert [one.to for one in mail.outbox[count:]] == [[old], [old]], "the question and the appointment"
     clock[0] += timedelta(minutes=1)
     correct_address(world, clock[0])  # only now the first letter's second one has gone out
-    mail.send_due(now=clock[0])
+    outbox.send_due(now=clock[0])
     assert kinds(NEW) == ["a", "c", "p"]
 
 
@@ -238,10 +238,10 @@ def test_who_knows_of_an_appointment_by_its_reminder_alone_is_told_at_the_new_ad
     procedures.book(coming, by=None, now=world.now, quietly=True)
     clock[0] = world.at(MONDAY, 9) - timedelta(hours=20)
     services.tick(now=clock[0])
-    mail.send_due(now=clock[0])
+    outbox.send_due(now=clock[0])
     assert "a" in kinds(world.patient.email)
     correct_address(world, clock[0])
-    mail.send_due(now=clock[0])
+    outbox.send_due(now=clock[0])
     assert kinds(NEW) == ["a"]
 
 
@@ -253,18 +253,18 @@ def test_what_is_open_is_asked_again_when_a_death_is_taken_back(
     clock[0] = check_in.due_at
     if sent:
         services.tick(now=clock[0])
-        mail.send_due(now=clock[0])
+        outbox.send_due(now=clock[0])
     died(world, clock[0])
     clock[0] += timedelta(minutes=10)
     services.tick(now=clock[0])
     patient = Patient.objects.get(pk=world.patient.pk)
     patient.died_on = None
     patients.save(patient, changed=["died_on"], by=world.clerk, now=clock[0])
-    count = len(outbox.outbox)
+    count = len(mail.outbox)
     clock[0] += timedelta(minutes=1)
     services.tick(now=clock[0])
-    mail.send_due(now=clock[0])
-    assert len(outbox.outbox) == count + 1
+    outbox.send_due(now=clock[0])
+    assert len(mail.outbox) == count + 1
     newest = paths(world.patient.email)[-2:]
     assert {client.get(path).status_code for path in newest} == {200}
     check_in.refresh_from_db()

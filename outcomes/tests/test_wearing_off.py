@@ -16,8 +16,8 @@ from conftest import World
 from outcomes import services
 from outcomes.models import Answer, CheckIn, FollowUp
 from outcomes.relief import Verdict
-from outcomes.services.answering import steps_of
-from outcomes.services.judging import Felt, course_from
+from outcomes.services.answers import steps_of
+from outcomes.services.judgement import Felt, course_from
 from outcomes.tests.asking import insist
 from procedures.models import Procedure, ReliefProfile
 

@@ -11,12 +11,12 @@ from django.test import Client
 from clinic.models import DeliveryReport, OutgoingEmail, OutgoingText
 from clinic.tests.desk import queries, signed_in, words
 from conftest import MONDAY, World
+from outcomes import check_in_history as why_module
 from outcomes import services
-from outcomes import why as why_module
-from outcomes.api.whys import CODES
+from outcomes.api.check_in_history import CODES
+from outcomes.check_in_history import REPORTED, Fact, why
 from outcomes.models import CheckIn, ContactAttempt, Draft, FollowUp
-from outcomes.services.texting import text_key
-from outcomes.why import REPORTED, Fact, why
+from outcomes.services.sms_reminders import text_key
 from procedures.models import ReliefProfile
 
 

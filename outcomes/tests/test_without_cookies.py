@@ -17,10 +17,10 @@ from outcomes.models import Alert, Answer, CheckIn
 from outcomes.questions import URGENCIES
 from outcomes.tests.test_birth_date import RIGHT, WRONG
 from patients.models import Patient
-from patients.unsubscribing import unsubscribe_url
+from patients.unsubscribe import unsubscribe_url
 from procedures import services as procedures
 from procedures.models import Appointment, Baseline
-from procedures.services.letters import issue_link
+from procedures.services.notifications import issue_link
 
 Issue = Callable[[int], tuple[CheckIn, str]]
 

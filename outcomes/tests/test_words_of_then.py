@@ -15,7 +15,7 @@ from conftest import World
 from outcomes import instruments, services
 from outcomes.models import Alert, Answer, Measurement
 from procedures.models import RedFlag
-from procedures.services.wordings import wordings_at
+from procedures.services.red_flag_wordings import wordings_at
 
 Event = RedFlag.pgh_event_model  # type: ignore[attr-defined]  # made by the decorator
 OLD, NEW = "Weakness in a leg?", "Is an arm getting weaker?"

@@ -21,7 +21,7 @@ from outcomes.admin.courses import VERDICT_LABELS
 from outcomes.models import Alert, FollowUp
 from outcomes.relief import Verdict
 from outcomes.reports import WORKLISTS
-from outcomes.services.closing import close_past
+from outcomes.services.expiry import close_past
 from outcomes.tests.test_alerting import answer
 from outcomes.tests.test_asking import sent
 from outcomes.tests.test_exports import made

@@ -9,10 +9,10 @@ from django.utils import timezone, translation
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from clinic.pages import gone, language, page, patients_page, secret, wait
+from clinic.patient_pages import gone, language, page, patients_page, secret, wait
 from clinic.throttling import sent_too_often
 from outcomes import services
-from outcomes.views import birth_date, diary, own_scores, reporting, steps
+from outcomes.views import baselines, birth_date, check_in_steps, diary, pain_reports
 from outcomes.views.health import jobs as jobs
 from patients.views import unsubscribe
 from procedures import services as procedures
@@ -47,7 +47,7 @@ def check_in(request: HttpRequest, token: str) -> HttpResponseBase:
         entries = services.diary_of(found)
         if entries:
             return diary.show(request, found, entries, token, now)
-        return steps.show(request, found, token, now)
+        return check_in_steps.show(request, found, token, now)
 
 
 @patients_page
@@ -69,7 +69,7 @@ def pain_back(request: HttpRequest, token: str) -> HttpResponseBase:
         site = found.procedure.site
         if birth_date.wanted(request, site, token, proof):
             return birth_date.ask(request, site, token, partial(services.prove_birth_date, found, now=now))
-        return reporting.show(request, found, now)
+        return pain_reports.show(request, found, now)
 
 
 @patients_page
@@ -91,12 +91,12 @@ def before(request: HttpRequest, token: str) -> HttpResponseBase:
     found = link.appointment
     with translation.override(language(request, found.patient.language)):
         if link.revoked_at:
-            return own_scores.give_back()
+            return baselines.give_back()
         if birth_date.wanted(request, found.site, token, proof):
             return birth_date.ask(
                 request, found.site, token, partial(services.prove_birth_date, found, now=now)
             )
-        return own_scores.show(request, link, token, now)
+        return baselines.show(request, link, token, now)
 
 
 @patients_page

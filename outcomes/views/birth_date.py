@@ -11,9 +11,9 @@ from django.utils import translation
 
 from clinic.links import token_hash
 from clinic.models import Site
-from clinic.pages import page, speaks
+from clinic.patient_pages import page, speaks
 from clinic.refusals import Refusal
-from outcomes.views.showing import lead
+from outcomes.views.page_context import lead
 
 #: The browser that gave the right date is asked again after so long; no check-in is open for longer.
 REMEMBERED = 30 * 24 * 3600

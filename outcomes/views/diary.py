@@ -9,17 +9,17 @@ from django.utils import translation
 from django.utils.formats import date_format, get_format, time_format
 from django.utils.translation import gettext as _
 
-from clinic.pages import gone, page, speaks
+from clinic.patient_pages import gone, page, speaks
 from clinic.refusals import Refusal
 from outcomes import services
 from outcomes.diary import late_after
 from outcomes.instruments import Text, latest
 from outcomes.models import Alert, Answer, CheckIn
-from outcomes.own_curve import Point
+from outcomes.patient_curve import Point
 from outcomes.questions import PAIN_NOW, TOOK_MEDICINE, Question, from_instrument
-from outcomes.services.answering import red_flags_of
+from outcomes.services.answers import red_flags_of
 from outcomes.views import red_flags
-from outcomes.views.showing import Curve, Shown, curve, following, lead, read, shown, what_to_do, wrong
+from outcomes.views.page_context import Curve, Shown, curve, following, lead, read, shown, what_to_do, wrong
 
 MEDICINE = Question(TOOK_MEDICINE, Text("", None), "yes_no")
 

@@ -8,7 +8,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 
 from outcomes.questions import URGENCIES, Question
-from outcomes.views.showing import Shown, shown
+from outcomes.views.page_context import Shown, shown
 
 #: The name of the boxes "None of these"; their value is the group's urgency.
 NONE = "none"

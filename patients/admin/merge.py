@@ -16,8 +16,8 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from clinic.admin.base import show_refusal, staff
-from clinic.admin.stale import SHOWN, Stale, missed_of, seal, unseal
-from clinic.admin.wall import shown
+from clinic.admin.datetime_widgets import shown
+from clinic.admin.stale_forms import SHOWN, Stale, missed_of, seal, unseal
 from clinic.versions import columns, digest, one_at_a_time
 from patients import services
 from patients.admin.patients import PatientAdmin, born

@@ -18,8 +18,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from clinic.admin.base import ReadOnlyAdmin, now_at, staff
+from clinic.admin.datetime_widgets import shown
 from clinic.admin.taking import BecauseForm, RecordForm, because_field, day_input, dressed, take_for
-from clinic.admin.wall import shown
 from patients import mme, services
 from patients.admin.patients import PatientAdmin, searched
 from patients.models import OpioidUse, Patient

@@ -19,13 +19,13 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget, UnfoldBooleanSwitchWidget
 
 from clinic.admin.base import DeskAdmin, DeskForm, SeenFilter, now_at, staff
-from clinic.admin.importing import ImportsFiles
-from clinic.admin.wall import shown
-from clinic.importing import Steps
+from clinic.admin.csv_import import ImportsFiles
+from clinic.admin.datetime_widgets import shown
+from clinic.csv_import.imports import Steps
 from patients import consent, mme, services
-from patients.importing import COLUMNS
+from patients.email_reasons import NO_EMAIL
+from patients.import_rows import COLUMNS
 from patients.models import Patient, PatientQuerySet
-from patients.words import NO_EMAIL
 
 #: Why a record may be of the same person; the codes are those of `services.Match`.
 SAME = {

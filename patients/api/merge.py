@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clinic.api.fields import MOST, Input, Query, VisibleField
-from clinic.api.rows import VisibleRows
+from clinic.api.viewsets import VisibleRows
 from clinic.versions import one_at_a_time
 from patients import services
 from patients.api.patients import PatientSerializer

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clinic.api.fields import Input, Query, YesNoField, YesNoQuery, read_query
-from clinic.api.rows import VisibleRows
+from clinic.api.viewsets import VisibleRows
 from patients import mme, services
 from patients.models import OpioidUse, Patient
 

@@ -9,11 +9,11 @@ from rest_framework import mixins, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from clinic.api.csv_import import ImportInput, ImportReportSerializer, Imports
 from clinic.api.fields import Input, InstantField, NumberQuery, Query, VisibleField, YesNoField
-from clinic.api.importing import ImportInput, ImportReportSerializer, Imports
-from clinic.api.rows import VisibleRows
 from clinic.api.shapes import Shape
 from clinic.api.views import SiteNameSerializer
+from clinic.api.viewsets import VisibleRows
 from clinic.models import Site
 from patients import services
 from patients.models import Patient

@@ -4,10 +4,10 @@ from collections import defaultdict
 from typing import Any
 
 import django.core.validators
-import patients.plain
+import patients.normalize
 from django.db import migrations, models
 
-from patients.numbers import number_key
+from patients.record_numbers import number_key
 
 
 def name_clashes(apps: Any, schema_editor: Any) -> None:
@@ -56,7 +56,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='patient',
-            constraint=models.UniqueConstraint(patients.plain.NumberKey('record_number'), name='record_number_once', violation_error_code='unique', violation_error_message='This record number is taken.'),
+            constraint=models.UniqueConstraint(patients.normalize.NumberKey('record_number'), name='record_number_once', violation_error_code='unique', violation_error_message='This record number is taken.'),
         ),
         migrations.AddConstraint(
             model_name='patient',

@@ -18,8 +18,7 @@ from patients.services.opioids import (
     end_opioid_use,
     record_opioid_use,
 )
-from patients.services.record_numbers import free_number
-from patients.services.saving import (
+from patients.services.patients import (
     check,
     is_silent,
     note_bounce,
@@ -30,6 +29,7 @@ from patients.services.saving import (
     stop_address,
     withdraw_consent,
 )
+from patients.services.record_numbers import free_number
 
 __all__ = [
     "CHOICES",

@@ -11,10 +11,10 @@ from django.db.models.functions import Concat
 
 from clinic.models import User
 from clinic.refusals import Refusal
-from patients.importing import Entry
+from patients.import_rows import Entry
 from patients.models import Patient
-from patients.plain import PlainWords
-from patients.searching import digits_of, telling
+from patients.normalize import PlainWords
+from patients.search import digits_of, telling
 
 #: From this share of common trigrams on two full names are alike (a choice): Anne OBrien and Ann O’Brien are.
 ALIKE = 0.4

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import transaction
 
-from clinic.importing import (
+from clinic.csv_import.imports import (
     Line,
     Mode,
     Outcome,
@@ -22,8 +22,8 @@ from clinic.importing import (
 )
 from clinic.models import Site, User
 from clinic.refusals import Refusal
-from clinic.wall_clock import on_wall
-from patients.importing import COLUMNS, Entry, read_patients
+from clinic.timezones import on_wall
+from patients.import_rows import COLUMNS, Entry, read_patients
 from patients.models import Patient
 from patients.services.duplicates import (
     IDENTITY,
@@ -32,8 +32,8 @@ from patients.services.duplicates import (
     refuse_another_person,
     there_already,
 )
+from patients.services.patients import check, save
 from patients.services.record_numbers import taken
-from patients.services.saving import check, save
 
 #: The file's column for a field that has another name.
 COLUMN_OF = {"consented_at": "agreed_to_email"}
@@ -47,7 +47,7 @@ def import_patients(
 
 
 def patients_from(data: bytes, *, mode: Mode, by: User | None, now: datetime) -> Steps:
-    """Register and change the patients of a CSV file, whose columns are those of `patients.importing`.
+    """Register and change the patients of a CSV file, whose columns are those of `patients.import_rows`.
 
     Who is known by record number is changed where the file says something else; who has not changed is not touched,
     so that the same file again changes nothing. Raises nothing: every refusal is in the report, by row and column.

@@ -20,7 +20,7 @@ from clinic import audit
 from clinic.models import User
 from clinic.refusals import Refusal
 from patients.models import FormerAddress, OpioidUse, Patient
-from patients.services.saving import check, void_links
+from patients.services.patients import check, void_links
 from patients.signals import links_void, merging, patient_merged
 
 #: What can be chosen from either record. The record number is that of the kept one; consents choose themselves.

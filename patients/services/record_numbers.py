@@ -7,8 +7,8 @@ from django.db.models.functions import Cast
 from clinic.models import Site
 from clinic.refusals import Refusal
 from patients.models import Patient
-from patients.numbers import made_by, number_key, numbered
-from patients.plain import NumberKey
+from patients.normalize import NumberKey
+from patients.record_numbers import made_by, number_key, numbered
 
 #: Advisory lock under which numbers are given, so that two who register at once get two. Any number, used nowhere else.
 NUMBERING = 7_461_003

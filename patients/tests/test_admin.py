@@ -7,7 +7,7 @@ import pytest
 from django.db import connection, transaction
 from django.test import Client
 
-from clinic.admin.stale import SHOWN
+from clinic.admin.stale_forms import SHOWN
 from clinic.models import AuditEvent, OutgoingEmail, Site
 from clinic.tests.desk import clock, errors, filled, queries, signed_in, version_on, words
 from conftest import World, staff

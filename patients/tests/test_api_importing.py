@@ -8,9 +8,9 @@ from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from rest_framework.test import APIClient
 
-from clinic import csv_files
-from clinic.api import importing
-from clinic.importing import Report
+from clinic.api import csv_import
+from clinic.csv_import import files
+from clinic.csv_import.imports import Report
 from clinic.models import AuditEvent, Site
 from clinic.tests.calling import bring, call, faults
 from clinic.tests.desk import signed_in
@@ -108,7 +108,7 @@ def test_a_file_that_cannot_be_read_is_refused_whole_with_its_codes(
 def test_a_report_lists_the_first_refusals_and_counts_the_rest(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importing, "MOST", 2)
+    monkeypatch.setattr(csv_import, "MOST", 2)
     rows = [BAD.replace("N-2", f"N-{number}") for number in range(2, 7)]
     report = bring(world.clerk, PATH, csv(*rows), now=world.now).json()
     assert [one["row"] for one in report["refusals"]] == [2, 3]
@@ -117,7 +117,7 @@ def test_a_report_lists_the_first_refusals_and_counts_the_rest(
 
 def test_a_file_larger_than_anybody_means_is_broken_off(world: World) -> None:
     before = kept()
-    data = csv(GOOD) + b"x" * (csv_files.LARGEST + 1)
+    data = csv(GOOD) + b"x" * (files.LARGEST + 1)
     response = bring(world.clerk, PATH, data, now=world.now, mode="all")
     assert (response.status_code, faults(response)) == (400, [("file", "too_large")])
     assert kept() == before
@@ -127,7 +127,7 @@ def test_a_large_file_is_never_written_to_disk(world: World) -> None:
     """Between Django's limit for memory and ours, Django would write it to a temporary file."""
     rows = [f"N-{number},Ann,Lee,1970-01-01,Riverside,,,," for number in range(90_000)]
     data = csv(*rows)
-    assert settings.FILE_UPLOAD_MAX_MEMORY_SIZE < len(data) < csv_files.LARGEST
+    assert settings.FILE_UPLOAD_MAX_MEMORY_SIZE < len(data) < files.LARGEST
     seen: list[int] = []
 
     def service(file: bytes, **how: Any) -> Any:

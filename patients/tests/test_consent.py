@@ -7,13 +7,13 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.test import Client
 
-from clinic.importing import Mode
+from clinic.csv_import.imports import Mode
 from clinic.models import AuditEvent
 from clinic.tests.calling import call, faults
 from clinic.tests.desk import clock, filled, signed_in
 from conftest import World
 from patients import consent, services
-from patients.importing import COLUMNS
+from patients.import_rows import COLUMNS
 from patients.models import Patient
 
 

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from clinic import roles
-from clinic.importing import Mode
+from clinic.csv_import.imports import Mode
 from clinic.models import Site
 from clinic.tests.calling import call, faults
 from clinic.tests.desk import clock, errors, filled, signed_in

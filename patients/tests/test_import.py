@@ -14,9 +14,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from clinic import csv_files
-from clinic.admin import importing
-from clinic.importing import Mode, Outcome, Report
+from clinic.admin import csv_import
+from clinic.csv_import import files
+from clinic.csv_import.imports import Mode, Outcome, Report
 from clinic.models import AuditEvent, Site
 from clinic.tests.desk import clock, signed_in, words
 from conftest import World
@@ -151,7 +151,7 @@ def test_a_bad_cell_is_refused_by_name(world: World, row: str, refusal: tuple[st
         (csv(GOOD, 'N-2,"Ben,Okoro,1970-01-01,Riverside,,,,', GOOD), [(3, "", "broken_quotes")]),
         (csv(GOOD, 'N-2,"Ben" X,Okoro,1970-01-01,Riverside,,,,'), [(3, "", "broken_quotes")]),
         (csv(GOOD, 'N-2,"' + "x" * 140_000, GOOD), [(3, "", "cell_too_long")]),
-        (b"x" * (csv_files.LARGEST + 1), [(1, "", "too_large")]),
+        (b"x" * (files.LARGEST + 1), [(1, "", "too_large")]),
     ],
 )  # fmt: skip
 def test_a_file_that_cannot_be_read_for_certain_is_refused_whole(
@@ -318,8 +318,8 @@ def test_a_clerk_checks_reads_and_imports(world: World, client: Client) -> None:
 @pytest.fixture
 def long(monkeypatch: pytest.MonkeyPatch) -> None:
     """From five rows on a file is long, and how far it is, is said after every second row."""
-    monkeypatch.setattr(importing, "LONG", 5)
-    monkeypatch.setattr(importing, "EVERY", 2)
+    monkeypatch.setattr(csv_import, "LONG", 5)
+    monkeypatch.setattr(csv_import, "EVERY", 2)
 
 
 def pieces(response: Any) -> list[str]:
@@ -391,7 +391,7 @@ def test_only_the_file_that_was_checked_is_imported(world: World, client: Client
         nurse = signed_in(world.nurse)
         assert nurse.post(PAGE, sent(csv(GOOD), checked=checked, mode="all")).status_code == 422
         assert client.post(PAGE, {}).status_code == 422
-        assert client.post(PAGE, sent(b"x" * (csv_files.LARGEST + 1))).status_code == 422
+        assert client.post(PAGE, sent(b"x" * (files.LARGEST + 1))).status_code == 422
         assert "The file is empty." in words(client.post(PAGE, sent(b"")))
     assert Patient.objects.count() == 1
 

@@ -10,7 +10,7 @@ from django.db import connection, reset_queries
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from clinic import mail
+from clinic import outbox
 from clinic.email_services import EMAIL_SERVICES, mail_service
 from clinic.models import OutgoingEmail
 from clinic.tests.test_mail import put
@@ -245,13 +245,13 @@ def test_amazon_gets_its_keys_one_try_and_the_whole_e_mail(
 
     monkeypatch.setattr(boto3.session.Session, "client", lambda *_, **__: Sesv2())
     put(world)
-    assert mail.send_due(now=world.now)["sent"] == 1
+    assert outbox.send_due(now=world.now)["sent"] == 1
     assert OutgoingEmail.objects.get().provider_id == NAME
     assert asked[0]["ConfigurationSetName"] == "clinic"
     assert asked[0]["ConfigurationOverrides"]["Tracking"]["ClickTrackingEnabled"] == "DISABLED"
     assert b"Subject: A letter" in asked[0]["Content"]["Raw"]["Data"]
     put(world, "two")
-    assert mail.send_due(now=world.now)["put_back"] == 1
+    assert outbox.send_due(now=world.now)["put_back"] == 1
     assert OutgoingEmail.objects.get(key="two").problem == "service_refused_429"
 
 

@@ -11,15 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clinic import roles
-from clinic.importing import Mode
+from clinic.csv_import.imports import Mode
 from clinic.models import Site
 from clinic.tests.calling import call, faults
 from clinic.tests.desk import clock, errors, signed_in
 from conftest import World, staff
 from patients import services
 from patients.models import Patient
-from patients.numbers import number_key, numbered
-from patients.plain import NumberKey
+from patients.normalize import NumberKey
+from patients.record_numbers import number_key, numbered
 
 ADD = "/admin/patients/patient/add/"
 #: Other ways to write P00001.

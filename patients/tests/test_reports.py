@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 import requests
-from django.core import mail as outbox
+from django.core import mail
 from django.test import Client
 
-from clinic import mail
+from clinic import outbox
 from clinic.email_services import mail_service
-from clinic.mail.reports import is_bounce
 from clinic.models import AuditEvent, DeliveryReport, OutgoingEmail
+from clinic.outbox.delivery_reports import is_bounce
 from clinic.tests.test_mail import SERVER, Server, put
 from conftest import World
 from patients import services
@@ -72,7 +72,7 @@ def service(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Service:
 def sent(world: World, service: Service) -> OutgoingEmail:
     """An e-mail to Ann that the service took."""
     put(world)
-    assert mail.send_due(now=world.now)["sent"] == 1
+    assert outbox.send_due(now=world.now)["sent"] == 1
     return OutgoingEmail.objects.get()
 
 
@@ -306,14 +306,14 @@ def test_a_service_that_knows_the_address_as_bad_refuses_at_once(world: World, s
         "or a manual suppression.",
     }  # fmt: skip
     put(world)
-    assert mail.send_due(now=world.now)["failed"] == 1
+    assert outbox.send_due(now=world.now)["failed"] == 1
     assert (OutgoingEmail.objects.get().problem, marked()) == ("recipient_refused_service", (1, 0))
 
 
 def test_a_service_in_trouble_is_tried_again(world: World, service: Service) -> None:
     service.status = 500
     put(world)
-    assert mail.send_due(now=world.now)["put_back"] == 1
+    assert outbox.send_due(now=world.now)["put_back"] == 1
     assert (OutgoingEmail.objects.get().problem, marked()) == ("service_refused_500", (0, 0))
 
 
@@ -350,7 +350,7 @@ def test_a_mail_servers_refusal_of_the_recipient_marks_the_patient(
         "send ann@example.org": [smtplib.SMTPRecipientsRefused({"ann@example.org": reply})]
     }  # fmt: skip
     put(world)
-    mail.send_due(now=world.now, backend=SERVER)
+    outbox.send_due(now=world.now, backend=SERVER)
     assert marked() == (bounced, 0)
     assert kept() == [("bounced", "550")] * bounced
 
@@ -367,7 +367,7 @@ def test_a_fault_over_a_report_does_not_stop_the_next_e_mail(
     }  # fmt: skip
     put(world)
     put(world, "two", to="bea@example.org")
-    tally = mail.send_due(now=world.now, backend=SERVER)
+    tally = outbox.send_due(now=world.now, backend=SERVER)
     assert (tally["failed"], tally["sent"]) == (1, 1)
     assert kept() == []
-    assert outbox.outbox == []
+    assert mail.outbox == []

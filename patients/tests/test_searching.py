@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patients.searching import Born, Term, terms
+from patients.search import Born, Term, terms
 
 DAY = Born(1944, 5, 6)
 

@@ -5,20 +5,20 @@ from email import message_from_bytes
 from typing import Any
 
 import pytest
-from django.core import mail as outbox
+from django.core import mail
 from django.core.mail import EmailMessage
 from django.core.signing import Signer
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from clinic import mail
+from clinic import outbox
 from clinic.models import AuditEvent
 from clinic.tests.desk import clock
 from conftest import World
 from patients import services
 from patients.models import Patient
-from patients.unsubscribing import unsubscribe_headers, unsubscribe_url
+from patients.unsubscribe import unsubscribe_headers, unsubscribe_url
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 
@@ -33,12 +33,12 @@ def https(settings: Any) -> None:
     settings.SITE_URL = "https://clinic.example.org"
 
 
-def letter(*, now: Any, patient: int) -> mail.Message:
-    return mail.Message("Hello", "Hello", headers=unsubscribe_headers(Patient.objects.get(pk=patient)))
+def letter(*, now: Any, patient: int) -> outbox.Message:
+    return outbox.Message("Hello", "Hello", headers=unsubscribe_headers(Patient.objects.get(pk=patient)))
 
 
 def test_the_headers_are_those_of_rfc_8058_and_reach_the_wire_in_one_piece(world: World, https: None) -> None:
-    mail.queue(
+    outbox.queue(
         "one",
         template="patients.tests.test_unsubscribing.letter",
         context={"patient": world.patient.pk},
@@ -46,8 +46,8 @@ def test_the_headers_are_those_of_rfc_8058_and_reach_the_wire_in_one_piece(world
         site=world.site,
         now=world.now,
     )
-    mail.send_due(now=world.now)
-    sent = outbox.outbox[0]
+    outbox.send_due(now=world.now)
+    sent = mail.outbox[0]
     assert isinstance(sent, EmailMessage)
     received = message_from_bytes(sent.message().as_bytes())
     assert re.fullmatch(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from clinic.importing import Mode
+from clinic.csv_import.imports import Mode
 from clinic.refusals import Refusal
 from clinic.tests.calling import call, faults
 from clinic.tests.desk import clock, errors, signed_in

@@ -16,12 +16,14 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from clinic.admin.base import DeskAdmin, SeenFilter, staff
-from clinic.admin.wall import shown
+from clinic.admin.datetime_widgets import shown
 from clinic.models import Site
-from clinic.wall_clock import occurs_twice
+from clinic.timezones import occurs_twice
 from patients.admin import searched
 from procedures import services
-from procedures.admin.days import (
+from procedures.admin.appointment_forms import BookingForm
+from procedures.admin.csv_import import ImportsAppointments
+from procedures.admin.day_filters import (
     ChangeFilter,
     DeceasedFilter,
     DisplacedFilter,
@@ -30,11 +32,7 @@ from procedures.admin.days import (
     chosen_days,
     day_words,
 )
-from procedures.admin.forms import BookingForm
-from procedures.admin.importing import ImportsAppointments
-from procedures.admin.inlines import BaselineInline, ReservationInline, StepInline
-from procedures.admin.steps import ASKS, STEPS, buttons, came_from, steps_for, take
-from procedures.admin.words import (
+from procedures.admin.descriptions import (
     PAINS,
     STATUS_LABELS,
     age,
@@ -47,6 +45,8 @@ from procedures.admin.words import (
     span,
     tallies,
 )
+from procedures.admin.inlines import BaselineInline, ReservationInline, StepInline
+from procedures.admin.workflow_actions import ASKS, STEPS, buttons, came_from, steps_for, take
 from procedures.baselines import days_before
 from procedures.models import Appointment
 

@@ -16,11 +16,10 @@ from django.utils.translation import gettext as _
 
 from clinic.admin.base import staff
 from clinic.models import Closure, Resource, Site, WorkingHours
-from clinic.wall_clock import day_span
+from clinic.timezones import day_span
 from procedures.admin.appointments import AppointmentAdmin
-from procedures.admin.days import day_in
-from procedures.admin.steps import ASKS, buttons, steps_for
-from procedures.admin.words import (
+from procedures.admin.day_filters import day_in
+from procedures.admin.descriptions import (
     PAINS,
     STATUS_LABELS,
     closed_words,
@@ -30,8 +29,9 @@ from procedures.admin.words import (
     pain_noted,
     tallies,
 )
+from procedures.admin.workflow_actions import ASKS, buttons, steps_for
 from procedures.models import Appointment, Baseline, Reservation
-from procedures.services.own_scores import WAITING
+from procedures.services.patient_baselines import WAITING
 
 #: What the columns may be, by the code of their category. Where nothing else is chosen, the first.
 COLUMNS = {"rooms": "procedure_room", "clinicians": "physician"}

@@ -26,14 +26,14 @@ from clinic.admin.base import staff, tell
 from clinic.admin.taking import carried, in_a_line, missed
 from patients.models import Patient
 from procedures import services
+from procedures.admin.appointment_forms import WishForm
 from procedures.admin.appointments import AppointmentAdmin
-from procedures.admin.finding import FindForm, MoveForm, kept, same_again
-from procedures.admin.forms import WishForm
-from procedures.admin.steps import RESCHEDULE
-from procedures.admin.times import Wish, picked, times, with_query
-from procedures.admin.words import meant, page_of, span
+from procedures.admin.descriptions import meant, page_of, span
+from procedures.admin.slot_forms import FindForm, MoveForm, kept, same_again
+from procedures.admin.slot_times import Wish, picked, times, with_query
+from procedures.admin.workflow_actions import RESCHEDULE
 from procedures.models import Appointment
-from procedures.steps import EXPECTED, PRESENT, STEPS
+from procedures.workflow import EXPECTED, PRESENT, STEPS
 
 #: So many patients are offered for what was typed, and so many of a patient's earlier appointments to repeat.
 MOST_PATIENTS = 20

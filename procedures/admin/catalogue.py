@@ -17,11 +17,11 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
-from clinic.admin.again import by_button
 from clinic.admin.base import AuditedAdmin, DeskAdmin, DeskForm, DeskInline, staff
+from clinic.admin.session_expired import by_button
 from clinic.admin.taking import take
 from procedures import services
-from procedures.admin.figures import duration, figures, risks
+from procedures.admin.clinical_figures import duration, figures, risks
 from procedures.models import (
     FigureConfirmation,
     ProcedureType,
@@ -31,7 +31,7 @@ from procedures.models import (
     ResourceRequirement,
     Risk,
 )
-from procedures.services.profiling import add_profile, check_profile, check_purpose
+from procedures.services.relief_profiles import add_profile, check_profile, check_purpose
 
 Figure = FigureConfirmation.Figure
 DURATION = {"procedure_minutes", "recovery_minutes", "duration_source"}

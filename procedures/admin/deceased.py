@@ -16,9 +16,9 @@ from clinic.admin.taking import take_for
 from patients.admin import PatientAdmin
 from patients.models import Patient
 from procedures import services
-from procedures.admin.words import span
+from procedures.admin.descriptions import span
 from procedures.models import Appointment
-from procedures.steps import STEPS
+from procedures.workflow import STEPS
 
 CANCEL = STEPS["cancel"].permission
 

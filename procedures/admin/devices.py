@@ -17,13 +17,13 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from clinic.admin.base import ReadOnlyAdmin, SeenFilter, now_at, staff
+from clinic.admin.datetime_widgets import shown
 from clinic.admin.taking import BecauseForm, take_for
-from clinic.admin.wall import shown
 from patients import services as patients
 from patients.admin import searched
 from procedures import services
+from procedures.admin.device_descriptions import RECORD, due_words, page_of, state, steps
 from procedures.admin.device_forms import DeviceForm, ExplantForm, NextDueForm
-from procedures.admin.device_words import RECORD, due_words, page_of, state, steps
 from procedures.models import ImplantedDevice, Procedure
 from procedures.services.devices import KIND_OF_FAMILY
 

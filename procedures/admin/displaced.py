@@ -17,9 +17,9 @@ from clinic.admin.base import staff
 from clinic.models import Closure
 from procedures import services
 from procedures.admin.appointments import AppointmentAdmin
-from procedures.admin.words import STATUS_LABELS, marks, page_of, span
+from procedures.admin.descriptions import STATUS_LABELS, marks, page_of, span
 from procedures.models import Appointment
-from procedures.models.schedule import AppointmentQuerySet
+from procedures.models.appointments import AppointmentQuerySet
 
 
 def displaced(request: HttpRequest) -> HttpResponse:

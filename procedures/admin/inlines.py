@@ -8,8 +8,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from clinic.admin.base import ReadOnlyInline
-from clinic.admin.wall import shown
-from procedures.admin.words import BASELINE_LABELS, who_noted
+from clinic.admin.datetime_widgets import shown
+from procedures.admin.descriptions import BASELINE_LABELS, who_noted
 from procedures.models import AppointmentStep, Baseline, Reservation
 
 

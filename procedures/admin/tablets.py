@@ -11,12 +11,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from clinic.admin.base import staff
-from clinic.pages import secret
+from clinic.patient_pages import secret
 from clinic.versions import SEEN, seen
 from procedures import services
 from procedures.admin.appointments import AppointmentAdmin
-from procedures.admin.steps import STEPS, TABLET, came_from
-from procedures.admin.words import page_of, span
+from procedures.admin.descriptions import page_of, span
+from procedures.admin.workflow_actions import STEPS, TABLET, came_from
 from procedures.models import Appointment
 
 

@@ -20,20 +20,19 @@ from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from clinic.admin.again import by_button
 from clinic.admin.base import staff, tell
+from clinic.admin.datetime_widgets import to_instant
+from clinic.admin.session_expired import by_button
 from clinic.admin.taking import in_a_line, missed
-from clinic.admin.wall import to_instant
 from clinic.models import Closure, Resource, Site, WorkingHours
+from clinic.timezones import day_span
 from clinic.versions import seen
-from clinic.wall_clock import day_span
 from procedures import services
+from procedures.admin.appointment_forms import WishForm
 from procedures.admin.appointments import AppointmentAdmin
 from procedures.admin.board import GONE, working_at
-from procedures.admin.days import day_in
-from procedures.admin.finding import clinicians
-from procedures.admin.forms import WishForm
-from procedures.admin.words import (
+from procedures.admin.day_filters import day_in
+from procedures.admin.descriptions import (
     STATUS_LABELS,
     closed_words,
     displaced_words,
@@ -43,6 +42,7 @@ from procedures.admin.words import (
     span,
     touches,
 )
+from procedures.admin.slot_forms import clinicians
 from procedures.models import Appointment, Reservation
 
 #: What the calendar shows of a day where nobody's hours say otherwise.

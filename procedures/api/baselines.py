@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from clinic.api.fields import Input, SiteTimeField, WholeNumberField
 from procedures.models import Baseline
-from procedures.services.performing import check_score
+from procedures.services.procedures import check_score
 
 
 @extend_schema_field({"type": "integer", "minimum": 0, "maximum": 10})

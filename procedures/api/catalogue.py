@@ -6,8 +6,8 @@ from drf_spectacular.utils import extend_schema, extend_schema_field, extend_sch
 from rest_framework import mixins, serializers
 
 from clinic.api.fields import ChoicesQuery, Query, YesNoQuery
-from clinic.api.rows import Rows
 from clinic.api.shapes import Shape
+from clinic.api.viewsets import Rows
 from procedures.models import (
     FigureConfirmation,
     ProcedureType,

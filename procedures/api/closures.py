@@ -23,12 +23,12 @@ from clinic.api.fields import (
     at_site,
     on_the_wall,
 )
-from clinic.api.rows import Rows
 from clinic.api.views import SiteNameSerializer
+from clinic.api.viewsets import Rows
 from clinic.models import Closure, Resource, Site, User
 from procedures import services
-from procedures.api.appointment import AppointmentSerializer
-from procedures.api.schedule import Appointments
+from procedures.api.appointment_serializers import AppointmentSerializer
+from procedures.api.appointments import Appointments
 from procedures.models import Appointment
 
 #: So many displaced appointments are shown; `count` says how many there are.

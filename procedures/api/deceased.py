@@ -9,12 +9,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clinic.api.etags import tag_of
-from clinic.api.rows import VisibleRows
+from clinic.api.viewsets import VisibleRows
 from patients.api.patients import PatientSerializer
 from patients.models import Patient
 from procedures import services
-from procedures.api.appointment import NothingInput
-from procedures.steps import STEPS
+from procedures.api.appointment_serializers import NothingInput
+from procedures.workflow import STEPS
 
 
 class CancelledSerializer(serializers.Serializer[Any]):

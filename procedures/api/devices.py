@@ -10,8 +10,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clinic.api.fields import ChoicesQuery, Input, NumberQuery, Query, VisibleField, YesNoQuery
-from clinic.api.rows import VisibleRows
 from clinic.api.views import SiteNameSerializer
+from clinic.api.viewsets import VisibleRows
 from patients import services as patients
 from patients.api import PatientNameSerializer
 from procedures import services

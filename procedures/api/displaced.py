@@ -10,8 +10,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clinic.api.fields import Input, InstantField, VisibleField, YesNoField
-from clinic.api.rows import NeverKept
-from procedures import services, steps
+from clinic.api.viewsets import NeverKept
+from procedures import services, workflow
 from procedures.api.slots import SlotSerializer
 from procedures.models import Appointment
 
@@ -65,7 +65,7 @@ class RebookedAllSerializer(serializers.Serializer[Any]):
 class Displaced(NeverKept, viewsets.ViewSet):
     """Appointments to come whose resources are closed, out of use, or not at work then any more."""
 
-    permissions_needed = {"list": "procedures.view_appointment", "create": steps.BOOK}
+    permissions_needed = {"list": "procedures.view_appointment", "create": workflow.BOOK}
 
     @extend_schema(responses=ProposalsSerializer)
     def list(self, request: Request) -> Response:

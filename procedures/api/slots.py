@@ -1,4 +1,4 @@
-"""Finding a time: what `procedures.slots` offers at the sites that the user may see."""
+"""Finding a time: what `procedures.availability` offers at the sites that the user may see."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,14 +20,14 @@ from clinic.api.fields import (
     on_the_wall,
     read_query,
 )
-from clinic.api.rows import NeverKept
 from clinic.api.views import SiteNameSerializer
+from clinic.api.viewsets import NeverKept
 from clinic.models import Resource, Site
 from patients.models import Patient
 from procedures import services
-from procedures.api.appointment import ProcedureTypeField
+from procedures.api.appointment_serializers import ProcedureTypeField
+from procedures.availability import Held, Slot, find_slots
 from procedures.models import Appointment
-from procedures.slots import Held, Slot, find_slots
 
 #: Nobody plans further ahead in one look.
 LONGEST = timedelta(days=92)

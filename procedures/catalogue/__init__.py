@@ -1,7 +1,7 @@
 """The catalogue of procedure types as files: one readable page per type, and what many types share.
 
 Reads the folder strictly and knows nothing of Django: what a file leaves out, misspells or contradicts is
-refused by file and key, all of it at once. `procedures.services.loading` writes it to the database.
+refused by file and key, all of it at once. `procedures.services.catalogue_loader` writes it to the database.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from procedures.catalogue.entries import (
     Risk,
     Success,
 )
-from procedures.catalogue.page import NAME_LENGTH, REASON_LENGTH, SHARED_SOURCE_LENGTH, Page
+from procedures.catalogue.toml_reader import NAME_LENGTH, REASON_LENGTH, SHARED_SOURCE_LENGTH, Page
 from procedures.check_in_plan import Figures, missing, untested
 
 __all__ = [

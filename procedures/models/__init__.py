@@ -1,15 +1,6 @@
 """The catalogue, appointments with their reservations, and performed procedures."""
 
-from procedures.models.baselines import Baseline
-from procedures.models.catalogue import (
-    FigureConfirmation,
-    ProcedureType,
-    ReliefProfile,
-    ResourceRequirement,
-    Risk,
-)
-from procedures.models.devices import ImplantedDevice
-from procedures.models.schedule import (
+from procedures.models.appointments import (
     Appointment,
     AppointmentStep,
     Intent,
@@ -18,8 +9,17 @@ from procedures.models.schedule import (
     Procedure,
     Reservation,
 )
-from procedures.models.shared import ReadinessItem, RedFlag
-from procedures.models.waiting import AppointmentLink, CalendarFeed, FreedTime, WaitlistEntry
+from procedures.models.baselines import Baseline
+from procedures.models.catalogue import (
+    FigureConfirmation,
+    ProcedureType,
+    ReliefProfile,
+    ResourceRequirement,
+    Risk,
+)
+from procedures.models.catalogue_items import ReadinessItem, RedFlag
+from procedures.models.devices import ImplantedDevice
+from procedures.models.waitlist import AppointmentLink, CalendarFeed, FreedTime, WaitlistEntry
 
 __all__ = [
     "Appointment",

@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from clinic.models import User, keep_history
-from procedures.models.schedule import Appointment
+from procedures.models.appointments import Appointment
 
 
 @keep_history

@@ -12,7 +12,7 @@ from django.db.models import F, Q, Value
 from django.utils.translation import gettext_lazy as _
 
 from clinic.models import ResourceCategory, User, keep_history
-from procedures.models.shared import ReadinessItem, RedFlag
+from procedures.models.catalogue_items import ReadinessItem, RedFlag
 
 #: The form of an ICD-10-CM code: M54.16, G90.511, E11.40, S83.206A. That it exists is the release's business.
 ICD_10_CM = RegexValidator(

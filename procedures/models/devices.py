@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from clinic.models import User, keep_history
 from patients.models import LAST_DAY_OF_RECORDING
-from procedures.models.schedule import Procedure
+from procedures.models.appointments import Procedure
 
 
 class ImplantedDeviceQuerySet(models.QuerySet["ImplantedDevice"]):

@@ -1,13 +1,22 @@
 """Every write to the catalogue, appointments and procedures: one function an action, one transaction each."""
 
-from procedures.services.baselining import baselines_of, correct_baseline, note_baseline
+from procedures.services.baselines import baselines_of, correct_baseline, note_baseline
 from procedures.services.booking import (
     book,
     check,
     check_requested,
     release_expired_holds,
 )
-from procedures.services.closing import (
+from procedures.services.calendar_feeds import (
+    can_be_published,
+    feed_address,
+    feed_in_force,
+    issue_feed,
+    may_hand_out,
+    open_feed,
+    revoke_feed,
+)
+from procedures.services.closures import (
     check_deputy,
     close,
     deputies,
@@ -16,7 +25,6 @@ from procedures.services.closing import (
     refuse_twice,
     reopen,
 )
-from procedures.services.confirming import confirm_figure
 from procedures.services.corrections import correct
 from procedures.services.deceased import cancel_of_deceased
 from procedures.services.devices import (
@@ -29,8 +37,9 @@ from procedures.services.devices import (
     void_device,
 )
 from procedures.services.displacement import mark_displaced, mark_displaced_soon
-from procedures.services.freeing import close_filled_times, close_passed_times, dismiss_freed, note_freed
-from procedures.services.letters import (
+from procedures.services.figure_confirmations import confirm_figure
+from procedures.services.merges import obstacles_to_merging
+from procedures.services.notifications import (
     latest,
     open_link,
     remind_due,
@@ -38,10 +47,8 @@ from procedures.services.letters import (
     tell_at_new_address,
     void_links,
 )
-from procedures.services.matching import Match, matches
-from procedures.services.merges import obstacles_to_merging
-from procedures.services.moves import check_reschedule, kept, reschedule
-from procedures.services.own_scores import (
+from procedures.services.openings import close_filled_times, close_passed_times, dismiss_freed, note_freed
+from procedures.services.patient_baselines import (
     offer_tablet,
     offered_code,
     open_before,
@@ -51,28 +58,21 @@ from procedures.services.own_scores import (
     why_not_to_say,
     why_too_late,
 )
-from procedures.services.performing import Performed, correct_time, perform, performers, void
-from procedures.services.profiling import add_profile, check_profile
-from procedures.services.publishing import (
-    can_be_published,
-    feed_address,
-    feed_in_force,
-    issue_feed,
-    may_hand_out,
-    open_feed,
-    revoke_feed,
-)
+from procedures.services.patient_replies import ask_for_change, may_reply, promise_to_come, settle_change
+from procedures.services.procedures import Performed, correct_time, perform, performers, void
 from procedures.services.rebookings import AT_ONCE, Proposal, propose, rebook
-from procedures.services.replying import ask_for_change, may_reply, promise_to_come, settle_change
-from procedures.services.requesting import accept
-from procedures.services.stepping import arrive, cancel, mark_no_show, take_step
-from procedures.services.waiting import (
+from procedures.services.relief_profiles import add_profile, check_profile
+from procedures.services.requests import accept
+from procedures.services.rescheduling import check_reschedule, kept, reschedule
+from procedures.services.transitions import arrive, cancel, mark_no_show, take_step
+from procedures.services.waitlist import (
     book_from_waitlist,
     check_waiting,
     join_waitlist,
     still_waiting,
     withdraw,
 )
+from procedures.services.waitlist_matching import Match, matches
 
 __all__ = [
     "AT_ONCE",

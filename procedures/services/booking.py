@@ -15,11 +15,11 @@ from clinic.database import each
 from clinic.models import AuditEvent, Resource, User
 from clinic.refusals import Refusal
 from procedures.models import Appointment, AppointmentStep, Intent, ProcedureType, Reservation
-from procedures.services import letters, saving
-from procedures.services.locking import Overtaken, lock, refuse_if_taken_since
-from procedures.services.looking import Need, Taken, choose, look, shares
-from procedures.services.stepping import locked_by_nobody, refuse_gone, write
-from procedures.starts import last_day, on_grid
+from procedures.services import appointment_rows, notifications
+from procedures.services.booking_checks import Need, Taken, choose, look, shares
+from procedures.services.locks import Overtaken, lock, refuse_if_taken_since
+from procedures.services.transitions import locked_by_nobody, refuse_gone, write
+from procedures.start_times import last_day, on_grid
 
 #: How often a booking that may take any resource of a category looks again after a rival took the one it had chosen.
 LOOKS = 5
@@ -272,9 +272,9 @@ def book_once(
         by=by,
         reason=appointment.overbooked_because,
     )
-    saving.insert(appointment, reservations, step, event(appointment, by=by, now=now))
+    appointment_rows.insert(appointment, reservations, step, event(appointment, by=by, now=now))
     if not quietly:
-        letters.tell_booked(appointment, now=now)
+        notifications.tell_booked(appointment, now=now)
     return appointment
 
 

@@ -10,8 +10,8 @@ from clinic import audit
 from clinic.models import User
 from procedures.models import Appointment
 from procedures.services.booking import refuse_side
-from procedures.services.stepping import locked, refuse_unless
-from procedures.steps import BOOK
+from procedures.services.transitions import locked, refuse_unless
+from procedures.workflow import BOOK
 
 #: What can be corrected. No letter and no page of the patient's says any of it, so that none has to follow.
 CORRECTED = ("laterality", "levels", "indication", "note")

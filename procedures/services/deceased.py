@@ -9,8 +9,8 @@ from clinic.models import User
 from clinic.refusals import Refusal
 from patients.models import Patient
 from procedures.models import Appointment
-from procedures.services.stepping import take_step
-from procedures.steps import STEPS
+from procedures.services.transitions import take_step
+from procedures.workflow import STEPS
 
 #: What stands with each appointment as the reason.
 DECEASED = "The patient has died."

@@ -3,7 +3,7 @@
 from patients.models import Patient
 from patients.services import Obstacle
 from procedures.models import Appointment, WaitlistEntry
-from procedures.services.looking import span_words
+from procedures.services.booking_checks import span_words
 
 
 def obstacles_to_merging(duplicate: Patient, kept: Patient) -> list[Obstacle]:

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 
 from clinic.models import Resource, User
 from clinic.refusals import Refusal
-from clinic.wall_clock import day_span
-from procedures.hours import Span
+from clinic.timezones import day_span
+from procedures.availability import Slot, find_slots
 from procedures.models import Appointment
-from procedures.services.moves import kept, reschedule
-from procedures.slots import Slot, find_slots
+from procedures.services.rescheduling import kept, reschedule
+from procedures.working_hours import Span
 
 #: How far ahead another time is looked for, and among how many.
 WITHIN, STARTS = timedelta(days=60), 400

@@ -17,8 +17,8 @@ from conftest import MONDAY, World, resource, staff
 from procedures import services
 from procedures.models import Appointment, Procedure
 from procedures.services.booking import HOLD_LASTS
-from procedures.steps import STEPS, possible
 from procedures.tests.test_api import booked, booking, rows
+from procedures.workflow import STEPS, possible
 
 #: A key as a client would make one.
 KEY = {"Idempotency-Key": "3f0c2c52-6c0e-4d05-9d8e-8f4f0b1c6a11"}
@@ -345,7 +345,7 @@ def test_booking_by_token_asks_the_database_thirteen_times(
         headers={"Authorization": f"Token {AuthToken.objects.create(world.clerk, expiry=None)[1]}"}
     )
     asked = booking(world, resources=[world.doctor.pk, world.room.pk, world.bay.pk])
-    at_that_time = mock.patch("procedures.api.schedule.timezone.now", return_value=world.now)
+    at_that_time = mock.patch("procedures.api.appointments.timezone.now", return_value=world.now)
     # Who it is, what they may do; four things that the request names; in one transaction (a savepoint here) a look, the
     # locks, another look, the appointment with all its rows, and the letter.
     with at_that_time, django_assert_num_queries(2 + 4 + 2 + 5):

@@ -15,7 +15,7 @@ from conftest import World
 from procedures.catalogue import FOLDER, CatalogueError, ProcedureType, plan_figures, read
 from procedures.check_in_plan import TESTING, Figures, exempt, lead, missing, rules, untested
 from procedures.models import ReliefProfile
-from procedures.services.profiling import add_profile, check_purpose
+from procedures.services.relief_profiles import add_profile, check_purpose
 
 PAGES = {page.code: page for page in read().procedure_types}
 

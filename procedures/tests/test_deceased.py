@@ -3,11 +3,11 @@
 from datetime import date, timedelta
 
 import pytest
-from django.core import mail as outbox
+from django.core import mail
 from django.core.exceptions import PermissionDenied
 from django.test import Client
 
-from clinic import mail, roles
+from clinic import outbox, roles
 from clinic.models import OutgoingEmail, Site, User
 from clinic.refusals import Refusal
 from clinic.tests.calling import call, faults
@@ -25,8 +25,8 @@ def coming(world: World) -> list[Appointment]:
         services.book(world.appointment(starts_at=world.at(day, 9)), by=world.clerk, now=world.now)
         for day in days
     ]
-    mail.send_due(now=world.now)
-    outbox.outbox.clear()
+    outbox.send_due(now=world.now)
+    mail.outbox.clear()
     world.patient.refresh_from_db()
     world.patient.died_on = world.now.date() - timedelta(days=1)
     patients.save(world.patient, changed=["died_on"], by=world.clerk, now=world.now)
@@ -44,8 +44,8 @@ def test_everything_that_is_left_is_cancelled_and_nobody_is_written_to(
     assert [row.pk for row in done] == [row.pk for row in coming]
     assert statuses() == ["cancelled", "cancelled"]
     assert services.cancel_of_deceased(world.patient.pk, by=world.clerk, now=world.now) == []
-    mail.send_due(now=world.now)
-    assert outbox.outbox == []
+    outbox.send_due(now=world.now)
+    assert mail.outbox == []
     assert not OutgoingEmail.objects.filter(template="procedures.emails.cancelled").exists()
 
 

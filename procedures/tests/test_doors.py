@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from clinic.importing import Mode
+from clinic.csv_import.imports import Mode
 from clinic.models import Closure, Resource, ResourceCategory
 from clinic.refusals import Refusal
 from clinic.tests.calling import call, faults
 from clinic.tests.desk import clock, errors, signed_in, words
+from clinic.timezones import instant
 from clinic.versions import beside
-from clinic.wall_clock import instant
 from conftest import MONDAY, World
 from procedures import services
 from procedures.models import Appointment, Reservation
-from procedures.services.importing import import_appointments
+from procedures.services.imports import import_appointments
 from procedures.tests.test_api import booking
 from procedures.tests.test_import import csv, row
 from procedures.tests.test_waiting import join

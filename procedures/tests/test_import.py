@@ -13,16 +13,16 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from clinic.importing import Mode, Outcome, Report
+from clinic.csv_import.imports import Mode, Outcome, Report
 from clinic.models import AuditEvent, Closure, Resource, ResourceCategory, Site, WorkingHours
 from clinic.refusals import Refusal
 from clinic.tests.desk import clock, signed_in, words
 from conftest import MONDAY, World, resource
 from procedures import services
-from procedures.importing import COLUMNS
+from procedures.import_rows import COLUMNS
 from procedures.models import Appointment, ProcedureType, Reservation
-from procedures.services import booking, importing
-from procedures.services.importing import import_appointments
+from procedures.services import booking, imports
+from procedures.services.imports import import_appointments
 
 HEADER = ",".join(column.name for column in COLUMNS)
 PAGE = "/admin/procedures/appointment/import/"
@@ -227,14 +227,14 @@ def test_a_rival_between_checking_and_booking_keeps_all_out(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.another_patient()
-    lock_everything = importing.lock_everything
+    lock_everything = imports.lock_everything
 
     def a_clerk_is_faster(drafts: Any) -> None:
         rival = world.appointment(patient=world.another_patient(3), starts_at=world.at(MONDAY, 13))
         services.book(rival, by=world.clerk, now=world.now)
         lock_everything(drafts)
 
-    monkeypatch.setattr(importing, "lock_everything", a_clerk_is_faster)
+    monkeypatch.setattr(imports, "lock_everything", a_clerk_is_faster)
     report = run(world, csv(row(), row(record_number="P00002", time="13:00")))
     assert (report.saved, refused(report)) == (False, [(3, "time", "taken")])
     assert not Appointment.objects.filter(patient=world.patient).exists()
@@ -251,7 +251,7 @@ def test_a_row_that_another_import_books_while_it_is_checked_is_no_refusal(
             assert run(world, rivals.pop()).saved
         return check(*args, **how)
 
-    monkeypatch.setattr(importing, "check", the_other_is_faster)
+    monkeypatch.setattr(imports, "check", the_other_is_faster)
     report = run(world, csv(row()))
     assert (refused(report), report.count(Outcome.UNCHANGED)) == ([], 1)
     assert Appointment.objects.count() == 1
@@ -283,7 +283,7 @@ def test_two_imports_of_one_file_at_once_book_it_once(world: World) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_clerk_who_books_meanwhile_waits_and_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     rival = world.appointment(patient=world.another_patient(), starts_at=world.at(MONDAY, 9, 30))
-    book_draft, pool = importing.book_draft, ThreadPoolExecutor(1)
+    book_draft, pool = imports.book_draft, ThreadPoolExecutor(1)
     waiting: list[Any] = []
 
     def clerk() -> str:
@@ -302,7 +302,7 @@ def test_a_clerk_who_books_meanwhile_waits_and_is_told(world: World, monkeypatch
                 waiting[0].result(timeout=0.5)  # the resources are locked before the first row is booked
         return book_draft(draft, **how)
 
-    monkeypatch.setattr(importing, "book_draft", while_a_clerk_books)
+    monkeypatch.setattr(imports, "book_draft", while_a_clerk_books)
     with pool:
         assert run(world, csv(row())).saved
         assert waiting[0].result(timeout=30) == "taken"

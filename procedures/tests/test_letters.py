@@ -8,19 +8,19 @@ from typing import Any
 
 import polib
 import pytest
-from django.core import mail as outbox
+from django.core import mail
 from django.core.mail import EmailMultiAlternatives
 from django.test import Client
 from django.utils import timezone
 from icalendar import Calendar
 
-from clinic import mail
+from clinic import outbox
 from clinic.models import AuditEvent, OutgoingEmail, Site, WorkingHours
 from conftest import MONDAY, World
 from patients.models import Patient
 from procedures import services
 from procedures.models import Appointment, AppointmentLink, ReadinessItem
-from procedures.services.letters import letter_key, remind_at
+from procedures.services.notifications import letter_key, remind_at
 
 #: What no letter, calendar file or address may hold: names, record number, birth date, procedure, region, side.
 SECRETS = re.compile(
@@ -46,13 +46,13 @@ def booked(world: World) -> Appointment:
 @pytest.fixture
 def path(booked: Appointment, clock: list[datetime], world: World) -> str:
     """The page that the confirmation leads to."""
-    mail.send_due(now=world.now)
+    outbox.send_due(now=world.now)
     return path_in(sent())
 
 
 def sent() -> EmailMultiAlternatives:
     """The newest e-mail."""
-    message = outbox.outbox[-1]
+    message = mail.outbox[-1]
     assert isinstance(message, EmailMultiAlternatives)
     return message
 
@@ -99,8 +99,8 @@ def on(world: World, day: date, hour: int, **values: Any) -> Appointment:
 
 
 def test_a_booking_is_confirmed_once_with_a_calendar_file(world: World, booked: Appointment) -> None:
-    assert mail.send_due(now=world.now)["sent"] == 1
-    assert mail.send_due(now=world.now + timedelta(hours=1))["sent"] == 0
+    assert outbox.send_due(now=world.now)["sent"] == 1
+    assert outbox.send_due(now=world.now + timedelta(hours=1))["sent"] == 0
     message = sent()
     assert message.to == ["ann@example.org"]
     assert message.subject == "Your appointment: January 11, 9 a.m."
@@ -116,7 +116,7 @@ def test_the_letter_is_in_the_patients_language(world: World) -> None:
     Patient.objects.update(language="es")
     world.patient.refresh_from_db()
     services.book(world.appointment(), by=world.clerk, now=world.now)
-    mail.send_due(now=world.now)
+    outbox.send_due(now=world.now)
     message = sent()
     assert message.subject == "Su cita: 11 de enero, 09:00"
     assert "lunes, 11 de enero de 2027, 09:00 (hora de New York, EST)" in message.body
@@ -143,11 +143,11 @@ def test_neither_holds_nor_the_unmailable_nor_the_already_told_get_a_letter(worl
 
 
 def test_a_move_sends_one_letter_that_replaces_the_calendar_entry(world: World, booked: Appointment) -> None:
-    mail.send_due(now=world.now)
+    outbox.send_due(now=world.now)
     first = sheet(sent()).events[0]
     new = services.reschedule(booked.pk, starts_at=world.at(MONDAY, 13), by=world.clerk, now=world.now)
     newer = services.reschedule(new.pk, starts_at=world.at(MONDAY, 14), by=world.clerk, now=world.now)
-    assert mail.send_due(now=world.now) == {"sent": 1, "skipped": 1, "put_back": 0, "failed": 0}
+    assert outbox.send_due(now=world.now) == {"sent": 1, "skipped": 1, "put_back": 0, "failed": 0}
     assert problem(new, "booked") == ("skipped", "moved")
     message = sent()
     assert message.subject == "New time for your appointment: January 11, 2 p.m."
@@ -155,7 +155,7 @@ def test_a_move_sends_one_letter_that_replaces_the_calendar_entry(world: World, 
     assert (second["UID"], second["SEQUENCE"], second.start) == (first["UID"], 2, newer.starts_at)
     assert not OutgoingEmail.objects.filter(key__endswith="cancelled").exists()
     services.cancel(newer.pk, reason="ill", ended_by="patient", by=world.clerk, now=world.now)
-    mail.send_due(now=world.now)
+    outbox.send_due(now=world.now)
     calendar = sheet(sent())
     assert calendar["METHOD"] == "CANCEL"
     assert (calendar.events[0]["UID"], calendar.events[0]["SEQUENCE"]) == (first["UID"], 3)
@@ -163,16 +163,16 @@ def test_a_move_sends_one_letter_that_replaces_the_calendar_entry(world: World, 
 
 def test_who_was_never_written_of_the_old_time_reads_of_no_change(world: World, booked: Appointment) -> None:
     services.reschedule(booked.pk, starts_at=world.at(MONDAY, 13), by=world.clerk, now=world.now)
-    mail.send_due(now=world.now)
-    assert [message.subject for message in outbox.outbox] == ["Your appointment: January 11, 1 p.m."]
+    outbox.send_due(now=world.now)
+    assert [message.subject for message in mail.outbox] == ["Your appointment: January 11, 1 p.m."]
 
 
 @pytest.mark.parametrize("language", ["en", "es"])
 def test_a_cancellation_is_told_once(world: World, booked: Appointment, language: str) -> None:
     Patient.objects.update(language=language)
-    mail.send_due(now=world.now)
+    outbox.send_due(now=world.now)
     services.cancel(booked.pk, reason="the room is closed", by=world.clerk, now=world.now)
-    assert mail.send_due(now=world.now)["sent"] == 1
+    assert outbox.send_due(now=world.now)["sent"] == 1
     message = sent()
     said = {"en": "Please do not come at this time", "es": "no venga a esta hora"}[language]
     assert said in message.body
@@ -181,30 +181,30 @@ def test_a_cancellation_is_told_once(world: World, booked: Appointment, language
     calendar = sheet(message)
     assert (calendar["METHOD"], calendar.events[0]["STATUS"]) == ("CANCEL", "CANCELLED")
     services.take_step(booked.pk, "enter_in_error", by=world.physician, now=world.now, reason="typo")
-    assert mail.send_due(now=world.now)["sent"] == 0
+    assert outbox.send_due(now=world.now)["sent"] == 0
 
 
 def test_an_entry_in_error_is_called_off_too(world: World, booked: Appointment) -> None:
-    mail.send_due(now=world.now)
+    outbox.send_due(now=world.now)
     services.take_step(booked.pk, "enter_in_error", by=world.physician, now=world.now, reason="wrong person")
-    mail.send_due(now=world.now)
+    outbox.send_due(now=world.now)
     assert sent().subject == "Cancelled: your appointment, January 11, 9 a.m."
 
 
 def test_cancelled_between_queue_and_send_nothing_goes_out(world: World, booked: Appointment) -> None:
     services.cancel(booked.pk, reason="typo", by=world.clerk, now=world.now)
-    assert mail.send_due(now=world.now)["skipped"] == 2
+    assert outbox.send_due(now=world.now)["skipped"] == 2
     assert problem(booked, "booked") == ("skipped", "cancelled")
     assert problem(booked, "cancelled") == ("skipped", "never_told")
-    assert not outbox.outbox
+    assert not mail.outbox
     assert not AppointmentLink.objects.exists()
 
 
 def test_a_no_show_and_a_past_cancellation_send_nothing(world: World, booked: Appointment) -> None:
-    mail.send_due(now=world.now)
+    outbox.send_due(now=world.now)
     later = booked.starts_at + timedelta(minutes=30)
     services.mark_no_show(booked.pk, by=world.clerk, now=later)
-    assert mail.send_due(now=later)["sent"] == 0
+    assert outbox.send_due(now=later)["sent"] == 0
     assert OutgoingEmail.objects.count() == 1
 
 
@@ -225,8 +225,8 @@ def test_the_reminder_comes_the_day_before_at_the_same_time_of_day(
 ) -> None:
     WorkingHours.objects.filter(weekday=0).update(weekday=day.weekday())
     appointment = on(world, day, 9)
-    mail.send_due(now=world.now)
-    outbox.outbox.clear()
+    outbox.send_due(now=world.now)
+    mail.outbox.clear()
     due = world.at(day - timedelta(days=1), 9)
     assert remind_at(appointment) == due
     assert appointment.starts_at - due == timedelta(hours=hours)
@@ -235,7 +235,7 @@ def test_the_reminder_comes_the_day_before_at_the_same_time_of_day(
     assert services.remind_due(now=due) == 0
     assert services.remind_due(now=due + timedelta(hours=3)) == 0
     OutgoingEmail.objects.filter(key__endswith="booked").delete()
-    assert mail.send_due(now=due)["sent"] == 1
+    assert outbox.send_due(now=due)["sent"] == 1
     assert sent().subject.startswith("Reminder: your appointment, ")
     event = sheet(sent()).events[0]
     assert (event["SEQUENCE"], event["STATUS"], event.start) == (0, "TENTATIVE", appointment.starts_at)
@@ -246,9 +246,9 @@ def test_after_an_outage_a_reminder_is_late_but_never_too_late(world: World) -> 
     appointment = on(world, MONDAY, 9)
     assert services.remind_due(now=appointment.starts_at) == 0
     assert services.remind_due(now=appointment.starts_at - timedelta(hours=1)) == 1
-    mail.send_due(now=appointment.starts_at)
+    outbox.send_due(now=appointment.starts_at)
     assert problem(appointment, "reminder") == ("skipped", "begun")
-    assert not outbox.outbox
+    assert not mail.outbox
 
 
 def test_booked_less_than_a_day_before_there_is_no_reminder(world: World) -> None:
@@ -314,7 +314,7 @@ UNEXPECTED = [(cancel, "cancelled"), (move, "moved"), (receive, "arrived"), (cor
 def test_a_confirmation_that_waited_is_looked_at_again(world: World, deed: Any, reason: str) -> None:
     appointment = on(world, MONDAY, 9)
     deed(world, appointment)
-    mail.send_due(now=world.at(MONDAY, 8))
+    outbox.send_due(now=world.at(MONDAY, 8))
     assert problem(appointment, "booked") == ("skipped", reason)
 
 
@@ -322,10 +322,10 @@ def test_a_confirmation_that_waited_is_looked_at_again(world: World, deed: Any, 
 def test_news_of_a_cancellation_that_waited_is_looked_at_again(
     world: World, booked: Appointment, deed: Any, reason: str
 ) -> None:
-    mail.send_due(now=world.now)
+    outbox.send_due(now=world.now)
     services.cancel(booked.pk, reason="the room is closed", by=world.clerk, now=world.now)
     deed(world, booked)
-    assert mail.send_due(now=world.now)["sent"] == 0
+    assert outbox.send_due(now=world.now)["sent"] == 0
     assert problem(booked, "cancelled") == ("skipped", reason)
 
 
@@ -334,13 +334,13 @@ def test_what_happened_since_it_was_queued_is_looked_at_when_it_is_sent(
     world: World, deed: Any, reason: str
 ) -> None:
     appointment = on(world, MONDAY, 9)
-    mail.send_due(now=world.at(MONDAY - timedelta(days=10), 9))
+    outbox.send_due(now=world.at(MONDAY - timedelta(days=10), 9))
     assert services.remind_due(now=world.at(MONDAY, 8)) == 1
-    outbox.outbox.clear()
+    mail.outbox.clear()
     deed(world, appointment)
-    mail.send_due(now=world.at(MONDAY, 8))
+    outbox.send_due(now=world.at(MONDAY, 8))
     assert problem(appointment, "reminder") == ("skipped", reason)
-    assert not any(message.subject.startswith("Reminder") for message in outbox.outbox)
+    assert not any(message.subject.startswith("Reminder") for message in mail.outbox)
 
 
 # The page
@@ -491,15 +491,15 @@ def test_the_page_keeps_its_address_to_itself(path: str, client: Client) -> None
 def all_letters(world: World) -> Iterator[EmailMultiAlternatives]:
     """A confirmation, a change, a reminder and a cancellation."""
     appointment = services.book(world.appointment(), by=world.clerk, now=world.now)
-    mail.send_due(now=world.now)
+    outbox.send_due(now=world.now)
     start = world.at(MONDAY + timedelta(days=7), 9)
     moved = services.reschedule(appointment.pk, starts_at=start, by=world.clerk, now=world.now)
-    mail.send_due(now=world.now)
+    outbox.send_due(now=world.now)
     services.remind_due(now=remind_at(moved))
-    mail.send_due(now=remind_at(moved))
+    outbox.send_due(now=remind_at(moved))
     services.cancel(moved.pk, reason="left lumbar facet", by=world.clerk, now=remind_at(moved))
-    mail.send_due(now=remind_at(moved))
-    for message in outbox.outbox:
+    outbox.send_due(now=remind_at(moved))
+    for message in mail.outbox:
         assert isinstance(message, EmailMultiAlternatives)
         yield message
 

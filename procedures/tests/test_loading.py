@@ -26,8 +26,8 @@ from procedures.models import (
     Risk,
 )
 from procedures.models import ProcedureType as Row
-from procedures.services import loading
-from procedures.services.loading import LoadReport, load
+from procedures.services import catalogue_loader
+from procedures.services.catalogue_loader import LoadReport, load
 
 NOW = datetime(2027, 1, 8, 17, tzinfo=UTC)
 LATER = NOW + timedelta(days=30)
@@ -350,8 +350,10 @@ def test_without_the_lock_two_loads_at_once_collide(
     monkeypatch: pytest.MonkeyPatch, catalogue: Catalogue
 ) -> None:
     """If this fails, the test above proves nothing."""
-    monkeypatch.setattr(loading, "wait_for_turn", lambda: None)
-    loading.load_categories(LoadReport())  # these would make the second wait, and see everything, by chance
+    monkeypatch.setattr(catalogue_loader, "wait_for_turn", lambda: None)
+    catalogue_loader.load_categories(
+        LoadReport()
+    )  # these would make the second wait, and see everything, by chance
     assert isinstance(load_while_another_is_open(catalogue), IntegrityError)
 
 

@@ -12,7 +12,7 @@ from django.db import connection, connections
 from conftest import MONDAY, World, resource
 from procedures import services
 from procedures.models import Appointment, Reservation
-from procedures.services import booking, looking
+from procedures.services import booking, booking_checks
 
 RIVALS = 50
 
@@ -25,7 +25,7 @@ def race(monkeypatch: pytest.MonkeyPatch, attempts: Sequence[Callable[..., objec
     Returns how they ended: "won", a refusal's code, or an exception's name.
     """
     barrier = threading.Barrier(len(attempts))
-    look = looking.choose
+    look = booking_checks.choose
     looked = threading.local()
 
     def look_and_wait(*args: object, **kwargs: object) -> object:

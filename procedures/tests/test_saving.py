@@ -11,7 +11,7 @@ from clinic.models import AuditEvent
 from conftest import World
 from procedures import services
 from procedures.models import Appointment, AppointmentStep, Reservation
-from procedures.services import saving
+from procedures.services import appointment_rows
 
 pytestmark = pytest.mark.django_db
 
@@ -53,7 +53,7 @@ def test_what_is_too_long_is_refused_and_not_cut(world: World) -> None:
     step = AppointmentStep(at=world.now, step="book", status="booked")
     event = AuditEvent(at=world.now, actor="staff", action="appointment.booked")
     with pytest.raises(DataError):
-        saving.insert(appointment, reservations, step, event)
+        appointment_rows.insert(appointment, reservations, step, event)
 
 
 def test_what_was_booked_reads_as_it_was_said(world: World) -> None:

@@ -12,12 +12,19 @@ from django.test.utils import CaptureQueriesContext
 
 from clinic.models import Closure, Resource, ResourceCategory, Site, WorkingHours
 from clinic.refusals import Refusal
-from clinic.wall_clock import NoSuchTime, day_span, instant
+from clinic.timezones import NoSuchTime, day_span, instant
 from conftest import MONDAY, World
 from procedures import services
+from procedures.availability import (
+    Slot,
+    by_day,
+    find_slots,
+    first_available,
+    same_clinician,
+    week_at_a_glance,
+)
 from procedures.models import Privilege, ResourceRequirement
 from procedures.services.booking import HOLD_LASTS
-from procedures.slots import Slot, by_day, find_slots, first_available, same_clinician, week_at_a_glance
 
 DAY = timedelta(days=1)
 

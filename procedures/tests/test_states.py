@@ -15,8 +15,8 @@ from conftest import MONDAY, World, resource
 from procedures import services
 from procedures.models import Appointment, AppointmentStep, Reservation
 from procedures.services import booking
-from procedures.steps import BY_THEMSELVES, STEPS, possible
 from procedures.tests.test_races import together
+from procedures.workflow import BY_THEMSELVES, STEPS, possible
 
 #: Ways into a state that are no step of the table: how an appointment begins, and what time and moving do.
 ENTRIES = {

@@ -15,7 +15,7 @@ from conftest import MONDAY, World, resource, staff
 from patients.models import Patient
 from procedures import services
 from procedures.models import Appointment, FreedTime, ProcedureType, ResourceRequirement, WaitlistEntry
-from procedures.services import matching, waiting
+from procedures.services import waitlist, waitlist_matching
 from procedures.tests.test_races import together
 
 FRIDAY = MONDAY - timedelta(days=3)
@@ -171,14 +171,14 @@ def test_nobody_waits_twice_for_the_same(world: World) -> None:
 def test_of_two_clerks_who_add_the_same_wish_at_once_one_is_told(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = waiting.check_waiting
+    real = waitlist.check_waiting
     barrier = threading.Barrier(2)
 
     def check_and_wait(*args: Any, **more: Any) -> None:
         real(*args, **more)
         barrier.wait(timeout=60)  # both have found nobody
 
-    monkeypatch.setattr(waiting, "check_waiting", check_and_wait)
+    monkeypatch.setattr(waitlist, "check_waiting", check_and_wait)
     assert together(lambda: join(world), lambda: join(world)) == {"won": 1, "already_waiting": 1}
     assert WaitlistEntry.objects.count() == 1
 
@@ -204,13 +204,13 @@ def test_only_who_may_manages_the_waitlist(world: World) -> None:
 def test_an_entry_ages_visibly_and_is_fresh_again_once_asked(world: World) -> None:
     waits = join(world)
     later = world.at(FRIDAY + timedelta(days=60), 9)
-    assert not waiting.is_stale(waits, now=later - timedelta(days=1))
-    assert waiting.is_stale(waits, now=later)
+    assert not waitlist.is_stale(waits, now=later - timedelta(days=1))
+    assert waitlist.is_stale(waits, now=later)
     services.close_passed_times(now=later)
     assert WaitlistEntry.objects.get().closed_at is None  # nothing ends by itself
     waits = services.still_waiting(waits.pk, by=world.clerk, now=later)
     assert waits.stale_on == FRIDAY + timedelta(days=120)
-    assert not waiting.is_stale(waits, now=later)
+    assert not waitlist.is_stale(waits, now=later)
     assert AuditEvent.objects.get(action="waitlist.still_waiting").by == world.clerk
 
 
@@ -506,11 +506,11 @@ def test_thirty_who_wait_cost_as_many_queries_as_three(world: World) -> None:
     for number in range(5, 32):
         other(world, number, clinicians=[world.doctor], sites=[world.site])
     assert cost() == few <= 8
-    assert len(suits(world, freed)) == matching.NAMED
+    assert len(suits(world, freed)) == waitlist_matching.NAMED
 
 
 def test_different_wishes_are_looked_at_up_to_a_bound(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(matching, "CHECKED", 1)
+    monkeypatch.setattr(waitlist_matching, "CHECKED", 1)
     first = other(world, 2)
     other(world, 3, laterality="right")
     same = other(world, 4)

@@ -1,4 +1,4 @@
-"""Listed for `manage.py help` only: `clinic.bootstrap` takes `up` before Django is loaded."""
+"""Listed for `manage.py help` only: `clinic.dev.bootstrap` takes `up` before Django is loaded."""
 
 from typing import Any
 

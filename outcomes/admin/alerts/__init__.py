@@ -1,5 +1,5 @@
 """Alerts: the list of what somebody must look at, and a page for each with the steps that close it."""
 
-from outcomes.admin.alerts import pages, steps
+from outcomes.admin.alerts import actions, model_admin
 
-__all__ = ["pages", "steps"]
+__all__ = ["actions", "model_admin"]

@@ -7,11 +7,11 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from clinic.admin.wall import WallClockField, to_instant
+from clinic.admin.datetime_widgets import WallClockField, to_instant
 from clinic.models import User
 from outcomes import services
 from outcomes.models import Alert
-from outcomes.services.handling import REASONS
+from outcomes.services.alert_actions import REASONS
 
 
 class AlertForm(forms.Form):

@@ -5,9 +5,9 @@ from django.urls import path
 
 from outcomes.admin.follow_ups import FollowUpAdmin
 from outcomes.admin.reports.clinic import clinic_page
-from outcomes.admin.reports.comparing import compare_page
+from outcomes.admin.reports.comparison import compare_page
 from outcomes.admin.reports.procedure import report_page
-from outcomes.admin.reports.responding import response_page
+from outcomes.admin.reports.response_rates import response_page
 from outcomes.admin.reports.worklists import worklists_page
 
 FollowUpAdmin.pages += [

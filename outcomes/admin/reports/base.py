@@ -16,9 +16,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from clinic.admin.base import show_refusal, staff
-from clinic.admin.wall import DateInput
+from clinic.admin.datetime_widgets import DateInput
 from clinic.models import Site, User
-from outcomes.charts.frame import percent
+from outcomes.charts.svg import percent
 from outcomes.models import CourseSummary
 from outcomes.rates import Rate, Share
 from outcomes.reports import Selection

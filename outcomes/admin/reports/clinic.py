@@ -14,7 +14,7 @@ from outcomes import services
 from outcomes.admin.reports.base import Rows, linked, page, require, shares
 from outcomes.models import Alert
 from outcomes.reports import Selection, overview_report
-from outcomes.reports.load import LOOKS_BACK
+from outcomes.reports.alert_load import LOOKS_BACK
 from outcomes.reports.overview import SiteOverview
 
 

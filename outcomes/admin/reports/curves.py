@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy
 
 from outcomes.admin.reports.base import Rows, drawing, share_words, shares
 from outcomes.charts import duration
-from outcomes.charts.frame import marks, percent, when
+from outcomes.charts.svg import marks, percent, when
 from outcomes.reports.curves import At, DurationCurve, HalfLost
 
 #: By name: the choice, and what it does to the figures.

@@ -24,15 +24,15 @@ from outcomes.admin.reports.base import (
     site_of,
 )
 from outcomes.admin.reports.curves import shown, unit_words
-from outcomes.charts import columns, stacks
-from outcomes.charts.frame import when
+from outcomes.charts import column_charts, stacked_bars
+from outcomes.charts.svg import when
 from outcomes.models.adverse_events import TERMS
 from outcomes.models.follow_ups import VERDICTS
 from outcomes.rates import share
 from outcomes.relief import Verdict
 from outcomes.reports import ProcedureReport, procedure_report
-from outcomes.reports.counting import Point
-from outcomes.reports.results import TestCounts, TrialCounts
+from outcomes.reports.counts import Point
+from outcomes.reports.diagnostic_results import TestCounts, TrialCounts
 from outcomes.reports.safety import whole_harm
 
 #: The levels of the global impression of change, 1 to 7, and of the satisfaction, 1 to 5.
@@ -193,26 +193,28 @@ def points_of(points: list[Point], report: ProcedureReport, rows: Rows) -> dict[
         "unit": unit,
         "unit_words": _("by the hour") if minutes else "",
         "relief": drawing(
-            columns.draw_shares(
+            column_charts.draw_shares(
                 [column(point) for point in points],
-                columns.Labels(_("Share with at least 50 % less pain"), description, axis, **legend_words()),
+                column_charts.Labels(
+                    _("Share with at least 50 % less pain"), description, axis, **legend_words()
+                ),
                 name=f"relief-{unit}",
             )
         ),
         "rows": [row(point, rows) for point in points],
         "pain": drawing(
-            columns.draw_means(
+            column_charts.draw_means(
                 [means(point, point.pain_before, point.pain) for point in points],
-                columns.Labels(
+                column_charts.Labels(
                     _("Mean pain before and at each check-in"), description, axis, score=_("mean pain, 0–10")
                 ),
                 name=f"pain-{unit}",
             )
         ),
         "peg": drawing(
-            columns.draw_means(
+            column_charts.draw_means(
                 [means(point, point.peg_before, point.peg) for point in points if point.peg_known],
-                columns.Labels(
+                column_charts.Labels(
                     _("Mean PEG before and at each check-in"), description, axis, score=_("mean PEG, 0–10")
                 ),
                 name=f"peg-{unit}",
@@ -221,9 +223,9 @@ def points_of(points: list[Point], report: ProcedureReport, rows: Rows) -> dict[
         if any(point.peg_known for point in points)
         else SafeString(""),
         "changes": drawing(
-            stacks.draw(
+            stacked_bars.draw(
                 [
-                    stacks.Stack(f"{unit_words(unit)} {when(point.at, unit)}", point.changes)
+                    stacked_bars.Stack(f"{unit_words(unit)} {when(point.at, unit)}", point.changes)
                     for point in known
                 ],
                 [_(words) for words in CHANGES],
@@ -260,13 +262,13 @@ def legend_words() -> dict[str, str]:
     }
 
 
-def column(point: Point) -> columns.Column:
+def column(point: Point) -> column_charts.Column:
     fifty = point.fifty
     label = when(point.at, point.unit)
     if fifty.complete is None or fifty.worst is None or fifty.best is None:
-        return columns.Column(label, fifty.asked, fifty.answered, hidden=fifty.hidden)
+        return column_charts.Column(label, fifty.asked, fifty.answered, hidden=fifty.hidden)
     share = fifty.complete
-    return columns.Column(
+    return column_charts.Column(
         label,
         fifty.asked,
         fifty.answered,
@@ -278,8 +280,8 @@ def column(point: Point) -> columns.Column:
     )
 
 
-def means(point: Point, before: float | None, after: float | None) -> columns.Means:
-    return columns.Means(when(point.at, point.unit), before, after)
+def means(point: Point, before: float | None, after: float | None) -> column_charts.Means:
+    return column_charts.Means(when(point.at, point.unit), before, after)
 
 
 def cell_at(point: Point) -> str:

@@ -11,10 +11,10 @@ from rest_framework.response import Response
 
 from clinic.api.fields import MOST
 from clinic.refusals import Refusal
-from outcomes.api.reports.asking import Report, SelectionQuery
+from outcomes.api.reports.parameters import Report, SelectionQuery
 from outcomes.api.reports.procedure import POPULATIONS, ProcedureReportSerializer
 from outcomes.reports import ComparisonReport, Group, compare_groups
-from outcomes.reports.comparing import DIMENSIONS, ScoreTest, split
+from outcomes.reports.comparison import DIMENSIONS, ScoreTest, split
 
 #: Dimensions whose values are numbers of rows.
 NUMBERS = ("performer", "site")

@@ -6,8 +6,8 @@ from rest_framework import serializers
 
 from outcomes.rates import Rate, Share
 from outcomes.relief import Verdict
-from outcomes.reports.counting import ENDED, Distribution, Funnel, Point
-from outcomes.reports.results import TestCounts, TrialCounts
+from outcomes.reports.counts import ENDED, Distribution, Funnel, Point
+from outcomes.reports.diagnostic_results import TestCounts, TrialCounts
 
 
 class UnitField(serializers.ChoiceField):

@@ -7,8 +7,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clinic.api.views import SiteNameSerializer
-from outcomes.api.reports.asking import NoQuery, Report
 from outcomes.api.reports.counts import CountedShareSerializer
+from outcomes.api.reports.parameters import NoQuery, Report
 from outcomes.reports import OverviewReport, overview_report
 from outcomes.reports.overview import SiteOverview
 

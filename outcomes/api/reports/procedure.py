@@ -8,7 +8,6 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from outcomes.api.reports.asking import Report, SelectionQuery, SelectionSerializer
 from outcomes.api.reports.counts import (
     ByVerdictSerializer,
     CountedShareSerializer,
@@ -20,6 +19,7 @@ from outcomes.api.reports.counts import (
     UnitField,
 )
 from outcomes.api.reports.harm import AdverseReportSerializer, MmeChangeSerializer
+from outcomes.api.reports.parameters import Report, SelectionQuery, SelectionSerializer
 from outcomes.reports import ProcedureReport, procedure_report
 from outcomes.reports.curves import OTHERS, At, DurationCurve, HalfLost, Piece, Run
 

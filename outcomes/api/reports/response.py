@@ -6,10 +6,10 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response as Answer
 
-from outcomes.api.reports.asking import Report, SelectionQuery, SelectionSerializer
 from outcomes.api.reports.counts import CountedShareSerializer
+from outcomes.api.reports.parameters import Report, SelectionQuery, SelectionSerializer
 from outcomes.reports import ResponseReport, response_report
-from outcomes.reports.responding import Answered
+from outcomes.reports.response_rates import Answered
 
 
 class AnsweredSerializer(serializers.Serializer[Answered]):

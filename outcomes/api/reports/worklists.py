@@ -11,12 +11,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clinic.api.fields import NumberQuery, YesNoQuery
-from clinic.api.rows import VisibleRows
+from clinic.api.viewsets import VisibleRows
 from outcomes import services
 from outcomes.api.check_ins import PatientToCallSerializer
-from outcomes.api.ends import EndedSerializer, ended, last_answer, summary
 from outcomes.api.follow_up_inputs import PERFORMED, PerformedQuery
 from outcomes.api.follow_ups import FollowUpSerializer
+from outcomes.api.relief_ends import EndedSerializer, ended, last_answer, summary
 from outcomes.models import FollowUp
 from outcomes.relief import Verdict
 from outcomes.reports import WORKLISTS

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from clinic.refusals import Refusal
-from outcomes.demo import making
+from outcomes.demo import clinic_history
 from outcomes.demo.clinic import sign_ins
 
 #: A line of progress after so many patients.
@@ -42,10 +42,10 @@ class Command(BaseCommand):
             raise CommandError(refusal.message) from None
 
     def essentials(self) -> None:
-        if making.made_at():
+        if clinic_history.made_at():
             self.stdout.write("The demo clinic is there already; nothing was changed.")
         else:
-            making.make_essentials(now=timezone.now(), number=making.PATIENTS)
+            clinic_history.make_essentials(now=timezone.now(), number=clinic_history.PATIENTS)
         text = sign_ins(settings.SITE_URL)
         file = settings.DATA_DIR / "demo-sign-ins.txt"
         if not file.exists() or file.read_text() != text:
@@ -54,9 +54,9 @@ class Command(BaseCommand):
         self.stdout.write(text, ending="")
 
     def history(self) -> None:
-        before = making.told()
+        before = clinic_history.told()
         number = total = 0
-        for number, total in making.tell_history(clock=timezone.now):
+        for number, total in clinic_history.tell_history(clock=timezone.now):
             if number > before and (number % EVERY == 0 or number == total):
                 self.stdout.write(f"Demo history: {number} of {total} patients")
                 self.stdout.flush()

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
 from outcomes.simulation.curves import CODES, HABITS, TYPES, At, Measured, measure
-from outcomes.simulation.page import curves_row, curves_table
+from outcomes.simulation.tables import curves_row, curves_table
 
 #: The generated part of the page lies between these lines.
 BEGINS, ENDS = "<!-- curves: `manage.py simulate_curves --page` -->\n", "<!-- end of curves -->\n"

@@ -10,13 +10,13 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
 from outcomes.demo.clinic import Place, build
-from outcomes.simulation.counting import count
-from outcomes.simulation.page import RUNS, Cell, figures
-from outcomes.simulation.people import Habits
-from outcomes.simulation.running import BEFORE, BEGIN_ON, followed
+from outcomes.simulation.counts import count
+from outcomes.simulation.runs import BEFORE, BEGIN_ON, followed
+from outcomes.simulation.simulated_patients import Habits
+from outcomes.simulation.tables import RUNS, Cell, figures
 from patients.models import Patient
 from procedures import catalogue
-from procedures.services.loading import load
+from procedures.services.catalogue_loader import load
 
 #: The generated part of the page lies between these lines.
 BEGINS, ENDS = "<!-- figures: `manage.py simulate_verdicts --page` -->\n", "<!-- end of figures -->\n"
@@ -33,7 +33,7 @@ HABITS = {
 class Command(BaseCommand):
     help = (
         "Follows made-up patients whose relief is known through the real services, and counts what verdicts and "
-        "alerts say of them. Wants an empty database: python -m clinic.embedded python manage.py simulate_verdicts."
+        "alerts say of them. Wants an empty database: python -m clinic.dev.embedded python manage.py simulate_verdicts."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

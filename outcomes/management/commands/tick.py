@@ -4,7 +4,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from clinic import mail, restores, sms
+from clinic import outbox, restores, sms
 from outcomes import services
 
 
@@ -25,7 +25,7 @@ class Command(BaseCommand):
             done["exports_made"] = services.make_exports(now=now)
         finally:
             if not options["no_send"]:
-                done |= {f"emails_{outcome}": count for outcome, count in mail.send_due(now=now).items()}
+                done |= {f"emails_{outcome}": count for outcome, count in outbox.send_due(now=now).items()}
                 done |= {f"texts_{outcome}": count for outcome, count in sms.send_due(now=now).items()}
             if pause := restores.why_paused():
                 self.stderr.write(f"Nothing was sent: {pause} ({pause.reason}).")

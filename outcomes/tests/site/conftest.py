@@ -13,9 +13,9 @@ from django.utils import timezone
 from conftest import World
 from outcomes import services
 from outcomes.models import CheckIn
-from patients.unsubscribing import unsubscribe_url
+from patients.unsubscribe import unsubscribe_url
 from procedures.models import Procedure, RedFlag, ReliefProfile
-from procedures.services import letters as procedures
+from procedures.services import notifications as procedures
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 

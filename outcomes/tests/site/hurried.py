@@ -12,11 +12,11 @@ from clinic.celery import app
 
 django.setup()
 
-from clinic.mail import rows, sending  # noqa: E402  # models need the set-up
+from clinic.outbox import delivery, email_status  # noqa: E402  # models need the set-up
 
 app.conf.beat_schedule = {"tick": {"task": "outcomes.tasks.tick", "schedule": 1.0, "options": {"expires": 5}}}
 app.conf.beat_max_loop_interval = 1
 settings.EMAIL_TIMEOUT = 3
-rows.CLAIM_LASTS = timedelta(seconds=15)
-rows.PAUSES[:] = [timedelta(seconds=seconds) for seconds in (1, 2, 3, 4)]
-sending.RUN_LASTS = timedelta(seconds=10)
+email_status.CLAIM_LASTS = timedelta(seconds=15)
+email_status.PAUSES[:] = [timedelta(seconds=seconds) for seconds in (1, 2, 3, 4)]
+delivery.RUN_LASTS = timedelta(seconds=10)

@@ -18,15 +18,15 @@ from django.core.cache import caches
 from django.db import connection
 from django.test import Client
 
-from clinic import mail
-from clinic.embedded import Valkey
+from clinic import outbox
+from clinic.dev.embedded import Valkey
 from clinic.tests.desk import clock, signed_in
 from clinic.tests.test_compose import free_port
 from clinic.tests.test_embedded import sockets  # noqa: F401  # a fixture
 from conftest import MONDAY, World
 from outcomes import services
 from outcomes.models import CheckIn
-from outcomes.services import ticking
+from outcomes.services import tick_steps
 from outcomes.troubles import OVERDUE, TICK_LASTS, TRY_TO_WRITE
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -84,7 +84,7 @@ class Week:
     def minute(self) -> None:
         self.now += MINUTE
         if self.beat:
-            for job in (services.tick, mail.send_due):
+            for job in (services.tick, outbox.send_due):
                 with suppress(Exception):  # as Celery does: it is logged, and the next one comes
                     job(now=self.now)
 
@@ -168,7 +168,7 @@ def test_the_database_takes_no_writes(week: Week, post: Post) -> None:
 
 def test_somebody_holds_a_lock(week: Week, post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     """A forgotten transaction: it is told, and who is not locked is asked all the same."""
-    monkeypatch.setattr(ticking, "WAITS", 100)
+    monkeypatch.setattr(tick_steps, "WAITS", 100)
     pass_until(week, 9, 59)
     stuck, *others = CheckIn.objects.filter(offset_minutes=1440).order_by("pk")
     with psycopg.connect(**connection.get_connection_params()) as other:

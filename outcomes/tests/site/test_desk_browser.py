@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group
 
-from clinic.admin import importing
-from clinic.importing import Mode, Report, Steps
+from clinic.admin import csv_import
+from clinic.csv_import.imports import Mode, Report, Steps
 from clinic.models import Closure
 from clinic.roles import MANAGER
 from clinic.tests.desk import clock
 from conftest import MONDAY, World
 from outcomes import services as outcomes
-from outcomes.codes import paper_code
 from outcomes.models import Answer, CheckIn
+from outcomes.paper_form_codes import paper_code
 from outcomes.reports import WORKLISTS, Selection
 from outcomes.tests.asking import red_flag
 from patients.admin import PatientAdmin
@@ -87,8 +87,8 @@ def test_how_far_a_long_import_is_is_seen_while_it_runs(
         return Report(Mode.CHECK, 6)
 
     monkeypatch.setattr(PatientAdmin, "import_steps", steps)
-    monkeypatch.setattr(importing, "LONG", 1)
-    monkeypatch.setattr(importing, "EVERY", 2)
+    monkeypatch.setattr(csv_import, "LONG", 1)
+    monkeypatch.setattr(csv_import, "EVERY", 2)
     desk.goto("/admin/patients/patient/import/")
     file = {"name": "patients.csv", "mimeType": "text/csv", "buffer": b"a\nb\nc\n"}
     desk.locator("[name=file]").set_input_files(files=[file])

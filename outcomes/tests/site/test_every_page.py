@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from clinic import pages
+from clinic import patient_pages
 from clinic.models import Site
 from outcomes import views
 from procedures.models import Appointment
@@ -43,7 +43,7 @@ def questions(page: Any, link: str, query: str, monkeypatch: pytest.MonkeyPatch)
         yield "wait"
     page.goto(link + query)
     with monkeypatch.context() as patch:
-        patch.setattr(pages, "from_elsewhere", lambda *_: True)
+        patch.setattr(patient_pages, "from_elsewhere", lambda *_: True)
         page.locator("button.deed").click()
         yield "from elsewhere"
     page.goto(link + query)

@@ -22,13 +22,13 @@ from django.test import Client
 from django.utils import timezone
 
 from bench.clinic import Clinic
-from clinic.embedded import Valkey, last_lines, spawn
-from clinic.mail import TRIES
+from clinic.dev.embedded import Valkey, last_lines, spawn
 from clinic.models import OutgoingEmail, Site
+from clinic.outbox import TRIES
 from clinic.tests.test_embedded import eventually, sockets  # noqa: F401  # a fixture
 from conftest import World
 from outcomes.models import CheckIn, ContactAttempt
-from outcomes.services.asking import invitation_key
+from outcomes.services.invitations import invitation_key
 from outcomes.tests.site.sink import FATES, fate
 from patients.models import Patient
 

@@ -8,7 +8,7 @@ import pytest
 from django.db import models
 
 from clinic.api.etags import UNSAFE
-from clinic.api.rows import Rows
+from clinic.api.viewsets import Rows
 from clinic.models import Closure, Resource
 from clinic.refusals import Refusal
 from clinic.tests.calling import call

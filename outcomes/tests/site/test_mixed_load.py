@@ -31,7 +31,7 @@ from django.utils import timezone
 from knox.models import AuthToken
 
 from bench.clinic import Clinic
-from clinic.embedded import Valkey, last_lines, spawn
+from clinic.dev.embedded import Valkey, last_lines, spawn
 from clinic.tests.test_compose import free_port
 from clinic.tests.test_embedded import eventually, sockets  # noqa: F401  # a fixture
 from conftest import World, resource

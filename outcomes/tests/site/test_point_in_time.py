@@ -14,8 +14,8 @@ import pytest
 import yaml
 from django.db import connection
 
-from clinic.embedded import Postgres
-from clinic.embedded.children import without_root
+from clinic.dev.embedded import Postgres
+from clinic.dev.embedded.programs import without_root
 from clinic.tests.restore import identity
 from clinic.tests.test_embedded import eventually, sockets  # noqa: F401  # a fixture
 from conftest import World

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import pytest
-from django.core import mail as outbox
+from django.core import mail
 from django.core.mail import EmailMultiAlternatives
 from django.core.management import call_command
 from django.test import Client
@@ -84,11 +84,11 @@ def flow(flags: World, clock: list[datetime], settings: Any) -> Flow:
 
         def tick(moment: datetime) -> list[str]:
             """The paths in what goes out at that moment."""
-            clock[0], before = moment, len(outbox.outbox)
+            clock[0], before = moment, len(mail.outbox)
             call_command("tick", now=moment.isoformat(), stdout=StringIO())
             paths = [
                 path
-                for message in outbox.outbox[before:]
+                for message in mail.outbox[before:]
                 for path in re.findall(r"http://testserver(/[acp]/[^/\s\"]+/)", str(message.body))
             ]
             asked.extend(paths)
@@ -153,7 +153,7 @@ def flow(flags: World, clock: list[datetime], settings: Any) -> Flow:
         page.get(unasked)
         page.post(unasked, {"nrs.now": "8", "remark": "A remark of mine about pain"})
         assert CheckIn.objects.filter(kind="report").count() == 1
-        header = outbox.outbox[-1].extra_headers["List-Unsubscribe"]
+        header = mail.outbox[-1].extra_headers["List-Unsubscribe"]
         unsubscribe = urlsplit(header.strip("<>")).path
         asked.append(unsubscribe)
         page.get(unsubscribe)
@@ -186,13 +186,13 @@ def test_nothing_about_anybodys_health_leaves_the_house_or_is_logged(
     flow: Flow, log: StringIO, language: str
 ) -> None:
     addresses = flow(language)
-    kinds = {str(message.subject).partition(" ")[0] for message in outbox.outbox}
-    assert len(outbox.outbox) >= 8
+    kinds = {str(message.subject).partition(" ")[0] for message in mail.outbox}
+    assert len(mail.outbox) >= 8
     assert "Alert" in kinds
     assert {"A", "Reminder:"} <= kinds or {"Un", "Recordatorio:"} <= kinds, kinds
     assert len(Texts.taken) == 1
     assert Alert.objects.exists()
-    for message in outbox.outbox:
+    for message in mail.outbox:
         assert isinstance(message, EmailMultiAlternatives)
         alert = message.to == ["alerts@example.org"]
         for text in everything(message):

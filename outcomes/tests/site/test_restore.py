@@ -17,7 +17,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from django.db import connection
 from django.utils import timezone
 
-from clinic.embedded import binary
+from clinic.dev.embedded import binary
 from clinic.models import Site
 from clinic.tests.restore import queued
 from clinic.tests.test_compose import free_port

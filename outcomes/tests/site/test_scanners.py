@@ -4,10 +4,10 @@ import re
 from typing import Any
 
 import pytest
-from django.core import mail as outbox
+from django.core import mail
 from django.utils import timezone
 
-from clinic import mail
+from clinic import outbox
 from clinic.models import AuditEvent, Site
 from outcomes import services
 from outcomes.models import Alert, Answer, CheckIn, Draft
@@ -53,8 +53,8 @@ def test_a_browser_that_clicks_every_link_changes_nothing(
     Site.objects.update(quiet_from="00:00", quiet_until="00:00", asks_birth_date=asks_birth_date)
     now = timezone.now()
     services.invite_due(now=now)
-    mail.send_due(now=now)
-    (message,) = outbox.outbox
+    outbox.send_due(now=now)
+    (message,) = mail.outbox
     html = str(message.alternatives[0][0])  # type: ignore[union-attr]
     header = re.findall("<(.+?)>", message.extra_headers["List-Unsubscribe"])
     before = stored()

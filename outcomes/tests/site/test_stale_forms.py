@@ -11,8 +11,8 @@ from django.http import QueryDict
 from django.test import Client
 
 from clinic.admin.base import DeskAdmin
-from clinic.admin.sent import kept_fields, put, shown_in
-from clinic.admin.stale import SHOWN
+from clinic.admin.form_data import kept_fields, put, shown_in
+from clinic.admin.stale_forms import SHOWN
 from clinic.models import Closure, Resource, ResourceCategory, Site, User
 from clinic.tests.desk import signed_in, version_on
 from conftest import MONDAY, World, staff

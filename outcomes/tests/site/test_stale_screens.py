@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from clinic.admin.stale import SHOWN
+from clinic.admin.stale_forms import SHOWN
 from clinic.refusals import Refusal
 from clinic.tests.desk import clock, signed_in, version_on, words
 from clinic.versions import beside

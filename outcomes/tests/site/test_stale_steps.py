@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
 
-from clinic.admin.stale import SHOWN
+from clinic.admin.stale_forms import SHOWN
 from clinic.models import Closure
 from clinic.tests.desk import clock, levels, signed_in, version_on, words
 from clinic.versions import SEEN
@@ -20,7 +20,7 @@ from outcomes.tests.site.test_matching_tags import everything, rows_of
 from outcomes.tests.test_adverse_events import recorded as event_of
 from patients.models import Patient
 from procedures import services
-from procedures.admin.steps import STEPS
+from procedures.admin.workflow_actions import STEPS
 from procedures.models import Appointment, WaitlistEntry
 from procedures.tests.test_waiting import join
 

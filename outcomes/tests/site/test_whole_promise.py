@@ -8,7 +8,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from django.core import mail as outbox
+from django.core import mail
 from django.core.mail import EmailMultiAlternatives
 from django.core.management import call_command
 from django.db.models import Q
@@ -147,11 +147,11 @@ def booked_and_performed(site: Site, clock: Clock) -> None:
     call_command("tick", now=clock.now.isoformat(), stdout=StringIO())
     clock.now = at(MONDAY - timedelta(days=1), 9)  # a day before, on the hour
     call_command("tick", now=clock.now.isoformat(), stdout=StringIO())
-    assert [message.subject for message in outbox.outbox] == [
+    assert [message.subject for message in mail.outbox] == [
         "Your appointment: January 11, 9 a.m.",
         "Reminder: your appointment, January 11, 9 a.m.",
     ]
-    for message in outbox.outbox:
+    for message in mail.outbox:
         found = re.search(r"http://testserver(/a/[^/\s]+/)", str(message.body))
         assert found
         page = Client().post(found[1], {"reply": "come"}, follow=True)
@@ -180,9 +180,9 @@ def days_asked(site: Site, clock: Clock) -> Iterator[tuple[int, str]]:
     """
     for day in range(1, 760):
         clock.now = at(MONDAY + timedelta(days=day), 10)
-        before = len(outbox.outbox)
+        before = len(mail.outbox)
         call_command("tick", now=clock.now.isoformat(), stdout=StringIO())
-        for message in outbox.outbox[before:]:
+        for message in mail.outbox[before:]:
             found = re.search(r"http://testserver(/c/[^/\s]+/)", str(message.body))
             assert found
             if not message.subject.startswith("A reminder"):
@@ -240,14 +240,14 @@ def test_no_name_score_or_procedure_leaves_the_house(
         r"o'?brien|o&#x27;brien|\bann\b|ann@|a-1944|1944-05-06|ablation|radiofrequency|facet|lumbar|l3-l5|\brfa\b",
         re.I,
     )
-    for message in outbox.outbox:
+    for message in mail.outbox:
         assert isinstance(message, EmailMultiAlternatives)
         for text in (message.subject, message.body, message.alternatives[0][0]):
             assert not secrets.search(str(text)), text
     logged = log.getvalue()
     assert "request_finished" in logged  # there is something to search
     assert not secrets.search(logged), secrets.search(logged)
-    paths += re.findall(r"http://testserver(/a/[^/\s]+/)", " ".join(str(m.body) for m in outbox.outbox))
+    paths += re.findall(r"http://testserver(/a/[^/\s]+/)", " ".join(str(m.body) for m in mail.outbox))
     assert len(paths) > 4
     for path in paths:
         assert path.split("/")[2] not in logged
@@ -321,9 +321,9 @@ def test_a_year_of_an_ablation_and_an_injection_plays_through_the_tick(clinic: S
         for now in hours_of(day):
             clock.now = now
             hour = now.astimezone(NEW_YORK).hour
-            before = len(outbox.outbox)
+            before = len(mail.outbox)
             call_command("tick", now=now.isoformat(), stdout=StringIO())
-            for message in outbox.outbox[before:]:
+            for message in mail.outbox[before:]:
                 (address,) = message.to
                 if address == clinic.alert_email:
                     told.append((day, hour))
@@ -424,9 +424,9 @@ def test_worklists_are_empty_then_fill_then_are_empty_again(clinic: Site, clock:
     listed: dict[str, dict[str, list[int]]] = {code: {} for code in WORKLISTS}
     for day in range(1, 365):
         clock.now = at(MONDAY + timedelta(days=day), 10)
-        before = len(outbox.outbox)
+        before = len(mail.outbox)
         call_command("tick", now=clock.now.isoformat(), stdout=StringIO())
-        for message in outbox.outbox[before:]:
+        for message in mail.outbox[before:]:
             (address,) = message.to
             found = re.search(r"http://testserver(/c/[^/\s]+/)", str(message.body))
             if not found or message.subject.startswith("A reminder"):

@@ -1,4 +1,4 @@
-from clinic.management.importing import ImportCommand
+from clinic.management.import_command import ImportCommand
 from patients.services import import_patients
 
 

@@ -1,5 +1,5 @@
-from clinic.management.importing import ImportCommand
-from procedures.services.importing import import_appointments
+from clinic.management.import_command import ImportCommand
+from procedures.services.imports import import_appointments
 
 
 class Command(ImportCommand):

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from procedures.catalogue import FOLDER, CatalogueError, read
-from procedures.services.loading import LoadReport, load
+from procedures.services.catalogue_loader import LoadReport, load
 
 
 class Command(BaseCommand):

@@ -1,0 +1,265 @@
+"""Taking answers, through whichever door they come."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from clinic import audit
+from clinic.models import User
+from clinic.refusals import Refusal
+from outcomes.diary import late_after
+from outcomes.instruments import Text, latest
+from outcomes.models import Answer, CheckIn, Draft, FollowUp, Measurement
+from outcomes.models.follow_ups import JudgedAs
+from outcomes.questions import PAIN_NOW, PEG_FROM_DAY, Question, Step, confirming, red_flag, steps
+from outcomes.schedule import DAY, diary
+from outcomes.services import relief_questions
+from outcomes.services.alerts import raise_red_flags
+from outcomes.services.judgement import judge
+from outcomes.services.measurements import kept, measurements_of, plain_remark, refuse_future, said_yes
+from procedures.models import ProcedureType
+
+#: Who has begun may go on for so long after the last touch, although the check-in has closed (a choice, unconfirmed).
+GRACE = timedelta(minutes=30)
+#: Procedures on a device, whose red flags are asked for at every check-in, by purpose; and by family those that treat
+#: with a lead which stays in for weeks.
+DEVICES = (
+    ProcedureType.Purpose.TRIAL,
+    ProcedureType.Purpose.IMPLANT,
+    ProcedureType.Purpose.MAINTENANCE,
+)
+LEADS = ("peripheral_nerve_stimulation",)
+
+
+def begun(check_in: CheckIn, now: datetime) -> bool:
+    """Whether the patient is in the middle of answering: touched not longer than GRACE ago, and never answered."""
+    draft: Draft | None = getattr(check_in, "draft", None)
+    closed = (CheckIn.Status.ANSWERED, CheckIn.Status.VOIDED)
+    return draft is not None and check_in.status not in closed and now < draft.updated_at + GRACE
+
+
+def takes_answers(check_in: CheckIn, now: datetime) -> bool:
+    """Whether an answer is taken now: the check-in is open, or was when the patient began."""
+    return check_in.open_at(now) or (check_in.opens_at <= now and begun(check_in, now))
+
+
+def diary_of(check_in: CheckIn) -> list[CheckIn]:
+    """All entries of the diary that the check-in belongs to, by their hours; [] when it belongs to none.
+
+    A diary is what a follow-up asks by the hour on the day; one link serves all of it. It stays as it was planned on
+    that day: a later version of the profile changes no diary. Wants `follow_up__relief_profile` selected.
+    """
+    follow_up = check_in.follow_up
+    profile = follow_up.relief_profile
+    hours = diary(days=profile.check_in_days, minutes=profile.check_in_minutes)
+    if check_in.kind != CheckIn.Kind.PLANNED or check_in.offset_minutes not in hours:
+        return []
+    entries = follow_up.check_ins.exclude(status=CheckIn.Status.VOIDED).filter(
+        kind=CheckIn.Kind.PLANNED, offset_minutes__in=hours
+    )
+    found = list(
+        entries.order_by("offset_minutes").select_related("answer").prefetch_related("answer__measurements")
+    )
+    for entry in found:
+        entry.follow_up = follow_up
+    return found
+
+
+def red_flags_of(kind: ProcedureType) -> list[Question]:
+    """The red flags of a procedure type as questions."""
+    return [
+        red_flag(flag.code, Text(flag.question, flag.question_es or None), flag.urgency)
+        for flag in kind.red_flags.all()
+    ]
+
+
+def steps_of(check_in: CheckIn, *, by_staff: bool = False, pain: int | None = None) -> list[Step]:
+    """What the check-in asks, step by step. Wants procedure type, site, relief profile and its check-ins' selected.
+
+    After a pain that is out of relief it is asked whether relief has worn off, and since when. `pain`: the pain now,
+    where it is not in the draft yet. `by_staff`: on a form that holds all questions at once, where the pain is not
+    known yet, the questions say so themselves.
+    """
+    follow_up = check_in.follow_up
+    kind = follow_up.procedure.procedure_type
+    day = check_in.offset_minutes // DAY
+    worn_off = worn_off_questions(check_in, by_staff=by_staff, pain=pain)
+    if check_in.kind != CheckIn.Kind.PLANNED:
+        return confirming(latest("nrs"), worn_off)
+    offsets: Sequence[int] = [check_in.offset_minutes]
+    profile = follow_up.relief_profile
+    trial = follow_up.judged_as == JudgedAs.TRIAL
+    if trial or day >= min(PEG_FROM_DAY, max(profile.evaluate_after_days, profile.window_from_days)):
+        planned = follow_up.check_ins.filter(kind=CheckIn.Kind.PLANNED)
+        offsets = list(planned.values_list("offset_minutes", flat=True))
+    return steps(
+        day,
+        days=[offset // DAY for offset in offsets],
+        plan=follow_up.plan_profile.check_in_days,
+        evaluate_after=profile.evaluate_after_days,
+        window_from=profile.window_from_days,
+        device=kind.purpose in DEVICES or kind.family in LEADS,
+        flags=red_flags_of(kind),
+        instruments={key: latest(key) for key in ("nrs", "peg", "pgic", "pain_medicine", "satisfaction")},
+        worn_off=worn_off,
+        trial=trial,
+    )
+
+
+def worn_off_questions(check_in: CheckIn, *, by_staff: bool, pain: int | None) -> tuple[Question, ...]:
+    """The questions whether relief has worn off and since when; none when they are not to be asked, or not yet."""
+    draft: Draft | None = getattr(check_in, "draft", None)
+    if pain is None and draft:
+        pain = draft.values.get(PAIN_NOW)
+    if pain is None and not by_staff:
+        return ()  # most looks at the page need not read the whole course
+    least = relief_questions.least_bad(check_in)
+    if least is None:
+        return ()
+    if by_staff:
+        return relief_questions.question(least), relief_questions.since_when(
+            check_in.follow_up, by_staff=True
+        )
+    asked = pain is not None and pain >= least
+    return (relief_questions.question(), relief_questions.since_when(check_in.follow_up)) if asked else ()
+
+
+def locked(check_in_id: int, *related: str) -> tuple[FollowUp, CheckIn]:
+    """The check-in and its follow-up, locked; `related`: what of the follow-up is read along.
+
+    The follow-up comes before its check-in, as in every service: no two wait for each other in a ring.
+    """
+    follow_ups = FollowUp.objects.select_for_update(of=("self",)).order_by()
+    follow_up = (follow_ups.select_related(*related) if related else follow_ups).get(check_ins=check_in_id)
+    check_in = (
+        CheckIn.objects.select_for_update(of=("self",)).select_related("draft", "answer").get(pk=check_in_id)
+    )
+    check_in.follow_up = follow_up
+    return follow_up, check_in
+
+
+@transaction.atomic
+def save_step(
+    check_in_id: int,
+    *,
+    values: Mapping[str, int],
+    asked: Collection[str] = (),
+    remark: str | None,
+    step: int | None,
+    now: datetime,
+) -> None:
+    """Keep what the patient has filled in so far; a red flag that is answered with yes raises its alert at once.
+
+    `values` by "instrument.item" are added to those kept before, of which those in `asked` are dropped: the keys of all
+    that was asked on the page, so that what was unticked is not kept. `remark` None leaves the remark as it is. `step`:
+    how many steps are done now; None when this one is not. After the answer was sent nothing changes, but a yes that it
+    does not hold is heard all the same.
+
+    Raises Refusal as `answer` does, except "item_missing".
+    """
+    rows = {f"{row.instrument}.{row.item}": row.value for row in measurements_of(values)}
+    text = None if remark is None else plain_remark(remark)
+    _, check_in = locked(check_in_id)
+    if check_in.status == CheckIn.Status.ANSWERED:
+        raise_red_flags(check_in, sorted(said_yes(rows) - yes_of(check_in.answer)), now=now)
+        return
+    if not takes_answers(check_in, now):
+        raise Refusal("This check-in is closed.", code="closed", field="check_in")
+    refuse_future(rows, check_in.follow_up, at=now)
+    draft: Draft = getattr(check_in, "draft", None) or Draft(check_in=check_in, started_at=now)
+    fresh = said_yes(rows) - said_yes(draft.values)
+    draft.values = {key: value for key, value in draft.values.items() if key not in asked} | rows
+    draft.remark = draft.remark if text is None else text
+    draft.step = max(draft.step, step or 0)
+    draft.updated_at = now
+    draft.save()
+    if fresh:
+        raise_red_flags(check_in, sorted(fresh), now=now)
+
+
+@transaction.atomic
+def answer(
+    check_in_id: int,
+    *,
+    values: Mapping[str, int],
+    remark: str = "",
+    channel: str,
+    language: str,
+    by: User | None,
+    now: datetime,
+) -> Answer:
+    """Store the answer to a check-in and judge its follow-up again.
+
+    `values` by "instrument.item", whole numbers on each item's own scale: "nrs.now", "peg.pain", "pgic.change",
+    "red_flag.fever_chills" and "diary.took_medicine" (0 no, 1 yes), "relief.worn_off" (2 not sure as well),
+    "relief.ended_on" (since which day the pain is back, in days after the procedure on the site's calendar; not kept
+    where relief has not worn off). "nrs.now" must be among them. A red flag that is answered with yes raises its alert,
+    unless the draft did so already. `remark` is stored without control characters.
+
+    A second answer changes nothing and returns the first; a yes that only the second holds raises its alert.
+
+    Raises Refusal, with the key as its field:
+        "unknown_item" for a key that nobody asks, "score_out_of_range" for anything but a whole number that the item
+        can have, "before_procedure" and "in_the_future" for a day before the procedure or after today, "item_missing"
+        without the pain now, "remark_too_long" (field "remark") for more than MOST_REMARK characters, "closed" (field
+        "check_in") when the check-in is not open at `now` and no patient is in the middle of answering it.
+    """
+    values = kept(values)
+    rows = measurements_of(values)
+    if PAIN_NOW not in values:
+        raise Refusal("Please answer this question.", code="item_missing", field=PAIN_NOW)
+    text = plain_remark(remark)
+    follow_up, check_in = locked(check_in_id, "procedure__site", "relief_profile")
+    first: Answer | None = getattr(check_in, "answer", None)
+    if first:
+        raise_red_flags(check_in, sorted(said_yes(values) - yes_of(first)), now=now)
+        return first
+    if not takes_answers(check_in, now):
+        raise Refusal("This check-in is closed.", code="closed", field="check_in")
+    refuse_future(values, follow_up, at=now)
+    given = Answer.objects.create(
+        check_in=check_in,
+        channel=channel,
+        language=language,
+        answered_at=now,
+        recorded_by=by,
+        remark=text,
+        late=is_late(check_in, now),
+    )
+    for row in rows:
+        row.answer = given
+    Measurement.objects.bulk_create(rows)
+    check_in.status = CheckIn.Status.ANSWERED
+    check_in.save(update_fields=["status"])
+    draft: Draft | None = getattr(check_in, "draft", None)
+    fresh = said_yes(values) - said_yes(draft.values if draft else {})
+    if draft:
+        draft.delete()
+    audit.record(
+        "check_in.answered",
+        check_in,
+        by=by,
+        at=now,
+        site=follow_up.procedure.site,
+        actor="" if by else "patient",
+    )
+    if fresh:
+        raise_red_flags(check_in, sorted(fresh), now=now)
+    judge(follow_up.pk, now=now)
+    return given
+
+
+def yes_of(given: Answer) -> set[str]:
+    """The codes of the red flags that an answer says yes to."""
+    flags = Measurement.objects.filter(answer=given, instrument="red_flag", value=1)
+    return set(flags.values_list("item", flat=True))
+
+
+def is_late(check_in: CheckIn, now: datetime) -> bool:
+    """Whether what is written now for an entry of a diary comes well after its hour."""
+    hours = [entry.offset_minutes for entry in diary_of(check_in)]
+    if not hours:
+        return False
+    after = now - check_in.follow_up.procedure.performed_at
+    return after > timedelta(minutes=late_after(hours, check_in.offset_minutes))

@@ -1,0 +1,95 @@
+"""Reminding of what was asked and not answered, and in the end a call."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from outcomes.models import CheckIn
+from outcomes.services.invitations.batches import in_batches, locked, of_patients, to_remind, with_all
+from outcomes.services.invitations.rules import NO_CALL
+from outcomes.services.invitations.updates import Asking, Kind, reminder_key, rungs
+from outcomes.services.invitations.weekly_cap import TOGETHER, emails_this_week
+
+REMINDED = ("reminded", "not_sent")
+
+
+def remind_due(*, now: datetime, limit: int = 100_000) -> dict[str, int]:
+    """Remind of what was asked and not answered, or have the patient called; see the module.
+
+    Returns how many check-ins were "reminded" and "not_sent".
+    """
+    return in_batches(remind_some, waiting=to_remind(now), now=now, limit=limit, tally=REMINDED)
+
+
+@transaction.atomic
+def remind_some(waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: datetime) -> dict[str, int]:
+    """Remind these patients of what is waiting of theirs.
+
+    After the last reminder, and at once where no e-mail may be sent, a call falls due instead. A reminder that would
+    go beyond the cap of a week is left out, and so is one after which the next is due as well; the ladder goes on. The
+    cap is none for what confirms a bad score.
+    """
+    due = locked(waiting, patients)
+    asking = Asking(now)
+    by_patient, also = of_patients(due), of_patients(asked_with(due, now=now))
+    had = emails_this_week(by_patient, now=now)
+    for patient, check_ins in by_patient.items():
+        if reason := patient.why_no_email:
+            for check_in in check_ins:
+                check_in.remind_at = None
+                check_in.call_at = None if reason in NO_CALL else check_in.call_at or now
+                asking.skip(check_in, reason, kind=Kind.REMINDER)
+                asking.tally["not_sent"] += 1
+            continue
+        capped = len(had.get(patient.pk, [])) >= check_ins[0].follow_up.procedure.site.emails_a_week
+        if not capped:
+            check_ins += also.get(patient, [])
+        reminded = []
+        fell_due = min(one.remind_at for one in check_ins if one.remind_at)
+        for check_in in check_ins:
+            for _left_out in range(climb(check_in, now=now)):
+                asking.skip(check_in, "next_reminder", kind=Kind.REMINDER)
+            if capped and check_in.kind == CheckIn.Kind.PLANNED:
+                asking.skip(check_in, "weekly_cap", kind=Kind.REMINDER)
+                asking.tally["not_sent"] += 1
+            else:
+                reminded.append(check_in)
+        if reminded:
+            first = reminded[0]
+            number = first.reminders
+            key = reminder_key(first, number)
+            asking.send(reminded, patient, kind=Kind.REMINDER, key=key, number=number, due_at=fell_due)
+            asking.tally["reminded"] += len(reminded)
+    asking.write()
+    return dict(asking.tally)
+
+
+def asked_with(due: Sequence[CheckIn], *, now: datetime) -> list[CheckIn]:
+    """What was asked in one e-mail with something that is `due`, and would be due itself within TOGETHER; locked.
+
+    It is reminded of in the same e-mail: questions that were asked together must not come back one by one.
+    """
+    emails = {(one.follow_up.patient_id, one.invited_at) for one in due}
+    soon = (
+        to_remind(now + TOGETHER)
+        .filter(follow_up__patient__in={patient for patient, _at in emails})
+        .exclude(pk__in=[one.pk for one in due])
+    )
+    return [one for one in with_all(soon) if (one.follow_up.patient_id, one.invited_at) in emails]
+
+
+def climb(check_in: CheckIn, *, now: datetime) -> int:
+    """Count the reminder that is due, and set what comes after it: another one, or a call.
+
+    After an outage or a night the next one may be due as well: then only one goes out. Returns how many are left out.
+    """
+    steps = rungs(check_in, check_in.invited_at or check_in.due_at)
+    before = check_in.reminders + 1
+    check_in.reminders = min(max(before, sum(step <= now for step in steps)), len(steps) - 1)
+    if check_in.reminders < len(steps) - 1:
+        check_in.remind_at = steps[check_in.reminders]
+    else:
+        check_in.remind_at, check_in.call_at = None, steps[-1]
+    return max(0, check_in.reminders - before)

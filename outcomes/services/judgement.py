@@ -1,0 +1,432 @@
+"""Judging follow-ups: stored data in, a verdict with its reason out, and every change kept."""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from django.db import transaction
+from django.db.models import Q
+from django.db.models.functions import Coalesce
+
+from outcomes.alerts import Kind, called_for
+from outcomes.diary import Result
+from outcomes.models import Answer, CheckIn, FollowUp, VerdictChange
+from outcomes.models.follow_ups import JudgedAs
+from outcomes.questions import ENDED_ON, WORN_OFF
+from outcomes.questions import PAIN_NOW as PAIN
+from outcomes.relief import LOST_VERDICTS, Course, Reading, Verdict
+from outcomes.schedule import DAY
+from outcomes.services.alerts import review
+from outcomes.services.confirmations import confirm
+from outcomes.services.course_data import Read, fetched, read
+from outcomes.services.summaries import keep, peg_sum, summary_of
+from outcomes.services.verdicts import diary_from, judgement_of, window_of_test
+from procedures.models import Appointment, Baseline, ImplantedDevice, Laterality, Procedure
+from procedures.services.baselines import baselines_of_each
+
+
+class Felt(NamedTuple):
+    """A pain now, 0–10, when it was felt (`felt_at`), and what was said with it: see `outcomes.relief.Reading`."""
+
+    moment: datetime
+    score: int
+    worn_off: bool = False
+    reported: bool = False
+    ended_on: int | None = None
+
+
+class Ending(NamedTuple):
+    """What else than its answers tells of a course. `useless`: a device was taken out because it did not help enough.
+
+    `pain_before`: the pain before the treatment that ended the course, when it was named and what it was, 0–10; None
+    without one, or when nobody asked. `blurred`: of an ongoing effect, from when until when another treatment of the
+    same region may have helped as well; what was felt then is left out.
+    """
+
+    useless: bool = False
+    pain_before: tuple[datetime, int] | None = None
+    blurred: Sequence[tuple[datetime, datetime]] = ()
+
+
+#: Of a course that runs, or whose end tells nothing.
+RUNS = Ending()
+#: A course that another procedure ended.
+BY_ANOTHER = (FollowUp.Closed.REPEATED, FollowUp.Closed.OTHER_TREATMENT)
+#: Verdicts by which a course is known to be out of relief. Outlasting relief may be over as well.
+OUT_OF_RELIEF = LOST_VERDICTS | {Verdict.NO_RELIEF, Verdict.FAILED}
+#: The instrument and item on which baseline and answers are compared: the pain now, 0–10.
+PAIN_NOW = {"instrument": "nrs", "version": "1", "item": "now"}
+
+
+def in_minutes(follow_up: FollowUp) -> bool:
+    """Whether the course is counted in minutes: a test, whose anesthetic wears off within hours."""
+    return follow_up.judged_as == JudgedAs.TEST
+
+
+def position(moment: datetime, performed_at: datetime, *, zone: ZoneInfo, minutes: bool) -> int:
+    """Where `moment` lies after the procedure: minutes, or calendar days on the clock in `zone`."""
+    if minutes:
+        return max(0, int((moment - performed_at) / timedelta(minutes=1)))
+    return (moment.astimezone(zone).date() - performed_at.astimezone(zone).date()).days
+
+
+def felt_at(check_in: CheckIn, answer: Answer, performed_at: datetime) -> datetime:
+    """When the pain of an answer was felt: when it was written down, or, for a late entry of a diary, at its hour."""
+    if answer.late:
+        return performed_at + timedelta(minutes=check_in.offset_minutes)
+    return answer.answered_at
+
+
+def course_of(follow_up: FollowUp) -> Course:
+    """The stored facts of a follow-up as plain values, for `outcomes.relief`.
+
+    Wants `procedure__site`, `relief_profile` and `check_in_profile` selected; reads the answers itself.
+    """
+    return courses_of([follow_up])[follow_up.pk]
+
+
+def courses_of(follow_ups: Collection[FollowUp]) -> dict[int, Course]:
+    """The same for several follow-ups, by their numbers; a few queries for any number of them."""
+    rows, how = read([one.pk for one in follow_ups]), endings(follow_ups)
+    return {one.pk: course_from_rows(one, rows[one.pk], how[one.pk]) for one in follow_ups}
+
+
+def course_from_rows(
+    follow_up: FollowUp, rows: Sequence[Read], ending: Ending, *, by_day: bool = False
+) -> Course:
+    """The same from what has been read already. `by_day`: in days, whatever the follow-up is judged as."""
+    performed_at, short = follow_up.procedure.performed_at, follow_up.short_check_ins
+    felt = sorted(
+        (
+            (
+                performed_at + timedelta(minutes=row.offset_minutes) if row.late else row.answered_at,
+                row.offset_minutes,
+                row,
+            )
+            for row in rows
+            if row.answered_at and PAIN in row.values
+        ),
+        key=lambda one: one[:2],
+    )
+    return course_from(
+        follow_up,
+        scores=[
+            Felt(
+                moment,
+                row.values[PAIN],
+                worn_off=row.values.get(WORN_OFF) == 1,
+                reported=row.kind == CheckIn.Kind.REPORT,
+                ended_on=row.values.get(ENDED_ON),
+            )
+            for moment, _, row in felt
+        ],
+        silent=[row.offset_minutes for row in rows if tells_silence(row, short)],
+        ending=ending,
+        by_day=by_day,
+    )
+
+
+def tells_silence(row: Read, short: Collection[int]) -> bool:
+    """Whether nobody answered where an answer was to be expected. Whoever leaves a confirmation unanswered is called;
+    and a short check-in, by its minutes, has another close by: two of them in a fortnight are no silence."""
+    missed = row.status == CheckIn.Status.MISSED and row.kind == CheckIn.Kind.PLANNED
+    return missed and row.offset_minutes not in short
+
+
+def endings(follow_ups: Collection[FollowUp]) -> dict[int, Ending]:
+    """What else than answers tells of each of these courses; three queries at most."""
+    explanted = [one for one in follow_ups if one.closed_because == FollowUp.Closed.EXPLANTED]
+    useless: set[int] = set()
+    if explanted:
+        useless = set(
+            ImplantedDevice.objects.standing()
+            .filter(
+                procedure__in=[one.procedure_id for one in explanted],
+                explanted_because=ImplantedDevice.Explanted.NO_EFFECT,
+            )
+            .values_list("procedure", flat=True)
+        )
+    pain = pain_at_the_end([one for one in follow_ups if one.closed_because in BY_ANOTHER])
+    others = other_treatments([one for one in follow_ups if one.relief_profile.ongoing])
+    return {
+        one.pk: Ending(
+            useless=one.procedure_id in useless,
+            pain_before=pain.get(one.pk),
+            blurred=[
+                (then, then + timedelta(days=other.relief_profile.window_until_days))
+                for other in others.get(one.pk, ())
+                if (then := other.procedure.performed_at)
+            ],
+        )
+        for one in follow_ups
+    }
+
+
+def other_treatments(ongoing: Collection[FollowUp]) -> dict[int, list[FollowUp]]:
+    """The other treatments of the same region and side within the window of each of these courses, whose effect is
+    ongoing, in order of time; one query, or none."""
+    known = [one for one in ongoing if one.procedure.region and one.seeks_relief]
+    if not known:
+        return {}
+    rows = list(
+        FollowUp.objects.seeking_relief()
+        .filter(
+            patient__in={one.patient_id for one in known},
+            procedure__region__in={one.procedure.region for one in known},
+            relief_profile__ongoing=False,
+        )
+        .exclude(closed_because=FollowUp.Closed.VOIDED)
+        .select_related("procedure__procedure_type", "relief_profile")
+        .order_by("procedure__performed_at", "pk")
+    )
+    return {one.pk: [other for other in rows if treats_within(other, one)] for one in known}
+
+
+def treats_within(later: FollowUp, earlier: FollowUp) -> bool:
+    """Whether `later` is another treatment of the region and side of `earlier`, within its window."""
+    this, other = earlier.procedure, later.procedure
+    within = timedelta(days=earlier.relief_profile.window_until_days)
+    return (
+        later.patient_id == earlier.patient_id
+        and other.region == this.region
+        and other.procedure_type.family != this.procedure_type.family
+        and same_side(other.laterality, this.laterality)
+        and this.performed_at < other.performed_at < this.performed_at + within
+        and (earlier.closed_at is None or other.performed_at < earlier.closed_at)
+    )
+
+
+def same_side(one: str, other: str) -> bool:
+    """Whether two sides overlap: both sides and no side overlap with either."""
+    return one == other or {Laterality.LEFT.value, Laterality.RIGHT.value} != {one, other}
+
+
+def pegs_before(follow_ups: Collection[FollowUp]) -> dict[int, int]:
+    """The sum of the PEG's items before each of these procedures, 0–30; one query where no patient was asked it, and
+    else a few for any number of them."""
+    asked = set(
+        Baseline.objects.filter(
+            instrument="peg", appointment__patient__in={one.patient_id for one in follow_ups}
+        ).values_list("appointment__patient", flat=True)
+    )
+    if not asked:
+        return {}
+    wanted = {one.procedure.appointment_id: one for one in follow_ups if one.patient_id in asked}
+    appointments = Appointment.objects.in_bulk(wanted)
+    for number, appointment in appointments.items():
+        appointment.site = wanted[number].procedure.site  # read already
+    used = baselines_of_each(
+        [(one, wanted[number].procedure.performed_at) for number, one in appointments.items()]
+    )
+    sums = {
+        wanted[number].pk: peg_sum({key: each.value for key, each in of.items()})
+        for number, of in used.items()
+    }
+    return {pk: total for pk, total in sums.items() if total is not None}
+
+
+def pain_at_the_end(ended: Collection[FollowUp]) -> dict[int, tuple[datetime, int]]:
+    """The pain before the treatment that ended each of these courses: when it was named, and what it was, 0–10; without
+    those whom nobody asked. One query, or none."""
+    if not ended:
+        return {}
+    named = FollowUp.objects.filter(
+        pk__in=[one.pk for one in ended], ended_by__procedure__baseline_pain__isnull=False
+    ).values_list(
+        "pk",
+        Coalesce("ended_by__procedure__baseline_taken_at", "ended_by__procedure__performed_at"),
+        "ended_by__procedure__baseline_pain",
+    )
+    return {pk: (taken_at, pain) for pk, taken_at, pain in named}
+
+
+def ended_at(follow_up: FollowUp, *, minutes: bool) -> int:
+    """Where a course that has ended did so, in its unit. The day of an explant ends with the course, at midnight: that
+    instant is the next day's."""
+    procedure = follow_up.procedure
+    assert follow_up.closed_at
+    explanted = follow_up.closed_because == FollowUp.Closed.EXPLANTED
+    return position(
+        follow_up.closed_at - timedelta(microseconds=1 if explanted else 0),
+        procedure.performed_at,
+        zone=procedure.site.zone,
+        minutes=minutes,
+    )
+
+
+def course_from(
+    follow_up: FollowUp,
+    *,
+    scores: Iterable[Felt],
+    silent: Iterable[int],
+    ending: Ending = RUNS,
+    by_day: bool = False,
+) -> Course:
+    """A course of what has been read already: asks the database for nothing, so that many can be charted at once.
+
+    `scores`: of two at one instant the later one in the list counts. `silent`: minutes after the procedure of the
+    check-ins that nobody answered, in order. `ending`: what else tells of relief; a chart does not need it. What was
+    felt before the procedure, or after the course had ended, is left out, and so are silence after its end, and a pain
+    before the next treatment that was noted before the first. Wants `procedure__site` and `relief_profile` selected.
+    """
+    procedure, profile = follow_up.procedure, follow_up.relief_profile
+    zone, minutes = procedure.site.zone, in_minutes(follow_up) and not by_day
+    felt = [(one, False) for one in scores]
+    if ending.pain_before:
+        felt.append((Felt(*ending.pain_before), True))
+    readings = [
+        Reading(
+            position(one.moment, procedure.performed_at, zone=zone, minutes=minutes),
+            one.score,
+            worn_off=one.worn_off,
+            before_treatment=before,
+            reported=one.reported,
+            ended_on=one.ended_on,
+        )
+        for one, before in sorted(felt, key=lambda each: each[0].moment)
+        if procedure.performed_at <= one.moment
+        and (follow_up.closed_at is None or one.moment <= follow_up.closed_at)
+        and not any(begins < one.moment < ends for begins, ends in ending.blurred)
+    ]
+    if minutes:
+        evaluate_after, window = 0, window_of_test(profile)
+    else:
+        evaluate_after = profile.evaluate_after_days
+        window = (profile.window_from_days, profile.window_until_days)
+    ended = ended_at(follow_up, minutes=minutes) if follow_up.closed_at else None
+    positions = [offset if minutes else offset // DAY for offset in silent]
+    return Course(
+        baseline=procedure.baseline_pain,
+        readings=readings,
+        silent=[at for at in positions if ended is None or at <= ended],
+        evaluate_after=evaluate_after,
+        window_from=window[0],
+        window_until=window[1],
+        success_percent=profile.percent_for(procedure.intent),
+        unit="minute" if minutes else "day",
+        ongoing=profile.ongoing and not minutes,
+        ended=ended is not None,
+        confounded=(
+            follow_up.confounded_by_id is not None
+            and follow_up.confounded_by_id != follow_up.ended_by_id
+            and not follow_up.not_confounded_because
+        ),
+        other_treatment=(
+            follow_up.closed_because == FollowUp.Closed.OTHER_TREATMENT
+            and not follow_up.not_confounded_because
+        ),
+        repeated_at=ended if follow_up.closed_because == FollowUp.Closed.REPEATED else None,
+        useless_at=ended if ending.useless else None,
+    )
+
+
+def diary_result(follow_up: FollowUp) -> Result | None:
+    """What the diary of a test shows; None for other courses and without a baseline above 0.
+
+    Wants `procedure`, `relief_profile` and `check_ins__answer__measurements` fetched.
+    """
+    if follow_up.judged_as != JudgedAs.TEST:
+        return None
+    return diary_from(follow_up, fetched(follow_up))
+
+
+def judge_by_baseline(procedure: Procedure, *, now: datetime) -> None:
+    """The pain before a procedure was corrected: judge its follow-up again, and the course that it ended, whose last
+    score that pain is."""
+    told = FollowUp.objects.filter(Q(procedure=procedure) | Q(ended_by__procedure=procedure))
+    for pk in told.order_by("pk").values_list("pk", flat=True):
+        judge(pk, now=now)
+
+
+@transaction.atomic
+def judge(follow_up_id: int, *, now: datetime) -> FollowUp:
+    """Judge a follow-up by what is stored; a verdict or reason that differs replaces the old, which is kept.
+
+    The alerts about the course then follow what it shows (`alerts.review`), and so does what reports count
+    (`summaries`).
+    """
+    follow_up = (
+        FollowUp.objects.select_for_update(of=("self",))
+        .select_related(
+            "procedure__site", "procedure__procedure_type", "relief_profile", "check_in_profile", "patient"
+        )
+        .get(pk=follow_up_id)
+    )
+    rows = read([follow_up.pk])[follow_up.pk]
+    ending = endings([follow_up])[follow_up.pk]
+    course = course_from_rows(follow_up, rows, ending)
+    judgement = judgement_of(follow_up, course, rows)
+    if (judgement.verdict, judgement.reason) != (follow_up.verdict, follow_up.verdict_reason):
+        if judgement.verdict != follow_up.verdict or not follow_up.verdict_reason:
+            VerdictChange.objects.create(
+                follow_up=follow_up,
+                at=now,
+                previous=follow_up.verdict if follow_up.verdict_reason else "",
+                verdict=judgement.verdict,
+                reason=judgement.reason,
+            )
+        follow_up.verdict, follow_up.verdict_reason = judgement.verdict.value, judgement.reason
+    if follow_up.closed_because == FollowUp.Closed.OTHER_TREATMENT:
+        # Nothing was known of it when the other treatment began: the two cannot be told apart.
+        alone = judgement.first_judged is not None
+        if alone and follow_up.confounded_by_id == follow_up.ended_by_id:
+            follow_up.confounded_by = None
+        elif not alone and follow_up.confounded_by_id is None:
+            follow_up.confounded_by = follow_up.ended_by
+    follow_up.judged_at = now
+    follow_up.save(update_fields=["verdict", "verdict_reason", "judged_at", "confounded_by"])
+    peg = pegs_before([follow_up]).get(follow_up.pk)
+    keep([summary_of(follow_up, course, judgement, rows, baseline_peg=peg)])
+    # A test that asks by days as well, because a steroid was given, can tell of worse pain and fall silent.
+    days = in_minutes(follow_up) and bool(follow_up.procedure.steroid_given)
+    told = course_from_rows(follow_up, rows, ending, by_day=True) if days else course
+    calls = called_for(told, judgement, seeks_relief=follow_up.judged_as == JudgedAs.TREATMENT)
+    if follow_up.judged_as == JudgedAs.UPKEEP:
+        calls = {kind: call for kind, call in calls.items() if kind == Kind.WORSE}
+    review(follow_up, calls, now=now)
+    confirm(follow_up, course, judgement, rows, now=now)
+    for later in blurred_by_this(follow_up):
+        blur(later, now=now)
+    return follow_up
+
+
+def blurred_by_this(follow_up: FollowUp) -> list[int]:
+    """The follow-ups of later treatments, by number, that cannot be told apart from this one unless it is known to be
+    lost."""
+    if follow_up.closed_because == FollowUp.Closed.OTHER_TREATMENT and follow_up.ended_by_id:
+        return [follow_up.ended_by_id]
+    if follow_up.relief_profile.ongoing:
+        return [one.pk for one in other_treatments([follow_up]).get(follow_up.pk, ())]
+    return []
+
+
+def blur(follow_up_id: int, *, now: datetime) -> None:
+    """Say of a follow-up whether an earlier treatment blurs it: one that ran when it began, and that is not known to be
+    lost. Judges it again when that has changed."""
+    follow_up = (
+        FollowUp.objects.select_for_update(of=("self",))
+        .select_related("procedure__procedure_type", "relief_profile")
+        .get(pk=follow_up_id)
+    )
+    before = (
+        FollowUp.objects.seeking_relief()
+        .filter(
+            Q(ended_by=follow_up, closed_because=FollowUp.Closed.OTHER_TREATMENT)
+            | Q(relief_profile__ongoing=True, patient=follow_up.patient_id),
+        )
+        .exclude(closed_because=FollowUp.Closed.VOIDED)
+        .exclude(verdict__in=OUT_OF_RELIEF)
+        .exclude(verdict=Verdict.OUTLASTING, summary__lost_until__isnull=False)
+        .select_related("procedure__procedure_type", "relief_profile")
+        .order_by("procedure__performed_at", "pk")
+    )
+    cause = next(
+        (one for one in before if one.ended_by_id == follow_up.pk or treats_within(follow_up, one)), None
+    )
+    if cause is None and follow_up.confounded_by_id == follow_up.ended_by_id:
+        return  # nothing blurs it, or only that nothing was known when the next treatment began
+    if (cause.pk if cause else None) != follow_up.confounded_by_id:
+        follow_up.confounded_by = cause
+        follow_up.save(update_fields=["confounded_by"])
+        judge(follow_up.pk, now=now)

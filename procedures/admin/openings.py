@@ -1,0 +1,215 @@
+"""Times that came free at the front desk, each with those whom it would suit."""
+
+from typing import Any, cast
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import F, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import display
+
+from clinic.admin.base import ReadOnlyAdmin, SeenFilter, staff
+from clinic.admin.datetime_widgets import shown
+from clinic.admin.session_expired import by_button
+from procedures import services
+from procedures.admin.descriptions import label, page_of, span
+from procedures.admin.workflow_actions import take
+from procedures.models import Appointment, FreedTime, WaitlistEntry
+from procedures.services.openings import MANAGE, partly_taken
+from procedures.services.waitlist_matching import CLINICIANS
+from procedures.workflow import BOOK
+
+#: Categories whose resource says what came free.
+WHAT = CLINICIANS | {"procedure_room"}
+
+
+class FreedFilter(admin.SimpleListFilter):
+    """Which freed times are still to be given to somebody."""
+
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("open", _("open")), *((value, text) for value, text in FreedTime.Closed.choices if value)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() == "open":
+            return queryset.filter(closed_at=None)
+        return queryset.filter(closed_because=self.value()) if self.value() else queryset
+
+
+@admin.register(FreedTime)
+class FreedTimeAdmin(ReadOnlyAdmin):
+    list_display = ("when", "site", "what", "since", "state")
+    list_display_links = ("when",)
+    list_filter = (FreedFilter, ("site", SeenFilter))
+    search_fields = ("site__name", "appointment__reservations__resource__name")
+    search_help_text = _("Site or resource")
+    change_list_template = "admin/procedures/freedtime/change_list.html"
+    change_form_template = "admin/procedures/freedtime/change_form.html"
+    fieldsets = ((None, {"fields": (("when", "site"), ("what", "since"), ("ended", "closed_by"))}),)
+    readonly_fields = ("when", "what", "since", "ended")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[FreedTime]:
+        rows = super().get_queryset(request).select_related("site", "appointment", "closed_by")
+        return cast(
+            QuerySet[FreedTime],
+            rows.annotate(taken_again=partly_taken()).prefetch_related(
+                "appointment__reservations__resource__categories"
+            ),
+        )
+
+    def get_ordering(self, request: HttpRequest) -> Any:
+        """Open ones first, the soonest at the top; then what was closed last."""
+        return (F("closed_at").desc(nulls_first=True), "starts_at", "pk")
+
+    # A freed time's page.
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        found = self.get_queryset(request).filter(pk=object_id if object_id.isdecimal() else 0).first()
+        if found is not None:
+            now = timezone.now()
+            may_manage = request.user.has_perm(MANAGE)
+            may_see = request.user.has_perm("procedures.view_waitlistentry")
+            still_free = found.closed_at is None and found.starts_at > now
+            extra_context = {
+                **(extra_context or {}),
+                "matches": [
+                    {"match": match, "clash": clash(match.booked_already)}
+                    for match in (services.matches(found, by=staff(request), now=now) if may_see else ())
+                ],
+                "state": self.state(found),
+                "when": self.when(found),
+                "what": self.what(found),
+                "still_free": still_free,
+                "can_book": still_free and may_manage and request.user.has_perm(BOOK),
+                "can_dismiss": still_free and may_manage,
+                "taken_again": still_free and vars(found)["taken_again"],
+                "title": _("Freed time"),
+                "subtitle": f"{self.when(found)}, {found.site}",
+            }
+        return super().change_view(request, object_id, form_url, extra_context)
+
+    def get_urls(self) -> Any:
+        wrap = self.admin_site.admin_view
+        return [
+            path(
+                "<int:pk>/book/<int:entry>/",
+                wrap(by_button(self.book_view)),
+                name="procedures_freedtime_book",
+            ),
+            path(
+                "<int:pk>/dismiss/",
+                wrap(by_button(self.dismiss_view)),
+                name="procedures_freedtime_dismiss",
+            ),
+            *super().get_urls(),
+        ]
+
+    def book_view(self, request: HttpRequest, pk: int, entry: int) -> HttpResponse:
+        """Book a waiting patient into the freed time; what stands in the way is said on the time's page.
+
+        The button carries what the patient waits for. What is closed, or no longer free, the service refuses.
+        """
+        freed = get_object_or_404(self.get_queryset(request), pk=pk)
+        waiting = get_object_or_404(WaitlistEntry.objects.visible_to(staff(request)), pk=entry)
+        if not request.user.has_perms([MANAGE, BOOK]):
+            raise PermissionDenied
+
+        def act() -> str:
+            return page_of(
+                services.book_from_waitlist(
+                    waiting.pk, freed_id=freed.pk, by=staff(request), now=timezone.now()
+                )
+            )
+
+        return take(
+            request,
+            forms.Form(request.POST),
+            act,
+            done=_("The appointment is booked; the patient is off the waitlist."),
+            back=page_of_freed(freed),
+            context={},
+            row=waiting if waiting.closed_at is None and freed.closed_at is None else None,
+        )
+
+    def dismiss_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Nobody shall be offered the freed time."""
+        freed = get_object_or_404(self.get_queryset(request), pk=pk)
+        if not request.user.has_perm(MANAGE):
+            raise PermissionDenied
+
+        def act() -> str:
+            services.dismiss_freed(freed.pk, by=staff(request), now=timezone.now())
+            return f"{reverse('admin:procedures_freedtime_changelist')}?state=open"
+
+        return take(
+            request,
+            forms.Form(request.POST),
+            act,
+            done=_("The freed time is dismissed."),
+            back=page_of_freed(freed),
+            context={},
+            row=freed if freed.closed_at is None else None,
+        )
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """It has none: it is opened once and closed once, and says itself when and by whom."""
+        raise Http404
+
+    # The list.
+
+    @display(description=_("when"), ordering="starts_at")
+    def when(self, freed: FreedTime) -> str:
+        return span(Appointment(site=freed.site, starts_at=freed.starts_at, ends_at=freed.ends_at))
+
+    @display(description=_("what came free"))
+    def what(self, freed: FreedTime) -> str:
+        names = [
+            reservation.resource.name
+            for reservation in freed.appointment.reservations.all()
+            if {category.code for category in reservation.resource.categories.all()} & WHAT
+        ]
+        minutes = int((freed.ends_at - freed.starts_at).total_seconds() // 60)
+        return " · ".join([*dict.fromkeys(names), str(_("%d min") % minutes)])
+
+    @display(description=_("free since"), ordering="created_at")
+    def since(self, freed: FreedTime) -> str:
+        return shown(freed.created_at, freed.site)
+
+    @display(description=_("state"))
+    def state(self, freed: FreedTime) -> SafeString:
+        if freed.closed_at:
+            kind = "success" if freed.closed_because == FreedTime.Closed.FILLED else "default"
+            return label(freed.get_closed_because_display(), kind, [])
+        if freed.starts_at <= timezone.now():  # the tick closes it within the minute
+            return label(FreedTime.Closed.PASSED.label, "default", [])
+        marks = [(_("partly taken again"), "warning")] if vars(freed)["taken_again"] else []
+        return label(_("open"), "info", marks)
+
+    @display(description=_("closed"))
+    def ended(self, freed: FreedTime) -> str:
+        if freed.closed_at is None:
+            return "–"
+        return f"{freed.get_closed_because_display()}: {shown(freed.closed_at, freed.site)}"
+
+
+def clash(appointment: Appointment | None) -> dict[str, str] | None:
+    """What the patient has for the same procedure already: when, and its page."""
+    if appointment is None:
+        return None
+    return {"when": shown(appointment.starts_at, appointment.site), "page": page_of(appointment)}
+
+
+def page_of_freed(freed: FreedTime) -> str:
+    return reverse("admin:procedures_freedtime_change", args=[freed.pk])

@@ -1,0 +1,51 @@
+"""Accepting: what was only requested is booked, at its time or at another."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.core.exceptions import PermissionDenied
+
+from clinic.models import Resource, User
+from procedures.models import Appointment, Reservation
+from procedures.services import notifications
+from procedures.services.booking import persistently, refuse_overbooking, take
+from procedures.services.transitions import locked, refuse_unless, write
+from procedures.workflow import STEPS
+
+STEP = STEPS["accept"]
+
+
+def accept(
+    appointment_id: int,
+    *,
+    starts_at: datetime | None = None,
+    resources: Iterable[Resource] = (),
+    overbooked_because: str = "",
+    by: User | None,
+    now: datetime,
+) -> Appointment:
+    """Book what was requested, at `starts_at` or, when None, at the time that was asked for; then tell the patient.
+
+    Raises as `book` does; PermissionDenied when `by` may not book; Refusal "not_allowed_now" unless it is requested.
+    """
+    if by is not None and not by.has_perm(STEP.permission):
+        raise PermissionDenied
+    refuse_overbooking(overbooked_because, by=by)
+    chosen = list(resources)
+
+    def accept_once() -> Appointment:
+        wanted = locked(appointment_id)
+        refuse_unless(wanted, STEP.origins)
+        wanted.starts_at, wanted.overbooked_because = starts_at or wanted.starts_at, overbooked_because
+        wanted.created_at = (
+            now  # since when it is booked: whether a reminder would still be news depends on it
+        )
+        reservations = take(wanted, chosen, now=now)
+        # Who asked stays in `booked_by`: their request, sent again, must find it. The step says who accepted.
+        wanted.save(update_fields=["starts_at", "ends_at", "overbooked_because", "created_at"])
+        Reservation.objects.bulk_create(reservations)
+        write(wanted, "accept", STEP.to, by=by, now=now, reason=overbooked_because)
+        notifications.tell_booked(wanted, now=now)
+        return wanted
+
+    return persistently(accept_once, now=now)
