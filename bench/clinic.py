@@ -187,7 +187,7 @@ class Clinic:
             cursor.execute(
                 """
                 INSERT INTO outcomes_checkin
-                    (follow_up_id, offset_minutes, opens_at, due_at, closes_at, status, not_sent_because, reminders)
+                    (follow_up_id, offset_minutes, opens_at, due_at, closes_at, status, not_sent_reason, reminders)
                 SELECT %(first)s + n, extract(epoch FROM due_at - performed_at) / 60, due_at - interval '8 hours',
                        due_at, due_at + interval '14 days', 'planned', '', 0
                   FROM (SELECT n, %(now)s + interval '1 day' * (70 * step + 1)

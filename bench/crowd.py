@@ -106,7 +106,7 @@ class Crowd:
                 (
                     "procedures_appointment",
                     "id, patient_id, procedure_type_id, site_id, starts_at, ends_at, status, intent, region,"
-                    " laterality, levels, indication, note, ended_by, ended_because, overbooked_because, sequence,"
+                    " laterality, levels, indication, note, ended_by, ended_reason, overbooked_reason, sequence,"
                     " request_key, created_at",
                     (line for day in rows for line in day[0]),
                 ),

@@ -191,9 +191,9 @@ def tried(check_in: CheckIn, site: Site) -> Iterator[Fact]:
     early = OutgoingEmail.objects.filter(key=invitation_key(check_in)).first()
     if early is not None and early.pk not in named:
         yield from sent(early, str(Kind.INVITATION.label), early.created_at, patient, site)
-    if check_in.not_sent_because and not any(one.outcome == Outcome.SKIPPED for one in attempts):
+    if check_in.not_sent_reason and not any(one.outcome == Outcome.SKIPPED for one in attempts):
         yield Fact(
-            "not_sent", check_in.due_at, _("No e-mail was sent: %s") % reason(check_in.not_sent_because)
+            "not_sent", check_in.due_at, _("No e-mail was sent: %s") % reason(check_in.not_sent_reason)
         )
     if check_in.status in CheckIn.OPEN:
         if check_in.hold_until and check_in.status == CheckIn.Status.PLANNED:
@@ -374,7 +374,7 @@ def ended(check_in: CheckIn, site: Site) -> Iterator[Fact]:
         yield Fact("superseded", newer.due_at if newer else None, said)
     elif check_in.status == CheckIn.Status.VOIDED:
         follow_up = check_in.follow_up
-        if follow_up.closed_because:
+        if follow_up.closed_reason:
             said = _("Void: the follow-up ended, because %s.") % follow_up.get_closed_because_display()
         elif check_in.kind == CheckIn.Kind.CONFIRMATION:
             said = _("Withdrawn: there is nothing left to confirm.")

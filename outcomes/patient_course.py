@@ -75,7 +75,7 @@ def patient_course(patient: Patient, *, user: User, now: datetime) -> PatientCou
     rows = (
         FollowUp.objects.visible_to(user)
         .filter(patient=patient)
-        .exclude(closed_because=FollowUp.Closed.VOIDED)
+        .exclude(closed_reason=FollowUp.Closed.VOIDED)
         .select_related(
             "patient",
             "procedure__site",
@@ -100,7 +100,7 @@ def patient_course(patient: Patient, *, user: User, now: datetime) -> PatientCou
                 "follow_up__procedure__procedure_type",
                 "follow_up__procedure__site",
             )
-            .exclude(follow_up__closed_because=FollowUp.Closed.VOIDED)
+            .exclude(follow_up__closed_reason=FollowUp.Closed.VOIDED)
             .order_by("onset_on", "pk")
         )
     return PatientCourse(

@@ -412,7 +412,7 @@ class OpioidUse(models.Model):
     )
     recorded_at = models.DateTimeField(_("recorded"), editable=False)
     entered_in_error_at = models.DateTimeField(_("entered in error"), null=True, blank=True, editable=False)
-    entered_in_error_because = models.CharField(
+    entered_in_error_reason = models.CharField(
         _("reason of the mistake"), max_length=500, blank=True, editable=False
     )
 
@@ -473,8 +473,8 @@ class OpioidUse(models.Model):
             models.CheckConstraint(name="opioid_has_its_prescription", condition=~Q(prescription="")),
             models.CheckConstraint(
                 name="opioid_error_with_reason",
-                condition=Q(entered_in_error_at=None, entered_in_error_because="")
-                | Q(entered_in_error_at__isnull=False) & ~Q(entered_in_error_because=""),
+                condition=Q(entered_in_error_at=None, entered_in_error_reason="")
+                | Q(entered_in_error_at__isnull=False) & ~Q(entered_in_error_reason=""),
             ),
             models.UniqueConstraint(
                 name="opioid_use_once",

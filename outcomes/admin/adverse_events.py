@@ -101,10 +101,10 @@ class AdverseEventAdmin(ShowsBehind):
         ),
         (
             _("How it came about"),
-            {"fields": (("recorded", "recorded_by"), ("corrected_because", "mistake"))},
+            {"fields": (("recorded", "recorded_by"), ("corrected_reason", "mistake"))},
         ),
     )
-    readonly_fields = ("began", "recorded", "mistake", "corrected_because")
+    readonly_fields = ("began", "recorded", "mistake", "corrected_reason")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AdverseEvent]:
         rows = (
@@ -177,7 +177,7 @@ class AdverseEventAdmin(ShowsBehind):
         if not event.entered_in_error_at:
             return "–"
         at = shown(event.entered_in_error_at, event.follow_up.procedure.site)
-        return f"{at}: {event.entered_in_error_because}"
+        return f"{at}: {event.entered_in_error_reason}"
 
     # Recording and correcting.
 
@@ -295,7 +295,7 @@ def events_fragment(request: HttpRequest, follow_up: FollowUp) -> SafeString:
         return SafeString("")
     context = {
         "follow_up": follow_up,
-        "can_record": request.user.has_perm(RECORD) and follow_up.closed_because != FollowUp.Closed.VOIDED,
+        "can_record": request.user.has_perm(RECORD) and follow_up.closed_reason != FollowUp.Closed.VOIDED,
         "rows": [
             {
                 "event": event,

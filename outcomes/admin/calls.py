@@ -126,7 +126,7 @@ def why_call(check_in: CheckIn) -> str:
         return _("Asked to be called again: %s.") % when
     if check_in.kind == CheckIn.Kind.CONFIRMATION:
         return _("A first bad score after relief is to be confirmed: ask for the pain now.")
-    if why_not := check_in.not_sent_because or check_in.follow_up.patient.why_no_email:
+    if why_not := check_in.not_sent_reason or check_in.follow_up.patient.why_no_email:
         return reason(why_not)
     if check_in.reminders:
         return _("Asked by e-mail and reminded; not answered.")

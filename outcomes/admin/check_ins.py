@@ -171,7 +171,7 @@ class CheckInAdmin(ShowsBehind):
 
     @display(description=_("no e-mail because"))
     def no_email(self, check_in: CheckIn) -> str:
-        return reason(check_in.not_sent_because)
+        return reason(check_in.not_sent_reason)
 
     def get_urls(self) -> Any:
         wrap = self.admin_site.admin_view

@@ -125,7 +125,7 @@ class FollowUpAdmin(ShowsBehind):
     list_filter = (
         "verdict",
         Providers,
-        "closed_because",
+        "closed_reason",
         ("procedure__site", SeenFilter),
         "procedure__procedure_type__family",
         CellFilter,
@@ -147,7 +147,7 @@ class FollowUpAdmin(ShowsBehind):
                 "fields": (
                     ("patient", "procedure"),
                     ("opened", "judged"),
-                    ("closed", "closed_because"),
+                    ("closed", "closed_reason"),
                     "ended_by",
                     ("diary", "consistent"),
                     "trial",
@@ -156,7 +156,7 @@ class FollowUpAdmin(ShowsBehind):
         ),
         (
             _("How it is judged"),
-            {"fields": (("relief_profile", "check_in_profile"), "confounded_by", "not_confounded_because")},
+            {"fields": (("relief_profile", "check_in_profile"), "confounded_by", "not_confounded_reason")},
         ),
     )
     readonly_fields = ("opened", "closed", "judged", "diary", "consistent", "trial", "check_in_profile")
@@ -171,7 +171,7 @@ class FollowUpAdmin(ShowsBehind):
             "consistent": kind != JudgedAs.TEST,
             "trial": kind != JudgedAs.TRIAL,
             "confounded_by": kind != JudgedAs.TREATMENT and not obj.confounded_by_id,
-            "not_confounded_because": kind != JudgedAs.TREATMENT and not obj.confounded_by_id,
+            "not_confounded_reason": kind != JudgedAs.TREATMENT and not obj.confounded_by_id,
         }
 
         def kept(field: str | tuple[str, ...]) -> Any:
@@ -215,7 +215,7 @@ class FollowUpAdmin(ShowsBehind):
                 "can_decide": request.user.has_perm("procedures.perform_procedure"),
                 "in_minutes": in_minutes(found),
                 "is_trial": found.judged_as == JudgedAs.TRIAL,
-                "can_resume": found.closed_because in RESUMED,
+                "can_resume": found.closed_reason in RESUMED,
                 "can_report": request.user.has_perm("outcomes.record_answer")
                 and services.takes_reports(found),
             }

@@ -37,7 +37,7 @@ class AdverseEventSerializer(serializers.ModelSerializer[AdverseEvent]):
     """Something bad that happened after a procedure, whatever caused it.
 
     `onset_on`: the day on which it began, on the site's calendar. `severity` is how strong it is, `serious` what it led
-    to. `relation`: how likely the `suspect` caused it. `grade` null: not graded. `corrected_because`: why it was last
+    to. `relation`: how likely the `suspect` caused it. `grade` null: not graded. `corrected_reason`: why it was last
     changed, empty when it never was. `entered_in_error_at` is set on what was a mistake; it counts nowhere.
     """
 
@@ -51,8 +51,8 @@ class AdverseEventSerializer(serializers.ModelSerializer[AdverseEvent]):
         fields = [
             *("id", "follow_up", "procedure", "patient", "procedure_type", "site", "term", "onset_on"),
             *("severity", "serious", "outcome", "relation", "suspect", "grade", "description"),
-            *("recorded_by", "recorded_at", "corrected_because"),
-            *("entered_in_error_at", "entered_in_error_because"),
+            *("recorded_by", "recorded_at", "corrected_reason"),
+            *("entered_in_error_at", "entered_in_error_reason"),
         ]
 
 

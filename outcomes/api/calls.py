@@ -18,7 +18,7 @@ class ToCallSerializer(CheckInToDoSerializer):
     """A check-in about which somebody should telephone.
 
     `call_at`: since when. `tries`: calls that nobody answered. `reminders`: e-mails that were not answered, besides the
-    invitation. Where no e-mail could be sent, `not_sent_because` says why.
+    invitation. Where no e-mail could be sent, `not_sent_reason` says why.
     """
 
     tries = serializers.SerializerMethodField()

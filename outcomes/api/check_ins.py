@@ -56,7 +56,7 @@ class CheckInSerializer(serializers.ModelSerializer[CheckIn]):
                 "closes_at",
                 "status",
             ),
-            *("invited_at", "not_sent_because", "answer"),
+            *("invited_at", "not_sent_reason", "answer"),
         ]
 
     @extend_schema_field(AnswerSerializer(allow_null=True))

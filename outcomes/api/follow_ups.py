@@ -99,7 +99,7 @@ class FollowUpSerializer(serializers.ModelSerializer[FollowUp]):
                 "judged_at",
             ),
             *("baseline_pain", "baseline_status", "relief_window", "threshold_percent", "last_measurement"),
-            *("opened_at", "closed_at", "closed_because", "ended_by", "confounded_by"),
+            *("opened_at", "closed_at", "closed_reason", "ended_by", "confounded_by"),
         ]
 
     def get_performed_at_local(self, follow_up: FollowUp) -> str:

@@ -159,7 +159,7 @@ def squeeze_in(newcomers: list[Life], coming: list[Appointment], *, now: datetim
         for beside in coming:
             doctor = physician_of(beside)
             appointment = life.visits.appointment(life.visits.first(), beside.starts_at)
-            appointment.overbooked_because = SQUEEZED_IN
+            appointment.overbooked_reason = SQUEEZED_IN
             try:
                 procedures.book(appointment, resources=[doctor], by=doctor.user, now=now)
             except Refusal:

@@ -81,10 +81,10 @@ def columns() -> list[Column]:
         Column("status_label", "text", "The same in words", "status", status_words),
         *moments("asked", "When it was asked by e-mail", "invited_at", WAY, "Not by e-mail"),
         Column(
-            "not_sent_because",
+            "not_sent_reason",
             "text",
             "Code of the reason why no e-mail went out",
-            "not_sent_because",
+            "not_sent_reason",
             empty="None is known",
         ),
         Column("reminders", "integer", "Reminders that were queued", "reminders"),

@@ -264,14 +264,12 @@ def columns() -> list[Column]:
             "summary__scores",
             answered,
         ),
-        Column(
-            "closed_because", "text", "Why the course ended, as a code", "closed_because", empty="It runs"
-        ),
+        Column("closed_reason", "text", "Why the course ended, as a code", "closed_reason", empty="It runs"),
         Column(
             "closed_because_label",
             "text",
             "The same in words",
-            "closed_because",
+            "closed_reason",
             ending_words,
             empty="It runs",
         ),

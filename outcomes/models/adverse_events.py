@@ -55,7 +55,7 @@ class AdverseEvent(models.Model):
     `onset_on`: the day on which it began, on the site's calendar. `serious` is about its consequences, `severity` about
     how strong it is: a severe headache need not be serious. `relation` says how likely the `suspect` caused it.
     `grade`: 1 mild, 2 moderate, 3 severe, 4 life-threatening, 5 death (the pattern of CTCAE); None: not graded.
-    `corrected_because`: why it was last changed; each earlier version and reason is in the history.
+    `corrected_reason`: why it was last changed; each earlier version and reason is in the history.
     """
 
     class Severity(models.TextChoices):
@@ -114,11 +114,11 @@ class AdverseEvent(models.Model):
         User, models.PROTECT, verbose_name=_("recorded by"), null=True, editable=False, related_name="+"
     )
     recorded_at = models.DateTimeField(_("recorded"), editable=False)
-    corrected_because = models.CharField(
+    corrected_reason = models.CharField(
         _("reason of the last correction"), max_length=500, blank=True, editable=False
     )
     entered_in_error_at = models.DateTimeField(_("entered in error"), null=True, blank=True, editable=False)
-    entered_in_error_because = models.CharField(
+    entered_in_error_reason = models.CharField(
         _("reason of the mistake"), max_length=500, blank=True, editable=False
     )
 
@@ -161,8 +161,8 @@ class AdverseEvent(models.Model):
             ),
             models.CheckConstraint(
                 name="adverse_event_error_with_reason",
-                condition=Q(entered_in_error_at=None, entered_in_error_because="")
-                | Q(entered_in_error_at__isnull=False) & ~Q(entered_in_error_because=""),
+                condition=Q(entered_in_error_at=None, entered_in_error_reason="")
+                | Q(entered_in_error_at__isnull=False) & ~Q(entered_in_error_reason=""),
             ),
             models.UniqueConstraint(
                 "follow_up",

@@ -48,7 +48,7 @@ class CheckIn(models.Model):
     """One planned question to the patient within a follow-up.
 
     `offset_minutes` after the procedure it is meant for; answers are taken from `opens_at` until `closes_at`; at
-    `due_at` it is asked. `not_sent_because` is the code of the reason why no e-mail went out, "" otherwise.
+    `due_at` it is asked. `not_sent_reason` is the code of the reason why no e-mail went out, "" otherwise.
     `hold_until`: it is due but waits, because the patient has had enough e-mails or another question is about to
     come; None: it does not wait. `remind_at` is when the next reminder is due, None when none is; `reminders` counts
     those that were queued. `call_at` is since when staff should telephone, or when to call again; None: no call.
@@ -93,7 +93,7 @@ class CheckIn(models.Model):
     closes_at = models.DateTimeField(_("closes"))
     status = models.CharField(_("status"), max_length=12, choices=Status.choices, default=Status.PLANNED)
     invited_at = models.DateTimeField(_("asked at"), null=True, blank=True)
-    not_sent_because = models.CharField(_("no e-mail because"), max_length=20, blank=True)
+    not_sent_reason = models.CharField(_("no e-mail because"), max_length=20, blank=True)
     hold_until = models.DateTimeField(_("waits until"), null=True, blank=True)
     reminders = models.PositiveSmallIntegerField(_("reminders"), default=0)
     remind_at = models.DateTimeField(_("next reminder"), null=True, blank=True)
@@ -107,7 +107,7 @@ class CheckIn(models.Model):
         ordering = ("follow_up", "offset_minutes")
         indexes = [
             models.Index(
-                name="check_in_due", fields=["due_at"], condition=Q(status="planned", not_sent_because="")
+                name="check_in_due", fields=["due_at"], condition=Q(status="planned", not_sent_reason="")
             ),
             models.Index(
                 name="check_in_to_close", fields=["closes_at"], condition=Q(status__in=["planned", "invited"])

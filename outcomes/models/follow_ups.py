@@ -68,11 +68,11 @@ class FollowUpQuerySet(models.QuerySet["FollowUp"]):
 class FollowUp(models.Model):
     """The course after one procedure, judged by the relief profile that was in force on that day.
 
-    `closed_at` is the instant at which the course ended, None while it runs; `closed_because` says why. `ended_by` is
+    `closed_at` is the instant at which the course ended, None while it runs; `closed_reason` says why. `ended_by` is
     the follow-up of the procedure that ended this one, because it repeated the treatment or was another treatment of
     the same region within the window; None unless that is why. `confounded_by` is the follow-up of another treatment of
     the same region from which this one's relief cannot be told apart: nothing was known when the other one began, or
-    the other one was not known to be lost when this one did. None usually. With `not_confounded_because` staff say, for
+    the other one was not known to be lost when this one did. None usually. With `not_confounded_reason` staff say, for
     a reason, that the two can be told apart after all.
 
     `relief_profile` gives the figures of judgement, as they were on the day. `check_in_profile` is a later version
@@ -84,7 +84,7 @@ class FollowUp(models.Model):
     `trial_ended_on`: of a trial, the day on which the lead or catheter came out, on the site's calendar; None while
     nobody has said it.
 
-    `replan_because`: what was not asked yet is to be planned again, by the tick, for this reason; "": the plan holds.
+    `replan_reason`: what was not asked yet is to be planned again, by the tick, for this reason; "": the plan holds.
     """
 
     class Closed(models.TextChoices):
@@ -116,7 +116,7 @@ class FollowUp(models.Model):
     )
     opened_at = models.DateTimeField(_("opened"))
     closed_at = models.DateTimeField(_("closed"), null=True, blank=True)
-    closed_because = models.CharField(_("closed because"), max_length=20, choices=Closed.choices, blank=True)
+    closed_reason = models.CharField(_("closed because"), max_length=20, choices=Closed.choices, blank=True)
     ended_by = models.ForeignKey(
         "self",
         models.PROTECT,
@@ -133,12 +133,12 @@ class FollowUp(models.Model):
         blank=True,
         related_name="confounds",
     )
-    not_confounded_because = models.CharField(_("not confounded because"), max_length=500, blank=True)
+    not_confounded_reason = models.CharField(_("not confounded because"), max_length=500, blank=True)
     consistent_with_agent = models.BooleanField(
         _("duration consistent with the agent"), null=True, blank=True, editable=False
     )
     trial_ended_on = models.DateField(_("lead or catheter out on"), null=True, blank=True, editable=False)
-    replan_because = models.CharField(max_length=200, blank=True, editable=False)
+    replan_reason = models.CharField(max_length=200, blank=True, editable=False)
     verdict = models.CharField(_("verdict"), max_length=20, choices=VERDICTS, default=Verdict.TOO_EARLY.value)
     verdict_reason = models.CharField(_("reason"), max_length=1000, blank=True)
     judged_at = models.DateTimeField(_("judged"), null=True, blank=True)
@@ -151,13 +151,13 @@ class FollowUp(models.Model):
         ordering = ("-procedure__performed_at",)
         indexes = [
             models.Index(name="follow_up_by_verdict", fields=["verdict"]),
-            models.Index(name="follow_up_to_replan", fields=["id"], condition=~Q(replan_because="")),
+            models.Index(name="follow_up_to_replan", fields=["id"], condition=~Q(replan_reason="")),
         ]
         constraints = [
             models.CheckConstraint(
                 name="follow_up_closed_with_reason",
-                condition=Q(closed_at=None, closed_because="")
-                | Q(closed_at__isnull=False) & ~Q(closed_because=""),
+                condition=Q(closed_at=None, closed_reason="")
+                | Q(closed_at__isnull=False) & ~Q(closed_reason=""),
             ),
             models.CheckConstraint(
                 name="follow_up_ended_by_another",

@@ -239,12 +239,12 @@ LATERAL {COURSE} CROSS JOIN LATERAL (
 #: The columns that these read, besides COLUMNS.
 PLANNED_COLUMNS = (
     *("performed_on", "lost_until", "suspected_until", "site__time_zone"),
-    *("follow_up__closed_at", "follow_up__closed_because", "follow_up__ended_by__procedure__baseline_pain"),
+    *("follow_up__closed_at", "follow_up__closed_reason", "follow_up__ended_by__procedure__baseline_pain"),
     *("follow_up__relief_profile__check_in_days", "follow_up__relief_profile__check_in_every_days"),
     *("follow_up__check_in_profile__check_in_days", "follow_up__check_in_profile__check_in_every_days"),
 )
 PAIN_BEFORE = "follow_up__ended_by__procedure__baseline_pain"
-AGAIN = "over AND follow_up__closed_because IN ('repeated', 'other_treatment')"
+AGAIN = "over AND follow_up__closed_reason IN ('repeated', 'other_treatment')"
 #: Whether relief was known to be lost when the course ended.
 KNOWN_LOST = f"COALESCE({KNOWN_END_SQL} <= ended, FALSE)"
 #: What a score is to have reached, by name: as a condition in SQL.
@@ -265,7 +265,7 @@ ENDED: Mapping[str, str] = {
     "again_out_of_relief": f"{AGAIN} AND CASE WHEN {PAIN_BEFORE} IS NULL THEN {KNOWN_LOST} "
     f"ELSE NOT {REACHED['success'].format(score=PAIN_BEFORE)} END",
     "again_not_asked": f"{AGAIN} AND {PAIN_BEFORE} IS NULL AND NOT {KNOWN_LOST}",
-    **{name: f"over AND follow_up__closed_because = '{name}'" for name in OTHERWISE},
+    **{name: f"over AND follow_up__closed_reason = '{name}'" for name in OTHERWISE},
 }
 
 

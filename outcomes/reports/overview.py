@@ -62,7 +62,7 @@ def since_month(sites: Iterable[Site], verdicts: Sequence[Verdict], now: datetim
         start = day_span(month_of(site, now), site.zone)[0]
         changes = VerdictChange.objects.filter(follow_up=OuterRef("pk"), verdict__in=verdicts, at__gte=start)
         wanted |= Q(Exists(changes.exclude(previous__in=verdicts)), procedure__site=site)
-    return wanted & Q(closed_because="", verdict__in=verdicts)
+    return wanted & Q(closed_reason="", verdict__in=verdicts)
 
 
 def asked_lately(now: datetime) -> Q:
@@ -112,7 +112,7 @@ def overview_report(*, user: User, now: datetime) -> OverviewReport:
     }
     procedures = dict(
         FollowUp.objects.filter(performed)
-        .exclude(closed_because=FollowUp.Closed.VOIDED)
+        .exclude(closed_reason=FollowUp.Closed.VOIDED)
         .order_by()
         .values_list("procedure__site")
         .annotate(Count("pk"))

@@ -173,7 +173,7 @@ def trials_without_end(user: User, now: datetime) -> QuerySet[FollowUp]:
     rows = FollowUp.objects.visible_to(user).filter(
         procedure__intent=Intent.TRIAL, trial_ended_on=None, patient__died_on=None
     )
-    return longest(rows.exclude(closed_because=FollowUp.Closed.VOIDED).alias(over=over).filter(over__lte=now))
+    return longest(rows.exclude(closed_reason=FollowUp.Closed.VOIDED).alias(over=over).filter(over__lte=now))
 
 
 WORKLISTS = {

@@ -36,7 +36,7 @@ def check_adverse_event(event: AdverseEvent, *, now: datetime) -> None:
     follow_up, procedure = event.follow_up, event.follow_up.procedure
     event.recorded_at = event.recorded_at or now
     event.description = event.description.strip()
-    if follow_up.closed_because == FollowUp.Closed.VOIDED:
+    if follow_up.closed_reason == FollowUp.Closed.VOIDED:
         raise Refusal("This procedure was entered in error.", code="not_allowed_now")
     fatal = event.outcome == AdverseEvent.Outcome.FATAL
     if fatal and not (event.serious and event.severity == AdverseEvent.Severity.SEVERE):
@@ -89,9 +89,9 @@ def correct_adverse_event(
         raise Refusal("This is what stands.", code="nothing_changed")
     for name in changed:
         setattr(event, name, changes[name])
-    event.corrected_because = because
+    event.corrected_reason = because
     check_adverse_event(event, now=now)
-    event.save(update_fields=[*changed, "description", "corrected_because"])
+    event.save(update_fields=[*changed, "description", "corrected_reason"])
     audit.record("adverse_event.corrected", event, by=by, at=now, site=event.follow_up.procedure.site)
     return event
 
@@ -103,8 +103,8 @@ def void_adverse_event(event_id: int, *, because: str, by: User | None, now: dat
     Raises Refusal "reason_required", "reason_too_long", "not_allowed_now" for one that is marked already.
     """
     event = locked(event_id)
-    event.entered_in_error_at, event.entered_in_error_because = now, reason(because)
-    event.save(update_fields=["entered_in_error_at", "entered_in_error_because"])
+    event.entered_in_error_at, event.entered_in_error_reason = now, reason(because)
+    event.save(update_fields=["entered_in_error_at", "entered_in_error_reason"])
     audit.record("adverse_event.entered_in_error", event, by=by, at=now, site=event.follow_up.procedure.site)
     return event
 

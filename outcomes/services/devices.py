@@ -46,7 +46,7 @@ def due_of(follow_up: FollowUp, *, now: datetime) -> list[Due]:
     Due is what its day has come for on the site's wall clock. Wants `procedure__site` and `patient` selected.
     """
     patient = follow_up.patient
-    if follow_up.closed_because not in LOOKED_AFTER or patient.died_on or patient.merged_into_id:
+    if follow_up.closed_reason not in LOOKED_AFTER or patient.died_on or patient.merged_into_id:
         return []
     today = now.astimezone(follow_up.procedure.site.zone).date()
     devices = ImplantedDevice.objects.in_place().filter(procedure=follow_up.procedure_id).order_by("pk")
@@ -134,7 +134,7 @@ def look_after_devices(procedure: Procedure, *, by: User | None, now: datetime) 
     if follow_up is None:
         return
     settle_done(follow_up.pk, now=now)
-    if follow_up.closed_because == FollowUp.Closed.EXPLANTED:
+    if follow_up.closed_reason == FollowUp.Closed.EXPLANTED:
         judge(follow_up.pk, now=now)  # why it was taken out tells of relief
 
 

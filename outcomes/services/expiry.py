@@ -70,8 +70,8 @@ def close_past_of(follow_up_id: int, *, now: datetime) -> int:
     past = follow_up.check_ins.filter(status__in=CheckIn.OPEN, closes_at__lte=now)
     # What was never asked says why: the site had stopped all questions, or nothing ran.
     why = "paused" if follow_up.procedure.site.emails_paused else "not_asked"
-    never = list(past.filter(status=CheckIn.Status.PLANNED, not_sent_because=""))
-    past.filter(pk__in=[one.pk for one in never]).update(not_sent_because=why)
+    never = list(past.filter(status=CheckIn.Status.PLANNED, not_sent_reason=""))
+    past.filter(pk__in=[one.pk for one in never]).update(not_sent_reason=why)
     ContactAttempt.objects.bulk_create(
         ContactAttempt(
             check_in=one,
@@ -99,7 +99,7 @@ def close_diaries(*, now: datetime, limit: int = 1000) -> int:
         Exists(asked),
         procedure__intent=Intent.DIAGNOSTIC,
         closed_at=None,
-        replan_because="",
+        replan_reason="",
     )
     return each(
         list(over.order_by("pk").values_list("pk", flat=True)[:limit]), lambda pk: close_diary(pk, now=now)

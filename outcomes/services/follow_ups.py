@@ -148,7 +148,7 @@ def since(follow_up: FollowUp, of_patient: FollowUpQuerySet) -> list[FollowUp]:
     later = of_patient.filter(
         procedure__intent=Intent.MAINTENANCE, procedure__performed_at__gt=follow_up.procedure.performed_at
     )
-    rows = later.exclude(closed_because=FollowUp.Closed.VOIDED).select_related("procedure__procedure_type")
+    rows = later.exclude(closed_reason=FollowUp.Closed.VOIDED).select_related("procedure__procedure_type")
     return list(rows.order_by("procedure__performed_at", "pk"))
 
 
@@ -192,11 +192,11 @@ def end(follow_up: FollowUp, because: str, *, at: datetime, by: FollowUp | None 
     `by`: the follow-up of the procedure that ended it; None when it ends otherwise. What was said of an end that stood
     until now goes with it.
     """
-    changed = ["closed_at", "closed_because", "ended_by"]
+    changed = ["closed_at", "closed_reason", "ended_by"]
     if follow_up.ended_by_id and follow_up.confounded_by_id == follow_up.ended_by_id:
         follow_up.confounded_by = None
         changed.append("confounded_by")
-    follow_up.closed_at, follow_up.closed_because, follow_up.ended_by = at, because, by
+    follow_up.closed_at, follow_up.closed_reason, follow_up.ended_by = at, because, by
     follow_up.save(update_fields=changed)
     over = Q(status__in=CheckIn.OPEN) | Q(status=CheckIn.Status.MISSED, due_at__gt=at)
     follow_up.check_ins.filter(over).update(status=CheckIn.Status.VOIDED)
@@ -210,10 +210,10 @@ def reopen(follow_up: FollowUp) -> None:
     """
     if follow_up.confounded_by_id == follow_up.ended_by_id:
         follow_up.confounded_by = None
-    follow_up.closed_at, follow_up.closed_because, follow_up.ended_by = None, FollowUp.Closed.NOT, None
+    follow_up.closed_at, follow_up.closed_reason, follow_up.ended_by = None, FollowUp.Closed.NOT, None
     if follow_up.check_in_profile_id:
-        follow_up.replan_because = "The course goes on."
-    changed = ["closed_at", "closed_because", "ended_by", "confounded_by", "replan_because"]
+        follow_up.replan_reason = "The course goes on."
+    changed = ["closed_at", "closed_reason", "ended_by", "confounded_by", "replan_reason"]
     follow_up.save(update_fields=changed)
     void = follow_up.check_ins.filter(status=CheckIn.Status.VOIDED, kind=CheckIn.Kind.PLANNED)
     held_back = ContactAttempt.objects.filter(
@@ -236,7 +236,7 @@ def void_follow_up(procedure: Procedure, *, now: datetime) -> None:
         .filter(procedure=procedure)
         .first()
     )
-    if follow_up is None or follow_up.closed_because == FollowUp.Closed.VOIDED:
+    if follow_up is None or follow_up.closed_reason == FollowUp.Closed.VOIDED:
         return
     end(follow_up, FollowUp.Closed.VOIDED, at=now)
     ended = follow_up.ended.select_for_update(of=("self",)).select_related("patient", "procedure__site")

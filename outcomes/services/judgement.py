@@ -136,18 +136,18 @@ def tells_silence(row: Read, short: Collection[int]) -> bool:
 
 def endings(follow_ups: Collection[FollowUp]) -> dict[int, Ending]:
     """What else than answers tells of each of these courses; three queries at most."""
-    explanted = [one for one in follow_ups if one.closed_because == FollowUp.Closed.EXPLANTED]
+    explanted = [one for one in follow_ups if one.closed_reason == FollowUp.Closed.EXPLANTED]
     useless: set[int] = set()
     if explanted:
         useless = set(
             ImplantedDevice.objects.standing()
             .filter(
                 procedure__in=[one.procedure_id for one in explanted],
-                explanted_because=ImplantedDevice.Explanted.NO_EFFECT,
+                explanted_reason=ImplantedDevice.Explanted.NO_EFFECT,
             )
             .values_list("procedure", flat=True)
         )
-    pain = pain_at_the_end([one for one in follow_ups if one.closed_because in BY_ANOTHER])
+    pain = pain_at_the_end([one for one in follow_ups if one.closed_reason in BY_ANOTHER])
     others = other_treatments([one for one in follow_ups if one.relief_profile.ongoing])
     return {
         one.pk: Ending(
@@ -176,7 +176,7 @@ def other_treatments(ongoing: Collection[FollowUp]) -> dict[int, list[FollowUp]]
             procedure__region__in={one.procedure.region for one in known},
             relief_profile__ongoing=False,
         )
-        .exclude(closed_because=FollowUp.Closed.VOIDED)
+        .exclude(closed_reason=FollowUp.Closed.VOIDED)
         .select_related("procedure__procedure_type", "relief_profile")
         .order_by("procedure__performed_at", "pk")
     )
@@ -246,7 +246,7 @@ def ended_at(follow_up: FollowUp, *, minutes: bool) -> int:
     instant is the next day's."""
     procedure = follow_up.procedure
     assert follow_up.closed_at
-    explanted = follow_up.closed_because == FollowUp.Closed.EXPLANTED
+    explanted = follow_up.closed_reason == FollowUp.Closed.EXPLANTED
     return position(
         follow_up.closed_at - timedelta(microseconds=1 if explanted else 0),
         procedure.performed_at,
@@ -310,13 +310,12 @@ def course_from(
         confounded=(
             follow_up.confounded_by_id is not None
             and follow_up.confounded_by_id != follow_up.ended_by_id
-            and not follow_up.not_confounded_because
+            and not follow_up.not_confounded_reason
         ),
         other_treatment=(
-            follow_up.closed_because == FollowUp.Closed.OTHER_TREATMENT
-            and not follow_up.not_confounded_because
+            follow_up.closed_reason == FollowUp.Closed.OTHER_TREATMENT and not follow_up.not_confounded_reason
         ),
-        repeated_at=ended if follow_up.closed_because == FollowUp.Closed.REPEATED else None,
+        repeated_at=ended if follow_up.closed_reason == FollowUp.Closed.REPEATED else None,
         useless_at=ended if ending.useless else None,
     )
 
@@ -367,7 +366,7 @@ def judge(follow_up_id: int, *, now: datetime) -> FollowUp:
                 reason=judgement.reason,
             )
         follow_up.verdict, follow_up.verdict_reason = judgement.verdict.value, judgement.reason
-    if follow_up.closed_because == FollowUp.Closed.OTHER_TREATMENT:
+    if follow_up.closed_reason == FollowUp.Closed.OTHER_TREATMENT:
         # Nothing was known of it when the other treatment began: the two cannot be told apart.
         alone = judgement.first_judged is not None
         if alone and follow_up.confounded_by_id == follow_up.ended_by_id:
@@ -394,7 +393,7 @@ def judge(follow_up_id: int, *, now: datetime) -> FollowUp:
 def blurred_by_this(follow_up: FollowUp) -> list[int]:
     """The follow-ups of later treatments, by number, that cannot be told apart from this one unless it is known to be
     lost."""
-    if follow_up.closed_because == FollowUp.Closed.OTHER_TREATMENT and follow_up.ended_by_id:
+    if follow_up.closed_reason == FollowUp.Closed.OTHER_TREATMENT and follow_up.ended_by_id:
         return [follow_up.ended_by_id]
     if follow_up.relief_profile.ongoing:
         return [one.pk for one in other_treatments([follow_up]).get(follow_up.pk, ())]
@@ -412,10 +411,10 @@ def blur(follow_up_id: int, *, now: datetime) -> None:
     before = (
         FollowUp.objects.seeking_relief()
         .filter(
-            Q(ended_by=follow_up, closed_because=FollowUp.Closed.OTHER_TREATMENT)
+            Q(ended_by=follow_up, closed_reason=FollowUp.Closed.OTHER_TREATMENT)
             | Q(relief_profile__ongoing=True, patient=follow_up.patient_id),
         )
-        .exclude(closed_because=FollowUp.Closed.VOIDED)
+        .exclude(closed_reason=FollowUp.Closed.VOIDED)
         .exclude(verdict__in=OUT_OF_RELIEF)
         .exclude(verdict=Verdict.OUTLASTING, summary__lost_until__isnull=False)
         .select_related("procedure__procedure_type", "relief_profile")

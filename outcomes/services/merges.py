@@ -35,13 +35,13 @@ def join_courses(follow_ups: list[int], *, now: datetime) -> None:
     """After a merge: the courses that came with the duplicate, by number, meet those of the kept record."""
     moved = (
         FollowUp.objects.filter(pk__in=follow_ups)
-        .exclude(closed_because=FollowUp.Closed.VOIDED)
+        .exclude(closed_reason=FollowUp.Closed.VOIDED)
         .order_by("procedure__performed_at", "pk")
     )
     # A record that was only marked as merged was not asked meanwhile: what is still open is.
     CheckIn.objects.filter(
-        follow_up__in=follow_ups, status=CheckIn.Status.PLANNED, not_sent_because="merged", closes_at__gt=now
-    ).update(not_sent_because="")
+        follow_up__in=follow_ups, status=CheckIn.Status.PLANNED, not_sent_reason="merged", closes_at__gt=now
+    ).update(not_sent_reason="")
     for pk in list(moved.values_list("pk", flat=True)):
         one = FollowUp.objects.select_for_update(of=("self",)).select_related(
             "procedure__site", "procedure__procedure_type", "relief_profile", "patient"

@@ -28,7 +28,7 @@ RESUMED = (FollowUp.Closed.OTHER_CARE, FollowUp.Closed.TRANSFERRED)
 
 def replan_site(site: Site, *, reason: str) -> int:
     """The site's clock or its hour has changed: have the tick plan its open follow-ups again; how many."""
-    return FollowUp.objects.filter(procedure__site=site, closed_at=None).update(replan_because=reason)
+    return FollowUp.objects.filter(procedure__site=site, closed_at=None).update(replan_reason=reason)
 
 
 @transaction.atomic
@@ -105,7 +105,7 @@ def ask_by(profile: ReliefProfile, others: QuerySet[ReliefProfile]) -> int:
         asks_by=Coalesce("check_in_profile", "relief_profile")
     )
     to_plan = running.filter(asks_by__in=others.exclude(pk__in=same)).update(
-        check_in_profile=profile, replan_because="The check-in plan of this procedure type has changed."
+        check_in_profile=profile, replan_reason="The check-in plan of this procedure type has changed."
     )
     running.filter(asks_by__in=same).update(check_in_profile=profile)
     return to_plan
@@ -118,7 +118,7 @@ def replan_marked(*, now: datetime, limit: int = 1000) -> int:
     """
     if not now.minute:
         take_missed_plans(now=now)
-    marked = FollowUp.objects.exclude(replan_because="").order_by("pk").values_list("pk", "replan_because")
+    marked = FollowUp.objects.exclude(replan_reason="").order_by("pk").values_list("pk", "replan_reason")
     return each(list(marked[:limit]), lambda row: replan(row[0], reason=row[1], now=now) is not None)
 
 
@@ -139,10 +139,10 @@ def replan(follow_up_id: int, *, reason: str, now: datetime) -> FollowUp:
         .get(pk=follow_up_id)
     )
     procedure = follow_up.procedure
-    follow_up.relief_profile, follow_up.replan_because = procedure.relief_profile, ""
+    follow_up.relief_profile, follow_up.replan_reason = procedure.relief_profile, ""
     if follow_up.closed_at is None:
         follow_up.check_in_profile = newer_plan(procedure, now=now)
-    follow_up.save(update_fields=["relief_profile", "check_in_profile", "replan_because"])
+    follow_up.save(update_fields=["relief_profile", "check_in_profile", "replan_reason"])
     if follow_up.closed_at is None:
         write_plan(follow_up, now=now)
     audit.record("follow_up.replanned", follow_up, by=None, at=now, site=procedure.site, reason=reason)
@@ -218,7 +218,7 @@ def end_follow_up(
     )
     if because not in ENDINGS:
         raise Refusal("A course ends so by itself, or not at all.", code="not_possible", field="because")
-    if follow_up.closed_because == because:
+    if follow_up.closed_reason == because:
         return follow_up
     if follow_up.closed_at:
         raise Refusal("This course has ended already.", code="closed", field="because")
@@ -251,7 +251,7 @@ def resume_follow_up(follow_up_id: int, *, reason: str, by: User | None, now: da
     )
     if not follow_up.closed_at:
         return follow_up
-    if follow_up.closed_because not in RESUMED:
+    if follow_up.closed_reason not in RESUMED:
         raise Refusal("This course is over for good.", code="not_possible", field="reason")
     if not reason.strip():
         raise Refusal("Say why.", code="reason_required", field="reason")
@@ -317,9 +317,9 @@ def tell_apart(follow_up_id: int, *, reason: str, by: User | None, now: datetime
         raise Refusal("No other procedure blurs this course.", code="not_confounded", field="reason")
     if not reason.strip():
         raise Refusal("Say why.", code="reason_required", field="reason")
-    if follow_up.not_confounded_because != reason:
-        follow_up.not_confounded_because = reason
-        follow_up.save(update_fields=["not_confounded_because"])
+    if follow_up.not_confounded_reason != reason:
+        follow_up.not_confounded_reason = reason
+        follow_up.save(update_fields=["not_confounded_reason"])
         audit.record(
             "follow_up.told_apart", follow_up, by=by, at=now, site=follow_up.procedure.site, reason=reason
         )

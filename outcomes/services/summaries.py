@@ -41,7 +41,7 @@ def summary_of(
         indication=procedure.indication,
         region=procedure.region,
         performed_on=procedure.performed_at.astimezone(procedure.site.zone).date(),
-        voided=follow_up.closed_because == FollowUp.Closed.VOIDED,
+        voided=follow_up.closed_reason == FollowUp.Closed.VOIDED,
         verdict=judgement.verdict.value,
         definition=DEFINITION,
         unit=course.unit,

@@ -36,7 +36,7 @@ def wants_call(procedure: Procedure, *, day: int, because: str = "no_consent") -
     """The same for a procedure that was performed already."""
     check_in = procedure.follow_up.check_ins.get(offset_minutes=day * 1440)
     check_in.call_at = check_in.due_at
-    check_in.not_sent_because = because
+    check_in.not_sent_reason = because
     check_in.save()
     return check_in, check_in.due_at + timedelta(hours=1)
 

@@ -194,7 +194,7 @@ def test_a_physician_ends_a_follow_up_and_a_clerk_does_not(world: World) -> None
         assert doctor.post(address, {"because": ""}).status_code == 422
         assert doctor.post(address, {"because": "transferred", "reason": "moved away"}).status_code == 302
     follow_up.refresh_from_db()
-    assert follow_up.closed_because == "transferred"
+    assert follow_up.closed_reason == "transferred"
 
 
 def test_a_confounded_course_is_judged_all_the_same_for_a_reason(world: World) -> None:
@@ -206,7 +206,7 @@ def test_a_confounded_course_is_judged_all_the_same_for_a_reason(world: World) -
         assert doctor.post(address, {"reason": " "}).status_code == 422
         assert doctor.post(address, {"reason": "the other leg"}).status_code == 302
     first.refresh_from_db()
-    assert (first.not_confounded_because, first.verdict) == ("the other leg", "too_early")
+    assert (first.not_confounded_reason, first.verdict) == ("the other leg", "too_early")
 
 
 def test_a_physician_corrects_the_time_of_a_procedure(world: World) -> None:

@@ -143,7 +143,7 @@ def test_an_ended_course_can_still_have_one(world: World, course: FollowUp) -> N
         ({"grade": 0}, "grade_5_is_death"),
         ({"grade": 6}, "grade_5_is_death"),
         ({"term": "other"}, "other_event_is_described"),
-        ({"entered_in_error_because": "typed twice"}, "adverse_event_error_with_reason"),
+        ({"entered_in_error_reason": "typed twice"}, "adverse_event_error_with_reason"),
     ],
 )
 def test_the_database_keeps_out_what_must_never_be(
@@ -170,7 +170,7 @@ def test_a_correction_keeps_what_stood_before(world: World, course: FollowUp) ->
     correct("seen on the wound check", outcome="resolved", severity="mild")
     kept.refresh_from_db()
     assert (kept.outcome, kept.severity, kept.term) == ("resolved", "mild", "infection")
-    assert kept.corrected_because == "seen on the wound check"
+    assert kept.corrected_reason == "seen on the wound check"
     every: Any = Events.objects
     last = every.tracks(kept).order_by("-pgh_created_at", "-pgh_slug").first()
     assert last.pgh_diff["outcome"] == ["ongoing", "resolved"]
@@ -182,7 +182,7 @@ def test_a_mistake_stays_on_record_and_counts_nowhere(world: World, course: Foll
     now = world.at(MONDAY + 4 * DAY, 9)
     services.void_adverse_event(kept.pk, because="another patient's", by=world.nurse, now=now)
     kept.refresh_from_db()
-    assert (kept.entered_in_error_at, kept.entered_in_error_because) == (now, "another patient's")
+    assert (kept.entered_in_error_at, kept.entered_in_error_reason) == (now, "another patient's")
     assert not AdverseEvent.objects.standing().exists()
     for act in (
         lambda: services.void_adverse_event(kept.pk, because="again", by=world.nurse, now=now),

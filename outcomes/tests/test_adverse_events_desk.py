@@ -90,7 +90,7 @@ def test_it_is_corrected_and_what_stood_is_in_its_history(
     assert errors(unchanged) == {"__all__": ["nothing_changed"]}
     send(desk, world, f"{event.pk}/correct", SAID | {"outcome": "resolved", "because": "seen today"})
     event.refresh_from_db()
-    assert (event.outcome, event.corrected_because) == ("resolved", "seen today")
+    assert (event.outcome, event.corrected_reason) == ("resolved", "seen today")
     history = words(get(desk, world, f"{PAGES}{event.pk}/history/"))
     assert "ongoing" in history
     assert "resolved" in history

@@ -285,7 +285,7 @@ def test_the_tick_settles_what_ended_behind_the_services(world: World, alert: Al
     """As after an import."""
     now = alert.raised_at + DAY
     assert services.tick(now=now)["alerts_settled"] == 0
-    FollowUp.objects.update(closed_at=now, closed_because="transferred")
+    FollowUp.objects.update(closed_at=now, closed_reason="transferred")
     assert services.tick(now=now)["alerts_settled"] == 1
     assert kinds(alert.follow_up) == [("lost_early", "settled")]
 

@@ -268,7 +268,7 @@ def test_each_role_may_what_the_table_says_at_its_own_site_only(world: World) ->
     other = world.another_patient(88)
     lost = world.appointment(patient=other, starts_at=world.at(MONDAY, 15))
     book(lost, by=world.clerk, now=world.now)
-    Appointment.objects.filter(pk=lost.pk).update(displaced_because="closed")
+    Appointment.objects.filter(pk=lost.pk).update(displaced_reason="closed")
     elsewhere = Site.objects.create(name="Hillside", time_zone="America/Denver", phone="+1 303 555 0100")
     people: list[tuple[str, Site | None, User | None]] = [("", None, None)]
     for number, role in enumerate(EVERYONE):

@@ -52,7 +52,7 @@ def test_an_adverse_event_from_its_recording_to_its_correction(world: World, cou
         "resolved",
         "moderate",
     )
-    assert api(world, "GET", f"{row['id']}/").json()["corrected_because"] == "seen today"
+    assert api(world, "GET", f"{row['id']}/").json()["corrected_reason"] == "seen today"
     assert AuditEvent.objects.filter(action="patient.read").count() == 1
     api(world, "POST", f"{row['id']}/void/", {"because": "another patient's"})
     assert api(world, "GET").json()["results"] == []

@@ -30,7 +30,7 @@ def test_the_list_of_calls_and_what_came_of_one(world: World) -> None:
     listed = calls(world, now)
     assert [row["id"] for row in listed] == [other.pk, check_in.pk]  # whose time runs out first
     assert listed[1]["tries"] == 0
-    assert listed[1]["not_sent_because"] == "no_consent"
+    assert listed[1]["not_sent_reason"] == "no_consent"
     assert listed[1]["patient"]["phone"] == ""
     assert [row["id"] for row in calls(world, now, f"?patient={world.patient.pk}")] == [check_in.pk]
     noted = ask(world, check_in, "call", {"outcome": "no_answer"}, now)

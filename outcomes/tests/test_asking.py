@@ -146,7 +146,7 @@ def test_who_must_not_be_mailed_is_called_unless_that_is_wrong_too(
     world.patient.save()
     assert sent(day_42.due_at) == []
     day_42.refresh_from_db()
-    assert (day_42.not_sent_because, day_42.call_at) == (reason, day_42.due_at if called else None)
+    assert (day_42.not_sent_reason, day_42.call_at) == (reason, day_42.due_at if called else None)
     assert attempts(day_42) == [("invitation", "skipped", reason)]
 
 
@@ -279,7 +279,7 @@ def test_a_site_that_has_stopped_all_questions_asks_nothing_and_says_so_later(wo
     assert sent(day_42.due_at) == []
     services.tick(now=day_42.closes_at)
     day_42.refresh_from_db()
-    assert (day_42.status, day_42.not_sent_because) == ("missed", "paused")
+    assert (day_42.status, day_42.not_sent_reason) == ("missed", "paused")
     assert attempts(day_42) == [("invitation", "skipped", "paused")]
 
 

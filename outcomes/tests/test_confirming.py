@@ -398,7 +398,7 @@ def test_after_an_opt_out_no_e_mail_goes_out_as_of_any_check_in(world: World, re
     relieved.patient.save()
     services.invite_due(now=found.due_at)
     found.refresh_from_db()
-    assert (found.status, found.not_sent_because) == (Status.PLANNED, "opted_out")
+    assert (found.status, found.not_sent_reason) == (Status.PLANNED, "opted_out")
 
 
 def test_without_consent_to_e_mail_somebody_calls(world: World, relieved: FollowUp) -> None:
@@ -408,7 +408,7 @@ def test_without_consent_to_e_mail_somebody_calls(world: World, relieved: Follow
     found = open_one(relieved)
     services.invite_due(now=found.due_at)
     found.refresh_from_db()
-    assert (found.not_sent_because, found.call_at) == ("no_consent", found.due_at)
+    assert (found.not_sent_reason, found.call_at) == ("no_consent", found.due_at)
 
 
 @pytest.fixture

@@ -166,7 +166,7 @@ def test_the_same_clinic_again_even_when_cut_off(types: None, monkeypatch: pytes
     assert {status for _, status, *_ in first["e-mails"]} <= {"sent", "skipped", "failed"}
     assert all(sent_at <= NOW for _, status, sent_at, _ in first["e-mails"] if status == "sent")
     assert not CheckIn.objects.filter(status__in=CheckIn.OPEN, closes_at__lte=NOW).exists()
-    assert not CheckIn.objects.filter(status="planned", not_sent_because="", due_at__lte=NOW).exists()
+    assert not CheckIn.objects.filter(status="planned", not_sent_reason="", due_at__lte=NOW).exists()
     done = services.tick(now=NOW)
     # The times that were given back in those two years have passed; nobody is asked to fill them. Tests whose diaries
     # are over end with the first tick.
@@ -228,7 +228,7 @@ def test_the_desk_has_something_to_do(types: None) -> None:
     assert every.filter(status="held", held_until__gt=NOW).exists()
     assert every.filter(wants_change_at__lte=NOW, status__in=Appointment.EXPECTED).exists()
     assert every.filter(rescheduled_from__isnull=False).exists()
-    assert every.exclude(overbooked_because="").filter(reservations__lane__gt=0).exists()
+    assert every.exclude(overbooked_reason="").filter(reservations__lane__gt=0).exists()
     open_times = FreedTime.objects.filter(closed_at=None, starts_at__gt=NOW)
     assert any(procedures.matches(freed, now=NOW) for freed in open_times)
     assert WaitlistEntry.objects.filter(
@@ -443,7 +443,7 @@ def explained_on_the_patient_course() -> None:
     """Whoever opens a patient's course reads of every follow-up its verdict and why."""
     told = defaultdict(list)
     seen = set()
-    for one in FollowUp.objects.exclude(closed_because=FollowUp.Closed.VOIDED):
+    for one in FollowUp.objects.exclude(closed_reason=FollowUp.Closed.VOIDED):
         told[one.patient_id].append(one)
         seen.add(one.verdict)
     assert seen >= ORDINARY

@@ -123,7 +123,7 @@ def test_a_device_is_looked_after_though_its_implant_was_repeated(
 ) -> None:
     """The first pump is still in the patient, whatever the second implant did to the first course."""
     implanted(world, day=MONDAY + 30 * DAY)
-    assert course(pump).closed_because == "repeated"
+    assert course(pump).closed_reason == "repeated"
     assert tick(world, DUE)["raised"] == 1
     assert services.tick(now=world.at(DUE, 10))["alerts_settled"] == 0
     assert alerts() == [""]
@@ -176,7 +176,7 @@ def test_taking_it_out_ends_the_course_on_that_day_and_settles_the_alert(
     for _ in range(2):  # once more changes nothing
         explant(world, pump, on=out, now=world.at(out + 3 * DAY, 10))
     follow_up = course(pump)
-    assert (follow_up.closed_because, follow_up.closed_at) == ("explanted", world.at(out + DAY, 0))
+    assert (follow_up.closed_reason, follow_up.closed_at) == ("explanted", world.at(out + DAY, 0))
     assert not follow_up.check_ins.filter(status__in=["planned", "invited"]).exists()
     assert alerts() == ["settled"]
     event = AuditEvent.objects.get(action="follow_up.explanted")
@@ -195,25 +195,25 @@ def test_the_course_goes_on_while_another_device_of_the_implant_is_in_place(
     other = recorded(world, pump.procedure, serial_number="A-1002")
     now = world.at(MONDAY + 30 * DAY, 10)
     explant(world, pump, on=now.date(), now=now)
-    assert course(pump).closed_because == ""
+    assert course(pump).closed_reason == ""
     explant(world, other, on=now.date(), now=now)
-    assert course(pump).closed_because == "explanted"
+    assert course(pump).closed_reason == "explanted"
 
 
 def test_a_course_that_has_ended_otherwise_stays_so(world: World, pump: ImplantedDevice) -> None:
     now = world.at(MONDAY + 30 * DAY, 10)
     services.end_follow_up(course(pump).pk, because="transferred", by=world.physician, now=now)
     explant(world, pump, on=now.date(), now=now)
-    assert course(pump).closed_because == "transferred"
+    assert course(pump).closed_reason == "transferred"
 
 
 def test_the_tick_ends_what_was_missed(world: World, pump: ImplantedDevice) -> None:
     """As after an import."""
-    ImplantedDevice.objects.update(explanted_on=MONDAY + 30 * DAY, explanted_because="infection")
+    ImplantedDevice.objects.update(explanted_on=MONDAY + 30 * DAY, explanted_reason="infection")
     now = world.at(MONDAY + 31 * DAY, 9)
     assert services.tick(now=now)["follow_ups_explanted"] == 1
     assert services.tick(now=now)["follow_ups_explanted"] == 0
-    assert course(pump).closed_because == "explanted"
+    assert course(pump).closed_reason == "explanted"
 
 
 def test_implants_without_devices_and_with_one_in_place_go_on(world: World, pump: ImplantedDevice) -> None:

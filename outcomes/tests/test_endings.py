@@ -116,7 +116,7 @@ def test_what_was_said_before_the_first_treatment_is_no_pain_before_the_repeat(w
     )
     record = procedures.Performed(performed_at=world.at(soon, 9), baseline_pain=None)
     repeat = procedures.perform(appointment.pk, record, by=world.physician, now=world.at(soon, 10))
-    assert (repeat.baseline_pain, now_of(follow_up).closed_because) == (2, "repeated")
+    assert (repeat.baseline_pain, now_of(follow_up).closed_reason) == (2, "repeated")
     assert interval(follow_up) == (None, None)
 
 
@@ -201,7 +201,7 @@ def test_a_device_that_was_replaced_is_no_loss(world: World, relieved: FollowUp)
     device = device_of(relieved.procedure, now=now)
     procedures.explant(device.pk, on=MONDAY + 60 * DAY, because="replaced", by=world.physician, now=now)
     found = now_of(relieved)
-    assert (found.closed_because, found.verdict, interval(found)) == (
+    assert (found.closed_reason, found.verdict, interval(found)) == (
         "explanted",
         Verdict.IN_RELIEF,
         (42, None),
@@ -285,7 +285,7 @@ def test_what_was_ended_by_mistake_goes_on(world: World, relieved: FollowUp) -> 
     path = f"follow-ups/{relieved.pk}/resume/"
     assert call(world.physician, "POST", path, {"reason": " "}, now=now).status_code == 400
     done = call(world.physician, "POST", path, {"reason": "the wrong patient"}, now=now)
-    assert (done.status_code, done.json()["closed_because"], done.json()["verdict"]) == (200, "", "in_relief")
+    assert (done.status_code, done.json()["closed_reason"], done.json()["verdict"]) == (200, "", "in_relief")
     day_184 = relieved.check_ins.get(offset_minutes=184 * 1440)
     assert services.tick(now=day_184.due_at)["check_ins_invited"] == 1
     assert AuditEvent.objects.filter(action="follow_up.resumed").count() == 1
@@ -299,7 +299,7 @@ def test_who_was_treated_again_meanwhile_does_not_go_on(world: World, relieved: 
         relieved.pk, reason="came back", by=world.physician, now=world.at(AFTER_14_WEEKS, 12)
     )
     found = now_of(relieved)
-    assert (found.closed_because, found.ended_by) == ("repeated", again.follow_up)
+    assert (found.closed_reason, found.ended_by) == ("repeated", again.follow_up)
     with pytest.raises(Refusal) as refused:
         services.resume_follow_up(
             relieved.pk, reason="once more", by=world.physician, now=world.at(AFTER_14_WEEKS, 13)

@@ -277,10 +277,10 @@ def test_each_cell_is_what_the_rows_say(world: World) -> None:
 
 def test_why_a_course_ended_is_told_as_a_code_and_in_words(world: World) -> None:
     FollowUp.objects.filter(pk=course(world, {42: 3}).pk).update(
-        closed_because="explanted", closed_at=world.now
+        closed_reason="explanted", closed_at=world.now
     )
     (row,) = made(world)
-    assert (row["closed_because"], row["closed_because_label"]) == ("explanted", "the device was taken out")
+    assert (row["closed_reason"], row["closed_because_label"]) == ("explanted", "the device was taken out")
 
 
 def test_groups_of_few_patients_are_left_out_and_counted(world: World) -> None:

@@ -57,7 +57,7 @@ def test_a_repeat_ends_the_earlier_course_whichever_was_recorded_first(world: Wo
     order = [LATER, MONDAY] if late else [MONDAY, LATER]
     made = {day: world.performed(day=day) for day in order}
     first, second = follow_up(made[MONDAY]), follow_up(made[LATER])
-    assert (first.closed_because, first.closed_at) == ("repeated", made[LATER].performed_at)
+    assert (first.closed_reason, first.closed_at) == ("repeated", made[LATER].performed_at)
     assert second.closed_at is None
     assert not first.check_ins.filter(status__in=CheckIn.OPEN).exists()
     assert first.confounded_by is None
@@ -86,7 +86,7 @@ def test_where_a_repeat_was_an_error_the_next_one_ends_the_course(world: World) 
         made[70].pk, reason="wrong patient", by=world.physician, now=world.at(MONDAY + timedelta(days=141), 9)
     )
     first = follow_up(made[0])
-    assert (first.closed_because, first.closed_at) == ("repeated", made[140].performed_at)
+    assert (first.closed_reason, first.closed_at) == ("repeated", made[140].performed_at)
     assert not first.check_ins.filter(status__in=CheckIn.OPEN).exists()
     assert follow_up(made[140]).closed_at is None
 
@@ -97,7 +97,7 @@ def test_another_treatment_written_down_after_the_repeat_ends_what_ran_then(
     made = at_each_repeat(world, (0, 140))
     other = follow_up(world.performed(day=LATER, procedure_type=injection))
     first = follow_up(made[0])
-    assert (first.closed_because, first.ended_by, first.confounded_by) == ("other_treatment", other, other)
+    assert (first.closed_reason, first.ended_by, first.confounded_by) == ("other_treatment", other, other)
     assert first.closed_at == other.procedure.performed_at
     assert other.confounded_by == first
     assert (
@@ -152,7 +152,7 @@ def test_what_is_known_when_another_treatment_begins_says_whose_relief_it_is(
         pain(first, day, score)
     other = follow_up(world.performed(day=LATER, procedure_type=injection, baseline=before))
     first.refresh_from_db()
-    assert (first.closed_because, first.ended_by, first.verdict) == ("other_treatment", other, verdict)
+    assert (first.closed_reason, first.ended_by, first.verdict) == ("other_treatment", other, verdict)
     assert not first.check_ins.filter(status__in=CheckIn.OPEN).exists()
     assert other.confounded_by == (first if blurred else None)
     assert (first.confounded_by == other) == (verdict == Verdict.CONFOUNDED)
@@ -168,7 +168,7 @@ def test_courses_that_an_earlier_release_confounded_are_ended_and_told_apart(
     pain(first, 42, 2)
     second = follow_up(world.performed(day=LATER, procedure_type=injection))
     FollowUp.objects.filter(pk=first.pk).update(
-        closed_at=None, closed_because="", ended_by=None, confounded_by=second, verdict="confounded"
+        closed_at=None, closed_reason="", ended_by=None, confounded_by=second, verdict="confounded"
     )
     FollowUp.objects.filter(pk=second.pk).update(confounded_by=first, verdict="confounded")
     CourseSummary.objects.update(definition=1)
@@ -176,7 +176,7 @@ def test_courses_that_an_earlier_release_confounded_are_ended_and_told_apart(
     assert progress == (2, 2, {("confounded", "lost_early"): 1, ("confounded", "too_early"): 1})
     first.refresh_from_db()
     second.refresh_from_db()
-    assert (first.closed_because, first.ended_by, first.confounded_by) == ("other_treatment", second, None)
+    assert (first.closed_reason, first.ended_by, first.confounded_by) == ("other_treatment", second, None)
     assert second.confounded_by is None
     assert list(services.judge_again(now=world.at(LATER, 13))) == []
 
@@ -315,7 +315,7 @@ def test_both_sides_meet_either(world: World) -> None:
     one = follow_up(world.performed())
     world.performed(day=LATER, laterality="bilateral")
     one.refresh_from_db()
-    assert one.closed_because == "repeated"
+    assert one.closed_reason == "repeated"
 
 
 def test_void_stops_the_questions_and_keeps_the_answers(world: World) -> None:
@@ -338,7 +338,7 @@ def test_a_repeat_that_was_an_error_lets_the_course_go_on(world: World) -> None:
     repeat = world.performed(day=LATER)
     procedures.void(repeat.pk, reason="wrong patient", by=world.physician, now=world.at(LATER, 12))
     course.refresh_from_db()
-    assert (course.closed_at, course.closed_because) == (None, "")
+    assert (course.closed_at, course.closed_reason) == (None, "")
     day_92 = course.check_ins.get(offset_minutes=92 * 1440)
     assert services.tick(now=day_92.due_at)["check_ins_invited"] == 1
     # What had closed meanwhile was never answered.
@@ -477,7 +477,7 @@ def test_another_treatment_that_was_given_later_than_typed_ends_nothing_any_more
         other.pk, performed_at=after, reason="typed wrongly", by=world.physician, now=after
     )
     first = follow_up(first.procedure)
-    assert (first.closed_because, first.verdict, first.confounded_by) == ("", Verdict.IN_RELIEF, None)
+    assert (first.closed_reason, first.verdict, first.confounded_by) == ("", Verdict.IN_RELIEF, None)
     assert follow_up(other).confounded_by is None
     assert first.check_ins.filter(status="planned", offset_minutes=366 * 1440).exists()
 

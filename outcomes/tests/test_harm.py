@@ -46,7 +46,7 @@ def harmed(world: World) -> World:
     event(world, found[0], "mild")
     event(world, found[0], "severe", term="infection", serious=True)
     event(world, found[1], "mild", term="infection")
-    event(world, found[1], "severe", entered_in_error_at=world.now, entered_in_error_because="wrong record")
+    event(world, found[1], "severe", entered_in_error_at=world.now, entered_in_error_reason="wrong record")
     event(world, found[5], "moderate")
     return world
 

@@ -178,14 +178,14 @@ def test_a_test_ends_with_its_diary_and_is_still_corrected(world: World, block: 
     write(block, {30: 0, 60: 0, 120: 0, 180: 8})
     assert block.closed_at is None
     over(block)
-    assert (block.closed_because, block.verdict) == ("diary_over", "positive")
+    assert (block.closed_reason, block.verdict) == ("diary_over", "positive")
     check_in = block.check_ins.get(offset_minutes=60)
     services.correct_answer(
         check_in.answer.pk, values={"nrs.now": 8}, reason="misread", by=world.nurse, now=at(block, 6 * 1440)
     )
     block.refresh_from_db()
-    assert (block.closed_because, block.verdict) == ("diary_over", "negative")
-    assert over(block, days=9).closed_because == "diary_over"
+    assert (block.closed_reason, block.verdict) == ("diary_over", "negative")
+    assert over(block, days=9).closed_reason == "diary_over"
 
 
 def with_steroid(world: World, given: bool | None) -> FollowUp:
@@ -209,11 +209,11 @@ def test_with_a_steroid_the_days_are_asked_and_the_verdict_stays_the_tests(world
     block = with_steroid(world, True)
     assert offsets(block) == [*HOURS, *(day * 1440 for day in DAYS[1:])]
     write(block, {30: 0, 60: 0, 120: 0, 180: 8})
-    assert over(block).closed_because == ""
+    assert over(block).closed_reason == ""
     write(block, {21 * 1440: 9, 28 * 1440: 9})
     assert block.verdict == "positive"
     assert set(Alert.objects.filter(follow_up=block).values_list("kind", flat=True)) <= {"worse", "silent"}
-    assert over(block, days=120).closed_because == "diary_over"
+    assert over(block, days=120).closed_reason == "diary_over"
 
 
 def test_tests_of_before_are_closed_when_they_are_judged_again(world: World, block: FollowUp) -> None:
@@ -228,7 +228,7 @@ def test_tests_of_before_are_closed_when_they_are_judged_again(world: World, blo
     (progress,) = judge_again(now=at(block, 5 * 1440))
     assert progress.changed == {("lost_within_window", "positive"): 1}
     block.refresh_from_db()
-    assert (block.closed_because, block.verdict) == ("diary_over", "positive")
+    assert (block.closed_reason, block.verdict) == ("diary_over", "positive")
     assert CourseSummary.objects.get(pk=block.pk).lost_after is None
     assert offsets(block) == HOURS
     assert not list(judge_again(now=at(block, 6 * 1440)))
@@ -262,7 +262,7 @@ def test_a_test_is_told_without_the_words_of_a_treatment(world: World, client: C
         assert verdict in said.lower()
         course = call(world.physician, "GET", f"follow-ups/{block.pk}/", now=now).json()
         assert course["diary"]["outcome"] == course["verdict"] == verdict
-        assert (course["relief_ended"], course["closed_because"]) == (None, "diary_over")
+        assert (course["relief_ended"], course["closed_reason"]) == (None, "diary_over")
         assert course["relief_window"]["unit"] == "minute"
         for text in (block.verdict_reason, course["verdict_reason"]):
             assert [word for word in OF_TREATMENTS if word in text.lower()] == []

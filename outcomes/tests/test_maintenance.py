@@ -51,7 +51,7 @@ def done(
 
 def ended(follow_up: FollowUp) -> tuple[str, FollowUp | None]:
     follow_up.refresh_from_db()
-    return follow_up.closed_because, follow_up.ended_by
+    return follow_up.closed_reason, follow_up.ended_by
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["in order", "the first one recorded last"])
@@ -155,7 +155,7 @@ def test_only_maintenance_starts_anything_anew(world: World) -> None:
 
 def test_a_repeated_course_names_the_one_that_repeated_it(world: World) -> None:
     first = FollowUp.objects.get(procedure=world.performed())
-    for values in ({"closed_because": "repeated", "closed_at": world.now}, {"ended_by": first}):
+    for values in ({"closed_reason": "repeated", "closed_at": world.now}, {"ended_by": first}):
         with pytest.raises(IntegrityError, match="follow_up_ended_by_another"), transaction.atomic():
             FollowUp.objects.filter(pk=first.pk).update(**values)
 

@@ -413,10 +413,10 @@ def test_what_was_merged_cannot_be_changed_and_is_found_by_its_number(
 def test_a_pair_that_was_only_marked_is_finished(world: World, duplicate: Patient) -> None:
     everything(world, duplicate)
     Patient.objects.filter(pk=duplicate.pk).update(merged_into=world.patient)
-    CheckIn.objects.filter(offset_minutes=92 * 1440).update(not_sent_because="merged")
+    CheckIn.objects.filter(offset_minutes=92 * 1440).update(not_sent_reason="merged")
     merge(world, duplicate)
     assert FollowUp.objects.filter(patient=world.patient).exists()
-    assert CheckIn.objects.get(offset_minutes=92 * 1440).not_sent_because == ""
+    assert CheckIn.objects.get(offset_minutes=92 * 1440).not_sent_reason == ""
 
 
 def test_merging_through_the_api(world: World, duplicate: Patient) -> None:

@@ -17,12 +17,12 @@ from outcomes.tests.test_reports import course
 EACH = """
 WITH course AS (
   SELECT f.id, p.baseline_pain AS before, p.performed_at::date AS day_zero, f.closed_at::date AS ended,
-         f.closed_because, second.baseline_pain AS then
+         f.closed_reason, second.baseline_pain AS then
     FROM outcomes_followup f
     JOIN procedures_procedure p ON p.id = f.procedure_id
     LEFT JOIN outcomes_followup g ON g.id = f.ended_by_id
     LEFT JOIN procedures_procedure second ON second.id = g.procedure_id
-   WHERE f.closed_because <> 'voided' AND f.id = ANY(%(counted)s)
+   WHERE f.closed_reason <> 'voided' AND f.id = ANY(%(counted)s)
 ), asked AS (
   SELECT c.follow_up_id, c.offset_minutes / 1440 AS day, c.status, c.due_at, m.value AS score
     FROM outcomes_checkin c

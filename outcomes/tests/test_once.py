@@ -79,7 +79,7 @@ def test_moving_again_under_the_key_moves_nothing(world: World) -> None:
     answers = [post(world, path, to) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [201, 200, 200]
     assert [answer.headers.get(REPLAYED) for answer in answers] == [None, "true", "true"]
-    reason = {"overbooked_because": "An emergency."}
+    reason = {"overbooked_reason": "An emergency."}
     assert faults(post(world, path, to | reason)) == [("Idempotency-Key", "key_reused")]
 
 

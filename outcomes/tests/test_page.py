@@ -197,7 +197,7 @@ def test_stopping_the_emails(asked: tuple[CheckIn, str], client: Client, world: 
     later = check_in.follow_up.check_ins.get(offset_minutes=7 * 1440)
     assert services.tick(now=later.due_at)["check_ins_not_sent"] == 1
     later.refresh_from_db()
-    assert (later.status, later.not_sent_because) == (CheckIn.Status.PLANNED, "opted_out")
+    assert (later.status, later.not_sent_reason) == (CheckIn.Status.PLANNED, "opted_out")
 
 
 @pytest.mark.parametrize(

@@ -203,7 +203,7 @@ def test_of_the_same_sent_twice_at_once_one_is_kept(world: World) -> None:
 def test_of_a_course_that_has_ended_nothing_is_taken(world: World, relieved: FollowUp) -> None:
     world.performed(day=MONDAY + timedelta(days=63), baseline=8)  # the treatment was repeated
     relieved.refresh_from_db()
-    assert relieved.closed_because == "repeated"
+    assert relieved.closed_reason == "repeated"
     with pytest.raises(Refusal) as refusal:
         report(relieved, noon(world, 70))
     assert (refusal.value.code, refusal.value.field) == ("closed", "follow_up")

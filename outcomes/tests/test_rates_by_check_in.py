@@ -107,7 +107,7 @@ def test_other_ends_have_their_names(small: World) -> None:
         left.pk, because="transferred", by=small.physician, now=begun[left.pk] + timedelta(days=110)
     )
     gone = begun[dead.pk] + timedelta(days=112)
-    FollowUp.objects.filter(pk=dead.pk).update(closed_at=gone, closed_because="died")
+    FollowUp.objects.filter(pk=dead.pk).update(closed_at=gone, closed_reason="died")
     point = point_at(small, 184)
     assert point.groups == dict.fromkeys(ENDED, 0) | {"transferred": 1, "died": 1}
     assert shares(point) == ((0, 2), (2, 2))

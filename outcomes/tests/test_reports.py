@@ -237,7 +237,7 @@ def test_harm_is_counted_by_term_and_never_hidden(world: World) -> None:
         relation="definite",
         recorded_at=world.now + timedelta(days=400),
         entered_in_error_at=world.now,
-        entered_in_error_because="wrong record",
+        entered_in_error_reason="wrong record",
     )
     report = procedure_report(Selection(), user=world.physician, now=world.now).adverse
     assert (report.events, report.related) == (2, 2)
@@ -378,7 +378,7 @@ def test_rebuilding_asks_no_more_for_many_than_for_few(world: World) -> None:
             appointment = follow_up.procedure.appointment
             moved = Appointment.objects.get(pk=appointment.pk)
             moved.pk, moved.status = None, Appointment.Status.CANCELLED
-            moved.ended_by, moved.ended_because = Appointment.EndedBy.CLINIC, "Moved to another time."
+            moved.ended_by, moved.ended_reason = Appointment.EndedBy.CLINIC, "Moved to another time."
             moved.save()
             appointment.rescheduled_from = moved
             appointment.save()

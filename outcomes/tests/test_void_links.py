@@ -127,11 +127,11 @@ def test_who_had_no_good_address_is_asked_after_all(world: World, clock: list[da
     clock[0] = check_in.due_at
     services.tick(now=clock[0])
     check_in.refresh_from_db()
-    assert (check_in.status, check_in.not_sent_because) == (CheckIn.Status.PLANNED, "no_address")
+    assert (check_in.status, check_in.not_sent_reason) == (CheckIn.Status.PLANNED, "no_address")
     correct_address(world, clock[0])
     services.tick(now=clock[0] + timedelta(minutes=1))
     check_in.refresh_from_db()
-    assert (check_in.status, check_in.not_sent_because, check_in.call_at) == ("invited", "", None)
+    assert (check_in.status, check_in.not_sent_reason, check_in.call_at) == ("invited", "", None)
 
 
 @pytest.mark.parametrize("of", ["stop", "page"])
@@ -268,4 +268,4 @@ def test_what_is_open_is_asked_again_when_a_death_is_taken_back(
     newest = paths(world.patient.email)[-2:]
     assert {client.get(path).status_code for path in newest} == {200}
     check_in.refresh_from_db()
-    assert (check_in.status, check_in.not_sent_because) == (CheckIn.Status.INVITED, "")
+    assert (check_in.status, check_in.not_sent_reason) == (CheckIn.Status.INVITED, "")

@@ -225,7 +225,7 @@ def test_an_invitation_from_before_attempts_were_written_down(world: World) -> N
 
 def test_no_e_mail_because(world: World) -> None:
     check_in = planned(world)
-    CheckIn.objects.filter(pk=check_in.pk).update(not_sent_because="no_consent", call_at=check_in.due_at)
+    CheckIn.objects.filter(pk=check_in.pk).update(not_sent_reason="no_consent", call_at=check_in.due_at)
     told = facts(check_in)
     assert told["not_sent"].said == "No e-mail was sent: The patient has not agreed to be asked by e-mail."
     assert told["to_call"].said == "To be called: Tue 13 Apr 2027, 10:00 EDT."

@@ -179,7 +179,7 @@ def clean(document: Any) -> None:
     for name, value in values_of(document):
         if isinstance(value, str):
             assert value not in CODES, (name, value)
-            assert name == "closed_because" or not found(value), (name, value)
+            assert name == "closed_reason" or not found(value), (name, value)
         if name in EMPTY:
             assert value is None, (name, value)
 
@@ -274,7 +274,7 @@ def test_the_exports(world: World, courses: dict[str, FollowUp]) -> None:
     for row in rows:
         for name, value in row.items():
             assert value not in CODES, (name, value)
-            assert name == "closed_because" or not found(value), (name, value)
+            assert name == "closed_reason" or not found(value), (name, value)
             assert name not in EMPTY or not value, (name, value)
         assert (row["window_from"] == "") == (row["intent"] != "diagnostic")
     assert sorted(row["trial_days"] for row in rows) == ["", "", "", "", "", "", "7", "7"]

@@ -219,7 +219,7 @@ def test_another_sites_patients_are_on_no_list(world: World, code: str) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"status": Appointment.Status.CANCELLED, "ended_because": "patient"},
+        {"status": Appointment.Status.CANCELLED, "ended_reason": "patient"},
         {"status": Appointment.Status.NO_SHOW},
         {"starts_at": "now"},
         {"patient": "another"},
@@ -359,7 +359,7 @@ def test_who_goes_another_way_leaves_every_list(world: World, clock: list[dateti
     assert answer.redirect_chain[-1][0] == here
     assert listed(world, "due_for_repeat") == []
     lost.refresh_from_db()
-    assert (lost.closed_because, lost.verdict) == ("other_care", "lost_within_window")
+    assert (lost.closed_reason, lost.verdict) == ("other_care", "lost_within_window")
 
 
 def test_what_was_diagnostic_is_on_no_list(world: World) -> None:

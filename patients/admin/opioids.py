@@ -151,7 +151,7 @@ class OpioidUseAdmin(ReadOnlyAdmin):
     def mistake(self, use: OpioidUse) -> str:
         if not use.entered_in_error_at:
             return "–"
-        return f"{shown(use.entered_in_error_at, use.patient.site)}: {use.entered_in_error_because}"
+        return f"{shown(use.entered_in_error_at, use.patient.site)}: {use.entered_in_error_reason}"
 
     # Recording, ending, correcting.
 

@@ -42,7 +42,7 @@ class OpioidUseSerializer(serializers.ModelSerializer[OpioidUse]):
         fields = [
             *("id", "patient", "drug", "intrathecal", "dose", "unit", "prescription", "from_on", "until_on"),
             *("mme_per_day", "mme_version", "left_out", "corrects", "recorded_by", "recorded_at"),
-            *("entered_in_error_at", "entered_in_error_because"),
+            *("entered_in_error_at", "entered_in_error_reason"),
         ]
 
 

@@ -114,8 +114,8 @@ def correct_opioid_use(
     if len(because) > 500:
         raise Refusal("Say it in at most 500 characters.", code="reason_too_long", field="because")
     use = locked(use_id)
-    use.entered_in_error_at, use.entered_in_error_because = now, because
-    use.save(update_fields=["entered_in_error_at", "entered_in_error_because"])
+    use.entered_in_error_at, use.entered_in_error_reason = now, because
+    use.save(update_fields=["entered_in_error_at", "entered_in_error_reason"])
     if instead is None:
         audit.record("opioid_use.entered_in_error", use, by=by, at=now, site=use.patient.site)
         return use

@@ -47,10 +47,10 @@ def test_an_opioid_from_its_recording_to_its_correction(world: World) -> None:
     (stands,) = api(world, "GET", "?standing=true").json()["results"]
     assert stands["id"] == right.json()["id"]
     (mistake,) = api(world, "GET", "?standing=false").json()["results"]
-    assert (mistake["id"], mistake["entered_in_error_because"]) == (row["id"], "typed a nought too many")
+    assert (mistake["id"], mistake["entered_in_error_reason"]) == (row["id"], "typed a nought too many")
 
     never = api(world, "POST", f"{stands['id']}/correct/", {"because": "another patient's", "instead": None})
-    assert never.json()["entered_in_error_because"] == "another patient's"
+    assert never.json()["entered_in_error_reason"] == "another patient's"
     assert not OpioidUse.objects.standing().exists()
 
 

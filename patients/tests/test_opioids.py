@@ -131,7 +131,7 @@ def test_a_merged_record_takes_nothing_more(world: World) -> None:
         ({"drug": "buprenorphine"}, "opioid_without_factor_has_no_mme"),
         ({"intrathecal": True}, "opioid_without_factor_has_no_mme"),
         ({"prescription": ""}, "opioid_has_its_prescription"),
-        ({"entered_in_error_because": "typed twice"}, "opioid_error_with_reason"),
+        ({"entered_in_error_reason": "typed twice"}, "opioid_error_with_reason"),
     ],
 )
 def test_the_database_keeps_out_what_must_never_be(
@@ -165,7 +165,7 @@ def test_a_mistake_stays_and_what_is_right_stands_in_its_place(world: World) -> 
         wrong.pk, instead=use(world), because="  typed a nought too many ", by=world.physician, now=world.now
     )
     wrong.refresh_from_db()
-    assert (wrong.entered_in_error_at, wrong.entered_in_error_because) == (
+    assert (wrong.entered_in_error_at, wrong.entered_in_error_reason) == (
         world.now,
         "typed a nought too many",
     )

@@ -76,7 +76,7 @@ class BookingForm(DeskForm):
         model = Appointment
         fields = (
             *("site", "patient", "procedure_type", "intent", "region", "laterality"),
-            *("levels", "indication", "note", "overbooked_because"),
+            *("levels", "indication", "note", "overbooked_reason"),
         )
         widgets: ClassVar[dict[str, forms.Widget]] = {
             "indication": UnfoldAdminTextInputWidget({"placeholder": "M47.816", "autocomplete": "off"}),
@@ -86,7 +86,7 @@ class BookingForm(DeskForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if not self.request.user.has_perm("procedures.overbook_appointment"):
-            self.fields.pop("overbooked_because", None)
+            self.fields.pop("overbooked_reason", None)
         self.fields["resources"] = resource_field(self.request)
         self.fields["region"] = forms.ChoiceField(
             label=_("Region"), required=False, choices=regions(), widget=UnfoldAdminSelectWidget

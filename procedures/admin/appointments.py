@@ -82,12 +82,12 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
         (_("Where and when"), {"fields": ("site", "starts", "only_request", "resources")}),
         (_("Why"), {"fields": ("intent", "indication", "note", "key")}),
     )
-    overbooking_fieldset = (_("If it is taken"), {"fields": ("overbooked_because",)})
+    overbooking_fieldset = (_("If it is taken"), {"fields": ("overbooked_reason",)})
     fieldsets = (
         (None, {"fields": (("when", "standing"), ("patient", "procedure_type"), ("site", "intent"))}),
         (_("What is meant"), {"fields": (("region", "laterality"), ("levels", "indication"), "note")}),
         (_("How it came about"), {"fields": (("booked", "who_booked"), ("rescheduled_from", "moved_to"))}),
-        (_("What is unusual"), {"fields": ("held", "overbooked_because", "ended")}),
+        (_("What is unusual"), {"fields": ("held", "overbooked_reason", "ended")}),
     )
     readonly_fields = ("when", "standing", "booked", "who_booked", "moved_to", "ended", "held")
 
@@ -201,7 +201,7 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
     @display(description=_("cancelled or moved by"))
     def ended(self, appointment: Appointment) -> str:
         who = str(appointment.get_ended_by_display()) if appointment.ended_by else ""
-        return ": ".join(part for part in (who, appointment.ended_because) if part) or "–"
+        return ": ".join(part for part in (who, appointment.ended_reason) if part) or "–"
 
     @display(description=_("rescheduled to"))
     def moved_to(self, appointment: Appointment) -> str | SafeString:

@@ -122,7 +122,7 @@ def marks(appointment: Appointment, *, baseline: bool = True) -> list[tuple[str,
         result.append((_("late by %d min") % minutes if minutes < 24 * 60 else _("overdue"), "danger"))
     if lost := displaced_words(appointment, now=now):
         result.append((lost, "danger"))
-    if appointment.overbooked_because:
+    if appointment.overbooked_reason:
         result.append((_("overbooked"), "warning"))
     if appointment.wants_change_at and appointment.status in Appointment.EXPECTED:
         result.append((_("asked for another time"), "warning"))

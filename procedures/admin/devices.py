@@ -83,7 +83,7 @@ class ImplantedDeviceAdmin(ReadOnlyAdmin):
                     ("serial_number", "udi"),
                     ("implanted", "state"),
                     ("refill", "battery"),
-                    ("explanted_on", "explanted_because"),
+                    ("explanted_on", "explanted_reason"),
                     "explanted_note",
                 )
             },
@@ -159,7 +159,7 @@ class ImplantedDeviceAdmin(ReadOnlyAdmin):
         if not device.entered_in_error_at:
             return "–"
         at = shown(device.entered_in_error_at, device.procedure.site)
-        return f"{at}: {device.entered_in_error_because}"
+        return f"{at}: {device.entered_in_error_reason}"
 
     # What is done with a device.
 

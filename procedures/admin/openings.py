@@ -41,7 +41,7 @@ class FreedFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if self.value() == "open":
             return queryset.filter(closed_at=None)
-        return queryset.filter(closed_because=self.value()) if self.value() else queryset
+        return queryset.filter(closed_reason=self.value()) if self.value() else queryset
 
 
 @admin.register(FreedTime)
@@ -190,7 +190,7 @@ class FreedTimeAdmin(ReadOnlyAdmin):
     @display(description=_("state"))
     def state(self, freed: FreedTime) -> SafeString:
         if freed.closed_at:
-            kind = "success" if freed.closed_because == FreedTime.Closed.FILLED else "default"
+            kind = "success" if freed.closed_reason == FreedTime.Closed.FILLED else "default"
             return label(freed.get_closed_because_display(), kind, [])
         if freed.starts_at <= timezone.now():  # the tick closes it within the minute
             return label(FreedTime.Closed.PASSED.label, "default", [])

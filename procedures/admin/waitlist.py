@@ -67,7 +67,7 @@ class WaitingFilter(admin.SimpleListFilter):
         if self.value() == "all":
             return queryset
         if self.value() in ("booked", "withdrawn"):
-            return queryset.filter(closed_because=self.value())
+            return queryset.filter(closed_reason=self.value())
         queryset = queryset.filter(closed_at=None)
         return queryset.filter(stale_when(timezone.now())) if self.value() == "ask" else queryset
 
@@ -327,7 +327,7 @@ class WaitlistAdmin(DeskAdmin):
     @display(description=_("state"))
     def state(self, entry: WaitlistEntry) -> SafeString:
         if entry.closed_at:
-            kind = "success" if entry.closed_because == WaitlistEntry.Closed.BOOKED else "default"
+            kind = "success" if entry.closed_reason == WaitlistEntry.Closed.BOOKED else "default"
             word = label(entry.get_closed_because_display(), kind, [])
             if entry.appointment is None:
                 return word

@@ -87,8 +87,8 @@ class StepSerializer(Shape, serializers.ModelSerializer[AppointmentStep]):
 class AppointmentSerializer(Shape, serializers.ModelSerializer[Appointment]):
     """An appointment. Instants are UTC; `*_local` are the same on the site's wall clock. It ends with the recovery.
 
-    `held_until`: the time frees itself then; null unless held. `ended_by` and `ended_because`: who cancelled, and why.
-    `displaced_because`: what it holds is `closed`, `inactive` or `outside_hours` by now; "" if not, or once it began.
+    `held_until`: the time frees itself then; null unless held. `ended_by` and `ended_reason`: who cancelled, and why.
+    `displaced_reason`: what it holds is `closed`, `inactive` or `outside_hours` by now; "" if not, or once it began.
     `wants_change_at`: since when the patient asks for another time. `sequence`: how often what the patient was told
     has changed. `baselines`: scores from before the procedure, the latest first. `possible_steps`: what you may do
     next, each the last part of an address: `appointments/7/arrive/`.
@@ -106,15 +106,15 @@ class AppointmentSerializer(Shape, serializers.ModelSerializer[Appointment]):
     possible_steps = serializers.SerializerMethodField()
     rescheduled_to = serializers.SerializerMethodField()
     procedure = serializers.SerializerMethodField()
-    displaced_because = serializers.SerializerMethodField()
+    displaced_reason = serializers.SerializerMethodField()
 
     class Meta:
         model = Appointment
         fields = [
             *("id", "patient", "procedure_type", "site", "starts_at", "ends_at", "starts_at_local"),
             *("ends_at_local", "status", "intent", "region", "laterality", "levels", "indication", "note"),
-            *("held_until", "ended_by", "ended_because", "overbooked", "overbooked_because"),
-            "displaced_because",
+            *("held_until", "ended_by", "ended_reason", "overbooked", "overbooked_reason"),
+            "displaced_reason",
             *("wants_change_at", "sequence", "reservations", "steps", "possible_steps", "baselines"),
             *("rescheduled_from", "rescheduled_to", "procedure", "created_at"),
         ]
@@ -126,7 +126,7 @@ class AppointmentSerializer(Shape, serializers.ModelSerializer[Appointment]):
         return on_the_wall(appointment.ends_at, appointment.site.zone)
 
     def get_overbooked(self, appointment: Appointment) -> bool:
-        return bool(appointment.overbooked_because)
+        return bool(appointment.overbooked_reason)
 
     @extend_schema_field(
         {"type": "array", "items": {"type": "string", "enum": [address(name) for name in STEPS]}}
@@ -136,8 +136,8 @@ class AppointmentSerializer(Shape, serializers.ModelSerializer[Appointment]):
         return [address(step.name) for step in possible(appointment.status) if user.has_perm(step.permission)]
 
     @extend_schema_field({"type": "string", "enum": Appointment.Displaced.values})
-    def get_displaced_because(self, appointment: Appointment) -> str:
-        return appointment.displaced_because if appointment.lies_displaced(self.context["now"]) else ""
+    def get_displaced_reason(self, appointment: Appointment) -> str:
+        return appointment.displaced_reason if appointment.lies_displaced(self.context["now"]) else ""
 
     def get_rescheduled_to(self, appointment: Appointment) -> int | None:
         later = getattr(appointment, "rescheduled_to", None)
@@ -154,7 +154,7 @@ class BookingInput(Input, serializers.ModelSerializer[Appointment]):
     `resources`: those that must be taken; for every category without one, any that is free is chosen. `intent` may be
     left out where the procedure type leaves no choice. `hold`: only keep the time for ten minutes; the step `book`
     makes it an appointment. `request`: only say that it is wanted then; nothing is taken and the patient is not told
-    until the step `accept`. `overbooked_because`: take what is taken a second time, as far as each resource allows;
+    until the step `accept`. `overbooked_reason`: take what is taken a second time, as far as each resource allows;
     needs `procedures.overbook_appointment`.
     """
 
@@ -171,7 +171,7 @@ class BookingInput(Input, serializers.ModelSerializer[Appointment]):
         fields = [
             *("patient", "procedure_type", "site", "starts_at", "intent", "region", "laterality", "levels"),
             *("indication", "note", "resources", "hold", "request"),
-            "overbooked_because",
+            "overbooked_reason",
         ]
         extra_kwargs = {"intent": {"required": False}}
 
@@ -208,15 +208,15 @@ class CancelInput(ReasonInput):
 
 
 class NewTimeInput(Input):
-    """A time for what is there already; `resources` and `overbooked_because` as in a booking."""
+    """A time for what is there already; `resources` and `overbooked_reason` as in a booking."""
 
     starts_at = SiteTimeField(help_text="Without an offset from UTC: on the wall clock of the site.")
     resources = VisibleManyField(queryset=Resource.objects.all(), required=False)
-    overbooked_because = serializers.CharField(max_length=500, required=False, allow_blank=True)
+    overbooked_reason = serializers.CharField(max_length=500, required=False, allow_blank=True)
 
 
 class RescheduleInput(NewTimeInput):
-    """The new time, why, and whose wish it is; `resources` and `overbooked_because` as in a booking.
+    """The new time, why, and whose wish it is; `resources` and `overbooked_reason` as in a booking.
 
     The clinicians go along, and every room or machine that was asked for by name, unless `resources` names another of
     their kind, or `keep` is false: then only `resources` are insisted on.
@@ -232,7 +232,7 @@ class RescheduleInput(NewTimeInput):
 
 
 class AcceptInput(NewTimeInput):
-    """The time, when it is another than was asked for; `resources` and `overbooked_because` as in a booking."""
+    """The time, when it is another than was asked for; `resources` and `overbooked_reason` as in a booking."""
 
     starts_at = SiteTimeField(
         required=False,

@@ -76,7 +76,7 @@ class AppointmentQuery(Query):
         help_text="Another appointment has taken its place, or not. Its status is `cancelled`.",
     )
     displaced = YesNoQuery(
-        required=False, help_text="To come, and it has lost what it holds, or not; see `displaced_because`."
+        required=False, help_text="To come, and it has lost what it holds, or not; see `displaced_reason`."
     )
 
     def validate_day(self, day: Any) -> Any:

@@ -45,8 +45,8 @@ class ImplantedDeviceSerializer(serializers.ModelSerializer[ImplantedDevice]):
         fields = [
             *("id", "procedure", "patient", "site", "kind", "manufacturer", "model", "serial_number", "udi"),
             *("implanted_on", "battery_due_on", "refill_due_on", "due"),
-            *("explanted_on", "explanted_because", "explanted_note", "recorded_by", "recorded_at"),
-            *("entered_in_error_at", "entered_in_error_because"),
+            *("explanted_on", "explanted_reason", "explanted_note", "recorded_by", "recorded_at"),
+            *("entered_in_error_at", "entered_in_error_reason"),
         ]
 
     @extend_schema_field(DueSerializer(many=True))

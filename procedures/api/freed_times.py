@@ -65,7 +65,7 @@ class FreedTimeSerializer(serializers.ModelSerializer[FreedTime]):
     @extend_schema_field(serializers.ChoiceField(STATES))
     def get_state(self, freed: FreedTime) -> str:
         # The tick closes what has begun within the minute.
-        return freed.closed_because or ("open" if freed.starts_at > self.context["now"] else "passed")
+        return freed.closed_reason or ("open" if freed.starts_at > self.context["now"] else "passed")
 
     def get_closed_by(self, freed: FreedTime) -> str | None:
         return str(freed.closed_by) if freed.closed_by else None
@@ -144,7 +144,7 @@ def in_state(rows: "QuerySet[FreedTime]", state: str, *, now: datetime) -> "Quer
     if state == "open":
         return rows.filter(closed_at=None, starts_at__gt=now)
     begun = Q(closed_at=None, starts_at__lte=now) if state == "passed" else Q(pk__in=[])
-    return rows.filter(Q(closed_because=state) | begun)
+    return rows.filter(Q(closed_reason=state) | begun)
 
 
 class BookFreedInput(Input):

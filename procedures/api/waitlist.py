@@ -73,7 +73,7 @@ class WaitlistEntrySerializer(serializers.ModelSerializer[WaitlistEntry]):
 
     @extend_schema_field(serializers.ChoiceField(STATES))
     def get_state(self, entry: WaitlistEntry) -> str:
-        return entry.closed_because or "waiting"
+        return entry.closed_reason or "waiting"
 
     def get_stale(self, entry: WaitlistEntry) -> bool:
         return is_stale(entry, now=self.context["now"])

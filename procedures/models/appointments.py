@@ -62,7 +62,7 @@ class AppointmentQuerySet(models.QuerySet["Appointment"]):
 
     def displaced(self, now: datetime) -> Self:
         """Appointments to come that have lost at `now` what they hold: they must be moved or cancelled."""
-        return self.exclude(displaced_because="").filter(
+        return self.exclude(displaced_reason="").filter(
             status__in=(Appointment.Status.HELD, *Appointment.EXPECTED), starts_at__gt=now
         )
 
@@ -141,11 +141,11 @@ class Appointment(models.Model):
         _("held until"), null=True, blank=True, help_text=_("A held time frees itself then.")
     )
     ended_by = models.CharField(_("cancelled by"), max_length=10, choices=EndedBy.choices, blank=True)
-    ended_because = models.CharField(_("reason"), max_length=500, blank=True)
-    overbooked_because = models.CharField(
+    ended_reason = models.CharField(_("reason"), max_length=500, blank=True)
+    overbooked_reason = models.CharField(
         _("overbooked because"), max_length=500, blank=True, help_text=_("Empty: not overbooked.")
     )
-    displaced_because = models.CharField(
+    displaced_reason = models.CharField(
         _("displaced"),
         max_length=16,
         choices=Displaced.choices,
@@ -190,7 +190,7 @@ class Appointment(models.Model):
                 fields=["site"],
                 condition=Q(wants_change_at__isnull=False),
             ),
-            models.Index(name="appointment_displaced", fields=["site"], condition=~Q(displaced_because="")),
+            models.Index(name="appointment_displaced", fields=["site"], condition=~Q(displaced_reason="")),
         ]
         constraints = [
             models.CheckConstraint(
@@ -209,7 +209,7 @@ class Appointment(models.Model):
             ),
             models.CheckConstraint(
                 name="cancelled_appointment_has_a_reason",
-                condition=~Q(status="cancelled") | ~Q(ended_because=""),
+                condition=~Q(status="cancelled") | ~Q(ended_reason=""),
             ),
             models.UniqueConstraint(
                 name="one_appointment_a_request",
@@ -245,7 +245,7 @@ class Appointment(models.Model):
     def lies_displaced(self, now: datetime) -> bool:
         """Whether it is to come and has lost what it holds, as `AppointmentQuerySet.displaced`."""
         waits = self.status in (self.Status.HELD, *self.EXPECTED)
-        return bool(self.displaced_because) and waits and self.starts_at > now
+        return bool(self.displaced_reason) and waits and self.starts_at > now
 
 
 @keep_history

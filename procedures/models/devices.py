@@ -80,7 +80,7 @@ class ImplantedDevice(models.Model):
         _("refill due"), null=True, blank=True, help_text=_("Of a pump. Empty: not known.")
     )
     explanted_on = models.DateField(_("taken out"), null=True, blank=True)
-    explanted_because = models.CharField(
+    explanted_reason = models.CharField(
         _("taken out because"), max_length=12, choices=Explanted.choices, blank=True
     )
     explanted_note = models.CharField(_("note"), max_length=500, blank=True)
@@ -89,7 +89,7 @@ class ImplantedDevice(models.Model):
     )
     recorded_at = models.DateTimeField(_("recorded"), editable=False)
     entered_in_error_at = models.DateTimeField(_("entered in error"), null=True, blank=True, editable=False)
-    entered_in_error_because = models.CharField(
+    entered_in_error_reason = models.CharField(
         _("reason of the mistake"), max_length=500, blank=True, editable=False
     )
 
@@ -144,19 +144,19 @@ class ImplantedDevice(models.Model):
             ),
             models.CheckConstraint(
                 name="device_explanted_with_reason",
-                condition=Q(explanted_on=None, explanted_because="", explanted_note="")
-                | Q(explanted_on__isnull=False) & ~Q(explanted_because=""),
+                condition=Q(explanted_on=None, explanted_reason="", explanted_note="")
+                | Q(explanted_on__isnull=False) & ~Q(explanted_reason=""),
             ),
             models.CheckConstraint(
                 name="device_other_explant_says_why",
-                condition=~Q(explanted_because="other") | ~Q(explanted_note=""),
+                condition=~Q(explanted_reason="other") | ~Q(explanted_note=""),
                 violation_error_code="reason_required",
                 violation_error_message=_("Say why."),
             ),
             models.CheckConstraint(
                 name="device_error_with_reason",
-                condition=Q(entered_in_error_at=None, entered_in_error_because="")
-                | Q(entered_in_error_at__isnull=False) & ~Q(entered_in_error_because=""),
+                condition=Q(entered_in_error_at=None, entered_in_error_reason="")
+                | Q(entered_in_error_at__isnull=False) & ~Q(entered_in_error_reason=""),
             ),
             models.UniqueConstraint(
                 Upper("manufacturer"),

@@ -61,7 +61,7 @@ class WaitlistEntry(models.Model):
     created_at = models.DateTimeField(_("since"), editable=False)
     created_by = models.ForeignKey(User, models.PROTECT, null=True, editable=False, related_name="+")
     closed_at = models.DateTimeField(_("closed"), null=True, editable=False)
-    closed_because = models.CharField(
+    closed_reason = models.CharField(
         _("closed because"), max_length=10, choices=Closed.choices, blank=True, editable=False
     )
     appointment = models.OneToOneField(
@@ -88,8 +88,8 @@ class WaitlistEntry(models.Model):
             ),
             models.CheckConstraint(
                 name="waiting_closed_with_reason",
-                condition=Q(closed_at=None, closed_because="")
-                | Q(closed_at__isnull=False) & ~Q(closed_because=""),
+                condition=Q(closed_at=None, closed_reason="")
+                | Q(closed_at__isnull=False) & ~Q(closed_reason=""),
             ),
         ]
 
@@ -123,7 +123,7 @@ class FreedTime(models.Model):
     ends_at = models.DateTimeField(_("until"))
     created_at = models.DateTimeField(_("since"))
     closed_at = models.DateTimeField(_("closed"), null=True, blank=True)
-    closed_because = models.CharField(_("closed because"), max_length=10, choices=Closed.choices, blank=True)
+    closed_reason = models.CharField(_("closed because"), max_length=10, choices=Closed.choices, blank=True)
     closed_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
 
     objects = FreedTimeQuerySet.as_manager()
@@ -138,8 +138,8 @@ class FreedTime(models.Model):
             ),
             models.CheckConstraint(
                 name="freed_time_closed_with_reason",
-                condition=Q(closed_at=None, closed_because="")
-                | Q(closed_at__isnull=False) & ~Q(closed_because=""),
+                condition=Q(closed_at=None, closed_reason="")
+                | Q(closed_at__isnull=False) & ~Q(closed_reason=""),
             ),
         ]
 

@@ -52,7 +52,7 @@ def check(
     Fills in `ends_at`, and `intent` where the procedure type leaves no choice. `resources` are those that must be
     taken; for every category without one among them, any that is free is chosen.
 
-    With a reason in `overbooked_because`, resources that are taken may be held a second time, as far as each allows.
+    With a reason in `overbooked_reason`, resources that are taken may be held a second time, as far as each allows.
     `imported`: it comes from another calendar, and begins at any minute, not only at those of the site's grid.
 
     Raises ValidationError by field for values that no appointment may have, and Refusal with the codes "in_the_past",
@@ -71,7 +71,7 @@ def look_and_choose(
     """As `check`, with what was seen of each requirement."""
     check_values(appointment, imported=imported, now=now)
     needs = look(appointment, resources, now=now)
-    return needs, choose(appointment, needs, overbook=bool(appointment.overbooked_because))
+    return needs, choose(appointment, needs, overbook=bool(appointment.overbooked_reason))
 
 
 def check_values(appointment: Appointment, *, imported: bool = False, now: datetime) -> None:
@@ -82,7 +82,7 @@ def check_values(appointment: Appointment, *, imported: bool = False, now: datet
     read = {name for name in READ_BEFORE if appointment._state.fields_cache.get(name)}
     appointment.full_clean(exclude=read, validate_constraints=False)
     refuse_nonsense(appointment, now=now)
-    refuse_start(appointment, any_minute=imported or bool(appointment.overbooked_because), now=now)
+    refuse_start(appointment, any_minute=imported or bool(appointment.overbooked_reason), now=now)
 
 
 def check_requested(
@@ -92,7 +92,7 @@ def check_requested(
 
     Raises as `check` does, and Refusal "not_needed" for resources, a hold or a reason to overbook: they would be lost.
     """
-    taking = {"resources": resources, "hold": hold, "overbooked_because": appointment.overbooked_because}
+    taking = {"resources": resources, "hold": hold, "overbooked_reason": appointment.overbooked_reason}
     for field, given in taking.items():
         if given:
             raise Refusal("A request takes no time yet.", code="not_needed", field=field)
@@ -180,7 +180,7 @@ def book(
     Raises as `check` does, for a request as `check_requested`; "taken" also when a rival was faster; "key_reused"
     when the key was used for something else; PermissionDenied for overbooking without the permission.
     """
-    refuse_overbooking(appointment.overbooked_because, by=by)
+    refuse_overbooking(appointment.overbooked_reason, by=by)
     if request_key and (first := made_before(appointment, request_key, by=by)):
         return first
     appointment.request_key, appointment.booked_by = request_key, by
@@ -270,7 +270,7 @@ def book_once(
         step="request" if requested else "hold" if appointment.held_until else "book",
         status=str(appointment.status),
         by=by,
-        reason=appointment.overbooked_because,
+        reason=appointment.overbooked_reason,
     )
     appointment_rows.insert(appointment, reservations, step, event(appointment, by=by, now=now))
     if not quietly:
@@ -290,7 +290,7 @@ def take(
     lock(reservations, appointment.patient_id)
     refuse_if_taken_since(appointment, reservations)
     if not shares(needs, reservations):
-        appointment.overbooked_because = ""  # everything was free after all
+        appointment.overbooked_reason = ""  # everything was free after all
     return reservations
 
 
@@ -310,7 +310,7 @@ def event(appointment: Appointment, *, by: User | None, now: datetime) -> AuditE
         action=f"appointment.{appointment.status!s}",
         object_type=appointment._meta.label_lower,
         site=appointment.site,
-        reason=appointment.overbooked_because[:500],
+        reason=appointment.overbooked_reason[:500],
         request_id=str(context.get("request_id", ""))[:64],
     )
 
@@ -342,6 +342,6 @@ def release_hold(appointment_id: int, *, now: datetime) -> bool:
         or appointment.held_until > now
     ):
         return False
-    appointment.ended_by, appointment.ended_because = Appointment.EndedBy.CLINIC, "The hold ran out."
+    appointment.ended_by, appointment.ended_reason = Appointment.EndedBy.CLINIC, "The hold ran out."
     write(appointment, "expire", Appointment.Status.CANCELLED, by=None, now=now, reason="The hold ran out.")
     return True

@@ -166,15 +166,15 @@ def explant(
     if len(note) > 500:
         raise Refusal("A note has at most 500 characters.", code="too_long", field="note")
     device = locked(device_id)
-    if (device.explanted_on, device.explanted_because, device.explanted_note) == (on, because, note):
+    if (device.explanted_on, device.explanted_reason, device.explanted_note) == (on, because, note):
         return device
     device = in_place(device_id)
     if on < device.implanted_on:
         raise Refusal("This is before the device was implanted.", code="before_implant", field="on")
     if on > now.astimezone(device.procedure.site.zone).date():
         raise Refusal("This date is in the future.", code="in_the_future", field="on")
-    device.explanted_on, device.explanted_because, device.explanted_note = on, because, note
-    device.save(update_fields=["explanted_on", "explanted_because", "explanted_note"])
+    device.explanted_on, device.explanted_reason, device.explanted_note = on, because, note
+    device.save(update_fields=["explanted_on", "explanted_reason", "explanted_note"])
     audit.record("device.explanted", device, by=by, at=now, site=device.procedure.site)
     return changed(device, by=by, now=now)
 
@@ -191,8 +191,8 @@ def void_device(device_id: int, *, because: str, by: User | None, now: datetime)
     if len(because) > 500:
         raise Refusal("Say it in at most 500 characters.", code="reason_too_long", field="because")
     device = locked(device_id)
-    device.entered_in_error_at, device.entered_in_error_because = now, because
-    device.save(update_fields=["entered_in_error_at", "entered_in_error_because"])
+    device.entered_in_error_at, device.entered_in_error_reason = now, because
+    device.save(update_fields=["entered_in_error_at", "entered_in_error_reason"])
     audit.record("device.entered_in_error", device, by=by, at=now, site=device.procedure.site)
     return changed(device, by=by, now=now)
 

@@ -54,13 +54,13 @@ def mark_displaced(
     lost = []
     for row in found:
         reason = why.get(row.pk, Why.NOT)
-        if reason != row.displaced_because:
+        if reason != row.displaced_reason:
             changed[reason].append(row.pk)
-            if not row.displaced_because:
+            if not row.displaced_reason:
                 lost.append(row)
-            row.displaced_because = reason
+            row.displaced_reason = reason
     for reason, numbers in changed.items():
-        Appointment.objects.filter(pk__in=numbers).update(displaced_because=reason)
+        Appointment.objects.filter(pk__in=numbers).update(displaced_reason=reason)
     return lost
 
 

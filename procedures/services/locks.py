@@ -106,7 +106,7 @@ def refuse_if_taken_since(appointment: Appointment, reservations: Sequence[Reser
             "ends_at": appointment.ends_at,
             "own": own_ids(appointment),
             "site": appointment.site_id,
-            "overbook": bool(appointment.overbooked_because),
+            "overbook": bool(appointment.overbooked_reason),
             "resources": [reservation.resource_id for reservation in reservations],
             "lanes": [reservation.lane for reservation in reservations],
             "from": [reservation.starts_at for reservation in reservations],
@@ -147,8 +147,8 @@ def refuse_if_taken_again(gone: Appointment) -> None:
         resource=OuterRef("resource"), starts_at__lt=OuterRef("ends_at"), ends_at__gt=OuterRef("starts_at")
     )
     in_the_way = Q(Exists(held.filter(lane=OuterRef("lane"))))
-    if not gone.overbooked_because:
-        in_the_way |= Q(Exists(held), appointment__overbooked_because="")
+    if not gone.overbooked_reason:
+        in_the_way |= Q(Exists(held), appointment__overbooked_reason="")
     rival = Reservation.objects.filter(in_the_way, released_at=None).select_related("resource").first()
     if rival:
         words = span_words(rival.starts_at, rival.ends_at, gone.site)

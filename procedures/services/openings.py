@@ -60,7 +60,7 @@ def dismiss_freed(freed_id: int, *, by: User | None, now: datetime) -> FreedTime
 def close_passed_times(*, now: datetime) -> int:
     """Close the freed times whose start has come; how many. The tick runs it."""
     return FreedTime.objects.filter(closed_at=None, starts_at__lte=now).update(
-        closed_at=now, closed_because=FreedTime.Closed.PASSED
+        closed_at=now, closed_reason=FreedTime.Closed.PASSED
     )
 
 
@@ -78,7 +78,7 @@ def close_filled_times(*, now: datetime) -> int:
     given_back = Reservation.objects.filter(appointment=OuterRef("appointment"))
     return FreedTime.objects.filter(
         Exists(given_back), ~Exists(given_back.exclude(Exists(whole))), closed_at=None, starts_at__gt=now
-    ).update(closed_at=now, closed_because=FreedTime.Closed.FILLED)
+    ).update(closed_at=now, closed_reason=FreedTime.Closed.FILLED)
 
 
 def refuse_unless_allowed(by: User | None) -> None:
@@ -102,8 +102,8 @@ def locked_freed(freed_id: int, *, now: datetime) -> FreedTime:
 
 def close_freed(freed: FreedTime, because: FreedTime.Closed, *, by: User | None, now: datetime) -> None:
     """Save that a freed time, locked by the caller, is no task any more, with its audit event."""
-    freed.closed_at, freed.closed_because, freed.closed_by = now, because, by
-    freed.save(update_fields=["closed_at", "closed_because", "closed_by"])
+    freed.closed_at, freed.closed_reason, freed.closed_by = now, because, by
+    freed.save(update_fields=["closed_at", "closed_reason", "closed_by"])
     audit.record(f"freed_time.{because.value}", freed, by=by, at=now, site=freed.site)
 
 

@@ -20,7 +20,7 @@ def accept(
     *,
     starts_at: datetime | None = None,
     resources: Iterable[Resource] = (),
-    overbooked_because: str = "",
+    overbooked_reason: str = "",
     by: User | None,
     now: datetime,
 ) -> Appointment:
@@ -30,21 +30,21 @@ def accept(
     """
     if by is not None and not by.has_perm(STEP.permission):
         raise PermissionDenied
-    refuse_overbooking(overbooked_because, by=by)
+    refuse_overbooking(overbooked_reason, by=by)
     chosen = list(resources)
 
     def accept_once() -> Appointment:
         wanted = locked(appointment_id)
         refuse_unless(wanted, STEP.origins)
-        wanted.starts_at, wanted.overbooked_because = starts_at or wanted.starts_at, overbooked_because
+        wanted.starts_at, wanted.overbooked_reason = starts_at or wanted.starts_at, overbooked_reason
         wanted.created_at = (
             now  # since when it is booked: whether a reminder would still be news depends on it
         )
         reservations = take(wanted, chosen, now=now)
         # Who asked stays in `booked_by`: their request, sent again, must find it. The step says who accepted.
-        wanted.save(update_fields=["starts_at", "ends_at", "overbooked_because", "created_at"])
+        wanted.save(update_fields=["starts_at", "ends_at", "overbooked_reason", "created_at"])
         Reservation.objects.bulk_create(reservations)
-        write(wanted, "accept", STEP.to, by=by, now=now, reason=overbooked_because)
+        write(wanted, "accept", STEP.to, by=by, now=now, reason=overbooked_reason)
         notifications.tell_booked(wanted, now=now)
         return wanted
 

@@ -31,7 +31,7 @@ def reschedule(
     starts_at: datetime,
     resources: Iterable[Resource] = (),
     keep: bool = True,
-    overbooked_because: str = "",
+    overbooked_reason: str = "",
     reason: str = "",
     ended_by: str = "",
     by: User | None,
@@ -58,12 +58,12 @@ def reschedule(
     along = kept(old, named) if keep else []
     # The old time is given back first inside the transaction, so that the new may overlap it; nobody else sees a gap.
     theirs = Appointment.EndedBy.PATIENT if old.wants_change_at else Appointment.EndedBy.CLINIC
-    old.ended_by, old.ended_because = ended_by or theirs, reason.strip() or MOVED
+    old.ended_by, old.ended_reason = ended_by or theirs, reason.strip() or MOVED
     write(
-        old, "reschedule", Appointment.Status.CANCELLED, by=by, now=now, reason=old.ended_because, frees=False
+        old, "reschedule", Appointment.Status.CANCELLED, by=by, now=now, reason=old.ended_reason, frees=False
     )
 
-    new = successor(old, starts_at=starts_at, overbooked_because=overbooked_because)
+    new = successor(old, starts_at=starts_at, overbooked_reason=overbooked_reason)
     try:
         booked = book(new, resources=[*named, *along], by=by, now=now, request_key=request_key)
     except Refusal as refusal:
@@ -74,7 +74,7 @@ def reschedule(
     return booked
 
 
-def successor(old: Appointment, *, starts_at: datetime, overbooked_because: str = "") -> Appointment:
+def successor(old: Appointment, *, starts_at: datetime, overbooked_reason: str = "") -> Appointment:
     """The appointment that takes the place of `old`, not saved."""
     return Appointment(
         patient=old.patient,
@@ -87,7 +87,7 @@ def successor(old: Appointment, *, starts_at: datetime, overbooked_because: str 
         levels=old.levels,
         indication=old.indication,
         note=old.note,
-        overbooked_because=overbooked_because,
+        overbooked_reason=overbooked_reason,
         sequence=old.sequence + 1,
         rescheduled_from=old,
     )

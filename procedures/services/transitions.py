@@ -78,7 +78,7 @@ def take_step(
         refuse_to_book(appointment, now=now)
     if name == "cancel":
         appointment.ended_by = ended_by or Appointment.EndedBy.CLINIC
-        appointment.ended_because = reason
+        appointment.ended_reason = reason
     if name == "enter_in_error":
         void_procedure(appointment, reason=reason, by=by, now=now)
     if name == "undo_no_show":
@@ -119,8 +119,8 @@ def hold_again(gone: Appointment, *, now: datetime) -> None:
     refuse_if_taken_again(gone)
     held.update(released_at=None)
     refuse_if_closed_since(gone)
-    gone.displaced_because = reasons([gone]).get(gone.pk, "")  # hours may have changed since
-    gone.save(update_fields=["displaced_because"])
+    gone.displaced_reason = reasons([gone]).get(gone.pk, "")  # hours may have changed since
+    gone.save(update_fields=["displaced_reason"])
 
 
 def state_before(appointment: Appointment, step: Step) -> str:
@@ -157,7 +157,7 @@ def write(
     # A hold was never more than a thought: that it ends is no news for those who wait.
     gives_back = appointment.live and appointment.status != Appointment.Status.HELD
     appointment.status, appointment.held_until = to, None
-    appointment.save(update_fields=["status", "held_until", "ended_by", "ended_because"])
+    appointment.save(update_fields=["status", "held_until", "ended_by", "ended_reason"])
     if not appointment.live:
         appointment.reservations.filter(released_at=None).update(released_at=now)
         if gives_back and frees:

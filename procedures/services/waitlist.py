@@ -179,8 +179,8 @@ def withdraw(entry_id: int, *, by: User | None, now: datetime) -> WaitlistEntry:
     refuse_unless_allowed(by)
     entry = lock_entry(entry_id)
     refuse_unless_waiting(entry)
-    entry.closed_at, entry.closed_because = now, WaitlistEntry.Closed.WITHDRAWN
-    entry.save(update_fields=["closed_at", "closed_because"])
+    entry.closed_at, entry.closed_reason = now, WaitlistEntry.Closed.WITHDRAWN
+    entry.save(update_fields=["closed_at", "closed_reason"])
     record("withdrawn", entry, by=by, now=now)
     return entry
 
@@ -258,8 +258,8 @@ def book_from_waitlist(
     # What came free was offered, not asked for: moving need not keep it.
     asked_for = {one.pk for one in (*resources, *entry.clinicians.all())}
     appointment.reservations.exclude(resource__in=asked_for).filter(named=True).update(named=False)
-    entry.appointment, entry.closed_at, entry.closed_because = appointment, now, WaitlistEntry.Closed.BOOKED
-    entry.save(update_fields=["appointment", "closed_at", "closed_because"])
+    entry.appointment, entry.closed_at, entry.closed_reason = appointment, now, WaitlistEntry.Closed.BOOKED
+    entry.save(update_fields=["appointment", "closed_at", "closed_reason"])
     record("booked", entry, by=by, now=now)
     if freed is not None:
         close_freed(freed, FreedTime.Closed.FILLED, by=by, now=now)

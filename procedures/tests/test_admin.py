@@ -328,7 +328,7 @@ def test_who_may_overbooks_with_a_reason_and_it_stays_visible(world: World, clie
     for held in (world.room, world.bay, world.doctor):
         held.overbooking = 1
         held.save()
-    second = {"patient": world.another_patient().pk, "overbooked_because": "in great pain"}
+    second = {"patient": world.another_patient().pk, "overbooked_reason": "in great pain"}
     signed_in(world.clerk, client)
     assert errors(book(client, world, **second)) == {"starts": ["taken"]}
     signed_in(world.physician, client)

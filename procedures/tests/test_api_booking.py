@@ -58,7 +58,7 @@ def test_a_hold_that_ran_out_is_no_longer_booked_and_its_time_is_free(world: Wor
     other = booking(world, patient=world.another_patient().pk)
     assert call(world.clerk, "POST", "appointments/", other, now=later).status_code == 201
     gone = call(world.clerk, "GET", f"appointments/{shown['id']}/", now=later).json()
-    assert (gone["status"], gone["ended_because"]) == ("cancelled", "The hold ran out.")
+    assert (gone["status"], gone["ended_reason"]) == ("cancelled", "The hold ran out.")
     assert gone["steps"][-1]["by"] is None
 
 
@@ -122,7 +122,7 @@ def test_a_key_is_1_to_100_visible_characters(world: World, key: str) -> None:
 
 def test_overbooking_needs_permission_reason_and_a_resource_that_allows_it(world: World) -> None:
     booked(world)
-    second = booking(world, patient=world.another_patient().pk, overbooked_because="An emergency.")
+    second = booking(world, patient=world.another_patient().pk, overbooked_reason="An emergency.")
     before = rows()
     assert call(world.clerk, "POST", "appointments/", second, now=world.now).status_code == 403
     # No resource of this clinic may be held twice as yet.
@@ -134,7 +134,7 @@ def test_overbooking_needs_permission_reason_and_a_resource_that_allows_it(world
     response = call(world.physician, "POST", "appointments/", second, now=world.now)
     assert response.status_code == 201, response.json()
     shown = response.json()
-    assert (shown["overbooked"], shown["overbooked_because"]) == (True, "An emergency.")
+    assert (shown["overbooked"], shown["overbooked_reason"]) == (True, "An emergency.")
     assert [row["lane"] for row in shown["reservations"]] == [1, 1, 1]
     assert shown["steps"][0]["reason"] == "An emergency."
     third = second | {"patient": world.another_patient(3).pk}
@@ -145,15 +145,15 @@ def test_overbooking_needs_permission_reason_and_a_resource_that_allows_it(world
 
 
 def test_overbooking_nothing_is_no_overbooking(world: World) -> None:
-    inputs = booking(world, overbooked_because="To be sure.")
+    inputs = booking(world, overbooked_reason="To be sure.")
     shown = call(world.physician, "POST", "appointments/", inputs, now=world.now).json()
-    assert (shown["overbooked"], shown["overbooked_because"]) == (False, "")
+    assert (shown["overbooked"], shown["overbooked_reason"]) == (False, "")
 
 
 def test_moving_into_a_taken_time_needs_the_same_permission(world: World) -> None:
     booked(world)
     other = booked(world, patient=world.another_patient(), starts_at=world.at(MONDAY, 13))
-    inputs = {"starts_at": "2027-01-11T09:00", "overbooked_because": "An emergency."}
+    inputs = {"starts_at": "2027-01-11T09:00", "overbooked_reason": "An emergency."}
     path = f"appointments/{other.pk}/reschedule/"
     before = rows()
     assert call(world.clerk, "POST", path, inputs, now=world.now).status_code == 403
@@ -232,7 +232,7 @@ def test_cancelling_says_whose_wish_it_was(world: World) -> None:
     assert faults(call(world.clerk, "POST", path, bad, now=world.now)) == [("ended_by", "invalid_choice")]
     assert rows() == before
     shown = call(world.clerk, "POST", path, {"reason": "ill", "ended_by": "patient"}, now=world.now).json()
-    assert (shown["ended_by"], shown["ended_because"]) == ("patient", "ill")
+    assert (shown["ended_by"], shown["ended_reason"]) == ("patient", "ill")
     assert shown["possible_steps"] == []  # to enter it in error is the physician's
     second = booked(world)
     shown = call(
@@ -254,7 +254,7 @@ def test_entered_in_error_takes_the_procedure_along(world: World) -> None:
 @pytest.mark.parametrize("status", Appointment.Status.values)
 def test_possible_steps_are_addresses_that_the_user_may_use(world: World, status: str) -> None:
     appointment = booked(world)
-    values: dict[str, Any] = {"status": status, "ended_because": "a reason"}
+    values: dict[str, Any] = {"status": status, "ended_reason": "a reason"}
     if status == "held":
         values["held_until"] = world.now + HOLD_LASTS
     Appointment.objects.filter(pk=appointment.pk).update(**values)

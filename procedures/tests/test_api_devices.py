@@ -43,11 +43,11 @@ def test_a_device_from_its_implant_to_the_day_it_comes_out(world: World) -> None
     assert api(world, "POST", f"{pk}/refill/", next_due).json()["due"] == []
     assert api(world, "POST", f"{pk}/check-battery/", next_due).json()["battery_due_on"]
     out = {"on": (MONDAY + 91 * DAY).isoformat(), "because": "infection"}
-    assert api(world, "POST", f"{pk}/explant/", out).json()["explanted_because"] == "infection"
+    assert api(world, "POST", f"{pk}/explant/", out).json()["explanted_reason"] == "infection"
     procedure.follow_up.refresh_from_db()
-    assert procedure.follow_up.closed_because == "explanted"
+    assert procedure.follow_up.closed_reason == "explanted"
     voided = api(world, "POST", f"{pk}/void/", {"because": "another patient's"})
-    assert voided.json()["entered_in_error_because"] == "another patient's"
+    assert voided.json()["entered_in_error_reason"] == "another patient's"
 
 
 def test_bad_input_is_refused_by_field(world: World) -> None:

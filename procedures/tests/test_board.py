@@ -46,7 +46,7 @@ def test_who_is_late_who_is_overbooked_and_whose_baseline_is_missing_is_said(
     booked(world)
     other = world.another_patient()
     services.book(
-        world.appointment(patient=other, overbooked_because="in great pain"),
+        world.appointment(patient=other, overbooked_reason="in great pain"),
         by=world.physician,
         now=world.now,
     )

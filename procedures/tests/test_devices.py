@@ -135,10 +135,10 @@ def test_the_loser_of_a_race_for_a_serial_number_hears_it_politely(
         ({"implanted_on": MONDAY + 9 * DAY}, "device_implanted_before_recorded"),
         ({"kind": "spinal_cord_stimulator"}, "only_pumps_are_refilled"),
         ({"refill_due_on": MONDAY - DAY}, "device_due_after_implant"),
-        ({"explanted_on": MONDAY - DAY, "explanted_because": "wish"}, "device_explanted_after_implant"),
+        ({"explanted_on": MONDAY - DAY, "explanted_reason": "wish"}, "device_explanted_after_implant"),
         ({"explanted_on": MONDAY}, "device_explanted_with_reason"),
-        ({"explanted_on": MONDAY, "explanted_because": "other"}, "device_other_explant_says_why"),
-        ({"entered_in_error_because": "typed twice"}, "device_error_with_reason"),
+        ({"explanted_on": MONDAY, "explanted_reason": "other"}, "device_other_explant_says_why"),
+        ({"entered_in_error_reason": "typed twice"}, "device_error_with_reason"),
     ],
 )
 def test_the_database_keeps_out_what_must_never_be(

@@ -72,7 +72,7 @@ def test_what_is_done_with_it(desk: Client, world: World, implant: Procedure) ->
     out = {"on": "2027-04-12", "because": "infection", "note": ""}
     send(desk, world, f"{device.pk}/explant", out, day=91)
     device.refresh_from_db()
-    assert device.explanted_because == "infection"
+    assert device.explanted_reason == "infection"
     said = words(get(desk, world, f"{PAGES}{device.pk}/change/", day=91))
     assert "taken out" in said
     assert "Refilled" not in said

@@ -32,7 +32,7 @@ def close(world: World, **values: Any) -> Closure:
 
 def why(appointment: Appointment) -> str:
     appointment.refresh_from_db()
-    return appointment.displaced_because
+    return appointment.displaced_reason
 
 
 def form_of(page: Any) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def test_it_is_marked_on_every_screen_and_counted_on_the_first_page(world: World
             True,
         )
     listed = call(world.clerk, "GET", "appointments/?displaced=true", now=world.now).json()["results"]
-    assert [(row["id"], row["displaced_because"]) for row in listed] == [(booked.pk, "closed")]
+    assert [(row["id"], row["displaced_reason"]) for row in listed] == [(booked.pk, "closed")]
 
 
 def test_they_are_moved_together_each_to_a_time_of_its_own(world: World) -> None:

@@ -161,7 +161,7 @@ def test_whose_wish_it_was_and_why_is_kept(world: World, wants: bool) -> None:
     told = {"starts_at": "2027-01-12T10:00", "ended_by": "patient", "reason": "no driver"}
     call(world.clerk, "POST", path, told, now=world.now)
     old.refresh_from_db()
-    assert (old.ended_by, old.ended_because) == ("patient", "no driver")
+    assert (old.ended_by, old.ended_reason) == ("patient", "no driver")
     assert AuditEvent.objects.get(action="appointment.rescheduled").reason == "no driver"
     assert not AuditEvent.objects.filter(action="appointment.cancelled").exists()
     if wants:
@@ -180,7 +180,7 @@ def test_the_desk_is_asked_whose_wish_it_is(world: World) -> None:
         assert "Who asked for it" in words(desk.get(address))
         desk.post(address, {"ended_by": "patient", "reason": "a wedding"})
     old.refresh_from_db()
-    assert (old.ended_by, old.ended_because) == ("patient", "a wedding")
+    assert (old.ended_by, old.ended_reason) == ("patient", "a wedding")
 
 
 def test_what_is_booked_of_a_type_that_has_changed_since_can_be_moved_and_its_note_corrected(
@@ -349,7 +349,7 @@ def test_a_start_lies_on_the_grid_and_within_24_months(world: World, offset: tim
 
 
 def test_overbooked_and_imported_ones_begin_on_any_full_minute(world: World) -> None:
-    for minute, how in ((7, {"overbooked_because": "urgent"}), (8, {})):
+    for minute, how in ((7, {"overbooked_reason": "urgent"}), (8, {})):
         at = world.at(TUESDAY + timedelta(days=minute), 10)
         booked = world.appointment(starts_at=at + timedelta(minutes=minute), **how)
         services.book(booked, by=world.physician, now=world.now, imported=not how)

@@ -92,11 +92,11 @@ def test_who_may_not_book_accepts_nothing_and_who_may_not_overbook_overbooks_not
     with pytest.raises(PermissionDenied):
         services.accept(wanted.pk, by=manager, now=world.now)
     with pytest.raises(PermissionDenied):
-        services.accept(wanted.pk, overbooked_because="So it is", by=world.clerk, now=world.now)
+        services.accept(wanted.pk, overbooked_reason="So it is", by=world.clerk, now=world.now)
 
 
 @pytest.mark.parametrize(
-    ("field", "given"), [("hold", True), ("overbooked_because", "Full"), ("resources", "the room")]
+    ("field", "given"), [("hold", True), ("overbooked_reason", "Full"), ("resources", "the room")]
 )
 def test_a_request_that_would_lose_something_is_refused(world: World, field: str, given: Any) -> None:
     given = [world.room.pk] if field == "resources" else given

@@ -37,7 +37,7 @@ def test_a_held_time_is_taken_for_ten_minutes_and_then_frees_itself(world: World
     late = world.now + HOLD_LASTS
     assert services.book(world.appointment(patient=rival), by=world.clerk, now=late).pk
     held.refresh_from_db()
-    assert (held.status, held.ended_because) == ("cancelled", "The hold ran out.")
+    assert (held.status, held.ended_reason) == ("cancelled", "The hold ran out.")
     assert refused(lambda: services.take_step(held.pk, "book", by=world.clerk, now=late)) == "not_allowed_now"
 
 
@@ -64,7 +64,7 @@ def test_a_hold_without_an_end_is_refused_by_the_database(world: World) -> None:
 def test_overbooking_wants_permission_and_room_for_it_and_stays_visible(world: World) -> None:
     book(world)
     rival = world.another_patient()
-    asked = {"patient": rival, "overbooked_because": "Cannot walk by Monday otherwise"}
+    asked = {"patient": rival, "overbooked_reason": "Cannot walk by Monday otherwise"}
     with pytest.raises(PermissionDenied):
         services.book(world.appointment(**asked), by=world.clerk, now=world.now)
 
@@ -74,25 +74,25 @@ def test_overbooking_wants_permission_and_room_for_it_and_stays_visible(world: W
     assert refused(as_physician) == "taken"  # no resource allows it
     Resource.objects.update(overbooking=1)
     second = as_physician()
-    assert second.overbooked_because == "Cannot walk by Monday otherwise"
+    assert second.overbooked_reason == "Cannot walk by Monday otherwise"
     assert set(second.reservations.values_list("lane", flat=True)) == {1}
-    third = world.appointment(patient=world.another_patient(3), overbooked_because="Once more")
+    third = world.appointment(patient=world.another_patient(3), overbooked_reason="Once more")
     assert refused(lambda: services.book(third, by=world.physician, now=world.now)) == "taken"
 
 
 def test_what_was_free_is_not_called_overbooked(world: World) -> None:
     Resource.objects.update(overbooking=1)
     appointment = services.book(
-        world.appointment(overbooked_because="To be sure"), by=world.physician, now=world.now
+        world.appointment(overbooked_reason="To be sure"), by=world.physician, now=world.now
     )
-    assert appointment.overbooked_because == ""
+    assert appointment.overbooked_reason == ""
     assert set(appointment.reservations.values_list("lane", flat=True)) == {0}
 
 
 def test_a_patient_is_never_overbooked(world: World) -> None:
     Resource.objects.update(overbooking=3)
     book(world)
-    again = world.appointment(overbooked_because="Why not")
+    again = world.appointment(overbooked_reason="Why not")
     assert refused(lambda: services.book(again, by=world.physician, now=world.now)) == "taken"
 
 
@@ -101,7 +101,7 @@ def test_who_was_squeezed_in_keeps_the_time_when_the_first_leaves(world: World) 
     Resource.objects.update(overbooking=1)
     first = book(world)
     squeezed = services.book(
-        world.appointment(patient=world.another_patient(), overbooked_because="Cannot walk"),
+        world.appointment(patient=world.another_patient(), overbooked_reason="Cannot walk"),
         by=world.physician,
         now=world.now,
     )
@@ -110,18 +110,18 @@ def test_who_was_squeezed_in_keeps_the_time_when_the_first_leaves(world: World) 
     third = world.another_patient(3)
     assert refused(lambda: book(world, patient=third)) == "taken"
     again = services.book(
-        world.appointment(patient=third, overbooked_because="Cannot walk either"),
+        world.appointment(patient=third, overbooked_reason="Cannot walk either"),
         by=world.physician,
         now=world.now,
     )
-    assert again.overbooked_because == "Cannot walk either"
+    assert again.overbooked_reason == "Cannot walk either"
     assert set(again.reservations.values_list("lane", flat=True)) == {0}
-    fourth = world.appointment(patient=world.another_patient(4), overbooked_because="Nor can she")
+    fourth = world.appointment(patient=world.another_patient(4), overbooked_reason="Nor can she")
     assert refused(lambda: services.book(fourth, by=world.physician, now=world.now)) == "taken"
     for gone in (squeezed, again):
         services.cancel(gone.pk, reason="ill", by=world.clerk, now=world.now)
     assert FreedTime.objects.get().appointment == again
-    assert book(world, patient=third).overbooked_because == ""
+    assert book(world, patient=third).overbooked_reason == ""
 
 
 @pytest.mark.django_db(transaction=True)
@@ -134,17 +134,17 @@ def test_a_rival_who_overbooks_at_once_is_seen(monkeypatch: pytest.MonkeyPatch, 
         [
             lambda: services.book(world.appointment(patient=plain), by=None, now=world.now),
             lambda: services.book(
-                world.appointment(patient=beside, overbooked_because="Now"), by=None, now=world.now
+                world.appointment(patient=beside, overbooked_reason="Now"), by=None, now=world.now
             ),
         ],
     )
     made = {one.patient: one for one in Appointment.objects.all()}
     if outcome == {"won": 2}:
-        assert made[beside].overbooked_because == "Now"
+        assert made[beside].overbooked_reason == "Now"
         assert not made[plain].reservations.filter(lane=1).exists()
     else:  # whoever overbooks was first, and then it was no overbooking
         assert outcome == {"won": 1, "taken": 1}
-        assert made[beside].overbooked_because == ""
+        assert made[beside].overbooked_reason == ""
 
 
 # Privileges

@@ -312,7 +312,7 @@ def test_a_cancelled_appointment_frees_its_time_unless_somebody_was_squeezed_in(
     assert "09:00" not in walls(find(world))
     Resource.objects.update(overbooking=1)
     squeezed = services.book(
-        world.appointment(patient=world.another_patient(), overbooked_because="In pain"),
+        world.appointment(patient=world.another_patient(), overbooked_reason="In pain"),
         by=world.physician,
         now=world.now,
     )
@@ -528,7 +528,7 @@ def test_random_clinics_agree_with_booking(world: World, seed: int) -> None:
     for _ in range(25):
         at = start + timedelta(minutes=dice.randrange(0, 48 * 60, 5))
         because = "random" if dice.random() < 0.3 else ""
-        asked = world.appointment(starts_at=at, patient=dice.choice(others), overbooked_because=because)
+        asked = world.appointment(starts_at=at, patient=dice.choice(others), overbooked_reason=because)
         try:
             made.append(services.book(asked, by=None, now=world.now))
         except Refusal:

@@ -55,7 +55,7 @@ def act(world: World, patients: list[Any], deed: tuple[str, int, int], now: Any)
             wanted = world.appointment(
                 patient=patients[number],
                 starts_at=world.at(MONDAY, more),
-                overbooked_because="squeezed in" if name == "overbook" else "",
+                overbooked_reason="squeezed in" if name == "overbook" else "",
             )
             services.book(wanted, by=world.admin, now=now, hold=name == "hold", request=name == "request")
         elif name == "tick":
@@ -89,7 +89,7 @@ WRONG = """
        AND a.released_at IS NULL AND b.released_at IS NULL AND a.starts_at < b.ends_at AND b.starts_at < a.ends_at
       JOIN procedures_appointment AS first ON first.id = a.appointment_id
       JOIN procedures_appointment AS second ON second.id = b.appointment_id
-     WHERE a.lane = b.lane OR first.overbooked_because = '' AND second.overbooked_because = ''
+     WHERE a.lane = b.lane OR first.overbooked_reason = '' AND second.overbooked_reason = ''
 """
 
 
@@ -155,7 +155,7 @@ def test_every_step_leads_only_where_it_says(world: World) -> None:
                 continue
             held_until = world.at(MONDAY, 12) if status == "held" else None
             Appointment.objects.filter(pk=appointment.pk).update(
-                status=status, held_until=held_until, ended_because="x"
+                status=status, held_until=held_until, ended_reason="x"
             )
             with pytest.raises(Refusal) as refused:
                 services.take_step(appointment.pk, name, by=world.admin, now=world.at(MONDAY, 10), reason="x")
@@ -233,7 +233,7 @@ def test_moving_against_cancelling(monkeypatch: pytest.MonkeyPatch, world: World
         assert outcome == {"won": 1, "not_allowed_now": 1}
         made.refresh_from_db()
         assert made.status == "cancelled"
-        assert hasattr(made, "rescheduled_to") == (made.ended_because == "Moved to another time.")
+        assert hasattr(made, "rescheduled_to") == (made.ended_reason == "Moved to another time.")
         for left in Appointment.objects.filter(status="booked"):
             services.cancel(left.pk, reason="next turn", by=None, now=world.now)
 

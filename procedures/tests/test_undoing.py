@@ -91,7 +91,7 @@ def test_who_was_squeezed_in_beside_it_does_not_keep_it_out(world: World) -> Non
     """They shared the resources before, for a reason; they may again."""
     Resource.objects.update(overbooking=1)
     one = services.book(world.appointment(), by=world.clerk, now=world.now)
-    beside = world.appointment(patient=world.another_patient(), overbooked_because="Cannot walk")
+    beside = world.appointment(patient=world.another_patient(), overbooked_reason="Cannot walk")
     services.book(beside, by=world.physician, now=world.now)
     services.mark_no_show(one.pk, by=world.clerk, now=world.at(MONDAY, 9, 5))
     assert undo(world, one).status == "booked"

@@ -224,7 +224,7 @@ def test_asking_early_never_brings_the_next_question_nearer(world: World) -> Non
 def test_who_waits_no_more_cannot_be_withdrawn_or_asked_again(world: World) -> None:
     waits = join(world)
     closed = services.withdraw(waits.pk, by=world.clerk, now=world.now)
-    assert (closed.closed_at, closed.closed_because) == (world.now, "withdrawn")
+    assert (closed.closed_at, closed.closed_reason) == (world.now, "withdrawn")
     for act in (services.withdraw, services.still_waiting):
         with pytest.raises(Refusal) as refused:
             act(waits.pk, by=world.clerk, now=world.now)
@@ -283,7 +283,7 @@ def test_a_time_that_nobody_could_be_offered_is_not_noted(world: World) -> None:
     Resource.objects.update(overbooking=1)
     services.book(world.appointment(), by=world.clerk, now=world.now)
     second = services.book(
-        world.appointment(patient=world.another_patient(), overbooked_because="urgent"),
+        world.appointment(patient=world.another_patient(), overbooked_reason="urgent"),
         by=world.physician,
         now=world.now,
     )
@@ -332,7 +332,7 @@ def test_a_freed_time_that_has_begun_is_closed_by_the_tick(world: World) -> None
     assert services.close_passed_times(now=world.at(MONDAY, 9) - timedelta(minutes=1)) == 0
     assert services.close_passed_times(now=world.at(MONDAY, 9)) == 1
     freed.refresh_from_db()
-    assert (freed.closed_because, freed.closed_at) == ("passed", world.at(MONDAY, 9))
+    assert (freed.closed_reason, freed.closed_at) == ("passed", world.at(MONDAY, 9))
     assert services.close_passed_times(now=world.at(MONDAY, 10)) == 0
 
 
@@ -349,14 +349,14 @@ def test_a_freed_time_that_is_booked_past_the_waitlist_is_closed_by_the_tick(wor
     services.book(world.appointment(), by=world.clerk, now=world.now)
     assert services.close_filled_times(now=later) == 1
     freed.refresh_from_db()
-    assert (freed.closed_because, freed.closed_at, freed.closed_by) == ("filled", later, None)
+    assert (freed.closed_reason, freed.closed_at, freed.closed_by) == ("filled", later, None)
     assert services.close_filled_times(now=later) == 0
 
 
 def test_a_dismissed_time_is_nobodys(world: World) -> None:
     join(world)
     freed = services.dismiss_freed(free(world).pk, by=world.clerk, now=world.now)
-    assert (freed.closed_because, freed.closed_by) == ("dismissed", world.clerk)
+    assert (freed.closed_reason, freed.closed_by) == ("dismissed", world.clerk)
     assert not suits(world, freed)
     with pytest.raises(Refusal) as refused:
         services.dismiss_freed(freed.pk, by=world.clerk, now=world.now)
@@ -531,8 +531,8 @@ def test_booking_closes_the_entry_and_the_freed_time(world: World) -> None:
     assert (booked.region, booked.laterality, booked.booked_by) == ("lumbar", "left", world.clerk)
     waits.refresh_from_db()
     freed.refresh_from_db()
-    assert (waits.closed_because, waits.appointment, waits.closed_at) == ("booked", booked, world.now)
-    assert (freed.closed_because, freed.closed_by) == ("filled", world.clerk)
+    assert (waits.closed_reason, waits.appointment, waits.closed_at) == ("booked", booked, world.now)
+    assert (freed.closed_reason, freed.closed_by) == ("filled", world.clerk)
     assert {"waitlist.booked", "freed_time.filled", "appointment.booked"} <= {
         *AuditEvent.objects.values_list("action", flat=True)
     }
@@ -599,9 +599,9 @@ def test_of_two_clerks_who_fill_the_same_time_at_once_one_wins(world: World) -> 
     booked = Appointment.objects.get(status="booked")
     won = WaitlistEntry.objects.get(appointment=booked)
     lost = WaitlistEntry.objects.exclude(pk=won.pk).get()
-    assert (freed.closed_because, won.closed_because) == ("filled", "booked")
+    assert (freed.closed_reason, won.closed_reason) == ("filled", "booked")
     assert (won.patient, booked.starts_at) == (booked.patient, freed.starts_at)
-    assert (lost.closed_at, lost.closed_because, lost.appointment) == (None, "", None)
+    assert (lost.closed_at, lost.closed_reason, lost.appointment) == (None, "", None)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -628,5 +628,5 @@ def test_a_direct_booking_of_the_freed_time_at_once_leaves_one_of_them(world: Wo
     waits.refresh_from_db()
     freed.refresh_from_db()
     booked = Appointment.objects.get(status="booked")
-    assert (freed.closed_because == "filled") == (booked.patient == world.patient)
+    assert (freed.closed_reason == "filled") == (booked.patient == world.patient)
     assert (waits.appointment_id is not None) == (booked.patient == world.patient)

@@ -137,7 +137,7 @@ def test_many_are_asked_or_taken_off_at_once(desk: Client, world: World) -> None
     response = post(desk, world, WAITLIST, action="withdraw", _selected_action=[first.pk])
     assert "1 patient waits no more." in words(response)
     first.refresh_from_db()
-    assert first.closed_because == "withdrawn"
+    assert first.closed_reason == "withdrawn"
 
 
 def test_one_is_asked_or_taken_off_on_its_page_and_a_second_click_is_told(desk: Client, world: World) -> None:

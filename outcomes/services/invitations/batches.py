@@ -69,7 +69,7 @@ def due_now(now: datetime) -> QuerySet[CheckIn]:
     return CheckIn.objects.filter(
         Q(hold_until=None) | Q(hold_until__lte=now),
         status=CheckIn.Status.PLANNED,
-        not_sent_because="",
+        not_sent_reason="",
         due_at__lte=now,
         closes_at__gt=now,
     )

@@ -72,7 +72,7 @@ def invite_some(waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: dat
 
 def refuse(asking: Asking, check_in: CheckIn, reason: str) -> None:
     """The patient must not be mailed: the check-in stays open, and somebody telephones if they may."""
-    check_in.not_sent_because = reason
+    check_in.not_sent_reason = reason
     if reason not in NO_CALL and not diary_entry(check_in):
         check_in.call_at = asking.now
     asking.skip(check_in, reason)

@@ -28,7 +28,7 @@ def ask_at_new_address(patient: Patient, follow_ups: Sequence[int], *, now: date
         return 0
     still_open = CheckIn.objects.filter(follow_up__in=follow_ups, closes_at__gt=now)
     still_open.filter(status=CheckIn.Status.PLANNED, not_sent_because__in=WRONG).update(
-        not_sent_because="", call_at=None
+        not_sent_reason="", call_at=None
     )
     asked = list(with_all(still_open.filter(status=CheckIn.Status.INVITED)))
     waiting = ContactAttempt.objects.filter(
@@ -38,7 +38,7 @@ def ask_at_new_address(patient: Patient, follow_ups: Sequence[int], *, now: date
     asked = [one for one in asked if one.pk not in queued]
     asking = Asking(now)
     for check_in in asked:
-        check_in.invited_at, check_in.not_sent_because = now, ""
+        check_in.invited_at, check_in.not_sent_reason = now, ""
         if check_in.remind_at or check_in.call_at:  # entries of a diary have neither
             *reminders, call = rungs(check_in, now)
             left = reminders[check_in.reminders :]

@@ -299,7 +299,7 @@ def test_cancelling_with_the_keyboard(desk: Any, world: World) -> None:
     enter(desk)
     desk.get_by_text("The appointment is cancelled; its time is free.").wait_for()
     appointment.refresh_from_db()
-    assert appointment.ended_because == "Caught a cold"
+    assert appointment.ended_reason == "Caught a cold"
 
 
 def test_closing_shows_whom_it_displaces_and_leads_to_another_time(desk: Any, world: World) -> None:
@@ -377,7 +377,7 @@ def due_call(world: World) -> CheckIn:
     )
     check_in.opens_at = check_in.due_at = check_in.call_at = world.now - timedelta(hours=1)
     check_in.closes_at = world.now + timedelta(days=5)
-    check_in.not_sent_because = "no_consent"
+    check_in.not_sent_reason = "no_consent"
     check_in.save()
     return check_in
 

@@ -142,9 +142,7 @@ def of_letters(page: Any, letters: dict[str, str], query: str) -> Iterator[str]:
     Appointment.objects.filter(patient__record_number="P00007").update(status="in_procedure")
     page.goto(letters["before"] + query)
     yield "before, too late"
-    Appointment.objects.filter(patient__record_number="P00007").update(
-        status="cancelled", ended_because="ill"
-    )
+    Appointment.objects.filter(patient__record_number="P00007").update(status="cancelled", ended_reason="ill")
     page.goto(letters["appointment"] + query)
     yield "cancelled"
     page.goto(letters["unsubscribe"] + query)

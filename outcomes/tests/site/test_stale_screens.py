@@ -198,7 +198,7 @@ def test_nobody_is_taken_off_the_waitlist_or_booked_from_it_as_they_were_not_sho
         assert (waits.closed_at, freed.closed_at) == (None, None)
         desk.post(f"{entry}/withdrawn/?{beside(waits)}")
     waits.refresh_from_db()
-    assert waits.closed_because == WaitlistEntry.Closed.WITHDRAWN
+    assert waits.closed_reason == WaitlistEntry.Closed.WITHDRAWN
 
 
 def test_an_alert_is_taken_as_it_was_shown(world: World) -> None:
