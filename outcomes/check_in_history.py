@@ -165,8 +165,8 @@ def moved(check_in: CheckIn, site: Site) -> Iterator[Fact]:
                 "before": clock(before, site),
                 "after": clock(due_at, site),
             }
-            because = next((reason for recorded_at, reason in reasons if recorded_at >= at), "")
-            yield Fact("moved", at, f"{said} {because}".strip())
+            reason = next((reason for recorded_at, reason in reasons if recorded_at >= at), "")
+            yield Fact("moved", at, f"{said} {reason}".strip())
         before = due_at or before
 
 
@@ -375,7 +375,7 @@ def ended(check_in: CheckIn, site: Site) -> Iterator[Fact]:
     elif check_in.status == CheckIn.Status.VOIDED:
         follow_up = check_in.follow_up
         if follow_up.closed_reason:
-            said = _("Void: the follow-up ended, because %s.") % follow_up.get_closed_because_display()
+            said = _("Void: the follow-up ended, because %s.") % follow_up.get_closed_reason_display()
         elif check_in.kind == CheckIn.Kind.CONFIRMATION:
             said = _("Withdrawn: there is nothing left to confirm.")
         else:

@@ -205,7 +205,7 @@ class RecordForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the s
         return {name: self.cleaned_data[name] for name in self._meta.fields or ()}
 
 
-def because_field() -> forms.CharField:
+def reason_field() -> forms.CharField:
     """Why something that was recorded is changed."""
     return forms.CharField(
         label=_("Reason"),
@@ -216,8 +216,8 @@ def because_field() -> forms.CharField:
     )
 
 
-class BecauseForm(forms.Form):
+class ReasonForm(forms.Form):
     """Why something that was recorded is a mistake."""
 
     names: ClassVar[dict[str, str]] = {}
-    because = because_field()
+    reason = reason_field()

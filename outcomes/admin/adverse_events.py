@@ -16,7 +16,7 @@ from unfold.decorators import display
 
 from clinic.admin.base import SeenFilter, staff
 from clinic.admin.datetime_widgets import shown
-from clinic.admin.taking import BecauseForm, RecordForm, because_field, dressed, take_for
+from clinic.admin.taking import ReasonForm, RecordForm, dressed, reason_field, take_for
 from outcomes import services
 from outcomes.admin.drill_down import EventCells, ShowsBehind
 from outcomes.models import AdverseEvent, FollowUp
@@ -46,7 +46,7 @@ class AdverseEventForm(RecordForm):
 class CorrectEventForm(AdverseEventForm):
     """The same, and why it is said otherwise than before."""
 
-    because = because_field()
+    reason = reason_field()
 
 
 class StandingFilter(admin.SimpleListFilter):
@@ -224,7 +224,7 @@ class AdverseEventAdmin(ShowsBehind):
             services.correct_adverse_event(
                 pk,
                 changes=form.said(),
-                because=form.cleaned_data["because"],
+                reason=form.cleaned_data["reason"],
                 by=staff(request),
                 now=timezone.now(),
             )
@@ -243,11 +243,11 @@ class AdverseEventAdmin(ShowsBehind):
     def error_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """It never happened, or not to this patient."""
         event = get_object_or_404(self.get_queryset(request), pk=pk)
-        form = BecauseForm(request.POST if request.method == "POST" else None)
+        form = ReasonForm(request.POST if request.method == "POST" else None)
 
         def act() -> None:
-            because = form.cleaned_data["because"]
-            services.void_adverse_event(pk, because=because, by=staff(request), now=timezone.now())
+            reason = form.cleaned_data["reason"]
+            services.void_adverse_event(pk, reason=reason, by=staff(request), now=timezone.now())
 
         return self.page(
             request,

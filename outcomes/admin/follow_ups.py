@@ -85,12 +85,12 @@ class VerdictChangeInline(ReadOnlyInline):
 class EndForm(WhyForm):
     """How the course ended, and what is to be remembered about it."""
 
-    because = forms.ChoiceField(
+    closed_reason = forms.ChoiceField(
         label=_("It ended because"),
         choices=[(one.value, one.label) for one in ENDINGS],
         widget=forms.RadioSelect({"class": "desk-scale"}),
     )
-    field_order = ("because", "reason")
+    field_order = ("closed_reason", "reason")
 
 
 class ResumeForm(WhyForm):
@@ -244,7 +244,7 @@ class FollowUpAdmin(ShowsBehind):
             services.end_follow_up,
             title=_("End the follow-up"),
             done=_("The follow-up has ended; nothing more is asked."),
-            initial={"because": ENDINGS[0]} if listed in WORKLISTS else None,
+            initial={"closed_reason": ENDINGS[0]} if listed in WORKLISTS else None,
             back=f"{reverse('admin:outcomes_followup_worklists')}?list={listed}"
             if listed in WORKLISTS
             else None,

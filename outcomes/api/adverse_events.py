@@ -156,7 +156,7 @@ class AdverseEvents(mixins.ListModelMixin, VisibleRows):
         changes = dict(self.inputs(CorrectEventInput, partial=True))
         services.correct_adverse_event(
             event.pk,
-            because=changes.pop("because", ""),
+            reason=changes.pop("reason", ""),
             changes=changes,
             by=self.user,
             now=timezone.now(),

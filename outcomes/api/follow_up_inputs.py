@@ -80,7 +80,7 @@ class FollowUpQuery(PerformedQuery):
 class EndInput(Input):
     """Why the course ends, and what is to be remembered about it."""
 
-    because = serializers.ChoiceField([(one.value, one.label) for one in ENDINGS])
+    closed_reason = serializers.ChoiceField([(one.value, one.label) for one in ENDINGS])
     reason = serializers.CharField(max_length=500, required=False, allow_blank=True)
 
 

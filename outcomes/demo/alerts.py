@@ -185,11 +185,13 @@ class Caring:
         """The courses that have not ended."""
         return FollowUp.objects.filter(patient=self.life.patient, closed_at=None)
 
-    def end(self, follow_up: FollowUp, because: str, reason: str) -> None:
+    def end(self, follow_up: FollowUp, closed_reason: str, reason: str) -> None:
         life = self.life
         if life.patient.died_on:
             return
-        outcomes.end_follow_up(follow_up.pk, because=because, reason=reason, by=self.doctor, now=life.now)
+        outcomes.end_follow_up(
+            follow_up.pk, closed_reason=closed_reason, reason=reason, by=self.doctor, now=life.now
+        )
         for check_in in [one for one in life.asking.open.values() if one.follow_up_id == follow_up.pk]:
             del life.asking.open[check_in.pk]
 

@@ -205,7 +205,7 @@ class Records:
         outcomes.correct_adverse_event(
             event.pk,
             changes={"outcome": AdverseEvent.Outcome.RESOLVED},
-            because="it has passed",
+            reason="it has passed",
             by=self.life.place.nurse,
             now=self.life.now,
         )

@@ -36,8 +36,8 @@ def verdict_words(verdict: str) -> str:
     return str({one.value: words for one, words in VERDICTS}[verdict])
 
 
-def ending_words(because: str) -> str:
-    return str(FollowUp.Closed(because).label) if because else ""
+def ending_words(reason: str) -> str:
+    return str(FollowUp.Closed(reason).label) if reason else ""
 
 
 def answered(scores: Sequence[int | None]) -> int:
@@ -266,7 +266,7 @@ def columns() -> list[Column]:
         ),
         Column("closed_reason", "text", "Why the course ended, as a code", "closed_reason", empty="It runs"),
         Column(
-            "closed_because_label",
+            "closed_reason_label",
             "text",
             "The same in words",
             "closed_reason",

@@ -162,11 +162,11 @@ class FollowUp(models.Model):
             models.CheckConstraint(
                 name="follow_up_ended_by_another",
                 condition=(
-                    Q(closed_because__in=["repeated", "other_treatment"])
+                    Q(closed_reason__in=["repeated", "other_treatment"])
                     & Q(ended_by__isnull=False)
                     & ~Q(ended_by=F("pk"))
                 )
-                | (~Q(closed_because__in=["repeated", "other_treatment"]) & Q(ended_by=None)),
+                | (~Q(closed_reason__in=["repeated", "other_treatment"]) & Q(ended_by=None)),
             ),
             models.CheckConstraint(
                 name="follow_up_not_confounded_by_self", condition=~Q(confounded_by=F("pk"))

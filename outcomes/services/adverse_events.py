@@ -75,7 +75,7 @@ def record_adverse_event(event: AdverseEvent, *, by: User | None, now: datetime)
 
 @transaction.atomic
 def correct_adverse_event(
-    event_id: int, *, changes: Mapping[str, Any], because: str, by: User | None, now: datetime
+    event_id: int, *, changes: Mapping[str, Any], reason: str, by: User | None, now: datetime
 ) -> AdverseEvent:
     """Say better, for a reason of up to 500 characters, what happened or how it went on.
 
@@ -83,13 +83,13 @@ def correct_adverse_event(
     "reason_required", "reason_too_long", "nothing_changed", "not_allowed_now" for one that was entered in error.
     """
     event = locked(event_id)
-    because = reason(because)
+    reason = checked_reason(reason)
     changed = [name for name in FIELDS if name in changes and getattr(event, name) != changes[name]]
     if not changed:
         raise Refusal("This is what stands.", code="nothing_changed")
     for name in changed:
         setattr(event, name, changes[name])
-    event.corrected_reason = because
+    event.corrected_reason = reason
     check_adverse_event(event, now=now)
     event.save(update_fields=[*changed, "description", "corrected_reason"])
     audit.record("adverse_event.corrected", event, by=by, at=now, site=event.follow_up.procedure.site)
@@ -97,13 +97,13 @@ def correct_adverse_event(
 
 
 @transaction.atomic
-def void_adverse_event(event_id: int, *, because: str, by: User | None, now: datetime) -> AdverseEvent:
+def void_adverse_event(event_id: int, *, reason: str, by: User | None, now: datetime) -> AdverseEvent:
     """Mark an adverse event, for a reason, as entered in error; its row stays and counts nowhere.
 
     Raises Refusal "reason_required", "reason_too_long", "not_allowed_now" for one that is marked already.
     """
     event = locked(event_id)
-    event.entered_in_error_at, event.entered_in_error_reason = now, reason(because)
+    event.entered_in_error_at, event.entered_in_error_reason = now, checked_reason(reason)
     event.save(update_fields=["entered_in_error_at", "entered_in_error_reason"])
     audit.record("adverse_event.entered_in_error", event, by=by, at=now, site=event.follow_up.procedure.site)
     return event
@@ -125,13 +125,13 @@ def locked(event_id: int) -> AdverseEvent:
     return event
 
 
-def reason(because: str) -> str:
-    """The reason as it is kept. Raises Refusal "reason_required", "reason_too_long", field "because"."""
-    because = because.strip()
-    if not because:
-        raise Refusal("Say why.", code="reason_required", field="because")
-    if len(because) > REASON_LENGTH:
+def checked_reason(reason: str) -> str:
+    """The reason as it is kept. Raises Refusal "reason_required", "reason_too_long", field "reason"."""
+    reason = reason.strip()
+    if not reason:
+        raise Refusal("Say why.", code="reason_required", field="reason")
+    if len(reason) > REASON_LENGTH:
         raise Refusal(
-            f"Say it in at most {REASON_LENGTH} characters.", code="reason_too_long", field="because"
+            f"Say it in at most {REASON_LENGTH} characters.", code="reason_too_long", field="reason"
         )
-    return because
+    return reason

@@ -76,7 +76,7 @@ def to_raise(*, now: datetime) -> list[int]:
     devices = (
         ImplantedDevice.objects.due(now.date() + timedelta(days=1))
         .filter(
-            procedure__follow_up__closed_because__in=LOOKED_AFTER,
+            procedure__follow_up__closed_reason__in=LOOKED_AFTER,
             procedure__patient__died_on=None,
             procedure__patient__merged_into=None,
         )

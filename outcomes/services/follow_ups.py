@@ -115,7 +115,7 @@ def settle_neighbours(follow_up: FollowUp, *, now: datetime) -> None:
     family = procedure.procedure_type.family
     # A course that a later treatment has ended ran at this procedure's time all the same: of several, recorded in any
     # order, the first one after it ends it.
-    ran_then = Q(closed_at=None) | Q(closed_because__in=BY_ANOTHER, closed_at__gt=procedure.performed_at)
+    ran_then = Q(closed_at=None) | Q(closed_reason__in=BY_ANOTHER, closed_at__gt=procedure.performed_at)
     others = (
         treating.select_for_update(of=("self",))
         .filter(ran_then, procedure__region=procedure.region)
@@ -185,7 +185,7 @@ def maintained_by(later: FollowUp, of_patient: FollowUpQuerySet) -> FollowUp | N
     return next((found[0] for found in (here, devices) if len(found) == 1), None)
 
 
-def end(follow_up: FollowUp, because: str, *, at: datetime, by: FollowUp | None = None) -> None:
+def end(follow_up: FollowUp, closed_reason: str, *, at: datetime, by: FollowUp | None = None) -> None:
     """Close the course at the instant `at`: what it would still have asked is void, and so is what nobody answered
     since then, where the end is written down late. What was answered stays.
 
@@ -196,7 +196,7 @@ def end(follow_up: FollowUp, because: str, *, at: datetime, by: FollowUp | None 
     if follow_up.ended_by_id and follow_up.confounded_by_id == follow_up.ended_by_id:
         follow_up.confounded_by = None
         changed.append("confounded_by")
-    follow_up.closed_at, follow_up.closed_reason, follow_up.ended_by = at, because, by
+    follow_up.closed_at, follow_up.closed_reason, follow_up.ended_by = at, closed_reason, by
     follow_up.save(update_fields=changed)
     over = Q(status__in=CheckIn.OPEN) | Q(status=CheckIn.Status.MISSED, due_at__gt=at)
     follow_up.check_ins.filter(over).update(status=CheckIn.Status.VOIDED)

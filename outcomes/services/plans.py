@@ -38,7 +38,7 @@ def replan_procedure(procedure: Procedure, *, reason: str, now: datetime) -> Non
     What it ended, and what ended it, ends where it does now, or goes on where the other one is not the later one any
     more, or not within its window.
     """
-    own = Q(procedure=procedure, closed_because__in=BY_ANOTHER)
+    own = Q(procedure=procedure, closed_reason__in=BY_ANOTHER)
     touched = list(
         FollowUp.objects.filter(own | Q(ended_by__procedure=procedure))
         .select_for_update(of=("self",))
@@ -201,7 +201,7 @@ def plan_of(follow_up: FollowUp) -> list[Planned]:
 
 @transaction.atomic
 def end_follow_up(
-    follow_up_id: int, *, because: str, reason: str = "", by: User | None, now: datetime
+    follow_up_id: int, *, closed_reason: str, reason: str = "", by: User | None, now: datetime
 ) -> FollowUp:
     """End a course: the patient chose other care, so that nothing of this treatment is to come; another clinic
     treats them; or the device was taken out. Nothing more is asked.
@@ -216,13 +216,15 @@ def end_follow_up(
         .select_related("procedure__site")
         .get(pk=follow_up_id)
     )
-    if because not in ENDINGS:
-        raise Refusal("A course ends so by itself, or not at all.", code="not_possible", field="because")
-    if follow_up.closed_reason == because:
+    if closed_reason not in ENDINGS:
+        raise Refusal(
+            "A course ends so by itself, or not at all.", code="not_possible", field="closed_reason"
+        )
+    if follow_up.closed_reason == closed_reason:
         return follow_up
     if follow_up.closed_at:
-        raise Refusal("This course has ended already.", code="closed", field="because")
-    return finish(follow_up, because, at=now, reason=reason, by=by, now=now)
+        raise Refusal("This course has ended already.", code="closed", field="closed_reason")
+    return finish(follow_up, closed_reason, at=now, reason=reason, by=by, now=now)
 
 
 @transaction.atomic
@@ -265,12 +267,12 @@ def resume_follow_up(follow_up_id: int, *, reason: str, by: User | None, now: da
 
 
 def finish(
-    follow_up: FollowUp, because: str, *, at: datetime, reason: str = "", by: User | None, now: datetime
+    follow_up: FollowUp, closed_reason: str, *, at: datetime, reason: str = "", by: User | None, now: datetime
 ) -> FollowUp:
     """End a course that runs, at the instant `at`, and judge it. Wants it locked, and `procedure__site` selected."""
-    end(follow_up, because, at=at)
+    end(follow_up, closed_reason, at=at)
     audit.record(
-        f"follow_up.{because}", follow_up, by=by, at=now, site=follow_up.procedure.site, reason=reason
+        f"follow_up.{closed_reason}", follow_up, by=by, at=now, site=follow_up.procedure.site, reason=reason
     )
     return judge(follow_up.pk, now=now)
 

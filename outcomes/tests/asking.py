@@ -25,18 +25,18 @@ def red_flag(world: World, code: str = "fever_chills", urgency: str = "same_day"
 
 
 def to_call(
-    world: World, *, day: int = 14, because: str = "no_consent", **performed: Any
+    world: World, *, day: int = 14, reason: str = "no_consent", **performed: Any
 ) -> tuple[CheckIn, datetime]:
     """The check-in of that day after an ablation, to be called since it was due, and the instant of an hour later."""
     procedure: Procedure = world.performed(**performed)
-    return wants_call(procedure, day=day, because=because)
+    return wants_call(procedure, day=day, reason=reason)
 
 
-def wants_call(procedure: Procedure, *, day: int, because: str = "no_consent") -> tuple[CheckIn, datetime]:
+def wants_call(procedure: Procedure, *, day: int, reason: str = "no_consent") -> tuple[CheckIn, datetime]:
     """The same for a procedure that was performed already."""
     check_in = procedure.follow_up.check_ins.get(offset_minutes=day * 1440)
     check_in.call_at = check_in.due_at
-    check_in.not_sent_reason = because
+    check_in.not_sent_reason = reason
     check_in.save()
     return check_in, check_in.due_at + timedelta(hours=1)
 

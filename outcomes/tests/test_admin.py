@@ -188,11 +188,13 @@ def test_a_physician_ends_a_follow_up_and_a_clerk_does_not(world: World) -> None
     follow_up = world.performed().follow_up
     address = f"/admin/outcomes/followup/{follow_up.pk}/end/"
     with clock(world.at(MONDAY, 12)):
-        assert signed_in(world.clerk).post(address, {"because": "transferred"}).status_code == 403
+        assert signed_in(world.clerk).post(address, {"closed_reason": "transferred"}).status_code == 403
         doctor = signed_in(world.physician)
         assert "End the follow-up" in words(doctor.get(f"/admin/outcomes/followup/{follow_up.pk}/change/"))
-        assert doctor.post(address, {"because": ""}).status_code == 422
-        assert doctor.post(address, {"because": "transferred", "reason": "moved away"}).status_code == 302
+        assert doctor.post(address, {"reason": ""}).status_code == 422
+        assert (
+            doctor.post(address, {"closed_reason": "transferred", "reason": "moved away"}).status_code == 302
+        )
     follow_up.refresh_from_db()
     assert follow_up.closed_reason == "transferred"
 

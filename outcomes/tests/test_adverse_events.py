@@ -130,7 +130,9 @@ def test_a_procedure_entered_in_error_harmed_nobody(world: World, course: Follow
 
 def test_an_ended_course_can_still_have_one(world: World, course: FollowUp) -> None:
     """A late complication is known after another clinic has taken over."""
-    services.end_follow_up(course.pk, because="transferred", by=world.physician, now=world.at(MONDAY, 12))
+    services.end_follow_up(
+        course.pk, closed_reason="transferred", by=world.physician, now=world.at(MONDAY, 12)
+    )
     recorded(world, course)
 
 
@@ -157,13 +159,13 @@ def test_the_database_keeps_out_what_must_never_be(
 def test_a_correction_keeps_what_stood_before(world: World, course: FollowUp) -> None:
     kept = recorded(world, course)
 
-    def correct(because: str, **changes: object) -> AdverseEvent:
+    def correct(reason: str, **changes: object) -> AdverseEvent:
         now = world.at(MONDAY + 9 * DAY, 10)
         return services.correct_adverse_event(
-            kept.pk, changes=changes, because=because, by=world.physician, now=now
+            kept.pk, changes=changes, reason=reason, by=world.physician, now=now
         )
 
-    assert refused(lambda: correct("", outcome="resolved")) == [("because", "reason_required")]
+    assert refused(lambda: correct("", outcome="resolved")) == [("reason", "reason_required")]
     assert refused(lambda: correct("same", outcome="ongoing")) == [("", "nothing_changed")]
     assert refused(lambda: correct("day", onset_on=MONDAY - DAY)) == [("onset_on", "before_procedure")]
     assert refused(lambda: correct("day", onset_on=MONDAY + 8 * DAY)) == [("__all__", "after_recording")]
@@ -180,14 +182,14 @@ def test_a_correction_keeps_what_stood_before(world: World, course: FollowUp) ->
 def test_a_mistake_stays_on_record_and_counts_nowhere(world: World, course: FollowUp) -> None:
     kept = recorded(world, course)
     now = world.at(MONDAY + 4 * DAY, 9)
-    services.void_adverse_event(kept.pk, because="another patient's", by=world.nurse, now=now)
+    services.void_adverse_event(kept.pk, reason="another patient's", by=world.nurse, now=now)
     kept.refresh_from_db()
     assert (kept.entered_in_error_at, kept.entered_in_error_reason) == (now, "another patient's")
     assert not AdverseEvent.objects.standing().exists()
     for act in (
-        lambda: services.void_adverse_event(kept.pk, because="again", by=world.nurse, now=now),
+        lambda: services.void_adverse_event(kept.pk, reason="again", by=world.nurse, now=now),
         lambda: services.correct_adverse_event(
-            kept.pk, changes={"outcome": "resolved"}, because="again", by=world.nurse, now=now
+            kept.pk, changes={"outcome": "resolved"}, reason="again", by=world.nurse, now=now
         ),
     ):
         assert refused(act) == [("", "not_allowed_now")]

@@ -86,15 +86,15 @@ def test_it_is_corrected_and_what_stood_is_in_its_history(
     event = recorded(world, course, description="red and warm")
     form = get(desk, world, f"{PAGES}{event.pk}/correct/").context["form"]
     assert (form["term"].value(), form["outcome"].value()) == ("infection", "ongoing")
-    unchanged = send(desk, world, f"{event.pk}/correct", SAID | {"because": "why"})
+    unchanged = send(desk, world, f"{event.pk}/correct", SAID | {"reason": "why"})
     assert errors(unchanged) == {"__all__": ["nothing_changed"]}
-    send(desk, world, f"{event.pk}/correct", SAID | {"outcome": "resolved", "because": "seen today"})
+    send(desk, world, f"{event.pk}/correct", SAID | {"outcome": "resolved", "reason": "seen today"})
     event.refresh_from_db()
     assert (event.outcome, event.corrected_reason) == ("resolved", "seen today")
     history = words(get(desk, world, f"{PAGES}{event.pk}/history/"))
     assert "ongoing" in history
     assert "resolved" in history
-    send(desk, world, f"{event.pk}/error", {"because": "another patient's"})
+    send(desk, world, f"{event.pk}/error", {"reason": "another patient's"})
     assert not AdverseEvent.objects.standing().exists()
     assert list(get(desk, world, PAGES).context["cl"].result_list) == []
     assert list(get(desk, world, f"{PAGES}?state=error").context["cl"].result_list) == [event]

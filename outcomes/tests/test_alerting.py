@@ -265,7 +265,7 @@ def test_what_was_settled_by_mistake_is_raised_again(world: World, how: str, pai
         patient.died_on = now.date()
         patients.save(patient, changed=["died_on"], by=world.clerk, now=now)
     elif how == "transferred":
-        services.end_follow_up(follow_up.pk, because=how, by=world.physician, now=now)
+        services.end_follow_up(follow_up.pk, closed_reason=how, by=world.physician, now=now)
     else:
         again = world.performed(day=MONDAY + 94 * DAY)
     services.tick(now=now + MINUTE)
@@ -515,7 +515,7 @@ def test_an_emergency_cannot_be_snoozed(world: World) -> None:
 
 def test_it_is_resolved_once_and_with_a_reason(world: World, alert: Alert) -> None:
     now = alert.raised_at + MINUTE
-    for reason in ("", "settled", "because"):
+    for reason in ("", "settled", "reason"):
         with pytest.raises(Refusal) as refused:
             services.resolve(alert.pk, resolution=reason, by=world.nurse, now=now)
         assert (refused.value.code, refused.value.field) == ("reason_required", "resolution")

@@ -46,7 +46,7 @@ def test_an_adverse_event_from_its_recording_to_its_correction(world: World, cou
     again = api(world, "POST", data=body(course))
     assert (again.status_code, again.json()["code"]) == (409, "recorded_already")
 
-    better = api(world, "POST", f"{row['id']}/correct/", {"outcome": "resolved", "because": "seen today"})
+    better = api(world, "POST", f"{row['id']}/correct/", {"outcome": "resolved", "reason": "seen today"})
     assert (better.status_code, better.json()["outcome"], better.json()["severity"]) == (
         200,
         "resolved",
@@ -54,7 +54,7 @@ def test_an_adverse_event_from_its_recording_to_its_correction(world: World, cou
     )
     assert api(world, "GET", f"{row['id']}/").json()["corrected_reason"] == "seen today"
     assert AuditEvent.objects.filter(action="patient.read").count() == 1
-    api(world, "POST", f"{row['id']}/void/", {"because": "another patient's"})
+    api(world, "POST", f"{row['id']}/void/", {"reason": "another patient's"})
     assert api(world, "GET").json()["results"] == []
     (mistake,) = api(world, "GET", "?standing=false").json()["results"]
     assert mistake["id"] == row["id"]
@@ -77,8 +77,8 @@ def test_bad_input_is_refused_by_field(world: World, course: FollowUp) -> None:
     assert not AdverseEvent.objects.exists()
     pk = recorded(world, course).pk
     for inputs, field, code in (
-        ({"outcome": "resolved"}, "because", "reason_required"),
-        ({"because": "why not"}, "", "nothing_changed"),
+        ({"outcome": "resolved"}, "reason", "reason_required"),
+        ({"reason": "why not"}, "", "nothing_changed"),
     ):
         answer = api(world, "POST", f"{pk}/correct/", inputs)
         assert faults(answer) == [(field, code)]

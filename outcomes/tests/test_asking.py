@@ -539,7 +539,7 @@ def test_a_course_ends_when_another_clinic_treats_the_patient(world: World) -> N
     follow_up = course(world)
     for _ in range(2):
         services.end_follow_up(
-            follow_up.pk, because="transferred", by=world.physician, now=world.at(MONDAY, 12)
+            follow_up.pk, closed_reason="transferred", by=world.physician, now=world.at(MONDAY, 12)
         )
     assert set(follow_up.check_ins.values_list("status", flat=True)) == {"voided"}
     assert sent(day_of(follow_up, 1).due_at) == []

@@ -183,7 +183,7 @@ def test_the_list_shows_who_is_to_be_called_whose_time_runs_out_first_at_the_top
     later, _ = to_call(world, day=14)
     spanish = world.another_patient(language="es", phone="")
     soon, now = wants_call(
-        world.performed(patient=spanish, day=MONDAY + timedelta(days=7)), day=7, because="bounced"
+        world.performed(patient=spanish, day=MONDAY + timedelta(days=7)), day=7, reason="bounced"
     )
     signed_in(world.clerk, client)
     with clock(max(now, later.due_at + timedelta(hours=1))):
@@ -201,7 +201,7 @@ def test_the_list_shows_who_is_to_be_called_whose_time_runs_out_first_at_the_top
 
 
 def test_the_list_says_why_when_reminders_were_not_answered(world: World, client: Client) -> None:
-    check_in, now = to_call(world, because="")
+    check_in, now = to_call(world, reason="")
     CheckIn.objects.filter(pk=check_in.pk).update(status="invited", invited_at=check_in.due_at, reminders=2)
     signed_in(world.clerk, client)
     with clock(now):

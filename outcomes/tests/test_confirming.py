@@ -260,7 +260,7 @@ def test_a_good_answer_meanwhile_withdraws_it(relieved: FollowUp) -> None:
 def test_none_after_the_course_and_none_for_the_dead(world: World, relieved: FollowUp) -> None:
     first = said(relieved, 92, 7)
     now = first.answered_at + timedelta(days=1)
-    services.end_follow_up(relieved.pk, because="transferred", by=world.physician, now=now)
+    services.end_follow_up(relieved.pk, closed_reason="transferred", by=world.physician, now=now)
     assert [one.status for one in of(relieved)] == [Status.VOIDED]
     judge(relieved.pk, now=now)
     assert len(of(relieved)) == 1

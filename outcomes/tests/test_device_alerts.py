@@ -134,7 +134,7 @@ def test_a_pump_is_looked_after_though_its_patient_goes_another_way(
 ) -> None:
     """The course is over; the pump is in the patient, and runs dry all the same."""
     services.end_follow_up(
-        course(pump).pk, because="other_care", by=world.physician, now=world.at(MONDAY, 12)
+        course(pump).pk, closed_reason="other_care", by=world.physician, now=world.at(MONDAY, 12)
     )
     assert tick(world, DUE)["raised"] == 1
     assert services.tick(now=world.at(DUE, 10))["alerts_settled"] == 0
@@ -147,7 +147,7 @@ def test_what_ends_the_care_ends_its_alert(world: World, pump: ImplantedDevice, 
     now = world.at(DUE + DAY, 8)
     match how:
         case "transferred":
-            services.end_follow_up(course(pump).pk, because=how, by=world.physician, now=now)
+            services.end_follow_up(course(pump).pk, closed_reason=how, by=world.physician, now=now)
         case "died":
             world.patient.refresh_from_db()
             world.patient.died_on = now.date()
@@ -155,7 +155,7 @@ def test_what_ends_the_care_ends_its_alert(world: World, pump: ImplantedDevice, 
         case "voided":
             procedures.void(pump.procedure_id, reason="wrong patient", by=world.physician, now=now)
         case "device_voided":
-            procedures.void_device(pump.pk, because="wrong patient", by=world.nurse, now=now)
+            procedures.void_device(pump.pk, reason="wrong patient", by=world.nurse, now=now)
     tick(world, DUE + DAY)
     assert alerts() == ["settled"]
     assert tick(world, DUE + 2 * DAY) == {"raised": 0, "settled": 0}
@@ -165,7 +165,7 @@ def test_what_ends_the_care_ends_its_alert(world: World, pump: ImplantedDevice, 
 
 
 def explant(world: World, pump: ImplantedDevice, *, on: date, now: datetime) -> None:
-    procedures.explant(pump.pk, on=on, because="no_effect", by=world.nurse, now=now)
+    procedures.explant(pump.pk, on=on, reason="no_effect", by=world.nurse, now=now)
 
 
 def test_taking_it_out_ends_the_course_on_that_day_and_settles_the_alert(
@@ -202,7 +202,7 @@ def test_the_course_goes_on_while_another_device_of_the_implant_is_in_place(
 
 def test_a_course_that_has_ended_otherwise_stays_so(world: World, pump: ImplantedDevice) -> None:
     now = world.at(MONDAY + 30 * DAY, 10)
-    services.end_follow_up(course(pump).pk, because="transferred", by=world.physician, now=now)
+    services.end_follow_up(course(pump).pk, closed_reason="transferred", by=world.physician, now=now)
     explant(world, pump, on=now.date(), now=now)
     assert course(pump).closed_reason == "transferred"
 

@@ -164,11 +164,11 @@ def test_a_device_that_did_not_help_is_a_loss_until_it_turns_out_to_be_a_mistake
 ) -> None:
     now = world.at(AFTER_14_WEEKS, 12)
     device = device_of(relieved.procedure, now=now)
-    procedures.explant(device.pk, on=MONDAY + 60 * DAY, because="no_effect", by=world.physician, now=now)
+    procedures.explant(device.pk, on=MONDAY + 60 * DAY, reason="no_effect", by=world.physician, now=now)
     found = now_of(relieved)
     assert (found.verdict, interval(found)) == (Verdict.LOST_EARLY, (42, 60))
     assert "taken out on day 60: it did not help enough" in found.verdict_reason
-    procedures.void_device(device.pk, because="another patient's", by=world.physician, now=now)
+    procedures.void_device(device.pk, reason="another patient's", by=world.physician, now=now)
     found = now_of(relieved)
     assert (found.verdict, interval(found)) == (Verdict.IN_RELIEF, (42, None))
 
@@ -178,7 +178,7 @@ def test_what_was_said_after_a_course_had_ended_is_left_out(world: World, reliev
     answer(relieved, {92: 2})
     now = world.at(AFTER_14_WEEKS, 12)
     device = device_of(relieved.procedure, now=now)
-    procedures.explant(device.pk, on=MONDAY + 60 * DAY, because="no_effect", by=world.physician, now=now)
+    procedures.explant(device.pk, on=MONDAY + 60 * DAY, reason="no_effect", by=world.physician, now=now)
     found = now_of(relieved)
     assert (found.verdict, interval(found)) == (Verdict.LOST_EARLY, (42, 60))
     assert [reading.at for reading in services.course_of(found).readings] == [42]
@@ -190,7 +190,7 @@ def test_silence_after_a_course_had_ended_tells_nothing(world: World, relieved: 
     assert now_of(relieved).verdict == Verdict.UNKNOWN
     now = world.at(MONDAY + 210 * DAY, 12)
     device = device_of(relieved.procedure, now=now)
-    procedures.explant(device.pk, on=MONDAY + 60 * DAY, because="infection", by=world.physician, now=now)
+    procedures.explant(device.pk, on=MONDAY + 60 * DAY, reason="infection", by=world.physician, now=now)
     found = now_of(relieved)
     assert (found.verdict, interval(found)) == (Verdict.IN_RELIEF, (42, None))
     assert found.summary.days[-1] == 42  # what fell due after the end is in no denominator
@@ -199,7 +199,7 @@ def test_silence_after_a_course_had_ended_tells_nothing(world: World, relieved: 
 def test_a_device_that_was_replaced_is_no_loss(world: World, relieved: FollowUp) -> None:
     now = world.at(AFTER_14_WEEKS, 12)
     device = device_of(relieved.procedure, now=now)
-    procedures.explant(device.pk, on=MONDAY + 60 * DAY, because="replaced", by=world.physician, now=now)
+    procedures.explant(device.pk, on=MONDAY + 60 * DAY, reason="replaced", by=world.physician, now=now)
     found = now_of(relieved)
     assert (found.closed_reason, found.verdict, interval(found)) == (
         "explanted",
@@ -217,7 +217,7 @@ def test_other_ends_are_no_loss(world: World, relieved: FollowUp, how: str) -> N
         services.tick(now=now)
         services.judge(relieved.pk, now=now)
     else:
-        services.end_follow_up(relieved.pk, because=how, by=world.physician, now=now)
+        services.end_follow_up(relieved.pk, closed_reason=how, by=world.physician, now=now)
     found = now_of(relieved)
     assert (found.verdict, interval(found)) == (Verdict.IN_RELIEF, (42, None))
 
@@ -253,9 +253,9 @@ def test_every_door_tells_the_interval_that_the_curves_take(world: World) -> Non
             world.performed(baseline=int(end[-1]), patient=patient, day=day)
         elif end == "no effect":
             device = device_of(first, now=now)
-            procedures.explant(device.pk, on=day, because="no_effect", by=world.physician, now=now)
+            procedures.explant(device.pk, on=day, reason="no_effect", by=world.physician, now=now)
         elif end == "transferred":
-            services.end_follow_up(follow_up.pk, because=end, by=world.physician, now=now)
+            services.end_follow_up(follow_up.pk, closed_reason=end, by=world.physician, now=now)
         elif end == "voided":
             procedures.void(first.pk, reason="wrong patient", by=world.physician, now=now)
         made.append(follow_up.pk)
@@ -281,7 +281,7 @@ def test_every_door_tells_the_interval_that_the_curves_take(world: World) -> Non
 
 def test_what_was_ended_by_mistake_goes_on(world: World, relieved: FollowUp) -> None:
     now = world.at(AFTER_14_WEEKS, 12)
-    services.end_follow_up(relieved.pk, because="other_care", by=world.physician, now=now)
+    services.end_follow_up(relieved.pk, closed_reason="other_care", by=world.physician, now=now)
     path = f"follow-ups/{relieved.pk}/resume/"
     assert call(world.physician, "POST", path, {"reason": " "}, now=now).status_code == 400
     done = call(world.physician, "POST", path, {"reason": "the wrong patient"}, now=now)
@@ -293,7 +293,7 @@ def test_what_was_ended_by_mistake_goes_on(world: World, relieved: FollowUp) -> 
 
 def test_who_was_treated_again_meanwhile_does_not_go_on(world: World, relieved: FollowUp) -> None:
     now = world.at(AFTER_14_WEEKS, 8)
-    services.end_follow_up(relieved.pk, because="transferred", by=world.physician, now=now)
+    services.end_follow_up(relieved.pk, closed_reason="transferred", by=world.physician, now=now)
     again = world.performed(day=AFTER_14_WEEKS, baseline=7)
     services.resume_follow_up(
         relieved.pk, reason="came back", by=world.physician, now=world.at(AFTER_14_WEEKS, 12)
@@ -312,7 +312,7 @@ def test_a_physician_lets_it_go_on_in_the_admin(world: World, relieved: FollowUp
     page = f"/admin/outcomes/followup/{relieved.pk}/change/"
     desk = signed_in(world.physician)
     assert "Let it go on" not in desk.get(page).content.decode()
-    services.end_follow_up(relieved.pk, because="transferred", by=world.physician, now=now)
+    services.end_follow_up(relieved.pk, closed_reason="transferred", by=world.physician, now=now)
     assert f"/admin/outcomes/followup/{relieved.pk}/resume/" in desk.get(page).content.decode()
     desk.post(f"/admin/outcomes/followup/{relieved.pk}/resume/", {"reason": "came back"})
     assert now_of(relieved).closed_at is None

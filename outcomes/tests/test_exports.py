@@ -280,7 +280,7 @@ def test_why_a_course_ended_is_told_as_a_code_and_in_words(world: World) -> None
         closed_reason="explanted", closed_at=world.now
     )
     (row,) = made(world)
-    assert (row["closed_reason"], row["closed_because_label"]) == ("explanted", "the device was taken out")
+    assert (row["closed_reason"], row["closed_reason_label"]) == ("explanted", "the device was taken out")
 
 
 def test_groups_of_few_patients_are_left_out_and_counted(world: World) -> None:

@@ -212,7 +212,7 @@ def test_a_trial_that_is_over_waits_on_a_list_until_its_last_day_is_known(
     assert (listed(9), listed(11)) == ([], [trial])
     now = world.at(MONDAY + 40 * DAY, 9)
     services.tick(now=now)
-    services.end_follow_up(trial.pk, because=FollowUp.Closed.OTHER_CARE, by=world.physician, now=now)
+    services.end_follow_up(trial.pk, closed_reason=FollowUp.Closed.OTHER_CARE, by=world.physician, now=now)
     assert listed(41) == [trial]  # without its last day it has no result, ended or not
     services.end_trial(trial.pk, on=MONDAY + 3 * DAY, by=world.physician, now=now)
     assert listed(41) == []

@@ -159,7 +159,9 @@ def test_a_confirmation_replaces_nothing_of_the_plan_and_is_not_replaced(world: 
 
 def test_a_course_that_is_over_keeps_its_plan(world: World) -> None:
     follow_up = world.performed().follow_up
-    services.end_follow_up(follow_up.pk, because="transferred", by=world.physician, now=on_day(world, 2))
+    services.end_follow_up(
+        follow_up.pk, closed_reason="transferred", by=world.physician, now=on_day(world, 2)
+    )
     new_profile(world, now=on_day(world, 3))
     assert services.tick(now=on_day(world, 3))["follow_ups_replanned"] == 0
     assert again(follow_up).check_in_profile is None

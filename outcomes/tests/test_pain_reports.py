@@ -133,7 +133,7 @@ def test_the_question_goes_with_the_course(world: World, relieved: FollowUp, how
     report(relieved, noon(world, 70), pain=3)
     now = noon(world, 72)
     if how == "ended":
-        services.end_follow_up(relieved.pk, because="transferred", by=world.physician, now=now)
+        services.end_follow_up(relieved.pk, closed_reason="transferred", by=world.physician, now=now)
     elif how == "void":
         procedures.void(relieved.procedure_id, reason="wrong patient", by=world.physician, now=now)
     else:
@@ -374,7 +374,7 @@ def test_links_that_do_not_open_any_more_look_alike(
     revoked = client.get(path)
     Link.objects.update(revoked_at=None)
     assert client.get(path).status_code == 200
-    services.end_follow_up(relieved.pk, because="transferred", by=world.physician, now=clock[0])
+    services.end_follow_up(relieved.pk, closed_reason="transferred", by=world.physician, now=clock[0])
     ended = client.get(path)
     posted = client.post(path, {"nrs.now": "8"})
     unknown = client.get(path[:-2] + ("x/" if path[-2] != "x" else "y/"))
@@ -446,7 +446,7 @@ def test_the_thanks_lead_to_it_for_as_long_as_the_course_runs(
     assert client.get(path).status_code == 410
     client.post(found[1], {"nrs.now": "8"})
     assert len(reports()) == 1
-    services.end_follow_up(relieved.pk, because="transferred", by=world.physician, now=clock[0])
+    services.end_follow_up(relieved.pk, closed_reason="transferred", by=world.physician, now=clock[0])
     assert client.get(found[1]).status_code == 410
 
 
@@ -492,7 +492,7 @@ def test_staff_cannot_after_the_course_and_others_not_at_all(world: World, relie
     with at(now):
         assert manager.get(f"{page}pain-back/").status_code == 403
         assert "pain-back" not in manager.get(f"{page}change/").content.decode()
-        services.end_follow_up(relieved.pk, because="transferred", by=world.physician, now=now)
+        services.end_follow_up(relieved.pk, closed_reason="transferred", by=world.physician, now=now)
         desk = signed_in(world.clerk)
         assert desk.get(f"{page}pain-back/")["Location"] == f"{page}change/"
         assert "pain-back" not in desk.get(f"{page}change/").content.decode()
@@ -542,7 +542,7 @@ def test_programs_need_the_permission_and_a_course_that_runs(world: World, relie
     sent = {"score": 8, "channel": "phone"}
     manager = staff("manager@example.org", "Manager", world.site)
     assert call(manager, "POST", path, sent, now=now).status_code == 403
-    services.end_follow_up(relieved.pk, because="transferred", by=world.physician, now=now)
+    services.end_follow_up(relieved.pk, closed_reason="transferred", by=world.physician, now=now)
     assert faults(call(world.nurse, "POST", path, sent, now=now)) == [("follow_up", "closed")]
 
 
@@ -600,7 +600,7 @@ def test_of_a_course_that_ended_meanwhile_no_yes_is_taken(
     with pytest.raises(Refusal) as refusal:
         services.report_unasked(relieved.pk, red_flags=["never"], now=noon(world, 70))
     assert refusal.value.code == "unknown_item"
-    services.end_follow_up(relieved.pk, because="transferred", by=world.physician, now=noon(world, 71))
+    services.end_follow_up(relieved.pk, closed_reason="transferred", by=world.physician, now=noon(world, 71))
     with pytest.raises(Refusal) as refusal:
         services.report_unasked(relieved.pk, red_flags=["bladder_bowel"], now=noon(world, 72))
     assert refusal.value.code == "closed"

@@ -104,7 +104,7 @@ def test_other_ends_have_their_names(small: World) -> None:
     left, dead = course(small, {42: 2, 92: 2}), course(small, {42: 2, 92: 2})
     begun = {one.pk: one.procedure.performed_at for one in (left, dead)}
     services.end_follow_up(
-        left.pk, because="transferred", by=small.physician, now=begun[left.pk] + timedelta(days=110)
+        left.pk, closed_reason="transferred", by=small.physician, now=begun[left.pk] + timedelta(days=110)
     )
     gone = begun[dead.pk] + timedelta(days=112)
     FollowUp.objects.filter(pk=dead.pk).update(closed_at=gone, closed_reason="died")

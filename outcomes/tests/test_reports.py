@@ -92,7 +92,7 @@ def test_a_report_counts_who_was_treated_due_and_answered(small: World) -> None:
 
 def test_a_device_that_did_not_help_had_lost_its_effect_by_the_day_it_was_taken_out(small: World) -> None:
     useless, replaced = course(small, {42: 3, 92: 2}), course(small, {42: 3, 92: 2})
-    for follow_up, because in ((useless, "no_effect"), (replaced, "replaced")):
+    for follow_up, reason in ((useless, "no_effect"), (replaced, "replaced")):
         device = ImplantedDevice.objects.create(
             procedure=follow_up.procedure,
             kind="spinal_cord_stimulator",
@@ -105,7 +105,7 @@ def test_a_device_that_did_not_help_had_lost_its_effect_by_the_day_it_was_taken_
         procedures.explant(
             device.pk,
             on=follow_up.procedure.performed_at.date() + timedelta(days=120),
-            because=because,
+            reason=reason,
             by=small.physician,
             now=small.now + timedelta(days=500),
         )

@@ -290,7 +290,7 @@ def test_who_is_booked_already_is_not_due_for_a_repeat(world: World) -> None:
 def test_an_ended_course_and_a_patient_who_has_died_are_on_no_list(world: World) -> None:
     ended, died = course(world, {42: 8, 92: 8}), course(world, {42: 8, 92: 8})
     ends = ended.procedure.performed_at + timedelta(days=150)
-    services.end_follow_up(ended.pk, because="transferred", by=world.physician, now=ends)
+    services.end_follow_up(ended.pk, closed_reason="transferred", by=world.physician, now=ends)
     ended.refresh_from_db()
     assert ended.verdict == "no_relief"
     died.patient.died_on = MONDAY + timedelta(days=300)
@@ -355,7 +355,7 @@ def test_who_goes_another_way_leaves_every_list(world: World, clock: list[dateti
     assert page in client.get(here).content.decode()
     assert page not in signed_in(world.clerk).get(here).content.decode()
     assert "other_care" in client.get(page).content.decode()
-    answer = client.post(page, {"because": "other_care", "reason": "Surgery."}, follow=True)
+    answer = client.post(page, {"closed_reason": "other_care", "reason": "Surgery."}, follow=True)
     assert answer.redirect_chain[-1][0] == here
     assert listed(world, "due_for_repeat") == []
     lost.refresh_from_db()

@@ -19,7 +19,7 @@ from unfold.decorators import display
 
 from clinic.admin.base import ReadOnlyAdmin, now_at, staff
 from clinic.admin.datetime_widgets import shown
-from clinic.admin.taking import BecauseForm, RecordForm, because_field, day_input, dressed, take_for
+from clinic.admin.taking import ReasonForm, RecordForm, day_input, dressed, reason_field, take_for
 from patients import mme, services
 from patients.admin.patients import PatientAdmin, searched
 from patients.models import OpioidUse, Patient
@@ -50,7 +50,7 @@ class OpioidForm(RecordForm):
 class CorrectOpioidForm(OpioidForm):
     """The same, and why what was recorded is a mistake."""
 
-    because = because_field()
+    reason = reason_field()
 
 
 class LastDayForm(forms.Form):
@@ -206,7 +206,7 @@ class OpioidUseAdmin(ReadOnlyAdmin):
             services.correct_opioid_use(
                 pk,
                 instead=OpioidUse(patient=use.patient, **form.said()),
-                because=form.cleaned_data["because"],
+                reason=form.cleaned_data["reason"],
                 by=staff(request),
                 now=timezone.now(),
             )
@@ -224,11 +224,11 @@ class OpioidUseAdmin(ReadOnlyAdmin):
     def error_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """The patient never took it."""
         use = get_object_or_404(self.get_queryset(request), pk=pk)
-        form = BecauseForm(request.POST if request.method == "POST" else None)
+        form = ReasonForm(request.POST if request.method == "POST" else None)
 
         def act() -> None:
             services.correct_opioid_use(
-                pk, because=form.cleaned_data["because"], by=staff(request), now=timezone.now()
+                pk, reason=form.cleaned_data["reason"], by=staff(request), now=timezone.now()
             )
 
         return self.page(

@@ -70,7 +70,7 @@ class EndUseInput(Input):
 class CorrectUseInput(Input):
     """Why it was a mistake, and what is right: all of it; null when the patient never took it."""
 
-    because = serializers.CharField(max_length=500)
+    reason = serializers.CharField(max_length=500)
     instead = OpioidUseInput(allow_null=True)
 
 
@@ -200,6 +200,6 @@ class OpioidUses(mixins.ListModelMixin, VisibleRows):
         use, said = self.get_object(), self.inputs(CorrectUseInput)
         instead = OpioidUse(patient=use.patient, **said["instead"]) if said["instead"] else None
         stands = services.correct_opioid_use(
-            use.pk, instead=instead, because=said["because"], by=self.user, now=timezone.now()
+            use.pk, instead=instead, reason=said["reason"], by=self.user, now=timezone.now()
         )
         return self.shown(stands.pk)

@@ -100,7 +100,7 @@ def end_opioid_use(use_id: int, *, until_on: date, by: User | None, now: datetim
 
 @transaction.atomic
 def correct_opioid_use(
-    use_id: int, *, instead: OpioidUse | None = None, because: str, by: User | None, now: datetime
+    use_id: int, *, instead: OpioidUse | None = None, reason: str, by: User | None, now: datetime
 ) -> OpioidUse:
     """Say, for a reason of up to 500 characters, that a row was a mistake; it stays, marked as entered in error.
 
@@ -108,13 +108,13 @@ def correct_opioid_use(
     or the mistake. Raises as `check_opioid_use` does, and Refusal "reason_required", "reason_too_long",
     "not_allowed_now".
     """
-    because = because.strip()
-    if not because:
-        raise Refusal("Say why.", code="reason_required", field="because")
-    if len(because) > 500:
-        raise Refusal("Say it in at most 500 characters.", code="reason_too_long", field="because")
+    reason = reason.strip()
+    if not reason:
+        raise Refusal("Say why.", code="reason_required", field="reason")
+    if len(reason) > 500:
+        raise Refusal("Say it in at most 500 characters.", code="reason_too_long", field="reason")
     use = locked(use_id)
-    use.entered_in_error_at, use.entered_in_error_reason = now, because
+    use.entered_in_error_at, use.entered_in_error_reason = now, reason
     use.save(update_fields=["entered_in_error_at", "entered_in_error_reason"])
     if instead is None:
         audit.record("opioid_use.entered_in_error", use, by=by, at=now, site=use.patient.site)

@@ -41,7 +41,7 @@ def test_an_opioid_from_its_recording_to_its_correction(world: World) -> None:
         world,
         "POST",
         f"{row['id']}/correct/",
-        {"because": "typed a nought too many", "instead": OXYCODONE | {"dose": 2}},
+        {"reason": "typed a nought too many", "instead": OXYCODONE | {"dose": 2}},
     )
     assert (right.status_code, right.json()["corrects"], right.json()["mme_per_day"]) == (200, row["id"], "3")
     (stands,) = api(world, "GET", "?standing=true").json()["results"]
@@ -49,7 +49,7 @@ def test_an_opioid_from_its_recording_to_its_correction(world: World) -> None:
     (mistake,) = api(world, "GET", "?standing=false").json()["results"]
     assert (mistake["id"], mistake["entered_in_error_reason"]) == (row["id"], "typed a nought too many")
 
-    never = api(world, "POST", f"{stands['id']}/correct/", {"because": "another patient's", "instead": None})
+    never = api(world, "POST", f"{stands['id']}/correct/", {"reason": "another patient's", "instead": None})
     assert never.json()["entered_in_error_reason"] == "another patient's"
     assert not OpioidUse.objects.standing().exists()
 

@@ -66,10 +66,10 @@ def test_an_opioid_is_recorded_ended_and_corrected(desk: Client, world: World) -
     send(desk, world, f"{use.pk}/end", {"until_on": "2027-01-08"})
     use.refresh_from_db()
     assert use.until_on
-    send(desk, world, f"{use.pk}/correct", SAID | {"dose": "10", "because": "the dose"})
+    send(desk, world, f"{use.pk}/correct", SAID | {"dose": "10", "reason": "the dose"})
     right = OpioidUse.objects.standing().get()
     assert (right.corrects, right.mme_per_day, right.until_on) == (use, Decimal(15), None)
-    send(desk, world, f"{right.pk}/error", {"because": "another patient's"})
+    send(desk, world, f"{right.pk}/error", {"reason": "another patient's"})
     assert not OpioidUse.objects.standing().exists()
     with clock(world.now):
         said = words(desk.get(f"{PAGES}{use.pk}/change/"))
@@ -103,8 +103,8 @@ def test_the_form_of_a_correction_shows_what_stands(desk: Client, world: World) 
     with clock(world.now):
         form = desk.get(f"{PAGES}{use.pk}/correct/").context["form"]
     assert (form["dose"].value(), form["drug"].value()) == ("20", "oxycodone")
-    response = send(desk, world, f"{use.pk}/correct", SAID | {"because": ""})
-    assert errors(response) == {"because": ["reason_required"]}
+    response = send(desk, world, f"{use.pk}/correct", SAID | {"reason": ""})
+    assert errors(response) == {"reason": ["reason_required"]}
 
 
 def test_patients_are_filtered_by_their_total(desk: Client, world: World) -> None:

@@ -162,7 +162,7 @@ def test_it_ends_and_a_last_day_to_come_can_be_moved(world: World) -> None:
 def test_a_mistake_stays_and_what_is_right_stands_in_its_place(world: World) -> None:
     wrong = record(world, dose=Decimal(200))
     right = services.correct_opioid_use(
-        wrong.pk, instead=use(world), because="  typed a nought too many ", by=world.physician, now=world.now
+        wrong.pk, instead=use(world), reason="  typed a nought too many ", by=world.physician, now=world.now
     )
     wrong.refresh_from_db()
     assert (wrong.entered_in_error_at, wrong.entered_in_error_reason) == (
@@ -180,7 +180,7 @@ def test_a_correction_that_is_refused_leaves_the_row_as_it_was(world: World) -> 
     wrong = use(world, unit="mcg/h")
     assert refused(
         lambda: services.correct_opioid_use(
-            kept.pk, instead=wrong, because="the unit", by=world.nurse, now=world.now
+            kept.pk, instead=wrong, reason="the unit", by=world.nurse, now=world.now
         )
     ) == [("unit", "unit_not_possible")]
     kept.refresh_from_db()
@@ -190,11 +190,11 @@ def test_a_correction_that_is_refused_leaves_the_row_as_it_was(world: World) -> 
 def test_a_correction_needs_a_reason_and_is_made_once(world: World) -> None:
     kept = record(world)
 
-    def correct(because: str) -> OpioidUse:
-        return services.correct_opioid_use(kept.pk, because=because, by=world.nurse, now=world.now)
+    def correct(reason: str) -> OpioidUse:
+        return services.correct_opioid_use(kept.pk, reason=reason, by=world.nurse, now=world.now)
 
-    assert refused(lambda: correct(" ")) == [("because", "reason_required")]
-    assert refused(lambda: correct("x" * 501)) == [("because", "reason_too_long")]
+    assert refused(lambda: correct(" ")) == [("reason", "reason_required")]
+    assert refused(lambda: correct("x" * 501)) == [("reason", "reason_too_long")]
     correct("another patient's")
     assert refused(lambda: correct("another patient's")) == [("", "not_allowed_now")]
     assert refused(
@@ -208,7 +208,7 @@ def test_the_filter_by_total_counts_what_stands_on_the_day(world: World) -> None
     record(world, drug="morphine", dose=Decimal(20), prescription="10 mg twice", until_on=FRIDAY)  # 20
     record(world, drug="buprenorphine", prescription="a patch")
     ended = record(world, drug="methadone", dose=Decimal(10), prescription="5 mg twice")  # 47, a mistake
-    services.correct_opioid_use(ended.pk, because="never taken", by=world.nurse, now=world.now)
+    services.correct_opioid_use(ended.pk, reason="never taken", by=world.nurse, now=world.now)
 
     def found(limit: int, day: date) -> list[Patient]:
         return list(Patient.objects.mme_at_least(limit, day))
@@ -234,7 +234,7 @@ def test_the_rows_of_a_day_and_their_total_agree_on_the_day_of_a_change(world: W
     new = record(world, dose=Decimal(60), from_on=FRIDAY)
     other = record(world, drug="morphine", dose=Decimal(5), from_on=FRIDAY)
     voided = record(world, dose=Decimal(7), from_on=FRIDAY)
-    services.correct_opioid_use(voided.pk, because="misread", by=world.nurse, now=world.now)
+    services.correct_opioid_use(voided.pk, reason="misread", by=world.nurse, now=world.now)
     assert set(OpioidUse.objects.on(FRIDAY)) == {new, other}
     assert set(OpioidUse.objects.taken_on(FRIDAY)) == {old, new, other}
     assert set(OpioidUse.objects.on(FRIDAY - timedelta(days=1))) == {old}
@@ -242,5 +242,5 @@ def test_the_rows_of_a_day_and_their_total_agree_on_the_day_of_a_change(world: W
     assert mme.total_on(standing, FRIDAY).mme == mme.total_on(OpioidUse.objects.on(FRIDAY), FRIDAY).mme == 95
     assert list(Patient.objects.mme_at_least(95, FRIDAY)) == [world.patient]
     assert list(Patient.objects.mme_at_least(96, FRIDAY)) == []
-    services.correct_opioid_use(new.pk, because="never taken", by=world.nurse, now=world.now)
+    services.correct_opioid_use(new.pk, reason="never taken", by=world.nurse, now=world.now)
     assert set(OpioidUse.objects.on(FRIDAY)) == {old, other}

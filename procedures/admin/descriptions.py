@@ -100,7 +100,7 @@ def now_at(appointment: Appointment) -> SafeString:
 def displaced_words(appointment: Appointment, *, now: datetime) -> str:
     """That it has lost what it holds, and why; "" when it has not."""
     lost = appointment.lies_displaced(now)
-    return _("displaced: %s") % appointment.get_displaced_because_display() if lost else ""
+    return _("displaced: %s") % appointment.get_displaced_reason_display() if lost else ""
 
 
 def marks(appointment: Appointment, *, baseline: bool = True) -> list[tuple[str, str]]:

@@ -36,7 +36,7 @@ class ExplantForm(forms.Form):
 
     names: ClassVar[dict[str, str]] = {}
     on = forms.DateField(label=_("Taken out on"), widget=day_input())
-    because = forms.ChoiceField(
+    reason = forms.ChoiceField(
         label=_("Why"),
         choices=[("", "---------"), *(one for one in ImplantedDevice.Explanted.choices if one[0])],
         required=False,  # the service refuses an empty one, with its own words

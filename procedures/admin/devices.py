@@ -18,7 +18,7 @@ from unfold.decorators import display
 
 from clinic.admin.base import ReadOnlyAdmin, SeenFilter, now_at, staff
 from clinic.admin.datetime_widgets import shown
-from clinic.admin.taking import BecauseForm, take_for
+from clinic.admin.taking import ReasonForm, take_for
 from patients import services as patients
 from patients.admin import searched
 from procedures import services
@@ -247,7 +247,7 @@ class ImplantedDeviceAdmin(ReadOnlyAdmin):
         return self.one(
             request,
             pk,
-            BecauseForm,
+            ReasonForm,
             services.void_device,
             title=_("Entered in error"),
             done=_("The device is marked as entered in error."),

@@ -191,7 +191,7 @@ class FreedTimeAdmin(ReadOnlyAdmin):
     def state(self, freed: FreedTime) -> SafeString:
         if freed.closed_at:
             kind = "success" if freed.closed_reason == FreedTime.Closed.FILLED else "default"
-            return label(freed.get_closed_because_display(), kind, [])
+            return label(freed.get_closed_reason_display(), kind, [])
         if freed.starts_at <= timezone.now():  # the tick closes it within the minute
             return label(FreedTime.Closed.PASSED.label, "default", [])
         marks = [(_("partly taken again"), "warning")] if vars(freed)["taken_again"] else []
@@ -201,7 +201,7 @@ class FreedTimeAdmin(ReadOnlyAdmin):
     def ended(self, freed: FreedTime) -> str:
         if freed.closed_at is None:
             return "–"
-        return f"{freed.get_closed_because_display()}: {shown(freed.closed_at, freed.site)}"
+        return f"{freed.get_closed_reason_display()}: {shown(freed.closed_at, freed.site)}"
 
 
 def clash(appointment: Appointment | None) -> dict[str, str] | None:

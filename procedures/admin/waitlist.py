@@ -198,7 +198,7 @@ class WaitlistAdmin(DeskAdmin):
             raise PermissionDenied
         back = reverse("admin:procedures_waitlistentry_change", args=[pk])
         if entry.closed_at:
-            how = entry.get_closed_because_display()
+            how = entry.get_closed_reason_display()
             messages.error(request, _("This patient is not waiting any more: %s.") % how)
             return HttpResponseRedirect(back)
         said = request.POST if request.method == "POST" else None
@@ -328,7 +328,7 @@ class WaitlistAdmin(DeskAdmin):
     def state(self, entry: WaitlistEntry) -> SafeString:
         if entry.closed_at:
             kind = "success" if entry.closed_reason == WaitlistEntry.Closed.BOOKED else "default"
-            word = label(entry.get_closed_because_display(), kind, [])
+            word = label(entry.get_closed_reason_display(), kind, [])
             if entry.appointment is None:
                 return word
             return format_html(
@@ -347,4 +347,4 @@ class WaitlistAdmin(DeskAdmin):
     def ended(self, entry: WaitlistEntry) -> str:
         if entry.closed_at is None:
             return "–"
-        return f"{entry.get_closed_because_display()}: {shown(entry.closed_at, entry.patient.site)}"
+        return f"{entry.get_closed_reason_display()}: {shown(entry.closed_at, entry.patient.site)}"

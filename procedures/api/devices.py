@@ -81,14 +81,14 @@ class ExplantInput(Input):
     """On which day it was taken out, and why; `other` needs a note."""
 
     on = serializers.DateField()
-    because = serializers.ChoiceField(REASONS)
+    reason = serializers.ChoiceField(REASONS)
     note = serializers.CharField(max_length=500, required=False, allow_blank=True)
 
 
 class BecauseInput(Input):
     """Why."""
 
-    because = serializers.CharField(max_length=500)
+    reason = serializers.CharField(max_length=500)
 
 
 class ImplantedDeviceQuery(Query):

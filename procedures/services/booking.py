@@ -294,9 +294,9 @@ def take(
     return reservations
 
 
-def refuse_overbooking(because: str, *, by: User | None) -> None:
+def refuse_overbooking(reason: str, *, by: User | None) -> None:
     """Raise PermissionDenied for a reason to overbook from somebody who may not."""
-    if because and by is not None and not by.has_perm("procedures.overbook_appointment"):
+    if reason and by is not None and not by.has_perm("procedures.overbook_appointment"):
         raise PermissionDenied
 
 

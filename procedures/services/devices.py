@@ -150,48 +150,48 @@ def move_due(
 
 @transaction.atomic
 def explant(
-    device_id: int, *, on: date, because: str, note: str = "", by: User | None, now: datetime
+    device_id: int, *, on: date, reason: str, note: str = "", by: User | None, now: datetime
 ) -> ImplantedDevice:
     """Say that a device was taken out on the day `on` of its site's calendar. Nothing of it is due any more.
 
-    `because`: one of ImplantedDevice.Explanted; "other" needs a `note`, of up to 500 characters. With the last device
+    `reason`: one of ImplantedDevice.Explanted; "other" needs a `note`, of up to 500 characters. With the last device
     of a procedure its follow-up ends. The same once more changes nothing. Raises Refusal "not_allowed_now";
     "before_implant" and "in_the_future", field "on"; "reason_required", "too_long".
     """
     note = note.strip()
-    if because not in ImplantedDevice.Explanted.values or not because:
-        raise Refusal("Say why it was taken out.", code="reason_required", field="because")
-    if because == ImplantedDevice.Explanted.OTHER and not note:
+    if reason not in ImplantedDevice.Explanted.values or not reason:
+        raise Refusal("Say why it was taken out.", code="reason_required", field="reason")
+    if reason == ImplantedDevice.Explanted.OTHER and not note:
         raise Refusal("Say why it was taken out.", code="reason_required", field="note")
     if len(note) > 500:
         raise Refusal("A note has at most 500 characters.", code="too_long", field="note")
     device = locked(device_id)
-    if (device.explanted_on, device.explanted_reason, device.explanted_note) == (on, because, note):
+    if (device.explanted_on, device.explanted_reason, device.explanted_note) == (on, reason, note):
         return device
     device = in_place(device_id)
     if on < device.implanted_on:
         raise Refusal("This is before the device was implanted.", code="before_implant", field="on")
     if on > now.astimezone(device.procedure.site.zone).date():
         raise Refusal("This date is in the future.", code="in_the_future", field="on")
-    device.explanted_on, device.explanted_reason, device.explanted_note = on, because, note
+    device.explanted_on, device.explanted_reason, device.explanted_note = on, reason, note
     device.save(update_fields=["explanted_on", "explanted_reason", "explanted_note"])
     audit.record("device.explanted", device, by=by, at=now, site=device.procedure.site)
     return changed(device, by=by, now=now)
 
 
 @transaction.atomic
-def void_device(device_id: int, *, because: str, by: User | None, now: datetime) -> ImplantedDevice:
+def void_device(device_id: int, *, reason: str, by: User | None, now: datetime) -> ImplantedDevice:
     """Mark a device, for a reason, as entered in error; its row stays, and its serial number is free again.
 
     Raises Refusal "reason_required", "reason_too_long", "not_allowed_now".
     """
-    because = because.strip()
-    if not because:
-        raise Refusal("Say why.", code="reason_required", field="because")
-    if len(because) > 500:
-        raise Refusal("Say it in at most 500 characters.", code="reason_too_long", field="because")
+    reason = reason.strip()
+    if not reason:
+        raise Refusal("Say why.", code="reason_required", field="reason")
+    if len(reason) > 500:
+        raise Refusal("Say it in at most 500 characters.", code="reason_too_long", field="reason")
     device = locked(device_id)
-    device.entered_in_error_at, device.entered_in_error_reason = now, because
+    device.entered_in_error_at, device.entered_in_error_reason = now, reason
     device.save(update_fields=["entered_in_error_at", "entered_in_error_reason"])
     audit.record("device.entered_in_error", device, by=by, at=now, site=device.procedure.site)
     return changed(device, by=by, now=now)

@@ -95,16 +95,16 @@ def locked_freed(freed_id: int, *, now: datetime) -> FreedTime:
         .get(pk=freed_id)
     )
     if freed.closed_at or freed.starts_at <= now:
-        how = freed.get_closed_because_display() if freed.closed_at else FreedTime.Closed.PASSED.label
+        how = freed.get_closed_reason_display() if freed.closed_at else FreedTime.Closed.PASSED.label
         raise Refusal(f"This time is not free any more: {how}.", code="freed_time_closed")
     return freed
 
 
-def close_freed(freed: FreedTime, because: FreedTime.Closed, *, by: User | None, now: datetime) -> None:
+def close_freed(freed: FreedTime, reason: FreedTime.Closed, *, by: User | None, now: datetime) -> None:
     """Save that a freed time, locked by the caller, is no task any more, with its audit event."""
-    freed.closed_at, freed.closed_reason, freed.closed_by = now, because, by
+    freed.closed_at, freed.closed_reason, freed.closed_by = now, reason, by
     freed.save(update_fields=["closed_at", "closed_reason", "closed_by"])
-    audit.record(f"freed_time.{because.value}", freed, by=by, at=now, site=freed.site)
+    audit.record(f"freed_time.{reason.value}", freed, by=by, at=now, site=freed.site)
 
 
 def taken_again() -> Exists:

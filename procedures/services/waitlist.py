@@ -278,7 +278,7 @@ def lock_entry(entry_id: int) -> WaitlistEntry:
 def refuse_unless_waiting(entry: WaitlistEntry) -> None:
     """Raise Refusal "not_waiting" unless the entry is open."""
     if entry.closed_at:
-        how = entry.get_closed_because_display()
+        how = entry.get_closed_reason_display()
         raise Refusal(f"This patient is not waiting any more: {how}.", code="not_waiting")
 
 

@@ -42,11 +42,11 @@ def test_a_device_from_its_implant_to_the_day_it_comes_out(world: World) -> None
     next_due = {"next_due_on": (MONDAY + 180 * DAY).isoformat()}
     assert api(world, "POST", f"{pk}/refill/", next_due).json()["due"] == []
     assert api(world, "POST", f"{pk}/check-battery/", next_due).json()["battery_due_on"]
-    out = {"on": (MONDAY + 91 * DAY).isoformat(), "because": "infection"}
+    out = {"on": (MONDAY + 91 * DAY).isoformat(), "reason": "infection"}
     assert api(world, "POST", f"{pk}/explant/", out).json()["explanted_reason"] == "infection"
     procedure.follow_up.refresh_from_db()
     assert procedure.follow_up.closed_reason == "explanted"
-    voided = api(world, "POST", f"{pk}/void/", {"because": "another patient's"})
+    voided = api(world, "POST", f"{pk}/void/", {"reason": "another patient's"})
     assert voided.json()["entered_in_error_reason"] == "another patient's"
 
 
@@ -65,9 +65,9 @@ def test_bad_input_is_refused_by_field(world: World) -> None:
     for path, inputs, field, code in (
         ("refill", {}, "next_due_on", "required"),
         ("refill", {"next_due_on": "2027-01-12"}, "next_due_on", "in_the_past"),
-        ("explant", {"on": "2027-01-12", "because": "other"}, "note", "reason_required"),
-        ("explant", {"on": "2027-01-10", "because": "wish"}, "on", "before_implant"),
-        ("void", {"because": ""}, "because", "blank"),
+        ("explant", {"on": "2027-01-12", "reason": "other"}, "note", "reason_required"),
+        ("explant", {"on": "2027-01-10", "reason": "wish"}, "on", "before_implant"),
+        ("void", {"reason": ""}, "reason", "blank"),
     ):
         answer = api(world, "POST", f"{pk}/{path}/", inputs)
         assert (answer.status_code, faults(answer)) == (400, [(field, code)]), path
@@ -77,7 +77,7 @@ def test_bad_input_is_refused_by_field(world: World) -> None:
 def test_the_list_is_narrowed_to_what_is_due_and_what_is_in_place(world: World) -> None:
     procedure = implanted(world)
     due, later = recorded(world, procedure), recorded(world, procedure, serial_number="A-1002")
-    api(world, "POST", f"{later.pk}/explant/", {"on": "2027-01-20", "because": "wish"})
+    api(world, "POST", f"{later.pk}/explant/", {"on": "2027-01-20", "reason": "wish"})
 
     def found(query: str) -> list[int]:
         return [row["id"] for row in api(world, "GET", query).json()["results"]]

@@ -115,7 +115,7 @@ def test_a_serial_number_is_in_one_patient(world: World, implant: Procedure) -> 
     assert refused(lambda: recorded(world, again, manufacturer="ACME", serial_number="a-1001")) == [
         ("__all__", "recorded_already")
     ]
-    services.void_device(kept.pk, because="wrong patient", by=world.nurse, now=kept.recorded_at)
+    services.void_device(kept.pk, reason="wrong patient", by=world.nurse, now=kept.recorded_at)
     recorded(world, again)
 
 
@@ -173,18 +173,18 @@ def test_what_is_out_needs_nothing_more(world: World, implant: Procedure) -> Non
     now = world.at(MONDAY + 100 * DAY, 10)
 
     def explant(**how: Any) -> ImplantedDevice:
-        values: dict[str, Any] = {"on": MONDAY + 99 * DAY, "because": "infection"} | how
+        values: dict[str, Any] = {"on": MONDAY + 99 * DAY, "reason": "infection"} | how
         return services.explant(kept.pk, **values, by=world.physician, now=now)
 
-    assert refused(lambda: explant(because="")) == [("because", "reason_required")]
-    assert refused(lambda: explant(because="bored")) == [("because", "reason_required")]
-    assert refused(lambda: explant(because="other")) == [("note", "reason_required")]
+    assert refused(lambda: explant(reason="")) == [("reason", "reason_required")]
+    assert refused(lambda: explant(reason="bored")) == [("reason", "reason_required")]
+    assert refused(lambda: explant(reason="other")) == [("note", "reason_required")]
     assert refused(lambda: explant(note="x" * 501)) == [("note", "too_long")]
     assert refused(lambda: explant(on=MONDAY - DAY)) == [("on", "before_implant")]
     assert refused(lambda: explant(on=MONDAY + 101 * DAY)) == [("on", "in_the_future")]
     for _ in range(2):  # once more changes nothing
         explant()
-    assert refused(lambda: explant(because="wish")) == [("", "not_allowed_now")]
+    assert refused(lambda: explant(reason="wish")) == [("", "not_allowed_now")]
     kept.refresh_from_db()
     assert not kept.in_place
     assert kept.due_on(MONDAY + 100 * DAY) == []

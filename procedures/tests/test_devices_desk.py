@@ -69,14 +69,14 @@ def test_what_is_done_with_it(desk: Client, world: World, implant: Procedure) ->
     send(desk, world, f"{device.pk}/battery", {"next_due_on": ""}, day=90)
     device.refresh_from_db()
     assert (str(device.refill_due_on), device.battery_due_on) == ("2027-07-10", None)
-    out = {"on": "2027-04-12", "because": "infection", "note": ""}
+    out = {"on": "2027-04-12", "reason": "infection", "note": ""}
     send(desk, world, f"{device.pk}/explant", out, day=91)
     device.refresh_from_db()
     assert device.explanted_reason == "infection"
     said = words(get(desk, world, f"{PAGES}{device.pk}/change/", day=91))
     assert "taken out" in said
     assert "Refilled" not in said
-    send(desk, world, f"{device.pk}/error", {"because": "another patient's"}, day=92)
+    send(desk, world, f"{device.pk}/error", {"reason": "another patient's"}, day=92)
     assert not ImplantedDevice.objects.standing().exists()
 
 
@@ -84,10 +84,10 @@ def test_what_is_done_with_it(desk: Client, world: World, implant: Procedure) ->
     ("path", "said", "field", "code"),
     [
         ("refill", {"next_due_on": "2027-01-11"}, "next_due_on", "in_the_past"),
-        ("explant", {"on": "2027-01-12", "because": "", "note": ""}, "because", "reason_required"),
-        ("explant", {"on": "2027-01-12", "because": "other", "note": ""}, "note", "reason_required"),
-        ("explant", {"on": "2027-01-20", "because": "wish", "note": ""}, "on", "in_the_future"),
-        ("error", {"because": ""}, "because", "reason_required"),
+        ("explant", {"on": "2027-01-12", "reason": "", "note": ""}, "reason", "reason_required"),
+        ("explant", {"on": "2027-01-12", "reason": "other", "note": ""}, "note", "reason_required"),
+        ("explant", {"on": "2027-01-20", "reason": "wish", "note": ""}, "on", "in_the_future"),
+        ("error", {"reason": ""}, "reason", "reason_required"),
     ],
 )
 def test_a_refusal_is_shown_beside_its_field(
@@ -109,7 +109,7 @@ def test_the_list_begins_with_what_is_due_first(desk: Client, world: World, impl
     assert listed() == [due, later, unknown]
     assert listed("?state=due") == [due]
     assert listed("?q=Brien") == [due, later, unknown]
-    out = {"on": "2027-01-12", "because": "wish", "note": ""}
+    out = {"on": "2027-01-12", "reason": "wish", "note": ""}
     send(desk, world, f"{later.pk}/explant", out)
     assert listed() == [due, unknown]
     assert listed("?state=out") == [later]

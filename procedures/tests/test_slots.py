@@ -527,8 +527,8 @@ def test_random_clinics_agree_with_booking(world: World, seed: int) -> None:
     Resource.objects.filter(pk__in=[one.pk for one in dice.sample(everybody, 2)]).update(overbooking=1)
     for _ in range(25):
         at = start + timedelta(minutes=dice.randrange(0, 48 * 60, 5))
-        because = "random" if dice.random() < 0.3 else ""
-        asked = world.appointment(starts_at=at, patient=dice.choice(others), overbooked_reason=because)
+        reason = "random" if dice.random() < 0.3 else ""
+        asked = world.appointment(starts_at=at, patient=dice.choice(others), overbooked_reason=reason)
         try:
             made.append(services.book(asked, by=None, now=world.now))
         except Refusal:

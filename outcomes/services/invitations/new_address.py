@@ -27,7 +27,7 @@ def ask_at_new_address(patient: Patient, follow_ups: Sequence[int], *, now: date
     if patient.why_no_email:
         return 0
     still_open = CheckIn.objects.filter(follow_up__in=follow_ups, closes_at__gt=now)
-    still_open.filter(status=CheckIn.Status.PLANNED, not_sent_because__in=WRONG).update(
+    still_open.filter(status=CheckIn.Status.PLANNED, not_sent_reason__in=WRONG).update(
         not_sent_reason="", call_at=None
     )
     asked = list(with_all(still_open.filter(status=CheckIn.Status.INVITED)))

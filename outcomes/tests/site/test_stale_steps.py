@@ -139,10 +139,10 @@ def test_a_correction_keeps_what_a_colleague_has_corrected(world: World) -> None
         for name, field in opened.context["form"].fields.items()
         if name != "serious"
     }
-    sent |= {SHOWN: version_on(opened), "description": "pus", "because": "seen"}
+    sent |= {SHOWN: version_on(opened), "description": "pus", "reason": "seen"}
     now = world.at(MONDAY + timedelta(days=4), 10)
     outcomes.correct_adverse_event(
-        event.pk, changes={"outcome": "resolved"}, because="told", by=world.physician, now=now
+        event.pk, changes={"outcome": "resolved"}, reason="told", by=world.physician, now=now
     )
     with clock(now):
         stale = browser.post(address, sent)
