@@ -1,119 +1,21 @@
 """A small clinic for every test: one site in New York, a physician, rooms, and a facet ablation."""
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import uuid4
-from zoneinfo import ZoneInfo
 
 import pgtrigger
 import pytest
-from django.contrib.auth.models import Group
 from django.test import Client
 
 from clinic import roles
-from clinic.models import (
-    AuditEvent,
-    AuditSeal,
-    DatabaseIdentity,
-    Resource,
-    ResourceCategory,
-    Site,
-    User,
-    WorkingHours,
-)
-from clinic.tests.desk import Desk
+from clinic.models import AuditEvent, AuditSeal, DatabaseIdentity, ResourceCategory, Site, User
+from clinic.tests.admin_client import Desk
+from clinic.tests.factories import MONDAY, NEW_YORK, resource, staff
 from clinic.throttling import OWN
 from patients.models import Patient
-from procedures import services
-from procedures.models import (
-    Appointment,
-    Laterality,
-    Procedure,
-    ProcedureType,
-    ReliefProfile,
-    ResourceRequirement,
-)
-
-NEW_YORK = ZoneInfo("America/New_York")
-#: A Monday in winter; nothing before it has happened.
-MONDAY = date(2027, 1, 11)
-
-
-@dataclass
-class World:
-    """The small clinic. `at` makes an instant from a wall time at its site."""
-
-    site: Site
-    clerk: User
-    nurse: User
-    physician: User
-    admin: User
-    room: Resource
-    bay: Resource
-    doctor: Resource
-    patient: Patient
-    ablation: ProcedureType
-    now: datetime
-
-    def at(self, day: date, hour: int, minute: int = 0) -> datetime:
-        """The UTC instant of a wall time at the site."""
-        return datetime.combine(day, time(hour, minute), self.site.zone).astimezone(UTC)
-
-    def appointment(self, **values: object) -> Appointment:
-        """An appointment that could be booked: the patient's left lumbar ablation on Monday at nine."""
-        defaults: dict[str, object] = {
-            "patient": self.patient,
-            "procedure_type": self.ablation,
-            "site": self.site,
-            "starts_at": self.at(MONDAY, 9),
-            "region": "lumbar",
-            "laterality": Laterality.LEFT,
-        }
-        return Appointment(**defaults | values)
-
-    def another_patient(self, number: int = 2, **values: object) -> Patient:
-        """One more patient of the site who agreed to e-mail."""
-        defaults: dict[str, object] = {
-            "record_number": f"P{number:05}",
-            "given_name": f"Ana{number}",
-            "family_name": f"García{number}",
-            "born_on": date(1950, 2, 3),
-            "site": self.site,
-            "email": f"ana{number}@example.org",
-            "consented_at": self.now - timedelta(days=400),
-            "created_at": self.now,
-        }
-        return Patient.objects.create(**defaults | values)
-
-    def performed(
-        self, *, baseline: int | None = 8, day: date = MONDAY, hour: int = 9, **values: object
-    ) -> Procedure:
-        """A booked and performed ablation, recorded an hour after its start."""
-        appointment = services.book(
-            self.appointment(starts_at=self.at(day, hour), **values), by=self.clerk, now=self.now
-        )
-        record = services.Performed(performed_at=self.at(day, hour), baseline_pain=baseline)
-        return services.perform(appointment.pk, record, by=self.physician, now=self.at(day, hour + 1))
-
-
-def staff(email: str, role: str, site: Site) -> User:
-    """A member of staff with one role at one site; password "correct horse"."""
-    user = User.objects.create_user(email, "correct horse", is_staff=True, first_name=role, last_name="Test")
-    user.groups.add(Group.objects.get(name=role))
-    user.sites.add(site)
-    return user
-
-
-def resource(name: str, category: ResourceCategory, site: Site, user: User | None = None) -> Resource:
-    """A resource that works every weekday from eight to five."""
-    made = Resource.objects.create(name=name, site=site, user=user)
-    made.categories.add(category)
-    WorkingHours.objects.bulk_create(
-        WorkingHours(resource=made, site=site, weekday=day, opens=time(8), closes=time(17))
-        for day in range(5)
-    )
-    return made
+from procedures.models import ProcedureType, ReliefProfile, ResourceRequirement
+from procedures.tests.factories import World
 
 
 @pytest.fixture(autouse=True)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from clinic.tests.restore import sends, set_back
-from conftest import World
+from clinic.tests.restored_database import sends, set_back
+from procedures.tests.factories import World
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ from django.db import IntegrityError, transaction
 from django.test import Client
 
 from clinic.models import AuditEvent, Closure, OutgoingEmail, Resource, Site, User
-from clinic.tests.desk import clock, errors, filled, queries, signed_in, words
-from conftest import MONDAY, World, staff
+from clinic.tests.admin_client import clock, errors, filled, queries, signed_in, words
+from clinic.tests.factories import MONDAY, staff
+from procedures.tests.factories import World
 
 USERS, CLOSURES, EMAILS = "/admin/clinic/user/", "/admin/clinic/closure/", "/admin/clinic/outgoingemail/"
 PASSWORD = "blue horse battery 9"

@@ -20,9 +20,10 @@ from rest_framework.views import APIView
 from clinic import roles
 from clinic.api.refusals import fault, problem
 from clinic.models import AuditEvent, Site
-from clinic.tests.calling import call, faults
+from clinic.tests.api_client import call, faults
+from clinic.tests.factories import staff
 from clinic.throttling import OWN
-from conftest import World, staff
+from procedures.tests.factories import World
 
 IN_MEMORY = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "test_api"}}
 NOBODY_THERE = {

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.management import call_command
 from rest_framework.test import APIClient
 
-from conftest import World
+from procedures.tests.factories import World
 
 COMMITTED = Path(settings.BASE_DIR) / "docs" / "openapi.yaml"
 

@@ -7,7 +7,7 @@ from django.db.utils import DatabaseError
 
 from clinic import audit
 from clinic.models import AuditEvent, AuditSeal
-from conftest import World
+from procedures.tests.factories import World
 
 
 def sealed(world: World) -> AuditEvent:

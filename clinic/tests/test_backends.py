@@ -7,7 +7,7 @@ from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import Permission
 
 from clinic.models import User
-from conftest import World
+from procedures.tests.factories import World
 
 
 def test_permissions_are_those_of_django(world: World, django_assert_num_queries: Any) -> None:

@@ -17,7 +17,7 @@ from django.db.models import F
 from clinic import outbox
 from clinic.models import OutgoingEmail
 from clinic.outbox import delivery, email_status
-from conftest import World
+from procedures.tests.factories import World
 
 HERE = "clinic.tests.test_mail."
 

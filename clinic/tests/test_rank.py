@@ -10,8 +10,9 @@ from django.test import Client
 from clinic import roles, services
 from clinic.admin.staff import ABOVE_YOU
 from clinic.models import MEMBERSHIPS, AuditEvent, Site, User
-from clinic.tests.desk import clock, filled, signed_in
-from conftest import World, staff
+from clinic.tests.admin_client import clock, filled, signed_in
+from clinic.tests.factories import staff
+from procedures.tests.factories import World
 
 USERS = "/admin/clinic/user/"
 PASSWORD = "blue horse battery 9"

@@ -15,8 +15,8 @@ from clinic.models import AuditEvent, OutgoingEmail, OutgoingText, SendingPause
 from clinic.refusals import Refusal
 from clinic.restores import decisions, outside_copy
 from clinic.restores.decisions import MARKED, Chosen
-from clinic.tests.restore import HERE, ahead, file, identity, queued, why
-from conftest import World
+from clinic.tests.restored_database import HERE, ahead, file, identity, queued, why
+from procedures.tests.factories import World
 
 TALLY = {"sent": 0, "skipped": 0, "put_back": 0, "failed": 0}
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)

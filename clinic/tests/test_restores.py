@@ -23,8 +23,8 @@ from clinic.models import AuditEvent, DatabaseIdentity, OutgoingEmail, OutgoingT
 from clinic.outbox import Message
 from clinic.refusals import Refusal
 from clinic.restores import counter, decisions, outside_copy
-from clinic.tests.restore import HERE, ahead, file, identity, queued, why
-from conftest import World
+from clinic.tests.restored_database import HERE, ahead, file, identity, queued, why
+from procedures.tests.factories import World
 
 TALLY = {"sent": 0, "skipped": 0, "put_back": 0, "failed": 0}
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
@@ -55,7 +55,7 @@ def test_each_batch_is_counted_before_it_leaves_and_once_more_after_the_last(
         seen.append((identity().counter, copy.counter))
         return Message("Hello", "A letter.")
 
-    monkeypatch.setattr("clinic.tests.restore.letter", look)
+    monkeypatch.setattr("clinic.tests.restored_database.letter", look)
     for number in range(outbox.delivery.BATCH + 1):
         queued(sending, f"of two batches {number}", now=sending.now)
     assert outbox.send_due(now=sending.now)["sent"] == outbox.delivery.BATCH + 1
@@ -206,7 +206,7 @@ def test_a_restore_under_a_running_sender_stops_the_next_batch(
         ahead(1)
         return Message("Hello", "A letter.")
 
-    monkeypatch.setattr("clinic.tests.restore.letter", set_back)
+    monkeypatch.setattr("clinic.tests.restored_database.letter", set_back)
     monkeypatch.setattr("clinic.outbox.delivery.BATCH", 1)
     queued(sending, "one", now=sending.now)
     queued(sending, "two", now=sending.now)

@@ -13,10 +13,10 @@ from clinic import outbox, restores
 from clinic.admin.stale_forms import SHOWN
 from clinic.models import AuditEvent, OutgoingEmail, SendingPause, Site
 from clinic.restores import outside_copy
-from clinic.tests.calling import call
-from clinic.tests.desk import clock, queries, signed_in
-from clinic.tests.restore import ahead, file, queued
-from conftest import World
+from clinic.tests.admin_client import clock, queries, signed_in
+from clinic.tests.api_client import call
+from clinic.tests.restored_database import ahead, file, queued
+from procedures.tests.factories import World
 
 PAGE = "/admin/clinic/outgoingemail/sending/"
 BANNER = 'id="sending-paused"'

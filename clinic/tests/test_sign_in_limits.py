@@ -13,7 +13,7 @@ from clinic import services, sign_in_limits
 from clinic.models import User
 from clinic.sign_in_limits import MOST_OF_ACCOUNT, MOST_OF_ADDRESS
 from clinic.throttling import OWN, sender
-from conftest import World
+from procedures.tests.factories import World
 
 RIGHT, PASSWORD = "correct horse", "blue horse battery 9"
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "test_sign_in"}}

@@ -10,8 +10,8 @@ from django.db import models
 from clinic import text_rules, validators
 from clinic.models import Resource, Site, User
 from clinic.refusals import Refusal
-from clinic.tests.desk import clock, errors, filled, signed_in
-from conftest import World
+from clinic.tests.admin_client import clock, errors, filled, signed_in
+from procedures.tests.factories import World
 
 OURS = [model for label in validators.APPS for model in apps.get_app_config(label).get_models()]
 #: History tables repeat the columns of others and are written by the database.

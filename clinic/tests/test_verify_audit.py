@@ -8,7 +8,7 @@ from django.db import connection
 
 from clinic import audit
 from clinic.models import AuditSeal
-from conftest import World
+from procedures.tests.factories import World
 
 
 def test_it_counts_what_holds_and_fails_on_what_does_not(world: World) -> None:

@@ -9,7 +9,7 @@ from django.db import models
 
 from clinic import visible
 from clinic.models import Resource, Site, User
-from conftest import World
+from procedures.tests.factories import World
 
 PATIENTS: Any = apps.get_model("patients", "Patient")._default_manager
 LIMITED = [model for model in apps.get_models() if hasattr(model._default_manager.all(), "visible_to")]

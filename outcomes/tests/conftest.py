@@ -7,10 +7,10 @@ import pytest
 from django.utils import timezone
 
 from clinic.throttling import OWN
-from conftest import World
 from outcomes import services
 from outcomes.models import CheckIn
 from procedures.models import RedFlag
+from procedures.tests.factories import World
 
 
 @pytest.fixture(autouse=True)

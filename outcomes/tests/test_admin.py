@@ -6,13 +6,14 @@ import pytest
 from django.test import Client
 
 from clinic.models import AuditEvent, OutgoingEmail, Site
-from clinic.tests.desk import clock, errors, queries, signed_in, words
-from conftest import MONDAY, World, staff
+from clinic.tests.admin_client import clock, errors, queries, signed_in, words
+from clinic.tests.factories import MONDAY, staff
 from outcomes import services
 from outcomes.models import Answer, FollowUp
 from outcomes.relief import Verdict
 from procedures.models import WaitlistEntry
 from procedures.services import ask_for_change, book, cancel, join_waitlist
+from procedures.tests.factories import World
 
 FOLLOW_UPS, CHECK_INS = "/admin/outcomes/followup/", "/admin/outcomes/checkin/"
 

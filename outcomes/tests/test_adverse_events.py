@@ -10,13 +10,14 @@ from pghistory.models import Events
 
 from clinic.models import AuditEvent, Site
 from clinic.refusals import Refusal
-from conftest import MONDAY, World, staff
+from clinic.tests.factories import MONDAY, staff
 from outcomes import services
 from outcomes.adverse_event_terms import RISKS, Term, term_of
 from outcomes.models import AdverseEvent, FollowUp
 from outcomes.models.adverse_events import TERMS
 from procedures import services as procedures
 from procedures.catalogue import read
+from procedures.tests.factories import World
 
 DAY = timedelta(days=1)
 

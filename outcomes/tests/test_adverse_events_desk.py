@@ -6,12 +6,13 @@ import pytest
 from django.test import Client
 
 from clinic.models import Site
-from clinic.tests.desk import clock, errors, queries, signed_in, words
-from conftest import MONDAY, World, staff
+from clinic.tests.admin_client import clock, errors, queries, signed_in, words
+from clinic.tests.factories import MONDAY, staff
 from outcomes import services
 from outcomes.models import AdverseEvent, Alert, FollowUp
 from outcomes.tests.test_adverse_events import DAY, recorded
 from outcomes.tests.test_alerting import flag, red_flag
+from procedures.tests.factories import World
 from procedures.tests.test_devices import implanted
 from procedures.tests.test_devices import recorded as recorded_device
 

@@ -10,14 +10,15 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 
 from clinic.models import AuditEvent, Site
-from clinic.tests.calling import call
-from clinic.tests.desk import clock, errors, levels, queries, signed_in, words
-from conftest import MONDAY, World, staff
+from clinic.tests.admin_client import clock, errors, levels, queries, signed_in, words
+from clinic.tests.api_client import call
+from clinic.tests.factories import MONDAY, staff
 from outcomes import services
 from outcomes.admin.alerts.descriptions import in_words, questions
 from outcomes.models import Alert, Answer, CheckIn
 from outcomes.reports.alert_load import AlertLoad, alert_loads
 from outcomes.tests.test_alerting import MINUTE, answer, flag, red_flag
+from procedures.tests.factories import World
 
 ALERTS = "/admin/outcomes/alert/"
 DAY = timedelta(days=1)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from clinic import outbox
 from clinic.models import AuditEvent, OutgoingEmail, Site
 from clinic.refusals import Refusal
-from conftest import MONDAY, World, staff
+from clinic.tests.factories import MONDAY, staff
 from outcomes import services
 from outcomes.models import Alert, CheckIn, ContactAttempt, FollowUp
 from outcomes.models.alerts import AlertQuerySet
@@ -27,6 +27,7 @@ from patients import services as patients
 from patients.models import Patient
 from procedures import services as procedures
 from procedures.models import RedFlag
+from procedures.tests.factories import World
 from procedures.tests.test_races import together
 
 DAY = timedelta(days=1)

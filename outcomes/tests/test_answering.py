@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from clinic.refusals import Refusal
-from conftest import World
 from outcomes import services
 from outcomes.models import Alert, Answer, CheckIn, Draft, Measurement
+from procedures.tests.factories import World
 
 
 @pytest.fixture

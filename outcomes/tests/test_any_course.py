@@ -8,14 +8,15 @@ from typing import NamedTuple
 import pytest
 from django.db import transaction
 
-from clinic.tests.calling import call
-from conftest import MONDAY, World
+from clinic.tests.api_client import call
+from clinic.tests.factories import MONDAY
 from outcomes import services
 from outcomes.models import Alert, CheckIn, FollowUp, VerdictChange
 from outcomes.relief import judge
 from outcomes.relief_end import lasting
 from outcomes.reports import WORKLISTS
 from procedures.models import ReliefProfile
+from procedures.tests.factories import World
 
 DAYS = [1, 7, 14, 42, 92, 166, 180, 184, 275, 366, 548, 731]
 EARLY = ("lost_early", "possibly_early")

@@ -9,10 +9,11 @@ from django.test.utils import CaptureQueriesContext
 
 from clinic import roles
 from clinic.models import AuditEvent, Site
-from clinic.tests.calling import call, faults
-from conftest import MONDAY, World, staff
+from clinic.tests.api_client import call, faults
+from clinic.tests.factories import MONDAY, staff
 from outcomes import services
 from outcomes.models import Answer, CheckIn, FollowUp, Measurement
+from procedures.tests.factories import World
 
 
 def check_in(world: World, follow_up: FollowUp, day: int) -> CheckIn:

@@ -13,14 +13,15 @@ from rest_framework.views import APIView
 from clinic.api.permissions import ANYONE, Holds
 from clinic.models import Closure, Site, User
 from clinic.roles import ADMINISTRATOR, EVERYONE, FRONT_DESK, MANAGER, NURSE, PHYSICIAN
-from clinic.tests.calling import call
-from conftest import MONDAY, World, staff
+from clinic.tests.api_client import call
+from clinic.tests.factories import MONDAY, staff
 from outcomes.models import FollowUp
 from outcomes.services import raise_alert
 from outcomes.tests.test_adverse_events import recorded as infection
 from patients.tests.test_opioids import record as opioid
 from procedures.models import Appointment, ImplantedDevice, Procedure
 from procedures.services import book
+from procedures.tests.factories import World
 from procedures.tests.test_devices import device
 from procedures.tests.test_waiting import free, join
 

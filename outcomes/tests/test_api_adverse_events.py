@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 
 from clinic.models import AuditEvent
-from clinic.tests.calling import call, faults
-from clinic.tests.desk import queries
-from conftest import MONDAY, World
+from clinic.tests.admin_client import queries
+from clinic.tests.api_client import call, faults
+from clinic.tests.factories import MONDAY
 from outcomes import services
 from outcomes.models import AdverseEvent, Alert, FollowUp
 from outcomes.tests.test_adverse_events import DAY, recorded
+from procedures.tests.factories import World
 from procedures.tests.test_devices import implanted
 from procedures.tests.test_devices import recorded as recorded_device
 

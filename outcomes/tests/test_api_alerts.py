@@ -8,12 +8,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from clinic.models import AuditEvent
-from clinic.tests.calling import call, faults
-from conftest import World
+from clinic.tests.api_client import call, faults
 from outcomes import services
 from outcomes.models import Alert, FollowUp
 from outcomes.tests.test_alert_desk import routine
 from outcomes.tests.test_alerting import MINUTE, flag, red_flag
+from procedures.tests.factories import World
 
 DAY = timedelta(days=1)
 

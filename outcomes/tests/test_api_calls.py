@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from clinic.models import AuditEvent, Site
-from clinic.tests.calling import call, faults
-from clinic.tests.desk import queries
-from conftest import MONDAY, World, staff
+from clinic.tests.admin_client import queries
+from clinic.tests.api_client import call, faults
+from clinic.tests.factories import MONDAY, staff
 from outcomes.models import Alert, Answer, CheckIn, ContactAttempt
-from outcomes.tests.asking import red_flag, to_call, wants_call
+from outcomes.tests.factories import red_flag, to_call, wants_call
+from procedures.tests.factories import World
 
 
 def ask(world: World, row: CheckIn, deed: str, inputs: dict[str, Any], now: datetime) -> Any:

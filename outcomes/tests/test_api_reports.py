@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 
 from clinic import roles
 from clinic.models import AuditEvent, Site, User
-from clinic.tests.calling import call, faults
-from conftest import World, staff
+from clinic.tests.api_client import call, faults
+from clinic.tests.factories import staff
 from outcomes.api.reports.procedure import RUNS
 from outcomes.models import AdverseEvent, CheckIn, CourseSummary, FollowUp
 from outcomes.reports import Selection, compare_groups, procedure_report
@@ -20,6 +20,7 @@ from outcomes.reports.curves import OTHERS
 from outcomes.tests import test_reports
 from outcomes.tests.test_comparing import two_groups
 from outcomes.tests.test_reports import course
+from procedures.tests.factories import World
 
 REPORTS = ("overview", "procedure", "response")
 

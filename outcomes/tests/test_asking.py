@@ -13,8 +13,8 @@ from clinic import outbox
 from clinic.models import AuditEvent, DeliveryReport, OutgoingEmail
 from clinic.outbox.delivery_reports import note
 from clinic.refusals import Refusal
-from clinic.tests.desk import clock, signed_in, words
-from conftest import MONDAY, World
+from clinic.tests.admin_client import clock, signed_in, words
+from clinic.tests.factories import MONDAY
 from outcomes import services
 from outcomes.check_in_history import why
 from outcomes.models import CheckIn, ContactAttempt, FollowUp, Link
@@ -24,6 +24,7 @@ from patients import services as patients
 from patients.models import Patient
 from procedures import services as procedures
 from procedures.models import ReliefProfile
+from procedures.tests.factories import World
 
 
 def day_of(follow_up: FollowUp, day: int) -> CheckIn:

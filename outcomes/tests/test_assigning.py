@@ -7,9 +7,9 @@ from django.core import mail
 
 from clinic import outbox
 from clinic.models import AuditEvent, Closure, Resource, User
-from clinic.tests.calling import call
-from clinic.tests.desk import clock, signed_in
-from conftest import World, resource, staff
+from clinic.tests.admin_client import clock, signed_in
+from clinic.tests.api_client import call
+from clinic.tests.factories import resource, staff
 from outcomes import services
 from outcomes.models import Alert, FollowUp
 from outcomes.services.assignments import ABOUT_RELIEF
@@ -17,6 +17,7 @@ from outcomes.tests.test_alerting import answer, flag
 from outcomes.tests.test_reports import course
 from procedures.models import Procedure
 from procedures.signals import procedure_corrected
+from procedures.tests.factories import World
 
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 

@@ -6,7 +6,7 @@ import pytest
 
 from clinic.models import AuditEvent
 from clinic.refusals import Refusal
-from conftest import MONDAY, World
+from clinic.tests.factories import MONDAY
 from outcomes import services
 from outcomes.instruments import latest
 from outcomes.models import FollowUp
@@ -15,6 +15,7 @@ from procedures import services as procedures
 from procedures.baselines import ITEMS
 from procedures.models import Procedure
 from procedures.signals import baseline_corrected
+from procedures.tests.factories import World
 
 
 @pytest.mark.parametrize("key", ITEMS)

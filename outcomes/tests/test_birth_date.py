@@ -9,10 +9,10 @@ import pytest
 from django.test import Client
 
 from clinic.models import AuditEvent, Site
-from clinic.tests.desk import words
+from clinic.tests.admin_client import words
 from clinic.throttling import OWN, one_more_try
-from conftest import World
 from outcomes.models import Answer, CheckIn, Draft
+from procedures.tests.factories import World
 
 Issue = Callable[[int], tuple[CheckIn, str]]
 RIGHT = {"month": "5", "day": "6", "year": "1944"}

@@ -7,10 +7,10 @@ import pytest
 from django.core import mail
 
 from clinic import outbox
-from conftest import World
 from outcomes import services
 from outcomes.models import CheckIn, FollowUp
 from procedures.models import Procedure, ReliefProfile
+from procedures.tests.factories import World
 
 HOURS = [30, 60, 120, 240, 360, 480, 720, 1440]
 

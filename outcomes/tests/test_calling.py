@@ -8,13 +8,14 @@ from django.test import Client
 
 from clinic.models import AuditEvent, Closure, OutgoingEmail, Site, WorkingHours
 from clinic.refusals import Refusal
-from clinic.tests.desk import clock, errors, queries, signed_in, words
+from clinic.tests.admin_client import clock, errors, queries, signed_in, words
+from clinic.tests.factories import MONDAY, NEW_YORK, staff
 from clinic.timezones import on_wall
-from conftest import MONDAY, NEW_YORK, World, staff
 from outcomes import services
 from outcomes.models import Alert, Answer, CheckIn, ContactAttempt
 from outcomes.services.calls import TRIES, same_hour_on_a_working_day
-from outcomes.tests.asking import red_flag, to_call, wants_call
+from outcomes.tests.factories import red_flag, to_call, wants_call
+from procedures.tests.factories import World
 
 CALLS = "/admin/outcomes/checkin/calls/"
 

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from clinic.refusals import Refusal
-from conftest import World
 from outcomes.admin.reports.comparison import sentence
 from outcomes.models import CourseSummary
 from outcomes.reports import Selection, compare_groups
 from outcomes.survival import Curve, Intervals, turnbull
 from outcomes.tests.test_reports import course, small  # noqa: F401 (a fixture)
+from procedures.tests.factories import World
 
 NAMES = ("one", "other")
 

@@ -10,9 +10,8 @@ from django.test import Client
 
 from clinic.models import OutgoingEmail
 from clinic.outbox import send_due
-from clinic.tests.calling import call
-from clinic.tests.desk import signed_in, words
-from conftest import World
+from clinic.tests.admin_client import signed_in, words
+from clinic.tests.api_client import call
 from outcomes import services
 from outcomes.check_in_history import why
 from outcomes.models import Alert, Answer, CheckIn, ContactAttempt, FollowUp
@@ -22,9 +21,10 @@ from outcomes.reports.overview import overview_report
 from outcomes.reports.selection import Selection
 from outcomes.schedule import confirmation, confirms, ladder
 from outcomes.services.judgement import judge
-from outcomes.tests.asking import insist
+from outcomes.tests.factories import insist
 from outcomes.tests.test_since_when import said
 from procedures.models import ReliefProfile
+from procedures.tests.factories import World
 
 Status = CheckIn.Status
 DAYS = [1, 7, 14, 42, 60, 92, 100, 184, 275, 366]

@@ -10,12 +10,13 @@ from django.test import Client
 
 from clinic.models import AuditEvent, Site
 from clinic.refusals import Refusal
-from clinic.tests.desk import clock, signed_in, words
-from conftest import World, staff
+from clinic.tests.admin_client import clock, signed_in, words
+from clinic.tests.factories import staff
 from outcomes import services
 from outcomes.models import Alert, Answer, AnswerCorrection, CourseSummary, FollowUp, Measurement
 from outcomes.services.corrections import versions_of
-from outcomes.tests.asking import red_flag
+from outcomes.tests.factories import red_flag
+from procedures.tests.factories import World
 from procedures.tests.test_races import together
 
 VALUES = {"nrs.now": 7, "nrs.worst_24_hours": 9}

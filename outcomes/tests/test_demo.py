@@ -22,7 +22,6 @@ from django.utils import timezone
 
 from clinic.models import AuditEvent, Closure, OutgoingEmail, User
 from clinic.refusals import Refusal
-from conftest import World
 from outcomes import services
 from outcomes.demo import clinic_history, relief_courses
 from outcomes.demo.clinic import PASSWORD, build
@@ -58,6 +57,7 @@ from procedures.models import (
     WaitlistEntry,
 )
 from procedures.services.catalogue_loader import load
+from procedures.tests.factories import World
 
 #: A Friday, 13:00 at Riverside and 11:00 at Desert View.
 NOW = datetime(2026, 11, 20, 18, tzinfo=UTC)

@@ -5,12 +5,13 @@ from datetime import date, datetime, timedelta
 import pytest
 
 from clinic.models import AuditEvent
-from conftest import MONDAY, World
+from clinic.tests.factories import MONDAY
 from outcomes import services
 from outcomes.models import Alert, FollowUp
 from patients import services as patients
 from procedures import services as procedures
 from procedures.models import ImplantedDevice, Procedure
+from procedures.tests.factories import World
 from procedures.tests.test_devices import device, implanted, recorded
 
 DAY = timedelta(days=1)

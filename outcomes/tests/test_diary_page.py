@@ -11,13 +11,13 @@ from django.test.utils import CaptureQueriesContext
 
 from clinic.models import AuditEvent
 from clinic.refusals import Refusal
-from clinic.tests.calling import call
-from clinic.tests.desk import signed_in, words
-from conftest import World
+from clinic.tests.admin_client import signed_in, words
+from clinic.tests.api_client import call
 from outcomes import services
 from outcomes.models import Alert, Answer, CheckIn, FollowUp, Measurement
 from outcomes.services.answers import diary_of
 from procedures.models import ReliefProfile
+from procedures.tests.factories import World
 
 HOURS = [30, 60, 120, 180, 240]
 

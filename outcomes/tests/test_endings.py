@@ -6,9 +6,9 @@ import pytest
 
 from clinic.models import AuditEvent
 from clinic.refusals import Refusal
-from clinic.tests.calling import call
-from clinic.tests.desk import signed_in
-from conftest import MONDAY, World
+from clinic.tests.admin_client import signed_in
+from clinic.tests.api_client import call
+from clinic.tests.factories import MONDAY
 from outcomes import services
 from outcomes.models import CourseSummary, FollowUp
 from outcomes.relief import Verdict, judge
@@ -18,6 +18,7 @@ from outcomes.tests.test_alerting import answer, kinds, unanswered
 from patients import services as patients
 from procedures import services as procedures
 from procedures.models import ImplantedDevice, Procedure
+from procedures.tests.factories import World
 
 DAY = timedelta(days=1)
 #: A Monday so many weeks after the first treatment.

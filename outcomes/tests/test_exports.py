@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from clinic.models import AuditEvent, Site, User
 from clinic.refusals import Refusal
 from clinic.roles import ADMINISTRATOR, EVERYONE, MANAGER, PHYSICIAN
-from clinic.tests.calling import call
-from clinic.tests.desk import clock, signed_in, words
+from clinic.tests.admin_client import clock, signed_in, words
+from clinic.tests.api_client import call
+from clinic.tests.factories import MONDAY, staff
 from clinic.text_rules import FORMULA
-from conftest import MONDAY, World, staff
 from outcomes import services
 from outcomes.exports import TABLES, Shielding, entries
 from outcomes.exports.columns import MARK, cell, lines
@@ -32,6 +32,7 @@ from outcomes.models import AdverseEvent, Export, ExportPart, FollowUp
 from outcomes.reports import Selection
 from outcomes.services import exports
 from outcomes.tests.test_reports import course
+from procedures.tests.factories import World
 
 Rows = list[dict[str, str]]
 

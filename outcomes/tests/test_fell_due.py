@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from clinic.models import OutgoingEmail, OutgoingText
-from conftest import World
 from outcomes import services
 from outcomes.models import Alert, CheckIn
 from outcomes.services.alert_emails import OVERDUE, announce
 from outcomes.services.invitations import invitation_key
 from outcomes.services.sms_reminders import text_due, text_key
 from patients.models import Patient
+from procedures.tests.factories import World
 
 LATE = timedelta(hours=2)
 

@@ -9,10 +9,11 @@ from django.test import Client
 
 from clinic import audit, outbox
 from clinic.models import OutgoingEmail
-from conftest import MONDAY, World
+from clinic.tests.factories import MONDAY
 from outcomes import services
 from outcomes.models import Answer, CheckIn, FollowUp
 from outcomes.relief import Verdict
+from procedures.tests.factories import World
 
 
 def test_a_performed_procedure_is_followed(world: World) -> None:

@@ -10,7 +10,7 @@ from django.db import connection, transaction
 
 from clinic import outbox
 from clinic.models import OutgoingEmail
-from conftest import MONDAY, World
+from clinic.tests.factories import MONDAY
 from outcomes import services
 from outcomes.models import CheckIn, CourseSummary, FollowUp
 from outcomes.relief import Verdict
@@ -19,6 +19,7 @@ from outcomes.services.invitations import invitation_key
 from patients.models import Patient
 from procedures import services as procedures
 from procedures.models import Procedure, ProcedureType, ReliefProfile
+from procedures.tests.factories import World
 from procedures.tests.test_races import together
 
 LATER = MONDAY + timedelta(days=70)  # a Monday

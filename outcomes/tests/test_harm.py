@@ -8,9 +8,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from clinic.tests.calling import call
-from clinic.tests.desk import clock, signed_in, words
-from conftest import MONDAY, World
+from clinic.tests.admin_client import clock, signed_in, words
+from clinic.tests.api_client import call
+from clinic.tests.factories import MONDAY
 from outcomes.models import AdverseEvent, FollowUp
 from outcomes.rates import share
 from outcomes.reports import Selection, procedure_report
@@ -19,6 +19,7 @@ from outcomes.reports.safety import HarmOfType
 from outcomes.tests.test_exports import made
 from outcomes.tests.test_reports import course
 from procedures.models import Procedure, ProcedureType
+from procedures.tests.factories import World
 
 REPORT = "/admin/outcomes/followup/reports/procedures/?intent="
 

@@ -9,9 +9,9 @@ import pytest
 from django.test import Client
 
 from clinic.models import Site
-from conftest import World
 from outcomes import services
 from outcomes.models import CheckIn
+from procedures.tests.factories import World
 
 Issue = Callable[[int], tuple[CheckIn, str]]
 YES = {"red_flag.new_weakness": "1"}

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from clinic.tests.calling import call
-from clinic.tests.desk import signed_in, words
-from conftest import MONDAY, World
+from clinic.tests.admin_client import signed_in, words
+from clinic.tests.api_client import call
+from clinic.tests.factories import MONDAY
 from outcomes import services
 from outcomes.models import Alert, CheckIn, CourseSummary, FollowUp
 from outcomes.models.follow_ups import JudgedAs
@@ -18,6 +18,7 @@ from outcomes.services.plans import write_plan
 from outcomes.services.rejudgement import judge_again
 from procedures import services as procedures
 from procedures.models import ReliefProfile
+from procedures.tests.factories import World
 
 #: As a sacroiliac joint injection: a diary, and days for its use as a treatment.
 HOURS = [30, 60, 120, 180, 240, 360, 480, 1440]

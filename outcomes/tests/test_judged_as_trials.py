@@ -7,9 +7,9 @@ import pytest
 from django.test import Client
 
 from clinic.refusals import Refusal
-from clinic.tests.calling import call
-from clinic.tests.desk import signed_in, words
-from conftest import MONDAY, World
+from clinic.tests.admin_client import signed_in, words
+from clinic.tests.api_client import call
+from clinic.tests.factories import MONDAY
 from outcomes import services
 from outcomes.models import Alert, CourseSummary, FollowUp
 from outcomes.models.follow_ups import JudgedAs
@@ -21,6 +21,7 @@ from outcomes.tests.test_alerting import answer
 from outcomes.tests.test_following import kind
 from procedures.models import Procedure
 from procedures.services import correct_time
+from procedures.tests.factories import World
 
 DAY = timedelta(days=1)
 

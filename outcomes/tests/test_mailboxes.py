@@ -21,9 +21,9 @@ from clinic.models import OutgoingEmail, Site, SiteLogo
 from clinic.outbox import Message
 from clinic.outbox.messages import compose
 from clinic.refusals import Refusal
-from clinic.tests.calling import call
-from clinic.tests.desk import signed_in
-from conftest import MONDAY, World
+from clinic.tests.admin_client import signed_in
+from clinic.tests.api_client import call
+from clinic.tests.factories import MONDAY
 from outcomes import services
 from outcomes.admin.previews import PREVIEWS
 from outcomes.models import CheckIn
@@ -31,6 +31,7 @@ from outcomes.schedule import ladder
 from outcomes.tests.test_asking import course, day_of, other_site_region
 from patients import services as patients
 from procedures import services as procedures
+from procedures.tests.factories import World
 
 #: What a locked phone must not tell.
 TELLS = re.compile(r"pain|dolor|clinic|clínica|procedure|procedimiento|treatment|tratamiento|injection", re.I)

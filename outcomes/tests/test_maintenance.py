@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, transaction
 
-from conftest import MONDAY, World
+from clinic.tests.factories import MONDAY
 from outcomes.models import FollowUp
 from outcomes.reports import WORKLISTS, Selection, procedure_report
 from outcomes.services.rejudgement import judge_again
@@ -14,6 +14,7 @@ from outcomes.tests.test_alerting import answer, kinds
 from outcomes.tests.test_following import kind
 from procedures import services as procedures
 from procedures.models import ProcedureType
+from procedures.tests.factories import World
 
 DAY = timedelta(days=1)
 WEEKS_10 = MONDAY + 70 * DAY

@@ -16,9 +16,9 @@ from django.test import Client
 from clinic import outbox, roles
 from clinic.csv_import.imports import Mode
 from clinic.models import AuditEvent, OutgoingEmail, Site
-from clinic.tests.calling import call, faults
-from clinic.tests.desk import clock, filled, signed_in, words
-from conftest import MONDAY, World, staff
+from clinic.tests.admin_client import clock, filled, signed_in, words
+from clinic.tests.api_client import call, faults
+from clinic.tests.factories import MONDAY, staff
 from outcomes.models import Alert, CheckIn, CourseSummary, FollowUp
 from outcomes.services import invite_due, issue_link, open_link, raise_alert
 from outcomes.services.follow_ups import end
@@ -31,6 +31,7 @@ from procedures.services import book, cancel, join_waitlist
 from procedures.services.imports import import_appointments
 from procedures.services.notifications import issue_link as issue_appointment_link
 from procedures.services.notifications import open_link as open_appointment_link
+from procedures.tests.factories import World
 
 LATER = timedelta(days=60)
 

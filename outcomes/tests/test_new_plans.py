@@ -10,7 +10,7 @@ import pytest
 
 from clinic import outbox
 from clinic.models import AuditEvent
-from conftest import MONDAY, World
+from clinic.tests.factories import MONDAY
 from outcomes import services
 from outcomes.check_in_history import why
 from outcomes.models import CheckIn, ContactAttempt, FollowUp
@@ -20,6 +20,7 @@ from procedures.catalogue import read
 from procedures.models import ReliefProfile
 from procedures.services.catalogue_loader import load
 from procedures.services.relief_profiles import add_profile
+from procedures.tests.factories import World
 
 BEFORE = [1, 7, 14, 42, 92, 184, 275, 366, 548, 731]
 AFTER = [1, 7, 14, 42, 92, 166, 180, 184, 275, 366, 548, 731]

@@ -10,14 +10,15 @@ from django.test import Client
 
 from clinic import outbox
 from clinic.models import OutgoingText, Site
-from clinic.tests.desk import clock, signed_in, words
-from conftest import MONDAY, World, staff
+from clinic.tests.admin_client import clock, signed_in, words
+from clinic.tests.factories import MONDAY, staff
 from outcomes import services
 from outcomes.check_in_history import HELD_BACK, reason
 from outcomes.models import CheckIn
 from outcomes.not_sent import NotSent, not_sent
 from patients.models import Patient
 from procedures import services as procedures
+from procedures.tests.factories import World
 
 PAGE = "/admin/outcomes/checkin/not-sent/"
 LIST = "/admin/outcomes/checkin/"

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from conftest import MONDAY, World
+from clinic.tests.factories import MONDAY
 from outcomes.models import CheckIn, CourseSummary, FollowUp
 from outcomes.reports import Selection, overview_report, procedure_report, response_report
 from outcomes.tests.test_rates_by_check_in import again
 from outcomes.tests.test_reports import course
+from procedures.tests.factories import World
 
 #: One row for each follow-up and planned day of judgement: its state, by check-ins, answers and procedures.
 EACH = """

@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from clinic.tests.calling import call
-from clinic.tests.desk import clock, signed_in
-from conftest import MONDAY, World
+from clinic.tests.admin_client import clock, signed_in
+from clinic.tests.api_client import call
+from clinic.tests.factories import MONDAY
 from outcomes import services
 from outcomes.models import CourseSummary, FollowUp
 from outcomes.reports import Selection, compare_groups, procedure_report
 from outcomes.tests.test_following import kind
 from outcomes.tests.test_rates_by_check_in import LATER, again
 from outcomes.tests.test_reports import course
+from procedures.tests.factories import World
 
 PAGE = "/admin/outcomes/followup/reports/procedures/"
 

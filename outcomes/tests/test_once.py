@@ -10,13 +10,14 @@ from rest_framework.test import APIClient
 from clinic import services as ground
 from clinic.api.idempotency import REPLAYED, Once
 from clinic.models import AuditEvent, SentRequest, User
-from clinic.tests.calling import call, faults
-from conftest import MONDAY, World
+from clinic.tests.api_client import call, faults
+from clinic.tests.factories import MONDAY
 from outcomes.tests.test_api_access import OPEN_IN_API, operations
 from patients.models import Patient
 from patients.tests.test_api import registration
 from procedures import services
 from procedures.models import Appointment, AppointmentStep, CalendarFeed, WaitlistEntry
+from procedures.tests.factories import World
 from procedures.tests.test_api import booking
 from procedures.tests.test_import import csv, row
 

@@ -13,9 +13,9 @@ from django.test import Client
 from clinic import outbox
 from clinic.models import AuditEvent, Site, User
 from clinic.refusals import Refusal
-from clinic.tests.calling import call
-from clinic.tests.desk import queries, signed_in, words
-from conftest import MONDAY, World, staff
+from clinic.tests.admin_client import queries, signed_in, words
+from clinic.tests.api_client import call
+from clinic.tests.factories import MONDAY, staff
 from outcomes import services as outcomes
 from outcomes.models import FollowUp
 from outcomes.relief import Verdict
@@ -23,6 +23,7 @@ from procedures import services
 from procedures.baselines import Source
 from procedures.models import Appointment, AppointmentLink, Baseline, Procedure, ReliefProfile
 from procedures.services.notifications import issue_link
+from procedures.tests.factories import World
 
 SUNDAY = MONDAY - timedelta(days=1)
 #: The pain alone: the PEG was asked for once already.

@@ -12,14 +12,15 @@ from django.test import Client
 
 from clinic import outbox
 from clinic.models import AuditEvent, OutgoingEmail
-from clinic.tests.desk import words
-from conftest import MONDAY, World
+from clinic.tests.admin_client import words
+from clinic.tests.factories import MONDAY
 from outcomes import services
 from outcomes.models import Answer, CheckIn, Link
 from outcomes.services.invitations import invitation_key
 from patients.models import Patient
 from procedures import services as procedures
 from procedures.services.notifications import issue_link
+from procedures.tests.factories import World
 
 
 @pytest.fixture

@@ -12,19 +12,20 @@ from django.test import Client
 from clinic.models import AuditEvent
 from clinic.outbox import Message, send_due
 from clinic.refusals import Refusal
-from clinic.tests.calling import call, faults
-from clinic.tests.desk import clock as at
-from clinic.tests.desk import queries, signed_in, words
-from conftest import MONDAY, World, staff
+from clinic.tests.admin_client import clock as at
+from clinic.tests.admin_client import queries, signed_in, words
+from clinic.tests.api_client import call, faults
+from clinic.tests.factories import MONDAY, staff
 from outcomes import emails, services
 from outcomes.check_in_history import why
 from outcomes.models import Alert, Answer, CheckIn, FollowUp, Link
 from outcomes.relief import Verdict
 from outcomes.services.staff_answers import values_of
-from outcomes.tests.asking import insist, red_flag
+from outcomes.tests.factories import insist, red_flag
 from outcomes.tests.test_since_when import interval, on, said
 from procedures import services as procedures
 from procedures.models import Intent, Procedure
+from procedures.tests.factories import World
 from procedures.tests.test_races import together
 
 DAY = timedelta(days=1)

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from clinic.admin.stale_forms import SHOWN
 from clinic.models import AuditEvent, Site
-from clinic.tests.desk import clock, errors, signed_in, version_on, words
-from conftest import World, staff
+from clinic.tests.admin_client import clock, errors, signed_in, version_on, words
+from clinic.tests.factories import staff
 from outcomes.models import Alert, Answer, CheckIn
 from outcomes.paper_form_codes import paper_code, read_code
-from outcomes.tests.asking import red_flag, to_call
+from outcomes.tests.factories import red_flag, to_call
+from procedures.tests.factories import World
 
 BY_CODE = "/admin/outcomes/checkin/paper/"
 numbers = st.integers(1, 10**12)

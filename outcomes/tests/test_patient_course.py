@@ -10,9 +10,9 @@ import pytest
 from django.test import Client
 
 from clinic.models import AuditEvent, Site
-from clinic.tests.calling import call
-from clinic.tests.desk import clock, queries, signed_in, words
-from conftest import MONDAY, World, staff
+from clinic.tests.admin_client import clock, queries, signed_in, words
+from clinic.tests.api_client import call
+from clinic.tests.factories import MONDAY, staff
 from outcomes import services
 from outcomes.charts.timeline import Band, Dose, Labels, Mark, draw
 from outcomes.models import AdverseEvent, CheckIn, FollowUp
@@ -21,6 +21,7 @@ from outcomes.schedule import DAY
 from patients import mme
 from patients.models import OpioidUse
 from procedures.services import void
+from procedures.tests.factories import World
 
 SVG = "{http://www.w3.org/2000/svg}"
 

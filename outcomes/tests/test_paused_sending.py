@@ -9,12 +9,12 @@ from django.test import Client
 from clinic import outbox
 from clinic.models import OutgoingEmail
 from clinic.restores import decisions
-from clinic.tests.desk import clock
-from clinic.tests.restore import HOUR, MINUTE, set_back
-from conftest import World
+from clinic.tests.admin_client import clock
+from clinic.tests.restored_database import HOUR, MINUTE, set_back
 from outcomes import tasks
 from procedures import services
 from procedures.services import notifications
+from procedures.tests.factories import World
 
 TALLY = {"sent": 0, "skipped": 0, "put_back": 0, "failed": 0}
 

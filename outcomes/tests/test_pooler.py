@@ -7,8 +7,8 @@ from django.test.utils import CaptureQueriesContext
 from clinic.database import short_waits
 from clinic.database_urls import database
 from clinic.models import OutgoingEmail
-from conftest import World
 from outcomes import services
+from procedures.tests.factories import World
 
 
 def test_with_a_pooler_nothing_is_left_on_a_connection(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

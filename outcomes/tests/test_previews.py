@@ -7,11 +7,12 @@ import pytest
 from django.test import Client
 
 from clinic.models import OutgoingEmail, Site
-from clinic.tests.desk import signed_in
-from conftest import World, staff
+from clinic.tests.admin_client import signed_in
+from clinic.tests.factories import staff
 from outcomes import emails as of_outcomes
 from outcomes.admin.previews import PREVIEWS
 from procedures import emails as of_procedures
+from procedures.tests.factories import World
 
 PREVIEW = "/admin/clinic/outgoingemail/previews/"
 

@@ -9,13 +9,14 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from clinic.models import User
-from clinic.tests.calling import call, faults
-from clinic.tests.desk import clock, signed_in, words
-from conftest import World, staff
+from clinic.tests.admin_client import clock, signed_in, words
+from clinic.tests.api_client import call, faults
+from clinic.tests.factories import staff
 from outcomes import services
 from outcomes.models import FollowUp
 from outcomes.tests.test_reports import course
 from procedures.models import Procedure
+from procedures.tests.factories import World
 
 LISTS = ("follow-ups/", "reports/worklists/no_relief/")
 PAGES = {

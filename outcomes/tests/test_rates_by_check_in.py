@@ -4,14 +4,15 @@ from datetime import timedelta
 
 import pytest
 
-from clinic.tests.calling import call
-from conftest import MONDAY, World
+from clinic.tests.api_client import call
+from clinic.tests.factories import MONDAY
 from outcomes import services
 from outcomes.models import CourseSummary, FollowUp
 from outcomes.reports import Selection, procedure_report
 from outcomes.reports.counts import ENDED, Point
 from outcomes.reports.drill_down import rows_behind
 from outcomes.tests.test_reports import course
+from procedures.tests.factories import World
 
 #: Long enough after the last of these procedures.
 LATER = timedelta(days=7 * 31 + 200)

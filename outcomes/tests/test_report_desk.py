@@ -12,9 +12,9 @@ from django.test import Client
 
 from clinic.models import AuditEvent, User
 from clinic.refusals import Refusal
-from clinic.tests.calling import call
-from clinic.tests.desk import clock, queries, signed_in, words
-from conftest import MONDAY, World, staff
+from clinic.tests.admin_client import clock, queries, signed_in, words
+from clinic.tests.api_client import call
+from clinic.tests.factories import MONDAY, staff
 from outcomes import services
 from outcomes.models import AdverseEvent, Alert, Answer, CourseSummary, FollowUp, VerdictChange
 from outcomes.questions import CHANGE, PEG
@@ -28,6 +28,7 @@ from outcomes.tests.test_reports import course
 from patients.models import OpioidUse, Patient
 from procedures import services as procedures
 from procedures.models import ReliefProfile
+from procedures.tests.factories import World
 
 HILL = {"name": "Hill", "phone": "1", "time_zone": "America/New_York"}
 ROOT = "/admin/outcomes/followup/"

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from clinic import roles
 from clinic.models import Site
 from clinic.refusals import Refusal
-from conftest import MONDAY, World, staff
+from clinic.tests.factories import MONDAY, staff
 from outcomes import services
 from outcomes.models import AdverseEvent, CheckIn, CourseSummary, FollowUp
 from outcomes.reports import Selection, overview_report, procedure_report, response_report
@@ -25,6 +25,7 @@ from outcomes.survival import intervals
 from patients.models import OpioidUse, Patient
 from procedures import services as procedures
 from procedures.models import Appointment, Baseline, ImplantedDevice
+from procedures.tests.factories import World
 
 numbers = count(2)
 

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from conftest import World
 from outcomes.models import CourseSummary
 from outcomes.relief import judge
 from outcomes.relief_end import Lasting, lasting_by_lord
@@ -13,6 +12,7 @@ from outcomes.reports.curves import OTHERS, DurationCurve, Run
 from outcomes.reports.drill_down import rows_behind
 from outcomes.tests.test_relief import course as plain
 from outcomes.tests.test_reports import course
+from procedures.tests.factories import World
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from clinic.tests.factories import MONDAY
 from clinic.timezones import on_wall
-from conftest import MONDAY, World
 from outcomes import services
 from outcomes.demo import relief_courses
 from outcomes.demo.clinic import Place, build
@@ -29,6 +29,7 @@ from outcomes.simulation.tables import Cell, figures
 from procedures import catalogue
 from procedures.models import ReliefProfile
 from procedures.services.catalogue_loader import load
+from procedures.tests.factories import World
 
 #: Check-ins on START and shortly before it.
 DAYS = {

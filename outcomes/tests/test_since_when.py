@@ -8,14 +8,15 @@ from django.test import Client
 from django.urls import reverse
 
 from clinic.refusals import Refusal
-from clinic.tests.calling import call, faults
-from conftest import MONDAY, World
+from clinic.tests.api_client import call, faults
+from clinic.tests.factories import MONDAY
 from outcomes import services
 from outcomes.models import Answer, CheckIn, Draft, FollowUp
 from outcomes.relief import Verdict
 from outcomes.services.answers import steps_of
 from outcomes.services.staff_answers import values_of
-from outcomes.tests.asking import insist
+from outcomes.tests.factories import insist
+from procedures.tests.factories import World
 
 Issue = Callable[[int], tuple[CheckIn, str]]
 DAY, WORN = "relief.ended_on", "relief.worn_off"

@@ -13,12 +13,12 @@ from django.test import Client
 
 from clinic import outbox
 from clinic.models import AuditEvent
-from clinic.tests.desk import words
-from conftest import World
+from clinic.tests.admin_client import words
 from outcomes import services
 from outcomes.models import Alert, Answer, CheckIn, Draft
 from outcomes.questions import URGENCIES
-from outcomes.tests.asking import insist
+from outcomes.tests.factories import insist
+from procedures.tests.factories import World
 
 Issue = Callable[[int], tuple[CheckIn, str]]
 EMERGENCY, SAME_DAY, LATER = (f"red_flags.{urgency}" for urgency in URGENCIES)

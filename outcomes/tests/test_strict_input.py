@@ -18,15 +18,15 @@ from knox.models import AuthToken
 from rest_framework import serializers
 
 from clinic.api.fields import ChoicesQuery, Input, Query, YesNoField, YesNoQuery
-from clinic.tests.calling import call, faults
-from clinic.tests.desk import signed_in
-from conftest import World
+from clinic.tests.admin_client import signed_in
+from clinic.tests.api_client import call, faults
 from outcomes.models import Alert, Export
 from outcomes.services.alerts import raise_alert
 from outcomes.tests.test_api_access import operations, routes
 from procedures import services
 from procedures.api.slots import SlotQuery
 from procedures.models import Appointment
+from procedures.tests.factories import World
 
 SEED = 14
 #: So long each part of the fuzzing takes at most, in seconds. What was tried until then is the same on each machine.

@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings
 
 from clinic.outbox import Message
-from conftest import MONDAY, World
+from clinic.tests.factories import MONDAY
 from outcomes import emails as of_outcomes
 from outcomes.models import Alert, CheckIn, FollowUp
 from outcomes.services.alert_emails import OVERDUE, RAISED
@@ -18,6 +18,7 @@ from procedures import catalogue
 from procedures import emails as of_procedures
 from procedures.models import Appointment, Procedure, ProcedureType
 from procedures.services.catalogue_loader import load
+from procedures.tests.factories import World
 
 #: Words of the catalogue that tell nothing, though they have as many letters as those that do.
 PLAIN = {"change", "example", "visit"}

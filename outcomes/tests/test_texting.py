@@ -9,11 +9,11 @@ from django.db.models import F
 
 from clinic import outbox, sms
 from clinic.models import OutgoingText, Site
-from conftest import World
 from outcomes import services
 from outcomes.models import CheckIn, ContactAttempt
 from outcomes.services.sms_reminders import text_due
 from patients.models import Patient
+from procedures.tests.factories import World
 
 TALLY = {"sent": 0, "skipped": 0, "put_back": 0, "failed": 0}
 

@@ -17,13 +17,14 @@ from django.db import connection
 
 from clinic.database import LOCKED_ROWS, alone
 from clinic.models import Job
-from clinic.tests.desk import clock
-from conftest import MONDAY, World
+from clinic.tests.admin_client import clock
+from clinic.tests.factories import MONDAY
 from outcomes import services, tasks
 from outcomes.models import CheckIn
 from outcomes.services import tick_steps
 from procedures.models import Appointment
 from procedures.services import book
+from procedures.tests.factories import World
 
 
 @pytest.fixture

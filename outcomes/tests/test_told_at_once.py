@@ -17,11 +17,11 @@ from clinic import jobs
 from clinic.celery import app
 from clinic.models import OutgoingEmail, SendingPause, Site
 from clinic.outbox import sender_health
-from clinic.tests.desk import signed_in, words
-from conftest import World
+from clinic.tests.admin_client import signed_in, words
 from outcomes import services
 from outcomes.models import Answer, CheckIn
 from outcomes.services import alert_emails
+from procedures.tests.factories import World
 
 Issue = Callable[[int], tuple[CheckIn, str]]
 YES = {"step": "2", "red_flag.new_weakness": "1", "none": ["same_day", "next_working_day"]}

@@ -12,13 +12,13 @@ from django.test import Client
 
 from clinic import outbox, readiness
 from clinic.models import Job, OutgoingEmail
-from clinic.tests.desk import clock, queries, signed_in
+from clinic.tests.admin_client import clock, queries, signed_in
 from clinic.tests.test_mail import SERVER, Server
-from conftest import World
 from outcomes import services
 from outcomes.models import CheckIn
 from outcomes.services import tick_steps
 from outcomes.troubles import troubles
+from procedures.tests.factories import World
 
 MINUTE = timedelta(minutes=1)
 

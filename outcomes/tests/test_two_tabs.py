@@ -8,13 +8,13 @@ from django.test import Client
 
 from clinic.models import AuditEvent
 from clinic.refusals import Refusal
-from clinic.tests.desk import signed_in, words
-from conftest import World
+from clinic.tests.admin_client import signed_in, words
 from outcomes import services
 from outcomes.check_in_history import why
 from outcomes.models import Alert, Answer, AnswerCorrection, CheckIn, Draft
 from outcomes.questions import URGENCIES
 from outcomes.services.staff_answers import values_of
+from procedures.tests.factories import World
 
 Issue = Callable[[int], tuple[CheckIn, str]]
 WELL = {"step": "2", "none": list(URGENCIES)}

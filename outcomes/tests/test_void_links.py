@@ -9,13 +9,14 @@ from django.test import Client
 
 from clinic import outbox
 from clinic.models import OutgoingEmail
-from conftest import MONDAY, World
+from clinic.tests.factories import MONDAY
 from outcomes import services
 from outcomes.models import Answer, CheckIn, Link
 from patients import services as patients
 from patients.models import FormerAddress, Patient
 from procedures import services as procedures
 from procedures.models import Appointment, AppointmentLink
+from procedures.tests.factories import World
 
 NEW = "new@example.org"
 

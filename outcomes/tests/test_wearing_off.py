@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from clinic.models import Site
 from clinic.refusals import Refusal
-from conftest import World
 from outcomes import services
 from outcomes.models import Answer, CheckIn, FollowUp
 from outcomes.relief import Verdict
 from outcomes.services.answers import steps_of
 from outcomes.services.judgement import Felt, course_from
-from outcomes.tests.asking import insist
+from outcomes.tests.factories import insist
 from procedures.models import Procedure, ReliefProfile
+from procedures.tests.factories import World
 
 Issue = Callable[[int], tuple[CheckIn, str]]
 KEY = "relief.worn_off"

@@ -9,8 +9,8 @@ import pytest
 from django.test import Client
 
 from clinic.models import DeliveryReport, OutgoingEmail, OutgoingText
-from clinic.tests.desk import queries, signed_in, words
-from conftest import MONDAY, World
+from clinic.tests.admin_client import queries, signed_in, words
+from clinic.tests.factories import MONDAY
 from outcomes import check_in_history as why_module
 from outcomes import services
 from outcomes.api.check_in_history import CODES
@@ -18,6 +18,7 @@ from outcomes.check_in_history import REPORTED, Fact, why
 from outcomes.models import CheckIn, ContactAttempt, Draft, FollowUp
 from outcomes.services.sms_reminders import text_key
 from procedures.models import ReliefProfile
+from procedures.tests.factories import World
 
 
 def facts(check_in: CheckIn) -> dict[str, Fact]:

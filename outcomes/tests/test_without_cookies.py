@@ -10,8 +10,8 @@ import pytest
 from django.test import Client
 
 from clinic.models import Site
-from clinic.tests.desk import words
-from conftest import MONDAY, World
+from clinic.tests.admin_client import words
+from clinic.tests.factories import MONDAY
 from outcomes import services
 from outcomes.models import Alert, Answer, CheckIn
 from outcomes.questions import URGENCIES
@@ -21,6 +21,7 @@ from patients.unsubscribe import unsubscribe_url
 from procedures import services as procedures
 from procedures.models import Appointment, Baseline
 from procedures.services.notifications import issue_link
+from procedures.tests.factories import World
 
 Issue = Callable[[int], tuple[CheckIn, str]]
 

@@ -9,13 +9,13 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from clinic.tests.calling import call
-from clinic.tests.desk import clock, signed_in, words
-from conftest import World
+from clinic.tests.admin_client import clock, signed_in, words
+from clinic.tests.api_client import call
 from outcomes import instruments, services
 from outcomes.models import Alert, Answer, Measurement
 from procedures.models import RedFlag
 from procedures.services.red_flag_wordings import wordings_at
+from procedures.tests.factories import World
 
 Event = RedFlag.pgh_event_model  # type: ignore[attr-defined]  # made by the decorator
 OLD, NEW = "Weakness in a leg?", "Is an arm getting weaker?"

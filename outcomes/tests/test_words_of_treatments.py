@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from clinic.tests.calling import call
-from clinic.tests.desk import clock, signed_in
-from conftest import MONDAY, World
+from clinic.tests.admin_client import clock, signed_in
+from clinic.tests.api_client import call
+from clinic.tests.factories import MONDAY
 from outcomes import services
 from outcomes.admin.courses import VERDICT_LABELS
 from outcomes.models import Alert, FollowUp
@@ -28,6 +28,7 @@ from outcomes.tests.test_exports import made
 from outcomes.tests.test_following import kind
 from outcomes.tests.test_judged_as_tests import hours_profile, write
 from procedures.models import ProcedureType
+from procedures.tests.factories import World
 
 DAY = timedelta(days=1)
 #: Words that are said of treatments alone.

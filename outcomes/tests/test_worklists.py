@@ -6,9 +6,9 @@ from itertools import product
 import pytest
 
 from clinic.models import Site
-from clinic.tests.calling import call
-from clinic.tests.desk import signed_in
-from conftest import MONDAY, World, staff
+from clinic.tests.admin_client import signed_in
+from clinic.tests.api_client import call
+from clinic.tests.factories import MONDAY, staff
 from outcomes import services
 from outcomes.models import Alert, CourseSummary, FollowUp
 from outcomes.relief import LOST_VERDICTS, Verdict
@@ -17,6 +17,7 @@ from outcomes.schedule import DAY
 from outcomes.tests.test_reports import course
 from procedures import services as procedures
 from procedures.models import Appointment, Procedure, ProcedureType
+from procedures.tests.factories import World
 
 
 def listed(world: World, code: str) -> list[FollowUp]:

@@ -9,10 +9,11 @@ from django.test import Client
 
 from clinic.admin.stale_forms import SHOWN
 from clinic.models import AuditEvent, OutgoingEmail, Site
-from clinic.tests.desk import clock, errors, filled, queries, signed_in, version_on, words
-from conftest import World, staff
+from clinic.tests.admin_client import clock, errors, filled, queries, signed_in, version_on, words
+from clinic.tests.factories import staff
 from patients import services
 from patients.models import Patient
+from procedures.tests.factories import World
 
 LIST = "/admin/patients/patient/"
 

@@ -9,9 +9,10 @@ from django.test.utils import CaptureQueriesContext
 
 from clinic import roles
 from clinic.models import AuditEvent, Site
-from clinic.tests.calling import call, faults
-from conftest import World, staff
+from clinic.tests.api_client import call, faults
+from clinic.tests.factories import staff
 from patients.models import Patient
+from procedures.tests.factories import World
 
 
 def registration(world: World, **changes: Any) -> dict[str, Any]:

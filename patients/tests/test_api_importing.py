@@ -12,11 +12,12 @@ from clinic.api import csv_import
 from clinic.csv_import import files
 from clinic.csv_import.imports import Report
 from clinic.models import AuditEvent, Site
-from clinic.tests.calling import bring, call, faults
-from clinic.tests.desk import signed_in
-from conftest import World, staff
+from clinic.tests.admin_client import signed_in
+from clinic.tests.api_client import bring, call, faults
+from clinic.tests.factories import staff
 from patients.models import Patient
 from patients.tests.test_import import GOOD, csv
+from procedures.tests.factories import World
 
 PATH = "imports/patients/"
 BAD = "N-2,Ben,Okoro,1970-02-30,Riverside,,,,"

@@ -3,11 +3,11 @@
 from typing import Any
 
 from clinic.models import AuditEvent
-from clinic.tests.calling import call, faults
-from clinic.tests.desk import queries
-from conftest import World
+from clinic.tests.admin_client import queries
+from clinic.tests.api_client import call, faults
 from patients.models import OpioidUse
 from patients.tests.test_opioids import record
+from procedures.tests.factories import World
 
 OXYCODONE = {
     "drug": "oxycodone",

@@ -9,12 +9,12 @@ from django.test import Client
 
 from clinic.csv_import.imports import Mode
 from clinic.models import AuditEvent
-from clinic.tests.calling import call, faults
-from clinic.tests.desk import clock, filled, signed_in
-from conftest import World
+from clinic.tests.admin_client import clock, filled, signed_in
+from clinic.tests.api_client import call, faults
 from patients import consent, services
 from patients.import_rows import COLUMNS
 from patients.models import Patient
+from procedures.tests.factories import World
 
 
 def page(patient: Patient) -> str:

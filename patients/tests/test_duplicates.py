@@ -9,11 +9,12 @@ from django.test import Client
 from clinic import roles
 from clinic.csv_import.imports import Mode
 from clinic.models import Site
-from clinic.tests.calling import call, faults
-from clinic.tests.desk import clock, errors, filled, signed_in
-from conftest import World, staff
+from clinic.tests.admin_client import clock, errors, filled, signed_in
+from clinic.tests.api_client import call, faults
+from clinic.tests.factories import staff
 from patients import services
 from patients.models import Patient
+from procedures.tests.factories import World
 
 ADD = "/admin/patients/patient/add/"
 HEADER = "record_number,given_name,family_name,born_on,site,phone,another_person"

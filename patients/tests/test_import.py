@@ -18,10 +18,10 @@ from clinic.admin import csv_import
 from clinic.csv_import import files
 from clinic.csv_import.imports import Mode, Outcome, Report
 from clinic.models import AuditEvent, Site
-from clinic.tests.desk import clock, signed_in, words
-from conftest import World
+from clinic.tests.admin_client import clock, signed_in, words
 from patients.models import Patient
 from patients.services import import_patients
+from procedures.tests.factories import World
 
 HEADER = "record_number,given_name,family_name,born_on,site,email,phone,language,agreed_to_email"
 GOOD = "N-1,Zoë,Nguyễn,1961-02-28,Riverside,zoe@example.org,+1 212 555 0147,es,yes"

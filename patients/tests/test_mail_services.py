@@ -14,7 +14,6 @@ from clinic import outbox
 from clinic.email_services import EMAIL_SERVICES, mail_service
 from clinic.models import OutgoingEmail
 from clinic.tests.test_mail import put
-from conftest import World
 from patients.models import Patient
 from patients.tests.mail_services import (
     ANN,
@@ -36,6 +35,7 @@ from patients.tests.mail_services import (
     sns,
 )
 from patients.tests.test_reports import kept, marked, signed_in, use
+from procedures.tests.factories import World
 
 
 @pytest.fixture

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from clinic import roles
 from clinic.csv_import.imports import Mode
 from clinic.models import Site
-from clinic.tests.calling import call, faults
-from clinic.tests.desk import clock, errors, signed_in
-from conftest import World, staff
+from clinic.tests.admin_client import clock, errors, signed_in
+from clinic.tests.api_client import call, faults
+from clinic.tests.factories import staff
 from patients import services
 from patients.models import Patient
 from patients.normalize import NumberKey
 from patients.record_numbers import number_key, numbered
+from procedures.tests.factories import World
 
 ADD = "/admin/patients/patient/add/"
 #: Other ways to write P00001.

@@ -7,10 +7,11 @@ import pytest
 from django.test import Client
 
 from clinic.models import AuditEvent, Site
-from clinic.tests.desk import clock, errors, queries, signed_in, words
-from conftest import World, staff
+from clinic.tests.admin_client import clock, errors, queries, signed_in, words
+from clinic.tests.factories import staff
 from patients.models import OpioidUse
 from patients.tests.test_opioids import record
+from procedures.tests.factories import World
 
 PAGES = "/admin/patients/opioiduse/"
 SAID = {

@@ -10,9 +10,10 @@ from django.db import IntegrityError, transaction
 
 from clinic.models import AuditEvent, Site
 from clinic.refusals import Refusal
-from conftest import World, staff
+from clinic.tests.factories import staff
 from patients import mme, services
 from patients.models import OpioidUse, Patient
+from procedures.tests.factories import World
 
 FRIDAY = date(2027, 1, 8)  # the world's today
 

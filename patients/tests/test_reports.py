@@ -17,9 +17,9 @@ from clinic.email_services import mail_service
 from clinic.models import AuditEvent, DeliveryReport, OutgoingEmail
 from clinic.outbox.delivery_reports import is_bounce
 from clinic.tests.test_mail import SERVER, Server, put
-from conftest import World
 from patients import services
 from patients.models import Patient
+from procedures.tests.factories import World
 
 SECRET = "postmark:0123456789abcdef"
 #: The service's own name for the e-mail of `sent`.

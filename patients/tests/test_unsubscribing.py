@@ -14,11 +14,11 @@ from django.test.utils import CaptureQueriesContext
 
 from clinic import outbox
 from clinic.models import AuditEvent
-from clinic.tests.desk import clock
-from conftest import World
+from clinic.tests.admin_client import clock
 from patients import services
 from patients.models import Patient
 from patients.unsubscribe import unsubscribe_headers, unsubscribe_url
+from procedures.tests.factories import World
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 

@@ -8,11 +8,11 @@ from django.test import Client
 
 from clinic.csv_import.imports import Mode
 from clinic.refusals import Refusal
-from clinic.tests.calling import call, faults
-from clinic.tests.desk import clock, errors, signed_in
-from conftest import World
+from clinic.tests.admin_client import clock, errors, signed_in
+from clinic.tests.api_client import call, faults
 from patients import services
 from patients.models import OpioidUse, Patient
+from procedures.tests.factories import World
 
 ADD = "/admin/patients/patient/add/"
 PERSON = {"record_number": "N-17", "given_name": "Zoë", "family_name": "Okoro", "born_on": "1961-02-28"}

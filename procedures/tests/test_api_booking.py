@@ -12,11 +12,12 @@ from rest_framework.test import APIClient
 
 from clinic import roles
 from clinic.models import Site
-from clinic.tests.calling import call, faults
-from conftest import MONDAY, World, resource, staff
+from clinic.tests.api_client import call, faults
+from clinic.tests.factories import MONDAY, resource, staff
 from procedures import services
 from procedures.models import Appointment, Procedure
 from procedures.services.booking import HOLD_LASTS
+from procedures.tests.factories import World
 from procedures.tests.test_api import booked, booking, rows
 from procedures.workflow import STEPS, possible
 

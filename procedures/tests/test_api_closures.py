@@ -10,9 +10,10 @@ from django.test.utils import CaptureQueriesContext
 from clinic import roles
 from clinic.models import AuditEvent, Closure, Site
 from clinic.refusals import Refusal
-from clinic.tests.calling import call, faults
-from conftest import MONDAY, World, staff
+from clinic.tests.api_client import call, faults
+from clinic.tests.factories import MONDAY, staff
 from procedures import services
+from procedures.tests.factories import World
 from procedures.tests.test_api import booked, booking
 
 

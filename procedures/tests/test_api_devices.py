@@ -3,10 +3,11 @@
 from typing import Any
 
 from clinic.models import AuditEvent
-from clinic.tests.calling import call, faults
-from clinic.tests.desk import queries
-from conftest import MONDAY, World
+from clinic.tests.admin_client import queries
+from clinic.tests.api_client import call, faults
+from clinic.tests.factories import MONDAY
 from procedures.models import ImplantedDevice, Procedure
+from procedures.tests.factories import World
 from procedures.tests.test_devices import DAY, implanted, recorded
 
 

@@ -1,10 +1,11 @@
 """Bringing a file of appointments by API: through the rules of booking, and none of them twice."""
 
 from clinic.models import Site
-from clinic.tests.calling import bring, faults
-from conftest import MONDAY, World, staff
+from clinic.tests.api_client import bring, faults
+from clinic.tests.factories import MONDAY, staff
 from procedures import services
 from procedures.models import Appointment
+from procedures.tests.factories import World
 from procedures.tests.test_import import csv, row
 
 PATH = "imports/appointments/"

@@ -7,8 +7,8 @@ import pytest
 from rest_framework.test import APIClient
 
 from clinic.models import User
-from conftest import World
 from procedures.models import Appointment
+from procedures.tests.factories import World
 from procedures.tests.test_api import booking
 from procedures.tests.test_races import race, together
 from procedures.tests.test_waiting import free, join, other

@@ -9,10 +9,11 @@ from django.test.utils import CaptureQueriesContext
 
 from clinic import roles
 from clinic.models import Resource, Site
-from clinic.tests.calling import call, faults
-from conftest import World, resource, staff
+from clinic.tests.api_client import call, faults
+from clinic.tests.factories import resource, staff
 from patients.models import Patient
 from procedures.models import ProcedureType, ResourceRequirement
+from procedures.tests.factories import World
 from procedures.tests.test_api import booked
 
 

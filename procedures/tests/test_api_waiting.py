@@ -9,10 +9,11 @@ from django.test.utils import CaptureQueriesContext
 
 from clinic import roles
 from clinic.models import AuditEvent, Site, User
-from clinic.tests.calling import call, faults
-from conftest import MONDAY, World, staff
+from clinic.tests.api_client import call, faults
+from clinic.tests.factories import MONDAY, staff
 from procedures import services
 from procedures.models import Appointment, FreedTime, WaitlistEntry
+from procedures.tests.factories import World
 from procedures.tests.test_waiting import FRIDAY, free, join, other
 
 Priority = WaitlistEntry.Priority

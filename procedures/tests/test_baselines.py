@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from clinic.models import AuditEvent, User
 from clinic.refusals import Refusal
-from clinic.tests.calling import call
-from clinic.tests.desk import clock, signed_in, words
-from conftest import MONDAY, World, staff
+from clinic.tests.admin_client import clock, signed_in, words
+from clinic.tests.api_client import call
+from clinic.tests.factories import MONDAY, staff
 from procedures import services
 from procedures.baselines import Noted, Source, Used, resolve
 from procedures.models import Appointment, Baseline, Procedure
+from procedures.tests.factories import World
 
 NEW_YORK = ZoneInfo("America/New_York")
 DONE = datetime(2027, 3, 15, 14, 0, tzinfo=UTC)  # ten in the morning in New York

@@ -7,10 +7,11 @@ import pytest
 from django.test import Client
 
 from clinic.models import Closure, Site, WorkingHours
-from clinic.tests.desk import clock, queries, signed_in, words
-from conftest import MONDAY, World, resource, staff
+from clinic.tests.admin_client import clock, queries, signed_in, words
+from clinic.tests.factories import MONDAY, resource, staff
 from procedures import services
 from procedures.models import Appointment
+from procedures.tests.factories import World
 
 BOARD = "/admin/procedures/appointment/board/"
 

@@ -10,9 +10,10 @@ from django.db import IntegrityError, transaction
 
 from clinic.models import AuditEvent, Closure, Resource, WorkingHours
 from clinic.refusals import Refusal
-from conftest import MONDAY, World, resource
+from clinic.tests.factories import MONDAY, resource
 from procedures import services
 from procedures.models import Appointment, Reservation
+from procedures.tests.factories import World
 
 
 def book(world: World, **values: object) -> Appointment:

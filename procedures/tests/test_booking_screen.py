@@ -10,11 +10,12 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 
 from clinic.models import Site
-from clinic.tests.desk import clock, errors, queries, signed_in, words
+from clinic.tests.admin_client import clock, errors, queries, signed_in, words
+from clinic.tests.factories import MONDAY, staff
 from clinic.versions import beside
-from conftest import MONDAY, World, staff
 from procedures import services
 from procedures.models import Appointment, Reservation
+from procedures.tests.factories import World
 
 FIND = "/admin/procedures/appointment/find/"
 

@@ -1,8 +1,9 @@
 """What somebody types about an appointment stays on one line."""
 
-from clinic.tests.calling import call, faults
-from conftest import MONDAY, World
+from clinic.tests.api_client import call, faults
+from clinic.tests.factories import MONDAY
 from procedures.services import book
+from procedures.tests.factories import World
 
 
 def test_a_reason_with_a_broken_line_is_refused_by_the_api(world: World) -> None:

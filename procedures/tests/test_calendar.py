@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from icalendar import Calendar, Component, Event
 
 from clinic.models import AuditEvent, Site
-from conftest import MONDAY, World, staff
+from clinic.tests.factories import MONDAY, staff
 from procedures import calendar, services
 from procedures.models import Appointment, CalendarFeed
+from procedures.tests.factories import World
 
 ZONES = ["America/New_York", "America/Phoenix", "Europe/London", "Australia/Lord_Howe"]
 

@@ -10,12 +10,12 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.test import Client
 
-from clinic.tests.desk import errors, filled, signed_in, words
-from conftest import World
+from clinic.tests.admin_client import errors, filled, signed_in, words
 from procedures.catalogue import FOLDER, CatalogueError, ProcedureType, plan_figures, read
 from procedures.check_in_plan import TESTING, Figures, exempt, lead, missing, rules, untested
 from procedures.models import ReliefProfile
 from procedures.services.relief_profiles import add_profile, check_purpose
+from procedures.tests.factories import World
 
 PAGES = {page.code: page for page in read().procedure_types}
 

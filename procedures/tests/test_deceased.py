@@ -10,11 +10,12 @@ from django.test import Client
 from clinic import outbox, roles
 from clinic.models import OutgoingEmail, Site, User
 from clinic.refusals import Refusal
-from clinic.tests.calling import call, faults
-from conftest import MONDAY, World, staff
+from clinic.tests.api_client import call, faults
+from clinic.tests.factories import MONDAY, staff
 from patients import services as patients
 from procedures import services
 from procedures.models import Appointment
+from procedures.tests.factories import World
 
 
 @pytest.fixture

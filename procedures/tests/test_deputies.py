@@ -9,10 +9,11 @@ from django.test import Client
 
 from clinic.models import Closure, Resource, Site, User
 from clinic.refusals import Refusal
-from clinic.tests.calling import call, faults
-from clinic.tests.desk import clock, errors, signed_in, words
-from conftest import MONDAY, World, staff
+from clinic.tests.admin_client import clock, errors, signed_in, words
+from clinic.tests.api_client import call, faults
+from clinic.tests.factories import MONDAY, staff
 from procedures import services
+from procedures.tests.factories import World
 
 CLOSURES = "/admin/clinic/closure/"
 

@@ -9,9 +9,10 @@ from django.db import IntegrityError, transaction
 
 from clinic.models import AuditEvent, Site
 from clinic.refusals import Refusal
-from conftest import MONDAY, World, staff
+from clinic.tests.factories import MONDAY, staff
 from procedures import services
 from procedures.models import ImplantedDevice, Procedure
+from procedures.tests.factories import World
 
 DAY = timedelta(days=1)
 

@@ -6,9 +6,10 @@ import pytest
 from django.test import Client
 
 from clinic.models import Site
-from clinic.tests.desk import clock, errors, queries, signed_in, words
-from conftest import MONDAY, World, staff
+from clinic.tests.admin_client import clock, errors, queries, signed_in, words
+from clinic.tests.factories import MONDAY, staff
 from procedures.models import ImplantedDevice, Procedure
+from procedures.tests.factories import World
 from procedures.tests.test_devices import DAY, implanted, recorded
 
 PAGES = "/admin/procedures/implanteddevice/"

@@ -9,11 +9,12 @@ from django.test import Client
 
 from clinic.models import Closure, OutgoingEmail, Resource, ResourceCategory, Site, WorkingHours
 from clinic.refusals import Refusal
-from clinic.tests.calling import call, faults
-from clinic.tests.desk import clock, errors, filled, signed_in, words
-from conftest import MONDAY, World, resource, staff
+from clinic.tests.admin_client import clock, errors, filled, signed_in, words
+from clinic.tests.api_client import call, faults
+from clinic.tests.factories import MONDAY, resource, staff
 from procedures import services
 from procedures.models import Appointment
+from procedures.tests.factories import World
 
 PAGE = "/admin/procedures/appointment/"
 TUESDAY = MONDAY + timedelta(days=1)

@@ -10,14 +10,15 @@ import pytest
 from clinic.csv_import.imports import Mode
 from clinic.models import Closure, Resource, ResourceCategory
 from clinic.refusals import Refusal
-from clinic.tests.calling import call, faults
-from clinic.tests.desk import clock, errors, signed_in, words
+from clinic.tests.admin_client import clock, errors, signed_in, words
+from clinic.tests.api_client import call, faults
+from clinic.tests.factories import MONDAY
 from clinic.timezones import instant
 from clinic.versions import beside
-from conftest import MONDAY, World
 from procedures import services
 from procedures.models import Appointment, Reservation
 from procedures.services.imports import import_appointments
+from procedures.tests.factories import World
 from procedures.tests.test_api import booking
 from procedures.tests.test_import import csv, row
 from procedures.tests.test_waiting import join

@@ -9,11 +9,12 @@ from django.test import Client
 
 from clinic import roles
 from clinic.models import AuditEvent, Site, User
-from clinic.tests.calling import call, faults
-from clinic.tests.desk import clock, signed_in, words
-from conftest import World, staff
+from clinic.tests.admin_client import clock, signed_in, words
+from clinic.tests.api_client import call, faults
+from clinic.tests.factories import staff
 from procedures import services
 from procedures.models import CalendarFeed
+from procedures.tests.factories import World
 
 
 @pytest.fixture

@@ -16,13 +16,14 @@ from django.test.utils import CaptureQueriesContext
 from clinic.csv_import.imports import Mode, Outcome, Report
 from clinic.models import AuditEvent, Closure, Resource, ResourceCategory, Site, WorkingHours
 from clinic.refusals import Refusal
-from clinic.tests.desk import clock, signed_in, words
-from conftest import MONDAY, World, resource
+from clinic.tests.admin_client import clock, signed_in, words
+from clinic.tests.factories import MONDAY, resource
 from procedures import services
 from procedures.import_rows import COLUMNS
 from procedures.models import Appointment, ProcedureType, Reservation
 from procedures.services import booking, imports
 from procedures.services.imports import import_appointments
+from procedures.tests.factories import World
 
 HEADER = ",".join(column.name for column in COLUMNS)
 PAGE = "/admin/procedures/appointment/import/"

@@ -7,10 +7,11 @@ import pytest
 from django.test import Client
 
 from clinic.models import AuditEvent, Closure, Resource, Site
-from clinic.tests.desk import clock, errors, filled, queries, signed_in, words
-from conftest import MONDAY, World, staff
+from clinic.tests.admin_client import clock, errors, filled, queries, signed_in, words
+from clinic.tests.factories import MONDAY, staff
 from procedures import services
 from procedures.models import Privilege
+from procedures.tests.factories import World
 
 CLOSURES = "/admin/clinic/closure/"
 FIND = "/admin/procedures/appointment/find/"

@@ -16,11 +16,12 @@ from icalendar import Calendar
 
 from clinic import outbox
 from clinic.models import AuditEvent, OutgoingEmail, Site, WorkingHours
-from conftest import MONDAY, World
+from clinic.tests.factories import MONDAY
 from patients.models import Patient
 from procedures import services
 from procedures.models import Appointment, AppointmentLink, ReadinessItem
 from procedures.services.notifications import letter_key, remind_at
+from procedures.tests.factories import World
 
 #: What no letter, calendar file or address may hold: names, record number, birth date, procedure, region, side.
 SECRETS = re.compile(

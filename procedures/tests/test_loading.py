@@ -15,7 +15,6 @@ from django.db.models import Model
 from django.test.utils import CaptureQueriesContext
 
 from clinic.models import AuditEvent, ResourceCategory
-from conftest import World
 from procedures.catalogue import Catalogue, Confirmation, ProcedureType, read
 from procedures.models import (
     FigureConfirmation,
@@ -28,6 +27,7 @@ from procedures.models import (
 from procedures.models import ProcedureType as Row
 from procedures.services import catalogue_loader
 from procedures.services.catalogue_loader import LoadReport, load
+from procedures.tests.factories import World
 
 NOW = datetime(2027, 1, 8, 17, tzinfo=UTC)
 LATER = NOW + timedelta(days=30)

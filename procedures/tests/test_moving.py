@@ -8,12 +8,13 @@ import pytest
 
 from clinic.models import AuditEvent, Resource, ResourceCategory
 from clinic.refusals import Refusal
-from clinic.tests.calling import call, faults
-from clinic.tests.desk import clock, signed_in, words
+from clinic.tests.admin_client import clock, signed_in, words
+from clinic.tests.api_client import call, faults
+from clinic.tests.factories import MONDAY, resource
 from clinic.versions import beside
-from conftest import MONDAY, World, resource
 from procedures import services
 from procedures.models import Appointment, FreedTime
+from procedures.tests.factories import World
 from procedures.tests.test_waiting import join
 
 TUESDAY = MONDAY + timedelta(days=1)

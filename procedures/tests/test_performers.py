@@ -7,11 +7,12 @@ from django.test import Client
 
 from clinic.models import AuditEvent, Resource, ResourceCategory, User
 from clinic.refusals import Refusal
-from clinic.tests.calling import call
-from clinic.tests.desk import clock, signed_in
-from conftest import MONDAY, World
+from clinic.tests.admin_client import clock, signed_in
+from clinic.tests.api_client import call
+from clinic.tests.factories import MONDAY
 from procedures import services
 from procedures.models import Appointment, Privilege, Procedure
+from procedures.tests.factories import World
 
 DAY = timedelta(days=1)
 

@@ -9,10 +9,11 @@ from datetime import datetime
 import pytest
 from django.db import connection, connections
 
-from conftest import MONDAY, World, resource
+from clinic.tests.factories import MONDAY, resource
 from procedures import services
 from procedures.models import Appointment, Reservation
 from procedures.services import booking, booking_checks
+from procedures.tests.factories import World
 
 RIVALS = 50
 

@@ -10,11 +10,12 @@ from django.test import Client
 from clinic import roles
 from clinic.models import AuditEvent, OutgoingEmail
 from clinic.refusals import Refusal
-from clinic.tests.calling import call, faults
-from clinic.tests.desk import clock, signed_in, words
-from conftest import MONDAY, World, staff
+from clinic.tests.admin_client import clock, signed_in, words
+from clinic.tests.api_client import call, faults
+from clinic.tests.factories import MONDAY, staff
 from procedures import services
 from procedures.models import Appointment, Reservation
+from procedures.tests.factories import World
 from procedures.tests.test_api import booking, rows
 from procedures.tests.test_races import together
 

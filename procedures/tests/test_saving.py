@@ -8,10 +8,10 @@ from django.db import DataError, connection
 
 from clinic import audit, prepared
 from clinic.models import AuditEvent
-from conftest import World
 from procedures import services
 from procedures.models import Appointment, AppointmentStep, Reservation
 from procedures.services import appointment_rows
+from procedures.tests.factories import World
 
 pytestmark = pytest.mark.django_db
 

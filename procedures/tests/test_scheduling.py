@@ -9,10 +9,11 @@ from django.db import IntegrityError, transaction
 
 from clinic.models import Closure, Resource, ResourceCategory, Site, WorkingHours
 from clinic.refusals import Refusal
-from conftest import MONDAY, World
+from clinic.tests.factories import MONDAY
 from procedures import services
 from procedures.models import Appointment, FreedTime, Privilege, Reservation, ResourceRequirement
 from procedures.services.booking import HOLD_LASTS
+from procedures.tests.factories import World
 from procedures.tests.test_races import race
 
 

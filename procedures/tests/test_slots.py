@@ -12,8 +12,8 @@ from django.test.utils import CaptureQueriesContext
 
 from clinic.models import Closure, Resource, ResourceCategory, Site, WorkingHours
 from clinic.refusals import Refusal
+from clinic.tests.factories import MONDAY
 from clinic.timezones import NoSuchTime, day_span, instant
-from conftest import MONDAY, World
 from procedures import services
 from procedures.availability import (
     Slot,
@@ -25,6 +25,7 @@ from procedures.availability import (
 )
 from procedures.models import Privilege, ResourceRequirement
 from procedures.services.booking import HOLD_LASTS
+from procedures.tests.factories import World
 
 DAY = timedelta(days=1)
 

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from clinic.models import AuditEvent, Closure, Resource
 from clinic.refusals import Refusal
-from conftest import MONDAY, World, resource
+from clinic.tests.factories import MONDAY, resource
 from procedures import services
 from procedures.models import Appointment, AppointmentStep, Reservation
 from procedures.services import booking
+from procedures.tests.factories import World
 from procedures.tests.test_races import together
 from procedures.workflow import BY_THEMSELVES, STEPS, possible
 

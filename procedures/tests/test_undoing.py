@@ -7,11 +7,12 @@ from django.core.exceptions import PermissionDenied
 
 from clinic.models import AuditEvent, Closure, Resource
 from clinic.refusals import Refusal
-from clinic.tests.calling import call, faults
-from clinic.tests.desk import clock, signed_in, words
-from conftest import MONDAY, World
+from clinic.tests.admin_client import clock, signed_in, words
+from clinic.tests.api_client import call, faults
+from clinic.tests.factories import MONDAY
 from procedures import services
 from procedures.models import Appointment
+from procedures.tests.factories import World
 from procedures.tests.test_races import together
 
 

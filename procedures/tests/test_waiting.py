@@ -11,11 +11,12 @@ from django.test.utils import CaptureQueriesContext
 
 from clinic.models import AuditEvent, Closure, Resource, Site, User
 from clinic.refusals import Refusal
-from conftest import MONDAY, World, resource, staff
+from clinic.tests.factories import MONDAY, resource, staff
 from patients.models import Patient
 from procedures import services
 from procedures.models import Appointment, FreedTime, ProcedureType, ResourceRequirement, WaitlistEntry
 from procedures.services import waitlist, waitlist_matching
+from procedures.tests.factories import World
 from procedures.tests.test_races import together
 
 FRIDAY = MONDAY - timedelta(days=3)

@@ -8,11 +8,12 @@ import pytest
 from django.test import Client
 
 from clinic.models import Site
-from clinic.tests.desk import clock, errors, filled, levels, queries, signed_in, words
+from clinic.tests.admin_client import clock, errors, filled, levels, queries, signed_in, words
+from clinic.tests.factories import MONDAY, staff
 from clinic.versions import beside
-from conftest import MONDAY, World, staff
 from procedures import services
 from procedures.models import Appointment, FreedTime, WaitlistEntry
+from procedures.tests.factories import World
 from procedures.tests.test_waiting import FRIDAY, entry, free, join, other
 
 WAITLIST = "/admin/procedures/waitlistentry/"

@@ -8,10 +8,11 @@ from django.db import OperationalError, connection
 from django.test import RequestFactory
 
 from clinic.api.refusals import fault
-from clinic.tests.calling import call, faults
-from conftest import MONDAY, World
+from clinic.tests.api_client import call, faults
+from clinic.tests.factories import MONDAY
 from procedures.models import Appointment
 from procedures.services import book
+from procedures.tests.factories import World
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -9,11 +9,12 @@ from django.test import Client
 
 from clinic import roles
 from clinic.models import AuditEvent, Site
-from clinic.tests.calling import call, faults
-from clinic.tests.desk import clock, levels, signed_in, words
-from conftest import MONDAY, World, staff
+from clinic.tests.admin_client import clock, levels, signed_in, words
+from clinic.tests.api_client import call, faults
+from clinic.tests.factories import MONDAY, staff
 from procedures import services
 from procedures.models import Appointment
+from procedures.tests.factories import World
 
 LIST = "/admin/procedures/appointment/"
 

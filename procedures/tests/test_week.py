@@ -10,11 +10,12 @@ from django.test import Client
 from django.urls import reverse
 
 from clinic.models import Closure, Site
-from clinic.tests.desk import clock, queries, signed_in, words
+from clinic.tests.admin_client import clock, queries, signed_in, words
+from clinic.tests.factories import MONDAY
 from clinic.versions import beside
-from conftest import MONDAY, World
 from procedures import services
 from procedures.models import Appointment
+from procedures.tests.factories import World
 
 WEEK = "/admin/procedures/appointment/week/"
 

@@ -10,12 +10,12 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 
-from conftest import World
 from outcomes import services
 from outcomes.models import CheckIn
 from patients.unsubscribe import unsubscribe_url
 from procedures.models import Procedure, RedFlag, ReliefProfile
 from procedures.services import notifications as procedures
+from procedures.tests.factories import World
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 

@@ -10,9 +10,9 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from clinic.models import AuditEvent
-from clinic.tests.desk import signed_in, words
-from conftest import World
+from clinic.tests.admin_client import signed_in, words
 from procedures import services
+from procedures.tests.factories import World
 
 WAITLIST = "/admin/procedures/waitlistentry/"
 SAID = "You were signed out, so nothing was done or saved. Please press the button again."

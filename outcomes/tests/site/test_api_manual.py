@@ -9,7 +9,7 @@ import yaml
 from django.conf import settings
 from django.db import connections
 
-from conftest import World
+from procedures.tests.factories import World
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 

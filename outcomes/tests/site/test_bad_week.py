@@ -20,14 +20,15 @@ from django.test import Client
 
 from clinic import outbox
 from clinic.dev.embedded import Valkey
-from clinic.tests.desk import clock, signed_in
+from clinic.tests.admin_client import clock, signed_in
+from clinic.tests.factories import MONDAY
 from clinic.tests.test_compose import free_port
 from clinic.tests.test_embedded import sockets  # noqa: F401  # a fixture
-from conftest import MONDAY, World
 from outcomes import services
 from outcomes.models import CheckIn
 from outcomes.services import tick_steps
 from outcomes.troubles import OVERDUE, TICK_LASTS, TRY_TO_WRITE
+from procedures.tests.factories import World
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

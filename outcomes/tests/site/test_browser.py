@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from conftest import World
 from outcomes.models import Alert, Draft
 from procedures.models import RedFlag
+from procedures.tests.factories import World
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

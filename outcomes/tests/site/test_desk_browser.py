@@ -12,16 +12,17 @@ from clinic.admin import csv_import
 from clinic.csv_import.imports import Mode, Report, Steps
 from clinic.models import Closure
 from clinic.roles import MANAGER
-from clinic.tests.desk import clock
-from conftest import MONDAY, World
+from clinic.tests.admin_client import clock
+from clinic.tests.factories import MONDAY
 from outcomes import services as outcomes
 from outcomes.models import Answer, CheckIn
 from outcomes.paper_form_codes import paper_code
 from outcomes.reports import WORKLISTS, Selection
-from outcomes.tests.asking import red_flag
+from outcomes.tests.factories import red_flag
 from patients.admin import PatientAdmin
 from procedures import services
 from procedures.models import Appointment
+from procedures.tests.factories import World
 from procedures.tests.test_waiting import join
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from conftest import World
 from outcomes import services
 from outcomes.reports import Selection
 from outcomes.tests.test_reports import course
+from procedures.tests.factories import World
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

@@ -26,11 +26,11 @@ from clinic.dev.embedded import Valkey, last_lines, spawn
 from clinic.models import OutgoingEmail, Site
 from clinic.outbox import TRIES
 from clinic.tests.test_embedded import eventually, sockets  # noqa: F401  # a fixture
-from conftest import World
 from outcomes.models import CheckIn, ContactAttempt
 from outcomes.services.invitations import invitation_key
 from outcomes.tests.site.sink import FATES, fate
 from patients.models import Patient
+from procedures.tests.factories import World
 
 ROOT = Path(__file__).resolve().parents[3]
 SEED = "faults 1"

@@ -11,9 +11,9 @@ from clinic.api.etags import UNSAFE
 from clinic.api.viewsets import Rows
 from clinic.models import Closure, Resource
 from clinic.refusals import Refusal
-from clinic.tests.calling import call
+from clinic.tests.api_client import call
+from clinic.tests.factories import MONDAY
 from clinic.urls import api
-from conftest import MONDAY, World
 from outcomes.models import AdverseEvent, Alert, CheckIn, ContactAttempt, FollowUp
 from outcomes.tests.test_adverse_events import recorded as event_of
 from outcomes.tests.test_alert_desk import routine
@@ -29,6 +29,7 @@ from procedures.models import (
     Procedure,
     WaitlistEntry,
 )
+from procedures.tests.factories import World
 from procedures.tests.test_devices import implanted
 from procedures.tests.test_devices import recorded as device_of
 from procedures.tests.test_waiting import free, join

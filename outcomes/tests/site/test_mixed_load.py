@@ -32,12 +32,13 @@ from knox.models import AuthToken
 
 from bench.clinic import Clinic
 from clinic.dev.embedded import Valkey, last_lines, spawn
+from clinic.tests.factories import resource
 from clinic.tests.test_compose import free_port
 from clinic.tests.test_embedded import eventually, sockets  # noqa: F401  # a fixture
-from conftest import World, resource
 from outcomes import services
 from outcomes.models import Answer, CheckIn, Measurement
 from procedures.models import Appointment, Reservation
+from procedures.tests.factories import World
 
 CLIENTS, STEPS, CHECK_INS = 20, 25, 4
 #: A process of the web server is killed after so many of all steps.

@@ -16,12 +16,12 @@ from django.db import connection
 
 from clinic.dev.embedded import Postgres
 from clinic.dev.embedded.programs import without_root
-from clinic.tests.restore import identity
+from clinic.tests.restored_database import identity
 from clinic.tests.test_embedded import eventually, sockets  # noqa: F401  # a fixture
-from conftest import World
 from outcomes.models import CheckIn
 from outcomes.tests.site.test_faults import due
 from outcomes.tests.site.test_restore import ROOT, Installation, Post, pg
+from procedures.tests.factories import World
 
 ANSWER = (
     "INSERT INTO outcomes_answer (check_in_id, channel, language, answered_at, remark, late, version)"

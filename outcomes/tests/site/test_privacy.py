@@ -16,13 +16,14 @@ from django.test import Client
 
 from clinic.logs import Scrub
 from clinic.models import DeliveryReport, OutgoingEmail
-from clinic.tests.desk import signed_in
-from conftest import MONDAY, World
+from clinic.tests.admin_client import signed_in
+from clinic.tests.factories import MONDAY
 from outcomes.models import Alert, Answer, CheckIn
-from outcomes.tests.asking import insist
+from outcomes.tests.factories import insist
 from patients.models import Patient
 from patients.tests.test_reports import SECRET, bounce, post
 from procedures import services as procedures
+from procedures.tests.factories import World
 
 NAMES = r"o'?brien|o&#(x27|39);brien|\bann\b|ann@|p00001|1944|5551234|212 555 0123"
 HEALTH = r"ablation|ablaci|radiofrec|radiofreq|facet|\brfa\b|lumbar|l3.l5|injection|inyecci|nerve|nervio"

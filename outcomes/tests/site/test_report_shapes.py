@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from clinic.tests.desk import clock
-from conftest import MONDAY, World
+from clinic.tests.admin_client import clock
+from clinic.tests.factories import MONDAY
 from outcomes.models import AdverseEvent
 from outcomes.tests.test_patient_course import another, takes
 from outcomes.tests.test_reports import course
+from procedures.tests.factories import World
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

@@ -19,10 +19,10 @@ from django.utils import timezone
 
 from clinic.dev.embedded import binary
 from clinic.models import Site
-from clinic.tests.restore import queued
+from clinic.tests.restored_database import queued
 from clinic.tests.test_compose import free_port
-from conftest import World
 from outcomes.tests.site.test_faults import due
+from procedures.tests.factories import World
 
 ROOT = Path(__file__).resolve().parents[3]
 ASKED = 60
@@ -152,8 +152,8 @@ def test_a_restored_clinic_asks_nobody_again_and_neither_does_a_copy(
             database.execute(
                 b'INSERT INTO clinic_outgoingemail (key, template, context, "to", site_id, status, attempts,'
                 b" created_at, not_before, message_id, provider_id, problem)"
-                b" SELECT 'new', 'clinic.tests.restore.letter', '{}', 'new@example.org', min(id), 'queued', 0,"
-                b" now(), now(), 'new', '', '' FROM clinic_site"
+                b" SELECT 'new', 'clinic.tests.restored_database.letter', '{}', 'new@example.org', min(id), 'queued',"
+                b" 0, now(), now(), 'new', '', '' FROM clinic_site"
             )
         assert restored.tick() == 1
     assert len(original.post.taken) == len(set(original.post.taken)) == ASKED + 2

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from clinic.models import User
-from conftest import World
 from patients.models import Patient
+from procedures.tests.factories import World
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

@@ -14,10 +14,11 @@ from clinic.admin.base import DeskAdmin
 from clinic.admin.form_data import kept_fields, put, shown_in
 from clinic.admin.stale_forms import SHOWN
 from clinic.models import Closure, Resource, ResourceCategory, Site, User
-from clinic.tests.desk import signed_in, version_on
-from conftest import MONDAY, World, staff
+from clinic.tests.admin_client import signed_in, version_on
+from clinic.tests.factories import MONDAY, staff
 from patients.models import Patient
 from procedures.models import Privilege, ProcedureType, ReadinessItem, RedFlag, Risk
+from procedures.tests.factories import World
 
 #: What somebody else says in a field, where any other text would be refused.
 OTHERS: dict[str, dict[str, list[str]]] = {

@@ -9,14 +9,15 @@ from django.urls import reverse
 
 from clinic.admin.stale_forms import SHOWN
 from clinic.refusals import Refusal
-from clinic.tests.desk import clock, signed_in, version_on, words
+from clinic.tests.admin_client import clock, signed_in, version_on, words
+from clinic.tests.factories import MONDAY
 from clinic.versions import beside
-from conftest import MONDAY, World
 from outcomes import services as outcomes
 from outcomes.models import Alert, CheckIn, ContactAttempt
-from outcomes.tests.asking import red_flag, to_call
+from outcomes.tests.factories import red_flag, to_call
 from procedures import services
 from procedures.models import Appointment, CalendarFeed, FigureConfirmation, ProcedureType, WaitlistEntry
+from procedures.tests.factories import World
 from procedures.tests.test_waiting import free, join
 
 FIND = "/admin/procedures/appointment/find/"

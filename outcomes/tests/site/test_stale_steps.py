@@ -11,9 +11,9 @@ from django.urls import reverse
 
 from clinic.admin.stale_forms import SHOWN
 from clinic.models import Closure
-from clinic.tests.desk import clock, levels, signed_in, version_on, words
+from clinic.tests.admin_client import clock, levels, signed_in, version_on, words
+from clinic.tests.factories import MONDAY
 from clinic.versions import SEEN
-from conftest import MONDAY, World
 from outcomes import services as outcomes
 from outcomes.models import FollowUp
 from outcomes.tests.site.test_matching_tags import everything, rows_of
@@ -22,6 +22,7 @@ from patients.models import Patient
 from procedures import services
 from procedures.admin.workflow_actions import STEPS
 from procedures.models import Appointment, WaitlistEntry
+from procedures.tests.factories import World
 from procedures.tests.test_waiting import join
 
 #: What stands in the place of a row's kind in the addresses of the API; "" for what has none there.

@@ -19,11 +19,11 @@ from rest_framework.test import APIClient
 from clinic import roles
 from clinic.logs import Scrub
 from clinic.models import Resource, ResourceCategory, Site, User, WorkingHours
-from conftest import MONDAY, NEW_YORK, staff
+from clinic.tests.factories import MONDAY, NEW_YORK, staff
 from outcomes import services as outcomes
 from outcomes.models import Alert, Answer, CheckIn, FollowUp
 from outcomes.reports import WORKLISTS
-from outcomes.tests.asking import insist
+from outcomes.tests.factories import insist
 from patients.models import Patient
 from procedures import services as procedures
 from procedures.models import Appointment, Privilege, ProcedureType

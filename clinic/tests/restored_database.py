@@ -9,9 +9,9 @@ from clinic import outbox, restores, sms
 from clinic.models import DatabaseIdentity, OutgoingEmail
 from clinic.outbox import Message
 from clinic.restores import counter, outside_copy
-from conftest import World
+from procedures.tests.factories import World
 
-HERE = "clinic.tests.restore."
+HERE = "clinic.tests.restored_database."
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 
 

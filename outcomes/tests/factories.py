@@ -6,9 +6,9 @@ from typing import Any
 
 from django.test import Client
 
-from conftest import World
 from outcomes.models import CheckIn
 from procedures.models import Procedure, RedFlag
+from procedures.tests.factories import World
 
 
 def red_flag(world: World, code: str = "fever_chills", urgency: str = "same_day") -> RedFlag:
