@@ -11,7 +11,7 @@ from clinic.tests.factories import MONDAY, staff
 from outcomes import services
 from outcomes.models import AdverseEvent, Alert, FollowUp
 from outcomes.tests.test_adverse_events import DAY, recorded
-from outcomes.tests.test_alerting import flag, red_flag
+from outcomes.tests.test_alert_services import flag, red_flag
 from procedures.tests.factories import World
 from procedures.tests.test_devices import implanted
 from procedures.tests.test_devices import recorded as recorded_device

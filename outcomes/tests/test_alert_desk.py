@@ -17,7 +17,7 @@ from outcomes import services
 from outcomes.admin.alerts.descriptions import in_words, questions
 from outcomes.models import Alert, Answer, CheckIn
 from outcomes.reports.alert_load import AlertLoad, alert_loads
-from outcomes.tests.test_alerting import MINUTE, answer, flag, red_flag
+from outcomes.tests.test_alert_services import MINUTE, answer, flag, red_flag
 from procedures.tests.factories import World
 
 ALERTS = "/admin/outcomes/alert/"

@@ -23,7 +23,7 @@ from procedures.models import Appointment, ImplantedDevice, Procedure
 from procedures.services import book
 from procedures.tests.factories import World
 from procedures.tests.test_devices import device
-from procedures.tests.test_waiting import free, join
+from procedures.tests.test_waitlist import free, join
 
 #: Addresses outside the API at which nobody has to be signed in, each with its reason.
 OPEN = {

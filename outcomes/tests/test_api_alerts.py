@@ -12,7 +12,7 @@ from clinic.tests.api_client import call, faults
 from outcomes import services
 from outcomes.models import Alert, FollowUp
 from outcomes.tests.test_alert_desk import routine
-from outcomes.tests.test_alerting import MINUTE, flag, red_flag
+from outcomes.tests.test_alert_services import MINUTE, flag, red_flag
 from procedures.tests.factories import World
 
 DAY = timedelta(days=1)

@@ -18,7 +18,7 @@ from outcomes.models import AdverseEvent, CheckIn, CourseSummary, FollowUp
 from outcomes.reports import Selection, compare_groups, procedure_report
 from outcomes.reports.curves import OTHERS
 from outcomes.tests import test_reports
-from outcomes.tests.test_comparing import two_groups
+from outcomes.tests.test_comparison import two_groups
 from outcomes.tests.test_reports import course
 from procedures.tests.factories import World
 

@@ -14,7 +14,7 @@ from outcomes.models import CourseSummary, FollowUp
 from outcomes.relief import Verdict, judge
 from outcomes.relief_end import lasting
 from outcomes.reports.counts import EVALUABLE, KNOWN_END
-from outcomes.tests.test_alerting import answer, kinds, unanswered
+from outcomes.tests.test_alert_services import answer, kinds, unanswered
 from patients import services as patients
 from procedures import services as procedures
 from procedures.models import ImplantedDevice, Procedure

@@ -17,8 +17,8 @@ from outcomes.reports import WORKLISTS, Selection, procedure_report
 from outcomes.services.answers import steps_of
 from outcomes.services.expiry import close_past
 from outcomes.services.rejudgement import judge_again
-from outcomes.tests.test_alerting import answer
-from outcomes.tests.test_following import kind
+from outcomes.tests.test_alert_services import answer
+from outcomes.tests.test_follow_ups import kind
 from procedures.models import Procedure
 from procedures.services import correct_time
 from procedures.tests.factories import World

@@ -28,7 +28,7 @@ from outcomes import services
 from outcomes.admin.previews import PREVIEWS
 from outcomes.models import CheckIn
 from outcomes.schedule import ladder
-from outcomes.tests.test_asking import course, day_of, other_site_region
+from outcomes.tests.test_invitations import course, day_of, other_site_region
 from patients import services as patients
 from procedures import services as procedures
 from procedures.tests.factories import World
@@ -118,7 +118,7 @@ def test_each_site_writes_under_its_own_name_in_one_run_at_no_further_question(w
         for number, site in enumerate(sites):
             outbox.queue(
                 f"letter {len(sites)}.{number}",
-                template="clinic.tests.test_mail.letter",
+                template="clinic.tests.test_outbox.letter",
                 context={},
                 to="ann@example.org",
                 site=site,

@@ -10,8 +10,8 @@ from clinic.tests.factories import MONDAY
 from outcomes.models import FollowUp
 from outcomes.reports import WORKLISTS, Selection, procedure_report
 from outcomes.services.rejudgement import judge_again
-from outcomes.tests.test_alerting import answer, kinds
-from outcomes.tests.test_following import kind
+from outcomes.tests.test_alert_services import answer, kinds
+from outcomes.tests.test_follow_ups import kind
 from procedures import services as procedures
 from procedures.models import ProcedureType
 from procedures.tests.factories import World

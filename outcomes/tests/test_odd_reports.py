@@ -15,7 +15,7 @@ from clinic.tests.factories import MONDAY
 from outcomes import services
 from outcomes.models import CourseSummary, FollowUp
 from outcomes.reports import Selection, compare_groups, procedure_report
-from outcomes.tests.test_following import kind
+from outcomes.tests.test_follow_ups import kind
 from outcomes.tests.test_rates_by_check_in import LATER, again
 from outcomes.tests.test_reports import course
 from procedures.tests.factories import World

@@ -22,10 +22,10 @@ from outcomes.models import Alert, FollowUp
 from outcomes.relief import Verdict
 from outcomes.reports import WORKLISTS
 from outcomes.services.expiry import close_past
-from outcomes.tests.test_alerting import answer
-from outcomes.tests.test_asking import sent
+from outcomes.tests.test_alert_services import answer
 from outcomes.tests.test_exports import made
-from outcomes.tests.test_following import kind
+from outcomes.tests.test_follow_ups import kind
+from outcomes.tests.test_invitations import sent
 from outcomes.tests.test_judged_as_tests import hours_profile, write
 from procedures.models import ProcedureType
 from procedures.tests.factories import World

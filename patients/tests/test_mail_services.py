@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from clinic import outbox
 from clinic.email_services import EMAIL_SERVICES, mail_service
 from clinic.models import OutgoingEmail
-from clinic.tests.test_mail import put
+from clinic.tests.test_outbox import put
 from patients.models import Patient
 from patients.tests.mail_services import (
     ANN,
@@ -34,7 +34,7 @@ from patients.tests.mail_services import (
     ses,
     sns,
 )
-from patients.tests.test_reports import kept, marked, signed_in, use
+from patients.tests.test_delivery_reports import kept, marked, signed_in, use
 from procedures.tests.factories import World
 
 

@@ -11,7 +11,7 @@ from procedures.models import Appointment
 from procedures.tests.factories import World
 from procedures.tests.test_api import booking
 from procedures.tests.test_races import race, together
-from procedures.tests.test_waiting import free, join, other
+from procedures.tests.test_waitlist import free, join, other
 
 CLICKS = 8
 

@@ -21,7 +21,7 @@ from procedures.services.imports import import_appointments
 from procedures.tests.factories import World
 from procedures.tests.test_api import booking
 from procedures.tests.test_import import csv, row
-from procedures.tests.test_waiting import join
+from procedures.tests.test_waitlist import join
 
 #: Takes the wall time at which something is to begin; returns the code of the refusal, "" when there was none.
 Try = Callable[[datetime], str]

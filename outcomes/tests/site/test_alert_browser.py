@@ -9,7 +9,7 @@ from clinic.tests.admin_client import clock
 from outcomes.models import Alert
 from outcomes.tests.site.test_desk_browser import reach
 from outcomes.tests.test_alert_desk import routine
-from outcomes.tests.test_alerting import MINUTE, flag, red_flag
+from outcomes.tests.test_alert_services import MINUTE, flag, red_flag
 from procedures.tests.factories import World
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]

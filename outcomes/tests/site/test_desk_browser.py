@@ -23,7 +23,7 @@ from patients.admin import PatientAdmin
 from procedures import services
 from procedures.models import Appointment
 from procedures.tests.factories import World
-from procedures.tests.test_waiting import join
+from procedures.tests.test_waitlist import join
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

@@ -28,7 +28,7 @@ from clinic.outbox import TRIES
 from clinic.tests.test_embedded import eventually, sockets  # noqa: F401  # a fixture
 from outcomes.models import CheckIn, ContactAttempt
 from outcomes.services.invitations import invitation_key
-from outcomes.tests.site.sink import FATES, fate
+from outcomes.tests.site.smtp_sink import FATES, fate
 from patients.models import Patient
 from procedures.tests.factories import World
 
@@ -53,9 +53,9 @@ class Run:
     def start(self, name: str) -> None:
         """Start "sink", "worker …" or "beat …", anew if it ran before."""
         log = self.folder / f"{name}.log"
-        celery = ["-m", "celery", "-A", "outcomes.tests.site.hurried"]
+        celery = ["-m", "celery", "-A", "outcomes.tests.site.fast_celery"]
         command = {
-            "sink": ["-m", "outcomes.tests.site.sink", str(self.folder / "events"), SEED],
+            "sink": ["-m", "outcomes.tests.site.smtp_sink", str(self.folder / "events"), SEED],
             "worker": [*celery, "worker", "-c", "2", "-l", "WARNING", "-n", f"{name[-1]}@here"],
             "beat": [*celery, "beat", "-l", "WARNING", "-s", str(self.folder / name), "--pidfile="],
         }[name.split()[0]]

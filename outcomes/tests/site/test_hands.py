@@ -9,7 +9,7 @@ import pytest
 
 from clinic.models import Site
 from outcomes.models import Alert, Answer, CheckIn
-from outcomes.tests.site.hands import hand, said
+from outcomes.tests.site.browser_actions import hand, said
 from patients.models import Patient
 from procedures.models import Appointment
 

@@ -32,7 +32,7 @@ from procedures.models import (
 from procedures.tests.factories import World
 from procedures.tests.test_devices import implanted
 from procedures.tests.test_devices import recorded as device_of
-from procedures.tests.test_waiting import free, join
+from procedures.tests.test_waitlist import free, join
 
 
 def changing(patterns: Any = None, before: str = "") -> Iterator[tuple[str, str]]:

@@ -21,7 +21,7 @@ from clinic.tests.factories import MONDAY
 from outcomes.models import Alert, Answer, CheckIn
 from outcomes.tests.factories import insist
 from patients.models import Patient
-from patients.tests.test_reports import SECRET, bounce, post
+from patients.tests.test_delivery_reports import SECRET, bounce, post
 from procedures import services as procedures
 from procedures.tests.factories import World
 

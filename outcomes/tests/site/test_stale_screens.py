@@ -18,7 +18,7 @@ from outcomes.tests.factories import red_flag, to_call
 from procedures import services
 from procedures.models import Appointment, CalendarFeed, FigureConfirmation, ProcedureType, WaitlistEntry
 from procedures.tests.factories import World
-from procedures.tests.test_waiting import free, join
+from procedures.tests.test_waitlist import free, join
 
 FIND = "/admin/procedures/appointment/find/"
 

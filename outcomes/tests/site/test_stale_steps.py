@@ -23,7 +23,7 @@ from procedures import services
 from procedures.admin.workflow_actions import STEPS
 from procedures.models import Appointment, WaitlistEntry
 from procedures.tests.factories import World
-from procedures.tests.test_waiting import join
+from procedures.tests.test_waitlist import join
 
 #: What stands in the place of a row's kind in the addresses of the API; "" for what has none there.
 KINDS = {

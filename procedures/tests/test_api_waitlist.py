@@ -14,7 +14,7 @@ from clinic.tests.factories import MONDAY, staff
 from procedures import services
 from procedures.models import Appointment, FreedTime, WaitlistEntry
 from procedures.tests.factories import World
-from procedures.tests.test_waiting import FRIDAY, free, join, other
+from procedures.tests.test_waitlist import FRIDAY, free, join, other
 
 Priority = WaitlistEntry.Priority
 

@@ -1,4 +1,4 @@
-"""A mail server that goes wrong on purpose. `python -m outcomes.tests.site.sink FILE SEED` runs it.
+"""A mail server that goes wrong on purpose. `python -m outcomes.tests.site.smtp_sink FILE SEED` runs it.
 
 What happens to whom is drawn from the seed and the recipient's address alone, so it is the same in whatever order the
 e-mails come. FILE gets one JSON object a line for everything that the test has to know; the first one names the port.

@@ -14,7 +14,7 @@ from clinic.versions import beside
 from procedures import services
 from procedures.models import Appointment, FreedTime, WaitlistEntry
 from procedures.tests.factories import World
-from procedures.tests.test_waiting import FRIDAY, entry, free, join, other
+from procedures.tests.test_waitlist import FRIDAY, entry, free, join, other
 
 WAITLIST = "/admin/procedures/waitlistentry/"
 FREED = "/admin/procedures/freedtime/"

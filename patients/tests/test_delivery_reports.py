@@ -16,7 +16,7 @@ from clinic import outbox
 from clinic.email_services import mail_service
 from clinic.models import AuditEvent, DeliveryReport, OutgoingEmail
 from clinic.outbox.delivery_reports import is_bounce
-from clinic.tests.test_mail import SERVER, Server, put
+from clinic.tests.test_outbox import SERVER, Server, put
 from patients import services
 from patients.models import Patient
 from procedures.tests.factories import World

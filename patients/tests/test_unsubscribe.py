@@ -40,7 +40,7 @@ def letter(*, now: Any, patient: int) -> outbox.Message:
 def test_the_headers_are_those_of_rfc_8058_and_reach_the_wire_in_one_piece(world: World, https: None) -> None:
     outbox.queue(
         "one",
-        template="patients.tests.test_unsubscribing.letter",
+        template="patients.tests.test_unsubscribe.letter",
         context={"patient": world.patient.pk},
         to="ann@example.org",
         site=world.site,

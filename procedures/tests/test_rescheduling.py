@@ -15,7 +15,7 @@ from clinic.versions import beside
 from procedures import services
 from procedures.models import Appointment, FreedTime
 from procedures.tests.factories import World
-from procedures.tests.test_waiting import join
+from procedures.tests.test_waitlist import join
 
 TUESDAY = MONDAY + timedelta(days=1)
 PAGE = "/admin/procedures/appointment/"

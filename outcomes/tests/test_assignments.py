@@ -13,7 +13,7 @@ from clinic.tests.factories import resource, staff
 from outcomes import services
 from outcomes.models import Alert, FollowUp
 from outcomes.services.assignments import ABOUT_RELIEF
-from outcomes.tests.test_alerting import answer, flag
+from outcomes.tests.test_alert_services import answer, flag
 from outcomes.tests.test_reports import course
 from procedures.models import Procedure
 from procedures.signals import procedure_corrected

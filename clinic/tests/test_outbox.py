@@ -19,7 +19,7 @@ from clinic.models import OutgoingEmail
 from clinic.outbox import delivery, email_status
 from procedures.tests.factories import World
 
-HERE = "clinic.tests.test_mail."
+HERE = "clinic.tests.test_outbox."
 
 
 def letter(*, now: Any, word: str = "Hello") -> outbox.Message:

@@ -33,7 +33,7 @@ class Provider:
 
 @pytest.fixture
 def provider(settings: Any) -> type[Provider]:
-    settings.SMS_BACKEND = "outcomes.tests.test_texting.Provider"
+    settings.SMS_BACKEND = "outcomes.tests.test_sms_reminders.Provider"
     Provider.sent, Provider.fails = [], None
     return Provider
 
