@@ -24,7 +24,7 @@ def scrub(text: str) -> str:
     return ADDRESS.sub("[address]", QUERY.sub(r"\1[query]", TOKEN.sub(r"\1[token]", text)))
 
 
-class Scrub(logging.Filter):
+class ScrubFilter(logging.Filter):
     """Scrubs a record's message and reduces an exception to its type and the places it passed."""
 
     def filter(self, record: logging.LogRecord) -> bool:

@@ -233,8 +233,8 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.SessionAuthentication",
     ],
     # Shut by default: a view that names no permission of its own answers nobody.
-    "DEFAULT_PERMISSION_CLASSES": ["clinic.api.permissions.Holds"],
-    "DEFAULT_PAGINATION_CLASS": "clinic.api.pagination.Pages",
+    "DEFAULT_PERMISSION_CLASSES": ["clinic.api.permissions.HasNamedPermission"],
+    "DEFAULT_PAGINATION_CLASS": "clinic.api.pagination.StableCursorPagination",
     "DEFAULT_SCHEMA_CLASS": "clinic.api.schema.Schema",
     "DEFAULT_METADATA_CLASS": None,
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
@@ -356,7 +356,7 @@ LOGGING = {
             "foreign_pre_chain": LOG_STEPS,
         },
     },
-    "filters": {"scrub": {"()": "clinic.logs.Scrub"}},
+    "filters": {"scrub": {"()": "clinic.logs.ScrubFilter"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["scrub"]}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
     "loggers": {

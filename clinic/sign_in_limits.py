@@ -38,7 +38,7 @@ class TooManyTries(Refusal):
 
 
 @dataclass(frozen=True)
-class Try:
+class SignInAttempt:
     """One try to sign in that has been counted: at the account, and at the address where the sender is a stranger."""
 
     account: str
@@ -51,16 +51,16 @@ class Try:
             give_back(self.address)
 
 
-def take(request: HttpRequest | None, email: str) -> Try:
+def take(request: HttpRequest | None, email: str) -> SignInAttempt:
     """Count one try to sign in to the account. Raises TooManyTries where there is none left.
 
     `request` None: no address is known, and only the account counts.
     """
     account = mark(email)
     if request is not None and (known := known_by(request, account)):
-        mine = Try(f"sign_in_{account}_{known}", None)
+        mine = SignInAttempt(f"sign_in_{account}_{known}", None)
     else:
-        mine = Try(f"sign_in_{account}", f"sign_in_at_{mark(sender(request))}" if request else None)
+        mine = SignInAttempt(f"sign_in_{account}", f"sign_in_at_{mark(sender(request))}" if request else None)
     free = one_more_try(mine.account, most=MOST_OF_ACCOUNT, seconds=SECONDS)
     if mine.address:
         free &= one_more_try(mine.address, most=MOST_OF_ADDRESS, seconds=SECONDS)

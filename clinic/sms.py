@@ -30,11 +30,11 @@ BATCH = 20
 CLAIM_LASTS = timedelta(minutes=15)
 
 
-class Unclear(Exception):
+class SmsOutcomeUnknown(Exception):
     """The service may have taken the text, or may not: no answer came in time."""
 
 
-class Backend(Protocol):
+class SmsBackend(Protocol):
     """What SMS_BACKEND names: a class that takes no arguments and can send."""
 
     def send(self, to: str, text: str) -> str:
@@ -44,7 +44,7 @@ class Backend(Protocol):
         """
 
 
-class Console:
+class ConsoleBackend:
     """For trying out: shows the text among the e-mails where DEBUG is on, and elsewhere says only that there was one.
 
     It is printed nowhere: what is printed stands in a log, and the text holds a patient's link.
@@ -58,14 +58,14 @@ class Console:
 
 
 @dataclass(frozen=True)
-class Text:
+class TextMessage:
     """What a text message says, and the number that it goes to; rendered when it is sent, never stored."""
 
     to: str
     text: str
 
 
-def backend() -> Backend | None:
+def backend() -> SmsBackend | None:
     """The sender that SMS_BACKEND names; None when no texts are sent."""
     return import_string(settings.SMS_BACKEND)() if settings.SMS_BACKEND else None
 
@@ -145,12 +145,12 @@ def claim(*, now: datetime, doubtful_until: datetime | None = None) -> OutgoingT
     return text
 
 
-def attempt(text: OutgoingText, sender: Backend, *, now: datetime) -> str:
+def attempt(text: OutgoingText, sender: SmsBackend, *, now: datetime) -> str:
     """Send and mark one text that is claimed: "sent", "skipped", "put_back", "failed". A fault is kept as its kind."""
     Status = OutgoingText.Status
     values: dict[str, Any]
     try:
-        rendered: Text | Skip | Wait = import_string(text.template)(**text.context, now=now)
+        rendered: TextMessage | Skip | Wait = import_string(text.template)(**text.context, now=now)
         if isinstance(rendered, Skip):
             values = {"status": Status.SKIPPED, "problem": rendered.reason}
         elif isinstance(rendered, Wait):
@@ -166,7 +166,7 @@ def attempt(text: OutgoingText, sender: Backend, *, now: datetime) -> str:
     except Exception as exc:
         logger.warning("text message %s was not sent: %s", text.pk, type(exc).__name__)
         values = {"status": Status.FAILED, "problem": type(exc).__name__[:100]}
-        if text.attempts < TRIES and not isinstance(exc, Unclear):
+        if text.attempts < TRIES and not isinstance(exc, SmsOutcomeUnknown):
             values |= {"status": Status.QUEUED, "not_before": now + PAUSES[text.attempts - 1]}
     held = OutgoingText.objects.filter(pk=text.pk, status=Status.SENDING, claimed_at=text.claimed_at)
     held.update(**values)

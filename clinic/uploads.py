@@ -7,7 +7,7 @@ from django.core.files.uploadhandler import MemoryFileUploadHandler, StopUpload
 from clinic.csv_import.files import LARGEST
 
 
-class InMemory(MemoryFileUploadHandler):
+class InMemoryUploadHandler(MemoryFileUploadHandler):
     """Keeps an uploaded file in memory, whatever its size, and breaks off one that is too large to be meant."""
 
     received = 0

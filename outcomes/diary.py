@@ -48,7 +48,7 @@ class Why(StrEnum):
 
 
 @dataclass(frozen=True)
-class Entry:
+class DiaryEntry:
     """What was written for one planned hour: the pain then, 0–10, and whether pain medicine had been taken since the
     entry before; None when that was not said. `late`: written down well after its hour."""
 
@@ -108,7 +108,7 @@ def late_after(hours: Sequence[int], hour: int) -> float:
 
 
 def result(
-    entries: Mapping[int, Entry],
+    entries: Mapping[int, DiaryEntry],
     *,
     hours: Sequence[int],
     baseline: int | None,

@@ -37,7 +37,7 @@ class Step:
 
     from_on: date
     until_on: date | None
-    total: mme.Total
+    total: mme.MmeTotal
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ LABEL = 44
 
 
 @dataclass(frozen=True)
-class Point:
+class CurvePoint:
     """A score, 0–10. `label` stands under it, as short as it can be; `words` say when it was, in the sentence."""
 
     label: str
@@ -26,12 +26,12 @@ class Point:
     score: int
 
 
-def sentence(points: Sequence[Point]) -> str:
+def sentence(points: Sequence[CurvePoint]) -> str:
     """The points in plain words: "Before: 8. Day 1: 5. Today: 3." """
     return " ".join(f"{point.words}: {point.score}." for point in points)
 
 
-def sketch(points: Sequence[Point]) -> str:
+def sketch(points: Sequence[CurvePoint]) -> str:
     """An SVG element with the first and the latest points, evenly spaced; "" for fewer than two.
 
     What lies between "before" and now must be seen: relief that came and went within a day is the whole story.

@@ -27,7 +27,7 @@ from datetime import date
 from itertools import pairwise
 from typing import Literal
 
-from outcomes.instruments.definitions import Choice, Instrument, Text
+from outcomes.instruments.definitions import BilingualText, Instrument, ItemChoice
 
 #: The one question that every answer holds.
 PAIN_NOW = "nrs.now"
@@ -61,10 +61,10 @@ class Question:
     """
 
     key: str
-    text: Text
+    text: BilingualText
     kind: Literal["scale", "list", "yes_no", "date"]
     codes: tuple[int, ...] = (0, 1)
-    anchors: tuple[Choice, ...] = ()
+    anchors: tuple[ItemChoice, ...] = ()
     required: bool = False
     urgency: str = ""
     day_zero: date = date.min
@@ -82,7 +82,7 @@ class Step:
         return any(question.key == key for question in self.questions)
 
 
-def red_flag(code: str, text: Text, urgency: str) -> Question:
+def red_flag(code: str, text: BilingualText, urgency: str) -> Question:
     """The question of a red flag. It wants a yes or a no: silence must not pass for a no."""
     return Question(f"red_flag.{code}", text, "yes_no", required=True, urgency=urgency)
 

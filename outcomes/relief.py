@@ -435,7 +435,7 @@ def judged(course: Course) -> list[Reading]:
     return list(by_position.values())
 
 
-class Found(NamedTuple):
+class JudgedScores(NamedTuple):
     """What reading the judged scores in order has found.
 
     `before`: the last good one, of a responder up to the loss; None of who has not responded. `flickers`: how often one
@@ -456,12 +456,12 @@ class Found(NamedTuple):
         return self.before is not None
 
 
-def read_course(course: Course, known: Sequence[Reading]) -> Found:
+def read_course(course: Course, known: Sequence[Reading]) -> JudgedScores:
     """Read the judged scores in order: is there relief, does it end, and is that sure?"""
     most = course.most_in_relief
     begins = next((place for place, one in enumerate(known[:BAD_IN_A_ROW]) if one.score <= most), None)
     if begins is None:
-        return Found(known, settled=len(known) >= BAD_IN_A_ROW, after=known[BAD_IN_A_ROW:])
+        return JudgedScores(known, settled=len(known) >= BAD_IN_A_ROW, after=known[BAD_IN_A_ROW:])
     before, flickers = known[begins], 0
     first: Reading | None = None
     for place, one in enumerate(known[begins + 1 :], start=begins + 1):
@@ -481,7 +481,7 @@ def read_course(course: Course, known: Sequence[Reading]) -> Found:
                 first = one
                 continue
             loss = loss_of(course, before, first or one, one, evidence)
-            return Found(known, before, loss, flickers=flickers, after=known[place + 1 :])
+            return JudgedScores(known, before, loss, flickers=flickers, after=known[place + 1 :])
     suspected = None
     if first is not None and known[-1] is first:
         suspected = loss_of(course, before, first, first, score_words(course, first))
@@ -492,8 +492,10 @@ def read_course(course: Course, known: Sequence[Reading]) -> Found:
             f"{course.words(course.useless_at)}: it did not help enough"
         )
         kind = against_window(course, before.at, until, named=False)
-        return Found(known, before, Loss(before.at, until, False, until, kind, evidence), flickers=flickers)
-    return Found(known, before, None, suspected, flickers)
+        return JudgedScores(
+            known, before, Loss(before.at, until, False, until, kind, evidence), flickers=flickers
+        )
+    return JudgedScores(known, before, None, suspected, flickers)
 
 
 def loss_of(course: Course, before: Reading, first: Reading, last: Reading, evidence: str) -> Loss:
@@ -522,7 +524,7 @@ def against_window(course: Course, after: int, until: int, *, named: bool) -> Ve
     return Verdict.LOST_WITHIN if 2 * (end - after) >= until - after else Verdict.REACHED_END
 
 
-def decide(course: Course, found: Found) -> tuple[Verdict, str]:
+def decide(course: Course, found: JudgedScores) -> tuple[Verdict, str]:
     """The verdict on what was found, with its reason; the first rule that applies."""
     if not found.judged:
         return unjudged(course)
@@ -570,7 +572,7 @@ def decide(course: Course, found: Found) -> tuple[Verdict, str]:
     )
 
 
-def never_in_relief(course: Course, found: Found) -> tuple[Verdict, str]:
+def never_in_relief(course: Course, found: JudgedScores) -> tuple[Verdict, str]:
     """The verdict by the last answer out of relief, where no relief counts.
 
     Who comes for a repeat comes because the pain is back: a bad score before it does not tell that relief never was.
@@ -629,13 +631,13 @@ def silence_since(course: Course) -> list[int]:
     return [at for at in course.silent if at > last_known and at >= course.evaluate_after]
 
 
-def back_since(course: Course, found: Found) -> int | None:
+def back_since(course: Course, found: JudgedScores) -> int | None:
     """Where lost relief was back, when the latest judged answers, two or more in a row, are in relief."""
     back = list(takewhile(lambda one: good(course, one), reversed(found.after)))
     return back[-BACK_AFTER].at if found.loss and len(back) >= BACK_AFTER else None
 
 
-def remarks_on(course: Course, found: Found, verdict: Verdict) -> tuple[Remark, ...]:
+def remarks_on(course: Course, found: JudgedScores, verdict: Verdict) -> tuple[Remark, ...]:
     """What is worth saying beside the verdict."""
     baseline = course.baseline or 0
     if not found.judged and not course.readings:

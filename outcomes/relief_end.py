@@ -10,7 +10,7 @@ from outcomes.relief import Course, Judgement, Verdict, good, judge
 
 
 @dataclass(frozen=True)
-class Lasting:
+class ReliefEndInterval:
     """When relief ended: later than `after` and not later than `until`, in the course's unit after the procedure.
 
     `until` None: it was not seen to end, and the course is censored at `after`. `responded`: it was seen in relief at a
@@ -35,7 +35,7 @@ class Lasting:
         return self.suspected_until if self.until is None else self.until
 
 
-def lasting(course: Course, judgement: Judgement) -> Lasting | None:
+def lasting(course: Course, judgement: Judgement) -> ReliefEndInterval | None:
     """The interval in which relief ended; None when nothing can be told: no baseline above 0, confounded, no judged
     reading yet.
 
@@ -55,14 +55,16 @@ def lasting(course: Course, judgement: Judgement) -> Lasting | None:
         return None
     last = course.last_answer
     if judgement.loss:
-        return Lasting(judgement.loss.after, judgement.loss.until, True, None, last)
+        return ReliefEndInterval(judgement.loss.after, judgement.loss.until, True, None, last)
     if judgement.last_good is not None:
         suspected = judgement.suspected
-        return Lasting(judgement.last_good, None, True, suspected.until if suspected else None, last)
+        return ReliefEndInterval(
+            judgement.last_good, None, True, suspected.until if suspected else None, last
+        )
     first = judgement.first_judged
     if first is None:
         first = treated_unasked(course) if course.useless_at is None else course.useless_at
-    return None if first is None else Lasting(0, max(first, 1), False, None, last)
+    return None if first is None else ReliefEndInterval(0, max(first, 1), False, None, last)
 
 
 def treated_unasked(course: Course) -> int | None:
@@ -73,7 +75,7 @@ def treated_unasked(course: Course) -> int | None:
     return next((one.at for one in course.readings if one.before_treatment), None)
 
 
-def lasting_by_lord(course: Course, judgement: Judgement) -> Lasting | None:
+def lasting_by_lord(course: Course, judgement: Judgement) -> ReliefEndInterval | None:
     """The interval of the same course by Lord's rule: a score exactly at the limit is pain that has returned.
 
     `course` is judged by the house's rule, to which exactly half is relief, and `judgement` with it. To see how much

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 
-class Counted(Protocol):
+class SummaryColumns(Protocol):
     """The columns of `outcomes.models.CourseSummary` that are read here, with the meaning that they have there."""
 
     unit: str
@@ -41,7 +41,7 @@ class ReliefEnded:
         return f"day {at}" if self.unit == "day" else f"hour {round(at / 60, 1):g}"
 
 
-def relief_ended(counted: Counted | None) -> ReliefEnded | None:
+def relief_ended(counted: SummaryColumns | None) -> ReliefEnded | None:
     """When the relief of a course ended, confirmed or not; None while it has not, or never was."""
     if counted is None or counted.lost_after is None or not counted.loss_kind:
         return None

@@ -4,7 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date
 
-from clinic.csv_import.files import Column, Row, RowRefusal, Sheet, date_in, read
+from clinic.csv_import.files import Column, CsvRow, CsvTable, RowRefusal, date_in, read
 from patients.record_numbers import number_key
 
 COLUMNS = (
@@ -22,7 +22,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Entry:
+class PatientRow:
     """One patient as the file has them.
 
     `values` are the fields that the row fills in: an empty cell says nothing. `agreed`: whether the patient agreed to
@@ -30,7 +30,7 @@ class Entry:
     of the same name and birth date who is registered already.
     """
 
-    row: Row
+    row: CsvRow
     record_number: str
     born_on: date
     site: str
@@ -39,7 +39,7 @@ class Entry:
     insists: bool = False
 
 
-def read_patients(data: bytes) -> tuple[Sheet, list[Entry]]:
+def read_patients(data: bytes) -> tuple[CsvTable, list[PatientRow]]:
     """The file and its patients; rows that were refused are in the sheet's refusals only.
 
     Codes beyond those of `clinic.csv_import.files`: "duplicate_row", "invalid_date", "no_such_date", "out_of_range",
@@ -60,12 +60,12 @@ def read_patients(data: bytes) -> tuple[Sheet, list[Entry]]:
             sentence = f"This record number stands in several rows: {listed}."
             refusals.append(row.refuse("record_number", "duplicate_row", sentence))
         sheet.refusals += refusals
-        if not refusals and isinstance(entry, Entry):
+        if not refusals and isinstance(entry, PatientRow):
             entries.append(entry)
     return sheet, entries
 
 
-def entry_of(row: Row) -> Entry | list[RowRefusal]:
+def entry_of(row: CsvRow) -> PatientRow | list[RowRefusal]:
     """What one row says, or why it cannot be read."""
     cells = row.cells
     born_on = date_in(row, "born_on")
@@ -80,10 +80,10 @@ def entry_of(row: Row) -> Entry | list[RowRefusal]:
     if "language" in values:
         values["language"] = values["language"].casefold()
     insists = cells["another_person"].casefold() == "yes"
-    return Entry(row, cells["record_number"], born_on, cells["site"], values, agreed, insists)
+    return PatientRow(row, cells["record_number"], born_on, cells["site"], values, agreed, insists)
 
 
-def agreement_in(row: Row) -> bool | date | RowRefusal | None:
+def agreement_in(row: CsvRow) -> bool | date | RowRefusal | None:
     """Whether, or on which day, the patient agreed to e-mail."""
     cell = row.cells["agreed_to_email"].casefold()
     if cell in ("", "yes", "no"):

@@ -46,7 +46,7 @@ class LeftOut(StrEnum):
 
 
 @dataclass(frozen=True)
-class Table:
+class FactorTable:
     """One published table of factors.
 
     `factors`: MME a day for each mg a day; of the fentanyl patch for each mcg an hour, with no further division. A drug
@@ -59,7 +59,7 @@ class Table:
     factors: Mapping[Drug, Decimal]
 
 
-CDC_2022 = Table(
+CDC_2022 = FactorTable(
     version="CDC-2022",
     source=(
         "CDC Clinical Practice Guideline for Prescribing Opioids for Pain, 2022: conversion factors, read in a reprint "
@@ -95,7 +95,7 @@ def units_of(drug: Drug) -> tuple[Unit, ...]:
     return (Unit.MG_A_DAY,)
 
 
-def why_left_out(drug: Drug, *, intrathecal: bool, table: Table = CDC_2022) -> LeftOut | None:
+def why_left_out(drug: Drug, *, intrathecal: bool, table: FactorTable = CDC_2022) -> LeftOut | None:
     """Why the drug cannot be counted; None when it can. What goes into the spinal fluid has no factor in any table."""
     if intrathecal:
         return LeftOut.INTRATHECAL
@@ -103,7 +103,7 @@ def why_left_out(drug: Drug, *, intrathecal: bool, table: Table = CDC_2022) -> L
 
 
 def per_day(
-    drug: Drug, dose: Decimal, unit: Unit, *, intrathecal: bool = False, table: Table = CDC_2022
+    drug: Drug, dose: Decimal, unit: Unit, *, intrathecal: bool = False, table: FactorTable = CDC_2022
 ) -> Decimal | None:
     """MME a day of `dose`, the whole dose of a day in `unit`, exact; None when there is no factor.
 
@@ -116,7 +116,7 @@ def per_day(
     return dose * table.factors[drug]
 
 
-class Row(Protocol):
+class OpioidRow(Protocol):
     """What a total needs of a row of `patients.models.OpioidUse`. `until_on`: the last day; None: still taken."""
 
     @property
@@ -132,7 +132,7 @@ class Row(Protocol):
 
 
 @dataclass(frozen=True)
-class Total:
+class MmeTotal:
     """The opioids of one day.
 
     `mme`: MME a day of those that are counted, an estimate; 0 when nothing is taken; None when something is taken and
@@ -144,7 +144,7 @@ class Total:
     left_out: tuple[tuple[Drug, LeftOut], ...]
 
 
-def holding(rows: Iterable[Row], day: date) -> list[Row]:
+def holding(rows: Iterable[OpioidRow], day: date) -> list[OpioidRow]:
     """Of one patient's rows those that count on `day`: the first and the last day of a row included.
 
     On the day of a change the new dose holds: a row that ends on `day` yields to one of the same drug and route that
@@ -165,7 +165,7 @@ def holding(rows: Iterable[Row], day: date) -> list[Row]:
     ]
 
 
-def total_on(rows: Iterable[Row], day: date) -> Total:
+def total_on(rows: Iterable[OpioidRow], day: date) -> MmeTotal:
     """The total of a patient's rows on `day`, of those that hold on it.
 
     `rows`: those that stand, none that was entered in error. What each was worth when it was written down counts.
@@ -177,7 +177,7 @@ def total_on(rows: Iterable[Row], day: date) -> Total:
         for row in taken
         if row.mme_per_day is None
     )
-    return Total(
+    return MmeTotal(
         mme=None if left_out and not counted else sum(counted, Decimal(0)),
         counted=len(counted),
         left_out=left_out,

@@ -23,7 +23,7 @@ NUMBERS = re.compile(r"\d+(?:[-/.]\d+){0,2}\Z")
 
 
 @dataclass(frozen=True)
-class Born:
+class PartialBirthDate:
     """A birth date, or as much of it as was typed; None is what was not."""
 
     year: int | None = None
@@ -40,7 +40,7 @@ class Term:
     """
 
     word: str
-    births: tuple[Born, ...] = ()
+    births: tuple[PartialBirthDate, ...] = ()
     digits: str = ""
 
 
@@ -82,7 +82,7 @@ def telling(digits: str) -> str:
     return digits[-TELLING:] if len(digits) > 10 else digits
 
 
-def births_of(word: str) -> Iterator[Born]:
+def births_of(word: str) -> Iterator[PartialBirthDate]:
     """The birth dates, or parts of one, that a word of digits can mean."""
     if not NUMBERS.match(word) or not word.isascii():
         return
@@ -90,35 +90,35 @@ def births_of(word: str) -> Iterator[Born]:
     sizes = [len(part) for part in parts]
     match [int(part) for part in parts]:
         case [year] if sizes == [4] and 1850 < year < 2150:
-            yield Born(year)
+            yield PartialBirthDate(year)
         case [_] if sizes == [8]:
             yield from days(word[:4], int(word[4:6]), int(word[6:]))
             yield from either(word[4:], int(word[:2]), int(word[2:4]))
         case [year, month] if sizes[0] == 4 and 1 <= month <= 12:
-            yield Born(year, month)
+            yield PartialBirthDate(year, month)
         case [month, year] if sizes[1] == 4 and 1 <= month <= 12:
-            yield Born(year, month)
+            yield PartialBirthDate(year, month)
         case [first, second] if max(sizes) <= 2:
             month, day = (first, second) if first <= 12 else (second, first)
             if 1 <= month <= 12 and 1 <= day <= 31:
-                yield Born(None, month, day)
+                yield PartialBirthDate(None, month, day)
         case [_, month, day] if sizes[0] == 4:
             yield from days(parts[0], month, day)
         case [first, second, _] if sizes[2] in (2, 4):
             yield from either(parts[2], first, second)
 
 
-def either(year: str, first: int, second: int) -> Iterator[Born]:
+def either(year: str, first: int, second: int) -> Iterator[PartialBirthDate]:
     """The days on which `first` is the month; where that is none, those on which `second` is."""
     month, day = (first, second) if first <= 12 else (second, first)
     yield from days(year, month, day)
 
 
-def days(year: str, month: int, day: int) -> Iterator[Born]:
+def days(year: str, month: int, day: int) -> Iterator[PartialBirthDate]:
     """The days that exist; a year of two digits may be of this century or of the last."""
     for century in ("",) if len(year) == 4 else ("19", "20"):
         try:
             found = date(int(century + year), month, day)
         except ValueError:
             continue
-        yield Born(found.year, found.month, found.day)
+        yield PartialBirthDate(found.year, found.month, found.day)

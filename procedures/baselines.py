@@ -43,7 +43,7 @@ ITEMS: Mapping[str, Item] = {
 
 
 @dataclass(frozen=True)
-class Noted:
+class RecordedScore:
     """One score of one item, and when the patient named it."""
 
     taken_at: datetime
@@ -51,7 +51,7 @@ class Noted:
 
 
 @dataclass(frozen=True)
-class Used:
+class BaselineScore:
     """The score that stands for "before the procedure", when it was taken, and from when that is."""
 
     value: int
@@ -70,7 +70,9 @@ def source_of(taken_at: datetime, performed_at: datetime, *, zone: ZoneInfo) -> 
     return Source.DAY_OF if same_day else Source.EARLIER
 
 
-def resolve(noted: Iterable[Noted], *, performed_at: datetime, zone: ZoneInfo) -> Used | None:
+def resolve(
+    noted: Iterable[RecordedScore], *, performed_at: datetime, zone: ZoneInfo
+) -> BaselineScore | None:
     """The score that counts, of one item's; None when there is none that may. The order of `noted` does not matter."""
     usable = [
         one
@@ -80,4 +82,4 @@ def resolve(noted: Iterable[Noted], *, performed_at: datetime, zone: ZoneInfo) -
     if not usable:
         return None
     latest = max(usable, key=lambda one: (one.taken_at, one.value))
-    return Used(latest.value, latest.taken_at, source_of(latest.taken_at, performed_at, zone=zone))
+    return BaselineScore(latest.value, latest.taken_at, source_of(latest.taken_at, performed_at, zone=zone))

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, time
 
-from clinic.csv_import.files import Column, Row, RowRefusal, Sheet, date_in, read
+from clinic.csv_import.files import Column, CsvRow, CsvTable, RowRefusal, date_in, read
 
 COLUMNS = (
     Column("record_number", required=True, longest=20),
@@ -27,14 +27,14 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Entry:
+class AppointmentRow:
     """One appointment as the file has it. `wall` is what the clock on the site's wall shows when it begins.
 
     `values` are the fields of the appointment that the row fills in. `request_key` names the row, so that it is
     booked once however often the file is imported.
     """
 
-    row: Row
+    row: CsvRow
     record_number: str
     procedure_type: str
     site: str
@@ -43,7 +43,7 @@ class Entry:
     request_key: str
 
 
-def read_appointments(data: bytes) -> tuple[Sheet, list[Entry]]:
+def read_appointments(data: bytes) -> tuple[CsvTable, list[AppointmentRow]]:
     """The file and its appointments; rows that were refused are in the sheet's refusals only.
 
     Codes beyond those of `clinic.csv_import.files`: "duplicate_row", "invalid_date", "no_such_date", "out_of_range",
@@ -65,12 +65,12 @@ def read_appointments(data: bytes) -> tuple[Sheet, list[Entry]]:
             sentence = f"This appointment stands in several rows: {listed}."
             refusals.append(row.refuse(column, "duplicate_row", sentence))
         sheet.refusals += refusals
-        if not refusals and isinstance(entry, Entry):
+        if not refusals and isinstance(entry, AppointmentRow):
             entries.append(entry)
     return sheet, entries
 
 
-def entry_of(row: Row) -> Entry | list[RowRefusal]:
+def entry_of(row: CsvRow) -> AppointmentRow | list[RowRefusal]:
     """What one row says, or why it cannot be read."""
     cells = row.cells
     day, at = date_in(row, "date"), time_in(row)
@@ -84,7 +84,7 @@ def entry_of(row: Row) -> Entry | list[RowRefusal]:
         "indication": cells["indication"].upper(),
         "note": cells["note"],
     }
-    return Entry(
+    return AppointmentRow(
         row,
         record_number=cells["record_number"],
         procedure_type=cells["procedure_type"].casefold(),
@@ -95,7 +95,7 @@ def entry_of(row: Row) -> Entry | list[RowRefusal]:
     )
 
 
-def time_in(row: Row) -> time | RowRefusal:
+def time_in(row: CsvRow) -> time | RowRefusal:
     """The time of day, written 09:30; code "invalid_time"."""
     cell = row.cells["time"]
     found = re.fullmatch(r"([0-9]{1,2}):([0-9]{2})", cell)
@@ -104,7 +104,7 @@ def time_in(row: Row) -> time | RowRefusal:
     return time(int(found[1]), int(found[2]))
 
 
-def key_of(row: Row) -> str:
+def key_of(row: CsvRow) -> str:
     """What names the row for ever: its external_id, or else who, what, where and when, as a hash."""
     cells = row.cells
     if cells["external_id"]:

@@ -20,9 +20,9 @@ from django.utils.translation import gettext as _
 from unfold.admin import TabularInline
 
 from clinic import audit
-from clinic.admin.changelists import ShownRows
+from clinic.admin.changelists import VersionedModelAdmin
 from clinic.admin.history import changes_of
-from clinic.admin.stale_forms import SHOWN, Stale, overtaken, refusal, seal, snapshot
+from clinic.admin.stale_forms import SHOWN, StalePage, overtaken, refusal, seal, snapshot
 from clinic.models import Site, User
 from clinic.refusals import Refusal
 from clinic.versions import one_at_a_time
@@ -37,7 +37,7 @@ class DeskRequest(HttpRequest):
     """What DeskAdmin writes down on a request, for the forms that it builds."""
 
     #: What the posted form has missed.
-    stale: Stale | None
+    stale: StalePage | None
     #: What only saving refused: somebody was faster.
     refused_when_saving: ValidationError
 
@@ -101,7 +101,7 @@ class DeskForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
             faults.data = list(reversed(once.values()))
 
 
-class DeskAdmin(ShownRows):
+class DeskAdmin(VersionedModelAdmin):
     """Rows of the user's sites only; nothing is ever deleted; refusals are shown, never hidden.
 
     A form carries what it showed, and saves nothing when that is not what stands any more (`clinic.admin.stale_forms`).

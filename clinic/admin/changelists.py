@@ -18,7 +18,7 @@ from clinic.versions import columns, one_at_a_time
 from clinic.versions import seen as version_seen
 
 
-class ShownRows(ModelAdmin):
+class VersionedModelAdmin(ModelAdmin):
     """A list carries which version of each row it shows, and so does a question about several or one."""
 
     change_list_template: Any = "admin/clinic/change_list.html"

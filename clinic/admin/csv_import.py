@@ -30,7 +30,7 @@ from clinic.admin.base import staff
 from clinic.audit import behind
 from clinic.csv_import.files import LARGEST, Column, too_large
 from clinic.csv_import.imports import Mode, Outcome, Report, Steps, finish
-from clinic.uploads import InMemory
+from clinic.uploads import InMemoryUploadHandler
 
 logger = structlog.get_logger(__name__)
 
@@ -120,7 +120,7 @@ class ImportsFiles:
     @action(description=_("Import"), url_path="import", permissions=["import"], icon="upload_file")
     @csrf_exempt  # only until the upload's handler is set: `protected` asks for the token
     def import_file(self, request: HttpRequest) -> HttpResponseBase:
-        request.upload_handlers = [InMemory(request)]
+        request.upload_handlers = [InMemoryUploadHandler(request)]
 
         @csrf_protect
         def protected(request: HttpRequest) -> HttpResponseBase:

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 
-class Page(NamedTuple):
+class NavigationEntry(NamedTuple):
     """One entry: a change list of the admin, or any other of its pages, and the permission that opens it."""
 
     title: str
@@ -25,45 +25,51 @@ PAGES_OF_THEIR_OWN = (
 )
 
 
-def pages() -> list[tuple[str, list[Page]]]:
+def pages() -> list[tuple[str, list[NavigationEntry]]]:
     """Every entry by group. Addresses are names: this app need not know the apps above it."""
     day, kind = "procedures_appointment", "procedures_proceduretype"
     return [
         (
             "",
             [
-                Page(_("Overview"), "home", "index"),
-                Page(_("Book"), "add_circle", f"{day}_find", "procedures.book_appointment"),
-                Page(_("Day board"), "view_kanban", f"{day}_board", "procedures.view_appointment"),
-                Page(_("Week"), "calendar_view_week", f"{day}_week", "procedures.view_appointment"),
-                Page(_("Today"), "today", f"{day}_changelist", "procedures.view_appointment", "?when=today"),
-                Page(_("Patients"), "groups", "patients_patient_changelist", "patients.view_patient"),
-                Page(
+                NavigationEntry(_("Overview"), "home", "index"),
+                NavigationEntry(_("Book"), "add_circle", f"{day}_find", "procedures.book_appointment"),
+                NavigationEntry(_("Day board"), "view_kanban", f"{day}_board", "procedures.view_appointment"),
+                NavigationEntry(
+                    _("Week"), "calendar_view_week", f"{day}_week", "procedures.view_appointment"
+                ),
+                NavigationEntry(
+                    _("Today"), "today", f"{day}_changelist", "procedures.view_appointment", "?when=today"
+                ),
+                NavigationEntry(
+                    _("Patients"), "groups", "patients_patient_changelist", "patients.view_patient"
+                ),
+                NavigationEntry(
                     _("Appointments"),
                     "calendar_month",
                     f"{day}_changelist",
                     "procedures.view_appointment",
                     "?when=all",
                 ),
-                Page(
+                NavigationEntry(
                     _("Procedures"),
                     "medical_services",
                     "procedures_procedure_changelist",
                     "procedures.view_procedure",
                 ),
-                Page(
+                NavigationEntry(
                     _("Implanted devices"),
                     "memory",
                     "procedures_implanteddevice_changelist",
                     "procedures.view_implanteddevice",
                 ),
-                Page(
+                NavigationEntry(
                     _("Waitlist"),
                     "hourglass_top",
                     "procedures_waitlistentry_changelist",
                     "procedures.view_waitlistentry",
                 ),
-                Page(
+                NavigationEntry(
                     _("Freed times"),
                     "event_available",
                     "procedures_freedtime_changelist",
@@ -75,51 +81,63 @@ def pages() -> list[tuple[str, list[Page]]]:
         (
             _("Follow-ups"),
             [
-                Page(
+                NavigationEntry(
                     _("Alerts"), "notification_important", "outcomes_alert_changelist", "outcomes.view_alert"
                 ),
-                Page(_("Follow-ups"), "monitoring", "outcomes_followup_changelist", "outcomes.view_followup"),
-                Page(
+                NavigationEntry(
+                    _("Follow-ups"), "monitoring", "outcomes_followup_changelist", "outcomes.view_followup"
+                ),
+                NavigationEntry(
                     _("Check-ins"), "mark_chat_unread", "outcomes_checkin_changelist", "outcomes.view_checkin"
                 ),
-                Page(
+                NavigationEntry(
                     _("Adverse events"),
                     "healing",
                     "outcomes_adverseevent_changelist",
                     "outcomes.view_adverseevent",
                 ),
-                Page(_("Calls"), "call", "outcomes_checkin_calls", "outcomes.record_answer"),
-                Page(_("Not sent"), "unsubscribe", "outcomes_checkin_not_sent", "outcomes.view_checkin"),
+                NavigationEntry(_("Calls"), "call", "outcomes_checkin_calls", "outcomes.record_answer"),
+                NavigationEntry(
+                    _("Not sent"), "unsubscribe", "outcomes_checkin_not_sent", "outcomes.view_checkin"
+                ),
             ],
         ),
         (
             _("Reports"),
             [
-                Page(
+                NavigationEntry(
                     _("Worklists"), "checklist_rtl", "outcomes_followup_worklists", "outcomes.view_followup"
                 ),
-                Page(_("Clinic today"), "dashboard", "outcomes_followup_clinic", "outcomes.view_reports"),
-                Page(
+                NavigationEntry(
+                    _("Clinic today"), "dashboard", "outcomes_followup_clinic", "outcomes.view_reports"
+                ),
+                NavigationEntry(
                     _("Procedure report"), "query_stats", "outcomes_followup_report", "outcomes.view_reports"
                 ),
-                Page(_("Compare"), "compare_arrows", "outcomes_followup_compare", "outcomes.view_reports"),
-                Page(
+                NavigationEntry(
+                    _("Compare"), "compare_arrows", "outcomes_followup_compare", "outcomes.view_reports"
+                ),
+                NavigationEntry(
                     _("Who answers"),
                     "mark_email_read",
                     "outcomes_followup_response",
                     "outcomes.view_reports",
                 ),
-                Page(_("Exports"), "download", "outcomes_export_changelist", "outcomes.export_outcomes"),
+                NavigationEntry(
+                    _("Exports"), "download", "outcomes_export_changelist", "outcomes.export_outcomes"
+                ),
             ],
         ),
         (
             _("Catalogue"),
             [
-                Page(
+                NavigationEntry(
                     _("Procedure types"), "menu_book", f"{kind}_changelist", "procedures.view_proceduretype"
                 ),
-                Page(_("Red flags"), "flag", "procedures_redflag_changelist", "procedures.view_redflag"),
-                Page(
+                NavigationEntry(
+                    _("Red flags"), "flag", "procedures_redflag_changelist", "procedures.view_redflag"
+                ),
+                NavigationEntry(
                     _("Readiness"),
                     "checklist",
                     "procedures_readinessitem_changelist",
@@ -130,33 +148,49 @@ def pages() -> list[tuple[str, list[Page]]]:
         (
             _("Clinic"),
             [
-                Page(_("Sites"), "location_on", "clinic_site_changelist", "clinic.view_site"),
-                Page(_("Resources"), "meeting_room", "clinic_resource_changelist", "clinic.view_resource"),
-                Page(_("Leave, closures"), "event_busy", "clinic_closure_changelist", "clinic.view_closure"),
-                Page(
+                NavigationEntry(_("Sites"), "location_on", "clinic_site_changelist", "clinic.view_site"),
+                NavigationEntry(
+                    _("Resources"), "meeting_room", "clinic_resource_changelist", "clinic.view_resource"
+                ),
+                NavigationEntry(
+                    _("Leave, closures"), "event_busy", "clinic_closure_changelist", "clinic.view_closure"
+                ),
+                NavigationEntry(
                     _("Categories"),
                     "category",
                     "clinic_resourcecategory_changelist",
                     "clinic.view_resourcecategory",
                 ),
-                Page(_("Staff"), "badge", "clinic_user_changelist", "clinic.view_user"),
-                Page(_("Roles"), "admin_panel_settings", "auth_group_changelist", "auth.view_group"),
+                NavigationEntry(_("Staff"), "badge", "clinic_user_changelist", "clinic.view_user"),
+                NavigationEntry(
+                    _("Roles"), "admin_panel_settings", "auth_group_changelist", "auth.view_group"
+                ),
             ],
         ),
         (
             _("Trail"),
             [
-                Page(_("E-mails"), "outbox", "clinic_outgoingemail_changelist", "clinic.view_outgoingemail"),
-                Page(_("Text messages"), "sms", "clinic_outgoingtext_changelist", "clinic.view_outgoingtext"),
-                Page(_("Sending"), "send", "clinic_outgoingemail_sending", "clinic.view_outgoingemail"),
-                Page(
+                NavigationEntry(
+                    _("E-mails"), "outbox", "clinic_outgoingemail_changelist", "clinic.view_outgoingemail"
+                ),
+                NavigationEntry(
+                    _("Text messages"), "sms", "clinic_outgoingtext_changelist", "clinic.view_outgoingtext"
+                ),
+                NavigationEntry(
+                    _("Sending"), "send", "clinic_outgoingemail_sending", "clinic.view_outgoingemail"
+                ),
+                NavigationEntry(
                     _("E-mail previews"),
                     "preview",
                     "clinic_outgoingemail_previews",
                     "clinic.view_outgoingemail",
                 ),
-                Page(_("Audit trail"), "history", "clinic_auditevent_changelist", "clinic.view_auditevent"),
-                Page(_("Seals"), "verified_user", "clinic_auditseal_changelist", "clinic.view_auditseal"),
+                NavigationEntry(
+                    _("Audit trail"), "history", "clinic_auditevent_changelist", "clinic.view_auditevent"
+                ),
+                NavigationEntry(
+                    _("Seals"), "verified_user", "clinic_auditseal_changelist", "clinic.view_auditseal"
+                ),
             ],
         ),
     ]

@@ -20,7 +20,7 @@ from clinic.admin.stale_forms import SHOWN, seal, unseal
 from clinic.models import OutgoingEmail, OutgoingText, SendingPause
 from clinic.refusals import Refusal
 from clinic.restores import decisions, why_paused
-from clinic.restores.decisions import Chosen
+from clinic.restores.decisions import ChosenMessages
 
 #: So many rows of a list are shown.
 SHOWN_ROWS = 300
@@ -173,7 +173,7 @@ def say(request: HttpRequest, what: str, done: int, *, goes_on: bool) -> None:
         messages.success(request, _("Sending goes on within a minute."))
 
 
-def ticked(request: HttpRequest) -> Chosen:
+def ticked(request: HttpRequest) -> ChosenMessages:
     """What is ticked, as far as it belongs to the user's sites."""
     sent = {
         kind: [int(one) for one in request.POST.getlist(kind) if one.isdecimal() and len(one) < 18]
@@ -186,7 +186,7 @@ def ticked(request: HttpRequest) -> Chosen:
     )
 
 
-def everything(request: HttpRequest, carried: list[int]) -> Chosen:
+def everything(request: HttpRequest, carried: list[int]) -> ChosenMessages:
     """All that probably went out and stood there when the page was shown."""
     _pause, email, text = carried
     return seen(
@@ -196,9 +196,11 @@ def everything(request: HttpRequest, carried: list[int]) -> Chosen:
     )
 
 
-def seen(request: HttpRequest, emails: QuerySet[OutgoingEmail], texts: QuerySet[OutgoingText]) -> Chosen:
+def seen(
+    request: HttpRequest, emails: QuerySet[OutgoingEmail], texts: QuerySet[OutgoingText]
+) -> ChosenMessages:
     """The numbers of those at the user's sites."""
-    return Chosen(
+    return ChosenMessages(
         emails=list(at_sites(request, emails).values_list("pk", flat=True)),
         texts=list(at_sites(request, texts).values_list("pk", flat=True)),
     )

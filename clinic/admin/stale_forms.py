@@ -34,7 +34,7 @@ LOOKS = ("read", "opened", "downloaded")
 
 
 @dataclass
-class Change:
+class ConcurrentChange:
     """One thing that was changed meanwhile: of what, what it was and is, what the reader typed, who did it, when.
 
     `typed` None: the reader had not touched it. `by` "" and `at` "": it is not known.
@@ -49,10 +49,10 @@ class Change:
 
 
 @dataclass
-class Stale:
+class StalePage:
     """What a page missed."""
 
-    changes: list[Change] = field(default_factory=list)
+    changes: list[ConcurrentChange] = field(default_factory=list)
     #: Who did anything to the row since the page was read, and when, a line each.
     who: list[str] = field(default_factory=list)
 
@@ -135,14 +135,16 @@ def zone_of(row: models.Model | None) -> Any:
     return site.zone if site else timezone.get_current_timezone()
 
 
-def credit(change: Change, event: Mapping[str, Any] | None, zone: Any, names: Mapping[int, str]) -> None:
+def credit(
+    change: ConcurrentChange, event: Mapping[str, Any] | None, zone: Any, names: Mapping[int, str]
+) -> None:
     """Write down who made a change, by an event of the row's history."""
     if event:
         change.at = event["pgh_created_at"].astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")
         change.by = names.get((event["pgh_context"] or {}).get("user") or 0, "")
 
 
-def name_authors(stale: Stale, trail: Trail, columns: Mapping[int, Iterable[str]]) -> None:
+def name_authors(stale: StalePage, trail: Trail, columns: Mapping[int, Iterable[str]]) -> None:
     """Say of each change who made it; `columns`: the columns of the row that the change with that index is of."""
     zone, events, audited = zone_of(trail.row), trail.by_column(), trail.audited()
     numbers: set[Any] = {(event["pgh_context"] or {}).get("user") for event in events.values()} - {None}
@@ -173,7 +175,7 @@ class Merge:
         self.data = data.copy()
         self.shown: list[Any] = shown if shown is not None else [{}, {}]
         self.blind = shown is None
-        self.stale = Stale()
+        self.stale = StalePage()
         #: The fields of the form of which the change with each index is.
         self.fields: dict[int, str] = {}
 
@@ -193,7 +195,7 @@ class Merge:
             if not line:
                 self.fields[len(self.stale.changes)] = name
             self.stale.changes.append(
-                Change(
+                ConcurrentChange(
                     f"{line}: {label}" if line else label,
                     "–" if self.blind else in_words(one, before),
                     in_words(one, present),
@@ -223,7 +225,7 @@ class Merge:
                 self.data[at + "DELETE"] = "on"
             new = not self.blind and pk not in was
             if new:
-                self.stale.changes.append(Change(str(form.instance), "–", _("added")))
+                self.stale.changes.append(ConcurrentChange(str(form.instance), "–", _("added")))
             self.fields_of(
                 form, shown_by(form) if new else was.get(pk, {}), typed, prefix=at, line=str(form.instance)
             )
@@ -236,7 +238,7 @@ class Merge:
             )
             words = ", ".join(in_words(one, was[pk].get(name, {})) for name, one in kept_fields(sample))
             self.stale.changes.append(
-                Change(words, words, _("removed"), _("kept as a new row") if touched else None)
+                ConcurrentChange(words, words, _("removed"), _("kept as a new row") if touched else None)
             )
             if touched:
                 added.append(typed)
@@ -263,7 +265,7 @@ def overtaken(
     *,
     of: str,
     now: datetime,
-) -> Stale | None:
+) -> StalePage | None:
     """What the page that `request` posts has missed; its data then becomes what to show instead. None: nothing.
 
     `form`, `formsets`: unbound, of the row as it stands.
@@ -293,7 +295,7 @@ def overtaken(
     return merge.stale
 
 
-def overtaken_step(request: HttpRequest, row: models.Model, form: forms.Form, *, of: str) -> Stale | None:
+def overtaken_step(request: HttpRequest, row: models.Model, form: forms.Form, *, of: str) -> StalePage | None:
     """What the page of one step with `row` has missed; the form then holds what to show instead. None: nothing.
 
     The page carries the row's columns and its own fields, a button beside the row only what `seen` makes of it.
@@ -314,10 +316,10 @@ def overtaken_step(request: HttpRequest, row: models.Model, form: forms.Form, *,
 
 def missed_of(
     row: models.Model, was: dict[str, str] | None, now: dict[str, str], at: datetime | None
-) -> tuple[Stale, list[str]]:
+) -> tuple[StalePage, list[str]]:
     """What has changed in a row since its columns were `was` at the instant `at`, and in which columns."""
     trail = Trail(row, at)
-    stale, events = Stale(), trail.by_column()
+    stale, events = StalePage(), trail.by_column()
     changed = [name for name in now if was is None or was.get(name) != now[name]]
     if was is None:  # of a button only that it is old is known: the last change is told
         last = max((event["pgh_created_at"] for event in events.values()), default=None)
@@ -326,14 +328,14 @@ def missed_of(
     for name in changed:
         before = events[name]["pgh_diff"][name][0] if name in events else None
         stale.changes.append(
-            Change(column_label(row, name), column_in_words(row, name, before),
+            ConcurrentChange(column_label(row, name), column_in_words(row, name, before),
                    column_in_words(row, name, getattr(fresh, name)))
         )  # fmt: skip
     name_authors(stale, trail, {index: [name] for index, name in enumerate(changed)})
     return stale, changed
 
 
-def merged(data: QueryDict, form: forms.Form, was: Said, changed: list[str], stale: Stale) -> QueryDict:
+def merged(data: QueryDict, form: forms.Form, was: Said, changed: list[str], stale: StalePage) -> QueryDict:
     """What was typed, and where nothing was, what stands. The day or time at which a page was opened is no change."""
     data, typed = data.copy(), typed_in(data, form)
     for name, one in kept_fields(form):
@@ -347,7 +349,9 @@ def merged(data: QueryDict, form: forms.Form, was: Said, changed: list[str], sta
                 stale.changes[changed.index(name)].typed = in_words(one, sent)
             elif not isinstance(one, TIMELY):
                 stale.changes.append(
-                    Change(label, in_words(one, before), in_words(one, present), in_words(one, sent))
+                    ConcurrentChange(
+                        label, in_words(one, before), in_words(one, present), in_words(one, sent)
+                    )
                 )
     return data
 

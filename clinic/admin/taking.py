@@ -22,7 +22,7 @@ from unfold.widgets import (
 from clinic.admin.base import show_refusal, tell
 from clinic.admin.datetime_widgets import DateInput
 from clinic.admin.form_data import shown_by
-from clinic.admin.stale_forms import SHOWN, Stale, overtaken_step, seal
+from clinic.admin.stale_forms import SHOWN, StalePage, overtaken_step, seal
 from clinic.versions import columns, one_at_a_time
 
 
@@ -65,7 +65,7 @@ def take(
     return form_page(request, form, back=back, context=context, row=row)
 
 
-def missed(request: HttpRequest, row: models.Model, form: forms.Form | None = None) -> Stale | None:
+def missed(request: HttpRequest, row: models.Model, form: forms.Form | None = None) -> StalePage | None:
     """What the page or the button that `request` sends has missed of `row`; the form then holds what to show instead.
 
     None: nothing, and until the transaction ends nobody changes the row by a door that carries a version.
@@ -86,7 +86,7 @@ def carried(
     }
 
 
-def in_a_line(stale: Stale) -> str:
+def in_a_line(stale: StalePage) -> str:
     """What was missed, for a message, where no form stands that could show it."""
     said = [
         f"{change.label}: {change.before} → {change.now}"
@@ -100,7 +100,7 @@ def in_a_line(stale: Stale) -> str:
 def told_of(
     request: HttpRequest,
     form: forms.Form,
-    stale: Stale,
+    stale: StalePage,
     *,
     back: str,
     context: Mapping[str, Any],

@@ -16,11 +16,11 @@ from rest_framework.views import APIView
 
 from clinic.api.fields import Input
 from clinic.api.refusals import MEDIA_TYPE, body
-from clinic.api.viewsets import NeverKept
+from clinic.api.viewsets import NoStoreAPIView
 from clinic.csv_import.files import too_large
-from clinic.csv_import.imports import Line, Mode, Outcome, Report
+from clinic.csv_import.imports import Mode, Outcome, Report, RowOutcome
 from clinic.models import User
-from clinic.uploads import InMemory
+from clinic.uploads import InMemoryUploadHandler
 
 #: How many refusals, and how many noted rows, a report lists; the numbers beside them count all.
 MOST = 1000
@@ -116,12 +116,12 @@ class ImportReportSerializer(serializers.Serializer[Any]):
         return max(len(noted(report)) - MOST, 0)
 
 
-def noted(report: Report) -> list[Line]:
+def noted(report: Report) -> list[RowOutcome]:
     """The rows that differ from what is known."""
     return [line for line in report.lines if line.columns]
 
 
-class Imports(NeverKept, APIView):
+class Imports(NoStoreAPIView, APIView):
     """Takes a file. Subclasses name the permissions, and in `post` the service that imports."""
 
     parser_classes = [Form]
@@ -129,7 +129,7 @@ class Imports(NeverKept, APIView):
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         # Before anything reads the body, be it the look for a forged form.
-        self.upload = InMemory(request)
+        self.upload = InMemoryUploadHandler(request)
         request.upload_handlers = [self.upload]
         return super().initialize_request(request, *args, **kwargs)
 

@@ -7,20 +7,20 @@ from django.contrib.auth.views import redirect_to_login
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework import exceptions
 
-from clinic.api.permissions import SIGNED_IN, Holds
+from clinic.api.permissions import SIGNED_IN, HasNamedPermission
 
 
 class Description(SpectacularAPIView):
     """This API as OpenAPI, for whoever is signed in."""
 
-    permission_classes = [Holds]
+    permission_classes = [HasNamedPermission]
     permissions_needed = {"get": SIGNED_IN}
 
 
 class Manual(SpectacularSwaggerSplitView):
     """This API to read and to try out, for whoever is signed in; others are asked to sign in first."""
 
-    permission_classes = [Holds]
+    permission_classes = [HasNamedPermission]
     permissions_needed = {"get": SIGNED_IN}
 
     def handle_exception(self, exc: Exception) -> Any:

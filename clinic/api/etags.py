@@ -12,7 +12,7 @@ from django.utils.http import parse_etags, quote_etag
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
-from clinic.api.refusals import Stale, Unmatched
+from clinic.api.refusals import PreconditionFailed, PreconditionRequired
 from clinic.versions import digest
 
 IF_MATCH = OpenApiParameter(
@@ -34,7 +34,7 @@ def refuse_unless_read(request: Request, tag: str) -> None:
     """Raise Unmatched unless the request names a version, Stale unless it is the one with the ETag `tag`."""
     named = request.headers.get("If-Match", "").strip()
     if named in ("", "*"):
-        raise Unmatched
+        raise PreconditionRequired
     # Of what is no ETag at all, Django would say that nothing was asked for.
     if not parse_etags(named) or get_conditional_response(request._request, etag=tag) is not None:
-        raise Stale
+        raise PreconditionFailed

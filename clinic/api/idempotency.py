@@ -34,7 +34,7 @@ IDEMPOTENCY_KEY = OpenApiParameter(
 )
 
 
-class Once(APIView):
+class IdempotentAPIView(APIView):
     """Views whose every POST takes an Idempotency-Key from who is signed in.
 
     A refused request does not use its key up. The same key with another method, address or body is refused, 409, code

@@ -8,7 +8,7 @@ from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 
 
-class Pages(CursorPagination):
+class StableCursorPagination(CursorPagination):
     """Pages by cursor: stable while rows are added, and as fast on the last page as on the first.
 
     A view may name its `ordering`; rows come in order of their numbers otherwise.

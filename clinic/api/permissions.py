@@ -17,7 +17,7 @@ ANYONE = "anyone"
 Needed = str | tuple[str, ...]
 
 
-class Holds(BasePermission):
+class HasNamedPermission(BasePermission):
     """Lets those through who hold the permission that the view names for the request's action.
 
     A view declares `permissions_needed = {"list": "procedures.view_appointment", "cancel": …}`, a view without

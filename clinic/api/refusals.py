@@ -39,7 +39,7 @@ UNIQUE_VIOLATION, EXCLUSION_VIOLATION = "23505", "23P01"
 Entry = dict[str, str]
 
 
-class Stale(exceptions.APIException):
+class PreconditionFailed(exceptions.APIException):
     """The row was changed since the client read it: its If-Match names an older state."""
 
     status_code = 412
@@ -47,7 +47,7 @@ class Stale(exceptions.APIException):
     default_detail = "This was changed since you read it. Read it again."
 
 
-class Busy(exceptions.APIException):
+class ServiceBusy(exceptions.APIException):
     """What was asked for waited for others, or lasted, longer than it may; nothing was saved."""
 
     status_code = 503
@@ -56,7 +56,7 @@ class Busy(exceptions.APIException):
     wait = 5  # seconds until a try that is worth it
 
 
-class Unmatched(exceptions.APIException):
+class PreconditionRequired(exceptions.APIException):
     """The client does not say which version of the row it has read: there is no If-Match, or `*`."""
 
     status_code = 428
@@ -78,7 +78,7 @@ def problem(exc: Exception, context: Mapping[str, Any]) -> Response | None:
         exc = exceptions.PermissionDenied()
     elif is_busy(exc):
         logger.warning("database_busy", exception=type(exc).__name__)
-        exc = Busy()
+        exc = ServiceBusy()
     headers: dict[str, str] = {}
     title, errors = "The request was refused.", list[Entry]()
     if isinstance(exc, ValidationError):
@@ -163,7 +163,7 @@ def fault(request: HttpRequest) -> HttpResponse:
     if not request.path.startswith("/api/"):
         response = defaults.server_error(request)
         if is_busy(sys.exc_info()[1]):
-            response.status_code, response["Retry-After"] = Busy.status_code, str(Busy.wait)
+            response.status_code, response["Retry-After"] = ServiceBusy.status_code, str(ServiceBusy.wait)
         return response
     return JsonResponse(
         body("Something went wrong on our side; nothing was saved.", 500, "fault", []),

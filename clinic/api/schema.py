@@ -10,10 +10,10 @@ from clinic.api.etags import IF_MATCH, UNSAFE
 from clinic.api.idempotency import IDEMPOTENCY_KEY
 from clinic.api.permissions import ANYONE, SIGNED_IN, permission_needed
 from clinic.api.refusals import MEDIA_TYPE, body
-from clinic.api.viewsets import Rows
+from clinic.api.viewsets import VisibleRowsViewSet
 
 
-class Fault(serializers.Serializer[Any]):
+class InvalidInputSerializer(serializers.Serializer[Any]):
     """One input that was refused, and why."""
 
     field = serializers.CharField(help_text="The input's name; empty when the whole request is meant.")
@@ -21,21 +21,21 @@ class Fault(serializers.Serializer[Any]):
     detail = serializers.CharField(help_text="A sentence; for people.")
 
 
-class Other(serializers.Serializer[Any]):
+class AlternativeSerializer(serializers.Serializer[Any]):
     """Somebody or something that could come instead."""
 
     id = serializers.IntegerField()
     name = serializers.CharField()
 
 
-class Free(serializers.Serializer[Any]):
+class AlternativesSerializer(serializers.Serializer[Any]):
     """What is free instead, by input: resources at that time, and the next starts with those that were asked for."""
 
-    resources = Other(many=True, required=False)
+    resources = AlternativeSerializer(many=True, required=False)
     starts_at = serializers.ListField(child=serializers.DateTimeField(), required=False)
 
 
-class Problem(serializers.Serializer[Any]):
+class ProblemSerializer(serializers.Serializer[Any]):
     """A refusal, as RFC 9457 has it. Nothing was saved."""
 
     type = serializers.CharField()
@@ -44,8 +44,10 @@ class Problem(serializers.Serializer[Any]):
     code = serializers.CharField(
         help_text="Stable; for programs. The first entry's of `errors`, if there are any."
     )
-    errors = Fault(many=True)  # type: ignore[assignment]
-    free = Free(required=False, help_text="When a move is refused because somebody or something is not free.")
+    errors = InvalidInputSerializer(many=True)  # type: ignore[assignment]
+    free = AlternativesSerializer(
+        required=False, help_text="When a move is refused because somebody or something is not free."
+    )
 
 
 def example(status: int, code: str, title: str, *errors: tuple[str, str, str]) -> dict[str, Any]:
@@ -204,11 +206,11 @@ class Schema(AutoSchema):
 
     def changes_a_row(self) -> bool:
         """Whether this operation changes the row whose number is in its address."""
-        return isinstance(self.view, Rows) and self.method in UNSAFE and "{id}" in self.path
+        return isinstance(self.view, VisibleRowsViewSet) and self.method in UNSAFE and "{id}" in self.path
 
     def shows_a_row(self) -> bool:
         """Whether an answer carries the ETag of what is in it."""
-        return isinstance(self.view, Rows) and getattr(self.view, "action", None) != "list"
+        return isinstance(self.view, VisibleRowsViewSet) and getattr(self.view, "action", None) != "list"
 
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
         bodies = dict(super()._get_response_bodies(direction))
@@ -216,7 +218,7 @@ class Schema(AutoSchema):
             shown["description"] = shown["description"] or DONE.get(status, "")
             if self.shows_a_row() and "application/json" in shown.get("content", {}):
                 shown["headers"] = {"ETag": ETAG}
-        self.resolve_serializer(Problem(), "response")
+        self.resolve_serializer(ProblemSerializer(), "response")
         refusals = {str(status): {"$ref": f"#/components/responses/{status}"} for status in self.refusals()}
         return bodies | refusals
 

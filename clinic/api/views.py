@@ -16,7 +16,7 @@ from clinic.api.authentication import ByToken
 from clinic.api.fields import Input, NumberQuery, Query, WallTimeField, YesNoQuery
 from clinic.api.permissions import ANYONE, SIGNED_IN
 from clinic.api.shapes import Shape
-from clinic.api.viewsets import NeverKept, VisibleRows
+from clinic.api.viewsets import NoStoreAPIView, VisibleRows
 from clinic.models import Resource, Site, User
 
 
@@ -103,7 +103,7 @@ class MeSerializer(serializers.ModelSerializer[User]):
         return sorted(user.get_all_permissions())
 
 
-class Token(NeverKept, APIView):
+class Token(NoStoreAPIView, APIView):
     """Signing in and out."""
 
     permissions_needed = {"post": ANYONE, "delete": SIGNED_IN}
@@ -141,7 +141,7 @@ class Token(NeverKept, APIView):
         return Response(status=204)
 
 
-class Me(NeverKept, APIView):
+class Me(NoStoreAPIView, APIView):
     """Who is signed in."""
 
     permissions_needed = {"get": SIGNED_IN}

@@ -11,13 +11,13 @@ from rest_framework.response import Response
 
 from clinic.api.etags import UNSAFE, refuse_unless_read, tag_of
 from clinic.api.fields import Input, Query, read_query, refuse_repeated
-from clinic.api.idempotency import REPLAYED, Once
+from clinic.api.idempotency import REPLAYED, IdempotentAPIView
 from clinic.api.permissions import Needed
 from clinic.models import User
 from clinic.versions import one_at_a_time
 
 
-class NeverKept(Once):
+class NoStoreAPIView(IdempotentAPIView):
     """No browser and no proxy keeps what these views answer: it is about somebody. A POST can be sent again.
 
     What stands more than once behind the question mark, and is no list, is refused, code "given_twice".
@@ -34,7 +34,7 @@ class NeverKept(Once):
         return response
 
 
-class Rows(NeverKept, viewsets.GenericViewSet[Any]):
+class VisibleRowsViewSet(NoStoreAPIView, viewsets.GenericViewSet[Any]):
     """Rows of one model. Views declare `queryset`, `serializer_class`, `permissions_needed`; lists a `query_class`.
 
     `may_refuse` names by action what beside the usual refusals the schema should announce: {"book": [409]}.
@@ -121,7 +121,7 @@ class Rows(NeverKept, viewsets.GenericViewSet[Any]):
         return Response(self.get_serializer(row).data, status=status)
 
 
-class VisibleRows(Rows):
+class VisibleRows(VisibleRowsViewSet):
     """Rows that belong to sites: what `visible_to` keeps from the user is 404, as if it did not exist."""
 
     def get_queryset(self) -> Any:

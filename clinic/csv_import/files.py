@@ -51,7 +51,7 @@ class RowRefusal:
 
 
 @dataclass(frozen=True)
-class Row:
+class CsvRow:
     """One row that could be read: its number and its cells by column, stripped; "" where the file has none."""
 
     number: int
@@ -63,20 +63,20 @@ class Row:
 
 
 @dataclass
-class Sheet:
+class CsvTable:
     """What a file says. `rows` are those without refusals; `total` counts those with refusals as well.
 
     `unreadable`: the refusals are about the whole file, and nothing of it may be used.
     """
 
     columns: frozenset[str] = frozenset()
-    rows: list[Row] = field(default_factory=list)
+    rows: list[CsvRow] = field(default_factory=list)
     refusals: list[RowRefusal] = field(default_factory=list)
     total: int = 0
     unreadable: bool = False
 
 
-class Unreadable(Exception):
+class UnreadableFile(Exception):
     """The whole file is refused, for these reasons."""
 
     def __init__(self, *refusals: RowRefusal) -> None:
@@ -84,7 +84,7 @@ class Unreadable(Exception):
         self.refusals = list(refusals)
 
 
-def read(data: bytes, columns: Sequence[Column]) -> Sheet:
+def read(data: bytes, columns: Sequence[Column]) -> CsvTable:
     """The rows of a CSV file with a header, or why not.
 
     Codes about the file: "too_large", "encoding", "empty", "missing_column", "unknown_column", "duplicate_column",
@@ -93,14 +93,14 @@ def read(data: bytes, columns: Sequence[Column]) -> Sheet:
     """
     try:
         return sheet_of(decode(data), columns)
-    except Unreadable as refused:
-        return Sheet(refusals=refused.refusals, unreadable=True)
+    except UnreadableFile as refused:
+        return CsvTable(refusals=refused.refusals, unreadable=True)
 
 
 def decode(data: bytes) -> str:
     """The file's text: UTF-8 with or without its mark, or UTF-16 with it. Raises Unreadable."""
     if len(data) > LARGEST:
-        raise Unreadable(too_large())
+        raise UnreadableFile(too_large())
     encoding = "utf-8"
     for mark, name in (
         (codecs.BOM_UTF8, "utf-8-sig"),
@@ -112,7 +112,7 @@ def decode(data: bytes) -> str:
             encoding = name
             break
     if encoding == "utf-8" and b"\0" in data[:1000]:
-        raise Unreadable(
+        raise UnreadableFile(
             RowRefusal(
                 1, "", "encoding", "This is no text in UTF-8. Save it as “CSV UTF-8”, not as a workbook."
             )
@@ -121,7 +121,7 @@ def decode(data: bytes) -> str:
         text = data.decode(encoding)
     except UnicodeDecodeError as exc:
         line = data.count(b"\n", 0, exc.start) + 1
-        raise Unreadable(
+        raise UnreadableFile(
             RowRefusal(
                 line,
                 "",
@@ -131,7 +131,7 @@ def decode(data: bytes) -> str:
             )
         ) from None
     if not text.strip():
-        raise Unreadable(RowRefusal(1, "", "empty", "The file is empty."))
+        raise UnreadableFile(RowRefusal(1, "", "empty", "The file is empty."))
     return text
 
 
@@ -142,14 +142,14 @@ def too_large() -> RowRefusal:
     )
 
 
-def sheet_of(text: str, columns: Sequence[Column]) -> Sheet:
+def sheet_of(text: str, columns: Sequence[Column]) -> CsvTable:
     """The rows of the text. Raises Unreadable."""
     known = {column.name: column for column in columns}
     records = records_of(text, delimiter_of(text, known))
     first, header = next((number, record) for number, record in records if any(map(str.strip, record)))
     header = [heading(cell) for cell in header]
     refuse_header(first, header, columns)
-    sheet = Sheet(columns=frozenset(header))
+    sheet = CsvTable(columns=frozenset(header))
     for number, record in records:
         if not any(cell.strip() for cell in record):
             continue  # spreadsheets leave empty rows at the end
@@ -165,14 +165,14 @@ def sheet_of(text: str, columns: Sequence[Column]) -> Sheet:
             name: unicodedata.normalize("NFC", cell.strip())
             for name, cell in zip(header, record, strict=True)
         }
-        row = Row(number, dict.fromkeys(known, "") | cells)
+        row = CsvRow(number, dict.fromkeys(known, "") | cells)
         refusals = [refusal for name in header for refusal in refusals_of_cell(row, known[name])]
         if refusals:
             sheet.refusals += refusals
         else:
             sheet.rows.append(row)
     if not sheet.total:
-        raise Unreadable(RowRefusal(first, "", "empty", "Below the header the file has no rows."))
+        raise UnreadableFile(RowRefusal(first, "", "empty", "Below the header the file has no rows."))
     return sheet
 
 
@@ -198,7 +198,7 @@ def records_of(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
             return
         except csv.Error as exc:
             if "field limit" in str(exc):
-                raise Unreadable(
+                raise UnreadableFile(
                     RowRefusal(
                         number,
                         "",
@@ -206,7 +206,7 @@ def records_of(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
                         f"A cell in row {number} never seems to end: is a quotation mark missing?",
                     )
                 ) from None
-            raise Unreadable(
+            raise UnreadableFile(
                 RowRefusal(
                     number,
                     "",
@@ -242,10 +242,10 @@ def refuse_header(number: int, header: Sequence[str], columns: Sequence[Column])
             sentence = f"The column “{name}” is there twice."
             refusals.append(RowRefusal(number, name, "duplicate_column", sentence))
     if refusals:
-        raise Unreadable(*refusals)
+        raise UnreadableFile(*refusals)
 
 
-def refusals_of_cell(row: Row, column: Column) -> Iterator[RowRefusal]:
+def refusals_of_cell(row: CsvRow, column: Column) -> Iterator[RowRefusal]:
     """What is wrong with a cell whatever it means."""
     cell = row.cells[column.name]
     if not cell:
@@ -267,7 +267,7 @@ def refusals_of_cell(row: Row, column: Column) -> Iterator[RowRefusal]:
         yield RowRefusal(row.number, column.name, "max_length", sentence, cell[:60] + "…")
 
 
-def date_in(row: Row, column: str) -> date | RowRefusal:
+def date_in(row: CsvRow, column: str) -> date | RowRefusal:
     """The date in a cell, written 1944-05-06; codes "invalid_date", "no_such_date" and "out_of_range"."""
     cell = row.cells[column]
     if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", cell):

@@ -10,7 +10,7 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import connection, models
 
 from clinic import audit
-from clinic.csv_import.files import Row, RowRefusal
+from clinic.csv_import.files import CsvRow, RowRefusal
 from clinic.models import Site, User
 from clinic.refusals import Refusal
 
@@ -46,7 +46,7 @@ class Outcome(models.TextChoices):
 
 
 @dataclass(frozen=True)
-class Line:
+class RowOutcome:
     """One row's outcome; of a changed row `columns` says which cells are new.
 
     Of an unchanged appointment `columns` says in which cells the file differs from what was booked and stays.
@@ -63,7 +63,7 @@ class Report:
 
     mode: Mode
     total: int = 0
-    lines: list[Line] = field(default_factory=list)
+    lines: list[RowOutcome] = field(default_factory=list)
     refusals: list[RowRefusal] = field(default_factory=list)
     #: Whether anything was kept. False for a check, and for all-or-nothing with a refusal.
     saved: bool = False
@@ -109,7 +109,7 @@ def finish(steps: "Steps", progress: Progress | None) -> "Report":
             progress(what, done, total)
 
 
-def refusals_of(row: Row, refusal: ValidationError, columns: Mapping[str, str]) -> list[RowRefusal]:
+def refusals_of(row: CsvRow, refusal: ValidationError, columns: Mapping[str, str]) -> list[RowRefusal]:
     """What a service refused, by the file's columns; `columns`: the file's column for a model's field."""
     faults: dict[str, list[ValidationError]]
     if isinstance(refusal, Refusal):
@@ -142,7 +142,7 @@ def sites_by_name(by: User | None) -> dict[str, Site]:
 
 
 @contextmanager
-def refusing(row: Row, report: Report, columns: Mapping[str, str]) -> Iterator[None]:
+def refusing(row: CsvRow, report: Report, columns: Mapping[str, str]) -> Iterator[None]:
     """Within it, what is refused is told by the report; `columns` as in `refusals_of`."""
     try:
         yield

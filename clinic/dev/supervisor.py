@@ -35,7 +35,7 @@ NEWS = re.compile(
 )
 
 
-class Stopped(BaseException):
+class StopRequested(BaseException):
     """Somebody asked for the end: Ctrl-C, a termination signal or a closed terminal."""
 
 
@@ -61,7 +61,7 @@ class Child:
         return [line for line in lines if NEWS.search(line)]
 
 
-class Death(Exception):
+class ChildDied(Exception):
     """A child that should live has ended; the message carries its last lines."""
 
 
@@ -168,7 +168,7 @@ class Supervisor:
             code = child.process.wait()
             self.children.remove(child)
             if code:
-                raise Death(_obituary(f"`{' '.join(command)}`", code, child.log))
+                raise ChildDied(_obituary(f"`{' '.join(command)}`", code, child.log))
 
     def _start_web(self, wanted: argparse.Namespace) -> None:
         web = [sys.executable, "-m", "gunicorn", "clinic.wsgi:application", "--no-control-socket"]
@@ -196,7 +196,7 @@ class Supervisor:
                 if client.getresponse().status == 200:
                     return
             time.sleep(0.1)
-        raise Death(f"The web server does not answer. See {self.logs / 'web.log'}.")
+        raise ChildDied(f"The web server does not answer. See {self.logs / 'web.log'}.")
 
     def _greet(self, wanted: argparse.Namespace, sign_ins: Path) -> None:
         say(f"\n  Front desk     {self.url}/admin/")
@@ -242,7 +242,7 @@ class Supervisor:
         now = time.monotonic()
         self.deaths = [(who, at) for who, at in self.deaths if now - at < DEATHS_COUNT_FOR] + [(name, now)]
         if not self.greeted or [who for who, _ in self.deaths].count(name) > MOST_DEATHS:
-            raise Death(_obituary(name, code, log))
+            raise ChildDied(_obituary(name, code, log))
         say(f"{_obituary(name, code, log)}\nIt is started again.")
 
     def _start_again(self, server: Server) -> None:

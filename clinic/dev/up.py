@@ -18,7 +18,7 @@ from typing import NoReturn
 
 from clinic.dev.bootstrap import ROOT, say
 from clinic.dev.embedded import ServerFailed
-from clinic.dev.supervisor import EVERYWHERE, Death, Stopped, Supervisor, bracketed
+from clinic.dev.supervisor import EVERYWHERE, ChildDied, StopRequested, Supervisor, bracketed
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -138,12 +138,12 @@ def main(args: list[str]) -> int:
             signal.signal(number, _stop)
     try:
         supervisor.run(wanted)
-    except Stopped:
+    except StopRequested:
         code = 0
     except BrokenPipeError:  # `manage.py up | head`: nobody listens any more
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
-    except (ServerFailed, Death) as failure:
+    except (ServerFailed, ChildDied) as failure:
         code = 1
         say(f"\n{failure}", file=sys.stderr)
     finally:
@@ -159,7 +159,7 @@ def main(args: list[str]) -> int:
 def _stop(number: int, frame: FrameType | None) -> NoReturn:
     for each in SIGNALS:
         signal.signal(each, signal.SIG_IGN)  # a second Ctrl-C shall not disturb the stopping
-    raise Stopped
+    raise StopRequested
 
 
 if __name__ == "__main__":

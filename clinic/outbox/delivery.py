@@ -59,7 +59,7 @@ def send_due(
     run = Run(now=now, counts=delivers(backend))
     if not run.may_begin():
         return tally
-    line, batch, standing = Line(backend), Batch(run), sender_health.Standing()
+    line, batch, standing = MailConnection(backend), Batch(run), sender_health.SenderHealth()
     began, troubles = monotonic(), 0
     try:
         while limit > 0 and troubles < TROUBLES and monotonic() - began < RUN_LASTS.total_seconds():
@@ -93,7 +93,7 @@ def delivers(backend: str | None) -> bool:
     return getattr(import_string(backend or settings.EMAIL_BACKEND), "delivers", True) is not False
 
 
-class Line:
+class MailConnection:
     """The connection to the mail server: opened when the first e-mail needs it, kept for the next ones."""
 
     def __init__(self, backend: str | None) -> None:
@@ -185,7 +185,7 @@ def render_in_bulk(emails: list[OutgoingEmail], *, now: datetime) -> dict[int, R
 
 def attempt(
     email: OutgoingEmail, rendered: Rendered | None, server: BaseEmailBackend, *, now: datetime
-) -> "tuple[str, Fault | None]":
+) -> "tuple[str, DeliveryFault | None]":
     """Send and mark one e-mail that this sender has claimed. `rendered`: what it says, if that is known.
 
     Returns its outcome, "sent", "skipped", "put_back" or "failed", and what went wrong between here and the mail
@@ -210,7 +210,7 @@ def attempt(
     try:
         mime.send()
     except Exception as exc:
-        fault = Fault.of(exc)
+        fault = DeliveryFault.of(exc)
         logger.warning("e-mail %s was not sent: %s", email.pk, fault.code)
         if fault.final:
             outcome = email_status.give_up(email, fault.code)
@@ -224,7 +224,7 @@ def attempt(
     return "sent", None
 
 
-def report(email: OutgoingEmail, fault: "Fault", *, now: datetime) -> None:
+def report(email: OutgoingEmail, fault: "DeliveryFault", *, now: datetime) -> None:
     """Keep what the refusal says of the address. A fault over it must not stop the e-mails that come after."""
     try:
         delivery_reports.note(email, fault.report, reason=fault.code.rpartition("_")[2], now=now)
@@ -233,7 +233,7 @@ def report(email: OutgoingEmail, fault: "Fault", *, now: datetime) -> None:
 
 
 @dataclass(frozen=True)
-class Fault:
+class DeliveryFault:
     """What went wrong with an attempt, as a code without the server's words: they may quote an address.
 
     `final`: it would go wrong again. `lost`: the connection is of no more use. `report`: what it says of the address,

@@ -23,7 +23,7 @@ POLICY = re.compile(rb"\b5\.7\.\d")
 OF_THE_ACCOUNT = (401, 402, 403)
 
 
-class Failed(Protocol):
+class FailedAttempt(Protocol):
     """What went wrong with an attempt: its code, and how much it says of the sender."""
 
     @property
@@ -51,7 +51,7 @@ def doubt_of_service(status: int) -> int:
     return 1 if status // 100 == 4 and status not in (408, 429) else 0
 
 
-class Standing:
+class SenderHealth:
     """What one run of the sender learns."""
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class Standing:
         self.problem = problem
         self.doubt += ENOUGH if problem == LOGIN_REFUSED else 0
 
-    def tried(self, outcome: str, fault: Failed | None) -> None:
+    def tried(self, outcome: str, fault: FailedAttempt | None) -> None:
         """An e-mail was tried. One that was sent shows that the server takes this clinic's mail."""
         self.connected = True
         if outcome == "sent":

@@ -111,11 +111,11 @@ def fits(row: DatabaseIdentity, *, now: datetime, write: bool = False) -> bool:
         if not reason and row.counter == 0:
             # The first sender of a new database. From 1 on a missing copy means that this is not its place.
             if copy is None:
-                outside_copy.write(outside_copy.Copy(row.identity, 0, None))
+                outside_copy.write(outside_copy.OutsideCopy(row.identity, 0, None))
             row.counter = 1
             row.save(update_fields=["counter"])
         if not reason and write:
-            outside_copy.write(outside_copy.Copy(row.identity, row.counter, row.counted_at))
+            outside_copy.write(outside_copy.OutsideCopy(row.identity, row.counter, row.counted_at))
     except OSError as exc:
         logger.error("the copy outside of the database cannot be written: %s", type(exc).__name__)
         reason = Reason.COPY_UNREACHABLE
@@ -126,11 +126,11 @@ def fits(row: DatabaseIdentity, *, now: datetime, write: bool = False) -> bool:
     return not reason
 
 
-def read_and_compare(row: DatabaseIdentity) -> tuple[outside_copy.Copy | None, str]:
+def read_and_compare(row: DatabaseIdentity) -> tuple[outside_copy.OutsideCopy | None, str]:
     """The outside copy, where it could be read, and what is wrong with it, as a SendingPause.Reason; "" for nothing."""
     try:
         copy = outside_copy.read()
-    except outside_copy.Unreadable:
+    except outside_copy.UnreadableCopy:
         return None, Reason.COPY_UNREADABLE
     except OSError as exc:
         logger.error("the copy outside of the database cannot be read: %s", type(exc).__name__)
@@ -142,7 +142,9 @@ def read_and_compare(row: DatabaseIdentity) -> tuple[outside_copy.Copy | None, s
     return copy, Reason.COUNTER_BEHIND if row.counter < copy.counter else ""
 
 
-def notice(reason: str, row: DatabaseIdentity, copy: outside_copy.Copy | None, *, now: datetime) -> None:
+def notice(
+    reason: str, row: DatabaseIdentity, copy: outside_copy.OutsideCopy | None, *, now: datetime
+) -> None:
     """Begin a pause, unless it is on. One that wants a decision is not forgotten over one that ends by itself."""
     pause = why_paused()
     if pause and (reason in (pause.reason, Reason.COPY_UNREACHABLE)):

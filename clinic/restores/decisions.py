@@ -25,7 +25,7 @@ Row = TypeVar("Row", OutgoingEmail, OutgoingText)
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ChosenMessages:
     """Rows of the two outboxes, by number."""
 
     emails: Collection[int] = ()
@@ -53,7 +53,7 @@ def to_go(model: type[Row], *, now: datetime) -> QuerySet[Row]:
 
 
 @transaction.atomic
-def send_again(chosen: Chosen, *, by: User, now: datetime) -> int:
+def send_again(chosen: ChosenMessages, *, by: User, now: datetime) -> int:
     """Let these go out although they probably did already; how many. Those that are not doubtful are left as they are.
 
     They go when sending goes on, each after the usual last look.
@@ -64,7 +64,7 @@ def send_again(chosen: Chosen, *, by: User, now: datetime) -> int:
 
 
 @transaction.atomic
-def mark_as_sent(chosen: Chosen, *, by: User, now: datetime) -> int:
+def mark_as_sent(chosen: ChosenMessages, *, by: User, now: datetime) -> int:
     """Let these not go out, because they did already; how many. Those that do not wait are left as they are.
 
     What follows a sent message follows: its reminder, and in the end a call. Its problem is MARKED.
@@ -114,12 +114,12 @@ def go_on(*, by: User, now: datetime) -> SendingPause:
         )
     try:
         copy = outside_copy.read()
-    except (outside_copy.Unreadable, OSError):
+    except (outside_copy.UnreadableCopy, OSError):
         copy = None
     row.counter = max(row.counter, copy.counter if copy else 0) + 1
     row.counted_at = max(now, row.counted_at or now)
     try:
-        outside_copy.write(outside_copy.Copy(row.identity, row.counter, row.counted_at))
+        outside_copy.write(outside_copy.OutsideCopy(row.identity, row.counter, row.counted_at))
     except OSError as exc:
         raise Refusal(
             _("The outside copy cannot be written from here: look at the folder SENDING_COPY_DIR."),

@@ -16,7 +16,7 @@ NAME = "counter.json"
 
 
 @dataclass(frozen=True)
-class Copy:
+class OutsideCopy:
     """What the file holds. `at` (UTC): the sender's clock when the counter was last raised; None before that."""
 
     identity: UUID
@@ -24,7 +24,7 @@ class Copy:
     at: datetime | None
 
 
-class Unreadable(Exception):
+class UnreadableCopy(Exception):
     """There is a file, and it holds no copy."""
 
 
@@ -32,7 +32,7 @@ def folder() -> Path:
     return Path(settings.SENDING_COPY_DIR)
 
 
-def read() -> Copy | None:
+def read() -> OutsideCopy | None:
     """The copy; None where there is none.
 
     Raises Unreadable for a file that holds something else, and OSError when it cannot be read.
@@ -46,12 +46,12 @@ def read() -> Copy | None:
         at = datetime.fromisoformat(held["at"]) if held["at"] else None
         if at is not None and at.tzinfo is None:
             raise ValueError
-        return Copy(UUID(held["identity"]), int(held["counter"]), at)
+        return OutsideCopy(UUID(held["identity"]), int(held["counter"]), at)
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
-        raise Unreadable from exc
+        raise UnreadableCopy from exc
 
 
-def write(copy: Copy) -> None:
+def write(copy: OutsideCopy) -> None:
     """Put the copy in the place of the one before, so that it outlives a loss of power; OSError when it cannot be.
 
     Half a file never stands there: it is written beside, brought to the disk, and renamed; then the folder, too.

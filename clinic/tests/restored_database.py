@@ -19,8 +19,8 @@ def letter(*, now: datetime) -> Message:
     return Message("Hello", "A letter.")
 
 
-def text(*, now: datetime) -> sms.Text:
-    return sms.Text("+1 212 555 0101", "Hello")
+def text(*, now: datetime) -> sms.TextMessage:
+    return sms.TextMessage("+1 212 555 0101", "Hello")
 
 
 def queued(world: World, key: str, *, now: datetime, due_at: datetime | None = None) -> OutgoingEmail:
@@ -50,7 +50,7 @@ def ahead(more: int = 2, *, at: datetime | None = None) -> None:
     """As if this database had been set back: outside stands a higher number."""
     copy = outside_copy.read()
     assert copy is not None
-    outside_copy.write(outside_copy.Copy(copy.identity, copy.counter + more, at or copy.at))
+    outside_copy.write(outside_copy.OutsideCopy(copy.identity, copy.counter + more, at or copy.at))
 
 
 def why() -> str:

@@ -14,7 +14,7 @@ from clinic import outbox, sms
 from clinic.models import AuditEvent, OutgoingEmail, OutgoingText, SendingPause
 from clinic.refusals import Refusal
 from clinic.restores import decisions, outside_copy
-from clinic.restores.decisions import MARKED, Chosen
+from clinic.restores.decisions import MARKED, ChosenMessages
 from clinic.tests.restored_database import HERE, ahead, file, identity, queued, why
 from procedures.tests.factories import World
 
@@ -27,8 +27,8 @@ def keys(rows: Any) -> list[str]:
     return [row.key for row in rows]
 
 
-def chosen(*names: str) -> Chosen:
-    return Chosen(emails=[OutgoingEmail.objects.get(key=name).pk for name in names])
+def chosen(*names: str) -> ChosenMessages:
+    return ChosenMessages(emails=[OutgoingEmail.objects.get(key=name).pk for name in names])
 
 
 def test_what_probably_went_out_is_told_from_what_did_not(restored: World) -> None:
@@ -92,7 +92,7 @@ def test_what_nobody_decided_about_stays_where_it_is_also_when_it_turns_up_later
 
 
 def test_texts_are_decided_about_as_e_mails_are(sending: World, settings: Any) -> None:
-    settings.SMS_BACKEND = "clinic.sms.Console"
+    settings.SMS_BACKEND = "clinic.sms.ConsoleBackend"
     now = sending.now + HOUR
     for key, due in (("lost", sending.now), ("again", sending.now), ("new", now)):
         sms.queue(key, template=HERE + "text", context={}, site=sending.site, now=now, due_at=due)
@@ -100,8 +100,8 @@ def test_texts_are_decided_about_as_e_mails_are(sending: World, settings: Any) -
     sms.send_due(now=now)
     rows = {row.key: row for row in OutgoingText.objects.all()}
     assert keys(decisions.doubtful(OutgoingText)) == ["lost", "again"]
-    decisions.mark_as_sent(Chosen(texts=[rows["lost"].pk]), by=sending.admin, now=now)
-    decisions.send_again(Chosen(texts=[rows["again"].pk]), by=sending.admin, now=now)
+    decisions.mark_as_sent(ChosenMessages(texts=[rows["lost"].pk]), by=sending.admin, now=now)
+    decisions.send_again(ChosenMessages(texts=[rows["again"].pk]), by=sending.admin, now=now)
     decisions.go_on(by=sending.admin, now=now)
     assert sms.send_due(now=now)["sent"] == 2
     assert OutgoingText.objects.get(key="lost").problem == MARKED

@@ -61,12 +61,12 @@ def test_each_batch_is_counted_before_it_leaves_and_once_more_after_the_last(
     assert outbox.send_due(now=sending.now)["sent"] == outbox.delivery.BATCH + 1
     assert set(seen) == {(before + 1, before + 1), (before + 2, before + 2)}
     copy = outside_copy.read()
-    assert copy == outside_copy.Copy(identity().identity, before + 3, sending.now)
+    assert copy == outside_copy.OutsideCopy(identity().identity, before + 3, sending.now)
     assert identity().counter == before + 3
 
 
 def test_texts_are_counted_as_e_mails_are(sending: World, settings: Any) -> None:
-    settings.SMS_BACKEND = "clinic.sms.Console"
+    settings.SMS_BACKEND = "clinic.sms.ConsoleBackend"
     before = identity().counter
     for number in range(sms.BATCH + 1):
         sms.queue(f"text {number}", template=HERE + "text", context={}, site=sending.site, now=sending.now)
@@ -147,7 +147,7 @@ def missing() -> None:
 
 
 def foreign() -> None:
-    outside_copy.write(outside_copy.Copy(uuid4(), 0, None))
+    outside_copy.write(outside_copy.OutsideCopy(uuid4(), 0, None))
 
 
 def broken() -> None:
@@ -166,7 +166,7 @@ TROUBLES = {
 def test_whatever_does_not_fit_stops_every_kind_of_message(
     sending: World, settings: Any, reason: Reason, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings.SMS_BACKEND = "clinic.sms.Console"
+    settings.SMS_BACKEND = "clinic.sms.ConsoleBackend"
     queued(sending, "next", now=sending.now)
     sms.queue("text", template=HERE + "text", context={}, site=sending.site, now=sending.now)
     TROUBLES[reason]()
@@ -191,7 +191,7 @@ def test_whatever_does_not_fit_stops_every_kind_of_message(
 def test_texts_whose_sender_died_are_not_given_up_while_sending_is_paused(
     sending: World, settings: Any
 ) -> None:
-    settings.SMS_BACKEND = "clinic.sms.Console"
+    settings.SMS_BACKEND = "clinic.sms.ConsoleBackend"
     sms.queue("text", template=HERE + "text", context={}, site=sending.site, now=sending.now)
     OutgoingText.objects.update(status="sending", claimed_at=sending.now)
     behind()

@@ -20,12 +20,12 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from clinic.admin.base import show_refusal, staff, tell
 from clinic.admin.datetime_widgets import shown, to_instant
-from clinic.admin.stale_forms import Stale
+from clinic.admin.stale_forms import StalePage
 from clinic.admin.taking import carried, in_a_line, missed
 from clinic.models import Site
 from outcomes import services
 from outcomes.admin.call_script import script
-from outcomes.admin.check_in_forms import AgainForm, SaidForm, questions_of
+from outcomes.admin.check_in_forms import AgainForm, CallAnswerForm, questions_of
 from outcomes.admin.check_ins import CheckInAdmin, raise_after_all, raise_at_once, say_what_to_do
 from outcomes.check_in_history import reason
 from outcomes.models import Answer, CheckIn, ContactAttempt
@@ -49,7 +49,7 @@ NOTED = {
 
 
 @dataclass
-class Row:
+class CallRow:
     """One patient to call."""
 
     check_in: CheckIn
@@ -99,9 +99,9 @@ def calls(request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "admin/outcomes/calls.html", context)
 
 
-def row(check_in: CheckIn, now: datetime) -> Row:
+def row(check_in: CheckIn, now: datetime) -> CallRow:
     site, patient = check_in.follow_up.procedure.site, check_in.follow_up.patient
-    return Row(
+    return CallRow(
         check_in=check_in,
         age=patient.age_on(now.astimezone(site.zone).date()),
         why=why_call(check_in),
@@ -153,16 +153,16 @@ def call(request: HttpRequest, pk: int) -> HttpResponse:
         return HttpResponseRedirect(here)
     pressed = request.POST.get("outcome", "")
     patient = check_in.follow_up.patient
-    said = SaidForm(
+    said = CallAnswerForm(
         request.POST if pressed == Outcome.REACHED else None,
         questions=questions_of(check_in),
         language=patient.language,
         stands={},
     )
     again = AgainForm(request.POST if pressed == Outcome.CALL_AGAIN else None)
-    stale: Stale | None = None
+    stale: StalePage | None = None
     if request.method == "POST":
-        forms: dict[str, SaidForm | AgainForm] = {
+        forms: dict[str, CallAnswerForm | AgainForm] = {
             Outcome.REACHED.value: said,
             Outcome.CALL_AGAIN.value: again,
         }
@@ -202,8 +202,8 @@ def call(request: HttpRequest, pk: int) -> HttpResponse:
 
 def noted(
     check_in: CheckIn,
-    form: SaidForm | AgainForm | None,
-    said: SaidForm,
+    form: CallAnswerForm | AgainForm | None,
+    said: CallAnswerForm,
     again: AgainForm,
     pressed: str,
     request: HttpRequest,
@@ -232,7 +232,12 @@ def noted(
 
 
 def act(
-    check_in: CheckIn, said: SaidForm, again: AgainForm, pressed: str, request: HttpRequest, now: datetime
+    check_in: CheckIn,
+    said: CallAnswerForm,
+    again: AgainForm,
+    pressed: str,
+    request: HttpRequest,
+    now: datetime,
 ) -> None:
     """Write down an answer, or when to call again. Raises what the services raise."""
     if pressed == Outcome.CALL_AGAIN:

@@ -17,7 +17,7 @@ from unfold.widgets import (
 
 from clinic.admin.datetime_widgets import DateInput, WallClockField
 from outcomes import instruments
-from outcomes.instruments import Text
+from outcomes.instruments import BilingualText
 from outcomes.models import Answer, CheckIn, Measurement
 from outcomes.questions import (
     ENDED_ON,
@@ -43,7 +43,7 @@ def questions_of(check_in: CheckIn) -> list[Question]:
     if diary_of(check_in):
         words = "Have you taken pain medicine since the last entry?"
         with translation.override("es"):
-            medicine = Text(words, gettext(words))
+            medicine = BilingualText(words, gettext(words))
         asked.append(Question(TOOK_MEDICINE, medicine, "yes_no"))
     return asked
 
@@ -54,7 +54,7 @@ def kept_questions(answer: Answer, asked: Iterable[Question]) -> list[Question]:
     codes = [one.item for one in kept.values() if one.instrument == "red_flag"]
     flags = {
         f"red_flag.{flag.code}": red_flag(
-            flag.code, Text(flag.question, flag.question_es or None), flag.urgency
+            flag.code, BilingualText(flag.question, flag.question_es or None), flag.urgency
         )
         for flag in wordings_at(codes, answer.answered_at)
     }
@@ -68,7 +68,7 @@ def kept_questions(answer: Answer, asked: Iterable[Question]) -> list[Question]:
         elif name == ENDED_ON:
             result.append(relief_questions.since_when(answer.check_in.follow_up))
         else:
-            otherwise = Question(name, Text(name, None), "yes_no")
+            otherwise = Question(name, BilingualText(name, None), "yes_no")
             result.append(flags.get(name) or as_asked(figure, otherwise))
     return result
 
@@ -213,7 +213,7 @@ class ReportForm(AnswerForm):
     names: ClassVar[dict[str, str]] = {"follow_up": ""}
 
 
-class SaidForm(QuestionsForm):
+class CallAnswerForm(QuestionsForm):
     """The same on the telephone."""
 
     remark = forms.CharField(

@@ -20,7 +20,7 @@ from outcomes.models import Answer, CheckIn, FollowUp
 from outcomes.models.follow_ups import JudgedAs
 from outcomes.relief import Course, Verdict, percent_relief, relief_of
 from outcomes.services import course_from
-from outcomes.services.judgement import PAIN_NOW, Felt, felt_at, position
+from outcomes.services.judgement import PAIN_NOW, PainScore, felt_at, position
 from patients.admin import PatientAdmin
 from patients.models import Patient
 from procedures.admin.descriptions import age_before
@@ -53,7 +53,7 @@ VERDICT_LABELS = {
 MOST = 10
 
 
-class Row(NamedTuple):
+class CourseRow(NamedTuple):
     """One line of the table under a chart."""
 
     when: str
@@ -114,7 +114,7 @@ def course_fragment(request: HttpRequest, follow_up: FollowUp, *, now: datetime,
 def read_course(follow_up: FollowUp) -> Course:
     """The course of a follow-up that `with_answers` fetched; asks the database for nothing."""
     answered = [
-        Felt(felt_at(check_in, check_in.answer, follow_up.procedure.performed_at), score)
+        PainScore(felt_at(check_in, check_in.answer, follow_up.procedure.performed_at), score)
         for check_in in follow_up.check_ins.all()
         if (score := pain_now(getattr(check_in, "answer", None))) is not None
     ]
@@ -163,12 +163,12 @@ def chart(follow_up: FollowUp, course: Course, today: int | None) -> SafeString:
     return mark_safe(draw(course, labels, name=f"course-{follow_up.pk}", today=today))  # noqa: S308
 
 
-def row(check_in: CheckIn, course: Course) -> Row:
+def row(check_in: CheckIn, course: Course) -> CourseRow:
     """A check-in's line in the table."""
     answer: Answer | None = getattr(check_in, "answer", None)
     score = pain_now(answer)
     percent = None if score is None else percent_relief(course.baseline, score)
-    return Row(
+    return CourseRow(
         when=check_in.when,
         due=shown(check_in.due_at, check_in.follow_up.procedure.site),
         status=str(check_in.get_status_display()),

@@ -22,7 +22,7 @@ from outcomes import services
 from outcomes.admin.adverse_events import events_fragment
 from outcomes.admin.courses import VERDICT_LABELS, course_fragment, with_answers
 from outcomes.admin.drill_down import CellFilter, ShowsBehind
-from outcomes.admin.providers import Providers
+from outcomes.admin.providers import ProviderFilter
 from outcomes.diary import Result
 from outcomes.instruments import latest
 from outcomes.models import FollowUp, VerdictChange
@@ -97,7 +97,7 @@ class ResumeForm(WhyForm):
     """Why a course goes on that had been ended."""
 
 
-class ApartForm(WhyForm):
+class NotConfoundedForm(WhyForm):
     """Why another procedure does not blur this course."""
 
 
@@ -124,7 +124,7 @@ class FollowUpAdmin(ShowsBehind):
     list_display = ("who", "what", "performed", "state", "verdict_reason")
     list_filter = (
         "verdict",
-        Providers,
+        ProviderFilter,
         "closed_reason",
         ("procedure__site", SeenFilter),
         "procedure__procedure_type__family",
@@ -266,7 +266,7 @@ class FollowUpAdmin(ShowsBehind):
         return self.decide(
             request,
             pk,
-            ApartForm,
+            NotConfoundedForm,
             services.tell_apart,
             title=_("Judge it all the same"),
             done=_("The follow-up is judged again."),

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from clinic.admin.base import staff
 from clinic.admin.datetime_widgets import shown
 from outcomes.admin.courses import VERDICT_LABELS, change_words
-from outcomes.charts.timeline import Band, Dose, Labels, Mark, draw
+from outcomes.charts.timeline import Band, Dose, EventMark, Labels, draw
 from outcomes.models import CourseSummary
 from outcomes.models.follow_ups import JudgedAs
 from outcomes.patient_course import Course, PatientCourse, Score, Step, patient_course
@@ -37,7 +37,7 @@ PERMISSIONS = ("patients.view_patient", "outcomes.view_followup")
 WHOLE_ON_PAPER, WHOLE_OF_MORE = 8, 5
 
 
-class Line(NamedTuple):
+class FollowUpRow(NamedTuple):
     """One follow-up in the table."""
 
     number: int
@@ -95,12 +95,12 @@ def by_time(known: PatientCourse) -> list[tuple[Course, Score]]:
     return sorted(pairs, key=lambda pair: pair[1].felt_at, reverse=True)
 
 
-def line(number: int, course: Course) -> Line:
+def line(number: int, course: Course) -> FollowUpRow:
     """A follow-up's line in the table."""
     follow_up = course.follow_up
     procedure = follow_up.procedure
     last = course.scores[-1] if course.scores else None
-    return Line(
+    return FollowUpRow(
         number=number,
         course=course,
         page=reverse("admin:outcomes_followup_change", args=[follow_up.pk]),
@@ -223,7 +223,7 @@ def chart(known: PatientCourse, *, now: datetime) -> SafeString:
         for step in known.steps
     ]
     marks = [
-        Mark(event.onset_on.toordinal(), letter(place), event.serious)
+        EventMark(event.onset_on.toordinal(), letter(place), event.serious)
         for place, event in enumerate(known.events or [])
     ]
     labels = Labels(

@@ -36,7 +36,7 @@ def provider_of(said: str, user: User) -> int | None:
     return number
 
 
-class Providers(admin.SimpleListFilter):
+class ProviderFilter(admin.SimpleListFilter):
     """One's own patients, or those of another provider."""
 
     title = _("provider")
@@ -56,7 +56,7 @@ class Providers(admin.SimpleListFilter):
         return queryset.filter(**{self.path: number}) if number else queryset
 
 
-class AlertProviders(Providers):
+class AlertProviders(ProviderFilter):
     """The same of alerts: whose procedure they are about, whoever owns them."""
 
     path = "follow_up__procedure__performer"

@@ -90,7 +90,7 @@ class ResumeInput(Input):
     reason = serializers.CharField(max_length=500)
 
 
-class ApartInput(Input):
+class NotConfoundedInput(Input):
     """Why another procedure does not blur the course."""
 
     reason = serializers.CharField(max_length=500)

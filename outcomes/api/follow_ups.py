@@ -19,11 +19,11 @@ from outcomes import services
 from outcomes.api.answers import MeasurementSerializer, item_of, measurements, scores, threshold
 from outcomes.api.check_ins import CheckInSerializer, CheckInToDoSerializer
 from outcomes.api.follow_up_inputs import (
-    ApartInput,
     ConsistentInput,
     EndInput,
     EndTrialInput,
     FollowUpQuery,
+    NotConfoundedInput,
     PainReportInput,
     ResumeInput,
 )
@@ -290,12 +290,12 @@ class FollowUps(mixins.ListModelMixin, VisibleRows):
         services.end_trial(follow_up.pk, **self.inputs(EndTrialInput), by=self.user, now=timezone.now())
         return self.shown(follow_up.pk)
 
-    @extend_schema(request=ApartInput, responses=FollowUpCourseSerializer)
+    @extend_schema(request=NotConfoundedInput, responses=FollowUpCourseSerializer)
     @action(detail=True, methods=["post"], url_path="tell-apart")
     def tell_apart(self, request: Request, pk: int) -> Response:
         """Have a confounded follow-up judged all the same, for a reason: the other procedure does not blur it."""
         follow_up = self.get_object()
-        services.tell_apart(follow_up.pk, **self.inputs(ApartInput), by=self.user, now=timezone.now())
+        services.tell_apart(follow_up.pk, **self.inputs(NotConfoundedInput), by=self.user, now=timezone.now())
         return self.shown(follow_up.pk)
 
     @extend_schema(

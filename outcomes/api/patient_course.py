@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from clinic.api.viewsets import NeverKept
+from clinic.api.viewsets import NoStoreAPIView
 from clinic.models import User
 from outcomes.api.adverse_events import AdverseEventSerializer
 from outcomes.api.follow_ups import FollowUpCourseSerializer
@@ -32,7 +32,7 @@ class PatientCourseSerializer(serializers.Serializer[Any]):
     opioids_today = TotalSerializer(help_text="Of today at the patient's site.")
 
 
-class PatientCourse(NeverKept, APIView):
+class PatientCourse(NoStoreAPIView, APIView):
     """One patient's whole course."""
 
     permissions_needed = {

@@ -30,7 +30,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Means:
+class MeanScores:
     """One check-in: mean scores 0–10, before and then, of the same patients; None of too few."""
 
     label: str
@@ -135,7 +135,7 @@ def column_of(column: Column, x: float, wide: float) -> str:
     return "".join(parts)
 
 
-def draw_means(columns: Sequence[Means], labels: Labels, *, name: str) -> str:
+def draw_means(columns: Sequence[MeanScores], labels: Labels, *, name: str) -> str:
     """The mean before and at each check-in: a hollow diamond and a dot, joined."""
     parts = [scale_of([(score / 10, str(score)) for score in range(0, 11, 2)])]
     middle = (TOP + BOTTOM) / 2

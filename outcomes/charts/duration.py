@@ -25,8 +25,8 @@ WIDTH, LEFT, RIGHT, TOP, BOTTOM = 760, 132, 736, 46, 286
 ROW = 17
 
 
-class Piece(Protocol):
-    """See `outcomes.reports.curves.Piece`; shares 0–1, `ends` None without end."""
+class CurvePiece(Protocol):
+    """See `outcomes.reports.curves.CurvePiece`; shares 0–1, `ends` None without end."""
 
     @property
     def begins(self) -> float: ...
@@ -39,7 +39,7 @@ class Piece(Protocol):
 
 
 class Place(Protocol):
-    """See `outcomes.reports.curves.At`."""
+    """See `outcomes.reports.curves.CurveAtDay`."""
 
     @property
     def at(self) -> float: ...
@@ -59,7 +59,7 @@ class Curve:
 
     name: str
     total: int
-    pieces: Sequence[Piece]
+    pieces: Sequence[CurvePiece]
     places: Sequence[Place]
     median: tuple[float, float | None] | None
 

@@ -58,7 +58,7 @@ class Dose:
 
 
 @dataclass(frozen=True)
-class Mark:
+class EventMark:
     """An adverse event: a letter, as in the table, and whether it is serious."""
 
     at: float
@@ -102,7 +102,7 @@ class Scale:
 
 
 @dataclass
-class Sheet:
+class Canvas:
     """What was drawn so far, and how far down it reaches."""
 
     y: float
@@ -112,7 +112,7 @@ class Sheet:
 def draw(
     bands: Sequence[Band],
     doses: Sequence[Dose],
-    marks: Sequence[Mark],
+    marks: Sequence[EventMark],
     labels: Labels,
     *,
     name: str,
@@ -120,7 +120,7 @@ def draw(
 ) -> str:
     """An SVG element of at least one follow-up. `name`: a word that no other chart on the page has; `today`: now."""
     scale = extent(bands, marks, today)
-    sheet = Sheet(TOP)
+    sheet = Canvas(TOP)
     pain(sheet, bands, labels, scale)
     sheet.y = TOP + PAIN
     if doses:
@@ -142,7 +142,7 @@ def draw(
     )
 
 
-def extent(bands: Sequence[Band], marks: Sequence[Mark], today: float) -> Scale:
+def extent(bands: Sequence[Band], marks: Sequence[EventMark], today: float) -> Scale:
     """From the first thing that is known to the last; of windows ahead as much as does not squeeze what is known."""
     known = [day for band in bands for day in (band.performed, band.until, *(at for at, _ in band.scores))]
     known += [band.baseline[0] for band in bands if band.baseline]
@@ -176,12 +176,12 @@ def uprights(bands: Sequence[Band], labels: Labels, scale: Scale, foot: float, t
         yield text(x, TOP - 6, labels.today, anchor="end" if x > RIGHT - 24 else "middle", more=HALO)
 
 
-def side(sheet: Sheet, words: tuple[str, str], y: float) -> None:
+def side(sheet: Canvas, words: tuple[str, str], y: float) -> None:
     """The two lines at the left that say what a part shows."""
     sheet.parts += [text(2, y, words[0], more=' font-weight="600"'), text(2, y + 14, words[1])]
 
 
-def pain(sheet: Sheet, bands: Sequence[Band], labels: Labels, scale: Scale) -> None:
+def pain(sheet: Canvas, bands: Sequence[Band], labels: Labels, scale: Scale) -> None:
     """Every score, each follow-up's on a line of its own."""
 
     def y(score: float) -> float:
@@ -220,7 +220,7 @@ def triangle(x: float, y: float, *, filled: bool) -> str:
     return f'<path d="M{x} {y - 6} l6.5 11 h-13 z"{fill} stroke="currentColor" stroke-width="1.3"/>'
 
 
-def opioids(sheet: Sheet, doses: Sequence[Dose], labels: Labels, scale: Scale, today: float) -> None:
+def opioids(sheet: Canvas, doses: Sequence[Dose], labels: Labels, scale: Scale, today: float) -> None:
     """The total of each day as steps with their figures; dashed where not all that is taken is counted."""
     top, foot = sheet.y + 34, sheet.y + OPIOIDS - 6
     most = max((dose.mme for dose in doses if dose.mme is not None), default=0) or 1
@@ -256,7 +256,7 @@ def opioids(sheet: Sheet, doses: Sequence[Dose], labels: Labels, scale: Scale, t
     sheet.y += OPIOIDS
 
 
-def events(sheet: Sheet, marks: Sequence[Mark], labels: Labels, scale: Scale) -> None:
+def events(sheet: Canvas, marks: Sequence[EventMark], labels: Labels, scale: Scale) -> None:
     """Adverse events, each with its letter; a serious one is filled."""
     y, taken = sheet.y + 22, -100.0
     side(sheet, labels.events, sheet.y + 16)
@@ -270,7 +270,7 @@ def events(sheet: Sheet, marks: Sequence[Mark], labels: Labels, scale: Scale) ->
     sheet.y += EVENTS
 
 
-def rows(sheet: Sheet, bands: Sequence[Band], scale: Scale, name: str) -> None:
+def rows(sheet: Canvas, bands: Sequence[Band], scale: Scale, name: str) -> None:
     """One row for each follow-up: its verdict in words, and under it the time it covers, with its window."""
     sheet.parts.append(line(LEFT, sheet.y + 2, RIGHT, sheet.y + 2, 'stroke-opacity="0.2"'))
     down, bar, above = ROW if len(bands) <= MANY else CLOSE_ROW if len(bands) <= VERY_MANY else SIDE_ROW
@@ -309,7 +309,7 @@ def bracket(x1: float, x2: float, y: float) -> str:
     return line(x1, middle, x2, middle, weight) + line(x2, y - 2, x2, y + 11, weight)
 
 
-def axis(sheet: Sheet, scale: Scale) -> None:
+def axis(sheet: Canvas, scale: Scale) -> None:
     """Months under everything, in steps that a reader counts in."""
     first, last = date.fromordinal(int(scale.first)), date.fromordinal(int(scale.last))
     months = (last.year - first.year) * 12 + last.month - first.month
@@ -329,7 +329,7 @@ def axis(sheet: Sheet, scale: Scale) -> None:
 
 
 def entries(
-    bands: Sequence[Band], marks: Sequence[Mark], labels: Labels, name: str
+    bands: Sequence[Band], marks: Sequence[EventMark], labels: Labels, name: str
 ) -> Iterator[tuple[str, str]]:
     """The legend: only what is on the chart."""
     number = '<circle cx="0" cy="-4" r="8" class="chart-number"/>'

@@ -21,7 +21,7 @@ from outcomes.services.assignments import ABOUT_RELIEF
 
 if TYPE_CHECKING:
     from outcomes.demo.relief_courses import Course
-    from outcomes.demo.timeline import Life
+    from outcomes.demo.timeline import PatientTimeline
 
 Kind, Resolution = Alert.Kind, Alert.Resolution
 
@@ -88,10 +88,10 @@ AWAY = "another clinic treats the patient now"
 
 
 @dataclass
-class Caring:
+class DemoAlerts:
     """The care of one patient's life."""
 
-    life: Life
+    life: PatientTimeline
 
     # Alerts
 

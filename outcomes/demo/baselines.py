@@ -14,7 +14,7 @@ from procedures.models import Appointment
 from procedures.services import notifications
 
 if TYPE_CHECKING:
-    from outcomes.demo.timeline import Life
+    from outcomes.demo.timeline import PatientTimeline
 
 #: Shares of reminders after which it is said by the link, and of arrivals after which the tablet is handed over
 #: (working values).
@@ -29,7 +29,7 @@ def usual(pain: float, rng: Random) -> int:
 class OwnScores:
     """The scores of one patient's life. `said`: by appointment the pain, 0–10, that was said last."""
 
-    def __init__(self, life: Life) -> None:
+    def __init__(self, life: PatientTimeline) -> None:
         self.life = life
         self.said: dict[int, int] = {}
 

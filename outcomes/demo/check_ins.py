@@ -21,7 +21,7 @@ from outcomes.services.invitations import due_now, invite_some, quiet_at, remind
 from patients import services as patients
 
 if TYPE_CHECKING:
-    from outcomes.demo.timeline import Life
+    from outcomes.demo.timeline import PatientTimeline
 
 #: What comes of a call, with its share: of those who were asked by e-mail and were silent, and of those whom no e-mail
 #: can ask (working values).
@@ -49,10 +49,10 @@ LADDER = ["status", "hold_until", "remind_at", "call_at"]
 
 
 @dataclass
-class Asking:
+class DemoCheckIns:
     """The check-ins of one patient's life. `open`: what can still be answered, by number."""
 
-    life: Life
+    life: PatientTimeline
     open: dict[int, CheckIn] = field(default_factory=dict)
 
     def watch(self, follow_up_id: int) -> None:

@@ -163,14 +163,14 @@ class Place:
 
 
 @dataclass(frozen=True)
-class House:
+class DemoClinic:
     """The demo clinic as it stands in the database."""
 
     places: dict[str, Place]
     kinds: dict[str, ProcedureType]
 
     @classmethod
-    def found(cls) -> House:
+    def found(cls) -> DemoClinic:
         """The demo clinic that was built before."""
         sites = {key: Site.objects.get(name=plan.name) for key, plan in SITES.items()}
         staff = {key: User.objects.select_related("resource").get(email=address(key)) for key in STAFF}
@@ -196,7 +196,7 @@ def address(key: str) -> str:
     return f"{key}@demo.example.org"
 
 
-def build() -> House:
+def build() -> DemoClinic:
     """Make sites, staff and resources with their hours."""
     roles.grant_all()
     sites = {
@@ -240,7 +240,7 @@ def build() -> House:
                 Privilege.objects.bulk_create(
                     Privilege(resource=resource, family=family) for family in families
                 )
-    return House.found()
+    return DemoClinic.found()
 
 
 def hours(resource: Resource, key: str, site: Site, weekdays: tuple[int, ...]) -> None:

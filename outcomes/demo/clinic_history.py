@@ -15,10 +15,10 @@ from clinic import audit
 from clinic.models import AuditEvent, Site
 from clinic.refusals import Refusal
 from outcomes.demo import front_desk
-from outcomes.demo.clinic import House, Place, build
+from outcomes.demo.clinic import DemoClinic, Place, build
 from outcomes.demo.made_up_patients import DECEASED, DIARY, DIES, Person, invent
 from outcomes.demo.pathways import REPEATED
-from outcomes.demo.timeline import Life
+from outcomes.demo.timeline import PatientTimeline
 from outcomes.models import CheckIn
 from outcomes.services.invitations import quiet_at
 from patients import services as patients
@@ -77,14 +77,14 @@ def make_essentials(*, now: datetime, number: int) -> None:
     house = build()
     front_desk.close_for_holidays(house, now=now)
     people = invent(SEED, now.date(), number)
-    lives = [Life(one, register(one, house, now), house, SEED, "live") for one in people]
+    lives = [PatientTimeline(one, register(one, house, now), house, SEED, "live") for one in people]
     fill_the_book(lives, house, now=now)
     for place in house.places.values():
         front_desk.open_up([life for life in lives if life.place is place], place, now=now)
     audit.record(MADE, None, by=None, at=now, actor="import", reason=f"{number} patients")
 
 
-def register(person: Person, house: House, now: datetime) -> Patient:
+def register(person: Person, house: DemoClinic, now: datetime) -> Patient:
     """Register the patient, some days before the first visit."""
     rng = Random(f"{SEED}:{person.number}:registered")
     place = house.places[person.site]
@@ -110,7 +110,7 @@ def register(person: Person, house: House, now: datetime) -> Patient:
     return patient
 
 
-def fill_the_book(lives: list[Life], house: House, *, now: datetime) -> None:
+def fill_the_book(lives: list[PatientTimeline], house: DemoClinic, *, now: datetime) -> None:
     """Appointments around `now` at both sites, each as far as it has come by then.
 
     Newcomers take what has begun already: they have no history that could contradict it when it is told later. Where
@@ -154,7 +154,9 @@ def comes_again(person: Person) -> bool:
     return not person.newcomer and person.pathway in REPEATED and person.number not in (DECEASED, DIES)
 
 
-def visit_about(about: datetime, pool: list[Life], *, now: datetime, comes: bool) -> Life | None:
+def visit_about(
+    about: datetime, pool: list[PatientTimeline], *, now: datetime, comes: bool
+) -> PatientTimeline | None:
     """Who of `pool` is booked at `about` or the nearest free time after it on that day, and played until `now`.
 
     None when nobody can be. Not `comes`: the patient stays away.
@@ -168,7 +170,7 @@ def visit_about(about: datetime, pool: list[Life], *, now: datetime, comes: bool
     return None
 
 
-def ask_soon(blocks: list[Life], place: Place, *, now: datetime) -> None:
+def ask_soon(blocks: list[PatientTimeline], place: Place, *, now: datetime) -> None:
     """Have blocks been done at `place` exactly so long ago that a question of the diary falls due within a minute."""
     rng = Random(f"{SEED}:{place.key}:soon")
     for minutes in DIARY_MINUTES:
@@ -226,7 +228,7 @@ def tell_history(*, clock: Callable[[], datetime]) -> Iterator[tuple[int, int]]:
         raise Refusal(
             "There is no demo clinic yet: run `manage.py seed_demo --essentials` first.", code="no_demo"
         )
-    house = House.found()
+    house = DemoClinic.found()
     rows = {row.record_number: row for row in Patient.objects.filter(record_number__startswith="DEMO-")}
     people = [one for one in invent(SEED, anchor.date(), len(rows)) if one.record_number in rows]
     done = set(AuditEvent.objects.filter(action=TOLD).values_list("object_id", flat=True))
@@ -259,7 +261,7 @@ def tell_history(*, clock: Callable[[], datetime]) -> Iterator[tuple[int, int]]:
 def tell(
     person: Person,
     patient: Patient,
-    house: House,
+    house: DemoClinic,
     *,
     anchor: datetime,
     expected_at: datetime | None,
@@ -277,7 +279,7 @@ def tell(
     ).exists():
         return
     if not person.newcomer and person.number != DECEASED:
-        life = Life(person, patient, house, SEED, "history")
+        life = PatientTimeline(person, patient, house, SEED, "history")
         today = life.place.day(anchor)
         last_on = today - timedelta(days=3)
         if expected_at:

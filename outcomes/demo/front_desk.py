@@ -11,8 +11,8 @@ from clinic.models import Closure, Resource, User
 from clinic.refusals import Refusal
 from clinic.timezones import on_wall
 from outcomes import services as outcomes
-from outcomes.demo.clinic import House, Place, address
-from outcomes.demo.timeline import NO_POST, Life
+from outcomes.demo.clinic import DemoClinic, Place, address
+from outcomes.demo.timeline import NO_POST, PatientTimeline
 from outcomes.models import Export
 from outcomes.reports import Selection
 from procedures import services as procedures
@@ -37,7 +37,7 @@ SQUEEZED_IN = "severe pain; agreed with the physician"
 TABLES = (("follow_ups", False), ("check_ins", True))
 
 
-def close_for_holidays(house: House, *, now: datetime) -> None:
+def close_for_holidays(house: DemoClinic, *, now: datetime) -> None:
     """Close Riverside on the holidays of every year that the demo tells of."""
     manager = User.objects.get(email=address("manager"))
     site = house.places["riverside"].site
@@ -53,7 +53,7 @@ def close_for_holidays(house: House, *, now: datetime) -> None:
         procedures.close(closure, by=manager, now=now)
 
 
-def open_up(lives: list[Life], place: Place, *, now: datetime) -> None:
+def open_up(lives: list[PatientTimeline], place: Place, *, now: datetime) -> None:
     """Let the days before leave something to do: for the waitlist, for requests, for leave, for the waiting room."""
     rng = Random(f"{place.key}:desk")
     coming = list(
@@ -126,7 +126,7 @@ def give_back(soon: list[Appointment], place: Place, *, now: datetime) -> None:
             deliver(gone, notifications.CANCELLED, now=moment)
 
 
-def request(newcomers: list[Life], place: Place, rng: Random, *, now: datetime) -> None:
+def request(newcomers: list[PatientTimeline], place: Place, rng: Random, *, now: datetime) -> None:
     """The nurse has written down for whom an appointment is wanted; nobody has given it a time yet."""
     for ahead, life in enumerate(newcomers, start=6):
         visit = life.visits.first()
@@ -137,7 +137,7 @@ def request(newcomers: list[Life], place: Place, rng: Random, *, now: datetime) 
         procedures.book(wanted, by=place.nurse, now=asked_at, request=True)
 
 
-def hold(newcomers: list[Life], place: Place, *, now: datetime) -> None:
+def hold(newcomers: list[PatientTimeline], place: Place, *, now: datetime) -> None:
     """While the site is open a clerk is talking, and holds a time for ten minutes."""
     opens, closes = (place.moment(place.day(now), share) for share in (0, 1))
     if not opens <= now < closes or now.astimezone(place.site.zone).weekday() not in place.plan.weekdays:
@@ -153,7 +153,7 @@ def hold(newcomers: list[Life], place: Place, *, now: datetime) -> None:
             return
 
 
-def squeeze_in(newcomers: list[Life], coming: list[Appointment], *, now: datetime) -> None:
+def squeeze_in(newcomers: list[PatientTimeline], coming: list[Appointment], *, now: datetime) -> None:
     """The physician has let somebody come in the time of another patient."""
     for life in newcomers:
         for beside in coming:

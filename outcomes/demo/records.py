@@ -59,8 +59,8 @@ DEVICE_TROUBLE = (
 )
 
 
-class Told(Protocol):
-    """What of a life is needed here, see `outcomes.demo.timeline.Life`."""
+class TimelineProtocol(Protocol):
+    """What of a life is needed here, see `outcomes.demo.timeline.PatientTimeline`."""
 
     patient: Patient
     place: Place
@@ -74,7 +74,7 @@ class Told(Protocol):
 class Records:
     """The records of one patient's life."""
 
-    life: Told
+    life: TimelineProtocol
     rng: Random
     asked: bool = False
     device: ImplantedDevice | None = None

@@ -18,7 +18,7 @@ MONTH = 365.25 / 12
 
 
 @dataclass(frozen=True)
-class Spell:
+class ReliefPeriod:
     """From day `begins` to before day `ends` the share `depth` of the pain is gone."""
 
     begins: float
@@ -33,7 +33,7 @@ class Course:
     `rest` is the relief outside all spells; until day `sore_until` the pain is somewhat worse than before.
     """
 
-    spells: tuple[Spell, ...] = ()
+    spells: tuple[ReliefPeriod, ...] = ()
     rest: float = 0.0
     sore_until: float = 0.0
 
@@ -70,7 +70,9 @@ def relieved(
 ) -> Course:
     """One spell of good relief; before and after it little is gone. Depths are working values."""
     return Course(
-        (Spell(begins, max(ends, begins), rng.uniform(*depth)),), rng.uniform(0, 0.2), min(sore_until, begins)
+        (ReliefPeriod(begins, max(ends, begins), rng.uniform(*depth)),),
+        rng.uniform(0, 0.2),
+        min(sore_until, begins),
     )
 
 
@@ -80,10 +82,11 @@ def unrelieved(rng: Random, *, sore_until: float = 0) -> Course:
     lot = rng.random()
     if lot < 1 / 4:
         return Course(
-            (Spell(rng.uniform(0.5, 2), rng.uniform(8, 13), rng.uniform(0.6, 0.9)),), rng.uniform(0, 0.15)
+            (ReliefPeriod(rng.uniform(0.5, 2), rng.uniform(8, 13), rng.uniform(0.6, 0.9)),),
+            rng.uniform(0, 0.15),
         )
     if lot < 1 / 4 + 1 / 3:
-        partial = Spell(rng.uniform(3, 10), rng.uniform(90, 270), rng.uniform(0.32, 0.44))
+        partial = ReliefPeriod(rng.uniform(3, 10), rng.uniform(90, 270), rng.uniform(0.32, 0.44))
         return Course((partial,), rng.uniform(0, 0.15), sore_until)
     return Course((), rng.uniform(-0.1, 0.2), sore_until)
 
@@ -192,10 +195,10 @@ def spinal_joint_steroid(rng: Random) -> Course:
 
     One in two responds, median three months (the target of LCD L39462), spread 0.5: working values.
     """
-    hours = Spell(10 / 60 * HOUR, rng.uniform(2, 6) * HOUR, rng.uniform(0.7, 1.0))
+    hours = ReliefPeriod(10 / 60 * HOUR, rng.uniform(2, 6) * HOUR, rng.uniform(0.7, 1.0))
     if rng.random() > 0.5:
         return Course((hours,) if rng.random() < 0.5 else (), rng.uniform(0, 0.3))
-    steroid = Spell(rng.uniform(2, 7), around(rng, 3 * MONTH, 0.5), rng.uniform(0.6, 0.9))
+    steroid = ReliefPeriod(rng.uniform(2, 7), around(rng, 3 * MONTH, 0.5), rng.uniform(0.6, 0.9))
     return Course((hours, steroid), rng.uniform(0, 0.2))
 
 

@@ -16,10 +16,10 @@ from random import Random
 
 from clinic import outbox
 from clinic.models import Resource
-from outcomes.demo.alerts import Caring
+from outcomes.demo.alerts import DemoAlerts
 from outcomes.demo.baselines import OwnScores
-from outcomes.demo.check_ins import Asking
-from outcomes.demo.clinic import House, Place
+from outcomes.demo.check_ins import DemoCheckIns
+from outcomes.demo.clinic import DemoClinic, Place
 from outcomes.demo.made_up_patients import Person
 from outcomes.demo.records import Records
 from outcomes.demo.relief_courses import Course, score
@@ -50,10 +50,10 @@ class Truth:
         return (moment - self.performed_at) / timedelta(days=1)
 
 
-class Life:
+class PatientTimeline:
     """The events of one patient still to come; playing one may add others."""
 
-    def __init__(self, person: Person, patient: Patient, house: House, seed: str, chapter: str) -> None:
+    def __init__(self, person: Person, patient: Patient, house: DemoClinic, seed: str, chapter: str) -> None:
         """`seed`, the person's number and the chapter of the life decide every chance."""
         self.person, self.patient, self.house, self.seed = person, patient, house, seed
         self.place: Place = house.places[person.site]
@@ -66,7 +66,7 @@ class Life:
         #: From then on staff are behind with their work: what they have not done yet is what the demo shows today.
         self.behind_since = datetime.max.replace(tzinfo=UTC)
         self.truths: dict[int, Truth] = {}  # by follow-up
-        self.visits, self.asking, self.caring = Visits(self), Asking(self), Caring(self)
+        self.visits, self.asking, self.caring = Visits(self), DemoCheckIns(self), DemoAlerts(self)
         self.scores = OwnScores(self)
         self.records = Records(self, Random(f"{seed}:{person.number}:{chapter}:records"))
 

@@ -24,7 +24,7 @@ from procedures.models import Appointment, Procedure, ProcedureType
 from procedures.services import notifications
 
 if TYPE_CHECKING:
-    from outcomes.demo.timeline import Life
+    from outcomes.demo.timeline import PatientTimeline
 
 #: Refusals that mean "look for another time".
 BUSY = ("taken", "kept_not_free", "outside_hours", "closed")
@@ -51,7 +51,7 @@ WRONG_DAY, PROMISES = 0.015, 0.55
 class Visits:
     """The visits of one patient's life. `path`: the way on; None: nothing follows. See `follow` for `last_on`."""
 
-    life: Life
+    life: PatientTimeline
     path: Path | None = None
     last_on: date = date.max
 

@@ -4,6 +4,6 @@ from outcomes.exports.columns import Column, Shield
 from outcomes.exports.csv_writer import Writer
 from outcomes.exports.deidentification import Shielding
 from outcomes.exports.dictionary import ENTRY, entries
-from outcomes.exports.tables import TABLES, Table
+from outcomes.exports.tables import TABLES, ExportTable
 
-__all__ = ["ENTRY", "TABLES", "Column", "Shield", "Shielding", "Table", "Writer", "entries"]
+__all__ = ["ENTRY", "TABLES", "Column", "ExportTable", "Shield", "Shielding", "Writer", "entries"]

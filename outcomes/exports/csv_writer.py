@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from outcomes.exports.check_ins import FIGURES
 from outcomes.exports.columns import Column, Shield, cell, harmless, utc
 from outcomes.exports.deidentification import Shielding, band
-from outcomes.exports.tables import Row, Table
+from outcomes.exports.tables import ExportTable, Row
 from patients.models import full_years
 
 Make = Callable[[Row], Any]
@@ -31,7 +31,7 @@ class Writer:
     Wants rows as `Table.batches` gives them for `lookups`.
     """
 
-    def __init__(self, table: Table, shielding: Shielding | None) -> None:
+    def __init__(self, table: ExportTable, shielding: Shielding | None) -> None:
         self.shielding = shielding
         self.totals, way = table.totals is not None, table.way
         of_cell = (f"{way}procedure__procedure_type", f"{way}patient__born_on", f"{way}summary__performed_on")

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from outcomes.exports.tables import TABLES
 
 
-class Entry(NamedTuple):
+class DictionaryEntry(NamedTuple):
     """One column, as the dictionary says it."""
 
     table: str
@@ -19,13 +19,13 @@ class Entry(NamedTuple):
 
 
 #: The dictionary's own columns.
-ENTRY = Entry._fields
+ENTRY = DictionaryEntry._fields
 
 
-def entries() -> list[Entry]:
+def entries() -> list[DictionaryEntry]:
     """All columns in the order in which they stand in the files."""
     return [
-        Entry(
+        DictionaryEntry(
             table.code,
             column.name,
             column.type,

@@ -19,7 +19,7 @@ Row = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
-class Table:
+class ExportTable:
     """One kind of export. `rows(selection, user)` are those that `user` may see, in no order; `columns` are fixed.
 
     `way`: the lookup from a row to its follow-up, with two underscores behind. `figures`, if there are any, by the
@@ -57,16 +57,16 @@ class Table:
             yield [(*row, known.get(row[0], {})) for row in batch]
 
 
-TABLES: dict[str, Table] = {
+TABLES: dict[str, ExportTable] = {
     table.code: table
     for table in (
-        Table(
+        ExportTable(
             "follow_ups",
             "One row a follow-up: what was done, what it shows, and when relief ended",
             cache(follow_ups.columns),
             follow_ups.rows,
         ),
-        Table(
+        ExportTable(
             "check_ins",
             "One row a check-in, asked or not, with every figure of its answer; remarks are not in it",
             cache(check_ins.columns),
@@ -74,14 +74,14 @@ TABLES: dict[str, Table] = {
             check_ins.WAY,
             check_ins.measured,
         ),
-        Table(
+        ExportTable(
             "adverse_events",
             "One row an adverse event that was not entered in error",
             cache(adverse_events.columns),
             adverse_events.rows,
             "follow_up__",
         ),
-        Table(
+        ExportTable(
             "harm",
             "One row a procedure type: how many procedures led to adverse events, each counted once, by its worst "
             "event. Counts are never hidden; their shares are where procedures are few",

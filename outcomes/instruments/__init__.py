@@ -14,12 +14,12 @@ from django.conf import settings
 from clinic.refusals import Refusal
 from outcomes.instruments.definitions import (
     SCORE,
-    Choice,
+    BilingualText,
     ImportantChange,
     Instrument,
     Item,
+    ItemChoice,
     Scoring,
-    Text,
     Wording,
 )
 from outcomes.instruments.loader import InstrumentsError, Registry, join, read
@@ -27,14 +27,14 @@ from outcomes.instruments.loader import InstrumentsError, Registry, join, read
 __all__ = [
     "FOLDER",
     "SCORE",
-    "Choice",
+    "BilingualText",
     "ImportantChange",
     "Instrument",
     "InstrumentsError",
     "Item",
+    "ItemChoice",
     "Registry",
     "Scoring",
-    "Text",
     "Wording",
     "latest",
     "load",

@@ -19,7 +19,7 @@ SCORE = "score"
 
 
 @dataclass(frozen=True)
-class Text:
+class BilingualText:
     """What the patient reads: English, and Spanish or None where the instrument has no Spanish."""
 
     en: str
@@ -44,11 +44,11 @@ class Wording:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ItemChoice:
     """One value that an item can have, in words."""
 
     code: int
-    text: Text
+    text: BilingualText
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,11 @@ class Item:
     """
 
     key: str
-    wording: Text
+    wording: BilingualText
     higher_is: Literal["worse", "better"]
     required: bool
     codes: tuple[int, ...]
-    anchors: tuple[Choice, ...]
+    anchors: tuple[ItemChoice, ...]
 
     @property
     def least(self) -> int:
@@ -125,7 +125,7 @@ class Instrument:
 
     key: str
     version: str
-    title: Text
+    title: BilingualText
     licence: str
     source: str
     confirmed: Confirmation | None

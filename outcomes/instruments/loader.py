@@ -11,16 +11,16 @@ from typing import Literal, cast
 
 from outcomes.instruments.definitions import (
     SCORE,
-    Choice,
+    BilingualText,
     ImportantChange,
     Instrument,
     Item,
+    ItemChoice,
     Scoring,
-    Text,
     Wording,
 )
 from procedures.catalogue import open_page
-from procedures.catalogue.toml_reader import NAME_LENGTH, Page
+from procedures.catalogue.toml_reader import NAME_LENGTH, TomlTable
 
 #: Instruments by key and version.
 Registry = Mapping[tuple[str, str], Instrument]
@@ -109,7 +109,7 @@ def file_name(name: tuple[str, str]) -> str:
     return f"{name[0]}-{name[1]}.toml"
 
 
-def read_instrument(page: Page, stem: str) -> Instrument:
+def read_instrument(page: TomlTable, stem: str) -> Instrument:
     speaks_spanish = "spanish" in page.content
     scoring = read_scoring(page.table("scoring"))
     found = Instrument(
@@ -146,17 +146,17 @@ def read_instrument(page: Page, stem: str) -> Instrument:
     return found
 
 
-def key(page: Page) -> str:
+def key(page: TomlTable) -> str:
     value = page.text("key")
     if value.strip() and not KEY.fullmatch(value):
         page.refuse("key", "a key is of small letters, digits and underscores, at most 50.")
     return value
 
 
-def text(page: Page, name: str, speaks_spanish: bool, *, longest: int | None = None) -> Text:
+def text(page: TomlTable, name: str, speaks_spanish: bool, *, longest: int | None = None) -> BilingualText:
     """Words in both languages; without a table [spanish] there must be none in Spanish."""
     words = page.table(name)
-    found = Text(
+    found = BilingualText(
         en=words.text("en", longest=longest),
         es=words.text("es", longest=longest) if speaks_spanish else None,
     )
@@ -167,7 +167,7 @@ def text(page: Page, name: str, speaks_spanish: bool, *, longest: int | None = N
     return found
 
 
-def read_wording(page: Page) -> Wording:
+def read_wording(page: TomlTable) -> Wording:
     found = Wording(
         origin=cast(Literal["published", "adapted", "own"], page.choice("origin", ORIGINS)),
         source=page.text("source"),
@@ -177,12 +177,12 @@ def read_wording(page: Page) -> Wording:
     return found
 
 
-def read_item(page: Page, speaks_spanish: bool) -> Item:
+def read_item(page: TomlTable, speaks_spanish: bool) -> Item:
     if ("scale" in page.content) == ("choices" in page.content):
         page.asked.update({"scale", "choices"})
         page.refuse("scale", "an item has either a scale or a list of choices.")
         codes: tuple[int, ...] = (0, 1)
-        anchors: tuple[Choice, ...] = ()
+        anchors: tuple[ItemChoice, ...] = ()
     elif "scale" in page.content:
         codes, anchors = read_scale(page.table("scale"), speaks_spanish)
     else:
@@ -204,13 +204,13 @@ def read_item(page: Page, speaks_spanish: bool) -> Item:
     return found
 
 
-def read_scale(page: Page, speaks_spanish: bool) -> tuple[tuple[int, ...], tuple[Choice, ...]]:
+def read_scale(page: TomlTable, speaks_spanish: bool) -> tuple[tuple[int, ...], tuple[ItemChoice, ...]]:
     """Every whole number from `least` to `most`, with words for both ends."""
     least = page.number("least", least=LEAST, most=MOST)
     most = page.number("most", least=LEAST, most=MOST)
     ends = (
-        Choice(least, text(page, "least_means", speaks_spanish)),
-        Choice(most, text(page, "most_means", speaks_spanish)),
+        ItemChoice(least, text(page, "least_means", speaks_spanish)),
+        ItemChoice(most, text(page, "most_means", speaks_spanish)),
     )
     page.close()
     if page.holds("least", "most") and not least < most < least + VALUES:
@@ -219,15 +219,15 @@ def read_scale(page: Page, speaks_spanish: bool) -> tuple[tuple[int, ...], tuple
     return tuple(range(least, most + 1)) if least < most else (0, 1), ends
 
 
-def read_choice(page: Page, speaks_spanish: bool) -> Choice:
-    found = Choice(
+def read_choice(page: TomlTable, speaks_spanish: bool) -> ItemChoice:
+    found = ItemChoice(
         code=page.number("code", least=LEAST, most=MOST), text=text(page, "wording", speaks_spanish)
     )
     page.close()
     return found
 
 
-def read_scoring(page: Page) -> Scoring:
+def read_scoring(page: TomlTable) -> Scoring:
     method = cast(Literal["none", "sum", "mean"], page.choice("method", METHODS))
     scored = method != "none"
     found = Scoring(
@@ -240,7 +240,7 @@ def read_scoring(page: Page) -> Scoring:
     return found
 
 
-def fit_scoring(page: Page, found: Instrument) -> None:
+def fit_scoring(page: TomlTable, found: Instrument) -> None:
     """Refuse a score that these items cannot have."""
     scoring = found.scoring
     if scoring.method == "none":
@@ -257,7 +257,7 @@ def fit_scoring(page: Page, found: Instrument) -> None:
         page.refuse("scoring.method", "items on different scales have no average.")
 
 
-def read_important_change(page: Page) -> ImportantChange:
+def read_important_change(page: TomlTable) -> ImportantChange:
     given = [form for form in ("points", "percent", "codes") if form in page.content]
     if len(given) != 1:
         page.asked.update(given)
@@ -279,7 +279,7 @@ def read_important_change(page: Page) -> ImportantChange:
     return found
 
 
-def between(page: Page, name: str) -> tuple[Fraction, Fraction] | None:
+def between(page: TomlTable, name: str) -> tuple[Fraction, Fraction] | None:
     """One figure above 0, or a list of two that rise."""
     value = page.take(name, (int, Decimal, list), "a number, or a list of two")
     if value is None:
@@ -299,7 +299,7 @@ def between(page: Page, name: str) -> tuple[Fraction, Fraction] | None:
     return None
 
 
-def codes(page: Page) -> Iterator[int]:
+def codes(page: TomlTable) -> Iterator[int]:
     for code in page.take("codes", list, "a list of codes") or ():
         if isinstance(code, bool) or not isinstance(code, int):
             page.refuse("codes", f"{code!r} is no code.")
@@ -307,7 +307,7 @@ def codes(page: Page) -> Iterator[int]:
             yield code
 
 
-def fit_important_changes(page: Page, found: Instrument) -> None:
+def fit_important_changes(page: TomlTable, found: Instrument) -> None:
     """Refuse changes of what is not there, or larger than the scale."""
     items = {item.key: item for item in found.items}
     for number, change in enumerate(found.important_changes, start=1):

@@ -48,7 +48,7 @@ class Funnel:
 
 
 @dataclass(frozen=True)
-class Point:
+class CheckInCounts:
     """What is known of one planned check-in: `at` in `unit` after the procedure. Of evaluable follow-ups.
 
     `groups` counts those who are due and were not asked, because their course had ended: by the names of ENDED.
@@ -196,7 +196,8 @@ def interval(after: str, until: Any) -> tuple[Case, Case]:
     return planned_day(BEGINS, F(after), F(after)), planned_day(ENDS, F(after), until)
 
 
-#: The interval for a curve (`outcomes.relief_end.Lasting.ended_by`); its end is the one of both that is known, or NULL.
+#: The interval for a curve (`outcomes.relief_end.ReliefEndInterval.ended_by`); its end is the one of both that is
+#: known, or NULL.
 KNOWN_END = Least("lost_until", "suspected_until")
 KNOWN_END_SQL = "LEAST(lost_until, suspected_until)"
 ENDED_AFTER, ENDED_BY = interval("lost_after", KNOWN_END)
@@ -327,7 +328,7 @@ COLUMNS = (
 )
 
 
-def point_of(row: tuple[int | None, ...], *, unit: str, treated: int, smallest: int) -> Point:
+def point_of(row: tuple[int | None, ...], *, unit: str, treated: int, smallest: int) -> CheckInCounts:
     """One row of POINTS, without its unit."""
     numbers = iter(value or 0 for value in row)
     at = next(numbers)
@@ -352,7 +353,7 @@ def point_of(row: tuple[int | None, ...], *, unit: str, treated: int, smallest: 
 
     enough = answered >= max(smallest, 1)
     enough_peg = pegs >= max(smallest, 1)
-    return Point(
+    return CheckInCounts(
         at=at,
         unit=unit,
         groups=groups,

@@ -32,7 +32,7 @@ Bounds = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Piece:
+class CurvePiece:
     """A piece of the curve from `begins` to `ends` (None: without end), with the share still in relief, 0–1.
 
     Between `low` and `high` nothing is known of how it falls, where they differ.
@@ -45,7 +45,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class At:
+class CurveAtDay:
     """The share still in relief at one day, between `low` and `high`, 0–1, with its pointwise band, and how many stand
     behind it: known to be in relief then, known to have lost it by then, and the others, of whom nothing is known."""
 
@@ -107,11 +107,11 @@ class DurationCurve:
     unit: str
     total: int
     hidden: bool = False
-    pieces: Sequence[Piece] = ()
-    places: Sequence[At] = ()
+    pieces: Sequence[CurvePiece] = ()
+    places: Sequence[CurveAtDay] = ()
     median: tuple[float, float | None] | None = None
     half_lost: HalfLost | None = None
-    window: tuple[At | None, At | None] | None = None
+    window: tuple[CurveAtDay | None, CurveAtDay | None] | None = None
     violation: float = 0.0
     proven: bool = True
     level: float = 0.95
@@ -132,7 +132,7 @@ def duration_curve(
 ) -> DurationCurve:
     """The curve of those of `rows` that count in `unit`, drawn at least up to `until`; one query with all its runs.
 
-    Relief ended by a bad score also where nothing has confirmed it (`outcomes.relief_end.Lasting.ended_by`).
+    Relief ended by a bad score also where nothing has confirmed it (`outcomes.relief_end.ReliefEndInterval.ended_by`).
     """
     known = rows.filter(EVALUABLE, unit=unit, lost_after__isnull=False)
     if population == "responders":
@@ -172,7 +172,10 @@ def duration_curve(
     places = spread(until, window, unit, told)
     band = banded(data, places)
     columns = (places, band.low, band.high, band.band_low, band.band_high, *data.known(places))
-    at = {place: At(place, *numbers) for place, *numbers in zip(*(c.tolist() for c in columns), strict=True)}
+    at = {
+        place: CurveAtDay(place, *numbers)
+        for place, *numbers in zip(*(c.tolist() for c in columns), strict=True)
+    }
     never = np.isinf(ends)
     # Nothing can be judged by that rule, or the summary is older than it; who never had relief by it is no responder.
     by_lord = np.isfinite(lords) & ((lords > 0) | (population != "responders"))
@@ -188,7 +191,7 @@ def duration_curve(
         unit,
         total,
         pieces=[
-            Piece(one.begins, ending(min(one.ends, told)), one.low, one.high)
+            CurvePiece(one.begins, ending(min(one.ends, told)), one.low, one.high)
             for one in curve.stretches()
             if one.begins < told
         ],

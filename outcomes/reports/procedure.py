@@ -17,9 +17,9 @@ from outcomes.reports.counts import (
     POINTS,
     TREATED,
     TREATED_SQL,
+    CheckInCounts,
     Distribution,
     Funnel,
-    Point,
     point_of,
     verdicts,
 )
@@ -67,7 +67,7 @@ class ProcedureReport:
     windows: int
     window_confirmed: bool
     success_percent: int | None
-    points: Sequence[Point]
+    points: Sequence[CheckInCounts]
     curves: Sequence[DurationCurve]
     satisfied: Distribution
     adverse: AdverseReport

@@ -86,7 +86,7 @@ class AdverseLine:
 
 
 @dataclass(frozen=True)
-class Harmed:
+class HarmShare:
     """How many procedures led to something, and their share of all of the type; None where that is hidden."""
 
     count: int
@@ -106,11 +106,11 @@ class HarmOfType:
     name: str
     procedures: int
     hidden: bool
-    any: Harmed
-    mild: Harmed
-    moderate: Harmed
-    severe: Harmed
-    serious: Harmed
+    any: HarmShare
+    mild: HarmShare
+    moderate: HarmShare
+    severe: HarmShare
+    serious: HarmShare
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ def harm_by_type(rows: QuerySet[CourseSummary], *, smallest: int) -> list[HarmOf
 def harm_of(code: str, name: str, procedures: int, *counted: int, smallest: int) -> HarmOfType:
     """A line of so many procedures. `counted`: with any event, by the worst one's severity, with a serious one."""
     hidden = procedures < smallest
-    numbers = [Harmed(count, None if hidden else share(count, procedures)) for count in counted]
+    numbers = [HarmShare(count, None if hidden else share(count, procedures)) for count in counted]
     return HarmOfType(code, name, procedures, hidden, *numbers)
 
 

@@ -30,7 +30,7 @@ from outcomes.services.corrections import (
     correct_answer,
     why_not_to_change,
 )
-from outcomes.services.devices import Due, due_of, end_explanted, look_after_devices, review_devices
+from outcomes.services.devices import DueDevice, due_of, end_explanted, look_after_devices, review_devices
 from outcomes.services.diaries import fill_in
 from outcomes.services.expiry import call_bounced, call_unsent, close_past
 from outcomes.services.exports import download, expire_exports, make_export, make_exports, request_export
@@ -74,7 +74,7 @@ from outcomes.services.tick_steps import tick
 from outcomes.services.trials import end_trial, trial_of
 
 __all__ = [
-    "Due",
+    "DueDevice",
     "acknowledge",
     "answer",
     "ask_at_new_address",

@@ -9,7 +9,7 @@ from clinic import audit
 from clinic.models import User
 from clinic.refusals import Refusal
 from outcomes.diary import late_after
-from outcomes.instruments import Text, latest
+from outcomes.instruments import BilingualText, latest
 from outcomes.models import Answer, CheckIn, Draft, FollowUp, Measurement
 from outcomes.models.follow_ups import JudgedAs
 from outcomes.questions import PAIN_NOW, PEG_FROM_DAY, Question, Step, confirming, red_flag, steps
@@ -69,7 +69,7 @@ def diary_of(check_in: CheckIn) -> list[CheckIn]:
 def red_flags_of(kind: ProcedureType) -> list[Question]:
     """The red flags of a procedure type as questions."""
     return [
-        red_flag(flag.code, Text(flag.question, flag.question_es or None), flag.urgency)
+        red_flag(flag.code, BilingualText(flag.question, flag.question_es or None), flag.urgency)
         for flag in kind.red_flags.all()
     ]
 

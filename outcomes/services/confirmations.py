@@ -7,14 +7,19 @@ from outcomes.models import CheckIn, FollowUp
 from outcomes.questions import PAIN_NOW
 from outcomes.relief import Course, Judgement, Verdict
 from outcomes.schedule import confirmation, confirms, days_after
-from outcomes.services.course_data import Read
+from outcomes.services.course_data import CheckInReading
 
 #: Check-ins of the plan that do not ask: replaced by another, or taken out of the plan.
 NOT_ASKED = (CheckIn.Status.SUPERSEDED, CheckIn.Status.VOIDED)
 
 
 def confirm(
-    follow_up: FollowUp, course: Course, judgement: Judgement, rows: Sequence[Read], *, now: datetime
+    follow_up: FollowUp,
+    course: Course,
+    judgement: Judgement,
+    rows: Sequence[CheckInReading],
+    *,
+    now: datetime,
 ) -> None:
     """Bring the confirmation of a course in line with what it shows; in the transaction that judged it. Idempotent.
 

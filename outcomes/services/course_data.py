@@ -15,7 +15,7 @@ SATISFIED = "satisfaction.satisfied"
 KEYS = (PAIN_NOW, TOOK_MEDICINE, MEDICINE, WORN_OFF, ENDED_ON, CHANGE, SATISFIED, *PEG)
 
 
-class Read(NamedTuple):
+class CheckInReading(NamedTuple):
     """One check-in as it stands. `answered_at` is None, `channel` "" and `values` empty when nothing came back.
 
     `values` by "instrument.item", those of KEYS alone; what a correction has replaced is not among them.
@@ -30,7 +30,7 @@ class Read(NamedTuple):
     values: Mapping[str, int]
 
 
-def read(follow_ups: Collection[int]) -> dict[int, list[Read]]:
+def read(follow_ups: Collection[int]) -> dict[int, list[CheckInReading]]:
     """The check-ins of each of these follow-ups, in order; two queries for any number of them."""
     items = Q()
     for key in KEYS:
@@ -41,7 +41,7 @@ def read(follow_ups: Collection[int]) -> dict[int, list[Read]]:
         items, answer__check_in__follow_up__in=follow_ups
     ).values_list("answer", "instrument", "item", "value"):
         given[answer][f"{instrument}.{item}"] = value
-    rows: dict[int, list[Read]] = {pk: [] for pk in follow_ups}
+    rows: dict[int, list[CheckInReading]] = {pk: [] for pk in follow_ups}
     columns = (
         "follow_up",
         "kind",
@@ -56,11 +56,13 @@ def read(follow_ups: Collection[int]) -> dict[int, list[Read]]:
         *columns, "answer__channel"
     ):
         values = given.get(answer, {})
-        rows[follow_up].append(Read(kind, offset, status, answered_at, bool(late), channel or "", values))
+        rows[follow_up].append(
+            CheckInReading(kind, offset, status, answered_at, bool(late), channel or "", values)
+        )
     return rows
 
 
-def fetched(follow_up: FollowUp) -> list[Read]:
+def fetched(follow_up: FollowUp) -> list[CheckInReading]:
     """The same of one follow-up whose `check_ins__answer__measurements` are fetched; asks the database for nothing."""
     rows = []
     for check_in in follow_up.check_ins.all():
@@ -69,7 +71,7 @@ def fetched(follow_up: FollowUp) -> list[Read]:
             {f"{one.instrument}.{one.item}": one.value for one in answer.measurements.all()} if answer else {}
         )
         rows.append(
-            Read(
+            CheckInReading(
                 check_in.kind,
                 check_in.offset_minutes,
                 check_in.status,

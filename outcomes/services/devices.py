@@ -32,7 +32,7 @@ LOOKED_AFTER = (
 )
 
 
-class Due(NamedTuple):
+class DueDevice(NamedTuple):
     """A device, what of it is due ("battery" or "refill"), and since which day at its site."""
 
     device: ImplantedDevice
@@ -40,7 +40,7 @@ class Due(NamedTuple):
     since: date
 
 
-def due_of(follow_up: FollowUp, *, now: datetime) -> list[Due]:
+def due_of(follow_up: FollowUp, *, now: datetime) -> list[DueDevice]:
     """What of the devices of a follow-up's procedure is due at `now`, the longest first; nothing for who has died.
 
     Due is what its day has come for on the site's wall clock. Wants `procedure__site` and `patient` selected.
@@ -50,7 +50,7 @@ def due_of(follow_up: FollowUp, *, now: datetime) -> list[Due]:
         return []
     today = now.astimezone(follow_up.procedure.site.zone).date()
     devices = ImplantedDevice.objects.in_place().filter(procedure=follow_up.procedure_id).order_by("pk")
-    due = [Due(device, what, since) for device in devices for what, since in device.due_on(today)]
+    due = [DueDevice(device, what, since) for device in devices for what, since in device.due_on(today)]
     return sorted(due, key=lambda one: one.since)
 
 

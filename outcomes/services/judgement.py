@@ -19,14 +19,14 @@ from outcomes.relief import LOST_VERDICTS, Course, Reading, Verdict
 from outcomes.schedule import DAY
 from outcomes.services.alerts import review
 from outcomes.services.confirmations import confirm
-from outcomes.services.course_data import Read, fetched, read
+from outcomes.services.course_data import CheckInReading, fetched, read
 from outcomes.services.summaries import keep, peg_sum, summary_of
 from outcomes.services.verdicts import diary_from, judgement_of, window_of_test
 from procedures.models import Appointment, Baseline, ImplantedDevice, Laterality, Procedure
 from procedures.services.baselines import baselines_of_each
 
 
-class Felt(NamedTuple):
+class PainScore(NamedTuple):
     """A pain now, 0–10, when it was felt (`felt_at`), and what was said with it: see `outcomes.relief.Reading`."""
 
     moment: datetime
@@ -93,7 +93,7 @@ def courses_of(follow_ups: Collection[FollowUp]) -> dict[int, Course]:
 
 
 def course_from_rows(
-    follow_up: FollowUp, rows: Sequence[Read], ending: Ending, *, by_day: bool = False
+    follow_up: FollowUp, rows: Sequence[CheckInReading], ending: Ending, *, by_day: bool = False
 ) -> Course:
     """The same from what has been read already. `by_day`: in days, whatever the follow-up is judged as."""
     performed_at, short = follow_up.procedure.performed_at, follow_up.short_check_ins
@@ -112,7 +112,7 @@ def course_from_rows(
     return course_from(
         follow_up,
         scores=[
-            Felt(
+            PainScore(
                 moment,
                 row.values[PAIN],
                 worn_off=row.values.get(WORN_OFF) == 1,
@@ -127,7 +127,7 @@ def course_from_rows(
     )
 
 
-def tells_silence(row: Read, short: Collection[int]) -> bool:
+def tells_silence(row: CheckInReading, short: Collection[int]) -> bool:
     """Whether nobody answered where an answer was to be expected. Whoever leaves a confirmation unanswered is called;
     and a short check-in, by its minutes, has another close by: two of them in a fortnight are no silence."""
     missed = row.status == CheckIn.Status.MISSED and row.kind == CheckIn.Kind.PLANNED
@@ -258,7 +258,7 @@ def ended_at(follow_up: FollowUp, *, minutes: bool) -> int:
 def course_from(
     follow_up: FollowUp,
     *,
-    scores: Iterable[Felt],
+    scores: Iterable[PainScore],
     silent: Iterable[int],
     ending: Ending = RUNS,
     by_day: bool = False,
@@ -274,7 +274,7 @@ def course_from(
     zone, minutes = procedure.site.zone, in_minutes(follow_up) and not by_day
     felt = [(one, False) for one in scores]
     if ending.pain_before:
-        felt.append((Felt(*ending.pain_before), True))
+        felt.append((PainScore(*ending.pain_before), True))
     readings = [
         Reading(
             position(one.moment, procedure.performed_at, zone=zone, minutes=minutes),

@@ -6,8 +6,8 @@ from dataclasses import replace
 from django.utils import translation
 from django.utils.translation import gettext
 
-from outcomes.instruments import Text
-from outcomes.instruments.definitions import Choice
+from outcomes.instruments import BilingualText
+from outcomes.instruments.definitions import ItemChoice
 from outcomes.models import Answer, CheckIn, FollowUp
 from outcomes.models.follow_ups import JudgedAs
 from outcomes.questions import ENDED_ON, WORN_OFF, Question
@@ -56,7 +56,7 @@ def question(least: int | None = None) -> Question:
             "If your pain now is %(score)d or more: has the relief from your procedure worn off?", score=least
         )
     )
-    answers = tuple(Choice(code, in_both(words)) for code, words in enumerate(("No", "Yes", "Not sure")))
+    answers = tuple(ItemChoice(code, in_both(words)) for code, words in enumerate(("No", "Yes", "Not sure")))
     return Question(WORN_OFF, asked, "list", (0, 1, 2), answers)
 
 
@@ -75,8 +75,8 @@ def since_when(follow_up: FollowUp, *, by_staff: bool = False) -> Question:
     return Question(ENDED_ON, asked, "date", codes=(), day_zero=day_zero)
 
 
-def in_both(words: str, **values: int) -> Text:
+def in_both(words: str, **values: int) -> BilingualText:
     """Words in English and in Spanish, with the values put in."""
     with translation.override("es"):
         spanish = gettext(words)
-    return Text(words % values, spanish % values)
+    return BilingualText(words % values, spanish % values)

@@ -68,7 +68,7 @@ def text_key(check_in: CheckIn) -> str:
     return f"check-in {check_in.pk} text"
 
 
-def text(check_in_id: int, *, now: datetime) -> sms.Text | Skip | Wait:
+def text(check_in_id: int, *, now: datetime) -> sms.TextMessage | Skip | Wait:
     """What the text says, in the patient's language: no name, no clinic, nothing about health. Looked at once more."""
     check_in = CheckIn.objects.select_related("follow_up__patient", "follow_up__procedure__site").get(
         pk=check_in_id
@@ -82,4 +82,4 @@ def text(check_in_id: int, *, now: datetime) -> sms.Text | Skip | Wait:
         return Wait(morning, "quiet_hours")
     url = settings.SITE_URL + reverse("check_in", args=[issue_link(check_in, now=now)])
     with translation.override(patient.language):
-        return sms.Text(patient.phone, _("How are you? %(link)s") % {"link": url})
+        return sms.TextMessage(patient.phone, _("How are you? %(link)s") % {"link": url})

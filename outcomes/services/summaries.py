@@ -8,7 +8,7 @@ from outcomes.questions import CHANGE, PAIN_NOW, PEG
 from outcomes.relief import DEFINITION, Course, Judgement
 from outcomes.relief_end import lasting, lasting_by_lord
 from outcomes.schedule import DAY
-from outcomes.services.course_data import SATISFIED, Read
+from outcomes.services.course_data import SATISFIED, CheckInReading
 
 #: A check-in in one of these has fallen due for the patient: it came back, or its time is over.
 DUE = (CheckIn.Status.ANSWERED, CheckIn.Status.MISSED)
@@ -20,7 +20,7 @@ def summary_of(
     follow_up: FollowUp,
     course: Course,
     judgement: Judgement,
-    rows: Sequence[Read],
+    rows: Sequence[CheckInReading],
     *,
     baseline_peg: int | None,
 ) -> CourseSummary:

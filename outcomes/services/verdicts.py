@@ -7,13 +7,13 @@ from datetime import timedelta
 from django.conf import settings
 
 from outcomes import trials
-from outcomes.diary import COVERED_PERCENT, Entry, Outcome, Result, Why, result
+from outcomes.diary import COVERED_PERCENT, DiaryEntry, Outcome, Result, Why, result
 from outcomes.models import CheckIn, FollowUp
 from outcomes.models.follow_ups import JudgedAs
 from outcomes.questions import PAIN_NOW, TOOK_MEDICINE
 from outcomes.relief import Course, Judgement, Note, Remark, Verdict, judge, judged, remark_words
 from outcomes.schedule import DAY
-from outcomes.services.course_data import Read
+from outcomes.services.course_data import CheckInReading
 from procedures.models import ReliefProfile
 
 #: When an anesthetic is expected to have worn off, in minutes, for a profile made before tests had to say so: that of
@@ -28,7 +28,7 @@ def window_of_test(profile: ReliefProfile) -> tuple[int, int]:
     return profile.window_from_minutes or 0, profile.window_until_minutes
 
 
-def judgement_of(follow_up: FollowUp, course: Course, rows: Sequence[Read]) -> Judgement:
+def judgement_of(follow_up: FollowUp, course: Course, rows: Sequence[CheckInReading]) -> Judgement:
     """What a follow-up shows. `course` and `rows` are what has been read of it; asks the database for nothing."""
     if follow_up.judged_as == JudgedAs.TEST:
         return judge_test(follow_up, course, rows)
@@ -39,7 +39,7 @@ def judgement_of(follow_up: FollowUp, course: Course, rows: Sequence[Read]) -> J
     return judge(course)
 
 
-def trial_from(follow_up: FollowUp, rows: Sequence[Read]) -> trials.Result | None:
+def trial_from(follow_up: FollowUp, rows: Sequence[CheckInReading]) -> trials.Result | None:
     """What a trial shows; None without a baseline above 0. Wants `procedure__site` and `relief_profile` selected.
 
     The answer to a planned check-in speaks for the days since the planned one before it.
@@ -79,7 +79,7 @@ def trial_from(follow_up: FollowUp, rows: Sequence[Read]) -> trials.Result | Non
     )
 
 
-def judge_trial(follow_up: FollowUp, course: Course, rows: Sequence[Read]) -> Judgement:
+def judge_trial(follow_up: FollowUp, course: Course, rows: Sequence[CheckInReading]) -> Judgement:
     """The verdict on a trial, with how many of its days are known and have enough less pain. What another treatment of
     the region may have brought decides nothing."""
     found = trial_from(follow_up, rows)
@@ -120,7 +120,7 @@ def not_judged(course: Course) -> Judgement:
     return Judgement(Verdict.NOT_JUDGED, " ".join(said), remarks=remarks)
 
 
-def diary_from(follow_up: FollowUp, rows: Sequence[Read]) -> Result | None:
+def diary_from(follow_up: FollowUp, rows: Sequence[CheckInReading]) -> Result | None:
     """What the diary of a test shows; None without a baseline above 0.
 
     Its hours are those of the profile by which the test is judged, and every one that was answered on the first day:
@@ -128,7 +128,7 @@ def diary_from(follow_up: FollowUp, rows: Sequence[Read]) -> Result | None:
     """
     profile = follow_up.relief_profile
     entries = {
-        row.offset_minutes: Entry(
+        row.offset_minutes: DiaryEntry(
             row.values[PAIN_NOW],
             took_medicine=row.values[TOOK_MEDICINE] == 1 if TOOK_MEDICINE in row.values else None,
             late=row.late,
@@ -148,7 +148,7 @@ def diary_from(follow_up: FollowUp, rows: Sequence[Read]) -> Result | None:
     )
 
 
-def judge_test(follow_up: FollowUp, course: Course, rows: Sequence[Read]) -> Judgement:
+def judge_test(follow_up: FollowUp, course: Course, rows: Sequence[CheckInReading]) -> Judgement:
     """The verdict on a test. It is too early for one only while the diary is open and what is missing may still come:
     medicine that was taken cannot be untaken."""
     found = diary_from(follow_up, rows)

@@ -14,7 +14,7 @@ LOST_EARLY, POSSIBLY_EARLY = "lost_early", "possibly_early"
 TELLING = ("lost_early", "lost_effect", "pain_back")
 
 
-class Raised(NamedTuple):
+class RaisedAlert(NamedTuple):
     """An alert: the days on which it was raised and closed; `until` is infinity while it is open."""
 
     kind: str
@@ -23,7 +23,7 @@ class Raised(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Told:
+class PatientRecord:
     """What the database says of one patient in the end.
 
     `verdicts`: all there ever were, the last one last. `answers`: the days of the answers, each as the instant in days
@@ -33,7 +33,7 @@ class Told:
     patient: Patient
     window: Window
     verdicts: Sequence[str]
-    alerts: Sequence[Raised]
+    alerts: Sequence[RaisedAlert]
     answers: Sequence[tuple[float, int]]
     asked: int
 
@@ -75,22 +75,22 @@ class Figure(NamedTuple):
     """One figure of docs/simulation.md: its words, whom it counts, and of whom."""
 
     words: str
-    holds: Callable[[Told], object]
-    among: Callable[[Told], object]
+    holds: Callable[[PatientRecord], object]
+    among: Callable[[PatientRecord], object]
 
 
-class Count(NamedTuple):
+class Proportion(NamedTuple):
     """`number` of `of`."""
 
     number: int
     of: int
 
 
-def early(one: Told) -> bool:
+def early(one: PatientRecord) -> bool:
     return one.group == Group.EARLY
 
 
-def alerted(one: Told) -> bool:
+def alerted(one: PatientRecord) -> bool:
     return early(one) and one.alerted_on(LOST_EARLY) is not None
 
 
@@ -145,13 +145,15 @@ FIGURES = {
 }
 
 
-def count(told: Iterable[Told]) -> dict[str, Count]:
+def count(told: Iterable[PatientRecord]) -> dict[str, Proportion]:
     """All figures, by name; and "answered", answers of check-ins."""
     everybody = list(told)
     counts = {
-        "answered": Count(sum(len(one.answers) for one in everybody), sum(one.asked for one in everybody))
+        "answered": Proportion(
+            sum(len(one.answers) for one in everybody), sum(one.asked for one in everybody)
+        )
     }
     for name, figure in FIGURES.items():
         among = [one for one in everybody if figure.among(one)]
-        counts[name] = Count(sum(bool(figure.holds(one)) for one in among), len(among))
+        counts[name] = Proportion(sum(bool(figure.holds(one)) for one in among), len(among))
     return counts

@@ -23,7 +23,7 @@ import numpy as np
 from outcomes import schedule
 from outcomes.demo import check_ins, made_up_patients, relief_courses
 from outcomes.relief import Course, Reading, judge
-from outcomes.relief_end import Lasting, lasting
+from outcomes.relief_end import ReliefEndInterval, lasting
 from outcomes.reports.curves import DRAWS, SEED, half_lost, spread
 from outcomes.survival import Floats, Intervals, bands, intervals, turnbull
 from procedures import catalogue
@@ -79,7 +79,7 @@ class Played:
     answers: Sequence[Given]
     again: tuple[float, int] | None
     known: Course
-    told: Lasting | None
+    told: ReliefEndInterval | None
 
 
 def planned(code: str) -> list[int]:
@@ -174,7 +174,7 @@ def clinic(code: str, seed: str, number: int, habits: Habits) -> list[Played]:
     return [play(code, rng, habits) for _ in range(number)]
 
 
-def counted(told: Lasting, code: str) -> tuple[int, float]:
+def counted(told: ReliefEndInterval, code: str) -> tuple[int, float]:
     """The interval as a curve counts it: `outcomes.reports.counts.planned_day` says how."""
     days, end = planned(code), told.ended_by
     after = max((day for day in days if day <= told.after), default=0)
@@ -191,7 +191,7 @@ def as_reported(played: Sequence[Played], code: str) -> Intervals:
 
 
 def as_known(
-    played: Sequence[Played], until: Callable[[Lasting], int | None] = lambda told: told.ended_by
+    played: Sequence[Played], until: Callable[[ReliefEndInterval], int | None] = lambda told: told.ended_by
 ) -> Intervals:
     """The same to the day, from whatever is known: what reports do not do."""
     told = [one.told for one in played if one.told]
@@ -223,7 +223,7 @@ def true_half(code: str) -> tuple[float, float]:
     return ends[0], ends[1]
 
 
-class At(NamedTuple):
+class DayResult(NamedTuple):
     """At one day: in how many of the clinics the band held the true share, and the mean error of the curve with half of
     its 95 % interval, in points of 100, above 0 where too much relief is shown; 0 within the span of the truth."""
 
@@ -246,7 +246,7 @@ class Measured(NamedTuple):
     clinics: int
     again: float
     window: tuple[int, int]
-    at: Sequence[At]
+    at: Sequence[DayResult]
     told: int
     held: int
 
@@ -293,7 +293,7 @@ def measure(
         clinics,
         habits.again,
         window,
-        [At(day, int(count), float(error), float(wide)) for day, count, error, wide in found],
+        [DayResult(day, int(count), float(error), float(wide)) for day, count, error, wide in found],
         told,
         held,
     )

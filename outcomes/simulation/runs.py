@@ -28,7 +28,7 @@ from outcomes.questions import ENDED_ON, PAIN_NOW, WORN_OFF
 from outcomes.schedule import DAY
 from outcomes.services import relief_questions
 from outcomes.services.calls import TRIES
-from outcomes.simulation.counts import Raised, Told
+from outcomes.simulation.counts import PatientRecord, RaisedAlert
 from outcomes.simulation.simulated_patients import Habits, Patient, Window, invent
 from patients.models import Patient as Row
 from procedures import services as procedures
@@ -76,7 +76,7 @@ def profile_with(kind: ProcedureType, days: Sequence[int]) -> ReliefProfile:
 
 def followed(
     code: str, place: Place, *, days: Sequence[int], seed: str, number: int, habits: Habits
-) -> list[Told]:
+) -> list[PatientRecord]:
     """Follow that many patients until their last check-in has closed, and read what the database says of them.
 
     `days`: those of the check-ins. Nothing of it stays in the database.
@@ -276,7 +276,7 @@ class Run:
 
     # What the database says
 
-    def read(self) -> list[Told]:
+    def read(self) -> list[PatientRecord]:
         """What was told of everybody, in their order."""
 
         def by_follow_up(rows: Iterable[tuple[Any, ...]]) -> dict[int, list[tuple[Any, ...]]]:
@@ -306,11 +306,11 @@ class Run:
             .values_list("follow_up", "answer__answered_at")
         )
         return [
-            Told(
+            PatientRecord(
                 person,
                 self.window,
                 [*(verdict for (verdict,) in changes[pk]), last[pk]],
-                [Raised(kind, days(raised), days(until)) for kind, raised, until in alerts[pk]],
+                [RaisedAlert(kind, days(raised), days(until)) for kind, raised, until in alerts[pk]],
                 [
                     (days(at), (at.astimezone(zone).date() - first).days)
                     for (at,) in asked[pk]

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from outcomes.rates import share
-from outcomes.simulation.counts import FIGURES, Count
-from outcomes.simulation.curves import At, Measured
+from outcomes.simulation.counts import FIGURES, Proportion
+from outcomes.simulation.curves import DayResult, Measured
 
 ABLATIONS = ("rfa_facet", "rfa_peripheral", "rfa_sacroiliac")
 STIMULATORS = ("neurostimulator_revision", "pns_implant", "scs_implant")
@@ -110,7 +110,7 @@ def promises(exact: Mapping[str, Cell], habits: Mapping[str, Cell]) -> str:
         return [cell for code, cell in habits.items() if code in codes]
 
     without = some(set(habits) - set(DEVICES))
-    promised: list[tuple[str, Count, Callable[[float], bool]]] = [
+    promised: list[tuple[str, Proportion, Callable[[float], bool]]] = [
         ("exact: 100 %", pooled(exact.values(), "by_first_bad"), lambda value: value == 1),
         ("exact: nobody", pooled(exact.values(), "none_lost_early"), lambda value: value == 0),
         ("exact: nobody", pooled(exact.values(), "later_lost_early"), lambda value: value == 0),
@@ -144,17 +144,17 @@ def promises(exact: Mapping[str, Cell], habits: Mapping[str, Cell]) -> str:
     return table("What was promised", ["figure", "promised", "found", "kept"], rows)
 
 
-def pooled(cells: Iterable[Cell], name: str) -> Count:
+def pooled(cells: Iterable[Cell], name: str) -> Proportion:
     """One figure of several procedure types together."""
     found = [cell.counts[name] for cell in cells]
-    return Count(sum(count for count, _ in found), sum(of for _, of in found))
+    return Proportion(sum(count for count, _ in found), sum(of for _, of in found))
 
 
 def said(cell: Cell, name: str) -> str:
     return told(pooled([cell], name))
 
 
-def told(figure: Count) -> str:
+def told(figure: Proportion) -> str:
     """Numerator and denominator, with the share in percent and its interval: 12/34: 35 % (21–52)."""
     found = share(*figure)
     if found is None:
@@ -194,13 +194,13 @@ def curves_row(one: Measured) -> list[str]:
     return [
         *(one.code, str(one.patients), f"{100 * one.again:.0f} %"),
         *map(cell, (*one.window, 366, 548)),
-        told(Count(one.held, one.told)),
+        told(Proportion(one.held, one.told)),
     ]
 
 
-def at_said(found: At, clinics: int) -> str:
+def at_said(found: DayResult, clinics: int) -> str:
     """Numerator and denominator with the share, and the mean error in points with its interval."""
-    kept = told(Count(found.held, clinics))
+    kept = told(Proportion(found.held, clinics))
     low, mean, high = (
         f"{found.error + side * found.give:+.1f}".replace("-", "−").replace("+0.0", "0").replace("−0.0", "0")
         for side in (-1, 0, 1)

@@ -27,8 +27,8 @@ patients' answering does not depend on when relief ends; show beside it how many
 """
 
 from outcomes.survival.bootstrap import Bands, bands
-from outcomes.survival.curve import Curve, Proof, Share, Stretch
-from outcomes.survival.data import Floats, Intervals, Span, Unusable, intervals, pool
+from outcomes.survival.curve import Curve, CurvePiece, Proof, Share
+from outcomes.survival.data import Floats, Intervals, Span, UnusableData, intervals, pool
 from outcomes.survival.estimate import turnbull
 from outcomes.survival.exact_times import KaplanMeier, LogRank, kaplan_meier, log_rank
 from outcomes.survival.group_tests import Comparison, Permutation, Score, compare, permute
@@ -37,6 +37,7 @@ __all__ = [
     "Bands",
     "Comparison",
     "Curve",
+    "CurvePiece",
     "Floats",
     "Intervals",
     "KaplanMeier",
@@ -46,8 +47,7 @@ __all__ = [
     "Score",
     "Share",
     "Span",
-    "Stretch",
-    "Unusable",
+    "UnusableData",
     "bands",
     "compare",
     "intervals",

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from outcomes.survival.curve import grid
-from outcomes.survival.data import Floats, Intervals, Unusable, Whole
+from outcomes.survival.data import Floats, Intervals, UnusableData, Whole
 from outcomes.survival.estimate import turnbull
 
 
@@ -45,9 +45,9 @@ def bands(data: Intervals, days: ArrayLike, *, draws: int = 500, level: float = 
     """
     at = grid(days)
     if not 0 < level < 1:
-        raise Unusable("The level of a band lies between 0 and 1.", code="not_a_share")
+        raise UnusableData("The level of a band lies between 0 and 1.", code="not_a_share")
     if draws < 2:
-        raise Unusable("A band needs at least two draws.", code="draws")
+        raise UnusableData("A band needs at least two draws.", code="draws")
     low, high = turnbull(data).shares(at)
     rng = np.random.default_rng(seed)
     lows, highs = np.empty((draws, len(at))), np.empty((draws, len(at)))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from outcomes.survival.data import Floats, Span, Unusable, numbers
+from outcomes.survival.data import Floats, Span, UnusableData, numbers
 
 #: Shares that differ by less are the same; sums of masses are not exact.
 SAME = 1e-9
@@ -19,7 +19,7 @@ class Share(NamedTuple):
     high: float
 
 
-class Stretch(NamedTuple):
+class CurvePiece(NamedTuple):
     """A piece of the curve, `begins` to `ends`, with the share still in relief between `low` and `high`.
 
     Known (`low` = `high`): the piece has both of its ends. Undefined: it has neither, and the data say nothing about
@@ -92,7 +92,7 @@ class Curve:
         An infinite `until` means that it was not reached. Raises Unusable: `not_a_share`.
         """
         if not 0 < lost <= 1:
-            raise Unusable("A quantile is a share above 0 and at most 1.", code="not_a_share")
+            raise UnusableData("A quantile is a share above 0 and at most 1.", code="not_a_share")
         place = min(int(np.searchsorted(np.cumsum(self.mass), lost - SAME)), len(self.mass) - 1)
         return Span(float(self.after[place]), float(self.until[place]))
 
@@ -101,7 +101,7 @@ class Curve:
         """The span within which half have lost their relief."""
         return self.quantile(0.5)
 
-    def stretches(self) -> list[Stretch]:
+    def stretches(self) -> list[CurvePiece]:
         """The whole curve in order, from time 0: known and undefined pieces in turn.
 
         The first piece is known, at 1; a known piece between two spans that touch is a single instant.
@@ -110,11 +110,11 @@ class Curve:
         tail = self.tail.tolist()
         known_from = 0.0
         for number, (begins, ends) in enumerate(zip(self.after.tolist(), self.until.tolist(), strict=True)):
-            pieces.append(Stretch(known_from, begins, tail[number], tail[number]))
-            pieces.append(Stretch(begins, ends, tail[number + 1], tail[number]))
+            pieces.append(CurvePiece(known_from, begins, tail[number], tail[number]))
+            pieces.append(CurvePiece(begins, ends, tail[number + 1], tail[number]))
             known_from = ends
         if np.isfinite(known_from):
-            pieces.append(Stretch(known_from, np.inf, 0.0, 0.0))
+            pieces.append(CurvePiece(known_from, np.inf, 0.0, 0.0))
         return pieces
 
 
@@ -122,7 +122,7 @@ def grid(days: ArrayLike) -> Floats:
     """Days to look at, in any order. Raises Unusable: `not_flat`, `not_a_number`, `negative`, `infinite`."""
     at = numbers(days, "days")
     if (at < 0).any():
-        raise Unusable("Time counts from the procedure and is never negative.", code="negative")
+        raise UnusableData("Time counts from the procedure and is never negative.", code="negative")
     if np.isinf(at).any():
-        raise Unusable("Nothing can be said of a day at infinity.", code="infinite")
+        raise UnusableData("Nothing can be said of a day at infinity.", code="infinite")
     return at

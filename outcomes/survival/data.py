@@ -14,7 +14,7 @@ Whole = NDArray[np.int64]
 MOST_CELLS = 1 << 22
 
 
-class Unusable(ValueError):
+class UnusableData(ValueError):
     """The data cannot be computed with. `code` is stable; the message is a sentence without any patient's data.
 
     Not `clinic.refusals.Refusal`, which is Django's: this package is pure, and its callers are reports.
@@ -74,13 +74,13 @@ def intervals(after: ArrayLike, until: ArrayLike, counts: ArrayLike | None = Non
     """
     left, right = numbers(after, "after"), numbers(until, "until")
     if len(left) != len(right):
-        raise Unusable("Each interval needs both of its ends.", code="lengths_differ")
+        raise UnusableData("Each interval needs both of its ends.", code="lengths_differ")
     if not len(left):
-        raise Unusable("There is no follow-up to compute with.", code="empty")
+        raise UnusableData("There is no follow-up to compute with.", code="empty")
     if left.min() < 0:
-        raise Unusable("Time counts from the procedure and is never negative.", code="negative")
+        raise UnusableData("Time counts from the procedure and is never negative.", code="negative")
     if not (right > left).all():
-        raise Unusable("An interval must end later than it begins.", code="not_an_interval")
+        raise UnusableData("An interval must end later than it begins.", code="not_an_interval")
     return tally(left, right, None if counts is None else checked_counts(counts, len(left)))
 
 
@@ -98,11 +98,11 @@ def numbers(values: ArrayLike, name: str) -> Floats:
     try:
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
-        raise Unusable(f"Not all of `{name}` are numbers.", code="not_a_number") from None
+        raise UnusableData(f"Not all of `{name}` are numbers.", code="not_a_number") from None
     if array.ndim != 1:
-        raise Unusable(f"`{name}` must be one flat sequence.", code="not_flat")
+        raise UnusableData(f"`{name}` must be one flat sequence.", code="not_flat")
     if np.isnan(array).any():
-        raise Unusable(f"Not all of `{name}` are numbers.", code="not_a_number")
+        raise UnusableData(f"Not all of `{name}` are numbers.", code="not_a_number")
     return array
 
 
@@ -110,11 +110,11 @@ def checked_counts(counts: ArrayLike, length: int) -> Whole:
     """The counts as whole numbers. Raises Unusable: `lengths_differ`, `counts`, `empty` when all are 0."""
     array = numbers(counts, "counts")
     if len(array) != length:
-        raise Unusable("Each interval needs one count.", code="lengths_differ")
+        raise UnusableData("Each interval needs one count.", code="lengths_differ")
     if not (np.isfinite(array) & (array >= 0) & (array == np.floor(array))).all():
-        raise Unusable("Counts are whole numbers and not negative.", code="counts")
+        raise UnusableData("Counts are whole numbers and not negative.", code="counts")
     if not array.any():
-        raise Unusable("There is no follow-up to compute with.", code="empty")
+        raise UnusableData("There is no follow-up to compute with.", code="empty")
     return array.astype(np.int64)
 
 

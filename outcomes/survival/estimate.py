@@ -35,7 +35,7 @@ def turnbull(data: Intervals, *, tolerance: float = 1e-9, most_steps: int = 2_00
     `most_steps` without them is returned all the same, with `converged` False.
     """
     after, until = innermost(data.after, data.until)
-    cover = Cover.of(data, after, until)
+    cover = CoveredCells.of(data, after, until)
     mass, steps = climb(cover, tolerance, most_steps)
     held = mass > 0
     chance = cover.chance(mass)
@@ -51,7 +51,7 @@ def turnbull(data: Intervals, *, tolerance: float = 1e-9, most_steps: int = 2_00
 
 
 @dataclass(frozen=True, eq=False)
-class Cover:
+class CoveredCells:
     """Which cells each kind of follow-up covers, `start` ≤ cell < `stop`, and its share among all follow-ups."""
 
     start: Whole
@@ -60,7 +60,7 @@ class Cover:
     cells: int
 
     @classmethod
-    def of(cls, data: Intervals, after: Floats, until: Floats) -> "Cover":
+    def of(cls, data: Intervals, after: Floats, until: Floats) -> "CoveredCells":
         """Intervals that cover the same cells become one."""
         start = np.searchsorted(after, data.after)
         stop = np.searchsorted(until, data.until, side="right")
@@ -116,7 +116,7 @@ class Cover:
         return normal(mass)
 
 
-def climb(cover: Cover, tolerance: float, most_steps: int) -> tuple[Floats, int]:
+def climb(cover: CoveredCells, tolerance: float, most_steps: int) -> tuple[Floats, int]:
     """The best masses that were found, of all cells, and the steps that were made."""
     mass = cover.beginning()
     for _ in range(3):  # a few steps of expectation and maximisation come near cheaply
@@ -139,7 +139,7 @@ def violation(mass: Floats, slope: Floats) -> float:
     return float(max((slope - 1).max(), np.abs(slope - 1)[mass > 0].max()))
 
 
-def stepped(cover: Cover, mass: Floats, chance: Floats, slope: Floats, turn: int) -> Floats:
+def stepped(cover: CoveredCells, mass: Floats, chance: Floats, slope: Floats, turn: int) -> Floats:
     """Masses with a higher likelihood: a constrained Newton step, or one of expectation and maximisation."""
     support = np.flatnonzero(wanted(mass, slope))
     if len(support) > MOST_AT_ONCE:

@@ -10,7 +10,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from outcomes.survival.data import Floats, Unusable, Whole, numbers
+from outcomes.survival.data import Floats, UnusableData, Whole, numbers
 from outcomes.survival.group_tests import SAME, chi_square_tail
 
 
@@ -37,7 +37,7 @@ class KaplanMeier:
         Raises Unusable: `not_a_share`.
         """
         if not 0 < lost <= 1:
-            raise Unusable("A quantile is a share above 0 and at most 1.", code="not_a_share")
+            raise UnusableData("A quantile is a share above 0 and at most 1.", code="not_a_share")
         reached = self.times[self.share <= 1 - lost + SAME]
         return float(reached[0]) if len(reached) else float("inf")
 
@@ -66,7 +66,7 @@ def kaplan_meier(times: ArrayLike, lost: ArrayLike, *, level: float = 0.95) -> K
     """
     at, event = watched(times, lost)
     if not 0 < level < 1:
-        raise Unusable("The level of a band lies between 0 and 1.", code="not_a_share")
+        raise UnusableData("The level of a band lies between 0 and 1.", code="not_a_share")
     when, number = np.unique(at[event], return_counts=True)
     at_risk = len(at) - np.searchsorted(np.sort(at), when)
     share = np.cumprod(1 - number / at_risk, dtype=np.float64)
@@ -86,7 +86,7 @@ def log_rank(groups: Sequence[tuple[ArrayLike, ArrayLike]]) -> LogRank:
     Raises Unusable: those of `kaplan_meier`, `one_group`.
     """
     if len(groups) < 2:
-        raise Unusable("A comparison needs at least two groups.", code="one_group")
+        raise UnusableData("A comparison needs at least two groups.", code="one_group")
     parts = [watched(*one) for one in groups]
     when = np.unique(np.concatenate([at[event] for at, event in parts]))
     risk = np.array([len(at) - np.searchsorted(np.sort(at), when) for at, _ in parts])
@@ -113,13 +113,13 @@ def watched(times: ArrayLike, lost: ArrayLike) -> tuple[Floats, NDArray[np.bool_
     """Checked times and flags. Raises Unusable as `intervals` does, and `infinite`, `not_a_flag`."""
     at, flags = numbers(times, "times"), numbers(lost, "lost")
     if len(at) != len(flags):
-        raise Unusable("Each time needs to say whether relief ended then.", code="lengths_differ")
+        raise UnusableData("Each time needs to say whether relief ended then.", code="lengths_differ")
     if not len(at):
-        raise Unusable("There is no follow-up to compute with.", code="empty")
+        raise UnusableData("There is no follow-up to compute with.", code="empty")
     if at.min() < 0:
-        raise Unusable("Time counts from the procedure and is never negative.", code="negative")
+        raise UnusableData("Time counts from the procedure and is never negative.", code="negative")
     if np.isinf(at).any():
-        raise Unusable("Nobody is watched for ever.", code="infinite")
+        raise UnusableData("Nobody is watched for ever.", code="infinite")
     if not np.isin(flags, (0, 1)).all():
-        raise Unusable("Whether relief ended is yes or no.", code="not_a_flag")
+        raise UnusableData("Whether relief ended is yes or no.", code="not_a_flag")
     return at, flags == 1

@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 
 from outcomes.survival.curve import Curve, Proof
-from outcomes.survival.data import Floats, Intervals, Unusable, Whole, pool
+from outcomes.survival.data import Floats, Intervals, UnusableData, Whole, pool
 from outcomes.survival.estimate import turnbull
 
 #: Up to so many ways to deal the follow-ups into the groups, all of them are looked at.
@@ -84,7 +84,7 @@ def permute(
     `seed` repeats. The work grows with draws times distinct scores. Raises Unusable: `one_group`, `draws`.
     """
     if draws < 1:
-        raise Unusable("At least one arrangement must be drawn.", code="draws")
+        raise UnusableData("At least one arrangement must be drawn.", code="draws")
     scores, dealt, _ = table(groups, score)
     _, seen = statistics(scores, dealt)
     sizes = dealt.sum(axis=1)
@@ -105,7 +105,7 @@ def permute(
 def table(groups: Sequence[Intervals], score: Score) -> tuple[Floats, Whole, Curve]:
     """The distinct scores, how many follow-ups of each group (row) have each, and the pooled curve."""
     if len(groups) < 2:
-        raise Unusable("A comparison needs at least two groups.", code="one_group")
+        raise UnusableData("A comparison needs at least two groups.", code="one_group")
     together = pool(groups)
     curve = turnbull(together)
     tail = curve.tail

@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.views import APIView
 
-from clinic.api.permissions import ANYONE, Holds
+from clinic.api.permissions import ANYONE, HasNamedPermission
 from clinic.models import Closure, Site, User
 from clinic.roles import ADMINISTRATOR, EVERYONE, FRONT_DESK, MANAGER, NURSE, PHYSICIAN
 from clinic.tests.api_client import call
@@ -211,7 +211,7 @@ def operations() -> Iterator[tuple[str, type[APIView], str]]:
 def test_every_operation_of_the_api_demands_a_permission_by_name() -> None:
     opened = set()
     for operation, view, action in operations():
-        assert view.permission_classes == [Holds], operation
+        assert view.permission_classes == [HasNamedPermission], operation
         needed = getattr(view, "permissions_needed", {}).get(action)
         assert needed, f"{operation} names no permission"
         if needed == ANYONE:

@@ -26,7 +26,7 @@ from outcomes import services
 from outcomes.demo import clinic_history, relief_courses
 from outcomes.demo.clinic import PASSWORD, build
 from outcomes.demo.made_up_patients import COUPLE, DECEASED, OPTED_OUT, invent
-from outcomes.demo.timeline import Life
+from outcomes.demo.timeline import PatientTimeline
 from outcomes.models import (
     AdverseEvent,
     Alert,
@@ -146,13 +146,13 @@ def test_the_same_clinic_again_even_when_cut_off(types: None, monkeypatch: pytes
     clinic_history.make_essentials(now=NOW, number=FEW)
     story = clinic_history.tell_history(clock=lambda: NOW)
     next(story)
-    play = Life.play
+    play = PatientTimeline.play
 
-    def struck_down(self: Life, until: datetime) -> None:
+    def struck_down(self: PatientTimeline, until: datetime) -> None:
         play(self, until - timedelta(days=200))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Life, "play", struck_down)
+    monkeypatch.setattr(PatientTimeline, "play", struck_down)
     with pytest.raises(KeyboardInterrupt):
         next(story)
     monkeypatch.undo()
@@ -393,7 +393,7 @@ def lived() -> dict[int, tuple[float, float]]:
         if number % 5 == 1:
             with connection.cursor() as cursor:
                 cursor.execute("ANALYZE")  # nobody else can, within a test's transaction
-        life = Life(
+        life = PatientTimeline(
             person, clinic_history.register(person, house, NOW), house, clinic_history.SEED, "history"
         )
         life.behind_since = NOW - clinic_history.BEHIND

@@ -11,7 +11,7 @@ from outcomes.demo import clinic_history
 from outcomes.demo.clinic import build
 from outcomes.demo.made_up_patients import invent
 from outcomes.demo.records import Records
-from outcomes.demo.timeline import Life
+from outcomes.demo.timeline import PatientTimeline
 from outcomes.models import AdverseEvent, Alert
 from outcomes.tests.test_demo import NOW, everything, types, undone
 from patients.models import OpioidUse
@@ -29,7 +29,7 @@ def live(ways: tuple[str, ...], each: int = 2) -> None:
     for way in ways:
         some = (one for one in people if one.pathway == way and not one.newcomer and one.joined > 300)
         for person in islice(some, each):
-            life = Life(
+            life = PatientTimeline(
                 person, clinic_history.register(person, house, NOW), house, clinic_history.SEED, "history"
             )
             today = life.place.day(NOW)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outcomes.diary import Entry, Result, late_after, result
+from outcomes.diary import DiaryEntry, Result, late_after, result
 
 HOURS = [30, 60, 120, 180, 240, 300, 360, 480, 720, 1440]
 
@@ -18,7 +18,7 @@ def block(scores: dict[float, int], **changes: object) -> Result:
         "window_from": 120,
         "window_until": 720,
     }
-    entries = {int(hour * 60): Entry(score) for hour, score in scores.items()}
+    entries = {int(hour * 60): DiaryEntry(score) for hour, score in scores.items()}
     found = result(entries, **values | changes)  # type: ignore[arg-type]
     assert found is not None
     return found
@@ -58,12 +58,12 @@ def test_what_a_diary_shows(scores: dict[float, int], outcome: str, why: str, de
 
 
 def test_pain_medicine_within_the_window_leaves_it_open() -> None:
-    good = {30: Entry(0), 60: Entry(0), 120: Entry(0), 180: Entry(0, took_medicine=True)}
+    good = {30: DiaryEntry(0), 60: DiaryEntry(0), 120: DiaryEntry(0), 180: DiaryEntry(0, took_medicine=True)}
     rules = {"hours": HOURS, "baseline": 10, "percent": 80, "window_from": 120, "window_until": 720}
     found = result(good, **rules)  # type: ignore[arg-type]
     assert found is not None
     assert (found.outcome, found.why, found.medicine_by) == ("indeterminate", "medicine", 180)
-    late = {hour: Entry(0, took_medicine=hour == 1440) for hour in HOURS}
+    late = {hour: DiaryEntry(0, took_medicine=hour == 1440) for hour in HOURS}
     found = result(late, **rules)  # type: ignore[arg-type]
     assert found is not None
     assert (found.outcome, found.medicine_by) == ("positive", 1440)
@@ -83,7 +83,7 @@ def test_the_share_of_the_window_that_entries_cover() -> None:
 
 
 def test_the_order_in_which_entries_came_changes_nothing() -> None:
-    entries = {60: Entry(0), 30: Entry(0), 180: Entry(9), 120: Entry(0)}
+    entries = {60: DiaryEntry(0), 30: DiaryEntry(0), 180: DiaryEntry(9), 120: DiaryEntry(0)}
     rules = {"hours": HOURS, "baseline": 10, "percent": 80, "window_from": 120, "window_until": 720}
     assert result(entries, **rules) == result(dict(sorted(entries.items())), **rules)  # type: ignore[arg-type]
 
@@ -102,11 +102,14 @@ def test_how_many_hours_in_a_row_is_a_setting() -> None:
 @pytest.mark.parametrize("baseline", [None, 0])
 def test_without_a_baseline_nothing_is_computed(baseline: int | None) -> None:
     rules = {"hours": HOURS, "percent": 80, "window_from": 0, "window_until": 60}
-    assert result({30: Entry(0)}, baseline=baseline, **rules) is None  # type: ignore[arg-type]
+    assert result({30: DiaryEntry(0)}, baseline=baseline, **rules) is None  # type: ignore[arg-type]
 
 
 def test_without_a_window_nothing_is_computed() -> None:
-    assert result({30: Entry(0)}, hours=HOURS, baseline=8, percent=80, window_from=0, window_until=0) is None
+    assert (
+        result({30: DiaryEntry(0)}, hours=HOURS, baseline=8, percent=80, window_from=0, window_until=0)
+        is None
+    )
 
 
 def test_an_entry_is_late_after_half_the_gap_to_the_next() -> None:
@@ -127,9 +130,9 @@ def test_minutes_are_counted_once_and_a_result_stands(
 ) -> None:
     rules = {"hours": HOURS, "baseline": baseline, "percent": 80}
     window = {"window_from": first, "window_until": first + more}
-    found = result({at: Entry(one) for at, one in scores.items()}, **rules, **window)  # type: ignore[arg-type]
+    found = result({at: DiaryEntry(one) for at, one in scores.items()}, **rules, **window)  # type: ignore[arg-type]
     assert found is not None
     assert 0 <= found.relief_minutes <= found.covered_minutes <= found.window_minutes
     if found.outcome != "indeterminate" and hour > max([*scores, found.decided_at or 0]):
-        more_entries = {at: Entry(one) for at, one in {**scores, hour: score}.items()}
+        more_entries = {at: DiaryEntry(one) for at, one in {**scores, hour: score}.items()}
         assert result(more_entries, **rules, **window).outcome == found.outcome  # type: ignore[arg-type, union-attr]

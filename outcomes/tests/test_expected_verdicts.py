@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from outcomes.diary import Entry, result
+from outcomes.diary import DiaryEntry, result
 from outcomes.relief import Course, Reading, judge
 from outcomes.relief_end import lasting
 from outcomes.trials import Score
@@ -103,7 +103,7 @@ def test_result_of_a_test(row: list[str]) -> None:
     _number, before, told, outcome, covered, _why = row
     assert not ENTRY.sub("", told), told
     entries = {
-        int(float(one["hour"]) * 60): Entry(int(one["score"]), took_medicine=bool(one["medicine"]))
+        int(float(one["hour"]) * 60): DiaryEntry(int(one["score"]), took_medicine=bool(one["medicine"]))
         for one in ENTRY.finditer(told)
     }
     found = result(entries, hours=ASKED, baseline=int(before), percent=75, window_from=120, window_until=720)

@@ -41,7 +41,7 @@ def test_a_reminder(check_in: CheckIn) -> None:
 
 
 def test_a_text_message(check_in: CheckIn, settings: Any) -> None:
-    settings.SMS_BACKEND = "clinic.sms.Console"
+    settings.SMS_BACKEND = "clinic.sms.ConsoleBackend"
     Patient.objects.update(sms_consented_at=check_in.due_at, phone="+1 212 555 0123")
     services.invite_due(now=check_in.due_at)
     CheckIn.objects.filter(pk=check_in.pk).update(reminders=1, remind_at=check_in.due_at)

@@ -12,7 +12,7 @@ from outcomes.survival import (
     Intervals,
     Permutation,
     Score,
-    Unusable,
+    UnusableData,
     compare,
     intervals,
     kaplan_meier,
@@ -154,7 +154,7 @@ def test_a_share_outside_of_0_to_1_is_refused(share: float) -> None:
         lambda: kaplan_meier(*PLACEBO, level=share),
         lambda: kaplan_meier(*PLACEBO, level=1),
     ):
-        with pytest.raises(Unusable) as refused:
+        with pytest.raises(UnusableData) as refused:
             refuse()
         assert refused.value.code == "not_a_share"
 
@@ -171,7 +171,7 @@ def test_a_share_outside_of_0_to_1_is_refused(share: float) -> None:
     ],
 )
 def test_times_that_are_none_are_refused(times: list[float], lost: list[bool], code: str) -> None:
-    with pytest.raises(Unusable) as refused:
+    with pytest.raises(UnusableData) as refused:
         kaplan_meier(times, lost)
     assert refused.value.code == code
 
@@ -305,10 +305,10 @@ def test_drawn_and_exact_permutations_agree(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_one_group_is_no_comparison() -> None:
     for refuse in (lambda: compare(BREAST[:1]), lambda: permute([], seed=1), lambda: log_rank([PLACEBO])):
-        with pytest.raises(Unusable) as refused:
+        with pytest.raises(UnusableData) as refused:
             refuse()
         assert refused.value.code == "one_group"
-    with pytest.raises(Unusable, match="drawn"):
+    with pytest.raises(UnusableData, match="drawn"):
         permute(BREAST, draws=0, seed=1)
 
 

@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clinic.refusals import Refusal
-from outcomes.instruments import FOLDER, Choice, Instrument, Item, Scoring, Text, Wording, latest, registry
+from outcomes.instruments import (
+    FOLDER,
+    BilingualText,
+    Instrument,
+    Item,
+    ItemChoice,
+    Scoring,
+    Wording,
+    latest,
+    registry,
+)
 from outcomes.services.judgement import PAIN_NOW
 
 SHIPPED = list(registry().values())
@@ -21,7 +31,7 @@ def peg(pain: int, enjoyment: int, activity: int) -> dict[str, int]:
     return {"pain": pain, "enjoyment": enjoyment, "activity": activity}
 
 
-def texts(instrument: Instrument) -> list[Text]:
+def texts(instrument: Instrument) -> list[BilingualText]:
     """Everything of it that a patient reads."""
     found = [instrument.title]
     for item in instrument.items:
@@ -202,7 +212,7 @@ def test_an_instrument_that_nobody_knows_is_refused() -> None:
 
 # Properties, on instruments of any make.
 
-WORDS = Text("Words", None)
+WORDS = BilingualText("Words", None)
 
 
 @st.composite
@@ -210,7 +220,7 @@ def scored(draw: st.DrawFn) -> Instrument:
     """An instrument with a sum or mean over items of one scale."""
     least = draw(st.integers(-5, 5))
     codes = tuple(range(least, least + draw(st.integers(2, 11))))
-    ends = (Choice(codes[0], WORDS), Choice(codes[-1], WORDS))
+    ends = (ItemChoice(codes[0], WORDS), ItemChoice(codes[-1], WORDS))
     items = tuple(
         Item(f"item_{number}", WORDS, "worse", draw(st.booleans()), codes, ends)
         for number in range(draw(st.integers(1, 6)))

@@ -8,7 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from rest_framework.test import APIClient
 
 from clinic import services as ground
-from clinic.api.idempotency import REPLAYED, Once
+from clinic.api.idempotency import REPLAYED, IdempotentAPIView
 from clinic.models import AuditEvent, SentRequest, User
 from clinic.tests.api_client import call, faults
 from clinic.tests.factories import MONDAY
@@ -35,7 +35,7 @@ def test_every_post_of_somebody_signed_in_takes_a_key(world: World) -> None:
     for name, view in posts.items():
         if name in OPEN_IN_API:  # signing in again is harmless, and its answer a secret
             continue
-        assert issubclass(view, Once), name
+        assert issubclass(view, IdempotentAPIView), name
         path = name.removeprefix("POST ").format(pk=1, patient=1, code="x")
         response = post(world, path, {}, world.admin, headers={"Idempotency-Key": "two words"})
         assert faults(response) == [("Idempotency-Key", "invalid")], name

@@ -14,7 +14,7 @@ from clinic.tests.admin_client import clock, queries, signed_in, words
 from clinic.tests.api_client import call
 from clinic.tests.factories import MONDAY, staff
 from outcomes import services
-from outcomes.charts.timeline import Band, Dose, Labels, Mark, draw
+from outcomes.charts.timeline import Band, Dose, EventMark, Labels, draw
 from outcomes.models import AdverseEvent, CheckIn, FollowUp
 from outcomes.patient_course import patient_course, steps
 from outcomes.schedule import DAY
@@ -235,7 +235,7 @@ def band(number: int, performed: float, **values: Any) -> Band:
     return Band(number=number, performed=performed, **plain | values)
 
 
-def drawn(bands: list[Band], doses: list[Dose], marks: list[Mark], today: float) -> ElementTree.Element:
+def drawn(bands: list[Band], doses: list[Dose], marks: list[EventMark], today: float) -> ElementTree.Element:
     labels = Labels(title="Course of <one> & all", description="1: in relief")
     return ElementTree.fromstring(draw(bands, doses, marks, labels, name="timeline", today=today))
 
@@ -247,7 +247,7 @@ def test_the_time_line_is_well_formed_and_shows_everything() -> None:
     ]
     doses = [Dose(START - 90, START + 61, 60), Dose(START + 61, START + 200, 30, least=True)]
     doses.append(Dose(START + 200, None, None))
-    marks = [Mark(START + 3, "a", True), Mark(START + 3, "b", False)]
+    marks = [EventMark(START + 3, "a", True), EventMark(START + 3, "b", False)]
     svg = drawn(bands, doses, marks, START + 400)
     said = ["".join(one.itertext()) for one in svg.iter(f"{SVG}text")]
     assert svg.find(f"{SVG}title") is not None
@@ -271,7 +271,7 @@ def test_nothing_is_drawn_outside_the_sheet(days: float) -> None:
         for number in range(1, 10)
     ]
     doses = [Dose(START - 4000, START - 3000, 10), Dose(START - 3000, START + 90000, 20)]
-    svg = drawn(bands, doses, [Mark(START, "a", False)], START + days)
+    svg = drawn(bands, doses, [EventMark(START, "a", False)], START + days)
     width, height = (float(part) for part in (svg.get("viewBox") or "").split()[2:])
     for one in svg.iter():
         for name, most in (("x", width), ("x1", width), ("x2", width), ("cx", width), ("cy", height)):

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outcomes.patient_curve import FOOT, HEIGHT, LABEL, MOST, SIDE, TOP, WIDTH, Point, sentence, sketch
+from outcomes.patient_curve import FOOT, HEIGHT, LABEL, MOST, SIDE, TOP, WIDTH, CurvePoint, sentence, sketch
 
-POINTS = [Point("Before", "Before", 8), Point("1", "Day 1", 5), Point("Today", "Today", 3)]
+POINTS = [CurvePoint("Before", "Before", 8), CurvePoint("1", "Day 1", 5), CurvePoint("Today", "Today", 3)]
 
 
 def texts(svg: str) -> list[str]:
@@ -30,7 +30,7 @@ def test_one_score_makes_no_curve() -> None:
 
 
 def test_the_first_and_the_latest_are_kept() -> None:
-    points = [POINTS[0], *(Point(str(day), f"Day {day}", day % 11) for day in range(1, 20))]
+    points = [POINTS[0], *(CurvePoint(str(day), f"Day {day}", day % 11) for day in range(1, 20))]
     drawn = texts(sketch(points))
     assert drawn[:MOST] == ["8", *(str(day % 11) for day in range(10, 20))]
     assert drawn[MOST:] == ["Before", "11", "13", "15", "17", "19"]
@@ -38,15 +38,15 @@ def test_the_first_and_the_latest_are_kept() -> None:
 
 def test_relief_that_came_and_went_is_drawn() -> None:
     hours = [
-        Point("Before", "Before", 8),
-        *(Point(f"{hour} h", "", 0 if hour < 5 else 8) for hour in range(1, 10)),
+        CurvePoint("Before", "Before", 8),
+        *(CurvePoint(f"{hour} h", "", 0 if hour < 5 else 8) for hour in range(1, 10)),
     ]
     assert texts(sketch(hours))[:10] == ["8", "0", "0", "0", "0", "8", "8", "8", "8", "8"]
 
 
 @pytest.mark.parametrize("count", range(2, MOST + 1))
 def test_no_label_stands_upon_another(count: int) -> None:
-    drawing = ElementTree.fromstring(sketch([Point("12:30", "", 5)] * count))
+    drawing = ElementTree.fromstring(sketch([CurvePoint("12:30", "", 5)] * count))
     places = [float(one.attrib["x"]) for one in drawing.iter("text") if "font-size" in one.attrib]
     assert all(right - left >= LABEL for left, right in pairwise(places))
     assert places[-1] == WIDTH - SIDE
@@ -54,7 +54,9 @@ def test_no_label_stands_upon_another(count: int) -> None:
 
 @given(st.lists(st.tuples(st.text(max_size=8), st.integers(0, 10)), min_size=2, max_size=30))
 def test_every_drawing_is_well_formed_and_stays_on_its_paper(given_points: list[tuple[str, int]]) -> None:
-    points = [Point("".join(c for c in label if c.isprintable()), "", score) for label, score in given_points]
+    points = [
+        CurvePoint("".join(c for c in label if c.isprintable()), "", score) for label, score in given_points
+    ]
     root = ElementTree.fromstring(sketch(points))
     circles = list(root.iter("circle"))
     assert 2 <= len(circles) <= MOST

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outcomes.instruments import FOLDER, Text
+from outcomes.instruments import FOLDER, BilingualText
 from outcomes.instruments.loader import read
 from outcomes.questions import (
     PAIN_NOW,
@@ -28,8 +28,8 @@ INSTRUMENTS = {
 }
 ABLATION = [1, 7, 14, 42, 92, 184, 275, 366, 548, 731]
 FLAGS = [
-    red_flag("fever_chills", Text("Fever?", "¿Fiebre?"), "same_day"),
-    red_flag("new_weakness", Text("Weakness?", "¿Debilidad?"), "emergency"),
+    red_flag("fever_chills", BilingualText("Fever?", "¿Fiebre?"), "same_day"),
+    red_flag("new_weakness", BilingualText("Weakness?", "¿Debilidad?"), "emergency"),
 ]
 
 

@@ -9,7 +9,7 @@ from clinic.tests.factories import MONDAY
 from outcomes import services
 from outcomes.models import CourseSummary, FollowUp
 from outcomes.reports import Selection, procedure_report
-from outcomes.reports.counts import ENDED, Point
+from outcomes.reports.counts import ENDED, CheckInCounts
 from outcomes.reports.drill_down import rows_behind
 from outcomes.tests.test_reports import course
 from procedures.tests.factories import World
@@ -35,12 +35,12 @@ def again(world: World, follow_up: FollowUp, *, after: int, pain: int | None) ->
     CourseSummary.objects.filter(pk=second.pk).update(voided=True)
 
 
-def point_at(world: World, day: int, selection: Selection = EVERYBODY) -> Point:
+def point_at(world: World, day: int, selection: Selection = EVERYBODY) -> CheckInCounts:
     report = procedure_report(selection, user=world.physician, now=world.at(MONDAY, 9) + LATER)
     return next(point for point in report.points if point.at == day)
 
 
-def shares(point: Point) -> tuple[tuple[int, int], ...]:
+def shares(point: CheckInCounts) -> tuple[tuple[int, int], ...]:
     """Count and denominator of the complete, the worst and the best case of 50 % less pain."""
     rate = point.fifty
     return tuple((one.count, one.of) for one in (rate.complete, rate.worst, rate.best) if one)

@@ -7,34 +7,37 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from outcomes.relief import Course, Reading, Verdict, judge
-from outcomes.relief_end import Lasting, lasting
+from outcomes.relief_end import ReliefEndInterval, lasting
 from outcomes.tests.test_relief import course, courses, in_order
 
 
-def told(any_course: Course) -> Lasting | None:
+def told(any_course: Course) -> ReliefEndInterval | None:
     return lasting(any_course, judge(any_course))
 
 
 @pytest.mark.parametrize(
     ("readings", "expected"),
     [
-        ([(42, 7)], Lasting(0, 42, False, None, 42)),  # never in relief
-        ([(14, 9), (60, 7), (92, 8)], Lasting(0, 60, False, None, 92)),  # from the first judged one
-        ([(42, 3)], Lasting(42, None, True, None, 42)),
+        ([(42, 7)], ReliefEndInterval(0, 42, False, None, 42)),  # never in relief
+        ([(14, 9), (60, 7), (92, 8)], ReliefEndInterval(0, 60, False, None, 92)),  # from the first judged one
+        ([(42, 3)], ReliefEndInterval(42, None, True, None, 42)),
         ([(14, 2)], None),  # a good first day is no response
         ([(14, 2), (20, 9)], None),
-        ([(14, 2), (42, 7)], Lasting(0, 42, False, None, 42)),
-        ([(42, 7), (92, 7), (184, 2)], Lasting(0, 42, False, None, 184)),  # late relief is none
-        ([(42, 4), (92, 5)], Lasting(42, None, True, None, 92)),  # one point over the line is no loss
-        ([(42, 3), (92, 7)], Lasting(42, None, True, 92, 92)),  # one bad score is a suspicion
-        ([(42, 3), (92, 7), (184, 3)], Lasting(184, None, True, None, 184)),
-        ([(42, 3), (92, 7), (184, 7)], Lasting(42, 92, True, None, 184)),
-        ([(42, 3), (92, 7), (184, 7), (275, 2)], Lasting(42, 92, True, None, 275)),  # a loss stands
-        ([(42, 7), (92, 3)], Lasting(92, None, True, None, 92)),  # relief came late
-        ([(42, 3), (92, 7), (92, 8)], Lasting(42, None, True, 92, 92)),  # one day is one check-in
+        ([(14, 2), (42, 7)], ReliefEndInterval(0, 42, False, None, 42)),
+        ([(42, 7), (92, 7), (184, 2)], ReliefEndInterval(0, 42, False, None, 184)),  # late relief is none
+        (
+            [(42, 4), (92, 5)],
+            ReliefEndInterval(42, None, True, None, 92),
+        ),  # one point over the line is no loss
+        ([(42, 3), (92, 7)], ReliefEndInterval(42, None, True, 92, 92)),  # one bad score is a suspicion
+        ([(42, 3), (92, 7), (184, 3)], ReliefEndInterval(184, None, True, None, 184)),
+        ([(42, 3), (92, 7), (184, 7)], ReliefEndInterval(42, 92, True, None, 184)),
+        ([(42, 3), (92, 7), (184, 7), (275, 2)], ReliefEndInterval(42, 92, True, None, 275)),  # a loss stands
+        ([(42, 7), (92, 3)], ReliefEndInterval(92, None, True, None, 92)),  # relief came late
+        ([(42, 3), (92, 7), (92, 8)], ReliefEndInterval(42, None, True, 92, 92)),  # one day is one check-in
     ],
 )
-def test_when_relief_ended(readings: list[tuple[int, int]], expected: Lasting | None) -> None:
+def test_when_relief_ended(readings: list[tuple[int, int]], expected: ReliefEndInterval | None) -> None:
     assert told(course(8, *readings)) == expected
 
 
@@ -44,12 +47,14 @@ def test_when_relief_ended(readings: list[tuple[int, int]], expected: Lasting | 
 def test_a_curve_takes_a_bad_score_that_nothing_has_confirmed(
     until: int | None, suspected: int | None, ended_by: int | None
 ) -> None:
-    assert Lasting(42, until, True, suspected, 92).ended_by == ended_by
+    assert ReliefEndInterval(42, until, True, suspected, 92).ended_by == ended_by
 
 
 def test_silence_widens_the_interval() -> None:
-    assert told(course(8, (42, 2), (275, 8), (366, 8), silent=(92, 184))) == Lasting(42, 275, True, None, 366)
-    assert told(course(8, (42, 2), silent=(92, 184))) == Lasting(42, None, True, None, 42)
+    assert told(course(8, (42, 2), (275, 8), (366, 8), silent=(92, 184))) == ReliefEndInterval(
+        42, 275, True, None, 366
+    )
+    assert told(course(8, (42, 2), silent=(92, 184))) == ReliefEndInterval(42, None, True, None, 42)
 
 
 def repeated(*readings: tuple[int, int], pain: int, at: int = 150, baseline: int = 8) -> Course:
@@ -61,17 +66,33 @@ def repeated(*readings: tuple[int, int], pain: int, at: int = 150, baseline: int
 @pytest.mark.parametrize(
     ("readings", "pain", "expected"),
     [
-        ([(42, 3)], 7, Lasting(42, 150, True, None, 42)),  # it was gone when the treatment was repeated
-        ([(42, 3)], 4, Lasting(150, None, True, None, 42)),  # exactly half is relief: it still helped
-        ([(42, 3), (92, 7)], 7, Lasting(42, 92, True, None, 92)),  # it confirms the earlier bad score
-        ([(42, 3), (92, 7)], 3, Lasting(150, None, True, None, 92)),  # and here it contradicts it
-        ([(42, 3), (92, 7), (140, 7)], 8, Lasting(42, 92, True, None, 140)),  # it moves no established loss
-        ([(42, 7)], 8, Lasting(0, 42, False, None, 42)),  # never in relief
-        ([], 3, Lasting(150, None, True, None, None)),
+        (
+            [(42, 3)],
+            7,
+            ReliefEndInterval(42, 150, True, None, 42),
+        ),  # it was gone when the treatment was repeated
+        (
+            [(42, 3)],
+            4,
+            ReliefEndInterval(150, None, True, None, 42),
+        ),  # exactly half is relief: it still helped
+        (
+            [(42, 3), (92, 7)],
+            7,
+            ReliefEndInterval(42, 92, True, None, 92),
+        ),  # it confirms the earlier bad score
+        ([(42, 3), (92, 7)], 3, ReliefEndInterval(150, None, True, None, 92)),  # and here it contradicts it
+        (
+            [(42, 3), (92, 7), (140, 7)],
+            8,
+            ReliefEndInterval(42, 92, True, None, 140),
+        ),  # it moves no established loss
+        ([(42, 7)], 8, ReliefEndInterval(0, 42, False, None, 42)),  # never in relief
+        ([], 3, ReliefEndInterval(150, None, True, None, None)),
     ],
 )
 def test_the_pain_before_a_repeat_tells_whether_relief_had_ended(
-    readings: list[tuple[int, int]], pain: int, expected: Lasting | None
+    readings: list[tuple[int, int]], pain: int, expected: ReliefEndInterval | None
 ) -> None:
     assert told(repeated(*readings, pain=pain)) == expected
 
@@ -79,30 +100,30 @@ def test_the_pain_before_a_repeat_tells_whether_relief_had_ended(
 def test_of_the_silent_pain_before_a_repeat_tells_nothing() -> None:
     """Who has relief still and is silent does not come for a repeat: losses alone would count."""
     assert told(replace(repeated(pain=8), silent=(42, 92))) is None
-    assert told(replace(repeated(pain=3), silent=(42, 92))) == Lasting(150, None, True, None, None)
+    assert told(replace(repeated(pain=3), silent=(42, 92))) == ReliefEndInterval(150, None, True, None, None)
 
 
 def test_who_is_treated_again_before_anybody_could_be_silent_has_lost_relief() -> None:
     """To leave them out would show too much relief: as many of the others answer later."""
-    assert told(repeated((14, 3), pain=8, at=21)) == Lasting(0, 21, False, None, 14)
-    assert told(repeated(pain=8, at=43)) == Lasting(0, 43, False, None, None)
-    assert told(replace(repeated(pain=8, at=30), silent=(14,))) == Lasting(0, 30, False, None, None)
+    assert told(repeated((14, 3), pain=8, at=21)) == ReliefEndInterval(0, 21, False, None, 14)
+    assert told(repeated(pain=8, at=43)) == ReliefEndInterval(0, 43, False, None, None)
+    assert told(replace(repeated(pain=8, at=30), silent=(14,))) == ReliefEndInterval(0, 30, False, None, None)
     assert told(replace(repeated(pain=8, at=30), confounded=True)) is None
 
 
 @pytest.mark.parametrize(
     ("readings", "expected"),
     [
-        ([(42, 3), (92, 2)], Lasting(92, 120, True, None, 92)),
-        ([(42, 3), (92, 7)], Lasting(42, 92, True, None, 92)),  # it confirms the bad score
-        ([(42, 3), (120, 3)], Lasting(120, 121, True, None, 120)),
-        ([(42, 7)], Lasting(0, 42, False, None, 42)),
-        ([], Lasting(0, 120, False, None, None)),
-        ([(42, 3), (92, 7), (110, 7)], Lasting(42, 92, True, None, 110)),
+        ([(42, 3), (92, 2)], ReliefEndInterval(92, 120, True, None, 92)),
+        ([(42, 3), (92, 7)], ReliefEndInterval(42, 92, True, None, 92)),  # it confirms the bad score
+        ([(42, 3), (120, 3)], ReliefEndInterval(120, 121, True, None, 120)),
+        ([(42, 7)], ReliefEndInterval(0, 42, False, None, 42)),
+        ([], ReliefEndInterval(0, 120, False, None, None)),
+        ([(42, 3), (92, 7), (110, 7)], ReliefEndInterval(42, 92, True, None, 110)),
     ],
 )
 def test_a_device_that_is_taken_out_for_not_helping_has_lost_its_effect(
-    readings: list[tuple[int, int]], expected: Lasting
+    readings: list[tuple[int, int]], expected: ReliefEndInterval
 ) -> None:
     assert told(course(8, *readings, useless_at=120)) == expected
 
@@ -123,7 +144,7 @@ def test_where_nothing_can_be_told_there_is_no_interval(nothing: Course) -> None
 
 
 def test_a_bad_score_at_the_procedure_itself_still_makes_an_interval() -> None:
-    assert told(course(8, (0, 8), evaluate_after=0)) == Lasting(0, 1, False, None, 0)
+    assert told(course(8, (0, 8), evaluate_after=0)) == ReliefEndInterval(0, 1, False, None, 0)
 
 
 @given(courses)

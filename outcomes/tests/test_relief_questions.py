@@ -16,7 +16,7 @@ from outcomes import services
 from outcomes.models import Answer, CheckIn, FollowUp
 from outcomes.relief import Verdict
 from outcomes.services.answers import steps_of
-from outcomes.services.judgement import Felt, course_from
+from outcomes.services.judgement import PainScore, course_from
 from outcomes.tests.factories import insist
 from procedures.models import Procedure, ReliefProfile
 from procedures.tests.factories import World
@@ -194,7 +194,7 @@ answers = st.lists(
 def test_a_course_does_not_depend_on_the_order_of_its_answers(
     said: list[tuple[int, int]], random: Random
 ) -> None:
-    scores = [Felt(START + timedelta(minutes=minute), score) for minute, score in said]
+    scores = [PainScore(START + timedelta(minutes=minute), score) for minute, score in said]
     follow_up = follow_up_of(START)
     course = course_from(follow_up, scores=scores, silent=[])
     random.shuffle(scores)

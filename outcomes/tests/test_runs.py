@@ -6,7 +6,7 @@ import pytest
 
 from outcomes.models import CourseSummary
 from outcomes.relief import judge
-from outcomes.relief_end import Lasting, lasting_by_lord
+from outcomes.relief_end import ReliefEndInterval, lasting_by_lord
 from outcomes.reports import Selection, procedure_report
 from outcomes.reports.curves import OTHERS, DurationCurve, Run
 from outcomes.reports.drill_down import rows_behind
@@ -48,15 +48,15 @@ def half_lost(one: DurationCurve | Run) -> tuple[float, float | None] | None:
     [
         (
             [(42, 3), (92, 4), (184, 4)],
-            Lasting(42, 92, True, None, 184),
+            ReliefEndInterval(42, 92, True, None, 184),
         ),  # exactly half, twice: relief is lost
-        ([(42, 4)], Lasting(0, 42, False, None, 42)),  # exactly half was never relief
-        ([(42, 3), (92, 3)], Lasting(92, None, True, None, 92)),  # no score at the limit: as ever
+        ([(42, 4)], ReliefEndInterval(0, 42, False, None, 42)),  # exactly half was never relief
+        ([(42, 3), (92, 3)], ReliefEndInterval(92, None, True, None, 92)),  # no score at the limit: as ever
         ([(14, 4)], None),  # a bad score before the first day of judgement: nothing can be said
     ],
 )
 def test_lords_rule_takes_exactly_half_for_pain_that_has_returned(
-    readings: list[tuple[int, int]], expected: Lasting | None
+    readings: list[tuple[int, int]], expected: ReliefEndInterval | None
 ) -> None:
     known = plain(8, *readings)
     assert lasting_by_lord(known, judge(known)) == expected

@@ -22,7 +22,7 @@ from outcomes.demo import relief_courses
 from outcomes.demo.clinic import Place, build
 from outcomes.models import Alert, FollowUp
 from outcomes.relief import Verdict
-from outcomes.simulation.counts import Raised, Told, count
+from outcomes.simulation.counts import PatientRecord, RaisedAlert, count
 from outcomes.simulation.runs import BEFORE, followed
 from outcomes.simulation.simulated_patients import Group, Habits, Patient, Window, invent
 from outcomes.simulation.tables import Cell, figures
@@ -126,7 +126,7 @@ def test_one_day_late_flips_at_the_half(
 def test_a_fifth_of_the_courses_ends_early() -> None:
     rng = Random("early")
     shape = relief_courses.with_early_losses(lambda _: ever, judged_from=42, start=180)
-    ever = relief_courses.Course((relief_courses.Spell(10, inf, 0.8),))
+    ever = relief_courses.Course((relief_courses.ReliefPeriod(10, inf, 0.8),))
     courses = [shape(rng) for _ in range(2000)]
     early = [course for course in courses if course != ever]
     assert 0.17 < len(early) / 2000 < 0.23
@@ -150,10 +150,10 @@ def test_every_type_has_early_losses_and_the_same_people_each_time(code: str) ->
 # Counting
 
 
-def lost_on(day: float) -> Told:
-    course = relief_courses.Course((relief_courses.Spell(10, day, 0.8),))
+def lost_on(day: float) -> PatientRecord:
+    course = relief_courses.Course((relief_courses.ReliefPeriod(10, day, 0.8),))
     answers = [(float(on), on) for on in (1, 42, 92, 180)]
-    return Told(Patient("x", course, 8, 0.5), ABLATION, ["too_early", "in_relief"], [], answers, 5)
+    return PatientRecord(Patient("x", course, 8, 0.5), ABLATION, ["too_early", "in_relief"], [], answers, 5)
 
 
 def test_what_is_true_comes_from_the_patient_alone() -> None:
@@ -166,13 +166,13 @@ def test_what_is_true_comes_from_the_patient_alone() -> None:
     ("alerts", "on"),
     [
         ([], None),
-        ([Raised("lost_early", 92, 95)], None),  # settled before relief ended
-        ([Raised("lost_early", 92, 110)], 100),  # a false alarm that had become true
-        ([Raised("lost_early", 92, 95), Raised("lost_early", 180, inf)], 180),
-        ([Raised("silent", 120, inf)], None),
+        ([RaisedAlert("lost_early", 92, 95)], None),  # settled before relief ended
+        ([RaisedAlert("lost_early", 92, 110)], 100),  # a false alarm that had become true
+        ([RaisedAlert("lost_early", 92, 95), RaisedAlert("lost_early", 180, inf)], 180),
+        ([RaisedAlert("silent", 120, inf)], None),
     ],
 )
-def test_an_alert_tells_of_a_loss_that_has_happened(alerts: Sequence[Raised], on: float | None) -> None:
+def test_an_alert_tells_of_a_loss_that_has_happened(alerts: Sequence[RaisedAlert], on: float | None) -> None:
     one = replace(lost_on(100), alerts=alerts)
     assert one.alerted_on("lost_early") == on
     assert count([one])["alerted"] == (int(on is not None), 1)

@@ -209,7 +209,7 @@ def test_a_text_that_may_have_gone_is_never_sent_a_second_time(
     due: CheckIn, provider: type[Provider]
 ) -> None:
     text_due(now=due.due_at)
-    provider.fails = sms.Unclear
+    provider.fails = sms.SmsOutcomeUnknown
     assert sms.send_due(now=due.due_at)["failed"] == 1
     provider.fails = None
     assert sms.send_due(now=due.due_at + timedelta(days=1)) == TALLY
@@ -231,7 +231,7 @@ def test_a_sender_that_died_leaves_a_row_that_failed_and_no_second_text(
 def test_the_console_shows_texts_only_where_people_develop_and_prints_them_nowhere(
     settings: Any, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, debug: bool
 ) -> None:
-    settings.DEBUG, settings.SMS_BACKEND = debug, "clinic.sms.Console"
+    settings.DEBUG, settings.SMS_BACKEND = debug, "clinic.sms.ConsoleBackend"
     console = sms.backend()
     assert console
     assert console.send("+1 212 555 0123", "How are you?")

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from outcomes.rates import wilson
 from outcomes.survival import (
     Curve,
+    CurvePiece,
     Floats,
     Intervals,
     Span,
-    Stretch,
-    Unusable,
+    UnusableData,
     bands,
     bootstrap,
     intervals,
@@ -74,7 +74,7 @@ def spans(curve: Curve) -> list[tuple[float, float, float]]:
 def test_what_is_no_interval_is_refused_with_its_code(
     after: object, until: object, counts: object, code: str
 ) -> None:
-    with pytest.raises(Unusable) as refused:
+    with pytest.raises(UnusableData) as refused:
         intervals(after, until, counts)  # type: ignore[arg-type]
     assert refused.value.code == code
     assert isinstance(refused.value, ValueError)
@@ -141,12 +141,12 @@ def test_the_curve_is_undefined_inside_a_span_and_known_at_both_of_its_ends() ->
     assert curve.share(184) == curve.share(200) == pytest.approx((0.25, 0.25))
     assert curve.share(201) == pytest.approx((0, 0.25))
     pieces = [
-        Stretch(0, 14, 1, 1),
-        Stretch(14, 42, 0.5, 1),
-        Stretch(42, 92, 0.5, 0.5),
-        Stretch(92, 184, 0.25, 0.5),
-        Stretch(184, 200, 0.25, 0.25),
-        Stretch(200, inf, 0, 0.25),
+        CurvePiece(0, 14, 1, 1),
+        CurvePiece(14, 42, 0.5, 1),
+        CurvePiece(42, 92, 0.5, 0.5),
+        CurvePiece(92, 184, 0.25, 0.5),
+        CurvePiece(184, 200, 0.25, 0.25),
+        CurvePiece(200, inf, 0, 0.25),
     ]
     for found, piece in zip(curve.stretches(), pieces, strict=True):
         assert found == pytest.approx(piece)
@@ -154,9 +154,9 @@ def test_the_curve_is_undefined_inside_a_span_and_known_at_both_of_its_ends() ->
 
 def test_where_everybody_has_lost_relief_the_curve_ends_at_nought() -> None:
     assert turnbull(of([(14, 42)])).stretches() == [
-        Stretch(0, 14, 1, 1),
-        Stretch(14, 42, 0, 1),
-        Stretch(42, inf, 0, 0),
+        CurvePiece(0, 14, 1, 1),
+        CurvePiece(14, 42, 0, 1),
+        CurvePiece(42, inf, 0, 0),
     ]
 
 
@@ -171,14 +171,14 @@ def test_a_median_is_a_span_and_may_not_be_reached() -> None:
 
 @pytest.mark.parametrize("lost", [0, -0.1, 1.1, nan])
 def test_a_quantile_is_a_share(lost: float) -> None:
-    with pytest.raises(Unusable, match="share") as refused:
+    with pytest.raises(UnusableData, match="share") as refused:
         turnbull(of([(14, 42)])).quantile(lost)
     assert refused.value.code == "not_a_share"
 
 
 @pytest.mark.parametrize(("day", "code"), [(-1, "negative"), (inf, "infinite"), (nan, "not_a_number")])
 def test_a_day_is_a_day(day: float, code: str) -> None:
-    with pytest.raises(Unusable) as refused:
+    with pytest.raises(UnusableData) as refused:
         turnbull(of([(14, 42)])).share(day)
     assert refused.value.code == code
 
@@ -466,7 +466,7 @@ def test_two_draws_are_enough_to_have_a_band() -> None:
     ],
 )
 def test_bands_refuse(more: dict[str, object], code: str) -> None:
-    with pytest.raises(Unusable) as refused:
+    with pytest.raises(UnusableData) as refused:
         bands(of(RADIOTHERAPY), **({"days": [6], "seed": 1} | more))  # type: ignore[arg-type]
     assert refused.value.code == code
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from outcomes.relief import Course, judge
-from outcomes.relief_end import Lasting, lasting
+from outcomes.relief_end import ReliefEndInterval, lasting
 from outcomes.simulation.curves import (
     Habits,
     Played,
@@ -94,7 +94,7 @@ def test_to_wait_for_a_confirmation_would_show_relief_that_is_gone(code: str) ->
     assert taken[0] - most[0] < 0.03
 
 
-def without_repeat(known: Course) -> Lasting | None:
+def without_repeat(known: Course) -> ReliefEndInterval | None:
     """What could be told if nobody had asked for the pain before the repeat."""
     asked = replace(known, readings=[one for one in known.readings if not one.before_treatment])
     return lasting(asked, judge(asked))

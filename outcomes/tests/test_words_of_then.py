@@ -100,7 +100,7 @@ def test_the_words_of_an_instruments_older_version_stay(
             **vars(newest),
             "version": "0",
             "items": tuple(
-                type(one)(**{**vars(one), "wording": instruments.Text("Pain of then?", None)})
+                type(one)(**{**vars(one), "wording": instruments.BilingualText("Pain of then?", None)})
                 if one == item
                 else one
                 for one in newest.items

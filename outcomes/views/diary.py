@@ -13,18 +13,28 @@ from clinic.patient_pages import gone, page, speaks
 from clinic.refusals import Refusal
 from outcomes import services
 from outcomes.diary import late_after
-from outcomes.instruments import Text, latest
+from outcomes.instruments import BilingualText, latest
 from outcomes.models import Alert, Answer, CheckIn
-from outcomes.patient_curve import Point
+from outcomes.patient_curve import CurvePoint
 from outcomes.questions import PAIN_NOW, TOOK_MEDICINE, Question, from_instrument
 from outcomes.services.answers import red_flags_of
 from outcomes.views import red_flags
-from outcomes.views.page_context import Curve, Shown, curve, following, lead, read, shown, what_to_do, wrong
+from outcomes.views.page_context import (
+    Curve,
+    ShownQuestion,
+    curve,
+    following,
+    lead,
+    read,
+    shown,
+    what_to_do,
+    wrong,
+)
 
-MEDICINE = Question(TOOK_MEDICINE, Text("", None), "yes_no")
+MEDICINE = Question(TOOK_MEDICINE, BilingualText("", None), "yes_no")
 
 
-class Row(NamedTuple):
+class DiaryRow(NamedTuple):
     """One planned hour. `state`: "done", "open", "newest" of those that are open, "later" or "closed".
 
     `pain` 0–10 and `took_medicine` as they were written, None when they were not. `questions`: of an open one, and
@@ -37,7 +47,7 @@ class Row(NamedTuple):
     late: bool = False
     pain: int | None = None
     took_medicine: bool | None = None
-    questions: tuple[Shown, ...] = ()
+    questions: tuple[ShownQuestion, ...] = ()
     faulty: bool = False
 
 
@@ -169,7 +179,7 @@ def rows_of(
     now: datetime,
     sent: dict[int, dict[str, int]],
     faults: dict[int, dict[str, str]],
-) -> list[Row]:
+) -> list[DiaryRow]:
     """A row for each planned hour, in order of time."""
     hours = [entry.offset_minutes for entry in entries]
     newest = newest_of(entries, now)
@@ -181,16 +191,16 @@ def rows_of(
             given = written(entry)
             medicine = given.get(TOOK_MEDICINE)
             took = None if medicine is None else bool(medicine)
-            row = Row(entry.pk, at, "done", answer.late, given.get(PAIN_NOW), took)
+            row = DiaryRow(entry.pk, at, "done", answer.late, given.get(PAIN_NOW), took)
             if now < services.changeable_until(entry, entries):
                 row = row._replace(
                     questions=open_row(entry, at, True, False, {entry.pk: given}, {}).questions
                 )
             rows.append(row)
         elif entry.opens_at > now:
-            rows.append(Row(entry.pk, at, "later"))
+            rows.append(DiaryRow(entry.pk, at, "later"))
         elif not entry.open_at(now):
-            rows.append(Row(entry.pk, at, "closed"))
+            rows.append(DiaryRow(entry.pk, at, "closed"))
         else:
             performed_at = entry.follow_up.procedure.performed_at
             late = now > performed_at + timedelta(minutes=late_after(hours, entry.offset_minutes))
@@ -210,7 +220,7 @@ def open_row(
     newest: bool,
     sent: dict[int, dict[str, int]],
     faults: dict[int, dict[str, str]],
-) -> Row:
+) -> DiaryRow:
     """The row of an entry that can be filled in now."""
     given, wrong = sent.get(entry.pk, {}), faults.get(entry.pk, {})
     asked = []
@@ -222,7 +232,9 @@ def open_row(
         elif late:
             words = _("How bad was your pain at %(time)s?") % {"time": at}
         asked.append(one._replace(key=f"{one.key}-{entry.pk}", id=f"{one.id}-{entry.pk}", text=words))
-    return Row(entry.pk, at, "newest" if newest else "open", late, questions=tuple(asked), faulty=bool(wrong))
+    return DiaryRow(
+        entry.pk, at, "newest" if newest else "open", late, questions=tuple(asked), faulty=bool(wrong)
+    )
 
 
 def clock(entry: CheckIn) -> str:
@@ -248,10 +260,10 @@ def brief(entry: CheckIn) -> str:
 def own(found: CheckIn, entries: list[CheckIn]) -> Curve | None:
     """What was written so far as a curve; None before the first entry."""
     baseline = found.follow_up.procedure.baseline_pain
-    points = [] if baseline is None else [Point(_("Before"), _("Before"), baseline)]
+    points = [] if baseline is None else [CurvePoint(_("Before"), _("Before"), baseline)]
     written = [entry for entry in entries if hasattr(entry, "answer")]
     for entry in written:
         for one in entry.answer.measurements.all():
             if f"{one.instrument}.{one.item}" == PAIN_NOW:
-                points.append(Point(brief(entry), clock(entry), one.value))
+                points.append(CurvePoint(brief(entry), clock(entry), one.value))
     return curve(points) if written else None

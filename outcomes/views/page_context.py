@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from clinic.patient_pages import secret
 from clinic.refusals import Refusal
 from outcomes.models import CheckIn
-from outcomes.patient_curve import Point, sentence, sketch
+from outcomes.patient_curve import CurvePoint, sentence, sketch
 from outcomes.questions import Question, most_urgent
 from outcomes.relief import Reading
 from outcomes.services import course_of, next_of_several, token_of_all
@@ -24,7 +24,7 @@ from outcomes.services.judgement import position
 from outcomes.services.measurements import plain_remark
 
 
-class Shown(NamedTuple):
+class ShownQuestion(NamedTuple):
     """One question on a page. `choices`: value, words, whether chosen. `ends`: the words of a scale's two ends.
 
     Of a date: `day`, as the browser's date field takes it, and the `first` that can be; "" when there is none.
@@ -55,7 +55,7 @@ class WhatToDo(NamedTuple):
     questions: list[str]
 
 
-def shown(question: Question, chosen: int | None, fault: str = "") -> Shown:
+def shown(question: Question, chosen: int | None, fault: str = "") -> ShownQuestion:
     """A question with what was chosen so far, None for nothing, and what is wrong with it, "" for nothing."""
     spoken = translation.get_language() or "en"
     words = {anchor.code: anchor.text.in_language(spoken) for anchor in question.anchors}
@@ -73,7 +73,7 @@ def shown(question: Question, chosen: int | None, fault: str = "") -> Shown:
         day = "" if chosen is None else (question.day_zero + timedelta(days=chosen)).isoformat()
     name = question.key.replace(".", "-")
     text = question.text.in_language(spoken)
-    return Shown(question.key, name, text, question.kind, choices, ends, fault, day, first)
+    return ShownQuestion(question.key, name, text, question.kind, choices, ends, fault, day, first)
 
 
 def said(question: Question, value: int) -> str:
@@ -162,7 +162,7 @@ def what_to_do(questions: Sequence[Question], codes: Iterable[str]) -> WhatToDo 
     )
 
 
-def curve(points: Sequence[Point]) -> Curve | None:
+def curve(points: Sequence[CurvePoint]) -> Curve | None:
     """A curve of these points; None for none."""
     if not points:
         return None
@@ -178,7 +178,7 @@ def own_curve(check_in: CheckIn, now: datetime) -> Curve | None:
     answered_at = check_in.answer.answered_at
     until = position(answered_at, procedure.performed_at, zone=zone, minutes=course.unit == "minute")
     readings = [reading for reading in course.readings if reading.at <= until]
-    points = [] if course.baseline is None else [Point(_("Before"), _("Before"), course.baseline)]
+    points = [] if course.baseline is None else [CurvePoint(_("Before"), _("Before"), course.baseline)]
     today = answered_at.astimezone(zone).date() == now.astimezone(zone).date()
     for number, reading in enumerate(readings, start=1):
         last = today and number == len(readings)
@@ -186,15 +186,17 @@ def own_curve(check_in: CheckIn, now: datetime) -> Curve | None:
     return curve(points)
 
 
-def point(reading: Reading, *, today: bool, minutes: bool) -> Point:
+def point(reading: Reading, *, today: bool, minutes: bool) -> CurvePoint:
     """One answer of the curve, as the patient says when it was."""
     if today:
-        return Point(_("Today"), _("Today"), reading.score)
+        return CurvePoint(_("Today"), _("Today"), reading.score)
     if minutes and reading.at < 24 * 60:
         hour = f"{round(reading.at / 30) / 2:g}"  # to the half
-        return Point(_("%(hour)s h") % {"hour": hour}, _("Hour %(hour)s") % {"hour": hour}, reading.score)
+        return CurvePoint(
+            _("%(hour)s h") % {"hour": hour}, _("Hour %(hour)s") % {"hour": hour}, reading.score
+        )
     day = reading.at // (24 * 60) if minutes else reading.at
-    return Point(str(day), _("Day %(day)d") % {"day": day}, reading.score)
+    return CurvePoint(str(day), _("Day %(day)d") % {"day": day}, reading.score)
 
 
 def following(token: str, now: datetime) -> tuple[str, date] | None:

@@ -8,7 +8,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 
 from outcomes.questions import URGENCIES, Question
-from outcomes.views.page_context import Shown, shown
+from outcomes.views.page_context import ShownQuestion, shown
 
 #: The name of the boxes "None of these"; their value is the group's urgency.
 NONE = "none"
@@ -21,7 +21,7 @@ class Group(NamedTuple):
     id: str
     urgency: str
     legend: str
-    boxes: list[Shown]
+    boxes: list[ShownQuestion]
     none: bool | None
     fault: str
 

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from clinic.admin.base import show_refusal, staff
 from clinic.admin.datetime_widgets import shown
-from clinic.admin.stale_forms import SHOWN, Stale, missed_of, seal, unseal
+from clinic.admin.stale_forms import SHOWN, StalePage, missed_of, seal, unseal
 from clinic.versions import columns, digest, one_at_a_time
 from patients import services
 from patients.admin.patients import PatientAdmin, born
@@ -133,12 +133,12 @@ def compared(request: HttpRequest, kept: Patient, duplicate: Patient) -> HttpRes
     return TemplateResponse(request, "admin/patients/merge.html", context, status=status)
 
 
-def missed(request: HttpRequest, kept: Patient, duplicate: Patient, present: list[Any]) -> Stale | None:
+def missed(request: HttpRequest, kept: Patient, duplicate: Patient, present: list[Any]) -> StalePage | None:
     """What the page that is posted has missed of the two records and of what belongs to them; None: nothing."""
     carried, at = unseal(request.POST.get(SHOWN, ""), request.path)
     if carried == present:
         return None
-    missed = Stale()
+    missed = StalePage()
     for index, one in enumerate((kept, duplicate)):
         was = carried[index][0] if carried else None
         found, _changed = missed_of(one, was, present[index][0], at)

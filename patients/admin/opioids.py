@@ -278,14 +278,14 @@ def plain(figure: Decimal | None) -> str:
     return "–" if figure is None else f"{figure.normalize():f}"
 
 
-def total_words(total: mme.Total) -> str:
+def total_words(total: mme.MmeTotal) -> str:
     """The total of a day as staff read it; what is not in it is said by `left_out_words`."""
     if total.mme is None:
         return say("cannot be counted")
     return say("%s MME") % plain(total.mme)
 
 
-def left_out_words(total: mme.Total) -> str:
+def left_out_words(total: mme.MmeTotal) -> str:
     """Which drugs are not in a total, each with the reason; "" when all are."""
     drugs = dict(OpioidUse.Drug.choices)
     return "; ".join(f"{drugs[drug.value]} ({LEFT_OUT[why]})" for drug, why in total.left_out)

@@ -11,7 +11,7 @@ from django.db.models.functions import Concat
 
 from clinic.models import User
 from clinic.refusals import Refusal
-from patients.import_rows import Entry
+from patients.import_rows import PatientRow
 from patients.models import Patient
 from patients.normalize import PlainWords
 from patients.search import digits_of, telling
@@ -119,7 +119,7 @@ def reasons(one: Patient, patient: Patient, digits: str) -> tuple[str, ...]:
     return tuple(reason for reason, true in told.items() if true)
 
 
-def refuse_another_person(entry: Entry, known: Patient) -> None:
+def refuse_another_person(entry: PatientRow, known: Patient) -> None:
     """Refuse, code "other_person", a row of a file whose number is `known`'s and who is somebody else: born on another
     day, or with a name that is not alike. The sentence shows both, to whoever brought the file and may see the record.
     """
@@ -141,7 +141,7 @@ def refuse_another_person(entry: Entry, known: Patient) -> None:
     )
 
 
-def there_already(entries: Collection[Entry], *, by: User | None) -> dict[int, Patient]:
+def there_already(entries: Collection[PatientRow], *, by: User | None) -> dict[int, Patient]:
     """Of the rows of a file that would register somebody, by their numbers, those of whom a record of the same
     `person` is there, with that record; one query, or none."""
     if not entries:
@@ -158,7 +158,7 @@ def person(born_on: date, family_name: str, given_name: str) -> tuple[date, str,
     return born_on, letters(family_name), letters(given_name)
 
 
-def person_of(entry: Entry) -> tuple[date, str, str]:
+def person_of(entry: PatientRow) -> tuple[date, str, str]:
     """The same of a row that would register somebody."""
     return person(entry.born_on, entry.values["family_name"], entry.values.get("given_name", ""))
 

@@ -7,11 +7,11 @@ from typing import Any
 from django.db import transaction
 
 from clinic.csv_import.imports import (
-    Line,
     Mode,
     Outcome,
     Progress,
     Report,
+    RowOutcome,
     Steps,
     chunks,
     finish,
@@ -23,7 +23,7 @@ from clinic.csv_import.imports import (
 from clinic.models import Site, User
 from clinic.refusals import Refusal
 from clinic.timezones import on_wall
-from patients.import_rows import COLUMNS, Entry, read_patients
+from patients.import_rows import COLUMNS, PatientRow, read_patients
 from patients.models import Patient
 from patients.services.duplicates import (
     IDENTITY,
@@ -78,7 +78,7 @@ def patients_from(data: bytes, *, mode: Mode, by: User | None, now: datetime) ->
 
 
 def import_entries(
-    entries: list[Entry],
+    entries: list[PatientRow],
     sites: Mapping[str, Site],
     report: Report,
     *,
@@ -122,7 +122,7 @@ def second(first: int) -> Refusal:
     )
 
 
-def known_patients(entries: Iterable[Entry], *, locked: bool) -> dict[str, Patient]:
+def known_patients(entries: Iterable[PatientRow], *, locked: bool) -> dict[str, Patient]:
     """The patients that are registered already, by record number, of those that were merged the one that counts; locked
     in order of their ids."""
     rows = Patient.objects.select_related("site").order_by("pk")
@@ -132,7 +132,7 @@ def known_patients(entries: Iterable[Entry], *, locked: bool) -> dict[str, Patie
 
 
 def import_entry(
-    entry: Entry,
+    entry: PatientRow,
     known: Mapping[str, Patient],
     twins: Mapping[int, Patient],
     sites: Mapping[str, Site],
@@ -140,7 +140,7 @@ def import_entry(
     saving: bool,
     by: User | None,
     now: datetime,
-) -> Line:
+) -> RowOutcome:
     """Register or change one patient; with `saving` False, only say what would be done. Raises as `save` does."""
     site = sites.get(entry.site) or sites.get(entry.site.casefold())
     if site is None:
@@ -160,7 +160,7 @@ def import_entry(
     new = patient.pk is None
     changed = [name for name, value in wanted.items() if new or getattr(patient, name) != value]
     if not changed:
-        return Line(entry.row.number, Outcome.UNCHANGED)
+        return RowOutcome(entry.row.number, Outcome.UNCHANGED)
     for name in changed:
         setattr(patient, name, wanted[name])
     if "consented_at" in changed:
@@ -175,10 +175,10 @@ def import_entry(
     else:
         check(patient, changed=None if new else changed, now=now)
     if new:
-        return Line(entry.row.number, Outcome.ADDED)
+        return RowOutcome(entry.row.number, Outcome.ADDED)
     told_of = {COLUMN_OF.get(name, name) for name in changed}
     columns = tuple(column.name for column in COLUMNS if column.name in told_of)
-    return Line(entry.row.number, Outcome.CHANGED, columns)
+    return RowOutcome(entry.row.number, Outcome.CHANGED, columns)
 
 
 def looks_like(other: Patient) -> Refusal:

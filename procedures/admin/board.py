@@ -42,7 +42,7 @@ GONE = (Status.CANCELLED, Status.ENTERED_IN_ERROR, Status.REQUESTED)
 
 
 @dataclass
-class Card:
+class AppointmentCard:
     """One appointment on the board."""
 
     appointment: Appointment
@@ -67,7 +67,7 @@ class Column:
     name: str
     closed: list[str] = field(default_factory=list)
     works: bool = True
-    cards: list[Card] = field(default_factory=list)
+    cards: list[AppointmentCard] = field(default_factory=list)
 
 
 def board(request: HttpRequest) -> HttpResponse:
@@ -186,7 +186,7 @@ def columns(
 
 def card(
     request: HttpRequest, row: Appointment, column: Column, query: str, *, first: bool, now: datetime
-) -> Card:
+) -> AppointmentCard:
     """One appointment as the board shows it; the steps come back to the same board."""
     zone = row.site.zone
     start, end = row.starts_at.astimezone(zone), row.ends_at.astimezone(zone)
@@ -197,7 +197,7 @@ def card(
         for step in steps_for(request, row, now=now)
         if row.status in step.listed and not (known and step.name in ASKS)
     ]
-    return Card(
+    return AppointmentCard(
         appointment=row,
         when=f"{start:%H:%M}–{end:%H:%M}",
         what=meant(row),

@@ -30,7 +30,7 @@ from procedures.admin.appointment_forms import WishForm
 from procedures.admin.appointments import AppointmentAdmin
 from procedures.admin.descriptions import meant, page_of, span
 from procedures.admin.slot_forms import FindForm, MoveForm, kept, same_again
-from procedures.admin.slot_times import Wish, picked, times, with_query
+from procedures.admin.slot_times import SlotSearch, picked, times, with_query
 from procedures.admin.workflow_actions import RESCHEDULE
 from procedures.models import Appointment
 from procedures.workflow import EXPECTED, PRESENT, STEPS
@@ -70,7 +70,7 @@ def find(request: HttpRequest) -> HttpResponse:
         return page(request, context | {"step": "held", "held": held, **about(held)})
     if not form.is_bound or not form.is_valid():
         return page(request, context, status=422 if form.errors else 200)
-    wish = Wish(form.wished(now), form.places(), form.cleaned_data["clinician"])
+    wish = SlotSearch(form.wished(now), form.places(), form.cleaned_data["clinician"])
     if request.method == "POST":
         try:
             return hold(request, wish, now=now)
@@ -138,7 +138,7 @@ def again(request: HttpRequest, patient: Patient) -> list[tuple[str, str]]:
 # Done.
 
 
-def hold(request: HttpRequest, wish: Wish, *, now: datetime) -> HttpResponse:
+def hold(request: HttpRequest, wish: SlotSearch, *, now: datetime) -> HttpResponse:
     """Hold the chosen time while the clerk talks. The same click again shows the same hold."""
     asked = wish.appointment
     slot = request.POST.get("slot", "")
@@ -207,7 +207,7 @@ def settle(request: HttpRequest, *, now: datetime) -> HttpResponse:
     return HttpResponseRedirect(page_of(held))
 
 
-class Way(NamedTuple):
+class BookingAction(NamedTuple):
     """How an appointment that is there already gets the chosen time, and from which statuses; `step`: its address."""
 
     step: str
@@ -218,13 +218,13 @@ class Way(NamedTuple):
 
 #: By the name under which the address gives the appointment.
 WAYS = {
-    "move": Way(
+    "move": BookingAction(
         RESCHEDULE,
         frozenset(EXPECTED),
         services.reschedule,
         gettext_lazy("The appointment has its new time; the old one is free."),
     ),
-    "accept": Way(
+    "accept": BookingAction(
         "accept", STEPS["accept"].origins, services.accept, gettext_lazy("The appointment is booked.")
     ),
 }
@@ -250,7 +250,7 @@ def retime(request: HttpRequest, name: str, *, now: datetime) -> HttpResponse:
     form.is_valid()
     insisted = form.insisted()
     stay = services.kept(old, insisted["resources"]) if along and insisted["keep"] else []
-    wish = Wish(
+    wish = SlotSearch(
         old,
         [old.site],
         form.cleaned_data.get("clinician"),

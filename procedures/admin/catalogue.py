@@ -37,7 +37,7 @@ Figure = FigureConfirmation.Figure
 DURATION = {"procedure_minutes", "recovery_minutes", "duration_source"}
 
 
-class Lines(SimpleArrayField):
+class LinesField(SimpleArrayField):
     """Sentences, one a line: they have commas of their own."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -55,7 +55,7 @@ class ProcedureTypeForm(DeskForm):
     class Meta:
         model = ProcedureType
         exclude = ("catalogue_values",)
-        field_classes: ClassVar[dict[str, type[forms.Field]]] = {"after_care": Lines}
+        field_classes: ClassVar[dict[str, type[forms.Field]]] = {"after_care": LinesField}
         widgets: ClassVar[dict[str, forms.Widget]] = {
             name: UnfoldAdminTextInputWidget()
             for name in (

@@ -11,7 +11,7 @@ Figure = FigureConfirmation.Figure
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownFigure:
     """One clinical figure as the page shows it: what it says, where from, and who stands by it."""
 
     figure: str
@@ -29,7 +29,9 @@ def minutes(value: int) -> str:
     return f"{value / 60:g} h"
 
 
-def figures(kind: ProcedureType, profile: ReliefProfile, said: dict[str, FigureConfirmation]) -> list[Shown]:
+def figures(
+    kind: ProcedureType, profile: ReliefProfile, said: dict[str, FigureConfirmation]
+) -> list[ShownFigure]:
     """The figures of a type's relief profile; `said`: its confirmations by figure."""
     window = days(profile.window_from_days, profile.window_until_days)
     if profile.window_until_minutes is not None:
@@ -55,13 +57,13 @@ def figures(kind: ProcedureType, profile: ReliefProfile, said: dict[str, FigureC
         (Figure.EVALUATE_AFTER, f"day {profile.evaluate_after_days}", profile.evaluate_after_source),
         (Figure.SUCCESS, success, profile.success_source),
     )
-    return [Shown(f.value, f.label, value, source, said.get(f.value)) for f, value, source in rows]
+    return [ShownFigure(f.value, f.label, value, source, said.get(f.value)) for f, value, source in rows]
 
 
-def duration(kind: ProcedureType, said: FigureConfirmation | None) -> Shown:
+def duration(kind: ProcedureType, said: FigureConfirmation | None) -> ShownFigure:
     """The durations, which belong to the type itself."""
     value = f"{kind.procedure_minutes} min, then {kind.recovery_minutes} min of recovery"
-    return Shown(Figure.DURATION.value, Figure.DURATION.label, value, kind.duration_source, said)
+    return ShownFigure(Figure.DURATION.value, Figure.DURATION.label, value, kind.duration_source, said)
 
 
 @dataclass(frozen=True)

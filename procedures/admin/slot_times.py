@@ -19,7 +19,7 @@ AHEAD = timedelta(days=180)
 
 
 @dataclass(frozen=True)
-class Wish:
+class SlotSearch:
     """What is looked for: an appointment without its time, at one of these sites, with this clinician or anybody."""
 
     appointment: Appointment
@@ -54,7 +54,7 @@ def with_query(request: HttpRequest, **changes: Any) -> str:
     return f"?{query.urlencode()}"
 
 
-def times(request: HttpRequest, wish: Wish, on: date | None, *, now: datetime) -> dict[str, Any]:
+def times(request: HttpRequest, wish: SlotSearch, on: date | None, *, now: datetime) -> dict[str, Any]:
     """A week of times from `on`, or from the day of the first one; and the ways to other weeks."""
     kind, home = wish.appointment.procedure_type, wish.sites[0].zone
     today = now.astimezone(home).date()

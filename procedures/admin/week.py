@@ -50,7 +50,7 @@ OPENS, CLOSES = time(8), time(18)
 
 
 @dataclass(frozen=True)
-class Row:
+class WeekRow:
     """One appointment of the list."""
 
     appointment: Appointment
@@ -69,7 +69,7 @@ class Day:
 
     day: date
     closed: list[str]
-    rows: list[Row]
+    rows: list[WeekRow]
     book: str
 
 
@@ -189,12 +189,12 @@ def limits(rows: list[Appointment], hours: list[tuple[time, time]], site: Site) 
     return f"{first:02}:00", f"{min(until, 24):02}:00"
 
 
-def row_of(appointment: Appointment, can_book: bool) -> Row:
+def row_of(appointment: Appointment, can_book: bool) -> WeekRow:
     """One appointment as the list shows it."""
     zone = appointment.site.zone
     start, end = appointment.starts_at.astimezone(zone), appointment.ends_at.astimezone(zone)
     find = reverse("admin:procedures_appointment_find")
-    return Row(
+    return WeekRow(
         appointment=appointment,
         when=f"{start:%H:%M}–{end:%H:%M}",
         what=meant(appointment),

@@ -7,7 +7,7 @@ from rest_framework import mixins, serializers
 
 from clinic.api.fields import ChoicesQuery, Query, YesNoQuery
 from clinic.api.shapes import Shape
-from clinic.api.viewsets import Rows
+from clinic.api.viewsets import VisibleRowsViewSet
 from procedures.models import (
     FigureConfirmation,
     ProcedureType,
@@ -275,7 +275,7 @@ class ProcedureTypeQuery(Query):
         description="One procedure type, with what it is expected to achieve and where that is known from."
     ),
 )
-class ProcedureTypes(mixins.ListModelMixin, mixins.RetrieveModelMixin, Rows):
+class ProcedureTypes(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRowsViewSet):
     queryset = ProcedureType.objects.prefetch_related(
         "relief_profiles", "confirmations", "requirements__category", "risks", "red_flags", "readiness_items"
     )

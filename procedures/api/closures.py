@@ -24,7 +24,7 @@ from clinic.api.fields import (
     on_the_wall,
 )
 from clinic.api.views import SiteNameSerializer
-from clinic.api.viewsets import Rows
+from clinic.api.viewsets import VisibleRowsViewSet
 from clinic.models import Closure, Resource, Site, User
 from procedures import services
 from procedures.api.appointment_serializers import AppointmentSerializer
@@ -163,7 +163,7 @@ class ClosureQuery(Query):
     list=extend_schema(description="Closures of your sites and their resources, by their start."),
     retrieve=extend_schema(description="One closure."),
 )
-class Closures(mixins.ListModelMixin, mixins.RetrieveModelMixin, Rows):
+class Closures(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRowsViewSet):
     queryset = Closure.objects.select_related("site", "resource__site", "deputy")
     serializer_class = ClosureSerializer
     query_class = ClosureQuery

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clinic.api.fields import Input, InstantField, VisibleField, YesNoField
-from clinic.api.viewsets import NeverKept
+from clinic.api.viewsets import NoStoreAPIView
 from procedures import services, workflow
 from procedures.api.slots import SlotSerializer
 from procedures.models import Appointment
@@ -62,7 +62,7 @@ class RebookedAllSerializer(serializers.Serializer[Any]):
     results = RebookedSerializer(many=True)
 
 
-class Displaced(NeverKept, viewsets.ViewSet):
+class Displaced(NoStoreAPIView, viewsets.ViewSet):
     """Appointments to come whose resources are closed, out of use, or not at work then any more."""
 
     permissions_needed = {"list": "procedures.view_appointment", "create": workflow.BOOK}

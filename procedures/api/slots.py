@@ -21,19 +21,19 @@ from clinic.api.fields import (
     read_query,
 )
 from clinic.api.views import SiteNameSerializer
-from clinic.api.viewsets import NeverKept
+from clinic.api.viewsets import NoStoreAPIView
 from clinic.models import Resource, Site
 from patients.models import Patient
 from procedures import services
 from procedures.api.appointment_serializers import ProcedureTypeField
-from procedures.availability import Held, Slot, find_slots
+from procedures.availability import HeldResource, Slot, find_slots
 from procedures.models import Appointment
 
 #: Nobody plans further ahead in one look.
 LONGEST = timedelta(days=92)
 
 
-class HeldSerializer(serializers.Serializer[Held]):
+class HeldSerializer(serializers.Serializer[HeldResource]):
     """A resource that would be held, and the name of the category that the procedure type needs it for."""
 
     resource = serializers.IntegerField(source="resource_id")
@@ -171,7 +171,7 @@ def refuse(field: str, code: str, sentence: str) -> None:
     raise serializers.ValidationError({field: [ErrorDetail(sentence, code=code)]})
 
 
-class Slots(NeverKept, viewsets.ViewSet):
+class Slots(NoStoreAPIView, viewsets.ViewSet):
     """Times that can be booked."""
 
     query_class = SlotQuery

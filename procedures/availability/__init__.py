@@ -11,7 +11,7 @@ is one offer a site (`offers`); on the grid, resources are chosen for each start
 """
 
 from procedures.availability.offers import Slot
-from procedures.availability.resource_choice import Held
+from procedures.availability.resource_choice import HeldResource
 from procedures.availability.search import (
     by_day,
     find_slots,
@@ -20,4 +20,12 @@ from procedures.availability.search import (
     week_at_a_glance,
 )
 
-__all__ = ["Held", "Slot", "by_day", "find_slots", "first_available", "same_clinician", "week_at_a_glance"]
+__all__ = [
+    "HeldResource",
+    "Slot",
+    "by_day",
+    "find_slots",
+    "first_available",
+    "same_clinician",
+    "week_at_a_glance",
+]

@@ -13,7 +13,7 @@ REACH = timedelta(days=3)
 
 
 @dataclass(frozen=True)
-class Stretch:
+class OffsetPeriod:
     """A stretch of wall time in which a clock keeps one distance from UTC. Seconds; walls count from 1970 on the wall.
 
     Of a wall time shown twice the stretch has the first; `shown_until` is where those end that are shown at all, and
@@ -30,7 +30,7 @@ class Stretch:
 EPOCH, EVER, NEVER = datetime(1970, 1, 1), datetime(1, 1, 2), datetime(9999, 12, 30)  # noqa: DTZ001
 
 
-def clock(zone: ZoneInfo, first: datetime, last: datetime) -> list[Stretch]:
+def clock(zone: ZoneInfo, first: datetime, last: datetime) -> list[OffsetPeriod]:
     """How the clock in `zone` goes from `first` to `last` and REACH beyond, without gaps, as `timezones.on_wall`.
 
     Taken from Python's time zones and not from PostgreSQL's, which may be of another release and, of a wall time that
@@ -56,7 +56,7 @@ def clock(zone: ZoneInfo, first: datetime, last: datetime) -> list[Stretch]:
     starts = [begin, *changes]
     ends = [*changes, (NEVER, ahead)]
     return [
-        Stretch(
+        OffsetPeriod(
             seconds(since),
             seconds(until),
             seconds(until - max(then - own, timedelta(0))),
@@ -75,7 +75,9 @@ def seconds(wall: datetime) -> int:
     return (wall - EPOCH) // timedelta(seconds=1)
 
 
-def on_grid(spans: Iterable[tuple[int, int]], stretches: Sequence[Stretch], minutes: int) -> Iterator[int]:
+def on_grid(
+    spans: Iterable[tuple[int, int]], stretches: Sequence[OffsetPeriod], minutes: int
+) -> Iterator[int]:
     """The instants, as seconds since 1970 in UTC, at which the wall shows a time on the grid within closed `spans`."""
     step = minutes * 60
     for low, high in spans:

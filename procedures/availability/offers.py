@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from clinic.models import Site
-from procedures.availability.clock_changes import Stretch, on_grid
-from procedures.availability.resource_choice import Held, Want, choose, contested
+from procedures.availability.clock_changes import OffsetPeriod, on_grid
+from procedures.availability.resource_choice import HeldResource, ResourceNeed, choose, contested
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Slot:
     starts_at: datetime
     ends_at: datetime
     site: Site
-    resources: tuple[Held, ...]
+    resources: tuple[HeldResource, ...]
 
     @property
     def wall(self) -> datetime:
@@ -33,7 +33,7 @@ class Offer:
     """One site: the starts that are left when every need is met, and its needs in order."""
 
     spans: list[tuple[int, int]] = field(default_factory=list)
-    wants: dict[int, Want] = field(default_factory=dict)
+    wants: dict[int, ResourceNeed] = field(default_factory=dict)
 
     @property
     def serving(self) -> set[int]:
@@ -41,7 +41,7 @@ class Offer:
         return {resource_id for want in self.wants.values() for resource_id in want.ids}
 
     def slots(
-        self, site: Site, rank: int, stretches: Sequence[Stretch], lasts: timedelta
+        self, site: Site, rank: int, stretches: Sequence[OffsetPeriod], lasts: timedelta
     ) -> Iterator[tuple[datetime, int, Slot]]:
         """The site's slots in order, each behind its start and the site's rank, made as they are asked for."""
         wants = list(self.wants.values())

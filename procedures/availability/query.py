@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 from clinic import prepared
 from patients.models import Patient
-from procedures.availability.clock_changes import EPOCH, Stretch
+from procedures.availability.clock_changes import EPOCH, OffsetPeriod
 from procedures.availability.offers import Offer
-from procedures.availability.resource_choice import Held, Server, Want
+from procedures.availability.resource_choice import HeldResource, ResourceNeed, Server
 from procedures.models import Appointment, ProcedureType
 
 #: No set-up is longer: the column's greatest number of minutes.
@@ -153,7 +153,7 @@ SELECT candidate.site_id, need.id, starts_after_minutes, category, EXTRACT(EPOCH
 
 def ask(
     procedure_type: ProcedureType,
-    clocks: dict[int, list[Stretch]],
+    clocks: dict[int, list[OffsetPeriod]],
     *,
     first: datetime,
     before: datetime,
@@ -190,6 +190,6 @@ def ask(
         if need_id is None:
             offer.spans = list(zip(lows, highs, strict=True))
         else:
-            want = offer.wants.setdefault(need_id, Want(category, after, until))
-            want.servers.append(Server(Held(resource_id, name, category), lows or [], highs or []))
+            want = offer.wants.setdefault(need_id, ResourceNeed(category, after, until))
+            want.servers.append(Server(HeldResource(resource_id, name, category), lows or [], highs or []))
     return offers

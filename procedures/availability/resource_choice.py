@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldResource:
     """A resource that would be held for one requirement; `category` is the name of what was required."""
 
     resource_id: int
@@ -18,7 +18,7 @@ class Held:
 class Server:
     """A resource that could serve a need, and the starts that it allows: closed spans in seconds, in order."""
 
-    held: Held
+    held: HeldResource
     lows: list[int]
     highs: list[int]
 
@@ -33,7 +33,7 @@ class Server:
 
 
 @dataclass
-class Want:
+class ResourceNeed:
     """A requirement, held from `after` to `until` seconds after the start, and all who could serve it, by name."""
 
     category: str
@@ -47,15 +47,15 @@ class Want:
         return {server.resource_id for server in self.servers}
 
 
-def contested(want: Want, other: Want) -> bool:
+def contested(want: ResourceNeed, other: ResourceNeed) -> bool:
     """Whether there is a resource that could serve both, and not both at once."""
     at_once = other is not want and other.after < want.until and other.until > want.after
     return at_once and not want.ids.isdisjoint(other.ids)
 
 
 def choose(
-    wants: Sequence[Want], order: Sequence[int], rivals: Sequence[Sequence[int]], at: int
-) -> tuple[Held, ...] | None:
+    wants: Sequence[ResourceNeed], order: Sequence[int], rivals: Sequence[Sequence[int]], at: int
+) -> tuple[HeldResource, ...] | None:
     """One server a need for a start at `at`, none of them twice at once; None when there is not one for each.
 
     `rivals`: for each need, the needs with which it is `contested`.

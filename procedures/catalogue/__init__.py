@@ -27,7 +27,7 @@ from procedures.catalogue.entries import (
     Risk,
     Success,
 )
-from procedures.catalogue.toml_reader import NAME_LENGTH, REASON_LENGTH, SHARED_SOURCE_LENGTH, Page
+from procedures.catalogue.toml_reader import NAME_LENGTH, REASON_LENGTH, SHARED_SOURCE_LENGTH, TomlTable
 from procedures.check_in_plan import Figures, missing, untested
 
 __all__ = [
@@ -135,14 +135,14 @@ def read(folder: Path = FOLDER) -> Catalogue:
 
 def open_page(
     file: Path, name: str, problems: list[str], *, parse_float: Callable[[str], Any] = float
-) -> Page | None:
+) -> TomlTable | None:
     """The file as a page; None, and a problem more, when it cannot be read or is no TOML.
 
     `parse_float` reads numbers with a point; `Decimal` keeps them exact.
     """
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"), parse_float=parse_float)
-        return Page(name, "", content, problems)
+        return TomlTable(name, "", content, problems)
     except FileNotFoundError:
         problems.append(f"{name}: is missing.")
     except OSError as exc:
@@ -154,7 +154,7 @@ def open_page(
     return None
 
 
-def shared(folder: Path, name: str, problems: list[str]) -> list[tuple[str, Page]]:
+def shared(folder: Path, name: str, problems: list[str]) -> list[tuple[str, TomlTable]]:
     """The tables of one shared page, by code."""
     page = open_page(folder / name, name, problems)
     if page is None:
@@ -165,7 +165,7 @@ def shared(folder: Path, name: str, problems: list[str]) -> list[tuple[str, Page
     return [(code, page.table(code)) for code in sorted(page.content)]
 
 
-def red_flag(code: str, page: Page) -> RedFlag:
+def red_flag(code: str, page: TomlTable) -> RedFlag:
     flag = RedFlag(
         code=code,
         question=page.text("question", longest=300),
@@ -178,7 +178,7 @@ def red_flag(code: str, page: Page) -> RedFlag:
     return flag
 
 
-def readiness_item(code: str, page: Page) -> ReadinessItem:
+def readiness_item(code: str, page: TomlTable) -> ReadinessItem:
     item = ReadinessItem(
         code=code,
         label=page.text("label", longest=200),
@@ -195,7 +195,7 @@ def readiness_item(code: str, page: Page) -> ReadinessItem:
 
 
 def procedure_type(
-    page: Page, stem: str, flags: Collection[RedFlag], items: Collection[str]
+    page: TomlTable, stem: str, flags: Collection[RedFlag], items: Collection[str]
 ) -> ProcedureType:
     found = ProcedureType(
         code=page.text("code", longest=50),
@@ -275,7 +275,7 @@ def plan_figures(found: ProcedureType) -> Figures:
     )
 
 
-def duration(page: Page) -> Duration:
+def duration(page: TomlTable) -> Duration:
     found = Duration(
         procedure_minutes=page.number("procedure_minutes", least=1, most=1440),
         recovery_minutes=page.number("recovery_minutes", most=1440),
@@ -286,7 +286,7 @@ def duration(page: Page) -> Duration:
     return found
 
 
-def onset(page: Page) -> Onset:
+def onset(page: TomlTable) -> Onset:
     found = Onset(
         from_days=page.number("from_days"),
         until_days=page.number("until_days"),
@@ -298,7 +298,7 @@ def onset(page: Page) -> Onset:
     return found
 
 
-def relief_window(page: Page) -> ReliefWindow:
+def relief_window(page: TomlTable) -> ReliefWindow:
     found = ReliefWindow(
         from_days=page.number("from_days"),
         until_days=page.number("until_days"),
@@ -316,7 +316,7 @@ def relief_window(page: Page) -> ReliefWindow:
     return found
 
 
-def check_ins(page: Page) -> CheckIns:
+def check_ins(page: TomlTable) -> CheckIns:
     found = CheckIns(
         days=tuple(int(day) for day in page.numbers("days")),
         hours=page.numbers("hours", halves=True),
@@ -332,13 +332,13 @@ def check_ins(page: Page) -> CheckIns:
     return found
 
 
-def evaluate_after(page: Page) -> EvaluateAfter:
+def evaluate_after(page: TomlTable) -> EvaluateAfter:
     found = EvaluateAfter(days=page.number("days"), source=page.source(), confirmed=page.confirmed())
     page.close()
     return found
 
 
-def success(page: Page) -> Success:
+def success(page: TomlTable) -> Success:
     found = Success(
         percent=page.number("percent", least=1, most=100),
         diagnostic_percent=page.number("diagnostic_percent", least=1, most=100)
@@ -354,7 +354,7 @@ def success(page: Page) -> Success:
     return found
 
 
-def risk(page: Page) -> Risk:
+def risk(page: TomlTable) -> Risk:
     found = Risk(
         name=page.text("name", longest=NAME_LENGTH),
         severity=page.choice("severity", SEVERITIES),
@@ -372,7 +372,7 @@ def risk(page: Page) -> Risk:
     return found
 
 
-def check_questions(page: Page, found: ProcedureType, flags: Collection[RedFlag]) -> None:
+def check_questions(page: TomlTable, found: ProcedureType, flags: Collection[RedFlag]) -> None:
     """Refuse a risk that the type asks nothing about, and an expected, mild one that would raise an emergency."""
     emergencies = {flag.code for flag in flags if flag.urgency == "emergency"}
     for number, entry in enumerate(found.risks, start=1):
@@ -383,7 +383,7 @@ def check_questions(page: Page, found: ProcedureType, flags: Collection[RedFlag]
                 page.refuse(f"risks[{number}].asked_by", f"“{code}” makes an emergency of a mild risk.")
 
 
-def requirement(page: Page) -> Requirement:
+def requirement(page: TomlTable) -> Requirement:
     found = Requirement(
         category=page.choice("category", CATEGORIES),
         starts_after_minutes=page.number("starts_after_minutes", most=1440),

@@ -17,7 +17,7 @@ SHARED_SOURCE_LENGTH = 300
 REASON_LENGTH = 200
 
 
-class Page:
+class TomlTable:
     """One table of one file: hands out its keys by type and writes down what is wrong with them.
 
     A key that is wrong is handed out empty, so that reading goes on and finds the other problems too.
@@ -139,19 +139,19 @@ class Page:
                 self.refuse(key, f"“{value}” {where}.")
         return values
 
-    def table(self, key: str) -> Page:
+    def table(self, key: str) -> TomlTable:
         value = self.take(key, dict, "a table")
         if value is None:
-            return Page(self.file, f"{self.path}{key}.", {}, [])  # said once is enough
-        return Page(self.file, f"{self.path}{key}.", value, self.problems)
+            return TomlTable(self.file, f"{self.path}{key}.", {}, [])  # said once is enough
+        return TomlTable(self.file, f"{self.path}{key}.", value, self.problems)
 
-    def tables(self, key: str) -> list[Page]:
+    def tables(self, key: str) -> list[TomlTable]:
         values = self.take(key, list, "a list of tables") or []
         if not all(isinstance(value, dict) for value in values):
             self.refuse(key, "must be a list of tables.")
             return []
         return [
-            Page(self.file, f"{self.path}{key}[{number}].", value, self.problems)
+            TomlTable(self.file, f"{self.path}{key}[{number}].", value, self.problems)
             for number, value in enumerate(values, start=1)
         ]
 

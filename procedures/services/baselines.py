@@ -9,7 +9,16 @@ from django.db import transaction
 from clinic import audit
 from clinic.models import User
 from clinic.refusals import Refusal
-from procedures.baselines import ITEMS, OLDEST_DAYS, PAIN, Noted, Used, days_before, resolve, source_of
+from procedures.baselines import (
+    ITEMS,
+    OLDEST_DAYS,
+    PAIN,
+    BaselineScore,
+    RecordedScore,
+    days_before,
+    resolve,
+    source_of,
+)
 from procedures.models import Appointment, Baseline, Procedure
 from procedures.services.transitions import locked, refuse_unless
 from procedures.signals import baseline_corrected
@@ -116,7 +125,7 @@ def keep(
     return rows, changed
 
 
-def noted_for(appointments: Collection[Appointment]) -> dict[int, dict[str, list[Noted]]]:
+def noted_for(appointments: Collection[Appointment]) -> dict[int, dict[str, list[RecordedScore]]]:
     """Every score noted for each appointment, or for one from which it was rescheduled, by "instrument.item".
 
     One query for any number of them, and one more for each time that the one moved most often was moved.
@@ -130,22 +139,24 @@ def noted_for(appointments: Collection[Appointment]) -> dict[int, dict[str, list
     became: dict[int, list[int]] = {}
     for early, now in links:
         became.setdefault(early, []).append(now)
-    found: dict[int, dict[str, list[Noted]]] = {one.pk: {} for one in appointments}
+    found: dict[int, dict[str, list[RecordedScore]]] = {one.pk: {} for one in appointments}
     for row in Baseline.objects.filter(appointment__in=became):
         for number in became[row.appointment_id]:
-            found[number].setdefault(row.key, []).append(Noted(row.taken_at, row.value))
+            found[number].setdefault(row.key, []).append(RecordedScore(row.taken_at, row.value))
     return found
 
 
-def baselines_of(appointment: Appointment, *, performed_at: datetime) -> dict[str, Used]:
+def baselines_of(appointment: Appointment, *, performed_at: datetime) -> dict[str, BaselineScore]:
     """The scores that count for a procedure performed then, by "instrument.item"; without those that there are not."""
     return baselines_of_each([(appointment, performed_at)])[appointment.pk]
 
 
-def baselines_of_each(performed: Collection[tuple[Appointment, datetime]]) -> dict[int, dict[str, Used]]:
+def baselines_of_each(
+    performed: Collection[tuple[Appointment, datetime]],
+) -> dict[int, dict[str, BaselineScore]]:
     """The same for several appointments and when each was performed, by the appointments' numbers. Wants `site`."""
     noted = noted_for([appointment for appointment, _ in performed])
-    found: dict[int, dict[str, Used]] = {}
+    found: dict[int, dict[str, BaselineScore]] = {}
     for appointment, performed_at in performed:
         zone = appointment.site.zone
         resolved = {
@@ -156,7 +167,7 @@ def baselines_of_each(performed: Collection[tuple[Appointment, datetime]]) -> di
     return found
 
 
-def use(procedure: Procedure, used: Used | None) -> None:
+def use(procedure: Procedure, used: BaselineScore | None) -> None:
     """Have the procedure keep the pain that counts, None for none. Saves nothing."""
     procedure.baseline_pain = used.value if used else None
     procedure.baseline_taken_at = used.taken_at if used else None
@@ -211,7 +222,7 @@ def correct_baseline(
         use(procedure, None)
     else:
         keep(appointment, {PAIN: pain}, taken_at=at, by=by, now=now)
-        use(procedure, Used(pain, at, source_of(at, procedure.performed_at, zone=zone)))
+        use(procedure, BaselineScore(pain, at, source_of(at, procedure.performed_at, zone=zone)))
     procedure.save(update_fields=["baseline_pain", "baseline_taken_at", "baseline_source"])
     audit.record("procedure.baseline_corrected", procedure, by=by, at=now, site=procedure.site, reason=reason)
     baseline_corrected.send(Procedure, procedure=procedure, now=now)

@@ -16,8 +16,8 @@ from clinic.models import AuditEvent, Resource, User
 from clinic.refusals import Refusal
 from procedures.models import Appointment, AppointmentStep, Intent, ProcedureType, Reservation
 from procedures.services import appointment_rows, notifications
-from procedures.services.booking_checks import Need, Taken, choose, look, shares
-from procedures.services.locks import Overtaken, lock, refuse_if_taken_since
+from procedures.services.booking_checks import Need, SlotUnavailable, choose, look, shares
+from procedures.services.locks import LostRace, lock, refuse_if_taken_since
 from procedures.services.transitions import locked_by_nobody, refuse_gone, write
 from procedures.start_times import last_day, on_grid
 
@@ -193,7 +193,7 @@ def book(
     how = {"quietly": quietly, "imported": imported}
     try:
         return persistently(lambda: book_once(appointment, chosen, by=by, now=now, **how), now=now)
-    except (Taken, IntegrityError):
+    except (SlotUnavailable, IntegrityError):
         appointment.pk, appointment._state.adding = None, True
         if request_key and (first := made_before(appointment, request_key, by=by)):
             return first  # the same click, a moment earlier, took it
@@ -209,7 +209,7 @@ def persistently(attempt: Callable[[], Appointment], *, now: datetime) -> Appoin
         try:
             with transaction.atomic():
                 return attempt()
-        except Overtaken:
+        except LostRace:
             # The locks went with the transaction or its savepoint. The next look says who was faster, or finds another
             # free resource of the category. Perhaps it was no rival but a hold that has run out.
             release_expired_holds(now=now)
@@ -217,7 +217,7 @@ def persistently(attempt: Callable[[], Appointment], *, now: datetime) -> Appoin
             if not is_overlap(exc):
                 raise
             break
-    raise Taken("Somebody else has just taken this time.")
+    raise SlotUnavailable("Somebody else has just taken this time.")
 
 
 def made_before(appointment: Appointment, request_key: str, *, by: User | None) -> Appointment | None:

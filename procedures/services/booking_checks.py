@@ -55,7 +55,7 @@ class Need:
     candidates: list[Candidate]
 
 
-class Taken(Refusal):
+class SlotUnavailable(Refusal):
     """Somebody or something is not free at that time; code "taken"."""
 
     def __init__(self, sentence: str) -> None:
@@ -172,7 +172,9 @@ def look(appointment: Appointment, chosen: Sequence[Resource], *, now: datetime)
     )
     busy_from, busy_until, *_, shut = rows[0]
     if busy_from:
-        raise Taken(f"The patient has another appointment {span_words(busy_from, busy_until, site)}.")
+        raise SlotUnavailable(
+            f"The patient has another appointment {span_words(busy_from, busy_until, site)}."
+        )
     if shut is not None:
         words = span_words(appointment.starts_at, appointment.ends_at, site)
         raise closed(str(site), words, shut)
@@ -305,9 +307,11 @@ def why_not(
             and other.starts_at < need.ends_at
             and other.ends_at > need.starts_at
         ):
-            return Taken(f"{candidate.name} is taken {span_words(other.starts_at, other.ends_at, site)}.")
+            return SlotUnavailable(
+                f"{candidate.name} is taken {span_words(other.starts_at, other.ends_at, site)}."
+            )
     if candidate.held and candidate.lane(overbook=overbook) is None:
-        return Taken(f"{candidate.name} is taken {span_words(*candidate.held, site)}.")
+        return SlotUnavailable(f"{candidate.name} is taken {span_words(*candidate.held, site)}.")
     return None
 
 
@@ -319,7 +323,7 @@ def nearest(need: Need, refusals: Sequence[Refusal], site: Site) -> Refusal:
     best = min(refusals, key=lambda refusal: NEAREST.index(str(refusal.code)))
     if len(need.candidates) == 1 or best.code != "taken":
         return best
-    return Taken(f"Every {category} is taken {span_words(need.starts_at, need.ends_at, site)}.")
+    return SlotUnavailable(f"Every {category} is taken {span_words(need.starts_at, need.ends_at, site)}.")
 
 
 def span_words(starts_at: datetime, ends_at: datetime, site: Site) -> str:

@@ -11,11 +11,11 @@ from django.db.models import Q
 
 from clinic import audit
 from clinic.csv_import.imports import (
-    Line,
     Mode,
     Outcome,
     Progress,
     Report,
+    RowOutcome,
     Steps,
     chunks,
     finish,
@@ -28,10 +28,10 @@ from clinic.models import Resource, Site, User, WorkingHours
 from clinic.refusals import Refusal
 from clinic.timezones import NoSuchTime, instant
 from patients.models import Patient
-from procedures.import_rows import COLUMNS, Entry, read_appointments
+from procedures.import_rows import COLUMNS, AppointmentRow, read_appointments
 from procedures.models import Appointment, ProcedureType, Reservation
 from procedures.services.booking import book, check, release_expired_holds
-from procedures.services.booking_checks import Candidate, Need, Taken, choose, look, span_words
+from procedures.services.booking_checks import Candidate, Need, SlotUnavailable, choose, look, span_words
 from procedures.working_hours import Span
 
 #: The file's column for a field of the appointment that has another name.
@@ -59,7 +59,9 @@ class Plan:
         reservations = check(appointment, resources=resources, imported=True, now=now)
         other = overlap(self.patients[appointment.patient_id], appointment.starts_at, appointment.ends_at)
         if other:
-            raise Taken(f"The patient has another appointment {span_words(*other, appointment.site)}.")
+            raise SlotUnavailable(
+                f"The patient has another appointment {span_words(*other, appointment.site)}."
+            )
         if any(overlap(self.resources[one.resource_id], one.starts_at, one.ends_at) for one in reservations):
             needs = look(appointment, resources, now=now)
             reservations = choose(appointment, [self.after(need) for need in needs])
@@ -87,7 +89,7 @@ def overlap(spans: Iterable[Span], starts_at: datetime, ends_at: datetime) -> Sp
 
 
 @dataclass(frozen=True)
-class Known:
+class ImportLookups:
     """What the rows name, read once for the whole file: sites, procedure types and resources by name."""
 
     sites: Mapping[str, Site]
@@ -96,10 +98,10 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Draft:
+class AppointmentDraft:
     """A row that names things that exist: the appointment to book, or the one that it was booked as before."""
 
-    entry: Entry
+    entry: AppointmentRow
     appointment: Appointment
     resources: list[Resource]
     before: Appointment | None
@@ -149,10 +151,10 @@ def appointments_from(data: bytes, *, mode: Mode, by: User | None, now: datetime
 
 
 def check_all(
-    entries: Sequence[Entry], known: Known, report: Report, *, by: User | None, now: datetime
-) -> Generator[tuple[str, int, int], None, list[Draft]]:
+    entries: Sequence[AppointmentRow], known: ImportLookups, report: Report, *, by: User | None, now: datetime
+) -> Generator[tuple[str, int, int], None, list[AppointmentDraft]]:
     """The rows that could be booked one after the other, as things stand; the report says what would be done."""
-    plan, good = Plan(), list[Draft]()
+    plan, good = Plan(), list[AppointmentDraft]()
     for done, draft in drafts_of(entries, known, report, by=by):
         if draft:
             with refusing(draft.entry.row, report, draft.columns):
@@ -162,12 +164,12 @@ def check_all(
     return good
 
 
-def check_draft(draft: Draft, plan: Plan, *, now: datetime) -> Draft:
+def check_draft(draft: AppointmentDraft, plan: Plan, *, now: datetime) -> AppointmentDraft:
     """The draft, unless booking it after those of the plan would be refused."""
     if not draft.before:
         try:
             plan.check(draft.appointment, draft.resources, now=now)
-        except Taken:
+        except SlotUnavailable:
             # Perhaps by another import of the same row, since this one looked.
             meanwhile = booked_before([draft.entry]).get(draft.entry.request_key)
             if meanwhile is None:
@@ -177,7 +179,7 @@ def check_draft(draft: Draft, plan: Plan, *, now: datetime) -> Draft:
 
 
 def book_all(
-    drafts: Sequence[Draft], report: Report, *, by: User | None, now: datetime
+    drafts: Sequence[AppointmentDraft], report: Report, *, by: User | None, now: datetime
 ) -> Iterator[tuple[str, int, int]]:
     """Book all of the drafts, or none when a rival came between checking and booking; the report is written anew."""
     release_expired_holds(now=now)  # before the locks: it locks the appointments that it frees
@@ -198,7 +200,7 @@ def book_all(
             write_down("appointments", report, by=by, now=now)
 
 
-def lock_everything(drafts: Sequence[Draft]) -> None:
+def lock_everything(drafts: Sequence[AppointmentDraft]) -> None:
     """Lock what any of the rows may take, in booking's own order: resources by number, then patients.
 
     Row by row, each booking would lock in that order and the whole transaction in none: it and a clerk's booking
@@ -220,7 +222,7 @@ def lock_everything(drafts: Sequence[Draft]) -> None:
         )
 
 
-def book_draft(draft: Draft, *, by: User | None, now: datetime) -> Line:
+def book_draft(draft: AppointmentDraft, *, by: User | None, now: datetime) -> RowOutcome:
     """Book one row, unless it was booked before. Raises as `book` does."""
     if not draft.before:
         # A draft that was checked has an end and an intent by now; the booking fills in the same ones again.
@@ -240,26 +242,26 @@ def book_draft(draft: Draft, *, by: User | None, now: datetime) -> Line:
     return line_of(draft)
 
 
-def line_of(draft: Draft) -> Line:
+def line_of(draft: AppointmentDraft) -> RowOutcome:
     """What becomes of a row that is not refused."""
     if draft.before is None:
-        return Line(draft.entry.row.number, Outcome.ADDED)
+        return RowOutcome(draft.entry.row.number, Outcome.ADDED)
     differing = {
         COLUMN_OF.get(name, name)
         for name, value in draft.entry.values.items()
         if getattr(draft.before, name) != value
     }
     columns = tuple(column.name for column in COLUMNS if column.name in differing)
-    return Line(draft.entry.row.number, Outcome.UNCHANGED, columns)
+    return RowOutcome(draft.entry.row.number, Outcome.UNCHANGED, columns)
 
 
 def drafts_of(
-    entries: Sequence[Entry],
-    known: Known,
+    entries: Sequence[AppointmentRow],
+    known: ImportLookups,
     report: Report,
     *,
     by: User | None,
-) -> Iterator[tuple[int, Draft | None]]:
+) -> Iterator[tuple[int, AppointmentDraft | None]]:
     """Each row with its number among them; None for one that names what does not exist: the report refuses it.
 
     Two queries for each chunk of rows.
@@ -276,8 +278,11 @@ def drafts_of(
 
 
 def draft_of(
-    entry: Entry, known: Known, patients: Mapping[str, Patient], before: Mapping[str, Appointment]
-) -> Draft:
+    entry: AppointmentRow,
+    known: ImportLookups,
+    patients: Mapping[str, Patient],
+    before: Mapping[str, Appointment],
+) -> AppointmentDraft:
     """The appointment that a row asks for. Raises Refusal for what it names and does not exist."""
     site = known.sites.get(entry.site) or known.sites.get(entry.site.casefold())
     if site is None:
@@ -313,7 +318,7 @@ def draft_of(
     appointment = Appointment(
         patient=patient, procedure_type=kind, site=site, starts_at=starts_at, **entry.values
     )
-    return Draft(entry, appointment, resources, same(before.get(entry.request_key), appointment))
+    return AppointmentDraft(entry, appointment, resources, same(before.get(entry.request_key), appointment))
 
 
 def same(before: Appointment | None, appointment: Appointment) -> Appointment | None:
@@ -327,7 +332,7 @@ def same(before: Appointment | None, appointment: Appointment) -> Appointment | 
     return before
 
 
-def known_names(entries: Sequence[Entry], *, by: User | None) -> Known:
+def known_names(entries: Sequence[AppointmentRow], *, by: User | None) -> ImportLookups:
     """The sites, procedure types and resources that rows may name."""
     sites = sites_by_name(by)
     codes = {entry.procedure_type for entry in entries}
@@ -342,16 +347,18 @@ def known_names(entries: Sequence[Entry], *, by: User | None) -> Known:
         at_home[resource.site_id, resource.name.casefold()] = resource
     for pk, site_id in hours.order_by().values_list("resource", "site").distinct():
         visiting[site_id, resources[pk].name.casefold()] = resources[pk]
-    return Known(sites, kinds, visiting | at_home)  # of two that share a name, the one whose home it is
+    return ImportLookups(
+        sites, kinds, visiting | at_home
+    )  # of two that share a name, the one whose home it is
 
 
-def known_patients(entries: Iterable[Entry], *, by: User | None) -> dict[str, Patient]:
+def known_patients(entries: Iterable[AppointmentRow], *, by: User | None) -> dict[str, Patient]:
     """The patients whom the rows name and `by` may see, by record number."""
     rows = Patient.objects.all() if by is None else Patient.objects.visible_to(by)
     return rows.numbered(entry.record_number for entry in entries)
 
 
-def booked_before(entries: Iterable[Entry]) -> dict[str, Appointment]:
+def booked_before(entries: Iterable[AppointmentRow]) -> dict[str, Appointment]:
     """What the rows were booked as before, by request key, whoever imported them then."""
     rows = Appointment.objects.filter(request_key__in=[entry.request_key for entry in entries])
     return {appointment.request_key: appointment for appointment in rows.order_by("-pk")}

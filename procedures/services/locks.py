@@ -9,10 +9,10 @@ from django.db.models import Exists, OuterRef, Q
 from clinic import prepared
 from clinic.models import Closure
 from procedures.models import Appointment, Reservation
-from procedures.services.booking_checks import Taken, closed, own_ids, span_words
+from procedures.services.booking_checks import SlotUnavailable, closed, own_ids, span_words
 
 
-class Overtaken(Exception):
+class LostRace(Exception):
     """A rival took what had been chosen, or closed it; perhaps something else is free."""
 
 
@@ -114,7 +114,7 @@ def refuse_if_taken_since(appointment: Appointment, reservations: Sequence[Reser
         },
     )
     if overtaken:
-        raise Overtaken
+        raise LostRace
 
 
 def refuse_if_closed_since(held: Appointment) -> None:
@@ -142,7 +142,7 @@ def refuse_if_taken_again(gone: Appointment) -> None:
     busy = Appointment.objects.filter(during, patient=gone.patient_id, status__in=Appointment.LIVE).first()
     if busy:
         words = span_words(busy.starts_at, busy.ends_at, gone.site)
-        raise Taken(f"The patient has another appointment {words}.")
+        raise SlotUnavailable(f"The patient has another appointment {words}.")
     held = gone.reservations.filter(
         resource=OuterRef("resource"), starts_at__lt=OuterRef("ends_at"), ends_at__gt=OuterRef("starts_at")
     )
@@ -152,4 +152,4 @@ def refuse_if_taken_again(gone: Appointment) -> None:
     rival = Reservation.objects.filter(in_the_way, released_at=None).select_related("resource").first()
     if rival:
         words = span_words(rival.starts_at, rival.ends_at, gone.site)
-        raise Taken(f"{rival.resource} is taken {words}.")
+        raise SlotUnavailable(f"{rival.resource} is taken {words}.")

@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 from clinic import audit
 from clinic.models import Resource, ResourceCategory, User
 from clinic.refusals import Refusal
-from procedures.baselines import PAIN, Used, source_of
+from procedures.baselines import PAIN, BaselineScore, source_of
 from procedures.models import Appointment, Privilege, Procedure, ProcedureType, ReliefProfile
 from procedures.services.baselines import baselines_of, check_scores, keep, use
 from procedures.services.booking import refuse_side
@@ -267,4 +267,4 @@ def move_baseline(procedure: Procedure, *, to: datetime) -> None:
         use(procedure, baselines_of(procedure.appointment, performed_at=to).get(PAIN))
     else:
         zone = procedure.site.zone
-        use(procedure, Used(procedure.baseline_pain, taken_at, source_of(taken_at, to, zone=zone)))
+        use(procedure, BaselineScore(procedure.baseline_pain, taken_at, source_of(taken_at, to, zone=zone)))

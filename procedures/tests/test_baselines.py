@@ -18,7 +18,7 @@ from clinic.tests.admin_client import clock, signed_in, words
 from clinic.tests.api_client import call
 from clinic.tests.factories import MONDAY, staff
 from procedures import services
-from procedures.baselines import Noted, Source, Used, resolve
+from procedures.baselines import BaselineScore, RecordedScore, Source, resolve
 from procedures.models import Appointment, Baseline, Procedure
 from procedures.tests.factories import World
 
@@ -49,20 +49,22 @@ def ago(**spans: float) -> datetime:
     ],
 )
 def test_which_score_counts(noted: list[tuple[datetime, int]], expected: tuple[int, Source] | None) -> None:
-    used = resolve([Noted(*one) for one in noted], performed_at=DONE, zone=NEW_YORK)
+    used = resolve([RecordedScore(*one) for one in noted], performed_at=DONE, zone=NEW_YORK)
     assert (used and (used.value, used.source)) == expected
 
 
 @given(
-    st.lists(st.builds(Noted, st.integers(-50_000, 500).map(lambda m: ago(minutes=-m)), st.integers(0, 10))),
+    st.lists(
+        st.builds(RecordedScore, st.integers(-50_000, 500).map(lambda m: ago(minutes=-m)), st.integers(0, 10))
+    ),
     st.randoms(use_true_random=False),
 )
-def test_the_order_does_not_matter_and_nothing_is_made_up(noted: list[Noted], random: Random) -> None:
+def test_the_order_does_not_matter_and_nothing_is_made_up(noted: list[RecordedScore], random: Random) -> None:
     used = resolve(noted, performed_at=DONE, zone=NEW_YORK)
     random.shuffle(noted)
     assert resolve(noted, performed_at=DONE, zone=NEW_YORK) == used
     if used:
-        assert Noted(used.taken_at, used.value) in noted
+        assert RecordedScore(used.taken_at, used.value) in noted
         assert used.taken_at <= DONE
         later = [one for one in noted if used.taken_at < one.taken_at <= DONE]
         assert not later
@@ -93,7 +95,7 @@ def perform(world: World, appointment: Appointment, pain: int | None = None, **m
     return Procedure.objects.get(appointment=appointment)
 
 
-def kept(procedure: Procedure) -> Used | None:
+def kept(procedure: Procedure) -> BaselineScore | None:
     procedure.refresh_from_db()
     if procedure.baseline_pain is None or procedure.baseline_taken_at is None:
         assert (procedure.baseline_pain, procedure.baseline_taken_at, procedure.baseline_source) == (
@@ -102,7 +104,9 @@ def kept(procedure: Procedure) -> Used | None:
             "",
         )
         return None
-    return Used(procedure.baseline_pain, procedure.baseline_taken_at, Source(procedure.baseline_source))
+    return BaselineScore(
+        procedure.baseline_pain, procedure.baseline_taken_at, Source(procedure.baseline_source)
+    )
 
 
 def test_the_procedure_keeps_which_score_was_used(world: World, booked: Appointment) -> None:
@@ -110,24 +114,24 @@ def test_the_procedure_keeps_which_score_was_used(world: World, booked: Appointm
     note(world, booked, 5, friday, pain=6)
     note(world, booked, 7, morning)
     procedure = perform(world, booked)
-    assert kept(procedure) == Used(7, morning, Source.DAY_OF)
+    assert kept(procedure) == BaselineScore(7, morning, Source.DAY_OF)
     assert set(Baseline.objects.values_list("instrument", "item", "value")) == {
         ("nrs", "now", 5), ("nrs", "now", 7), ("peg", "pain", 6)
     }  # fmt: skip
     used = services.baselines_of(booked, performed_at=procedure.performed_at)
-    assert used["peg.pain"] == Used(6, friday, Source.EARLIER)
+    assert used["peg.pain"] == BaselineScore(6, friday, Source.EARLIER)
 
 
 def test_an_earlier_score_counts_when_nobody_asked_on_the_day(world: World, booked: Appointment) -> None:
     friday = world.at(MONDAY, 9) - timedelta(days=3)
     note(world, booked, 5, friday)
-    assert kept(perform(world, booked)) == Used(5, friday, Source.EARLIER)
+    assert kept(perform(world, booked)) == BaselineScore(5, friday, Source.EARLIER)
 
 
 def test_what_the_record_says_is_the_score_of_the_day(world: World, booked: Appointment) -> None:
     note(world, booked, 5, world.at(MONDAY, 9))
     procedure = perform(world, booked, 8, **{"peg.activity": 9})
-    assert kept(procedure) == Used(8, procedure.performed_at, Source.DAY_OF)
+    assert kept(procedure) == BaselineScore(8, procedure.performed_at, Source.DAY_OF)
     assert Baseline.objects.get(item="activity").taken_at == procedure.performed_at
 
 
@@ -140,7 +144,7 @@ def test_a_score_moves_with_a_rescheduled_appointment(world: World, booked: Appo
     moved = services.reschedule(
         booked.pk, starts_at=world.at(MONDAY, 9, 15), by=world.clerk, now=world.now + timedelta(minutes=1)
     )
-    assert kept(perform(world, moved)) == Used(6, world.now, Source.EARLIER)
+    assert kept(perform(world, moved)) == BaselineScore(6, world.now, Source.EARLIER)
 
 
 def test_noting_the_same_twice_changes_nothing_and_another_value_replaces_it(
@@ -215,9 +219,9 @@ def test_a_corrected_score_keeps_its_time_unless_told(world: World, booked: Appo
     note(world, booked, 5, friday)
     procedure = perform(world, booked)
     correct(world, procedure, 6)
-    assert kept(procedure) == Used(6, friday, Source.EARLIER)
+    assert kept(procedure) == BaselineScore(6, friday, Source.EARLIER)
     correct(world, procedure, 7, taken_at=world.at(MONDAY, 9))
-    assert kept(procedure) == Used(7, world.at(MONDAY, 9), Source.DAY_OF)
+    assert kept(procedure) == BaselineScore(7, world.at(MONDAY, 9), Source.DAY_OF)
     events = AuditEvent.objects.filter(action="procedure.baseline_corrected").count()
     correct(world, procedure, 7)  # the same once more
     assert AuditEvent.objects.filter(action="procedure.baseline_corrected").count() == events
@@ -243,7 +247,7 @@ def test_a_correction_that_cannot_be_is_refused(
     with pytest.raises(Refusal) as refusal:
         correct(world, procedure, **given)  # type: ignore[arg-type]
     assert refusal.value.code == code
-    assert kept(procedure) == Used(7, procedure.performed_at, Source.DAY_OF)
+    assert kept(procedure) == BaselineScore(7, procedure.performed_at, Source.DAY_OF)
 
 
 def test_a_corrected_time_takes_its_score_along(world: World, booked: Appointment) -> None:
@@ -251,21 +255,21 @@ def test_a_corrected_time_takes_its_score_along(world: World, booked: Appointmen
     note(world, booked, 7, world.at(MONDAY, 9, 20))
     procedure = perform(world, booked)
 
-    def moved(to: datetime) -> Used | None:
+    def moved(to: datetime) -> BaselineScore | None:
         services.correct_time(
             procedure.pk, performed_at=to, reason="Misread", by=world.physician, now=world.at(MONDAY, 12)
         )
         return kept(procedure)
 
-    assert moved(world.at(MONDAY, 9, 25)) == Used(7, world.at(MONDAY, 9, 20), Source.DAY_OF)
+    assert moved(world.at(MONDAY, 9, 25)) == BaselineScore(7, world.at(MONDAY, 9, 20), Source.DAY_OF)
     # It was named after the procedure: then it says nothing of before.
-    assert moved(world.at(MONDAY, 9, 10)) == Used(5, world.now, Source.EARLIER)
+    assert moved(world.at(MONDAY, 9, 10)) == BaselineScore(5, world.now, Source.EARLIER)
     other = world.performed(baseline=6, hour=13, patient=world.another_patient())
     services.correct_time(
         other.pk, performed_at=world.at(MONDAY, 12, 40), reason="Misread", by=world.physician,
         now=world.at(MONDAY, 15),
     )  # fmt: skip
-    assert kept(other) == Used(6, world.at(MONDAY, 12, 40), Source.DAY_OF)
+    assert kept(other) == BaselineScore(6, world.at(MONDAY, 12, 40), Source.DAY_OF)
 
 
 @pytest.mark.parametrize(
@@ -351,7 +355,7 @@ def test_at_the_desk(world: World, booked: Appointment, client: Client) -> None:
         }  # fmt: skip
         assert client.post(f"{page}perform/", done).status_code == 302
         procedure = Procedure.objects.get()
-        assert kept(procedure) == Used(7, world.at(MONDAY, 9, 5), Source.DAY_OF)
+        assert kept(procedure) == BaselineScore(7, world.at(MONDAY, 9, 5), Source.DAY_OF)
         fix = f"/admin/procedures/procedure/{procedure.pk}/pain/"
         assert "Correct the pain before" in words(
             client.get(f"/admin/procedures/procedure/{procedure.pk}/change/")
@@ -360,7 +364,7 @@ def test_at_the_desk(world: World, booked: Appointment, client: Client) -> None:
         assert 'value="09:05"' in shown
         again = {"pain": "6", "taken_0": "2027-01-11", "taken_1": "09:05", "reason": "Typed wrongly"}
         assert client.post(fix, again).status_code == 302
-        assert kept(procedure) == Used(6, world.at(MONDAY, 9, 5), Source.DAY_OF)
+        assert kept(procedure) == BaselineScore(6, world.at(MONDAY, 9, 5), Source.DAY_OF)
         late = client.post(fix, {**again, "taken_1": "09:31"})
         assert late.status_code == 422
         assert "This is after the procedure." in words(late)

@@ -7,7 +7,7 @@ from django.utils import timezone
 from clinic.models import OutgoingEmail, OutgoingText, User
 from clinic.refusals import Refusal
 from clinic.restores import decisions, why_paused
-from clinic.restores.decisions import Chosen
+from clinic.restores.decisions import ChosenMessages
 
 
 class Command(BaseCommand):
@@ -43,7 +43,7 @@ class Command(BaseCommand):
         by = User.objects.filter(email__iexact=email, is_active=True).first() if email else None
         if by is None or not by.has_perm("clinic.decide_sending"):
             raise CommandError("--by must name an administrator: who decides is written down.")
-        chosen = Chosen(
+        chosen = ChosenMessages(
             emails=list(decisions.doubtful(OutgoingEmail).values_list("pk", flat=True)),
             texts=list(decisions.doubtful(OutgoingText).values_list("pk", flat=True)),
         )

@@ -135,7 +135,7 @@ def linked(number: int, address: str) -> SafeString:
 LISTS = {"asked": "checkin", "alerts": "alert", "events": "adverseevent"}
 
 
-class Rows:
+class RowLinks:
     """Links from numbers to the rows behind them, for those who may see such rows."""
 
     def __init__(self, request: HttpRequest, selection: Selection) -> None:
@@ -164,7 +164,7 @@ class Rows:
         return format_html("{}: {}", SafeString(words), share_words(share))
 
 
-def shares(rows: Rows, share: Share | None, counted: str, of: str) -> SafeString:
+def shares(rows: RowLinks, share: Share | None, counted: str, of: str) -> SafeString:
     """Both counts of a share, each with its rows: "25 of 40"; "" of nobody."""
     if share is None:
         return SafeString("")

@@ -11,7 +11,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 
 from outcomes import services
-from outcomes.admin.reports.base import Rows, linked, page, require, shares
+from outcomes.admin.reports.base import RowLinks, linked, page, require, shares
 from outcomes.models import Alert
 from outcomes.reports import Selection, overview_report
 from outcomes.reports.alert_load import LOOKS_BACK
@@ -25,15 +25,15 @@ def clinic_page(request: HttpRequest) -> HttpResponse:
     report = overview_report(user=user, now=now)
     context = {
         "days": LOOKS_BACK.days,
-        "sites": [shown(one, Rows(request, Selection(site=one.site.pk))) for one in report.sites],
+        "sites": [shown(one, RowLinks(request, Selection(site=one.site.pk))) for one in report.sites],
     }
     return page(request, "clinic", _("Clinic today"), context)
 
 
-def shown(one: SiteOverview, rows: Rows) -> dict[str, Any]:
+def shown(one: SiteOverview, rows: RowLinks) -> dict[str, Any]:
     """A site's cards. A count leads to what it counts; of a share each of its counts does."""
     kinds = [(kind, one.open_alerts[kind.value]) for kind in Alert.Kind if one.open_alerts.get(kind.value)]
-    month = Rows(rows.request, replace(rows.selection, performed_from=one.month))
+    month = RowLinks(rows.request, replace(rows.selection, performed_from=one.month))
     cards: list[dict[str, Any]] = [
         {
             "count": sum(number for _kind, number in kinds),
@@ -96,7 +96,7 @@ def shown(one: SiteOverview, rows: Rows) -> dict[str, Any]:
     return {"site": one.site, "cards": [card if card["count"] else {**card, "link": ""} for card in cards]}
 
 
-def alerts(rows: Rows, **query: Any) -> str:
+def alerts(rows: RowLinks, **query: Any) -> str:
     """The list of a site's open alerts, or of those in a state; "" for one who may not see them."""
     if not rows.user.has_perm("outcomes.view_alert"):
         return ""

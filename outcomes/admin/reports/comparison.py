@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 from clinic.admin.datetime_widgets import DateInput
 from outcomes import services
 from outcomes.admin.reports.base import (
-    Rows,
+    RowLinks,
     SelectionForm,
     drawing,
     made,
@@ -162,7 +162,7 @@ def drawn(report: ComparisonReport, request: HttpRequest) -> dict[str, Any]:
         next((one for one in group.report.curves if one.population == report.population), None)
         for group in report.groups
     ]
-    rows = [Rows(request, group.report.selection) for group in report.groups]
+    rows = [RowLinks(request, group.report.selection) for group in report.groups]
     sides = [
         shown(
             one,

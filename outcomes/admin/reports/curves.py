@@ -9,10 +9,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from outcomes.admin.reports.base import Rows, drawing, share_words, shares
+from outcomes.admin.reports.base import RowLinks, drawing, share_words, shares
 from outcomes.charts import duration
 from outcomes.charts.svg import marks, percent, when
-from outcomes.reports.curves import At, DurationCurve, HalfLost
+from outcomes.reports.curves import CurveAtDay, DurationCurve, HalfLost
 
 #: By name: the choice, and what it does to the figures.
 RUNS = {
@@ -79,7 +79,7 @@ def between(low: float, high: float) -> str:
     return f"{100 * low:.0f}–{percent(high)}"
 
 
-def at_words(at: At | None) -> str:
+def at_words(at: CurveAtDay | None) -> str:
     """The share at a day with its band."""
     if at is None:
         return not_told()
@@ -104,7 +104,7 @@ class RunShown:
 
 
 @dataclass(frozen=True)
-class Shown:
+class CurveSection:
     """One population's curve on the page."""
 
     curve: DurationCurve
@@ -118,12 +118,12 @@ class Shown:
 
 
 def shown(
-    curve: DurationCurve, rows: Rows, *, window: tuple[int, int] | None, name: str, confirmed: bool
-) -> Shown:
+    curve: DurationCurve, rows: RowLinks, *, window: tuple[int, int] | None, name: str, confirmed: bool
+) -> CurveSection:
     """A curve with its chart, its figures and its runs under other assumptions in words. `window`: of its report."""
     title = population_words(curve.population)
     if curve.hidden or not curve.places or curve.window is None or window is None:
-        return Shown(curve, title, SafeString(""), SafeString(""), (), (), ())
+        return CurveSection(curve, title, SafeString(""), SafeString(""), (), (), ())
     unit = unit_words(curve.unit)
     whole = f"curve:{curve.population}:0{'m' if curve.unit == 'minute' else ''}:all"
     facts = [
@@ -139,7 +139,7 @@ def shown(
         facts.append(
             (_("Told up to the last planned check-in"), f"{unit} {when(curve.told_until, curve.unit)}")
         )
-    return Shown(
+    return CurveSection(
         curve,
         title,
         drawing(
@@ -190,7 +190,7 @@ def labels(title: str, description: str) -> duration.Labels:
     )
 
 
-def table(curve: DurationCurve, window: tuple[int, int], rows: Rows) -> list[tuple[str, ...]]:
+def table(curve: DurationCurve, window: tuple[int, int], rows: RowLinks) -> list[tuple[str, ...]]:
     """The figures at the marks of the axis and at both ends of the window, each number with its follow-ups."""
     cell, minutes = f"curve:{curve.population}", "m" if curve.unit == "minute" else ""
     wanted = {*map(float, marks(curve.until, curve.unit)), *map(float, window)}
@@ -209,7 +209,7 @@ def table(curve: DurationCurve, window: tuple[int, int], rows: Rows) -> list[tup
     ]
 
 
-def known_at(curve: DurationCurve, at: At) -> list[tuple[str, int]]:
+def known_at(curve: DurationCurve, at: CurveAtDay) -> list[tuple[str, int]]:
     """How many stand behind the curve at one time, by the names of their cells."""
     return [
         ("known_in", at.known_in),
@@ -218,7 +218,7 @@ def known_at(curve: DurationCurve, at: At) -> list[tuple[str, int]]:
     ]
 
 
-def choices(curve: DurationCurve, rows: Rows) -> list[RunShown]:
+def choices(curve: DurationCurve, rows: RowLinks) -> list[RunShown]:
     """The chart's figures, and below them those of each run."""
     assert curve.window is not None
     cell = f"curve:{curve.population}:0{'m' if curve.unit == 'minute' else ''}"

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 from outcomes import services
 from outcomes.admin.courses import VERDICT_LABELS
 from outcomes.admin.reports.base import (
-    Rows,
+    RowLinks,
     SelectionForm,
     bounds_words,
     drawing,
@@ -31,7 +31,7 @@ from outcomes.models.follow_ups import VERDICTS
 from outcomes.rates import share
 from outcomes.relief import Verdict
 from outcomes.reports import ProcedureReport, procedure_report
-from outcomes.reports.counts import Point
+from outcomes.reports.counts import CheckInCounts
 from outcomes.reports.diagnostic_results import TestCounts, TrialCounts
 from outcomes.reports.safety import whole_harm
 
@@ -74,12 +74,12 @@ def report_page(request: HttpRequest) -> HttpResponse:
         selection = form.selection()
         services.view_report("procedure", site=site_of(selection), by=user, now=now)
         report = procedure_report(selection, user=user, now=now)
-        context |= {"words": form.words(), "report": report, **drawn(report, Rows(request, selection))}
+        context |= {"words": form.words(), "report": report, **drawn(report, RowLinks(request, selection))}
     status = 422 if form.is_bound and form.errors else 200
     return page(request, "procedure", _("Procedure report"), context, status=status)
 
 
-def drawn(report: ProcedureReport, rows: Rows) -> dict[str, Any]:
+def drawn(report: ProcedureReport, rows: RowLinks) -> dict[str, Any]:
     """What the template shows of a report."""
     units = sorted({point.unit for point in report.points}, key=lambda unit: unit != report.unit)
     return {
@@ -127,7 +127,7 @@ def drawn(report: ProcedureReport, rows: Rows) -> dict[str, Any]:
     }
 
 
-def results(report: ProcedureReport, rows: Rows, group: str) -> dict[str, Any]:
+def results(report: ProcedureReport, rows: RowLinks, group: str) -> dict[str, Any]:
     """What tests or trials show: each result with its share of all that have one."""
     found: TestCounts | TrialCounts = report.tests if group == "tests" else report.trials
     total = getattr(found, group)
@@ -152,7 +152,7 @@ def bar(count: int, of: int) -> str:
     return f"{100 * count / of:.1f}" if of else "0"
 
 
-def funnel(report: ProcedureReport, rows: Rows) -> list[dict[str, Any]]:
+def funnel(report: ProcedureReport, rows: RowLinks) -> list[dict[str, Any]]:
     """From treated to counted; what is left out stands where it leaves."""
     lines = (
         ("treated", _("Treated"), "", False),
@@ -182,7 +182,7 @@ def window_words(report: ProcedureReport) -> str:
     return f"{unit_words(report.unit)} {first}–{last}"
 
 
-def points_of(points: list[Point], report: ProcedureReport, rows: Rows) -> dict[str, Any]:
+def points_of(points: list[CheckInCounts], report: ProcedureReport, rows: RowLinks) -> dict[str, Any]:
     """Relief, means and changes by planned check-in of one unit."""
     unit = points[0].unit
     minutes = unit == "minute"
@@ -262,7 +262,7 @@ def legend_words() -> dict[str, str]:
     }
 
 
-def column(point: Point) -> column_charts.Column:
+def column(point: CheckInCounts) -> column_charts.Column:
     fifty = point.fifty
     label = when(point.at, point.unit)
     if fifty.complete is None or fifty.worst is None or fifty.best is None:
@@ -280,16 +280,16 @@ def column(point: Point) -> column_charts.Column:
     )
 
 
-def means(point: Point, before: float | None, after: float | None) -> column_charts.Means:
-    return column_charts.Means(when(point.at, point.unit), before, after)
+def means(point: CheckInCounts, before: float | None, after: float | None) -> column_charts.MeanScores:
+    return column_charts.MeanScores(when(point.at, point.unit), before, after)
 
 
-def cell_at(point: Point) -> str:
+def cell_at(point: CheckInCounts) -> str:
     """What the cells of a check-in begin with."""
     return f"at:{point.at}{'m' if point.unit == 'minute' else ''}"
 
 
-def row(point: Point, rows: Rows) -> dict[str, Any]:
+def row(point: CheckInCounts, rows: RowLinks) -> dict[str, Any]:
     """A check-in's line in the table, each count with its rows."""
     cell = cell_at(point)
     rates = (
@@ -338,7 +338,7 @@ def score_words(before: float | None, after: float | None) -> str:
     return f"{before:.1f} → {after:.1f} ({after - before:+.1f})".replace("-", "−")
 
 
-def satisfied(report: ProcedureReport, rows: Rows) -> dict[str, Any]:
+def satisfied(report: ProcedureReport, rows: RowLinks) -> dict[str, Any]:
     """The last answer of each follow-up to how satisfied the patient is."""
     counts = report.satisfied.counts
     return {
@@ -358,7 +358,7 @@ def satisfied(report: ProcedureReport, rows: Rows) -> dict[str, Any]:
     }
 
 
-def harm(report: ProcedureReport, rows: Rows) -> dict[str, Any]:
+def harm(report: ProcedureReport, rows: RowLinks) -> dict[str, Any]:
     """Adverse events by term and severity. They are never hidden."""
     names = {term.value: words for term, words in TERMS}
     return {
@@ -381,14 +381,14 @@ def harm(report: ProcedureReport, rows: Rows) -> dict[str, Any]:
     }
 
 
-def by_type(report: ProcedureReport, rows: Rows) -> list[dict[str, Any]]:
+def by_type(report: ProcedureReport, rows: RowLinks) -> list[dict[str, Any]]:
     """Procedures by their worst event, a line each type, and below several lines their sum."""
     types = list(report.adverse.types)
     if len(types) > 1:
         types.append(whole_harm(types, smallest=report.smallest))
     lines = []
     for one in types:
-        own = Rows(rows.request, replace(rows.selection, procedure_type=one.code)) if one.code else rows
+        own = RowLinks(rows.request, replace(rows.selection, procedure_type=one.code)) if one.code else rows
         cells = (
             ("adverse:any", one.any),
             ("adverse:worst:mild", one.mild),

@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from outcomes import services
-from outcomes.admin.reports.base import Rows, SelectionForm, made, page, require, share_words, site_of
+from outcomes.admin.reports.base import RowLinks, SelectionForm, made, page, require, share_words, site_of
 from outcomes.models import Answer
 from outcomes.reports import response_report
 from outcomes.reports.response_rates import Answered
@@ -24,7 +24,7 @@ def response_page(request: HttpRequest) -> HttpResponse:
         selection = form.selection()
         services.view_report("response", site=site_of(selection), by=user, now=now)
         report = response_report(selection, user=user, now=now)
-        rows = Rows(request, selection)
+        rows = RowLinks(request, selection)
         channels = {value: str(label) for value, label in Answer.Channel.choices}
         languages = {value: str(label) for value, label in Patient.Language.choices}
         context |= {
@@ -67,7 +67,7 @@ def response_page(request: HttpRequest) -> HttpResponse:
 
 
 def shown(
-    lines: Sequence[Answered], rows: Rows, by: str, names: dict[str, str] | None = None
+    lines: Sequence[Answered], rows: RowLinks, by: str, names: dict[str, str] | None = None
 ) -> list[dict[str, Any]]:
     """The lines of a table, each number with its check-ins. `by`: what the lines are told apart by; "" for all."""
     return [
@@ -105,5 +105,5 @@ def cell_of(line: Answered, by: str, name: str) -> str:
     return f"asked:{by}:{line.label}:{name}" if by else f"asked:all:{name}"
 
 
-def linked(rows: Rows, cell: str, number: int | None) -> Any:
+def linked(rows: RowLinks, cell: str, number: int | None) -> Any:
     return "" if number is None else rows.link(number, cell)

@@ -79,7 +79,7 @@ def titles() -> dict[str, tuple[str, str, str]]:
 
 
 @dataclass(frozen=True)
-class Row:
+class WorklistRow:
     """One follow-up on a list."""
 
     follow_up: FollowUp
@@ -158,7 +158,9 @@ def with_all(rows: QuerySet[FollowUp]) -> QuerySet[FollowUp]:
     )
 
 
-def row(follow_up: FollowUp, worklist: Worklist, now: datetime, *, can_book: bool, can_decide: bool) -> Row:
+def row(
+    follow_up: FollowUp, worklist: Worklist, now: datetime, *, can_book: bool, can_decide: bool
+) -> WorklistRow:
     procedure, zone = follow_up.procedure, follow_up.procedure.site.zone
     same = [one.at for one in follow_up.verdict_changes.all() if one.verdict == follow_up.verdict]
     waiting, resolved = vars(follow_up)["waiting"], vars(follow_up)["resolved"]
@@ -171,7 +173,7 @@ def row(follow_up: FollowUp, worklist: Worklist, now: datetime, *, can_book: boo
         "region": procedure.region,
         "laterality": procedure.laterality,
     }
-    return Row(
+    return WorklistRow(
         follow_up=follow_up,
         label=VERDICT_LABELS[follow_up.verdict],
         performed=f"{procedure.performed_at.astimezone(zone):%-d %b %Y}",

@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from outcomes.rates import Rate, Share
 from outcomes.relief import Verdict
-from outcomes.reports.counts import ENDED, Distribution, Funnel, Point
+from outcomes.reports.counts import ENDED, CheckInCounts, Distribution, Funnel
 from outcomes.reports.diagnostic_results import TestCounts, TrialCounts
 
 
@@ -125,7 +125,7 @@ class GroupsSerializer(serializers.Serializer[dict[str, int]]):
         return {name: serializers.IntegerField() for name in ENDED}
 
 
-class PointSerializer(serializers.Serializer[Point]):
+class PointSerializer(serializers.Serializer[CheckInCounts]):
     """What is known of one planned check-in, of evaluable follow-ups.
 
     Five rates: less pain by 30 %, by 50 %, by what counts for the procedure, by 2 points at least; the global

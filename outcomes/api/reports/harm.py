@@ -4,7 +4,7 @@ from rest_framework import serializers
 
 from outcomes.api.reports.counts import CountedShareSerializer
 from outcomes.models.adverse_events import TERMS
-from outcomes.reports.safety import AdverseLine, AdverseReport, Harmed, HarmOfType, MmeChange
+from outcomes.reports.safety import AdverseLine, AdverseReport, HarmOfType, HarmShare, MmeChange
 
 
 class AdverseLineSerializer(serializers.Serializer[AdverseLine]):
@@ -18,7 +18,7 @@ class AdverseLineSerializer(serializers.Serializer[AdverseLine]):
     follow_ups = serializers.IntegerField()
 
 
-class HarmedSerializer(serializers.Serializer[Harmed]):
+class HarmedSerializer(serializers.Serializer[HarmShare]):
     """How many procedures led to something, and their share of all of the type."""
 
     count = serializers.IntegerField(help_text="Never hidden.")

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from clinic.api.fields import Input, NumberQuery, read_query
-from clinic.api.viewsets import NeverKept
+from clinic.api.viewsets import NoStoreAPIView
 from clinic.models import User
 from outcomes import services
 from outcomes.reports import Selection
@@ -56,7 +56,7 @@ class SelectionSerializer(serializers.Serializer[Selection]):
     performed_until = serializers.DateField(allow_null=True)
 
 
-class Report(NeverKept, APIView):
+class Report(NoStoreAPIView, APIView):
     """A report: one GET, read-only, and that somebody looked is written down."""
 
     permissions_needed = {"get": VIEW_REPORTS}

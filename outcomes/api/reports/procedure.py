@@ -21,7 +21,7 @@ from outcomes.api.reports.counts import (
 from outcomes.api.reports.harm import AdverseReportSerializer, MmeChangeSerializer
 from outcomes.api.reports.parameters import Report, SelectionQuery, SelectionSerializer
 from outcomes.reports import ProcedureReport, procedure_report
-from outcomes.reports.curves import OTHERS, At, DurationCurve, HalfLost, Piece, Run
+from outcomes.reports.curves import OTHERS, CurveAtDay, CurvePiece, DurationCurve, HalfLost, Run
 
 POPULATIONS = [("all_treated", "all treated"), ("responders", "responders")]
 RUNS = [(name, name) for name in OTHERS]
@@ -36,7 +36,7 @@ class HalfLostSerializer(serializers.Serializer[HalfLost]):
     high = serializers.FloatField()
 
 
-class PieceSerializer(serializers.Serializer[Piece]):
+class PieceSerializer(serializers.Serializer[CurvePiece]):
     """The curve from `begins` to `ends`: the share still in relief is between `low` and `high`, 0 to 1.
 
     Where they differ nothing is known of how the curve falls from `high` to `low`.
@@ -48,7 +48,7 @@ class PieceSerializer(serializers.Serializer[Piece]):
     high = serializers.FloatField()
 
 
-class AtSerializer(serializers.Serializer[At]):
+class AtSerializer(serializers.Serializer[CurveAtDay]):
     """The share still in relief at one time, 0 to 1, with its pointwise band and how many stand behind it."""
 
     at = serializers.FloatField()

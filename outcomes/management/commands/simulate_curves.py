@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
-from outcomes.simulation.curves import CODES, HABITS, TYPES, At, Measured, measure
+from outcomes.simulation.curves import CODES, HABITS, TYPES, DayResult, Measured, measure
 from outcomes.simulation.tables import curves_row, curves_table
 
 #: The generated part of the page lies between these lines.
@@ -59,7 +59,7 @@ class Command(BaseCommand):
 def read(line: str) -> Measured:
     """What one line of the results says."""
     found = Measured(*json.loads(line))
-    return found._replace(at=[At(*at) for at in found.at])
+    return found._replace(at=[DayResult(*at) for at in found.at])
 
 
 def write(page: Path, found: list[Measured]) -> None:

@@ -11,7 +11,7 @@ from outcomes.schedule import diary
 from outcomes.services.invitations import weekly_cap
 from outcomes.services.invitations.batches import due_now, in_batches, locked, of_patients, with_all
 from outcomes.services.invitations.rules import NO_CALL
-from outcomes.services.invitations.updates import Asking, Kind, invitation_key, rungs
+from outcomes.services.invitations.updates import CheckInUpdates, Kind, invitation_key, rungs
 from patients.models import Patient
 
 INVITED = ("invited", "not_sent", "superseded", "held")
@@ -31,7 +31,7 @@ def invite_due(*, now: datetime, limit: int = 100_000) -> dict[str, int]:
 def invite_some(waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: datetime) -> dict[str, int]:
     """Ask these patients what is waiting of theirs. See `invite_due`."""
     due = locked(waiting, patients)
-    asking = Asking(now)
+    asking = CheckInUpdates(now)
     newest = dict(
         CheckIn.objects.filter(
             follow_up__in={one.follow_up_id for one in due}, kind=CheckIn.Kind.PLANNED, due_at__lte=now
@@ -70,7 +70,7 @@ def invite_some(waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: dat
     return dict(asking.tally)
 
 
-def refuse(asking: Asking, check_in: CheckIn, reason: str) -> None:
+def refuse(asking: CheckInUpdates, check_in: CheckIn, reason: str) -> None:
     """The patient must not be mailed: the check-in stays open, and somebody telephones if they may."""
     check_in.not_sent_reason = reason
     if reason not in NO_CALL and not diary_entry(check_in):
@@ -79,7 +79,7 @@ def refuse(asking: Asking, check_in: CheckIn, reason: str) -> None:
     asking.tally["not_sent"] += 1
 
 
-def invite(asking: Asking, patient: Patient, check_ins: list[CheckIn]) -> None:
+def invite(asking: CheckInUpdates, patient: Patient, check_ins: list[CheckIn]) -> None:
     """Ask all of them with one e-mail. A diary is asked as a whole, by its first entry."""
     if not check_ins:
         return

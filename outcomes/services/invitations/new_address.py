@@ -9,7 +9,7 @@ from django.db import transaction
 from clinic.models import OutgoingEmail
 from outcomes.models import CheckIn, ContactAttempt
 from outcomes.services.invitations.batches import with_all
-from outcomes.services.invitations.updates import Asking, Kind, rungs
+from outcomes.services.invitations.updates import CheckInUpdates, Kind, rungs
 from patients.models import Patient
 
 #: Why nothing was sent, as long as the address was wrong or the patient taken for dead.
@@ -36,7 +36,7 @@ def ask_at_new_address(patient: Patient, follow_ups: Sequence[int], *, now: date
     )
     queued = set(waiting.values_list("check_in", flat=True))
     asked = [one for one in asked if one.pk not in queued]
-    asking = Asking(now)
+    asking = CheckInUpdates(now)
     for check_in in asked:
         check_in.invited_at, check_in.not_sent_reason = now, ""
         if check_in.remind_at or check_in.call_at:  # entries of a diary have neither

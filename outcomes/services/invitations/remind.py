@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from outcomes.models import CheckIn
 from outcomes.services.invitations.batches import in_batches, locked, of_patients, to_remind, with_all
 from outcomes.services.invitations.rules import NO_CALL
-from outcomes.services.invitations.updates import Asking, Kind, reminder_key, rungs
+from outcomes.services.invitations.updates import CheckInUpdates, Kind, reminder_key, rungs
 from outcomes.services.invitations.weekly_cap import TOGETHER, emails_this_week
 
 REMINDED = ("reminded", "not_sent")
@@ -32,7 +32,7 @@ def remind_some(waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: dat
     cap is none for what confirms a bad score.
     """
     due = locked(waiting, patients)
-    asking = Asking(now)
+    asking = CheckInUpdates(now)
     by_patient, also = of_patients(due), of_patients(asked_with(due, now=now))
     had = emails_this_week(by_patient, now=now)
     for patient, check_ins in by_patient.items():

@@ -31,7 +31,7 @@ CHANGE = """
 
 
 @dataclass
-class Asking:
+class CheckInUpdates:
     """What becomes of the due check-ins of some patients; written down in a handful of statements by `write`."""
 
     now: datetime

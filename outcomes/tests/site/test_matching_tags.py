@@ -8,7 +8,7 @@ import pytest
 from django.db import models
 
 from clinic.api.etags import UNSAFE
-from clinic.api.viewsets import Rows
+from clinic.api.viewsets import VisibleRowsViewSet
 from clinic.models import Closure, Resource
 from clinic.refusals import Refusal
 from clinic.tests.api_client import call
@@ -42,7 +42,7 @@ def changing(patterns: Any = None, before: str = "") -> Iterator[tuple[str, str]
         path = before + str(one.pattern)
         if hasattr(one, "url_patterns"):
             yield from changing(one.url_patterns, path)
-        elif issubclass(getattr(one.callback, "cls", object), Rows) and "<int:pk>" in path:
+        elif issubclass(getattr(one.callback, "cls", object), VisibleRowsViewSet) and "<int:pk>" in path:
             for method in one.callback.actions:
                 if method.upper() in UNSAFE:
                     yield path, method.upper()

@@ -14,7 +14,7 @@ from django.core.mail import EmailMultiAlternatives
 from django.core.management import call_command
 from django.test import Client
 
-from clinic.logs import Scrub
+from clinic.logs import ScrubFilter
 from clinic.models import DeliveryReport, OutgoingEmail
 from clinic.tests.admin_client import signed_in
 from clinic.tests.factories import MONDAY
@@ -52,7 +52,7 @@ def log() -> Iterator[StringIO]:
     stream = StringIO()
     handler, root = logging.StreamHandler(stream), logging.getLogger()
     handler.setFormatter(next(h.formatter for h in root.handlers if h.formatter and h.name == "console"))
-    handler.addFilter(Scrub())
+    handler.addFilter(ScrubFilter())
     level = root.level
     root.addHandler(handler)
     root.setLevel(logging.DEBUG)

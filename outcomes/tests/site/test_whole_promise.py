@@ -17,7 +17,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from clinic import roles
-from clinic.logs import Scrub
+from clinic.logs import ScrubFilter
 from clinic.models import Resource, ResourceCategory, Site, User, WorkingHours
 from clinic.tests.factories import MONDAY, NEW_YORK, staff
 from outcomes import services as outcomes
@@ -89,7 +89,7 @@ def log() -> Iterator[StringIO]:
     handler = logging.StreamHandler(stream)
     root = logging.getLogger()
     handler.setFormatter(next(h.formatter for h in root.handlers if h.formatter and h.name == "console"))
-    handler.addFilter(Scrub())
+    handler.addFilter(ScrubFilter())
     root.addHandler(handler)
     yield stream
     root.removeHandler(handler)
