@@ -89,5 +89,5 @@ def test_the_description_names_the_permission(made: str) -> None:
     schema: Any = yaml.safe_load(made)
     book = schema["paths"]["/api/v1/waitlist/{id}/book/"]["post"]
     assert "`procedures.manage_waitlistentry` and `procedures.book_appointment`" in book["description"]
-    perform = schema["paths"]["/api/v1/appointments/{id}/perform/"]["post"]
+    perform = schema["paths"]["/api/v1/appointments/{id}/complete/"]["post"]
     assert "`procedures.perform_procedure`" in perform["description"]

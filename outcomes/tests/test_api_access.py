@@ -97,7 +97,7 @@ MAY: dict[str, set[str]] = {
     "POST appointments/{pk}/start/": {NURSE, PHYSICIAN, ADMINISTRATOR},
     "POST appointments/{pk}/to-recovery/": {NURSE, PHYSICIAN, ADMINISTRATOR},
     "POST appointments/{pk}/baselines/": STAFF,
-    "POST appointments/{pk}/perform/": {NURSE, PHYSICIAN, ADMINISTRATOR},
+    "POST appointments/{pk}/complete/": {NURSE, PHYSICIAN, ADMINISTRATOR},
     "POST appointments/{pk}/enter-in-error/": {PHYSICIAN, ADMINISTRATOR},
     "GET displaced/": EVERY,
     "POST displaced/": STAFF,

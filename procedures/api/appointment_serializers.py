@@ -26,14 +26,6 @@ from procedures.api.catalogue import ProcedureTypeNameSerializer
 from procedures.models import Appointment, AppointmentStep, ProcedureType, Reservation
 from procedures.workflow import STEPS, possible
 
-#: Where a step is taken, when not at an address of its own name: what completes an appointment is the procedure.
-ADDRESSES = {"complete": "perform"}
-
-
-def address(name: str) -> str:
-    """The last part of the address at which the step `name` is taken: "make_ready" at appointments/7/make-ready/."""
-    return ADDRESSES.get(name, name.replace("_", "-"))
-
 
 class ProcedureTypeField(serializers.SlugRelatedField[ProcedureType]):
     """The code of a procedure type; code "unknown_procedure_type" when the catalogue has none such."""
@@ -128,12 +120,10 @@ class AppointmentSerializer(Shape, serializers.ModelSerializer[Appointment]):
     def get_overbooked(self, appointment: Appointment) -> bool:
         return bool(appointment.overbooked_reason)
 
-    @extend_schema_field(
-        {"type": "array", "items": {"type": "string", "enum": [address(name) for name in STEPS]}}
-    )
+    @extend_schema_field({"type": "array", "items": {"type": "string", "enum": list(STEPS)}})
     def get_possible_steps(self, appointment: Appointment) -> list[str]:
         user = self.context["request"].user
-        return [address(step.name) for step in possible(appointment.status) if user.has_perm(step.permission)]
+        return [step.name for step in possible(appointment.status) if user.has_perm(step.permission)]
 
     @extend_schema_field({"type": "string", "enum": Appointment.Displaced.values})
     def get_displaced_reason(self, appointment: Appointment) -> str:

@@ -330,7 +330,7 @@ class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows
         return self.shown(appointment.pk, status=201)
 
     @extend_schema(request=PerformInput, responses={201: ProcedureSerializer})
-    @action(detail=True, methods=["post"])
+    @action(detail=True, methods=["post"], url_path="complete")
     def perform(self, request: Request, pk: int) -> Response:
         """Record that the procedure was performed. Unless it was aborted, its follow-up begins."""
         appointment = self.get_object()

@@ -163,7 +163,7 @@ def test_another_sites_rows_do_not_exist(world: World, stranger: User) -> None:
     response = call(stranger, "POST", "appointments/", booking(world, site=site.pk), now=world.now)
     assert faults(response) == [("patient", "does_not_exist")]
     assert call(stranger, "GET", "appointments/", now=world.now).json()["results"] == []
-    for verb, path in (("GET", ""), ("POST", "cancel/"), ("POST", "perform/"), ("POST", "reschedule/")):
+    for verb, path in (("GET", ""), ("POST", "cancel/"), ("POST", "complete/"), ("POST", "reschedule/")):
         response = call(stranger, verb, f"appointments/{appointment.pk}/{path}", {}, now=world.now)
         assert response.status_code == 404
     assert rows() == before
@@ -223,7 +223,7 @@ def test_performing_begins_the_follow_up(world: World) -> None:
     response = call(
         world.physician,
         "POST",
-        f"appointments/{appointment.pk}/perform/",
+        f"appointments/{appointment.pk}/complete/",
         record,
         now=world.at(MONDAY, 10),
     )
@@ -244,7 +244,7 @@ def test_only_whole_numbers_from_0_to_10_are_scores(world: World, score: object)
     response = call(
         world.physician,
         "POST",
-        f"appointments/{appointment.pk}/perform/",
+        f"appointments/{appointment.pk}/complete/",
         {"performed_at": "2027-01-11T09:10", "baseline_pain": score},
         now=world.at(MONDAY, 10),
     )
@@ -272,7 +272,7 @@ def test_a_bad_record_is_refused(world: World, changes: dict[str, Any], fault: t
     response = call(
         world.physician,
         "POST",
-        f"appointments/{appointment.pk}/perform/",
+        f"appointments/{appointment.pk}/complete/",
         {"performed_at": "2027-01-11T09:10"} | changes,
         now=world.at(MONDAY, 10),
     )

@@ -201,10 +201,10 @@ def test_a_patients_way_through_the_day(world: World) -> None:
     ]
     assert shown["steps"][-1]["at"] == "2027-01-11T14:00:00Z"
     record = {"performed_at": "2027-01-11T09:00", "baseline_pain": 8}
-    path = f"appointments/{appointment.pk}/perform/"
+    path = f"appointments/{appointment.pk}/complete/"
     assert call(world.nurse, "POST", path, record, now=nine).status_code == 201
     shown = call(world.physician, "GET", f"appointments/{appointment.pk}/", now=nine).json()
-    assert (shown["status"], shown["possible_steps"]) == ("completed", ["enter-in-error"])
+    assert (shown["status"], shown["possible_steps"]) == ("completed", ["enter_in_error"])
 
 
 def test_a_step_that_does_not_lead_on_is_refused(world: World) -> None:
@@ -253,7 +253,7 @@ def test_entered_in_error_takes_the_procedure_along(world: World) -> None:
 
 
 @pytest.mark.parametrize("status", Appointment.Status.values)
-def test_possible_steps_are_addresses_that_the_user_may_use(world: World, status: str) -> None:
+def test_possible_steps_are_those_that_the_user_may_take(world: World, status: str) -> None:
     appointment = booked(world)
     values: dict[str, Any] = {"status": status, "ended_reason": "a reason"}
     if status == "held":
@@ -263,10 +263,10 @@ def test_possible_steps_are_addresses_that_the_user_may_use(world: World, status
         path = f"appointments/{appointment.pk}/"
         shown = call(user, "GET", path, now=world.now).json()["possible_steps"]
         for step in STEPS.values():
-            name = {"complete": "perform"}.get(step.name, step.name.replace("_", "-"))
-            response = call(user, "POST", f"{path}{name}/", {"nonsense": 1}, now=world.now)
-            assert response.status_code == (400 if user.has_perm(step.permission) else 403), name
-            assert (name in shown) == (step in possible(status) and user.has_perm(step.permission))
+            address = f"{path}{step.name.replace('_', '-')}/"
+            response = call(user, "POST", address, {"nonsense": 1}, now=world.now)
+            assert response.status_code == (400 if user.has_perm(step.permission) else 403), address
+            assert (step.name in shown) == (step in possible(status) and user.has_perm(step.permission))
 
 
 def test_the_day_list_takes_the_same_queries_for_1_row_and_for_6(world: World) -> None:

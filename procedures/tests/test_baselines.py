@@ -312,7 +312,7 @@ def test_through_the_api(world: World, booked: Appointment, manager: User) -> No
         assert (refused.status_code, code in refused.content.decode()) == (400, True), refused.content
     record = {"performed_at": "2027-01-11T09:30:00", "baselines": {"peg.activity": 8}}
     done = call(
-        world.physician, "POST", f"appointments/{booked.pk}/perform/", record, now=world.at(MONDAY, 11)
+        world.physician, "POST", f"appointments/{booked.pk}/complete/", record, now=world.at(MONDAY, 11)
     )
     shown = done.json()
     assert (shown["baseline_pain"], shown["baseline_source"]) == (7, "day_of")

@@ -68,7 +68,7 @@ def test_a_nurse_with_a_bay_of_her_own_is_no_performer(world: World, booked: App
 def test_the_api_and_the_desk_ask_the_same(world: World, booked: Appointment, client: Client) -> None:
     at = world.at(MONDAY, 9)
     sent = {"performed_at": at.isoformat(), "baseline_pain": 8, "performer": world.nurse.pk}
-    path = f"appointments/{booked.pk}/perform/"
+    path = f"appointments/{booked.pk}/complete/"
     refused = call(world.physician, "POST", path, sent, now=at + timedelta(minutes=30))
     assert refused.status_code == 400
     assert [error["code"] for error in refused.json()["errors"]] == ["no_privilege"]

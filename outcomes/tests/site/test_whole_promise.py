@@ -161,7 +161,7 @@ def booked_and_performed(site: Site, clock: Clock) -> None:
     row = f"/api/v1/appointments/{appointment['id']}/"
     ok(
         doctor.post(
-            f"{row}perform/",
+            f"{row}complete/",
             {"performed_at": f"{MONDAY}T09:10", "baseline_pain": 8, "status": "completed"},
             headers={"If-Match": doctor.get(row)["ETag"]},
         )
