@@ -288,6 +288,8 @@ SPECTACULAR_SETTINGS = {
         "FreedTimeState": "procedures.api.freed_times.STATES",
         "Opioid": "patients.models.OpioidUse.Drug",
         "DoseUnit": "patients.models.OpioidUse.Unit",
+        "CourseEnding": "outcomes.models.FollowUp.Closed",
+        "CourseEndingByStaff": "outcomes.api.follow_up_inputs.ENDED_BY_STAFF",
         "ExportTable": "outcomes.models.Export.Kind",
         "CourseUnit": "outcomes.models.CourseSummary.Unit",
         "WhyLeftOut": "patients.api.opioids.LEFT_OUT",

@@ -47,12 +47,12 @@ def wheel(folder: Path, name: str, version: str) -> str:
 def copy(tmp_path: Path) -> Path:
     """A checkout with manage.py, the bootstrap, a toy `up`, and two requirements that need no network."""
     home = tmp_path / "checkout"
-    (home / "clinic").mkdir(parents=True)
+    (home / "clinic" / "dev").mkdir(parents=True)
     (tmp_path / "wheels").mkdir()
     shutil.copy(ROOT / "manage.py", home)
-    for name in ("__init__.py", "bootstrap.py"):
-        shutil.copy(ROOT / "clinic" / name, home / "clinic")
-    (home / "clinic" / "up.py").write_text(UP)
+    for name in ("__init__.py", "dev/__init__.py", "dev/bootstrap.py"):
+        shutil.copy(ROOT / "clinic" / name, home / "clinic" / name)
+    (home / "clinic" / "dev" / "up.py").write_text(UP)
     (home / "requirements.txt").write_text(wheel(tmp_path / "wheels", "toy", "1"))
     (home / "requirements-dev.txt").write_text(wheel(tmp_path / "wheels", "pytest", "1"))
     return home
@@ -85,7 +85,7 @@ def said(process: subprocess.Popen[str], code: int) -> str:
 
 def pretending(home: Path, pretence: str, *args: str) -> str:
     """What a refusing `manage.py` says when the interpreter is first told to pretend something."""
-    prepare = f"from clinic import bootstrap; bootstrap.prepare(['manage.py', *{list(args)}])"
+    prepare = f"from clinic.dev import bootstrap; bootstrap.prepare(['manage.py', *{list(args)}])"
     script = f"import sys; {pretence}; {prepare}"
     done = subprocess.run([BASE, "-S", "-c", script], cwd=home, capture_output=True, text=True, env={})
     assert done.returncode == 1

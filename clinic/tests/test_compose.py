@@ -275,7 +275,7 @@ def test_each_service_logs_in_as_its_own_role() -> None:
         assert (ROOT / here).is_file()
         assert f"--file={there}" in SERVICES["roles"]["command"]
         assert mode == "ro"
-    passwords = (ROOT / "clinic" / "embedded" / "passwords.sql").read_text()
+    passwords = (ROOT / "clinic" / "dev" / "embedded" / "passwords.sql").read_text()
     assert set(re.findall(r"\\getenv \w+ (\w+)", passwords)) <= set(given)
 
 

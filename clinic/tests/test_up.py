@@ -81,10 +81,10 @@ def working_folders() -> Iterator[tuple[int, Path]]:
 def home(tmp_path: Path, sockets: None) -> Iterator[Path]:  # noqa: F811
     """A checkout with this project's supervisor and, in place of everything of Django's, three toys."""
     package = tmp_path / "clinic"
-    package.mkdir()
-    for name in ("__init__.py", "bootstrap.py", "supervisor.py", "up.py"):
-        shutil.copy(ROOT / "clinic" / name, package)
-    shutil.copytree(ROOT / "clinic" / "embedded", package / "embedded")
+    (package / "dev").mkdir(parents=True)
+    for name in ("__init__.py", "dev/__init__.py", "dev/bootstrap.py", "dev/supervisor.py", "dev/up.py"):
+        shutil.copy(ROOT / "clinic" / name, package / name)
+    shutil.copytree(ROOT / "clinic" / "dev" / "embedded", package / "dev" / "embedded")
     (package / "wsgi.py").write_text(WSGI)
     (package / "celery.py").write_text(CELERY)
     (tmp_path / "manage.py").write_text(MANAGE)

@@ -77,10 +77,14 @@ class FollowUpQuery(PerformedQuery):
         return rows
 
 
+#: The ways in which staff end a course.
+ENDED_BY_STAFF = [(ending.value, ending.label) for ending in ENDINGS]
+
+
 class EndInput(Input):
     """Why the course ends, and what is to be remembered about it."""
 
-    closed_reason = serializers.ChoiceField([(one.value, one.label) for one in ENDINGS])
+    closed_reason = serializers.ChoiceField(ENDED_BY_STAFF)
     reason = serializers.CharField(max_length=500, required=False, allow_blank=True)
 
 
