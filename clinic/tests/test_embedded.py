@@ -56,8 +56,8 @@ def killed_owner(data: Path, how: str = "pass") -> "Iterator[subprocess.Popen[st
     """Another process that owns a server on `data` until it is killed; waits until the server runs."""
     script = f"""
 import signal, sys, pathlib
-from clinic import embedded
-from clinic.dev.embedded import children
+from clinic.dev import embedded
+from clinic.dev.embedded import programs
 {how}
 server = embedded.Postgres(pathlib.Path({str(data)!r}))
 server.start()
