@@ -129,7 +129,7 @@ def test_kill_9_of_the_owner_ends_the_server(tmp_path: Path) -> None:
 def test_a_server_left_running_is_ended_first(tmp_path: Path) -> None:
     """As after kill -9 on a system that does not end children with their parent."""
     data = tmp_path / "postgresql"
-    with killed_owner(data, how="children._GUARD = children._GUARD.replace('prctl(1', 'prctl(0')") as owner:
+    with killed_owner(data, how="programs._GUARD = programs._GUARD.replace('prctl(1', 'prctl(0')") as owner:
         assert owner.stdout
         left = int(owner.stdout.readline())
         owner.kill()
