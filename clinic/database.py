@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 import psycopg
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, OperationalError, connection, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, OperationalError, connection, connections, transaction
 
 T = TypeVar("T")
 
@@ -16,6 +16,10 @@ AWAY = ("08", "57P01", "57P02", "57P03", "57P05", "53300")
 LOCK_NOT_AVAILABLE = "55P03"
 #: With these the server ends what has waited or lasted too long: another try a moment later may go through.
 BUSY = (LOCK_NOT_AVAILABLE, "57014", "40P01")
+DISK_FULL = "53100"
+#: A question for which the server puts half a megabyte aside on its disk. To change a row tells too little: that
+#: often works on a full disk.
+NEEDS_ROOM = "SET LOCAL work_mem = '64kB'; SELECT count(*) FROM generate_series(1, 30000)"
 
 
 def sqlstate(exc: BaseException) -> str:
@@ -35,6 +39,18 @@ def is_away(exc: BaseException) -> bool:
 def is_busy(exc: BaseException | None) -> bool:
     """Whether a fault means that something waited for others, or lasted, longer than it may."""
     return isinstance(exc, OperationalError) and sqlstate(exc) in BUSY
+
+
+def disk_is_full() -> bool:
+    """Whether the database's own disk has no room left."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(NEEDS_ROOM)
+    except DatabaseError as exc:
+        if sqlstate(exc) != DISK_FULL:
+            raise
+        return True
+    return False
 
 
 def each(rows: Iterable[T], act: Callable[[T], int]) -> int:

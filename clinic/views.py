@@ -30,14 +30,16 @@ def live(request: HttpRequest) -> JsonResponse:
 @require_safe
 @never_cache
 def ready(request: HttpRequest) -> JsonResponse:
-    """200 when this process can serve, else 503 with what is missing: the database, Redis, or room on the disk.
+    """200 when this process can serve, else 503 with what is missing: the database, Redis, or room on a disk, this
+    process's or the database's.
 
     Answers within three seconds, however they hang. Whether anything is sent is another question: /health/jobs.
     """
+    answers, has_room = readiness.ask_database()
     parts = {
-        "database": readiness.database_answers(),
+        "database": answers,
         "redis": readiness.redis_answers(),
-        "disk": readiness.disk_has_room(),
+        "disk": has_room and readiness.disk_has_room(),
     }
     well = all(parts.values())
     return JsonResponse(

@@ -1,7 +1,7 @@
 """What keeps the service from doing what is due, in a few queries whose number never changes.
 
 The first page of the admin and /health/jobs show the same. It only reads, but for one case: a tick may be late because
-the database takes no writes, which only a write tells.
+the database takes no writes, which only a write tells. Whether its disk is full, a question tells that needs room.
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from django.db.models import Count, Min
 from django.utils.translation import gettext as _
 
 from clinic import jobs
+from clinic.database import disk_is_full
 from clinic.models import Job, Site
 from clinic.outbox import sender_health
 from clinic.restores import why_paused
@@ -45,9 +46,9 @@ class Trouble:
 def troubles(*, broker: bool, now: datetime) -> list[Trouble]:
     """What stands still at `now`, the worst first; an empty list when all that is due is being done.
 
-    `broker`: whether Valkey answers. Codes: "broker_away", "database_refuses_writes", "tick_late" (none has ended for
-    TICK_LASTS), "tick_incomplete" (they end, and a step of each fails), "check_ins_overdue", "sending_paused"
-    (`detail`: the SendingPause.Reason), "sender_refused", "mail_server_away".
+    `broker`: whether Valkey answers. Codes: "broker_away", "disk_full", "database_refuses_writes", "tick_late" (none
+    has ended for TICK_LASTS), "tick_incomplete" (they end, and a step of each fails), "check_ins_overdue",
+    "sending_paused" (`detail`: the SendingPause.Reason), "sender_refused", "mail_server_away".
     """
     known = {job.name: job for job in Job.objects.all()}
     tick, post = known.get(Job.Name.TICK), known.get(Job.Name.MAIL)
@@ -66,7 +67,18 @@ def broker_away() -> Trouble:
 
 
 def of_the_database(tick: Job | None, now: datetime) -> list[Trouble]:
-    """Whether it takes writes, asked when the tick is late."""
+    """Whether its disk has room; and whether it takes writes, asked when the tick is late."""
+    if disk_is_full():
+        return [
+            Trouble(
+                "disk_full",
+                None,
+                _(
+                    "The disk of the database is full: what patients answer and what is booked is lost or refused."
+                ),
+                _("Free some space on it or enlarge it. What is due is made up for by itself."),
+            )
+        ]
     if tick and tick.completed_at and now - tick.completed_at < TRY_TO_WRITE:
         return []
     kind = jobs.why_not_to_write(now=now)
@@ -77,7 +89,7 @@ def of_the_database(tick: Job | None, now: datetime) -> list[Trouble]:
             "database_refuses_writes",
             None,
             _("The database takes no changes: nothing is booked, answered or asked."),
-            _("Look whether the disk of the database is full, and free some space or enlarge it."),
+            _("See that it is no standby, and look into its log."),
             detail=kind,
         )
     ]
