@@ -122,7 +122,7 @@ def main() -> None:
         rows = []
         if {"booking", "page"} & set(sections):
             gunicorn = ["-m", "gunicorn", "bench.web:application", "--bind", f"127.0.0.1:{web}"]
-            serve(stack, "web", web, *gunicorn, "--no-control-socket", "--workers", "2", "--threads", "4")
+            serve(stack, "web", web, *gunicorn, "--no-control-socket", "--workers", "2", "--threads", "24")
         if "booking" in sections:
             rows += booking.measure(clinic, web, quick=wanted.quick)
         if "rivals" in sections:

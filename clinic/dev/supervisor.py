@@ -174,7 +174,7 @@ class Supervisor:
         web = [sys.executable, "-m", "gunicorn", "clinic.wsgi:application", "--no-control-socket"]
         web += ["--bind", f"{bracketed(wanted.host)}:{wanted.port}", "--graceful-timeout", "3"]
         web += ["--keep-alive", KEEP_ALIVE]
-        self._start("web", [*web, "--workers", "2", "--threads", "4"], role="clinic_web")
+        self._start("web", [*web, "--workers", "2", "--threads", "24"], role="clinic_web")
         self._wait_for_web(wanted)
 
     def _start_celery(self) -> None:

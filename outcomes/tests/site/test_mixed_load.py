@@ -78,7 +78,7 @@ def web(transactional_db: None, sockets: None, tmp_path: Path) -> Iterator[Web]:
         }
         gunicorn = ["-m", "gunicorn", "bench.web:application", "--bind", f"127.0.0.1:{port}"]
         process = spawn(
-            [sys.executable, *gunicorn, "--no-control-socket", "--workers", "2", "--threads", "4"],
+            [sys.executable, *gunicorn, "--no-control-socket", "--workers", "2", "--threads", "24"],
             log=log,
             env=environment,
         )
