@@ -1,7 +1,7 @@
 """Telling a site by e-mail that there is an alert, without a word about anybody's health."""
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from kombu import Connection
@@ -19,6 +19,8 @@ RAISED, OVERDUE = "raised", "overdue"
 SENDING = "outcomes.tasks.send_due"
 #: So long a broker that does not answer may hold up the patient, in seconds.
 PATIENCE = 1
+#: A worker that runs has ended a tick within this time: there is one a minute. Without one nobody sends.
+WORKER_SEEN = timedelta(minutes=2)
 
 logger = logging.getLogger(__name__)
 
@@ -45,12 +47,16 @@ def announce(alert: Alert, occasion: str, *, now: datetime) -> None:
     )
 
 
-def reaches_staff(site: Site) -> bool:
+def reaches_staff(site: Site, *, now: datetime) -> bool:
     """Whether an e-mail about an alert reaches somebody at this site, as far as is known: it names an address, sending
-    is not paused, and the mail server takes this clinic's mail. Two queries, none for a site without an address."""
+    is not paused, a worker sends (its last tick has ended within WORKER_SEEN), and the mail server takes this clinic's
+    mail. Two queries, none for a site without an address."""
     if not site.alert_email or why_paused():
         return False
-    post = Job.objects.filter(name=Job.Name.MAIL).first()
+    known = {job.name: job for job in Job.objects.filter(name__in=[Job.Name.TICK, Job.Name.MAIL])}
+    tick, post = known.get(Job.Name.TICK), known.get(Job.Name.MAIL)
+    if tick is None or tick.ended_at is None or now - tick.ended_at > WORKER_SEEN:
+        return False
     return post is None or not (sender_health.refused(post) or sender_health.unreachable(post))
 
 

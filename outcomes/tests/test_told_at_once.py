@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from unittest import mock
 
@@ -15,7 +15,7 @@ from django.test import Client
 
 from clinic import jobs
 from clinic.celery import app
-from clinic.models import OutgoingEmail, SendingPause, Site
+from clinic.models import Job, OutgoingEmail, SendingPause, Site
 from clinic.outbox import sender_health
 from clinic.tests.admin_client import signed_in, words
 from outcomes import services
@@ -35,15 +35,20 @@ def asked_to_send(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return given
 
 
-@pytest.mark.parametrize("why", ["no address", "paused", "refused"])
+@pytest.mark.parametrize("why", ["no address", "paused", "refused", "no worker", "never a worker"])
 def test_no_e_mail_is_promised_that_does_not_go(world: World, why: str) -> None:
     world.site.alert_email = "alerts@example.com"
-    assert alert_emails.reaches_staff(world.site)
+    jobs.ended("tick", now=world.now - timedelta(minutes=1))
+    assert alert_emails.reaches_staff(world.site, now=world.now)
     match why:
         case "no address":
             world.site.alert_email = ""
         case "paused":
             SendingPause.objects.create(reason="counter_behind", began_at=world.now, counter=1)
+        case "no worker":
+            jobs.ended("tick", now=world.now - timedelta(minutes=3))
+        case "never a worker":
+            Job.objects.all().delete()
         case "refused":
             jobs.ended(
                 "mail",
@@ -51,14 +56,16 @@ def test_no_e_mail_is_promised_that_does_not_go(world: World, why: str) -> None:
                 counts={"doubt": sender_health.ENOUGH},
                 now=world.now,
             )
-    assert not alert_emails.reaches_staff(world.site)
+    assert not alert_emails.reaches_staff(world.site, now=world.now)
 
 
 @pytest.mark.parametrize("language", ["en", "es"])
 def test_the_page_says_whether_an_e_mail_goes_to_the_clinic(
-    flags: World, link: Issue, client: Client, language: str
+    flags: World, link: Issue, client: Client, language: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = set()
+    monkeypatch.setattr(alert_emails, "WORKER_SEEN", timedelta(days=10**4))
+    jobs.ended("tick", now=flags.now)
     for address in ("alerts@example.com", ""):
         Site.objects.update(alert_email=address)
         _, path = link(1)
