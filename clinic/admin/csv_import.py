@@ -217,7 +217,7 @@ def report_context(report: Report) -> dict[str, Any]:
         heading = _("Imported.")
     else:
         heading = _("Nothing was saved.")
-    noted = [line for line in report.lines if line.columns]
+    noted = [line for line in report.lines if line.columns or line.kept]
     return {
         "report": report,
         "report_heading": heading,

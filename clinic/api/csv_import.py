@@ -61,6 +61,10 @@ class NotedRowSerializer(serializers.Serializer[Any]):
     row = serializers.IntegerField()
     outcome = serializers.ChoiceField(Outcome.choices)
     columns = serializers.ListField(child=serializers.CharField())
+    kept = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="Columns of which what is known stays: a file does not undo what the patient has taken back since.",
+    )
 
 
 class CountsSerializer(serializers.Serializer[Any]):
@@ -118,7 +122,7 @@ class ImportReportSerializer(serializers.Serializer[Any]):
 
 def noted(report: Report) -> list[RowOutcome]:
     """The rows that differ from what is known."""
-    return [line for line in report.lines if line.columns]
+    return [line for line in report.lines if line.columns or line.kept]
 
 
 class Imports(NoStoreAPIView, APIView):

@@ -49,12 +49,14 @@ class Outcome(models.TextChoices):
 class RowOutcome:
     """One row's outcome; of a changed row `columns` says which cells are new.
 
-    Of an unchanged appointment `columns` says in which cells the file differs from what was booked and stays.
+    Of an unchanged appointment `columns` says in which cells the file differs from what was booked and stays. `kept`:
+    in which cells the file says something that it may not undo, so that what is known stays, whatever the outcome.
     """
 
     row: int
     outcome: Outcome
     columns: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
 
 
 @dataclass

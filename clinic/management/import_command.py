@@ -41,6 +41,8 @@ class ImportCommand(BaseCommand):
                     "kept as booked, the file differs in" if line.outcome == Outcome.UNCHANGED else "changed"
                 )
                 self.stdout.write(f"row {line.row}: {what} {', '.join(line.columns)}")
+            if line.kept:
+                self.stdout.write(f"row {line.row}: kept as it was taken back {', '.join(line.kept)}")
         self.stdout.write(report.summary)
         if mode == Mode.CHECK:
             self.stdout.write("Checked only; nothing was saved.")

@@ -34,6 +34,7 @@ from patients.services.duplicates import (
 )
 from patients.services.patients import check, save
 from patients.services.record_numbers import taken
+from patients.services.withdrawals import withdrawals
 
 #: The file's column for a field that has another name.
 COLUMN_OF = {"consented_at": "agreed_to_email"}
@@ -56,6 +57,8 @@ def patients_from(data: bytes, *, mode: Mode, by: User | None, now: datetime) ->
     "likely_duplicate" for a new number of somebody whose name and birth date are there already, or stand in an earlier
     row under another number, and for a change that makes somebody look like another (`duplicates.new_matches`), unless
     the row insists.
+
+    An agreement to e-mail that was taken back since stays so: of that row the report says which cell is `kept`.
     """
     sheet, entries = read_patients(data)
     report = Report(mode, sheet.total, refusals=sheet.refusals, unreadable=sheet.unreadable)
@@ -96,6 +99,8 @@ def import_entries(
             new = [one for one in chunk if one.record_number not in known and not one.insists]
             twins = there_already(new, by=by)
             persons = {one.row.number: person_of(one) for one in new}
+            silent = [one.pk for one in known.values() if one.consented_at is None]
+            withdrawn = withdrawals(silent)
             for entry in chunk:
                 # Once one row of all-or-nothing is refused nothing is saved: the others need only be checked.
                 saving = report.mode == Mode.GOOD or (report.mode == Mode.ALL and not report.refusals)
@@ -104,7 +109,7 @@ def import_entries(
                     if who in first:
                         raise second(first[who])
                     report.lines.append(
-                        import_entry(entry, known, twins, sites, saving=saving, by=by, now=now)
+                        import_entry(entry, known, twins, withdrawn, sites, saving=saving, by=by, now=now)
                     )
                     if who:
                         first[who] = entry.row.number
@@ -135,13 +140,17 @@ def import_entry(
     entry: PatientRow,
     known: Mapping[str, Patient],
     twins: Mapping[int, Patient],
+    withdrawn: Mapping[int, datetime],
     sites: Mapping[str, Site],
     *,
     saving: bool,
     by: User | None,
     now: datetime,
 ) -> RowOutcome:
-    """Register or change one patient; with `saving` False, only say what would be done. Raises as `save` does."""
+    """Register or change one patient; with `saving` False, only say what would be done. Raises as `save` does.
+
+    `withdrawn`: when whoever has no agreement took it back. Only the day of a later one counts, and never a mere yes.
+    """
     site = sites.get(entry.site) or sites.get(entry.site.casefold())
     if site is None:
         raise Refusal("You work at no site of this name.", code="unknown_site", field="site")
@@ -155,12 +164,18 @@ def import_entry(
     if patient is None:
         patient = Patient(record_number=entry.record_number)
     wanted: dict[str, Any] = {"born_on": entry.born_on, "site": site, **entry.values}
+    kept: tuple[str, ...] = ()
     if entry.agreed is not None:
-        wanted["consented_at"] = agreed_at(entry.agreed, patient.consented_at, site, now=now)
+        agreed = agreed_at(entry.agreed, patient.consented_at, site, now=now)
+        since = withdrawn.get(patient.pk or 0)
+        if since and agreed and (entry.agreed is True or agreed <= since):
+            kept = ("agreed_to_email",)
+        else:
+            wanted["consented_at"] = agreed
     new = patient.pk is None
     changed = [name for name, value in wanted.items() if new or getattr(patient, name) != value]
     if not changed:
-        return RowOutcome(entry.row.number, Outcome.UNCHANGED)
+        return RowOutcome(entry.row.number, Outcome.UNCHANGED, kept=kept)
     for name in changed:
         setattr(patient, name, wanted[name])
     if "consented_at" in changed:
@@ -178,7 +193,7 @@ def import_entry(
         return RowOutcome(entry.row.number, Outcome.ADDED)
     told_of = {COLUMN_OF.get(name, name) for name in changed}
     columns = tuple(column.name for column in COLUMNS if column.name in told_of)
-    return RowOutcome(entry.row.number, Outcome.CHANGED, columns)
+    return RowOutcome(entry.row.number, Outcome.CHANGED, columns, kept)
 
 
 def looks_like(other: Patient) -> Refusal:

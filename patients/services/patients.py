@@ -15,6 +15,7 @@ from patients import consent
 from patients.models import FormerAddress, Patient
 from patients.services.duplicates import IDENTITY, LikelyDuplicate, Match, matches, new_matches
 from patients.services.record_numbers import give_number, is_taken, taken
+from patients.services.withdrawals import withdrawals
 from patients.signals import links_void
 
 
@@ -77,7 +78,7 @@ def save(
 
     `changed` names the columns to write, so that what somebody else said meanwhile (the patient: no more e-mails)
     stays; None means all of them. `actor`: as for `audit.record`. Raises as `check` does, and Refusal
-    "patient_not_current" for a record that was merged.
+    "patient_not_current" for a record that was merged, "withdrawn_since" for an agreement that was taken back later.
 
     A new address has not bounced. Where its reader wants no e-mail from here, the patient gets none either, until staff
     say otherwise. Links that were e-mailed before are void when the address changes, the patient has died, opted out or
@@ -102,6 +103,14 @@ def save(
         patient.opted_out_at = now
         columns = columns and columns | {"opted_out_at"}
     check(patient, changed=columns, now=now)
+    if before is not None and patient.consented_at and not before.consented_at:
+        since = withdrawals([patient.pk]).get(patient.pk)
+        if since and patient.consented_at < since:
+            raise Refusal(
+                "The patient has taken back this agreement since. Only a later one counts.",
+                code="withdrawn_since",
+                field="consented_at",
+            )
     if not insist and (found := look_alikes(before, patient, columns, by=by)):
         raise LikelyDuplicate(found)
     if new and not patient.record_number:

@@ -1,9 +1,11 @@
 """Agreeing to e-mail: what the patient was told, to which version they agreed, and taking it back."""
 
+from datetime import date, timedelta
 from typing import Any
 
 import polib
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import IntegrityError, transaction
 from django.test import Client
 
@@ -14,7 +16,10 @@ from clinic.tests.api_client import call, faults
 from patients import consent, services
 from patients.import_rows import COLUMNS
 from patients.models import Patient
+from patients.services.withdrawals import withdrawals
 from procedures.tests.factories import World
+
+AGREED = "record_number,given_name,family_name,born_on,site,agreed_to_email\r\n"
 
 
 def page(patient: Patient) -> str:
@@ -98,6 +103,58 @@ def test_the_api_shows_and_sets_both(world: World) -> None:
     withdrawn = change(consented_at=None).json()
     assert (withdrawn["consented_at"], withdrawn["why_no_email"]) == (None, "no_consent")
     assert trail()[-1] == ("patient.consent_withdrawn", "")
+
+
+@pytest.mark.parametrize("said", ["yes", "2026-05-01", "2027-01-08"])
+def test_a_file_does_not_bring_back_what_the_patient_took_back(world: World, said: str) -> None:
+    services.withdraw_consent(world.patient.pk, by=world.nurse, now=world.now)
+    header = "record_number,given_name,family_name,born_on,site,phone,agreed_to_email"
+    data = f"{header}\r\nP00001,Ann,O'Brien,1944-05-06,Riverside,+1 212 555 0177,{said}\r\n".encode()
+    later = world.now + timedelta(days=1)
+    for mode, changed in ((Mode.CHECK, ("phone",)), (Mode.ALL, ("phone",)), (Mode.GOOD, ())):
+        report = services.import_patients(data, mode=mode, by=world.clerk, now=later)
+        assert [(line.columns, line.kept) for line in report.lines] == [(changed, ("agreed_to_email",))]
+    world.patient.refresh_from_db()
+    assert (world.patient.consented_at, world.patient.phone) == (None, "+1 212 555 0177")
+    with clock(later):
+        page = signed_in(world.clerk).post(
+            "/admin/patients/patient/import/", {"file": SimpleUploadedFile("p.csv", data, "text/csv")}
+        )
+    assert [line.kept for line in page.context["noted"]] == [("agreed_to_email",)]
+
+
+def test_a_later_agreement_counts_in_a_file(world: World) -> None:
+    services.withdraw_consent(world.patient.pk, by=world.nurse, now=world.now)
+    data = f"{AGREED}P00001,Ann,O'Brien,1944-05-06,Riverside,2027-01-09\r\n".encode()
+    report = services.import_patients(data, mode=Mode.ALL, by=None, now=world.now + timedelta(days=2))
+    assert [(line.columns, line.kept) for line in report.lines] == [(("agreed_to_email",), ())]
+    world.patient.refresh_from_db()
+    assert world.patient.consented_at == world.at(date(2027, 1, 9), 0)
+
+
+def test_what_a_file_took_back_another_file_gives_again(world: World) -> None:
+    for said in ("no", "yes"):
+        data = f"{AGREED}P00001,Ann,O'Brien,1944-05-06,Riverside,{said}\r\n".encode()
+        report = services.import_patients(data, mode=Mode.ALL, by=world.clerk, now=world.now)
+        assert [line.columns for line in report.lines] == [("agreed_to_email",)]
+    world.patient.refresh_from_db()
+    assert world.patient.consented_at == world.now
+
+
+def test_an_agreement_from_before_does_not_come_back_by_api(world: World) -> None:
+    services.withdraw_consent(world.patient.pk, by=world.nurse, now=world.now)
+    address, later = f"patients/{world.patient.pk}/", world.now + timedelta(days=1)
+    old = call(world.nurse, "PATCH", address, {"consented_at": "2027-01-01T10:00:00-05:00"}, now=later)
+    assert faults(old) == [("consented_at", "withdrawn_since")]
+    new = call(world.nurse, "PATCH", address, {"consented_at": later.isoformat()}, now=later)
+    assert new.status_code == 200
+
+
+def test_what_was_taken_back_on_a_duplicate_counts_for_the_kept_record(world: World) -> None:
+    duplicate = world.another_patient()
+    services.withdraw_consent(duplicate.pk, by=world.nurse, now=world.now)
+    Patient.objects.filter(pk=duplicate.pk).update(merged_into=world.patient)
+    assert withdrawals([world.patient.pk]) == {world.patient.pk: world.now}
 
 
 def test_a_file_says_that_they_agreed_but_not_to_what(world: World) -> None:

@@ -1,0 +1,23 @@
+"""When patients took back their agreement to e-mail. What was written down before cannot bring it back."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from clinic.models import AuditEvent
+from patients.models import Patient
+
+
+def withdrawals(patient_ids: Collection[int]) -> dict[int, datetime]:
+    """The last time at which each of them took back their agreement; who never did is left out. Two queries.
+
+    It counts as well when it was said of a record that was merged into theirs. What a file took back is left out:
+    another file may say that it was wrong.
+    """
+    if not patient_ids:
+        return {}
+    kept = dict(Patient.objects.filter(merged_into__in=patient_ids).values_list("pk", "merged_into"))
+    kept |= {pk: pk for pk in patient_ids}
+    events = AuditEvent.objects.filter(
+        object_type=Patient._meta.label_lower, object_id__in=list(kept), action="patient.consent_withdrawn"
+    ).exclude(actor="import")
+    return {kept[pk]: at for pk, at in events.order_by("at").values_list("object_id", "at") if pk is not None}
