@@ -6,6 +6,9 @@ from zoneinfo import ZoneInfo
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
+#: Cities of time zones that have another name in another language.
+CITIES = {"New York": lambda: _("New York"), "Los Angeles": lambda: _("Los Angeles")}
+
 
 def when(moment: datetime, zone: ZoneInfo) -> str:
     """The instant `moment` on the wall clock of `zone`: "Monday, Jan. 11, 2027, 9 a.m. (New York time, EST)".
@@ -21,7 +24,7 @@ def when(moment: datetime, zone: ZoneInfo) -> str:
         "weekday": date_format(wall, "l"),
         "date": date_format(wall, "DATE_FORMAT"),
         "time": date_format(wall, "TIME_FORMAT"),
-        "place": place,
+        "place": CITIES[place]() if place in CITIES else place,
         "letters": f", {letters}" if letters.isalpha() else "",
     }
     return text

@@ -252,6 +252,9 @@ def test_the_proxy_waits_for_slow_clients_and_closes_before_the_web_does() -> No
     assert "{$DOMAIN} {" in rules
     assert "DOMAIN" in SERVICES["proxy"]["environment"]
     assert "request>uri delete" in rules  # a patient's link is a secret
+    # Compressing changes an ETag, and what was read could never be changed.
+    assert re.findall(r"^\s*encode (\S+)", rules, re.M) == ["@pages"]
+    assert "@pages not path /api/*" in rules
 
 
 def test_each_service_logs_in_as_its_own_role() -> None:

@@ -185,7 +185,7 @@ def today(found: CheckIn, now: datetime) -> date:
 def moment(at: datetime, where: Site) -> str:
     """An instant on the wall clock of the site, as the reader's language writes it."""
     local = at.astimezone(where.zone)
-    return f"{date_format(local, 'SHORT_DATE_FORMAT')}, {time_format(local.time(), 'TIME_FORMAT')}"
+    return f"{date_format(local, 'DATE_FORMAT')}, {time_format(local.time(), 'TIME_FORMAT')}"
 
 
 def site(found: CheckIn) -> Site:

@@ -15,8 +15,9 @@ def withdrawals(patient_ids: Collection[int]) -> dict[int, datetime]:
     """
     if not patient_ids:
         return {}
-    kept = dict(Patient.objects.filter(merged_into__in=patient_ids).values_list("pk", "merged_into"))
-    kept |= {pk: pk for pk in patient_ids}
+    kept = {pk: pk for pk in patient_ids}
+    merged = Patient.objects.filter(merged_into__in=patient_ids)
+    kept |= {pk: into for pk, into in merged.values_list("pk", "merged_into") if into}
     events = AuditEvent.objects.filter(
         object_type=Patient._meta.label_lower, object_id__in=list(kept), action="patient.consent_withdrawn"
     ).exclude(actor="import")

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import polib
 import pytest
 from django.core import mail
 from django.core.mail import EmailMultiAlternatives
 from django.test import Client
-from django.utils import timezone
+from django.utils import timezone, translation
 from icalendar import Calendar
 
 from clinic import outbox
@@ -21,6 +22,7 @@ from patients.models import Patient
 from procedures import services
 from procedures.models import Appointment, AppointmentLink, ReadinessItem
 from procedures.services.notifications import letter_key, remind_at
+from procedures.spoken_times import when
 from procedures.tests.factories import World
 
 #: What no letter, calendar file or address may hold: names, record number, birth date, procedure, region, side.
@@ -120,7 +122,7 @@ def test_the_letter_is_in_the_patients_language(world: World) -> None:
     outbox.send_due(now=world.now)
     message = sent()
     assert message.subject == "Su cita: 11 de enero, 09:00"
-    assert "lunes, 11 de enero de 2027, 09:00 (hora de New York, EST)" in message.body
+    assert "lunes, 11 de enero de 2027, 09:00 (hora de Nueva York, EST)" in message.body
     assert '<html lang="es" dir="ltr">' in str(message.alternatives[0][0])
     assert sheet(message).events[0]["SUMMARY"] == "Cita"
 
@@ -368,7 +370,7 @@ def test_the_page_says_when_where_and_what_to_do(path: str, client: Client, worl
     assert not SECRETS.search(page)
     spanish = client.get(path + "?lang=es").content.decode()
     assert "No conduzca." in spanish
-    assert "lunes, 11 de enero de 2027, 09:00 (hora de New York, EST)" in spanish
+    assert "Lunes, 11 de enero de 2027, 09:00 (hora de Nueva York, EST)" in spanish
     assert "Do not" not in spanish
     assert not SECRETS.search(spanish)
 
@@ -455,6 +457,21 @@ def test_dead_links_get_one_page_that_tells_nothing(
     # Only links that were sent have a way to stop e-mails.
     stop = rb'<p><a class="quiet" href="/u/[^"]+">[^<]+</a></p>'
     assert {re.sub(stop, b"", page.content) for page in pages} == {unknown.content}
+
+
+def test_a_city_has_its_name_in_the_readers_language(world: World) -> None:
+    with translation.override("es"):
+        assert "hora de Nueva York" in when(world.now, ZoneInfo("America/New_York"))
+        assert "hora de Los Ángeles" in when(world.now, ZoneInfo("America/Los_Angeles"))
+        assert "hora de Denver" in when(world.now, ZoneInfo("America/Denver"))
+
+
+def test_the_page_of_a_cancelled_appointment_switches_the_language(
+    path: str, booked: Appointment, client: Client, world: World
+) -> None:
+    services.cancel(booked.pk, reason="ill", by=world.clerk, now=world.now)
+    assert '"?lang=es"' in client.get(f"{path}?lang=en").content.decode()
+    assert '"?lang=en"' in client.get(f"{path}?lang=es").content.decode()
 
 
 @pytest.mark.parametrize("deed", ["cancel", "move"])
