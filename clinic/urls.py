@@ -61,6 +61,10 @@ api: list[URLPattern | URLResolver] = [
     path(f"{opioids}<int:pk>/", use.as_view({"get": "retrieve"})),
     path(f"{opioids}<int:pk>/end/", use.as_view({"post": "end"})),
     path(f"{opioids}<int:pk>/correct/", use.as_view({"post": "correct"})),
+    path(
+        "patients/<int:pk>/caregiver/", patients.api.Caregivers.as_view({"get": "retrieve", "put": "update"})
+    ),
+    path("patients/<int:pk>/caregiver/revoke/", patients.api.Caregivers.as_view({"post": "revoke"})),
     path("imports/patients/", patients.api.ImportPatients.as_view()),
     path("imports/appointments/", procedures.api.ImportAppointments.as_view()),
     path("patients/<int:patient>/course/", outcomes.api.PatientCourse.as_view()),

@@ -1,6 +1,6 @@
 """What the e-mails say. Nothing about anybody's health: no procedure, no diagnosis, no score, no full name."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache, partial
 from typing import Any
@@ -23,7 +23,7 @@ from outcomes.schedule import DAY
 from outcomes.services.alert_emails import OVERDUE, RAISED, why_not_to_announce
 from outcomes.services.invitations import waits_until, why_not_to_ask
 from outcomes.services.links import issue_links, takes_reports, token_of_all, tokens_together
-from patients.models import Patient
+from patients.models import Caregiver, Patient, Reader
 from patients.unsubscribe import unsubscribe_headers
 from procedures.models import Procedure
 
@@ -66,14 +66,16 @@ NEEDED = CheckIn.objects.select_related(
 
 
 def invitations(contexts: list[dict[str, Any]], now: datetime) -> list[Message | Skip | Wait]:
-    """The questions of several e-mails, each in its patient's language with links of its own: to what is asked, and to
-    where the patient says that the pain is back before they are asked again.
+    """The questions of several e-mails, each in its reader's language with links of its own: to what is asked, and to
+    where the patient, or who answers for them, says that the pain is back before they are asked again.
 
-    Two round trips to the database for all of them. `contexts`: what `invitation` takes besides `now`.
+    Three round trips to the database for all of them. `contexts`: what `invitation` takes besides `now`.
     """
     found = NEEDED.in_bulk([pk for context in contexts for pk in context["check_in_ids"]])
+    caregivers = Caregiver.objects.asked_for([one.follow_up.patient for one in found.values()])
     asked: list[list[CheckIn] | Skip | Wait] = [
-        what_to_ask([found[pk] for pk in context["check_in_ids"]], now=now) for context in contexts
+        what_to_ask([found[pk] for pk in context["check_in_ids"]], caregivers, now=now)
+        for context in contexts
     ]
     sent = [(some, courses_of(some)) for some in asked if isinstance(some, list)]
     linked: list[CheckIn | FollowUp] = []
@@ -82,13 +84,14 @@ def invitations(contexts: list[dict[str, Any]], now: datetime) -> list[Message |
         linked += [*some, *courses]
         # One button leads to all of them, one after the other.
         tokens += [*tokens_together(len(some)), *(new_token() for _ in courses)]
-    issue_links(linked, tokens=tokens, now=now)
+    issue_links(linked, tokens=tokens, caregivers=caregivers, now=now)
     left = iter(tokens)
     return [
         ask(
             [(one, next(left)) for one in some],
             reminder=context["reminder"],
             courses=[(one, next(left)) for one in courses_of(some)],
+            caregiver=caregivers.get(some[0].follow_up.patient_id),
         )
         if isinstance(some, list)
         else some
@@ -102,9 +105,16 @@ def courses_of(check_ins: Sequence[CheckIn]) -> list[FollowUp]:
     return [follow_up for follow_up in each.values() if takes_reports(follow_up)]
 
 
-def what_to_ask(check_ins: list[CheckIn], *, now: datetime) -> list[CheckIn] | Skip | Wait:
-    """Which of the check-ins of one e-mail get a link in it, or why it does not go out now."""
-    reasons = [why_not_to_ask(one, one.follow_up.patient, now=now) for one in check_ins]
+def what_to_ask(
+    check_ins: list[CheckIn], caregivers: Mapping[int, Caregiver], *, now: datetime
+) -> list[CheckIn] | Skip | Wait:
+    """Which of the check-ins of one e-mail get a link in it, or why it does not go out now.
+
+    `caregivers`: who is asked in the place of which patient, by the patient's number.
+    """
+    patient = check_ins[0].follow_up.patient
+    reader: Reader = caregivers.get(patient.pk, patient)
+    reasons = [why_not_to_ask(one, reader, now=now) for one in check_ins]
     asked = links_for([one for one, reason in zip(check_ins, reasons, strict=True) if not reason])
     if not asked:
         return Skip(reasons[0])
@@ -123,7 +133,7 @@ def links_for(check_ins: list[CheckIn]) -> list[CheckIn]:
 
 @in_bulk(invitations)
 def invitation(check_in_ids: list[int], reminder: int, *, now: datetime) -> Message | Skip | Wait:
-    """The questions of some check-ins of one patient, in the patient's language, with links of their own.
+    """The questions of some check-ins of one patient, in the reader's language, with links of their own.
 
     `reminder` counts: 0 for the first time that they are asked.
     """
@@ -132,18 +142,24 @@ def invitation(check_in_ids: list[int], reminder: int, *, now: datetime) -> Mess
 
 
 def ask(
-    asked: list[tuple[CheckIn, str]], *, reminder: int, courses: Sequence[tuple[FollowUp, str]] = ()
+    asked: list[tuple[CheckIn, str]],
+    *,
+    reminder: int,
+    courses: Sequence[tuple[FollowUp, str]] = (),
+    caregiver: Caregiver | None = None,
 ) -> Message:
     """What is written about these check-ins, each with the token of its link.
 
     `reminder`: 0 for the first time, then how often they were reminded of. `courses`: the follow-ups of which the
     patient can say at any time that the pain is back, each with the token of that link.
+    `caregiver`: who is asked in the patient's place; then the e-mail says so.
     """
     first = asked[0][0]
     site, patient = first.follow_up.procedure.site, first.follow_up.patient
+    reader: Reader = caregiver or patient
     until = min(one.closes_at for one, _token in asked).astimezone(site.zone)
     sheet = invitation_sheet(
-        patient.language,
+        reader.language,
         Letterhead.of(site),
         until.replace(tzinfo=None),  # or templates show UTC
         max(one.due_at for one, _token in asked).astimezone(site.zone).date(),
@@ -151,6 +167,7 @@ def ask(
         tuple(visit(one) for one, _token in courses),
         reminder,
         NAME if site.greets_by_first_name else "",
+        caregiver is not None,
     )
     text, html = sheet.text, sheet.html
     paths = [reverse("check_in", args=[token_of_all(asked[0][1])])]
@@ -162,9 +179,9 @@ def ask(
         sheet.subject,
         text.replace(NAME, patient.called),
         html.replace(NAME, escape(patient.called)),
-        headers=unsubscribe_headers(patient),
-        to=patient.email,
-        language=patient.language,
+        headers=unsubscribe_headers(reader),
+        to=reader.email,
+        language=reader.language,
     )
 
 
@@ -189,21 +206,31 @@ def invitation_sheet(
     courses: tuple[date, ...],
     reminder: int,
     name: str,
+    for_caregiver: bool,
 ) -> Message:
     """What the e-mails of one site and language that close at the same time share, with `link` and NAME in it.
 
     `until` is a wall time at the site, without a zone; `day` that for which it is asked, by which a mailbox, which may
     show neither the site's name nor what it is about, tells one e-mail from the next; `visits` the days of the visits
     that are asked about, `courses` of those of which the patient can say at any time that things are worse; days are
-    named only where there are several. Kept, because inlining the style and rendering take longer than everything
+    named only where there are several. `for_caregiver`: it goes to who answers for the patient, whom `name` then
+    names. Kept, because inlining the style and rendering take longer than everything
     else about an e-mail in this process.
     """
     with translation.override(language):
-        subject = (
+        own = (
             _("How are you? %(day)s"),
             _("A reminder: how are you? %(day)s"),
             _("A reminder, the last: how are you? %(day)s"),
-        )[min(reminder, 2)] % {"day": date_format(day, "MONTH_DAY_FORMAT")}
+        )
+        anothers = (
+            _("How is the person you care for? %(day)s"),
+            _("A reminder: how is the person you care for? %(day)s"),
+            _("A reminder, the last: how is the person you care for? %(day)s"),
+        )
+        subject = (anothers if for_caregiver else own)[min(reminder, 2)] % {
+            "day": date_format(day, "MONTH_DAY_FORMAT")
+        }
         context = {
             "title": subject,
             "url": link(0),
@@ -215,10 +242,11 @@ def invitation_sheet(
             "reminder": reminder,
             "name": name,
         }
+        kind = "caregiver" if for_caregiver else "invitation"
         return Message(
             subject=subject,
-            text=render_to_string("outcomes/email/invitation.txt", context),
-            html=html_of("outcomes/email/invitation.html", context),
+            text=render_to_string(f"outcomes/email/{kind}.txt", context),
+            html=html_of(f"outcomes/email/{kind}.html", context),
         )
 
 
@@ -267,7 +295,7 @@ def how_soon(alert: Alert, occasion: str) -> str:
 SOME_TIME = datetime(2027, 1, 15, 22, tzinfo=UTC)
 
 
-def preview(language: str, site: Site, *, visits: int, reminder: int) -> Message:
+def preview(language: str, site: Site, *, visits: int, reminder: int, for_caregiver: bool = False) -> Message:
     """The question about so many visits of somebody made up, with links that lead nowhere."""
     patient = Patient(given_name="Maria", language=language, unsubscribe_key=UUID(int=0))
     days = [timedelta(days=30 * number) for number in range(1, visits + 1)]
@@ -282,7 +310,13 @@ def preview(language: str, site: Site, *, visits: int, reminder: int) -> Message
         for before in days
     ]
     courses = [(one.follow_up, EXAMPLE) for one in asked]
-    return ask([(one, EXAMPLE) for one in asked], reminder=reminder, courses=courses)
+    answers = Caregiver(patient=patient, language=language, unsubscribe_key=UUID(int=0))
+    return ask(
+        [(one, EXAMPLE) for one in asked],
+        reminder=reminder,
+        courses=courses,
+        caregiver=answers if for_caregiver else None,
+    )
 
 
 def preview_alert(_language: str, site: Site, *, occasion: str) -> Message:
@@ -297,6 +331,11 @@ PREVIEWS = [
     Preview("reminder", gettext_lazy("Check-in: reminder"), partial(preview, visits=1, reminder=1)),
     Preview("check-ins", gettext_lazy("Check-ins: two at once"), partial(preview, visits=2, reminder=0)),
     Preview("reminders", gettext_lazy("Check-ins: reminder of two"), partial(preview, visits=2, reminder=1)),
+    Preview(
+        "caregiver",
+        gettext_lazy("Check-in: the question, to a caregiver"),
+        partial(preview, visits=1, reminder=0, for_caregiver=True),
+    ),
     Preview(
         "alert",
         gettext_lazy("Alert, for staff"),

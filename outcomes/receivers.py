@@ -10,9 +10,9 @@ from clinic.models import Site, User
 from clinic.signals import address_bounced
 from outcomes import services
 from outcomes.models import FollowUp
-from patients.models import Patient
+from patients.models import Caregiver, Patient
 from patients.services import Obstacle
-from patients.signals import links_void, merging, patient_merged
+from patients.signals import links_void, merging, patient_merged, reader_changed
 from procedures.models import ImplantedDevice, Procedure, ReliefProfile
 from procedures.signals import (
     baseline_corrected,
@@ -23,6 +23,8 @@ from procedures.signals import (
     profile_added,
 )
 
+#: After these only what the patient was sent is void; who answers in their place goes on.
+PATIENTS_OWN = ("address_changed", "consent_withdrawn", "opted_out")
 #: Rows that came to a patient in a merge: their numbers by model, "outcomes.followup".
 Moved = dict[str, list[int]]
 
@@ -38,11 +40,18 @@ def void_links(patient: Patient, cause: str, moved: Moved | None, now: datetime,
         follow_ups = list(FollowUp.objects.filter(patient=patient).values_list("pk", flat=True))
     else:
         follow_ups = moved.get("outcomes.followup", [])
-    services.void_links(follow_ups, now=now)
-    if cause in ("address_changed", "merged", "alive"):
+    own = cause in PATIENTS_OWN
+    services.void_links(follow_ups, patients_only=own, now=now)
+    asked_already = own and Caregiver.objects.asked_for([patient])
+    if cause in ("address_changed", "merged", "alive") and not asked_already:
         services.ask_at_new_address(patient, follow_ups, now=now)
     if cause == "alive":
         services.go_on(patient.pk, now=now)
+
+
+@receiver(reader_changed)
+def ask_new_reader(patient: Patient, now: datetime, **_: Any) -> None:
+    services.ask_new_reader(patient, now=now)
 
 
 @receiver(procedure_performed)

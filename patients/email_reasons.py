@@ -1,4 +1,4 @@
-"""Why a patient is not written to, in the words of the front desk."""
+"""Why a patient, or who answers for them, is not written to, in the words of the front desk."""
 
 from django.utils.translation import gettext_lazy as _
 
@@ -10,4 +10,12 @@ NO_EMAIL = {
     "no_consent": _("The patient has not agreed to be asked by e-mail."),
     "opted_out": _("The patient asked us to stop e-mails."),
     "bounced": _("E-mail came back: there is no such address. Ask for the right one and correct it below."),
+}
+#: Why no e-mail goes to who answers for a patient; the codes are those of `Caregiver.why_no_email`.
+NO_EMAIL_TO_CAREGIVER = {
+    "deceased": NO_EMAIL["deceased"],
+    "merged": NO_EMAIL["merged"],
+    "no_consent": _("The caregiver has not agreed to be asked by e-mail."),
+    "opted_out": _("The caregiver asked us to stop e-mails."),
+    "bounced": _("E-mail to the caregiver came back: there is no such address. Ask for the right one."),
 }

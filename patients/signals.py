@@ -13,3 +13,6 @@ patient_merged = Signal()
 #: that was recorded by mistake and is taken back: its links are void since then. `moved`: only about these rows,
 #: as for `patient_merged`; None: about all of the patient's.
 links_void = Signal()
+#: Whoever is asked by e-mail how a patient is has changed: a caregiver answers from now on, or no longer, or has
+#: another address. What was e-mailed about the patient's check-ins must open nothing any more. Arguments: patient, now.
+reader_changed = Signal()

@@ -6,37 +6,39 @@ from django.conf import settings
 from django.core.signing import BadSignature, Signer
 from django.urls import reverse
 
-from patients.models import FormerAddress, Patient
+from patients.models import Caregiver, FormerAddress, Patient, Reader
 
 #: The patient's random key, signed: who reads the database alone cannot make a link of it.
 SIGNER = Signer(salt="patients.unsubscribe", sep=".")
 
 
-def unsubscribe_url(patient: Patient) -> str:
-    """The secret address at which the patient stops all e-mail. The same until their e-mail address changes."""
-    return f"{settings.SITE_URL}{reverse('unsubscribe', args=[token_of(patient.unsubscribe_key)])}"
+def unsubscribe_url(reader: Reader) -> str:
+    """The secret address at which a patient, or who answers for one, stops all e-mail to themselves. The same until
+    their e-mail address changes."""
+    return f"{settings.SITE_URL}{reverse('unsubscribe', args=[token_of(reader.unsubscribe_key)])}"
 
 
 def token_of(key: UUID) -> str:
-    """The token in that address, by the key of the patient or of an e-mail address that they had before."""
+    """The token in that address, by the key of the patient, the caregiver or an e-mail address that they had before."""
     return SIGNER.sign(key.hex)
 
 
-def unsubscribe_headers(patient: Patient) -> dict[str, str]:
-    """The headers of an e-mail that asks or reminds. Needs the patient's `unsubscribe_key` and no query.
+def unsubscribe_headers(reader: Reader) -> dict[str, str]:
+    """The headers of an e-mail that asks or reminds. Needs the reader's `unsubscribe_key` and no query.
 
     RFC 8058, section 3.1: one-click needs an https address, so a site without has only the link to a page.
     """
-    url = unsubscribe_url(patient)
+    url = unsubscribe_url(reader)
     headers = {"List-Unsubscribe": f"<{url}>"}
     if url.startswith("https://"):
         headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     return headers
 
 
-def open_unsubscribe_link(token: str) -> Patient | FormerAddress | None:
-    """The patient whose link it is, or the address to which it was sent when the patient has it no longer; None for a
-    link that is altered or unknown. The link of a record that was merged is the kept one's where both had one address.
+def open_unsubscribe_link(token: str) -> Patient | Caregiver | FormerAddress | None:
+    """The patient or the caregiver whose link it is, or the address to which it was sent when they have it no longer;
+    None for a link that is altered or unknown. The link of a record that was merged is the kept one's where both had
+    one address.
     """
     try:
         key = UUID(hex=SIGNER.unsign(token))
@@ -46,4 +48,7 @@ def open_unsubscribe_link(token: str) -> Patient | FormerAddress | None:
     kept = patient.merged_into if patient else None
     if patient and (kept is None or kept.email.casefold() == patient.email.casefold()):
         return kept or patient
+    caregivers = Caregiver.objects.standing().select_related("patient__site")
+    if caregiver := caregivers.filter(unsubscribe_key=key).first():
+        return caregiver
     return FormerAddress.objects.select_related("patient__site").filter(unsubscribe_key=key).first()

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods
 from clinic.patient_pages import gone, language, page, wait
 from clinic.throttling import sent_too_often
 from patients import services
-from patients.models import FormerAddress
+from patients.models import Caregiver, FormerAddress
 from patients.unsubscribe import open_unsubscribe_link
 
 
@@ -19,7 +19,8 @@ from patients.unsubscribe import open_unsubscribe_link
 def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
     """Show one button, or stop all e-mail at once. Again shows the same page; never redirects, as the RFC asks.
 
-    Of an address that the patient no longer has, only e-mail to that address stops. Links that do not open get the same
+    Of who answers for a patient, only e-mail to them stops, and of an address that nobody has any more, only e-mail to
+    that address. Links that do not open get the same
     page as any other, with status 410, and 429 after 60 a minute from one network address. One that opens is never
     refused: thousands of patients may be behind one mail service's address.
     """
@@ -27,7 +28,12 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
     if found is None:
         return wait(request) if sent_too_often(request, token) else gone(request)
     now = timezone.now()
-    if isinstance(found, FormerAddress):
+    caregiver = found if isinstance(found, Caregiver) else None
+    if isinstance(found, Caregiver):
+        if request.method == "POST":
+            found = services.opt_out_caregiver(found.pk, now=now, reason="unsubscribed")
+        patient, stopped = found.patient, found.opted_out_at is not None
+    elif isinstance(found, FormerAddress):
         if request.method == "POST":
             found = services.stop_address(found.pk, now=now)
         patient, stopped = found.patient, services.is_silent(found)
@@ -36,5 +42,12 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
         if request.method == "POST":
             patient = services.opt_out(patient.pk, by=None, now=now, reason="unsubscribed")
         stopped = patient.opted_out_at is not None
-    with translation.override(language(request, patient.language)):
-        return page(request, "patients/unsubscribe.html", patient.site, token=token, stopped=stopped)
+    with translation.override(language(request, (caregiver or patient).language)):
+        return page(
+            request,
+            "patients/unsubscribe.html",
+            patient.site,
+            token=token,
+            stopped=stopped,
+            caregiver=caregiver,
+        )

@@ -29,7 +29,8 @@ CONFLICTS = {
     *("already_waiting", "not_waiting", "freed_time_closed"),
     *("closed_already", "taken_already", "resolved_already", "recorded_already"),
     *("likely_duplicate", "merged_already", "patient_not_current", "not_settled"),
-    *("appointments_overlap", "courses_overlap", "waiting_twice", "opioid_twice"),
+    *("appointments_overlap", "courses_overlap", "waiting_twice", "opioid_twice", "caregiver_twice"),
+    *("caregiver_already", "revoked_already"),
 }
 #: Other statuses of what a rule refused, by the code.
 STATUSES = {"throttled": 429}

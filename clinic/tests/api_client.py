@@ -14,7 +14,8 @@ from clinic.models import User
 
 #: The address of the row that a request changes, at the beginning of its own.
 ROW = re.compile(
-    r"resources/\d+/calendar-feed/|patients/\d+/opioids/\d+/|(?!patients/\d+/opioids/)[a-z-]+/\d+/"
+    r"resources/\d+/calendar-feed/|patients/\d+/caregiver/|patients/\d+/opioids/\d+/|"
+    r"(?!patients/\d+/opioids/)[a-z-]+/\d+/"
 )
 
 

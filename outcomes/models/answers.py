@@ -9,11 +9,14 @@ from django.utils.translation import gettext_lazy as _
 
 from clinic.models import User, keep_history
 from outcomes.models.check_ins import CheckIn
+from patients.models import AnsweredBy, Caregiver
 
 
 @keep_history
 class Answer(models.Model):
-    """What came back for a check-in: through which channel, and when. Its figures are its measurements.
+    """What came back for a check-in: through which channel, when, and who said it. Its figures are its measurements.
+
+    `answered_by`: the patient, or a caregiver in the patient's place. `caregiver`: which one, where one was on record.
 
     `late`: an entry of a diary that was written down well after its hour. `version` counts from 1; each correction
     makes one more, and the figures that it replaced stay as superseded measurements.
@@ -34,6 +37,12 @@ class Answer(models.Model):
     recorded_by = models.ForeignKey(
         User, models.PROTECT, verbose_name=_("recorded by"), null=True, blank=True, related_name="+"
     )
+    answered_by = models.CharField(
+        _("answered by"), max_length=10, choices=AnsweredBy.choices, db_default=AnsweredBy.PATIENT
+    )
+    caregiver = models.ForeignKey(
+        Caregiver, models.PROTECT, verbose_name=_("caregiver"), null=True, blank=True, related_name="answers"
+    )
     remark = models.TextField(_("remark"), max_length=2000, blank=True)
     late = models.BooleanField(_("late"), default=False)
     version = models.PositiveSmallIntegerField(_("version"), default=1)
@@ -42,6 +51,12 @@ class Answer(models.Model):
         verbose_name = _("answer")
         verbose_name_plural = _("answers")
         ordering = ("-answered_at",)
+        constraints = [
+            models.CheckConstraint(
+                name="caregivers_answer_is_marked",
+                condition=Q(caregiver=None) | Q(answered_by=AnsweredBy.CAREGIVER),
+            )
+        ]
         permissions = [
             ("record_answer", "Can record an answer on a patient's behalf"),
             ("correct_answer", "Can correct an answer"),
@@ -49,6 +64,11 @@ class Answer(models.Model):
 
     def __str__(self) -> str:
         return f"{self.check_in}"
+
+    @property
+    def by_caregiver(self) -> bool:
+        """Whether somebody answered in the patient's place."""
+        return self.answered_by == AnsweredBy.CAREGIVER
 
 
 class AnswerCorrection(models.Model):

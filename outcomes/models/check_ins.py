@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from clinic.models import OutgoingEmail, User, keep_history
 from outcomes.models.follow_ups import FollowUp
+from patients.models import Caregiver
 
 
 class CheckInQuerySet(models.QuerySet["CheckIn"]):
@@ -98,6 +99,8 @@ class CheckIn(models.Model):
     reminders = models.PositiveSmallIntegerField(_("reminders"), default=0)
     remind_at = models.DateTimeField(_("next reminder"), null=True, blank=True)
     call_at = models.DateTimeField(_("to be called"), null=True, blank=True)
+    #: Through whose link it was opened; None: the patient's. Set by `services.open_link`, and kept nowhere.
+    opened_by: Caregiver | None = None
 
     objects = CheckInQuerySet.as_manager()
 
@@ -171,8 +174,9 @@ class Link(models.Model):
     the pain is back. Only the SHA-256 of its token is kept.
 
     Every e-mail carries links of its own; all of a check-in's links work until it closes, a follow-up's while its
-    course runs, or until `revoked_at`. `stop_key`: the patient's `unsubscribe_key` when it was made, by which its
-    reader stops e-mail to the address that it went to; None of those made before it was kept.
+    course runs, or until `revoked_at`. `caregiver`: to whom it was e-mailed in the patient's place; None: to the
+    patient. `stop_key`: the `unsubscribe_key` of whoever it went to when it was made, by which its reader stops e-mail
+    to that address; None of those made before it was kept.
     """
 
     check_in = models.ForeignKey(CheckIn, models.CASCADE, null=True, related_name="links")
@@ -181,6 +185,7 @@ class Link(models.Model):
     created_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True, blank=True)
     stop_key = models.UUIDField(null=True)
+    caregiver = models.ForeignKey(Caregiver, models.PROTECT, null=True, related_name="+")
 
     class Meta:
         constraints = [
@@ -189,6 +194,15 @@ class Link(models.Model):
 
     def __str__(self) -> str:
         return f"Link {self.pk}"
+
+    @property
+    def is_readers(self) -> bool:
+        """Whether its reader is still the one who is asked: a caregiver who stands, with the same address, and wants
+        e-mail. Of the patient's links `revoked_at` tells. Wants `caregiver` selected."""
+        one = self.caregiver
+        return one is None or (
+            one.revoked_at is None and one.opted_out_at is None and one.unsubscribe_key == self.stop_key
+        )
 
 
 class Draft(models.Model):

@@ -14,7 +14,7 @@ from clinic.models import User, keep_history
 from outcomes.questions import short_days
 from outcomes.relief import Verdict
 from outcomes.schedule import DAY
-from patients.models import Patient
+from patients.models import Caregiver, Patient
 from procedures.models import Intent, Procedure, ReliefProfile
 
 VERDICTS = [
@@ -142,6 +142,9 @@ class FollowUp(models.Model):
     verdict = models.CharField(_("verdict"), max_length=20, choices=VERDICTS, default=Verdict.TOO_EARLY.value)
     verdict_reason = models.CharField(_("reason"), max_length=1000, blank=True)
     judged_at = models.DateTimeField(_("judged"), null=True, blank=True)
+
+    #: Through whose link it was opened; None: the patient's. Set by `services.open_report_link`, and kept nowhere.
+    opened_by: Caregiver | None = None
 
     objects = FollowUpQuerySet.as_manager()
 

@@ -40,7 +40,7 @@ from outcomes.services.follow_ups import (
     open_missing_follow_ups,
     void_follow_up,
 )
-from outcomes.services.invitations import ask_at_new_address, invite_due, remind_due
+from outcomes.services.invitations import ask_at_new_address, ask_new_reader, invite_due, remind_due
 from outcomes.services.judgement import course_from, course_of, diary_result, judge, judge_by_baseline
 from outcomes.services.links import (
     issue_link,
@@ -78,6 +78,7 @@ __all__ = [
     "acknowledge",
     "answer",
     "ask_at_new_address",
+    "ask_new_reader",
     "call_bounced",
     "call_unsent",
     "change_own_answer",

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 
@@ -18,6 +19,7 @@ from outcomes.services import relief_questions
 from outcomes.services.alerts import raise_red_flags
 from outcomes.services.judgement import judge
 from outcomes.services.measurements import kept, measurements_of, plain_remark, refuse_future, said_yes
+from patients.models import AnsweredBy, Caregiver
 from procedures.models import ProcedureType
 
 #: Who has begun may go on for so long after the last touch, although the check-in has closed (a choice, unconfirmed).
@@ -147,6 +149,7 @@ def save_step(
     asked: Collection[str] = (),
     remark: str | None,
     step: int | None,
+    caregiver: Caregiver | None = None,
     now: datetime,
 ) -> None:
     """Keep what the patient has filled in so far; a red flag that is answered with yes raises its alert at once.
@@ -156,8 +159,9 @@ def save_step(
     how many steps are done now; None when this one is not. After the answer was sent nothing changes, but a yes that it
     does not hold is heard all the same.
 
-    Raises Refusal as `answer` does, except "item_missing".
+    `caregiver`: through whose link it came. Raises Refusal as `answer` does, except "item_missing".
     """
+    refuse_revoked(caregiver)
     rows = {f"{row.instrument}.{row.item}": row.value for row in measurements_of(values)}
     text = None if remark is None else plain_remark(remark)
     _, check_in = locked(check_in_id)
@@ -186,10 +190,15 @@ def answer(
     remark: str = "",
     channel: str,
     language: str,
+    answered_by: str = AnsweredBy.PATIENT,
+    caregiver: Caregiver | None = None,
     by: User | None,
     now: datetime,
 ) -> Answer:
     """Store the answer to a check-in and judge its follow-up again.
+
+    `caregiver`: through whose link it came, or None. `answered_by`: who said it, where staff write it down; by a
+    caregiver's link, a caregiver. Both count alike for the verdict, and are told apart wherever they are shown.
 
     `values` by "instrument.item", whole numbers on each item's own scale: "nrs.now", "peg.pain", "pgic.change",
     "red_flag.fever_chills" and "diary.took_medicine" (0 no, 1 yes), "relief.worn_off" (2 not sure as well),
@@ -201,15 +210,17 @@ def answer(
 
     Raises Refusal, with the key as its field:
         "unknown_item" for a key that nobody asks, "score_out_of_range" for anything but a whole number that the item
-        can have, "before_procedure" and "in_the_future" for a day before the procedure or after today, "item_missing"
-        without the pain now, "remark_too_long" (field "remark") for more than MOST_REMARK characters, "closed" (field
-        "check_in") when the check-in is not open at `now` and no patient is in the middle of answering it.
+        can have, "revoked" for a caregiver who answers no longer, "before_procedure" and "in_the_future" for a day
+        before the procedure or after today, "item_missing" without the pain now, "remark_too_long" (field "remark") for
+        more than MOST_REMARK characters, "closed" (field "check_in") when the check-in is not open at `now` and no
+        patient is in the middle of answering it.
     """
     values = kept(values)
     rows = measurements_of(values)
     if PAIN_NOW not in values:
         raise Refusal("Please answer this question.", code="item_missing", field=PAIN_NOW)
     text = plain_remark(remark)
+    refuse_revoked(caregiver)
     follow_up, check_in = locked(check_in_id, "procedure__site", "relief_profile")
     first: Answer | None = getattr(check_in, "answer", None)
     if first:
@@ -224,6 +235,7 @@ def answer(
         language=language,
         answered_at=now,
         recorded_by=by,
+        **said_by(answered_by, caregiver, follow_up),
         remark=text,
         late=is_late(check_in, now),
     )
@@ -242,12 +254,43 @@ def answer(
         by=by,
         at=now,
         site=follow_up.procedure.site,
-        actor="" if by else "patient",
+        actor=actor_of(by, caregiver),
     )
     if fresh:
         raise_red_flags(check_in, sorted(fresh), now=now)
     judge(follow_up.pk, now=now)
     return given
+
+
+def refuse_revoked(caregiver: Caregiver | None) -> None:
+    """Hold the caregiver through whose link something comes until it is stored, and refuse, code "revoked", who answers
+    no longer: of two at once, the answer and the revocation, one sees the other.
+
+    Comes before all other locks: who revokes holds the caregiver, and then the check-ins.
+    """
+    if caregiver is None:
+        return
+    stands = Caregiver.objects.select_for_update(of=("self",), no_key=True).filter(pk=caregiver.pk).first()
+    if stands is None or stands.revoked_at or stands.opted_out_at:
+        raise Refusal("This link opens nothing any more.", code="revoked", field="check_in")
+    if stands.unsubscribe_key != caregiver.unsubscribe_key:  # another address by now
+        raise Refusal("This link opens nothing any more.", code="revoked", field="check_in")
+
+
+def said_by(answered_by: str, caregiver: Caregiver | None, follow_up: FollowUp) -> dict[str, Any]:
+    """The columns that say who answered: the caregiver of a link, or, where staff say so, whoever answers for the
+    patient now, if anybody is on record."""
+    if answered_by not in AnsweredBy.values:
+        raise Refusal("Say who answered.", code="unknown_person", field="answered_by")
+    if caregiver is None and answered_by == AnsweredBy.CAREGIVER:
+        standing = Caregiver.objects.standing().filter(patient=follow_up.patient_id).first()
+        return {"answered_by": AnsweredBy.CAREGIVER, "caregiver": standing}
+    return {"answered_by": AnsweredBy.CAREGIVER if caregiver else AnsweredBy.PATIENT, "caregiver": caregiver}
+
+
+def actor_of(by: User | None, caregiver: Caregiver | None) -> str:
+    """Who did it, for the trail, where no member of staff did."""
+    return "" if by else "caregiver" if caregiver else "patient"
 
 
 def yes_of(given: Answer) -> set[str]:

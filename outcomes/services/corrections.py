@@ -12,10 +12,11 @@ from clinic.refusals import Refusal
 from outcomes.models import Answer, AnswerCorrection, CheckIn, Measurement
 from outcomes.questions import PAIN_NOW
 from outcomes.services.alerts import raise_red_flags
-from outcomes.services.answers import diary_of, locked
+from outcomes.services.answers import diary_of, locked, refuse_revoked
 from outcomes.services.judgement import judge
 from outcomes.services.measurements import kept, measurements_of, plain_remark, refuse_future, said_yes
 from outcomes.services.staff_answers import values_of
+from patients.models import Caregiver
 
 #: As much of a reason as is kept.
 REASON_LENGTH = 500
@@ -88,17 +89,27 @@ BY_THE_PATIENT = "changed by the patient"
 
 @transaction.atomic
 def change_own_answer(
-    check_in_id: int, *, values: Mapping[str, int], remark: str | None = None, now: datetime
+    check_in_id: int,
+    *,
+    values: Mapping[str, int],
+    remark: str | None = None,
+    caregiver: Caregiver | None = None,
+    now: datetime,
 ) -> Answer:
     """The patient puts other figures in the place of what they answered, as a new version.
 
     `values` by "instrument.item": what counts from now on of all that the page asks. `remark` None leaves the remark as
     it is. The same figures change nothing.
 
-    Raises Refusal "closed" (field "check_in") unless `why_not_to_change` says "", and as `correct_answer` does.
+    `caregiver`: through whose link it came; what somebody else answered they cannot change.
+
+    Raises Refusal "closed" (field "check_in") unless `why_not_to_change` says "", "revoked" as `answer` does, and as
+    `correct_answer` does.
     """
+    refuse_revoked(caregiver)
     text = None if remark is None else plain_remark(remark)
     _, check_in = locked(check_in_id)
+    check_in.opened_by = caregiver
     if why_not_to_change(check_in, now=now):
         raise Refusal("This answer cannot be changed any more.", code="closed", field="check_in")
     given: Answer = check_in.answer
@@ -113,12 +124,15 @@ def change_own_answer(
 def why_not_to_change(check_in: CheckIn, *, now: datetime) -> str:
     """The code of the reason why the patient cannot change what they answered; "" while they can.
 
-    "not_answered"; "closed": the check-in has closed, or of a diary's entry its hour is over.
+    "not_answered"; "closed": the check-in has closed, or of a diary's entry its hour is over; "not_yours": the patient
+    answered, and this is their caregiver's page, or the other way round.
     """
     if check_in.status != CheckIn.Status.ANSWERED:
         return "not_answered"
     if check_in.kind == CheckIn.Kind.REPORT:
         return "closed"
+    if check_in.answer.by_caregiver != (check_in.opened_by is not None):
+        return "not_yours"
     return "" if now < changeable_until(check_in) else "closed"
 
 

@@ -8,9 +8,10 @@ from django.db import transaction
 from clinic.refusals import Refusal
 from outcomes.models import Answer
 from outcomes.services.alerts import raise_red_flags
-from outcomes.services.answers import answer, diary_of, locked
+from outcomes.services.answers import answer, diary_of, locked, refuse_revoked
 from outcomes.services.corrections import change_own_answer
 from outcomes.services.measurements import measurements_of
+from patients.models import Caregiver
 
 
 @transaction.atomic
@@ -21,6 +22,7 @@ def fill_in(
     changes: Mapping[int, Mapping[str, int]] | None = None,
     red_flags: Sequence[str],
     language: str,
+    caregiver: Caregiver | None = None,
     now: datetime,
 ) -> None:
     """The patient fills in entries of the diary that the check-in belongs to. What was filled in before stays.
@@ -29,15 +31,17 @@ def fill_in(
     filled in already and whose hour is not over (`change_own_answer`). `red_flags`: codes that were ticked; they
     raise their alert at once, and are stored with the newest of the entries, if there is one.
 
-    Raises Refusal as `answer` does; "not_in_diary" for a number that is no entry of this diary.
+    `caregiver`: through whose link it came. Raises Refusal as `answer` does; "not_in_diary" for a number that is no
+    entry of this diary.
     """
+    refuse_revoked(caregiver)
     measurements_of({f"red_flag.{code}": 1 for code in red_flags})
     _, check_in = locked(check_in_id, "procedure__site", "relief_profile")
     written = {entry.pk: entry for entry in diary_of(check_in)}
     for pk, values in (changes or {}).items():
         if pk not in written:
             raise Refusal("This is no entry of this diary.", code="not_in_diary", field="check_in")
-        change_own_answer(pk, values=values, now=now)
+        change_own_answer(pk, values=values, caregiver=caregiver, now=now)
     chosen = sorted(entries, key=lambda pk: written[pk].offset_minutes if pk in written else -1)
     for pk in chosen:
         if pk not in written:
@@ -48,6 +52,7 @@ def fill_in(
             values={**entries[pk], **flags},
             channel=Answer.Channel.EMAIL,
             language=language,
+            caregiver=caregiver,
             by=None,
             now=now,
         )

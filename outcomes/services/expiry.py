@@ -13,6 +13,7 @@ from outcomes.schedule import MOST_TOLERANCE
 from outcomes.services.invitations import NO_CALL
 from outcomes.services.judgement import judge
 from outcomes.services.plans import finish
+from patients.models import Caregiver
 from procedures.models import Intent
 
 
@@ -41,9 +42,12 @@ def call_unsent(*, now: datetime, limit: int = 1000) -> int:
 def call_bounced(address: str, *, now: datetime) -> int:
     """Have the patients called whose question went to an address that does not exist; how many check-ins.
 
-    Their reminders stay due: whoever corrects the address before has them go out.
+    Their reminders stay due: whoever corrects the address before has them go out. Not where a caregiver is asked, at
+    another address; of a caregiver's own `reader_changed` tells.
     """
+    others = Caregiver.objects.asked().filter(patient=OuterRef("follow_up__patient"))
     return CheckIn.objects.filter(
+        ~Exists(others),
         status=CheckIn.Status.INVITED,
         remind_at__isnull=False,
         call_at=None,

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Max, OuterRef, Q, Subquery
+from django.db.models import Exists, Max, OuterRef, Q, Subquery
 
 from clinic import audit
 from clinic.database import each
@@ -14,6 +14,7 @@ from outcomes.schedule import DAY, Planned, diary, following, plan
 from outcomes.services.alerts import raise_settled
 from outcomes.services.judgement import BY_ANOTHER, blur, judge, same_side
 from outcomes.services.summary_rebuild import summarise
+from patients.models import Caregiver
 from procedures.models import Intent, Procedure, ReliefProfile
 
 #: Among so many procedures each tick looks for some without a follow-up.
@@ -273,7 +274,8 @@ def open_missing_follow_ups(*, now: datetime, limit: int = 1000) -> int:
 def extend_plans(*, now: datetime, limit: int = 1000) -> int:
     """Where check-ins repeat without end, write the next one when the last has fallen due; how many were written.
 
-    Not for who has died or wants no more e-mails. Whoever changes their mind is asked again from then on.
+    Not for who has died or wants no more e-mails, unless a caregiver is asked. Whoever changes their mind is asked
+    again from then on.
     """
     repeating = list(
         ReliefProfile.objects.filter(check_in_every_days__isnull=False).values_list("pk", flat=True)
@@ -287,9 +289,10 @@ def extend_plans(*, now: datetime, limit: int = 1000) -> int:
     running = (
         FollowUp.objects.filter(
             Q(check_in_profile__in=repeating) | Q(check_in_profile=None, relief_profile__in=repeating),
+            Q(patient__opted_out_at=None)
+            | Exists(Caregiver.objects.asked().filter(patient=OuterRef("patient"))),
             closed_at=None,
             patient__died_on=None,
-            patient__opted_out_at=None,
         )
         .annotate(last_due_at=Subquery(last.values("due_at")[:1]))
         .filter(last_due_at__lte=now)

@@ -1,13 +1,14 @@
 """Secret addresses: of check-ins, at which they are answered, and of follow-ups, at which the pain is reported."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from clinic.links import new_token, token_hash
 from outcomes.models import CheckIn, FollowUp, Link
 from outcomes.models.follow_ups import JudgedAs
 from outcomes.services.answers import GRACE, begun, diary_of
+from patients.models import Caregiver
 from patients.unsubscribe import token_of
 
 
@@ -21,18 +22,32 @@ def issue_link(of: CheckIn | FollowUp, *, now: datetime) -> str:
     return token
 
 
-def issue_links(things: Sequence[CheckIn | FollowUp], *, tokens: Sequence[str], now: datetime) -> None:
-    """The same for several check-ins and follow-ups, in one statement, with these fresh tokens, in their order."""
-    Link.objects.bulk_create(
-        Link(
-            check_in=one if isinstance(one, CheckIn) else None,
-            follow_up=one if isinstance(one, FollowUp) else None,
-            token_hash=token_hash(token),
-            created_at=now,
-            stop_key=(one.follow_up if isinstance(one, CheckIn) else one).patient.unsubscribe_key,
+def issue_links(
+    things: Sequence[CheckIn | FollowUp],
+    *,
+    tokens: Sequence[str],
+    caregivers: Mapping[int, Caregiver] | None = None,
+    now: datetime,
+) -> None:
+    """The same for several check-ins and follow-ups, in one statement, with these fresh tokens, in their order.
+
+    `caregivers`: to whom they are e-mailed in the place of which patient, by the patient's number.
+    """
+    links = []
+    for one, token in zip(things, tokens, strict=True):
+        follow_up = one.follow_up if isinstance(one, CheckIn) else one
+        caregiver = (caregivers or {}).get(follow_up.patient_id)
+        links.append(
+            Link(
+                check_in=one if isinstance(one, CheckIn) else None,
+                follow_up=one if isinstance(one, FollowUp) else None,
+                token_hash=token_hash(token),
+                created_at=now,
+                stop_key=(caregiver or follow_up.patient).unsubscribe_key,
+                caregiver=caregiver,
+            )
         )
-        for one, token in zip(things, tokens, strict=True)
-    )
+    Link.objects.bulk_create(links)
 
 
 #: One e-mail asks at most so many check-ins under one address.
@@ -65,12 +80,12 @@ def next_of_several(token: str, *, now: datetime) -> tuple[str, CheckIn] | None:
         if one != token
     }
     links = Link.objects.filter(token_hash__in=places, revoked_at=None).select_related(
-        "check_in__follow_up__procedure__site"
+        "check_in__follow_up__procedure__site", "caregiver"
     )
     found = sorted(
         (int(name.rpartition(".")[2]), name, link.check_in)
         for link in links
-        if link.check_in and (name := places[link.token_hash])
+        if link.check_in and link.is_readers and (name := places[link.token_hash])
     )
     left = [(name, one) for _place, name, one in found if one.open_at(now)]
     if left or token_of_all(token) != token:
@@ -80,19 +95,21 @@ def next_of_several(token: str, *, now: datetime) -> tuple[str, CheckIn] | None:
 
 
 def open_link(token: str, *, now: datetime) -> CheckIn | None:
-    """The check-in behind a token; None when the token is no check-in's or revoked, or its check-in is void or past.
+    """The check-in behind a token; None when the token is no check-in's or revoked, or its check-in is void or past, or
+    the caregiver to whom it was sent is asked no longer. `opened_by` says whose link it is.
 
     An answered check-in is returned until it closes, so that a second look shows the same thanks. Who has begun may
     go on for GRACE after the last touch. The link of a diary's entry opens until the last entry closes.
     """
     link = (
         Link.objects.filter(token_hash=token_hash(token), revoked_at=None, check_in__isnull=False)
-        .select_related("check_in__answer", "check_in__draft")
+        .select_related("check_in__answer", "check_in__draft", "caregiver")
         .first()
     )
-    check_in = link.check_in if link else None
-    if check_in is None or check_in.status == CheckIn.Status.VOIDED:
+    check_in = link.check_in if link and link.is_readers else None
+    if link is None or check_in is None or check_in.status == CheckIn.Status.VOIDED:
         return None
+    check_in.opened_by = link.caregiver
     # Two statements: one over all ten tables takes longer to plan and to read than both.
     check_in.follow_up = FollowUp.objects.select_related(
         "patient", "relief_profile", "check_in_profile", "procedure__site", "procedure__procedure_type"
@@ -108,13 +125,14 @@ def open_link(token: str, *, now: datetime) -> CheckIn | None:
     return check_in if begun(check_in, now) else None
 
 
-def void_links(follow_ups: Sequence[int], *, now: datetime) -> int:
+def void_links(follow_ups: Sequence[int], *, patients_only: bool = False, now: datetime) -> int:
     """Let everything that was e-mailed about these follow-ups, by number, open nothing any more; how many links.
+    `patients_only`: without what was e-mailed to caregivers.
 
     Looked up by numbers: a join reads the whole table where the database does not know yet how large it is.
     """
     check_ins = CheckIn.objects.filter(follow_up__in=follow_ups).values_list("pk", flat=True)
-    standing = Link.objects.filter(revoked_at=None)
+    standing = Link.objects.filter(revoked_at=None, **({"caregiver": None} if patients_only else {}))
     return standing.filter(check_in__in=list(check_ins)).update(revoked_at=now) + standing.filter(
         follow_up__in=follow_ups
     ).update(revoked_at=now)
@@ -148,8 +166,9 @@ def open_report_link(token: str) -> FollowUp | None:
     The token of a check-in opens it as well, long after the check-in has closed: the page that thanks for an answer has
     no other, and must not make one when it is only looked at.
     """
-    link = Link.objects.filter(token_hash=token_hash(token), revoked_at=None).order_by().first()
-    if link is None:
+    links = Link.objects.filter(token_hash=token_hash(token), revoked_at=None).select_related("caregiver")
+    link = links.order_by().first()
+    if link is None or not link.is_readers:
         return None
     rows = FollowUp.objects.select_related(
         "patient", "relief_profile", "check_in_profile", "procedure__site", "procedure__procedure_type"
@@ -157,4 +176,5 @@ def open_report_link(token: str) -> FollowUp | None:
     follow_up = (
         rows.get(check_ins=link.check_in_id) if link.check_in_id else rows.get(pk=link.follow_up_id or 0)
     )
+    follow_up.opened_by = link.caregiver
     return follow_up if takes_reports(follow_up) else None

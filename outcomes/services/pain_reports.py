@@ -19,11 +19,12 @@ from outcomes.relief import judge as judge_course
 from outcomes.schedule import DAY, days_after
 from outcomes.services import relief_questions
 from outcomes.services.alerts import raise_alert, raise_red_flags
-from outcomes.services.answers import GRACE
+from outcomes.services.answers import GRACE, actor_of, refuse_revoked, said_by
 from outcomes.services.judgement import course_of, judge
 from outcomes.services.links import takes_reports
 from outcomes.services.measurements import measurements_of, plain_remark, refuse_future
 from outcomes.services.staff_answers import values_of
+from patients.models import AnsweredBy, Caregiver
 
 
 def questions_about(follow_up: FollowUp) -> tuple[Question, Question]:
@@ -41,6 +42,8 @@ def report_pain(
     remark: str = "",
     channel: str,
     language: str,
+    answered_by: str = AnsweredBy.PATIENT,
+    caregiver: Caregiver | None = None,
     by: User | None,
     now: datetime,
 ) -> Answer:
@@ -48,17 +51,19 @@ def report_pain(
 
     `pain`: now, 0–10. `ended_on`: since which day it has been back, in days after the procedure on the site's calendar;
     None when none was named. `red_flags`: codes that were said yes to; they raise their alert. `by` None: the patient
-    said so themselves. A bad score after relief is a loss by the patient's own word. Anything else, such as a good
-    score or one before any relief, is a question to staff: it raises the alert that the patient says that the pain is
-    back. So does a loss about which nobody else hears: of a trial, which is not held against a window, or one whose
-    alert somebody resolved when it was not confirmed.
+    said so themselves, or the `caregiver` whose link it came through. `answered_by`: as for `answer`. A bad score after
+    relief is a loss by the patient's own word. Anything else, such as a good score or one before any relief, is a
+    question to staff: it raises the alert that the patient says that the pain is back. So does a loss about which
+    nobody else hears: of a trial, which is not held against a window, or one whose alert somebody resolved when it was
+    not confirmed.
 
     The same on the same day, as by a second click, changes nothing and returns the first.
 
     Raises Refusal "closed" (field "follow_up") when the course has ended, "not_possible" of a test and of upkeep;
     "score_out_of_range" (field "nrs.now"), "before_procedure" and "in_the_future" (field "relief.ended_on"),
-    "remark_too_long".
+    "remark_too_long"; "revoked" as `answer` does.
     """
+    refuse_revoked(caregiver)
     values = {PAIN_NOW: pain, WORN_OFF: 1} | ({} if ended_on is None else {ENDED_ON: ended_on})
     values |= {f"red_flag.{code}": 1 for code in red_flags}
     rows, text = measurements_of(values), plain_remark(remark)
@@ -79,7 +84,13 @@ def report_pain(
         status=CheckIn.Status.ANSWERED,
     )
     given = Answer.objects.create(
-        check_in=report, channel=channel, language=language, answered_at=now, recorded_by=by, remark=text
+        check_in=report,
+        channel=channel,
+        language=language,
+        answered_at=now,
+        recorded_by=by,
+        remark=text,
+        **said_by(answered_by, caregiver, follow_up),
     )
     for row in rows:
         row.answer = given
@@ -90,7 +101,7 @@ def report_pain(
         by=by,
         at=now,
         site=procedure.site,
-        actor="" if by else "patient",
+        actor=actor_of(by, caregiver),
     )
     raise_red_flags(report, sorted(red_flags), now=now)
     judge(follow_up.pk, now=now)
@@ -103,12 +114,16 @@ def report_pain(
 
 
 @transaction.atomic
-def report_unasked(follow_up_id: int, *, red_flags: Sequence[str], now: datetime) -> Alert | None:
+def report_unasked(
+    follow_up_id: int, *, red_flags: Sequence[str], caregiver: Caregiver | None = None, now: datetime
+) -> Alert | None:
     """Raise the alert of red flags that the patient said yes to before the report is whole; None for no codes. The
     report, when it follows, raises nothing twice while that alert is open.
 
-    Raises Refusal "closed" and "not_possible" as `report_pain` does, "unknown_item" for a code that nobody asks.
+    Raises Refusal "closed" and "not_possible" as `report_pain` does, "unknown_item" for a code that nobody asks,
+    "revoked" as `answer` does.
     """
+    refuse_revoked(caregiver)
     measurements_of({f"red_flag.{code}": 1 for code in red_flags})
     return raise_red_flags(reportable(follow_up_id), sorted(red_flags), now=now)
 

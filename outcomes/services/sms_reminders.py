@@ -5,7 +5,7 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
@@ -15,13 +15,14 @@ from clinic.outbox import Skip, Wait
 from outcomes.models import CheckIn, ContactAttempt
 from outcomes.services.invitations import climb, in_batches, locked, quiet_at, to_remind
 from outcomes.services.links import issue_link
+from patients.models import Caregiver
 
 
 def text_due(*, now: datetime, limit: int = 5000) -> int:
     """Queue a text in place of each second reminder that is due; how many.
 
     Runs before reminders by e-mail do, which then find nothing to do for these. A patient gets one text at a time: what
-    else is due goes by e-mail. Nothing without SMS_BACKEND.
+    else is due goes by e-mail, and so does all that a caregiver is asked. Nothing without SMS_BACKEND.
     """
     if not settings.SMS_BACKEND:
         return 0
@@ -35,6 +36,7 @@ def text_due(*, now: datetime, limit: int = 5000) -> int:
             follow_up__patient__merged_into=None,
         )
         .exclude(follow_up__patient__phone="")
+        .exclude(Exists(Caregiver.objects.asked().filter(patient=OuterRef("follow_up__patient"))))
     )
     return in_batches(text_some, waiting=waiting, now=now, limit=limit, tally=["texted"])["texted"]
 
@@ -78,6 +80,8 @@ def text(check_in_id: int, *, now: datetime) -> sms.TextMessage | Skip | Wait:
         return Skip("answered" if check_in.status == CheckIn.Status.ANSWERED else "closed")
     if patient.why_no_text or site.emails_paused:
         return Skip(patient.why_no_text or "paused")
+    if Caregiver.objects.asked_for([patient]):
+        return Skip("caregiver")
     if morning := quiet_at(site, now):
         return Wait(morning, "quiet_hours")
     url = settings.SITE_URL + reverse("check_in", args=[issue_link(check_in, now=now)])

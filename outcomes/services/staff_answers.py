@@ -13,6 +13,7 @@ from outcomes.paper_form_codes import read_code
 from outcomes.services.alerts import raise_red_flags
 from outcomes.services.answers import answer, locked
 from outcomes.services.measurements import kept, plain_remark
+from patients.models import AnsweredBy
 
 
 @transaction.atomic
@@ -23,10 +24,12 @@ def record_answer(
     remark: str = "",
     channel: str,
     language: str,
+    answered_by: str = AnsweredBy.PATIENT,
     by: User,
     now: datetime,
 ) -> Answer:
     """Store what the patient said or wrote, on their behalf. `values` by "instrument.item": {"nrs.now": 7}.
+    `answered_by`: the patient, or a caregiver in their place.
 
     On the telephone it is also a call that reached the patient. The same once more changes nothing and returns the
     first; a remark that the first came without is added to it.
@@ -37,7 +40,8 @@ def record_answer(
     _, check_in = locked(check_in_id)
     stands: Answer | None = getattr(check_in, "answer", None)
     if stands is not None:
-        if values_of(stands) == kept(values) and stands.channel == channel:
+        said = values_of(stands), stands.channel, stands.answered_by
+        if said == (kept(values), channel, answered_by):
             return with_remark(stands, plain_remark(remark), by=by, now=now)
         raise Refusal(
             "This check-in has been answered already; that answer stands.",
@@ -45,7 +49,14 @@ def record_answer(
             field="check_in",
         )
     given = answer(
-        check_in_id, values=values, remark=remark, channel=channel, language=language, by=by, now=now
+        check_in_id,
+        values=values,
+        remark=remark,
+        channel=channel,
+        language=language,
+        answered_by=answered_by,
+        by=by,
+        now=now,
     )
     if channel == Answer.Channel.PHONE:
         ContactAttempt.objects.create(

@@ -19,7 +19,7 @@ PREVIEW = "/admin/clinic/outgoingemail/previews/"
 
 #: Each template of an e-mail, and what can be looked at of it.
 SHOWN = {
-    "outcomes.emails.invitation": {"check-in", "check-ins", "reminder", "reminders"},
+    "outcomes.emails.invitation": {"caregiver", "check-in", "check-ins", "reminder", "reminders"},
     "outcomes.emails.alert": {"alert", "alert-overdue"},
     "procedures.emails.booked": {"booked", "moved"},
     "procedures.emails.cancelled": {"cancelled"},

@@ -39,11 +39,12 @@ def check_in(request: HttpRequest, token: str) -> HttpResponseBase:
             query = f"?{request.GET.urlencode()}" if request.GET else ""
             return secret(HttpResponseRedirect(reverse("check_in", args=[several[0]]) + query))
         return gone(request, stop=services.stop_token(token))
-    with translation.override(language(request, found.follow_up.patient.language)):
+    caregiver = found.opened_by
+    with translation.override(language(request, (caregiver or found.follow_up.patient).language)):
         site = found.follow_up.procedure.site
         if birth_date.wanted(request, site, token, proof):
             prove = partial(services.prove_birth_date, found, now=now)
-            return birth_date.ask(request, site, token, prove, stoppable=True)
+            return birth_date.ask(request, site, token, prove, stoppable=True, caregiver=caregiver)
         entries = services.diary_of(found)
         if entries:
             return diary.show(request, found, entries, token, now)
@@ -65,10 +66,12 @@ def pain_back(request: HttpRequest, token: str) -> HttpResponseBase:
     found = services.open_report_link(token)
     if found is None:
         return gone(request, stop=services.stop_token(token))
-    with translation.override(language(request, found.patient.language)):
+    caregiver = found.opened_by
+    with translation.override(language(request, (caregiver or found.patient).language)):
         site = found.procedure.site
         if birth_date.wanted(request, site, token, proof):
-            return birth_date.ask(request, site, token, partial(services.prove_birth_date, found, now=now))
+            prove = partial(services.prove_birth_date, found, now=now)
+            return birth_date.ask(request, site, token, prove, caregiver=caregiver)
         return pain_reports.show(request, found, now)
 
 
@@ -103,7 +106,8 @@ def before(request: HttpRequest, token: str) -> HttpResponseBase:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def stop(request: HttpRequest, token: str) -> HttpResponseBase:
-    """Show what would be stopped and one button, or stop all e-mails to the patient whose link this is.
+    """Show what would be stopped and one button, or stop all e-mails to the patient, or the caregiver, whose link this
+    is.
 
     Of a link that opens nothing any more, those to the address that it was sent to (`patients.views.unsubscribe`).
     Pressing it twice shows the same page. No birth date is asked for: who wants no e-mail need not prove anything.
@@ -115,9 +119,14 @@ def stop(request: HttpRequest, token: str) -> HttpResponseBase:
     if found is None or request.method == "POST":
         own = services.stop_token(token)
         return unsubscribe(request, own) if own else gone(request)
-    patient = found.follow_up.patient
-    with translation.override(language(request, patient.language)):
-        stopped = patient.opted_out_at is not None
+    caregiver = found.opened_by
+    reader = caregiver or found.follow_up.patient
+    with translation.override(language(request, reader.language)):
         return page(
-            request, "outcomes/stop.html", found.follow_up.procedure.site, token=token, stopped=stopped
+            request,
+            "outcomes/stop.html",
+            found.follow_up.procedure.site,
+            token=token,
+            stopped=reader.opted_out_at is not None,
+            caregiver=caregiver,
         )

@@ -18,6 +18,7 @@ from outcomes.services.measurements import said_yes
 from outcomes.services.staff_answers import values_of
 from outcomes.views import red_flags
 from outcomes.views.page_context import (
+    SHUT,
     WhatToDo,
     following,
     lead,
@@ -53,6 +54,7 @@ def show(request: HttpRequest, found: CheckIn, token: str, now: datetime) -> Htt
         changeable=changeable,
         takes_reports=services.takes_reports(found.follow_up),
         following=following(token, now),
+        caregiver=found.opened_by,
     )
 
 
@@ -68,7 +70,12 @@ def late(
     yes = said_yes(news)
     if yes:
         services.save_step(
-            found.pk, values={f"red_flag.{code}": 1 for code in yes}, remark=None, step=None, now=now
+            found.pk,
+            values={f"red_flag.{code}": 1 for code in yes},
+            remark=None,
+            step=None,
+            caregiver=found.opened_by,
+            now=now,
         )
     return page(
         request,
@@ -80,6 +87,7 @@ def late(
         answered_at=moment(found.answer.answered_at, site(found)),
         rows=in_words(steps, stands),
         changeable=not services.why_not_to_change(found, now=now),
+        caregiver=found.opened_by,
     )
 
 
@@ -102,10 +110,14 @@ def change(
     others = {key: value for key, value in stands.items() if key not in asked}
     try:
         services.change_own_answer(
-            found.pk, values=others | values, remark=None if "remark" in faults else remark, now=now
+            found.pk,
+            values=others | values,
+            remark=None if "remark" in faults else remark,
+            caregiver=found.opened_by,
+            now=now,
         )
     except Refusal as refusal:
-        if refusal.code != "closed":
+        if refusal.code not in SHUT:
             raise
     return lead(request)  # with a yes, the thanks begin with what to do
 
@@ -134,6 +146,7 @@ def ask(
         remark=remark,
         remark_fault=faults.get("remark", ""),
         faulty=bool(faults),
+        caregiver=found.opened_by,
     )
 
 

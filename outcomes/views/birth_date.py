@@ -14,6 +14,7 @@ from clinic.models import Site
 from clinic.patient_pages import page, speaks
 from clinic.refusals import Refusal
 from outcomes.views.page_context import lead
+from patients.models import Caregiver
 
 #: The browser that gave the right date is asked again after so long; no check-in is open for longer.
 REMEMBERED = 30 * 24 * 3600
@@ -71,11 +72,12 @@ def ask(
     prove: Callable[[date | None], None],
     *,
     stoppable: bool = False,
+    caregiver: Caregiver | None = None,
 ) -> HttpResponseBase:
     """The page that asks for it. A wrong date and one try too many look the same.
 
     `prove` is given the date, None for what is none, and raises a Refusal unless it is the right one. `stoppable`:
-    whether the link is one at which e-mails can be stopped.
+    whether the link is one at which e-mails can be stopped. `caregiver`: whose link it is, if not the patient's.
     """
     wrong = False
     tongue = request.POST.get("lang", "")
@@ -109,6 +111,7 @@ def ask(
         wrong=wrong,
         typed={part: request.POST.get(part, "")[:4] for part in PARTS},
         stoppable=stoppable,
+        caregiver=caregiver,
     )
 
 

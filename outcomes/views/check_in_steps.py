@@ -18,7 +18,7 @@ from outcomes.questions import PAIN_NOW, Step
 from outcomes.services.measurements import MOST_REMARK, said_yes
 from outcomes.views import answered_check_ins, red_flags
 from outcomes.views.answered_check_ins import advice, read_step, site
-from outcomes.views.page_context import lead, shown, too_long, wrong
+from outcomes.views.page_context import SHUT, lead, shown, too_long, wrong
 
 
 def show(request: HttpRequest, found: CheckIn, token: str, now: datetime) -> HttpResponseBase:
@@ -30,7 +30,7 @@ def show(request: HttpRequest, found: CheckIn, token: str, now: datetime) -> Htt
         try:
             return take(request, found, steps, token, now)
         except Refusal as refusal:
-            if refusal.code != "closed":
+            if refusal.code not in SHUT:
                 raise
             return gone(request)
     draft: Draft | None = getattr(found, "draft", None)
@@ -50,11 +50,19 @@ def show(request: HttpRequest, found: CheckIn, token: str, now: datetime) -> Htt
             asks_again=asks_again,
             safety=place(steps, "safety"),
             here=f"show=help&step={at}" + ("&again=1" if asks_again else ""),
+            caregiver=found.opened_by,
         )
     if draft and request.GET.get("show") == "kept" and PAIN_NOW not in kept:
         until = date_format(found.closes_at.astimezone(site(found).zone), "DATE_FORMAT")
         return page(
-            request, "outcomes/kept.html", site(found), told=told, token=token, until=until, here="show=kept"
+            request,
+            "outcomes/kept.html",
+            site(found),
+            told=told,
+            token=token,
+            until=until,
+            here="show=kept",
+            caregiver=found.opened_by,
         )
     faults = missing(steps[at - 1], kept) if asks_again else None
     return ask(request, found, steps, at, token, faults=faults)
@@ -77,7 +85,14 @@ def take(
     help_first = bool(news or (yes and "asked" not in request.POST))  # a double click leads there, too
     remark = request.POST.get("remark", "") if step.remark else None
     short = None if remark is None else remark[:MOST_REMARK]
-    keep = partial(services.save_step, found.pk, values=values, asked=keys_of(step), now=now)
+    keep = partial(
+        services.save_step,
+        found.pk,
+        values=values,
+        asked=keys_of(step),
+        caregiver=found.opened_by,
+        now=now,
+    )
     tongue = request.POST.get("lang")
     back = "back" in request.POST
     if back or speaks(tongue):
@@ -126,7 +141,13 @@ def send(
     }
     done = draft.step if draft else 0
     keep = partial(
-        services.save_step, found.pk, values=values, remark=remark, asked=keys_of(steps[-1]), now=now
+        services.save_step,
+        found.pk,
+        values=values,
+        remark=remark,
+        asked=keys_of(steps[-1]),
+        caregiver=found.opened_by,
+        now=now,
     )
     if done < len(steps) - 1:
         keep(step=None)
@@ -140,6 +161,7 @@ def send(
         remark=remark,
         channel=Answer.Channel.EMAIL,
         language=translation.get_language() or "en",
+        caregiver=found.opened_by,
         by=None,
         now=now,
     )
@@ -201,6 +223,7 @@ def ask(
         remark_fault=faults.get("remark", ""),
         faulty=bool(faults),
         told=advice(steps, before),
+        caregiver=found.opened_by,
     )
 
 

@@ -20,6 +20,7 @@ from outcomes.questions import PAIN_NOW, TOOK_MEDICINE, Question, from_instrumen
 from outcomes.services.answers import red_flags_of
 from outcomes.views import red_flags
 from outcomes.views.page_context import (
+    SHUT,
     Curve,
     ShownQuestion,
     curve,
@@ -56,6 +57,9 @@ def show(
 ) -> HttpResponseBase:
     """The whole diary, or what is sent of it is taken; after a yes to a red flag, first what to do."""
     flags = red_flags_of(found.follow_up.procedure.procedure_type)
+    caregiver = found.opened_by
+    for entry in entries:
+        entry.opened_by = caregiver
     faults: dict[int, dict[str, str]] = {}
     sent: dict[int, dict[str, int]] = {}
     changes: dict[int, dict[str, int]] = {}
@@ -78,10 +82,11 @@ def show(
                 changes=changes,
                 red_flags=ticked,
                 language=translation.get_language() or "en",
+                caregiver=caregiver,
                 now=now,
             )
         except Refusal as refusal:
-            if refusal.code != "closed":
+            if refusal.code not in SHUT:
                 raise
             return gone(request)
         if ticked or not (faults or refused):
@@ -94,7 +99,9 @@ def show(
     told = what_to_do(flags, alert.codes if alert else [])
     site = found.follow_up.procedure.site
     if told and request.method != "POST" and request.GET.get("show") == "help":
-        return page(request, "outcomes/help.html", site, told=told, token=token, here="show=help")
+        return page(
+            request, "outcomes/help.html", site, told=told, token=token, here="show=help", caregiver=caregiver
+        )
     if refused:  # what is right was kept: see what stands now
         entries = services.diary_of(found)
     rows = rows_of(entries, now, sent, faults)
@@ -114,6 +121,7 @@ def show(
         told=told,
         following=following(token, now),
         curve=own(found, entries),
+        caregiver=caregiver,
     )
 
 
@@ -157,11 +165,17 @@ def changed(
         stands = written(entry)
         if given.items() <= stands.items():
             continue
-        if str(entry.pk) in knows and now < services.changeable_until(entry, entries):
+        if str(entry.pk) in knows and changeable(entry, entries, now):
             values[entry.pk] = stands | given
         else:
             refused = True
     return values, refused
+
+
+def changeable(entry: CheckIn, entries: list[CheckIn], now: datetime) -> bool:
+    """Whether the reader can change an entry that is filled in: it is their own, and its hour lasts."""
+    own = entry.answer.by_caregiver == (entry.opened_by is not None)
+    return own and now < services.changeable_until(entry, entries)
 
 
 def written(entry: CheckIn) -> dict[str, int]:
@@ -192,7 +206,7 @@ def rows_of(
             medicine = given.get(TOOK_MEDICINE)
             took = None if medicine is None else bool(medicine)
             row = DiaryRow(entry.pk, at, "done", answer.late, given.get(PAIN_NOW), took)
-            if now < services.changeable_until(entry, entries):
+            if changeable(entry, entries, now):
                 row = row._replace(
                     questions=open_row(entry, at, True, False, {entry.pk: given}, {}).questions
                 )

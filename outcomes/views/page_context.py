@@ -208,6 +208,10 @@ def following(token: str, now: datetime) -> tuple[str, date] | None:
     return several[0], procedure.performed_at.astimezone(procedure.site.zone).date()
 
 
+#: Codes of what a link is refused that has just ceased to open anything.
+SHUT = ("closed", "revoked")
+
+
 def lead(request: HttpRequest, **query: object) -> HttpResponseRedirect:
     """On to this same address with another query; the language that was chosen stays."""
     chosen = {"lang": request.GET["lang"]} if "lang" in request.GET else {}

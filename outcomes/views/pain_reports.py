@@ -17,7 +17,7 @@ from outcomes.questions import ENDED_ON, PAIN_NOW, Question
 from outcomes.services.answers import red_flags_of
 from outcomes.services.pain_reports import questions_about
 from outcomes.views import red_flags
-from outcomes.views.page_context import lead, read, shown, too_long, what_to_do
+from outcomes.views.page_context import SHUT, lead, read, shown, too_long, what_to_do
 
 
 def show(request: HttpRequest, follow_up: FollowUp, now: datetime) -> HttpResponseBase:
@@ -28,7 +28,14 @@ def show(request: HttpRequest, follow_up: FollowUp, now: datetime) -> HttpRespon
         if "sent" not in request.GET:
             return ask(request, follow_up, flags)
         told = what_to_do(flags, alerted(follow_up))
-        return page(request, "outcomes/pain_told.html", site, told=told, here="sent=1")
+        return page(
+            request,
+            "outcomes/pain_told.html",
+            site,
+            told=told,
+            here="sent=1",
+            caregiver=follow_up.opened_by,
+        )
     form = request.POST
     asked = form.getlist("asked")
     values, faults = read(
@@ -47,7 +54,7 @@ def show(request: HttpRequest, follow_up: FollowUp, now: datetime) -> HttpRespon
         return show_again(nothing=True)
     try:
         if faults or PAIN_NOW not in values or too_long(remark):
-            services.report_unasked(follow_up.pk, red_flags=yes, now=now)
+            services.report_unasked(follow_up.pk, red_flags=yes, caregiver=follow_up.opened_by, now=now)
         else:
             services.report_pain(
                 follow_up.pk,
@@ -57,18 +64,26 @@ def show(request: HttpRequest, follow_up: FollowUp, now: datetime) -> HttpRespon
                 remark=remark,
                 channel=Answer.Channel.EMAIL,
                 language=translation.get_language() or "en",
+                caregiver=follow_up.opened_by,
                 by=None,
                 now=now,
             )
             return lead(request, sent=1)
     except Refusal as refusal:
-        if refusal.code != "closed":
+        if refusal.code not in SHUT:
             raise
         return gone(request)
     if yes:  # what to do comes first; what was typed waits in the page
         told = what_to_do(flags, yes)
         with translation.override(tongue if speaks(tongue) else translation.get_language()):
-            return page(request, "outcomes/help.html", site, told=told, resume=resume(form))
+            return page(
+                request,
+                "outcomes/help.html",
+                site,
+                told=told,
+                resume=resume(form),
+                caregiver=follow_up.opened_by,
+            )
     if too_long(remark):
         faults["remark"] = _("Your remark is too long. At most 2,000 characters can be sent.")
     return show_again(faults=faults)
@@ -116,4 +131,5 @@ def ask(
         remark_fault=faults.get("remark", ""),
         faulty=bool(faults),
         nothing=nothing,
+        caregiver=follow_up.opened_by,
     )

@@ -1,6 +1,6 @@
-"""Patients at the front desk, and the opioids that they take."""
+"""Patients at the front desk, the opioids that they take, and who answers for them."""
 
-from patients.admin import merge, opioids
+from patients.admin import caregivers, merge, opioids
 from patients.admin.patients import Panel, PatientAdmin, searched, to_correct
 
-__all__ = ["Panel", "PatientAdmin", "merge", "opioids", "searched", "to_correct"]
+__all__ = ["Panel", "PatientAdmin", "caregivers", "merge", "opioids", "searched", "to_correct"]

@@ -107,8 +107,8 @@ class Merges(VisibleRows):
         """Make another record of the same patient a part of this one, for good. There is no undo.
 
         Everything that points to `duplicate` points to this record afterwards. Consents and stops are the stricter of
-        both. What must be settled first is refused with 409, one entry each: `appointments_overlap`,
-        `courses_overlap`, `waiting_twice`, `opioid_twice`. The ETag for If-Match is that of the preview of this pair.
+        both. What must be settled first is refused with 409, one entry each: `appointments_overlap`, `courses_overlap`,
+        `waiting_twice`, `opioid_twice`, `caregiver_twice`. The ETag for If-Match is that of the preview of this pair.
         """
         get_object_or_404(self.get_queryset(), pk=pk)
         said = self.inputs(MergeInput)

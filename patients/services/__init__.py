@@ -1,6 +1,16 @@
 """Every write to patients and to what they take: one function an action, one transaction each."""
 
+from patients.services.caregivers import (
+    check_caregiver,
+    opt_out_caregiver,
+    read_caregiver,
+    revoke_caregiver,
+    revoke_caregiver_of,
+    save_caregiver,
+    who_is_asked,
+)
 from patients.services.duplicates import LikelyDuplicate, Match, matches, new_matches
+from patients.services.former_addresses import is_silent, is_stopped
 from patients.services.imports import import_patients, patients_from
 from patients.services.merges import (
     CHOICES,
@@ -20,7 +30,6 @@ from patients.services.opioids import (
 )
 from patients.services.patients import (
     check,
-    is_silent,
     note_bounce,
     note_stop,
     opt_out,
@@ -39,12 +48,14 @@ __all__ = [
     "Obstacle",
     "belonging",
     "check",
+    "check_caregiver",
     "check_opioid_use",
     "correct_opioid_use",
     "end_opioid_use",
     "free_number",
     "import_patients",
     "is_silent",
+    "is_stopped",
     "matches",
     "merge",
     "new_matches",
@@ -52,12 +63,18 @@ __all__ = [
     "note_stop",
     "obstacles",
     "opt_out",
+    "opt_out_caregiver",
     "patients_from",
     "pointers",
     "read",
+    "read_caregiver",
     "record_opioid_use",
     "refuse_pair",
+    "revoke_caregiver",
+    "revoke_caregiver_of",
     "save",
+    "save_caregiver",
     "stop_address",
+    "who_is_asked",
     "withdraw_consent",
 ]

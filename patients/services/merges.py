@@ -19,9 +19,9 @@ from pghistory.models import Event
 from clinic import audit
 from clinic.models import User
 from clinic.refusals import Refusal
-from patients.models import FormerAddress, OpioidUse, Patient
-from patients.services.patients import check, void_links
-from patients.signals import links_void, merging, patient_merged
+from patients.models import Caregiver, FormerAddress, OpioidUse, Patient
+from patients.services.patients import check, refuse_address_of_caregiver, void_links
+from patients.signals import links_void, merging, patient_merged, reader_changed
 
 #: What can be chosen from either record. The record number is that of the kept one; consents choose themselves.
 CHOICES = ("family_name", "given_name", "born_on", "site", "language", "phone", "email", "died_on")
@@ -86,7 +86,7 @@ def refuse_pair(duplicate: Patient, kept: Patient) -> None:
 
 def obstacles(duplicate: Patient, kept: Patient, *, now: datetime) -> list[Obstacle]:
     """What must be settled first, of every app: two appointments at once, two courses of one region …"""
-    found = opioids_twice(duplicate, kept)
+    found = opioids_twice(duplicate, kept) + caregivers_twice(duplicate, kept)
     for _receiver, some in merging.send(Patient, duplicate=duplicate, kept=kept, now=now):
         found += cast(list[Obstacle], some)
     return found
@@ -107,6 +107,15 @@ def opioids_twice(duplicate: Patient, kept: Patient) -> list[Obstacle]:
     ]
 
 
+def caregivers_twice(duplicate: Patient, kept: Patient) -> list[Obstacle]:
+    """Somebody answers for each of the two records: only one can, and which one nobody but staff can know."""
+    standing = Caregiver.objects.standing().filter(patient__in=(duplicate, kept)).count()
+    words = (
+        "Both records have a caregiver, and one patient has only one. Ask who answers, and revoke the other."
+    )
+    return [Obstacle("caregiver_twice", words)] if standing > 1 else []
+
+
 @transaction.atomic
 def merge(
     duplicate_id: int, kept_id: int, *, take: Collection[str] = (), by: User | None, now: datetime
@@ -114,13 +123,15 @@ def merge(
     """Make the record `duplicate_id` part of `kept_id`, for good.
 
     `take`: which of CHOICES are taken from the duplicate; the others stay as the kept record has them. A death is never
-    lost: where only one record knows of it, that one's day counts. Consents and stops are the stricter of both: agreed
+    lost: where only one record knows of it, that one's day counts. A caregiver of either record answers for the kept
+    one. Consents and stops are the stricter of both: agreed
     only where both agreed, stopped where either one is. A pair that was only marked as merged before is finished.
 
     Raises Refusal "same_record", "patient_not_current" for a kept record that was merged itself, "merged_already" for a
     duplicate that was merged into another record, or of which nothing is left to move, "unknown_choice"; a
     ValidationError with one Refusal for each of `obstacles`; "not_settled" where the database keeps the two apart for
-    another reason; and as `check` does, for what was taken.
+    another reason; "address_of_caregiver" (field "email") for an address at which a caregiver of either is asked; and
+    as `check` does, for what was taken.
     """
     locked = Patient.objects.select_for_update(of=("self",)).select_related("site").order_by("pk")
     rows = {row.pk: row for row in locked.filter(pk__in=(duplicate_id, kept_id))}
@@ -140,6 +151,8 @@ def merge(
     if kept.email.casefold() != before.email.casefold():
         kept.unsubscribe_key = uuid4()
     check(kept, changed=set(take), now=now)
+    if kept.email:
+        refuse_address_of_caregiver(kept, duplicate.pk, kept.pk)
     try:
         with transaction.atomic():
             Patient.objects.filter(merged_into=duplicate).update(merged_into=kept)
@@ -156,6 +169,8 @@ def merge(
     patient_merged.send(Patient, duplicate=duplicate, kept=kept, moved=moved, now=now)
     if kept.why_no_email or kept.email.casefold() != duplicate.email.casefold():
         links_void.send(Patient, patient=kept, cause="merged", moved=moved, now=now)
+    if kept.caregivers.standing().exists():  # who is asked about all of it from now on
+        reader_changed.send(Patient, patient=kept, now=now)
     write_down(duplicate, kept, moved, take, by=by, now=now)
     return Merged(kept, moved)
 

@@ -6,14 +6,16 @@ from datetime import datetime
 from uuid import uuid4
 
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import Q
 
 from clinic import audit
 from clinic.models import User
 from clinic.refusals import Refusal
 from patients import consent
-from patients.models import FormerAddress, Patient
+from patients.models import Caregiver, FormerAddress, Patient
+from patients.services.caregivers import stop_writing
 from patients.services.duplicates import IDENTITY, LikelyDuplicate, Match, matches, new_matches
+from patients.services.former_addresses import is_stopped
 from patients.services.record_numbers import give_number, is_taken, taken
 from patients.services.withdrawals import withdrawals
 from patients.signals import links_void
@@ -25,7 +27,8 @@ def check(patient: Patient, *, changed: Collection[str] | None = None, now: date
     Without consent there is no version of it either. `changed`: the columns that are new, the only ones that are
     looked at each for itself; None: all of them. Raises ValidationError by field; Refusal "in_the_future" for a birth,
     a death or an agreement still to come, "unknown_consent_version" for a text that is not ours, "unique" for a record
-    number that somebody has, whose sentence names a free one; "required" for a registered patient without one.
+    number that somebody has, whose sentence names a free one; "required" for a registered patient without one;
+    "address_of_caregiver" for the address of who answers for the patient.
     """
     patient.created_at = patient.created_at or now
     if not patient.consented_at:
@@ -52,11 +55,24 @@ def check(patient: Patient, *, changed: Collection[str] | None = None, now: date
         raise Refusal(
             "There is no such consent text.", code="unknown_consent_version", field="consent_version"
         )
+    if patient.email and patient.pk and (changed is None or "email" in changed):
+        refuse_address_of_caregiver(patient, patient.pk)
     today = now.astimezone(patient.site.zone).date()
     for field in ("born_on", "died_on"):
         day = getattr(patient, field)
         if day and day > today:
             raise Refusal("This date is in the future.", code="in_the_future", field=field)
+
+
+def refuse_address_of_caregiver(patient: Patient, *numbers: int) -> None:
+    """Refuse an address at which who answers for one of the records with these `numbers` is asked: nobody could tell
+    any more who answered."""
+    if Caregiver.objects.standing().filter(patient__in=numbers, email__iexact=patient.email).exists():
+        raise Refusal(
+            "This is the address of the caregiver. A patient and who answers for them need one each.",
+            code="address_of_caregiver",
+            field="email",
+        )
 
 
 @transaction.atomic
@@ -173,23 +189,9 @@ def void_links(before: Patient, patient_id: int, *, now: datetime) -> None:
         links_void.send(Patient, patient=patient, cause=cause, moved=None, now=now)
 
 
-def is_stopped(email: str) -> bool:
-    """Whether the reader of an address that was a patient's wants no e-mail from here."""
-    return (
-        bool(email) and FormerAddress.objects.filter(email__iexact=email, stopped_at__isnull=False).exists()
-    )
-
-
-def is_silent(former: FormerAddress) -> bool:
-    """Whether an address that a patient no longer has is sent no e-mail: its reader wants none, and nobody who has it
-    by now has agreed again."""
-    again = Patient.objects.filter(email__iexact=former.email, merged_into=None, opted_out_at=None)
-    return former.stopped_at is not None and not again.exists()
-
-
 @transaction.atomic
 def stop_address(former_id: int, *, now: datetime) -> FormerAddress:
-    """The reader of an address that a patient no longer has wants no e-mail from here: nobody is sent any to it.
+    """The reader of an address that nobody is known by any more wants no e-mail from here: nobody is sent any to it.
 
     Whoever is written to there again by now stops too, however often it was said before.
     """
@@ -261,40 +263,60 @@ def withdraw_consent(patient_id: int, *, by: User | None, now: datetime, actor: 
 
 @transaction.atomic
 def note_bounce(address: str, *, now: datetime) -> int:
-    """No e-mail reaches `address`: send none to it until it is corrected; how many patients that concerns.
+    """No e-mail reaches `address`: send none to it until it is corrected; how many patients and caregivers it concerns.
 
     A couple may share it. Who is marked already stays so, since when they were.
     """
-    patients = at_address(address).filter(bounced_at=None)
+    patients, caregivers = at_address(address)
+    patients = [one for one in patients if one.bounced_at is None]
     for patient in patients:
         patient.bounced_at = now
         patient.save(update_fields=["bounced_at"])
         audit.record("patient.address_bounced", patient, by=None, at=now, site=patient.site, actor="mail")
-    return len(patients)
+    caregivers = [one for one in caregivers if one.bounced_at is None]
+    for caregiver in caregivers:
+        stop_writing(caregiver, "bounced_at", "caregiver.address_bounced", actor="mail", now=now)
+    return len(patients) + len(caregivers)
 
 
 @transaction.atomic
 def note_stop(address: str, *, reason: str, now: datetime) -> int:
-    """Whoever reads `address` called an e-mail spam, or unsubscribed at the mail service; how many patients stop.
+    """Whoever reads `address` called an e-mail spam, or unsubscribed at the mail service; how many stop.
 
-    `reason`: "complained" or "unsubscribed". Of a couple who share the address both stop: nobody says which one it was.
+    `reason`: "complained" or "unsubscribed". Of a couple who share the address both stop, patient or caregiver: nobody
+    says which one it was.
     """
-    patients = at_address(address).filter(opted_out_at=None)
+    patients, caregivers = at_address(address)
+    patients = [one for one in patients if one.opted_out_at is None]
     for patient in patients:
         opt_out(patient.pk, by=None, now=now, actor="mail", reason=reason)
-    return len(patients)
+    caregivers = [one for one in caregivers if one.opted_out_at is None]
+    for caregiver in caregivers:
+        stop_writing(caregiver, "opted_out_at", "caregiver.opted_out", actor="mail", reason=reason, now=now)
+    return len(patients) + len(caregivers)
 
 
-def at_address(address: str) -> QuerySet[Patient]:
-    """The patients whose e-mail goes to `address`, in upper or lower case; locked in order of their ids. Not records
-    that were merged: they are sent none, and the kept one may have another address."""
-    return (
-        Patient.objects.select_for_update(of=("self",))
+def at_address(address: str) -> tuple[list[Patient], list[Caregiver]]:
+    """The patients and the caregivers whose e-mail goes to `address`, in upper or lower case. Locked in order of the
+    patients' ids, a caregiver's patient before the caregiver. Not records that were merged: they are sent none, and
+    the kept one may have another address; nor who was revoked."""
+    if not address:
+        return [], []
+    standing = Caregiver.objects.standing().filter(email__iexact=address)
+    theirs = list(standing.values_list("patient", flat=True))
+    known = {
+        patient.pk: patient
+        for patient in Patient.objects.select_for_update(of=("self",), no_key=True)
         .select_related("site")
-        .filter(email__iexact=address, merged_into=None)
-        .exclude(email="")
+        .filter(Q(email__iexact=address) | Q(pk__in=theirs), merged_into=None)
         .order_by("pk")
-    )
+    }
+    locked = standing.filter(patient__in=known).select_for_update(of=("self",), no_key=True)
+    caregivers = list(locked.order_by("patient"))
+    for one in caregivers:
+        one.patient = known[one.patient_id]
+    lower = address.casefold()
+    return [one for one in known.values() if one.email.casefold() == lower], caregivers
 
 
 def read(patient: Patient, *, by: User, now: datetime) -> None:

@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from clinic.models import User, keep_history
+from patients.models import AnsweredBy
 from procedures.models.appointments import Appointment
 
 
@@ -16,6 +17,7 @@ class Baseline(models.Model):
 
     `taken_at` is when the patient named it, `recorded_at` when it was written down; `channel` by whom: staff, whom
     `recorded_by` names, or the patient, by the link of the appointment or on the clinic's tablet, or an import.
+    `answered_by`: who named it, the patient or, to staff, a caregiver in the patient's place.
     Several can be noted; which one counts says `procedures.baselines`, and the procedure keeps it.
     """
 
@@ -42,6 +44,9 @@ class Baseline(models.Model):
     recorded_at = models.DateTimeField(_("recorded"))
     channel = models.CharField(
         _("noted by"), max_length=10, choices=Channel.choices, db_default=Channel.STAFF
+    )
+    answered_by = models.CharField(
+        _("said by"), max_length=10, choices=AnsweredBy.choices, db_default=AnsweredBy.PATIENT
     )
 
     class Meta:

@@ -8,7 +8,7 @@ waits, `rules` what must not go out any more; `batches` takes patients, `updates
 from outcomes.services.invitations.batches import due_now, in_batches, locked, to_remind
 from outcomes.services.invitations.hours import asked_at_this_hour, quiet_at, waits_until
 from outcomes.services.invitations.invite import invite_due, invite_some
-from outcomes.services.invitations.new_address import ask_at_new_address
+from outcomes.services.invitations.new_address import ask_at_new_address, ask_new_reader
 from outcomes.services.invitations.remind import climb, remind_due, remind_some
 from outcomes.services.invitations.rules import NO_CALL, why_not_to_ask
 from outcomes.services.invitations.updates import invitation_key, reminder_key
@@ -16,6 +16,7 @@ from outcomes.services.invitations.updates import invitation_key, reminder_key
 __all__ = [
     "NO_CALL",
     "ask_at_new_address",
+    "ask_new_reader",
     "asked_at_this_hour",
     "climb",
     "due_now",

@@ -12,7 +12,7 @@ from outcomes.services.invitations import weekly_cap
 from outcomes.services.invitations.batches import due_now, in_batches, locked, of_patients, with_all
 from outcomes.services.invitations.rules import NO_CALL
 from outcomes.services.invitations.updates import CheckInUpdates, Kind, invitation_key, rungs
-from patients.models import Patient
+from patients.models import Caregiver, Reader
 
 INVITED = ("invited", "not_sent", "superseded", "held")
 
@@ -44,8 +44,10 @@ def invite_some(waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: dat
     by_patient = of_patients(due)
     had = weekly_cap.emails_this_week(by_patient, now=now)
     coming = weekly_cap.coming_soon(by_patient, now=now)
+    caregivers = Caregiver.objects.asked_for(by_patient)
     for patient, check_ins in by_patient.items():
-        wanted = []
+        reader: Reader = caregivers.get(patient.pk, patient)
+        why_not, wanted = reader.why_no_email, []
         for check_in in check_ins:
             planned = check_in.kind == CheckIn.Kind.PLANNED
             newer = planned and newest.get(check_in.follow_up_id, 0) > check_in.offset_minutes
@@ -53,8 +55,8 @@ def invite_some(waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: dat
                 check_in.status = CheckIn.Status.SUPERSEDED
                 asking.skip(check_in, "superseded")
                 asking.tally["superseded"] += 1
-            elif patient.why_no_email:
-                refuse(asking, check_in, patient.why_no_email)
+            elif why_not:
+                refuse(asking, check_in, why_not)
             else:
                 wanted.append(check_in)
         if not wanted:
@@ -65,13 +67,13 @@ def invite_some(waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: dat
                 check_in.hold_until = until
                 asking.changed.append(check_in)
                 asking.tally["held"] += 1
-        invite(asking, patient, [one for one in wanted if one.pk not in wait])
+        invite(asking, reader, [one for one in wanted if one.pk not in wait])
     asking.write()
     return dict(asking.tally)
 
 
 def refuse(asking: CheckInUpdates, check_in: CheckIn, reason: str) -> None:
-    """The patient must not be mailed: the check-in stays open, and somebody telephones if they may."""
+    """Nobody may be mailed about it: the check-in stays open, and somebody telephones if they may."""
     check_in.not_sent_reason = reason
     if reason not in NO_CALL and not diary_entry(check_in):
         check_in.call_at = asking.now
@@ -79,7 +81,7 @@ def refuse(asking: CheckInUpdates, check_in: CheckIn, reason: str) -> None:
     asking.tally["not_sent"] += 1
 
 
-def invite(asking: CheckInUpdates, patient: Patient, check_ins: list[CheckIn]) -> None:
+def invite(asking: CheckInUpdates, reader: Reader, check_ins: list[CheckIn]) -> None:
     """Ask all of them with one e-mail. A diary is asked as a whole, by its first entry."""
     if not check_ins:
         return
@@ -98,7 +100,7 @@ def invite(asking: CheckInUpdates, patient: Patient, check_ins: list[CheckIn]) -
             asked.append(entry)
     first = min(asked, key=lambda one: (one.due_at, one.pk))
     key = invitation_key(first)
-    asking.send(asked, patient, kind=Kind.INVITATION, key=key, number=0, due_at=first.due_at)
+    asking.send(asked, reader, kind=Kind.INVITATION, key=key, number=0, due_at=first.due_at)
     asking.tally["invited"] += len(asked)
 
 

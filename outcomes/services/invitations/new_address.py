@@ -1,33 +1,40 @@
-"""Asking once more where a patient's address was wrong, or a death that was recorded: what was sent before opens
-nothing any more."""
+"""Asking once more where an address was wrong, somebody else answers from now on, or a death was recorded by mistake:
+what was sent before opens nothing any more."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from django.db import transaction
 
 from clinic.models import OutgoingEmail
-from outcomes.models import CheckIn, ContactAttempt
+from outcomes.models import CheckIn, ContactAttempt, Draft, FollowUp
 from outcomes.services.invitations.batches import with_all
+from outcomes.services.invitations.rules import NO_CALL
 from outcomes.services.invitations.updates import CheckInUpdates, Kind, rungs
-from patients.models import Patient
+from outcomes.services.links import void_links
+from patients.models import Caregiver, Patient, Reader
 
 #: Why nothing was sent, as long as the address was wrong or the patient taken for dead.
 WRONG = ("bounced", "no_address", "deceased")
+#: The same as long as nobody could be asked; a caregiver needs no agreement of the patient to e-mail.
+NOBODY = (*WRONG, "no_consent", "opted_out")
 
 
 @transaction.atomic
-def ask_at_new_address(patient: Patient, follow_ups: Sequence[int], *, now: datetime) -> int:
-    """Put into the outbox what was asked about these follow-ups, by number, at an address that the patient no longer
-    has, or before a death that is taken back, and is still open; how many.
+def ask_at_new_address(
+    patient: Patient, follow_ups: Sequence[int], *, reason: Collection[str] = WRONG, now: datetime
+) -> int:
+    """Put into the outbox what was asked about these follow-ups, by number, at an address that the patient or who
+    answers for them no longer has, or before a death that is taken back, and is still open; how many.
 
     Its reminders and the call begin anew. What waits in the outbox goes to the new address anyhow; what was not asked
-    because there was no good address is due again. Wants the patient locked.
+    `because` of one of these reasons is due again. Nothing where nobody may be mailed. Wants the patient locked.
     """
-    if patient.why_no_email:
+    reader: Reader = Caregiver.objects.asked_for([patient]).get(patient.pk, patient)
+    if reader.why_no_email:
         return 0
     still_open = CheckIn.objects.filter(follow_up__in=follow_ups, closes_at__gt=now)
-    still_open.filter(status=CheckIn.Status.PLANNED, not_sent_reason__in=WRONG).update(
+    still_open.filter(status=CheckIn.Status.PLANNED, not_sent_reason__in=reason).update(
         not_sent_reason="", call_at=None
     )
     asked = list(with_all(still_open.filter(status=CheckIn.Status.INVITED)))
@@ -45,6 +52,40 @@ def ask_at_new_address(patient: Patient, follow_ups: Sequence[int], *, now: date
             check_in.remind_at, check_in.call_at = (left[0], None) if left else (None, call)
     if asked:
         key = f"check-in {asked[0].pk} invitation {now:%Y-%m-%dT%H:%M:%S.%f}"
-        asking.send(asked, patient, kind=Kind.INVITATION, key=key, number=0)
+        asking.send(asked, reader, kind=Kind.INVITATION, key=key, number=0)
         asking.write()
     return len(asked)
+
+
+@transaction.atomic
+def ask_new_reader(patient: Patient, *, now: datetime) -> int:
+    """Somebody else is asked about a patient from now on, or at another address: ask them what is open; how many
+    check-ins were asked.
+
+    What was e-mailed to whoever was asked before is void, and what they had begun to fill in is gone: nobody sees or
+    sends what somebody else typed. Where nobody may be mailed any more, what is open is to be called about, if that may
+    be. Wants the patient locked.
+    """
+    follow_ups = list(FollowUp.objects.filter(patient=patient).values_list("pk", flat=True))
+    void_links(follow_ups, now=now)
+    begun = Draft.objects.filter(check_in__follow_up__in=follow_ups, check_in__status__in=CheckIn.OPEN)
+    begun.delete()
+    reader: Reader = Caregiver.objects.asked_for([patient]).get(patient.pk, patient)
+    if not reader.why_no_email:
+        return ask_at_new_address(patient, follow_ups, reason=NOBODY, now=now)
+    call_instead(follow_ups, reader.why_no_email, now=now)
+    return 0
+
+
+def call_instead(follow_ups: Sequence[int], reason: str, *, now: datetime) -> None:
+    """Nobody may be mailed about what was asked: no reminder goes out, and somebody telephones, if they may."""
+    asking = CheckInUpdates(now)
+    invited = CheckIn.objects.filter(
+        follow_up__in=follow_ups, status=CheckIn.Status.INVITED, remind_at__isnull=False, closes_at__gt=now
+    )
+    for check_in in with_all(invited):
+        check_in.remind_at = None
+        check_in.call_at = None if reason in NO_CALL else check_in.call_at or now
+        asking.skip(check_in, reason, kind=Kind.REMINDER)
+    if asking.changed:
+        asking.write()

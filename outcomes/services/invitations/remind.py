@@ -11,6 +11,7 @@ from outcomes.services.invitations.batches import in_batches, locked, of_patient
 from outcomes.services.invitations.rules import NO_CALL
 from outcomes.services.invitations.updates import CheckInUpdates, Kind, reminder_key, rungs
 from outcomes.services.invitations.weekly_cap import TOGETHER, emails_this_week
+from patients.models import Caregiver, Reader
 
 REMINDED = ("reminded", "not_sent")
 
@@ -35,8 +36,10 @@ def remind_some(waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: dat
     asking = CheckInUpdates(now)
     by_patient, also = of_patients(due), of_patients(asked_with(due, now=now))
     had = emails_this_week(by_patient, now=now)
+    caregivers = Caregiver.objects.asked_for(by_patient)
     for patient, check_ins in by_patient.items():
-        if reason := patient.why_no_email:
+        reader: Reader = caregivers.get(patient.pk, patient)
+        if reason := reader.why_no_email:
             for check_in in check_ins:
                 check_in.remind_at = None
                 check_in.call_at = None if reason in NO_CALL else check_in.call_at or now
@@ -60,7 +63,7 @@ def remind_some(waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: dat
             first = reminded[0]
             number = first.reminders
             key = reminder_key(first, number)
-            asking.send(reminded, patient, kind=Kind.REMINDER, key=key, number=number, due_at=fell_due)
+            asking.send(reminded, reader, kind=Kind.REMINDER, key=key, number=number, due_at=fell_due)
             asking.tally["reminded"] += len(reminded)
     asking.write()
     return dict(asking.tally)

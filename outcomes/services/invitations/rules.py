@@ -3,14 +3,16 @@
 from datetime import datetime
 
 from outcomes.models import CheckIn
-from patients.models import Patient
+from patients.models import Reader
 
 #: Nobody is to be telephoned either.
 NO_CALL = frozenset({"deceased", "merged", "opted_out"})
 
 
-def why_not_to_ask(check_in: CheckIn, patient: Patient, *, now: datetime) -> str:
+def why_not_to_ask(check_in: CheckIn, reader: Reader, *, now: datetime) -> str:
     """The code of the reason why an e-mail that is queued must not go out any more; "" when it may.
+
+    `reader`: who is asked, the patient or a caregiver in the patient's place.
 
     Looked at when the e-mail is sent, because minutes or days may lie between.
     """
@@ -22,4 +24,4 @@ def why_not_to_ask(check_in: CheckIn, patient: Patient, *, now: datetime) -> str
         return "closed"
     if check_in.follow_up.procedure.site.emails_paused:
         return "paused"
-    return patient.why_no_email
+    return reader.why_no_email

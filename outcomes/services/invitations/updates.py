@@ -11,7 +11,7 @@ from clinic.models import OutgoingEmail
 from clinic.outbox import queue_all
 from outcomes.models import CheckIn, ContactAttempt
 from outcomes.schedule import ladder
-from patients.models import Patient
+from patients.models import Reader
 
 Kind, Outcome = ContactAttempt.Kind, ContactAttempt.Outcome
 
@@ -50,7 +50,7 @@ class CheckInUpdates:
     def send(
         self,
         check_ins: Sequence[CheckIn],
-        patient: Patient,
+        reader: Reader,
         *,
         kind: str,
         key: str,
@@ -65,7 +65,7 @@ class CheckInUpdates:
             key=key,
             template="outcomes.emails.invitation",
             context={"check_in_ids": [check_in.pk for check_in in check_ins], "reminder": number},
-            to=patient.email,
+            to=reader.email,
             site=check_ins[0].follow_up.procedure.site,
             created_at=self.now,
             not_before=self.now,

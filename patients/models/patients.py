@@ -272,11 +272,11 @@ class Patient(models.Model):
 
 
 class FormerAddress(models.Model):
-    """An e-mail address that a patient no longer has. What was sent there opens nothing any more, and can still stop
-    e-mail to that address.
+    """An e-mail address that a patient, or who answers for them, no longer has. What was sent there opens nothing any
+    more, and can still stop e-mail to that address.
 
-    `unsubscribe_key`: the patient's, as long as they had it. `stopped_at`: since when whoever reads it wants no e-mail
-    from here; None while they have not said so.
+    `unsubscribe_key`: the patient's or the caregiver's, as long as they had it. `stopped_at`: since when whoever reads
+    it wants no e-mail from here; None while they have not said so.
     """
 
     patient = models.ForeignKey(Patient, models.CASCADE, related_name="former_addresses")

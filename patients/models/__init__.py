@@ -1,0 +1,28 @@
+"""Who the patients are, how they may be reached, what they take, and who answers for them."""
+
+from patients.models.caregivers import AnsweredBy, Caregiver, CaregiverQuerySet, Reader
+from patients.models.patients import (
+    LAST_DAY_OF_RECORDING,
+    MOST_OF_A_DOSE,
+    FormerAddress,
+    OpioidUse,
+    OpioidUseQuerySet,
+    Patient,
+    PatientQuerySet,
+    full_years,
+)
+
+__all__ = [
+    "LAST_DAY_OF_RECORDING",
+    "MOST_OF_A_DOSE",
+    "AnsweredBy",
+    "Caregiver",
+    "CaregiverQuerySet",
+    "FormerAddress",
+    "OpioidUse",
+    "OpioidUseQuerySet",
+    "Patient",
+    "PatientQuerySet",
+    "Reader",
+    "full_years",
+]
