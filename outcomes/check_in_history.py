@@ -32,6 +32,7 @@ HELD_BACK = {
     "superseded": gettext_lazy("A newer question was due as well."),
     "quiet_hours": gettext_lazy("It was too late or too early in the day."),
     "no_phone": gettext_lazy("No phone number is known."),
+    "caregiver": gettext_lazy("A caregiver is asked in the patient's place, by e-mail."),
     "next_reminder": gettext_lazy("The next reminder was due as well."),
     "weekly_cap": gettext_lazy("The patient had had as many e-mails that week as the site allows."),
     **NO_EMAIL,
@@ -320,18 +321,18 @@ def trouble(code: str) -> str:
 
 
 def answered(check_in: CheckIn, site: Site) -> Iterator[Fact]:
-    """That the patient opened it, answered, and what was corrected."""
+    """That it was opened and answered, by whom, and what was corrected."""
     draft: Draft | None = getattr(check_in, "draft", None)
     if draft is not None:
         yield Fact(
             "opened",
             draft.started_at,
-            _("The patient opened the link and began to answer; nothing was sent yet."),
+            _("The link was opened and an answer begun; nothing was sent yet."),
         )
     given: Answer | None = getattr(check_in, "answer", None)
     if given is None:
         return
-    words = {"channel": given.get_channel_display(), "by": given.recorded_by}
+    words = {"channel": given.how, "by": given.recorded_by}
     said = (
         _("Answered; channel: %(channel)s.")
         if given.recorded_by is None

@@ -32,7 +32,8 @@ from outcomes.models import Answer, CheckIn, ContactAttempt
 from outcomes.models.check_ins import CheckInQuerySet
 from outcomes.services.calls import TRIES, tries, wrong_number_since
 from patients.admin import PatientAdmin
-from patients.models import Patient
+from patients.models import Caregiver, Patient, answering, with_caregivers
+from patients.services import who_is_asked
 
 Outcome = ContactAttempt.Outcome
 #: Rows on a page of the list.
@@ -59,6 +60,7 @@ class CallRow:
     closes: str
     left: str
     page: str
+    caregiver: Caregiver | None
 
 
 def wanted(request: HttpRequest) -> CheckInQuerySet:
@@ -73,7 +75,9 @@ def wanted(request: HttpRequest) -> CheckInQuerySet:
             "follow_up__procedure__site",
             "follow_up__procedure__procedure_type",
         )
-        .prefetch_related(Prefetch("contact_attempts", calls, to_attr="calls"))
+        .prefetch_related(
+            Prefetch("contact_attempts", calls, to_attr="calls"), with_caregivers("follow_up__patient")
+        )
     )
 
 
@@ -109,6 +113,7 @@ def row(check_in: CheckIn, now: datetime) -> CallRow:
         closes=shown(check_in.closes_at, site),
         left=left(check_in.closes_at, now),
         page=reverse("admin:outcomes_checkin_call", args=[check_in.pk]),
+        caregiver=answering(patient),
     )
 
 
@@ -126,7 +131,9 @@ def why_call(check_in: CheckIn) -> str:
         return _("Asked to be called again: %s.") % when
     if check_in.kind == CheckIn.Kind.CONFIRMATION:
         return _("A first bad score after relief is to be confirmed: ask for the pain now.")
-    if why_not := check_in.not_sent_reason or check_in.follow_up.patient.why_no_email:
+    patient = check_in.follow_up.patient
+    asked = who_is_asked(patient, answering(patient))
+    if why_not := check_in.not_sent_reason or ("" if asked != "nobody" else patient.why_no_email):
         return reason(why_not)
     if check_in.reminders:
         return _("Asked by e-mail and reminded; not answered.")
@@ -251,6 +258,7 @@ def act(
         remark=said.cleaned_data["remark"],
         channel=Answer.Channel.PHONE,
         language=check_in.follow_up.patient.language,
+        answered_by=said.cleaned_data["answered_by"],
         by=staff(request),
         now=now,
     )

@@ -30,7 +30,7 @@ from outcomes.questions import (
 )
 from outcomes.services import relief_questions
 from outcomes.services.answers import diary_of, steps_of
-from patients.models import Patient
+from patients.models import AnsweredBy, Patient
 from procedures.services.red_flag_wordings import wordings_at
 
 #: Stands on a form for a question that was not asked, or not answered.
@@ -191,9 +191,23 @@ def figure(chosen: str) -> int | None:
     return None if chosen == NOT_ASKED else int(chosen)
 
 
+def who_answered() -> forms.TypedChoiceField:
+    """Who said it. Where nothing is chosen, the patient."""
+    return forms.TypedChoiceField(
+        label=_("Answered by"),
+        choices=AnsweredBy.choices,
+        initial=AnsweredBy.PATIENT,
+        empty_value=AnsweredBy.PATIENT,
+        required=False,
+        widget=UnfoldAdminSelectWidget,
+        help_text=_("A caregiver who answers in the patient’s place; the answer is marked."),
+    )
+
+
 class AnswerForm(QuestionsForm):
     """What a patient says when somebody asks, or wrote on paper."""
 
+    answered_by = who_answered()
     remark = forms.CharField(
         label=_("Remark"), required=False, max_length=2000, widget=UnfoldAdminTextareaWidget({"rows": 3})
     )
@@ -216,6 +230,7 @@ class ReportForm(AnswerForm):
 class CallAnswerForm(QuestionsForm):
     """The same on the telephone."""
 
+    answered_by = who_answered()
     remark = forms.CharField(
         label=_("Remark"), required=False, max_length=2000, widget=UnfoldAdminTextareaWidget({"rows": 3})
     )

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
+from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
@@ -129,6 +130,7 @@ class CheckInAdmin(ShowsBehind):
             "facts": [(shown(fact.at, site), fact.said) for fact in why(check_in.pk)],
             "said": said_rows(given, questions_of(check_in)) if given else [],
             "remark": given.remark if given else "",
+            "by_caregiver": said_by_caregiver(given) if given else "",
             "versions": version_rows(given, site) if given else [],
             "code": paper_code(check_in.pk),
             "can_answer": can_answer,
@@ -211,6 +213,7 @@ class CheckInAdmin(ShowsBehind):
                 remark=form.cleaned_data["remark"],
                 channel=form.cleaned_data["channel"],
                 language=form.cleaned_data["language"],
+                answered_by=form.cleaned_data["answered_by"],
                 by=staff(request),
                 now=now,
             )
@@ -278,7 +281,7 @@ class CheckInAdmin(ShowsBehind):
                 "opts": self.opts,
                 "submit": _("Correct"),
                 "danger": False,
-                "lead": f"{patient} · {check_in.when} · {given.get_channel_display()} · "
+                "lead": f"{patient} · {check_in.when} · {given.how} · "
                 + _("chosen is what stands now; it is kept as version %d.") % given.version,
             },
         )
@@ -317,6 +320,14 @@ def say_what_to_do(request: HttpRequest, form: QuestionsForm, check_in: CheckIn)
         messages.error(request, after_yes(check_in, form.said_yes()))
 
 
+def said_by_caregiver(given: Answer) -> str:
+    """Which caregiver answered, in words; "" for the patient."""
+    if not given.by_caregiver:
+        return ""
+    one = given.caregiver
+    return f"{one.name}, {one.get_relation_display()}" if one else say("A caregiver who is not on record")
+
+
 def said_rows(given: Answer, asked: list[Question]) -> list[tuple[str, str]]:
     """What an answer says now, in the reader's language: each question that was answered, and the answer in words."""
     values, language = values_of(given), get_language() or "en"
@@ -333,7 +344,7 @@ def version_rows(given: Answer, site: Site) -> list[dict[str, Any]]:
         {
             "number": one.number,
             "at": shown(one.at, site),
-            "by": one.by or given.get_channel_display(),
+            "by": one.by or given.how,
             "reason": one.reason,
             "figures": ", ".join(f"{name} {value}" for name, value in sorted(one.values.items())),
         }

@@ -104,6 +104,7 @@ def course_fragment(request: HttpRequest, follow_up: FollowUp, *, now: datetime,
         "chart": chart(follow_up, course, today),
         "rows": [row(check_in, course) for check_in in follow_up.check_ins.all()],
         "remarks": remarks(follow_up),
+        "proxies": proxies(follow_up),
         "baseline": procedure.baseline_pain,
         "baseline_age": age_before(procedure),
         "page": reverse("admin:outcomes_followup_change", args=[follow_up.pk]) if linked else "",
@@ -176,8 +177,15 @@ def row(check_in: CheckIn, course: Course) -> CourseRow:
         change=""
         if percent is None or score is None
         else change_words(percent, points=low_points(course, score)),
-        channel=str(answer.get_channel_display()) if answer else "",
+        channel=answer.how if answer else "",
     )
+
+
+def proxies(follow_up: FollowUp) -> tuple[int, int]:
+    """How many of the scores of a follow-up a caregiver named in the patient's place, and how many scores there are."""
+    answers = [getattr(one, "answer", None) for one in follow_up.check_ins.all()]
+    scored = [answer for answer in answers if pain_now(answer) is not None]
+    return sum(answer.by_caregiver for answer in scored if answer), len(scored)
 
 
 def remarks(follow_up: FollowUp) -> list[tuple[str, str]]:

@@ -50,6 +50,7 @@ def pain_back(request: HttpRequest, pk: int) -> HttpResponse:
             remark=form.cleaned_data["remark"],
             channel=form.cleaned_data["channel"],
             language=form.cleaned_data["language"],
+            answered_by=form.cleaned_data["answered_by"],
             by=staff(request),
             now=timezone.now(),
         )

@@ -161,7 +161,7 @@ def score_row(course: Course, score: Score, names: dict[int, int]) -> dict[str, 
         "check_in": score.answer.check_in.when,
         "score": f"{score.score} / 10",
         "others": ", ".join(others),
-        "channel": score.answer.get_channel_display(),
+        "channel": score.answer.how,
     }
 
 
@@ -200,6 +200,11 @@ def band(number: int, course: Course, *, now: datetime) -> Band:
         if procedure.baseline_pain is None
         else (on_calendar(taken, zone), procedure.baseline_pain),
         scores=[(on_calendar(score.felt_at, zone), score.score) for score in course.scores],
+        proxies=[
+            (on_calendar(score.felt_at, zone), score.score)
+            for score in course.scores
+            if score.answer.by_caregiver
+        ],
         missed=[on_calendar(check_in.due_at, zone) for check_in in course.missed],
         relief_until=after(summary.lost_after)
         if summary and told and summary.responded and summary.lost_after
@@ -242,6 +247,7 @@ def chart(known: PatientCourse, *, now: datetime) -> SafeString:
         events=(_("adverse"), _("events")),
         baseline=_("before the procedure"),
         answered=_("answered"),
+        proxy=_("answered by a caregiver"),
         missed=_("not answered"),
         procedure=_("procedure, by number"),
         event=_("adverse event, by letter"),

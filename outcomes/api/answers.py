@@ -9,6 +9,7 @@ from outcomes.models import Answer, FollowUp
 from outcomes.questions import PAIN_NOW as PAIN
 from outcomes.relief import meets, relief_of
 from outcomes.services.judgement import PAIN_NOW, felt_at, in_minutes, position
+from patients.models import AnsweredBy
 
 
 class MeasurementSerializer(serializers.Serializer[Any]):
@@ -25,11 +26,15 @@ class MeasurementSerializer(serializers.Serializer[Any]):
     points = serializers.IntegerField(allow_null=True)
     in_relief = serializers.BooleanField(allow_null=True)
     channel = serializers.ChoiceField(Answer.Channel.choices)
+    answered_by = serializers.ChoiceField(AnsweredBy.choices)
     check_in = serializers.IntegerField()
 
 
 class AnswerSerializer(serializers.ModelSerializer[Answer]):
     """What came back. `recorded_by`: the member of staff who entered it, null when the patient did.
+
+    `answered_by`: the patient, or a caregiver in the patient's place; `caregiver`: which one, by number, null where
+    none was on record. Both count alike for the verdict.
 
     `score` is the pain now, `values` are all other figures by "instrument.item". `late`: an entry of a diary that was
     written down well after its hour. `version` counts from 1; each correction makes one more.
@@ -40,7 +45,10 @@ class AnswerSerializer(serializers.ModelSerializer[Answer]):
 
     class Meta:
         model = Answer
-        fields = ["score", "values", "remark", "channel", "answered_at", "recorded_by", "late", "version"]
+        fields = [
+            *("score", "values", "remark", "channel", "answered_by", "caregiver", "answered_at"),
+            *("recorded_by", "late", "version"),
+        ]
 
     def get_score(self, answer: Answer) -> int | None:
         return pain_now(answer)
@@ -73,6 +81,7 @@ def measurements(follow_up: FollowUp) -> list[dict[str, Any]]:
             "points": known.points,
             "in_relief": meets(baseline, score, threshold(follow_up)) if baseline else None,
             "channel": answer.channel,
+            "answered_by": answer.answered_by,
             "check_in": answer.check_in_id,
         }
         for answer, score in sorted(scores(follow_up), key=lambda pair: pair[0].answered_at)

@@ -12,6 +12,7 @@ from clinic.api.viewsets import VisibleRows
 from outcomes.api.check_ins import CheckInToDoSerializer
 from outcomes.models import CheckIn, ContactAttempt
 from outcomes.services.calls import tries
+from patients.models import with_caregivers
 
 
 class ToCallSerializer(CheckInToDoSerializer):
@@ -49,6 +50,7 @@ class Calls(mixins.ListModelMixin, VisibleRows):
         "follow_up__patient", "follow_up__procedure__procedure_type", "follow_up__procedure__site", "answer"
     ).prefetch_related(
         "answer__measurements",
+        with_caregivers("follow_up__patient"),
         Prefetch(
             "contact_attempts",
             ContactAttempt.objects.filter(kind=ContactAttempt.Kind.CALL).order_by("id"),

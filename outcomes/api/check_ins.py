@@ -26,7 +26,7 @@ from outcomes.questions import PAIN_NOW
 from outcomes.services.corrections import versions_of
 from patients import services as patients
 from patients.api import PatientNameSerializer
-from patients.models import Patient
+from patients.models import AnsweredBy, Caregiver, Patient, answering, with_caregivers
 from procedures.api.baselines import ScoreField
 from procedures.api.catalogue import ProcedureTypeNameSerializer
 
@@ -65,12 +65,27 @@ class CheckInSerializer(serializers.ModelSerializer[CheckIn]):
         return AnswerSerializer(given).data if given else None
 
 
+class AnsweringSerializer(serializers.ModelSerializer[Caregiver]):
+    """Who answers for a patient, as far as other rows show them."""
+
+    class Meta:
+        model = Caregiver
+        fields = ["id", "name", "relation"]
+
+
 class PatientToCallSerializer(PatientNameSerializer):
-    """A patient, with the number to call."""
+    """A patient, with the number to call, and who answers for them; null for nobody."""
+
+    caregiver = serializers.SerializerMethodField()
 
     class Meta(PatientNameSerializer.Meta):
         model = Patient
-        fields = [*PatientNameSerializer.Meta.fields, "phone", "language"]
+        fields = [*PatientNameSerializer.Meta.fields, "phone", "language", "caregiver"]
+
+    @extend_schema_field(AnsweringSerializer(allow_null=True))
+    def get_caregiver(self, patient: Patient) -> Any:
+        known = answering(patient)
+        return AnsweringSerializer(known).data if known else None
 
 
 class CheckInToDoSerializer(CheckInSerializer):
@@ -117,6 +132,11 @@ class AnswerInput(FiguresInput):
     """What staff record on the patient's behalf."""
 
     channel = serializers.ChoiceField(BY_STAFF)
+    answered_by = serializers.ChoiceField(
+        AnsweredBy.choices,
+        default=AnsweredBy.PATIENT,
+        help_text="The patient, or a caregiver in the patient's place.",
+    )
     language = serializers.ChoiceField(
         Patient.Language.choices,
         required=False,
@@ -179,7 +199,7 @@ class CheckInQuery(Query):
 class CheckIns(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows):
     queryset = CheckIn.objects.select_related(
         "follow_up__patient", "follow_up__procedure__procedure_type", "follow_up__procedure__site", "answer"
-    ).prefetch_related("answer__measurements")
+    ).prefetch_related("answer__measurements", with_caregivers("follow_up__patient"))
     serializer_class = CheckInToDoSerializer
     query_class = CheckInQuery
     ordering = ("due_at", "pk")
@@ -210,6 +230,7 @@ class CheckIns(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows):
                 remark=inputs.get("remark", ""),
                 channel=inputs["channel"],
                 language=inputs.get("language", check_in.follow_up.patient.language),
+                answered_by=inputs["answered_by"],
                 by=self.user,
                 now=now,
             )

@@ -18,7 +18,7 @@ from outcomes.models import VERDICTS
 from outcomes.relief import LOST_VERDICTS
 from outcomes.reports import Selection
 from outcomes.services.plans import ENDINGS
-from patients.models import Patient
+from patients.models import AnsweredBy, Patient
 from procedures.api.baselines import ScoreField
 from procedures.models import Intent
 
@@ -120,6 +120,11 @@ class PainReportInput(Input):
         required=False, help_text="Since which day, on the site's calendar, if the patient names one."
     )
     channel = serializers.ChoiceField(BY_STAFF)
+    answered_by = serializers.ChoiceField(
+        AnsweredBy.choices,
+        default=AnsweredBy.PATIENT,
+        help_text="The patient, or a caregiver in the patient's place.",
+    )
     language = serializers.ChoiceField(
         Patient.Language.choices,
         required=False,

@@ -156,6 +156,7 @@ class FollowUpCourseSerializer(FollowUpSerializer):
     responder = serializers.SerializerMethodField()
     relief_ended = serializers.SerializerMethodField()
     last_answer = serializers.SerializerMethodField()
+    scores_by_caregiver = serializers.SerializerMethodField()
     duration_consistent_with_agent = serializers.BooleanField(source="consistent_with_agent", allow_null=True)
 
     class Meta(FollowUpSerializer.Meta):
@@ -170,6 +171,7 @@ class FollowUpCourseSerializer(FollowUpSerializer):
                 "verdict_changes",
                 "diary",
                 "trial",
+                "scores_by_caregiver",
             ),
             "duration_consistent_with_agent",
         ]
@@ -211,6 +213,10 @@ class FollowUpCourseSerializer(FollowUpSerializer):
     @extend_schema_field(EndedSerializer(allow_null=True))
     def get_relief_ended(self, follow_up: FollowUp) -> Any:
         return ended(follow_up)
+
+    def get_scores_by_caregiver(self, follow_up: FollowUp) -> int:
+        """How many of `measurements` a caregiver named in the patient's place; they count for the verdict."""
+        return sum(answer.by_caregiver for answer, _score in scores(follow_up))
 
     def get_last_answer(self, follow_up: FollowUp) -> int | None:
         """Where the last answer lies, in the window's unit after the procedure. Null: there is none."""
@@ -321,6 +327,7 @@ class FollowUps(mixins.ListModelMixin, VisibleRows):
                 remark=inputs.get("remark", ""),
                 channel=inputs["channel"],
                 language=inputs.get("language", follow_up.patient.language),
+                answered_by=inputs["answered_by"],
                 by=self.user,
                 now=now,
             )

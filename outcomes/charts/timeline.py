@@ -29,9 +29,10 @@ APART = 16
 class Band:
     """One follow-up. Days are proleptic ordinals (`date.toordinal`) with the time of the day as their fraction.
 
-    `number` stands beside everything of it. `baseline`: when and how much, 0–10; None: unknown. `window`: when relief
-    is expected to end; None of what is no treatment. `relief_until`: up to where relief was seen; None: it was not.
-    `lost_until`: by when it was found gone; None: not. `until`: where the course ended, or today.
+    `number` stands beside everything of it. `baseline`: when and how much, 0–10; None: unknown. `proxies`: those of
+    `scores` that a caregiver named. `window`: when relief is expected to end; None of what is no treatment.
+    `relief_until`: up to where relief was seen; None: it was not. `lost_until`: by when it was found gone; None: not.
+    `until`: where the course ended, or today.
     """
 
     number: int
@@ -42,6 +43,7 @@ class Band:
     window: tuple[float, float] | None
     baseline: tuple[float, int] | None = None
     scores: Sequence[tuple[float, int]] = ()
+    proxies: Sequence[tuple[float, int]] = ()
     missed: Sequence[float] = ()
     relief_until: float | None = None
     lost_until: float | None = None
@@ -80,6 +82,7 @@ class Labels:
     events: tuple[str, str] = ("adverse", "events")
     baseline: str = "before the procedure"
     answered: str = "answered"
+    proxy: str = "answered by a caregiver"
     missed: str = "not answered"
     procedure: str = "procedure, by number"
     event: str = "adverse event, by letter"
@@ -198,6 +201,7 @@ def pain(sheet: Canvas, bands: Sequence[Band], labels: Labels, scale: Scale) -> 
             sheet.parts.append(line(x1, y1, x2, y2, 'stroke-width="1.2" stroke-opacity="0.65"'))
         sheet.parts += [diamond(x, at) for x, at in begins]
         sheet.parts += [f'<circle cx="{x}" cy="{at}" r="3.6" class="chart-answer"/>' for x, at in points]
+        sheet.parts += [ring(scale.x(at), y(score)) for at, score in band.proxies]
         sheet.parts += [hollow(scale.x(at), y(0) + 8) for at in band.missed]
         if points:
             x, at = points[-1]
@@ -328,6 +332,11 @@ def axis(sheet: Canvas, scale: Scale) -> None:
     sheet.y += 22
 
 
+def ring(x: float, y: float) -> str:
+    """Around an answer that a caregiver gave."""
+    return f'<circle cx="{x}" cy="{y}" r="6.6" fill="none" stroke="currentColor" stroke-width="1.2"/>'
+
+
 def entries(
     bands: Sequence[Band], marks: Sequence[EventMark], labels: Labels, name: str
 ) -> Iterator[tuple[str, str]]:
@@ -338,6 +347,8 @@ def entries(
         yield diamond(0, -4), labels.baseline
     if any(band.scores for band in bands):
         yield '<circle cx="0" cy="-4" r="3.6" class="chart-answer"/>', labels.answered
+    if any(band.proxies for band in bands):
+        yield f'<circle cx="0" cy="-4" r="3.6" class="chart-answer"/>{ring(0, -4)}', labels.proxy
     if any(band.missed for band in bands):
         yield hollow(0, -4), labels.missed
     if any(not mark.serious for mark in marks):

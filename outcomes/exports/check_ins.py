@@ -94,6 +94,21 @@ def columns() -> list[Column]:
         ),
         Column("channel_label", "text", "The same in words", "answer__channel", channel_words, empty=SILENT),
         Column(
+            "answered_by",
+            "text",
+            "Who answered: patient, or caregiver in the patient's place; both count for the verdict",
+            "answer__answered_by",
+            empty=SILENT,
+        ),
+        Column(
+            "caregiver_relation",
+            "text",
+            "What the caregiver who answered is to the patient: spouse, parent, child, family, guardian, paid, friend",
+            "answer__caregiver__relation",
+            empty="The patient answered, or nobody, or a caregiver who is not on record",
+            shield=Shield.DROP,
+        ),
+        Column(
             "answer_language",
             "text",
             "In which language",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pgtrigger
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from clinic.models import User, keep_history
@@ -64,6 +65,12 @@ class Answer(models.Model):
 
     def __str__(self) -> str:
         return f"{self.check_in}"
+
+    @property
+    def how(self) -> str:
+        """How it came, in words, and that somebody answered in the patient's place where that is so."""
+        words = str(self.get_channel_display())
+        return gettext("%s, by a caregiver") % words if self.by_caregiver else words
 
     @property
     def by_caregiver(self) -> bool:

@@ -56,6 +56,8 @@ def test_a_follow_up_shows_its_verdict_window_and_course(world: World) -> None:
         "values": {},
         "remark": "",
         "channel": "phone",
+        "answered_by": "patient",
+        "caregiver": None,
         "answered_at": now.isoformat().replace("+00:00", "Z"),
         "recorded_by": world.nurse.pk,
         "late": False,

@@ -13,13 +13,19 @@ from procedures.tests.factories import World
 from clinic import outbox
 from clinic.models import AuditEvent
 from clinic.refusals import Refusal
+from clinic.tests.admin_client import clock as freeze
+from clinic.tests.admin_client import queries, signed_in, words
+from clinic.tests.api_client import call, faults
 from outcomes import services
+from outcomes.exports.check_ins import columns as check_in_columns
+from outcomes.exports.columns import Shield
 from outcomes.models import Answer, CheckIn, Draft, Link
 from outcomes.tests.caregiving import paths, question
-from outcomes.tests.factories import insist
+from outcomes.tests.factories import insist, to_call
 from patients import services as patients
 from patients.models import Caregiver, FormerAddress, Patient
 from patients.tests.caregiving import DAUGHTER, caregiver
+from procedures import services as procedures
 
 
 def ask(world: World, clock: list[datetime], day: int = 1) -> CheckIn:
@@ -115,7 +121,7 @@ def test_without_the_patients_agreement_the_caregiver_is_asked_all_the_same(
     services.tick(now=clock[0])
     outbox.send_due(now=clock[0])
     assert sent_to() == [DAUGHTER]
-    check_in.refresh_from_db()
+    check_in = CheckIn.objects.get(pk=check_in.pk)
     assert (check_in.status, check_in.call_at) == ("invited", None)
 
 
@@ -396,3 +402,92 @@ def test_a_batch_looks_caregivers_up_once(world: World, clock: list[datetime]) -
         return len(asked)
 
     assert queries(3) == 2, "once for the batch that asks, once for the batch that is written"
+
+
+def test_answers_by_telephone_say_who_answered(world: World, client: Client, clock: list[datetime]) -> None:
+    one = caregiver(world)
+    check_in = ask(world, clock)
+    desk = signed_in(world.nurse, client)
+    path = f"/admin/outcomes/checkin/{check_in.pk}/"
+    said = {"nrs.now": "6", "channel": "phone", "language": "en", "answered_by": "caregiver"}
+    assert desk.post(f"{path}answer/", said).status_code == 302
+    answer = Answer.objects.get()
+    assert (answer.answered_by, answer.caregiver, answer.recorded_by) == ("caregiver", one, world.nurse)
+    assert "by a caregiver" in words(desk.get(f"{path}change/"))
+    assert one.name in words(desk.get(f"{path}change/"))
+    page = desk.get(f"/admin/outcomes/followup/{check_in.follow_up_id}/change/")
+    assert "1 of 1 scores by a caregiver" in words(page)
+    assert "by a caregiver" in words(desk.get(f"/admin/patients/patient/{world.patient.pk}/course/"))
+    told = call(world.nurse, "GET", f"follow-ups/{check_in.follow_up_id}/", now=clock[0]).json()
+    assert told["scores_by_caregiver"] == 1
+    assert told["measurements"][0]["answered_by"] == "caregiver"
+    assert [row["answer"]["caregiver"] for row in told["check_ins"] if row["answer"]] == [one.pk]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_answers_by_api_say_who_answered(world: World, clock: list[datetime], known: bool) -> None:
+    one = caregiver(world) if known else None
+    check_in = ask(world, clock)
+    said = {"score": 6, "channel": "phone", "answered_by": "caregiver"}
+    path = f"check-ins/{check_in.pk}/answer/"
+    made = call(world.nurse, "POST", path, said, now=clock[0])
+    assert made.status_code == 201
+    assert made.json()["answer"]["answered_by"] == "caregiver"
+    assert Answer.objects.get().caregiver == one
+    later = clock[0] + timedelta(minutes=1)
+    assert call(world.nurse, "POST", path, said, now=later).status_code == 200
+    other = call(world.nurse, "POST", path, said | {"answered_by": "patient"}, now=later)
+    assert (other.status_code, other.json()["code"]) == (409, "answered_already")
+    report = {"score": 8, "channel": "phone", "answered_by": "caregiver"}
+    path = f"follow-ups/{check_in.follow_up_id}/pain-reports/"
+    made = call(world.nurse, "POST", path, report, now=clock[0])
+    assert made.json()["answer"]["answered_by"] == "caregiver"
+    nobody = call(world.nurse, "POST", path, report | {"answered_by": "neighbor"}, now=clock[0])
+    assert faults(nobody) == [("answered_by", "invalid_choice")]
+
+
+def test_a_score_before_says_who_said_it(world: World, clock: list[datetime]) -> None:
+    booked = procedures.book(world.appointment(), by=world.clerk, now=world.now)
+    said = {"values": {"nrs.now": 7}, "answered_by": "caregiver"}
+    made = call(world.nurse, "POST", f"appointments/{booked.pk}/baselines/", said, now=world.now)
+    assert made.status_code == 201
+    assert booked.baselines.get().answered_by == "caregiver"
+    assert [row["answered_by"] for row in made.json()["baselines"]] == ["caregiver"]
+
+
+def test_the_call_list_and_the_worklists_say_who_answers(world: World, client: Client) -> None:
+    one = caregiver(world, consented_at=None, consent_version="")
+    check_in, now = to_call(world)
+    desk = signed_in(world.nurse, client)
+    with freeze(now):
+        assert f"Caregiver: {one.name}, child" in words(desk.get("/admin/outcomes/checkin/calls/"))
+        few = queries(lambda: desk.get("/admin/outcomes/checkin/calls/"))
+        for number in range(2, 5):
+            other = world.another_patient(number)
+            caregiver(world, patient=other, email=f"c{number}@example.org")
+            to_call(world, patient=other, hour=9 + number)
+        assert queries(lambda: desk.get("/admin/outcomes/checkin/calls/")) == few
+    (row, *_) = call(world.nurse, "GET", "calls/", now=now).json()["results"]
+    assert row["patient"]["caregiver"] == {"id": one.pk, "name": one.name, "relation": "child"}
+    assert check_in.pk == row["id"]
+
+
+def test_exports_say_who_answered_and_shielded_ones_not_what_they_are(world: World) -> None:
+    columns = {column.name: column for column in check_in_columns()}
+    assert columns["answered_by"].shield == Shield.KEEP
+    assert columns["caregiver_relation"].shield == Shield.DROP
+    assert columns["caregiver_relation"].lookups == ("answer__caregiver__relation",)
+
+
+def test_the_birth_date_is_the_patients_and_no_browser_fills_in_the_readers(
+    world: World, client: Client, clock: list[datetime]
+) -> None:
+    world.site.asks_birth_date = True
+    world.site.save()
+    caregiver(world)
+    ask(world, clock)
+    page = client.get(question(DAUGHTER)).content.decode()
+    assert "bday" not in page
+    born = world.patient.born_on
+    given = {"year": born.year, "month": born.month, "day": born.day}
+    assert client.post(question(DAUGHTER), given, follow=True).status_code == 200

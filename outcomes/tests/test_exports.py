@@ -250,7 +250,7 @@ def test_each_cell_is_what_the_rows_say(world: World) -> None:
                 *both(check_in.closes_at),
             ),
             *("answered", "answered", *both(check_in.invited_at), "", "0", *both(answer.answered_at)),
-            *("email", "e-mail link", "en", "false", "1"),
+            *("email", "e-mail link", "patient", "", "en", "false", "1"),
         ],
         "adverse_events": [
             *(

@@ -273,12 +273,12 @@ def test_it_is_in_no_e_mail_about_a_test(world: World, relieved: FollowUp) -> No
     assert not Link.objects.filter(follow_up__isnull=False).exists()
 
 
-def test_the_links_of_many_e_mails_cost_two_round_trips(world: World, relieved: FollowUp) -> None:
+def test_the_links_of_many_e_mails_cost_three_round_trips(world: World, relieved: FollowUp) -> None:
     now = relieved.check_ins.get(offset_minutes=92 * 1440).due_at
     ids = [[one.pk] for one in relieved.check_ins.filter(status="planned", closes_at__gt=now)]
     contexts = [{"check_in_ids": one, "reminder": 0} for one in ids]
-    assert queries(lambda: emails.invitations(contexts[:1], now)) == 2
-    assert queries(lambda: emails.invitations(contexts, now)) == 2
+    assert queries(lambda: emails.invitations(contexts[:1], now)) == 3
+    assert queries(lambda: emails.invitations(contexts, now)) == 3
     sent = [one for one in emails.invitations(contexts, now) if isinstance(one, Message)]
     assert len(sent) > 1
     assert all("/p/" in one.text for one in sent)

@@ -21,7 +21,7 @@ from clinic.admin.stale_forms import SHOWN, StalePage, missed_of, seal, unseal
 from clinic.versions import columns, digest, one_at_a_time
 from patients import services
 from patients.admin.patients import PatientAdmin, born
-from patients.models import Patient
+from patients.models import Patient, answering
 
 MERGE = "patients.merge_patient"
 #: How many records a search for the other one shows.
@@ -165,6 +165,13 @@ def rows_of(form: ChoicesForm, kept: Patient, duplicate: Patient) -> list[dict[s
     ):
         values = [shown(getattr(one, name), one.site) or "–" for one in (kept, duplicate)]
         rows.append({"label": label, "values": values, "says": says})
+    names = [
+        f"{one.name}, {one.get_relation_display()}" if (one := answering(whose)) else "–"
+        for whose in (kept, duplicate)
+    ]
+    rows.append(
+        {"label": _("Caregiver"), "values": names, "says": _("Answers for the kept record from then on.")}
+    )
     return rows
 
 

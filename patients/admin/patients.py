@@ -8,7 +8,7 @@ from typing import Any, ClassVar, cast
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.urls import URLPattern
@@ -25,7 +25,7 @@ from clinic.csv_import.imports import Steps
 from patients import consent, mme, services
 from patients.email_reasons import NO_EMAIL
 from patients.import_rows import COLUMNS
-from patients.models import Patient, PatientQuerySet
+from patients.models import Caregiver, Patient, PatientQuerySet, answering
 
 #: Why a record may be of the same person; the codes are those of `services.Match`.
 SAME = {
@@ -144,7 +144,8 @@ def searched(prefix: str) -> tuple[str, ...]:
 
 
 class BouncedFilter(admin.SimpleListFilter):
-    """The worklist of addresses to correct: patients who agreed, are alive, and whose e-mail came back."""
+    """The worklist of addresses to correct: patients who are alive, and whose e-mail, or whose caregiver's, came back,
+    though they had agreed to it."""
 
     title = _("address")
     parameter_name = "address"
@@ -172,14 +173,10 @@ class MmeFilter(admin.SimpleListFilter):
 
 
 def to_correct(patients: QuerySet[Patient]) -> QuerySet[Patient]:
-    """Those to whom e-mail would go if their address had not bounced."""
-    return patients.filter(
-        bounced_at__isnull=False,
-        consented_at__isnull=False,
-        opted_out_at=None,
-        died_on=None,
-        merged_into=None,
-    )
+    """Those to whom, or to whose caregiver, e-mail would go if the address had not bounced."""
+    wanted = {"bounced_at__isnull": False, "consented_at__isnull": False, "opted_out_at": None}
+    theirs = Caregiver.objects.standing().filter(patient=OuterRef("pk"), **wanted)
+    return patients.filter(Q(**wanted) | Exists(theirs), died_on=None, merged_into=None)
 
 
 def consent_texts() -> list[tuple[str, str, str]]:
@@ -350,4 +347,8 @@ def facts(patient: Patient) -> list[tuple[Any, str]]:
         if patient.consent_version:
             words += " " + str(_("Consent text %s.") % patient.consent_version)
         lines.append((_("E-mail goes out"), words))
+    if caregiver := answering(patient):
+        asked = services.who_is_asked(patient, caregiver) == "caregiver"
+        words = f"{caregiver.name}, {caregiver.get_relation_display()}"
+        lines.append((_("Check-ins go to the caregiver") if asked else _("Caregiver, not asked"), words))
     return lines

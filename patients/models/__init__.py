@@ -1,6 +1,13 @@
 """Who the patients are, how they may be reached, what they take, and who answers for them."""
 
-from patients.models.caregivers import AnsweredBy, Caregiver, CaregiverQuerySet, Reader
+from patients.models.caregivers import (
+    AnsweredBy,
+    Caregiver,
+    CaregiverQuerySet,
+    Reader,
+    answering,
+    with_caregivers,
+)
 from patients.models.patients import (
     LAST_DAY_OF_RECORDING,
     MOST_OF_A_DOSE,
@@ -24,5 +31,7 @@ __all__ = [
     "Patient",
     "PatientQuerySet",
     "Reader",
+    "answering",
     "full_years",
+    "with_caregivers",
 ]

@@ -323,9 +323,7 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
         if procedure is None and appointment.live and (noted := pain_noted(appointment)):
             days = days_before(noted.taken_at, appointment.starts_at, zone=appointment.site.zone)
             when = _("%s before") % age(days) if days else age(days)
-            return format_html(
-                '{} / 10<span class="desk-sub">{}, {}</span>', noted.value, noted.get_channel_display(), when
-            )
+            return format_html('{} / 10<span class="desk-sub">{}, {}</span>', noted.value, noted.how, when)
         if procedure is None or procedure.status not in procedure.FOLLOWED:
             return ""
         if procedure.baseline_pain is None:

@@ -216,7 +216,7 @@ def pain_mark(known: Baseline | None) -> tuple[str, str]:
         return _("pain before not noted"), "warning"
     return _("pain before %(score)d / 10: %(who)s") % {
         "score": known.value,
-        "who": known.get_channel_display(),
+        "who": known.how,
     }, "info"
 
 

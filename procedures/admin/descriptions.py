@@ -178,8 +178,10 @@ def pain_noted(appointment: Appointment, *, on_the_day: bool = False) -> Baselin
 
 
 def who_noted(row: Baseline) -> str:
-    """Who wrote a score down: a member of staff by name, else how it came."""
-    return str(row.recorded_by or row.get_channel_display())
+    """Who wrote a score down: a member of staff by name, else how it came; and that a caregiver said it."""
+    if row.recorded_by is None or row.by_caregiver:
+        return f"{row.recorded_by}: {row.how}" if row.recorded_by else row.how
+    return str(row.recorded_by)
 
 
 def is_late(appointment: Appointment) -> bool:

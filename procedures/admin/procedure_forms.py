@@ -15,6 +15,7 @@ from unfold.widgets import (
 from clinic.admin.base import now_at
 from clinic.admin.datetime_widgets import WallClockField, shown
 from clinic.models import User
+from patients.models import AnsweredBy
 from procedures import services
 from procedures.admin.appointment_forms import NOT_ASKED, StepForm, WhyForm, to_instant_of
 from procedures.admin.descriptions import age
@@ -73,7 +74,15 @@ class BaselineForm(PegFields, StepForm):
         ),
     )
     taken = WallClockField(label=_("Said at"))
-    field_order = ("pain", "taken", "peg_pain", "peg_enjoyment", "peg_activity")
+    answered_by = forms.TypedChoiceField(
+        label=_("Answered by"),
+        choices=AnsweredBy.choices,
+        initial=AnsweredBy.PATIENT,
+        empty_value=AnsweredBy.PATIENT,
+        required=False,
+        widget=UnfoldAdminSelectWidget,
+    )
+    field_order = ("pain", "taken", "answered_by", "peg_pain", "peg_enjoyment", "peg_activity")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -89,6 +98,7 @@ class BaselineForm(PegFields, StepForm):
             self.appointment.pk,
             values={**pain, **self.peg()},
             taken_at=to_instant_of("taken", said["taken"], self.appointment.site.zone),
+            answered_by=said["answered_by"],
             by=by,
             now=now,
         )

@@ -326,7 +326,14 @@ class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows
         inputs, now = self.inputs(BaselineInput), timezone.now()
         said_at = inputs.get("taken_at", now)
         at = at_site(said_at, appointment.site.zone, field="taken_at")
-        services.note_baseline(appointment.pk, values=inputs["values"], taken_at=at, by=self.user, now=now)
+        services.note_baseline(
+            appointment.pk,
+            values=inputs["values"],
+            taken_at=at,
+            answered_by=inputs["answered_by"],
+            by=self.user,
+            now=now,
+        )
         return self.shown(appointment.pk, status=201)
 
     @extend_schema(request=PerformInput, responses={201: ProcedureSerializer})

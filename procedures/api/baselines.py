@@ -6,6 +6,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from clinic.api.fields import Input, SiteTimeField, WholeNumberField
+from patients.models import AnsweredBy
 from procedures.models import Baseline
 from procedures.services.procedures import check_score
 
@@ -27,13 +28,23 @@ class BaselineSerializer(serializers.ModelSerializer[Baseline]):
     """One score from before the procedure: `key` is "instrument.item", `taken_at` when the patient named it.
 
     `channel`: who noted it, staff, the patient by the link of the appointment or on the clinic's tablet, or an import.
+    `answered_by`: who said it, the patient or a caregiver in the patient's place.
     """
 
     key = serializers.CharField()
 
     class Meta:
         model = Baseline
-        fields = ["key", "version", "value", "taken_at", "recorded_at", "recorded_by", "channel"]
+        fields = [
+            "key",
+            "version",
+            "value",
+            "taken_at",
+            "recorded_at",
+            "recorded_by",
+            "channel",
+            "answered_by",
+        ]
 
 
 class BaselineInput(Input):
@@ -46,6 +57,11 @@ class BaselineInput(Input):
     values = serializers.DictField(child=WholeNumberField())
     taken_at = SiteTimeField(
         required=False, help_text="Without an offset from UTC: on the wall clock of the site."
+    )
+    answered_by = serializers.ChoiceField(
+        AnsweredBy.choices,
+        default=AnsweredBy.PATIENT,
+        help_text="The patient, or a caregiver in the patient's place.",
     )
 
 

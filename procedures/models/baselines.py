@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from clinic.models import User, keep_history
@@ -75,6 +76,17 @@ class Baseline(models.Model):
 
     def __str__(self) -> str:
         return f"{self.key} {self.value}"
+
+    @property
+    def by_caregiver(self) -> bool:
+        """Whether somebody said it in the patient's place."""
+        return self.answered_by == AnsweredBy.CAREGIVER
+
+    @property
+    def how(self) -> str:
+        """How it came, in words, and that a caregiver said it where that is so."""
+        words = str(self.get_channel_display())
+        return gettext("%s, by a caregiver") % words if self.by_caregiver else words
 
     @property
     def key(self) -> str:

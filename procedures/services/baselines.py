@@ -9,6 +9,7 @@ from django.db import transaction
 from clinic import audit
 from clinic.models import User
 from clinic.refusals import Refusal
+from patients.models import AnsweredBy
 from procedures.baselines import (
     ITEMS,
     OLDEST_DAYS,
@@ -53,6 +54,7 @@ def note_baseline(
     taken_at: datetime,
     by: User | None,
     channel: str = "",
+    answered_by: str = AnsweredBy.PATIENT,
     now: datetime,
 ) -> list[Baseline]:
     """Keep what a patient said before the procedure; the rows, in the order of `values`.
@@ -60,6 +62,7 @@ def note_baseline(
     `values` by "instrument.item": {"nrs.now": 7, "peg.pain": 6}. `taken_at`: when the patient said it. Another value of
     an item at the same instant takes the place of the first, which stays in its history. `channel`: one of Baseline.OWN
     for what the patient noted (`say_before` looks whether they may), with `by` None; else "": staff, or an import.
+    `answered_by`: the patient, or a caregiver in their place; both count.
 
     Raises PermissionDenied when `by` may not; Refusal as `check_scores` does; "item_missing" for no values;
     "in_the_future"; "not_allowed_now" for an appointment that has ended without a procedure; "performed_already"
@@ -89,7 +92,9 @@ def note_baseline(
                 code="performed_already",
                 field="taken_at",
             )
-    rows, changed = keep(appointment, values, taken_at=taken_at, by=by, channel=channel, now=now)
+    rows, changed = keep(
+        appointment, values, taken_at=taken_at, by=by, channel=channel, answered_by=answered_by, now=now
+    )
     if changed:
         actor = "patient" if channel in Baseline.OWN else ""
         audit.record("baseline.noted", appointment, by=by, at=now, site=appointment.site, actor=actor)
@@ -103,6 +108,7 @@ def keep(
     taken_at: datetime,
     by: User | None,
     channel: str = "",
+    answered_by: str = AnsweredBy.PATIENT,
     now: datetime,
 ) -> tuple[list[Baseline], bool]:
     """Write the scores down, one row each; and whether that changed anything. The appointment must be locked.
@@ -116,9 +122,9 @@ def keep(
         row = Baseline.objects.filter(
             appointment=appointment, instrument=instrument, item=item, taken_at=taken_at
         ).first() or Baseline(appointment=appointment, instrument=instrument, item=item, taken_at=taken_at)
-        if row.pk is None or row.value != value:
+        if row.pk is None or (row.value, row.answered_by) != (value, answered_by):
             row.version, row.value, row.recorded_by, row.recorded_at = ITEMS[key].version, value, by, now
-            row.channel = channel
+            row.channel, row.answered_by = channel, answered_by
             row.save()
             changed = True
         rows.append(row)

@@ -20,6 +20,7 @@ from outcomes.admin.reports.base import page, require
 from outcomes.models import Alert, FollowUp, VerdictChange
 from outcomes.reports import WORKLISTS
 from outcomes.reports.worklists import Worklist
+from patients.models import Caregiver, answering, with_caregivers
 
 #: Rows on a page.
 MOST = 25
@@ -93,6 +94,7 @@ class WorklistRow:
     book: str
     end: str
     removed: str
+    caregiver: Caregiver | None
 
 
 def worklists_page(request: HttpRequest) -> HttpResponse:
@@ -155,6 +157,7 @@ def with_all(rows: QuerySet[FollowUp]) -> QuerySet[FollowUp]:
         Prefetch("alerts", waiting, to_attr="waiting"),
         Prefetch("alerts", done.order_by("-resolved_at", "pk"), to_attr="resolved"),
         Prefetch("verdict_changes", changes),
+        with_caregivers("patient"),
     )
 
 
@@ -191,6 +194,7 @@ def row(
         removed=reverse("admin:outcomes_followup_trial", args=[follow_up.pk])
         if can_decide and worklist.code == "trials_without_end"
         else "",
+        caregiver=answering(follow_up.patient),
     )
 
 

@@ -21,6 +21,7 @@ from outcomes.models import FollowUp
 from outcomes.relief import Verdict
 from outcomes.reports import WORKLISTS
 from outcomes.reports.worklists import ORDER
+from patients.models import with_caregivers
 
 CODE = OpenApiParameter(
     "code",
@@ -114,7 +115,7 @@ class Worklists(mixins.ListModelMixin, VisibleRows):
             .select_related(
                 *("patient", "procedure__procedure_type", "procedure__site", "relief_profile", "summary")
             )
-            .prefetch_related("check_ins__answer__measurements")
+            .prefetch_related("check_ins__answer__measurements", with_caregivers("patient"))
         )
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:

@@ -18,7 +18,8 @@ from outcomes.models import AdverseEvent, Alert, CheckIn, ContactAttempt, Follow
 from outcomes.tests.test_adverse_events import recorded as event_of
 from outcomes.tests.test_alert_desk import routine
 from patients import services as patients
-from patients.models import OpioidUse, Patient
+from patients.models import Caregiver, OpioidUse, Patient
+from patients.tests.caregiving import caregiver
 from procedures import services
 from procedures.models import (
     Appointment,
@@ -67,8 +68,12 @@ def rows_of(world: World, path: str) -> tuple[str, models.Model, dict[str, Any]]
             )  # fmt: skip
             row = patients.record_opioid_use(use, by=world.nurse, now=world.now)
             changes = {"prescription": "x"}
+        case "patients" if "caregiver" in path:
+            changes = {"name": "x"}
+            return path.replace("<int:pk>", str(world.patient.pk)), caregiver(world), changes
         case "patients":
             world.another_patient()
+            caregiver(world)
             row, changes = world.patient, {"phone": "+1 212 555 0100"}
         case "appointments":
             row = services.book(world.appointment(), by=world.clerk, now=world.now)
@@ -109,6 +114,8 @@ def of_row(address: str, path: str) -> str:
     """The address at which the row is read."""
     if "calendar-feed" in path:
         return address
+    if "caregiver" in path:
+        return address.removesuffix("revoke/")
     if path.endswith("/merge/"):
         return f"{address}?duplicate={Patient.objects.latest('pk').pk}"
     found = re.match(r".*\d+/", address)
@@ -119,7 +126,7 @@ def of_row(address: str, path: str) -> str:
 def everything() -> dict[str, list[Any]]:
     """Every column of what could be changed here."""
     kinds: tuple[type[models.Model], ...] = (
-        *(Patient, OpioidUse, Appointment, Procedure, FollowUp, CheckIn, Closure, Resource),
+        *(Patient, Caregiver, OpioidUse, Appointment, Procedure, FollowUp, CheckIn, Closure, Resource),
         *(WaitlistEntry, FreedTime, CalendarFeed, FigureConfirmation, Alert, ContactAttempt, AdverseEvent),
         ImplantedDevice,
     )

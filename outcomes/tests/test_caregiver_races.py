@@ -1,0 +1,75 @@
+"""A caregiver is revoked at the instant at which an answer comes in, or at which the batch asks."""
+
+from datetime import datetime
+
+import pytest
+from django.core import mail
+from django.db import connection
+from procedures.tests.factories import World
+
+from clinic import outbox
+from outcomes import services
+from outcomes.models import Answer, CheckIn
+from outcomes.services import answers
+from patients import services as patients
+from patients.models import Caregiver
+from patients.tests.caregiving import DAUGHTER, caregiver
+from procedures.tests.test_races import together
+
+
+def due(world: World) -> tuple[Caregiver, CheckIn]:
+    one = caregiver(world)
+    return one, world.performed().follow_up.check_ins.get(offset_minutes=1440)
+
+
+def answer(check_in: CheckIn, one: Caregiver, now: datetime) -> None:
+    services.answer(
+        check_in.pk,
+        values={"nrs.now": 5},
+        channel=Answer.Channel.EMAIL,
+        language="en",
+        caregiver=one,
+        by=None,
+        now=now,
+    )
+
+
+def revoke(one: Caregiver, world: World, now: datetime) -> None:
+    patients.revoke_caregiver(one.pk, reason="moved away", by=world.clerk, now=now)
+
+
+def test_without_the_look_a_revoked_caregivers_answer_is_taken(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, check_in = due(world)
+    revoke(one, world, check_in.due_at)
+    monkeypatch.setattr(answers, "refuse_revoked", lambda caregiver: None)
+    answer(check_in, one, check_in.due_at)
+    assert Answer.objects.get().caregiver == one
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_an_answer_and_a_revocation_at_once_one_sees_the_other(world: World) -> None:
+    one, check_in = due(world)
+    now = check_in.due_at
+    services.invite_due(now=now)
+    outbox.send_due(now=now)
+    connection.close()
+    ends = together(lambda: answer(check_in, one, now), lambda: revoke(one, world, now))
+    assert ends in ({"won": 2}, {"won": 1, "revoked": 1})
+    outbox.send_due(now=now)
+    asked_again = [one.to for one in mail.outbox] == [[DAUGHTER], [world.patient.email]]
+    assert Answer.objects.filter(caregiver=one).exists() is (ends["won"] == 2)
+    assert asked_again is (ends["won"] == 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whoever_is_asked_while_a_caregiver_is_revoked_is_the_patient(world: World) -> None:
+    one, check_in = due(world)
+    now = check_in.due_at
+    connection.close()
+    ends = together(lambda: services.invite_due(now=now), lambda: revoke(one, world, now))
+    assert ends == {"won": 2}
+    services.invite_due(now=now)  # whose patient was held meanwhile
+    outbox.send_due(now=now)
+    assert [one.to for one in mail.outbox] == [[world.patient.email]]
