@@ -13,30 +13,16 @@ from procedures.tests.factories import World
 from clinic import outbox
 from clinic.models import AuditEvent
 from clinic.refusals import Refusal
-from clinic.tests.admin_client import clock as freeze
-from clinic.tests.admin_client import queries, signed_in, words
-from clinic.tests.api_client import call, faults
 from outcomes import services
-from outcomes.exports.check_ins import columns as check_in_columns
-from outcomes.exports.columns import Shield
 from outcomes.models import Answer, CheckIn, Draft, Link
-from outcomes.tests.caregiving import paths, question
-from outcomes.tests.factories import insist, to_call
+from outcomes.services import sms_reminders
+from outcomes.services.sms_reminders import text_due
+from outcomes.tests.caregiving import ask, paths, question
+from outcomes.tests.factories import insist
 from patients import services as patients
+from patients.admin import to_correct
 from patients.models import Caregiver, FormerAddress, Patient
 from patients.tests.caregiving import DAUGHTER, caregiver
-from procedures import services as procedures
-
-
-def ask(world: World, clock: list[datetime], day: int = 1) -> CheckIn:
-    """The check-in of that day, e-mailed just now to whoever is asked."""
-    check_in = CheckIn.objects.filter(offset_minutes=day * 1440).first()
-    check_in = check_in or world.performed().follow_up.check_ins.get(offset_minutes=day * 1440)
-    clock[0] = check_in.due_at
-    services.tick(now=clock[0])
-    outbox.send_due(now=clock[0])
-    check_in.refresh_from_db()
-    return check_in
 
 
 def sent_to() -> list[str]:
@@ -66,26 +52,6 @@ def test_who_answers_is_asked_in_the_patients_place(
     answer = Answer.objects.get(check_in=check_in)
     assert (answer.answered_by, answer.caregiver, answer.channel) == ("caregiver", daughter, "email")
     assert AuditEvent.objects.get(action="check_in.answered").actor == "caregiver"
-
-
-def test_the_page_and_the_e_mail_speak_the_caregivers_language(
-    world: World, client: Client, clock: list[datetime]
-) -> None:
-    caregiver(world, language="es")
-    ask(world, clock)
-    assert mail.outbox[0].extra_headers["Content-Language"] == "es"
-    assert '<html lang="es"' in client.get(question(DAUGHTER)).content.decode()
-
-
-@pytest.mark.parametrize("allowed", [True, False])
-def test_the_first_name_stands_in_the_e_mail_only_where_the_site_allows_it(
-    world: World, clock: list[datetime], allowed: bool
-) -> None:
-    world.site.greets_by_first_name = allowed
-    world.site.save()
-    caregiver(world)
-    ask(world, clock)
-    assert (world.patient.given_name in str(mail.outbox[0].body)) is allowed
 
 
 @pytest.mark.parametrize(
@@ -349,39 +315,6 @@ def test_what_waits_in_the_outbox_goes_to_whoever_is_right_when_it_is_sent(
     assert sent_to() == [world.patient.email]
 
 
-def test_the_pain_that_is_back_is_marked_as_the_caregivers_word(
-    world: World, client: Client, clock: list[datetime]
-) -> None:
-    one = caregiver(world)
-    ask(world, clock)
-    path = next(path for path in paths(DAUGHTER) if path[1] == "p")
-    assert client.get(path).status_code == 200
-    insist(client, path, {"nrs.now": "8"})
-    answer = Answer.objects.get(check_in__kind="report")
-    assert (answer.answered_by, answer.caregiver) == ("caregiver", one)
-
-
-def test_nobody_changes_what_somebody_else_answered(
-    world: World, client: Client, clock: list[datetime]
-) -> None:
-    caregiver(world)
-    check_in = ask(world, clock)
-    services.record_answer(
-        check_in.pk,
-        values={"nrs.now": 4},
-        channel="phone",
-        language="en",
-        by=world.nurse,
-        now=clock[0],
-    )
-    path = question(DAUGHTER)
-    page = client.get(path)
-    assert page.status_code == 200
-    assert "change=1" not in page.content.decode()
-    client.post(path, {"change": "1", "nrs.now": "9"})
-    assert services.recording.values_of(Answer.objects.get())["nrs.now"] == 4
-
-
 def test_a_batch_looks_caregivers_up_once(world: World, clock: list[datetime]) -> None:
     def queries(patients: int) -> int:
         due = []
@@ -404,90 +337,43 @@ def test_a_batch_looks_caregivers_up_once(world: World, clock: list[datetime]) -
     assert queries(3) == 2, "once for the batch that asks, once for the batch that is written"
 
 
-def test_answers_by_telephone_say_who_answered(world: World, client: Client, clock: list[datetime]) -> None:
-    one = caregiver(world)
-    check_in = ask(world, clock)
-    desk = signed_in(world.nurse, client)
-    path = f"/admin/outcomes/checkin/{check_in.pk}/"
-    said = {"nrs.now": "6", "channel": "phone", "language": "en", "answered_by": "caregiver"}
-    assert desk.post(f"{path}answer/", said).status_code == 302
-    answer = Answer.objects.get()
-    assert (answer.answered_by, answer.caregiver, answer.recorded_by) == ("caregiver", one, world.nurse)
-    assert "by a caregiver" in words(desk.get(f"{path}change/"))
-    assert one.name in words(desk.get(f"{path}change/"))
-    page = desk.get(f"/admin/outcomes/followup/{check_in.follow_up_id}/change/")
-    assert "1 of 1 scores by a caregiver" in words(page)
-    assert "by a caregiver" in words(desk.get(f"/admin/patients/patient/{world.patient.pk}/course/"))
-    told = call(world.nurse, "GET", f"follow-ups/{check_in.follow_up_id}/", now=clock[0]).json()
-    assert told["scores_by_caregiver"] == 1
-    assert told["measurements"][0]["answered_by"] == "caregiver"
-    assert [row["answer"]["caregiver"] for row in told["check_ins"] if row["answer"]] == [one.pk]
-
-
-@pytest.mark.parametrize("known", [True, False])
-def test_answers_by_api_say_who_answered(world: World, clock: list[datetime], known: bool) -> None:
-    one = caregiver(world) if known else None
-    check_in = ask(world, clock)
-    said = {"score": 6, "channel": "phone", "answered_by": "caregiver"}
-    path = f"check-ins/{check_in.pk}/answer/"
-    made = call(world.nurse, "POST", path, said, now=clock[0])
-    assert made.status_code == 201
-    assert made.json()["answer"]["answered_by"] == "caregiver"
-    assert Answer.objects.get().caregiver == one
-    later = clock[0] + timedelta(minutes=1)
-    assert call(world.nurse, "POST", path, said, now=later).status_code == 200
-    other = call(world.nurse, "POST", path, said | {"answered_by": "patient"}, now=later)
-    assert (other.status_code, other.json()["code"]) == (409, "answered_already")
-    report = {"score": 8, "channel": "phone", "answered_by": "caregiver"}
-    path = f"follow-ups/{check_in.follow_up_id}/pain-reports/"
-    made = call(world.nurse, "POST", path, report, now=clock[0])
-    assert made.json()["answer"]["answered_by"] == "caregiver"
-    nobody = call(world.nurse, "POST", path, report | {"answered_by": "neighbor"}, now=clock[0])
-    assert faults(nobody) == [("answered_by", "invalid_choice")]
-
-
-def test_a_score_before_says_who_said_it(world: World, clock: list[datetime]) -> None:
-    booked = procedures.book(world.appointment(), by=world.clerk, now=world.now)
-    said = {"values": {"nrs.now": 7}, "answered_by": "caregiver"}
-    made = call(world.nurse, "POST", f"appointments/{booked.pk}/baselines/", said, now=world.now)
-    assert made.status_code == 201
-    assert booked.baselines.get().answered_by == "caregiver"
-    assert [row["answered_by"] for row in made.json()["baselines"]] == ["caregiver"]
-
-
-def test_the_call_list_and_the_worklists_say_who_answers(world: World, client: Client) -> None:
-    one = caregiver(world, consented_at=None, consent_version="")
-    check_in, now = to_call(world)
-    desk = signed_in(world.nurse, client)
-    with freeze(now):
-        assert f"Caregiver: {one.name}, child" in words(desk.get("/admin/outcomes/checkin/calls/"))
-        few = queries(lambda: desk.get("/admin/outcomes/checkin/calls/"))
-        for number in range(2, 5):
-            other = world.another_patient(number)
-            caregiver(world, patient=other, email=f"c{number}@example.org")
-            to_call(world, patient=other, hour=9 + number)
-        assert queries(lambda: desk.get("/admin/outcomes/checkin/calls/")) == few
-    (row, *_) = call(world.nurse, "GET", "calls/", now=now).json()["results"]
-    assert row["patient"]["caregiver"] == {"id": one.pk, "name": one.name, "relation": "child"}
-    assert check_in.pk == row["id"]
-
-
-def test_exports_say_who_answered_and_shielded_ones_not_what_they_are(world: World) -> None:
-    columns = {column.name: column for column in check_in_columns()}
-    assert columns["answered_by"].shield == Shield.KEEP
-    assert columns["caregiver_relation"].shield == Shield.DROP
-    assert columns["caregiver_relation"].lookups == ("answer__caregiver__relation",)
-
-
-def test_the_birth_date_is_the_patients_and_no_browser_fills_in_the_readers(
-    world: World, client: Client, clock: list[datetime]
+@pytest.mark.parametrize("whose", ["kept", "duplicate"])
+def test_after_a_merge_the_caregiver_of_either_record_is_asked_about_all_of_it(
+    world: World, client: Client, clock: list[datetime], whose: str
 ) -> None:
-    world.site.asks_birth_date = True
-    world.site.save()
-    caregiver(world)
-    ask(world, clock)
-    page = client.get(question(DAUGHTER)).content.decode()
-    assert "bday" not in page
-    born = world.patient.born_on
-    given = {"year": born.year, "month": born.month, "day": born.day}
-    assert client.post(question(DAUGHTER), given, follow=True).status_code == 200
+    duplicate = world.another_patient()
+    check_in = ask(world, clock)
+    before = paths(world.patient.email)
+    if whose == "kept":  # the course comes with the duplicate, and the caregiver is the kept record's
+        kept, gone = duplicate, world.patient
+        caregiver(world, patient=kept, now=clock[0])
+    else:
+        kept, gone = world.patient, duplicate
+        caregiver(world, patient=gone, now=clock[0])
+    patients.merge(gone.pk, kept.pk, by=world.admin, now=clock[0] + timedelta(minutes=5))
+    outbox.send_due(now=clock[0] + timedelta(minutes=5))
+    assert {client.get(path).status_code for path in before} == {410}
+    assert sent_to()[-1] == DAUGHTER
+    assert client.get(question(DAUGHTER)).status_code == 200
+    assert CheckIn.objects.get(pk=check_in.pk).follow_up.patient == kept
+
+
+def test_no_text_goes_to_the_patient_while_a_caregiver_is_asked(
+    world: World, clock: list[datetime], settings: Any
+) -> None:
+    settings.SMS_BACKEND = "outcomes.tests.test_sms_reminders.Provider"
+    Patient.objects.update(sms_consented_at=world.now, phone="+1 212 555 0123")
+    check_in = ask(world, clock)
+    CheckIn.objects.filter(pk=check_in.pk).update(reminders=1, remind_at=clock[0])
+    assert text_due(now=clock[0]) == 1
+    caregiver(world, now=clock[0])
+    assert sms_reminders.text(check_in.pk, now=clock[0]) == outbox.Skip("caregiver")
+    CheckIn.objects.filter(pk=check_in.pk).update(reminders=1, remind_at=clock[0])
+    assert text_due(now=clock[0]) == 0
+
+
+def test_an_address_that_bounced_is_to_be_corrected_a_caregivers_too(world: World) -> None:
+    one = caregiver(world)
+    assert not to_correct(Patient.objects.all()).exists()
+    patients.note_bounce(one.email.upper(), now=world.now)
+    assert list(to_correct(Patient.objects.all())) == [world.patient]

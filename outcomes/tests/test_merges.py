@@ -25,6 +25,7 @@ from outcomes.services.follow_ups import end
 from patients import consent, services
 from patients.models import FormerAddress, OpioidUse, Patient
 from patients.services.merges import write_down
+from patients.tests.caregiving import caregiver
 from patients.unsubscribe import open_unsubscribe_link, unsubscribe_url
 from procedures.models import Appointment, WaitlistEntry
 from procedures.services import book, cancel, join_waitlist
@@ -104,6 +105,7 @@ def columns() -> set[tuple[str, str]]:
 
 def test_every_foreign_key_to_a_patient_is_merged(world: World, duplicate: Patient) -> None:
     everything(world, duplicate)
+    caregiver(world, patient=duplicate)
     tables = columns() - {("patients_patient", "merged_into_id")}
     assert {model._meta.db_table for model in apps.get_models() if hasattr(model, "patient_id")} >= {
         table for table, _column in tables

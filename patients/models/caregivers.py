@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Self
 
+import pgtrigger
 from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.db.models import Q
@@ -103,6 +104,7 @@ class Caregiver(models.Model):
         verbose_name_plural = _("caregivers")
         ordering = ("-recorded_at", "-id")
         default_permissions = ()  # who may see and change the patient may see and change this
+        triggers = [pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete)]
         indexes = [
             models.Index(Upper("email"), name="caregiver_email", condition=Q(revoked_at=None)),
             models.Index(name="caregiver_unsubscribe_key", fields=["unsubscribe_key"]),

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from clinic.tests.factories import staff
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 from django.test import Client
 from procedures.tests.factories import World
 
@@ -124,6 +124,8 @@ def test_one_stands_and_the_database_holds_it(world: World) -> None:
         )
     with pytest.raises(IntegrityError), transaction.atomic():
         Caregiver.objects.update(revoked_at=world.now)  # nobody says why
+    with pytest.raises(DatabaseError), transaction.atomic():
+        one.delete()
     for reason, code in (("  ", "reason_required"), ("x" * 501, "reason_too_long")):
         with pytest.raises(Refusal) as refused:
             services.revoke_caregiver(one.pk, reason=reason, by=world.clerk, now=world.now)
