@@ -4,11 +4,11 @@ import re
 from datetime import datetime
 
 from django.core import mail
-from procedures.tests.factories import World
 
 from clinic import outbox
 from outcomes import services
 from outcomes.models import CheckIn
+from procedures.tests.factories import World
 
 
 def paths(address: str) -> list[str]:

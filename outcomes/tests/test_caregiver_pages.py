@@ -5,10 +5,10 @@ from datetime import datetime
 import pytest
 from django.core import mail
 from django.test import Client
-from procedures.tests.factories import World
 
 from outcomes.tests.caregiving import ask, question
 from patients.tests.caregiving import DAUGHTER, caregiver
+from procedures.tests.factories import World
 
 
 def test_the_page_and_the_e_mail_speak_the_caregivers_language(

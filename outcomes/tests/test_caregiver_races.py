@@ -5,7 +5,6 @@ from datetime import datetime
 import pytest
 from django.core import mail
 from django.db import connection
-from procedures.tests.factories import World
 
 from clinic import outbox
 from outcomes import services
@@ -14,6 +13,7 @@ from outcomes.services import answers
 from patients import services as patients
 from patients.models import Caregiver
 from patients.tests.caregiving import DAUGHTER, caregiver
+from procedures.tests.factories import World
 from procedures.tests.test_races import together
 
 

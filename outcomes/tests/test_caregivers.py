@@ -8,7 +8,6 @@ from django.core import mail
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from procedures.tests.factories import World
 
 from clinic import outbox
 from clinic.models import AuditEvent
@@ -23,6 +22,7 @@ from patients import services as patients
 from patients.admin import to_correct
 from patients.models import Caregiver, FormerAddress, Patient
 from patients.tests.caregiving import DAUGHTER, caregiver
+from procedures.tests.factories import World
 
 
 def sent_to() -> list[str]:

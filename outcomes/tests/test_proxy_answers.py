@@ -4,7 +4,6 @@ from datetime import datetime, timedelta
 
 import pytest
 from django.test import Client
-from procedures.tests.factories import World
 
 from clinic.tests.admin_client import clock as freeze
 from clinic.tests.admin_client import queries, signed_in, words
@@ -19,6 +18,7 @@ from outcomes.tests.test_follow_ups import repeating
 from patients.models import Patient
 from patients.tests.caregiving import DAUGHTER, caregiver
 from procedures import services as procedures
+from procedures.tests.factories import World
 
 
 def test_answers_by_telephone_say_who_answered(world: World, client: Client, clock: list[datetime]) -> None:

@@ -3,10 +3,9 @@
 from datetime import datetime
 from typing import Any
 
-from procedures.tests.factories import World
-
 from patients import services
 from patients.models import Caregiver
+from procedures.tests.factories import World
 
 DAUGHTER = "daughter@example.org"
 

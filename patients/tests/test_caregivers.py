@@ -4,20 +4,20 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from clinic.tests.factories import staff
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, IntegrityError, transaction
 from django.test import Client
-from procedures.tests.factories import World
 
 from clinic import roles
 from clinic.models import AuditEvent, Site
 from clinic.refusals import Refusal
 from clinic.tests.admin_client import clock, queries, signed_in
 from clinic.tests.api_client import call, faults
+from clinic.tests.factories import staff
 from patients import services
 from patients.models import Caregiver, FormerAddress, Patient
 from patients.tests.caregiving import DAUGHTER, caregiver
+from procedures.tests.factories import World
 
 SAID: dict[str, Any] = {
     "name": "Rosa García",

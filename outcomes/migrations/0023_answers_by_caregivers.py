@@ -10,8 +10,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('outcomes', '0021_patients_change_their_answers'),
-        ('patients', '0011_caregivers'),
+        ('outcomes', '0022_reason_columns'),
+        ('patients', '0012_caregivers'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('procedures', '0013_words_of_red_flags'),
+        ('procedures', '0014_reason_columns'),
     ]
 
     operations = [
