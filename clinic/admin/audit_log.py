@@ -1,12 +1,11 @@
 """The audit trail and the outbox, to look at."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
-from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -57,9 +56,6 @@ class DeliveryReportInline(ReadOnlyInline):
 
 @admin.register(OutgoingEmail)
 class OutgoingEmailAdmin(ReadOnlyAdmin):
-    #: Further pages about e-mails: the apps above register theirs here.
-    pages: ClassVar[list[URLPattern]] = []
-
     list_display = ("key", "when", "to", "state", "attempts", "problem", "site")
     list_filter = ("status", ("site", SeenFilter))
     list_select_related = ("site",)
@@ -93,9 +89,6 @@ class OutgoingEmailAdmin(ReadOnlyAdmin):
         waits = email.status in (OutgoingEmail.Status.QUEUED, OutgoingEmail.Status.SENDING)
         note = format_html('<span class="desk-sub">{}</span>', _("goes out from then on")) if waits else ""
         return format_html('<span class="desk-time">{}</span>{}', time, note)
-
-    def get_urls(self) -> Any:
-        return [*self.pages, *super().get_urls()]
 
     @admin.action(description=_("Try again"))
     def try_again(self, request: HttpRequest, chosen: QuerySet[Any]) -> None:

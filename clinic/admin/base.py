@@ -15,6 +15,7 @@ from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, Validatio
 from django.db import DataError, models, transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from unfold.admin import TabularInline
@@ -112,8 +113,17 @@ class DeskAdmin(VersionedModelAdmin):
     show_full_result_count = False
     list_filter_sheet = True
     list_per_page = 50
+    #: Pages besides Django's own: modules of this app and of those above add theirs.
+    pages: ClassVar[list[URLPattern]] = []
     #: Where a model without `visible_to` names its site; "" when it belongs to none.
     site_path: ClassVar[str] = ""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.pages = []
+
+    def get_urls(self) -> Any:
+        return [*self.pages, *super().get_urls()]
 
     def choice(self, obj: Any) -> str:
         """A row as it is offered while typing; more than its name where names are shared."""

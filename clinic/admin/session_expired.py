@@ -19,6 +19,8 @@ from django.urls import path, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 
+from clinic.admin import kept_forms, sign_in
+
 View = Callable[..., HttpResponseBase]
 
 
@@ -27,16 +29,22 @@ def by_button(view: View) -> View:
 
     @wraps(view)
     def pressed(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if request.method == "POST":
-            return view(request, *args, **kwargs)
-        messages.warning(request, _("Nothing was done. Please press the button for it."))
-        return HttpResponseRedirect(page_above(request.path))
+        return view(request, *args, **kwargs) if request.method == "POST" else not_pressed(request)
 
     return pressed
 
 
+def not_pressed(request: HttpRequest) -> HttpResponse:
+    """The page above a button's address, for who comes to that by any way but the button."""
+    messages.warning(request, _("Nothing was done. Please press the button for it."))
+    return HttpResponseRedirect(page_above(request.path))
+
+
 def signed_in_first(admin_view: Callable[..., View]) -> Callable[..., View]:
-    """The admin site's `admin_view`, in which a POST of somebody signed out leads, by the sign-in, to `again`."""
+    """The admin site's `admin_view`, in which a POST of somebody signed out leads, by the sign-in, to `again`.
+
+    What was typed into a page that can show it again waits on the sign-in page (`clinic.admin.kept_forms`).
+    """
 
     @wraps(admin_view)
     def guard(view: View, cacheable: bool = False) -> View:
@@ -50,7 +58,10 @@ def signed_in_first(admin_view: Callable[..., View]) -> Callable[..., View]:
             if request.method != "POST" or signing_out or admin.site.has_permission(request):
                 return guarded(request, *args, **kwargs)
             back = f"{reverse('admin:again')}?{urlencode({'page': came_from(request)})}"
-            return redirect_to_login(back, reverse("admin:login"))
+            kept = kept_forms.keep(request) if kept_forms.keeps_typed(view) else ""
+            return (
+                sign_in.ask(request, back, kept) if kept else redirect_to_login(back, reverse("admin:login"))
+            )
 
         return ask_first
 
@@ -60,11 +71,13 @@ def signed_in_first(admin_view: Callable[..., View]) -> Callable[..., View]:
 def again(request: HttpRequest) -> HttpResponse:
     """Where the sign-in leads: on to `page`, with what must be said there."""
     page = request.GET.get("page", "")
-    local = page.startswith("/") and url_has_allowed_host_and_scheme(page, allowed_hosts=None)
-    messages.warning(
-        request, _("You were signed out, so nothing was done or saved. Please press the button again.")
-    )
-    return HttpResponseRedirect(page if local else reverse("admin:index"))
+    messages.warning(request, kept_forms.said())
+    return HttpResponseRedirect(page if safe(page) else reverse("admin:index"))
+
+
+def safe(page: str) -> bool:
+    """Whether an address that somebody sent is one of this service."""
+    return page.startswith("/") and url_has_allowed_host_and_scheme(page, allowed_hosts=None)
 
 
 def came_from(request: HttpRequest) -> str:

@@ -1,8 +1,10 @@
 """The sign-in of the front desk: it waits after too many wrong passwords, and knows its browsers again."""
 
-from typing import Any
+from typing import Any, cast
+from urllib.parse import urlencode
 
 from django.contrib import admin
+from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.views import PasswordChangeView
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -12,6 +14,7 @@ from django.utils import timezone
 from unfold.forms import AdminOwnPasswordChangeForm
 
 from clinic import services
+from clinic.admin import kept_forms
 from clinic.models import User
 from clinic.sign_in_limits import MOST_OF_ACCOUNT, SECONDS, TooManyTries, remember_browser
 from clinic.throttling import forget_tries, one_more_try
@@ -20,8 +23,9 @@ django_login = admin.site.login
 
 
 def login(request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-    """Django's sign-in; status 429 where no more may be tried."""
-    response: HttpResponse = django_login(request, extra_context)
+    """Django's sign-in; status 429 where no more may be tried. What was typed before it comes back after it."""
+    kept = request.POST.get(kept_forms.NAME, "")
+    response: HttpResponse = django_login(request, {"kept": kept, **(extra_context or {})})
     if request.method != "POST":
         return response
     if isinstance(response, TemplateResponse):
@@ -30,7 +34,18 @@ def login(request: HttpRequest, extra_context: Any = None) -> HttpResponse:
             response.status_code = 429
             response["Retry-After"] = str(SECONDS)
     elif isinstance(request.user, User):
+        if kept and admin.site.has_permission(request):
+            response = cast(HttpResponse, kept_forms.show(request, kept) or response)
         remember_browser(response, request.user.email, path=reverse("admin:login"))
+    return response
+
+
+def ask(request: HttpRequest, back: str, kept: str) -> HttpResponse:
+    """The sign-in page, that leads to `back`, in answer to a form that somebody signed out has sent: it keeps that."""
+    address = f"{reverse('admin:login')}?{urlencode({REDIRECT_FIELD_NAME: back})}"
+    request.method = "GET"
+    response: HttpResponse = django_login(request, {"kept": kept, "app_path": address})
+    response["Cache-Control"] = "no-store, private"
     return response
 
 
@@ -61,5 +76,6 @@ def own_password(request: HttpRequest, extra_context: dict[str, Any] | None = No
 
 
 # Replaced for the whole site: Django offers no other way once a site is there, and its stubs know of none.
+admin.site.login_template = "admin/clinic/login.html"
 admin.site.login = login  # type: ignore[method-assign]
 admin.site.password_change = own_password  # type: ignore[method-assign,assignment]

@@ -8,7 +8,6 @@ from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.urls import URLPattern
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
@@ -166,17 +165,12 @@ class ResourceAdmin(PlaceAdmin):
     inlines: ClassVar[list[Any]] = [WorkingHoursInline]
     #: What the apps above put on a resource's page, in order; they register it with `ResourceAdmin.panel`.
     panels: ClassVar[list[Panel]] = []
-    #: Further pages about resources: the apps above register theirs here.
-    pages: ClassVar[list[URLPattern]] = []
 
     @classmethod
     def panel(cls, build: Panel) -> Panel:
         """Decorator: put what `build` returns on every resource's page."""
         cls.panels.append(build)
         return build
-
-    def get_urls(self) -> Any:
-        return [*self.pages, *super().get_urls()]
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None

@@ -1,22 +1,24 @@
 """Adverse events: the list, a section on their follow-up's page, and the pages that record and correct them."""
 
+from functools import cached_property
 from typing import Any, ClassVar, cast
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
-from django.urls import path, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
+from clinic.admin.action_pages import ActionPage, paths
 from clinic.admin.base import SeenFilter, staff
 from clinic.admin.datetime_widgets import shown
-from clinic.admin.taking import ReasonForm, RecordForm, dressed, reason_field, take_for
+from clinic.admin.record_forms import ReasonForm, RecordForm, dressed, reason_field
 from outcomes import services
 from outcomes.admin.drill_down import EventCells, ShowsBehind
 from outcomes.models import AdverseEvent, FollowUp
@@ -179,94 +181,72 @@ class AdverseEventAdmin(ShowsBehind):
         at = shown(event.entered_in_error_at, event.follow_up.procedure.site)
         return f"{at}: {event.entered_in_error_reason}"
 
-    # Recording and correcting.
 
-    def get_urls(self) -> Any:
-        wrap = self.admin_site.admin_view
-        return [
-            path("record/<int:follow_up>/", wrap(self.record_view), name="outcomes_adverseevent_record"),
-            path("<int:pk>/correct/", wrap(self.correct_view), name="outcomes_adverseevent_correct"),
-            path("<int:pk>/error/", wrap(self.error_view), name="outcomes_adverseevent_error"),
-            *super().get_urls(),
-        ]
+class EventPage(ActionPage):
+    """A page about an adverse event."""
 
-    def record_view(self, request: HttpRequest, follow_up: int) -> HttpResponse:
-        """Record that something bad happened after a procedure."""
-        rows = FollowUp.objects.visible_to(staff(request)).select_related(
+    model = AdverseEvent
+    permission_required = RECORD
+
+    def course(self) -> FollowUp:
+        """The follow-up to which the event belongs."""
+        follow_up: FollowUp = self.row.follow_up
+        return follow_up
+
+    def lead(self) -> str:
+        return f"{self.course().patient} · {self.course().procedure}"
+
+
+class RecordEvent(EventPage):
+    """Something bad happened after a procedure."""
+
+    name, address = "record", "record/<int:follow_up>/"
+    form_class = AdverseEventForm
+    title, done = _("Record an adverse event"), _("The adverse event is recorded.")
+
+    @cached_property
+    def row(self) -> FollowUp:
+        rows = FollowUp.objects.visible_to(self.by).select_related(
             "patient", "procedure__site", "procedure__procedure_type"
         )
-        course = get_object_or_404(rows, pk=follow_up)
-        form = AdverseEventForm(request.POST if request.method == "POST" else None)
+        return get_object_or_404(rows, pk=self.kwargs["follow_up"])
 
-        def act() -> None:
-            event = AdverseEvent(follow_up=course, **form.said())
-            services.record_adverse_event(event, by=staff(request), now=timezone.now())
+    def course(self) -> FollowUp:
+        return self.row
 
-        return self.page(
-            request,
-            course,
-            form,
-            act,
-            back=reverse("admin:outcomes_followup_change", args=[follow_up]),
-            title=_("Record an adverse event"),
-            done=_("The adverse event is recorded."),
-        )
+    def guarded(self) -> None:
+        return None
 
-    def correct_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Say better what happened, or how it went on."""
-        event = get_object_or_404(self.get_queryset(request), pk=pk)
-        form = CorrectEventForm(
-            request.POST if request.method == "POST" else None,
-            initial={name: getattr(event, name) for name in FIELDS},
-        )
+    def home(self) -> str:
+        return reverse("admin:outcomes_followup_change", args=[self.row.pk])
 
-        def act() -> None:
-            services.correct_adverse_event(
-                pk,
-                changes=form.said(),
-                reason=form.cleaned_data["reason"],
-                by=staff(request),
-                now=timezone.now(),
-            )
+    def act(self, form: AdverseEventForm) -> AdverseEvent:
+        event = AdverseEvent(follow_up=self.row, **form.said())
+        return services.record_adverse_event(event, by=self.by, now=self.now)
 
-        return self.page(
-            request,
-            event.follow_up,
-            form,
-            act,
-            row=event,
-            back=page_of(event),
-            title=_("Correct"),
-            done=_("The adverse event is corrected; what stood before is in its history."),
-        )
 
-    def error_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """It never happened, or not to this patient."""
-        event = get_object_or_404(self.get_queryset(request), pk=pk)
-        form = ReasonForm(request.POST if request.method == "POST" else None)
+class CorrectEvent(EventPage):
+    """Say better what happened, or how it went on."""
 
-        def act() -> None:
-            reason = form.cleaned_data["reason"]
-            services.void_adverse_event(pk, reason=reason, by=staff(request), now=timezone.now())
+    name, form_class, service = "correct", CorrectEventForm, staticmethod(services.correct_adverse_event)
+    title, done = _("Correct"), _("The adverse event is corrected; what stood before is in its history.")
 
-        return self.page(
-            request,
-            event.follow_up,
-            form,
-            act,
-            row=event,
-            back=page_of(event),
-            title=_("Entered in error"),
-            done=_("It is marked as entered in error; it counts nowhere."),
-            danger=True,
-        )
+    def get_initial(self) -> dict[str, Any]:
+        return {name: getattr(self.row, name) for name in FIELDS}
 
-    def page(
-        self, request: HttpRequest, follow_up: FollowUp, form: Any, act: Any, **words: Any
-    ) -> HttpResponse:
-        """The page with one form, for those who may record."""
-        lead = f"{follow_up.patient} · {follow_up.procedure}"
-        return take_for(request, form, act, needs=RECORD, opts=self.opts, lead=lead, **words)
+    def values(self, form: CorrectEventForm) -> dict[str, Any]:
+        return {"changes": form.said(), "reason": form.cleaned_data["reason"]}
+
+
+class EventInError(EventPage):
+    """It never happened, or not to this patient."""
+
+    name, form_class, service = "error", ReasonForm, staticmethod(services.void_adverse_event)
+    title, done = _("Entered in error"), _("It is marked as entered in error; it counts nowhere.")
+    danger = True
+
+
+AdverseEventAdmin.pages += paths(RecordEvent, CorrectEvent, EventInError)
 
 
 def page_of(event: AdverseEvent) -> str:

@@ -2,14 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
+from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import Paginator
-from django.db import transaction
 from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
@@ -18,10 +19,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from clinic.admin.base import show_refusal, staff, tell
+from clinic.admin.action_pages import ActionPage, in_a_line, paths
+from clinic.admin.base import staff
 from clinic.admin.datetime_widgets import shown, to_instant
 from clinic.admin.stale_forms import StalePage
-from clinic.admin.taking import carried, in_a_line, missed
 from clinic.models import Site
 from outcomes import services
 from outcomes.admin.call_script import script
@@ -148,120 +149,106 @@ def left(closes_at: datetime, now: datetime) -> str:
     return ngettext("%d hour", "%d hours", hours) % hours
 
 
-def call(request: HttpRequest, pk: int) -> HttpResponse:
+class CallPage(ActionPage):
     """What to say to one patient, and the form for what they say. Which button was pressed says `outcome`."""
-    if not request.user.has_perm("outcomes.record_answer"):
-        raise PermissionDenied
-    check_in = get_object_or_404(wanted(request), pk=pk)
-    now = timezone.now()
-    here, back = reverse("admin:outcomes_checkin_change", args=[pk]), reverse("admin:outcomes_checkin_calls")
-    if request.method == "GET" and not check_in.open_at(now):
-        messages.error(request, _("This check-in is closed."))
-        return HttpResponseRedirect(here)
-    pressed = request.POST.get("outcome", "")
-    patient = check_in.follow_up.patient
-    said = CallAnswerForm(
-        request.POST if pressed == Outcome.REACHED else None,
-        questions=questions_of(check_in),
-        language=patient.language,
-        stands={},
-    )
-    again = AgainForm(request.POST if pressed == Outcome.CALL_AGAIN else None)
-    stale: StalePage | None = None
-    if request.method == "POST":
-        forms: dict[str, CallAnswerForm | AgainForm] = {
-            Outcome.REACHED.value: said,
-            Outcome.CALL_AGAIN.value: again,
+
+    model = CheckIn
+    name = "call"
+    permission_required = "outcomes.record_answer"
+    template_name = "admin/outcomes/call.html"
+
+    def get_queryset(self) -> CheckInQuerySet:
+        return wanted(self.request)
+
+    def impossible(self) -> Any:
+        return "" if self.row.open_at(self.now) else _("This check-in is closed.")
+
+    @property
+    def pressed(self) -> str:
+        """What came of the call; "" on a page that is only opened."""
+        said: str = self.request.POST.get("outcome", "")
+        return said
+
+    @cached_property
+    def said(self) -> CallAnswerForm:
+        """What the patient says."""
+        data = self.request.POST if self.pressed == Outcome.REACHED else None
+        language = self.row.follow_up.patient.language
+        return CallAnswerForm(data, questions=questions_of(self.row), language=language, stands={})
+
+    @cached_property
+    def again(self) -> AgainForm:
+        """When to call again."""
+        return AgainForm(self.request.POST if self.pressed == Outcome.CALL_AGAIN else None)
+
+    def get_form(self, form_class: Any = None) -> Any:
+        own = {Outcome.REACHED.value: self.said, Outcome.CALL_AGAIN.value: self.again}
+        return own.get(self.pressed) or forms.Form(self.request.POST)
+
+    def act(self, form: Any) -> Any:
+        known: dict[str, Any] = {"by": self.by, "now": self.now}
+        if self.pressed == Outcome.REACHED:
+            return services.record_answer(
+                self.row.pk,
+                values=form.values(),
+                remark=form.cleaned_data["remark"],
+                channel=Answer.Channel.PHONE,
+                language=self.row.follow_up.patient.language,
+                answered_by=form.cleaned_data["answered_by"],
+                **known,
+            )
+        if self.pressed == Outcome.CALL_AGAIN:
+            known["again_at"] = to_instant(form.cleaned_data["again"], self.row.follow_up.procedure.site.zone)
+        return services.note_call(self.row.pk, outcome=self.pressed, **known)
+
+    def home(self) -> str:
+        return reverse("admin:outcomes_checkin_calls")
+
+    def leave(self, why: Any) -> HttpResponse:
+        messages.error(self.request, str(why))
+        return HttpResponseRedirect(reverse("admin:outcomes_checkin_change", args=[self.row.pk]))
+
+    def tell_done(self, form: Any) -> None:
+        if form is self.said:
+            say_what_to_do(self.request, form, self.row)
+        messages.success(self.request, str(NOTED[Outcome(self.pressed)]))
+
+    def invalid(self, form: Any) -> HttpResponse:
+        if form is self.said:
+            raise_at_once(self.request, form, self.row, self.now)
+        return super().invalid(form)
+
+    def refused(self, form: Any, refusal: ValidationError) -> HttpResponse:
+        if not form.fields or refusal.code in ("closed", "answered_already", "not_to_call"):
+            return self.leave(" ".join(refusal.messages))
+        return super().refused(form, refusal)
+
+    def overtaken(self, form: Any, stale: StalePage) -> HttpResponse:
+        raise_after_all(self.request, self.said, self.row, self.now)
+        self.row = self.get_queryset().get(pk=self.row.pk)
+        if self.impossible():
+            return self.leave(in_a_line(stale))
+        if form.fields:
+            return self.page(form, status=409, stale=stale)
+        messages.error(self.request, in_a_line(stale))
+        return HttpResponseRedirect(self.request.path)
+
+    def get_context_data(self, **given: Any) -> dict[str, Any]:
+        patient, site = self.row.follow_up.patient, self.row.follow_up.procedure.site
+        return {
+            **super().get_context_data(**given),
+            "title": _("Call %s") % patient,
+            "row": row(self.row, self.now),
+            "check_in": self.row,
+            "patient": patient,
+            "site": site,
+            "script": script(site, caller=str(self.by), language=patient.language),
+            "said": self.said,
+            "again": self.again,
+            "calls": [(shown(one.at, site), one) for one in calls_of(self.row)],
+            "media": self.said.media + self.again.media,
+            "check_in_page": reverse("admin:outcomes_checkin_change", args=[self.row.pk]),
         }
-        form = forms.get(pressed)
-        with transaction.atomic():
-            stale = missed(request, check_in, form)
-            if stale:
-                raise_after_all(request, said, check_in, now)
-                check_in = wanted(request).get(pk=pk)
-                still_open = check_in.open_at(now)
-                if form is None or not still_open:
-                    messages.error(request, in_a_line(stale))
-                    return HttpResponseRedirect(request.path if still_open else here)
-            elif leads_to := noted(check_in, form, said, again, pressed, request, now):
-                return HttpResponseRedirect(leads_to)
-    site = check_in.follow_up.procedure.site
-    context = {
-        **admin.site.each_context(request),
-        "title": _("Call %s") % patient,
-        "row": row(check_in, now),
-        "check_in": check_in,
-        "patient": patient,
-        "site": site,
-        "script": script(site, caller=str(staff(request)), language=patient.language),
-        "said": said,
-        "again": again,
-        "calls": [(shown(one.at, site), one) for one in calls_of(check_in)],
-        "here": here,
-        "back": back,
-        "media": said.media + again.media,
-        "stale": stale,
-        **carried(request, check_in, again=stale is not None),
-    }
-    status = 409 if stale else 422 if said.errors or again.errors else 200
-    return TemplateResponse(request, "admin/outcomes/call.html", context, status=status)
-
-
-def noted(
-    check_in: CheckIn,
-    form: CallAnswerForm | AgainForm | None,
-    said: CallAnswerForm,
-    again: AgainForm,
-    pressed: str,
-    request: HttpRequest,
-    now: datetime,
-) -> str:
-    """Write down what came of the call, and say so; where to go then, "" where the `form` is to be shown again."""
-    try:
-        if form is None:
-            services.note_call(check_in.pk, outcome=pressed, by=staff(request), now=now)
-        elif not form.is_valid():
-            if form is said:
-                raise_at_once(request, said, check_in, now)
-            return ""
-        else:
-            act(check_in, said, again, pressed, request, now)
-    except ValidationError as refusal:
-        if form is None or refusal.code in ("closed", "answered_already", "not_to_call"):
-            tell(request, refusal)
-            return reverse("admin:outcomes_checkin_change", args=[check_in.pk])
-        show_refusal(form, refusal, form.names)
-        return ""
-    if form is said:
-        say_what_to_do(request, said, check_in)
-    messages.success(request, str(NOTED[Outcome(pressed)]))
-    return reverse("admin:outcomes_checkin_calls")
-
-
-def act(
-    check_in: CheckIn,
-    said: CallAnswerForm,
-    again: AgainForm,
-    pressed: str,
-    request: HttpRequest,
-    now: datetime,
-) -> None:
-    """Write down an answer, or when to call again. Raises what the services raise."""
-    if pressed == Outcome.CALL_AGAIN:
-        zone = check_in.follow_up.procedure.site.zone
-        at = to_instant(again.cleaned_data["again"], zone)
-        services.note_call(check_in.pk, outcome=pressed, again_at=at, by=staff(request), now=now)
-        return
-    services.record_answer(
-        check_in.pk,
-        values=said.values(),
-        remark=said.cleaned_data["remark"],
-        channel=Answer.Channel.PHONE,
-        language=check_in.follow_up.patient.language,
-        answered_by=said.cleaned_data["answered_by"],
-        by=staff(request),
-        now=now,
-    )
 
 
 def wrong_number(request: HttpRequest, patient: Patient) -> SafeString:
@@ -280,5 +267,5 @@ PatientAdmin.panels.insert(0, wrong_number)
 
 CheckInAdmin.pages += [
     path("calls/", admin.site.admin_view(calls), name="outcomes_checkin_calls"),
-    path("<int:pk>/call/", admin.site.admin_view(call), name="outcomes_checkin_call"),
+    *paths(CallPage),
 ]

@@ -1,14 +1,13 @@
 """Check-ins: who was asked what and when and why, and writing down and correcting what a patient says."""
 
 from datetime import datetime
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404
-from django.urls import URLPattern, path, reverse
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -17,8 +16,10 @@ from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
+from clinic.admin.action_pages import ActionPage, paths
 from clinic.admin.base import SeenFilter, staff, tell
 from clinic.admin.datetime_widgets import shown
+from clinic.admin.stale_forms import StalePage
 from clinic.models import Site
 from outcomes import services
 from outcomes.admin.call_script import after_yes
@@ -40,7 +41,6 @@ from outcomes.questions import Question
 from outcomes.services.corrections import versions_of
 from outcomes.services.staff_answers import values_of
 from patients.admin import searched
-from procedures.admin.workflow_actions import take
 
 STATUS_LABELS = {
     "planned": "default",
@@ -81,9 +81,6 @@ class NotSentFilter(admin.SimpleListFilter):
 
 @admin.register(CheckIn)
 class CheckInAdmin(ShowsBehind):
-    #: Further pages about check-ins: calls and paper forms register theirs here.
-    pages: ClassVar[list[URLPattern]] = []
-
     list_display = ("who", "day", "due", "state", "pain", "no_email")
     list_filter = (
         *("status", "kind", RemarkFilter, NotSentFilter),
@@ -175,116 +172,103 @@ class CheckInAdmin(ShowsBehind):
     def no_email(self, check_in: CheckIn) -> str:
         return reason(check_in.not_sent_reason)
 
-    def get_urls(self) -> Any:
-        wrap = self.admin_site.admin_view
-        return [
-            *self.pages,
-            path("<int:pk>/answer/", wrap(self.answer_view), name="outcomes_checkin_answer"),
-            path("<int:pk>/correct/", wrap(self.correct_view), name="outcomes_checkin_correct"),
-            *super().get_urls(),
-        ]
 
-    def answer_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Write down what the patient said or wrote. `channel` in the address is chosen already."""
-        check_in = get_object_or_404(self.get_queryset(request), pk=pk)
-        if not request.user.has_perm("outcomes.record_answer"):
-            raise PermissionDenied
-        here = reverse("admin:outcomes_checkin_change", args=[pk])
-        now = timezone.now()
-        if request.method == "GET" and not check_in.open_at(now):
-            messages.error(request, _("This check-in is closed."))
-            return HttpResponseRedirect(here)
-        patient = check_in.follow_up.patient
-        form = AnswerForm(
-            request.POST if request.method == "POST" else None,
-            questions=questions_of(check_in),
-            language=patient.language,
-            stands={},
-            initial={"channel": request.GET.get("channel", "phone"), "language": patient.language},
+class RecordAnswer(ActionPage):
+    """Write down what the patient said or wrote. `channel` in the address is chosen already."""
+
+    model = CheckIn
+    name, form_class, service = "answer", AnswerForm, staticmethod(services.record_answer)
+    permission_required = "outcomes.record_answer"
+    title, submit = _("Record the answer"), _("Record")
+    done = _("The answer is written down, and the follow-up judged again.")
+
+    def impossible(self) -> Any:
+        return "" if self.row.open_at(self.now) else _("This check-in is closed.")
+
+    def lead(self) -> str:
+        patient, procedure = self.row.follow_up.patient, self.row.follow_up.procedure
+        return f"{patient} · {patient.phone or '–'} · {procedure.procedure_type} · {self.row.when}"
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        language = self.row.follow_up.patient.language
+        return {
+            **super().get_form_kwargs(),
+            "questions": questions_of(self.row),
+            "language": language,
+            "stands": {},
+            "initial": {"channel": self.request.GET.get("channel", "phone"), "language": language},
+        }
+
+    def values(self, form: AnswerForm) -> dict[str, Any]:
+        own = {name: form.cleaned_data[name] for name in ("remark", "channel", "language", "answered_by")}
+        return {"values": form.values(), **own}
+
+    def goal(self, result: Any) -> str:
+        return reverse("admin:outcomes_followup_change", args=[self.row.follow_up_id])
+
+    def invalid(self, form: QuestionsForm) -> HttpResponse:
+        if self.row.open_at(self.now):
+            raise_at_once(self.request, form, self.row, self.now)
+        return super().invalid(form)
+
+    def overtaken(self, form: QuestionsForm, stale: StalePage) -> HttpResponse:
+        raise_after_all(self.request, form, self.row, self.now)
+        return super().overtaken(form, stale)
+
+    def tell_done(self, form: QuestionsForm) -> None:
+        super().tell_done(form)
+        say_what_to_do(self.request, form, self.row)
+
+
+class CorrectAnswer(ActionPage):
+    """Put other figures in the place of an answer's; those before stay, with their version."""
+
+    model = CheckIn
+    name, form_class = "correct", CorrectionForm
+    permission_required = "outcomes.correct_answer"
+    title, submit = _("Correct the answer"), _("Correct")
+    done = _("The answer is corrected, and the follow-up judged again.")
+
+    @property
+    def given(self) -> Any:
+        """The answer that stands; None without one."""
+        return getattr(self.row, "answer", None)
+
+    def guarded(self) -> Answer | None:
+        given: Answer | None = self.given
+        return given
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        why_not = self.impossible()
+        return self.leave(why_not) if why_not else super().post(request, *args, **kwargs)
+
+    def impossible(self) -> Any:
+        return "" if self.given else _("There is no answer yet that could be corrected.")
+
+    def lead(self) -> str:
+        kept = _("chosen is what stands now; it is kept as version %d.") % self.given.version
+        return f"{self.row.follow_up.patient} · {self.row.when} · {self.given.how} · {kept}"
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        given = self.given
+        return {
+            **super().get_form_kwargs(),
+            "questions": kept_questions(given, questions_of(self.row)),
+            "language": given.language,
+            "stands": values_of(given),
+        }
+
+    def act(self, form: CorrectionForm) -> Answer:
+        return services.correct_answer(
+            self.given.pk,
+            values=form.values(),
+            reason=form.cleaned_data["reason"],
+            by=self.by,
+            now=self.now,
         )
 
-        if check_in.open_at(now):
-            raise_at_once(request, form, check_in, now)
 
-        def act() -> str:
-            services.record_answer(
-                pk,
-                values=form.values(),
-                remark=form.cleaned_data["remark"],
-                channel=form.cleaned_data["channel"],
-                language=form.cleaned_data["language"],
-                answered_by=form.cleaned_data["answered_by"],
-                by=staff(request),
-                now=now,
-            )
-            return reverse("admin:outcomes_followup_change", args=[check_in.follow_up_id])
-
-        response = take(
-            request,
-            form,
-            act,
-            done=_("The answer is written down, and the follow-up judged again."),
-            back=here,
-            row=check_in,
-            context={
-                "title": _("Record the answer"),
-                "opts": self.opts,
-                "submit": _("Record"),
-                "danger": False,
-                "lead": f"{patient} · {patient.phone or '–'} · "
-                f"{check_in.follow_up.procedure.procedure_type} · {check_in.when}",
-            },
-        )
-        if response.status_code == 409:
-            raise_after_all(request, form, check_in, now)
-        elif response.status_code == 302:
-            say_what_to_do(request, form, check_in)
-        return response
-
-    def correct_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Put other figures in the place of an answer's; those before stay, with their version."""
-        check_in = get_object_or_404(self.get_queryset(request), pk=pk)
-        if not request.user.has_perm("outcomes.correct_answer"):
-            raise PermissionDenied
-        here = reverse("admin:outcomes_checkin_change", args=[pk])
-        given: Answer | None = getattr(check_in, "answer", None)
-        if given is None:
-            messages.error(request, _("There is no answer yet that could be corrected."))
-            return HttpResponseRedirect(here)
-        patient = check_in.follow_up.patient
-        form = CorrectionForm(
-            request.POST if request.method == "POST" else None,
-            questions=kept_questions(given, questions_of(check_in)),
-            language=given.language,
-            stands=values_of(given),
-        )
-
-        def act() -> str:
-            services.correct_answer(
-                given.pk,
-                values=form.values(),
-                reason=form.cleaned_data["reason"],
-                by=staff(request),
-                now=timezone.now(),
-            )
-            return here
-
-        return take(
-            request,
-            form,
-            act,
-            done=_("The answer is corrected, and the follow-up judged again."),
-            back=here,
-            row=given,
-            context={
-                "title": _("Correct the answer"),
-                "opts": self.opts,
-                "submit": _("Correct"),
-                "danger": False,
-                "lead": f"{patient} · {check_in.when} · {given.how} · "
-                + _("chosen is what stands now; it is kept as version %d.") % given.version,
-            },
-        )
+CheckInAdmin.pages += paths(RecordAnswer, CorrectAnswer)
 
 
 def raise_at_once(request: HttpRequest, form: QuestionsForm, check_in: CheckIn, now: datetime) -> None:

@@ -17,8 +17,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
 from unfold.widgets import BASE_INPUT_CLASSES, SELECT_CLASSES
 
+from clinic.admin.action_pages import ActionPage, paths
 from clinic.admin.base import ReadOnlyAdmin, staff, tell
-from clinic.admin.taking import take
 from clinic.patient_pages import secret
 from outcomes import services
 from outcomes.admin.reports.base import SelectionForm
@@ -84,37 +84,9 @@ class ExportAdmin(ReadOnlyAdmin):
         return response
 
     @action(description=_("Ask for an export"), url_path="ask", permissions=["export_outcomes"], icon="add")
-    def ask_for(self, request: HttpRequest) -> HttpResponse:
-        """The form; a small table is ready when it comes back, a larger one within some minutes."""
-        form = ExportForm(request.POST if request.method == "POST" else None, user=staff(request))
-        back = reverse("admin:outcomes_export_changelist")
-
-        def do() -> str:
-            services.request_export(
-                form.cleaned_data["kind"],
-                form.selection(),
-                deidentified=form.cleaned_data["deidentified"],
-                by=staff(request),
-                now=timezone.now(),
-            )
-            return back
-
-        return take(
-            request,
-            form,
-            do,
-            done=_("The export is taken down. A small one is ready at once, a large one in some minutes."),
-            back=back,
-            context={
-                "title": _("Ask for an export"),
-                "opts": self.opts,
-                "submit": _("Ask for it"),
-                "danger": False,
-                "lead": _(
-                    "What you may see, as it is when the file is made. That you took it is written down."
-                ),
-            },
-        )
+    def ask_for(self, request: HttpRequest) -> HttpResponseBase:
+        """The button above the list; `AskForExport` answers."""
+        return AskForExport.as_view()(request)
 
     @action(
         description=_("Data dictionary"),
@@ -128,23 +100,6 @@ class ExportAdmin(ReadOnlyAdmin):
         response = HttpResponse(MARK + lines(rows), content_type="text/csv; charset=utf-8")
         response["Content-Disposition"] = 'attachment; filename="data-dictionary.csv"'
         return response
-
-    def get_urls(self) -> Any:
-        own = path(
-            "<uuid:key>/file/", self.admin_site.admin_view(self.file_view), name="outcomes_export_file"
-        )
-        return [own, *super().get_urls()]
-
-    def file_view(self, request: HttpRequest, key: Any) -> HttpResponseBase:
-        """The file, piece by piece; what is refused is said on the list."""
-        if not self.has_export_outcomes_permission(request):
-            raise PermissionDenied
-        export = get_object_or_404(self.get_queryset(request), key=key)
-        try:
-            return file_of(export, request, now=timezone.now())
-        except ValidationError as refusal:
-            tell(request, refusal)
-            return HttpResponseRedirect(reverse("admin:outcomes_export_changelist"))
 
     @display(description=_("table"), ordering="kind")
     def what(self, export: Export) -> SafeString:
@@ -199,6 +154,18 @@ PROBLEMS = {
 }
 
 
+def file_view(request: HttpRequest, key: Any) -> HttpResponseBase:
+    """The file, piece by piece; what is refused is said on the list."""
+    if not request.user.has_perm(EXPORT):
+        raise PermissionDenied
+    export = get_object_or_404(admin.site.get_model_admin(Export).get_queryset(request), key=key)
+    try:
+        return file_of(export, request, now=timezone.now())
+    except ValidationError as refusal:
+        tell(request, refusal)
+        return HttpResponseRedirect(reverse("admin:outcomes_export_changelist"))
+
+
 def file_of(export: Export, request: HttpRequest, *, now: datetime) -> HttpResponseBase:
     """The download. Raises as `services.download` does."""
     pieces = services.download(export, by=staff(request), now=now)
@@ -206,3 +173,38 @@ def file_of(export: Export, request: HttpRequest, *, now: datetime) -> HttpRespo
     name = f"{export.kind}-{export.requested_at:%Y-%m-%d}.csv"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return secret(response)
+
+
+class AskForExport(ActionPage):
+    """The form; a small table is ready when it comes back, a larger one within some minutes."""
+
+    model = Export
+    name, address = "ask_for", "ask/"
+    permission_required = EXPORT
+    form_class = ExportForm
+    title, submit = _("Ask for an export"), _("Ask for it")
+    done = _("The export is taken down. A small one is ready at once, a large one in some minutes.")
+
+    def guarded(self) -> None:
+        return None
+
+    def lead(self) -> Any:
+        return _("What you may see, as it is when the file is made. That you took it is written down.")
+
+    def home(self) -> str:
+        return reverse("admin:outcomes_export_changelist")
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return {**super().get_form_kwargs(), "user": self.by}
+
+    def act(self, form: ExportForm) -> Export:
+        anonymous = form.cleaned_data["deidentified"]
+        return services.request_export(
+            form.cleaned_data["kind"], form.selection(), deidentified=anonymous, by=self.by, now=self.now
+        )
+
+
+ExportAdmin.pages += [
+    *paths(AskForExport),
+    path("<uuid:key>/file/", admin.site.admin_view(file_view), name="outcomes_export_file"),
+]

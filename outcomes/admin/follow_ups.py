@@ -1,22 +1,21 @@
 """Follow-ups: the list by verdict, and each with its chart, its check-ins and how the verdict came about."""
 
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
-from django.urls import URLPattern, path, reverse
+from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
-from clinic.admin.base import ReadOnlyInline, SeenFilter, staff
+from clinic.admin.action_pages import ActionPage, paths
+from clinic.admin.base import ReadOnlyInline, SeenFilter
 from clinic.admin.datetime_widgets import DateInput, shown
 from outcomes import services
 from outcomes.admin.adverse_events import events_fragment
@@ -34,7 +33,6 @@ from outcomes.services.judgement import in_minutes
 from outcomes.services.plans import ENDINGS, RESUMED
 from patients.admin import searched
 from procedures.admin.appointment_forms import WhyForm
-from procedures.admin.workflow_actions import take
 
 
 def medicine_words(code: int | None) -> str:
@@ -137,8 +135,6 @@ class FollowUpAdmin(ShowsBehind):
     ordering = ("-procedure__performed_at", "-pk")
     date_hierarchy = "procedure__performed_at"
     inlines = (VerdictChangeInline,)
-    #: Further pages: reports and worklists register theirs here.
-    pages: ClassVar[list[URLPattern]] = []
     change_form_template = "admin/outcomes/followup/change_form.html"
     fieldsets = (
         (
@@ -221,121 +217,6 @@ class FollowUpAdmin(ShowsBehind):
             }
         return super().change_view(request, object_id, form_url, extra_context)
 
-    def get_urls(self) -> Any:
-        pages = [
-            path(f"<int:pk>/{name}/", self.admin_site.admin_view(view), name=f"outcomes_followup_{name}")
-            for name, view in (
-                ("end", self.end_view),
-                ("resume", self.resume_view),
-                ("apart", self.apart_view),
-                ("duration", self.duration_view),
-                ("trial", self.trial_view),
-            )
-        ]
-        return [*pages, *self.pages, *super().get_urls()]
-
-    def end_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """End a course for one of ENDINGS; from a worklist, said by `list` in the address, mostly for the first."""
-        listed = request.GET.get("list", "")
-        return self.decide(
-            request,
-            pk,
-            EndForm,
-            services.end_follow_up,
-            title=_("End the follow-up"),
-            done=_("The follow-up has ended; nothing more is asked."),
-            initial={"closed_reason": ENDINGS[0]} if listed in WORKLISTS else None,
-            back=f"{reverse('admin:outcomes_followup_worklists')}?list={listed}"
-            if listed in WORKLISTS
-            else None,
-        )
-
-    def resume_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Let a course go on that was ended by mistake, or whose patient has come back."""
-        return self.decide(
-            request,
-            pk,
-            ResumeForm,
-            services.resume_follow_up,
-            title=_("Let it go on"),
-            done=_("The follow-up goes on; what is still to come is asked."),
-        )
-
-    def apart_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Judge a confounded course all the same."""
-        return self.decide(
-            request,
-            pk,
-            NotConfoundedForm,
-            services.tell_apart,
-            title=_("Judge it all the same"),
-            done=_("The follow-up is judged again."),
-        )
-
-    def duration_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Say whether the relief of a test lasted as long as its agent works."""
-        return self.decide(
-            request,
-            pk,
-            DurationForm,
-            services.say_consistent,
-            title=_("Did the relief last as long as the agent works?"),
-            done=_("Your answer is kept."),
-            submit=_("Keep it"),
-        )
-
-    def trial_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Say on which day the lead or catheter of a trial came out."""
-        return self.decide(
-            request,
-            pk,
-            TrialForm,
-            services.end_trial,
-            title=_("The lead or catheter is out"),
-            done=_("The trial is judged by the days up to there."),
-            submit=_("Save"),
-        )
-
-    def decide(
-        self,
-        request: HttpRequest,
-        pk: int,
-        shape: type[forms.Form],
-        act: Any,
-        *,
-        title: Any,
-        done: Any,
-        submit: Any = None,
-        initial: Any = None,
-        back: str | None = None,
-    ) -> HttpResponse:
-        """A page with the form `shape`; what it says goes to the service `act`. `back` None: to the follow-up."""
-        follow_up = get_object_or_404(self.get_queryset(request), pk=pk)
-        if not request.user.has_perm("procedures.perform_procedure"):
-            raise PermissionDenied
-        form = shape(request.POST if request.method == "POST" else None, initial=initial)
-        here = back or reverse("admin:outcomes_followup_change", args=[pk])
-
-        def do() -> str:
-            act(pk, **form.cleaned_data, by=staff(request), now=timezone.now())
-            return here
-
-        return take(
-            request,
-            form,
-            do,
-            done=done,
-            back=here,
-            row=follow_up,
-            context={
-                "title": title,
-                "opts": self.opts,
-                "submit": submit or title,
-                "danger": False,
-                "lead": f"{follow_up.patient} · {follow_up.procedure.procedure_type}",
-            },
-        )
-
     @display(description=_("patient"), ordering="patient__family_name")
     def who(self, follow_up: FollowUp) -> SafeString:
         patient = follow_up.patient
@@ -399,3 +280,66 @@ class FollowUpAdmin(ShowsBehind):
     @display(description=_("judged"))
     def judged(self, follow_up: FollowUp) -> str:
         return shown(follow_up.judged_at, follow_up.procedure.site)
+
+
+class FollowUpPage(ActionPage):
+    """What a clinician decides about a follow-up."""
+
+    model = FollowUp
+    permission_required = "procedures.perform_procedure"
+
+    def lead(self) -> str:
+        return f"{self.row.patient} · {self.row.procedure.procedure_type}"
+
+
+class EndFollowUp(FollowUpPage):
+    """End a course for one of ENDINGS; from a worklist, said by `list` in the address, mostly for the first."""
+
+    name, form_class, service = "end", EndForm, staticmethod(services.end_follow_up)
+    title, done = _("End the follow-up"), _("The follow-up has ended; nothing more is asked.")
+
+    @property
+    def listed(self) -> str:
+        """The worklist from which one comes; "" for none."""
+        said: str = self.request.GET.get("list", "")
+        return said if said in WORKLISTS else ""
+
+    def get_initial(self) -> dict[str, Any]:
+        return {"closed_reason": ENDINGS[0]} if self.listed else {}
+
+    def home(self) -> str:
+        lists = reverse("admin:outcomes_followup_worklists")
+        return f"{lists}?list={self.listed}" if self.listed else super().home()
+
+
+class ResumeFollowUp(FollowUpPage):
+    """Let a course go on that was ended by mistake, or whose patient has come back."""
+
+    name, form_class, service = "resume", ResumeForm, staticmethod(services.resume_follow_up)
+    title, done = _("Let it go on"), _("The follow-up goes on; what is still to come is asked.")
+
+
+class TellApart(FollowUpPage):
+    """Judge a confounded course all the same."""
+
+    name, form_class, service = "apart", NotConfoundedForm, staticmethod(services.tell_apart)
+    title, done = _("Judge it all the same"), _("The follow-up is judged again.")
+
+
+class SayDuration(FollowUpPage):
+    """Say whether the relief of a test lasted as long as its agent works."""
+
+    name, form_class, service = "duration", DurationForm, staticmethod(services.say_consistent)
+    title, submit = _("Did the relief last as long as the agent works?"), _("Keep it")
+    done = _("Your answer is kept.")
+
+
+class EndTrial(FollowUpPage):
+    """Say on which day the lead or catheter of a trial came out."""
+
+    name, form_class, service = "trial", TrialForm, staticmethod(services.end_trial)
+    title, submit = _("The lead or catheter is out"), _("Save")
+    done = _("The trial is judged by the days up to there.")
+
+
+FollowUpAdmin.pages += paths(EndFollowUp, ResumeFollowUp, TellApart, SayDuration, EndTrial)

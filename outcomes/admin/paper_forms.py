@@ -7,18 +7,18 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import path, reverse
-from django.utils import timezone, translation
+from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 
-from clinic.admin.base import staff
+from clinic.admin.action_pages import ActionPage, paths
 from clinic.patient_pages import speaks
 from outcomes import services
 from outcomes.admin.calls import wanted
 from outcomes.admin.check_in_forms import CodeForm, buttons, ends, questions_of
 from outcomes.admin.check_ins import CheckInAdmin
+from outcomes.models import CheckIn
 from outcomes.paper_form_codes import paper_code
 from outcomes.questions import Question
-from procedures.admin.workflow_actions import take
 
 
 def paper(request: HttpRequest, pk: int) -> HttpResponse:
@@ -56,32 +56,33 @@ def printed(question: Question, language: str) -> dict[str, Any]:
     }
 
 
-def by_code(request: HttpRequest) -> HttpResponse:
+class FindByCode(ActionPage):
     """From the code on a form to the page on which its answers are typed in."""
-    if not request.user.has_perm("outcomes.record_answer"):
-        raise PermissionDenied
-    form = CodeForm(request.POST if request.method == "POST" else None)
 
-    def act() -> str:
-        pk = services.find_by_code(form.cleaned_data["code"], by=staff(request), now=timezone.now()).pk
-        return reverse("admin:outcomes_checkin_answer", args=[pk]) + "?channel=paper"
+    model = CheckIn
+    name, address = "by_code", "paper/"
+    permission_required = "outcomes.record_answer"
+    form_class = CodeForm
+    title, submit = _("Enter a paper form"), _("Find it")
+    done = _("This is the check-in of that form.")
 
-    return take(
-        request,
-        form,
-        act,
-        done=_("This is the check-in of that form."),
-        back=reverse("admin:outcomes_checkin_calls"),
-        context={
-            "title": _("Enter a paper form"),
-            "submit": _("Find it"),
-            "danger": False,
-            "lead": _("The code leads to the check-in; then type in what the patient wrote."),
-        },
-    )
+    def guarded(self) -> None:
+        return None
+
+    def lead(self) -> Any:
+        return _("The code leads to the check-in; then type in what the patient wrote.")
+
+    def home(self) -> str:
+        return reverse("admin:outcomes_checkin_calls")
+
+    def act(self, form: CodeForm) -> CheckIn:
+        return services.find_by_code(form.cleaned_data["code"], by=self.by, now=self.now)
+
+    def goal(self, result: CheckIn) -> str:
+        return reverse("admin:outcomes_checkin_answer", args=[result.pk]) + "?channel=paper"
 
 
 CheckInAdmin.pages += [
-    path("paper/", admin.site.admin_view(by_code), name="outcomes_checkin_by_code"),
+    *paths(FindByCode),
     path("<int:pk>/paper/", admin.site.admin_view(paper), name="outcomes_checkin_paper"),
 ]

@@ -3,6 +3,7 @@
 import re
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.core import mail
@@ -378,8 +379,11 @@ def waiting(world: World, booked: Appointment, clock: list[datetime]) -> Appoint
 def offered(user: User, appointment: Appointment) -> str:
     """The digits that one click on the board shows."""
     desk = signed_in(user)
-    page = desk.post(f"/admin/procedures/appointment/{appointment.pk}/tablet/?board=by%3Drooms", follow=True)
-    assert page.context["back"].endswith(f"board/?by=rooms#appointment-{appointment.pk}")
+    board = f"/admin/procedures/appointment/board/?by=rooms#appointment-{appointment.pk}"
+    page = desk.post(
+        f"/admin/procedures/appointment/{appointment.pk}/tablet/?next={quote(board)}", follow=True
+    )
+    assert page.context["back"] == board
     return str(page.context["code"])
 
 

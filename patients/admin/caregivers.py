@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from clinic.admin.taking import ReasonForm, RecordForm, dressed, take
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -18,7 +19,6 @@ from unfold.widgets import UnfoldBooleanSwitchWidget
 
 from clinic.admin.base import now_at, staff
 from clinic.admin.datetime_widgets import shown
-from clinic.admin.taking import ReasonForm, RecordForm, dressed, take
 from patients import consent, services
 from patients.admin.patients import PatientAdmin
 from patients.email_reasons import NO_EMAIL, NO_EMAIL_TO_CAREGIVER

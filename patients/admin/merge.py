@@ -1,23 +1,25 @@
 """Merging two records of one person: find the other one, see both side by side, choose each field, merge for good."""
 
+from functools import cached_property
 from typing import Any
 
 from django import forms
 from django.apps import apps
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
-from django.urls import path, reverse
+from django.urls import path
 from django.utils import timezone
 from django.utils.text import capfirst
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _
 
-from clinic.admin.base import show_refusal, staff
+from clinic.admin.action_pages import ActionPage, paths, shown_of
+from clinic.admin.base import staff
 from clinic.admin.datetime_widgets import shown
-from clinic.admin.stale_forms import SHOWN, StalePage, missed_of, seal, unseal
+from clinic.admin.stale_forms import SHOWN, StalePage, missed_of, unseal
 from clinic.versions import columns, digest, one_at_a_time
 from patients import services
 from patients.admin.patients import PatientAdmin, born
@@ -56,22 +58,16 @@ def value_of(patient: Patient, name: str) -> str:
     return str(value) if value else "–"
 
 
-def known(request: HttpRequest, pk: int) -> Patient:
-    """The record with that number, if the user may merge it; else 403 or 404."""
-    user = staff(request)
-    if not user.has_perm(MERGE):
-        raise PermissionDenied
-    rows = Patient.objects.visible_to(user).select_related("site", "merged_into")
-    return get_object_or_404(rows, pk=pk)
-
-
 def find(request: HttpRequest, pk: int) -> HttpResponse:
     """The page on which the other record is found. That somebody looked at the record is written down."""
-    patient = known(request, pk)
+    if not request.user.has_perm(MERGE):
+        raise PermissionDenied
+    rows = Patient.objects.visible_to(staff(request))
+    patient = get_object_or_404(rows.select_related("site", "merged_into"), pk=pk)
     services.read(patient, by=staff(request), now=timezone.now())
     typed = request.GET.get("q", "").strip()
-    rows = Patient.objects.visible_to(staff(request)).filter(merged_into=None).exclude(pk=pk)
-    found = list(rows.found_by(typed).select_related("site")[: MOST + 1]) if typed else []
+    others = rows.filter(merged_into=None).exclude(pk=pk)
+    found = list(others.found_by(typed).select_related("site")[: MOST + 1]) if typed else []
     context = {
         **admin.site.each_context(request),
         "title": _("Merge: find the other record"),
@@ -83,68 +79,74 @@ def find(request: HttpRequest, pk: int) -> HttpResponse:
     return TemplateResponse(request, "admin/patients/merge_find.html", context)
 
 
-def compare(request: HttpRequest, pk: int, other: int) -> HttpResponse:
-    """The two records side by side: `pk` is kept, `other` becomes a part of it. Only POST merges.
+class MergePage(ActionPage):
+    """The two records side by side: the first is kept, the other becomes a part of it."""
 
-    It merges only what the page showed as it stands; else the page comes again, 409, with what has changed.
-    """
-    with transaction.atomic():
-        for number in sorted({pk, other}) if request.method == "POST" else ():
-            one_at_a_time(Patient, number)
-        return compared(request, known(request, pk), known(request, other))
+    model = Patient
+    name, address = "merge_with", "<int:pk>/merge/<int:other>/"
+    permission_required = MERGE
+    template_name = "admin/patients/merge.html"
+    form_class = ChoicesForm
+    title, done = _("Merge two records"), _("Merged.")
 
+    @cached_property
+    def duplicate(self) -> Patient:
+        """The record that becomes a part of the other."""
+        duplicate: Patient = get_object_or_404(self.get_queryset(), pk=self.kwargs["other"])
+        return duplicate
 
-def compared(request: HttpRequest, kept: Patient, duplicate: Patient) -> HttpResponse:
-    user, now = staff(request), timezone.now()
-    form = ChoicesForm(request.POST or None, duplicate=duplicate, kept=kept)
-    amiss = ""
-    try:
-        services.refuse_pair(duplicate, kept)
-    except ValidationError as refusal:
-        amiss = " ".join(refusal.messages)
-    present = [[columns(one), digest(services.belonging(one))] for one in (kept, duplicate)]
-    stale = missed(request, kept, duplicate, present) if request.method == "POST" and not amiss else None
-    if request.method == "POST" and stale is None and form.is_valid() and not amiss:
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        with transaction.atomic():
+            for number in sorted({self.kwargs["pk"], self.kwargs["other"]}):
+                one_at_a_time(Patient, number)
+            return super().post(request, *args, **kwargs)
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return {**super().get_form_kwargs(), "duplicate": self.duplicate, "kept": self.row}
+
+    def shown(self, form: Any) -> list[Any]:
+        """Both records, and what belongs to them."""
+        return [[columns(one), digest(services.belonging(one))] for one in (self.row, self.duplicate)]
+
+    def missed(self, guarded: Any, form: Any) -> StalePage | None:
+        carried, at = unseal(self.request.POST.get(SHOWN, ""), shown_of(self.request, guarded))
+        present = self.shown(form)
+        if carried and carried[:2] == present:
+            return None
+        missed = StalePage()
+        for index, one in enumerate((self.row, self.duplicate)):
+            was = carried[index][0] if carried else None
+            found, _changed = missed_of(one, was, present[index][0], at)
+            missed.changes += found.changes
+            missed.who += found.who
+        return missed
+
+    def act(self, form: ChoicesForm) -> services.Merged:
+        return services.merge(self.duplicate.pk, self.row.pk, take=form.taken(), by=self.by, now=self.now)
+
+    def answer(self, form: Any, result: services.Merged) -> HttpResponse:
+        self.done = _("Merged. Moved: %s.") % (counted(result.moved) or _("nothing"))
+        return super().answer(form, result)
+
+    def get_context_data(self, **given: Any) -> dict[str, Any]:
+        kept, duplicate, form = self.row, self.duplicate, given["form"]
+        amiss = ""
         try:
-            merged = services.merge(duplicate.pk, kept.pk, take=form.taken(), by=user, now=now)
+            services.refuse_pair(duplicate, kept)
         except ValidationError as refusal:
-            show_refusal(form, refusal, {})
-        else:
-            messages.success(request, _("Merged. Moved: %s.") % (counted(merged.moved) or _("nothing")))
-            return HttpResponseRedirect(reverse("admin:patients_patient_change", args=[kept.pk]))
-    for one in (kept, duplicate):
-        services.read(one, by=user, now=now)
-    context = {
-        **admin.site.each_context(request),
-        "title": _("Merge two records"),
-        "kept": kept,
-        "duplicate": duplicate,
-        "form": form,
-        "amiss": amiss,
-        "falls_silent": bool(kept.consented_at) != bool(duplicate.consented_at),
-        "rows": rows_of(form, kept, duplicate),
-        "obstacles": [] if amiss else services.obstacles(duplicate, kept, now=now),
-        "belongs": [counted(services.belonging(one)) or "–" for one in (kept, duplicate)],
-        "shown": seal(present, request.path, at=now),
-        "shown_name": SHOWN,
-        "stale": stale,
-    }
-    status = 409 if stale else 422 if form.errors else 200
-    return TemplateResponse(request, "admin/patients/merge.html", context, status=status)
-
-
-def missed(request: HttpRequest, kept: Patient, duplicate: Patient, present: list[Any]) -> StalePage | None:
-    """What the page that is posted has missed of the two records and of what belongs to them; None: nothing."""
-    carried, at = unseal(request.POST.get(SHOWN, ""), request.path)
-    if carried == present:
-        return None
-    missed = StalePage()
-    for index, one in enumerate((kept, duplicate)):
-        was = carried[index][0] if carried else None
-        found, _changed = missed_of(one, was, present[index][0], at)
-        missed.changes += found.changes
-        missed.who += found.who
-    return missed
+            amiss = " ".join(refusal.messages)
+        for one in (kept, duplicate):
+            services.read(one, by=self.by, now=self.now)
+        return {
+            **super().get_context_data(**given),
+            "kept": kept,
+            "duplicate": duplicate,
+            "amiss": amiss,
+            "falls_silent": bool(kept.consented_at) != bool(duplicate.consented_at),
+            "rows": rows_of(form, kept, duplicate),
+            "obstacles": [] if amiss else services.obstacles(duplicate, kept, now=self.now),
+            "belongs": [counted(services.belonging(one)) or "–" for one in (kept, duplicate)],
+        }
 
 
 def rows_of(form: ChoicesForm, kept: Patient, duplicate: Patient) -> list[dict[str, Any]]:
@@ -189,5 +191,5 @@ def counted(moved: dict[str, list[int]]) -> str:
 
 PatientAdmin.pages += [
     path("<int:pk>/merge/", admin.site.admin_view(find), name="patients_patient_merge"),
-    path("<int:pk>/merge/<int:other>/", admin.site.admin_view(compare), name="patients_patient_merge_with"),
+    *paths(MergePage),
 ]

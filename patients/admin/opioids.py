@@ -1,15 +1,16 @@
 """A patient's opioids: on the patient's page with the total of today, and pages to record, end and correct them."""
 
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, ClassVar, cast
 
 from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
-from django.urls import path, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -17,9 +18,10 @@ from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
+from clinic.admin.action_pages import ActionPage, paths
 from clinic.admin.base import ReadOnlyAdmin, now_at, staff
 from clinic.admin.datetime_widgets import shown
-from clinic.admin.taking import ReasonForm, RecordForm, day_input, dressed, reason_field, take_for
+from clinic.admin.record_forms import ReasonForm, RecordForm, day_input, dressed, reason_field
 from patients import mme, services
 from patients.admin.patients import PatientAdmin, searched
 from patients.models import OpioidUse, Patient
@@ -153,111 +155,87 @@ class OpioidUseAdmin(ReadOnlyAdmin):
             return "–"
         return f"{shown(use.entered_in_error_at, use.patient.site)}: {use.entered_in_error_reason}"
 
-    # Recording, ending, correcting.
 
-    def get_urls(self) -> Any:
-        wrap = self.admin_site.admin_view
-        return [
-            path("record/<int:patient>/", wrap(self.record_view), name="patients_opioiduse_record"),
-            path("<int:pk>/end/", wrap(self.end_view), name="patients_opioiduse_end"),
-            path("<int:pk>/correct/", wrap(self.correct_view), name="patients_opioiduse_correct"),
-            path("<int:pk>/error/", wrap(self.error_view), name="patients_opioiduse_error"),
-            *super().get_urls(),
-        ]
+class OpioidPage(ActionPage):
+    """A page about an opioid; afterwards the patient's page, where the total is."""
 
-    def record_view(self, request: HttpRequest, patient: int) -> HttpResponse:
-        """Record an opioid that a patient takes or took."""
-        rows = Patient.objects.visible_to(staff(request)).select_related("site")
-        whose = get_object_or_404(rows, pk=patient)
-        form = OpioidForm(
-            request.POST if request.method == "POST" else None,
-            initial={"from_on": now_at(whose.site).date()},
-        )
+    model = OpioidUse
+    permission_required = RECORD
 
-        def act() -> None:
-            use = OpioidUse(patient=whose, **form.said())
-            services.record_opioid_use(use, by=staff(request), now=timezone.now())
+    def whose(self) -> Patient:
+        """Whose opioid it is."""
+        patient: Patient = self.row.patient
+        return patient
 
-        return self.page(request, whose, form, act, title=_("Record an opioid"), done=_("It is recorded."))
+    def lead(self) -> str:
+        return f"{self.whose()} · {self.row}"
 
-    def end_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Say when it is taken for the last time."""
-        use = get_object_or_404(self.get_queryset(request), pk=pk)
-        form = LastDayForm(
-            request.POST if request.method == "POST" else None,
-            initial={"until_on": use.until_on or now_at(use.patient.site).date()},
-        )
+    def home(self) -> str:
+        return reverse("admin:patients_patient_change", args=[self.whose().pk])
 
-        def act() -> None:
-            services.end_opioid_use(pk, **form.cleaned_data, by=staff(request), now=timezone.now())
 
-        return self.page(
-            request, use.patient, form, act, title=_("Last day"), done=_("The last day is recorded."), use=use
-        )
+class RecordOpioid(OpioidPage):
+    """An opioid that a patient takes or took."""
 
-    def correct_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Put what is right in the place of a mistake."""
-        use = get_object_or_404(self.get_queryset(request), pk=pk)
-        initial = {name: getattr(use, name) for name in SAID}
-        initial["dose"] = f"{use.dose.normalize():f}"
-        form = CorrectOpioidForm(request.POST if request.method == "POST" else None, initial=initial)
+    name, address = "record", "record/<int:patient>/"
+    form_class = OpioidForm
+    title, done = _("Record an opioid"), _("It is recorded.")
 
-        def act() -> None:
-            services.correct_opioid_use(
-                pk,
-                instead=OpioidUse(patient=use.patient, **form.said()),
-                reason=form.cleaned_data["reason"],
-                by=staff(request),
-                now=timezone.now(),
-            )
+    @cached_property
+    def row(self) -> Patient:
+        rows = Patient.objects.visible_to(self.by).select_related("site")
+        return get_object_or_404(rows, pk=self.kwargs["patient"])
 
-        return self.page(
-            request,
-            use.patient,
-            form,
-            act,
-            title=_("Correct"),
-            done=_("What is right is recorded; the mistake stays on record."),
-            use=use,
-        )
+    def whose(self) -> Patient:
+        return self.row
 
-    def error_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """The patient never took it."""
-        use = get_object_or_404(self.get_queryset(request), pk=pk)
-        form = ReasonForm(request.POST if request.method == "POST" else None)
+    def guarded(self) -> None:
+        return None
 
-        def act() -> None:
-            services.correct_opioid_use(
-                pk, reason=form.cleaned_data["reason"], by=staff(request), now=timezone.now()
-            )
+    def lead(self) -> str:
+        return str(self.row)
 
-        return self.page(
-            request,
-            use.patient,
-            form,
-            act,
-            title=_("Entered in error"),
-            done=_("It is marked as entered in error; it counts nowhere."),
-            use=use,
-            danger=True,
-        )
+    def get_initial(self) -> dict[str, Any]:
+        return {"from_on": now_at(self.row.site).date()}
 
-    def page(
-        self,
-        request: HttpRequest,
-        patient: Patient,
-        form: Any,
-        act: Any,
-        *,
-        use: OpioidUse | None = None,
-        **words: Any,
-    ) -> HttpResponse:
-        """The page with one form; afterwards the patient's page, where the total is."""
-        back = reverse("admin:patients_patient_change", args=[patient.pk])
-        lead = f"{patient} · {use}" if use else str(patient)
-        return take_for(
-            request, form, act, needs=RECORD, opts=self.opts, back=back, lead=lead, row=use, **words
-        )
+    def act(self, form: OpioidForm) -> OpioidUse:
+        use = OpioidUse(patient=self.row, **form.said())
+        return services.record_opioid_use(use, by=self.by, now=self.now)
+
+
+class EndOpioid(OpioidPage):
+    """When it is taken for the last time."""
+
+    name, form_class, service = "end", LastDayForm, staticmethod(services.end_opioid_use)
+    title, done = _("Last day"), _("The last day is recorded.")
+
+    def get_initial(self) -> dict[str, Any]:
+        return {"until_on": self.row.until_on or now_at(self.row.patient.site).date()}
+
+
+class CorrectOpioid(OpioidPage):
+    """What is right, in the place of a mistake."""
+
+    name, form_class, service = "correct", CorrectOpioidForm, staticmethod(services.correct_opioid_use)
+    title, done = _("Correct"), _("What is right is recorded; the mistake stays on record.")
+
+    def get_initial(self) -> dict[str, Any]:
+        return {name: getattr(self.row, name) for name in SAID} | {"dose": plain(self.row.dose)}
+
+    def values(self, form: CorrectOpioidForm) -> dict[str, Any]:
+        instead = OpioidUse(patient=self.row.patient, **form.said())
+        return {"instead": instead, "reason": form.cleaned_data["reason"]}
+
+
+class OpioidInError(OpioidPage):
+    """The patient never took it."""
+
+    name, form_class, service = "error", ReasonForm, staticmethod(services.correct_opioid_use)
+    title, done = _("Entered in error"), _("It is marked as entered in error; it counts nowhere.")
+    danger = True
+
+
+OpioidUseAdmin.pages += paths(RecordOpioid, EndOpioid, CorrectOpioid, OpioidInError)
 
 
 def is_taken(use: OpioidUse) -> bool:

@@ -11,7 +11,6 @@ from django.contrib.admin.utils import unquote
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
-from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -212,8 +211,6 @@ class PatientAdmin(ImportsFiles, DeskAdmin):
     panels: ClassVar[list[Panel]] = []
     #: Where to go after a patient was saved who has just died: the apps above register here what names a page, or "".
     after_death: ClassVar[list[Callable[[HttpRequest, Patient], str]]] = []
-    #: Further pages: the apps above register theirs here.
-    pages: ClassVar[list[URLPattern]] = []
 
     import_permissions = ("patients.add_patient", "patients.change_patient")
     import_columns = COLUMNS
@@ -232,9 +229,6 @@ class PatientAdmin(ImportsFiles, DeskAdmin):
         """Decorator: the same, above all others."""
         cls.panels.insert(0, build)
         return build
-
-    def get_urls(self) -> Any:
-        return [*self.pages, *super().get_urls()]
 
     def choice(self, obj: Patient) -> str:
         return f"{obj} · {obj.born_on:%Y-%m-%d} · {obj.record_number}"

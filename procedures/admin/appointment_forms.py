@@ -352,21 +352,8 @@ class ChosenTimeForm(forms.Form):
 
     def __init__(self, *args: Any, request: HttpRequest, entry: WaitlistEntry, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.entry = entry
         site = cast(forms.ModelChoiceField, self.fields["site"])  # type: ignore[type-arg]
         site.queryset = Site.objects.visible_to(staff(request))
         accepted = [one.pk for one in entry.sites.all()]
         self.initial.setdefault("site", accepted[0] if accepted else entry.patient.site_id)
         self.fields["resources"] = resource_field(request)
-
-    def act(self, *, by: User, now: datetime) -> Appointment:
-        """Book it. Raises what the service raises."""
-        site = self.cleaned_data["site"]
-        return services.book_from_waitlist(
-            self.entry.pk,
-            starts_at=to_instant_of("starts", self.cleaned_data["starts"], site.zone),
-            site=site,
-            resources=self.cleaned_data["resources"],
-            by=by,
-            now=now,
-        )

@@ -1,27 +1,26 @@
 """Appointments: the day's list, booking, and the steps of each."""
 
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404
+from django.http import Http404, HttpRequest
 from django.template.loader import render_to_string
-from django.urls import URLPattern, path, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
+from clinic.admin.action_pages import ActionPage, next_page, paths
 from clinic.admin.base import DeskAdmin, SeenFilter, staff
 from clinic.admin.datetime_widgets import shown
 from clinic.models import Site
 from clinic.timezones import occurs_twice
 from patients.admin import searched
 from procedures import services
-from procedures.admin.appointment_forms import BookingForm
+from procedures.admin.appointment_forms import BookingForm, StepForm
 from procedures.admin.csv_import import ImportsAppointments
 from procedures.admin.day_filters import (
     ChangeFilter,
@@ -46,7 +45,7 @@ from procedures.admin.descriptions import (
     tallies,
 )
 from procedures.admin.inlines import BaselineInline, ReservationInline, StepInline
-from procedures.admin.workflow_actions import ASKS, STEPS, buttons, came_from, steps_for, take
+from procedures.admin.workflow_actions import ASKS, STEPS, buttons, steps_for
 from procedures.baselines import days_before
 from procedures.models import Appointment
 
@@ -90,9 +89,6 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
         (_("What is unusual"), {"fields": ("held", "overbooked_reason", "ended")}),
     )
     readonly_fields = ("when", "standing", "booked", "who_booked", "moved_to", "ended", "held")
-
-    #: Further pages about appointments: the board and the book screen register theirs here.
-    pages: ClassVar[list[URLPattern]] = []
 
     # Who may do what: the roles' own permissions, not Django's four verbs.
 
@@ -229,7 +225,7 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
                 for step in possible
                 if appointment.status in step.listed and not (known and step.name in ASKS)
             ]
-            return buttons(possible, appointment, query=request.GET.urlencode())
+            return buttons(possible, appointment, back=request.get_full_path())
 
         steps.short_description = _("next step")  # type: ignore[attr-defined]
         return ("time", "patient_link", "what", "where", "state", "baseline", steps)
@@ -333,53 +329,44 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
     # Steps.
 
     def get_urls(self) -> Any:
-        step = path(
-            "<int:pk>/<str:name>/",
-            self.admin_site.admin_view(self.step_view),
-            name="procedures_appointment_step",
-        )
-        # Behind Django's own addresses of a row, which have the same shape.
+        # A step's address stands behind Django's own of a row, which have the same shape.
         urls = super().get_urls()
-        return [*self.pages, *urls[:-1], step, urls[-1]]
+        return [*urls[:-1], *paths(StepPage), urls[-1]]
 
-    def step_view(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
-        """The page of one step of an appointment."""
-        step = STEPS.get(name)
-        if step is None:
+
+class StepPage(ActionPage):
+    """The page of one step of an appointment."""
+
+    model = Appointment
+    name, address = "step", "<int:pk>/<str:step>/"
+
+    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().setup(request, *args, **kwargs)
+        if self.kwargs["step"] not in STEPS:
             raise Http404
-        rows = self.get_queryset(request).prefetch_related("reservations__resource__user")
-        appointment = get_object_or_404(rows, pk=pk)
-        if not request.user.has_perm(step.permission):
-            raise PermissionDenied
-        asked_from = came_from(request, appointment)
-        here = asked_from or page_of(appointment)
-        if request.method == "GET" and not step.possible(appointment, now=timezone.now()):
-            messages.error(request, _("This appointment is %s.") % appointment.get_status_display())
-            return HttpResponseRedirect(here)
-        form = step.form(
-            request.POST if request.method == "POST" else None,
-            request=request,
-            appointment=appointment,
-            step=step.step,
-        )
+        self.step = STEPS[self.kwargs["step"]]
+        self.form_class, self.permission_required = self.step.form, self.step.permission
+        self.title, self.done, self.danger = self.step.title, self.step.done, self.step.danger
+        # "Cancel" alone would be taken for the way out of the page.
+        self.submit = self.step.title if self.step.danger else self.step.label
 
-        def act() -> str:
-            shown_next = form.act(by=staff(request), now=timezone.now())
-            return form.leads_to() or asked_from or page_of(shown_next)
+    def get_queryset(self) -> QuerySet[Any]:
+        return super().get_queryset().prefetch_related("reservations__resource__user")
 
-        return take(
-            request,
-            form,
-            act,
-            done=step.done,
-            back=here,
-            row=appointment,
-            context={
-                "title": step.title,
-                "opts": self.opts,
-                # "Cancel" alone would be taken for the way out of the page.
-                "submit": step.title if step.danger else step.label,
-                "danger": step.danger,
-                "lead": f"{appointment.patient} · {appointment.procedure_type} · {span(appointment)}",
-            },
-        )
+    def impossible(self) -> Any:
+        how = self.row.get_status_display()
+        return "" if self.step.possible(self.row, now=self.now) else _("This appointment is %s.") % how
+
+    def lead(self) -> str:
+        return f"{self.row.patient} · {self.row.procedure_type} · {span(self.row)}"
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        own = {"request": self.request, "appointment": self.row, "step": self.step.step}
+        return {**super().get_form_kwargs(), **own}
+
+    def act(self, form: StepForm) -> str:
+        shown_next = form.act(by=self.by, now=self.now)
+        return form.leads_to() or next_page(self.request) or page_of(shown_next)
+
+    def goal(self, result: str) -> str:
+        return result

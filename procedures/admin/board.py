@@ -9,7 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import path
+from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -191,6 +191,7 @@ def card(
     zone = row.site.zone
     start, end = row.starts_at.astimezone(zone), row.ends_at.astimezone(zone)
     names = dict.fromkeys(held.resource.name for held in row.reservations.all())
+    board = reverse("admin:procedures_appointment_board")
     known = pain_noted(row, on_the_day=True)
     possible = [
         step
@@ -204,7 +205,7 @@ def card(
         others=" · ".join(name for name in names if name != column.name),
         kind=STATUS_LABELS[row.status],
         marks=[*marks(row), *([pain_mark(known)] if row.status in WAITING else [])],
-        steps=buttons(possible, row, query=query, page="board"),
+        steps=buttons(possible, row, back=f"{board}?{query}#appointment-{row.pk}"),
         page=page_of(row),
         first=first,
     )

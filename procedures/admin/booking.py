@@ -22,8 +22,10 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from clinic.admin.action_pages import carried, in_a_line, missed
 from clinic.admin.base import staff, tell
-from clinic.admin.taking import carried, in_a_line, missed
+from clinic.admin.form_data import shown_by
+from clinic.versions import columns
 from patients.models import Patient
 from procedures import services
 from procedures.admin.appointment_forms import WishForm
@@ -292,7 +294,7 @@ def retime(request: HttpRequest, name: str, *, now: datetime) -> HttpResponse:
                     "why": why if name == "move" else None,
                     "stay": ", ".join(map(str, wish.others)),
                     "stale": stale,
-                    **carried(request, old, why, again=stale is not None),
+                    **carried(request, old, [shown_by(why), columns(old)], again=stale is not None),
                 },
                 status=409 if stale else 200,
             )

@@ -1,22 +1,17 @@
 """What procedures adds to a resource's page: the secret address of its calendar, to issue and to revoke."""
 
-from django import forms
-from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
-from django.urls import path, reverse
-from django.utils import timezone
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _
 
-from clinic.admin.base import staff, tell
+from clinic.admin.action_pages import ActionPage, paths
+from clinic.admin.base import staff
 from clinic.admin.datetime_widgets import shown
 from clinic.admin.sites import ResourceAdmin
-from clinic.admin.taking import form_page, in_a_line, missed, take
 from clinic.models import Resource
 from clinic.patient_pages import secret
 from clinic.versions import one_at_a_time
@@ -42,87 +37,68 @@ def calendar_address(request: HttpRequest, resource: Resource) -> SafeString:
     return SafeString(render_to_string("admin/procedures/feed.html", context, request=request))
 
 
-def asked_for(request: HttpRequest, pk: int) -> tuple[Resource, str]:
-    """The resource and the address of its page; refuses who may not hand out calendars."""
-    if not request.user.has_perm(HAND_OUT):
-        raise PermissionDenied
-    rows = Resource.objects.visible_to(staff(request)).select_related("site", "user")
-    resource = get_object_or_404(rows, pk=pk)
-    if not services.may_hand_out(resource, staff(request)):
-        raise PermissionDenied
-    return resource, reverse("admin:clinic_resource_change", args=[pk])
+class FeedPage(ActionPage):
+    """A page about the address of a resource's calendar, for who may hand it out."""
+
+    model = Resource
+    permission_required = HAND_OUT
+
+    def get_queryset(self) -> Any:
+        return super().get_queryset().select_related("site", "user")
+
+    def has_permission(self) -> bool:
+        return super().has_permission() and services.may_hand_out(self.row, self.by)
+
+    def guarded(self) -> CalendarFeed | None:
+        """The address that was issued last, in force or not: of two who saw none, the second sees the first one's."""
+        one_at_a_time(Resource, self.row.pk)
+        return CalendarFeed.objects.filter(resource=self.row).order_by("-pk").first()
 
 
-def last_feed(resource: Resource) -> CalendarFeed | None:
-    """The address that was issued last, in force or not: what a page about the calendar's address has shown."""
-    return CalendarFeed.objects.filter(resource=resource).order_by("-pk").first()
+class IssueFeed(FeedPage):
+    """Make a new address and show it, this once."""
 
+    name, address = "issue_feed", "<int:pk>/calendar-address/issue/"
+    title, submit = _("Calendar address"), _("Issue calendar address")
 
-@transaction.atomic
-def issue(request: HttpRequest, pk: int) -> HttpResponse:
-    """Ask first; by POST, make a new address and show it, this once."""
-    resource, back = asked_for(request, pk)
-    page = {"title": _("Calendar address"), "opts": Resource._meta}
-    if request.method != "POST":
+    def lead(self) -> str:
         words = [
             _("Whoever has the address can read when %s is taken and where, without patients and procedures.")
-            % resource
+            % self.row
         ]
-        if services.feed_in_force(resource):
+        if services.feed_in_force(self.row):
             words.append(_("The address that was issued before stops working."))
-        context = {**page, "submit": _("Issue calendar address"), "lead": " ".join(words)}
-        return form_page(request, forms.Form(), back=back, context=context, row=last_feed(resource))
-    one_at_a_time(Resource, pk)  # of two who saw none, the second sees the first one's
-    last = last_feed(resource)
-    if last and (stale := missed(request, last)):
-        messages.error(request, in_a_line(stale))
-        return HttpResponseRedirect(back)
-    try:
-        token = services.issue_feed(resource, by=staff(request), now=timezone.now())
-    except ValidationError as refusal:
-        tell(request, refusal)
-        return HttpResponseRedirect(back)
-    context = {
-        **admin.site.each_context(request),
-        **page,
-        "resource": resource,
-        "address": services.feed_address(token),
-        "back": back,
-    }
-    return secret(TemplateResponse(request, "admin/procedures/feed_issued.html", context))
+        return " ".join(map(str, words))
+
+    def act(self, form: Any) -> str:
+        return services.issue_feed(self.row, by=self.by, now=self.now)
+
+    def answer(self, form: Any, result: str) -> HttpResponse:
+        context = {
+            **self.get_context_data(form=form),
+            "resource": self.row,
+            "address": services.feed_address(result),
+        }
+        return secret(TemplateResponse(self.request, "admin/procedures/feed_issued.html", context))
 
 
-def revoke(request: HttpRequest, pk: int) -> HttpResponse:
-    """Ask first; by POST, make the address stop working."""
-    resource, back = asked_for(request, pk)
-    if not services.feed_in_force(resource):
-        messages.info(request, _("There is no calendar address to revoke."))
-        return HttpResponseRedirect(back)
+class RevokeFeed(FeedPage):
+    """Make the address stop working."""
 
-    def act() -> str:
-        services.revoke_feed(resource, by=staff(request), now=timezone.now())
-        return back
+    name, address = "revoke_feed", "<int:pk>/calendar-address/revoke/"
+    title, submit = _("Revoke the calendar address"), _("Revoke")
+    done = _("The calendar address is revoked.")
+    danger = True
 
-    return take(
-        request,
-        forms.Form(request.POST if request.method == "POST" else None),
-        act,
-        done=_("The calendar address is revoked."),
-        back=back,
-        context={
-            "title": _("Revoke the calendar address"),
-            "opts": Resource._meta,
-            "submit": _("Revoke"),
-            "danger": True,
-            "lead": _("The calendar program of %s will find nothing at this address any more.") % resource,
-        },
-        row=last_feed(resource),
-    )
+    def impossible(self) -> Any:
+        return "" if services.feed_in_force(self.row) else _("There is no calendar address to revoke.")
+
+    def lead(self) -> str:
+        words = _("The calendar program of %s will find nothing at this address any more.")
+        return str(words % self.row)
+
+    def act(self, form: Any) -> Any:
+        return services.revoke_feed(self.row, by=self.by, now=self.now)
 
 
-ResourceAdmin.pages += [
-    path(
-        f"<int:pk>/calendar-address/{name}/", admin.site.admin_view(view), name=f"clinic_resource_{name}_feed"
-    )
-    for name, view in (("issue", issue), ("revoke", revoke))
-]
+ResourceAdmin.pages += paths(IssueFeed, RevokeFeed)

@@ -1,25 +1,24 @@
 """The catalogue: what can be booked, and every clinical figure with its source and whether it is confirmed."""
 
 from copy import copy
+from functools import cached_property
 from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
 from django.contrib.postgres.forms import SimpleArrayField
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.forms.models import BaseInlineFormSet, model_to_dict
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
-from django.urls import path, reverse
-from django.utils import timezone
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
+from clinic.admin.action_pages import ActionPage, paths
 from clinic.admin.base import AuditedAdmin, DeskAdmin, DeskForm, DeskInline, staff
-from clinic.admin.session_expired import by_button
-from clinic.admin.taking import take
 from procedures import services
 from procedures.admin.clinical_figures import duration, figures, risks
 from procedures.models import (
@@ -212,40 +211,34 @@ class ProcedureTypeAdmin(AuditedAdmin):
         left = len(Figure) - len(said)
         return ("some", str(_("%d unconfirmed") % left)) if left else ("none", str(_("all confirmed")))
 
-    def get_urls(self) -> Any:
-        confirm = path(
-            "<int:pk>/confirm/<str:figure>/",
-            self.admin_site.admin_view(by_button(self.confirm_view)),
-            name="procedures_proceduretype_confirm",
-        )
-        return [confirm, *super().get_urls()]
 
-    def confirm_view(self, request: HttpRequest, pk: int, figure: str) -> HttpResponse:
-        """A physician stands by one figure; `profile` in the body names the version, none the durations."""
-        if not request.user.has_perm("procedures.add_figureconfirmation"):
-            raise PermissionDenied
-        kind = get_object_or_404(self.get_queryset(request), pk=pk)
-        version = request.POST.get("profile", "")
-        profile = None
-        if version:
-            wanted = int(version) if version.isdecimal() else None
-            profile = get_object_or_404(kind.relief_profiles, pk=wanted)
-        back = reverse("admin:procedures_proceduretype_change", args=[pk])
+class ConfirmFigure(ActionPage):
+    """A physician stands by one figure; `profile` in the body names the version, none the durations."""
 
-        def act() -> str:
-            services.confirm_figure(kind, figure, profile=profile, by=staff(request), now=timezone.now())
-            return back
+    model = ProcedureType
+    name, address, button = "confirm", "<int:pk>/confirm/<str:figure>/", True
+    permission_required = "procedures.add_figureconfirmation"
 
-        named = dict(Figure.choices).get(figure, "")
-        return take(
-            request,
-            forms.Form(request.POST),
-            act,
-            done=_("Confirmed: %s.") % named,
-            back=back,
-            context={},
-            row=kind,
-        )
+    @cached_property
+    def profile(self) -> ReliefProfile | None:
+        """The version whose figure it is; None for the durations."""
+        version = self.request.POST.get("profile", "")
+        wanted = int(version) if version.isdecimal() else None
+        return get_object_or_404(self.row.relief_profiles, pk=wanted) if version else None
+
+    def guarded(self) -> ProcedureType | None:
+        return self.row if self.profile is None else self.profile.procedure_type
+
+    def act(self, form: Any) -> FigureConfirmation:
+        figure = self.kwargs["figure"]
+        return services.confirm_figure(self.row, figure, profile=self.profile, by=self.by, now=self.now)
+
+    def tell_done(self, form: Any) -> None:
+        self.done = _("Confirmed: %s.") % dict(Figure.choices).get(self.kwargs["figure"], "")
+        super().tell_done(form)
+
+
+ProcedureTypeAdmin.pages += paths(ConfirmFigure)
 
 
 class ReliefProfileForm(DeskForm):

@@ -1,18 +1,16 @@
 """The page on which everything that is left of a patient who has died is cancelled, in one click."""
 
-from django import forms
-from django.contrib import admin
-from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
+from functools import cached_property
+from typing import Any
+
+from django.http import HttpRequest
 from django.template.loader import render_to_string
-from django.urls import path, reverse
-from django.utils import timezone
+from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from clinic.admin.action_pages import ActionPage, paths
 from clinic.admin.base import staff
-from clinic.admin.taking import take_for
 from patients.admin import PatientAdmin
 from patients.models import Patient
 from procedures import services
@@ -49,33 +47,33 @@ def reminder(request: HttpRequest, patient: Patient) -> SafeString:
     return render_to_string("admin/procedures/deceased.html", context)
 
 
-def cancel_page(request: HttpRequest, pk: int) -> HttpResponse:
-    """Name what is left, and cancel all of it. GET changes nothing."""
-    if not request.user.has_perm("patients.view_patient"):
-        raise PermissionDenied
-    patient = get_object_or_404(Patient.objects.visible_to(staff(request)), pk=pk)
-    rows = left(request, patient)
-    words = "; ".join(f"{span(row)}, {row.procedure_type} ({row.site})" for row in rows)
-    lead = (
-        _("%(patient)s has died. Still booked or requested: %(what)s. No e-mail will be sent.")
-        if rows
-        else _("Nothing is left to be cancelled for %(patient)s.")
-    )
-    return take_for(
-        request,
-        forms.Form(request.POST if request.method == "POST" else None),
-        lambda: services.cancel_of_deceased(pk, by=staff(request), now=timezone.now()),
-        needs=CANCEL,
-        opts=Patient._meta,
-        back=reverse("admin:patients_patient_change", args=[pk]),
-        lead=lead % {"patient": patient, "what": words},
-        title=_("Cancel all of them") if rows else _("Appointments"),
-        done=_("Cancelled. No e-mail is sent."),
-        danger=True,
-        row=patient,
-    )
+class CancelOfDeceased(ActionPage):
+    """Name what is left, and cancel all of it."""
+
+    model = Patient
+    name = "deceased"
+    permission_required = ("patients.view_patient", CANCEL)
+    service = staticmethod(services.cancel_of_deceased)
+    done = _("Cancelled. No e-mail is sent.")
+    danger = True
+
+    @cached_property
+    def left(self) -> list[Appointment]:
+        """What is left, as the page is opened or sent."""
+        return left(self.request, self.row)
+
+    def get_context_data(self, **given: Any) -> dict[str, Any]:
+        self.title = _("Cancel all of them") if self.left else _("Appointments")
+        return super().get_context_data(**given)
+
+    def lead(self) -> str:
+        words = "; ".join(f"{span(row)}, {row.procedure_type} ({row.site})" for row in self.left)
+        lead = (
+            _("%(patient)s has died. Still booked or requested: %(what)s. No e-mail will be sent.")
+            if self.left
+            else _("Nothing is left to be cancelled for %(patient)s.")
+        )
+        return str(lead % {"patient": self.row, "what": words})
 
 
-PatientAdmin.pages += [
-    path("<int:pk>/deceased/", admin.site.admin_view(cancel_page), name="patients_patient_deceased"),
-]
+PatientAdmin.pages += paths(CancelOfDeceased)

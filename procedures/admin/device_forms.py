@@ -6,7 +6,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from clinic.admin.taking import RecordForm, day_input, dressed
+from clinic.admin.record_forms import RecordForm, day_input, dressed
 from procedures.models import ImplantedDevice
 
 

@@ -1,28 +1,28 @@
 """Implanted devices: the list with what is due, and the pages of what is done with one."""
 
-from collections.abc import Callable
+from functools import cached_property
 from typing import Any, cast
 
-from django import forms
 from django.contrib import admin
 from django.db.models import F, QuerySet
 from django.db.models.functions import Least
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
-from django.urls import path, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
+from clinic.admin.action_pages import ActionPage, paths
 from clinic.admin.base import ReadOnlyAdmin, SeenFilter, now_at, staff
 from clinic.admin.datetime_widgets import shown
-from clinic.admin.taking import ReasonForm, take_for
+from clinic.admin.record_forms import ReasonForm
 from patients import services as patients
 from patients.admin import searched
 from procedures import services
-from procedures.admin.device_descriptions import RECORD, due_words, page_of, state, steps
+from procedures.admin.device_descriptions import RECORD, due_words, state, steps
 from procedures.admin.device_forms import DeviceForm, ExplantForm, NextDueForm
 from procedures.models import ImplantedDevice, Procedure
 from procedures.services.devices import KIND_OF_FAMILY
@@ -161,130 +161,80 @@ class ImplantedDeviceAdmin(ReadOnlyAdmin):
         at = shown(device.entered_in_error_at, device.procedure.site)
         return f"{at}: {device.entered_in_error_reason}"
 
-    # What is done with a device.
 
-    def get_urls(self) -> Any:
-        wrap = self.admin_site.admin_view
-        views: dict[str, Any] = {
-            "refill": self.refill_view,
-            "battery": self.battery_view,
-            "explant": self.explant_view,
-            "error": self.error_view,
+class DevicePage(ActionPage):
+    """A page of what is done with a device."""
+
+    model = ImplantedDevice
+    permission_required = RECORD
+
+    def lead(self) -> str:
+        return f"{self.row.procedure.patient} · {self.row.get_kind_display()} · {self.row}"
+
+
+class RecordDevice(DevicePage):
+    """A device that a procedure implanted."""
+
+    name, address = "record", "record/<int:procedure>/"
+    form_class = DeviceForm
+    title, done = _("Record a device"), _("The device is recorded.")
+
+    @cached_property
+    def row(self) -> Procedure:
+        rows = Procedure.objects.visible_to(self.by).select_related("site", "procedure_type", "patient")
+        return get_object_or_404(rows, pk=self.kwargs["procedure"])
+
+    def guarded(self) -> None:
+        return None
+
+    def lead(self) -> str:
+        return f"{self.row.patient} · {self.row}"
+
+    def home(self) -> str:
+        return reverse("admin:procedures_procedure_change", args=[self.row.pk])
+
+    def get_initial(self) -> dict[str, Any]:
+        return {
+            "implanted_on": self.row.performed_at.astimezone(self.row.site.zone).date(),
+            "kind": KIND_OF_FAMILY.get(self.row.procedure_type.family),
         }
-        return [
-            path("record/<int:procedure>/", wrap(self.record_view), name="procedures_implanteddevice_record"),
-            *(
-                path(f"<int:pk>/{name}/", wrap(view), name=f"procedures_implanteddevice_{name}")
-                for name, view in views.items()
-            ),
-            *super().get_urls(),
-        ]
 
-    def record_view(self, request: HttpRequest, procedure: int) -> HttpResponse:
-        """Record a device that a procedure implanted."""
-        rows = Procedure.objects.visible_to(staff(request)).select_related(
-            "site", "procedure_type", "patient"
-        )
-        implant = get_object_or_404(rows, pk=procedure)
-        form = DeviceForm(
-            request.POST if request.method == "POST" else None,
-            initial={
-                "implanted_on": implant.performed_at.astimezone(implant.site.zone).date(),
-                "kind": KIND_OF_FAMILY.get(implant.procedure_type.family),
-            },
-        )
+    def act(self, form: DeviceForm) -> ImplantedDevice:
+        device = ImplantedDevice(procedure=self.row, **form.said())
+        return services.record_device(device, by=self.by, now=self.now)
 
-        def act() -> None:
-            device = ImplantedDevice(procedure=implant, **form.said())
-            services.record_device(device, by=staff(request), now=timezone.now())
 
-        return self.page(
-            request,
-            form,
-            act,
-            back=reverse("admin:procedures_procedure_change", args=[procedure]),
-            lead=f"{implant.patient} · {implant}",
-            title=_("Record a device"),
-            done=_("The device is recorded."),
-        )
+class Refilled(DevicePage):
+    """The pump was filled."""
 
-    def refill_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """The pump was filled."""
-        return self.one(
-            request,
-            pk,
-            NextDueForm,
-            services.refilled,
-            title=_("Refilled"),
-            done=_("The refill is recorded."),
-        )
+    name, form_class, service = "refill", NextDueForm, staticmethod(services.refilled)
+    title, done = _("Refilled"), _("The refill is recorded.")
 
-    def battery_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """The battery was looked at."""
-        return self.one(
-            request,
-            pk,
-            NextDueForm,
-            services.battery_checked,
-            title=_("Battery looked at"),
-            done=_("It is recorded when the battery is due again."),
-        )
 
-    def explant_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """The device was taken out."""
-        return self.one(
-            request,
-            pk,
-            ExplantForm,
-            services.explant,
-            title=_("Taken out"),
-            done=_("It is recorded that the device was taken out."),
-            danger=True,
-        )
+class BatteryChecked(DevicePage):
+    """The battery was looked at."""
 
-    def error_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """The device was entered in error."""
-        return self.one(
-            request,
-            pk,
-            ReasonForm,
-            services.void_device,
-            title=_("Entered in error"),
-            done=_("The device is marked as entered in error."),
-            danger=True,
-        )
+    name, form_class, service = "battery", NextDueForm, staticmethod(services.battery_checked)
+    title, done = _("Battery looked at"), _("It is recorded when the battery is due again.")
 
-    def one(
-        self,
-        request: HttpRequest,
-        pk: int,
-        shape: type[forms.Form],
-        service: Callable[..., ImplantedDevice],
-        *,
-        title: Any,
-        done: Any,
-        danger: bool = False,
-    ) -> HttpResponse:
-        """A page with the form `shape`, whose values go to the service."""
-        device = get_object_or_404(self.get_queryset(request), pk=pk)
-        today = now_at(device.procedure.site).date()
-        form = shape(request.POST if request.method == "POST" else None, initial={"on": today})
 
-        def act() -> None:
-            service(pk, **form.cleaned_data, by=staff(request), now=timezone.now())
+class Explanted(DevicePage):
+    """The device was taken out."""
 
-        return self.page(
-            request,
-            form,
-            act,
-            row=device,
-            back=page_of(device),
-            lead=f"{device.procedure.patient} · {device.get_kind_display()} · {device}",
-            title=title,
-            done=done,
-            danger=danger,
-        )
+    name, form_class, service = "explant", ExplantForm, staticmethod(services.explant)
+    title, done = _("Taken out"), _("It is recorded that the device was taken out.")
+    danger = True
 
-    def page(self, request: HttpRequest, form: Any, act: Any, **words: Any) -> HttpResponse:
-        """The page with one form, for those who may record."""
-        return take_for(request, form, act, needs=RECORD, opts=self.opts, **words)
+    def get_initial(self) -> dict[str, Any]:
+        return {"on": now_at(self.row.procedure.site).date()}
+
+
+class DeviceInError(DevicePage):
+    """The device was entered in error."""
+
+    name, form_class, service = "error", ReasonForm, staticmethod(services.void_device)
+    title, done = _("Entered in error"), _("The device is marked as entered in error.")
+    danger = True
+
+
+ImplantedDeviceAdmin.pages += paths(RecordDevice, Refilled, BatteryChecked, Explanted, DeviceInError)

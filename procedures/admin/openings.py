@@ -1,25 +1,23 @@
 """Times that came free at the front desk, each with those whom it would suit."""
 
+from functools import cached_property
 from typing import Any, cast
 
-from django import forms
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
 from django.db.models import F, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
-from django.urls import path, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
+from clinic.admin.action_pages import ActionPage, paths
 from clinic.admin.base import ReadOnlyAdmin, SeenFilter, staff
 from clinic.admin.datetime_widgets import shown
-from clinic.admin.session_expired import by_button
 from procedures import services
 from procedures.admin.descriptions import label, page_of, span
-from procedures.admin.workflow_actions import take
 from procedures.models import Appointment, FreedTime, WaitlistEntry
 from procedures.services.openings import MANAGE, partly_taken
 from procedures.services.waitlist_matching import CLINICIANS
@@ -98,69 +96,6 @@ class FreedTimeAdmin(ReadOnlyAdmin):
             }
         return super().change_view(request, object_id, form_url, extra_context)
 
-    def get_urls(self) -> Any:
-        wrap = self.admin_site.admin_view
-        return [
-            path(
-                "<int:pk>/book/<int:entry>/",
-                wrap(by_button(self.book_view)),
-                name="procedures_freedtime_book",
-            ),
-            path(
-                "<int:pk>/dismiss/",
-                wrap(by_button(self.dismiss_view)),
-                name="procedures_freedtime_dismiss",
-            ),
-            *super().get_urls(),
-        ]
-
-    def book_view(self, request: HttpRequest, pk: int, entry: int) -> HttpResponse:
-        """Book a waiting patient into the freed time; what stands in the way is said on the time's page.
-
-        The button carries what the patient waits for. What is closed, or no longer free, the service refuses.
-        """
-        freed = get_object_or_404(self.get_queryset(request), pk=pk)
-        waiting = get_object_or_404(WaitlistEntry.objects.visible_to(staff(request)), pk=entry)
-        if not request.user.has_perms([MANAGE, BOOK]):
-            raise PermissionDenied
-
-        def act() -> str:
-            return page_of(
-                services.book_from_waitlist(
-                    waiting.pk, freed_id=freed.pk, by=staff(request), now=timezone.now()
-                )
-            )
-
-        return take(
-            request,
-            forms.Form(request.POST),
-            act,
-            done=_("The appointment is booked; the patient is off the waitlist."),
-            back=page_of_freed(freed),
-            context={},
-            row=waiting if waiting.closed_at is None and freed.closed_at is None else None,
-        )
-
-    def dismiss_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Nobody shall be offered the freed time."""
-        freed = get_object_or_404(self.get_queryset(request), pk=pk)
-        if not request.user.has_perm(MANAGE):
-            raise PermissionDenied
-
-        def act() -> str:
-            services.dismiss_freed(freed.pk, by=staff(request), now=timezone.now())
-            return f"{reverse('admin:procedures_freedtime_changelist')}?state=open"
-
-        return take(
-            request,
-            forms.Form(request.POST),
-            act,
-            done=_("The freed time is dismissed."),
-            back=page_of_freed(freed),
-            context={},
-            row=freed if freed.closed_at is None else None,
-        )
-
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -211,5 +146,46 @@ def clash(appointment: Appointment | None) -> dict[str, str] | None:
     return {"when": shown(appointment.starts_at, appointment.site), "page": page_of(appointment)}
 
 
-def page_of_freed(freed: FreedTime) -> str:
-    return reverse("admin:procedures_freedtime_change", args=[freed.pk])
+class BookFreed(ActionPage):
+    """Book a waiting patient into the freed time; what stands in the way is said on the time's page.
+
+    The button carries what the patient waits for. What is closed, or no longer free, the service refuses.
+    """
+
+    model = FreedTime
+    name, address, button = "book", "<int:pk>/book/<int:entry>/", True
+    permission_required = (MANAGE, BOOK)
+    done = _("The appointment is booked; the patient is off the waitlist.")
+
+    @cached_property
+    def waiting(self) -> WaitlistEntry:
+        """Who is booked."""
+        return get_object_or_404(WaitlistEntry.objects.visible_to(self.by), pk=self.kwargs["entry"])
+
+    def guarded(self) -> WaitlistEntry | None:
+        closed = self.row.closed_at or self.waiting.closed_at
+        return None if closed else self.waiting
+
+    def act(self, form: Any) -> Appointment:
+        return services.book_from_waitlist(self.waiting.pk, freed_id=self.row.pk, by=self.by, now=self.now)
+
+    def goal(self, result: Appointment) -> str:
+        return page_of(result)
+
+
+class DismissFreed(ActionPage):
+    """Nobody shall be offered the freed time."""
+
+    model = FreedTime
+    name, button, service = "dismiss", True, staticmethod(services.dismiss_freed)
+    permission_required = MANAGE
+    done = _("The freed time is dismissed.")
+
+    def guarded(self) -> FreedTime | None:
+        return self.row if self.row.closed_at is None else None
+
+    def goal(self, result: FreedTime) -> str:
+        return f"{reverse('admin:procedures_freedtime_changelist')}?state=open"
+
+
+FreedTimeAdmin.pages += paths(BookFreed, DismissFreed)

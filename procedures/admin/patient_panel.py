@@ -41,7 +41,7 @@ def quick_steps(request: HttpRequest, row: Appointment, *, now: datetime) -> Saf
     """The buttons for the next step and for calling it off; both lead back to the patient's page."""
     possible = steps_for(request, row, now=now)
     chosen = [step for step in possible if row.status in step.listed or step.name in ALWAYS]
-    return buttons(chosen, row, query="", page="patient")
+    return buttons(chosen, row, back=reverse("admin:patients_patient_change", args=[row.patient_id]))
 
 
 #: Under which heading an appointment stands.

@@ -2,20 +2,17 @@
 
 from typing import Any, cast
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404
-from django.urls import path, reverse
-from django.utils import timezone
+from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
-from clinic.admin.base import ReadOnlyAdmin, SeenFilter, staff
+from clinic.admin.action_pages import ActionPage, paths
+from clinic.admin.base import ReadOnlyAdmin, SeenFilter
 from clinic.admin.datetime_widgets import shown
 from patients.admin import searched
 from procedures import services
@@ -23,7 +20,6 @@ from procedures.admin.appointment_forms import NOT_ASKED, TimeForm, VoidForm, to
 from procedures.admin.descriptions import baseline_words
 from procedures.admin.device_descriptions import devices_fragment
 from procedures.admin.procedure_forms import PainForm
-from procedures.admin.workflow_actions import take
 from procedures.models import Procedure
 
 STATUS_LABELS = {
@@ -111,131 +107,69 @@ class ProcedureAdmin(ReadOnlyAdmin):
             return format_html('<strong class="desk-missing">{}</strong>', _("missing"))
         return baseline_words(procedure)
 
-    def get_urls(self) -> Any:
-        void = path(
-            "<int:pk>/void/", self.admin_site.admin_view(self.void_view), name="procedures_procedure_void"
-        )
-        time = path(
-            "<int:pk>/time/", self.admin_site.admin_view(self.time_view), name="procedures_procedure_time"
-        )
-        pain = path(
-            "<int:pk>/pain/", self.admin_site.admin_view(self.pain_view), name="procedures_procedure_pain"
-        )
-        return [void, time, pain, *super().get_urls()]
 
-    def pain_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Correct the pain before a procedure; its follow-up is judged again."""
-        procedure = get_object_or_404(self.get_queryset(request), pk=pk)
-        if not request.user.has_perm("procedures.perform_procedure"):
-            raise PermissionDenied
-        zone = procedure.site.zone
-        stands = procedure.baseline_pain
-        taken_at = procedure.baseline_taken_at or procedure.performed_at
-        form = PainForm(
-            request.POST if request.method == "POST" else None,
-            initial={
-                "pain": NOT_ASKED if stands is None else stands,
-                "taken": taken_at.astimezone(zone).replace(tzinfo=None),
-            },
+class ProcedurePage(ActionPage):
+    """A page that corrects what was performed."""
+
+    model = Procedure
+    permission_required = "procedures.perform_procedure"
+    submit = _("Correct")
+
+    def lead(self) -> str:
+        return (
+            f"{self.row.patient} · {self.row.procedure_type} · {shown(self.row.performed_at, self.row.site)}"
         )
 
-        def act() -> str:
-            said = form.cleaned_data
-            # Shown to the minute: left as it was, it means the very instant that stands.
-            same = said["taken"] == form.shown_taken()
-            services.correct_baseline(
-                pk,
-                pain=said["pain"],
-                taken_at=None if same else to_instant_of("taken", said["taken"], zone),
-                reason=said["reason"],
-                by=staff(request),
-                now=timezone.now(),
-            )
-            return reverse("admin:procedures_procedure_change", args=[pk])
 
-        return take(
-            request,
-            form,
-            act,
-            done=_("The pain before is corrected, and the follow-up judged again."),
-            back=reverse("admin:procedures_procedure_change", args=[pk]),
-            row=procedure,
-            context={
-                "title": _("Correct the pain before"),
-                "opts": self.opts,
-                "submit": _("Correct"),
-                "danger": False,
-                "lead": f"{procedure.patient} · {procedure.procedure_type} · "
-                f"{shown(procedure.performed_at, procedure.site)}",
-            },
-        )
+class CorrectPain(ProcedurePage):
+    """The pain before a procedure; its follow-up is judged again."""
 
-    def time_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Correct when a procedure was performed; what was not asked yet is planned again."""
-        procedure = get_object_or_404(self.get_queryset(request), pk=pk)
-        if not request.user.has_perm("procedures.perform_procedure"):
-            raise PermissionDenied
-        zone = procedure.site.zone
-        form = TimeForm(
-            request.POST if request.method == "POST" else None,
-            initial={"performed": procedure.performed_at.astimezone(zone).replace(tzinfo=None)},
-        )
+    name, form_class, service = "pain", PainForm, staticmethod(services.correct_baseline)
+    title = _("Correct the pain before")
+    done = _("The pain before is corrected, and the follow-up judged again.")
 
-        def act() -> str:
-            services.correct_time(
-                pk,
-                performed_at=to_instant_of("performed", form.cleaned_data["performed"], zone),
-                reason=form.cleaned_data["reason"],
-                by=staff(request),
-                now=timezone.now(),
-            )
-            return reverse("admin:procedures_procedure_change", args=[pk])
+    def get_initial(self) -> dict[str, Any]:
+        taken_at = self.row.baseline_taken_at or self.row.performed_at
+        return {
+            "pain": NOT_ASKED if self.row.baseline_pain is None else self.row.baseline_pain,
+            "taken": taken_at.astimezone(self.row.site.zone).replace(tzinfo=None),
+        }
 
-        return take(
-            request,
-            form,
-            act,
-            done=_("The time is corrected; what was not asked yet is planned again."),
-            back=reverse("admin:procedures_procedure_change", args=[pk]),
-            row=procedure,
-            context={
-                "title": _("Correct the time"),
-                "opts": self.opts,
-                "submit": _("Correct"),
-                "danger": False,
-                "lead": f"{procedure.patient} · {procedure.procedure_type} · "
-                f"{shown(procedure.performed_at, procedure.site)}",
-            },
-        )
+    def values(self, form: PainForm) -> dict[str, Any]:
+        said = form.cleaned_data
+        # Shown to the minute: left as it was, it means the very instant that stands.
+        same = said["taken"] == form.shown_taken()
+        taken_at = None if same else to_instant_of("taken", said["taken"], self.row.site.zone)
+        return {"pain": said["pain"], "taken_at": taken_at, "reason": said["reason"]}
 
-    def void_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Mark a procedure as entered in error."""
-        procedure = get_object_or_404(self.get_queryset(request), pk=pk)
-        if not request.user.has_perm("procedures.void_procedure"):
-            raise PermissionDenied
-        here = reverse("admin:procedures_procedure_change", args=[pk])
-        if request.method == "GET" and procedure.status == Procedure.Status.ENTERED_IN_ERROR:
-            messages.error(request, _("This procedure is marked as entered in error already."))
-            return HttpResponseRedirect(here)
-        form = VoidForm(request.POST if request.method == "POST" else None)
 
-        def act() -> str:
-            services.void(pk, reason=form.cleaned_data["reason"], by=staff(request), now=timezone.now())
-            return here
+class CorrectTime(ProcedurePage):
+    """When a procedure was performed; what was not asked yet is planned again."""
 
-        return take(
-            request,
-            form,
-            act,
-            done=_("The procedure is marked as entered in error; nothing more is asked about it."),
-            back=here,
-            row=procedure,
-            context={
-                "title": _("Entered in error"),
-                "opts": self.opts,
-                "submit": _("Mark as entered in error"),
-                "danger": True,
-                "lead": f"{procedure.patient} · {procedure.procedure_type} · "
-                f"{shown(procedure.performed_at, procedure.site)}",
-            },
-        )
+    name, form_class, service = "time", TimeForm, staticmethod(services.correct_time)
+    title = _("Correct the time")
+    done = _("The time is corrected; what was not asked yet is planned again.")
+
+    def get_initial(self) -> dict[str, Any]:
+        return {"performed": self.row.performed_at.astimezone(self.row.site.zone).replace(tzinfo=None)}
+
+    def values(self, form: TimeForm) -> dict[str, Any]:
+        at = to_instant_of("performed", form.cleaned_data["performed"], self.row.site.zone)
+        return {"performed_at": at, "reason": form.cleaned_data["reason"]}
+
+
+class ProcedureInError(ProcedurePage):
+    """A procedure was entered in error."""
+
+    name, form_class, service = "void", VoidForm, staticmethod(services.void)
+    permission_required = "procedures.void_procedure"
+    title, submit = _("Entered in error"), _("Mark as entered in error")
+    done = _("The procedure is marked as entered in error; nothing more is asked about it.")
+    danger = True
+
+    def impossible(self) -> Any:
+        marked = self.row.status == Procedure.Status.ENTERED_IN_ERROR
+        return _("This procedure is marked as entered in error already.") if marked else ""
+
+
+ProcedureAdmin.pages += paths(ProcedureInError, CorrectTime, CorrectPain)

@@ -10,13 +10,14 @@ from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from clinic.admin.action_pages import next_page
 from clinic.admin.base import staff
 from clinic.patient_pages import secret
 from clinic.versions import SEEN, seen
 from procedures import services
 from procedures.admin.appointments import AppointmentAdmin
 from procedures.admin.descriptions import page_of, span
-from procedures.admin.workflow_actions import STEPS, TABLET, came_from
+from procedures.admin.workflow_actions import STEPS, TABLET
 from procedures.models import Appointment
 
 
@@ -42,7 +43,7 @@ def digits(request: HttpRequest, pk: int) -> HttpResponse:
         "again": f"{step.url(appointment)}?{query.urlencode()}"
         if step.possible(appointment, now=now)
         else "",
-        "back": came_from(request, appointment) or page_of(appointment),
+        "back": next_page(request) or page_of(appointment),
         "no_more": _("The digits were used or have run out."),
     }
     return secret(TemplateResponse(request, "admin/procedures/tablet.html", context))

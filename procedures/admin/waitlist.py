@@ -4,13 +4,10 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, cast
 
-from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404
-from django.urls import path, reverse
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -18,15 +15,15 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from unfold.decorators import display
 
+from clinic.admin.action_pages import ActionPage, paths
 from clinic.admin.base import DeskAdmin, SeenFilter, staff
 from clinic.admin.datetime_widgets import shown
-from clinic.admin.session_expired import by_button
+from clinic.admin.stale_forms import StalePage
 from patients.admin import searched
 from procedures import services
-from procedures.admin.appointment_forms import ChosenTimeForm, WaitlistForm
+from procedures.admin.appointment_forms import ChosenTimeForm, WaitlistForm, to_instant_of
 from procedures.admin.descriptions import label, page_of
-from procedures.admin.workflow_actions import take
-from procedures.models import WaitlistEntry
+from procedures.models import Appointment, WaitlistEntry
 from procedures.services.openings import MANAGE
 from procedures.services.waitlist import ASK_AGAIN_DAYS, is_stale, rank, stale_when
 from procedures.workflow import BOOK
@@ -171,77 +168,6 @@ class WaitlistAdmin(DeskAdmin):
             }
         return super().change_view(request, object_id, form_url, extra_context)
 
-    def get_urls(self) -> Any:
-        urls = super().get_urls()
-        one = [
-            path(
-                f"<int:pk>/{name}/",
-                self.admin_site.admin_view(by_button(view)),
-                name=f"procedures_waitlistentry_{name}",
-            )
-            for name, view in (("asked", self.asked_view), ("withdrawn", self.withdrawn_view))
-        ]
-        one.append(
-            path(
-                "<int:pk>/book/",
-                self.admin_site.admin_view(self.book_view),
-                name="procedures_waitlistentry_book",
-            )
-        )
-        # Before Django's own addresses of a row, the last of which takes everything.
-        return [*one, *urls]
-
-    def book_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Book a waiting patient at a time of the clerk's choice."""
-        entry = get_object_or_404(self.get_queryset(request), pk=pk)
-        if not request.user.has_perms([MANAGE, BOOK]):
-            raise PermissionDenied
-        back = reverse("admin:procedures_waitlistentry_change", args=[pk])
-        if entry.closed_at:
-            how = entry.get_closed_reason_display()
-            messages.error(request, _("This patient is not waiting any more: %s.") % how)
-            return HttpResponseRedirect(back)
-        said = request.POST if request.method == "POST" else None
-        form = ChosenTimeForm(said, request=request, entry=entry)
-        return take(
-            request,
-            form,
-            lambda: page_of(form.act(by=staff(request), now=timezone.now())),
-            done=_("The appointment is booked; the patient is off the waitlist."),
-            back=back,
-            row=entry,
-            context={
-                "title": _("Book from the waitlist"),
-                "opts": self.opts,
-                "submit": _("Book"),
-                "lead": f"{entry.patient} · {entry.procedure_type}",
-            },
-        )
-
-    def asked_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """The patient still waits."""
-        return self.one(request, pk, services.still_waiting, _("The patient still waits."))
-
-    def withdrawn_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """The patient waits no more."""
-        return self.one(request, pk, services.withdraw, _("The patient is taken off the waitlist."))
-
-    def one(
-        self, request: HttpRequest, pk: int, act: Callable[..., WaitlistEntry], done: Any
-    ) -> HttpResponse:
-        """Do it with one entry and show its page. That one is closed already, the service says."""
-        entry = get_object_or_404(self.get_queryset(request), pk=pk)
-        if not self.has_manage_permission(request):
-            raise PermissionDenied
-        back = reverse("admin:procedures_waitlistentry_change", args=[pk])
-
-        def do() -> str:
-            act(entry.pk, by=staff(request), now=timezone.now())
-            return back
-
-        seen = entry if entry.closed_at is None else None
-        return take(request, forms.Form(request.POST), do, done=done, back=back, context={}, row=seen)
-
     @admin.action(description=_("They still wait"), permissions=["manage"])
     def still_waiting(self, request: HttpRequest, chosen: QuerySet[Any]) -> None:
         """Each was asked."""
@@ -348,3 +274,61 @@ class WaitlistAdmin(DeskAdmin):
         if entry.closed_at is None:
             return "–"
         return f"{entry.get_closed_reason_display()}: {shown(entry.closed_at, entry.patient.site)}"
+
+
+class EntryPage(ActionPage):
+    """A page about an entry of the waitlist."""
+
+    model = WaitlistEntry
+    permission_required: Any = MANAGE
+
+
+class BookEntry(EntryPage):
+    """Book a waiting patient at a time of the clerk's choice."""
+
+    name, form_class, service = "book", ChosenTimeForm, staticmethod(services.book_from_waitlist)
+    permission_required = (MANAGE, BOOK)
+    title, submit = _("Book from the waitlist"), _("Book")
+    done = _("The appointment is booked; the patient is off the waitlist.")
+
+    def impossible(self) -> Any:
+        how = self.row.get_closed_reason_display()
+        return _("This patient is not waiting any more: %s.") % how if self.row.closed_at else ""
+
+    def lead(self) -> str:
+        return f"{self.row.patient} · {self.row.procedure_type}"
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return {**super().get_form_kwargs(), "request": self.request, "entry": self.row}
+
+    def values(self, form: ChosenTimeForm) -> dict[str, Any]:
+        said = form.cleaned_data
+        at = to_instant_of("starts", said["starts"], said["site"].zone)
+        return {"starts_at": at, "site": said["site"], "resources": said["resources"]}
+
+    def goal(self, result: Appointment) -> str:
+        return page_of(result)
+
+    def overtaken(self, form: Any, stale: StalePage) -> HttpResponse:
+        why_not = self.impossible()
+        return self.leave(why_not) if why_not else super().overtaken(form, stale)
+
+
+class Asked(EntryPage):
+    """The patient still waits. That an entry is closed already, the service says."""
+
+    name, button, service = "asked", True, staticmethod(services.still_waiting)
+    done = _("The patient still waits.")
+
+    def guarded(self) -> WaitlistEntry | None:
+        return self.row if self.row.closed_at is None else None
+
+
+class Withdrawn(Asked):
+    """The patient waits no more."""
+
+    name, service = "withdrawn", staticmethod(services.withdraw)
+    done = _("The patient is taken off the waitlist.")
+
+
+WaitlistAdmin.pages += paths(BookEntry, Asked, Withdrawn)

@@ -20,10 +20,10 @@ from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from clinic.admin.action_pages import in_a_line, missed
 from clinic.admin.base import staff, tell
 from clinic.admin.datetime_widgets import to_instant
 from clinic.admin.session_expired import by_button
-from clinic.admin.taking import in_a_line, missed
 from clinic.models import Closure, Resource, Site, WorkingHours
 from clinic.timezones import day_span
 from clinic.versions import seen

@@ -13,8 +13,6 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from clinic.admin.taking import form_page as form_page  # steps are taken on its pages
-from clinic.admin.taking import take as take
 from clinic.versions import beside
 from procedures.admin.appointment_forms import (
     AcceptForm,
@@ -157,33 +155,18 @@ def steps_for(request: HttpRequest, appointment: Appointment, *, now: datetime) 
     ]
 
 
-def buttons(
-    steps: list[Step], appointment: Appointment, *, query: str | None = None, page: str = "back"
-) -> SafeString:
+def buttons(steps: list[Step], appointment: Appointment, *, back: str = "") -> SafeString:
     """A button for each step; those done at once post by themselves, inside the form that stands around them.
 
-    `query`: that of the `page` to come back to, "back" for the list, "board" or "patient"; None to go to the
-    appointment's page.
+    `back`: the page of ours to come back to; "": the appointment's.
     """
     if not steps:
         return SafeString("")
-    suffix = "" if query is None else "?" + urlencode({page: query})
+    suffix = "?" + urlencode({"next": back}) if back else ""
     return format_html(
         '<div class="desk-steps">{}</div>',
         format_html_join("", "{}", [(button(step, appointment, suffix),) for step in steps]),
     )
-
-
-def came_from(request: HttpRequest, appointment: Appointment) -> str | None:
-    """Where a step was chosen: the list, the place on the board or the patient's page; None for its own page."""
-    if "back" in request.GET:
-        return f"{reverse('admin:procedures_appointment_changelist')}?{request.GET['back']}"
-    if "board" in request.GET:
-        board = reverse("admin:procedures_appointment_board")
-        return f"{board}?{request.GET['board']}#appointment-{appointment.pk}"
-    if "patient" in request.GET:
-        return reverse("admin:patients_patient_change", args=[appointment.patient_id])
-    return None
 
 
 def button(step: Step, appointment: Appointment, suffix: str) -> SafeString:

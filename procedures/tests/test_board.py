@@ -133,7 +133,7 @@ def test_whoever_waits_without_a_score_of_the_day_is_marked(world: World, client
         )
         after = client.get(BOARD)
     assert "pain before not noted" in words(before)
-    assert f"/{appointment.pk}/baseline/?board=" in before.content.decode()
+    assert f"/{appointment.pk}/baseline/?next=" in before.content.decode()
     assert "pain before not noted" not in words(after)
     assert f"/{appointment.pk}/baseline/" not in after.content.decode()
 

@@ -171,7 +171,7 @@ def test_on_the_board_and_in_one_click(world: World) -> None:
     one = missed(world)
     desk = signed_in(world.clerk)
     board = "/admin/procedures/appointment/board/"
-    address = f"/admin/procedures/appointment/{one.pk}/undo-no-show/?board="
+    address = f"/admin/procedures/appointment/{one.pk}/undo-no-show/?next="
     with clock(world.at(MONDAY, 9, 10)):
         assert address in desk.get(board).content.decode()
         page = words(desk.post(address, follow=True))

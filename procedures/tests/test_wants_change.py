@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.core.exceptions import PermissionDenied
@@ -130,7 +131,9 @@ def test_the_request_is_settled_with_one_click_where_it_is_shown(
     assert f"{LIST}{quiet.pk}/settle-change/" not in get(desk, world, f"{LIST}?when=all").content.decode()
     with clock(world.now):
         for told in ("success", "error"):
-            response = desk.post(f"{address}?back=wants_change%3Dyes", follow=True)
+            response = desk.post(
+                f"{address}?next={quote('/admin/procedures/appointment/?wants_change=yes')}", follow=True
+            )
             assert set(levels(response)) == {told}
             assert response.request["QUERY_STRING"] == "wants_change=yes"
     assert "No appointment matches." in words(response)

@@ -8,7 +8,6 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from clinic.admin.datetime_widgets import WallClockField, to_instant
-from clinic.models import User
 from outcomes import services
 from outcomes.models import Alert
 from outcomes.services.alert_actions import REASONS
@@ -23,10 +22,6 @@ class AlertForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.alert = alert
 
-    def act(self, *, by: User, now: datetime) -> Alert:
-        """Do it. Raises what the service raises."""
-        raise NotImplementedError
-
 
 class HandOverForm(AlertForm):
     """To whom: those who may handle alerts at the site."""
@@ -37,9 +32,6 @@ class HandOverForm(AlertForm):
         super().__init__(*args, **kwargs)
         able = services.handlers(self.alert.site)
         self.fields["to"].choices = [("", "---------"), *((one.pk, str(one)) for one in able)]  # type: ignore[attr-defined]
-
-    def act(self, *, by: User, now: datetime) -> Alert:
-        return services.hand_over(self.alert.pk, to=self.cleaned_data["to"], by=by, now=now)
 
 
 class SnoozeForm(AlertForm):
@@ -55,9 +47,6 @@ class SnoozeForm(AlertForm):
     def clean_until(self) -> datetime:
         return to_instant(self.cleaned_data["until"], self.alert.site.zone)
 
-    def act(self, *, by: User, now: datetime) -> Alert:
-        return services.snooze(self.alert.pk, until=self.cleaned_data["until"], by=by, now=now)
-
 
 class ResolveForm(AlertForm):
     """How it ended."""
@@ -69,6 +58,3 @@ class ResolveForm(AlertForm):
         widget=forms.RadioSelect({"class": "desk-scale"}),
     )
     note = forms.CharField(label=_("Note"), max_length=500, required=False, widget=UnfoldAdminTextInputWidget)
-
-    def act(self, *, by: User, now: datetime) -> Alert:
-        return services.resolve(self.alert.pk, **self.cleaned_data, by=by, now=now)

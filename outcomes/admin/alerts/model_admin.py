@@ -1,11 +1,11 @@
 """The list of what somebody must look at, and a page for each alert."""
 
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 from django.contrib import admin
 from django.db.models import F, QuerySet
 from django.http import HttpRequest
-from django.urls import URLPattern, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -54,8 +54,6 @@ class AlertAdmin(ShowsBehind):
     search_help_text = _("Patient")
     change_list_template = "admin/outcomes/alert/change_list.html"
     change_form_template = "admin/outcomes/alert/change_form.html"
-    #: Further pages about alerts: the steps register theirs here.
-    pages: ClassVar[list[URLPattern]] = []
     fieldsets = (
         (None, {"fields": (("raised", "due_by"), ("acknowledged", "whose"), ("told_again", "site"))}),
     )
@@ -181,9 +179,6 @@ class AlertAdmin(ShowsBehind):
                 "subtitle": str(found.patient),
             }
         return super().change_view(request, object_id, form_url, extra_context)
-
-    def get_urls(self) -> Any:
-        return [*self.pages, *super().get_urls()]
 
 
 def steps(alert: Alert, user: User) -> list[dict[str, Any]]:
