@@ -21,7 +21,7 @@ from django.views.generic import FormView
 
 from clinic.admin.base import show_refusal, staff, tell
 from clinic.admin.form_data import shown_by
-from clinic.admin.kept_forms import TOKEN, forget, typed_before
+from clinic.admin.kept_forms import TOKEN, forget, said, typed_before
 from clinic.admin.session_expired import not_pressed, safe
 from clinic.admin.stale_forms import SHOWN, StalePage, overtaken_step, seal, unseal
 from clinic.models import SentRequest
@@ -96,8 +96,8 @@ class ActionPage(PermissionRequiredMixin, FormView):  # type: ignore[type-arg]
 
     def values(self, form: Any) -> dict[str, Any]:
         """What the service is told."""
-        said: dict[str, Any] = form.cleaned_data
-        return said
+        values: dict[str, Any] = form.cleaned_data
+        return values
 
     def act(self, form: Any) -> Any:
         """Do it. Raises what the service raises."""
@@ -124,8 +124,10 @@ class ActionPage(PermissionRequiredMixin, FormView):  # type: ignore[type-arg]
         self.guarded()
         if why_not := self.impossible():
             return self.leave(why_not)
-        if typed_before(request) and not self.typed_by_reader():
-            forget(request)
+        if typed_before(request):
+            messages.warning(request, said())
+            if not self.typed_by_reader():
+                forget(request)
         return self.page(self.get_form())
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -221,8 +223,8 @@ class ActionPage(PermissionRequiredMixin, FormView):  # type: ignore[type-arg]
     def click(self) -> str:
         """Names this click: who sends what from which page. What is typed anew into the same page is another one."""
         sent = [[name, values] for name, values in sorted(self.request.POST.lists()) if name != TOKEN]
-        said = json.dumps([self.by.pk, self.request.get_full_path(), sent])
-        return f"page {sha256(said.encode()).hexdigest()}"
+        text = json.dumps([self.by.pk, self.request.get_full_path(), sent])
+        return f"page {sha256(text.encode()).hexdigest()}"
 
     def done_before(self, guarded: models.Model | None) -> str | None:
         """Where this very click has led, when it was made before and the row stands as that left it; else None."""
@@ -235,14 +237,14 @@ class ActionPage(PermissionRequiredMixin, FormView):  # type: ignore[type-arg]
     def remember(self, goal: str, guarded: models.Model | None) -> None:
         """Write down where this click has led, and how it has left the row."""
         answer = json.dumps([goal, version_of(guarded)])
-        said = {"fingerprint": self.click[5:], "at": self.now, "answer": answer}
-        SentRequest.objects.update_or_create(by=self.by, key=self.click, defaults=said)
+        row = {"fingerprint": self.click[5:], "at": self.now, "answer": answer}
+        SentRequest.objects.update_or_create(by=self.by, key=self.click, defaults=row)
 
 
 def next_page(request: HttpRequest) -> str:
     """The page to go back to, as the address says in `next`; "" where it says none of ours."""
-    said = request.GET.get("next", "")
-    return said if safe(said) and said.startswith(reverse("admin:index")) else ""
+    page = request.GET.get("next", "")
+    return page if safe(page) and page.startswith(reverse("admin:index")) else ""
 
 
 def paths(*pages: type[ActionPage]) -> list[URLPattern]:

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
-from django.contrib import messages
-from django.http import HttpRequest, QueryDict
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, QueryDict
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import Resolver404, resolve
@@ -55,7 +55,10 @@ def keep(request: HttpRequest) -> str:
 
 
 def show(request: HttpRequest, kept: str) -> HttpResponseBase | None:
-    """The page on which it was typed, filled in; nothing is done. None for what is not ours, or too old."""
+    """The page on which it was typed, filled in; nothing is done.
+
+    None for what is not ours or too old, and for a page or a row that is not open to who has signed in.
+    """
     try:
         address, typed = json.loads(cipher().decrypt(kept.encode(), ttl=KEPT_FOR))
         page = urlsplit(address)
@@ -70,8 +73,10 @@ def show(request: HttpRequest, kept: str) -> HttpResponseBase | None:
     request.GET, request.POST = QueryDict(page.query), QueryDict(typed)
     request.resolver_match = match
     vars(request)["typed_before"] = True
-    messages.warning(request, said())
-    response: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
+    try:
+        response: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
+    except (PermissionDenied, Http404):
+        return None
     return response.render() if isinstance(response, TemplateResponse) else response
 
 

@@ -87,7 +87,8 @@ class MergePage(ActionPage):
     permission_required = MERGE
     template_name = "admin/patients/merge.html"
     form_class = ChoicesForm
-    title, done = _("Merge two records"), _("Merged.")
+    title = _("Merge two records")
+    done: Any = _("Merged.")
 
     @cached_property
     def duplicate(self) -> Patient:
@@ -159,14 +160,14 @@ def rows_of(form: ChoicesForm, kept: Patient, duplicate: Patient) -> list[dict[s
         values = [value_of(kept, name), value_of(duplicate, name)]
         rows.append({"label": label, "values": values, "field": form[name] if name in form.fields else None})
     both, either = _("Counts only where both agreed."), _("Counts where one of them did.")
-    for label, name, says in (
+    for heading, name, says in (
         (_("Agreed to e-mail"), "consented_at", both),
         (_("Agreed to text messages"), "sms_consented_at", both),
         (_("Stopped e-mail"), "opted_out_at", either),
         (_("Address bounced"), "bounced_at", _("Goes with the address.")),
     ):
         values = [shown(getattr(one, name), one.site) or "–" for one in (kept, duplicate)]
-        rows.append({"label": label, "values": values, "says": says})
+        rows.append({"label": heading, "values": values, "says": says})
     names = [
         f"{one.name}, {one.get_relation_display()}" if (one := answering(whose)) else "–"
         for whose in (kept, duplicate)

@@ -302,6 +302,9 @@ def test_somebody_else_does_not_get_what_was_typed(world: World) -> None:
     shown = browser.post(asked.context["app_path"], said)
     assert shown.status_code == 200
     assert "typed by hand" not in shown.content.decode()
+    nobody = User.objects.create_user("nobody@example.org", "correct horse", is_staff=True, first_name="No")
+    led = Client().post(asked.context["app_path"], said | {"username": nobody.email})
+    assert (led.status_code, led["Location"].partition("?")[0]) == (302, "/admin/again/")
     forged = browser.post(asked.context["app_path"], said | {NAME: f"x{kept[1]}"})
     assert forged.status_code == 302
 
