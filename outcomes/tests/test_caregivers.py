@@ -240,7 +240,7 @@ def test_a_bounce_marks_the_caregiver_and_asks_the_patient(world: World, clock: 
     email = check_in.contact_attempts.get().email
     assert email is not None
     clock[0] += timedelta(minutes=5)
-    outbox.reports.note(email, "bounced", now=clock[0])
+    outbox.delivery_reports.note(email, "bounced", now=clock[0])
     one.refresh_from_db()
     world.patient.refresh_from_db()
     assert (one.bounced_at, world.patient.bounced_at) == (clock[0], None)
@@ -255,7 +255,7 @@ def test_a_complaint_stops_everybody_at_that_address(world: World, clock: list[d
     check_in = ask(world, clock)
     email = check_in.contact_attempts.get().email
     assert email is not None
-    outbox.reports.note(email, "complained", now=clock[0])
+    outbox.delivery_reports.note(email, "complained", now=clock[0])
     one.refresh_from_db()
     other.refresh_from_db()
     world.patient.refresh_from_db()
@@ -296,7 +296,7 @@ def test_a_link_that_is_written_while_the_caregiver_is_revoked_opens_nothing(
     revoke(one, world, clock[0])
     # As a sender does that read the caregiver just before: its link is stored after those before were made void.
     late = CheckIn.objects.select_related("follow_up__patient").get(pk=check_in.pk)
-    services.linking.issue_links(
+    services.links.issue_links(
         [late, late.follow_up], tokens=["x" * 43, "y" * 43], caregivers={world.patient.pk: one}, now=clock[0]
     )
     assert client.get(f"/c/{'x' * 43}/").status_code == 410

@@ -126,7 +126,7 @@ def test_nobody_changes_what_somebody_else_answered(
     assert page.status_code == 200
     assert "change=1" not in page.content.decode()
     client.post(path, {"change": "1", "nrs.now": "9"})
-    assert services.recording.values_of(Answer.objects.get())["nrs.now"] == 4
+    assert services.staff_answers.values_of(Answer.objects.get())["nrs.now"] == 4
 
 
 def test_a_course_without_end_goes_on_for_a_caregiver_when_the_patient_has_opted_out(world: World) -> None:

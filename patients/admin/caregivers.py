@@ -1,24 +1,23 @@
 """Who answers for a patient: on the patient's page, who gets the check-ins; and pages to record, change and revoke."""
 
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
-from clinic.admin.taking import ReasonForm, RecordForm, dressed, take
 from django import forms
-from django.contrib import admin
-from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
-from django.urls import path, reverse
-from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.widgets import UnfoldBooleanSwitchWidget
 
-from clinic.admin.base import now_at, staff
+from clinic.admin.action_pages import ActionPage, paths
+from clinic.admin.base import now_at
 from clinic.admin.datetime_widgets import shown
+from clinic.admin.record_forms import ReasonForm, RecordForm, dressed
 from patients import consent, services
 from patients.admin.patients import PatientAdmin
 from patients.email_reasons import NO_EMAIL, NO_EMAIL_TO_CAREGIVER
@@ -71,97 +70,81 @@ class CaregiverForm(RecordForm):
         return columns
 
 
-class WhyForm(ReasonForm):
-    """Why somebody answers no longer."""
+class CaregiverPage(ActionPage):
+    """A page about who answers for a patient; afterwards the patient's page, which says who is asked."""
 
-    names = {"reason": "reason"}
+    model = Patient
+    permission_required = CHANGE
+
+    def get_queryset(self) -> "QuerySet[Patient]":
+        return Patient.objects.visible_to(self.by).filter(merged_into=None).select_related("site")
+
+    @cached_property
+    def stands(self) -> Caregiver | None:
+        """Who answers now; None while nobody does."""
+        return services.read_caregiver(self.row.pk)
+
+    def guarded(self) -> Patient | Caregiver:
+        patient: Patient = self.row
+        return self.stands or patient
+
+    def lead(self) -> str:
+        stands = self.stands
+        return f"{self.row} · {stands.name}, {stands.get_relation_display()}" if stands else str(self.row)
 
 
-def whose(request: HttpRequest, pk: int) -> Patient:
-    """The patient with that number, for who may change one; else 403 or 404."""
-    if not request.user.has_perm(CHANGE):
-        raise PermissionDenied
-    rows = Patient.objects.visible_to(staff(request)).filter(merged_into=None).select_related("site")
-    return get_object_or_404(rows, pk=pk)
-
-
-def record(request: HttpRequest, pk: int) -> HttpResponse:
+class RecordCaregiver(CaregiverPage):
     """Record who answers for a patient, or change what is known about them."""
-    patient = whose(request, pk)
-    stands = services.read_caregiver(pk)
-    row = stands or Caregiver(
-        patient=patient, language=patient.language, permitted_on=now_at(patient.site).date()
-    )
-    initial = {name: getattr(row, name) for name in CaregiverForm.Meta.fields}
-    initial |= {name: bool(getattr(row, column)) for name, column in SWITCHES.items()}
-    form = CaregiverForm(request.POST if request.method == "POST" else None, initial=initial)
-    if stands is None:
-        for name in ("stopped", "bounced"):
-            del form.fields[name]
 
-    def act() -> None:
-        now = timezone.now()
-        columns = form.fill(row, now)
-        services.save_caregiver(row, changed=columns, by=staff(request), now=now)
+    name, form_class = "caregiver", CaregiverForm
+    done = gettext_lazy("It is saved. What is open is asked of whoever is right now.")
 
-    return page(
-        request,
-        patient,
-        form,
-        act,
-        title=_("Change the caregiver") if stands else _("Record a caregiver"),
-        done=_("It is saved. What is open is asked of whoever is right now."),
-        row=stands or patient,
-    )
+    @property
+    def title(self) -> Any:
+        return _("Change the caregiver") if self.stands else _("Record a caregiver")
 
+    @cached_property
+    def about(self) -> Caregiver:
+        """The row that is filled in."""
+        patient = self.row
+        new = Caregiver(patient=patient, language=patient.language, permitted_on=now_at(patient.site).date())
+        return self.stands or new
 
-def revoke(request: HttpRequest, pk: int) -> HttpResponse:
-    """Somebody answers for a patient no longer."""
-    patient = whose(request, pk)
-    stands = get_object_or_404(Caregiver.objects.standing(), patient=patient)
-    form = WhyForm(request.POST if request.method == "POST" else None)
+    def get_initial(self) -> dict[str, Any]:
+        own = {name: getattr(self.about, name) for name in CaregiverForm.Meta.fields}
+        return own | {name: bool(getattr(self.about, column)) for name, column in SWITCHES.items()}
 
-    def act() -> None:
-        reason = form.cleaned_data["reason"]
-        services.revoke_caregiver(stands.pk, reason=reason, by=staff(request), now=timezone.now())
+    def get_form(self, form_class: Any = None) -> Any:
+        form = super().get_form(form_class)
+        if self.stands is None:
+            for name in ("stopped", "bounced"):
+                del form.fields[name]
+        return form
 
-    return page(
-        request,
-        patient,
-        form,
-        act,
-        title=_("Revoke the caregiver"),
-        done=_("Revoked. The patient is asked again."),
-        row=stands,
-        danger=True,
-    )
+    def act(self, form: CaregiverForm) -> Any:
+        changed = form.fill(self.about, self.now)
+        return services.save_caregiver(self.about, changed=changed, by=self.by, now=self.now)
 
-
-def page(
-    request: HttpRequest,
-    patient: Patient,
-    form: Any,
-    act: Any,
-    *,
-    row: Caregiver | Patient,
-    title: str,
-    done: str,
-    danger: bool = False,
-) -> HttpResponse:
-    """The page with one form; afterwards the patient's page, which says who is asked."""
-    back = reverse("admin:patients_patient_change", args=[patient.pk])
-    named = isinstance(row, Caregiver)
-    lead = f"{patient} · {row.name}, {row.get_relation_display()}" if named else str(patient)  # type: ignore[union-attr]
-
-    def do() -> str:
-        act()
-        return back
-
-    context = {"opts": Patient._meta, "lead": lead, "submit": title, "title": title, "danger": danger}
-    if not danger:
+    def get_context_data(self, **given: Any) -> dict[str, Any]:
         texts = render_to_string("admin/patients/consent.html", {"texts": consent_texts()})
-        context["beneath"] = texts
-    return take(request, form, do, done=done, back=back, context=context, row=row)
+        return {**super().get_context_data(**given), "beneath": texts}
+
+
+class RevokeCaregiver(CaregiverPage):
+    """Somebody answers for a patient no longer."""
+
+    name, address, form_class = "caregiver_revoke", "<int:pk>/caregiver/revoke/", ReasonForm
+    title, done = gettext_lazy("Revoke the caregiver"), gettext_lazy("Revoked. The patient is asked again.")
+    danger = True
+
+    def impossible(self) -> Any:
+        return "" if self.stands else _("Nobody answers for this patient.")
+
+    def act(self, form: ReasonForm) -> Any:
+        stands = get_object_or_404(Caregiver.objects.standing(), patient=self.row)
+        return services.revoke_caregiver(
+            stands.pk, reason=form.cleaned_data["reason"], by=self.by, now=self.now
+        )
 
 
 def consent_texts() -> list[tuple[str, str, str]]:
@@ -197,11 +180,4 @@ def asked(request: HttpRequest, patient: Patient) -> SafeString:
     return SafeString(render_to_string("admin/patients/caregiver.html", context, request=request))
 
 
-PatientAdmin.pages += [
-    path("<int:pk>/caregiver/", admin.site.admin_view(record), name="patients_patient_caregiver"),
-    path(
-        "<int:pk>/caregiver/revoke/",
-        admin.site.admin_view(revoke),
-        name="patients_patient_caregiver_revoke",
-    ),
-]
+PatientAdmin.pages += paths(RecordCaregiver, RevokeCaregiver)
