@@ -143,6 +143,8 @@ def typed(response: Any) -> dict[str, Any]:
             sent |= {name: "on"} if value else {}
         elif isinstance(field, forms.DecimalField | forms.IntegerField):
             sent[name] = value or "1"
+        elif isinstance(field, forms.EmailField):
+            sent[name] = "typed@example.org"
         else:
             sent[name] = "typed by hand"[: getattr(field, "max_length", None) or 20]
     return sent
