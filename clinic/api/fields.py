@@ -16,7 +16,6 @@ from rest_framework.fields import empty
 from rest_framework.parsers import JSONParser
 
 from clinic import visible
-from clinic.api.shapes import Shape
 from clinic.models import User
 from clinic.timezones import NoSuchTime, instant
 
@@ -86,7 +85,7 @@ def deeper_than(most: int, data: Any) -> bool:
     return True
 
 
-class Input(Shape, serializers.Serializer[Any]):
+class Input(serializers.Serializer[Any]):
     """The inputs of one request. A name that is not among them is refused, code "unknown_field", not passed over."""
 
     def to_internal_value(self, data: Any) -> Any:

@@ -15,12 +15,11 @@ from clinic import services
 from clinic.api.authentication import ByToken
 from clinic.api.fields import Input, NumberQuery, Query, WallTimeField, YesNoQuery
 from clinic.api.permissions import ANYONE, SIGNED_IN
-from clinic.api.shapes import Shape
 from clinic.api.viewsets import NoStoreAPIView, VisibleRows
 from clinic.models import Resource, Site, User
 
 
-class SiteNameSerializer(Shape, serializers.ModelSerializer[Site]):
+class SiteNameSerializer(serializers.ModelSerializer[Site]):
     """A site, as far as other rows show it. `time_zone` is an IANA name."""
 
     class Meta:

@@ -11,7 +11,6 @@ from rest_framework.response import Response
 
 from clinic.api.csv_import import ImportInput, ImportReportSerializer, Imports
 from clinic.api.fields import Input, InstantField, NumberQuery, Query, VisibleField, YesNoField
-from clinic.api.shapes import Shape
 from clinic.api.views import SiteNameSerializer
 from clinic.api.viewsets import VisibleRows
 from clinic.models import Site
@@ -19,7 +18,7 @@ from patients import services
 from patients.models import Patient
 
 
-class PatientNameSerializer(Shape, serializers.ModelSerializer[Patient]):
+class PatientNameSerializer(serializers.ModelSerializer[Patient]):
     """A patient, as far as other rows show them."""
 
     class Meta:

@@ -16,7 +16,6 @@ from clinic.api.fields import (
     at_site,
     on_the_wall,
 )
-from clinic.api.shapes import Shape
 from clinic.api.views import SiteNameSerializer
 from clinic.models import Resource, Site
 from patients.api import PatientNameSerializer
@@ -50,7 +49,7 @@ def of_code() -> str:
     return f"SELECT {columns} FROM procedures_proceduretype WHERE code = %(code)s::text"  # noqa: S608
 
 
-class ReservationSerializer(Shape, serializers.ModelSerializer[Reservation]):
+class ReservationSerializer(serializers.ModelSerializer[Reservation]):
     """One resource that the appointment holds for a while. `released_at`: since when it is free again.
 
     `lane` above 0: it is held a second time, by deliberate overbooking.
@@ -63,7 +62,7 @@ class ReservationSerializer(Shape, serializers.ModelSerializer[Reservation]):
         fields = ["resource", "name", "starts_at", "ends_at", "released_at", "lane"]
 
 
-class StepSerializer(Shape, serializers.ModelSerializer[AppointmentStep]):
+class StepSerializer(serializers.ModelSerializer[AppointmentStep]):
     """A step that was taken, and the status to which it led. `by` null: time or the patient did it."""
 
     by = serializers.SerializerMethodField()
@@ -76,7 +75,7 @@ class StepSerializer(Shape, serializers.ModelSerializer[AppointmentStep]):
         return str(step.by) if step.by else None
 
 
-class AppointmentSerializer(Shape, serializers.ModelSerializer[Appointment]):
+class AppointmentSerializer(serializers.ModelSerializer[Appointment]):
     """An appointment. Instants are UTC; `*_local` are the same on the site's wall clock. It ends with the recovery.
 
     `held_until`: the time frees itself then; null unless held. `ended_by` and `ended_reason`: who cancelled, and why.

@@ -6,7 +6,6 @@ from drf_spectacular.utils import extend_schema, extend_schema_field, extend_sch
 from rest_framework import mixins, serializers
 
 from clinic.api.fields import ChoicesQuery, Query, YesNoQuery
-from clinic.api.shapes import Shape
 from clinic.api.viewsets import VisibleRowsViewSet
 from procedures.models import (
     FigureConfirmation,
@@ -21,7 +20,7 @@ from procedures.models import (
 Figure = FigureConfirmation.Figure
 
 
-class ProcedureTypeNameSerializer(Shape, serializers.ModelSerializer[ProcedureType]):
+class ProcedureTypeNameSerializer(serializers.ModelSerializer[ProcedureType]):
     """A procedure type, as far as other rows show it."""
 
     class Meta:
