@@ -15,7 +15,6 @@ from rest_framework.exceptions import ErrorDetail, ParseError
 from rest_framework.fields import empty
 from rest_framework.parsers import JSONParser
 
-from clinic import visible
 from clinic.models import User
 from clinic.timezones import NoSuchTime, instant
 
@@ -271,9 +270,7 @@ class VisibleField(serializers.PrimaryKeyRelatedField[Any]):
 
     def find(self, pk: int, user: User) -> Iterable[models.Model]:
         """The row with that number, if the user may see it."""
-        # The field's own query, which lives as long as the program; `get_queryset` would make a new one.
-        queryset: Any = vars(self)["queryset"]
-        return visible.rows(queryset, [pk], user=user)
+        return self.get_queryset().visible_to(user).filter(pk=pk)  # type: ignore[attr-defined]
 
     def to_internal_value(self, data: Any) -> models.Model:
         if type(data) is not int:
@@ -298,7 +295,8 @@ class VisibleManyField(serializers.ListField):
         if isinstance(data, list) and len(data) > 20:
             self.fail("max_length", max_length=20)  # before looking any of them up
         wanted = super().to_internal_value(data)
-        found = visible.rows(self.queryset, wanted, user=self.context["request"].user)
+        rows: Any = self.queryset.all()
+        found = list(rows.visible_to(self.context["request"].user).filter(pk__in=wanted))
         missing = set(wanted) - {row.pk for row in found}
         if missing:
             self.fail("does_not_exist", missing=", ".join(map(str, sorted(missing))))

@@ -59,7 +59,7 @@ class ImplantedDeviceSerializer(serializers.ModelSerializer[ImplantedDevice]):
 class ImplantedDeviceInput(Input, serializers.ModelSerializer[ImplantedDevice]):
     """A device, and the procedure that implanted it."""
 
-    procedure = VisibleField(queryset=Procedure.objects.prefetch_related("site", "procedure_type"))
+    procedure = VisibleField(queryset=Procedure.objects.select_related("site", "procedure_type"))
 
     class Meta:
         model = ImplantedDevice

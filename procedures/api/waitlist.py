@@ -88,7 +88,7 @@ class WaitlistInput(Input):
     `intent` may be left out where the procedure type leaves no choice.
     """
 
-    patient = VisibleField(queryset=Patient.objects.prefetch_related("site"))
+    patient = VisibleField(queryset=Patient.objects.select_related("site"))
     procedure_type = ProcedureTypeField()
     intent = serializers.ChoiceField(WaitlistEntry.intent.field.choices or [], required=False)
     region = serializers.SlugField(required=False, allow_blank=True)
