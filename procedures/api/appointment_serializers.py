@@ -3,6 +3,7 @@
 from functools import cache
 from typing import Any
 
+from django.db.models import prefetch_related_objects
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -135,6 +136,34 @@ class AppointmentSerializer(serializers.ModelSerializer[Appointment]):
     def get_procedure(self, appointment: Appointment) -> int | None:
         performed = getattr(appointment, "procedure", None)
         return performed.pk if performed else None
+
+
+class NewAppointmentSerializer(AppointmentSerializer):
+    """An appointment that `services.book` returned a moment ago: what it has written need not be read again."""
+
+    reservations = serializers.SerializerMethodField()  # type: ignore[assignment]
+    steps = serializers.SerializerMethodField()  # type: ignore[assignment]
+    baselines = serializers.SerializerMethodField()  # type: ignore[assignment]
+
+    def get_reservations(self, appointment: Appointment) -> Any:
+        assert appointment.made_with is not None
+        reservations, _ = appointment.made_with
+        prefetch_related_objects(reservations, "resource")  # of those that nobody asked for by name
+        return ReservationSerializer(reservations, many=True).data
+
+    def get_steps(self, appointment: Appointment) -> Any:
+        assert appointment.made_with is not None
+        _, step = appointment.made_with
+        return [StepSerializer(step).data]
+
+    def get_baselines(self, _: Appointment) -> list[Any]:
+        return []
+
+    def get_rescheduled_to(self, _: Appointment) -> None:
+        return None
+
+    def get_procedure(self, _: Appointment) -> None:
+        return None
 
 
 class BookingInput(Input, serializers.ModelSerializer[Appointment]):

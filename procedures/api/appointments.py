@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Prefetch, Q, prefetch_related_objects
+from django.db.models import Exists, OuterRef, Prefetch, Q
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, serializers
@@ -31,6 +31,7 @@ from procedures.api.appointment_serializers import (
     BookingInput,
     CancelInput,
     CorrectionInput,
+    NewAppointmentSerializer,
     NothingInput,
     ReasonInput,
     RescheduleInput,
@@ -38,7 +39,6 @@ from procedures.api.appointment_serializers import (
 from procedures.api.baselines import BaselineInput
 from procedures.api.procedures import PerformInput, Procedures, ProcedureSerializer
 from procedures.models import Appointment, AppointmentStep, Reservation
-from procedures.services.appointment_rows import known
 
 
 class AppointmentQuery(Query):
@@ -116,15 +116,6 @@ class AppointmentQuery(Query):
         return meant
 
 
-def just_made(appointment: Appointment) -> Appointment:
-    """The appointment that `book` has saved a moment ago, with what it is shown with; reads only what is unknown."""
-    for name in ("procedure", "rescheduled_to"):  # nothing has followed yet
-        Appointment._meta.get_field(name).set_cached_value(appointment, None)  # type: ignore[union-attr]
-    known(appointment, "baselines", [])
-    prefetch_related_objects([appointment], "reservations__resource")
-    return appointment
-
-
 @extend_schema_view(
     list=extend_schema(description="Appointments at your sites, by their start."),
     retrieve=extend_schema(description="One appointment."),
@@ -177,7 +168,9 @@ class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows
         booked = services.book(asked, **how, by=self.user, now=now, request_key=key)
         if booked is not asked:  # the same request has made the appointment before
             return self.shown(booked.pk)
-        return self.show(just_made(booked), status=201)
+        return Response(
+            NewAppointmentSerializer(booked, context=self.get_serializer_context()).data, status=201
+        )
 
     @extend_schema(
         request=RescheduleInput,

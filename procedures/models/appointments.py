@@ -166,6 +166,9 @@ class Appointment(models.Model):
     )
     created_at = models.DateTimeField(_("booked at"), editable=False)
 
+    #: What `services.book` has written with it, for whoever shows it at once; None on one that was read.
+    made_with: tuple[list[Reservation], AppointmentStep] | None = None
+
     objects = AppointmentQuerySet.as_manager()
 
     class Meta:

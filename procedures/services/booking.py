@@ -6,16 +6,15 @@ The database's exclusion constraints are the guarantee, the locks are the manner
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
-import structlog
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 
-from clinic import prepared
+from clinic import audit, prepared
 from clinic.database import each
-from clinic.models import AuditEvent, Resource, User
+from clinic.models import Resource, User
 from clinic.refusals import Refusal
 from procedures.models import Appointment, AppointmentStep, Intent, ProcedureType, Reservation
-from procedures.services import appointment_rows, notifications
+from procedures.services import notifications
 from procedures.services.booking_checks import Need, SlotUnavailable, choose, look, shares
 from procedures.services.locks import LostRace, lock, refuse_if_taken_since
 from procedures.services.transitions import locked_by_nobody, refuse_gone, write
@@ -194,7 +193,7 @@ def book(
     try:
         return persistently(lambda: book_once(appointment, chosen, by=by, now=now, **how), now=now)
     except (SlotUnavailable, IntegrityError):
-        appointment.pk, appointment._state.adding = None, True
+        appointment.pk = None  # it was not saved after all
         if request_key and (first := made_before(appointment, request_key, by=by)):
             return first  # the same click, a moment earlier, took it
         raise
@@ -265,14 +264,26 @@ def book_once(
     """
     requested = appointment.status == Appointment.Status.REQUESTED
     reservations = [] if requested else take(appointment, chosen, imported=imported, now=now)
-    step = AppointmentStep(
+    reservations.sort(key=lambda reservation: reservation.starts_at)  # as they are read
+    appointment.save(force_insert=True)
+    Reservation.objects.bulk_create(reservations)
+    step = AppointmentStep.objects.create(
+        appointment=appointment,
         at=now,
         step="request" if requested else "hold" if appointment.held_until else "book",
-        status=str(appointment.status),
+        status=appointment.status,
         by=by,
         reason=appointment.overbooked_reason,
     )
-    appointment_rows.insert(appointment, reservations, step, event(appointment, by=by, now=now))
+    appointment.made_with = reservations, step
+    audit.record(
+        f"appointment.{appointment.status!s}",
+        appointment,
+        by=by,
+        at=now,
+        site=appointment.site,
+        reason=appointment.overbooked_reason,
+    )
     if not quietly:
         notifications.tell_booked(appointment, now=now)
     return appointment
@@ -298,21 +309,6 @@ def refuse_overbooking(reason: str, *, by: User | None) -> None:
     """Raise PermissionDenied for a reason to overbook from somebody who may not."""
     if reason and by is not None and not by.has_perm("procedures.overbook_appointment"):
         raise PermissionDenied
-
-
-def event(appointment: Appointment, *, by: User | None, now: datetime) -> AuditEvent:
-    """What `audit.record` would write down about the new appointment, to be written together with it."""
-    context = structlog.contextvars.get_contextvars()
-    return AuditEvent(
-        at=now,
-        by=by,
-        actor="staff" if by else "time",
-        action=f"appointment.{appointment.status!s}",
-        object_type=appointment._meta.label_lower,
-        site=appointment.site,
-        reason=appointment.overbooked_reason[:500],
-        request_id=str(context.get("request_id", ""))[:64],
-    )
 
 
 def is_overlap(exc: IntegrityError) -> bool:
