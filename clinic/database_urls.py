@@ -18,8 +18,8 @@ def database(url: str, *, kept: int, pooled: bool = False) -> dict[str, object]:
     """Django's description of the PostgreSQL database at `url`; refuses anything else with a sentence.
 
     `kept`: seconds for which a connection is kept between requests. `pooled`: a pooler in front gives each transaction
-    another connection. Then nothing is left on one: no cursor of the server, and with it no prepared statement
-    (clinic.prepared) and no setting of the tick (clinic.database); the roles have theirs.
+    another connection. Then nothing is left on one: no cursor of the server and no setting of the tick
+    (clinic.database); the roles have theirs.
     """
     try:
         if not url.startswith(("postgresql://", "postgres://")):

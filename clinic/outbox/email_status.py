@@ -8,7 +8,7 @@ from django.db import connection, transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
-from clinic import audit, prepared
+from clinic import audit
 from clinic.models import OutgoingEmail, Site, User
 
 #: After so many tries an e-mail is failed and waits for a person.
@@ -50,22 +50,8 @@ def queue(
         not_before=not_before or now,
         due_at=due_at or not_before or now,
     )
-    if add(email):
-        return email
     (queued,) = queue_all([email])
     return queued if queued.message_id == email.message_id else None
-
-
-def add(email: OutgoingEmail) -> bool:
-    """Put a new row into the outbox, and give it its number; False when its key is there already."""
-    added = prepared.rows(
-        f"{prepared.insert_one(OutgoingEmail)} ON CONFLICT (key) DO NOTHING RETURNING id",
-        prepared.values(email),
-    )
-    if added:
-        [(email.pk,)] = added
-        email._state.adding, email._state.db = False, connection.alias
-    return bool(added)
 
 
 def queue_all(emails: Sequence[OutgoingEmail]) -> list[OutgoingEmail]:

@@ -1,13 +1,11 @@
 """An appointment on the wire: as it is shown, and what it is booked, moved and ended with."""
 
-from functools import cache
 from typing import Any
 
 from django.db.models import prefetch_related_objects
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from clinic import prepared
 from clinic.api.fields import (
     Input,
     SiteTimeField,
@@ -36,18 +34,12 @@ class ProcedureTypeField(serializers.SlugRelatedField[ProcedureType]):
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, str):
             self.fail("invalid")
-        for columns in prepared.rows(of_code(), {"code": data}) if "\0" not in data else ():
-            return prepared.made(ProcedureType, columns)
-        raise serializers.ValidationError(
-            "The catalogue has no such procedure type.", code="unknown_procedure_type"
-        )
-
-
-@cache
-def of_code() -> str:
-    """The procedure type of a code."""
-    columns = prepared.named(ProcedureType, "procedures_proceduretype")
-    return f"SELECT {columns} FROM procedures_proceduretype WHERE code = %(code)s::text"  # noqa: S608
+        found = ProcedureType.objects.filter(code=data).first() if "\0" not in data else None
+        if found is None:
+            raise serializers.ValidationError(
+                "The catalogue has no such procedure type.", code="unknown_procedure_type"
+            )
+        return found
 
 
 class ReservationSerializer(serializers.ModelSerializer[Reservation]):

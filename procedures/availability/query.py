@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from clinic import prepared
+from django.db import connection
+
 from patients.models import Patient
 from procedures.availability.clock_changes import EPOCH, OffsetPeriod
 from procedures.availability.offers import Offer
@@ -164,26 +165,26 @@ def ask(
 ) -> dict[int, Offer]:
     """What each of the sites has left, by its number; a site at which some need is never met is missing."""
     hands = [(site_id, stretch) for site_id, stretches in clocks.items() for stretch in stretches]
-    rows = prepared.rows(
-        FIND,
-        {
-            "kind": procedure_type.pk,
-            "family": procedure_type.family,
-            "lasts": f"{procedure_type.total_minutes} minutes",
-            "sites": list(clocks),
-            "first": first,
-            "last": before - timedelta(microseconds=1),
-            "earliest": first - LONGEST,
-            "now": now,
-            "chosen": list(chosen),
-            "patient": patient.pk if patient else None,
-            "replacing": replacing.pk if replacing else None,
-            "clock_sites": [site_id for site_id, _ in hands],
-            "walls_from": [EPOCH + timedelta(seconds=stretch.wall_from) for _, stretch in hands],
-            "walls_until": [EPOCH + timedelta(seconds=stretch.wall_until) for _, stretch in hands],
-            "ahead": [timedelta(seconds=stretch.ahead) for _, stretch in hands],
-        },
-    )
+    asked = {
+        "kind": procedure_type.pk,
+        "family": procedure_type.family,
+        "lasts": f"{procedure_type.total_minutes} minutes",
+        "sites": list(clocks),
+        "first": first,
+        "last": before - timedelta(microseconds=1),
+        "earliest": first - LONGEST,
+        "now": now,
+        "chosen": list(chosen),
+        "patient": patient.pk if patient else None,
+        "replacing": replacing.pk if replacing else None,
+        "clock_sites": [site_id for site_id, _ in hands],
+        "walls_from": [EPOCH + timedelta(seconds=stretch.wall_from) for _, stretch in hands],
+        "walls_until": [EPOCH + timedelta(seconds=stretch.wall_until) for _, stretch in hands],
+        "ahead": [timedelta(seconds=stretch.ahead) for _, stretch in hands],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(FIND, asked)
+        rows = cursor.fetchall()
     offers: dict[int, Offer] = {}
     for site_id, need_id, _, category, after, until, resource_id, name, lows, highs in rows:
         offer = offers.setdefault(site_id, Offer())

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 
-from clinic import audit, prepared
+from clinic import audit
 from clinic.database import each
 from clinic.models import Resource, User
 from clinic.refusals import Refusal
@@ -230,18 +230,9 @@ def made_before(appointment: Appointment, request_key: str, *, by: User | None) 
     return first
 
 
-WITH_KEY = """
-    SELECT id FROM procedures_appointment
-     WHERE request_key = %(key)s::text AND request_key <> '' AND booked_by_id = %(by)s::bigint
-"""
-
-
 def with_key(request_key: str, *, by: User | None) -> Appointment | None:
     """What `by` has asked for under this key; None when nothing, which is nearly always."""
-    if by is None:
-        return Appointment.objects.filter(booked_by=None, request_key=request_key).first()
-    found = prepared.rows(WITH_KEY, {"key": request_key, "by": by.pk})
-    return Appointment.objects.get(pk=found[0][0]) if found else None
+    return Appointment.objects.filter(booked_by=by, request_key=request_key).first()
 
 
 def key_reused() -> Refusal:
@@ -316,15 +307,11 @@ def is_overlap(exc: IntegrityError) -> bool:
     return getattr(exc.__cause__, "sqlstate", None) == "23P01"
 
 
-EXPIRED = """
-    SELECT id FROM procedures_appointment WHERE status = 'held' AND held_until <= %(now)s::timestamptz
-     ORDER BY held_until, id
-"""
-
-
 def release_expired_holds(*, now: datetime) -> int:
     """Give back the times whose hold has run out; how many. The tick does it, and booking where one is in its way."""
-    return each(prepared.rows(EXPIRED, {"now": now}), lambda row: release_hold(row[0], now=now))
+    expired = Appointment.objects.filter(status=Appointment.Status.HELD, held_until__lte=now)
+    numbers = expired.order_by("held_until", "pk").values_list("pk", flat=True)
+    return each(list(numbers), lambda number: release_hold(number, now=now))
 
 
 @transaction.atomic

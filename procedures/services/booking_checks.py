@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from clinic import prepared
+from django.db import connection
+
 from clinic.models import Resource, Site
 from clinic.refusals import Refusal
 from procedures.models import Appointment, Reservation
@@ -154,22 +155,22 @@ def look(appointment: Appointment, chosen: Sequence[Resource], *, now: datetime)
     procedure type that asks for nothing: no hours and no closure would keep it from the middle of the night.
     """
     site, zone = appointment.site, appointment.site.zone
-    rows = prepared.rows(
-        LOOK,
-        {
-            "starts_at": appointment.starts_at,
-            "ends_at": appointment.ends_at,
-            "patient": appointment.patient_id,
-            "kind": appointment.procedure_type_id,
-            "site": appointment.site_id,
-            "own": own_ids(appointment),
-            "now": now,
-            "chosen": [resource.pk for resource in chosen],
-            "days": days_touched(*whole_span(appointment), zone),
-            "family": appointment.procedure_type.family,
-            "day": appointment.starts_at.astimezone(zone).date(),
-        },
-    )
+    asked = {
+        "starts_at": appointment.starts_at,
+        "ends_at": appointment.ends_at,
+        "patient": appointment.patient_id,
+        "kind": appointment.procedure_type_id,
+        "site": appointment.site_id,
+        "own": own_ids(appointment),
+        "now": now,
+        "chosen": [resource.pk for resource in chosen],
+        "days": days_touched(*whole_span(appointment), zone),
+        "family": appointment.procedure_type.family,
+        "day": appointment.starts_at.astimezone(zone).date(),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(LOOK, asked)
+        rows = cursor.fetchall()
     busy_from, busy_until, *_, shut = rows[0]
     if busy_from:
         raise SlotUnavailable(

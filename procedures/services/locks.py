@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from django.db import connection
 from django.db.models import Exists, OuterRef, Q
 
-from clinic import prepared
 from clinic.models import Closure
 from procedures.models import Appointment, Reservation
 from procedures.services.booking_checks import SlotUnavailable, closed, own_ids, span_words
@@ -52,7 +52,8 @@ def lock(reservations: Iterable[Reservation], patient_id: int) -> None:
     Always in this order, resources by number and then the patient: two bookings never wait for each other in a ring.
     """
     resources = [reservation.resource_id for reservation in reservations if resources_are_locked.get()]
-    prepared.rows(LOCK, {"resources": resources, "patient": patient_id})
+    with connection.cursor() as cursor:
+        cursor.execute(LOCK, {"resources": resources, "patient": patient_id})
 
 
 #: Whether anything overlaps by now, of the patient's or of the resources' that are about to be reserved, or the record
@@ -98,21 +99,21 @@ def refuse_if_taken_since(appointment: Appointment, reservations: Sequence[Reser
 
     The constraints would refuse it too, but PostgreSQL would then write the row, with the patient's data, to its log.
     """
-    [(overtaken,)] = prepared.rows(
-        RIVAL,
-        {
-            "patient": appointment.patient_id,
-            "starts_at": appointment.starts_at,
-            "ends_at": appointment.ends_at,
-            "own": own_ids(appointment),
-            "site": appointment.site_id,
-            "overbook": bool(appointment.overbooked_reason),
-            "resources": [reservation.resource_id for reservation in reservations],
-            "lanes": [reservation.lane for reservation in reservations],
-            "from": [reservation.starts_at for reservation in reservations],
-            "until": [reservation.ends_at for reservation in reservations],
-        },
-    )
+    asked = {
+        "patient": appointment.patient_id,
+        "starts_at": appointment.starts_at,
+        "ends_at": appointment.ends_at,
+        "own": own_ids(appointment),
+        "site": appointment.site_id,
+        "overbook": bool(appointment.overbooked_reason),
+        "resources": [reservation.resource_id for reservation in reservations],
+        "lanes": [reservation.lane for reservation in reservations],
+        "from": [reservation.starts_at for reservation in reservations],
+        "until": [reservation.ends_at for reservation in reservations],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(RIVAL, asked)
+        [(overtaken,)] = cursor.fetchall()
     if overtaken:
         raise LostRace
 
