@@ -54,8 +54,8 @@ def pooler_is_known(
     return [
         Error(
             "There is a pooler between the service and the database, and DATABASE_POOLER is not set.",
-            hint="Set DATABASE_POOLER to its host:port. Otherwise cursors that one connection has opened are looked"
-            " for on another, and settings are handed on to strangers.",
+            hint="Set DATABASE_POOLER to its host:port. Otherwise statements and cursors that one connection has"
+            " prepared are looked for on another, and settings are handed on to strangers.",
             id="clinic.E001",
         )
     ]

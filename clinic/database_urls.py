@@ -18,8 +18,8 @@ def database(url: str, *, kept: int, pooled: bool = False) -> dict[str, object]:
     """Django's description of the PostgreSQL database at `url`; refuses anything else with a sentence.
 
     `kept`: seconds for which a connection is kept between requests. `pooled`: a pooler in front gives each transaction
-    another connection. Then nothing is left on one: no cursor of the server and no setting of the tick
-    (clinic.database); the roles have theirs.
+    another connection. Then nothing is left on one: no cursor of the server, no prepared statement
+    (clinic.planned_once) and no setting of the tick (clinic.database); the roles have theirs.
     """
     try:
         if not url.startswith(("postgresql://", "postgres://")):
@@ -32,10 +32,14 @@ def database(url: str, *, kept: int, pooled: bool = False) -> dict[str, object]:
             "database_url: DATABASE_URL must name a PostgreSQL database, "
             "like postgresql://user:password@host:5432/clinic."
         ) from None
-    options = config.get("OPTIONS")
+    said = config.get("OPTIONS")
+    options: dict[str, object] = said if isinstance(said, dict) else {}
+    pooled = pooled or bool(config.get("DISABLE_SERVER_SIDE_CURSORS"))
+    if not pooled:  # for clinic.planned_once: prepared at the first use, for any values
+        options = {"prepare_threshold": 0, "options": "-c plan_cache_mode=force_generic_plan"} | options
     return config | {
         "CONN_MAX_AGE": kept,
         "CONN_HEALTH_CHECKS": True,
-        "DISABLE_SERVER_SIDE_CURSORS": pooled or bool(config.get("DISABLE_SERVER_SIDE_CURSORS")),
-        "OPTIONS": PATIENCE | (options if isinstance(options, dict) else {}),
+        "DISABLE_SERVER_SIDE_CURSORS": pooled,
+        "OPTIONS": PATIENCE | options,
     }

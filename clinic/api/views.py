@@ -13,13 +13,14 @@ from rest_framework.views import APIView
 
 from clinic import services
 from clinic.api.authentication import ByToken
+from clinic.api.built_once import BuiltOnce
 from clinic.api.fields import Input, NumberQuery, Query, WallTimeField, YesNoQuery
 from clinic.api.permissions import ANYONE, SIGNED_IN
 from clinic.api.viewsets import NoStoreAPIView, VisibleRows
 from clinic.models import Resource, Site, User
 
 
-class SiteNameSerializer(serializers.ModelSerializer[Site]):
+class SiteNameSerializer(BuiltOnce, serializers.ModelSerializer[Site]):
     """A site, as far as other rows show it. `time_zone` is an IANA name."""
 
     class Meta:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import pghistory
 import pgtrigger
-from django.contrib.auth.models import AbstractUser, BaseUserManager, Permission
+from django.contrib.auth.models import AbstractUser, BaseUserManager, Group, Permission
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
@@ -102,10 +102,11 @@ class User(AbstractUser):
     @cached_property
     def permission_names(self) -> frozenset[str]:
         """What roles allow, and what was given to this user alone: "procedures.book_appointment". One query."""
-        names = ("content_type__app_label", "codename")
-        of_roles = Permission.objects.filter(group__user=self).order_by().values_list(*names)
-        own = Permission.objects.filter(user=self).order_by().values_list(*names)
-        return frozenset(f"{app}.{codename}" for app, codename in own.union(of_roles))
+        of_roles = Group.permissions.through.objects.filter(group__user=self).values("permission")
+        own = User.user_permissions.through.objects.filter(user=self).values("permission")
+        held = Permission.objects.filter(Q(pk__in=of_roles) | Q(pk__in=own)).order_by()
+        names = held.values_list("content_type__app_label", "codename")
+        return frozenset(f"{app}.{codename}" for app, codename in names)
 
     @property
     def sees_all_sites(self) -> bool:

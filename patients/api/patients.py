@@ -9,6 +9,7 @@ from rest_framework import mixins, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from clinic.api.built_once import BuiltOnce
 from clinic.api.csv_import import ImportInput, ImportReportSerializer, Imports
 from clinic.api.fields import Input, InstantField, NumberQuery, Query, VisibleField, YesNoField
 from clinic.api.views import SiteNameSerializer
@@ -18,7 +19,7 @@ from patients import services
 from patients.models import Patient
 
 
-class PatientNameSerializer(serializers.ModelSerializer[Patient]):
+class PatientNameSerializer(BuiltOnce, serializers.ModelSerializer[Patient]):
     """A patient, as far as other rows show them."""
 
     class Meta:

@@ -6,6 +6,7 @@ from django.db.models import prefetch_related_objects
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from clinic.api.built_once import BuiltOnce
 from clinic.api.fields import (
     Input,
     SiteTimeField,
@@ -42,7 +43,7 @@ class ProcedureTypeField(serializers.SlugRelatedField[ProcedureType]):
         return found
 
 
-class ReservationSerializer(serializers.ModelSerializer[Reservation]):
+class ReservationSerializer(BuiltOnce, serializers.ModelSerializer[Reservation]):
     """One resource that the appointment holds for a while. `released_at`: since when it is free again.
 
     `lane` above 0: it is held a second time, by deliberate overbooking.
@@ -55,7 +56,7 @@ class ReservationSerializer(serializers.ModelSerializer[Reservation]):
         fields = ["resource", "name", "starts_at", "ends_at", "released_at", "lane"]
 
 
-class StepSerializer(serializers.ModelSerializer[AppointmentStep]):
+class StepSerializer(BuiltOnce, serializers.ModelSerializer[AppointmentStep]):
     """A step that was taken, and the status to which it led. `by` null: time or the patient did it."""
 
     by = serializers.SerializerMethodField()
@@ -68,7 +69,7 @@ class StepSerializer(serializers.ModelSerializer[AppointmentStep]):
         return str(step.by) if step.by else None
 
 
-class AppointmentSerializer(serializers.ModelSerializer[Appointment]):
+class AppointmentSerializer(BuiltOnce, serializers.ModelSerializer[Appointment]):
     """An appointment. Instants are UTC; `*_local` are the same on the site's wall clock. It ends with the recovery.
 
     `held_until`: the time frees itself then; null unless held. `ended_by` and `ended_reason`: who cancelled, and why.
@@ -158,7 +159,7 @@ class NewAppointmentSerializer(AppointmentSerializer):
         return None
 
 
-class BookingInput(Input, serializers.ModelSerializer[Appointment]):
+class BookingInput(BuiltOnce, Input, serializers.ModelSerializer[Appointment]):
     """An appointment to book. Its end follows from the procedure type.
 
     `resources`: those that must be taken; for every category without one, any that is free is chosen. `intent` may be

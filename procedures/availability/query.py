@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from django.db import connection
-
+from clinic import planned_once
 from patients.models import Patient
 from procedures.availability.clock_changes import EPOCH, OffsetPeriod
 from procedures.availability.offers import Offer
@@ -17,6 +16,7 @@ LONGEST = timedelta(minutes=32767)
 #: Every bound of a start is closed, so that spans can be cut and joined without asking which ends belong to them; only
 #: then are they counted in whole seconds. Wall times become instants by the clocks that are handed in, see `clock`.
 FIND = """
+SELECT * FROM (
 WITH need AS MATERIALIZED (  -- what the procedure type asks for, and over which part of the appointment
     SELECT requirement.id, category_id, category.name AS category, needs_privilege, starts_after_minutes,
            (starts_after_minutes - setup_minutes) * INTERVAL '1 minute' AS after,
@@ -148,6 +148,7 @@ SELECT candidate.site_id, need.id, starts_after_minutes, category, EXTRACT(EPOCH
                             ARRAY_AGG(FLOOR(EXTRACT(EPOCH FROM UPPER(span)))::bigint ORDER BY span) AS highs
                        FROM UNNEST(allowed.starts) AS span) AS counted
  WHERE candidate.site_id IN (SELECT site_id FROM together)
+) AS found
  ORDER BY site_id, starts_after_minutes, need_id, name, id
 """
 
@@ -182,11 +183,10 @@ def ask(
         "walls_until": [EPOCH + timedelta(seconds=stretch.wall_until) for _, stretch in hands],
         "ahead": [timedelta(seconds=stretch.ahead) for _, stretch in hands],
     }
-    with connection.cursor() as cursor:
-        cursor.execute(FIND, asked)
-        rows = cursor.fetchall()
     offers: dict[int, Offer] = {}
-    for site_id, need_id, _, category, after, until, resource_id, name, lows, highs in rows:
+    for site_id, need_id, _, category, after, until, resource_id, name, lows, highs in planned_once.rows(
+        FIND, asked
+    ):
         offer = offers.setdefault(site_id, Offer())
         if need_id is None:
             offer.spans = list(zip(lows, highs, strict=True))

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import connection
-
+from clinic import planned_once
 from clinic.models import Resource, Site
 from clinic.refusals import Refusal
 from procedures.models import Appointment, Reservation
@@ -168,9 +167,7 @@ def look(appointment: Appointment, chosen: Sequence[Resource], *, now: datetime)
         "family": appointment.procedure_type.family,
         "day": appointment.starts_at.astimezone(zone).date(),
     }
-    with connection.cursor() as cursor:
-        cursor.execute(LOOK, asked)
-        rows = cursor.fetchall()
+    rows = planned_once.rows(LOOK, asked)
     busy_from, busy_until, *_, shut = rows[0]
     if busy_from:
         raise SlotUnavailable(

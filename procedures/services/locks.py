@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from django.db import connection
 from django.db.models import Exists, OuterRef, Q
 
+from clinic import planned_once
 from clinic.models import Closure
 from procedures.models import Appointment, Reservation
 from procedures.services.booking_checks import SlotUnavailable, closed, own_ids, span_words
@@ -52,8 +52,7 @@ def lock(reservations: Iterable[Reservation], patient_id: int) -> None:
     Always in this order, resources by number and then the patient: two bookings never wait for each other in a ring.
     """
     resources = [reservation.resource_id for reservation in reservations if resources_are_locked.get()]
-    with connection.cursor() as cursor:
-        cursor.execute(LOCK, {"resources": resources, "patient": patient_id})
+    planned_once.rows(LOCK, {"resources": resources, "patient": patient_id})
 
 
 #: Whether anything overlaps by now, of the patient's or of the resources' that are about to be reserved, or the record
@@ -111,9 +110,7 @@ def refuse_if_taken_since(appointment: Appointment, reservations: Sequence[Reser
         "from": [reservation.starts_at for reservation in reservations],
         "until": [reservation.ends_at for reservation in reservations],
     }
-    with connection.cursor() as cursor:
-        cursor.execute(RIVAL, asked)
-        [(overtaken,)] = cursor.fetchall()
+    [(overtaken,)] = planned_once.rows(RIVAL, asked)
     if overtaken:
         raise LostRace
 
