@@ -1,4 +1,4 @@
-"""Saving: an appointment and all that is written down with it, in one statement that is planned once."""
+"""The rows of a booking: an appointment and all that is written down with it, in one statement that is planned once."""
 
 from collections.abc import Sequence
 from functools import cache
