@@ -148,10 +148,11 @@ def look(appointment: Appointment, chosen: Sequence[Resource], *, now: datetime)
 
     A hold that has run out at `now` stands in nobody's way, though it be released a moment later only.
 
-    Those are the chosen ones, or all of the category when none of it was chosen. Raises SlotUnavailable when the patient has
-    another live appointment in the span; Refusal "closed" when the site is closed at any moment of it, "inactive" for
-    a chosen resource that is out of use, "not_needed" for one that no requirement asks for, "no_requirements" for a
-    procedure type that asks for nothing: no hours and no closure would keep it from the middle of the night.
+    Those are the chosen ones, or all of the category when none of it was chosen. Raises SlotUnavailable when the
+    patient has another live appointment in the span; Refusal "closed" when the site is closed at any moment of it,
+    "inactive" for a chosen resource that is out of use, "not_needed" for one that no requirement asks for,
+    "no_requirements" for a procedure type that asks for nothing: no hours and no closure would keep it from the middle
+    of the night.
     """
     site, zone = appointment.site, appointment.site.zone
     rows = prepared.rows(
