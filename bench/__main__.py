@@ -14,13 +14,15 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack
+from importlib import import_module
 from pathlib import Path
 
 from clinic.dev.bootstrap import ROOT, step
 from clinic.dev.embedded import Postgres, ServerFailed, Valkey, last_lines, spawn
 
 FOLDER = ROOT / ".clinic"
-SECTIONS = ("booking", "rivals", "sending", "page", "tick", "duration", "reports", "slots")
+#: In this order: a million appointments would be in everybody's way.
+SECTIONS = ("booking", "sending", "duration", "reports", "slots")
 
 
 def options() -> argparse.Namespace:
@@ -71,36 +73,33 @@ def serve(stack: ExitStack, name: str, port: int, *command: str) -> None:
     wait_for(port, process, log)
 
 
-def database(stack: ExitStack) -> str:
-    """A new PostgreSQL with the settings that `up` uses, crash-safe; its address. Removed when `stack` ends."""
-    data = FOLDER / "bench-postgresql"
-    FOLDER.mkdir(mode=0o700, exist_ok=True)
-    (FOLDER / "logs").mkdir(mode=0o700, exist_ok=True)
+def fresh(stack: ExitStack, name: str) -> Path:
+    """A folder for the data of a server, without those of a run that was killed; removed when `stack` ends."""
+    data = FOLDER / f"bench-{name}"
+    shutil.rmtree(data, ignore_errors=True)
+    stack.callback(shutil.rmtree, data, ignore_errors=True)
+    return data
+
+
+def alone(stack: ExitStack) -> None:
+    """Make the folders, and see to it that no other bench runs until `stack` ends."""
+    (FOLDER / "logs").mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = stack.enter_context((FOLDER / "bench.lock").open("w"))
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise SystemExit("The bench is running already; two at once would measure each other.") from None
-    shutil.rmtree(data, ignore_errors=True)  # of a run that was killed
-    stack.callback(shutil.rmtree, data, ignore_errors=True)
-    return stack.enter_context(Postgres(data, log=FOLDER / "logs" / "bench-postgresql.log")).url
-
-
-def valkey(stack: ExitStack) -> str:
-    """A new Valkey, where the throttle of the patient's page counts; its address. Removed when `stack` ends."""
-    data = FOLDER / "bench-valkey"
-    shutil.rmtree(data, ignore_errors=True)
-    stack.callback(shutil.rmtree, data, ignore_errors=True)
-    return stack.enter_context(Valkey(data, log=FOLDER / "logs" / "bench-valkey.log")).url
 
 
 def main() -> None:
     wanted = options()
-    sections = [wanted.only] if wanted.only else list(SECTIONS)
     with ExitStack() as stack:
         smtp, web = free_port(), free_port()
         with step("Starting PostgreSQL and Valkey"):
-            url, cache = database(stack), valkey(stack)
+            alone(stack)
+            log = FOLDER / "logs" / "bench-postgresql.log"
+            url = stack.enter_context(Postgres(fresh(stack, "postgresql"), log=log)).url
+            cache = stack.enter_context(Valkey(fresh(stack, "valkey"))).url
         os.environ |= {
             "DATABASE_URL": url,
             "REDIS_URL": cache,
@@ -113,38 +112,18 @@ def main() -> None:
         import django
 
         django.setup()
-        from bench import booking, duration, page, reports, rivals, sending, slots, tick
         from bench.clinic import Clinic
         from bench.table import print_table
 
         with step("Making the tables and a clinic"):
             clinic = Clinic.make()
+        sink = ["-m", "aiosmtpd", "-n", "-l", f"127.0.0.1:{smtp}", "-c", "aiosmtpd.handlers.Sink"]
+        serve(stack, "smtp", smtp, *sink)
+        gunicorn = ["-m", "gunicorn", "bench.web:application", "--bind", f"127.0.0.1:{web}"]
+        serve(stack, "web", web, *gunicorn, "--no-control-socket", "--workers", "2", "--threads", "24")
         rows = []
-        if {"booking", "page"} & set(sections):
-            gunicorn = ["-m", "gunicorn", "bench.web:application", "--bind", f"127.0.0.1:{web}"]
-            serve(stack, "web", web, *gunicorn, "--no-control-socket", "--workers", "2", "--threads", "24")
-        if "booking" in sections:
-            rows += booking.measure(clinic, web, quick=wanted.quick)
-        if "rivals" in sections:
-            rows += rivals.measure(clinic, quick=wanted.quick)
-        if {"sending", "tick"} & set(sections):
-            check_ins = 20_000 if wanted.quick else 2_000_000
-            with step(f"Planning {check_ins:,} check-ins that are not due yet"):
-                clinic.plan_ahead(check_ins)
-        if "sending" in sections:
-            sink = ["-m", "aiosmtpd", "-n", "-l", f"127.0.0.1:{smtp}", "-c", "aiosmtpd.handlers.Sink"]
-            serve(stack, "smtp", smtp, *sink)
-            rows += sending.measure(clinic, smtp, quick=wanted.quick)
-        if "page" in sections:
-            rows += page.measure(clinic, web, quick=wanted.quick)
-        if "tick" in sections:
-            rows += tick.measure(clinic, quick=wanted.quick)
-        if "duration" in sections:
-            rows += duration.measure(quick=wanted.quick)
-        if "reports" in sections:
-            rows += reports.measure(clinic, quick=wanted.quick)
-        if "slots" in sections:  # last: a million rows would be in everybody's way
-            rows += slots.measure(clinic.now, quick=wanted.quick)
+        for section in [wanted.only] if wanted.only else SECTIONS:
+            rows += import_module(f"bench.{section}").measure(clinic, quick=wanted.quick)
         print_table(rows, quick=wanted.quick)
 
 

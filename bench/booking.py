@@ -1,49 +1,48 @@
-"""Bookings per second: the service and the API beside bare psycopg writing the same rows."""
+"""Bookings per second: the service and the API beside bare psycopg writing the same rows; and races for one slot."""
 
 import json
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from threading import Barrier
+from urllib.parse import urlsplit
 
 import psycopg
+from django.conf import settings
 from django.contrib.auth.models import Group
-from django.db import connection, models
+from django.db import connection, connections, models
 from knox.models import AuthToken
 
-from bench import page
-from bench.clients import clients
+from bench.clients import ask, clients
 from bench.clinic import CLIENTS, Clinic
 from bench.table import Row, interleave
 from clinic import roles
+from clinic.dev.bootstrap import step
 from clinic.models import AuditEvent
+from clinic.refusals import Refusal
 from patients.models import Patient
 from procedures.models import AppointmentStep, Reservation
 from procedures.services import book
 
 Slots = list[tuple[datetime, int]]
+#: So many connections want one slot in a race.
+RIVALS = 50
 
 
-def measure(clinic: Clinic, port: int, *, quick: bool) -> list[Row]:
-    """With one client and with CLIENTS, each of which books resources of its own."""
+def measure(clinic: Clinic, *, quick: bool) -> list[Row]:
+    """With one client and with CLIENTS, each of which books resources of its own; then the races."""
     # There are eight starts a day within the 24 months that can be booked; the races need a thousand of them.
     rounds, each = (3, 40) if quick else (9, 60)
-    token = sign_in(clinic)
-    return [
-        *beside(clinic, port, token, 1, rounds, each),
-        *beside(clinic, port, token, CLIENTS, rounds, each // 2),
-    ]
-
-
-def sign_in(clinic: Clinic) -> str:
-    """The clerk's token."""
     roles.grant_all()
     clinic.clerk.groups.add(Group.objects.get(name=roles.FRONT_DESK))
     clinic.clerk.sites.add(clinic.site)
     token: str = AuthToken.objects.create(clinic.clerk)[1]
-    return token
+    rows = beside(clinic, token, 1, rounds, each) + beside(clinic, token, CLIENTS, rounds, each // 2)
+    return [*rows, races(clinic, 20 if quick else 1000)]
 
 
-def beside(clinic: Clinic, port: int, token: str, number: int, rounds: int, each: int) -> list[Row]:
+def beside(clinic: Clinic, token: str, number: int, rounds: int, each: int) -> list[Row]:
     """`number` clients at once, `each` bookings a client and round."""
     who = f"{number} client{'s' if number > 1 else ''}"
     with clients(number) as run:
@@ -55,22 +54,18 @@ def beside(clinic: Clinic, port: int, token: str, number: int, rounds: int, each
 
             return once
 
-        service, api, keyed, all_rows, two_tables = interleave(
+        *ours, bare = interleave(
             f"Booking, {who}",
             rounds,
             arm(by_service),
-            arm(by_api, port, token, False),
-            arm(by_api, port, token, True),
-            arm(by_psycopg, True),
-            arm(by_psycopg, False),
+            arm(by_api, token, False),
+            arm(by_api, token, True),
+            arm(by_psycopg),
         )
-    same, fewer = "psycopg, the same rows", "psycopg, appointment and reservations alone"
+    names = ("by the service", "by the API", "by the API with an Idempotency-Key")
     return [
-        Row(f"bookings by the service, {who}", service, all_rows, bare_what=same, goal="≥ 50 %"),
-        Row(f"bookings by the service, {who}", service, two_tables, bare_what=fewer),
-        Row(f"bookings by the API, {who}", api, all_rows, bare_what=same, goal="≥ 50 %"),
-        Row(f"bookings by the API, {who}", api, two_tables, bare_what=fewer),
-        Row(f"bookings by the API with an Idempotency-Key, {who}", keyed, all_rows, bare_what=same),
+        Row(f"bookings {name}, {who}", rate, bare, bare_what="psycopg, the same rows", goal=goal)
+        for name, rate, goal in zip(names, ours, ("≥ 50 %", "≥ 50 %", ""), strict=True)
     ]
 
 
@@ -88,37 +83,30 @@ def by_service(clinic: Clinic, client: int, slots: Slots) -> Callable[[], None]:
     return work
 
 
-def by_api(
-    clinic: Clinic, client: int, slots: Slots, port: int, token: str, keyed: bool
-) -> Callable[[], None]:
+def by_api(clinic: Clinic, client: int, slots: Slots, token: str, keyed: bool) -> Callable[[], None]:
     """POST every slot over one keep-alive connection, to an address that answers 201 with the appointment."""
+    port = urlsplit(settings.SITE_URL).port
+    same = {
+        "procedure_type": clinic.kind.code,
+        "site": clinic.site.pk,
+        "region": "lumbar",
+        "laterality": "left",
+    }
+    same |= {"resources": [resource.pk for resource in clinic.resources[client]]}
     requests = []
     for number, (starts_at, patient) in enumerate(slots):
-        body = json.dumps(
-            {
-                "patient": patient,
-                "procedure_type": clinic.kind.code,
-                "site": clinic.site.pk,
-                "starts_at": starts_at.isoformat(),
-                "region": "lumbar",
-                "laterality": "left",
-                "resources": [resource.pk for resource in clinic.resources[client]],
-            }
-        )
+        body = json.dumps(same | {"patient": patient, "starts_at": starts_at.isoformat()})
         key = f"Idempotency-Key: {client}-{starts_at:%Y%m%d%H}-{number}\r\n" if keyed else ""
         requests.append(
             f"POST /api/v1/appointments/ HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
             f"Authorization: Token {token}\r\nContent-Type: application/json\r\n{key}"
             f"Content-Length: {len(body)}\r\n\r\n{body}".encode()
         )
-    return page.ask(port, requests, b" 201 ")
+    return ask(port, requests, b" 201 ")
 
 
-def by_psycopg(clinic: Clinic, client: int, slots: Slots, trail: bool) -> Callable[[], None]:
-    """Insert the same rows with the same SQL, one transaction a slot; values are made ready beforehand.
-
-    `trail`: the step and the audit event too.
-    """
+def by_psycopg(clinic: Clinic, client: int, slots: Slots) -> Callable[[], None]:
+    """Insert the same rows with the same SQL, one transaction a slot; values are made ready beforehand."""
     resources = {resource.categories.get().pk: resource for resource in clinic.resources[client]}
     requirements = list(clinic.kind.requirements.all())
     patients = Patient.objects.in_bulk([patient for _, patient in slots])
@@ -129,35 +117,26 @@ def by_psycopg(clinic: Clinic, client: int, slots: Slots, trail: bool) -> Callab
         appointment.intent, appointment.created_at = "therapeutic", clinic.now
         reservations = [
             Reservation(
-                resource=resources[one.category_id],
-                starts_at=(start := starts_at + timedelta(minutes=one.starts_after_minutes)),
-                ends_at=start + timedelta(minutes=one.lasts_minutes),
+                resource=resources[need.category_id],
+                starts_at=(start := starts_at + timedelta(minutes=need.starts_after_minutes)),
+                ends_at=start + timedelta(minutes=need.lasts_minutes),
             )
-            for one in requirements
+            for need in requirements
         ]
-        event = AuditEvent(
-            at=clinic.now,
-            by=clinic.clerk,
-            actor="staff",
-            action="appointment.booked",
-            object_type="procedures.appointment",
-            site=clinic.site,
-        )
-        step = AppointmentStep(at=clinic.now, step="book", status="booked", by=clinic.clerk)
-        ready.append((values([appointment]), values(reservations), values([step]), values([event])))
-    into_appointment = insert(type(appointment), 1) + ' RETURNING "id"'
-    into_reservation = insert(Reservation, len(requirements))
-    into_steps, into_trail = insert(AppointmentStep, 1), insert(AuditEvent, 1)
+        taken = AppointmentStep(at=clinic.now, step="book", status="booked", by=clinic.clerk)
+        event = AuditEvent(at=clinic.now, by=clinic.clerk, actor="staff", action="appointment.booked")
+        event.object_type, event.site = "procedures.appointment", clinic.site
+        ready.append((values([appointment]), [values(reservations), values([taken]), values([event])]))
+    first = insert(type(appointment), 1) + ' RETURNING "id"'
+    others = [insert(Reservation, len(requirements)), insert(AppointmentStep, 1), insert(AuditEvent, 1)]
     bare = psycopg.connect(os.environ["DATABASE_URL"])
 
     def work() -> None:
         with bare, bare.cursor() as cursor:
-            for row, reservations, step, event in ready:
-                (pk,) = cursor.execute(into_appointment, row).fetchone()
-                cursor.execute(into_reservation, [pk if value is OWN_ID else value for value in reservations])
-                if trail:
-                    cursor.execute(into_steps, [pk if value is OWN_ID else value for value in step])
-                    cursor.execute(into_trail, [pk if value is OWN_ID else value for value in event])
+            for row, more in ready:
+                (pk,) = cursor.execute(first, row).fetchone()
+                for statement, rows in zip(others, more, strict=True):
+                    cursor.execute(statement, [pk if value is OWN_ID else value for value in rows])
                 bare.commit()
 
     return work
@@ -191,3 +170,31 @@ def insert(model: type[models.Model], rows: int) -> str:
     row = "(" + ", ".join(["%s"] * len(names)) + ")"
     listed = ", ".join(f'"{name}"' for name in names)
     return f'INSERT INTO "{model._meta.db_table}" ({listed}) VALUES ' + ", ".join([row] * rows)
+
+
+def races(clinic: Clinic, number: int) -> Row:
+    """RIVALS patients want the same resources at the same moment, over a connection each; one gets them each time."""
+    barrier = Barrier(RIVALS)
+    starts = [starts_at for starts_at, _ in clinic.slots(0, number)]
+
+    def compete(patient: Patient) -> list[str]:
+        endings = []
+        for starts_at in starts:
+            appointment = clinic.appointment(starts_at, patient)
+            connection.ensure_connection()
+            barrier.wait(60)
+            try:
+                book(
+                    appointment, resources=clinic.resources[0], by=clinic.clerk, now=clinic.now, quietly=True
+                )
+                endings.append("won")
+            except Refusal as refusal:
+                endings.append(refusal.code)
+        connections.close_all()
+        return endings
+
+    with step(f"{number:,} races of {RIVALS}"), ThreadPoolExecutor(RIVALS) as pool:
+        endings = list(pool.map(compete, clinic.patients[:RIVALS]))
+    fair = sum(sorted(race) == ["taken"] * (RIVALS - 1) + ["won"] for race in zip(*endings, strict=True))
+    what = f"races of {RIVALS} for one slot: exactly one winner, the others told that it is taken"
+    return Row(what, fair, number, " races", "run", "100 %")

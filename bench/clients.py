@@ -3,6 +3,7 @@
 import ctypes
 import multiprocessing
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -55,3 +56,29 @@ def clients(number: int) -> Iterator[Callable[..., float]]:
             return max(end for _, end in times) - min(start for start, _ in times)
 
         yield run
+
+
+def ask(port: int, requests: list[bytes], status: bytes) -> Callable[[], None]:
+    """One connection over which the requests go one after the other; each must be answered with `status`."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=30)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def work() -> None:
+        nonlocal connection
+        for one in requests:
+            connection.sendall(one)
+            answer = b""
+            while b"\r\n\r\n" not in answer:
+                part = connection.recv(65536)
+                if not part:
+                    raise RuntimeError("the server hung up")
+                answer += part
+            head, _, body = answer.partition(b"\r\n\r\n")
+            if status not in head.split(b"\r\n")[0]:
+                raise RuntimeError(head.split(b"\r\n")[0].decode())
+            length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+            while len(body) < length:
+                body += connection.recv(65536)
+        connection.close()
+
+    return work

@@ -1,19 +1,17 @@
 """The clinic that is measured: the project's own catalogue, resources that work long days, patients, follow-ups."""
 
-import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import count, islice
 from typing import Any, Self
 
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Model
 from django.utils import timezone
 
-from clinic.links import token_hash
 from clinic.models import Resource, ResourceCategory, Site, User, WorkingHours
-from outcomes.models import CheckIn, FollowUp, Link
+from outcomes.models import CheckIn, FollowUp
 from patients.models import Patient
 from procedures.models import Appointment, Privilege, Procedure, ProcedureType
 
@@ -164,60 +162,6 @@ class Clinic:
             batch_size=1000,
         )
 
-    def plan_ahead(self, number: int) -> None:
-        """That many check-ins, ten to a follow-up, due in the coming two years; each follow-up is of another patient.
-
-        Copied in the database, without its triggers: two million of them are written within minutes.
-        """
-        (one,) = self.follow_ups(1)
-        number //= 10
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SET LOCAL session_replication_role = replica")
-            new = {"record_number": "'C' || n", "email": "'c' || n || '@example.org'"}
-            shift = {"unsubscribe_key": "gen_random_uuid()"} | new
-            patients = copies(cursor, one.patient, number, shift)
-            moved = {"starts_at": "t.starts_at - n * interval '2 hours'"}
-            moved |= {"ends_at": "t.ends_at - n * interval '2 hours'"}
-            whose = {"patient_id": f"{patients} + n"}
-            appointments = copies(cursor, one.procedure.appointment, number, whose | moved)
-            performed = {"performed_at": "t.performed_at - n * interval '2 hours'"}
-            done = {"appointment_id": f"{appointments} + n"} | whose | performed
-            procedures = copies(cursor, one.procedure, number, done)
-            follow_ups = copies(cursor, one, number, {"procedure_id": f"{procedures} + n"} | whose)
-            cursor.execute(
-                """
-                INSERT INTO outcomes_checkin
-                    (follow_up_id, offset_minutes, opens_at, due_at, closes_at, status, not_sent_reason, reminders)
-                SELECT %(first)s + n, extract(epoch FROM due_at - performed_at) / 60, due_at - interval '8 hours',
-                       due_at, due_at + interval '14 days', 'planned', '', 0
-                  FROM (SELECT n, %(now)s + interval '1 day' * (70 * step + 1)
-                                  + interval '1 minute' * (n %% 1440) AS due_at,
-                               %(performed)s - interval '2 hours' * n AS performed_at
-                          FROM generate_series(1, %(number)s) AS n CROSS JOIN generate_series(0, 9) AS step) AS planned
-                """,
-                {
-                    "first": follow_ups,
-                    "now": self.now,
-                    "performed": one.procedure.performed_at,
-                    "number": number,
-                },
-            )
-        self.analyze()
-
-    def fall_due(self, number: int) -> int:
-        """Let the next check-in of that many of the follow-ups that `plan_ahead` made fall due now; how many."""
-        first = CheckIn.objects.filter(
-            status="planned", due_at__gt=self.now, due_at__lt=self.now + timedelta(days=3)
-        )
-        some = list(first.order_by("pk").values_list("pk", flat=True)[:number])
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SET LOCAL session_replication_role = replica")
-            CheckIn.objects.filter(pk__in=some).update(
-                due_at=self.now - timedelta(minutes=1), opens_at=self.now - timedelta(hours=8)
-            )
-        self.analyze()
-        return len(some)
-
     def due(self, number: int) -> list[CheckIn]:
         """That many check-ins that have just fallen due, each of a follow-up of its own."""
         made = CheckIn.objects.bulk_create(
@@ -229,15 +173,6 @@ class Clinic:
         )
         self.analyze()
         return made
-
-    def links(self, check_ins: list[CheckIn]) -> list[str]:
-        """A token for each."""
-        tokens = [secrets.token_urlsafe(32) for _ in check_ins]
-        Link.objects.bulk_create(
-            Link(check_in=check_in, token_hash=token_hash(token), created_at=self.now)
-            for check_in, token in zip(check_ins, tokens, strict=True)
-        )
-        return tokens
 
     @staticmethod
     def check_in(follow_up: FollowUp, *, due_at: datetime) -> CheckIn:
@@ -257,20 +192,17 @@ class Clinic:
             cursor.execute("ANALYZE")
 
 
-def copies(cursor: Any, row: Model, number: int, changes: dict[str, str]) -> int:
-    """Write that many copies of a saved row; the n-th has the number of what is returned plus n.
+def copies(cursor: Any, row: Model, made: str, changes: dict[str, str]) -> None:
+    """Write one row as the saved `row` for each of the table `made`, but for `changes`: SQL by column.
 
-    `changes`: SQL by column, in which `t` is the row and `n` counts from 1.
+    Much faster than Django where triggers are off, `SET LOCAL session_replication_role = replica`: then neither
+    history nor foreign keys of the rows are looked at.
     """
-    table = row._meta.db_table
-    cursor.execute(f"SELECT max(id) FROM {table}")  # names of this project's own tables
-    (last,) = cursor.fetchone()
-    changed = ", ".join(f"'{column}', {sql}" for column, sql in ({"id": f"{last} + n"} | changes).items())
+    same = [field.column for field in row._meta.local_concrete_fields if field.column not in changes]
+    listed = ", ".join(f'"{column}"' for column in (*changes, *same))
+    values = ", ".join([*changes.values(), *(f'model."{column}"' for column in same)])
     cursor.execute(
-        f"INSERT INTO {table} SELECT made.* FROM {table} AS t CROSS JOIN generate_series(1, %s) AS n, "
-        f"LATERAL jsonb_populate_record(NULL::{table}, to_jsonb(t) || jsonb_build_object({changed})) AS made "
-        "WHERE t.id = %s",
-        [number, row.pk],
+        f"INSERT INTO {row._meta.db_table} ({listed}) SELECT {values}"  # names of this project's own
+        f" FROM {row._meta.db_table} AS model CROSS JOIN {made} WHERE model.id = %s",
+        [row.pk],
     )
-    cursor.execute(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}")
-    return int(last)

@@ -1,18 +1,17 @@
-"""How long relief lasted: Turnbull's curve with its proof, beside lifelines and beside sorting the same intervals."""
+"""How long relief lasted: Turnbull's curve with its proof, beside lifelines."""
 
 import time
 import warnings
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 
+from bench.clinic import Clinic
 from bench.table import Row, interleave
 from clinic.dev.bootstrap import step
-from outcomes.survival import Curve, Floats, bands, intervals, turnbull
+from outcomes.survival import Floats, intervals, turnbull
 
 SIZES = (10_000, 100_000, 1_000_000)
-QUICK = (10_000, 50_000)
 #: Check-ins of an ablation, in days; each answer comes up to nine days late, and so many of a hundred come at all.
 PLAN = (14, 42, 92, 184, 275, 366, 548, 731)
 LATE_DAYS = 9
@@ -40,42 +39,23 @@ def milliseconds(work: Callable[[], object]) -> float:
     return 1000 * (time.perf_counter() - began)
 
 
-def fit(after: Floats, until: Floats) -> Curve:
-    """From two columns of days to the proven curve."""
-    return turnbull(intervals(after, until))
-
-
-def sorted_ends(after: Floats, until: Floats) -> tuple[Floats, Floats]:
-    return np.sort(after), np.sort(until)
-
-
-def measure(*, quick: bool) -> list[Row]:
-    """Milliseconds from two columns of days to the proven curve, at each size; and once for the bands."""
+def measure(clinic: Clinic, *, quick: bool) -> list[Row]:
+    """Milliseconds from two columns of days to the proven curve, at each size. No database takes part."""
     rows: list[Row] = []
-    for number in QUICK if quick else SIZES:
+    for number in SIZES[:1] if quick else SIZES:
         after, until = made_up(number)
-        curve, data = fit(after, until), intervals(after, until)
-        if not curve.proof.converged:
+        if not turnbull(intervals(after, until)).proof.converged:
             raise SystemExit("The fit did not converge; the measurement is none.")
-        print(
-            f"{number:,} follow-ups, {len(data.counts):,} distinct intervals, mass on {len(curve.mass)}; conditions"
-            f" violated by {curve.proof.violation:.0e} after {curve.proof.steps} steps,"
-            f" log-likelihood {curve.log_likelihood:.4f}"
-        )
-        ours, sort = interleave(
+        (ours,) = interleave(
             f"Fitting {number:,} follow-ups",
             3 if quick else 9,
-            partial(milliseconds, partial(fit, after, until)),
-            partial(milliseconds, partial(sorted_ends, after, until)),
+            lambda after=after, until=until: milliseconds(lambda: turnbull(intervals(after, until))),
         )
         what, each = f"Turnbull's curve of {number:,} follow-ups", f"follow-ups in a curve of {number:,}"
         rate = 1000 * number / ours
         rows.append(Row(what, ours, unit=" ms", goal="≤ 500 ms" if number == SIZES[-1] else ""))
-        rows.append(Row(each, rate, 1000 * number / sort, bare_what="np.sort of both columns"))
         if theirs := lifelines_seconds(after, until):
             rows.append(Row(each, rate, number / theirs, "/s", "lifelines, one run", "≥ 10000 %"))
-    took = milliseconds(lambda: bands(data, [180, 365], draws=500, seed=1))
-    rows.append(Row(f"bands of {number:,} follow-ups from 500 draws", took, unit=" ms"))
     return rows
 
 
@@ -91,6 +71,4 @@ def lifelines_seconds(after: Floats, until: Floats) -> float | None:
         return None
     with step(f"Fitting {len(after):,} follow-ups with lifelines, once"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        began = time.perf_counter()
-        KaplanMeierFitter().fit_interval_censoring(after + 1e-6, until)
-        return time.perf_counter() - began
+        return milliseconds(lambda: KaplanMeierFitter().fit_interval_censoring(after + 1e-6, until)) / 1000

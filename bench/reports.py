@@ -1,141 +1,133 @@
-"""Reports over a million answers: rebuilding what they count, judging courses again, the reports, and exports."""
+"""Reports over a million answers: rebuilding what they count, then the procedure and the response report."""
 
-import statistics
-import time
-from collections.abc import Callable
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import UTC, timedelta
+from functools import partial
 
-from django.contrib.postgres.expressions import ArraySubquery
 from django.core.cache import cache
-from django.db import connection
-from django.db.models import OuterRef, QuerySet
-from django.test.utils import CaptureQueriesContext
-from psycopg import ClientCursor
+from django.db import connection, transaction
 
-from bench import courses
-from bench.clinic import Clinic
-from bench.table import Row, rate
+from bench.clinic import Clinic, copies
+from bench.table import Row, percentiles, rate
 from clinic.dev.bootstrap import step
-from clinic.models import User
+from clinic.models import Site, User
 from outcomes import services
-from outcomes.exports import TABLES
-from outcomes.models import Answer, CourseSummary, Export, FollowUp, Measurement
-from outcomes.relief import judge as judge_course
+from outcomes.models import Answer, CheckIn, FollowUp
 from outcomes.reports import Selection, procedure_report, response_report
-from outcomes.services.judgement import courses_of
+
+#: Follow-ups; each has the ten check-ins of an ablation, all of them past.
+SIZE, QUICK = 180_000, 6_000
+PLAN = (1, 7, 14, 42, 92, 184, 275, 366, 548, 731)
+#: So many of a hundred check-ins were answered, up to LATE days late.
+ANSWERED, LATE = 55.6, 9
+SITES, PERFORMERS = 4, 8
+#: Rows of the tables begin here, beyond those that other sections make.
+FIRST = 50_000_000
 
 
 def measure(clinic: Clinic, *, quick: bool) -> list[Row]:
-    """Follow-ups and verdicts per second, then each report's p50 and p95 in milliseconds with its queries."""
-    size = courses.QUICK if quick else courses.SIZE
-    courses.grow(clinic, size)
+    """Follow-ups per second, then each report's p50 and p95 in milliseconds with its queries."""
+    size = QUICK if quick else SIZE
+    grow(clinic, size)
     user = User.objects.create_superuser("reports@example.org", "bench")
-    with step(f"Rebuilding {FollowUp.objects.count():,} summaries"):
+    with step(f"Rebuilding {size:,} summaries"):
         rebuilt = rate(
             FollowUp.objects.count(), lambda: list(services.judge_again(everything=True, now=clinic.now))
         )
-    with connection.cursor() as cursor:
-        cursor.execute(f"VACUUM ANALYZE {CourseSummary._meta.db_table}")
-    rows = [
-        Row(f"follow-ups whose summaries are rebuilt, of {size:,}", rebuilt),
-        *verdicts(clinic.now, quick),
-    ]
-    answers = Answer.objects.count()
+    vacuum()
     selection = Selection(procedure_type=clinic.kind.code)
-
-    def procedure() -> object:
-        return procedure_report(selection, user=user, now=clinic.now)
-
-    def response() -> object:
-        return response_report(selection, user=user, now=clinic.now)
-
+    procedure = partial(procedure_report, selection, user=user, now=clinic.now)
+    response = partial(response_report, selection, user=user, now=clinic.now)
     rounds, cold = (3, 2) if quick else (40, 10)
-    of = f"over {answers:,} answers"
-    rows += timed(f"procedure report {of}, bands computed", procedure, cold, before=cache.clear)
-    rows += timed(f"procedure report {of}, bands kept", procedure, rounds)
-    rows += timed(f"response report {of}", response, rounds)
-    return rows + exports(clinic, user, quick)
+    of = f"over {Answer.objects.count():,} answers"
+    return [
+        Row(f"follow-ups whose summaries are rebuilt, of {size:,}", rebuilt),
+        *percentiles(f"procedure report {of}, bands computed", procedure, cold, before=cache.clear),
+        *percentiles(f"procedure report {of}, bands kept", procedure, rounds),
+        *percentiles(f"response report {of}", response, rounds),
+    ]
 
 
-def exports(clinic: Clinic, user: User, quick: bool) -> list[Row]:
-    """Rows a second of two exports as they are kept, beside COPY of the columns that they are made from.
+def grow(clinic: Clinic, number: int) -> None:
+    """That many follow-ups, the same each time, written as rows by the database itself.
 
-    Of the last hundred days' follow-ups, or of the last ten: each day has two hundred.
+    Of a hundred patients twenty have no relief; that of the others lasts a Weibull time around eight months.
     """
-    latest = courses.noon(clinic.now).date() - timedelta(days=760)
-    selection = Selection(
-        performed_from=latest - timedelta(days=10 if quick else 100), performed_until=latest
-    )
-    rows = []
-    for kind in ("follow_ups", "check_ins"):
-        found = TABLES[kind].rows(selection, user).values_list(*TABLES[kind].lookups())
-        number = found.count()
-        for deidentified in (False, True):
-            export = Export.objects.create(
-                kind=kind,
-                selection=selection.query(),
-                deidentified=deidentified,
-                requested_by=user,
-                requested_at=clinic.now,
-                rows_total=number,
-                expires_at=clinic.now + timedelta(days=7),
-            )
-            manner = "de-identified, " if deidentified else ""
-            with step(f"Exporting {number:,} {kind}, {manner}and copying them"):
-                ours = rate(number, lambda pk=export.pk: services.make_export(pk, now=clinic.now))  # type: ignore[misc]
-                bare = rate(number, lambda found=found: copied(found))  # type: ignore[misc]
-            rows.append(Row(f"rows of {kind} exported, {manner}of {number:,}", ours, bare, bare_what="COPY"))
-    return rows
-
-
-def copied(found: QuerySet[Any]) -> int:
-    """The bytes of what an export's rows are made from, as COPY writes them."""
-    if found.model is not FollowUp:
-        figures = Measurement.objects.filter(answer=OuterRef("answer")).values("value")
-        found = found.annotate(measured=ArraySubquery(figures))
-    sql, params = found.order_by("pk").query.sql_with_params()
-    whole = f"COPY ({sql}) TO STDOUT (FORMAT csv)"
-    with ClientCursor(connection.connection) as cursor, cursor.copy(whole, params) as copy:
-        return sum(len(block) for block in copy)
-
-
-def verdicts(now: datetime, quick: bool) -> list[Row]:
-    """How many courses are judged in a second: their reading, the bare mathematics, and the whole service."""
-    number = 200 if quick else 2_000
-    wanted = list(
-        FollowUp.objects.filter(pk__gt=courses.FIRST)
-        .select_related("procedure__site", "relief_profile")
-        .order_by("pk")[:number]
-    )
-    with step(f"Judging {number:,} courses"):
-        reading = rate(number, lambda: courses_of(wanted))
-        known = list(courses_of(wanted).values())
-        pure = rate(number, lambda: [judge_course(course) for course in known])
-        service = rate(number, lambda: [services.judge(one.pk, now=now) for one in wanted])
-    return [
-        Row("courses read from the database, all in one go", reading),
-        Row("verdicts of courses that are read already", pure),
-        Row("follow-ups judged by the service, one transaction each", service),
+    (follow_up,) = clinic.follow_ups(1)
+    sites = [clinic.site.pk]
+    for place in range(1, SITES):
+        site = Site(
+            name=f"Reports {place}", time_zone="America/New_York", phone="+1 212 555 0100", smallest_cell=5
+        )
+        site.save()
+        sites.append(site.pk)
+    performers = [
+        User.objects.create_user(f"performer{place}@example.org", "bench").pk for place in range(PERFORMERS)
     ]
+    check_in = clinic.check_in(follow_up, due_at=clinic.now - timedelta(days=20))
+    check_in.status = CheckIn.Status.MISSED
+    check_in.save()
+    noon = clinic.now.astimezone(UTC).replace(hour=15, minute=0, second=0, microsecond=0)
+    with step(f"Writing {number:,} follow-ups"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute("SELECT SETSEED(0.5)")
+        cursor.execute(
+            f"""
+            CREATE TEMPORARY TABLE made ON COMMIT DROP AS
+            SELECT {FIRST} + number AS id, {FIRST} + number / 3 AS patient, 5 + FLOOR(RANDOM() * 6)::int AS baseline,
+                   %(now)s::timestamptz - MAKE_INTERVAL(days => 760 + number / 200, mins => number %% 480) AS at,
+                   (%(sites)s::bigint[])[1 + number %% {SITES}] AS site,
+                   (%(performers)s::bigint[])[1 + number %% {PERFORMERS}] AS performer,
+                   CASE WHEN RANDOM() < 0.2 THEN 0 ELSE 250 * POWER(-LN(1 - RANDOM()), 1 / 1.2) END AS ends
+              FROM GENERATE_SERIES(1, %(number)s) AS number
+            """,
+            {"now": noon, "sites": sites, "performers": performers, "number": number},
+        )
+        patient = {"id": "made.id", "record_number": "'R' || made.id", "unsubscribe_key": "GEN_RANDOM_UUID()"}
+        patient |= {"born_on": "DATE '1930-01-01' + (made.id % 21000)::int"}
+        patient |= {"language": "CASE WHEN made.id % 6 = 0 THEN 'es' ELSE 'en' END"}
+        patients = "(SELECT DISTINCT patient AS id FROM made) AS made"
+        copies(
+            cursor,
+            follow_up.patient,
+            patients,
+            {name: sql.replace("%", "%%") for name, sql in patient.items()},
+        )
+        procedure = {"id": "made.id", "appointment_id": "made.id", "patient_id": "made.patient"}
+        procedure |= {"site_id": "made.site", "performer_id": "made.performer", "performed_at": "made.at"}
+        procedure |= {"baseline_pain": "made.baseline", "recorded_at": "made.at"}
+        copies(cursor, follow_up.procedure, "made", procedure)
+        course = {"id": "made.id", "procedure_id": "made.id", "patient_id": "made.patient"}
+        # Judged by nobody yet: what is counted need not be judged anew.
+        course |= {"opened_at": "made.at", "judged_at": "made.at", "verdict_reason": "''"}
+        copies(cursor, follow_up, "made", course)
+        cursor.execute(
+            f"""
+            CREATE TEMPORARY TABLE asked ON COMMIT DROP AS
+            SELECT {FIRST} + ROW_NUMBER() OVER () AS id, made.id AS follow_up, day, baseline, day < ends AS good,
+                   made.at + MAKE_INTERVAL(days => day) AS due, RANDOM() * 100 < {ANSWERED} AS answered,
+                   FLOOR(RANDOM() * {LATE + 1})::int AS late
+              FROM made CROSS JOIN UNNEST(%s::int[]) AS day
+            """,
+            [list(PLAN)],
+        )
+        question = {"id": "asked.id", "follow_up_id": "asked.follow_up", "offset_minutes": "asked.day * 1440"}
+        question |= dict.fromkeys(("opens_at", "due_at", "invited_at"), "asked.due")
+        question |= {"closes_at": "asked.due + INTERVAL '14 days'"}
+        question |= {"status": "CASE WHEN asked.answered THEN 'answered' ELSE 'missed' END"}
+        copies(cursor, check_in, "asked", question)
+        cursor.execute(
+            "INSERT INTO outcomes_answer (id, check_in_id, channel, language, answered_at, remark, late, version)"
+            " SELECT id, id, (ARRAY['email', 'email', 'email', 'phone', 'clinic'])[1 + id % 5], 'en',"
+            "        due + MAKE_INTERVAL(days => late), '', false, 1 FROM asked WHERE answered"
+        )
+        cursor.execute(
+            "INSERT INTO outcomes_measurement (answer_id, instrument, version, item, value)"
+            " SELECT id, 'nrs', '1', 'now', FLOOR(baseline * CASE WHEN good THEN 0.45 ELSE 0.95 END * RANDOM() ^ 0.2)"
+            "   FROM asked WHERE answered"
+        )
+    vacuum()
 
 
-def timed(
-    what: str, work: Callable[[], object], rounds: int, *, before: Callable[[], object] = lambda: None
-) -> list[Row]:
-    """The p50 and p95 of `work` in milliseconds, over `rounds` after one that does not count, and its queries."""
-    taken = []
-    with step(f"Making the {what}"):
-        before()
-        with CaptureQueriesContext(connection) as captured:  # slows what it counts: this round does not count
-            work()
-        for _ in range(rounds):
-            before()
-            began = time.perf_counter()
-            work()
-            taken.append((time.perf_counter() - began) * 1000)
-    p95 = statistics.quantiles(taken, n=20, method="inclusive")[-1]
-    return [
-        Row(f"{what}, p50, {len(captured)} queries", statistics.median(taken), unit=" ms"),
-        Row(f"{what}, p95", p95, unit=" ms"),
-    ]
+def vacuum() -> None:
+    with step("Analyzing the tables"), connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE")

@@ -4,9 +4,10 @@ import os
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from clinic.dev.bootstrap import step
 
@@ -14,8 +15,7 @@ from clinic.dev.bootstrap import step
 Arm = Callable[[], float]
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One line of the table. `bare` is what stands beside it, None when nothing does; `unit` is of both."""
 
     what: str
@@ -50,6 +50,39 @@ def rate(count: int, work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
     return count / (time.perf_counter() - began)
+
+
+def percentiles(
+    what: str,
+    work: Callable[[], object],
+    rounds: int,
+    bare: float | None = None,
+    *,
+    before: Callable[[], object] = lambda: None,
+) -> tuple[Row, Row]:
+    """The p50 and p95 of `work` in milliseconds, over `rounds` after those that warm up, and its queries.
+
+    `bare`: the p50 of the same at the smallest size. `work` that returns nothing has seen nothing, and is none.
+    """
+    taken = []
+    with step(f"Looking: {what}"):
+        before()
+        with CaptureQueriesContext(connection) as captured:  # slows what it counts: this round does not count
+            work()
+        queries = len(captured)  # now: the next request forgets them
+        for _ in range(rounds):
+            before()
+            began = time.perf_counter()
+            seen = work()
+            taken.append((time.perf_counter() - began) * 1000)
+            if not seen:
+                raise SystemExit(f"Nothing was seen of {what}; the measurement is none.")
+    late = statistics.quantiles(taken, n=20, method="inclusive")[-1]
+    middle = statistics.median(taken)
+    return (
+        Row(f"{what}, {queries} queries, p50", middle, bare, " ms", "at the smallest"),
+        Row(f"{what}, p95", late, unit=" ms"),
+    )
 
 
 def print_table(rows: list[Row], *, quick: bool) -> None:

@@ -1,4 +1,4 @@
-"""The application that the bench gives to gunicorn: the service as in production, and one more address, `noop/`."""
+"""The application that the bench gives to gunicorn: the service as in production, asked from everywhere."""
 
 from itertools import count
 from random import randrange
@@ -6,20 +6,12 @@ from typing import Any
 
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
-from django.http import HttpRequest, HttpResponse
-from django.urls import include, path
 
 service = get_wsgi_application()
 #: Numbers the requests of this process.
 NUMBERS = count(randrange(1 << 24))
-settings.ROOT_URLCONF = "bench.web"
 # Nobody has collected the static files: their names go unhashed.
 settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
-
-
-def noop(request: HttpRequest) -> HttpResponse:
-    """What every request costs: the same server and middleware, and nothing behind them."""
-    return HttpResponse("nothing")
 
 
 def from_everywhere(environ: dict[str, Any], start_response: Any) -> Any:
@@ -30,4 +22,3 @@ def from_everywhere(environ: dict[str, Any], start_response: Any) -> Any:
 
 
 application = from_everywhere
-urlpatterns = [path("noop/", noop), path("", include("clinic.urls"))]

@@ -1,4 +1,4 @@
-"""Judging follow-ups again: after a release that judges otherwise, an import or a restore."""
+"""Rejudgement: follow-ups are judged again after a release that judges otherwise, an import or a restore."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator

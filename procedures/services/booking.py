@@ -202,7 +202,7 @@ def book(
 def persistently(attempt: Callable[[], Appointment], *, now: datetime) -> Appointment:
     """What `attempt` makes, in a transaction of its own; made again where a rival came in between.
 
-    Raises Taken when rivals were faster each time.
+    Raises SlotUnavailable when rivals were faster each time.
     """
     for _ in range(LOOKS):
         try:
@@ -251,7 +251,7 @@ def book_once(
 ) -> Appointment:
     """Choose, lock, look again, save, tell the patient.
 
-    Raises Overtaken when a rival came in between choosing and locking.
+    Raises LostRace when a rival came in between choosing and locking.
     """
     requested = appointment.status == Appointment.Status.REQUESTED
     reservations = [] if requested else take(appointment, chosen, imported=imported, now=now)

@@ -1,4 +1,4 @@
-"""Looking: what stands in the way of an appointment now, and which resources would serve it."""
+"""What is asked before a booking: what stands in the way of an appointment now, and which resources would serve it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -148,10 +148,11 @@ def look(appointment: Appointment, chosen: Sequence[Resource], *, now: datetime)
 
     A hold that has run out at `now` stands in nobody's way, though it be released a moment later only.
 
-    Those are the chosen ones, or all of the category when none of it was chosen. Raises Taken when the patient has
-    another live appointment in the span; Refusal "closed" when the site is closed at any moment of it, "inactive" for
-    a chosen resource that is out of use, "not_needed" for one that no requirement asks for, "no_requirements" for a
-    procedure type that asks for nothing: no hours and no closure would keep it from the middle of the night.
+    Those are the chosen ones, or all of the category when none of it was chosen. Raises SlotUnavailable when the
+    patient has another live appointment in the span; Refusal "closed" when the site is closed at any moment of it,
+    "inactive" for a chosen resource that is out of use, "not_needed" for one that no requirement asks for,
+    "no_requirements" for a procedure type that asks for nothing: no hours and no closure would keep it from the middle
+    of the night.
     """
     site, zone = appointment.site, appointment.site.zone
     asked = {
@@ -238,7 +239,7 @@ def choose(appointment: Appointment, needs: Sequence[Need], *, overbook: bool = 
 
     Needs with the fewest candidates choose first. With `overbook` a resource that is taken may be held in one of its
     overbooking lanes as well, when none is free. Raises Refusal "no_privilege", "outside_hours" or "closed", or
-    Taken, whichever comes closest to succeeding, with the resource's name and the time.
+    SlotUnavailable, whichever comes closest to succeeding, with the resource's name and the time.
     """
     result: list[Reservation] = []
     for need in sorted(needs, key=lambda need: len(need.candidates)):

@@ -132,7 +132,7 @@ def refuse_if_closed_since(held: Appointment) -> None:
 
 
 def refuse_if_taken_again(gone: Appointment) -> None:
-    """With the locks held: Taken when the patient, or anything that `gone` held, was given to another since.
+    """With the locks held: SlotUnavailable when the patient, or anything that `gone` held, was given to another since.
 
     Who shares a resource with it for a reason, in another lane, is not in its way.
     """

@@ -1,4 +1,4 @@
-"""Accepting: what was only requested is booked, at its time or at another."""
+"""Requests for an appointment: what was only requested is booked, at its time or at another."""
 
 from collections.abc import Iterable
 from datetime import datetime
