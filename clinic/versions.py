@@ -52,3 +52,9 @@ def seen(row: models.Model) -> str:
 def beside(row: models.Model) -> str:
     """The part of the query of a button beside `row` that says which version of it stood there."""
     return f"{SEEN}={seen(row)}"
+
+
+def read_before(row: models.Model, *names: str) -> set[str]:
+    """Which of these foreign keys the row was given as objects, that need not be looked for once more."""
+    fields: dict[str, Any] = {name: row._meta.get_field(name) for name in names}
+    return {name for name, field in fields.items() if field.is_cached(row) and getattr(row, name)}

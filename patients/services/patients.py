@@ -11,6 +11,7 @@ from django.db.models import Q
 from clinic import audit
 from clinic.models import User
 from clinic.refusals import Refusal
+from clinic.versions import read_before
 from patients import consent
 from patients.models import Caregiver, FormerAddress, Patient
 from patients.services.caregivers import stop_writing
@@ -34,7 +35,7 @@ def check(patient: Patient, *, changed: Collection[str] | None = None, now: date
     if not patient.consented_at:
         patient.consent_version = ""
     # What was read from the database need not be asked for again, nor what the constraints say of rows that end.
-    read = {"site"} if patient._state.fields_cache.get("site") else set()
+    read = read_before(patient, "site")
     if changed is not None:
         read |= {field.name for field in Patient._meta.fields} - set(changed)
     ends = patient.died_on is not None or patient.merged_into_id is not None

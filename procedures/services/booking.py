@@ -3,7 +3,8 @@
 The database's exclusion constraints are the guarantee, the locks are the manners, and the checks are the words.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from django.core.exceptions import PermissionDenied
@@ -13,9 +14,10 @@ from clinic import audit
 from clinic.database import each
 from clinic.models import Resource, User
 from clinic.refusals import Refusal
+from clinic.versions import read_before
 from procedures.models import Appointment, AppointmentStep, Intent, ProcedureType, Reservation
 from procedures.services import notifications
-from procedures.services.booking_checks import Need, SlotUnavailable, choose, look, shares
+from procedures.services.booking_checks import SlotUnavailable, choose, look, shares
 from procedures.services.locks import LostRace, lock, refuse_if_taken_since
 from procedures.services.transitions import locked_by_nobody, refuse_gone, write
 from procedures.start_times import last_day, on_grid
@@ -26,6 +28,10 @@ LOOKS = 5
 HOLD_LASTS = timedelta(minutes=10)
 #: An appointment may be entered this long after it began: the patient stands at the desk.
 LATE_ENTRY = timedelta(minutes=15)
+
+#: PostgreSQL's code for spans that overlap (exclusion_violation).
+OVERLAP = "23P01"
+BY_A_RIVAL = "Somebody else has just taken this time."
 
 #: What makes two requests under one key the same; the rest is detail.
 ASKED = ("patient_id", "procedure_type_id", "site_id", "starts_at", "region", "laterality")
@@ -60,17 +66,9 @@ def check(
     "patient_not_bookable", "no_requirements", "not_needed", "inactive", "no_privilege", "outside_hours", "closed",
     "taken".
     """
-    _, reservations = look_and_choose(appointment, list(resources), imported=imported, now=now)
-    return reservations
-
-
-def look_and_choose(
-    appointment: Appointment, resources: list[Resource], *, imported: bool, now: datetime
-) -> tuple[list[Need], list[Reservation]]:
-    """As `check`, with what was seen of each requirement."""
     check_values(appointment, imported=imported, now=now)
-    needs = look(appointment, resources, now=now)
-    return needs, choose(appointment, needs, overbook=bool(appointment.overbooked_reason))
+    needs = look(appointment, list(resources), now=now)
+    return choose(appointment, needs, overbook=bool(appointment.overbooked_reason))
 
 
 def check_values(appointment: Appointment, *, imported: bool = False, now: datetime) -> None:
@@ -78,7 +76,7 @@ def check_values(appointment: Appointment, *, imported: bool = False, now: datet
     complete(appointment)
     appointment.created_at = appointment.created_at or now
     # What was read from the database need not be asked for again: the foreign keys refuse what is gone since.
-    read = {name for name in READ_BEFORE if appointment._state.fields_cache.get(name)}
+    read = read_before(appointment, *READ_BEFORE)
     appointment.full_clean(exclude=read, validate_constraints=False)
     refuse_nonsense(appointment, now=now)
     refuse_start(appointment, any_minute=imported or bool(appointment.overbooked_reason), now=now)
@@ -189,9 +187,33 @@ def book(
         appointment.status = Appointment.Status.REQUESTED
     elif hold:
         appointment.status, appointment.held_until = Appointment.Status.HELD, now + HOLD_LASTS
-    how = {"quietly": quietly, "imported": imported}
     try:
-        return persistently(lambda: book_once(appointment, chosen, by=by, now=now, **how), now=now)
+        for _ in range(LOOKS):
+            with attempt(now=now):
+                reservations = [] if request else reserve(appointment, chosen, imported=imported, now=now)
+                appointment.save(force_insert=True)
+                Reservation.objects.bulk_create(reservations)
+                step = AppointmentStep.objects.create(
+                    appointment=appointment,
+                    at=now,
+                    step="request" if request else "hold" if hold else "book",
+                    status=appointment.status,
+                    by=by,
+                    reason=appointment.overbooked_reason,
+                )
+                audit.record(
+                    f"appointment.{appointment.status!s}",
+                    appointment,
+                    by=by,
+                    at=now,
+                    site=appointment.site,
+                    reason=appointment.overbooked_reason,
+                )
+                if not quietly:
+                    notifications.tell_booked(appointment, now=now)
+                appointment.made_with = reservations, step
+                return appointment
+        raise SlotUnavailable(BY_A_RIVAL)
     except (SlotUnavailable, IntegrityError):
         appointment.pk = None  # it was not saved after all
         if request_key and (first := made_before(appointment, request_key, by=by)):
@@ -199,24 +221,44 @@ def book(
         raise
 
 
-def persistently(attempt: Callable[[], Appointment], *, now: datetime) -> Appointment:
-    """What `attempt` makes, in a transaction of its own; made again where a rival came in between.
+@contextmanager
+def attempt(*, now: datetime) -> Iterator[None]:
+    """One transaction that takes time; left without an error where a rival came in between, for another look.
 
-    Raises SlotUnavailable when rivals were faster each time.
+    Raises SlotUnavailable where the database itself refused an overlap.
     """
-    for _ in range(LOOKS):
-        try:
-            with transaction.atomic():
-                return attempt()
-        except LostRace:
-            # The locks went with the transaction or its savepoint. The next look says who was faster, or finds another
-            # free resource of the category. Perhaps it was no rival but a hold that has run out.
-            release_expired_holds(now=now)
-        except IntegrityError as exc:
-            if not is_overlap(exc):
-                raise
-            break
-    raise SlotUnavailable("Somebody else has just taken this time.")
+    try:
+        with transaction.atomic():
+            yield
+    except LostRace:
+        # The locks went with the transaction or its savepoint. The next look says who was faster, or finds another
+        # free resource of the category. Perhaps it was no rival but a hold that has run out.
+        release_expired_holds(now=now)
+    except IntegrityError as exc:
+        if getattr(exc.__cause__, "sqlstate", None) != OVERLAP:
+            raise
+        raise SlotUnavailable(BY_A_RIVAL) from exc
+
+
+def reserve(
+    appointment: Appointment, chosen: list[Resource], *, imported: bool = False, now: datetime
+) -> list[Reservation]:
+    """What the appointment is to hold, in order of time and not saved yet, with the locks on all of it.
+
+    Raises as `check` does, and LostRace when a rival came in between choosing and locking.
+    """
+    check_values(appointment, imported=imported, now=now)
+    needs = look(appointment, chosen, now=now)
+    reservations = choose(appointment, needs, overbook=bool(appointment.overbooked_reason))
+    asked_for = {resource.pk: resource for resource in chosen}
+    for reservation in reservations:
+        if reservation.resource_id in asked_for:
+            reservation.resource, reservation.named = asked_for[reservation.resource_id], True
+    lock(reservations, appointment.patient_id)
+    refuse_if_taken_since(appointment, reservations)
+    if not shares(needs, reservations):
+        appointment.overbooked_reason = ""  # everything was free after all
+    return sorted(reservations, key=lambda reservation: reservation.starts_at)
 
 
 def made_before(appointment: Appointment, request_key: str, *, by: User | None) -> Appointment | None:
@@ -240,71 +282,10 @@ def key_reused() -> Refusal:
     return Refusal("This key was used for another request.", code="key_reused", field="Idempotency-Key")
 
 
-def book_once(
-    appointment: Appointment,
-    chosen: list[Resource],
-    *,
-    by: User | None,
-    now: datetime,
-    quietly: bool = False,
-    imported: bool = False,
-) -> Appointment:
-    """Choose, lock, look again, save, tell the patient.
-
-    Raises LostRace when a rival came in between choosing and locking.
-    """
-    requested = appointment.status == Appointment.Status.REQUESTED
-    reservations = [] if requested else take(appointment, chosen, imported=imported, now=now)
-    reservations.sort(key=lambda reservation: reservation.starts_at)  # as they are read
-    appointment.save(force_insert=True)
-    Reservation.objects.bulk_create(reservations)
-    step = AppointmentStep.objects.create(
-        appointment=appointment,
-        at=now,
-        step="request" if requested else "hold" if appointment.held_until else "book",
-        status=appointment.status,
-        by=by,
-        reason=appointment.overbooked_reason,
-    )
-    appointment.made_with = reservations, step
-    audit.record(
-        f"appointment.{appointment.status!s}",
-        appointment,
-        by=by,
-        at=now,
-        site=appointment.site,
-        reason=appointment.overbooked_reason,
-    )
-    if not quietly:
-        notifications.tell_booked(appointment, now=now)
-    return appointment
-
-
-def take(
-    appointment: Appointment, chosen: list[Resource], *, imported: bool = False, now: datetime
-) -> list[Reservation]:
-    """What the appointment is to hold, not saved yet, with the locks on all of it. Raises as `book_once` does."""
-    needs, reservations = look_and_choose(appointment, chosen, imported=imported, now=now)
-    asked_for = {resource.pk: resource for resource in chosen}
-    for reservation in reservations:
-        if reservation.resource_id in asked_for:
-            reservation.resource, reservation.named = asked_for[reservation.resource_id], True
-    lock(reservations, appointment.patient_id)
-    refuse_if_taken_since(appointment, reservations)
-    if not shares(needs, reservations):
-        appointment.overbooked_reason = ""  # everything was free after all
-    return reservations
-
-
 def refuse_overbooking(reason: str, *, by: User | None) -> None:
     """Raise PermissionDenied for a reason to overbook from somebody who may not."""
     if reason and by is not None and not by.has_perm("procedures.overbook_appointment"):
         raise PermissionDenied
-
-
-def is_overlap(exc: IntegrityError) -> bool:
-    """Whether the database refused because two spans overlap (SQLSTATE 23P01)."""
-    return getattr(exc.__cause__, "sqlstate", None) == "23P01"
 
 
 def release_expired_holds(*, now: datetime) -> int:

@@ -8,7 +8,8 @@ from django.core.exceptions import PermissionDenied
 from clinic.models import Resource, User
 from procedures.models import Appointment, Reservation
 from procedures.services import notifications
-from procedures.services.booking import persistently, refuse_overbooking, take
+from procedures.services.booking import BY_A_RIVAL, LOOKS, attempt, refuse_overbooking, reserve
+from procedures.services.booking_checks import SlotUnavailable
 from procedures.services.transitions import locked, refuse_unless, write
 from procedures.workflow import STEPS
 
@@ -33,19 +34,18 @@ def accept(
     refuse_overbooking(overbooked_reason, by=by)
     chosen = list(resources)
 
-    def accept_once() -> Appointment:
-        wanted = locked(appointment_id)
-        refuse_unless(wanted, STEP.origins)
-        wanted.starts_at, wanted.overbooked_reason = starts_at or wanted.starts_at, overbooked_reason
-        wanted.created_at = (
-            now  # since when it is booked: whether a reminder would still be news depends on it
-        )
-        reservations = take(wanted, chosen, now=now)
-        # Who asked stays in `booked_by`: their request, sent again, must find it. The step says who accepted.
-        wanted.save(update_fields=["starts_at", "ends_at", "overbooked_reason", "created_at"])
-        Reservation.objects.bulk_create(reservations)
-        write(wanted, "accept", STEP.to, by=by, now=now, reason=overbooked_reason)
-        notifications.tell_booked(wanted, now=now)
-        return wanted
-
-    return persistently(accept_once, now=now)
+    for _ in range(LOOKS):
+        with attempt(now=now):
+            wanted = locked(appointment_id)
+            refuse_unless(wanted, STEP.origins)
+            wanted.starts_at, wanted.overbooked_reason = starts_at or wanted.starts_at, overbooked_reason
+            # Since when it is booked: whether a reminder would still be news depends on it.
+            wanted.created_at = now
+            reservations = reserve(wanted, chosen, now=now)
+            # Who asked stays in `booked_by`: their request, sent again, must find it. The step says who accepted.
+            wanted.save(update_fields=["starts_at", "ends_at", "overbooked_reason", "created_at"])
+            Reservation.objects.bulk_create(reservations)
+            write(wanted, "accept", STEP.to, by=by, now=now, reason=overbooked_reason)
+            notifications.tell_booked(wanted, now=now)
+            return wanted
+    raise SlotUnavailable(BY_A_RIVAL)

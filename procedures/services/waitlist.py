@@ -26,6 +26,7 @@ from django.db.models.functions import Cast
 from clinic import audit
 from clinic.models import Resource, Site, User
 from clinic.refusals import Refusal
+from clinic.versions import read_before
 from procedures.models import Appointment, FreedTime, Reservation, WaitlistEntry
 from procedures.services.booking import book, complete, made_before, refuse_nonsense
 from procedures.services.openings import close_freed, locked_freed, refuse_unless_allowed
@@ -87,7 +88,7 @@ def check_waiting(
     sites, "already_waiting".
     """
     entry.created_at = entry.created_at or now
-    read = {name for name in ("patient", "procedure_type") if entry._state.fields_cache.get(name)}
+    read = read_before(entry, "patient", "procedure_type")
     blank = set() if entry.stale_on else {"stale_on"}
     entry.full_clean(exclude=read | blank, validate_constraints=False)
     today = today_of(entry, now)
