@@ -101,8 +101,9 @@ def refuse_broken_lines(
     """Before any row is saved, through whichever door: Refusal "control_character" for a one-line field that breaks."""
     if raw:
         return
+    unread = instance.get_deferred_fields()
     for name in typed_lines(sender):
-        value = instance.__dict__.get(name)
+        value = None if name in unread else getattr(instance, name)
         if (
             isinstance(value, str)
             and (update_fields is None or name in update_fields)

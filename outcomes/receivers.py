@@ -95,19 +95,20 @@ def join_courses(moved: Moved, now: datetime, **_: Any) -> None:
     services.join_courses(moved.get("outcomes.followup", []), now=now)
 
 
-def clock_of(site: Site) -> tuple[Any, Any]:
+def clock_of(site: Site) -> tuple[Any, ...]:
     """What the plans of a site's follow-ups stand on, as far as it was read from the database."""
-    return site.__dict__.get("time_zone"), site.__dict__.get("check_in_at")
+    unread = site.get_deferred_fields()
+    return tuple(None if name in unread else getattr(site, name) for name in ("time_zone", "check_in_at"))
 
 
 @receiver(post_init, sender=Site)
 def remember_clock(instance: Site, **_: Any) -> None:
-    instance.__dict__["clock_before"] = clock_of(instance)
+    instance.clock_before = clock_of(instance)  # type: ignore[attr-defined]
 
 
 @receiver(post_save, sender=Site)
 def replan_site(instance: Site, created: bool, **_: Any) -> None:
     """Through whichever door a site's zone or hour changes, what is still to be asked moves with it."""
-    if not created and instance.__dict__.get("clock_before") != clock_of(instance):
+    if not created and getattr(instance, "clock_before", None) != clock_of(instance):
         services.replan_site(instance, reason="The site's clock or its hour for check-ins has changed.")
-    instance.__dict__["clock_before"] = clock_of(instance)
+    instance.clock_before = clock_of(instance)  # type: ignore[attr-defined]

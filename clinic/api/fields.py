@@ -271,7 +271,7 @@ class VisibleField(serializers.PrimaryKeyRelatedField[Any]):
     def find(self, pk: int, user: User) -> Iterable[models.Model]:
         """The row with that number, if the user may see it."""
         rows: Any = self.get_queryset()
-        found: Iterable[models.Model] = rows.visible_to(user).filter(pk=pk)
+        found: models.QuerySet[Any] = rows.visible_to(user).filter(pk=pk)
         return found
 
     def to_internal_value(self, data: Any) -> models.Model:

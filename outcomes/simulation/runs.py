@@ -63,15 +63,17 @@ GROWING = (FollowUp, CheckIn, Answer, Measurement, ContactAttempt, Alert, Verdic
 
 def profile_with(kind: ProcedureType, days: Sequence[int]) -> ReliefProfile:
     """A new version of the type's relief profile that asks on these days, in force from then on."""
-    profile = kind.relief_profiles.latest("version")
-    profile.pk = None
-    profile._state.adding = True
-    profile.version += 1
-    profile.in_force_from = datetime.combine(BEGIN_ON, datetime.min.time(), UTC) - ONE_DAY
-    profile.check_in_days = list(days)
-    profile.check_in_minutes = []
-    profile.save()
-    return profile
+    latest = kind.relief_profiles.latest("version")
+    columns = [field.attname for field in ReliefProfile._meta.concrete_fields if not field.primary_key]
+    return ReliefProfile.objects.create(
+        **{name: getattr(latest, name) for name in columns}
+        | {
+            "version": latest.version + 1,
+            "in_force_from": datetime.combine(BEGIN_ON, datetime.min.time(), UTC) - ONE_DAY,
+            "check_in_days": list(days),
+            "check_in_minutes": [],
+        }
+    )
 
 
 def followed(

@@ -138,7 +138,6 @@ def save(
     except IntegrityError as exc:
         if getattr(exc.__cause__, "sqlstate", None) != "23505":
             raise
-        patient._state.adding = new
         raise taken(patient.site) from None
     audit.record(
         "patient.registered" if new else "patient.changed",

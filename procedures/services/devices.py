@@ -82,7 +82,6 @@ def record_device(device: ImplantedDevice, *, by: User | None, now: datetime) ->
     except IntegrityError as exc:
         if getattr(exc.__cause__, "sqlstate", None) != "23505":
             raise
-        device._state.adding = True
         raise Refusal(
             "A device of this manufacturer and serial number is recorded already.", code="recorded_already"
         ) from None

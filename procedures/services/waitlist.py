@@ -166,7 +166,6 @@ def join_waitlist(
     except IntegrityError as exc:
         if getattr(exc.__cause__, "sqlstate", None) != "23505":
             raise
-        entry.pk, entry._state.adding = None, True
         raise already_waiting() from None  # another clerk was faster
     entry.sites.set(sites)
     entry.clinicians.set(clinicians)
