@@ -22,7 +22,7 @@ def test_a_file_is_checked_then_booked_and_never_twice(world: World) -> None:
     assert (appointment.starts_at, appointment.booked_by) == (world.at(MONDAY, 9), world.clerk)
     again = bring(world.nurse, PATH, csv(row(external_id="A-17", levels="L4")), now=world.now, mode="all")
     assert again.json()["counts"] == {"added": 0, "changed": 0, "unchanged": 1, "refused": 0}
-    assert again.json()["noted"] == [{"row": 2, "outcome": "unchanged", "columns": ["levels"]}]
+    assert again.json()["noted"] == [{"row": 2, "outcome": "unchanged", "columns": ["levels"], "kept": []}]
     assert Appointment.objects.get().levels == ""
 
 

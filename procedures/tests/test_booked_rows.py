@@ -4,7 +4,9 @@ import pghistory
 import pytest
 import structlog
 from django.apps import apps
+from django.db import connection
 
+from clinic import planned_once
 from clinic.models import AuditEvent
 from procedures import services
 from procedures.models import Appointment
@@ -39,3 +41,12 @@ def test_what_was_booked_reads_as_it_was_said(world: World) -> None:
     read = Appointment.objects.get(pk=booked.pk)
     for field in Appointment._meta.concrete_fields:
         assert getattr(read, field.attname) == getattr(booked, field.attname), field.attname
+
+
+def test_it_books_behind_a_pooler_where_nothing_can_be_prepared(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(connection.settings_dict, "DISABLE_SERVER_SIDE_CURSORS", True)
+    monkeypatch.setattr(planned_once.psycopg, "Cursor", None)
+    booked = services.book(world.appointment(), by=world.clerk, now=world.now)
+    assert booked.reservations.count() == 3
