@@ -1,8 +1,8 @@
 """Text messages: a row each, sent once. A clinic plugs in its own sender; the one that comes with the project prints.
 
 What the service did not take is tried again, as often and after the same pauses as an e-mail, and looked at once more
-each time. Where it may have taken it, because the sender died or says Unclear, it is not: the ladder goes on to a
-telephone call anyway, and two texts would be worse than none.
+each time. Where it may have taken it, because the sender died or says SmsOutcomeUnknown, it is not: the ladder goes on
+to a telephone call anyway, and two texts would be worse than none.
 """
 
 import logging
@@ -40,7 +40,8 @@ class SmsBackend(Protocol):
     def send(self, to: str, text: str) -> str:
         """Send one text to a telephone number as it was typed; the service's own name for it.
 
-        Raises Unclear when nobody knows whether it went, and anything else when it did not: then it is tried again.
+        Raises SmsOutcomeUnknown when nobody knows whether it went, and anything else when it did not: then it is tried
+        again.
         """
 
 

@@ -6,6 +6,7 @@ from django.shortcuts import redirect
 from django.urls import URLPattern, URLResolver, include, path
 from rest_framework.routers import SimpleRouter
 
+import clinic.admin.navigation
 import clinic.api.description
 import clinic.api.refusals
 import clinic.api.sending_pauses
@@ -80,6 +81,7 @@ api: list[URLPattern | URLResolver] = [
 handler500 = "clinic.api.refusals.fault"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", lambda request: redirect("admin:index")),
+    path("admin/search/", admin.site.admin_view(clinic.admin.navigation.search)),
     path("admin/", admin.site.urls),
     path("api/v1/", include(api)),
     path("api/<path:rest>", clinic.api.refusals.no_such_address),

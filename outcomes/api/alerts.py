@@ -31,6 +31,7 @@ from outcomes.models.alerts import AlertQuerySet
 from outcomes.relief_end_text import ReliefEnded
 from outcomes.services.alert_actions import REASONS
 from patients import services as patients
+from patients.models import with_caregivers
 from procedures.api.appointment_serializers import NothingInput
 from procedures.api.catalogue import ProcedureTypeNameSerializer
 from procedures.api.devices import DueSerializer
@@ -225,10 +226,14 @@ class AlertQuery(Query):
     ),
 )
 class Alerts(mixins.ListModelMixin, VisibleRows):
-    queryset = Alert.objects.select_related(
-        *("patient", "site", "owner", "resolved_by", "follow_up__procedure__procedure_type"),
-        "follow_up__summary",
-    ).weighed()
+    queryset = (
+        Alert.objects.select_related(
+            *("patient", "site", "owner", "resolved_by", "follow_up__procedure__procedure_type"),
+            "follow_up__summary",
+        )
+        .prefetch_related(with_caregivers("patient"))
+        .weighed()
+    )
     serializer_class = AlertSerializer
     detail_serializer_class = AlertDetailSerializer
     query_class = AlertQuery

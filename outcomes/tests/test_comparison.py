@@ -79,7 +79,7 @@ def test_a_fit_that_is_not_proven_is_told_and_tests_nothing(
         curve = turnbull(data)
         return replace(curve, proof=replace(curve.proof, converged=False))
 
-    for module in ("duration.groups", "reports.curves"):
+    for module in ("survival.group_tests", "reports.curves"):
         monkeypatch.setattr(f"outcomes.{module}.turnbull", stopped)
     lasting, brief = two_groups(small, 6)
     report = compare_groups(lasting, brief, names=NAMES, user=small.physician, now=small.now)

@@ -213,7 +213,7 @@ def test_a_text_that_may_have_gone_is_never_sent_a_second_time(
     assert sms.send_due(now=due.due_at)["failed"] == 1
     provider.fails = None
     assert sms.send_due(now=due.due_at + timedelta(days=1)) == TALLY
-    assert (state(), len(provider.sent)) == ([("failed", "Unclear")], 1)
+    assert (state(), len(provider.sent)) == ([("failed", "SmsOutcomeUnknown")], 1)
 
 
 def test_a_sender_that_died_leaves_a_row_that_failed_and_no_second_text(

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from django.conf import settings
@@ -14,6 +15,7 @@ from outcomes import emails as of_outcomes
 from outcomes.models import Alert, CheckIn, FollowUp
 from outcomes.services.alert_emails import OVERDUE, RAISED
 from outcomes.tests.test_previews import SHOWN
+from patients.models import Caregiver
 from procedures import catalogue
 from procedures import emails as of_procedures
 from procedures.models import Appointment, Procedure, ProcedureType
@@ -123,6 +125,12 @@ def written(world: World, appointment: Appointment, check_in: CheckIn, alert: Al
             asked = of_outcomes.NEEDED.get(pk=check_in.pk)
             courses = [(asked.follow_up, "token")] * times
             yield of_outcomes.ask([(asked, "token")] * times, reminder=reminder, courses=courses)
+    asked = of_outcomes.NEEDED.get(pk=check_in.pk)
+    patient = asked.follow_up.patient
+    caregiver = Caregiver(
+        patient=patient, name="Bea", language=patient.language, relation="friend", unsubscribe_key=uuid4()
+    )
+    yield of_outcomes.ask([(asked, "token")], reminder=0, caregiver=caregiver)
     for occasion in (RAISED, OVERDUE):
         yield of_outcomes.announcement(alert, occasion)
 
