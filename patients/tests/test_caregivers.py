@@ -271,3 +271,17 @@ def test_the_revocation_of_a_caregiver_whom_somebody_else_revoked_leads_back(wor
     assert again.status_code == 302
     one.refresh_from_db()
     assert one.revoked_reason == "moved away"
+
+
+def test_an_agreement_that_a_caregiver_took_back_is_not_brought_back_by_its_old_date(world: World) -> None:
+    caregiver(world)
+    later = world.now + timedelta(days=1)
+    old = SAID | {"consented_at": world.now.isoformat()}
+    assert (
+        api(world, "put", old | {"consented_at": None, "consent_version": ""}, now=later).status_code == 200
+    )
+    assert faults(api(world, "put", old, now=later)) == [("consented_at", "withdrawn_since")]
+    # Nor as a new one at the same address.
+    assert api(world, "post", {"reason": "a mistake"}, "revoke/", now=later).status_code == 200
+    assert faults(api(world, "put", old, now=later)) == [("consented_at", "withdrawn_since")]
+    assert api(world, "put", old | {"email": "son@example.org"}, now=later).status_code == 200
