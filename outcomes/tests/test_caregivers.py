@@ -377,30 +377,3 @@ def test_an_address_that_bounced_is_to_be_corrected_a_caregivers_too(world: Worl
     assert not to_correct(Patient.objects.all()).exists()
     patients.note_bounce(one.email.upper(), now=world.now)
     assert list(to_correct(Patient.objects.all())) == [world.patient]
-
-
-@pytest.mark.parametrize("end", ["bounced_at", "consented_at"])
-def test_a_caregiver_who_is_asked_no_longer_answers_nothing(
-    world: World, client: Client, clock: list[datetime], end: str
-) -> None:
-    one = caregiver(world)
-    check_in = ask(world, clock)
-    opened = services.open_link(question(DAUGHTER).split("/")[2], now=clock[0])
-    assert opened
-    assert opened.opened_by == one
-    if end == "bounced_at":
-        patients.note_bounce(DAUGHTER, now=clock[0])
-    else:
-        one.consented_at = None
-        patients.save_caregiver(one, changed=["consented_at"], by=world.clerk, now=clock[0])
-    # As an answer does that was sent just before, and a sender that read the caregiver just before.
-    late = CheckIn.objects.select_related("follow_up__patient").get(pk=check_in.pk)
-    services.links.issue_links(
-        [late], tokens=["x" * 43], caregivers={world.patient.pk: Caregiver.objects.get()}, now=clock[0]
-    )
-    assert client.get(f"/c/{'x' * 43}/").status_code == 410
-    with pytest.raises(Refusal) as refused:
-        services.save_step(
-            check_in.pk, values={"nrs.now": 5}, remark=None, step=1, caregiver=opened.opened_by, now=clock[0]
-        )
-    assert refused.value.code == "revoked"
