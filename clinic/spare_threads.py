@@ -5,10 +5,11 @@ this a handful of patients and clerks takes all of them, and /health/live waits 
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from threading import Semaphore
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.views import defaults
 
@@ -40,8 +41,29 @@ class Places:
         return False
 
     def give_back(self) -> None:
+        self.stop_work()
+        self.leave()
+
+    def stop_work(self) -> None:
+        """Let another request work, while this one still keeps its thread."""
         self._work.release()
+
+    def leave(self) -> None:
         self._all.release()
+
+
+class Pieces:
+    """What a response sends piece by piece. The web server closes it however it ends: sent, broken off, not begun."""
+
+    def __init__(self, pieces: Iterable[bytes], leave: Callable[[], None]) -> None:
+        self._pieces, self._leave = iter(pieces), ExitStack()
+        self._leave.callback(leave)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._pieces
+
+    def close(self) -> None:
+        self._leave.close()  # a second time does nothing
 
 
 class SpareThreadsMiddleware:
@@ -58,9 +80,16 @@ class SpareThreadsMiddleware:
             logger.error("no thread is free: those at work wait for something, or too much is asked at once")
             return busy(request)
         try:
-            return self.get_response(request)
-        finally:
+            response = self.get_response(request)
+        except BaseException:
             self.places.give_back()
+            raise
+        if isinstance(response, StreamingHttpResponse):  # its thread is taken until the last piece is sent
+            self.places.stop_work()
+            response.streaming_content = Pieces(response, self.places.leave)
+        else:
+            self.places.give_back()
+        return response
 
 
 def busy(request: HttpRequest) -> HttpResponse:

@@ -28,7 +28,7 @@ from clinic.models import SentRequest
 from clinic.versions import SEEN, columns, digest, one_at_a_time
 
 #: Refusals after which nothing that could be typed would help: the reader is shown how things stand.
-FINAL = frozenset({"not_allowed_now", "resolved_already"})
+FINAL = frozenset({"not_allowed_now", "resolved_already", "revoked_already"})
 
 
 class ActionPage(PermissionRequiredMixin, FormView):  # type: ignore[type-arg]

@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from django.http import HttpResponse
+import pytest
+from django.http import HttpResponse, StreamingHttpResponse
 from django.test import RequestFactory
 
 from clinic import spare_threads
@@ -93,3 +95,29 @@ def test_who_finds_no_place_is_told_when_to_come_again(rf: RequestFactory, monke
         response = middleware(rf.post(path))
         assert (response.status_code, response["Retry-After"]) == (503, "5")
     assert b'"busy"' in response.content  # type: ignore[attr-defined]
+
+
+@pytest.mark.django_db  # a response that is closed looks after its connection
+@pytest.mark.parametrize("sent", [0, 1, 2])
+def test_what_is_sent_piece_by_piece_keeps_its_thread_and_no_place_at_work(
+    rf: RequestFactory, sent: int
+) -> None:
+    download = StreamingHttpResponse(["a file ", "in two pieces"])
+    middleware = SpareThreadsMiddleware(lambda request: download)
+    middleware.places = places = Places(1, 0, patience=0)
+    response = middleware(rf.get("/api/v1/exports/1/download/"))
+    assert isinstance(response, StreamingHttpResponse)
+    assert not places.take()  # the only thread is still sending
+    for _piece in islice(response, sent):
+        pass
+    for _twice in range(2):
+        response.close()  # as the web server does, also where the reader has gone
+    assert places.take()
+    assert not places.take()
+
+
+def test_a_download_does_not_keep_others_from_work(rf: RequestFactory) -> None:
+    middleware = SpareThreadsMiddleware(lambda request: StreamingHttpResponse(["a file"]))
+    middleware.places = places = Places(1, 1, patience=0)
+    middleware(rf.get("/api/v1/exports/1/download/"))
+    assert places.take()

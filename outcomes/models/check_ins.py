@@ -197,12 +197,10 @@ class Link(models.Model):
 
     @property
     def is_readers(self) -> bool:
-        """Whether its reader is still the one who is asked: a caregiver who stands, with the same address, and wants
-        e-mail. Of the patient's links `revoked_at` tells. Wants `caregiver` selected."""
+        """Whether its reader is still the one who is asked: a caregiver who is asked, at the same address. Of
+        the patient's links `revoked_at` tells. Wants `caregiver` selected."""
         one = self.caregiver
-        return one is None or (
-            one.revoked_at is None and one.opted_out_at is None and one.unsubscribe_key == self.stop_key
-        )
+        return one is None or (one.is_asked and one.unsubscribe_key == self.stop_key)
 
 
 class Draft(models.Model):

@@ -263,15 +263,15 @@ def answer(
 
 
 def refuse_revoked(caregiver: Caregiver | None) -> None:
-    """Hold the caregiver through whose link something comes until it is stored, and refuse, code "revoked", who answers
-    no longer: of two at once, the answer and the revocation, one sees the other.
+    """Hold the caregiver through whose link something comes until it is stored, and refuse, code "revoked", who is
+    asked no longer: of two at once, the answer and the revocation, one sees the other.
 
     Comes before all other locks: who revokes holds the caregiver, and then the check-ins.
     """
     if caregiver is None:
         return
     stands = Caregiver.objects.select_for_update(of=("self",), no_key=True).filter(pk=caregiver.pk).first()
-    if stands is None or stands.revoked_at or stands.opted_out_at:
+    if stands is None or not stands.is_asked:
         raise Refusal("This link opens nothing any more.", code="revoked", field="check_in")
     if stands.unsubscribe_key != caregiver.unsubscribe_key:  # another address by now
         raise Refusal("This link opens nothing any more.", code="revoked", field="check_in")

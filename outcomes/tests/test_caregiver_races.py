@@ -5,11 +5,14 @@ from datetime import datetime
 import pytest
 from django.core import mail
 from django.db import connection
+from django.test import Client
 
 from clinic import outbox
+from clinic.refusals import Refusal
 from outcomes import services
 from outcomes.models import Answer, CheckIn
 from outcomes.services import answers
+from outcomes.tests.caregiving import ask, question
 from patients import services as patients
 from patients.models import Caregiver
 from patients.tests.caregiving import DAUGHTER, caregiver
@@ -73,3 +76,30 @@ def test_whoever_is_asked_while_a_caregiver_is_revoked_is_the_patient(world: Wor
     services.invite_due(now=now)  # whose patient was held meanwhile
     outbox.send_due(now=now)
     assert [one.to for one in mail.outbox] == [[world.patient.email]]
+
+
+@pytest.mark.parametrize("end", ["bounced_at", "consented_at"])
+def test_a_caregiver_who_is_asked_no_longer_answers_nothing(
+    world: World, client: Client, clock: list[datetime], end: str
+) -> None:
+    one = caregiver(world)
+    check_in = ask(world, clock)
+    opened = services.open_link(question(DAUGHTER).split("/")[2], now=clock[0])
+    assert opened
+    assert opened.opened_by == one
+    if end == "bounced_at":
+        patients.note_bounce(DAUGHTER, now=clock[0])
+    else:
+        one.consented_at = None
+        patients.save_caregiver(one, changed=["consented_at"], by=world.clerk, now=clock[0])
+    # As an answer does that was sent just before, and a sender that read the caregiver just before.
+    late = CheckIn.objects.select_related("follow_up__patient").get(pk=check_in.pk)
+    services.links.issue_links(
+        [late], tokens=["x" * 43], caregivers={world.patient.pk: Caregiver.objects.get()}, now=clock[0]
+    )
+    assert client.get(f"/c/{'x' * 43}/").status_code == 410
+    with pytest.raises(Refusal) as refused:
+        services.save_step(
+            check_in.pk, values={"nrs.now": 5}, remark=None, step=1, caregiver=opened.opened_by, now=clock[0]
+        )
+    assert refused.value.code == "revoked"

@@ -5,9 +5,9 @@ from functools import cached_property
 from typing import Any
 
 from django import forms
+from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -18,6 +18,7 @@ from clinic.admin.action_pages import ActionPage, paths
 from clinic.admin.base import now_at
 from clinic.admin.datetime_widgets import shown
 from clinic.admin.record_forms import ReasonForm, RecordForm, dressed
+from clinic.refusals import Refusal
 from patients import consent, services
 from patients.admin.patients import PatientAdmin
 from patients.email_reasons import NO_EMAIL, NO_EMAIL_TO_CAREGIVER
@@ -88,6 +89,10 @@ class CaregiverPage(ActionPage):
         patient: Patient = self.row
         return self.stands or patient
 
+    def remember(self, goal: str, guarded: models.Model | None) -> None:
+        # The same click, made again, finds another row than this one did: somebody answers now, or nobody any more.
+        super().remember(goal, services.read_caregiver(self.row.pk) or self.row)
+
     def lead(self) -> str:
         stands = self.stands
         return f"{self.row} · {stands.name}, {stands.get_relation_display()}" if stands else str(self.row)
@@ -141,10 +146,10 @@ class RevokeCaregiver(CaregiverPage):
         return "" if self.stands else _("Nobody answers for this patient.")
 
     def act(self, form: ReasonForm) -> Any:
-        stands = get_object_or_404(Caregiver.objects.standing(), patient=self.row)
-        return services.revoke_caregiver(
-            stands.pk, reason=form.cleaned_data["reason"], by=self.by, now=self.now
-        )
+        if self.stands is None:
+            raise Refusal(self.impossible(), code="revoked_already")
+        reason = form.cleaned_data["reason"]
+        return services.revoke_caregiver(self.stands.pk, reason=reason, by=self.by, now=self.now)
 
 
 def consent_texts() -> list[tuple[str, str, str]]:

@@ -93,7 +93,8 @@ class Caregivers(VisibleRows):
 
         From then on check-ins are e-mailed to the caregiver in the patient's place, once both have agreed, and answers
         are marked as the caregiver's. Links that were e-mailed before open nothing any more; what is open is asked
-        anew. Another person is another caregiver: revoke the one before. Refuses `address_of_patient`. The ETag for
+        anew. Another person is another caregiver: revoke the one before. Refuses `address_of_patient` and,
+        for an agreement that was taken back later, `withdrawn_since`. The ETag for
         If-Match is that of this address.
         """
         patient = self.get_object()

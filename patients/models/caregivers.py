@@ -129,6 +129,12 @@ class Caregiver(models.Model):
         return f"Caregiver {self.pk}"
 
     @property
+    def is_asked(self) -> bool:
+        """Whether they are asked in their patient's place, as long as that one lives: one of `asked`."""
+        stopped = self.revoked_at or self.opted_out_at or self.bounced_at
+        return self.consented_at is not None and stopped is None
+
+    @property
     def why_no_email(self) -> str:
         """The code of the reason why the caregiver must not be sent an e-mail; "" when one may be sent.
 

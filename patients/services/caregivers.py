@@ -12,6 +12,7 @@ from clinic.refusals import Refusal
 from patients import consent
 from patients.models import Caregiver, FormerAddress, Patient
 from patients.services.former_addresses import is_stopped
+from patients.services.withdrawals import withdrawal_of
 from patients.signals import reader_changed
 
 #: What staff say about a caregiver.
@@ -81,7 +82,8 @@ def save_caregiver(
     open is asked of whoever is right now (`reader_changed`).
 
     Raises as `check_caregiver` does, and Refusal "patient_not_current" for a record that was merged, "deceased" for a
-    new caregiver of a patient who has died, "caregiver_already" where one stands, "revoked_already".
+    new caregiver of a patient who has died, "caregiver_already" where one stands, "revoked_already", "withdrawn_since"
+    (field "consented_at") for an agreement that was taken back later.
     """
     new = caregiver._state.adding
     before = None
@@ -115,6 +117,15 @@ def save_caregiver(
     if "consented_at" in columns:
         columns |= {"consent_version"}
     check_caregiver(caregiver, now=now)
+    had = bool(before and before.consented_at)
+    if "consented_at" in columns and caregiver.consented_at and not had:
+        since = withdrawal_of(caregiver)
+        if since and caregiver.consented_at < since:
+            raise Refusal(
+                "The caregiver has taken back this agreement since. Only a later one counts.",
+                code="withdrawn_since",
+                field="consented_at",
+            )
     if new:
         caregiver.save(force_insert=True)
     else:
@@ -123,7 +134,6 @@ def save_caregiver(
         keep_address(before, now=now)
     action = "caregiver.recorded" if new else "caregiver.changed"
     audit.record(action, caregiver, by=by, at=now, site=patient.site)
-    had = bool(before and before.consented_at)
     if had != bool(caregiver.consented_at):
         action = "caregiver.consented" if caregiver.consented_at else "caregiver.consent_withdrawn"
         version = f"text {caregiver.consent_version}" if caregiver.consent_version else ""

@@ -120,7 +120,8 @@ def save(
         patient.opted_out_at = now
         columns = columns and columns | {"opted_out_at"}
     check(patient, changed=columns, now=now)
-    if before is not None and patient.consented_at and not before.consented_at:
+    agreed = columns is None or "consented_at" in columns
+    if before is not None and agreed and patient.consented_at and not before.consented_at:
         since = withdrawals([patient.pk]).get(patient.pk)
         if since and patient.consented_at < since:
             raise Refusal(
@@ -147,7 +148,6 @@ def save(
         site=patient.site,
         actor=actor,
     )
-    agreed = columns is None or "consented_at" in columns
     if before is not None and agreed and bool(before.consented_at) != bool(patient.consented_at):
         action = "patient.consented" if patient.consented_at else "patient.consent_withdrawn"
         version = f"text {patient.consent_version}" if patient.consent_version else ""

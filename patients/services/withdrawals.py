@@ -1,10 +1,12 @@
-"""When patients took back their agreement to e-mail. What was written down before cannot bring it back."""
+"""When patients and caregivers took back their agreement to e-mail. What was written before cannot bring it back."""
 
 from collections.abc import Collection
 from datetime import datetime
 
+from django.db.models import Q
+
 from clinic.models import AuditEvent
-from patients.models import Patient
+from patients.models import Caregiver, Patient
 
 
 def withdrawals(patient_ids: Collection[int]) -> dict[int, datetime]:
@@ -22,3 +24,17 @@ def withdrawals(patient_ids: Collection[int]) -> dict[int, datetime]:
         object_type=Patient._meta.label_lower, object_id__in=list(kept), action="patient.consent_withdrawn"
     ).exclude(actor="import")
     return {kept[pk]: at for pk, at in events.order_by("at").values_list("object_id", "at") if pk is not None}
+
+
+def withdrawal_of(caregiver: Caregiver) -> datetime | None:
+    """The last time at which a caregiver took back their agreement; None for never. One query.
+
+    It counts as well when the caregiver was revoked since and is recorded anew, for this patient with this address.
+    """
+    same = Q(patient=caregiver.patient_id, email__iexact=caregiver.email) | Q(pk=caregiver.pk)
+    events = AuditEvent.objects.filter(
+        object_type=Caregiver._meta.label_lower,
+        object_id__in=Caregiver.objects.filter(same).values("pk"),
+        action="caregiver.consent_withdrawn",
+    )
+    return events.order_by("-at").values_list("at", flat=True).first()

@@ -243,3 +243,45 @@ def test_a_merge_takes_no_address_of_a_caregiver(world: World) -> None:
     with pytest.raises(Refusal) as refused:
         services.merge(duplicate.pk, world.patient.pk, take=["email"], by=world.clerk, now=world.now)
     assert refused.value.code == "address_of_caregiver"
+
+
+def test_two_clicks_on_a_page_of_the_caregiver_lead_where_one_does(world: World) -> None:
+    desk, patient = signed_in(world.clerk), f"/admin/patients/patient/{world.patient.pk}/"
+    said = {
+        name: SAID[name] for name in ("name", "relation", "email", "language", "permitted_by", "permitted_on")
+    }
+    with clock(world.now):
+        for below, sent in (("caregiver/", said), ("caregiver/revoke/", {"reason": "moved away"})):
+            click = sent | {"shown-version": desk.get(f"{patient}{below}").context["shown"]}
+            first, second = (desk.post(f"{patient}{below}", click) for _twice in range(2))
+            assert (first.status_code, second.status_code) == (302, 302)
+            assert first["Location"] == second["Location"]
+    assert Caregiver.objects.get().revoked_at == world.now
+
+
+def test_the_revocation_of_a_caregiver_whom_somebody_else_revoked_leads_back(world: World) -> None:
+    one = caregiver(world)
+    desk, path = signed_in(world.clerk), f"/admin/patients/patient/{world.patient.pk}/caregiver/revoke/"
+    with clock(world.now):
+        shown = desk.get(path).context["shown"]
+        services.revoke_caregiver(one.pk, reason="moved away", by=world.nurse, now=world.now)
+        late = desk.post(path, {"reason": "moved", "shown-version": shown})
+        assert late.status_code == 409
+        again = desk.post(path, {"reason": "moved", "shown-version": late.context["shown"]})
+    assert again.status_code == 302
+    one.refresh_from_db()
+    assert one.revoked_reason == "moved away"
+
+
+def test_an_agreement_that_a_caregiver_took_back_is_not_brought_back_by_its_old_date(world: World) -> None:
+    caregiver(world)
+    later = world.now + timedelta(days=1)
+    old = SAID | {"consented_at": world.now.isoformat()}
+    assert (
+        api(world, "put", old | {"consented_at": None, "consent_version": ""}, now=later).status_code == 200
+    )
+    assert faults(api(world, "put", old, now=later)) == [("consented_at", "withdrawn_since")]
+    # Nor as a new one at the same address.
+    assert api(world, "post", {"reason": "a mistake"}, "revoke/", now=later).status_code == 200
+    assert faults(api(world, "put", old, now=later)) == [("consented_at", "withdrawn_since")]
+    assert api(world, "put", old | {"email": "son@example.org"}, now=later).status_code == 200

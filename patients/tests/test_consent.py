@@ -211,3 +211,14 @@ def test_every_sentence_of_the_page_is_there_in_spanish(pytestconfig: pytest.Con
     page = (folder / "templates/patients/unsubscribe.html").read_text()
     said = {part.split('"')[1] for part in page.split("{% translate ")[1:]}
     assert said == {entry.msgid for entry in po}
+
+
+def test_who_took_their_agreement_back_meanwhile_keeps_nobody_from_another_change(world: World) -> None:
+    read_before = Patient.objects.get(pk=world.patient.pk)
+    assert read_before.consented_at
+    later = world.now + timedelta(days=1)
+    services.withdraw_consent(world.patient.pk, by=None, now=later)
+    read_before.phone = "+1 512 555 0199"
+    services.save(read_before, changed=["phone"], by=world.clerk, now=later)
+    world.patient.refresh_from_db()
+    assert (world.patient.phone[-4:], world.patient.consented_at) == ("0199", None)
