@@ -1,12 +1,12 @@
 """What a booking leaves behind, and whose doing it was."""
 
 import pghistory
+import psycopg
 import pytest
 import structlog
 from django.apps import apps
 from django.db import connection
 
-from clinic import planned_once
 from clinic.models import AuditEvent
 from procedures import services
 from procedures.models import Appointment
@@ -47,6 +47,6 @@ def test_it_books_behind_a_pooler_where_nothing_can_be_prepared(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(connection.settings_dict, "DISABLE_SERVER_SIDE_CURSORS", True)
-    monkeypatch.setattr(planned_once.psycopg, "Cursor", None)
+    monkeypatch.setattr(psycopg, "Cursor", None)
     booked = services.book(world.appointment(), by=world.clerk, now=world.now)
     assert booked.reservations.count() == 3
