@@ -60,7 +60,9 @@ class Alert(models.Model):
     `confirmed` False: a first bad score raised it that nothing has confirmed yet. `due_at`: by when somebody must look
     at it; once that is acknowledged, by when it must be resolved. `snoozed_until`: not shown before then, and not
     escalated; None: shown. `escalated_at`: when the whole site was last told that it is overdue; None: never.
-    `resolved_by` None: resolved by nobody, because the reason is gone.
+    `resolved_by` None: resolved by nobody, because the reason is gone. `since`: the day of the course, counted from the
+    procedure, since which its reason held when the course was last judged while it was open; None: no course calls for
+    it, or it is from before this was kept.
     """
 
     class Kind(models.TextChoices):
@@ -98,6 +100,7 @@ class Alert(models.Model):
     codes = ArrayField(models.SlugField(), default=list, blank=True)
     confirmed = models.BooleanField(_("confirmed"), default=True)
     raised_at = models.DateTimeField(_("raised"))
+    since = models.IntegerField(null=True, editable=False)
     due_at = models.DateTimeField(_("due"))
     owner = models.ForeignKey(
         User, models.PROTECT, verbose_name=_("owner"), null=True, blank=True, related_name="alerts"

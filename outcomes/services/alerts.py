@@ -76,7 +76,9 @@ def raise_red_flags(of: CheckIn | FollowUp, codes: Sequence[str], *, now: dateti
 
 
 @transaction.atomic
-def raise_alert(follow_up: FollowUp, kind: str, *, confirmed: bool = True, now: datetime) -> Alert | None:
+def raise_alert(
+    follow_up: FollowUp, kind: str, *, confirmed: bool = True, since: int | None = None, now: datetime
+) -> Alert | None:
     """Raise a routine alert about a course; None when the site does not want this kind.
 
     The follow-up's open alert of that kind is returned as it is. Nobody is told by e-mail before it is overdue: it
@@ -85,7 +87,9 @@ def raise_alert(follow_up: FollowUp, kind: str, *, confirmed: bool = True, now: 
     site = follow_up.procedure.site
     if kind in site.alert_kinds_off:
         return None
-    alert, raised = open_alert(follow_up, kind, Alert.Urgency.ROUTINE, confirmed=confirmed, now=now)
+    alert, raised = open_alert(
+        follow_up, kind, Alert.Urgency.ROUTINE, confirmed=confirmed, since=since, now=now
+    )
     if raised:
         audit.record("alert.raised", alert, by=None, at=now, site=site)
     return alert
@@ -100,6 +104,7 @@ def open_alert(
     codes: Sequence[str] = (),
     check_in: CheckIn | None = None,
     confirmed: bool = True,
+    since: int | None = None,
 ) -> tuple[Alert, bool]:
     """The follow-up's open alert of a kind, locked, and whether it was made just now: then it is `first_owner`'s."""
     site = follow_up.procedure.site
@@ -110,6 +115,7 @@ def open_alert(
         "urgency": urgency,
         "codes": codes,
         "confirmed": confirmed,
+        "since": since,
         "owner": lambda: first_owner(follow_up.procedure, kind, site, now=now),  # asked only if it is made
         "raised_at": now,
         "due_at": now + within(site, urgency),
@@ -147,11 +153,11 @@ def review(follow_up: FollowUp, called: Mapping[Kind, Call], *, now: datetime) -
             if alert.kind == kind and (alert.resolved_at is None or covers(alert, follow_up, call.since))
         ]
         if not known and not (kind == Kind.SILENT and never_asked(follow_up)):
-            raise_alert(follow_up, kind, confirmed=call.confirmed, now=now)
+            raise_alert(follow_up, kind, confirmed=call.confirmed, since=call.since, now=now)
         for alert in known:
-            if alert.resolved_at is None and alert.confirmed != call.confirmed:
-                alert.confirmed = call.confirmed
-                alert.save(update_fields=["confirmed"])
+            if alert.resolved_at is None and (alert.confirmed, alert.since) != (call.confirmed, call.since):
+                alert.confirmed, alert.since = call.confirmed, call.since
+                alert.save(update_fields=["confirmed", "since"])
 
 
 def ended_of(alert: Alert) -> ReliefEnded | None:
@@ -162,9 +168,12 @@ def ended_of(alert: Alert) -> ReliefEnded | None:
 
 
 def covers(alert: Alert, follow_up: FollowUp, since: int) -> bool:
-    """Whether a person has resolved the alert, and it was raised for what holds since the day `since` of the course."""
+    """Whether a person has resolved the alert, and it stood for what holds since the day `since` of the course: it was
+    raised for it, or still open for an earlier reason when this one began."""
     if alert.resolution == Alert.Resolution.SETTLED:
         return False
+    if alert.since is not None and alert.since >= since:
+        return True
     zone = follow_up.procedure.site.zone
     day = follow_up.procedure.performed_at.astimezone(zone).date() + timedelta(days=since)
     return alert.raised_at >= day_span(day, zone)[0]

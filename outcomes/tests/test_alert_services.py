@@ -11,7 +11,7 @@ from django.contrib.auth.models import Permission
 from django.core import mail
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from clinic import outbox
@@ -330,6 +330,7 @@ STEPS = st.tuples(
 
 
 @given(st.lists(STEPS, min_size=1, max_size=10))
+@example([(None, ""), (None, "acknowledge"), (0, ""), (None, ""), (None, "resolve")])
 @settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_happens_no_kind_is_open_twice_and_nothing_is_raised_without_a_new_answer(
     world: World, steps: list[tuple[int | None, str]]
