@@ -358,6 +358,19 @@ def test_after_a_merge_the_caregiver_of_either_record_is_asked_about_all_of_it(
     assert CheckIn.objects.get(pk=check_in.pk).follow_up.patient == kept
 
 
+def test_a_merge_leaves_alone_what_a_patient_is_asked_whose_caregiver_is_not(
+    world: World, client: Client, clock: list[datetime]
+) -> None:
+    gone = world.another_patient()
+    caregiver(world, patient=gone, now=clock[0], consented_at=None, consent_version="")
+    ask(world, clock)
+    before, sent = paths(world.patient.email), len(sent_to())
+    patients.merge(gone.pk, world.patient.pk, by=world.admin, now=clock[0] + timedelta(minutes=5))
+    outbox.send_due(now=clock[0] + timedelta(minutes=5))
+    assert {client.get(path).status_code for path in before} == {200}
+    assert len(sent_to()) == sent
+
+
 def test_no_text_goes_to_the_patient_while_a_caregiver_is_asked(
     world: World, clock: list[datetime], settings: Any
 ) -> None:

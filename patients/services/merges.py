@@ -169,7 +169,7 @@ def merge(
     patient_merged.send(Patient, duplicate=duplicate, kept=kept, moved=moved, now=now)
     if kept.why_no_email or kept.email.casefold() != duplicate.email.casefold():
         links_void.send(Patient, patient=kept, cause="merged", moved=moved, now=now)
-    if kept.caregivers.standing().exists():  # who is asked about all of it from now on
+    if kept.caregivers.asked().exists():  # who is asked about all of it from now on
         reader_changed.send(Patient, patient=kept, now=now)
     write_down(duplicate, kept, moved, take, by=by, now=now)
     return Merged(kept, moved)
