@@ -246,7 +246,7 @@ def test_the_same_click_twice_is_done_once(
 ) -> None:
     place, browser = Place(world, kind, below, page), signed_in(world.admin, Client())
     if page.name == "issue_feed":
-        pytest.skip("a secret is shown once: test_feeds")
+        pytest.skip("a secret is shown once: test_calendar_feeds")
     if page.button:
         sent, query = {}, place.button()
     else:
