@@ -52,7 +52,7 @@ def clients(number: int) -> Iterator[Callable[..., float]]:
 
         def run(work: Callable[..., Callable[[], None]], arguments: list[tuple[Any, ...]]) -> float:
             # The barrier keeps every process at its one task.
-            times = pool.map_async(_work, [(work, one) for one in arguments], chunksize=1).get(300)
+            times = pool.map_async(_work, [(work, argument) for argument in arguments], chunksize=1).get(300)
             return max(end for _, end in times) - min(start for start, _ in times)
 
         yield run
@@ -65,8 +65,8 @@ def ask(port: int, requests: list[bytes], status: bytes) -> Callable[[], None]:
 
     def work() -> None:
         nonlocal connection
-        for one in requests:
-            connection.sendall(one)
+        for request in requests:
+            connection.sendall(request)
             answer = b""
             while b"\r\n\r\n" not in answer:
                 part = connection.recv(65536)

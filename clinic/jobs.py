@@ -46,5 +46,5 @@ def kind_of(fault: BaseException) -> str:
     if isinstance(fault, DatabaseError) and fault.__cause__ is not None:
         return type(fault.__cause__).__name__
     if isinstance(fault, BaseExceptionGroup):
-        return ", ".join(dict.fromkeys(kind_of(one) for one in fault.exceptions))
+        return ", ".join(dict.fromkeys(kind_of(exception) for exception in fault.exceptions))
     return type(fault).__name__

@@ -24,11 +24,11 @@ def out_of_sight(user: User, other: User) -> QuerySet[Site]:
     return other.sites.exclude(pk__in=Site.objects.visible_to(user).values("pk"))
 
 
-def outranks(one: User, other: User) -> bool:
+def outranks(user: User, other: User) -> bool:
     """Whether `one` holds every permission that `other` holds and sees every site at which `other` works, so that
     taking over the account gains nothing."""
-    if one.is_superuser or one.pk == other.pk:
+    if user.is_superuser or user.pk == other.pk:
         return True
-    if other.is_superuser or out_of_sight(one, other).exists():
+    if other.is_superuser or out_of_sight(user, other).exists():
         return False
-    return not not_held(one).filter(Q(user=other) | Q(group__user=other)).exists()
+    return not not_held(user).filter(Q(user=other) | Q(group__user=other)).exists()

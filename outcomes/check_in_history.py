@@ -192,7 +192,7 @@ def tried(check_in: CheckIn, site: Site) -> Iterator[Fact]:
     early = OutgoingEmail.objects.filter(key=invitation_key(check_in)).first()
     if early is not None and early.pk not in named:
         yield from sent(early, str(Kind.INVITATION.label), early.created_at, patient, site)
-    if check_in.not_sent_reason and not any(one.outcome == Outcome.SKIPPED for one in attempts):
+    if check_in.not_sent_reason and not any(attempt.outcome == Outcome.SKIPPED for attempt in attempts):
         yield Fact(
             "not_sent", check_in.due_at, _("No e-mail was sent: %s") % reason(check_in.not_sent_reason)
         )

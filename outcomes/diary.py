@@ -155,7 +155,7 @@ def outcome_of(
     for hour in hours:
         if relief.get(hour) is False:
             # Pain before any run: whatever comes later makes no run without pain before it.
-            first = next((one for one in hours if one >= window_from), hour)
+            first = next((hour for hour in hours if hour >= window_from), hour)
             until = max(hour, min(first, window_until))
             if enough(relief, hours, until):
                 return Outcome.NEGATIVE, "", until

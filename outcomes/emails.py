@@ -72,7 +72,7 @@ def invitations(contexts: list[dict[str, Any]], now: datetime) -> list[Message |
     Three round trips to the database for all of them. `contexts`: what `invitation` takes besides `now`.
     """
     found = NEEDED.in_bulk([pk for context in contexts for pk in context["check_in_ids"]])
-    caregivers = Caregiver.objects.asked_for([one.follow_up.patient for one in found.values()])
+    caregivers = Caregiver.objects.asked_for([check_in.follow_up.patient for check_in in found.values()])
     asked: list[list[CheckIn] | Skip | Wait] = [
         what_to_ask([found[pk] for pk in context["check_in_ids"]], caregivers, now=now)
         for context in contexts
@@ -88,9 +88,9 @@ def invitations(contexts: list[dict[str, Any]], now: datetime) -> list[Message |
     left = iter(tokens)
     return [
         ask(
-            [(one, next(left)) for one in some],
+            [(check_in, next(left)) for check_in in some],
             reminder=context["reminder"],
-            courses=[(one, next(left)) for one in courses_of(some)],
+            courses=[(course, next(left)) for course in courses_of(some)],
             caregiver=caregivers.get(some[0].follow_up.patient_id),
         )
         if isinstance(some, list)
@@ -101,7 +101,7 @@ def invitations(contexts: list[dict[str, Any]], now: datetime) -> list[Message |
 
 def courses_of(check_ins: Sequence[CheckIn]) -> list[FollowUp]:
     """The follow-ups of these check-ins, each once, of which the patient can say that the pain is back."""
-    each = {one.follow_up_id: one.follow_up for one in check_ins}
+    each = {check_in.follow_up_id: check_in.follow_up for check_in in check_ins}
     return [follow_up for follow_up in each.values() if takes_reports(follow_up)]
 
 
@@ -114,11 +114,11 @@ def what_to_ask(
     """
     patient = check_ins[0].follow_up.patient
     reader: Reader = caregivers.get(patient.pk, patient)
-    reasons = [why_not_to_ask(one, reader, now=now) for one in check_ins]
-    asked = links_for([one for one, reason in zip(check_ins, reasons, strict=True) if not reason])
+    reasons = [why_not_to_ask(check_in, reader, now=now) for check_in in check_ins]
+    asked = links_for([check_in for check_in, reason in zip(check_ins, reasons, strict=True) if not reason])
     if not asked:
         return Skip(reasons[0])
-    mornings = [morning for one in asked if (morning := waits_until(one, now=now))]
+    mornings = [morning for check_in in asked if (morning := waits_until(check_in, now=now))]
     return Wait(max(mornings), "quiet_hours") if len(mornings) == len(asked) else asked
 
 
@@ -157,14 +157,14 @@ def ask(
     first = asked[0][0]
     site, patient = first.follow_up.procedure.site, first.follow_up.patient
     reader: Reader = caregiver or patient
-    until = min(one.closes_at for one, _token in asked).astimezone(site.zone)
+    until = min(check_in.closes_at for check_in, _token in asked).astimezone(site.zone)
     sheet = invitation_sheet(
         reader.language,
         Letterhead.of(site),
         until.replace(tzinfo=None),  # or templates show UTC
-        max(one.due_at for one, _token in asked).astimezone(site.zone).date(),
-        tuple(visit(one.follow_up) for one, _token in asked),
-        tuple(visit(one) for one, _token in courses),
+        max(check_in.due_at for check_in, _token in asked).astimezone(site.zone).date(),
+        tuple(visit(check_in.follow_up) for check_in, _token in asked),
+        tuple(visit(follow_up) for follow_up, _token in courses),
         reminder,
         NAME if site.greets_by_first_name else "",
         caregiver is not None,
@@ -309,10 +309,10 @@ def preview(language: str, site: Site, *, visits: int, reminder: int, for_caregi
         )
         for before in days
     ]
-    courses = [(one.follow_up, EXAMPLE) for one in asked]
+    courses = [(check_in.follow_up, EXAMPLE) for check_in in asked]
     answers = Caregiver(patient=patient, language=language, unsubscribe_key=UUID(int=0))
     return ask(
-        [(one, EXAMPLE) for one in asked],
+        [(check_in, EXAMPLE) for check_in in asked],
         reminder=reminder,
         courses=courses,
         caregiver=answers if for_caregiver else None,

@@ -56,4 +56,4 @@ def not_sent(sites: Collection[Site], *, since: datetime) -> list[NotSent]:
         NotSent(reason, count[Kind.INVITATION], count[Kind.REMINDER], count["at_last"], count["texts"])
         for reason, count in counts.items()
     ]
-    return sorted(found, key=lambda one: (-sum(one[1:]), one.reason))
+    return sorted(found, key=lambda count: (-sum(count[1:]), count.reason))

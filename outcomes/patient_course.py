@@ -121,9 +121,9 @@ def course_of(follow_up: FollowUp) -> Course:
         if answer is not None:
             felt = felt_at(check_in, answer, follow_up.procedure.performed_at)
             scores += [
-                Score(answer, felt, one.value)
-                for one in answer.measurements.all()
-                if (one.instrument, one.item) == (PAIN_NOW["instrument"], PAIN_NOW["item"])
+                Score(answer, felt, measurement.value)
+                for measurement in answer.measurements.all()
+                if (measurement.instrument, measurement.item) == (PAIN_NOW["instrument"], PAIN_NOW["item"])
             ]
         elif check_in.status == CheckIn.Status.MISSED and check_in.kind == CheckIn.Kind.PLANNED:
             missed.append(check_in)

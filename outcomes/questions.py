@@ -169,7 +169,7 @@ def steps(
     short = short_days(plan, evaluate_after=evaluate_after, window_from=window_from)
     pain, change = [PAIN_NOW], list[str]()
     if day not in short:
-        days = [one for one in days if one not in short]
+        days = [day for day in days if day not in short]
         peg = day in peg_days(days, trial=trial)
         if day >= LOOKS_BACK_FROM_DAY:
             pain += [PAIN_WORST] if peg else [PAIN_AVERAGE, PAIN_WORST]

@@ -282,7 +282,7 @@ class Course:
     def last_answer(self) -> int | None:
         """Where the last answer lies, whether it counts or not; None without any. The pain before a treatment is no
         answer."""
-        return next((one.at for one in reversed(self.readings) if not one.before_treatment), None)
+        return next((reading.at for reading in reversed(self.readings) if not reading.before_treatment), None)
 
     @cached_property
     def most_in_relief(self) -> int:
@@ -415,23 +415,23 @@ def judged(course: Course) -> list[Reading]:
     treatment. An answer that says otherwise than that pain, named after it, is none.
     """
     by_position: dict[int, Reading] = {}
-    for one in course.readings:
-        dated = one.reported and one.ended_on is not None
-        if one.at < course.evaluate_after and not one.before_treatment and not dated:
+    for reading in course.readings:
+        dated = reading.reported and reading.ended_on is not None
+        if reading.at < course.evaluate_after and not reading.before_treatment and not dated:
             continue
-        same = by_position.get(one.at)
+        same = by_position.get(reading.at)
         if same:
-            before = one.before_treatment or same.before_treatment
-            agrees = same.is_answer and good(course, same) == good(course, one)
-            one = replace(
-                one,
+            before = reading.before_treatment or same.before_treatment
+            agrees = same.is_answer and good(course, same) == good(course, reading)
+            reading = replace(
+                reading,
                 before_treatment=before,
-                answered=before and (one.is_answer or agrees),
-                worn_off=one.worn_off or same.worn_off,
-                reported=one.reported or same.reported,
-                ended_on=same.ended_on if one.ended_on is None else one.ended_on,
+                answered=before and (reading.is_answer or agrees),
+                worn_off=reading.worn_off or same.worn_off,
+                reported=reading.reported or same.reported,
+                ended_on=same.ended_on if reading.ended_on is None else reading.ended_on,
             )
-        by_position[one.at] = one
+        by_position[reading.at] = reading
     return list(by_position.values())
 
 
@@ -459,28 +459,30 @@ class JudgedScores(NamedTuple):
 def read_course(course: Course, known: Sequence[Reading]) -> JudgedScores:
     """Read the judged scores in order: is there relief, does it end, and is that sure?"""
     most = course.most_in_relief
-    begins = next((place for place, one in enumerate(known[:BAD_IN_A_ROW]) if one.score <= most), None)
+    begins = next(
+        (place for place, reading in enumerate(known[:BAD_IN_A_ROW]) if reading.score <= most), None
+    )
     if begins is None:
         return JudgedScores(known, settled=len(known) >= BAD_IN_A_ROW, after=known[BAD_IN_A_ROW:])
     before, flickers = known[begins], 0
     first: Reading | None = None
-    for place, one in enumerate(known[begins + 1 :], start=begins + 1):
-        if one.score <= most:
+    for place, reading in enumerate(known[begins + 1 :], start=begins + 1):
+        if reading.score <= most:
             flickers += first is not None
-            before, first = one, None
-        elif bad_after(course, before, one):
-            found = score_words(course, first or one)
+            before, first = reading, None
+        elif bad_after(course, before, reading):
+            found = score_words(course, first or reading)
             if first is not None:
-                by = before_words(one) or "the next score"
-                evidence = f"{found}, confirmed by {by} on {course.words(one.at)}"
-            elif one.before_treatment:
+                by = before_words(reading) or "the next score"
+                evidence = f"{found}, confirmed by {by} on {course.words(reading.at)}"
+            elif reading.before_treatment:
                 evidence = found
-            elif one.worn_off or one.reported:
-                evidence = f"{found}, confirmed by the patient on {course.words(one.at)}"
+            elif reading.worn_off or reading.reported:
+                evidence = f"{found}, confirmed by the patient on {course.words(reading.at)}"
             else:
-                first = one
+                first = reading
                 continue
-            loss = loss_of(course, before, first or one, one, evidence)
+            loss = loss_of(course, before, first or reading, reading, evidence)
             return JudgedScores(known, before, loss, flickers=flickers, after=known[place + 1 :])
     suspected = None
     if first is not None and known[-1] is first:
@@ -501,7 +503,7 @@ def read_course(course: Course, known: Sequence[Reading]) -> JudgedScores:
 def loss_of(course: Course, before: Reading, first: Reading, last: Reading, evidence: str) -> Loss:
     """The interval: after the last good score, by the first bad one, or by the day in between that the patient named
     in either of the bad answers."""
-    days = [one.ended_on for one in (first, last) if one.ended_on is not None]
+    days = [reading.ended_on for reading in (first, last) if reading.ended_on is not None]
     day = next((day for day in days if before.at < day <= first.at), None)
     until = first.at if day is None else day
     named = day is not None
@@ -577,14 +579,14 @@ def never_in_relief(course: Course, found: JudgedScores) -> tuple[Verdict, str]:
 
     Who comes for a repeat comes because the pain is back: a bad score before it does not tell that relief never was.
     """
-    answers = [one for one in found.judged if one.is_answer]
+    answers = [reading for reading in found.judged if reading.is_answer]
     if not answers:
         return (
             Verdict.UNKNOWN,
             f"{score_words(course, found.judged[-1])}. No answer since {course.words(course.evaluate_after)} tells "
             "whether there was relief before. Silence is not failure.",
         )
-    last = next(one for one in reversed(answers) if not good(course, one))
+    last = next(answer for answer in reversed(answers) if not good(course, answer))
     partial = meets(course.baseline or 0, last.score, PARTIAL_PERCENT)
     silence = silence_since(course)
     if partial and not found.settled and len(silence) >= SILENT_AFTER:
@@ -633,7 +635,7 @@ def silence_since(course: Course) -> list[int]:
 
 def back_since(course: Course, found: JudgedScores) -> int | None:
     """Where lost relief was back, when the latest judged answers, two or more in a row, are in relief."""
-    back = list(takewhile(lambda one: good(course, one), reversed(found.after)))
+    back = list(takewhile(lambda reading: good(course, reading), reversed(found.after)))
     return back[-BACK_AFTER].at if found.loss and len(back) >= BACK_AFTER else None
 
 
@@ -646,30 +648,32 @@ def remarks_on(course: Course, found: JudgedScores, verdict: Verdict) -> tuple[R
     said: list[Remark] = []
 
     def say(note: Note, readings: Iterable[Reading]) -> None:
-        if at := tuple([one.at for one in readings]):
+        if at := tuple([reading.at for reading in readings]):
             said.append(Remark(note, at))
 
-    def partial(one: Reading) -> bool:
-        return not good(course, one) and meets(baseline, one.score, PARTIAL_PERCENT)
+    def partial(reading: Reading) -> bool:
+        return not good(course, reading) and meets(baseline, reading.score, PARTIAL_PERCENT)
 
     if not found.responded and verdict in (Verdict.NO_RELIEF, Verdict.PARTIAL):
         first_judged = found.judged[0].at if found.judged else course.evaluate_after
-        early = [one for one in course.readings if one.at < min(first_judged, course.evaluate_after)]
-        say(Note.EARLY_RELIEF, {one.at: one for one in early if good(course, one)}.values())
-        say(Note.LATE_RELIEF, [one for one in found.after if good(course, one)])
+        early = [
+            reading for reading in course.readings if reading.at < min(first_judged, course.evaluate_after)
+        ]
+        say(Note.EARLY_RELIEF, {reading.at: reading for reading in early if good(course, reading)}.values())
+        say(Note.LATE_RELIEF, [reading for reading in found.after if good(course, reading)])
         if verdict == Verdict.NO_RELIEF:
             say(
                 Note.PARTIAL_BEFORE,
-                [one for one in found.judged if partial(one) and one.is_answer],
+                [reading for reading in found.judged if partial(reading) and reading.is_answer],
             )
     if found.loss and found.after:
-        say(Note.RELIEF_RETURNED, [one for one in found.after if good(course, one)])
+        say(Note.RELIEF_RETURNED, [reading for reading in found.after if good(course, reading)])
     if loss and last and partial(last):
         say(Note.PARTIAL_REMAINS, [last])
     if found.responded:
-        word = [one for one in found.judged if one.worn_off or one.reported]
-        say(Note.WORN_OFF_SAID, [one for one in word if good(course, one) or not loss])
-    say(Note.WORSE, [one for one in found.judged if one.score > baseline])
+        word = [reading for reading in found.judged if reading.worn_off or reading.reported]
+        say(Note.WORN_OFF_SAID, [reading for reading in word if good(course, reading) or not loss])
+    say(Note.WORSE, [reading for reading in found.judged if reading.score > baseline])
     return tuple(said)
 
 

@@ -72,7 +72,7 @@ def treated_unasked(course: Course) -> int | None:
     otherwise."""
     if any(at >= course.evaluate_after for at in course.silent):
         return None
-    return next((one.at for one in course.readings if one.before_treatment), None)
+    return next((reading.at for reading in course.readings if reading.before_treatment), None)
 
 
 def lasting_by_lord(course: Course, judgement: Judgement) -> ReliefEndInterval | None:
@@ -82,6 +82,8 @@ def lasting_by_lord(course: Course, judgement: Judgement) -> ReliefEndInterval |
     that choice matters: where no score is exactly at the limit both rules say the same.
     """
     strict = replace(course, half_is_loss=True)
-    if not course.baseline or all(good(course, one) == good(strict, one) for one in course.readings):
+    if not course.baseline or all(
+        good(course, reading) == good(strict, reading) for reading in course.readings
+    ):
         return lasting(course, judgement)
     return lasting(strict, judge(strict))

@@ -73,12 +73,12 @@ def plan(
         moment(performed_at, offset, gap_minutes=gap, by_day=offset in by_day, at=at, zone=zone)
         for offset, gap in zip(offsets, gaps, strict=True)
     ]
-    diary = [one.due_at for one in planned if one.offset_minutes not in by_day]
+    diary = [entry.due_at for entry in planned if entry.offset_minutes not in by_day]
     return [
-        one
-        if one.offset_minutes in by_day
-        else Planned(one.offset_minutes, one.opens_at, one.due_at, diary[-1] + DIARY_STAYS_OPEN)
-        for one in planned
+        entry
+        if entry.offset_minutes in by_day
+        else Planned(entry.offset_minutes, entry.opens_at, entry.due_at, diary[-1] + DIARY_STAYS_OPEN)
+        for entry in planned
     ]
 
 
@@ -119,10 +119,10 @@ def confirmation(performed_at: datetime, answered_at: datetime, *, at: time, zon
     return moment(performed_at, due_on * DAY, gap_minutes=open_for, by_day=True, at=at, zone=zone)
 
 
-def confirms(due_at: datetime, answered_at: datetime, one: Planned, zone: ZoneInfo) -> bool:
+def confirms(due_at: datetime, answered_at: datetime, planned: Planned, zone: ZoneInfo) -> bool:
     """Whether a check-in of the plan that is due at `due_at` asks about the bad score of `answered_at` soon enough, so
     that the confirmation `one` is not needed. On the very day it does not: two scores of one day confirm nothing."""
-    return days_after(answered_at, due_at, zone) > 0 and days_after(due_at, one.due_at, zone) >= 0
+    return days_after(answered_at, due_at, zone) > 0 and days_after(due_at, planned.due_at, zone) >= 0
 
 
 def days_after(earlier: datetime, later: datetime, zone: ZoneInfo) -> int:

@@ -71,16 +71,16 @@ def result(
     first = 0 if until == 0 else 1
     relief: dict[int, bool] = {}
     own: set[int] = set()
-    for one in sorted(scores, key=lambda one: one.at):
-        if one.at < first or (until is not None and one.at > until):
+    for score in sorted(scores, key=lambda score: score.at):
+        if score.at < first or (until is not None and score.at > until):
             continue
-        good = meets(baseline, one.score, percent)
-        begins = one.at if one.since is None else one.since + 1
-        for day in range(max(begins, first), one.at):
+        good = meets(baseline, score.score, percent)
+        begins = score.at if score.since is None else score.since + 1
+        for day in range(max(begins, first), score.at):
             if day not in own:
                 relief[day] = good
-        relief[one.at] = good
-        own.add(one.at)
+        relief[score.at] = good
+        own.add(score.at)
     last = max(relief, default=0) if until is None else until
     days, known, count = max(last - first + 1, 0), len(relief), sum(relief.values())
     if until is None or not days:

@@ -75,11 +75,12 @@ def resolve(
 ) -> BaselineScore | None:
     """The score that counts, of one item's; None when there is none that may. The order of `noted` does not matter."""
     usable = [
-        one
-        for one in noted
-        if one.taken_at <= performed_at and days_before(one.taken_at, performed_at, zone=zone) <= OLDEST_DAYS
+        recorded_score
+        for recorded_score in noted
+        if recorded_score.taken_at <= performed_at
+        and days_before(recorded_score.taken_at, performed_at, zone=zone) <= OLDEST_DAYS
     ]
     if not usable:
         return None
-    latest = max(usable, key=lambda one: (one.taken_at, one.value))
+    latest = max(usable, key=lambda recorded_score: (recorded_score.taken_at, recorded_score.value))
     return BaselineScore(latest.value, latest.taken_at, source_of(latest.taken_at, performed_at, zone=zone))

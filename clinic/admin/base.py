@@ -237,7 +237,9 @@ class DeskAdmin(VersionedModelAdmin):
         if form.is_bound:
             context["shown"] = request.POST.get(SHOWN, "")
         elif self.begins_with(request) if obj is None else self.has_change_permission(request, obj):
-            formsets = [one.formset for one in context["inline_admin_formsets"] if one.has_change_permission]
+            formsets = [
+                inline.formset for inline in context["inline_admin_formsets"] if inline.has_change_permission
+            ]
             context["shown"] = seal(
                 snapshot(form, formsets), self.shown_of(obj.pk if obj else None), at=timezone.now()
             )

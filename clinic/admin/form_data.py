@@ -28,8 +28,8 @@ def untouched(widget: Any, name: str, value: Any) -> Values:
         inner = zip(several.widgets, several.widgets_names, parts, strict=True)
         return {
             key: sent
-            for one, suffix, part in inner
-            for key, sent in untouched(one, name + suffix, part).items()
+            for subfield, suffix, part in inner
+            for key, sent in untouched(subfield, name + suffix, part).items()
         }
     if isinstance(widget, forms.CheckboxInput):
         return {name: ["on"] if widget.check_test(value) else []}
@@ -37,7 +37,7 @@ def untouched(widget: Any, name: str, value: Any) -> Values:
         return {}
     shown = widget.format_value(value)
     if isinstance(shown, list | tuple):
-        return {name: [str(one) for one in shown]}
+        return {name: [str(value) for value in shown]}
     return {name: [] if shown is None else [str(shown)]}
 
 
@@ -82,19 +82,19 @@ def put(data: QueryDict, values: Values, prefix: str = "") -> None:
 def plain(values: Values) -> dict[str, list[str]]:
     """Values without what browsers do to them: line ends, and an empty choice that is sent or not."""
     return {
-        key: sorted(text for one in sent if (text := one.replace("\r\n", "\n").strip()))
+        key: sorted(text for value in sent if (text := value.replace("\r\n", "\n").strip()))
         for key, sent in values.items()
     }
 
 
-def same(field: forms.Field, name: str, one: Values, other: Values) -> bool:
+def same(field: forms.Field, name: str, first: Values, other: Values) -> bool:
     """Whether two values of a field mean the same, as 9:00 and 09:00 do."""
-    if plain(one) == plain(other):
+    if plain(first) == plain(other):
         return True
     if isinstance(field, forms.ModelChoiceField):
         return False
     try:
-        return bool(read(field, name, one) == read(field, name, other))
+        return bool(read(field, name, first) == read(field, name, other))
     except (ValidationError, ValueError, TypeError):
         return False
 
@@ -111,9 +111,11 @@ def read(field: forms.Field, name: str, values: Values) -> Any:
 
 def in_words(field: forms.Field, values: Values) -> str:
     """A field's values as a clerk reads them; "–" for nothing."""
-    sent = [one for some in values.values() for one in some if one]
+    sent = [value for some in values.values() for value in some if value]
     if isinstance(field, forms.ModelChoiceField) and field.queryset is not None:
-        rows: models.QuerySet[Any] = field.queryset.filter(pk__in=[one for one in sent if one.isdecimal()])
+        rows: models.QuerySet[Any] = field.queryset.filter(
+            pk__in=[value for value in sent if value.isdecimal()]
+        )
         return ", ".join(str(row) for row in rows) or "–"
     if isinstance(field, forms.BooleanField):
         return _("yes") if sent else _("no")
@@ -123,5 +125,5 @@ def in_words(field: forms.Field, values: Values) -> str:
         for value, label in choices:
             nested = label if isinstance(label, list | tuple) else [(value, label)]
             labels |= {str(key): words for key, words in nested}
-        return ", ".join(str(labels.get(one, one)) for one in sent) or "–"
+        return ", ".join(str(labels.get(value, value)) for value in sent) or "–"
     return " ".join(sent) or "–"

@@ -37,7 +37,7 @@ def cipher() -> MultiFernet:
     """Encrypts with the service's own key; reads what was encrypted with one before it, too."""
     keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
     digests = [sha256(force_bytes(f"{NAME}:") + force_bytes(key)).digest() for key in keys]
-    return MultiFernet([Fernet(base64.urlsafe_b64encode(one)) for one in digests])
+    return MultiFernet([Fernet(base64.urlsafe_b64encode(digest)) for digest in digests])
 
 
 def keeps_typed(view: Any) -> bool:

@@ -63,7 +63,8 @@ def page(request: HttpRequest) -> HttpResponse:
     doubt = listed(request, decisions.doubtful(OutgoingEmail), decisions.doubtful(OutgoingText))
     ready = listed(request, decisions.to_go(OutgoingEmail, now=now), decisions.to_go(OutgoingText, now=now))
     last = {
-        kind: max((one["numbers"][kind] for one in (doubt, ready)), default=0) for kind in ("email", "text")
+        kind: max((page_data["numbers"][kind] for page_data in (doubt, ready)), default=0)
+        for kind in ("email", "text")
     }
     carried = [pause.pk if pause else 0, last["email"], last["text"]]
     context = {
@@ -176,7 +177,9 @@ def say(request: HttpRequest, what: str, done: int, *, goes_on: bool) -> None:
 def ticked(request: HttpRequest) -> ChosenMessages:
     """What is ticked, as far as it belongs to the user's sites."""
     sent = {
-        kind: [int(one) for one in request.POST.getlist(kind) if one.isdecimal() and len(one) < 18]
+        kind: [
+            int(number) for number in request.POST.getlist(kind) if number.isdecimal() and len(number) < 18
+        ]
         for kind in ("email", "text")
     }
     return seen(

@@ -5,7 +5,8 @@ was typed stays, what was not touched says what stands, and the next press of Sa
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -52,9 +53,9 @@ class ConcurrentChange:
 class StalePage:
     """What a page missed."""
 
-    changes: list[ConcurrentChange] = field(default_factory=list)
+    changes: list[ConcurrentChange] = dataclass_field(default_factory=list)
     #: Who did anything to the row since the page was read, and when, a line each.
-    who: list[str] = field(default_factory=list)
+    who: list[str] = dataclass_field(default_factory=list)
 
     @property
     def clashes(self) -> bool:
@@ -89,7 +90,7 @@ def snapshot(form: forms.BaseForm, formsets: Iterable[Any] = ()) -> list[Any]:
     return [
         shown_by(form),
         {
-            formset.prefix: {str(one.instance.pk): shown_by(one) for one in formset.initial_forms}
+            formset.prefix: {str(form.instance.pk): shown_by(form) for form in formset.initial_forms}
             for formset in formsets
         },
     ]
@@ -126,7 +127,7 @@ class Trail:
         events = AuditEvent.objects.filter(
             object_type=self.row._meta.label_lower, object_id=self.row.pk, recorded_at__gte=self.at - SLACK
         ).select_related("by")
-        return [one for one in events[:20] if one.action.rpartition(".")[2] not in LOOKS]
+        return [event for event in events[:20] if event.action.rpartition(".")[2] not in LOOKS]
 
 
 def zone_of(row: models.Model | None) -> Any:
@@ -157,8 +158,8 @@ def name_authors(stale: StalePage, trail: Trail, columns: Mapping[int, Iterable[
             change.by = str(audited[0].by or audited[0].actor)
             change.at = audited[0].at.astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")
     stale.who = [
-        f"{one.at.astimezone(zone):%Y-%m-%d %H:%M %Z} · {one.by or one.actor} · {one.action.replace('_', ' ')}"
-        for one in audited
+        f"{event.at.astimezone(zone):%Y-%m-%d %H:%M %Z} · {event.by or event.actor} · {event.action.replace('_', ' ')}"
+        for event in audited
     ]
 
 
@@ -183,23 +184,23 @@ class Merge:
         self, form: forms.BaseForm, was: Said, typed: Said, *, prefix: str = "", line: str = ""
     ) -> None:
         """Merge one form; `line`: of which row of a table it is."""
-        for name, one in kept_fields(form):
+        for name, field in kept_fields(form):
             present, sent = shown_in(form, name), typed[name]
             before = sent if self.blind else was.get(name, present)
-            untouched = not self.blind and same(one, name, sent, before)
+            untouched = not self.blind and same(field, name, sent, before)
             put(self.data, present if untouched else sent, prefix)
-            if same(one, name, before, present):
+            if same(field, name, before, present):
                 continue
-            clash = not untouched and not same(one, name, sent, present)
-            label = str(one.label if one.label is not None else form[name].label)
+            clash = not untouched and not same(field, name, sent, present)
+            label = str(field.label if field.label is not None else form[name].label)
             if not line:
                 self.fields[len(self.stale.changes)] = name
             self.stale.changes.append(
                 ConcurrentChange(
                     f"{line}: {label}" if line else label,
-                    "–" if self.blind else in_words(one, before),
-                    in_words(one, present),
-                    in_words(one, sent) if clash else None,
+                    "–" if self.blind else in_words(field, before),
+                    in_words(field, present),
+                    in_words(field, sent) if clash else None,
                 )
             )
 
@@ -216,7 +217,7 @@ class Merge:
         added = [typed_in(self.data, sample, f"{prefix}-{index}-") for index in range(initial, total)]
         for name in [name for name in self.data if name.startswith(f"{prefix}-")]:
             del self.data[name]
-        stands = [(str(one.instance.pk), one) for one in formset.initial_forms]
+        stands = [(str(form.instance.pk), form) for form in formset.initial_forms]
         parent = shown_in(sample, formset.fk.name)
         for index, (pk, form) in enumerate(stands):
             at, (typed, deleted) = f"{prefix}-{index}-", sent.get(pk, (shown_by(form), False))
@@ -233,10 +234,10 @@ class Merge:
         for pk in gone:
             typed, _deleted = sent.get(pk, (was[pk], False))
             touched = any(
-                not same(one, name, typed[name], was[pk].get(name, typed[name]))
-                for name, one in kept_fields(sample)
+                not same(field, name, typed[name], was[pk].get(name, typed[name]))
+                for name, field in kept_fields(sample)
             )
-            words = ", ".join(in_words(one, was[pk].get(name, {})) for name, one in kept_fields(sample))
+            words = ", ".join(in_words(field, was[pk].get(name, {})) for name, field in kept_fields(sample))
             self.stale.changes.append(
                 ConcurrentChange(words, words, _("removed"), _("kept as a new row") if touched else None)
             )
@@ -338,19 +339,19 @@ def missed_of(
 def merged(data: QueryDict, form: forms.Form, was: Said, changed: list[str], stale: StalePage) -> QueryDict:
     """What was typed, and where nothing was, what stands. The day or time at which a page was opened is no change."""
     data, typed = data.copy(), typed_in(data, form)
-    for name, one in kept_fields(form):
+    for name, field in kept_fields(form):
         present, sent = shown_in(form, name), typed[name]
         before = was.get(name, present)
-        if same(one, name, sent, before):
+        if same(field, name, sent, before):
             put(data, present)
-        elif not same(one, name, before, present) and not same(one, name, sent, present):
-            label = str(one.label or name)
+        elif not same(field, name, before, present) and not same(field, name, sent, present):
+            label = str(field.label or name)
             if name in changed:
-                stale.changes[changed.index(name)].typed = in_words(one, sent)
-            elif not isinstance(one, TIMELY):
+                stale.changes[changed.index(name)].typed = in_words(field, sent)
+            elif not isinstance(field, TIMELY):
                 stale.changes.append(
                     ConcurrentChange(
-                        label, in_words(one, before), in_words(one, present), in_words(one, sent)
+                        label, in_words(field, before), in_words(field, present), in_words(field, sent)
                     )
                 )
     return data
@@ -359,28 +360,30 @@ def merged(data: QueryDict, form: forms.Form, was: Said, changed: list[str], sta
 def column_label(row: models.Model, column: str) -> str:
     """A column as staff know it."""
     fields = row._meta.concrete_fields
-    return next((str(one.verbose_name) for one in fields if column in (one.name, one.attname)), column)
+    return next(
+        (str(field.verbose_name) for field in fields if column in (field.name, field.attname)), column
+    )
 
 
 def column_in_words(row: models.Model, column: str, value: Any) -> str:
     """A column's value, as it is or as its history has it, as a clerk reads it; "–" for nothing."""
-    one: Any = next(one for one in row._meta.concrete_fields if column in (one.name, one.attname))
+    field: Any = next(known for known in row._meta.concrete_fields if column in (known.name, known.attname))
     if value in (None, "", [], {}):
         return "–"
     if isinstance(value, list):
         return ", ".join(map(str, value))
     if isinstance(value, dict):
         return str(value)
-    if one.remote_field:
-        return str(one.related_model._base_manager.filter(pk=value).first() or value)
-    if isinstance(one, models.BooleanField):
+    if field.remote_field:
+        return str(field.related_model._base_manager.filter(pk=value).first() or value)
+    if isinstance(field, models.BooleanField):
         return _("yes") if value else _("no")
-    if isinstance(one, models.DateTimeField):
+    if isinstance(field, models.DateTimeField):
         moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
         return f"{moment.astimezone(zone_of(row)):%Y-%m-%d %H:%M %Z}"
-    return str(dict(one.flatchoices).get(value, value))
+    return str(dict(field.flatchoices).get(value, value))
 
 
 def attnames(row: models.Model) -> set[str]:
     """The names of a row's columns that have another one in the database: relations."""
-    return {one.name for one in row._meta.concrete_fields}
+    return {field.name for field in row._meta.concrete_fields}

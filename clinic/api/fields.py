@@ -75,9 +75,9 @@ def deeper_than(most: int, data: Any) -> bool:
     for _ in range(most + 1):
         level = [
             inner
-            for one in level
-            if isinstance(one, dict | list)
-            for inner in (one.values() if isinstance(one, dict) else one)
+            for branch in level
+            if isinstance(branch, dict | list)
+            for inner in (branch.values() if isinstance(branch, dict) else branch)
         ]
         if not level:
             return False

@@ -131,11 +131,11 @@ def of_django(exc: ValidationError) -> list[Entry]:
     return [
         {
             "field": "" if field == "__all__" else field,
-            "code": str(one.code or "invalid"),
-            "detail": " ".join(one.messages),
+            "code": str(fault.code or "invalid"),
+            "detail": " ".join(fault.messages),
         }
         for field, faults in by_field.items()
-        for one in faults
+        for fault in faults
     ]
 
 

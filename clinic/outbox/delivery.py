@@ -179,7 +179,7 @@ def render_in_bulk(emails: list[OutgoingEmail], *, now: datetime) -> dict[int, R
             render: InBulk | None = getattr(import_string(template), "in_bulk", None)
             if render:
                 rendered = render([email.context for email in alike], now)
-                ready |= {email.pk: one for email, one in zip(alike, rendered, strict=True)}
+                ready |= {email.pk: message for email, message in zip(alike, rendered, strict=True)}
     return ready
 
 

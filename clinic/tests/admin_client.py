@@ -77,7 +77,7 @@ def words(response: Any) -> str:
 
 def levels(response: Any) -> list[str]:
     """How what the page tells its reader is meant: "error", "warning", "info", "success"."""
-    return [one.level_tag for one in response.context["messages"]]
+    return [value.level_tag for value in response.context["messages"]]
 
 
 def errors(response: Any) -> dict[str, list[str]]:
@@ -100,7 +100,7 @@ def filled(form: Any) -> dict[str, Any]:
         elif hasattr(field.field, "base_field"):
             sent[field.html_name] = value if isinstance(value, str) else ",".join(map(str, value))
         elif isinstance(value, list):
-            sent[field.html_name] = [getattr(one, "pk", one) for one in value]
+            sent[field.html_name] = [getattr(first, "pk", first) for first in value]
         else:
             sent[field.html_name] = value
     return sent

@@ -45,7 +45,7 @@ def test_every_operation_documents_its_400_and_every_post_its_key(made: str) -> 
         for method, operation in operations.items():
             where = f"{method} {path}"
             assert "400" in operation["responses"], where
-            headers = [one["name"] for one in operation.get("parameters", ()) if one["in"] == "header"]
+            headers = [row["name"] for row in operation.get("parameters", ()) if row["in"] == "header"]
             keyed = method == "post" and not path.endswith("/token/")
             assert ("Idempotency-Key" in headers) == keyed, where
             assert not keyed or "409" in operation["responses"], where

@@ -28,7 +28,7 @@ def test_a_sender_of_another_domain_than_the_links_is_warned_about(
 
 
 def found() -> list[str]:
-    return [str(one.id) for one in run_checks(databases=["default"]) if one.id == "clinic.E001"]
+    return [str(check.id) for check in run_checks(databases=["default"]) if check.id == "clinic.E001"]
 
 
 def test_a_pooler_without_its_variable_is_named(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,4 +41,4 @@ def test_a_pooler_without_its_variable_is_named(db: None, monkeypatch: pytest.Mo
 
 def test_a_pooler_is_known_by_its_port_without_asking_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(connections["default"].settings_dict, "PORT", 6432)
-    assert [one.id for one in pooler_is_known(None)] == ["clinic.E001"]
+    assert [message.id for message in pooler_is_known(None)] == ["clinic.E001"]

@@ -38,7 +38,7 @@ def test_it_answers_within_three_seconds_while_everything_hangs(
     if path == "ready":
         assert response.json()["parts"] == {"database": False, "redis": False, "disk": True}
     if path == "jobs":
-        assert [one["code"] for one in response.json()["troubles"]] == ["database_unreachable"]
+        assert [row["code"] for row in response.json()["troubles"]] == ["database_unreachable"]
     caches["default"].close()
 
 

@@ -24,7 +24,9 @@ SECRET = "tokenAbcdefghijklmnop"
 def log() -> Iterator[io.StringIO]:
     """Everything that is logged from here on, as the deployment's handler writes it."""
     console = next(
-        one for one in logging.getLogger().handlers if isinstance(one, logging.StreamHandler) and one.filters
+        handler
+        for handler in logging.getLogger().handlers
+        if isinstance(handler, logging.StreamHandler) and handler.filters
     )
     stream = io.StringIO()
     before = console.setStream(stream)
@@ -135,7 +137,9 @@ def test_no_server_writes_a_token_with_debug_either(server: str, tmp_path: Path)
 
 
 def test_every_secret_address_is_known_to_the_log() -> None:
-    secret = [str(one.pattern) for one in urls.urlpatterns if "<str:token>" in str(one.pattern)]
+    secret = [
+        str(urlpattern.pattern) for urlpattern in urls.urlpatterns if "<str:token>" in str(urlpattern.pattern)
+    ]
     assert len(secret) > 5
     for route in secret:
         path = "/" + re.sub(r"<str:token>", SECRET, route)

@@ -180,10 +180,10 @@ def test_whatever_does_not_fit_stops_every_kind_of_message(
     assert (pause.reason, pause.began_at, pause.ended_at) == (reason, sending.now, None)
     assert pause.wants_decision
     events = AuditEvent.objects.filter(action="sending.paused")
-    assert [(one.object_id, one.reason, one.actor) for one in events] == [(pause.pk, reason, "time")]
-    assert [one.levelname for one in caplog.records if "nothing is sent from now on" in one.message] == [
-        "ERROR"
-    ]
+    assert [(event.object_id, event.reason, event.actor) for event in events] == [(pause.pk, reason, "time")]
+    assert [
+        record.levelname for record in caplog.records if "nothing is sent from now on" in record.message
+    ] == ["ERROR"]
     assert OutgoingEmail.objects.filter(status="queued").count() == 1
     assert OutgoingText.objects.filter(status="queued").count() == 1
 
@@ -252,7 +252,7 @@ def test_with_a_full_disk_nothing_leaves_and_nothing_is_lost(
     assert outbox.send_due(now=sending.now) == TALLY
     assert why() == Reason.COPY_UNREACHABLE
     assert file().read_text() == held
-    assert [one.name for one in outside_copy.folder().iterdir()] == [outside_copy.NAME]
+    assert [path.name for path in outside_copy.folder().iterdir()] == [outside_copy.NAME]
     email = OutgoingEmail.objects.get(key="next")
     assert (email.status, email.attempts) == ("queued", 0)
     with pytest.raises(Refusal) as refused:

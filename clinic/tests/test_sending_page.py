@@ -160,7 +160,7 @@ def troubles_of(world: World) -> list[tuple[str, str]]:
     """What /health/jobs says about sending, with the reason."""
     with clock(world.now):
         said = Client().get("/health/jobs").json()["troubles"]
-    return [(one["code"], one["detail"]) for one in said if one["code"] == "sending_paused"]
+    return [(row["code"], row["detail"]) for row in said if row["code"] == "sending_paused"]
 
 
 def test_api_and_health_say_that_sending_is_paused(restored: World) -> None:

@@ -25,15 +25,15 @@ from clinic.tests.test_embedded import sockets  # noqa: F401  # a fixture
 def standing_still(pid: int) -> Iterator[None]:
     """The process and all that it has started neither run nor end until the block does."""
     family = [pid]
-    for one in family:  # grows while it is gone through
-        family += map(int, Path(f"/proc/{one}/task/{one}/children").read_text().split())
-    for one in family:
-        os.kill(one, signal.SIGSTOP)
+    for first in family:  # grows while it is gone through
+        family += map(int, Path(f"/proc/{first}/task/{first}/children").read_text().split())
+    for first in family:
+        os.kill(first, signal.SIGSTOP)
     try:
         yield
     finally:
-        for one in family:
-            os.kill(one, signal.SIGCONT)
+        for first in family:
+            os.kill(first, signal.SIGCONT)
 
 
 def test_health_is_answered_while_all_requests_hang_in_the_database(tmp_path: Path, sockets: None) -> None:  # noqa: F811
@@ -58,13 +58,13 @@ def test_health_is_answered_while_all_requests_hang_in_the_database(tmp_path: Pa
                     assert answer(port, f"/health/{path}")[0] == status
                     assert monotonic() - began < 3, path
                 turned_away, hang = wait(asked, timeout=1)
-                assert {one.result() for one in turned_away} <= {
+                assert {pid.result() for pid in turned_away} <= {
                     500,
                     503,
                 }  # 500: had its answer before all stood still
                 assert 0 < len(hang) <= AT_WORK + WAITING
                 assert answer(port, "/api/v1/patients/", **https)[0] == 503
-            assert {one.result() for one in hang} <= {500, 503, 0}
+            assert {pid.result() for pid in hang} <= {500, 503, 0}
             assert patient() == 500  # which is what an empty database is good for
 
 
@@ -81,7 +81,7 @@ def test_nobody_waits_for_ever_and_few_wait_at_once() -> None:
     places = Places(1, 1, patience=0.2)
     assert places.take()
     with ThreadPoolExecutor(3) as others:
-        assert [one.result(10) for one in [others.submit(places.take) for _ in range(3)]] == [False] * 3
+        assert [pid.result(10) for pid in [others.submit(places.take) for _ in range(3)]] == [False] * 3
     places.give_back()
     assert places.take()
     full = Places(0, 0, patience=30)

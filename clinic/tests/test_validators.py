@@ -28,11 +28,11 @@ BROKEN = ["a\r\nb", "a\tb", "a\nb", "a\x00b", "a\x85b", "a\u2028b", "a\u202eb"]
 def codes(act: Any) -> set[str]:
     with pytest.raises(ValidationError) as caught:
         act()
-    return {str(one.code) for one in caught.value.error_list}
+    return {str(error.code) for error in caught.value.error_list}
 
 
 @pytest.mark.parametrize(
-    ("model", "field"), LINES, ids=lambda one: getattr(one, "__name__", None) or one.name
+    ("model", "field"), LINES, ids=lambda field: getattr(field, "__name__", None) or field.name
 )
 def test_no_one_line_field_of_any_model_takes_a_broken_line(model: Any, field: Any) -> None:
     for value in BROKEN:
@@ -107,4 +107,4 @@ def test_a_member_of_staff_has_a_name_that_can_be_read(world: World) -> None:
     world.nurse.first_name = "\u200b"
     with pytest.raises(ValidationError) as caught:
         world.nurse.full_clean()
-    assert [one.code for one in caught.value.error_dict["first_name"]] == ["invisible_name"]
+    assert [error.code for error in caught.value.error_dict["first_name"]] == ["invisible_name"]

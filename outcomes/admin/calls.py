@@ -88,7 +88,7 @@ def calls(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     now = timezone.now()
     sites = list(Site.objects.visible_to(staff(request)))
-    chosen = next((one for one in sites if str(one.pk) == request.GET.get("site")), None)
+    chosen = next((site for site in sites if str(site.pk) == request.GET.get("site")), None)
     rows = wanted(request).to_call(now).order_by("closes_at", "pk")
     if chosen is not None:
         rows = rows.filter(follow_up__procedure__site=chosen)
@@ -245,7 +245,7 @@ class CallPage(ActionPage):
             "script": script(site, caller=str(self.by), language=patient.language),
             "said": self.said,
             "again": self.again,
-            "calls": [(shown(one.at, site), one) for one in calls_of(self.row)],
+            "calls": [(shown(call.at, site), call) for call in calls_of(self.row)],
             "media": self.said.media + self.again.media,
             "check_in_page": reverse("admin:outcomes_checkin_change", args=[self.row.pk]),
         }

@@ -39,7 +39,7 @@ NOT_ASKED = "-"
 
 def questions_of(check_in: CheckIn) -> list[Question]:
     """What a check-in asks, in the order of the patient's page. Wants procedure type, site and profile selected."""
-    asked = [one for step in steps_of(check_in, by_staff=True) for one in step.questions]
+    asked = [question for step in steps_of(check_in, by_staff=True) for question in step.questions]
     if diary_of(check_in):
         words = "Have you taken pain medicine since the last entry?"
         with translation.override("es"):
@@ -50,8 +50,11 @@ def questions_of(check_in: CheckIn) -> list[Question]:
 
 def kept_questions(answer: Answer, asked: Iterable[Question]) -> list[Question]:
     """The questions that an answer holds figures of, in the version that was asked then, and the others of `asked`."""
-    kept = {f"{one.instrument}.{one.item}": one for one in Measurement.objects.filter(answer=answer)}
-    codes = [one.item for one in kept.values() if one.instrument == "red_flag"]
+    kept = {
+        f"{measurement.instrument}.{measurement.item}": measurement
+        for measurement in Measurement.objects.filter(answer=answer)
+    }
+    codes = [measurement.item for measurement in kept.values() if measurement.instrument == "red_flag"]
     flags = {
         f"red_flag.{flag.code}": red_flag(
             flag.code, BilingualText(flag.question, flag.question_es or None), flag.urgency
@@ -59,9 +62,9 @@ def kept_questions(answer: Answer, asked: Iterable[Question]) -> list[Question]:
         for flag in wordings_at(codes, answer.answered_at)
     }
     result = []
-    for one in asked:
-        figure = kept.pop(one.key, None)
-        result.append(flags.get(one.key) or as_asked(figure, one) if figure else one)
+    for question in asked:
+        figure = kept.pop(question.key, None)
+        result.append(flags.get(question.key) or as_asked(figure, question) if figure else question)
     for name, figure in kept.items():
         if name == WORN_OFF:
             result.append(relief_questions.question())
@@ -86,7 +89,7 @@ def buttons(question: Question, language: str) -> list[tuple[str, str]]:
     if question.kind == "yes_no":
         with translation.override(language):
             return [("0", gettext("No")), ("1", gettext("Yes"))]
-    words = {one.code: one.text.in_language(language) for one in question.anchors}
+    words = {anchor.code: anchor.text.in_language(language) for anchor in question.anchors}
     return [(str(code), words[code] if question.kind == "list" else str(code)) for code in question.codes]
 
 
@@ -101,7 +104,7 @@ def ends(question: Question, language: str) -> list[str]:
     """What the ends of a scale mean: "0 = no pain"; nothing for a list."""
     if question.kind != "scale":
         return []
-    return [f"{one.code} = {one.text.in_language(language)}" for one in question.anchors]
+    return [f"{anchor.code} = {anchor.text.in_language(language)}" for anchor in question.anchors]
 
 
 class DayField(forms.DateField):
@@ -132,57 +135,57 @@ class QuestionsForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.questions = questions
         own = {name: self.fields.pop(name) for name in list(self.fields)}
-        for one in questions:
-            english = [one.text.en] if language != "en" and one.text.es else []
-            if one.kind == "date":
-                self.fields[one.key] = DayField(
-                    day_zero=one.day_zero,
-                    label=one.text.in_language(language),
-                    initial=stands.get(one.key),
+        for question in questions:
+            english = [question.text.en] if language != "en" and question.text.es else []
+            if question.kind == "date":
+                self.fields[question.key] = DayField(
+                    day_zero=question.day_zero,
+                    label=question.text.in_language(language),
+                    initial=stands.get(question.key),
                     help_text=" ".join(english),
                 )
                 continue
-            choices = buttons(one, language)
-            if one.key != PAIN_NOW:
+            choices = buttons(question, language)
+            if question.key != PAIN_NOW:
                 choices.append((NOT_ASKED, str(_("not asked"))))
             # A red flag is never passed over: that it was not asked must be said.
-            passed_over = NOT_ASKED if stands or not one.required else None
-            self.fields[one.key] = forms.TypedChoiceField(
-                label=one.text.in_language(language),
+            passed_over = NOT_ASKED if stands or not question.required else None
+            self.fields[question.key] = forms.TypedChoiceField(
+                label=question.text.in_language(language),
                 coerce=figure,
                 empty_value=None,
-                required=one.required,
+                required=question.required,
                 choices=choices,
-                initial=stands.get(one.key, None if one.key == PAIN_NOW else passed_over),
+                initial=stands.get(question.key, None if question.key == PAIN_NOW else passed_over),
                 widget=forms.RadioSelect({"class": "desk-scale"}),
-                help_text=" · ".join([*ends(one, language), *english]),
+                help_text=" · ".join([*ends(question, language), *english]),
             )
         self.fields |= own
 
     def values(self) -> dict[str, int]:
         """What was said, by "instrument.item"; without what was not asked."""
-        said = {one.key: self.cleaned_data.get(one.key) for one in self.questions}
+        said = {question.key: self.cleaned_data.get(question.key) for question in self.questions}
         return {key: value for key, value in said.items() if value is not None}
 
     def said_yes(self) -> list[str]:
         """The codes of the red flags that were answered with yes, be the rest complete or not."""
         return [
-            one.key.partition(".")[2]
-            for one in self.questions
-            if one.urgency and self.cleaned_data.get(one.key) == 1
+            question.key.partition(".")[2]
+            for question in self.questions
+            if question.urgency and self.cleaned_data.get(question.key) == 1
         ]
 
     def red_flags(self) -> list[tuple[str, Any]]:
         """The red flags' fields, each with how urgent a yes is."""
-        return [(one.urgency, self[one.key]) for one in self.questions if one.urgency]
+        return [(question.urgency, self[question.key]) for question in self.questions if question.urgency]
 
     def others(self) -> list[Any]:
         """The fields of all other questions."""
-        return [self[one.key] for one in self.questions if not one.urgency]
+        return [self[question.key] for question in self.questions if not question.urgency]
 
     def more(self) -> list[Any]:
         """The fields that are no questions."""
-        asked = {one.key for one in self.questions}
+        asked = {question.key for question in self.questions}
         return [self[name] for name in self.fields if name not in asked]
 
 

@@ -308,17 +308,21 @@ def said_by_caregiver(given: Answer) -> str:
     """Which caregiver answered, in words; "" for the patient."""
     if not given.by_caregiver:
         return ""
-    one = given.caregiver
-    return f"{one.name}, {one.get_relation_display()}" if one else say("A caregiver who is not on record")
+    caregiver = given.caregiver
+    return (
+        f"{caregiver.name}, {caregiver.get_relation_display()}"
+        if caregiver
+        else say("A caregiver who is not on record")
+    )
 
 
 def said_rows(given: Answer, asked: list[Question]) -> list[tuple[str, str]]:
     """What an answer says now, in the reader's language: each question that was answered, and the answer in words."""
     values, language = values_of(given), get_language() or "en"
     return [
-        (one.text.in_language(language), in_words(one, value, language))
-        for one in kept_questions(given, asked)
-        if (value := values.get(one.key)) is not None
+        (question.text.in_language(language), in_words(question, value, language))
+        for question in kept_questions(given, asked)
+        if (value := values.get(question.key)) is not None
     ]
 
 
@@ -326,12 +330,12 @@ def version_rows(given: Answer, site: Site) -> list[dict[str, Any]]:
     """The versions of an answer, the newest first, each with its figures in words."""
     rows = [
         {
-            "number": one.number,
-            "at": shown(one.at, site),
-            "by": one.by or given.how,
-            "reason": one.reason,
-            "figures": ", ".join(f"{name} {value}" for name, value in sorted(one.values.items())),
+            "number": version.number,
+            "at": shown(version.at, site),
+            "by": version.by or given.how,
+            "reason": version.reason,
+            "figures": ", ".join(f"{name} {value}" for name, value in sorted(version.values.items())),
         }
-        for one in versions_of(given)
+        for version in versions_of(given)
     ]
     return rows[::-1]

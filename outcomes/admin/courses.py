@@ -183,7 +183,7 @@ def row(check_in: CheckIn, course: Course) -> CourseRow:
 
 def proxies(follow_up: FollowUp) -> tuple[int, int]:
     """How many of the scores of a follow-up a caregiver named in the patient's place, and how many scores there are."""
-    answers = [getattr(one, "answer", None) for one in follow_up.check_ins.all()]
+    answers = [getattr(check_in, "answer", None) for check_in in follow_up.check_ins.all()]
     scored = [answer for answer in answers if pain_now(answer) is not None]
     return sum(answer.by_caregiver for answer in scored if answer), len(scored)
 

@@ -205,7 +205,7 @@ def about_others(cell: str) -> str:
         return str(OTHERS[cell] % {"days": LOOKS_BACK.days})
     if kind == "events":
         term, _colon, how = value.partition(":")
-        names = {"term": {one.value: words for one, words in TERMS}.get(term, term), "how": how}
+        names = {"term": {code.value: words for code, words in TERMS}.get(term, term), "how": how}
         return _("Adverse events “%(term)s”, %(how)s") % names
     if found := ASKED_CELL.match(cell):
         group, which, name = found.groups()
@@ -255,9 +255,11 @@ def about_follow_ups(cell: str) -> str:
             "when": when,
         }
     if kind == "verdict":
-        return _("with the verdict “%s”") % {one.value: label for one, label in VERDICTS}.get(value, value)
+        return _("with the verdict “%s”") % {code.value: label for code, label in VERDICTS}.get(value, value)
     if kind == "adverse" and cell not in GROUPS:
-        return _("with the adverse event “%s”") % {one.value: label for one, label in TERMS}.get(value, value)
+        return _("with the adverse event “%s”") % {code.value: label for code, label in TERMS}.get(
+            value, value
+        )
     if kind == "satisfied" and value:
         return _("that answered %s of 5 when asked how satisfied they are") % value
     if kind == "opioids":

@@ -39,7 +39,7 @@ def medicine_words(code: int | None) -> str:
     """How much pain medicine is taken against before, in words; a dash where nobody said."""
     name, _dot, item = MEDICINE.partition(".")
     choices = latest(name).item(item).anchors
-    return next((one.text.en for one in choices if one.code == code), "–")
+    return next((choice.text.en for choice in choices if choice.code == code), "–")
 
 
 def diary_words(result: Result) -> str:
@@ -85,7 +85,7 @@ class EndForm(WhyForm):
 
     closed_reason = forms.ChoiceField(
         label=_("It ended because"),
-        choices=[(one.value, one.label) for one in ENDINGS],
+        choices=[(ending.value, ending.label) for ending in ENDINGS],
         widget=forms.RadioSelect({"class": "desk-scale"}),
     )
     field_order = ("closed_reason", "reason")
@@ -170,13 +170,13 @@ class FollowUpAdmin(ShowsBehind):
             "not_confounded_reason": kind != JudgedAs.TREATMENT and not obj.confounded_by_id,
         }
 
-        def kept(field: str | tuple[str, ...]) -> Any:
-            if isinstance(field, tuple):
-                return tuple(one for one in field if not left_out.get(one))
-            return () if left_out.get(field) else field
+        def kept(entry: str | tuple[str, ...]) -> Any:
+            if isinstance(entry, tuple):
+                return tuple(field for field in entry if not left_out.get(field))
+            return () if left_out.get(entry) else entry
 
         return [
-            (name, {**options, "fields": [one for field in options["fields"] if (one := kept(field))]})
+            (name, {**options, "fields": [shown for entry in options["fields"] if (shown := kept(entry))]})
             for name, options in self.fieldsets
         ]
 
@@ -264,7 +264,7 @@ class FollowUpAdmin(ShowsBehind):
             )
         out = found.ended_on
         said.append(_("out on %s") % f"{out:%-d %b %Y}" if out else _("nobody has said when it came out"))
-        before, last = ("–" if one is None else one for one in (found.peg_before, found.peg_last))
+        before, last = ("–" if score is None else score for score in (found.peg_before, found.peg_last))
         said.append(_("PEG %(before)s before, %(now)s last, of 30") % {"before": before, "now": last})
         said.append(_("pain medicine against before: %s") % medicine_words(found.medicine_last))
         return f"{'; '.join(map(str, said))}."

@@ -25,7 +25,7 @@ def page(request: HttpRequest) -> HttpResponse:
     if not request.user.has_perm("outcomes.view_checkin"):
         raise PermissionDenied
     sites = list(Site.objects.visible_to(staff(request)))
-    chosen = next((one for one in sites if str(one.pk) == request.GET.get("site")), None)
+    chosen = next((site for site in sites if str(site.pk) == request.GET.get("site")), None)
     since = timezone.now() - timedelta(days=DAYS)
     context = {
         **admin.site.each_context(request),
@@ -33,10 +33,10 @@ def page(request: HttpRequest) -> HttpResponse:
         "days": DAYS,
         "sites": sites,
         "site": chosen,
-        "paused": [one for one in ([chosen] if chosen else sites) if one.emails_paused],
+        "paused": [site for site in ([chosen] if chosen else sites) if site.emails_paused],
         "rows": [
-            {"count": one, "words": reason(one.reason), "link": listed(one.reason, chosen)}
-            for one in not_sent([chosen] if chosen else sites, since=since)
+            {"count": count, "words": reason(count.reason), "link": listed(count.reason, chosen)}
+            for count in not_sent([chosen] if chosen else sites, since=since)
         ],
     }
     return TemplateResponse(request, "admin/outcomes/not_sent.html", context)

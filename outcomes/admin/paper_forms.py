@@ -36,8 +36,8 @@ def paper(request: HttpRequest, pk: int) -> HttpResponse:
             "site": site,
             "code": paper_code(check_in.pk),
             "until": check_in.closes_at.astimezone(site.zone).replace(tzinfo=None),
-            "questions": [printed(one, language) for one in asked if not one.urgency],
-            "red_flags": [printed(one, language) for one in asked if one.urgency],
+            "questions": [printed(question, language) for question in asked if not question.urgency],
+            "red_flags": [printed(question, language) for question in asked if question.urgency],
             "back": reverse("admin:outcomes_checkin_change", args=[pk]),
         }
         response = render(request, "admin/outcomes/paper.html", context)

@@ -70,7 +70,7 @@ def course_page(request: HttpRequest, pk: int) -> HttpResponse:
         "made": shown(now, patient.site),
         "chart": chart(known, now=now),
         "lines": [line(place, course) for place, course in enumerate(known.follow_ups, 1)],
-        "treated": any(one.follow_up.judged_as == JudgedAs.TREATMENT for one in known.follow_ups),
+        "treated": any(up.follow_up.judged_as == JudgedAs.TREATMENT for up in known.follow_ups),
         "brief": len(names) - WHOLE_OF_MORE if len(names) > WHOLE_ON_PAPER else 0,
         "scores": [score_row(course, score, names) for course, score in by_time(known)],
         "steps": [step_row(step) for step in known.steps],
@@ -151,9 +151,9 @@ def score_row(course: Course, score: Score, names: dict[int, int]) -> dict[str, 
     """One answer in the table of scores: every figure that it holds, by its name."""
     procedure = course.follow_up.procedure
     others = [
-        f"{one.instrument}.{one.item} {one.value}"
-        for one in score.answer.measurements.all()
-        if one.instrument in ("peg", "pgic", "satisfaction", "pain_medicine")
+        f"{measurement.instrument}.{measurement.item} {measurement.value}"
+        for measurement in score.answer.measurements.all()
+        if measurement.instrument in ("peg", "pgic", "satisfaction", "pain_medicine")
     ]
     return {
         "number": names[course.follow_up.pk],
@@ -234,8 +234,8 @@ def chart(known: PatientCourse, *, now: datetime) -> SafeString:
     labels = Labels(
         title=_("The whole course on one time line"),
         description=" ".join(
-            f"{one.number}: {one.name}, {one.verdict}. {course.follow_up.verdict_reason}"
-            for one, course in zip(bands, known.follow_ups, strict=True)
+            f"{band.number}: {band.name}, {band.verdict}. {course.follow_up.verdict_reason}"
+            for band, course in zip(bands, known.follow_ups, strict=True)
         )
         + " "
         + _("The figures stand in the tables below."),

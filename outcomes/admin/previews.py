@@ -24,11 +24,13 @@ def previews(request: HttpRequest) -> HttpResponse:
     if not request.user.has_perm("clinic.view_outgoingemail"):
         raise PermissionDenied
     sites = list(Site.objects.visible_to(staff(request)))
-    if request.GET.get("site") and request.GET["site"] not in {str(one.pk) for one in sites}:
+    if request.GET.get("site") and request.GET["site"] not in {str(site.pk) for site in sites}:
         raise Http404
-    site = next((one for one in sites if str(one.pk) == request.GET.get("site")), sites[0] if sites else None)
+    site = next(
+        (site for site in sites if str(site.pk) == request.GET.get("site")), sites[0] if sites else None
+    )
     key = request.GET.get("email", PREVIEWS[0].key)
-    chosen = next((one for one in PREVIEWS if one.key == key), None)
+    chosen = next((preview for preview in PREVIEWS if preview.key == key), None)
     if chosen is None:
         raise Http404
     context = {

@@ -45,7 +45,7 @@ class ProviderFilter(admin.SimpleListFilter):
     path = "procedure__performer"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        names = [(str(one.pk), str(one)) for one in providers(staff(request))]
+        names = [(str(provider.pk), str(provider)) for provider in providers(staff(request))]
         return [(ME, _("my patients")), *names]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:

@@ -41,7 +41,7 @@ from procedures.services.red_flag_wordings import wordings_at
 HANDLE = "outcomes.handle_alert"
 STATES = [("open", "open"), ("overdue", "overdue"), ("snoozed", "snoozed"), ("resolved", "resolved")]
 #: How a person may say that an alert ended.
-ENDINGS = [(one.value, one.label) for one in REASONS]
+ENDINGS = [(reason.value, reason.label) for reason in REASONS]
 
 
 @extend_schema_field(
@@ -149,7 +149,7 @@ class AlertDetailSerializer(AlertSerializer):
         if alert.kind != Alert.Kind.DEVICE_DUE:
             return []
         due = services.due_of(alert.follow_up, now=self.context["now"])
-        return DeviceDueSerializer([one._asdict() | {"device": one.device.pk} for one in due], many=True).data
+        return DeviceDueSerializer([row._asdict() | {"device": row.device.pk} for row in due], many=True).data
 
 
 class HandOverInput(Input):

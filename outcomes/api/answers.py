@@ -54,7 +54,10 @@ class AnswerSerializer(serializers.ModelSerializer[Answer]):
         return pain_now(answer)
 
     def get_values(self, answer: Answer) -> dict[str, int]:
-        figures = {f"{one.instrument}.{one.item}": one.value for one in answer.measurements.all()}
+        figures = {
+            f"{measurement.instrument}.{measurement.item}": measurement.value
+            for measurement in answer.measurements.all()
+        }
         return {key: value for key, value in figures.items() if key != PAIN}
 
 
@@ -105,6 +108,10 @@ def pain_now(answer: Answer) -> int | None:
 def item_of(answer: Answer, instrument: str, item: str) -> int | None:
     """One figure of an answer whose measurements are fetched; None when it holds none."""
     return next(
-        (one.value for one in answer.measurements.all() if (one.instrument, one.item) == (instrument, item)),
+        (
+            measurement.value
+            for measurement in answer.measurements.all()
+            if (measurement.instrument, measurement.item) == (instrument, item)
+        ),
         None,
     )

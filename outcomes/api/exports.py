@@ -112,4 +112,4 @@ class Exports(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows):
     @action(detail=False, pagination_class=None)
     def dictionary(self, request: Request) -> Response:
         """What each column of each table means, in the order in which they stand in the files."""
-        return Response(ColumnSerializer([one._asdict() for one in dictionary()], many=True).data)
+        return Response(ColumnSerializer([column._asdict() for column in dictionary()], many=True).data)

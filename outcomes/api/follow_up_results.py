@@ -30,8 +30,8 @@ class DiarySerializer(serializers.Serializer[Any]):
     there is none. `entries` and `late` are counts.
     """
 
-    outcome = serializers.ChoiceField([one.value for one in Outcome])
-    why = serializers.ChoiceField(["", *(one.value for one in Why)])
+    outcome = serializers.ChoiceField([outcome.value for outcome in Outcome])
+    why = serializers.ChoiceField(["", *(why.value for why in Why)])
     decided_at = serializers.IntegerField(allow_null=True)
     window_minutes = serializers.IntegerField()
     covered_percent = serializers.IntegerField(help_text="Cut towards 0.")
@@ -53,7 +53,7 @@ class TrialSerializer(serializers.Serializer[Any]):
     `medicine_last`: how much pain medicine is taken against before, by `pain_medicine.any`. Null: not known.
     """
 
-    outcome = serializers.ChoiceField([one.value for one in trials.Outcome])
+    outcome = serializers.ChoiceField([outcome.value for outcome in trials.Outcome])
     days = serializers.IntegerField()
     known = serializers.IntegerField()
     relief = serializers.IntegerField()

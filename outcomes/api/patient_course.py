@@ -51,7 +51,7 @@ class PatientCourse(NoStoreAPIView, APIView):
         whose = get_object_or_404(Patient.objects.visible_to(user).select_related("site"), pk=patient)
         services.read(whose, by=user, now=now)
         known = patient_course(whose, user=user, now=now)
-        follow_ups = [one.follow_up for one in known.follow_ups]
+        follow_ups = [up.follow_up for up in known.follow_ups]
         opioids = known.opioids or []
         total = mme.total_on(opioids, known.today)
         whole = {

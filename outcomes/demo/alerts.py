@@ -192,7 +192,9 @@ class DemoAlerts:
         outcomes.end_follow_up(
             follow_up.pk, closed_reason=closed_reason, reason=reason, by=self.doctor, now=life.now
         )
-        for check_in in [one for one in life.asking.open.values() if one.follow_up_id == follow_up.pk]:
+        for check_in in [
+            check_in for check_in in life.asking.open.values() if check_in.follow_up_id == follow_up.pk
+        ]:
             del life.asking.open[check_in.pk]
 
     # Slips of the pen

@@ -77,7 +77,7 @@ def make_essentials(*, now: datetime, number: int) -> None:
     house = build()
     front_desk.close_for_holidays(house, now=now)
     people = invent(SEED, now.date(), number)
-    lives = [PatientTimeline(one, register(one, house, now), house, SEED, "live") for one in people]
+    lives = [PatientTimeline(person, register(person, house, now), house, SEED, "live") for person in people]
     fill_the_book(lives, house, now=now)
     for place in house.places.values():
         front_desk.open_up([life for life in lives if life.place is place], place, now=now)
@@ -230,7 +230,7 @@ def tell_history(*, clock: Callable[[], datetime]) -> Iterator[tuple[int, int]]:
         )
     house = DemoClinic.found()
     rows = {row.record_number: row for row in Patient.objects.filter(record_number__startswith="DEMO-")}
-    people = [one for one in invent(SEED, anchor.date(), len(rows)) if one.record_number in rows]
+    people = [person for person in invent(SEED, anchor.date(), len(rows)) if person.record_number in rows]
     done = set(AuditEvent.objects.filter(action=TOLD).values_list("object_id", flat=True))
     expected = dict(
         Appointment.objects.filter(starts_at__gte=anchor - timedelta(days=2), created_at__lte=anchor)
@@ -238,9 +238,9 @@ def tell_history(*, clock: Callable[[], datetime]) -> Iterator[tuple[int, int]]:
         .annotate(Min("starts_at"))
     )
 
-    def turn(one: Person) -> tuple[bool, bool, bool, int]:
-        at = expected.get(rows[one.record_number].pk)
-        return (one.newcomer, at is None or at > anchor + NEAR, at is not None, one.number)
+    def turn(person: Person) -> tuple[bool, bool, bool, int]:
+        at = expected.get(rows[person.record_number].pk)
+        return (person.newcomer, at is None or at > anchor + NEAR, at is not None, person.number)
 
     people.sort(key=turn)
     for person in people:

@@ -61,14 +61,16 @@ def open_up(lives: list[PatientTimeline], place: Place, *, now: datetime) -> Non
         .select_related("patient__site", "procedure_type", "site")
         .order_by("starts_at")
     )
-    soon = [one for one in coming if one.starts_at > now + timedelta(hours=20)]
+    soon = [appointment for appointment in coming if appointment.starts_at > now + timedelta(hours=20)]
     wait_for_earlier(soon[12:], place, now=now)
     move_one(soon, place, now=now)
     give_back(soon, place, now=now)
     for number, appointment in enumerate(soon[6:8], start=1):
         procedures.ask_for_change(appointment.pk, now=now - timedelta(hours=5 * number))
     booked = {appointment.patient_id for appointment in coming}
-    free = [one for one in lives if one.patient.pk not in booked and one.person.newcomer and not one.truths]
+    free = [
+        live for live in lives if live.patient.pk not in booked and live.person.newcomer and not live.truths
+    ]
     squeeze_in(free[:1], coming, now=worked_at(place, now - timedelta(hours=1)))
     hold(free[1:2], place, now=now)
     request(free[2:5], place, rng, now=now)
@@ -204,7 +206,7 @@ def take_leave(place: Place, *, now: datetime) -> None:
 def deputy_of(doctor: Resource) -> User | None:
     """Who sees to the alerts about a physician's patients: a nurse or another physician of the home site."""
     others = procedures.deputies(doctor.site).filter(is_superuser=False).order_by("pk")
-    return next((one for one in others if one.pk != doctor.user_id), None)
+    return next((other for other in others if other.pk != doctor.user_id), None)
 
 
 def deliver(appointment: Appointment, letter: str, *, now: datetime) -> None:

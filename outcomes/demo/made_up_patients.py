@@ -91,7 +91,7 @@ def invent(seed: str, today: date, number: int) -> list[Person]:
     people: list[Person] = []
     names: set[tuple[str, str]] = set()
     for n in range(1, number + 1):
-        person = one(seed, n, today, names)
+        person = invent_person(seed, n, today, names)
         if n in DIARY:
             site = "riverside" if n % 2 else "desert"
             person = replace(person, site=site, phone=telephone(site, n), pathway="facet", joined=0)
@@ -110,7 +110,7 @@ def invent(seed: str, today: date, number: int) -> list[Person]:
     return people
 
 
-def one(seed: str, number: int, today: date, names: set[tuple[str, str]]) -> Person:
+def invent_person(seed: str, number: int, today: date, names: set[tuple[str, str]]) -> Person:
     """The person with that number; a name that is in `names` already is drawn again."""
     for attempt in count():
         rng = Random(f"{seed}:{number}:person:{attempt}")

@@ -104,7 +104,7 @@ class Records:
         """Whether the patient takes an opioid, and which; who is helped for long takes half of it later."""
         if self.rng.random() >= TAKES_OPIOIDS:
             return
-        drug, dose, unit, prescription, _ = self.rng.choices(OPIOIDS, [one[-1] for one in OPIOIDS])[0]
+        drug, dose, unit, prescription, _ = self.rng.choices(OPIOIDS, [opioid[-1] for opioid in OPIOIDS])[0]
         use = OpioidUse(
             patient=self.life.patient,
             drug=drug,

@@ -333,7 +333,7 @@ def with_early_losses(
         while not (whole := shape(rng)).works(judged_from):
             pass
         ends = min(whole.lasts, rng.uniform(judged_from + SOONEST, start))
-        kept = [replace(one, ends=min(one.ends, ends)) for one in whole.spells if one.begins < ends]
+        kept = [replace(spell, ends=min(spell.ends, ends)) for spell in whole.spells if spell.begins < ends]
         return replace(whole, spells=tuple(kept))
 
     return course

@@ -162,7 +162,7 @@ def figures() -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
     for instrument in registry().values():
         for item in instrument.items:
-            words = "; ".join(f"{one.code} {one.text.en}" for one in item.anchors)
+            words = "; ".join(f"{anchor.code} {anchor.text.en}" for anchor in item.anchors)
             scale = f"{item.least}–{item.most}" + (f": {words}" if words else "")
             found[f"{instrument.key}.{item.key}"] = (item.wording.en, scale)
     return {**found, **OWN}

@@ -33,7 +33,7 @@ def rows(selection: Selection, user: User) -> QuerySet[FollowUp]:
 
 
 def verdict_words(verdict: str) -> str:
-    return str({one.value: words for one, words in VERDICTS}[verdict])
+    return str({code.value: words for code, words in VERDICTS}[verdict])
 
 
 def ending_words(reason: str) -> str:

@@ -40,7 +40,7 @@ class ExportTable:
         """What the columns read from the database, each once; the row's number stands first, or if it is hidden."""
         read = (lookup for column in self.columns() for lookup in column.lookups)
         first = "hidden" if self.totals else "pk"
-        return list(dict.fromkeys([first, *(one for one in read if one != check_ins.FIGURES)]))
+        return list(dict.fromkeys([first, *(name for name in read if name != check_ins.FIGURES)]))
 
     def batches(self, selection: Selection, user: User, lookups: Sequence[str]) -> Iterator[list[Row]]:
         """The rows by their numbers, so many at once: the values of `lookups`, of which the first is "pk", and at the

@@ -199,8 +199,8 @@ class Link(models.Model):
     def is_readers(self) -> bool:
         """Whether its reader is still the one who is asked: a caregiver who is asked, at the same address. Of
         the patient's links `revoked_at` tells. Wants `caregiver` selected."""
-        one = self.caregiver
-        return one is None or (one.is_asked and one.unsubscribe_key == self.stop_key)
+        caregiver = self.caregiver
+        return caregiver is None or (caregiver.is_asked and caregiver.unsubscribe_key == self.stop_key)
 
 
 class Draft(models.Model):

@@ -58,7 +58,7 @@ class ComparisonReport:
 
 
 def compare_groups(
-    one: Selection,
+    first: Selection,
     other: Selection,
     *,
     names: tuple[str, str],
@@ -73,8 +73,8 @@ def compare_groups(
     """
     if population not in ("all_treated", "responders"):
         raise Refusal("All treated, or responders.", code="unknown_population", field="population")
-    dimension = difference(one, other)
-    reports = [procedure_report(selection, user=user, now=now) for selection in (one, other)]
+    dimension = difference(first, other)
+    reports = [procedure_report(selection, user=user, now=now) for selection in (first, other)]
     # Both curves are drawn on one axis, with the figures of both groups at each of its marks.
     until = max((curve.until for report in reports for curve in report.curves), default=0.0)
     reports = [
@@ -84,14 +84,14 @@ def compare_groups(
         for report in reports
     ]
     groups = (Group(names[0], reports[0]), Group(names[1], reports[1]))
-    known = [known_of(selection, user, population, groups[0].report.unit) for selection in (one, other)]
+    known = [known_of(selection, user, population, groups[0].report.unit) for selection in (first, other)]
     if groups[0].report.unit != groups[1].report.unit:
         return ComparisonReport(dimension, population, groups, (), "units_differ")
     if not all(known):
         return ComparisonReport(dimension, population, groups, (), "nothing_known")
-    data = [one for one in known if one is not None]
-    smallest = max(smallest_cell(user, one), smallest_cell(user, other))
-    if min(one.total for one in data) < smallest:
+    data = [intervals for intervals in known if intervals is not None]
+    smallest = max(smallest_cell(user, first), smallest_cell(user, other))
+    if min(intervals.total for intervals in data) < smallest:
         return ComparisonReport(dimension, population, groups, (), "hidden")
     results = [compare(data, score=score) for score in Score]
     if not all(result.proof.converged for result in results):
@@ -99,15 +99,16 @@ def compare_groups(
     return ComparisonReport(dimension, population, groups, [tested(data, result) for result in results])
 
 
-def difference(one: Selection, other: Selection) -> str:
+def difference(selection: Selection, other: Selection) -> str:
     """The one thing in which they differ. Raises Refusal as `compare_groups`."""
     differing = [
         name
         for name in DIMENSIONS
         if (
-            (one.performed_from, one.performed_until) != (other.performed_from, other.performed_until)
+            (selection.performed_from, selection.performed_until)
+            != (other.performed_from, other.performed_until)
             if name == "period"
-            else getattr(one, name) != getattr(other, name)
+            else getattr(selection, name) != getattr(other, name)
         )
     ]
     if not differing:
@@ -117,23 +118,23 @@ def difference(one: Selection, other: Selection) -> str:
             "The groups differ in more than one thing.", code="too_many_differences", field="dimension"
         )
     (name,) = differing
-    if overlap(one, other, name):
+    if overlap(selection, other, name):
         raise Refusal("A follow-up could be in both groups.", code="groups_overlap", field=name)
     return name
 
 
-def overlap(one: Selection, other: Selection, name: str) -> bool:
+def overlap(selection: Selection, other: Selection, name: str) -> bool:
     """Whether a follow-up could be in both groups."""
     if name == "period":
         early, late = sorted(
-            (one, other), key=lambda each: (each.performed_from is not None, each.performed_from)
+            (selection, other), key=lambda each: (each.performed_from is not None, each.performed_from)
         )
         return (
             early.performed_until is None
             or late.performed_from is None
             or late.performed_from <= early.performed_until
         )
-    mine, theirs = getattr(one, name), getattr(other, name)
+    mine, theirs = getattr(selection, name), getattr(other, name)
     if name == "indication":
         mine, theirs = mine.upper(), theirs.upper()
         return bool(mine.startswith(theirs) or theirs.startswith(mine))
@@ -158,7 +159,7 @@ def known_of(selection: Selection, user: User, population: str, unit: str) -> In
 
 def tested(data: Sequence[Intervals], result: Comparison) -> ScoreTest:
     """One score test of both groups, with the p of arrangements where they are few."""
-    few = min(one.total for one in data) < FEW
+    few = min(intervals.total for intervals in data) < FEW
     first, second = result.excess
     return ScoreTest(
         result.score.value,
@@ -169,11 +170,12 @@ def tested(data: Sequence[Intervals], result: Comparison) -> ScoreTest:
     )
 
 
-def split(selection: Selection, dimension: str, one: object, other: object) -> tuple[Selection, Selection]:
+def split(selection: Selection, dimension: str, first: object, other: object) -> tuple[Selection, Selection]:
     """The selection cut in two by a dimension that it leaves open. For "period" the values are (from, until)."""
     if dimension == "period":
-        spans = [dict(zip(("performed_from", "performed_until"), span, strict=True)) for span in (one, other)]  # type: ignore[call-overload]
+        names = ("performed_from", "performed_until")
+        spans = [dict(zip(names, span, strict=True)) for span in (first, other)]  # type: ignore[call-overload]
         return replace(selection, **spans[0]), replace(selection, **spans[1])
     if dimension not in DIMENSIONS:
         raise Refusal("Groups cannot be told apart by this.", code="unknown_dimension", field="dimension")
-    return replace(selection, **{dimension: one}), replace(selection, **{dimension: other})  # type: ignore[arg-type]
+    return replace(selection, **{dimension: first}), replace(selection, **{dimension: other})  # type: ignore[arg-type]

@@ -191,9 +191,9 @@ def duration_curve(
         unit,
         total,
         pieces=[
-            CurvePiece(one.begins, ending(min(one.ends, told)), one.low, one.high)
-            for one in curve.stretches()
-            if one.begins < told
+            CurvePiece(stretch.begins, ending(min(stretch.ends, told)), stretch.low, stretch.high)
+            for stretch in curve.stretches()
+            if stretch.begins < told
         ],
         places=list(at.values()),
         median=(curve.median.after, ending(curve.median.until)),

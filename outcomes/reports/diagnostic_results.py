@@ -55,14 +55,14 @@ def counts_of_tests(rows: QuerySet[CourseSummary]) -> TestCounts:
     """What the tests among these follow-ups show; one query."""
     found = by_verdict(rows, Intent.DIAGNOSTIC)
     shown = (Verdict.POSITIVE, Verdict.NEGATIVE, Verdict.INDETERMINATE)
-    return TestCounts(sum(found.values()), *(found.get(one.value, 0) for one in shown))
+    return TestCounts(sum(found.values()), *(found.get(verdict.value, 0) for verdict in shown))
 
 
 def counts_of_trials(rows: QuerySet[CourseSummary]) -> TrialCounts:
     """What the trials among these follow-ups show; one query."""
     found = by_verdict(rows, Intent.TRIAL)
     shown = (Verdict.PASSED, Verdict.FAILED, Verdict.INDETERMINATE)
-    return TrialCounts(sum(found.values()), *(found.get(one.value, 0) for one in shown))
+    return TrialCounts(sum(found.values()), *(found.get(verdict.value, 0) for verdict in shown))
 
 
 def by_verdict(rows: QuerySet[CourseSummary], intent: Intent) -> dict[str, int]:

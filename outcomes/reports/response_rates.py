@@ -93,7 +93,9 @@ def response_report(selection: Selection, *, user: User, now: datetime) -> Respo
             smallest=smallest,
         ),
         channels=[group(name, None, answered, count) for name, count in channels],
-        languages=kept_secret([group(*one) for one in summed(by_patient, 0)], due=due, smallest=smallest),
+        languages=kept_secret(
+            [group(*counts) for counts in summed(by_patient, 0)], due=due, smallest=smallest
+        ),
         ages=kept_secret(
             [group(band_name(band), *numbers) for band, *numbers in summed(by_patient, 1)],
             due=due,

@@ -192,7 +192,7 @@ def harm_by_type(rows: QuerySet[CourseSummary], *, smallest: int) -> list[HarmOf
     found = ask(rows, BY_TYPE, "follow_up_id", "procedure_type_id")
     types = ProcedureType.objects.in_bulk([row[0] for row in found])
     lines = [harm_of(types[pk].code, types[pk].name, *numbers, smallest=smallest) for pk, *numbers in found]
-    return sorted(lines, key=lambda one: (one.name, one.code))
+    return sorted(lines, key=lambda harm_of_type: (harm_of_type.name, harm_of_type.code))
 
 
 def harm_of(code: str, name: str, procedures: int, *counted: int, smallest: int) -> HarmOfType:
@@ -205,10 +205,12 @@ def harm_of(code: str, name: str, procedures: int, *counted: int, smallest: int)
 def whole_harm(types: Sequence[HarmOfType], *, smallest: int) -> HarmOfType:
     """All types together, without a code and a name."""
     counted = (
-        sum(getattr(one, name).count for one in types)
+        sum(getattr(harm_of_type, name).count for harm_of_type in types)
         for name in ("any", "mild", "moderate", "severe", "serious")
     )
-    return harm_of("", "", sum(one.procedures for one in types), *counted, smallest=smallest)
+    return harm_of(
+        "", "", sum(harm_of_type.procedures for harm_of_type in types), *counted, smallest=smallest
+    )
 
 
 def mme_change(rows: QuerySet[CourseSummary], *, today: date, smallest: int) -> MmeChange:

@@ -20,7 +20,7 @@ from outcomes.services.assignments import handlers
 #: No alert is out of sight for longer (a choice; unconfirmed).
 LONGEST_SNOOZE = timedelta(days=30)
 #: What a person may say about how it ended; that the reason is gone is said by nobody.
-REASONS = [one for one in Alert.Resolution if one != Alert.Resolution.SETTLED]
+REASONS = [resolution for resolution in Alert.Resolution if resolution != Alert.Resolution.SETTLED]
 
 
 def locked(alert_id: int) -> Alert:

@@ -110,10 +110,10 @@ def same_hour_on_a_working_day(site: Site, now: datetime) -> datetime:
             day.weekday() < 5
             if not hours
             else any(
-                one.weekday == day.weekday()
-                and (one.valid_from_on is None or one.valid_from_on <= day)
-                and (one.valid_until_on is None or day <= one.valid_until_on)
-                for one in hours
+                hour.weekday == day.weekday()
+                and (hour.valid_from_on is None or hour.valid_from_on <= day)
+                and (hour.valid_until_on is None or day <= hour.valid_until_on)
+                for hour in hours
             )
         )
         at = on_wall(day, wall.time().replace(second=0, microsecond=0), site.zone)

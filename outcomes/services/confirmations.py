@@ -63,9 +63,9 @@ def first_bad(follow_up: FollowUp, judgement: Judgement) -> CheckIn | None:
     ).select_related("answer")
     return next(
         (
-            one
-            for one in answered.order_by("-answer__answered_at", "-offset_minutes", "-pk")
-            if days_after(procedure.performed_at, one.answer.answered_at, procedure.site.zone)
+            check_in
+            for check_in in answered.order_by("-answer__answered_at", "-offset_minutes", "-pk")
+            if days_after(procedure.performed_at, check_in.answer.answered_at, procedure.site.zone)
             == judgement.suspected.seen_at
         ),
         None,
@@ -76,17 +76,17 @@ def ask_again(follow_up: FollowUp, first: CheckIn, *, now: datetime) -> None:
     """Plan the confirmation of that check-in's score, unless the plan asks soon enough, or it would be over already."""
     procedure = follow_up.procedure
     site, answered_at = procedure.site, first.answer.answered_at
-    one = confirmation(procedure.performed_at, answered_at, at=site.check_in_at, zone=site.zone)
-    planned = follow_up.check_ins.filter(kind=CheckIn.Kind.PLANNED).exclude(status__in=NOT_ASKED)
-    dues = planned.filter(due_at__gt=answered_at).values_list("due_at", flat=True)
-    if one.closes_at <= now or any(confirms(due_at, answered_at, one, site.zone) for due_at in dues):
+    planned = confirmation(procedure.performed_at, answered_at, at=site.check_in_at, zone=site.zone)
+    of_the_plan = follow_up.check_ins.filter(kind=CheckIn.Kind.PLANNED).exclude(status__in=NOT_ASKED)
+    dues = of_the_plan.filter(due_at__gt=answered_at).values_list("due_at", flat=True)
+    if planned.closes_at <= now or any(confirms(due_at, answered_at, planned, site.zone) for due_at in dues):
         return
     CheckIn.objects.create(
         follow_up=follow_up,
         kind=CheckIn.Kind.CONFIRMATION,
         confirms=first,
-        offset_minutes=one.offset_minutes,
-        opens_at=one.opens_at,
-        due_at=one.due_at,
-        closes_at=one.closes_at,
+        offset_minutes=planned.offset_minutes,
+        opens_at=planned.opens_at,
+        due_at=planned.due_at,
+        closes_at=planned.closes_at,
     )

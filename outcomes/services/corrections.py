@@ -45,8 +45,11 @@ def correct_answer(
         )
     follow_up, check_in = locked(Answer.objects.values_list("check_in", flat=True).get(pk=answer_id))
     given = Answer.objects.select_for_update(of=("self",)).get(pk=answer_id)
-    stands = {f"{one.instrument}.{one.item}": one for one in Measurement.objects.filter(answer=given)}
-    before = {name: one.value for name, one in stands.items()}
+    stands = {
+        f"{measurement.instrument}.{measurement.item}": measurement
+        for measurement in Measurement.objects.filter(answer=given)
+    }
+    before = {name: measurement.value for name, measurement in stands.items()}
     rows = measurements_of({name: value for name, value in values.items() if before.get(name) != value})
     if PAIN_NOW not in values:
         raise Refusal("Please answer this question.", code="item_missing", field=PAIN_NOW)
@@ -55,9 +58,14 @@ def correct_answer(
         raise Refusal("These are the figures that stand.", code="nothing_changed", field="values")
     for name in before.keys() & values.keys():
         if before[name] == values[name]:
-            one = stands[name]
+            measurement = stands[name]
             rows.append(
-                Measurement(instrument=one.instrument, version=one.version, item=one.item, value=one.value)
+                Measurement(
+                    instrument=measurement.instrument,
+                    version=measurement.version,
+                    item=measurement.item,
+                    value=measurement.value,
+                )
             )
     for row in rows:
         row.answer = given
@@ -67,7 +75,7 @@ def correct_answer(
     given.version += 1
     given.save(update_fields=["version"])
     AnswerCorrection.objects.create(answer=given, version=given.version, at=at, by=by, reason=reason)
-    Measurement.objects.filter(pk__in=[one.pk for one in stands.values()]).update(superseded_at=at)
+    Measurement.objects.filter(pk__in=[stand.pk for stand in stands.values()]).update(superseded_at=at)
     Measurement.objects.bulk_create(rows)
     audit.record(
         "answer.corrected",
@@ -164,16 +172,21 @@ def versions_of(given: Answer) -> list[Version]:
     """Every version of an answer, the first at the top; in two queries."""
     corrections = list(given.corrections.select_related("by").order_by("version"))
     figures = list(Measurement.every.filter(answer=given).order_by("id"))
-    replaced: list[datetime | None] = [*(one.at for one in corrections), None]
+    replaced: list[datetime | None] = [*(correction.at for correction in corrections), None]
     told: list[tuple[int, datetime, User | None, str]] = [
         (1, given.answered_at, given.recorded_by, ""),
-        *((one.version, one.at, one.by, one.reason) for one in corrections),
+        *(
+            (correction.version, correction.at, correction.by, correction.reason)
+            for correction in corrections
+        ),
     ]
     return [
         Version(
             *facts,
             values={
-                f"{one.instrument}.{one.item}": one.value for one in figures if one.superseded_at == until
+                f"{figure.instrument}.{figure.item}": figure.value
+                for figure in figures
+                if figure.superseded_at == until
             },
         )
         for facts, until in zip(told, replaced, strict=True)

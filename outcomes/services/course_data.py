@@ -68,7 +68,12 @@ def fetched(follow_up: FollowUp) -> list[CheckInReading]:
     for check_in in follow_up.check_ins.all():
         answer: Answer | None = getattr(check_in, "answer", None)
         given = (
-            {f"{one.instrument}.{one.item}": one.value for one in answer.measurements.all()} if answer else {}
+            {
+                f"{measurement.instrument}.{measurement.item}": measurement.value
+                for measurement in answer.measurements.all()
+            }
+            if answer
+            else {}
         )
         rows.append(
             CheckInReading(

@@ -51,7 +51,7 @@ def due_of(follow_up: FollowUp, *, now: datetime) -> list[DueDevice]:
     today = now.astimezone(follow_up.procedure.site.zone).date()
     devices = ImplantedDevice.objects.in_place().filter(procedure=follow_up.procedure_id).order_by("pk")
     due = [DueDevice(device, what, since) for device in devices for what, since in device.due_on(today)]
-    return sorted(due, key=lambda one: one.since)
+    return sorted(due, key=lambda service: service.since)
 
 
 def review_devices(*, now: datetime, limit: int = 1000) -> dict[str, int]:
@@ -110,7 +110,8 @@ def raise_due(follow_up_id: int, *, now: datetime) -> int:
     spoken = alerts.exclude(resolution=Alert.Resolution.SETTLED).order_by("-raised_at").first()
     zone = follow_up.procedure.site.zone
     new = any(
-        is_new(one.since, spoken.raised_at if spoken else None, zone) for one in due_of(follow_up, now=now)
+        is_new(device.since, spoken.raised_at if spoken else None, zone)
+        for device in due_of(follow_up, now=now)
     )
     if not new or alerts.filter(resolved_at=None).exists():
         return 0

@@ -75,16 +75,16 @@ def close_past_of(follow_up_id: int, *, now: datetime) -> int:
     # What was never asked says why: the site had stopped all questions, or nothing ran.
     why = "paused" if follow_up.procedure.site.emails_paused else "not_asked"
     never = list(past.filter(status=CheckIn.Status.PLANNED, not_sent_reason=""))
-    past.filter(pk__in=[one.pk for one in never]).update(not_sent_reason=why)
+    past.filter(pk__in=[check_in.pk for check_in in never]).update(not_sent_reason=why)
     ContactAttempt.objects.bulk_create(
         ContactAttempt(
-            check_in=one,
+            check_in=check_in,
             kind=ContactAttempt.Kind.INVITATION,
             outcome=ContactAttempt.Outcome.SKIPPED,
             at=now,
             reason=why,
         )
-        for one in never
+        for check_in in never
     )
     closed = past.update(status=CheckIn.Status.MISSED)
     if closed:

@@ -47,7 +47,7 @@ def open_follow_up(procedure: Procedure, *, now: datetime) -> FollowUp | None:
     if not made:
         return follow_up
     planned = first_plan(follow_up)
-    CheckIn.objects.bulk_create([row(follow_up, one) for one in planned], ignore_conflicts=True)
+    CheckIn.objects.bulk_create([row(follow_up, entry) for entry in planned], ignore_conflicts=True)
     audit.record("follow_up.opened", follow_up, by=None, at=now, site=procedure.site)
     settle_neighbours(follow_up, now=now)
     judge(follow_up.pk, now=now)
@@ -79,17 +79,17 @@ def first_plan(follow_up: FollowUp) -> list[Planned]:
     )
     if follow_up.asks_days:
         return planned
-    return [one for one in planned if one.offset_minutes in profile.check_in_minutes]
+    return [entry for entry in planned if entry.offset_minutes in profile.check_in_minutes]
 
 
-def row(follow_up: FollowUp, one: Planned) -> CheckIn:
+def row(follow_up: FollowUp, planned: Planned) -> CheckIn:
     """The row of one planned check-in."""
     return CheckIn(
         follow_up=follow_up,
-        offset_minutes=one.offset_minutes,
-        opens_at=one.opens_at,
-        due_at=one.due_at,
-        closes_at=one.closes_at,
+        offset_minutes=planned.offset_minutes,
+        opens_at=planned.opens_at,
+        due_at=planned.due_at,
+        closes_at=planned.closes_at,
     )
 
 
@@ -127,7 +127,7 @@ def settle_neighbours(follow_up: FollowUp, *, now: datetime) -> None:
     for other in others:
         if not same_side(other.procedure.laterality, procedure.laterality):
             continue
-        earlier, later = sorted((other, follow_up), key=lambda one: one.procedure.performed_at)
+        earlier, later = sorted((other, follow_up), key=lambda follow_up: follow_up.procedure.performed_at)
         then = later.procedure.performed_at
         within = timedelta(days=earlier.relief_profile.window_until_days)
         before = earlier.ended_by_id
@@ -178,10 +178,10 @@ def maintained_by(later: FollowUp, of_patient: FollowUpQuerySet) -> FollowUp | N
     )
     devices = list(running)
     here = [
-        one
-        for one in devices
-        if one.procedure.region == procedure.region
-        and same_side(one.procedure.laterality, procedure.laterality)
+        device
+        for device in devices
+        if device.procedure.region == procedure.region
+        and same_side(device.procedure.laterality, procedure.laterality)
     ]
     return next((found[0] for found in (here, devices) if len(found) == 1), None)
 
@@ -315,15 +315,15 @@ def extend(follow_up_id: int, *, now: datetime) -> int:
     offset = in_plan.aggregate(last=Max("offset_minutes"))["last"]
     written = 0
     while every and offset is not None:
-        one = following(
+        planned = following(
             follow_up.procedure.performed_at,
             last_offset=offset,
             every_days=every,
             at=follow_up.procedure.site.check_in_at,
             zone=follow_up.procedure.site.zone,
         )
-        CheckIn.objects.bulk_create([row(follow_up, one)], ignore_conflicts=True)
-        written, offset = written + 1, one.offset_minutes
-        if one.due_at > now:
+        CheckIn.objects.bulk_create([row(follow_up, planned)], ignore_conflicts=True)
+        written, offset = written + 1, planned.offset_minutes
+        if planned.due_at > now:
             break
     return written

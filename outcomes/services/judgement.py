@@ -88,8 +88,8 @@ def course_of(follow_up: FollowUp) -> Course:
 
 def courses_of(follow_ups: Collection[FollowUp]) -> dict[int, Course]:
     """The same for several follow-ups, by their numbers; a few queries for any number of them."""
-    rows, how = read([one.pk for one in follow_ups]), endings(follow_ups)
-    return {one.pk: course_from_rows(one, rows[one.pk], how[one.pk]) for one in follow_ups}
+    rows, how = read([up.pk for up in follow_ups]), endings(follow_ups)
+    return {up.pk: course_from_rows(up, rows[up.pk], how[up.pk]) for up in follow_ups}
 
 
 def course_from_rows(
@@ -107,7 +107,7 @@ def course_from_rows(
             for row in rows
             if row.answered_at and PAIN in row.values
         ),
-        key=lambda one: one[:2],
+        key=lambda score: score[:2],
     )
     return course_from(
         follow_up,
@@ -136,51 +136,51 @@ def tells_silence(row: CheckInReading, short: Collection[int]) -> bool:
 
 def endings(follow_ups: Collection[FollowUp]) -> dict[int, Ending]:
     """What else than answers tells of each of these courses; three queries at most."""
-    explanted = [one for one in follow_ups if one.closed_reason == FollowUp.Closed.EXPLANTED]
+    explanted = [up for up in follow_ups if up.closed_reason == FollowUp.Closed.EXPLANTED]
     useless: set[int] = set()
     if explanted:
         useless = set(
             ImplantedDevice.objects.standing()
             .filter(
-                procedure__in=[one.procedure_id for one in explanted],
+                procedure__in=[follow_up.procedure_id for follow_up in explanted],
                 explanted_reason=ImplantedDevice.Explanted.NO_EFFECT,
             )
             .values_list("procedure", flat=True)
         )
-    pain = pain_at_the_end([one for one in follow_ups if one.closed_reason in BY_ANOTHER])
-    others = other_treatments([one for one in follow_ups if one.relief_profile.ongoing])
+    pain = pain_at_the_end([up for up in follow_ups if up.closed_reason in BY_ANOTHER])
+    others = other_treatments([up for up in follow_ups if up.relief_profile.ongoing])
     return {
-        one.pk: Ending(
-            useless=one.procedure_id in useless,
-            pain_before=pain.get(one.pk),
+        up.pk: Ending(
+            useless=up.procedure_id in useless,
+            pain_before=pain.get(up.pk),
             blurred=[
                 (then, then + timedelta(days=other.relief_profile.window_until_days))
-                for other in others.get(one.pk, ())
+                for other in others.get(up.pk, ())
                 if (then := other.procedure.performed_at)
             ],
         )
-        for one in follow_ups
+        for up in follow_ups
     }
 
 
 def other_treatments(ongoing: Collection[FollowUp]) -> dict[int, list[FollowUp]]:
     """The other treatments of the same region and side within the window of each of these courses, whose effect is
     ongoing, in order of time; one query, or none."""
-    known = [one for one in ongoing if one.procedure.region and one.seeks_relief]
+    known = [follow_up for follow_up in ongoing if follow_up.procedure.region and follow_up.seeks_relief]
     if not known:
         return {}
     rows = list(
         FollowUp.objects.seeking_relief()
         .filter(
-            patient__in={one.patient_id for one in known},
-            procedure__region__in={one.procedure.region for one in known},
+            patient__in={follow_up.patient_id for follow_up in known},
+            procedure__region__in={follow_up.procedure.region for follow_up in known},
             relief_profile__ongoing=False,
         )
         .exclude(closed_reason=FollowUp.Closed.VOIDED)
         .select_related("procedure__procedure_type", "relief_profile")
         .order_by("procedure__performed_at", "pk")
     )
-    return {one.pk: [other for other in rows if treats_within(other, one)] for one in known}
+    return {follow_up.pk: [other for other in rows if treats_within(other, follow_up)] for follow_up in known}
 
 
 def treats_within(later: FollowUp, earlier: FollowUp) -> bool:
@@ -197,9 +197,9 @@ def treats_within(later: FollowUp, earlier: FollowUp) -> bool:
     )
 
 
-def same_side(one: str, other: str) -> bool:
+def same_side(first: str, other: str) -> bool:
     """Whether two sides overlap: both sides and no side overlap with either."""
-    return one == other or {Laterality.LEFT.value, Laterality.RIGHT.value} != {one, other}
+    return first == other or {Laterality.LEFT.value, Laterality.RIGHT.value} != {first, other}
 
 
 def pegs_before(follow_ups: Collection[FollowUp]) -> dict[int, int]:
@@ -207,17 +207,17 @@ def pegs_before(follow_ups: Collection[FollowUp]) -> dict[int, int]:
     else a few for any number of them."""
     asked = set(
         Baseline.objects.filter(
-            instrument="peg", appointment__patient__in={one.patient_id for one in follow_ups}
+            instrument="peg", appointment__patient__in={up.patient_id for up in follow_ups}
         ).values_list("appointment__patient", flat=True)
     )
     if not asked:
         return {}
-    wanted = {one.procedure.appointment_id: one for one in follow_ups if one.patient_id in asked}
+    wanted = {up.procedure.appointment_id: up for up in follow_ups if up.patient_id in asked}
     appointments = Appointment.objects.in_bulk(wanted)
     for number, appointment in appointments.items():
         appointment.site = wanted[number].procedure.site  # read already
     used = baselines_of_each(
-        [(one, wanted[number].procedure.performed_at) for number, one in appointments.items()]
+        [(appointment, wanted[number].procedure.performed_at) for number, appointment in appointments.items()]
     )
     sums = {
         wanted[number].pk: peg_sum({key: each.value for key, each in of.items()})
@@ -232,7 +232,7 @@ def pain_at_the_end(ended: Collection[FollowUp]) -> dict[int, tuple[datetime, in
     if not ended:
         return {}
     named = FollowUp.objects.filter(
-        pk__in=[one.pk for one in ended], ended_by__procedure__baseline_pain__isnull=False
+        pk__in=[follow_up.pk for follow_up in ended], ended_by__procedure__baseline_pain__isnull=False
     ).values_list(
         "pk",
         Coalesce("ended_by__procedure__baseline_taken_at", "ended_by__procedure__performed_at"),
@@ -272,22 +272,22 @@ def course_from(
     """
     procedure, profile = follow_up.procedure, follow_up.relief_profile
     zone, minutes = procedure.site.zone, in_minutes(follow_up) and not by_day
-    felt = [(one, False) for one in scores]
+    felt = [(score, False) for score in scores]
     if ending.pain_before:
         felt.append((PainScore(*ending.pain_before), True))
     readings = [
         Reading(
-            position(one.moment, procedure.performed_at, zone=zone, minutes=minutes),
-            one.score,
-            worn_off=one.worn_off,
+            position(reading.moment, procedure.performed_at, zone=zone, minutes=minutes),
+            reading.score,
+            worn_off=reading.worn_off,
             before_treatment=before,
-            reported=one.reported,
-            ended_on=one.ended_on,
+            reported=reading.reported,
+            ended_on=reading.ended_on,
         )
-        for one, before in sorted(felt, key=lambda each: each[0].moment)
-        if procedure.performed_at <= one.moment
-        and (follow_up.closed_at is None or one.moment <= follow_up.closed_at)
-        and not any(begins < one.moment < ends for begins, ends in ending.blurred)
+        for reading, before in sorted(felt, key=lambda each: each[0].moment)
+        if procedure.performed_at <= reading.moment
+        and (follow_up.closed_at is None or reading.moment <= follow_up.closed_at)
+        and not any(begins < reading.moment < ends for begins, ends in ending.blurred)
     ]
     if minutes:
         evaluate_after, window = 0, window_of_test(profile)
@@ -396,7 +396,7 @@ def blurred_by_this(follow_up: FollowUp) -> list[int]:
     if follow_up.closed_reason == FollowUp.Closed.OTHER_TREATMENT and follow_up.ended_by_id:
         return [follow_up.ended_by_id]
     if follow_up.relief_profile.ongoing:
-        return [one.pk for one in other_treatments([follow_up]).get(follow_up.pk, ())]
+        return [follow_up.pk for follow_up in other_treatments([follow_up]).get(follow_up.pk, ())]
     return []
 
 
@@ -421,7 +421,12 @@ def blur(follow_up_id: int, *, now: datetime) -> None:
         .order_by("procedure__performed_at", "pk")
     )
     cause = next(
-        (one for one in before if one.ended_by_id == follow_up.pk or treats_within(follow_up, one)), None
+        (
+            earlier
+            for earlier in before
+            if earlier.ended_by_id == follow_up.pk or treats_within(follow_up, earlier)
+        ),
+        None,
     )
     if cause is None and follow_up.confounded_by_id == follow_up.ended_by_id:
         return  # nothing blurs it, or only that nothing was known when the next treatment began

@@ -34,13 +34,13 @@ def issue_links(
     `caregivers`: to whom they are e-mailed in the place of which patient, by the patient's number.
     """
     links = []
-    for one, token in zip(things, tokens, strict=True):
-        follow_up = one.follow_up if isinstance(one, CheckIn) else one
+    for thing, token in zip(things, tokens, strict=True):
+        follow_up = thing.follow_up if isinstance(thing, CheckIn) else thing
         caregiver = (caregivers or {}).get(follow_up.patient_id)
         links.append(
             Link(
-                check_in=one if isinstance(one, CheckIn) else None,
-                follow_up=one if isinstance(one, FollowUp) else None,
+                check_in=thing if isinstance(thing, CheckIn) else None,
+                follow_up=thing if isinstance(thing, FollowUp) else None,
                 token_hash=token_hash(token),
                 created_at=now,
                 stop_key=(caregiver or follow_up.patient).unsubscribe_key,
@@ -75,9 +75,9 @@ def next_of_several(token: str, *, now: datetime) -> tuple[str, CheckIn] | None:
     and nothing left to answer, one that was answered, so that a second look shows thanks.
     """
     places = {
-        token_hash(one): one
-        for one in (f"{token_of_all(token)}.{place}" for place in range(1, MOST_TOGETHER + 1))
-        if one != token
+        token_hash(name): name
+        for name in (f"{token_of_all(token)}.{place}" for place in range(1, MOST_TOGETHER + 1))
+        if name != token
     }
     links = Link.objects.filter(token_hash__in=places, revoked_at=None).select_related(
         "check_in__follow_up__procedure__site", "caregiver"
@@ -87,10 +87,12 @@ def next_of_several(token: str, *, now: datetime) -> tuple[str, CheckIn] | None:
         for link in links
         if link.check_in and link.is_readers and (name := places[link.token_hash])
     )
-    left = [(name, one) for _place, name, one in found if one.open_at(now)]
+    left = [(name, check_in) for _place, name, check_in in found if check_in.open_at(now)]
     if left or token_of_all(token) != token:
         return left[0] if left else None
-    answered = [(name, one) for _place, name, one in found if one.status == CheckIn.Status.ANSWERED]
+    answered = [
+        (name, check_in) for _place, name, check_in in found if check_in.status == CheckIn.Status.ANSWERED
+    ]
     return answered[0] if answered else None
 
 

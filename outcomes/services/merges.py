@@ -21,13 +21,13 @@ def obstacles_to_merging(duplicate: Patient, kept: Patient) -> list[Obstacle]:
     return [
         Obstacle(
             "courses_overlap",
-            f"Two courses of one region run: {one}, and {other}. End the one that is over, or mark the procedure that "
-            "was recorded twice as entered in error.",
+            f"Two courses of one region run: {follow_up}, and {other}. End the one that is over, or mark the procedure "
+            "that was recorded twice as entered in error.",
         )
-        for one in running.filter(patient=duplicate)
+        for follow_up in running.filter(patient=duplicate)
         for other in ours
-        if one.procedure.region == other.procedure.region
-        and same_side(one.procedure.laterality, other.procedure.laterality)
+        if follow_up.procedure.region == other.procedure.region
+        and same_side(follow_up.procedure.laterality, other.procedure.laterality)
     ]
 
 
@@ -43,8 +43,8 @@ def join_courses(follow_ups: list[int], *, now: datetime) -> None:
         follow_up__in=follow_ups, status=CheckIn.Status.PLANNED, not_sent_reason="merged", closes_at__gt=now
     ).update(not_sent_reason="")
     for pk in list(moved.values_list("pk", flat=True)):
-        one = FollowUp.objects.select_for_update(of=("self",)).select_related(
+        with_its_plan = FollowUp.objects.select_for_update(of=("self",)).select_related(
             "procedure__site", "procedure__procedure_type", "relief_profile", "patient"
         )
-        settle_neighbours(one.get(pk=pk), now=now)
+        settle_neighbours(with_its_plan.get(pk=pk), now=now)
         judge(pk, now=now)

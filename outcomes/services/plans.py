@@ -44,16 +44,16 @@ def replan_procedure(procedure: Procedure, *, reason: str, now: datetime) -> Non
         .select_for_update(of=("self",))
         .order_by("pk")
     )
-    for one in touched:
-        reopen(one)
+    for follow_up in touched:
+        reopen(follow_up)
     FollowUp.objects.filter(procedure=procedure).update(relief_profile=procedure.relief_profile)
     drop_end_before(procedure, now=now)
     of_it = list(FollowUp.objects.filter(procedure=procedure).values_list("pk", flat=True))
-    numbers = [*of_it, *(one.pk for one in touched if one.pk not in of_it)]
+    numbers = [*of_it, *(follow_up.pk for follow_up in touched if follow_up.pk not in of_it)]
     for pk in numbers:  # its own course first, so that none is judged as running that ends all the same
-        one = FollowUp.objects.select_related("procedure__procedure_type", "relief_profile").get(pk=pk)
-        if one.closed_at is None:
-            settle_neighbours(one, now=now)
+        follow_up = FollowUp.objects.select_related("procedure__procedure_type", "relief_profile").get(pk=pk)
+        if follow_up.closed_at is None:
+            settle_neighbours(follow_up, now=now)
         if pk not in of_it:
             judge(pk, now=now)
     for pk in of_it:
@@ -68,10 +68,10 @@ def replan_procedure(procedure: Procedure, *, reason: str, now: datetime) -> Non
 def drop_end_before(procedure: Procedure, *, now: datetime) -> None:
     """A trial cannot have ended before the corrected day of its procedure: nobody has said then when it did."""
     day = procedure.performed_at.astimezone(procedure.site.zone).date()
-    for one in FollowUp.objects.filter(procedure=procedure, trial_ended_on__lt=day):
-        one.trial_ended_on = None
-        one.save(update_fields=["trial_ended_on"])
-        audit.record("follow_up.trial_end_dropped", one, by=None, at=now, site=procedure.site)
+    for follow_up in FollowUp.objects.filter(procedure=procedure, trial_ended_on__lt=day):
+        follow_up.trial_ended_on = None
+        follow_up.save(update_fields=["trial_ended_on"])
+        audit.record("follow_up.trial_end_dropped", follow_up, by=None, at=now, site=procedure.site)
 
 
 @transaction.atomic
@@ -100,7 +100,9 @@ def take_missed_plans(*, now: datetime) -> int:
 
 def ask_by(profile: ReliefProfile, others: QuerySet[ReliefProfile]) -> int:
     """Have the courses that run and ask by one of the `others` ask by `profile`; how many are to be planned again."""
-    same = [one.pk for one in others if all(getattr(one, name) == getattr(profile, name) for name in PLAN)]
+    same = [
+        other.pk for other in others if all(getattr(other, name) == getattr(profile, name) for name in PLAN)
+    ]
     running = FollowUp.objects.filter(closed_at=None).alias(
         asks_by=Coalesce("check_in_profile", "relief_profile")
     )
@@ -151,29 +153,35 @@ def replan(follow_up_id: int, *, reason: str, now: datetime) -> FollowUp:
 
 def write_plan(follow_up: FollowUp, *, now: datetime) -> None:
     """Move, add and void check-ins as `replan` says. Wants the follow-up locked."""
-    wanted = {one.offset_minutes: one for one in plan_of(follow_up)}
+    wanted = {planned.offset_minutes: planned for planned in plan_of(follow_up)}
     in_plan = follow_up.check_ins.filter(kind=CheckIn.Kind.PLANNED)
     unsent = in_plan.select_for_update().filter(
         status__in=[CheckIn.Status.PLANNED, CheckIn.Status.VOIDED], invited_at=None
     )
     moved = []
     for check_in in unsent:
-        one = wanted.get(check_in.offset_minutes)
-        if one is None or (check_in.status == CheckIn.Status.VOIDED and one.closes_at <= now):
+        planned = wanted.get(check_in.offset_minutes)
+        if planned is None or (check_in.status == CheckIn.Status.VOIDED and planned.closes_at <= now):
             check_in.status = CheckIn.Status.VOIDED
         else:
             check_in.status, check_in.hold_until = CheckIn.Status.PLANNED, None
-            check_in.opens_at, check_in.due_at, check_in.closes_at = one.opens_at, one.due_at, one.closes_at
+            check_in.opens_at, check_in.due_at, check_in.closes_at = (
+                planned.opens_at,
+                planned.due_at,
+                planned.closes_at,
+            )
         moved.append(check_in)
     CheckIn.objects.bulk_update(moved, ["opens_at", "due_at", "closes_at", "hold_until", "status"])
     there = set(in_plan.values_list("offset_minutes", flat=True))
-    new = [one for offset, one in wanted.items() if offset not in there and one.closes_at > now]
-    CheckIn.objects.bulk_create([row(follow_up, one) for one in new], ignore_conflicts=True)
+    new = [planned for offset, planned in wanted.items() if offset not in there and planned.closes_at > now]
+    CheckIn.objects.bulk_create([row(follow_up, planned) for planned in new], ignore_conflicts=True)
     profile = follow_up.relief_profile
     hours = diary(days=profile.check_in_days, minutes=profile.check_in_minutes)
     coming = list(in_plan.filter(status=CheckIn.Status.PLANNED).order_by("offset_minutes"))
     for asked in in_plan.filter(status=CheckIn.Status.INVITED).exclude(offset_minutes__in=hours):
-        due_at = next((one.due_at for one in coming if one.offset_minutes > asked.offset_minutes), None)
+        due_at = next(
+            (check_in.due_at for check_in in coming if check_in.offset_minutes > asked.offset_minutes), None
+        )
         if due_at and asked.due_at < max(due_at, now) < asked.closes_at:
             asked.closes_at = max(due_at, now)
             asked.save(update_fields=["closes_at"])

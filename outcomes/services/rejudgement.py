@@ -46,14 +46,14 @@ def judge_again(*, everything: bool = False, now: datetime) -> Iterator[Progress
     for first in range(0, total, BATCH):
         numbers = left[first : first + BATCH]
         with transaction.atomic():
-            before = {one.pk: one.verdict for one in locked(numbers)}
-            for one in locked(numbers, confounded_by__isnull=False):
-                if not one.closed_at:
-                    settle_neighbours(one, now=now)  # another treatment ends a course now
-                blur(one.pk, now=now)
-            for one in locked(numbers, closed_at=None, procedure__intent=Intent.DIAGNOSTIC):
-                write_plan(one, now=now)  # a test asks no days any more, unless a steroid was given
-                close_diary(one.pk, now=now)
+            before = {follow_up.pk: follow_up.verdict for follow_up in locked(numbers)}
+            for follow_up in locked(numbers, confounded_by__isnull=False):
+                if not follow_up.closed_at:
+                    settle_neighbours(follow_up, now=now)  # another treatment ends a course now
+                blur(follow_up.pk, now=now)
+            for follow_up in locked(numbers, closed_at=None, procedure__intent=Intent.DIAGNOSTIC):
+                write_plan(follow_up, now=now)  # a test asks no days any more, unless a steroid was given
+                close_diary(follow_up.pk, now=now)
             summarise(locked(numbers), now=now)
             verdicts = FollowUp.objects.filter(pk__in=numbers).values_list("pk", "verdict")
             changed.update((before[pk], verdict) for pk, verdict in verdicts if before[pk] != verdict)

@@ -132,4 +132,7 @@ def find_by_code(code: str, *, by: User, now: datetime) -> CheckIn:
 
 def values_of(given: Answer) -> dict[str, int]:
     """The figures of an answer that count, by "instrument.item"."""
-    return {f"{one.instrument}.{one.item}": one.value for one in Measurement.objects.filter(answer=given)}
+    return {
+        f"{measurement.instrument}.{measurement.item}": measurement.value
+        for measurement in Measurement.objects.filter(answer=given)
+    }

@@ -20,15 +20,15 @@ def summarise(follow_ups: list[FollowUp], *, now: datetime) -> None:
 
     Whose verdict is another by now is judged again, so that screens and reports say the same: a few more for each.
     """
-    rows, how, pegs = read([one.pk for one in follow_ups]), endings(follow_ups), pegs_before(follow_ups)
+    rows, how, pegs = read([up.pk for up in follow_ups]), endings(follow_ups), pegs_before(follow_ups)
     summaries = []
-    for one in follow_ups:
-        course = course_from_rows(one, rows[one.pk], how[one.pk])
-        judgement = judgement_of(one, course, rows[one.pk])
-        if one.verdict_reason and (one.verdict, one.verdict_reason) != (judgement.verdict, judgement.reason):
-            judge(one.pk, now=now)
+    for up in follow_ups:
+        course = course_from_rows(up, rows[up.pk], how[up.pk])
+        judgement = judgement_of(up, course, rows[up.pk])
+        if up.verdict_reason and (up.verdict, up.verdict_reason) != (judgement.verdict, judgement.reason):
+            judge(up.pk, now=now)
         else:
-            summaries.append(summary_of(one, course, judgement, rows[one.pk], baseline_peg=pegs.get(one.pk)))
+            summaries.append(summary_of(up, course, judgement, rows[up.pk], baseline_peg=pegs.get(up.pk)))
     keep(summaries)
 
 

@@ -113,7 +113,9 @@ def not_judged(course: Course) -> Judgement:
     there before it, so that pain which is no less is no failure."""
     said = ["Upkeep of a device is not judged: its effect was there before."]
     worse = tuple(
-        one.at for one in judged(course) if course.baseline is not None and one.score > course.baseline
+        reading.at
+        for reading in judged(course)
+        if course.baseline is not None and reading.score > course.baseline
     )
     remarks = (Remark(Note.WORSE, worse),) if worse else ()
     said += [remark_words(course, remark) for remark in remarks]

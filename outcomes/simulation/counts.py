@@ -62,7 +62,7 @@ class PatientRecord:
     def alerted_on(self, *kinds: str) -> float | None:
         """The day on which an alert told of the true loss: raised after it, or open when it came; None without one."""
         ended = self.patient.course.lasts
-        days = [max(one.day, ended) for one in self.alerts if one.kind in kinds and one.until > ended]
+        days = [max(alert.day, ended) for alert in self.alerts if alert.kind in kinds and alert.until > ended]
         return min(days, default=None)
 
     def alerted_by(self, day: float, *kinds: str) -> bool:
@@ -86,60 +86,75 @@ class Proportion(NamedTuple):
     of: int
 
 
-def early(one: PatientRecord) -> bool:
-    return one.group == Group.EARLY
+def early(patient_record: PatientRecord) -> bool:
+    return patient_record.group == Group.EARLY
 
 
-def alerted(one: PatientRecord) -> bool:
-    return early(one) and one.alerted_on(LOST_EARLY) is not None
+def alerted(patient_record: PatientRecord) -> bool:
+    return early(patient_record) and patient_record.alerted_on(LOST_EARLY) is not None
 
 
 FIGURES = {
-    "early": Figure("early losses, of all", early, lambda one: True),
-    "seen": Figure("seen in relief, of early losses", lambda one: one.seen is not None, early),
+    "early": Figure("early losses, of all", early, lambda record: True),
+    "seen": Figure(
+        "seen in relief, of early losses", lambda patient_record: patient_record.seen is not None, early
+    ),
     "by_first_bad": Figure(
         "alerted by the first bad score, of those seen in relief",
-        lambda one: one.first_bad is not None and one.alerted_by(one.first_bad, LOST_EARLY),
-        lambda one: early(one) and one.first_bad is not None,
+        lambda patient_record: (
+            patient_record.first_bad is not None
+            and patient_record.alerted_by(patient_record.first_bad, LOST_EARLY)
+        ),
+        lambda patient_record: early(patient_record) and patient_record.first_bad is not None,
     ),
     "none_lost_early": Figure(
         "ever lost early, of those without relief",
-        lambda one: LOST_EARLY in one.verdicts,
-        lambda one: one.group == Group.NONE,
+        lambda patient_record: LOST_EARLY in patient_record.verdicts,
+        lambda patient_record: patient_record.group == Group.NONE,
     ),
     "later_lost_early": Figure(
         "ever lost early, of later losses and lasting relief",
-        lambda one: LOST_EARLY in one.verdicts,
-        lambda one: one.group == Group.LATER,
+        lambda patient_record: LOST_EARLY in patient_record.verdicts,
+        lambda patient_record: patient_record.group == Group.LATER,
     ),
     "later_possibly": Figure(
         "possibly early, of later losses",
-        lambda one: one.verdicts[-1] == POSSIBLY_EARLY,
-        lambda one: one.group == Group.LATER and isfinite(one.patient.course.lasts),
+        lambda patient_record: patient_record.verdicts[-1] == POSSIBLY_EARLY,
+        lambda patient_record: (
+            patient_record.group == Group.LATER and isfinite(patient_record.patient.course.lasts)
+        ),
     ),
     "true_early": Figure(
-        "early losses, of verdicts lost early", early, lambda one: one.verdicts[-1] == LOST_EARLY
+        "early losses, of verdicts lost early",
+        early,
+        lambda patient_record: patient_record.verdicts[-1] == LOST_EARLY,
     ),
     "true_possibly": Figure(
-        "early losses, of verdicts possibly early", early, lambda one: one.verdicts[-1] == POSSIBLY_EARLY
+        "early losses, of verdicts possibly early",
+        early,
+        lambda patient_record: patient_record.verdicts[-1] == POSSIBLY_EARLY,
     ),
     "true_alerts": Figure(
         "early losses, of alerts",
         early,
-        lambda one: any(alert.kind == LOST_EARLY for alert in one.alerts),
+        lambda patient_record: any(alert.kind == LOST_EARLY for alert in patient_record.alerts),
     ),
     "firm": Figure(
         "firm: verdict lost early, of early losses alerted",
-        lambda one: one.verdicts[-1] == LOST_EARLY,
+        lambda patient_record: patient_record.verdicts[-1] == LOST_EARLY,
         alerted,
     ),
     "alerted": Figure("alerted as losing relief early, of early losses", alerted, early),
     "told": Figure(
-        "any alert of a loss, of early losses", lambda one: one.alerted_on(*TELLING) is not None, early
+        "any alert of a loss, of early losses",
+        lambda patient_record: patient_record.alerted_on(*TELLING) is not None,
+        early,
     ),
     "in_time": Figure(
         f"the same within {IN_TIME} days of the true loss, of early losses",
-        lambda one: one.alerted_by(one.patient.course.lasts + IN_TIME, *TELLING),
+        lambda patient_record: patient_record.alerted_by(
+            patient_record.patient.course.lasts + IN_TIME, *TELLING
+        ),
         early,
     ),
 }
@@ -150,10 +165,13 @@ def count(told: Iterable[PatientRecord]) -> dict[str, Proportion]:
     everybody = list(told)
     counts = {
         "answered": Proportion(
-            sum(len(one.answers) for one in everybody), sum(one.asked for one in everybody)
+            sum(len(patient_record.answers) for patient_record in everybody),
+            sum(patient_record.asked for patient_record in everybody),
         )
     }
     for name, figure in FIGURES.items():
-        among = [one for one in everybody if figure.among(one)]
-        counts[name] = Proportion(sum(bool(figure.holds(one)) for one in among), len(among))
+        among = [patient_record for patient_record in everybody if figure.among(patient_record)]
+        counts[name] = Proportion(
+            sum(bool(figure.holds(patient_record)) for patient_record in among), len(among)
+        )
     return counts

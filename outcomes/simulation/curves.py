@@ -38,7 +38,7 @@ SENT = SENT_AT - MORNING
 AGAIN_AFTER = (10, 90)
 #: Chance that a silent patient is reached by telephone: called, and answering one of two calls.
 REACHED = check_ins.CALLED * (1 - (1 - check_ins.CALLS["reached"]) ** 2)
-TYPES = {one.code: one for one in catalogue.read().procedure_types}
+TYPES = {procedure_type.code: procedure_type for procedure_type in catalogue.read().procedure_types}
 #: So many courses tell the truth of a shape to within half a point.
 MANY = 40_000
 
@@ -95,8 +95,8 @@ def stays_open(code: str) -> dict[int, float]:
     days = TYPES[code].check_ins.days
     plan = schedule.plan(begin, days=days, minutes=(), every_days=None, at=time(10), zone=UTC)  # type: ignore[arg-type]
     return {
-        one.offset_minutes // schedule.DAY: (one.closes_at - one.due_at).total_seconds() / 86_400
-        for one in plan
+        planned.offset_minutes // schedule.DAY: (planned.closes_at - planned.due_at).total_seconds() / 86_400
+        for planned in plan
     }
 
 
@@ -143,7 +143,7 @@ def play(code: str, rng: Random, habits: Habits) -> Played:
             given.append(Given(day, answered, pain(answered)))
         elif asked + waits <= over:
             silent.append(day)
-    readings = [Reading(on_calendar(one.came), one.pain) for one in given]
+    readings = [Reading(on_calendar(answer.came), answer.pain) for answer in given]
     before = None
     if over == again < inf:
         before = min(10, max(4, round(rng.gauss(usual, 1))))
@@ -186,7 +186,7 @@ def counted(told: ReliefEndInterval, code: str) -> tuple[int, float]:
 
 def as_reported(played: Sequence[Played], code: str) -> Intervals:
     """The intervals of all treated, as reports take them."""
-    after, until = zip(*(counted(one.told, code) for one in played if one.told), strict=True)
+    after, until = zip(*(counted(course.told, code) for course in played if course.told), strict=True)
     return intervals(after, until)
 
 
@@ -194,9 +194,9 @@ def as_known(
     played: Sequence[Played], until: Callable[[ReliefEndInterval], int | None] = lambda told: told.ended_by
 ) -> Intervals:
     """The same to the day, from whatever is known: what reports do not do."""
-    told = [one.told for one in played if one.told]
-    ends = [until(one) for one in told]
-    return intervals([one.after for one in told], [inf if end is None else end for end in ends])
+    told = [course.told for course in played if course.told]
+    ends = [until(interval) for interval in told]
+    return intervals([interval.after for interval in told], [inf if end is None else end for end in ends])
 
 
 @cache
@@ -205,8 +205,8 @@ def courses(code: str) -> tuple[Floats, Floats]:
     rng = Random(f"{code}:truth")
     first, second = planned(code)[:2]
     many = [relief_courses.SHAPES[code](rng) for _ in range(MANY)]
-    early = [float(one.works(first + SENT) or one.works(second + SENT)) for one in many]
-    return np.array([one.lasts for one in many]), np.array(early)
+    early = [float(course.works(first + SENT) or course.works(second + SENT)) for course in many]
+    return np.array([course.lasts for course in many]), np.array(early)
 
 
 def truth(code: str, days: Sequence[float]) -> tuple[Floats, Floats]:

@@ -182,7 +182,7 @@ class Run:
     def next_due(self) -> datetime | None:
         """The next instant at which the tick has something to do with a check-in; None when all are over."""
         columns = ("due_at", "hold_until", "remind_at", "call_at", "closes_at")
-        later = {one: Min(one, filter=Q(**{f"{one}__gt": self.now})) for one in columns}
+        later = {column: Min(column, filter=Q(**{f"{column}__gt": self.now})) for column in columns}
         found = CheckIn.objects.filter(status__in=CheckIn.OPEN).aggregate(**later)
         return min((moment for moment in found.values() if moment), default=None)
 

@@ -97,10 +97,10 @@ def invent(code: str, window: Window, *, seed: str, number: int, habits: Habits)
     shape = relief_courses.with_early_losses(
         relief_courses.SHAPES[code], judged_from=window.judged_from, start=window.start
     )
-    return [one(f"{seed}:{code}:{count}", shape, exact=habits.exact) for count in range(number)]
+    return [simulated_patient(f"{seed}:{code}:{count}", shape, exact=habits.exact) for count in range(number)]
 
 
-def one(seed: str, shape: Callable[[Random], relief_courses.Course], *, exact: bool) -> Patient:
+def simulated_patient(seed: str, shape: Callable[[Random], relief_courses.Course], *, exact: bool) -> Patient:
     """One patient; the pain before and the habits are spread as in the demo: `outcomes.demo.made_up_patients`."""
     rng = Random(seed)
     course = shape(rng)

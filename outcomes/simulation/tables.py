@@ -90,17 +90,17 @@ def figures(cells: Iterable[Cell]) -> str:
         rows.append(["all", *(told(pooled(found.values(), name)) for name in names)])
         if found:
             sizes = sorted({cell.patients for cell in found.values()})
-            size = "–".join(str(one) for one in dict.fromkeys((sizes[0], sizes[-1])))
+            size = "–".join(str(fromkey) for fromkey in dict.fromkeys((sizes[0], sizes[-1])))
             heading = f"{RUNS[run]}: {size} patients a type"
-            parts.append(table(heading, ["type", *(WORDS[one] for one in names)], rows))
+            parts.append(table(heading, ["type", *(WORDS[name] for name in names)], rows))
     return "\n".join(parts)
 
 
-def together(one: Cell, other: Cell) -> Cell:
+def together(first: Cell, other: Cell) -> Cell:
     """Two cells of the same run and type with different seeds, as one."""
-    counts = {name: pooled([one, other], name) for name in one.counts}
-    patients = one.patients + other.patients
-    return Cell(one.run, one.code, patients, f"{one.seed}, {other.seed}", counts)
+    counts = {name: pooled([first, other], name) for name in first.counts}
+    patients = first.patients + other.patients
+    return Cell(first.run, first.code, patients, f"{first.seed}, {other.seed}", counts)
 
 
 def promises(exact: Mapping[str, Cell], habits: Mapping[str, Cell]) -> str:
@@ -184,17 +184,17 @@ def curves_table(measured: Iterable[Measured], habits: str) -> str:
     return table(f"Curves: {CURVES[habits]}", columns, map(curves_row, measured))
 
 
-def curves_row(one: Measured) -> list[str]:
+def curves_row(curve: Measured) -> list[str]:
     """One line of that table; of a day on which nothing is told, "–"."""
-    at = {found.day: found for found in one.at}
+    at = {found.day: found for found in curve.at}
 
     def cell(day: int) -> str:
-        return at_said(at[day], one.clinics) if day in at else "–"
+        return at_said(at[day], curve.clinics) if day in at else "–"
 
     return [
-        *(one.code, str(one.patients), f"{100 * one.again:.0f} %"),
-        *map(cell, (*one.window, 366, 548)),
-        told(Proportion(one.held, one.told)),
+        *(curve.code, str(curve.patients), f"{100 * curve.again:.0f} %"),
+        *map(cell, (*curve.window, 366, 548)),
+        told(Proportion(curve.held, curve.told)),
     ]
 
 

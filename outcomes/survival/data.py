@@ -87,9 +87,9 @@ def intervals(after: ArrayLike, until: ArrayLike, counts: ArrayLike | None = Non
 def pool(groups: Sequence[Intervals]) -> Intervals:
     """The follow-ups of all groups as one."""
     return tally(
-        np.concatenate([one.after for one in groups]),
-        np.concatenate([one.until for one in groups]),
-        np.concatenate([one.counts for one in groups]),
+        np.concatenate([group.after for group in groups]),
+        np.concatenate([group.until for group in groups]),
+        np.concatenate([group.counts for group in groups]),
     )
 
 

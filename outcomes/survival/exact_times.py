@@ -87,7 +87,7 @@ def log_rank(groups: Sequence[tuple[ArrayLike, ArrayLike]]) -> LogRank:
     """
     if len(groups) < 2:
         raise UnusableData("A comparison needs at least two groups.", code="one_group")
-    parts = [watched(*one) for one in groups]
+    parts = [watched(*group) for group in groups]
     when = np.unique(np.concatenate([at[event] for at, event in parts]))
     risk = np.array([len(at) - np.searchsorted(np.sort(at), when) for at, _ in parts])
     seen = np.array([np.searchsorted(np.sort(at[event]), when, side="right") for at, event in parts])

@@ -92,7 +92,7 @@ def permute(
     if arrangements(sizes) <= MOST_ARRANGEMENTS:
         each = np.repeat(centred, dealt.sum(axis=0))
         sums = np.array(
-            [[each[list(one)].sum() for one in way] for way in dealings(len(each), sizes.tolist())]
+            [[each[list(dealing)].sum() for dealing in way] for way in dealings(len(each), sizes.tolist())]
         )
         as_far = at_least((sums**2 / sizes).sum(axis=1), scores, dealt, seen)
         return Permutation(as_far / len(sums), None)
@@ -115,9 +115,9 @@ def table(groups: Sequence[Intervals], score: Score) -> tuple[Floats, Whole, Cur
     scores, kind = np.unique(scored(score, tail, hazard, begin, end), return_inverse=True)
     places = {pair: place for place, pair in enumerate(zip(together.after, together.until, strict=True))}
     dealt = np.zeros((len(groups), len(scores)), dtype=np.int64)
-    for row, one in enumerate(groups):
-        where = [places[pair] for pair in zip(one.after, one.until, strict=True)]
-        np.add.at(dealt[row], kind[where], one.counts)
+    for row, intervals in enumerate(groups):
+        where = [places[pair] for pair in zip(intervals.after, intervals.until, strict=True)]
+        np.add.at(dealt[row], kind[where], intervals.counts)
     return scores, dealt, curve
 
 
@@ -171,7 +171,7 @@ def dealings(number: int, sizes: Sequence[int]) -> Iterator[tuple[tuple[int, ...
             yield (left,)
             return
         for taken in combinations(left, rest[0]):
-            others = tuple(one for one in left if one not in taken)
+            others = tuple(index for index in left if index not in taken)
             for more in deal(others, rest[1:]):
                 yield (taken, *more)
 

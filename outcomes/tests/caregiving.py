@@ -13,7 +13,7 @@ from procedures.tests.factories import World
 
 def paths(address: str) -> list[str]:
     """The paths of the links in all e-mails to an address, the oldest first."""
-    texts = [str(one.body) for one in mail.outbox if one.to == [address]]
+    texts = [str(message.body) for message in mail.outbox if message.to == [address]]
     return [
         path for text in texts for path in re.findall(r"http://testserver(/[cp]/[A-Za-z0-9_-]{43}/)", text)
     ]

@@ -11,7 +11,7 @@ Times = tuple[list[float], list[bool]]
 #: copy of lifelines, `gehan.dat`.
 MERCAPTOPURINE: Times = (
     [6, 6, 6, 6, 7, 9, 10, 10, 11, 13, 16, 17, 19, 20, 22, 23, 25, 32, 32, 34, 35],
-    [bool(one) for one in (1, 1, 1, 0, 1, 0, 1, 0, 0, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0)],
+    [bool(flag) for flag in (1, 1, 1, 0, 1, 0, 1, 0, 0, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0)],
 )
 PLACEBO: Times = (
     [1, 1, 2, 2, 3, 4, 4, 5, 5, 8, 8, 8, 8, 11, 11, 12, 12, 15, 17, 22, 23],
@@ -21,11 +21,11 @@ PLACEBO: Times = (
 #: the copy of the R package survival, `aml`.
 MAINTAINED: Times = (
     [9, 13, 13, 18, 23, 28, 31, 34, 45, 48, 161],
-    [bool(one) for one in (1, 1, 0, 1, 1, 0, 1, 1, 0, 1, 0)],
+    [bool(flag) for flag in (1, 1, 0, 1, 1, 0, 1, 1, 0, 1, 0)],
 )
 NOT_MAINTAINED: Times = (
     [5, 5, 8, 8, 12, 16, 23, 27, 30, 33, 43, 45],
-    [bool(one) for one in (1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1)],
+    [bool(flag) for flag in (1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1)],
 )
 #: Hoel and Walburg, J Natl Cancer Inst 1972;49:361-372: days of age at death, with and without a lung tumour, of mice
 #: kept conventionally and germ-free. All 144 are as in the copy of lifelines, `mice.csv`.

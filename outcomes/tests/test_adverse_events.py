@@ -56,7 +56,7 @@ def refused(act: Any) -> list[tuple[str, str]]:
     refusal = caught.value
     if isinstance(refusal, Refusal):
         return [(refusal.field or "", str(refusal.code))]
-    return [(field, str(one.code)) for field, faults in refusal.error_dict.items() for one in faults]
+    return [(field, str(fault.code)) for field, faults in refusal.error_dict.items() for fault in faults]
 
 
 def test_it_is_kept_with_who_recorded_it_and_without_words_in_the_trail(

@@ -87,8 +87,8 @@ def red_flag(
 @pytest.fixture
 def alert(world: World) -> Alert:
     """An alert about relief that is lost early."""
-    (one,) = answer(world.performed().follow_up, {42: 2, 92: 7, 184: 8}).alerts.all()
-    return one
+    (first,) = answer(world.performed().follow_up, {42: 2, 92: 7, 184: 8}).alerts.all()
+    return first
 
 
 # Raised by what a course shows.
@@ -115,8 +115,8 @@ def test_a_new_reason_is_raised_anew(world: World) -> None:
     follow_up = answer(world.performed(baseline=5).follow_up, {42: 7, 92: 6})
     assert kinds(follow_up) == [("no_relief", ""), ("worse", "")]
     now = follow_up.check_ins.get(offset_minutes=92 * 1440).due_at
-    for one in follow_up.alerts.all():
-        services.resolve(one.pk, resolution="spoken", by=world.nurse, now=now)
+    for alert in follow_up.alerts.all():
+        services.resolve(alert.pk, resolution="spoken", by=world.nurse, now=now)
     before = [("no_relief", "spoken"), ("worse", "spoken")]
     assert kinds(answer(follow_up, {184: 2})) == before
     assert kinds(answer(follow_up, {275: 9})) == [*before, ("no_relief", "")]  # late relief is gone again
@@ -351,13 +351,13 @@ def test_whatever_happens_no_kind_is_open_twice_and_nothing_is_raised_without_a_
                     now=row.due_at + DAY / 2,
                 )
             now = row.closes_at
-            for one in follow_up.alerts.open():
+            for alert in follow_up.alerts.open():
                 if then == "acknowledge":
-                    services.take(one.pk, by=world.nurse, now=now)
+                    services.take(alert.pk, by=world.nurse, now=now)
                 elif then == "snooze":
-                    services.snooze(one.pk, until=now + DAY, by=world.nurse, now=now)
+                    services.snooze(alert.pk, until=now + DAY, by=world.nurse, now=now)
                 elif then == "resolve":
-                    services.resolve(one.pk, resolution="spoken", by=world.nurse, now=now)
+                    services.resolve(alert.pk, resolution="spoken", by=world.nurse, now=now)
             before = kinds(follow_up)
             services.judge(follow_up.pk, now=now)
             assert kinds(follow_up) == before
@@ -730,7 +730,9 @@ def test_the_race_for_an_alert_is_real(world: World, monkeypatch: pytest.MonkeyP
     """If this fails, the test above proves nothing."""
     follow_up = world.performed().follow_up
     all_look_first(monkeypatch, 4)
-    guard = next(one for one in Alert._meta.constraints if one.name == "one_open_alert_a_kind")
+    guard = next(
+        constraint for constraint in Alert._meta.constraints if constraint.name == "one_open_alert_a_kind"
+    )
     with connection.schema_editor() as schema:
         schema.remove_constraint(Alert, guard)
     try:

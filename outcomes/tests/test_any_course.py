@@ -102,7 +102,11 @@ def agree(world: World, pk: int, *, now: datetime) -> tuple[object, ...]:
     wanted = judgement.loss_kind in EARLY and judgement.back_since is None
     assert (alert is not None) == wanted
     assert alert is None or alert.confirmed == (judgement.loss is not None)
-    lists = {code for code, one in WORKLISTS.items() if one.state(world.admin, now).filter(pk=pk).exists()}
+    lists = {
+        code
+        for code, worklist in WORKLISTS.items()
+        if worklist.state(world.admin, now).filter(pk=pk).exists()
+    }
     assert ("losing_early" in lists) == wanted
     if judgement.verdict in ("lost_within_window", "reached_end", "lost_date_unknown"):
         assert ("due_for_repeat" in lists) == (judgement.back_since is None)
@@ -117,7 +121,7 @@ def test_a_course_is_told_alike_everywhere_and_in_any_order(world: World, seed: 
     profile.in_force_from = world.now - timedelta(days=1)
     profile.save()
     rng = random.Random(seed)
-    story = sorted(made_up(rng), key=lambda one: one[:2])
+    story = sorted(made_up(rng), key=lambda worklist: worklist[:2])
     follow_up: FollowUp = world.performed(baseline=rng.choice([8, 8, 7, 5, 3, 1, None])).follow_up
     end, found = world.at(MONDAY + timedelta(days=740), 12), list[tuple[object, ...]]()
     for order in (story, rng.sample(story, len(story))):

@@ -189,12 +189,12 @@ EVERYWHERE = {"GET procedure-types/", "GET procedure-types/{code}/", "GET sendin
 
 def routes(resolver: URLResolver | None = None, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Every route of the project with its view."""
-    for one in (resolver or get_resolver()).url_patterns:
-        route = prefix + str(one.pattern).lstrip("^").replace("\\Z", "").rstrip("$")
-        if isinstance(one, URLPattern):
-            yield route, one.callback
+    for pattern in (resolver or get_resolver()).url_patterns:
+        route = prefix + str(pattern.pattern).lstrip("^").replace("\\Z", "").rstrip("$")
+        if isinstance(pattern, URLPattern):
+            yield route, pattern.callback
         else:
-            yield from routes(one, route)
+            yield from routes(pattern, route)
 
 
 def operations() -> Iterator[tuple[str, type[APIView], str]]:

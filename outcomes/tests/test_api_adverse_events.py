@@ -104,10 +104,10 @@ def test_the_list_is_narrowed(world: World, course: FollowUp) -> None:
 
 def test_a_list_takes_the_same_number_of_queries_however_long(world: World, course: FollowUp) -> None:
     recorded(world, course)
-    one = queries(lambda: api(world, "GET"))
+    first = queries(lambda: api(world, "GET"))
     for number in range(5):
         recorded(world, course, description=f"another {number}")
-    assert queries(lambda: api(world, "GET")) == one
+    assert queries(lambda: api(world, "GET")) == first
 
 
 def test_an_alert_about_a_device_says_what_is_due_since_when(world: World) -> None:

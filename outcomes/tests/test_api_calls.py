@@ -137,11 +137,11 @@ def test_a_correction_and_its_versions(world: World) -> None:
     ):
         assert faults(ask(world, check_in, "correct", inputs, later)) == [wrong]
     told = call(world.nurse, "GET", f"check-ins/{check_in.pk}/why/", now=later).json()
-    assert [(one["number"], one["score"], one["values"]) for one in told["versions"]] == [
+    assert [(row["number"], row["score"], row["values"]) for row in told["versions"]] == [
         (1, 7, {"pgic.change": 2}),
         (2, 1, {}),
     ]
-    assert [one["by"] for one in told["versions"]] == [world.nurse.pk, world.nurse.pk]
+    assert [row["by"] for row in told["versions"]] == [world.nurse.pk, world.nurse.pk]
 
 
 def test_why_tells_what_the_page_tells(world: World) -> None:

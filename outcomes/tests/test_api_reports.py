@@ -89,10 +89,12 @@ NO_QUESTION = {
 )
 def test_no_rate_stands_without_who_answered(small: World, path: str) -> None:
     """Wherever the API tells a share, beside it stands of how many, and how many of those who were due answered."""
-    one, other = two_groups(small, 3)
+    first, other = two_groups(small, 3)
     course(small, {42: 3, 92: None})
     now = CheckIn.objects.filter(status="answered").latest("due_at").due_at + timedelta(days=1)
-    body = call(small.nurse, "GET", "reports/" + path.format(one.performer, other.performer), now=now).json()
+    body = call(
+        small.nurse, "GET", "reports/" + path.format(first.performer, other.performer), now=now
+    ).json()
     found = 0
     for way, one_of in rates_in(body):
         shares = {name for name, value in one_of.items() if isinstance(value, dict) and "value" in value}
@@ -273,11 +275,11 @@ def test_every_other_assumption_has_a_name_that_the_api_knows(small: World) -> N
 
 
 def test_two_groups_have_the_numbers_of_the_comparison(small: World) -> None:
-    one, other = two_groups(small, 3)
-    path = f"reports/comparison/?dimension=performer&one={one.performer}&other={other.performer}"
+    first, other = two_groups(small, 3)
+    path = f"reports/comparison/?dimension=performer&one={first.performer}&other={other.performer}"
     body = call(small.nurse, "GET", path, now=small.now).json()
-    names = (str(one.performer), str(other.performer))
-    report = compare_groups(one, other, names=names, user=small.nurse, now=small.now)
+    names = (str(first.performer), str(other.performer))
+    report = compare_groups(first, other, names=names, user=small.nurse, now=small.now)
     assert (body["dimension"], body["why_not"], len(body["tests"])) == ("performer", "", 3)
     assert [test["p_permuted"] for test in body["tests"]] == [test.p_permuted for test in report.tests]
     assert [group["name"] for group in body["groups"]] == [group.name for group in report.groups]

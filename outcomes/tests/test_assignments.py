@@ -141,7 +141,7 @@ def test_what_somebody_owned_who_has_left_becomes_the_sites(world: World) -> Non
     world.physician.refresh_from_db()
     assert not world.physician.is_active
     assert services.tick(now=now + MINUTE)["alerts_reassigned"] == 2
-    owners = {one.pk: one.owner for one in Alert.objects.all()}
+    owners = {alert.pk: alert.owner for alert in Alert.objects.all()}
     # What was acknowledged is told to the site when it falls overdue again.
     assert owners == {alert.pk: None, handed.pk: None, seen.pk: world.physician}
     assert AuditEvent.objects.filter(action="alert.reassigned", actor="time").count() == 2
@@ -159,7 +159,7 @@ def test_what_waits_when_time_off_begins_becomes_the_deputys_and_stays_theirs(wo
     closure = away(world.doctor, since=now + DAY, deputy=world.nurse, days=0.5)
     assert services.tick(now=now)["alerts_reassigned"] == 0
     assert services.tick(now=now + DAY)["alerts_reassigned"] == 1
-    owners = {one.pk: one.owner for one in Alert.objects.all()}
+    owners = {alert.pk: alert.owner for alert in Alert.objects.all()}
     assert owners == {alert.pk: world.nurse, silent.pk: world.physician, seen.pk: world.physician}
     assert services.tick(now=closure.ends_at)["alerts_reassigned"] == 0
 
@@ -183,7 +183,7 @@ def test_a_corrected_performer_gets_what_nobody_has_looked_at(world: World, coll
         procedure_corrected.send(Procedure, procedure=procedure, reason="wrong name", now=now)
     else:
         assert services.tick(now=now)["alerts_reassigned"] == 1
-    owners = {one.pk: one.owner for one in Alert.objects.all()}
+    owners = {alert.pk: alert.owner for alert in Alert.objects.all()}
     assert owners == {alert.pk: colleague, seen.pk: world.physician}
     assert services.tick(now=now)["alerts_reassigned"] == 0
     services.hand_over(alert.pk, to=world.nurse.pk, by=world.physician, now=now)
@@ -216,7 +216,7 @@ def test_an_early_loss_is_raised_by_the_first_bad_score_and_confirmed_by_the_sec
 
 def test_a_bad_score_that_relief_follows_settles_and_another_one_is_news(world: World) -> None:
     follow_up = answer(followed(world), {42: 2, 92: 8, 184: 2})
-    assert [(one.kind, one.resolution) for one in follow_up.alerts.all()] == [("lost_early", "settled")]
+    assert [(alert.kind, alert.resolution) for alert in follow_up.alerts.all()] == [("lost_early", "settled")]
 
 
 def test_two_good_answers_in_a_row_settle_a_loss_and_one_does_not(world: World) -> None:
@@ -235,7 +235,7 @@ def test_what_a_person_resolved_unconfirmed_does_not_come_back_when_it_is_confir
     services.resolve(alert.pk, resolution="spoken", by=world.physician, now=alert.raised_at + DAY)
     follow_up = answer(follow_up, {184: 8})
     assert follow_up.verdict == "lost_early"
-    assert [(one.pk, one.resolution) for one in follow_up.alerts.all()] == [(alert.pk, "spoken")]
+    assert [(alert.pk, alert.resolution) for alert in follow_up.alerts.all()] == [(alert.pk, "spoken")]
 
 
 def test_no_email_to_staff_says_when_relief_ended_or_whose_patient_it_is(world: World) -> None:
@@ -245,6 +245,6 @@ def test_no_email_to_staff_says_when_relief_ended_or_whose_patient_it_is(world: 
     (alert,) = Alert.objects.all()
     services.tick(now=alert.due_at)
     outbox.send_due(now=alert.due_at)
-    (told,) = (one for one in mail.outbox if "alerts@example.org" in one.to)
+    (told,) = (message for message in mail.outbox if "alerts@example.org" in message.to)
     for word in ("day 92", "relief", "confirmed", "Physician", "back"):
         assert word not in str(told.body), word

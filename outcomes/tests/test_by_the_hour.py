@@ -50,7 +50,7 @@ def test_a_diary_is_asked_once_to_the_minute_though_the_clocks_change(
     at = datetime.fromisoformat(performed).astimezone(UTC)
     Procedure.objects.filter(pk=block.procedure_id).update(performed_at=at, recorded_at=at)
     services.replan(block.pk, reason="test", now=at)
-    entries = {one.offset_minutes: one.due_at for one in block.check_ins.all()}
+    entries = {check_in.offset_minutes: check_in.due_at for check_in in block.check_ins.all()}
     # The 24th hour is day 1; hours are hours, days are days on the wall.
     assert [entries[minutes] - at for minutes in HOURS[:-1]] == [
         timedelta(minutes=minutes) for minutes in HOURS[:-1]

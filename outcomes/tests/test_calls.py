@@ -298,7 +298,7 @@ def test_an_answer_by_telephone_is_recorded_with_its_attempt_and_raises_its_aler
     given = Answer.objects.get()
     assert (given.channel, given.language, given.recorded_by) == ("phone", "en", world.clerk)
     assert given.remark == "Rang twice"
-    assert {f"{one.instrument}.{one.item}": one.value for one in given.measurements.all()} == {
+    assert {f"{row.instrument}.{row.item}": row.value for row in given.measurements.all()} == {
         "nrs.now": 3, "nrs.average_7_days": 4, "red_flag.fever_chills": 1,
     }  # fmt: skip
     attempt = ContactAttempt.objects.get()

@@ -21,77 +21,77 @@ from procedures.tests.test_races import together
 
 
 def due(world: World) -> tuple[Caregiver, CheckIn]:
-    one = caregiver(world)
-    return one, world.performed().follow_up.check_ins.get(offset_minutes=1440)
+    daughter = caregiver(world)
+    return daughter, world.performed().follow_up.check_ins.get(offset_minutes=1440)
 
 
-def answer(check_in: CheckIn, one: Caregiver, now: datetime) -> None:
+def answer(check_in: CheckIn, caregiver: Caregiver, now: datetime) -> None:
     services.answer(
         check_in.pk,
         values={"nrs.now": 5},
         channel=Answer.Channel.EMAIL,
         language="en",
-        caregiver=one,
+        caregiver=caregiver,
         by=None,
         now=now,
     )
 
 
-def revoke(one: Caregiver, world: World, now: datetime) -> None:
-    patients.revoke_caregiver(one.pk, reason="moved away", by=world.clerk, now=now)
+def revoke(caregiver: Caregiver, world: World, now: datetime) -> None:
+    patients.revoke_caregiver(caregiver.pk, reason="moved away", by=world.clerk, now=now)
 
 
 def test_without_the_look_a_revoked_caregivers_answer_is_taken(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, check_in = due(world)
-    revoke(one, world, check_in.due_at)
+    daughter, check_in = due(world)
+    revoke(daughter, world, check_in.due_at)
     monkeypatch.setattr(answers, "refuse_revoked", lambda caregiver: None)
-    answer(check_in, one, check_in.due_at)
-    assert Answer.objects.get().caregiver == one
+    answer(check_in, daughter, check_in.due_at)
+    assert Answer.objects.get().caregiver == daughter
 
 
 @pytest.mark.django_db(transaction=True)
 def test_of_an_answer_and_a_revocation_at_once_one_sees_the_other(world: World) -> None:
-    one, check_in = due(world)
+    daughter, check_in = due(world)
     now = check_in.due_at
     services.invite_due(now=now)
     outbox.send_due(now=now)
     connection.close()
-    ends = together(lambda: answer(check_in, one, now), lambda: revoke(one, world, now))
+    ends = together(lambda: answer(check_in, daughter, now), lambda: revoke(daughter, world, now))
     assert ends in ({"won": 2}, {"won": 1, "revoked": 1})
     outbox.send_due(now=now)
-    asked_again = [one.to for one in mail.outbox] == [[DAUGHTER], [world.patient.email]]
-    assert Answer.objects.filter(caregiver=one).exists() is (ends["won"] == 2)
+    asked_again = [message.to for message in mail.outbox] == [[DAUGHTER], [world.patient.email]]
+    assert Answer.objects.filter(caregiver=daughter).exists() is (ends["won"] == 2)
     assert asked_again is (ends["won"] == 1)
 
 
 @pytest.mark.django_db(transaction=True)
 def test_whoever_is_asked_while_a_caregiver_is_revoked_is_the_patient(world: World) -> None:
-    one, check_in = due(world)
+    daughter, check_in = due(world)
     now = check_in.due_at
     connection.close()
-    ends = together(lambda: services.invite_due(now=now), lambda: revoke(one, world, now))
+    ends = together(lambda: services.invite_due(now=now), lambda: revoke(daughter, world, now))
     assert ends == {"won": 2}
     services.invite_due(now=now)  # whose patient was held meanwhile
     outbox.send_due(now=now)
-    assert [one.to for one in mail.outbox] == [[world.patient.email]]
+    assert [message.to for message in mail.outbox] == [[world.patient.email]]
 
 
 @pytest.mark.parametrize("end", ["bounced_at", "consented_at"])
 def test_a_caregiver_who_is_asked_no_longer_answers_nothing(
     world: World, client: Client, clock: list[datetime], end: str
 ) -> None:
-    one = caregiver(world)
+    daughter = caregiver(world)
     check_in = ask(world, clock)
     opened = services.open_link(question(DAUGHTER).split("/")[2], now=clock[0])
     assert opened
-    assert opened.opened_by == one
+    assert opened.opened_by == daughter
     if end == "bounced_at":
         patients.note_bounce(DAUGHTER, now=clock[0])
     else:
-        one.consented_at = None
-        patients.save_caregiver(one, changed=["consented_at"], by=world.clerk, now=clock[0])
+        daughter.consented_at = None
+        patients.save_caregiver(daughter, changed=["consented_at"], by=world.clerk, now=clock[0])
     # As an answer does that was sent just before, and a sender that read the caregiver just before.
     late = CheckIn.objects.select_related("follow_up__patient").get(pk=check_in.pk)
     services.links.issue_links(

@@ -26,11 +26,11 @@ from procedures.tests.factories import World
 
 
 def sent_to() -> list[str]:
-    return [one.to[0] for one in mail.outbox]
+    return [message.to[0] for message in mail.outbox]
 
 
-def revoke(one: Caregiver, world: World, now: datetime) -> None:
-    patients.revoke_caregiver(one.pk, reason="moved away", by=world.clerk, now=now)
+def revoke(caregiver: Caregiver, world: World, now: datetime) -> None:
+    patients.revoke_caregiver(caregiver.pk, reason="moved away", by=world.clerk, now=now)
 
 
 def test_who_answers_is_asked_in_the_patients_place(
@@ -67,12 +67,12 @@ def test_who_answers_is_asked_in_the_patients_place(
 def test_the_patient_is_asked_while_no_e_mail_may_go_to_the_caregiver(
     world: World, clock: list[datetime], said: dict[str, Any], to: list[str]
 ) -> None:
-    one = caregiver(world)
-    Caregiver.objects.filter(pk=one.pk).update(
+    daughter = caregiver(world)
+    Caregiver.objects.filter(pk=daughter.pk).update(
         **{name: world.now if value is True else value for name, value in said.items()}
     )
     ask(world, clock)
-    assert sent_to() == [world.patient.email if one == "patient" else one for one in to]
+    assert sent_to() == [world.patient.email if daughter == "patient" else daughter for daughter in to]
 
 
 def test_without_the_patients_agreement_the_caregiver_is_asked_all_the_same(
@@ -130,11 +130,11 @@ def test_what_the_patient_was_sent_opens_nothing_once_somebody_else_answers(
 def test_after_a_revocation_the_patient_is_asked_again(
     world: World, client: Client, clock: list[datetime]
 ) -> None:
-    one = caregiver(world)
+    daughter = caregiver(world)
     check_in = ask(world, clock)
     before = paths(DAUGHTER)
     clock[0] += timedelta(minutes=5)
-    revoke(one, world, clock[0])
+    revoke(daughter, world, clock[0])
     outbox.send_due(now=clock[0])
     assert {client.get(path).status_code for path in before} == {410}
     assert sent_to() == [DAUGHTER, world.patient.email]
@@ -143,21 +143,25 @@ def test_after_a_revocation_the_patient_is_asked_again(
     insist(client, question(world.patient.email), {"step": "1", "nrs.now": "3"})
     answer = Answer.objects.get()
     assert (answer.answered_by, answer.caregiver) == ("patient", None)
-    one.refresh_from_db()
-    assert (one.revoked_at, one.revoked_by, one.revoked_reason) == (clock[0], world.clerk, "moved away")
-    revoke(one, world, clock[0] + timedelta(days=1))
-    one.refresh_from_db()
-    assert one.revoked_at == clock[0], "a second time changes nothing"
+    daughter.refresh_from_db()
+    assert (daughter.revoked_at, daughter.revoked_by, daughter.revoked_reason) == (
+        clock[0],
+        world.clerk,
+        "moved away",
+    )
+    revoke(daughter, world, clock[0] + timedelta(days=1))
+    daughter.refresh_from_db()
+    assert daughter.revoked_at == clock[0], "a second time changes nothing"
 
 
 def test_after_a_revocation_somebody_telephones_where_no_e_mail_may_go_to_the_patient(
     world: World, clock: list[datetime]
 ) -> None:
     Patient.objects.update(consented_at=None, consent_version="")
-    one = caregiver(world)
+    daughter = caregiver(world)
     check_in = ask(world, clock)
     clock[0] += timedelta(minutes=5)
-    revoke(one, world, clock[0])
+    revoke(daughter, world, clock[0])
     check_in.refresh_from_db()
     assert (check_in.remind_at, check_in.call_at) == (None, clock[0])
     assert check_in.contact_attempts.filter(outcome="skipped", reason="no_consent").exists()
@@ -166,40 +170,40 @@ def test_after_a_revocation_somebody_telephones_where_no_e_mail_may_go_to_the_pa
 def test_a_corrected_address_is_asked_anew_and_the_old_one_stops_itself_alone(
     world: World, client: Client, clock: list[datetime]
 ) -> None:
-    one = caregiver(world)
+    daughter = caregiver(world)
     ask(world, clock)
     before = paths(DAUGHTER)
     header = mail.outbox[-1].extra_headers["List-Unsubscribe"].strip("<>").removeprefix("http://testserver")
     clock[0] += timedelta(minutes=5)
-    one.email = "rosa@example.org"
-    patients.save_caregiver(one, changed=["email"], by=world.clerk, now=clock[0])
+    daughter.email = "rosa@example.org"
+    patients.save_caregiver(daughter, changed=["email"], by=world.clerk, now=clock[0])
     outbox.send_due(now=clock[0])
     assert sent_to() == [DAUGHTER, "rosa@example.org"]
     assert {client.get(path).status_code for path in before} == {410}
     assert {client.get(path).status_code for path in paths("rosa@example.org")} == {200}
     assert client.post(header, {"List-Unsubscribe": "One-Click"}).status_code == 200
-    one.refresh_from_db()
-    assert one.opted_out_at is None
+    daughter.refresh_from_db()
+    assert daughter.opted_out_at is None
     assert FormerAddress.objects.get().stopped_at == clock[0]
-    one.email = DAUGHTER
-    patients.save_caregiver(one, changed=["email"], by=world.clerk, now=clock[0])
-    assert one.opted_out_at == clock[0], "whoever reads it wants no e-mail from here"
+    daughter.email = DAUGHTER
+    patients.save_caregiver(daughter, changed=["email"], by=world.clerk, now=clock[0])
+    assert daughter.opted_out_at == clock[0], "whoever reads it wants no e-mail from here"
 
 
 @pytest.mark.parametrize("of", ["header", "page"])
 def test_a_caregivers_stop_stops_the_caregiver_alone(
     world: World, client: Client, clock: list[datetime], of: str
 ) -> None:
-    one = caregiver(world)
+    daughter = caregiver(world)
     check_in = ask(world, clock)
     header = mail.outbox[-1].extra_headers["List-Unsubscribe"].strip("<>").removeprefix("http://testserver")
     address = header if of == "header" else f"{question(DAUGHTER)}stop/"
     assert client.get(address).status_code == 200
     clock[0] += timedelta(minutes=5)
     assert client.post(address).status_code == client.post(address).status_code == 200
-    one.refresh_from_db()
+    daughter.refresh_from_db()
     world.patient.refresh_from_db()
-    assert (one.opted_out_at, world.patient.opted_out_at) == (clock[0], None)
+    assert (daughter.opted_out_at, world.patient.opted_out_at) == (clock[0], None)
     outbox.send_due(now=clock[0])
     assert sent_to() == [DAUGHTER, world.patient.email]
     assert client.get(question(DAUGHTER)).status_code == 410
@@ -235,15 +239,15 @@ def test_a_new_address_of_the_patient_asks_no_caregiver_twice(
 
 
 def test_a_bounce_marks_the_caregiver_and_asks_the_patient(world: World, clock: list[datetime]) -> None:
-    one = caregiver(world)
+    daughter = caregiver(world)
     check_in = ask(world, clock)
     email = check_in.contact_attempts.get().email
     assert email is not None
     clock[0] += timedelta(minutes=5)
     outbox.delivery_reports.note(email, "bounced", now=clock[0])
-    one.refresh_from_db()
+    daughter.refresh_from_db()
     world.patient.refresh_from_db()
-    assert (one.bounced_at, world.patient.bounced_at) == (clock[0], None)
+    assert (daughter.bounced_at, world.patient.bounced_at) == (clock[0], None)
     outbox.send_due(now=clock[0])
     assert sent_to() == [DAUGHTER, world.patient.email]
     check_in.refresh_from_db()
@@ -251,28 +255,28 @@ def test_a_bounce_marks_the_caregiver_and_asks_the_patient(world: World, clock: 
 
 
 def test_a_complaint_stops_everybody_at_that_address(world: World, clock: list[datetime]) -> None:
-    one, other = caregiver(world), world.another_patient(email=DAUGHTER.upper())
+    daughter, other = caregiver(world), world.another_patient(email=DAUGHTER.upper())
     check_in = ask(world, clock)
     email = check_in.contact_attempts.get().email
     assert email is not None
     outbox.delivery_reports.note(email, "complained", now=clock[0])
-    one.refresh_from_db()
+    daughter.refresh_from_db()
     other.refresh_from_db()
     world.patient.refresh_from_db()
-    assert one.opted_out_at == other.opted_out_at == clock[0]
+    assert daughter.opted_out_at == other.opted_out_at == clock[0]
     assert world.patient.opted_out_at is None
 
 
 def test_an_answer_that_comes_in_after_the_revocation_is_refused(
     world: World, client: Client, clock: list[datetime]
 ) -> None:
-    one = caregiver(world)
+    daughter = caregiver(world)
     check_in = ask(world, clock)
     path = question(DAUGHTER)
     opened = services.open_link(path.split("/")[2], now=clock[0])
     assert opened is not None
-    assert opened.opened_by == one
-    revoke(one, world, clock[0])
+    assert opened.opened_by == daughter
+    revoke(daughter, world, clock[0])
     with pytest.raises(Refusal) as refused:
         services.answer(
             check_in.pk,
@@ -291,13 +295,16 @@ def test_an_answer_that_comes_in_after_the_revocation_is_refused(
 def test_a_link_that_is_written_while_the_caregiver_is_revoked_opens_nothing(
     world: World, client: Client, clock: list[datetime]
 ) -> None:
-    one = caregiver(world)
+    daughter = caregiver(world)
     check_in = ask(world, clock)
-    revoke(one, world, clock[0])
+    revoke(daughter, world, clock[0])
     # As a sender does that read the caregiver just before: its link is stored after those before were made void.
     late = CheckIn.objects.select_related("follow_up__patient").get(pk=check_in.pk)
     services.links.issue_links(
-        [late, late.follow_up], tokens=["x" * 43, "y" * 43], caregivers={world.patient.pk: one}, now=clock[0]
+        [late, late.follow_up],
+        tokens=["x" * 43, "y" * 43],
+        caregivers={world.patient.pk: daughter},
+        now=clock[0],
     )
     assert client.get(f"/c/{'x' * 43}/").status_code == 410
     assert client.get(f"/p/{'y' * 43}/").status_code == 410
@@ -306,11 +313,11 @@ def test_a_link_that_is_written_while_the_caregiver_is_revoked_opens_nothing(
 def test_what_waits_in_the_outbox_goes_to_whoever_is_right_when_it_is_sent(
     world: World, clock: list[datetime]
 ) -> None:
-    one = caregiver(world)
+    daughter = caregiver(world)
     check_in = world.performed().follow_up.check_ins.get(offset_minutes=1440)
     clock[0] = check_in.due_at
     services.tick(now=clock[0])
-    revoke(one, world, clock[0])
+    revoke(daughter, world, clock[0])
     outbox.send_due(now=clock[0])
     assert sent_to() == [world.patient.email]
 
@@ -324,14 +331,14 @@ def test_a_batch_looks_caregivers_up_once(world: World, clock: list[datetime]) -
             caregiver(world, patient=other, email=f"c{patients}{number}@example.org")
             procedure = world.performed(patient=other, day=day, hour=9 + number)
             due.append(procedure.follow_up.check_ins.get(offset_minutes=1440))
-        clock[0] = max(one.due_at for one in due)
+        clock[0] = max(check_in.due_at for check_in in due)
         with CaptureQueriesContext(connection) as seen:
             services.invite_due(now=clock[0])
         with CaptureQueriesContext(connection) as sent:
             outbox.send_due(now=clock[0])
         assert len(mail.outbox) == patients
-        assert {one.to[0][0] for one in mail.outbox} == {"c"}
-        asked = [one for one in [*seen, *sent] if 'FROM "patients_caregiver"' in one["sql"]]
+        assert {message.to[0][0] for message in mail.outbox} == {"c"}
+        asked = [row for row in [*seen, *sent] if 'FROM "patients_caregiver"' in row["sql"]]
         return len(asked)
 
     assert queries(3) == 2, "once for the batch that asks, once for the batch that is written"
@@ -386,7 +393,7 @@ def test_no_text_goes_to_the_patient_while_a_caregiver_is_asked(
 
 
 def test_an_address_that_bounced_is_to_be_corrected_a_caregivers_too(world: World) -> None:
-    one = caregiver(world)
+    daughter = caregiver(world)
     assert not to_correct(Patient.objects.all()).exists()
-    patients.note_bounce(one.email.upper(), now=world.now)
+    patients.note_bounce(daughter.email.upper(), now=world.now)
     assert list(to_correct(Patient.objects.all())) == [world.patient]

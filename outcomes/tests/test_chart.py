@@ -107,8 +107,8 @@ def test_a_block_is_told_in_hours() -> None:
 
 
 def test_names_within_do_not_meet_those_of_another_chart() -> None:
-    one, two = (draw(course(), LABELS, name=name) for name in ("one", "two"))
-    ids = [set(re.findall(r'id="([^"]+)"', code)) for code in (one, two)]
+    first, two = (draw(course(), LABELS, name=name) for name in ("one", "two"))
+    ids = [set(re.findall(r'id="([^"]+)"', code)) for code in (first, two)]
     assert ids[0]
     assert not ids[0] & ids[1]
 

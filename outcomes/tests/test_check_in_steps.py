@@ -76,7 +76,7 @@ def test_a_reminders_own_link_opens_where_the_patient_stopped(
     clock[0] += timedelta(days=1)
     assert services.remind_due(now=clock[0])["reminded"] == 1
     outbox.send_due(now=clock[0])
-    (message,) = (one for one in mail.outbox if one.subject.startswith("A reminder"))
+    (message,) = (message for message in mail.outbox if message.subject.startswith("A reminder"))
     found = re.search(r"/c/[^/\s]+/", str(message.body))
     assert found
     assert found[0] != path

@@ -51,7 +51,7 @@ def test_swapping_the_groups_changes_no_p(small: World) -> None:  # noqa: F811
     lasting, brief = two_groups(small, 3)
     there = compare_groups(lasting, brief, names=NAMES, user=small.physician, now=small.now)
     back = compare_groups(brief, lasting, names=NAMES, user=small.physician, now=small.now)
-    assert [one.p for one in there.tests] == pytest.approx([one.p for one in back.tests])
+    assert [test.p for test in there.tests] == pytest.approx([test.p for test in back.tests])
 
 
 @pytest.mark.parametrize("population", ["all_treated", "responders"])
@@ -99,10 +99,12 @@ def test_a_fit_that_is_not_proven_is_told_and_tests_nothing(
     ],
 )
 def test_groups_that_share_a_follow_up_are_refused(
-    world: World, one: dict[str, Any], other: dict[str, Any], code: str
+    world: World, first: dict[str, Any], other: dict[str, Any], code: str
 ) -> None:
     with pytest.raises(Refusal) as refused:
-        compare_groups(Selection(**one), Selection(**other), names=NAMES, user=world.physician, now=world.now)
+        compare_groups(
+            Selection(**first), Selection(**other), names=NAMES, user=world.physician, now=world.now
+        )
     assert refused.value.code == code
 
 

@@ -101,16 +101,16 @@ PERFORMED = datetime(2027, 1, 11, 14, tzinfo=UTC)
 
 def test_an_hour_that_the_clocks_jump_over_is_the_hour_after() -> None:
     answered = datetime(2027, 3, 11, 20, tzinfo=UTC)  # day 59; on day 62 there is no half past two
-    one = confirmation(PERFORMED, answered, at=time(2, 30), zone=NEW_YORK)
-    assert str(one.due_at.astimezone(NEW_YORK)) == "2027-03-14 03:30:00-04:00"
+    planned = confirmation(PERFORMED, answered, at=time(2, 30), zone=NEW_YORK)
+    assert str(planned.due_at.astimezone(NEW_YORK)) == "2027-03-14 03:30:00-04:00"
 
 
 @pytest.mark.parametrize(("after", "it"), [(0, False), (1, True), (7, True), (8, False)])
 def test_which_planned_check_in_asks_soon_enough(after: int, it: bool) -> None:
     answered = datetime(2027, 4, 20, 12, tzinfo=UTC)  # day 99, at eight in the morning
-    one = confirmation(PERFORMED, answered, at=time(10), zone=NEW_YORK)
+    planned = confirmation(PERFORMED, answered, at=time(10), zone=NEW_YORK)
     due = datetime(2027, 4, 20, 14, tzinfo=UTC) + timedelta(days=after)
-    assert confirms(due, answered, one, NEW_YORK) is it
+    assert confirms(due, answered, planned, NEW_YORK) is it
 
 
 def test_a_planned_check_in_within_these_days_is_it(relieved: FollowUp) -> None:
@@ -185,7 +185,7 @@ def test_judging_again_writes_no_second_one(relieved: FollowUp) -> None:
     found = open_one(relieved)
     services.close_past(now=found.closes_at)
     judge(relieved.pk, now=found.closes_at)
-    assert [one.status for one in of(relieved)] == [Status.MISSED]
+    assert [check_in.status for check_in in of(relieved)] == [Status.MISSED]
 
 
 def test_a_correction_that_removes_the_loss_withdraws_it_and_its_e_mail(
@@ -245,7 +245,7 @@ def test_a_loss_that_is_established_otherwise_withdraws_it(relieved: FollowUp) -
         now=first.answered_at + timedelta(days=2),
     )
     assert verdict(relieved) == Verdict.LOST_EARLY
-    assert [one.status for one in of(relieved)] == [Status.VOIDED]
+    assert [check_in.status for check_in in of(relieved)] == [Status.VOIDED]
 
 
 def test_a_good_answer_meanwhile_withdraws_it(relieved: FollowUp) -> None:
@@ -254,14 +254,14 @@ def test_a_good_answer_meanwhile_withdraws_it(relieved: FollowUp) -> None:
     late = relieved.check_ins.get(offset_minutes=92 * 1440)
     CheckIn.objects.filter(pk=late.pk).update(opens_at=first.answered_at)
     reply(late, 2, now=first.answered_at + timedelta(days=1))
-    assert [one.status for one in of(relieved)] == [Status.VOIDED]
+    assert [check_in.status for check_in in of(relieved)] == [Status.VOIDED]
 
 
 def test_none_after_the_course_and_none_for_the_dead(world: World, relieved: FollowUp) -> None:
     first = said(relieved, 92, 7)
     now = first.answered_at + timedelta(days=1)
     services.end_follow_up(relieved.pk, closed_reason="transferred", by=world.physician, now=now)
-    assert [one.status for one in of(relieved)] == [Status.VOIDED]
+    assert [check_in.status for check_in in of(relieved)] == [Status.VOIDED]
     judge(relieved.pk, now=now)
     assert len(of(relieved)) == 1
     services.resume_follow_up(relieved.pk, reason="Came back.", by=world.physician, now=now)
@@ -293,12 +293,12 @@ def test_it_survives_planning_again(relieved: FollowUp) -> None:
 def test_it_replaces_nothing_and_nothing_replaces_it(relieved: FollowUp) -> None:
     said(relieved, 92, 7)
     found, planned = open_one(relieved), relieved.check_ins.get(offset_minutes=100 * 1440)
-    for one in (found, planned):
-        one.follow_up = relieved
+    for check_in in (found, planned):
+        check_in.follow_up = relieved
     services.invite_due(now=planned.due_at)  # after a day without a tick: both are due
-    for one in (found, planned):
-        one.refresh_from_db()
-        assert one.status == Status.INVITED
+    for check_in in (found, planned):
+        check_in.refresh_from_db()
+        assert check_in.status == Status.INVITED
     (attempt, other) = ContactAttempt.objects.filter(check_in__in=[found, planned])
     assert attempt.email_id == other.email_id  # in one e-mail, each with its link
 
@@ -482,5 +482,5 @@ def test_the_e_mail_has_a_link_for_each(relieved: FollowUp) -> None:
     found = open_one(relieved)
     mail.outbox.clear()
     ticked(found.due_at)
-    (message,) = [one for one in mail.outbox if "/c/" in str(one.body)]
+    (message,) = [message for message in mail.outbox if "/c/" in str(message.body)]
     assert str(message.body).count("/c/") == 1

@@ -44,7 +44,10 @@ def correct(given: Answer, world: World, values: dict[str, Any], reason: str = "
 
 
 def current(given: Answer) -> dict[str, int]:
-    return {f"{one.instrument}.{one.item}": one.value for one in Measurement.objects.filter(answer=given)}
+    return {
+        f"{measurement.instrument}.{measurement.item}": measurement.value
+        for measurement in Measurement.objects.filter(answer=given)
+    }
 
 
 def test_a_correction_is_a_new_version_and_the_old_one_stays(world: World) -> None:
@@ -73,7 +76,7 @@ def test_each_version_stands_whole_with_what_was_added_and_taken_out(world: Worl
     ]
     for values in steps:
         correct(given, world, values)
-    assert [one.values for one in versions_of(Answer.objects.get(pk=given.pk))] == [VALUES, *steps]
+    assert [version.values for version in versions_of(Answer.objects.get(pk=given.pk))] == [VALUES, *steps]
     assert Measurement.every.filter(answer=given).count() == 2 + 1 + 4 + 4
     assert AnswerCorrection.objects.count() == 3
 
@@ -222,12 +225,12 @@ def test_of_corrections_at_once_each_is_a_version_of_its_own(world: World) -> No
     ends = together(*(lambda values=values: correct(given, world, values) for values in wanted))
     assert ends == {"won": 4}
     versions = versions_of(Answer.objects.get(pk=given.pk))
-    assert [one.number for one in versions] == [1, 2, 3, 4, 5]
+    assert [version.number for version in versions] == [1, 2, 3, 4, 5]
     assert versions[0].values == VALUES
-    assert sorted(one.values["nrs.now"] for one in versions[1:]) == [1, 2, 3, 4]
-    assert all(one.values["nrs.now"] == one.values["nrs.worst_24_hours"] for one in versions[1:])
+    assert sorted(version.values["nrs.now"] for version in versions[1:]) == [1, 2, 3, 4]
+    assert all(version.values["nrs.now"] == version.values["nrs.worst_24_hours"] for version in versions[1:])
     assert current(given) == versions[-1].values
-    assert len({one.at for one in versions}) == 5
+    assert len({version.at for version in versions}) == 5
 
 
 # At the front desk.
@@ -241,7 +244,7 @@ def test_the_page_shows_what_stands_and_takes_what_should(world: World, client: 
         form = client.get(f"{address}/correct/").context["form"]
         assert form["nrs.now"].value() == 7
         assert form["pgic.change"].value() == "-"
-        sent = {one.key: str(form[one.key].value()) for one in form.questions}
+        sent = {question.key: str(form[question.key].value()) for question in form.questions}
         same = client.post(f"{address}/correct/", sent | {"reason": "none"})
         assert same.status_code == 422
         assert [fault.code for fault in same.context["form"].non_field_errors().as_data()] == [

@@ -68,14 +68,14 @@ def live(place: Place, kind: ProcedureType, number: int, person: Played) -> Foll
     assert person.known.baseline is not None
     follow_up = perform(place, kind, patient, begin, person.known.baseline).follow_up
     asked = follow_up.check_ins.filter(kind=CheckIn.Kind.PLANNED)
-    for one in person.answers:
+    for answer in person.answers:
         services.answer(
-            asked.get(offset_minutes=one.planned * DAY).pk,
-            values={"nrs.now": one.pain},
+            asked.get(offset_minutes=answer.planned * DAY).pk,
+            values={"nrs.now": answer.pain},
             channel="email",
             language="en",
             by=None,
-            now=begin + timedelta(days=one.came),
+            now=begin + timedelta(days=answer.came),
         )
     over = begin + timedelta(days=person.again[0]) if person.again else NOW
     silent = asked.filter(status__in=CheckIn.OPEN, closes_at__lte=over)

@@ -212,8 +212,8 @@ def test_the_book_is_open_around_now(types: None) -> None:
     assert not Appointment.objects.filter(status="completed", starts_at__gt=now).exists()
     assert Appointment.objects.filter(status__in=Appointment.EXPECTED, starts_at__lt=now).exists()  # late
     assert Appointment.objects.filter(status="booked", starts_at__gt=now + timedelta(days=7)).exists()
-    for one in Appointment.objects.select_related("site"):
-        assert 7 <= one.starts_at.astimezone(one.site.zone).hour < 20
+    for appointment in Appointment.objects.select_related("site"):
+        assert 7 <= appointment.starts_at.astimezone(appointment.site.zone).hour < 20
     assert set(Baseline.objects.values_list("channel", flat=True)) == {"staff", "link", "tablet"}
     desk = User.objects.get(email="desk@demo.example.org")
     assert desk.check_password(PASSWORD)
@@ -235,7 +235,7 @@ def test_the_desk_has_something_to_do(types: None) -> None:
         closed_at=None, stale_on__lte=NOW.date()
     ).exists()  # to be asked again
     leave = Closure.objects.filter(resource__isnull=False)
-    assert all(procedures.displaced_by(one, now=NOW).exists() for one in leave)
+    assert all(procedures.displaced_by(closure, now=NOW).exists() for closure in leave)
     assert leave.exists()
     assert not AuditEvent.objects.filter(at__gt=NOW).exists()
 
@@ -255,8 +255,8 @@ def test_two_hundred_invented_people() -> None:
     assert (
         {person.email == "" for person in people} == {person.consented for person in people} == {True, False}
     )
-    one, other = (people[number - 1] for number in COUPLE)
-    assert (one.email, one.family_name) == (other.email, other.family_name) != ("", "")
+    first, other = (people[number - 1] for number in COUPLE)
+    assert (first.email, first.family_name) == (other.email, other.family_name) != ("", "")
     assert people[DECEASED - 1].died_on
     assert all(people[number - 1].opted_out for number in OPTED_OUT)
     assert invent(clinic_history.SEED, date(2026, 11, 20), FEW) == people[:FEW]
@@ -384,9 +384,11 @@ def lived() -> dict[int, tuple[float, float]]:
     their lives two treatments of a region meet."""
     house, truths = build(), dict[int, tuple[float, float]]()
     people = [
-        one for one in invent(clinic_history.SEED, NOW.date(), clinic_history.PATIENTS) if one.joined > 200
+        person
+        for person in invent(clinic_history.SEED, NOW.date(), clinic_history.PATIENTS)
+        if person.joined > 200
     ]
-    people.sort(key=lambda one: one.number not in RARE)
+    people.sort(key=lambda person: person.number not in RARE)
     for number, person in enumerate(people):
         if number >= ENOUGH:
             break
@@ -420,20 +422,23 @@ def explained_from_what_is_stored() -> None:
             "procedure__site", "procedure__procedure_type", "relief_profile", "check_in_profile"
         )
     )
-    courses, rows = courses_of(told), read([one.pk for one in told])
-    for one in told:
-        course = courses[one.pk]
-        again = judgement_of(one, course, rows[one.pk])
-        assert (one.verdict, one.verdict_reason) == (again.verdict, again.reason)
-        assert one.verdict_reason.endswith(".")
-        if one.verdict in (Verdict.NO_BASELINE, Verdict.CONFOUNDED) or one.judged_as != JudgedAs.TREATMENT:
+    courses, rows = courses_of(told), read([follow_up.pk for follow_up in told])
+    for follow_up in told:
+        course = courses[follow_up.pk]
+        again = judgement_of(follow_up, course, rows[follow_up.pk])
+        assert (follow_up.verdict, follow_up.verdict_reason) == (again.verdict, again.reason)
+        assert follow_up.verdict_reason.endswith(".")
+        if (
+            follow_up.verdict in (Verdict.NO_BASELINE, Verdict.CONFOUNDED)
+            or follow_up.judged_as != JudgedAs.TREATMENT
+        ):
             continue
-        days = {int(number) for number in re.findall(r"day (\d+)", one.verdict_reason)}
-        assert days, one.verdict_reason
-        if one.verdict not in (Verdict.TOO_EARLY, Verdict.UNKNOWN):
-            scores = re.search(r"Pain (\d+) before, (\d+) on", one.verdict_reason)
-            assert scores, one.verdict_reason
-            assert int(scores[1]) == one.procedure.baseline_pain
+        days = {int(number) for number in re.findall(r"day (\d+)", follow_up.verdict_reason)}
+        assert days, follow_up.verdict_reason
+        if follow_up.verdict not in (Verdict.TOO_EARLY, Verdict.UNKNOWN):
+            scores = re.search(r"Pain (\d+) before, (\d+) on", follow_up.verdict_reason)
+            assert scores, follow_up.verdict_reason
+            assert int(scores[1]) == follow_up.procedure.baseline_pain
             assert int(scores[2]) in {reading.score for reading in course.readings}
         if again.lost_between:
             assert set(again.lost_between) <= days
@@ -443,9 +448,9 @@ def explained_on_the_patient_course() -> None:
     """Whoever opens a patient's course reads of every follow-up its verdict and why."""
     told = defaultdict(list)
     seen = set()
-    for one in FollowUp.objects.exclude(closed_reason=FollowUp.Closed.VOIDED):
-        told[one.patient_id].append(one)
-        seen.add(one.verdict)
+    for follow_up in FollowUp.objects.exclude(closed_reason=FollowUp.Closed.VOIDED):
+        told[follow_up.patient_id].append(follow_up)
+        seen.add(follow_up.verdict)
     assert seen >= ORDINARY
     reader = Client()
     reader.force_login(User.objects.get(email="administrator@demo.example.org"))
@@ -453,9 +458,9 @@ def explained_on_the_patient_course() -> None:
         page = html.unescape(
             reader.get(reverse("admin:patients_patient_course", args=[patient])).content.decode()
         )
-        for one in follow_ups:
-            assert one.get_verdict_display() in page
-            assert one.verdict_reason in page
+        for up in follow_ups:
+            assert up.get_verdict_display() in page
+            assert up.verdict_reason in page
 
 
 def looked_after() -> None:

@@ -27,7 +27,11 @@ def live(ways: tuple[str, ...], each: int = 2) -> None:
     house = build()
     people = invent(clinic_history.SEED, NOW.date(), clinic_history.PATIENTS)
     for way in ways:
-        some = (one for one in people if one.pathway == way and not one.newcomer and one.joined > 300)
+        some = (
+            person
+            for person in people
+            if person.pathway == way and not person.newcomer and person.joined > 300
+        )
         for person in islice(some, each):
             life = PatientTimeline(
                 person, clinic_history.register(person, house, NOW), house, clinic_history.SEED, "history"

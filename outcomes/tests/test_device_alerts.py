@@ -49,7 +49,7 @@ def test_a_refill_raises_one_routine_alert_on_the_day_on_which_it_is_due(
     assert (alert.urgency, alert.patient, alert.site) == ("routine", world.patient, world.site)
     assert alert.follow_up.procedure == pump.procedure
     due = services.due_of(course(pump), now=world.at(DUE, 9))
-    assert [(one.device, one.what, one.since) for one in due] == [(pump, "refill", DUE)]
+    assert [(due_row.device, due_row.what, due_row.since) for due_row in due] == [(pump, "refill", DUE)]
 
 
 def test_the_tick_does_it(world: World, pump: ImplantedDevice) -> None:
@@ -65,7 +65,7 @@ def test_what_falls_due_while_one_is_open_stands_on_that_one(world: World, pump:
     late = MONDAY + 2000 * DAY
     assert tick(world, late) == {"raised": 0, "settled": 0}
     due = services.due_of(course(pump), now=world.at(late, 9))
-    assert [(one.what, one.since) for one in due] == [("refill", DUE), ("battery", late)]
+    assert [(due_row.what, due_row.since) for due_row in due] == [("refill", DUE), ("battery", late)]
 
 
 def test_a_refill_settles_it_at_once(world: World, pump: ImplantedDevice) -> None:
@@ -116,7 +116,7 @@ def test_two_devices_of_one_implant_share_the_alert(world: World, pump: Implante
     recorded(world, pump.procedure, serial_number="A-1002", refill_due_on=DUE - DAY)
     assert tick(world, DUE)["raised"] == 1
     due = services.due_of(course(pump), now=world.at(DUE, 9))
-    assert [one.device.serial_number for one in due] == ["A-1002", "A-1001"]
+    assert [due_row.device.serial_number for due_row in due] == ["A-1002", "A-1001"]
 
 
 def test_a_device_is_looked_after_though_its_implant_was_repeated(

@@ -130,9 +130,9 @@ def test_minutes_are_counted_once_and_a_result_stands(
 ) -> None:
     rules = {"hours": HOURS, "baseline": baseline, "percent": 80}
     window = {"window_from": first, "window_until": first + more}
-    found = result({at: DiaryEntry(one) for at, one in scores.items()}, **rules, **window)  # type: ignore[arg-type]
+    found = result({at: DiaryEntry(score) for at, score in scores.items()}, **rules, **window)  # type: ignore[arg-type]
     assert found is not None
     assert 0 <= found.relief_minutes <= found.covered_minutes <= found.window_minutes
     if found.outcome != "indeterminate" and hour > max([*scores, found.decided_at or 0]):
-        more_entries = {at: DiaryEntry(one) for at, one in {**scores, hour: score}.items()}
+        more_entries = {at: DiaryEntry(first) for at, first in {**scores, hour: score}.items()}
         assert result(more_entries, **rules, **window).outcome == found.outcome  # type: ignore[arg-type, union-attr]

@@ -76,12 +76,14 @@ def path(block: FollowUp) -> str:
 
 def test_what_is_asked_by_the_hour_is_a_diary(block: FollowUp, flags: World) -> None:
     for minutes in HOURS:
-        assert [one.offset_minutes for one in diary_of(entry(block, minutes))] == HOURS
+        assert [check_in.offset_minutes for check_in in diary_of(entry(block, minutes))] == HOURS
     # A test without a steroid is over with its diary.
     assert list(block.check_ins.values_list("offset_minutes", flat=True).order_by("offset_minutes")) == HOURS
     treated = flags.performed(patient=flags.another_patient(), hour=13, intent="therapeutic").follow_up
     # As asking does: one e-mail for all that is asked by the hour, whatever the procedure was for.
-    assert [one.offset_minutes for one in diary_of(treated.check_ins.get(offset_minutes=60))] == HOURS
+    assert [
+        check_in.offset_minutes for check_in in diary_of(treated.check_ins.get(offset_minutes=60))
+    ] == HOURS
     assert diary_of(treated.check_ins.get(offset_minutes=7 * 1440)) == []
 
 
@@ -407,11 +409,11 @@ def test_the_page_with_corrections_asks_the_database_no_more(
 ) -> None:
     clock[0] = after(block, 35)
     write(client, path, block, {30: 1})
-    with CaptureQueriesContext(connection) as one:
+    with CaptureQueriesContext(connection) as first:
         client.get(path)
     for minutes in HOURS[1:]:
         clock[0] = after(block, minutes + 1)
         write(client, path, block, {minutes: 2})
     with CaptureQueriesContext(connection) as five:
         client.get(path)
-    assert len(five) == len(one)
+    assert len(five) == len(first)

@@ -51,9 +51,9 @@ def read(procedure: str, before: str, told: str) -> Course:
     """The course that a row tells."""
     readings, silent, facts = [], [], dict(WINDOWS[procedure])
     assert not TOKEN.sub("", told), told
-    for one in TOKEN.finditer(told):
-        what, day, score = (one["what"] or "").strip(), int(one["day"]), one["score"] or ""
-        since = int(one["since"]) if one["since"] else None
+    for match in TOKEN.finditer(told):
+        what, day, score = (match["what"] or "").strip(), int(match["day"]), match["score"] or ""
+        since = int(match["since"]) if match["since"] else None
         if score == "–":
             silent.append(day)
         elif score.isdigit():
@@ -61,7 +61,7 @@ def read(procedure: str, before: str, told: str) -> Course:
                 Reading(
                     day,
                     int(score),
-                    worn_off=bool(one["worn"]) or since is not None,
+                    worn_off=bool(match["worn"]) or since is not None,
                     before_treatment=what in ("repeat", "other"),
                     reported=what == "report",
                     ended_on=since,
@@ -89,7 +89,7 @@ def test_verdict(row: list[str]) -> None:
     judgement = judge(course)
     loss = judgement.loss or judgement.suspected
     between = f"{loss.after}–{loss.until}{'' if judgement.loss else ' ?'}" if loss else ""
-    said = " ".join(" ".join([one.note.value, *map(str, one.at)]) for one in judgement.remarks)
+    said = " ".join(" ".join([remark.note.value, *map(str, remark.at)]) for remark in judgement.remarks)
     assert (judgement.verdict.value, between, said) == (verdict, ended, remarks)
     seen = lasting(course, judgement)
     if loss:
@@ -103,8 +103,8 @@ def test_result_of_a_test(row: list[str]) -> None:
     _number, before, told, outcome, covered, _why = row
     assert not ENTRY.sub("", told), told
     entries = {
-        int(float(one["hour"]) * 60): DiaryEntry(int(one["score"]), took_medicine=bool(one["medicine"]))
-        for one in ENTRY.finditer(told)
+        int(float(match["hour"]) * 60): DiaryEntry(int(match["score"]), took_medicine=bool(match["medicine"]))
+        for match in ENTRY.finditer(told)
     }
     found = result(entries, hours=ASKED, baseline=int(before), percent=75, window_from=120, window_until=720)
     shown = (found.outcome.value, f"{found.covered_percent} %") if found else ("no_baseline", "")
@@ -120,8 +120,8 @@ def test_each_trial_is_judged_as_the_page_says(row: list[str]) -> None:
     _, planned, told, out, outcome, known, relief, _ = row
     days = [int(day) for day in planned.split()]
     scores = []
-    for one in told.split():
-        day, score = (int(part) for part in one.split(":"))
+    for entry in told.split():
+        day, score = (int(part) for part in entry.split(":"))
         scores.append(Score(day, score, max((before for before in days if before < day), default=0)))
     found = trial_result(
         scores,

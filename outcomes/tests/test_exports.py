@@ -83,10 +83,10 @@ def test_the_columns_are_the_same_without_a_single_row(world: World, kind: str) 
 
 
 def test_every_column_is_in_the_dictionary_and_the_page_is_true(settings: Any) -> None:
-    assert [(one.table, one.column) for one in entries()] == [
+    assert [(entry.table, entry.column) for entry in entries()] == [
         (table.code, column.name) for table in TABLES.values() for column in table.columns()
     ]
-    assert all(one.meaning for one in entries())
+    assert all(entry.meaning for entry in entries())
     page = settings.BASE_DIR / "docs" / "data-dictionary.md"
     assert page.read_text() == dictionary(), "manage.py data_dictionary > docs/data-dictionary.md"
 
@@ -149,7 +149,7 @@ def test_a_de_identified_export_names_nobody_no_place_and_no_day(world: World) -
         "+1 212",
         "Pain 8",
     ]
-    for patient in (one.patient for one in found):
+    for patient in (follow_up.patient for follow_up in found):
         secrets += [patient.given_name, patient.family_name, patient.record_number, patient.email]
         secrets += [patient.phone, str(patient.born_on)]
     for person in User.objects.all():
@@ -188,11 +188,11 @@ def test_codes_hold_for_one_selection_of_one_person(world: World) -> None:
     course(world, {42: 3})
     world.site.smallest_cell = 1
     world.site.save()
-    (one,), (again,) = hidden(world, "follow_ups"), hidden(world, "follow_ups")
+    (first,), (again,) = hidden(world, "follow_ups"), hidden(world, "follow_ups")
     (other,) = made(world, deidentified=True, procedure_type="rfa_facet")
-    assert one == again
-    assert one["patient"] != other["patient"]
-    assert one["performed_local"] != other["performed_local"]
+    assert first == again
+    assert first["patient"] != other["patient"]
+    assert first["performed_local"] != other["performed_local"]
     Export.objects.update(requested_by=world.admin)
     export = Export.objects.earliest("pk")
     assert exports.secret_of(export) != exports.secret_of(Export(requested_by=world.physician))
@@ -267,7 +267,7 @@ def test_each_cell_is_what_the_rows_say(world: World) -> None:
     }
     for kind, cells in expected.items():
         rows = made(world, kind)
-        (row,) = [one for one in rows if one.get("offset", "60480") == "60480"]
+        (row,) = [row for row in rows if row.get("offset", "60480") == "60480"]
         shown = list(row.values())
         assert shown[: len(cells)] == cells, kind
         figures = {

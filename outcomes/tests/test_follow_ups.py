@@ -243,7 +243,7 @@ def test_a_device_goes_on_beside_another_treatment_whose_days_are_left_out(
     pain(device, 184, 8)
     device.refresh_from_db()
     assert (device.closed_at, device.confounded_by, device.verdict) == (None, None, Verdict.IN_RELIEF)
-    assert [one.at for one in services.course_of(device).readings] == [42]
+    assert [reading.at for reading in services.course_of(device).readings] == [42]
     assert follow_up(other).confounded_by == device
     pain(device, 548, 8)
     device.refresh_from_db()
@@ -260,9 +260,9 @@ def test_a_diagnostic_block_meets_nothing(world: World, injection: ProcedureType
     before = follow_up(world.performed(**block))
     first = follow_up(world.performed(day=LATER))
     world.performed(day=LATER + timedelta(days=7), **block)
-    for one in (before, first):
-        one.refresh_from_db()
-        assert (one.confounded_by, one.closed_at) == (None, None)
+    for item in (before, first):
+        item.refresh_from_db()
+        assert (item.confounded_by, item.closed_at) == (None, None)
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["in order", "the first one recorded last"])
@@ -273,31 +273,31 @@ def test_another_treatment_within_the_window_ends_the_first_and_blurs_both_where
     made = [
         world.performed(day=day, procedure_type=kind) for day, kind in (reversed(plans) if late else plans)
     ]
-    one, other = (follow_up(procedure) for procedure in made)
-    first, second = (other, one) if late else (one, other)
+    item, other = (follow_up(procedure) for procedure in made)
+    first, second = (other, item) if late else (item, other)
     assert (first.ended_by, first.closed_at) == (second, second.procedure.performed_at)
-    assert (one.confounded_by, other.confounded_by) == (other, one)
-    assert {one.verdict, other.verdict} == {Verdict.CONFOUNDED}
+    assert (item.confounded_by, other.confounded_by) == (other, item)
+    assert {item.verdict, other.verdict} == {Verdict.CONFOUNDED}
     # What turns out to be entered in error confounds nothing.
     procedures.void(other.procedure_id, reason="wrong patient", by=world.physician, now=world.at(LATER, 12))
-    one.refresh_from_db()
-    assert (one.confounded_by, one.verdict) == (None, Verdict.TOO_EARLY)
+    item.refresh_from_db()
+    assert (item.confounded_by, item.verdict) == (None, Verdict.TOO_EARLY)
 
 
 def test_what_two_others_blur_stays_blurred_when_one_was_an_error(
     world: World, injection: ProcedureType
 ) -> None:
-    one = follow_up(world.performed())
+    item = follow_up(world.performed())
     first = follow_up(world.performed(day=LATER, procedure_type=injection))
     third = kind(world, "facet_joint_injection", family="facet_intervention")
     second = follow_up(world.performed(day=LATER, hour=11, procedure_type=third))
-    one.refresh_from_db()
-    assert one.confounded_by == first
+    item.refresh_from_db()
+    assert item.confounded_by == first
     procedures.void(first.procedure_id, reason="wrong patient", by=world.physician, now=world.at(LATER, 13))
-    one.refresh_from_db()
-    assert (one.ended_by, one.confounded_by, one.verdict) == (second, second, Verdict.CONFOUNDED)
+    item.refresh_from_db()
+    assert (item.ended_by, item.confounded_by, item.verdict) == (second, second, Verdict.CONFOUNDED)
     second.refresh_from_db()
-    assert second.confounded_by == one
+    assert second.confounded_by == item
 
 
 @pytest.mark.parametrize(
@@ -306,17 +306,17 @@ def test_what_two_others_blur_stays_blurred_when_one_was_an_error(
 def test_other_places_are_other_courses(
     world: World, injection: ProcedureType, change: dict[str, Any]
 ) -> None:
-    one = follow_up(world.performed())
+    first = follow_up(world.performed())
     other = follow_up(world.performed(day=LATER, procedure_type=injection, **change))
-    one.refresh_from_db()
-    assert (one.confounded_by, other.confounded_by, one.closed_at) == (None, None, None)
+    first.refresh_from_db()
+    assert (first.confounded_by, other.confounded_by, first.closed_at) == (None, None, None)
 
 
 def test_both_sides_meet_either(world: World) -> None:
-    one = follow_up(world.performed())
+    first = follow_up(world.performed())
     world.performed(day=LATER, laterality="bilateral")
-    one.refresh_from_db()
-    assert one.closed_reason == "repeated"
+    first.refresh_from_db()
+    assert first.closed_reason == "repeated"
 
 
 def test_void_stops_the_questions_and_keeps_the_answers(world: World) -> None:

@@ -33,7 +33,7 @@ from outcomes.tests.published import (
 
 
 def of(seen: list[tuple[float, float]]) -> Intervals:
-    return intervals([one for one, _ in seen], [one for _, one in seen])
+    return intervals([group for group, _ in seen], [group for _, group in seen])
 
 
 def exact(times: Times) -> Intervals:
@@ -48,7 +48,7 @@ unhurried = settings(deadline=None)
 seen_by_group = st.lists(
     st.lists(
         st.tuples(st.integers(0, 8), st.integers(1, 8), st.booleans()).map(
-            lambda one: (float(one[0]), inf if one[2] else float(one[0] + one[1]))
+            lambda group: (float(group[0]), inf if group[2] else float(group[0] + group[1]))
         ),
         min_size=1,
         max_size=12,
@@ -87,7 +87,7 @@ def test_mercaptopurine_keeps_remission() -> None:
     assert (curve.median, kaplan_meier(*PLACEBO).median) == (23, 8)
     test = log_rank([MERCAPTOPURINE, PLACEBO])
     assert test.observed == (9, 21)
-    assert [round(one, 1) for one in test.expected] == [19.3, 10.7]
+    assert [round(group, 1) for group in test.expected] == [19.3, 10.7]
     assert test.statistic == pytest.approx(16.79294, abs=5e-6)
     assert test.p == pytest.approx(4.17e-5, abs=5e-8)
 
@@ -183,7 +183,7 @@ def test_times_that_are_none_are_refused(times: list[float], lost: list[bool], c
 @given(seen_by_group, st.sampled_from(Score))
 def test_scores_follow_the_recipe(seen: list[list[tuple[float, float]]], score: Score) -> None:
     """Each follow-up's score from S at both of its ends, its sum a group, and the variance of a random arrangement."""
-    groups = [of(one) for one in seen]
+    groups = [of(group) for group in seen]
     curve = turnbull(pool(groups))
     tail = curve.tail
 
@@ -199,29 +199,29 @@ def test_scores_follow_the_recipe(seen: list[list[tuple[float, float]]], score: 
         (a, high), (b, low) = g(after), g(until)
         return a + b - 1 if score is Score.WILCOXON else (high - low) / (a - b)
 
-    each = [[scored(*pair) for pair in one] for one in seen]
+    each = [[scored(*pair) for pair in group] for group in seen]
     everyone = np.concatenate(each)
     variance = float(((everyone - everyone.mean()) ** 2).sum()) / (len(everyone) - 1)
     test = compare(groups, score=score)
     if variance < 1e-12:
         assert test.p == 1
         return
-    excess = [sum(one) - len(one) * float(everyone.mean()) for one in each]
+    excess = [sum(group) - len(group) * float(everyone.mean()) for group in each]
     assert test.excess == pytest.approx(excess, abs=1e-6)
     assert sum(test.excess) == pytest.approx(0, abs=1e-9)
-    statistic = sum(far**2 / len(one) for far, one in zip(excess, each, strict=True)) / variance
+    statistic = sum(far**2 / len(group) for far, group in zip(excess, each, strict=True)) / variance
     assert test.statistic == pytest.approx(statistic, rel=1e-5, abs=1e-6)
     if len(each) == 2:
-        (one, two), number = map(len, each), len(everyone)
-        z = excess[0] / math.sqrt(one * two / number * variance)
+        (group, two), number = map(len, each), len(everyone)
+        z = excess[0] / math.sqrt(group * two / number * variance)
         assert test.statistic == pytest.approx(z**2, rel=1e-5, abs=1e-6)
 
 
 @unhurried
 @given(seen_by_group)
 def test_the_order_of_groups_changes_nothing_but_the_order(seen: list[list[tuple[float, float]]]) -> None:
-    test = compare([of(one) for one in seen])
-    again = compare([of(one) for one in reversed(seen)])
+    test = compare([of(group) for group in seen])
+    again = compare([of(group) for group in reversed(seen)])
     assert again.statistic == pytest.approx(test.statistic)
     assert again.excess[::-1] == pytest.approx(test.excess)
 

@@ -54,7 +54,7 @@ def harmed(world: World) -> World:
 
 def by_type(world: World) -> dict[str, HarmOfType]:
     report = procedure_report(Selection(), user=world.physician, now=world.now).adverse
-    return {one.code: one for one in report.types}
+    return {harm_of_type.code: harm_of_type for harm_of_type in report.types}
 
 
 def test_each_procedure_counts_once_by_its_worst_event(harmed: World) -> None:
@@ -81,11 +81,11 @@ def test_counts_are_never_hidden_and_rates_of_few_procedures_are(harmed: World) 
 
 
 def test_every_number_is_the_number_of_rows_behind_it(harmed: World) -> None:
-    for code, one in by_type(harmed).items():
+    for code, row in by_type(harmed).items():
         for name in ("any", "mild", "moderate", "severe", "serious"):
             cell = f"adverse:{name}" if name in ("any", "serious") else f"adverse:worst:{name}"
             behind = rows_behind(Selection(procedure_type=code), cell, harmed.physician, now=harmed.now)
-            assert behind.count() == getattr(one, name).count, (code, name)
+            assert behind.count() == getattr(row, name).count, (code, name)
 
 
 def test_the_page_shows_all_types_in_one_table_with_a_total(harmed: World, client: Client) -> None:
@@ -99,10 +99,10 @@ def test_the_page_shows_all_types_in_one_table_with_a_total(harmed: World, clien
 
 def test_the_api_says_the_same(harmed: World) -> None:
     body = call(harmed.physician, "GET", "reports/procedure/", now=harmed.now).json()["adverse"]
-    facet = next(one for one in body["types"] if one["code"] == "rfa_facet")
+    facet = next(row for row in body["types"] if row["code"] == "rfa_facet")
     assert (facet["procedures"], facet["hidden"], facet["severe"]["count"]) == (5, False, 1)
     assert facet["severe"]["share"]["of"] == 5
-    other = next(one for one in body["types"] if one["code"] == "another")
+    other = next(row for row in body["types"] if row["code"] == "another")
     assert (other["hidden"], other["moderate"]) == (True, {"count": 1, "share": None})
 
 

@@ -40,7 +40,7 @@ def texts(instrument: Instrument) -> list[BilingualText]:
 
 
 def test_what_ships() -> None:
-    assert {name: [item.key for item in one.items] for name, one in registry().items()} == {
+    assert {name: [item.key for item in instrument.items] for name, instrument in registry().items()} == {
         ("nrs", "1"): ["now", "average_7_days", "worst_24_hours"],
         ("pain_medicine", "1"): ["any", "opioids"],
         ("peg", "1"): ["pain", "enjoyment", "activity"],
@@ -93,7 +93,7 @@ def test_no_instrument_that_may_not_be_shipped(words: str) -> None:
         f"{text.en} {text.es}" for instrument in SHIPPED for text in texts(instrument)
     )
     assert not re.search(words, read_by_patients, re.IGNORECASE)
-    names = " ".join(f"{one.key} {one.title.en}" for one in SHIPPED)
+    names = " ".join(f"{instrument.key} {instrument.title.en}" for instrument in SHIPPED)
     assert not re.search(words, names, re.IGNORECASE)
 
 

@@ -351,7 +351,9 @@ def test_what_was_asked_together_is_reminded_of_together(world: World) -> None:
     second = other_site_region(world, MONDAY + timedelta(days=1))
     early, late = day_of(first, 92), day_of(second, 92)
     assert len(sent(late.due_at)) == 1
-    rungs = [ladder(late.due_at, one.closes_at)[number] for number in (0, 1) for one in (early, late)]
+    rungs = [
+        ladder(late.due_at, check_in.closes_at)[number] for number in (0, 1) for check_in in (early, late)
+    ]
     visits = [[str(message.body).count("\n- ") for message in sent(rung)] for rung in rungs]
     assert visits == [[2], [], [2], []]
     for check_in in (early, late):
@@ -468,12 +470,15 @@ def test_when_the_database_is_away_it_is_not_asked_for_each_patient(
 def test_another_zone_moves_what_was_not_asked_and_nothing_else(world: World) -> None:
     follow_up = course(world)
     sent(day_of(follow_up, 1).due_at)
-    before = {one.offset_minutes: one.due_at for one in follow_up.check_ins.all()}
+    before = {check_in.offset_minutes: check_in.due_at for check_in in follow_up.check_ins.all()}
     world.site.time_zone = "America/Los_Angeles"
     world.site.save()
     done = services.tick(now=day_of(follow_up, 1).due_at + timedelta(minutes=1))
     assert done["follow_ups_replanned"] == 1
-    moved = {one.offset_minutes: one.due_at - before[one.offset_minutes] for one in follow_up.check_ins.all()}
+    moved = {
+        check_in.offset_minutes: check_in.due_at - before[check_in.offset_minutes]
+        for check_in in follow_up.check_ins.all()
+    }
     assert moved.pop(1440) == timedelta(0)
     assert set(moved.values()) == {timedelta(hours=3)}
     assert services.tick(now=world.at(MONDAY, 23))["follow_ups_replanned"] == 0

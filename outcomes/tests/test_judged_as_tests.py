@@ -129,7 +129,7 @@ def test_entries_count_at_their_hour_in_whatever_order_and_however_late(
 ) -> None:
     scores = {30: 0, 60: 0, 120: 0, 180: 8}
     assert write(block, {minutes: scores[minutes] for minutes in order}, late=late).verdict == "positive"
-    assert {one.answer.late for one in block.check_ins.filter(status="answered")} == {late > 0}
+    assert {check_in.answer.late for check_in in block.check_ins.filter(status="answered")} == {late > 0}
 
 
 def test_an_entry_that_is_written_twice_counts_once(block: FollowUp) -> None:

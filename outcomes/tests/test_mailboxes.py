@@ -35,7 +35,7 @@ from procedures.tests.factories import World
 
 #: What a locked phone must not tell.
 TELLS = re.compile(r"pain|dolor|clinic|clínica|procedure|procedimiento|treatment|tratamiento|injection", re.I)
-TO_PATIENTS = [one for one in PREVIEWS if len(one.languages) > 1]
+TO_PATIENTS = [preview for preview in PREVIEWS if len(preview.languages) > 1]
 
 
 @pytest.fixture
@@ -53,13 +53,13 @@ def written(world: World, message: Message) -> EmailMultiAlternatives:
 
 
 def sent() -> list[EmailMultiAlternatives]:
-    found = [one for one in mail.outbox if isinstance(one, EmailMultiAlternatives)]
+    found = [message for message in mail.outbox if isinstance(message, EmailMultiAlternatives)]
     assert len(found) == len(mail.outbox)
     return found
 
 
 @pytest.mark.parametrize("language", ["en", "es"])
-@pytest.mark.parametrize("preview", TO_PATIENTS, ids=lambda one: one.key)
+@pytest.mark.parametrize("preview", TO_PATIENTS, ids=lambda preview: preview.key)
 def test_a_locked_phone_tells_neither_who_writes_nor_what_for(
     world: World, site: Site, preview: outbox.Preview, language: str
 ) -> None:
@@ -129,8 +129,8 @@ def test_each_site_writes_under_its_own_name_in_one_run_at_no_further_question(w
         return len(asked)
 
     run(world.site)  # the first run of a new database counts what is sent once more
-    one, several = run(world.site, world.site), run(world.site, other, world.site, other)
-    assert several - one == 2  # the mark of each letter
+    preview, several = run(world.site, world.site), run(world.site, other, world.site, other)
+    assert several - preview == 2  # the mark of each letter
     assert [parseaddr(message.from_email)[0] for message in sent()][3:] == ["Riverside", "Northside"] * 2
 
 
@@ -179,7 +179,7 @@ PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 100
 
 
 @pytest.mark.parametrize("language", ["en", "es"])
-@pytest.mark.parametrize("preview", TO_PATIENTS, ids=lambda one: one.key)
+@pytest.mark.parametrize("preview", TO_PATIENTS, ids=lambda preview: preview.key)
 def test_every_e_mail_has_a_language_a_title_a_preheader_a_head_and_one_button(
     world: World, site: Site, preview: outbox.Preview, language: str
 ) -> None:
@@ -204,7 +204,7 @@ def test_every_e_mail_has_a_language_a_title_a_preheader_a_head_and_one_button(
 
 
 @pytest.mark.parametrize("allowed", [False, True])
-@pytest.mark.parametrize("preview", TO_PATIENTS, ids=lambda one: one.key)
+@pytest.mark.parametrize("preview", TO_PATIENTS, ids=lambda preview: preview.key)
 def test_a_first_name_stands_only_where_the_site_allows_it(
     site: Site, preview: outbox.Preview, allowed: bool
 ) -> None:
@@ -257,7 +257,7 @@ def test_one_button_leads_through_all_that_an_e_mail_asks(
     world: World, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = course(world), other_site_region(world, MONDAY + timedelta(days=1))
-    one, two = day_of(first, 92), day_of(second, 92)
+    preview, two = day_of(first, 92), day_of(second, 92)
     now = two.due_at
     monkeypatch.setattr(timezone, "now", lambda: now)
     services.tick(now=now)
@@ -273,14 +273,14 @@ def test_one_button_leads_through_all_that_an_e_mail_asks(
         client.post(path, {"step": "1"}).status_code == 410
     )  # what is sent goes to one question, not to all
     asked = {CheckIn.objects.get(links__token_hash=token_hash(part[3:-1])): part for part in parts}
-    assert set(asked) == {one, two}
+    assert set(asked) == {preview, two}
     later = asked.pop(min(asked, key=lambda check_in: asked[check_in]))
     ((other, _),) = asked.items()
 
     def tell(check_in: CheckIn) -> None:
         services.answer(check_in.pk, values={"nrs.now": 3}, channel="phone", language="en", by=None, now=now)
 
-    tell(one if other == two else two)
+    tell(preview if other == two else two)
     assert client.get(path)["Location"] == parts[1]
     thanks = client.get(later)
     assert f'href="{parts[1]}?lang=en"' in thanks.content.decode()

@@ -73,7 +73,7 @@ def test_a_refill_leaves_the_pump_and_every_treatment_alone(world: World, refill
         done(world, world.ablation, MONDAY + 7 * DAY, region="lumbar", laterality="left"),
     ]
     first = done(world, refill, WEEKS_10, region="lumbar")
-    assert [(ended(one), one.confounded_by) for one in (others[0], first)] == [
+    assert [(ended(follow_up), follow_up.confounded_by) for follow_up in (others[0], first)] == [
         (("other_treatment", others[1]), others[1]),
         (("", None), None),
     ]

@@ -55,7 +55,7 @@ def codes(act: Any) -> set[str]:
     with pytest.raises(ValidationError) as caught:
         act()
     found: Any = caught.value
-    return {str(one.code) for one in found.error_list}
+    return {str(row.code) for row in found.error_list}
 
 
 def opioid(world: World, patient: Patient) -> OpioidUse:
@@ -149,7 +149,7 @@ def test_the_trail_lists_all_of_many(world: World, duplicate: Patient) -> None:
     reasons = (
         AuditEvent.objects.filter(reason__startswith="a.b:").order_by("pk").values_list("reason", flat=True)
     )
-    assert [int(one) for reason in reasons for one in reason.split()[1:]] == numbers
+    assert [int(row) for reason in reasons for row in reason.split()[1:]] == numbers
 
 
 def test_what_is_chosen_is_taken_and_the_rest_stays(world: World, duplicate: Patient) -> None:
@@ -225,16 +225,16 @@ def test_old_chains_and_circles_are_mended_by_the_migration(world: World) -> Non
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute("ALTER TABLE patients_patient DISABLE TRIGGER USER")
-        for one, into in ((0, 1), (1, 0), (2, 1), (3, 4), (4, 5)):
+        for row, into in ((0, 1), (1, 0), (2, 1), (3, 4), (4, 5)):
             cursor.execute(
-                "UPDATE patients_patient SET merged_into_id = %s WHERE id = %s", [some[into].pk, some[one].pk]
+                "UPDATE patients_patient SET merged_into_id = %s WHERE id = %s", [some[into].pk, some[row].pk]
             )
         import_module("patients.migrations.0005_merged_records").unchain(
             apps, type("Editor", (), {"connection": connection})
         )
         cursor.execute("ALTER TABLE patients_patient ENABLE TRIGGER USER")
     points = dict(Patient.objects.values_list("pk", "merged_into"))
-    assert [points[one.pk] for one in some] == [
+    assert [points[patient.pk] for patient in some] == [
         *(None, some[0].pk, some[0].pk),
         *(some[5].pk, some[5].pk, None),
     ]
@@ -318,7 +318,7 @@ def test_links_to_the_dropped_address_end_and_the_question_goes_to_the_other(
     email.refresh_from_db()
     assert email.status == "queued"
     outbox.send_due(now=now)
-    assert {address for one in mail.outbox for address in one.to} == {"ann@example.org"}
+    assert {address for message in mail.outbox for address in message.to} == {"ann@example.org"}
 
 
 def test_links_stay_where_the_address_stays(world: World, duplicate: Patient) -> None:
@@ -368,7 +368,7 @@ def test_a_coming_appointment_is_told_at_the_address_that_counts(world: World, d
     mail.outbox.clear()
     merge(world, duplicate, now=world.now)
     outbox.send_due(now=world.now)
-    assert [one.to for one in mail.outbox] == [["ann@example.org"]]
+    assert [message.to for message in mail.outbox] == [["ann@example.org"]]
 
 
 def test_unsubscribing_from_the_duplicates_letters_stops_the_kept_record(world: World) -> None:
@@ -444,7 +444,7 @@ def test_the_api_lists_what_must_be_settled(world: World, duplicate: Patient) ->
         wait(world, patient)
     path = f"patients/{world.patient.pk}/merge/"
     listed = call(world.clerk, "GET", f"{path}?duplicate={duplicate.pk}", now=world.now).json()["obstacles"]
-    assert {one["code"] for one in listed} == {"opioid_twice", "waiting_twice"}
+    assert {row["code"] for row in listed} == {"opioid_twice", "waiting_twice"}
     refused = call(world.clerk, "POST", path, {"duplicate": duplicate.pk}, now=world.now)
     assert refused.status_code == 409
     assert set(faults(refused)) == {("", "opioid_twice"), ("", "waiting_twice")}
@@ -494,7 +494,7 @@ def test_the_desk_lists_what_must_be_settled_and_merges_nothing(world: World, du
     for patient in (world.patient, duplicate):
         wait(world, patient)
     client, page = signed_in(world.clerk), f"/admin/patients/patient/{world.patient.pk}/merge/{duplicate.pk}/"
-    assert [one.code for one in client.get(page).context["obstacles"]] == ["waiting_twice"]
+    assert [row.code for row in client.get(page).context["obstacles"]] == ["waiting_twice"]
     assert (
         client.post(
             page, {"family_name": "kept", "given_name": "kept", "phone": "kept", "email": "kept"}

@@ -229,8 +229,8 @@ def test_a_diary_that_is_being_written_does_not_change(world: World) -> None:
     found = again(follow_up)
     assert found.relief_profile == first
     entry.follow_up = found
-    assert [one.offset_minutes for one in services.diary_of(entry)] == [30, 60, 120]
-    assert {one.status for one in services.diary_of(entry)} == {"answered", "invited"}
+    assert [check_in.offset_minutes for check_in in services.diary_of(entry)] == [30, 60, 120]
+    assert {check_in.status for check_in in services.diary_of(entry)} == {"answered", "invited"}
     assert days(found, "planned") == [1, 42, 166, 180, 366]
 
 

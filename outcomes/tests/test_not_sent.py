@@ -89,7 +89,7 @@ def test_what_is_held_back_at_the_last_moment_is_counted_with_its_reason(
     (row,) = page.context["rows"]
     assert str(HELD_BACK[code]) in words(page)
     listed = client.get(row["link"]).context["cl"].result_list
-    assert [one.pk for one in listed] == [check_in.pk]
+    assert [row.pk for row in listed] == [check_in.pk]
 
 
 def test_questions_reminders_and_texts_are_counted_apart_and_the_most_frequent_comes_first(

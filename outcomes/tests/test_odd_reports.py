@@ -84,9 +84,9 @@ def test_confounded_after_a_known_loss_stays_with_its_loss(world: World) -> None
     world.site.save()
     injection = kind(world, "esi_interlaminar", family="epidural_steroid_injection")
     lost, unknown = course(world, {42: 2, 92: 8, 184: 8}), course(world, {14: 2})
-    for one in (lost, unknown):
-        day = one.procedure.performed_at.astimezone(world.site.zone).date() + timedelta(days=211)
-        other = world.performed(procedure_type=injection, patient=one.patient, day=day, baseline=None)
+    for follow_up in (lost, unknown):
+        day = follow_up.procedure.performed_at.astimezone(world.site.zone).date() + timedelta(days=211)
+        other = world.performed(procedure_type=injection, patient=follow_up.patient, day=day, baseline=None)
         CourseSummary.objects.filter(pk=other.follow_up.pk).update(voided=True)
     kept = CourseSummary.objects.get(pk=lost.pk)
     assert (kept.lost_after, kept.lost_until, kept.verdict) == (42, 92, "lost_early")

@@ -249,8 +249,8 @@ def test_it_is_in_every_e_mail_about_a_check_in(
     assert check_in.remind_at
     (again,) = mailed(world, check_in.remind_at + timedelta(hours=16))  # not at night
     assert again != path
-    for one in (path, again):
-        page = client.get(one)
+    for row in (path, again):
+        page = client.get(row)
         assert page.status_code == 200
         assert f'<html lang="{language}"' in page.content.decode()
     assert Link.objects.filter(follow_up=relieved).count() == 2
@@ -275,13 +275,13 @@ def test_it_is_in_no_e_mail_about_a_test(world: World, relieved: FollowUp) -> No
 
 def test_the_links_of_many_e_mails_cost_three_round_trips(world: World, relieved: FollowUp) -> None:
     now = relieved.check_ins.get(offset_minutes=92 * 1440).due_at
-    ids = [[one.pk] for one in relieved.check_ins.filter(status="planned", closes_at__gt=now)]
-    contexts = [{"check_in_ids": one, "reminder": 0} for one in ids]
+    ids = [[row.pk] for row in relieved.check_ins.filter(status="planned", closes_at__gt=now)]
+    contexts = [{"check_in_ids": row, "reminder": 0} for row in ids]
     assert queries(lambda: emails.invitations(contexts[:1], now)) == 3
     assert queries(lambda: emails.invitations(contexts, now)) == 3
-    sent = [one for one in emails.invitations(contexts, now) if isinstance(one, Message)]
+    sent = [invitation for invitation in emails.invitations(contexts, now) if isinstance(invitation, Message)]
     assert len(sent) > 1
-    assert all("/p/" in one.text for one in sent)
+    assert all("/p/" in message.text for message in sent)
 
 
 def opened(follow_up: FollowUp, now: datetime) -> str:
@@ -566,7 +566,7 @@ def test_a_yes_beside_it_leads_to_the_help_page_though_nothing_else_is_said(
         helped = client.post(report_page, sent)
         assert helped.status_code == 200
         assert 'href="tel:911"' in helped.content.decode()
-    assert [(one.kind, one.codes) for one in Alert.objects.all()] == [("red_flag", ["bladder_bowel"])]
+    assert [(alert.kind, alert.codes) for alert in Alert.objects.all()] == [("red_flag", ["bladder_bowel"])]
     assert AuditEvent.objects.filter(action="alert.raised").count() == 1
     assert reports() == []
     kept = dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', helped.content.decode()))

@@ -33,7 +33,7 @@ def test_a_code_is_read_back_however_it_is_typed(number: int, typed: str) -> Non
 def test_one_wrong_digit_or_two_swapped_are_always_found(number: int, data: st.DataObject) -> None:
     digits = paper_code(number).replace("-", "")
     at = data.draw(st.integers(0, len(digits) - 1))
-    other = data.draw(st.sampled_from([one for one in "0123456789" if one != digits[at]]))
+    other = data.draw(st.sampled_from([digit for digit in "0123456789" if digit != digits[at]]))
     assert read_code(digits[:at] + other + digits[at + 1 :]) is None
     swapped = digits[:at] + digits[at : at + 2][::-1] + digits[at + 2 :]
     if swapped != digits:

@@ -118,7 +118,7 @@ def test_the_peg_is_asked_where_check_ins_ask_it_and_may_be_left_out(
     kind.pk, kind.code = None, "another"
     kind.save()
     Appointment.objects.update(procedure_type=kind)
-    assert [one.key for one in client.get(path).context["questions"]] == ["nrs.now"]
+    assert [row.key for row in client.get(path).context["questions"]] == ["nrs.now"]
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_after_the_procedure_began_nothing_is_kept(
     assert refused.value.code == "performed_already"
     for page in (client.get(path), client.post(path, PAIN)):
         assert page.status_code in (200, 409)
-        assert "outcomes/before_over.html" in [one.name for one in page.templates]
+        assert "outcomes/before_over.html" in [template.name for template in page.templates]
         assert world.site.phone in words(page)
     assert noted() == []
 
@@ -221,7 +221,7 @@ def test_of_an_appointment_to_which_nobody_comes_nothing_is_kept(
         how, "procedures/cancelled.html"
     )
     for page in (client.get(path), client.post(path, PAIN)):
-        assert template in [one.name for one in page.templates]
+        assert template in [template.name for template in page.templates]
         assert world.site.phone in words(page)
     assert noted() == []
 
@@ -330,7 +330,7 @@ def test_staff_see_who_gave_the_score(
     clock[0] = arrived(world, booked)
     client.post(path, PAIN)
     shown = call(world.nurse, "get", f"appointments/{booked.pk}/", now=clock[0]).json()["baselines"]
-    assert [(one["key"], one["value"], one["channel"], one["recorded_by"]) for one in shown] == [
+    assert [(row["key"], row["value"], row["channel"], row["recorded_by"]) for row in shown] == [
         ("nrs.now", 7, "link", None)
     ]
     desk = signed_in(world.nurse)

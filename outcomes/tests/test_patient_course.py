@@ -102,11 +102,11 @@ def test_every_verdict_with_its_reason_and_figures_is_on_the_page(told: World, c
     for follow_up in FollowUp.objects.all():
         assert f">{follow_up.verdict_reason}" in html  # on the page, not only in the chart's description
         assert str(follow_up.get_verdict_display()) in said
-    for one in (
+    for phrase in (
         *("after day 184, by day 275", "by day 42", "8 / 10", "3 / 10", "infection", "60 MME", "30 MME"),
         *(str(told.patient), told.patient.record_number, f"{told.patient.born_on:%Y-%m-%d}", "Riverside"),
     ):
-        assert one in said, one
+        assert phrase in said, phrase
     assert "estimate; never use it to switch drugs" in html
 
 
@@ -151,7 +151,7 @@ def test_what_happened_at_another_site_is_not_in_it(told: World) -> None:
     follow_up = FollowUp.objects.order_by("pk")[0]
     type(follow_up.procedure).objects.filter(pk=follow_up.procedure_id).update(site=hill)
     known = patient_course(told.patient, user=told.nurse, now=later(told))
-    assert [one.follow_up.pk for one in known.follow_ups] == [FollowUp.objects.order_by("pk")[1].pk]
+    assert [up.follow_up.pk for up in known.follow_ups] == [FollowUp.objects.order_by("pk")[1].pk]
     assert known.events == []
 
 
@@ -159,7 +159,7 @@ def test_a_procedure_that_was_entered_in_error_is_not_in_it(told: World) -> None
     follow_up = FollowUp.objects.order_by("pk")[0]
     void(follow_up.procedure_id, reason="wrong patient", by=told.physician, now=later(told))
     known = patient_course(told.patient, user=told.nurse, now=later(told))
-    assert follow_up.pk not in [one.follow_up.pk for one in known.follow_ups]
+    assert follow_up.pk not in [up.follow_up.pk for up in known.follow_ups]
     assert known.events == []
 
 
@@ -200,7 +200,7 @@ def test_the_totals_of_all_days_are_stretches_without_a_change(world: World) -> 
     takes(world, "60", MONDAY, MONDAY + timedelta(days=9))
     takes(world, "20", MONDAY + timedelta(days=5))
     takes(world, "8", MONDAY + timedelta(days=12), drug="buprenorphine")
-    found = [(one.from_on, one.until_on, one.total.mme) for one in steps(OpioidUse.objects.all())]
+    found = [(step.from_on, step.until_on, step.total.mme) for step in steps(OpioidUse.objects.all())]
     day = [MONDAY + timedelta(days=number) for number in range(13)]
     assert found == [
         (day[0], day[4], Decimal(60)),
@@ -216,7 +216,7 @@ def test_a_change_of_dose_within_a_day_makes_no_peak(world: World) -> None:
     change = MONDAY + timedelta(days=5)
     takes(world, "60", MONDAY, change)
     takes(world, "20", change)
-    found = [(one.from_on, one.until_on, one.total.mme) for one in steps(OpioidUse.objects.all())]
+    found = [(step.from_on, step.until_on, step.total.mme) for step in steps(OpioidUse.objects.all())]
     assert found == [(MONDAY, change - timedelta(days=1), Decimal(60)), (change, None, Decimal(20))]
 
 
@@ -249,18 +249,18 @@ def test_the_time_line_is_well_formed_and_shows_everything() -> None:
     doses.append(Dose(START + 200, None, None))
     marks = [EventMark(START + 3, "a", True), EventMark(START + 3, "b", False)]
     svg = drawn(bands, doses, marks, START + 400)
-    said = ["".join(one.itertext()) for one in svg.iter(f"{SVG}text")]
+    said = ["".join(element.itertext()) for element in svg.iter(f"{SVG}text")]
     assert svg.find(f"{SVG}title") is not None
     assert svg.find(f"{SVG}desc") is not None
-    for one in (
+    for phrase in (
         *('1  Ablation <"lumbar">: in relief', '2  Ablation <"lumbar">: in relief', "60", "≥ 30"),
         *("not counted", "a", "b", "today", "Jan 2026", "estimate; never use it to switch drugs"),
         *("relief ended in here", "serious one", "not answered"),
     ):
-        assert one in said, one
-    answers = [one for one in svg if one.get("class") == "chart-answer"]
+        assert phrase in said, phrase
+    answers = [element for element in svg if element.get("class") == "chart-answer"]
     assert len(answers) == 2
-    hollow = [one for one in svg if one.tag == f"{SVG}circle" and one.get("r") == "3.2"]
+    hollow = [element for element in svg if element.tag == f"{SVG}circle" and element.get("r") == "3.2"]
     assert len(hollow) == 2
 
 
@@ -273,15 +273,15 @@ def test_nothing_is_drawn_outside_the_sheet(days: float) -> None:
     doses = [Dose(START - 4000, START - 3000, 10), Dose(START - 3000, START + 90000, 20)]
     svg = drawn(bands, doses, [EventMark(START, "a", False)], START + days)
     width, height = (float(part) for part in (svg.get("viewBox") or "").split()[2:])
-    for one in svg.iter():
+    for element in svg.iter():
         for name, most in (("x", width), ("x1", width), ("x2", width), ("cx", width), ("cy", height)):
-            at = one.get(name)
-            assert at is None or -12 <= float(at) <= most, (one.tag, one.attrib)
+            at = element.get(name)
+            assert at is None or -12 <= float(at) <= most, (element.tag, element.attrib)
 
 
 def test_what_there_is_none_of_takes_no_room() -> None:
     bare = drawn([band(1, START, baseline=None)], [], [], START + 30)
-    said = ["".join(one.itertext()) for one in bare.iter(f"{SVG}text")]
+    said = ["".join(element.itertext()) for element in bare.iter(f"{SVG}text")]
     assert "opioids" not in said
     assert "adverse" not in said
     assert "answered" not in said

@@ -13,7 +13,7 @@ POINTS = [CurvePoint("Before", "Before", 8), CurvePoint("1", "Day 1", 5), CurveP
 
 
 def texts(svg: str) -> list[str]:
-    return [one.text or "" for one in ElementTree.fromstring(svg).iter("text")]
+    return [element.text or "" for element in ElementTree.fromstring(svg).iter("text")]
 
 
 def test_the_sentence_says_it_all() -> None:
@@ -47,7 +47,7 @@ def test_relief_that_came_and_went_is_drawn() -> None:
 @pytest.mark.parametrize("count", range(2, MOST + 1))
 def test_no_label_stands_upon_another(count: int) -> None:
     drawing = ElementTree.fromstring(sketch([CurvePoint("12:30", "", 5)] * count))
-    places = [float(one.attrib["x"]) for one in drawing.iter("text") if "font-size" in one.attrib]
+    places = [float(element.attrib["x"]) for element in drawing.iter("text") if "font-size" in element.attrib]
     assert all(right - left >= LABEL for left, right in pairwise(places))
     assert places[-1] == WIDTH - SIDE
 

@@ -21,7 +21,7 @@ def test_with_a_pooler_nothing_is_left_on_a_connection(world: World, monkeypatch
         follow_up = world.performed().follow_up
         services.tick(now=follow_up.check_ins.get(offset_minutes=1440).due_at)
         list(OutgoingEmail.objects.iterator())
-    said = [one["sql"].upper() for one in asked.captured_queries]
+    said = [query["sql"].upper() for query in asked.captured_queries]
     assert len(said) > 50
     for sql in said:
         assert not sql.startswith(("SET ", "PREPARE", "DECLARE", "LISTEN")) or sql.startswith("SET LOCAL")

@@ -36,17 +36,17 @@ def test_every_e_mail_has_a_preview() -> None:
         if "now" in (takes := list(inspect.signature(function).parameters)) and re.search("_ids?$", takes[0])
     }
     assert templates == set(SHOWN)
-    assert sorted(one.key for one in PREVIEWS) == sorted(set().union(*SHOWN.values()))
+    assert sorted(preview.key for preview in PREVIEWS) == sorted(set().union(*SHOWN.values()))
 
 
-@pytest.mark.parametrize("key", [one.key for one in PREVIEWS if len(one.languages) > 1])
+@pytest.mark.parametrize("key", [preview.key for preview in PREVIEWS if len(preview.languages) > 1])
 def test_each_to_patients_is_shown_in_both_languages_as_text_and_html(
     world: World, client: Client, key: str
 ) -> None:
     signed_in(world.clerk, client)
     before = OutgoingEmail.objects.count()
     response = client.get(PREVIEW, {"email": key})
-    shown = {one["code"]: one["message"] for one in response.context["shown"]}
+    shown = {row["code"]: row["message"] for row in response.context["shown"]}
     assert set(shown) == {"en", "es"}
     assert shown["en"].subject != shown["es"].subject
     for message in shown.values():

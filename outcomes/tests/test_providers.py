@@ -21,7 +21,7 @@ from procedures.tests.factories import World
 LISTS = ("follow-ups/", "reports/worklists/no_relief/")
 PAGES = {
     "/admin/outcomes/followup/": lambda page: list(page.context["cl"].result_list),
-    "/admin/outcomes/alert/": lambda page: [one.follow_up for one in page.context["cl"].result_list],
+    "/admin/outcomes/alert/": lambda page: [alert.follow_up for alert in page.context["cl"].result_list],
     "/admin/outcomes/followup/worklists/": lambda page: [
         row.follow_up for row in page.context.get("rows") or []
     ],

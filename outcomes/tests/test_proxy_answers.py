@@ -22,34 +22,34 @@ from procedures.tests.factories import World
 
 
 def test_answers_by_telephone_say_who_answered(world: World, client: Client, clock: list[datetime]) -> None:
-    one = caregiver(world)
+    daughter = caregiver(world)
     check_in = ask(world, clock)
     desk = signed_in(world.nurse, client)
     path = f"/admin/outcomes/checkin/{check_in.pk}/"
     said = {"nrs.now": "6", "channel": "phone", "language": "en", "answered_by": "caregiver"}
     assert desk.post(f"{path}answer/", said).status_code == 302
     answer = Answer.objects.get()
-    assert (answer.answered_by, answer.caregiver, answer.recorded_by) == ("caregiver", one, world.nurse)
-    assert one.name in desk.get(f"{path}change/").context["by_caregiver"]
+    assert (answer.answered_by, answer.caregiver, answer.recorded_by) == ("caregiver", daughter, world.nurse)
+    assert daughter.name in desk.get(f"{path}change/").context["by_caregiver"]
     page = desk.get(f"/admin/outcomes/followup/{check_in.follow_up_id}/change/")
     assert page.context["proxies"] == (1, 1)
     assert "by a caregiver" in words(desk.get(f"/admin/patients/patient/{world.patient.pk}/course/"))
     told = call(world.nurse, "GET", f"follow-ups/{check_in.follow_up_id}/", now=clock[0]).json()
     assert told["scores_by_caregiver"] == 1
     assert told["measurements"][0]["answered_by"] == "caregiver"
-    assert [row["answer"]["caregiver"] for row in told["check_ins"] if row["answer"]] == [one.pk]
+    assert [row["answer"]["caregiver"] for row in told["check_ins"] if row["answer"]] == [daughter.pk]
 
 
 @pytest.mark.parametrize("known", [True, False])
 def test_answers_by_api_say_who_answered(world: World, clock: list[datetime], known: bool) -> None:
-    one = caregiver(world) if known else None
+    daughter = caregiver(world) if known else None
     check_in = ask(world, clock)
     said = {"score": 6, "channel": "phone", "answered_by": "caregiver"}
     path = f"check-ins/{check_in.pk}/answer/"
     made = call(world.nurse, "POST", path, said, now=clock[0])
     assert made.status_code == 201
     assert made.json()["answer"]["answered_by"] == "caregiver"
-    assert Answer.objects.get().caregiver == one
+    assert Answer.objects.get().caregiver == daughter
     later = clock[0] + timedelta(minutes=1)
     assert call(world.nurse, "POST", path, said, now=later).status_code == 200
     other = call(world.nurse, "POST", path, said | {"answered_by": "patient"}, now=later)
@@ -72,12 +72,12 @@ def test_a_score_before_says_who_said_it(world: World, clock: list[datetime]) ->
 
 
 def test_the_call_list_and_the_worklists_say_who_answers(world: World, client: Client) -> None:
-    one = caregiver(world, consented_at=None, consent_version="")
+    daughter = caregiver(world, consented_at=None, consent_version="")
     check_in, now = to_call(world)
     desk = signed_in(world.nurse, client)
     with freeze(now):
         rows = desk.get("/admin/outcomes/checkin/calls/").context["rows"]
-        assert [row.caregiver for row in rows] == [one]
+        assert [row.caregiver for row in rows] == [daughter]
         few = queries(lambda: desk.get("/admin/outcomes/checkin/calls/"))
         for number in range(2, 5):
             other = world.another_patient(number)
@@ -85,7 +85,7 @@ def test_the_call_list_and_the_worklists_say_who_answers(world: World, client: C
             to_call(world, patient=other, hour=9 + number)
         assert queries(lambda: desk.get("/admin/outcomes/checkin/calls/")) == few
     (row, *_) = call(world.nurse, "GET", "calls/", now=now).json()["results"]
-    assert row["patient"]["caregiver"] == {"id": one.pk, "name": one.name, "relation": "child"}
+    assert row["patient"]["caregiver"] == {"id": daughter.pk, "name": daughter.name, "relation": "child"}
     assert check_in.pk == row["id"]
 
 
@@ -99,13 +99,13 @@ def test_exports_say_who_answered_and_shielded_ones_not_what_they_are(world: Wor
 def test_the_pain_that_is_back_is_marked_as_the_caregivers_word(
     world: World, client: Client, clock: list[datetime]
 ) -> None:
-    one = caregiver(world)
+    daughter = caregiver(world)
     ask(world, clock)
     path = next(path for path in paths(DAUGHTER) if path[1] == "p")
     assert client.get(path).status_code == 200
     insist(client, path, {"nrs.now": "8"})
     answer = Answer.objects.get(check_in__kind="report")
-    assert (answer.answered_by, answer.caregiver) == ("caregiver", one)
+    assert (answer.answered_by, answer.caregiver) == ("caregiver", daughter)
 
 
 def test_nobody_changes_what_somebody_else_answered(

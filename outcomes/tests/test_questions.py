@@ -24,7 +24,8 @@ from outcomes.questions import (
 )
 
 INSTRUMENTS = {
-    instrument.key: instrument for instrument in sorted(read(FOLDER).values(), key=lambda one: one.version)
+    instrument.key: instrument
+    for instrument in sorted(read(FOLDER).values(), key=lambda instrument: instrument.version)
 }
 ABLATION = [1, 7, 14, 42, 92, 184, 275, 366, 548, 731]
 FLAGS = [
@@ -119,7 +120,9 @@ def test_a_later_check_in_never_changes_which_earlier_ones_ask_the_peg(days: lis
     assert all(day >= PEG_FROM_DAY for day in chosen)
     assert all(later - earlier >= PEG_EVERY_DAYS for earlier, later in pairwise(chosen))
     for day in sorted(days):
-        assert peg_days([other for other in days if other <= day]) == {one for one in chosen if one <= day}
+        assert peg_days([other for other in days if other <= day]) == {
+            first for first in chosen if first <= day
+        }
 
 
 @pytest.mark.parametrize(
@@ -144,7 +147,7 @@ def test_satisfaction_is_never_asked_before_it_can_be_told(
     days: list[int], evaluate_after: int, window_from: int
 ) -> None:
     day = satisfaction_day(days, evaluate_after=evaluate_after, window_from=window_from)
-    late = [one for one in days if one >= evaluate_after and one >= window_from]
+    late = [day for day in days if day >= evaluate_after and day >= window_from]
     assert day == (min(late) if late else None)
 
 

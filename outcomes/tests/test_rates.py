@@ -83,8 +83,8 @@ def test_what_the_silent_could_change_lies_around_what_was_answered(
         return
     if found.worst and found.best and found.complete:
         assert found.worst.value <= found.complete.value <= found.best.value
-    for one in (found.response, found.complete, found.worst, found.best):
-        assert one is None or 0 <= one.low <= one.value <= one.high <= 1
+    for shown in (found.response, found.complete, found.worst, found.best):
+        assert shown is None or 0 <= shown.low <= shown.value <= shown.high <= 1
     assert (found.complete is None) == (numbers["answered"] == 0)
     assert (found.response is None) == (numbers["due"] == 0)
 
@@ -114,5 +114,9 @@ def test_without_a_smallest_cell_one_answer_is_shown() -> None:
 def test_nobody_is_counted_twice() -> None:
     """Of 100 treated 80 were due, 50 answered and 20 of them had responded."""
     found = rate(treated=100, due=80, answered=50, count=20)
-    pairs = [(one.count, one.of) for one in (found.response, found.complete, found.worst, found.best) if one]
+    pairs = [
+        (shown.count, shown.of)
+        for shown in (found.response, found.complete, found.worst, found.best)
+        if shown
+    ]
     assert pairs == [(50, 80), (20, 50), (20, 80), (50, 80)]

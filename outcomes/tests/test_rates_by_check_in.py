@@ -43,7 +43,7 @@ def point_at(world: World, day: int, selection: Selection = EVERYBODY) -> CheckI
 def shares(point: CheckInCounts) -> tuple[tuple[int, int], ...]:
     """Count and denominator of the complete, the worst and the best case of 50 % less pain."""
     rate = point.fifty
-    return tuple((one.count, one.of) for one in (rate.complete, rate.worst, rate.best) if one)
+    return tuple((share.count, share.of) for share in (rate.complete, rate.worst, rate.best) if share)
 
 
 def test_who_was_treated_again_stays_in_the_box(small: World) -> None:
@@ -103,7 +103,7 @@ def test_before_the_day_of_a_check_in_nobody_is_due(small: World) -> None:
 
 def test_other_ends_have_their_names(small: World) -> None:
     left, dead = course(small, {42: 2, 92: 2}), course(small, {42: 2, 92: 2})
-    begun = {one.pk: one.procedure.performed_at for one in (left, dead)}
+    begun = {follow_up.pk: follow_up.procedure.performed_at for follow_up in (left, dead)}
     services.end_follow_up(
         left.pk, closed_reason="transferred", by=small.physician, now=begun[left.pk] + timedelta(days=110)
     )

@@ -32,7 +32,7 @@ def course(
 ) -> Course:
     """A facet ablation: judged from day 42, expected to end between days 180 and 365."""
     facts: dict[str, object] = {"evaluate_after": 42, "window_from": 180, "window_until": 365} | more
-    return Course(baseline, [Reading(*one) for one in readings], silent, **facts)  # type: ignore[arg-type]
+    return Course(baseline, [Reading(*reading) for reading in readings], silent, **facts)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_a_loss_against_the_window_by_where_most_of_its_days_lie(
 
 def before_a_repeat(*readings: tuple[int, int], pain: int, at: int = 150) -> Judgement:
     """From a baseline of 8; on day `at` the treatment is given again, with that pain before it."""
-    known = [Reading(*one) for one in readings] + [Reading(at, pain, before_treatment=True)]
+    known = [Reading(*reading) for reading in readings] + [Reading(at, pain, before_treatment=True)]
     return judge(Course(8, known, (), evaluate_after=42, window_from=180, window_until=365, repeated_at=at))
 
 
@@ -419,7 +419,7 @@ def test_a_reason_fits_whatever_a_patient_says_every_day() -> None:
     """The row takes a thousand characters."""
     daily = [Reading(42 + day, (2, 9)[day % 2], worn_off=day % 2 == 0) for day in range(900)]
     for baseline, readings in ((8, [Reading(41, 5), *daily]), (3, daily[1::2]), (8, [*daily[1::2], *daily])):
-        readings = sorted(readings, key=lambda one: one.at)
+        readings = sorted(readings, key=lambda reading: reading.at)
         found = judge(replace(course(baseline), readings=readings))
         assert len(found.reason) < 1000
         assert any(len(remark.at) > 100 for remark in found.remarks)
@@ -429,7 +429,7 @@ def test_a_reason_fits_whatever_a_patient_says_every_day() -> None:
 
 
 def in_order(readings: list[Reading]) -> list[Reading]:
-    return sorted(readings, key=lambda one: one.at)
+    return sorted(readings, key=lambda reading: reading.at)
 
 
 def with_a_repeat(readings: list[Reading], repeated: bool) -> list[Reading]:
@@ -474,7 +474,7 @@ def test_every_course_has_one_verdict_with_a_reason_that_fits(any_course: Course
 def test_what_is_established_stands_whatever_comes_later(
     any_course: Course, later: list[tuple[int, int]]
 ) -> None:
-    readings = [replace(one, before_treatment=False) for one in any_course.readings]
+    readings = [replace(reading, before_treatment=False) for reading in any_course.readings]
     so_far = replace(any_course, readings=readings, useless_at=None)
     before = judge(so_far)
     if before.loss:

@@ -193,7 +193,9 @@ def test_flares_change_nothing(any_course: Course, flares: list[tuple[int, int]]
     assume(any_course.baseline)
     readings = [*any_course.readings, *(Reading(day, min(10, score)) for day, score in flares)]
     bad = [
-        one for one in readings if one in any_course.readings or 2 * one.score > (any_course.baseline or 0)
+        reading
+        for reading in readings
+        if reading in any_course.readings or 2 * reading.score > (any_course.baseline or 0)
     ]
     flared = replace(any_course, readings=in_order(bad))
     before, after = told(any_course), told(flared)

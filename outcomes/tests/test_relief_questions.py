@@ -186,7 +186,7 @@ def follow_up_of(performed_at: datetime) -> FollowUp:
 
 START = datetime(2027, 1, 4, 15, 0, tzinfo=UTC)
 answers = st.lists(
-    st.tuples(st.integers(-1_000, 700_000), st.integers(0, 10)), max_size=8, unique_by=lambda one: one[0]
+    st.tuples(st.integers(-1_000, 700_000), st.integers(0, 10)), max_size=8, unique_by=lambda pair: pair[0]
 )
 
 

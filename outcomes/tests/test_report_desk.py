@@ -75,7 +75,7 @@ def test_the_overview_counts_a_verdict_once_and_the_rows_behind_it_are_those(tol
     (site,) = overview_report(user=told.physician, now=told.now).sites
     for name, verdicts in MONTH.items():
         rows = rows_behind(Selection(site=told.site.pk), f"month:{name}", told.physician, now=told.now)
-        assert {one.verdict for one in rows} <= set(verdicts)
+        assert {follow_up.verdict for follow_up in rows} <= set(verdicts)
         assert rows.count() == getattr(site, name)
     follow_up = FollowUp.objects.get(verdict="no_relief")
     VerdictChange.objects.create(follow_up=follow_up, at=told.now, verdict="lost_early", reason="corrected")
@@ -272,10 +272,10 @@ def test_every_number_of_every_report_leads_to_exactly_the_rows_that_it_counts(
                     assert "cell" not in shown.context["behind"], "it is said in words"
             assert not BARE.findall(html), page
     every = {
-        unquote(one.split("cell=")[1].split("&")[0])
+        unquote(way.split("cell=")[1].split("&")[0])
         for ways in seen.values()
-        for one in ways
-        if "cell=" in one
+        for way in ways
+        if "cell=" in way
     }
     cells = {re.sub(r"\d+m?", "#", cell) for cell in every}
     for cell in (
@@ -442,10 +442,10 @@ def test_two_groups_are_compared_in_words_with_a_warning(told: World, client: Cl
     assert page.status_code == 200
     mixed = "Different relief windows are among these follow-ups"
     assert mixed not in said
-    one, *others = CourseSummary.objects.order_by("pk").values_list("pk", flat=True)
+    first, *others = CourseSummary.objects.order_by("pk").values_list("pk", flat=True)
     CourseSummary.objects.update(performed_on=date(2027, 2, 1))
     CourseSummary.objects.filter(pk=others[-1]).update(performed_on=date(2027, 4, 1))
-    CourseSummary.objects.filter(pk=one).update(window_from=21, window_until=180)
+    CourseSummary.objects.filter(pk=first).update(window_from=21, window_until=180)
     assert mixed in words(compared(desk, **PERIODS))
     overlapping = compared(desk, **{**PERIODS, "other_from": "2027-01-01"})
     assert overlapping.status_code == 422

@@ -300,7 +300,7 @@ def test_nobody_sees_another_site(world: World) -> None:
     elsewhere = Site.objects.create(name="Hill", time_zone="America/New_York", phone="+1 212 555 0101")
     stranger = staff("stranger@example.org", roles.PHYSICIAN, elsewhere)
     assert procedure_report(Selection(), user=stranger, now=world.now).funnel.treated == 0
-    assert [one.site for one in overview_report(user=stranger, now=world.now).sites] == [elsewhere]
+    assert [site.site for site in overview_report(user=stranger, now=world.now).sites] == [elsewhere]
     with pytest.raises(Refusal) as refused:
         procedure_report(Selection(site=world.site.pk), user=stranger, now=world.now)
     assert refused.value.code == "unknown_site"

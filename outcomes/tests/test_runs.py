@@ -38,9 +38,9 @@ def at_window(curve: DurationCurve) -> list[tuple[float, float]]:
     return [(at.low, at.high) for at in curve.window or () if at]
 
 
-def half_lost(one: DurationCurve | Run) -> tuple[float, float | None] | None:
+def half_lost(curve: DurationCurve | Run) -> tuple[float, float | None] | None:
     """When half have lost their relief."""
-    return one.median
+    return curve.median
 
 
 @pytest.mark.parametrize(

@@ -16,25 +16,25 @@ NOON = datetime(2027, 3, 10, 17, tzinfo=UTC)  # noon in New York, four days befo
 
 def test_days_are_calendar_days_at_the_sites_hour_across_a_clock_change() -> None:
     planned = plan(NOON, days=[1, 7], minutes=[], every_days=None, at=time(10), zone=NEW_YORK)
-    assert [str(one.due_at.astimezone(NEW_YORK)) for one in planned] == [
+    assert [str(entry.due_at.astimezone(NEW_YORK)) for entry in planned] == [
         "2027-03-11 10:00:00-05:00",
         "2027-03-17 10:00:00-04:00",
     ]
-    assert [one.opens_at.astimezone(NEW_YORK).hour for one in planned] == [0, 0]
+    assert [entry.opens_at.astimezone(NEW_YORK).hour for entry in planned] == [0, 0]
 
 
 def test_diary_entries_fall_due_to_the_minute_and_the_24th_hour_is_day_1() -> None:
     planned = plan(NOON, days=[1], minutes=[30, 60, DAY], every_days=None, at=time(10), zone=NEW_YORK)
-    assert [one.offset_minutes for one in planned] == [30, 60, DAY]
+    assert [entry.offset_minutes for entry in planned] == [30, 60, DAY]
     assert planned[0].due_at == NOON + timedelta(minutes=30)
     # The whole diary stays open for a day after its last entry.
-    assert [one.closes_at for one in planned[:2]] == [NOON + timedelta(minutes=60, hours=24)] * 2
+    assert [entry.closes_at for entry in planned[:2]] == [NOON + timedelta(minutes=60, hours=24)] * 2
     assert planned[2].due_at.astimezone(NEW_YORK).time() == time(10)
 
 
 def test_a_device_is_asked_about_again_and_again() -> None:
     planned = plan(NOON, days=[1, 90], minutes=[], every_days=180, at=time(10), zone=NEW_YORK)
-    assert [one.offset_minutes // DAY for one in planned] == [1, 90, 270]
+    assert [entry.offset_minutes // DAY for entry in planned] == [1, 90, 270]
     after = following(NOON, last_offset=270 * DAY, every_days=180, at=time(10), zone=NEW_YORK)
     assert after.offset_minutes == 450 * DAY
 
@@ -52,7 +52,9 @@ def test_a_check_in_waits_three_days_or_until_the_next_is_due(days: list[int], o
     planned = plan(
         NOON, days=days, minutes=[], every_days=None, at=time(10), zone=ZoneInfo("America/Phoenix")
     )
-    assert [one.closes_at - one.due_at for one in planned] == [timedelta(days=some) for some in open_for]
+    assert [entry.closes_at - entry.due_at for entry in planned] == [
+        timedelta(days=some) for some in open_for
+    ]
 
 
 def test_of_a_short_gap_over_a_clock_change_the_first_closes_when_the_next_is_due() -> None:
@@ -76,10 +78,12 @@ def test_check_ins_come_in_order_and_each_can_be_answered(
     planned = plan(
         performed, days=on_days, minutes=at_minutes, every_days=None, at=time(10), zone=ZoneInfo(zone)
     )
-    assert [one.offset_minutes for one in planned] == sorted({*at_minutes, *(day * DAY for day in on_days)})
-    for one in planned:
-        assert one.opens_at <= one.due_at < one.closes_at <= one.due_at + timedelta(days=14)
-    by_day = [one for one in planned if one.offset_minutes % DAY == 0]
+    assert [entry.offset_minutes for entry in planned] == sorted(
+        {*at_minutes, *(day * DAY for day in on_days)}
+    )
+    for first in planned:
+        assert first.opens_at <= first.due_at < first.closes_at <= first.due_at + timedelta(days=14)
+    by_day = [entry for entry in planned if entry.offset_minutes % DAY == 0]
     for earlier, later in pairwise(by_day):
         assert earlier.closes_at <= later.due_at
         assert earlier.closes_at >= min(later.due_at, earlier.due_at + timedelta(days=3))

@@ -77,12 +77,19 @@ def test_who_answers_as_in_the_demo_is_not_alerted_on_nothing(place: Place) -> N
     code = "esi_transforaminal"
     habits = Habits(exact=False, calls=True)
     told = followed(code, place, days=DAYS[code], seed="suite", number=12, habits=habits)
-    assert 0.2 < sum(len(one.answers) for one in told) / sum(one.asked for one in told) < 0.9
-    assert any(day % 1 for one in told for day, _ in one.answers), "some answer late"
-    for one in told:
-        if any(alert.kind == Alert.Kind.LOST_EARLY for alert in one.alerts):
-            assert len(one.judged) >= 2, "relief and its end were both seen"
-            assert min(alert.day for alert in one.alerts if alert.kind == Alert.Kind.LOST_EARLY) > 14
+    assert (
+        0.2
+        < sum(len(patient_record.answers) for patient_record in told)
+        / sum(patient_record.asked for patient_record in told)
+        < 0.9
+    )
+    assert any(day % 1 for patient_record in told for day, _ in patient_record.answers), "some answer late"
+    for patient_record in told:
+        if any(alert.kind == Alert.Kind.LOST_EARLY for alert in patient_record.alerts):
+            assert len(patient_record.judged) >= 2, "relief and its end were both seen"
+            assert (
+                min(alert.day for alert in patient_record.alerts if alert.kind == Alert.Kind.LOST_EARLY) > 14
+            )
 
 
 @pytest.mark.parametrize(
@@ -136,14 +143,16 @@ def test_a_fifth_of_the_courses_ends_early() -> None:
 
 @pytest.mark.parametrize("code", BEFORE)
 def test_every_type_has_early_losses_and_the_same_people_each_time(code: str) -> None:
-    kind = next(one for one in catalogue.read().procedure_types if one.code == code)
+    kind = next(
+        procedure_type for procedure_type in catalogue.read().procedure_types if procedure_type.code == code
+    )
     window = Window(kind.evaluate_after.days, kind.relief_window.from_days)
     people, again = (
         invent(code, window, seed="a", number=number, habits=Habits(exact=True)) for number in (300, 310)
     )
     assert people == again[:300]
-    assert 0.15 < sum(one.group(window) == Group.EARLY for one in people) / 300 < 0.45
-    scores = {one.pain(day, Random(0), exact=True) for one in people for day in (1, 42, 181)}
+    assert 0.15 < sum(person.group(window) == Group.EARLY for person in people) / 300 < 0.45
+    scores = {person.pain(day, Random(0), exact=True) for person in people for day in (1, 42, 181)}
     assert scores <= {2, 5, 8, 9}
 
 
@@ -173,9 +182,9 @@ def test_what_is_true_comes_from_the_patient_alone() -> None:
     ],
 )
 def test_an_alert_tells_of_a_loss_that_has_happened(alerts: Sequence[RaisedAlert], on: float | None) -> None:
-    one = replace(lost_on(100), alerts=alerts)
-    assert one.alerted_on("lost_early") == on
-    assert count([one])["alerted"] == (int(on is not None), 1)
+    record = replace(lost_on(100), alerts=alerts)
+    assert record.alerted_on("lost_early") == on
+    assert count([record])["alerted"] == (int(on is not None), 1)
 
 
 def test_the_page_says_how_many_of_how_many() -> None:

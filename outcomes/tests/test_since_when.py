@@ -130,7 +130,7 @@ def test_a_correction_takes_a_day_and_none_after_the_answer(world: World, reliev
 def keys(check_in: CheckIn, **how: object) -> list[str]:
     found = CheckIn.objects.select_related("follow_up__procedure__site", "follow_up__relief_profile")
     asked = steps_of(found.get(pk=check_in.pk), **how)  # type: ignore[arg-type]
-    return [one.key for step in asked for one in step.questions]
+    return [question.key for step in asked for question in step.questions]
 
 
 def test_it_is_asked_beside_whether_relief_has_worn_off(relieved: FollowUp) -> None:

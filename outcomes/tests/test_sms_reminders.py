@@ -235,7 +235,7 @@ def test_the_console_shows_texts_only_where_people_develop_and_prints_them_nowhe
     console = sms.backend()
     assert console
     assert console.send("+1 212 555 0123", "How are you?")
-    shown = [(one.subject, one.body) for one in mail.outbox]
+    shown = [(message.subject, message.body) for message in mail.outbox]
     assert shown == ([("Text message to +1 212 555 0123", "How are you?")] if debug else [])
     said = capsys.readouterr()
     assert "555" not in caplog.text + said.out + said.err

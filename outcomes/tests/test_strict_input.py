@@ -87,8 +87,8 @@ def names_in_sources() -> list[str]:
 def lookups(page: Any) -> list[str]:
     """What behind the question mark narrows a list of the admin, and what else Django and the theme read there."""
     names = ["q", "o", "p", "all", "e", "_facets", "_popup", "_to_field", "_changelist_filters", "a__b"]
-    for one in page.list_filter:
-        field = one[0] if isinstance(one, tuple) else one
+    for part in page.list_filter:
+        field = part[0] if isinstance(part, tuple) else part
         if isinstance(field, str):
             names += [f"{field}{end}" for end in ("", "__exact", "__id__exact", "__isnull", "__in", "__gte")]
         else:
@@ -308,9 +308,9 @@ def test_the_form_says_one_or_the_other(world: World, client: Client, said: str,
 
 
 def shapes(of: type[Any] = Input) -> Iterator[type[Any]]:
-    for one in of.__subclasses__():
-        yield one
-        yield from shapes(one)
+    for part in of.__subclasses__():
+        yield part
+        yield from shapes(part)
 
 
 def test_every_boolean_that_is_read_is_strict() -> None:

@@ -28,7 +28,7 @@ from outcomes.tests.published import MERCAPTOPURINE, MICE, PLACEBO, RADIOTHERAPY
 Pair = tuple[float, float]
 #: Small whole days meet often, so that ends are shared and nested.
 pairs = st.tuples(st.integers(0, 12), st.integers(1, 12), st.booleans()).map(
-    lambda one: (float(one[0]), inf if one[2] else float(one[0] + one[1]))
+    lambda interval: (float(interval[0]), inf if interval[2] else float(interval[0] + interval[1]))
 )
 #: How long an example takes says nothing on a busy machine.
 unhurried = settings(deadline=None)
@@ -36,7 +36,7 @@ follow_ups = st.lists(pairs, min_size=1, max_size=40)
 
 
 def of(seen: list[Pair]) -> Intervals:
-    return intervals([one for one, _ in seen], [one for _, one in seen])
+    return intervals([interval for interval, _ in seen], [interval for _, interval in seen])
 
 
 def spans(curve: Curve) -> list[tuple[float, float, float]]:
@@ -107,7 +107,7 @@ def test_many_different_times_are_counted_as_few_are(
     for cells in (0, 1 << 26):
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr("outcomes.survival.data.MOST_CELLS", cells)
-            data = intervals([one for one, _ in ends], [one for _, one in ends], counts)
+            data = intervals([interval for interval, _ in ends], [interval for _, interval in ends], counts)
             curve = turnbull(data)
         found = zip(data.after.tolist(), data.until.tolist(), data.counts.tolist(), strict=True)
         assert [((after, until), number) for after, until, number in found] == sorted(expected.items())
@@ -276,7 +276,7 @@ def test_every_fit_is_the_maximum_by_conditions_computed_anew(seen: list[Pair]) 
     assert curve.mass.min() > 0
     assert isclose(curve.mass.sum(), 1)
     # Any place for mass: between each two neighbouring ends, and after the last.
-    ends = np.unique([end for one in seen for end in one if end < inf])
+    ends = np.unique([end for interval in seen for end in interval if end < inf])
     places = np.append((ends[:-1] + ends[1:]) / 2, ends[-1] + 1)
     chance = [
         sum(m for a, b, m in zip(curve.after, curve.until, curve.mass, strict=True) if l <= a and b <= r)
@@ -310,7 +310,9 @@ def test_neither_order_nor_doubling_nor_counting_changes_the_curve(
     curve = turnbull(of(seen))
     mixed = seen * times
     dice.shuffle(mixed)
-    counted = intervals([one for one, _ in seen], [one for _, one in seen], [times] * len(seen))
+    counted = intervals(
+        [interval for interval, _ in seen], [interval for _, interval in seen], [times] * len(seen)
+    )
     for other in (turnbull(of(mixed)), turnbull(counted)):
         assert other.total == times * curve.total
         same(curve, other)
@@ -321,7 +323,7 @@ def test_neither_order_nor_doubling_nor_counting_changes_the_curve(
 def test_the_unit_does_not_matter(seen: list[Pair], factor: float) -> None:
     """Days or minutes, whole or not: only the order of the ends decides the masses."""
     curve = turnbull(of(seen))
-    other = turnbull(of([(factor * one, factor * two) for one, two in seen]))
+    other = turnbull(of([(factor * interval, factor * two) for interval, two in seen]))
     assert other.mass == pytest.approx(curve.mass, abs=1e-7)
     assert other.after == pytest.approx(factor * curve.after)
 
@@ -388,15 +390,15 @@ def test_a_stopped_fit_says_how_far_at_most_it_is_from_the_maximum(seen: list[Pa
 def test_bands_hold_the_estimate_and_are_the_same_for_the_same_seed() -> None:
     data = of(RADIOTHERAPY)
     days = [0, 6, 12, 24, 36.5, 46, 47]
-    one, again, other = (bands(data, days, draws=60, seed=seed) for seed in (1, 1, 2))
-    assert one.unproven == 0
-    assert (one.band_low <= one.low).all()
-    assert (one.low <= one.high).all()
-    assert (one.high <= one.band_high).all()
-    assert one.band_low.tolist() == again.band_low.tolist()
-    assert one.band_low.tolist() != other.band_low.tolist()
-    assert (one.band_low[0], one.band_high[0]) == (1, 1)
-    assert one.low[-1] < one.high[-1]
+    interval, again, other = (bands(data, days, draws=60, seed=seed) for seed in (1, 1, 2))
+    assert interval.unproven == 0
+    assert (interval.band_low <= interval.low).all()
+    assert (interval.low <= interval.high).all()
+    assert (interval.high <= interval.band_high).all()
+    assert interval.band_low.tolist() == again.band_low.tolist()
+    assert interval.band_low.tolist() != other.band_low.tolist()
+    assert (interval.band_low[0], interval.band_high[0]) == (1, 1)
+    assert interval.low[-1] < interval.high[-1]
 
 
 def test_bands_of_follow_ups_seen_on_the_same_days_are_those_of_a_proportion() -> None:
@@ -507,12 +509,12 @@ def isotonic(events: list[int], looks: list[int]) -> list[float]:
         blocks.append([event, look, 1])
         while len(blocks) > 1 and blocks[-2][0] * blocks[-1][1] >= blocks[-1][0] * blocks[-2][1]:
             last = blocks.pop()
-            blocks[-1] = [one + two for one, two in zip(blocks[-1], last, strict=True)]
+            blocks[-1] = [interval + two for interval, two in zip(blocks[-1], last, strict=True)]
     return [event / look for event, look, days in blocks for _ in range(days)]
 
 
-def same(one: Curve, two: Curve) -> None:
+def same(curve: Curve, two: Curve) -> None:
     """The same curve, but for masses so small that either may leave them out."""
-    days: Floats = np.unique(np.concatenate([one.after, one.until[np.isfinite(one.until)]]))
-    for mine, other in zip(one.shares(days), two.shares(days), strict=True):
+    days: Floats = np.unique(np.concatenate([curve.after, curve.until[np.isfinite(curve.until)]]))
+    for mine, other in zip(curve.shares(days), two.shares(days), strict=True):
         assert mine == pytest.approx(other, abs=1e-7)

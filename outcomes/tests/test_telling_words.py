@@ -43,18 +43,28 @@ FOLDER = Path(catalogue.__file__).parent
 def telling() -> re.Pattern[str]:
     """Every name, code and family of the catalogue, its conditions, and the words that these are made of."""
     whole, words = set[str](), set[str]()
-    for one in catalogue.read().procedure_types:
-        whole |= {one.code, one.family, one.name, *one.indications}
+    for procedure_type in catalogue.read().procedure_types:
+        whole |= {
+            procedure_type.code,
+            procedure_type.family,
+            procedure_type.name,
+            *procedure_type.indications,
+        }
         words |= set(
-            re.findall(r"[a-z]{4,}", f"{one.name} {one.code} {one.family}".replace("_", " ").casefold())
+            re.findall(
+                r"[a-z]{4,}",
+                f"{procedure_type.name} {procedure_type.code} {procedure_type.family}".replace(
+                    "_", " "
+                ).casefold(),
+            )
         )
-        words |= set(one.regions) - {""}
-        whole |= {red_flag.replace("_", " ") for red_flag in one.red_flags}
+        words |= set(procedure_type.regions) - {""}
+        whole |= {red_flag.replace("_", " ") for red_flag in procedure_type.red_flags}
     for file in FOLDER.glob("*.toml"):
         # The words for a code stand beside it, for those who read the file.
         for condition in re.findall(r'^  "[A-Z][0-9.A-Z]+", +# (.+)$', file.read_text(), re.M):
             words |= set(re.findall(r"[a-z]{7,}", condition.casefold()))
-    listed = "|".join(re.escape(one) for one in sorted(whole | words - PLAIN))
+    listed = "|".join(re.escape(word) for word in sorted(whole | words - PLAIN))
     return re.compile(rf"\b(?:{listed})s?\b|{BESIDES}", re.I)
 
 
@@ -145,7 +155,7 @@ def test_no_email_about_any_procedure_type_names_it_or_a_condition(world: World,
         for message in written(world, appointment, check_in, alert):
             seen += 1
             parts = [message.subject, message.text, message.html, str(message.headers)]
-            parts += [f"{one.name} {one.text}" for one in message.attachments]
+            parts += [f"{attachment.name} {attachment.text}" for attachment in message.attachments]
             assert message.text
             assert message.html
             told |= {
@@ -158,8 +168,14 @@ def test_no_email_about_any_procedure_type_names_it_or_a_condition(world: World,
 def test_the_words_are_those_that_tell() -> None:
     """If this fails, the test above proves nothing."""
     secrets = telling()
-    for one in catalogue.read().procedure_types:
-        for said in (one.name, one.name.upper(), one.code, one.family.replace("_", " "), *one.indications):
+    for procedure_type in catalogue.read().procedure_types:
+        for said in (
+            procedure_type.name,
+            procedure_type.name.upper(),
+            procedure_type.code,
+            procedure_type.family.replace("_", " "),
+            *procedure_type.indications,
+        ):
             assert secrets.search(f"Your {said} on Monday"), said
     for said in (
         "bloqueo del nervio",

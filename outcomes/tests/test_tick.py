@@ -117,9 +117,9 @@ def test_rows_that_others_hold_locked_stop_nothing_else(
         for number, hour in enumerate((8, 9, 10, 11), start=2)
     ]
     due = follow_ups[0].check_ins.get(offset_minutes=1440)
-    past = [one.check_ins.get(offset_minutes=1440) for one in follow_ups]
+    past = [up.check_ins.get(offset_minutes=1440) for up in follow_ups]
     soon = due.due_at + timedelta(minutes=1)
-    CheckIn.objects.filter(pk__in=[one.pk for one in past[:2]]).update(closes_at=soon)
+    CheckIn.objects.filter(pk__in=[check_in.pk for check_in in past[:2]]).update(closes_at=soon)
     before = connection.cursor().execute("SHOW lock_timeout").fetchone()
     began = monotonic()
     with (
@@ -130,10 +130,10 @@ def test_rows_that_others_hold_locked_stop_nothing_else(
         services.tick(now=soon)
     assert monotonic() - began < 5
     status = dict(Appointment.objects.values_list("pk", "status"))
-    assert [status[one.pk] for one in held] == ["held", "cancelled"]
+    assert [status[appointment.pk] for appointment in held] == ["held", "cancelled"]
     for check_in in past:
         check_in.refresh_from_db()
-    assert [one.status for one in past] == ["planned", "missed", "invited", "invited"]
+    assert [check_in.status for check_in in past] == ["planned", "missed", "invited", "invited"]
     assert Job.objects.get(name="tick").problem == "check_ins_missed LockNotAvailable"
     assert connection.cursor().execute("SHOW lock_timeout").fetchone() == before
 
@@ -152,10 +152,10 @@ def test_a_table_that_others_hold_locked_costs_a_step_some_waits_and_not_one_a_r
         for number in range(8, 13)
     ]
     tuesday = CheckIn.objects.filter(offset_minutes=1440)
-    soon = max(one.due_at for one in tuesday) + timedelta(minutes=1)
+    soon = max(check_in.due_at for check_in in tuesday) + timedelta(minutes=1)
     tuesday.update(closes_at=soon)
     with (
-        locked("outcomes_followup", *(one.pk for one in follow_ups)),
+        locked("outcomes_followup", *(up.pk for up in follow_ups)),
         pytest.raises(ExceptionGroup) as raised,
     ):
         services.tick(now=soon)

@@ -71,12 +71,12 @@ def test_the_page_says_whether_an_e_mail_goes_to_the_clinic(
         _, path = link(1)
         client.post(path, {"step": "1", "nrs.now": "5"})
         helped = client.post(f"{path}?lang={language}", {**YES, "none": "same_day"}, follow=True)
-        assert "outcomes/clinic_told.html" in [one.name for one in helped.templates]
+        assert "outcomes/clinic_told.html" in [template.name for template in helped.templates]
         said.add(words(helped).partition("911")[2])
         CheckIn.objects.filter(status="invited").update(status="planned")
     assert len(said) == 2
     thanks = client.post(path, YES, follow=True)
-    assert "outcomes/clinic_told.html" in [one.name for one in thanks.templates]
+    assert "outcomes/clinic_told.html" in [template.name for template in thanks.templates]
 
 
 def test_the_e_mail_is_sent_as_soon_as_the_yes_is_stored(
@@ -144,7 +144,7 @@ def test_what_is_overdue_waits_for_the_tick_that_found_it(
 
 def test_a_site_without_an_address_is_named_by_the_check_and_on_the_first_page(world: World) -> None:
     def warned() -> list[str | None]:
-        return [one.id for one in run_checks(databases=["default"]) if one.id == "clinic.W002"]
+        return [check.id for check in run_checks(databases=["default"]) if check.id == "clinic.W002"]
 
     Site.objects.update(alert_email="")
     silent = Site.objects.count()

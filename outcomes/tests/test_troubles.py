@@ -38,8 +38,8 @@ def machine(now: datetime) -> tuple[int, list[str]]:
     with clock(now):
         answer = Client().get("/health/jobs")
     told = answer.json()["troubles"]
-    assert all(one["what"] and one["do"] for one in told)
-    return answer.status_code, [one["code"] for one in told]
+    assert all(row["what"] and row["do"] for row in told)
+    return answer.status_code, [row["code"] for row in told]
 
 
 def first_page(world: World, now: datetime) -> list[str]:

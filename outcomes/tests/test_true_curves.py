@@ -96,14 +96,14 @@ def test_to_wait_for_a_confirmation_would_show_relief_that_is_gone(code: str) ->
 
 def without_repeat(known: Course) -> ReliefEndInterval | None:
     """What could be told if nobody had asked for the pain before the repeat."""
-    asked = replace(known, readings=[one for one in known.readings if not one.before_treatment])
+    asked = replace(known, readings=[reading for reading in known.readings if not reading.before_treatment])
     return lasting(asked, judge(asked))
 
 
 def test_to_censor_at_a_repeat_would_show_relief_that_is_gone() -> None:
     """Why the pain before a repeat counts: who has lost relief does not wait for the next check-in."""
     played = clinic("rfa_facet", "repeats", 3_000, replace(IDEAL, repeated=True))
-    censored = [replace(one, told=without_repeat(one.known)) for one in played]
+    censored = [replace(course, told=without_repeat(course.known)) for course in played]
     low, _ = turnbull(as_known(censored)).shares([366])
     assert low[0] - truth("rfa_facet", [366])[1][0] > 0.2
 
@@ -122,9 +122,9 @@ def test_the_truth_lies_inside_the_band_and_the_median_inside_its_span_however_m
         measure(code, replace(IDEAL, again=share), "exact", patients=60, clinics=6, draws=60)
         for share in AGAIN
     ]
-    places = [at for one in found for at in one.at]
+    places = [at for curve in found for at in curve.at]
     assert sum(at.held for at in places) >= 0.9 * 6 * len(places)
-    told, held = (sum(getattr(one, name) for one in found) for name in ("told", "held"))
+    told, held = (sum(getattr(curve, name) for curve in found) for name in ("told", "held"))
     assert told >= 6
     assert held >= 0.9 * told, f"{held} of {told}"
 
@@ -152,10 +152,12 @@ def test_to_leave_out_who_is_treated_again_before_the_first_judged_check_in_woul
     played = clinic(code, "before the first day", 3_000, replace(IDEAL, again=0.5))
 
     def unasked(known: Course) -> bool:
-        answered = any(one.at >= known.evaluate_after and not one.before_treatment for one in known.readings)
+        answered = any(
+            reading.at >= known.evaluate_after and not reading.before_treatment for reading in known.readings
+        )
         return not answered and not any(day >= known.evaluate_after for day in known.silent)
 
-    kept = [one for one in played if not unasked(one.known)]
+    kept = [course for course in played if not unasked(course.known)]
     without, reported = (turnbull(as_reported(some, code)).share(180).low for some in (kept, played))
     (true,) = truth(code, [180])[0]
     assert without - true > 0.05

@@ -41,7 +41,7 @@ def kinds(address: str) -> list[str]:
 
 def paths(address: str) -> list[str]:
     """The paths of the links in all e-mails to an address, the oldest first."""
-    texts = [str(one.body) for one in mail.outbox if one.to == [address]]
+    texts = [str(message.body) for message in mail.outbox if message.to == [address]]
     return [
         path for text in texts for path in re.findall(r"http://testserver(/[acp]/[A-Za-z0-9_-]{43}/)", text)
     ]
@@ -118,7 +118,7 @@ def test_what_waits_in_the_outbox_goes_to_the_new_address(world: World, clock: l
     services.tick(now=clock[0])
     correct_address(world, clock[0])
     outbox.send_due(now=clock[0])
-    assert [one.to for one in mail.outbox] == [[NEW]]
+    assert [message.to for message in mail.outbox] == [[NEW]]
     assert set(OutgoingEmail.objects.filter(status="sent").values_list("to", flat=True)) == {NEW}
 
 
@@ -225,7 +225,9 @@ def test_an_address_that_is_corrected_twice_gets_one_letter(
         clock[0] += timedelta(minutes=1)
         correct_address(world, clock[0], email)
     outbox.send_due(now=clock[0])
-    assert [one.to for one in mail.outbox[count:]] == [[old], [old]], "the question and the appointment"
+    assert [message.to for message in mail.outbox[count:]] == [[old], [old]], (
+        "the question and the appointment"
+    )
     clock[0] += timedelta(minutes=1)
     correct_address(world, clock[0])  # only now the first letter's second one has gone out
     outbox.send_due(now=clock[0])

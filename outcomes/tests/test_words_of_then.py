@@ -53,7 +53,7 @@ def test_so_does_who_reads_the_alert_also_by_api(reworded: Answer, flags: World)
     said = words(signed_in(flags.nurse).get(f"/admin/outcomes/alert/{alert.pk}/change/"))
     assert (OLD in said, NEW in said) == (True, False)
     shown = call(flags.physician, "GET", f"alerts/{alert.pk}/", now=alert.raised_at).json()
-    assert [(one["code"], one["question"]) for one in shown["questions"]] == [("new_weakness", OLD)]
+    assert [(row["code"], row["question"]) for row in shown["questions"]] == [("new_weakness", OLD)]
 
 
 def test_a_flag_that_is_asked_no_more_keeps_its_words(reworded: Answer, flags: World) -> None:
@@ -74,7 +74,9 @@ def test_of_words_before_any_history_the_first_are_taken(flags: World) -> None:
     (then,) = wordings_at(["new_weakness"], timezone.now() - timedelta(days=900))
     (now,) = wordings_at(["new_weakness"], timezone.now() + timedelta(days=900))
     assert (then.question, now.question) == (OLD, NEW)
-    assert [one.code for one in wordings_at(["fever_chills", "new_weakness", "never"], timezone.now())] == [
+    assert [
+        wording.code for wording in wordings_at(["fever_chills", "new_weakness", "never"], timezone.now())
+    ] == [
         "fever_chills",
         "new_weakness",
     ]
@@ -100,10 +102,10 @@ def test_the_words_of_an_instruments_older_version_stay(
             **vars(newest),
             "version": "0",
             "items": tuple(
-                type(one)(**{**vars(one), "wording": instruments.BilingualText("Pain of then?", None)})
-                if one == item
-                else one
-                for one in newest.items
+                type(first)(**{**vars(first), "wording": instruments.BilingualText("Pain of then?", None)})
+                if first == item
+                else first
+                for first in newest.items
             ),
         }
     )

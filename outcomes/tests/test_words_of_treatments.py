@@ -124,8 +124,8 @@ def courses(world: World) -> dict[str, FollowUp]:
         baseline=2,
     )
     close_past(now=later(world))
-    for one in done.values():
-        one.refresh_from_db()
+    for follow_up in done.values():
+        follow_up.refresh_from_db()
     return done
 
 
@@ -160,7 +160,7 @@ def main_of(response: Any) -> str:
 
 def found(text: str) -> list[str]:
     """The words of a treatment, each with what stands around it."""
-    return [text[max(0, one.start() - 40) : one.end() + 40] for one in OF_TREATMENTS.finditer(text)]
+    return [text[max(0, match.start() - 40) : match.end() + 40] for match in OF_TREATMENTS.finditer(text)]
 
 
 def values_of(thing: Any, key: str = "") -> Iterator[tuple[str, Any]]:
@@ -186,7 +186,7 @@ def clean(document: Any) -> None:
 
 
 def test_each_course_is_what_it_should_be(courses: dict[str, FollowUp]) -> None:
-    assert {name: one.verdict for name, one in courses.items()} == {
+    assert {name: follow_up.verdict for name, follow_up in courses.items()} == {
         "positive": "positive",
         "negative": "negative",
         "indeterminate": "indeterminate",
@@ -200,23 +200,23 @@ def test_each_course_is_what_it_should_be(courses: dict[str, FollowUp]) -> None:
 def test_no_result_of_a_test_or_a_trial_is_shown_as_a_warning() -> None:
     """A positive block in orange reads as a failure."""
     results = ("positive", "negative", "indeterminate", "passed", "failed", "not_judged")
-    assert {VERDICT_LABELS[one] for one in results} <= {"success", "default", "info"}
+    assert {VERDICT_LABELS[result] for result in results} <= {"success", "default", "info"}
 
 
 def test_the_pages_of_staff(world: World, courses: dict[str, FollowUp], client: Client) -> None:
     signed_in(world.admin, client)
     with clock(later(world)):
-        for name, one in courses.items():
+        for name, follow_up in courses.items():
             for address in (
-                f"outcomes/followup/{one.pk}/change/",
-                f"outcomes/followup/?q={one.patient.record_number}",
-                f"patients/patient/{one.patient_id}/course/",
-                f"patients/patient/{one.patient_id}/change/",
+                f"outcomes/followup/{follow_up.pk}/change/",
+                f"outcomes/followup/?q={follow_up.patient.record_number}",
+                f"patients/patient/{follow_up.patient_id}/course/",
+                f"patients/patient/{follow_up.patient_id}/change/",
             ):
                 page = main_of(client.get(f"/admin/{address}"))
                 assert not found(page), (name, address, found(page))
-            assert one.get_verdict_display() in main_of(
-                client.get(f"/admin/outcomes/followup/{one.pk}/change/")
+            assert follow_up.get_verdict_display() in main_of(
+                client.get(f"/admin/outcomes/followup/{follow_up.pk}/change/")
             )
         for intent in ("diagnostic", "trial", "maintenance"):
             page = main_of(client.get(f"/admin/outcomes/followup/reports/procedures/?intent={intent}"))
@@ -243,9 +243,9 @@ def test_the_api(world: World, courses: dict[str, FollowUp]) -> None:
     now = later(world)
     clean(call(world.admin, "GET", "follow-ups/", now=now).json()["results"])
     clean(call(world.admin, "GET", "alerts/", now=now).json()["results"])
-    for one in courses.values():
-        clean(call(world.admin, "GET", f"follow-ups/{one.pk}/", now=now).json())
-        clean(call(world.admin, "GET", f"patients/{one.patient_id}/course/", now=now).json())
+    for course in courses.values():
+        clean(call(world.admin, "GET", f"follow-ups/{course.pk}/", now=now).json())
+        clean(call(world.admin, "GET", f"patients/{course.patient_id}/course/", now=now).json())
     for intent, results in (
         ("diagnostic", {"positive", "negative", "indeterminate"}),
         ("trial", {"passed", "failed", "indeterminate"}),

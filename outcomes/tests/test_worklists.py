@@ -62,7 +62,7 @@ def test_nobody_is_losing_relief_early_and_due_for_a_repeat_at_once(world: World
         assert not early & repeat, (verdict, kind)
         assert not effect & (early | repeat), (verdict, kind)
         for name, found in (("early", early), ("effect", effect), ("repeat", repeat)):
-            seen.setdefault(name, set()).update(verdict for one in rows if one in found)
+            seen.setdefault(name, set()).update(verdict for follow_up in rows if follow_up in found)
     assert seen == {
         "early": {"lost_early", "possibly_early", "lost_unconfirmed"},
         "effect": {"lost", "lost_date_unknown", "lost_unconfirmed"},
@@ -76,7 +76,7 @@ def test_a_lost_effect_without_an_expected_end_is_a_list_of_its_own(world: World
     lost = course(world, {42: 2, 184: 2, 275: 8, 366: 8})
     doubtful = course(world, {42: 2, 184: 2, 275: 8})
     unknown = course(world, {42: 2, 548: 8, 731: 8})
-    assert [one.verdict for one in (lost, doubtful, unknown)] == [
+    assert [follow_up.verdict for follow_up in (lost, doubtful, unknown)] == [
         *("lost", "lost_unconfirmed", "lost_date_unknown")
     ]
     assert listed(world, "losing_early") == [early]
@@ -96,7 +96,7 @@ def test_relief_that_is_back_by_two_scores_in_a_row_is_on_no_list(world: World, 
     once = course(world, {42: 2, 92: 8, 184: 8, 275: 2})
     twice = course(world, {42: 2, 92: 8, 184: 8, 275: 2, 366: 2})
     gone = course(world, {42: 2, 92: 8, 184: 8, 275: 2, 366: 2, 548: 8})
-    assert {one.verdict for one in (once, twice, gone)} == {"lost_early"}
+    assert {follow_up.verdict for follow_up in (once, twice, gone)} == {"lost_early"}
     assert set(listed(world, "losing_early")) == {once, gone}
     later = course(world, {42: 2, 184: 2, 275: 8, 366: 8, 548: 2, 731: 2})
     assert (later.verdict, listed(world, "due_for_repeat")) == ("lost_within_window", [])
@@ -124,8 +124,8 @@ def test_whether_relief_is_back_is_asked_of_what_patients_say_unasked_as_well(wo
 def test_who_says_that_the_pain_is_back_is_listed_until_somebody_has_asked(world: World) -> None:
     late, early, _other = (course(world, {42: 2}) for _ in range(3))
     alerts = [
-        services.raise_alert(one, Alert.Kind.PAIN_BACK, now=world.now + days * timedelta(days=1))
-        for one, days in ((late, 60), (early, 50))
+        services.raise_alert(follow_up, Alert.Kind.PAIN_BACK, now=world.now + days * timedelta(days=1))
+        for follow_up, days in ((late, 60), (early, 50))
     ]
     assert listed(world, "pain_back") == [early, late]
     assert alerts[1]
@@ -178,7 +178,7 @@ def test_who_was_silent_longest_comes_first_and_who_was_never_heard_before_all(w
     lately = course(world, {42: 2, 92: 2, 184: None, 275: None})
     never = course(world, {92: None})
     long_ago = course(world, {42: 2, 184: None})
-    assert {one.verdict for one in (lately, never, long_ago)} == {"unknown"}
+    assert {follow_up.verdict for follow_up in (lately, never, long_ago)} == {"unknown"}
     assert listed(world, "silent") == [never, long_ago, lately]
 
 

@@ -141,7 +141,7 @@ def ask(
         site(found),
         status=422 if faults else 200,
         token=token,
-        questions=[shown(one, values.get(one.key), faults.get(one.key, "")) for one in others],
+        questions=[shown(other, values.get(other.key), faults.get(other.key, "")) for other in others],
         groups=red_flags.groups(flags, values, faults),
         remark=remark,
         remark_fault=faults.get("remark", ""),
@@ -153,7 +153,9 @@ def ask(
 def in_words(steps: list[Step], values: dict[str, int]) -> list[tuple[str, str]]:
     """Each question that was answered, and the answer in words; of the red flags those with a yes, else one row."""
     flags, others = parted(steps)
-    rows = [(shown(one, None).text, said(one, values[one.key])) for one in others if one.key in values]
+    rows = [
+        (shown(other, None).text, said(other, values[other.key])) for other in others if other.key in values
+    ]
     answered = [flag for flag in flags if flag.key in values]
     yes = [(shown(flag, None).text, _("Yes")) for flag in answered if values[flag.key] == 1]
     none = [(_("Is everything all right?"), _("None of these"))] if answered else []
@@ -163,7 +165,9 @@ def in_words(steps: list[Step], values: dict[str, int]) -> list[tuple[str, str]]
 def parted(steps: list[Step]) -> tuple[list[Question], list[Question]]:
     """The red flags of all steps, and the other questions."""
     every = [question for step in steps for question in step.questions]
-    return [one for one in every if one.urgency], [one for one in every if not one.urgency]
+    return [question for question in every if question.urgency], [
+        question for question in every if not question.urgency
+    ]
 
 
 def read_step(step: Step, sent: QueryDict, *, today: date) -> tuple[dict[str, int], dict[str, str]]:
@@ -178,7 +182,7 @@ def read_step(step: Step, sent: QueryDict, *, today: date) -> tuple[dict[str, in
 def read_all(steps: list[Step], sent: QueryDict, *, today: date) -> tuple[dict[str, int], dict[str, str]]:
     """What a form holds of all steps, and what is wrong; what it does not hold is not missed."""
     flags, others = parted(steps)
-    keys = [one.key for one in others] + [red_flags.key_of(flag.urgency) for flag in flags]
+    keys = [other.key for other in others] + [red_flags.key_of(flag.urgency) for flag in flags]
     values, faults = read(others, sent, asked=keys, today=today)
     said, wrong = red_flags.read(flags, sent, keys)
     return values | said, faults | wrong

@@ -53,7 +53,9 @@ def show(request: HttpRequest, link: AppointmentLink, token: str, now: datetime)
         found.site,
         status=422 if faults or nothing else 200,
         token=token,
-        questions=[shown(one, values.get(one.key), faults.get(one.key, "")) for one in asked],
+        questions=[
+            shown(question, values.get(question.key), faults.get(question.key, "")) for question in asked
+        ],
         faulty=bool(faults),
         again=again,
         nothing=nothing,

@@ -218,7 +218,9 @@ def ask(
             for question in step.questions
             if not question.urgency
         ],
-        groups=red_flags.groups([one for one in step.questions if one.urgency], before, faults),
+        groups=red_flags.groups(
+            [question for question in step.questions if question.urgency], before, faults
+        ),
         remark=remark if remark is not None else draft.remark if draft else "",
         remark_fault=faults.get("remark", ""),
         faulty=bool(faults),

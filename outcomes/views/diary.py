@@ -180,7 +180,10 @@ def changeable(entry: CheckIn, entries: list[CheckIn], now: datetime) -> bool:
 
 def written(entry: CheckIn) -> dict[str, int]:
     """The figures of an entry that is filled in, by "instrument.item"."""
-    return {f"{one.instrument}.{one.item}": one.value for one in entry.answer.measurements.all()}
+    return {
+        f"{measurement.instrument}.{measurement.item}": measurement.value
+        for measurement in entry.answer.measurements.all()
+    }
 
 
 def questions() -> tuple[Question, Question]:
@@ -224,7 +227,11 @@ def rows_of(
 
 def newest_of(entries: list[CheckIn], now: datetime) -> CheckIn | None:
     """The latest hour that can be filled in now; None when none can."""
-    return max((one for one in entries if one.open_at(now)), key=lambda one: one.opens_at, default=None)
+    return max(
+        (entry for entry in entries if entry.open_at(now)),
+        key=lambda check_in: check_in.opens_at,
+        default=None,
+    )
 
 
 def open_row(
@@ -239,13 +246,13 @@ def open_row(
     given, wrong = sent.get(entry.pk, {}), faults.get(entry.pk, {})
     asked = []
     for question in questions():
-        one = shown(question, given.get(question.key), wrong.get(question.key, ""))
-        words = one.text
+        field = shown(question, given.get(question.key), wrong.get(question.key, ""))
+        words = field.text
         if question.key == TOOK_MEDICINE:
             words = _("Have you taken pain medicine since the last entry?")
         elif late:
             words = _("How bad was your pain at %(time)s?") % {"time": at}
-        asked.append(one._replace(key=f"{one.key}-{entry.pk}", id=f"{one.id}-{entry.pk}", text=words))
+        asked.append(field._replace(key=f"{field.key}-{entry.pk}", id=f"{field.id}-{entry.pk}", text=words))
     return DiaryRow(
         entry.pk, at, "newest" if newest else "open", late, questions=tuple(asked), faulty=bool(wrong)
     )
@@ -277,7 +284,7 @@ def own(found: CheckIn, entries: list[CheckIn]) -> Curve | None:
     points = [] if baseline is None else [CurvePoint(_("Before"), _("Before"), baseline)]
     written = [entry for entry in entries if hasattr(entry, "answer")]
     for entry in written:
-        for one in entry.answer.measurements.all():
-            if f"{one.instrument}.{one.item}" == PAIN_NOW:
-                points.append(CurvePoint(brief(entry), clock(entry), one.value))
+        for measurement in entry.answer.measurements.all():
+            if f"{measurement.instrument}.{measurement.item}" == PAIN_NOW:
+                points.append(CurvePoint(brief(entry), clock(entry), measurement.value))
     return curve(points) if written else None

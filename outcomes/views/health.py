@@ -25,13 +25,13 @@ def jobs(request: HttpRequest) -> JsonResponse:
         found = [AWAY]
     told = [
         {
-            "code": one.code,
-            "since": one.since.isoformat() if one.since else None,
-            "what": one.what,
-            "do": one.do,
-            "detail": one.detail,
+            "code": trouble.code,
+            "since": trouble.since.isoformat() if trouble.since else None,
+            "what": trouble.what,
+            "do": trouble.do,
+            "detail": trouble.detail,
         }
-        for one in found
+        for trouble in found
     ]
     return JsonResponse(
         {"status": "stalled" if told else "well", "troubles": told}, status=503 if told else 200

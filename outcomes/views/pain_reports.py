@@ -122,7 +122,8 @@ def ask(
         follow_up.procedure.site,
         status=422 if faults or nothing else 200,
         questions=[
-            shown(one, given.get(one.key), faults.get(one.key, "")) for one in questions_about(follow_up)
+            shown(question, given.get(question.key), faults.get(question.key, ""))
+            for question in questions_about(follow_up)
         ],
         groups=red_flags.groups(flags, ticked, with_none=False),
         ticked=bool(ticked),

@@ -163,7 +163,7 @@ def consent_texts() -> list[tuple[str, str, str]]:
 def asked(request: HttpRequest, patient: Patient) -> SafeString:
     """Who gets this patient's check-ins, and who answers for the patient, with who did before."""
     every = list(patient.caregivers.select_related("revoked_by"))
-    stands = next((one for one in every if one.revoked_at is None), None)
+    stands = next((caregiver for caregiver in every if caregiver.revoked_at is None), None)
     who = services.who_is_asked(patient, stands)
     reason = "" if stands is None else stands.why_no_email
     site = patient.site
@@ -175,9 +175,9 @@ def asked(request: HttpRequest, patient: Patient) -> SafeString:
         "why_nobody": NO_EMAIL.get(patient.why_no_email, "") if who == "nobody" else "",
         "agreed": shown(stands.consented_at, site) if stands else "",
         "before": [
-            (one, shown(one.recorded_at, site), shown(one.revoked_at, site))
-            for one in every
-            if one.revoked_at
+            (caregiver, shown(caregiver.recorded_at, site), shown(caregiver.revoked_at, site))
+            for caregiver in every
+            if caregiver.revoked_at
         ],
         "may_change": request.user.has_perm(CHANGE) and not patient.merged_into_id,
         "may_record": not patient.died_on,

@@ -73,7 +73,7 @@ def find(request: HttpRequest, pk: int) -> HttpResponse:
         "title": _("Merge: find the other record"),
         "patient": patient,
         "typed": typed,
-        "found": [{"patient": one, "born": born(one)} for one in found[:MOST]],
+        "found": [{"patient": patient, "born": born(patient)} for patient in found[:MOST]],
         "more": len(found) > MOST,
     }
     return TemplateResponse(request, "admin/patients/merge_find.html", context)
@@ -107,7 +107,9 @@ class MergePage(ActionPage):
 
     def shown(self, form: Any) -> list[Any]:
         """Both records, and what belongs to them."""
-        return [[columns(one), digest(services.belonging(one))] for one in (self.row, self.duplicate)]
+        return [
+            [columns(record), digest(services.belonging(record))] for record in (self.row, self.duplicate)
+        ]
 
     def missed(self, guarded: Any, form: Any) -> StalePage | None:
         carried, at = unseal(self.request.POST.get(SHOWN, ""), shown_of(self.request, guarded))
@@ -115,9 +117,9 @@ class MergePage(ActionPage):
         if carried and carried[:2] == present:
             return None
         missed = StalePage()
-        for index, one in enumerate((self.row, self.duplicate)):
+        for index, record in enumerate((self.row, self.duplicate)):
             was = carried[index][0] if carried else None
-            found, _changed = missed_of(one, was, present[index][0], at)
+            found, _changed = missed_of(record, was, present[index][0], at)
             missed.changes += found.changes
             missed.who += found.who
         return missed
@@ -136,8 +138,8 @@ class MergePage(ActionPage):
             services.refuse_pair(duplicate, kept)
         except ValidationError as refusal:
             amiss = " ".join(refusal.messages)
-        for one in (kept, duplicate):
-            services.read(one, by=self.by, now=self.now)
+        for record in (kept, duplicate):
+            services.read(record, by=self.by, now=self.now)
         return {
             **super().get_context_data(**given),
             "kept": kept,
@@ -146,7 +148,7 @@ class MergePage(ActionPage):
             "falls_silent": bool(kept.consented_at) != bool(duplicate.consented_at),
             "rows": rows_of(form, kept, duplicate),
             "obstacles": [] if amiss else services.obstacles(duplicate, kept, now=self.now),
-            "belongs": [counted(services.belonging(one)) or "–" for one in (kept, duplicate)],
+            "belongs": [counted(services.belonging(record)) or "–" for record in (kept, duplicate)],
         }
 
 
@@ -166,10 +168,10 @@ def rows_of(form: ChoicesForm, kept: Patient, duplicate: Patient) -> list[dict[s
         (_("Stopped e-mail"), "opted_out_at", either),
         (_("Address bounced"), "bounced_at", _("Goes with the address.")),
     ):
-        values = [shown(getattr(one, name), one.site) or "–" for one in (kept, duplicate)]
+        values = [shown(getattr(patient, name), patient.site) or "–" for patient in (kept, duplicate)]
         rows.append({"label": heading, "values": values, "says": says})
     names = [
-        f"{one.name}, {one.get_relation_display()}" if (one := answering(whose)) else "–"
+        f"{caregiver.name}, {caregiver.get_relation_display()}" if (caregiver := answering(whose)) else "–"
         for whose in (kept, duplicate)
     ]
     rows.append(

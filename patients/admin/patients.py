@@ -287,8 +287,8 @@ class PatientAdmin(ImportsFiles, DeskAdmin):
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> Any:
         context["matches"] = [
-            {"patient": one.patient, "born": born(one.patient), "why": ", ".join(map(str, why(one)))}
-            for one in context["adminform"].form.matches
+            {"patient": match.patient, "born": born(match.patient), "why": ", ".join(map(str, why(match)))}
+            for match in context["adminform"].form.matches
         ]
         return super().render_change_form(request, context, *args, **kwargs)
 

@@ -14,7 +14,7 @@ from patients import services
 from patients.models import Caregiver, Patient
 
 #: Who gets the e-mails about a patient's check-ins.
-ASKED = [(one, one) for one in ("caregiver", "patient", "nobody")]
+ASKED = [(code, code) for code in ("caregiver", "patient", "nobody")]
 
 
 class CaregiverSerializer(serializers.ModelSerializer[Caregiver]):

@@ -87,8 +87,8 @@ class Merges(VisibleRows):
             )
         self.duplicate = duplicate
         told = self.told(kept)
-        for one in (kept, duplicate):
-            services.read(one, by=self.user, now=timezone.now())
+        for patient in (kept, duplicate):
+            services.read(patient, by=self.user, now=timezone.now())
         return Response(told)
 
     def told(self, row: Patient) -> Any:

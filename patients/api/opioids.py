@@ -18,7 +18,7 @@ from patients.models import OpioidUse, Patient
 
 VIEW, RECORD = "patients.view_opioiduse", "patients.record_opioiduse"
 #: Why an opioid is not in a total.
-LEFT_OUT = [(one.value, one.value) for one in mme.LeftOut]
+LEFT_OUT = [(left_out.value, left_out.value) for left_out in mme.LeftOut]
 NOTE = "An estimate; never use it to switch drugs."
 
 

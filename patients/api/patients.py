@@ -71,7 +71,7 @@ class MatchSerializer(serializers.Serializer[Any]):
 
     patient = PatientSerializer()
     reasons = serializers.ListField(
-        child=serializers.ChoiceField([(one, one) for one in ("name_and_birth_date", "phone", "email")])
+        child=serializers.ChoiceField([(code, code) for code in ("name_and_birth_date", "phone", "email")])
     )
 
 

@@ -40,9 +40,9 @@ class CaregiverQuerySet(models.QuerySet["Caregiver"]):
     def asked_for(self, patients: Iterable[Patient]) -> dict[int, Caregiver]:
         """Who is asked in the place of which of these patients, by the patient's number; one query."""
         known = {patient.pk: patient for patient in patients}
-        found = {one.patient_id: one for one in self.asked().filter(patient__in=known)}
-        for number, one in found.items():
-            one.patient = known[number]
+        found = {caregiver.patient_id: caregiver for caregiver in self.asked().filter(patient__in=known)}
+        for number, caregiver in found.items():
+            caregiver.patient = known[number]
         return found
 
 

@@ -55,15 +55,15 @@ class PatientQuerySet(models.QuerySet["Patient"]):
         keys = {number: number_key(number) for number in numbers}
         keyed = self.annotate(key=NumberKey("record_number"))
         found = {
-            number_key(one.record_number): one
-            for one in keyed.filter(key__in=set(keys.values()))
-            if not one.merged_into_id
+            number_key(patient.record_number): patient
+            for patient in keyed.filter(key__in=set(keys.values()))
+            if not patient.merged_into_id
         }
         if missing := set(keys.values()) - found.keys():
             rows = Patient.objects.annotate(key=NumberKey("record_number")).order_by()
             merged = rows.filter(key__in=missing, merged_into__isnull=False)
             into = dict(merged.values_list("key", "merged_into"))
-            kept = {one.pk: one for one in self.filter(pk__in=set(into.values()))}
+            kept = {patient.pk: patient for patient in self.filter(pk__in=set(into.values()))}
             found |= {key: kept[pk] for key, pk in into.items() if pk in kept}
         return {number: found[key] for number, key in keys.items() if key in found}
 

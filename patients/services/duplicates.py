@@ -80,7 +80,7 @@ def matches(patient: Patient, *, by: User | None, among: Collection[int] | None 
         .filter(known)
         .order_by("-alike", "pk")[:MOST]
     )
-    return [Match(one, reasons(one, patient, digits)) for one in found]
+    return [Match(other, reasons(other, patient, digits)) for other in found]
 
 
 def new_matches(before: Patient, patient: Patient, *, by: User | None) -> list[Match]:
@@ -88,33 +88,36 @@ def new_matches(before: Patient, patient: Patient, *, by: User | None) -> list[M
     reasons alone. What has long been alike, or has not changed, is not asked about.
     """
     keys: dict[str, Callable[[Patient], object]] = {
-        "name_and_birth_date": lambda one: (one.family_name, one.given_name, one.born_on),
-        "phone": lambda one: telling(digits_of(one.phone)),
-        "email": lambda one: one.email.casefold(),
+        "name_and_birth_date": lambda patient: (patient.family_name, patient.given_name, patient.born_on),
+        "phone": lambda patient: telling(digits_of(patient.phone)),
+        "email": lambda patient: patient.email.casefold(),
     }
     changed = {reason for reason, key in keys.items() if key(before) != key(patient)}
     if not changed:
         return []
     found = matches(patient, by=by)
     known = {
-        one.patient.pk: one.reasons for one in matches(before, by=by, among=[one.patient.pk for one in found])
+        match.patient.pk: match.reasons
+        for match in matches(before, by=by, among=[match.patient.pk for match in found])
     }
     fresh = [
         Match(
-            one.patient,
-            tuple(why for why in one.reasons if why in changed and why not in known.get(one.patient.pk, ())),
+            match.patient,
+            tuple(
+                why for why in match.reasons if why in changed and why not in known.get(match.patient.pk, ())
+            ),
         )
-        for one in found
+        for match in found
     ]
-    return [one for one in fresh if one.reasons]
+    return [match for match in fresh if match.reasons]
 
 
-def reasons(one: Patient, patient: Patient, digits: str) -> tuple[str, ...]:
+def reasons(other: Patient, patient: Patient, digits: str) -> tuple[str, ...]:
     """Why the row `one`, with its `alike`, may be the patient."""
     told = {
-        "name_and_birth_date": one.born_on == patient.born_on and one.alike >= ALIKE,  # type: ignore[attr-defined]
-        "phone": len(digits) >= FEWEST_DIGITS and digits in digits_of(one.phone),
-        "email": bool(patient.email) and one.email.casefold() == patient.email.casefold(),
+        "name_and_birth_date": other.born_on == patient.born_on and other.alike >= ALIKE,  # type: ignore[attr-defined]
+        "phone": len(digits) >= FEWEST_DIGITS and digits in digits_of(other.phone),
+        "email": bool(patient.email) and other.email.casefold() == patient.email.casefold(),
     }
     return tuple(reason for reason, true in told.items() if true)
 
@@ -148,7 +151,7 @@ def there_already(entries: Collection[PatientRow], *, by: User | None) -> dict[i
         return {}
     rows = Patient.objects.all() if by is None else Patient.objects.visible_to(by)
     found = rows.filter(merged_into=None, born_on__in={entry.born_on for entry in entries})
-    known = {person(one.born_on, one.family_name, one.given_name): one for one in found}
+    known = {person(patient.born_on, patient.family_name, patient.given_name): patient for patient in found}
     keys = {entry.row.number: person_of(entry) for entry in entries}
     return {row: known[key] for row, key in keys.items() if key in known}
 
@@ -164,4 +167,4 @@ def person_of(entry: PatientRow) -> tuple[date, str, str]:
 
 
 def letters(name: str) -> str:
-    return "".join(one for one in normalize("NFKD", name).casefold() if one.isalnum())
+    return "".join(letter for letter in normalize("NFKD", name).casefold() if letter.isalnum())

@@ -96,10 +96,14 @@ def import_entries(
             if report.mode != Mode.CHECK:
                 one_at_a_time()
             known = known_patients(chunk, locked=report.mode != Mode.CHECK)
-            new = [one for one in chunk if one.record_number not in known and not one.insists]
+            new = [
+                patient_row
+                for patient_row in chunk
+                if patient_row.record_number not in known and not patient_row.insists
+            ]
             twins = there_already(new, by=by)
-            persons = {one.row.number: person_of(one) for one in new}
-            silent = [one.pk for one in known.values() if one.consented_at is None]
+            persons = {patient_row.row.number: person_of(patient_row) for patient_row in new}
+            silent = [patient.pk for patient in known.values() if patient.consented_at is None]
             withdrawn = withdrawals(silent)
             for entry in chunk:
                 # Once one row of all-or-nothing is refused nothing is saved: the others need only be checked.
@@ -155,7 +159,7 @@ def import_entry(
     if site is None:
         raise Refusal("You work at no site of this name.", code="unknown_site", field="site")
     patient = known.get(entry.record_number)
-    if patient is not None and patient.site_id not in {one.pk for one in sites.values()}:
+    if patient is not None and patient.site_id not in {site.pk for site in sites.values()}:
         raise taken(site)
     if patient is not None:
         refuse_another_person(entry, patient)

@@ -141,7 +141,7 @@ def merge(
         raise Refusal(f"There is no choice “{min(unknown)}”.", code="unknown_choice", field="take")
     found = obstacles(duplicate, kept, now=now)
     if found:
-        raise ValidationError([Refusal(one.sentence, code=one.code) for one in found])
+        raise ValidationError([Refusal(obstacle.sentence, code=obstacle.code) for obstacle in found])
     finished = duplicate.merged_into_id == kept.pk
     moved = belonging(duplicate)
     if finished and not moved:
@@ -207,7 +207,7 @@ def combine(duplicate: Patient, kept: Patient, *, take: Collection[str]) -> None
 
 def earliest(*moments: datetime | None) -> datetime | None:
     """The first of the instants that there are; None without any."""
-    return min((one for one in moments if one), default=None)
+    return min((moment for moment in moments if moment), default=None)
 
 
 def write_down(

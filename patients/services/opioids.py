@@ -35,7 +35,7 @@ def check_opioid_use(use: OpioidUse, *, now: datetime) -> None:
     if drug in OpioidUse.Drug.values and unit in OpioidUse.Unit.values:
         possible = mme.units_of(mme.Drug(drug))
         if unit not in possible:
-            words = " or ".join(str(OpioidUse.Unit(one.value).label) for one in possible)
+            words = " or ".join(str(OpioidUse.Unit(unit.value).label) for unit in possible)
             raise Refusal(
                 f"Of this drug the dose is counted in {words}.", code="unit_not_possible", field="unit"
             )

@@ -268,12 +268,12 @@ def note_bounce(address: str, *, now: datetime) -> int:
     A couple may share it. Who is marked already stays so, since when they were.
     """
     patients, caregivers = at_address(address)
-    patients = [one for one in patients if one.bounced_at is None]
+    patients = [patient for patient in patients if patient.bounced_at is None]
     for patient in patients:
         patient.bounced_at = now
         patient.save(update_fields=["bounced_at"])
         audit.record("patient.address_bounced", patient, by=None, at=now, site=patient.site, actor="mail")
-    caregivers = [one for one in caregivers if one.bounced_at is None]
+    caregivers = [caregiver for caregiver in caregivers if caregiver.bounced_at is None]
     for caregiver in caregivers:
         stop_writing(caregiver, "bounced_at", "caregiver.address_bounced", actor="mail", now=now)
     return len(patients) + len(caregivers)
@@ -287,10 +287,10 @@ def note_stop(address: str, *, reason: str, now: datetime) -> int:
     says which one it was.
     """
     patients, caregivers = at_address(address)
-    patients = [one for one in patients if one.opted_out_at is None]
+    patients = [patient for patient in patients if patient.opted_out_at is None]
     for patient in patients:
         opt_out(patient.pk, by=None, now=now, actor="mail", reason=reason)
-    caregivers = [one for one in caregivers if one.opted_out_at is None]
+    caregivers = [caregiver for caregiver in caregivers if caregiver.opted_out_at is None]
     for caregiver in caregivers:
         stop_writing(caregiver, "opted_out_at", "caregiver.opted_out", actor="mail", reason=reason, now=now)
     return len(patients) + len(caregivers)
@@ -313,10 +313,10 @@ def at_address(address: str) -> tuple[list[Patient], list[Caregiver]]:
     }
     locked = standing.filter(patient__in=known).select_for_update(of=("self",), no_key=True)
     caregivers = list(locked.order_by("patient"))
-    for one in caregivers:
-        one.patient = known[one.patient_id]
+    for caregiver in caregivers:
+        caregiver.patient = known[caregiver.patient_id]
     lower = address.casefold()
-    return [one for one in known.values() if one.email.casefold() == lower], caregivers
+    return [patient for patient in known.values() if patient.email.casefold() == lower], caregivers
 
 
 def read(patient: Patient, *, by: User, now: datetime) -> None:

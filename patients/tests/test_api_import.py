@@ -60,7 +60,7 @@ def test_all_or_nothing_is_nothing_when_one_row_is_refused(world: World) -> None
     assert faults(response) == [("file", "rows_refused")]
     report = response.json()["report"]
     assert (report["saved"], report["counts"]["refused"]) == (False, 1)
-    assert [(one["row"], one["code"]) for one in report["refusals"]] == [(3, "no_such_date")]
+    assert [(row["row"], row["code"]) for row in report["refusals"]] == [(3, "no_such_date")]
     assert Patient.objects.count() == 1
     assert AuditEvent.objects.get().action == "patients.import_refused"
 
@@ -103,7 +103,7 @@ def test_a_file_that_cannot_be_read_is_refused_whole_with_its_codes(
     assert response.json()["report"]["unreadable"]
     checked = bring(world.clerk, PATH, data, now=world.now)
     assert (checked.status_code, checked.json()["unreadable"]) == (200, True)
-    assert [one["code"] for one in checked.json()["refusals"]] == codes
+    assert [row["code"] for row in checked.json()["refusals"]] == codes
 
 
 def test_a_report_lists_the_first_refusals_and_counts_the_rest(
@@ -112,7 +112,7 @@ def test_a_report_lists_the_first_refusals_and_counts_the_rest(
     monkeypatch.setattr(csv_import, "MOST", 2)
     rows = [BAD.replace("N-2", f"N-{number}") for number in range(2, 7)]
     report = bring(world.clerk, PATH, csv(*rows), now=world.now).json()
-    assert [one["row"] for one in report["refusals"]] == [2, 3]
+    assert [row["row"] for row in report["refusals"]] == [2, 3]
     assert (report["more_refusals"], report["counts"]["refused"]) == (3, 5)
 
 
@@ -187,7 +187,7 @@ def test_importing_needs_both_permissions_and_goes_to_ones_own_sites(world: Worl
     other = Site.objects.create(name="Hilltop", time_zone="America/New_York", phone="+1 212 555 0199")
     stranger = staff("stranger@example.org", "Front desk", other)
     refused = bring(stranger, PATH, csv(GOOD), now=world.now, mode="all")
-    assert [one["code"] for one in refused.json()["report"]["refusals"]] == ["unknown_site"]
+    assert [row["code"] for row in refused.json()["report"]["refusals"]] == ["unknown_site"]
     group = world.clerk.groups.get()
     group.permissions.remove(group.permissions.get(codename="change_patient"))
     assert bring(world.clerk, PATH, csv(GOOD), now=world.now, mode="all").status_code == 403

@@ -106,7 +106,7 @@ def test_patients_can_be_narrowed_by_their_total(world: World) -> None:
 
 def test_a_list_takes_the_same_number_of_queries_however_long(world: World) -> None:
     record(world)
-    one = queries(lambda: api(world, "GET"))
+    first = queries(lambda: api(world, "GET"))
     for number in range(5):
         record(world, prescription=f"another {number}")
-    assert queries(lambda: api(world, "GET")) == one
+    assert queries(lambda: api(world, "GET")) == first

@@ -59,9 +59,9 @@ def test_a_caregiver_from_the_recording_to_the_revocation_by_api(world: World) -
         *("caregiver.consent_withdrawn", "caregiver.revoked"),
     ]
     assert "Rosa" not in str(list(actions.values()))
-    one = Caregiver.objects.get()
-    assert (one.revoked_by, one.revoked_reason) == (world.clerk, "moved away")
-    assert one.events.count() == 3  # type: ignore[attr-defined]
+    daughter = Caregiver.objects.get()
+    assert (daughter.revoked_by, daughter.revoked_reason) == (world.clerk, "moved away")
+    assert daughter.events.count() == 3  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_nobody_changes_by_api_what_they_have_not_read(world: World) -> None:
 
 
 def test_one_stands_and_the_database_holds_it(world: World) -> None:
-    one = caregiver(world)
+    daughter = caregiver(world)
     with pytest.raises(Refusal) as refused:
         caregiver(world, email="son@example.org")
     assert refused.value.code == "caregiver_already"
@@ -125,15 +125,15 @@ def test_one_stands_and_the_database_holds_it(world: World) -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
         Caregiver.objects.update(revoked_at=world.now)  # nobody says why
     with pytest.raises(DatabaseError), transaction.atomic():
-        one.delete()
+        daughter.delete()
     for reason, code in (("  ", "reason_required"), ("x" * 501, "reason_too_long")):
         with pytest.raises(Refusal) as refused:
-            services.revoke_caregiver(one.pk, reason=reason, by=world.clerk, now=world.now)
+            services.revoke_caregiver(daughter.pk, reason=reason, by=world.clerk, now=world.now)
         assert refused.value.code == code
-    services.revoke_caregiver(one.pk, reason="x", by=world.clerk, now=world.now)
+    services.revoke_caregiver(daughter.pk, reason="x", by=world.clerk, now=world.now)
     caregiver(world, email="son@example.org")
     with pytest.raises(Refusal) as refused:
-        services.save_caregiver(one, changed=["name"], by=world.clerk, now=world.now)
+        services.save_caregiver(daughter, changed=["name"], by=world.clerk, now=world.now)
     assert refused.value.code == "revoked_already"
 
 
@@ -151,9 +151,9 @@ def test_nobody_new_answers_for_who_has_died(world: World) -> None:
 
 
 def test_an_address_whose_reader_wants_no_e_mail_stays_silent(world: World) -> None:
-    one = caregiver(world)
-    services.opt_out_caregiver(one.pk, reason="unsubscribed", now=world.now)
-    services.revoke_caregiver(one.pk, reason="moved away", by=world.clerk, now=world.now)
+    daughter = caregiver(world)
+    services.opt_out_caregiver(daughter.pk, reason="unsubscribed", now=world.now)
+    services.revoke_caregiver(daughter.pk, reason="moved away", by=world.clerk, now=world.now)
     assert FormerAddress.objects.get().stopped_at == world.now
     again = caregiver(world, now=world.now + timedelta(days=1))
     assert again.why_no_email == "opted_out"
@@ -170,45 +170,45 @@ def test_the_desk_records_changes_and_revokes(world: World, client: Client) -> N
         assert refused.status_code == 422
         assert "email" in refused.context["form"].errors
         assert desk.post(f"{patient}caregiver/", said).status_code == 302
-        one = Caregiver.objects.get()
-        assert (one.consented_at, one.recorded_by) == (None, world.clerk)
+        daughter = Caregiver.objects.get()
+        assert (daughter.consented_at, daughter.recorded_by) == (None, world.clerk)
         assert desk.post(f"{patient}caregiver/", said | {"agreed": "on"}).status_code == 302
-        one.refresh_from_db()
-        assert (one.consented_at, one.consent_version) == (world.now, "1")
+        daughter.refresh_from_db()
+        assert (daughter.consented_at, daughter.consent_version) == (world.now, "1")
         page = desk.get(f"{patient}change/")
         assert DAUGHTER in page.content.decode()
         assert desk.post(f"{patient}caregiver/", said | {"agreed": "on", "stopped": "on"}).status_code == 302
-        one.refresh_from_db()
-        assert one.opted_out_at == world.now
+        daughter.refresh_from_db()
+        assert daughter.opted_out_at == world.now
         assert desk.post(f"{patient}caregiver/revoke/", {"reason": ""}).status_code == 422
         assert desk.post(f"{patient}caregiver/revoke/", {"reason": "moved away"}).status_code == 302
-        one.refresh_from_db()
-        assert (one.revoked_at, one.revoked_reason) == (world.now, "moved away")
+        daughter.refresh_from_db()
+        assert (daughter.revoked_at, daughter.revoked_reason) == (world.now, "moved away")
         assert desk.get(f"{patient}caregiver/revoke/").status_code == 302
 
 
 def test_a_form_that_somebody_has_overtaken_saves_nothing(world: World) -> None:
-    one = caregiver(world)
+    daughter = caregiver(world)
     desk, path = signed_in(world.clerk), f"/admin/patients/patient/{world.patient.pk}/caregiver/"
     said = {
         name: SAID[name] for name in ("name", "relation", "email", "language", "permitted_by", "permitted_on")
     }
     with clock(world.now):
         shown = desk.get(path).context["shown"]
-        one.email = "rosa@example.org"
-        services.save_caregiver(one, changed=["email"], by=world.nurse, now=world.now)
+        daughter.email = "rosa@example.org"
+        services.save_caregiver(daughter, changed=["email"], by=world.nurse, now=world.now)
         late = desk.post(path, said | {"agreed": "on", "shown-version": shown})
     assert late.status_code == 409
-    one.refresh_from_db()
-    assert one.email == "rosa@example.org"
+    daughter.refresh_from_db()
+    assert daughter.email == "rosa@example.org"
 
 
 def test_the_patients_page_asks_for_caregivers_once(world: World) -> None:
     desk, path = signed_in(world.clerk), f"/admin/patients/patient/{world.patient.pk}/change/"
     with clock(world.now):
         for number in range(3):
-            one = caregiver(world, email=f"c{number}@example.org")
-            services.revoke_caregiver(one.pk, reason="x", by=world.clerk, now=world.now)
+            daughter = caregiver(world, email=f"c{number}@example.org")
+            services.revoke_caregiver(daughter.pk, reason="x", by=world.clerk, now=world.now)
         desk.get(path)
         many = queries(lambda: desk.get(path))
         world.patient = world.another_patient(7)
@@ -218,7 +218,7 @@ def test_the_patients_page_asks_for_caregivers_once(world: World) -> None:
 
 def test_two_caregivers_are_settled_before_two_records_become_one(world: World) -> None:
     duplicate = world.another_patient()
-    one = caregiver(world)
+    daughter = caregiver(world)
     caregiver(world, patient=duplicate, email="son@example.org")
     preview = call(
         world.clerk,
@@ -229,7 +229,7 @@ def test_two_caregivers_are_settled_before_two_records_become_one(world: World) 
     assert [row["code"] for row in preview["obstacles"]] == ["caregiver_twice"]
     with pytest.raises(ValidationError):
         services.merge(duplicate.pk, world.patient.pk, by=world.clerk, now=world.now)
-    services.revoke_caregiver(one.pk, reason="x", by=world.clerk, now=world.now)
+    services.revoke_caregiver(daughter.pk, reason="x", by=world.clerk, now=world.now)
     merged = services.merge(duplicate.pk, world.patient.pk, by=world.clerk, now=world.now)
     stands = services.read_caregiver(world.patient.pk)
     assert stands is not None
@@ -260,17 +260,17 @@ def test_two_clicks_on_a_page_of_the_caregiver_lead_where_one_does(world: World)
 
 
 def test_the_revocation_of_a_caregiver_whom_somebody_else_revoked_leads_back(world: World) -> None:
-    one = caregiver(world)
+    daughter = caregiver(world)
     desk, path = signed_in(world.clerk), f"/admin/patients/patient/{world.patient.pk}/caregiver/revoke/"
     with clock(world.now):
         shown = desk.get(path).context["shown"]
-        services.revoke_caregiver(one.pk, reason="moved away", by=world.nurse, now=world.now)
+        services.revoke_caregiver(daughter.pk, reason="moved away", by=world.nurse, now=world.now)
         late = desk.post(path, {"reason": "moved", "shown-version": shown})
         assert late.status_code == 409
         again = desk.post(path, {"reason": "moved", "shown-version": late.context["shown"]})
     assert again.status_code == 302
-    one.refresh_from_db()
-    assert one.revoked_reason == "moved away"
+    daughter.refresh_from_db()
+    assert daughter.revoked_reason == "moved away"
 
 
 def test_an_agreement_that_a_caregiver_took_back_is_not_brought_back_by_its_old_date(world: World) -> None:

@@ -122,7 +122,7 @@ def test_a_service_gets_our_message_id_untracked_and_its_own_name_is_kept(
 ) -> None:
     assert (sent.status, sent.provider_id) == ("sent", NAME)
     (asked,) = service.taken
-    headers = {one["Name"]: one["Value"] for one in asked["Headers"]}
+    headers = {row["Name"]: row["Value"] for row in asked["Headers"]}
     assert headers["Message-ID"] == f"<{sent.message_id}@localhost>"
     assert (asked["TrackOpens"], asked["TrackLinks"]) == (False, "None")
 

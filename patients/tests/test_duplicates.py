@@ -235,7 +235,7 @@ def test_a_row_with_a_new_number_of_somebody_known_is_refused_unless_it_insists(
     assert (refusal.column, refusal.code) == ("record_number", "likely_duplicate")
     assert "P00001" in refusal.sentence
     report = brought(world, "N-1,Ann,O'Brien,1944-05-06,Riverside,,yes", "N-2,A,B,1970-01-01,Riverside,,yep")
-    assert [(one.row, one.code) for one in report.refusals] == [(3, "yes_or_no")]
+    assert [(refusal.row, refusal.code) for refusal in report.refusals] == [(3, "yes_or_no")]
     assert Patient.objects.filter(born_on=date(1944, 5, 6)).count() == 2
 
 
@@ -262,7 +262,7 @@ def test_one_person_in_two_rows_under_two_numbers_is_registered_once(world: Worl
     ]
     data = "\n".join([HEADER, *rows, ""]).encode()
     report = services.import_patients(data, mode=mode, by=world.clerk, now=world.now)
-    assert [(one.row, one.code) for one in report.refusals] == [
+    assert [(refusal.row, refusal.code) for refusal in report.refusals] == [
         (3, "likely_duplicate"),
         (5, "likely_duplicate"),
     ]

@@ -38,7 +38,7 @@ def run(world: World, data: bytes, mode: Mode = Mode.ALL, **changes: Any) -> Rep
 
 
 def refused(report: Report) -> list[tuple[int, str, str]]:
-    return [(one.row, one.column, one.code) for one in report.refusals]
+    return [(refusal.row, refusal.column, refusal.code) for refusal in report.refusals]
 
 
 def outcomes(report: Report) -> list[tuple[int, str, tuple[str, ...]]]:

@@ -98,7 +98,7 @@ def with_name(said: Any, name: object) -> Any:
             else with_name(value, name)
             for key, value in said.items()
         }
-    return [with_name(one, name) for one in said] if isinstance(said, list) else said
+    return [with_name(row, name) for row in said] if isinstance(said, list) else said
 
 
 @pytest.mark.parametrize("service", EMAIL_SERVICES)
@@ -200,7 +200,7 @@ def test_amazon_is_asked_for_its_password_and_confirms_its_topic_only_with_it(
     assert answer(asks, **signed_in("postmark:wrong")) == 400
     assert confirmed == []
     assert answer(asks, **signed_in()) == 200
-    assert [(one["TopicArn"], one["Token"]) for one in confirmed] == [(ARN, "t")]
+    assert [(row["TopicArn"], row["Token"]) for row in confirmed] == [(ARN, "t")]
     assert answer(asks | {"Token": "old"}, **signed_in()) == 400
     assert answer(asks | {"TopicArn": "x"}, **signed_in()) == 400
     assert post(client, "amazon-ses", sns("UnsubscribeConfirmation", Message="x")) == 200
@@ -277,10 +277,10 @@ def test_a_storm_costs_the_same_each_and_touches_nobody_else(
 
     def report(number: int, event: str) -> dict[str, Any]:
         to = f"p{number}@example.org"
-        (one,) = sendgrid(
+        (row,) = sendgrid(
             event, anymail_id=f"<{names[to]}@localhost>", email=to, type="bounce", reason=NOBODY
         )
-        return one
+        return row
 
     def asked(events: list[dict[str, Any]]) -> int:
         reset_queries()  # their log is not endless

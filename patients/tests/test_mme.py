@@ -99,10 +99,10 @@ def test_a_dose_in_the_wrong_unit_is_refused_and_not_guessed(drug: Drug, unit: U
     st.decimals("0.001", "99999.999", places=3),
     st.decimals("0.001", "99999.999", places=3),
 )
-def test_doses_add_up_exactly(drug: Drug, one: Decimal, other: Decimal) -> None:
+def test_doses_add_up_exactly(drug: Drug, first: Decimal, other: Decimal) -> None:
     (unit,) = units_of(drug)
-    apart = (per_day(drug, one, unit) or Decimal(0)) + (per_day(drug, other, unit) or Decimal(0))
-    assert per_day(drug, one + other, unit) == apart
+    apart = (per_day(drug, first, unit) or Decimal(0)) + (per_day(drug, other, unit) or Decimal(0))
+    assert per_day(drug, first + other, unit) == apart
 
 
 DAY = date(2027, 1, 11)

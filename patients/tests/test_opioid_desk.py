@@ -141,8 +141,8 @@ def test_looking_is_written_down_and_lists_stay_flat(desk: Client, world: World)
     with clock(world.now):
         desk.get(f"{PAGES}{use.pk}/change/")
         assert AuditEvent.objects.filter(action="patient.read").count() == 1
-        one, page = queries(lambda: desk.get(PAGES)), queries(lambda: page_of_patient(desk, world))
+        first, page = queries(lambda: desk.get(PAGES)), queries(lambda: page_of_patient(desk, world))
         for number in range(5):
             record(world, prescription=f"another {number}")
-        assert queries(lambda: desk.get(PAGES)) == one
+        assert queries(lambda: desk.get(PAGES)) == first
         assert queries(lambda: page_of_patient(desk, world)) == page

@@ -43,7 +43,7 @@ def refused(act: Any) -> list[tuple[str, str]]:
     refusal = caught.value
     if isinstance(refusal, Refusal):
         return [(refusal.field or "", str(refusal.code))]
-    return [(field, str(one.code)) for field, faults in refusal.error_dict.items() for one in faults]
+    return [(field, str(fault.code)) for field, faults in refusal.error_dict.items() for fault in faults]
 
 
 def test_what_is_recorded_keeps_its_worth_and_the_table_it_came_from(world: World) -> None:

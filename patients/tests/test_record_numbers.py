@@ -127,7 +127,7 @@ def test_a_number_is_found_however_it_is_written(world: World) -> None:
         + [f"{number},Ann,O'Brien,1944-05-06,Riverside,+1 212 555 0100" for number in ("p1", "P01")]
     )
     report = services.import_patients(data.encode(), mode=Mode.ALL, by=world.clerk, now=world.now)
-    assert [one.code for one in report.refusals] == ["duplicate_row", "duplicate_row"]
+    assert [refusal.code for refusal in report.refusals] == ["duplicate_row", "duplicate_row"]
 
 
 def test_the_migration_names_clashes(world: World) -> None:

@@ -56,8 +56,8 @@ def test_a_file_refuses_it(world: World, field: str, value: str, code: str) -> N
     data = ",".join(row) + "\n" + ",".join(f'"{cell}"' for cell in row.values()) + "\n"
     report = services.import_patients(data.encode(), mode=Mode.ALL, by=world.clerk, now=world.now)
     expected = {code, "control_character"} if code == "invalid" else {code}
-    assert {one.column for one in report.refusals} == {field}
-    assert {one.code for one in report.refusals} <= expected
+    assert {refusal.column for refusal in report.refusals} == {field}
+    assert {refusal.code for refusal in report.refusals} <= expected
     assert Patient.objects.count() == 1
 
 
@@ -78,7 +78,9 @@ def test_a_single_name_is_taken_through_every_door(world: World, client: Client)
     report = services.import_patients(data.encode(), mode=Mode.ALL, by=world.clerk, now=world.now)
     assert report.saved, report.refusals
     shown = Patient.objects.exclude(pk=world.patient.pk).order_by("record_number")
-    assert [(str(one), one.called) for one in shown] == [(name, name) for name in ("Suharto", "Cher", "Pelé")]
+    assert [(str(patient), patient.called) for patient in shown] == [
+        (name, name) for name in ("Suharto", "Cher", "Pelé")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ class BookingForm(DeskForm):
         """Names this click; what is typed anew into the same page is another request. "" for a page without a key."""
         typed = dict(self.cleaned_data)
         key = typed.pop("key", "")
-        typed["resources"] = sorted(one.pk for one in typed["resources"])
+        typed["resources"] = sorted(resource.pk for resource in typed["resources"])
         said = sorted((name, str(getattr(value, "pk", value))) for name, value in typed.items())
         return f"{key[:35]} {sha256(repr(said).encode()).hexdigest()}" if key else ""
 
@@ -354,6 +354,6 @@ class ChosenTimeForm(forms.Form):
         super().__init__(*args, **kwargs)
         site = cast(forms.ModelChoiceField, self.fields["site"])  # type: ignore[type-arg]
         site.queryset = Site.objects.visible_to(staff(request))
-        accepted = [one.pk for one in entry.sites.all()]
+        accepted = [site.pk for site in entry.sites.all()]
         self.initial.setdefault("site", accepted[0] if accepted else entry.patient.site_id)
         self.fields["resources"] = resource_field(request)

@@ -76,7 +76,9 @@ def board(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     now = timezone.now()
     sites = list(Site.objects.visible_to(staff(request)))
-    site = next((one for one in sites if str(one.pk) == request.GET.get("site")), sites[0] if sites else None)
+    site = next(
+        (site for site in sites if str(site.pk) == request.GET.get("site")), sites[0] if sites else None
+    )
     context: dict[str, Any] = {
         **admin.site.each_context(request),
         "title": _("Day board"),
@@ -114,7 +116,9 @@ def day(request: HttpRequest, site: Site, on: date, by: str, *, now: datetime) -
 
     shown = columns(request, site, on, rows, closures, by, query, now=now)
     works = any(column.works for column in shown)
-    shut = any(one.site_id and one.starts_at <= start and one.ends_at >= end for one in closures)
+    shut = any(
+        closure.site_id and closure.starts_at <= start and closure.ends_at >= end for closure in closures
+    )
 
     def address(**changes: Any) -> str:
         said = {"site": site.pk, "day": on.isoformat(), "by": by} | changes
@@ -124,7 +128,7 @@ def day(request: HttpRequest, site: Site, on: date, by: str, *, now: datetime) -
         "day": on,
         "by": by,
         "now": f"{now.astimezone(site.zone):%H:%M %Z}" if start <= now < end else "",
-        "closed": [closed_words(one, on, site) for one in closures if one.site_id],
+        "closed": [closed_words(closure, on, site) for closure in closures if closure.site_id],
         "columns": shown,
         "works": works,
         "open": works and end > now and not shut,
@@ -170,7 +174,7 @@ def columns(
     result = {
         resource.pk: Column(
             resource.name,
-            [closed_words(one, on, site) for one in closures if one.resource_id == resource.pk],
+            [closed_words(closure, on, site) for closure in closures if closure.resource_id == resource.pk],
             resource.works,  # type: ignore[attr-defined]
         )
         for resource in named

@@ -178,8 +178,8 @@ class ProcedureTypeAdmin(AuditedAdmin):
         kind = ProcedureType.objects.filter(pk=object_id if object_id.isdecimal() else 0).first()
         if kind is not None:
             said: dict[int | None, dict[str, FigureConfirmation]] = {}
-            for one in kind.confirmations.all():
-                said.setdefault(one.relief_profile_id, {})[one.figure] = one
+            for confirmation in kind.confirmations.all():
+                said.setdefault(confirmation.relief_profile_id, {})[confirmation.figure] = confirmation
             profiles = [
                 {"profile": profile, "figures": figures(kind, profile, said.get(profile.pk, {}))}
                 for profile in kind.relief_profiles.order_by("-version")
@@ -207,7 +207,11 @@ class ProcedureTypeAdmin(AuditedAdmin):
         """How many of the figures in force nobody has confirmed."""
         newest = max(kind.relief_profiles.all(), key=lambda profile: profile.version, default=None)
         mine = {None, newest.pk if newest else None}
-        said = {one.figure for one in kind.confirmations.all() if one.relief_profile_id in mine}
+        said = {
+            confirmation.figure
+            for confirmation in kind.confirmations.all()
+            if confirmation.relief_profile_id in mine
+        }
         left = len(Figure) - len(said)
         return ("some", str(_("%d unconfirmed") % left)) if left else ("none", str(_("all confirmed")))
 

@@ -173,7 +173,11 @@ def pain_noted(appointment: Appointment, *, on_the_day: bool = False) -> Baselin
     """The pain that was noted last, of an appointment read with PAINS; None for none, or none on its own day."""
     zone = appointment.site.zone
     noted: list[Baseline] = appointment.pains  # type: ignore[attr-defined]
-    of_day = (one for one in noted if days_before(one.taken_at, appointment.starts_at, zone=zone) == 0)
+    of_day = (
+        baseline
+        for baseline in noted
+        if days_before(baseline.taken_at, appointment.starts_at, zone=zone) == 0
+    )
     return next(of_day if on_the_day else iter(noted), None)
 
 

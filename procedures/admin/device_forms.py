@@ -38,7 +38,7 @@ class ExplantForm(forms.Form):
     on = forms.DateField(label=_("Taken out on"), widget=day_input())
     reason = forms.ChoiceField(
         label=_("Why"),
-        choices=[("", "---------"), *(one for one in ImplantedDevice.Explanted.choices if one[0])],
+        choices=[("", "---------"), *(choice for choice in ImplantedDevice.Explanted.choices if choice[0])],
         required=False,  # the service refuses an empty one, with its own words
         widget=UnfoldAdminSelectWidget(),
     )

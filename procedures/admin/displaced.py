@@ -40,7 +40,7 @@ def displaced(request: HttpRequest) -> HttpResponse:
         "title": _("Displaced appointments"),
         "key": secrets.token_urlsafe(16),
         "query": request.GET.urlencode(),
-        "rows": [row_of(one) for one in services.propose(found, now=now)],
+        "rows": [row_of(proposal) for proposal in services.propose(found, now=now)],
         "more": max(len(found) - services.AT_ONCE, 0),
     }
     return TemplateResponse(request, "admin/procedures/displaced.html", context)

@@ -93,7 +93,7 @@ def appointments(request: HttpRequest, patient: Patient) -> SafeString:
         for row in rows[:MOST]
     ]
     grouped = [
-        (label, [one for one in (reversed(shown) if name == "coming" else shown) if one["group"] == name])
+        (label, [row for row in (reversed(shown) if name == "coming" else shown) if row["group"] == name])
         for name, label in GROUPS.items()
     ]
     context = {

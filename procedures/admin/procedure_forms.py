@@ -220,7 +220,7 @@ class PerformForm(PegFields, StepForm):
             booked = getattr(appointment, name)
             values = list(dict.fromkeys([*([""] if none or not booked else []), booked, *known]))
             field = cast(forms.ChoiceField, self.fields[name])
-            field.choices = [(one, sides.get(one) or one.replace("_", " ") or "–") for one in values]
+            field.choices = [(value, sides.get(value) or value.replace("_", " ") or "–") for value in values]
 
     def offer_known(self) -> None:
         """Show the pain that was noted before, and from when; of the day itself, it is chosen already."""

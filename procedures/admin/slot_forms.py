@@ -83,7 +83,7 @@ class MoveForm(WhenForm):
         field.queryset = (
             clinicians(request).filter(Q(site=old.site_id) | Q(working_hours__site=old.site_id)).distinct()
         )
-        self.treating = list(field.queryset.filter(pk__in=[one.pk for one in along]))
+        self.treating = list(field.queryset.filter(pk__in=[resource.pk for resource in along]))
         self.data, self.is_bound = data.copy(), True
         if "clinician" not in data and self.treating:
             self.data["clinician"] = str(self.treating[0].pk)
@@ -92,10 +92,12 @@ class MoveForm(WhenForm):
         """What a move from here insists on, as `services.reschedule` takes it: "anybody" keeps rooms and machines."""
         if clinician := self.cleaned_data.get("clinician"):
             return {"resources": [] if clinician in self.along else [clinician], "keep": True}
-        treat = clinicians(self.request).filter(pk__in=[one.pk for one in self.along])
+        treat = clinicians(self.request).filter(pk__in=[resource.pk for resource in self.along])
         people = set(treat.values_list("pk", flat=True))
         return {
-            "resources": [one for one in self.along if one.pk not in people and one.active],
+            "resources": [
+                resource for resource in self.along if resource.pk not in people and resource.active
+            ],
             "keep": False,
         }
 

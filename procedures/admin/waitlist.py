@@ -219,7 +219,7 @@ class WaitlistAdmin(DeskAdmin):
         return format_html(
             '{}<span class="desk-sub">{}</span>',
             ", ".join(site.name for site in entry.sites.all()) or _("any site"),
-            ", ".join(one.name for one in entry.clinicians.all()) or _("any clinician"),
+            ", ".join(clinician.name for clinician in entry.clinicians.all()) or _("any clinician"),
         )
 
     @display(description=_("since"), ordering="created_at")

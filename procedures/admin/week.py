@@ -79,7 +79,9 @@ def week(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     now = timezone.now()
     sites = list(Site.objects.visible_to(staff(request)))
-    site = next((one for one in sites if str(one.pk) == request.GET.get("site")), sites[0] if sites else None)
+    site = next(
+        (site for site in sites if str(site.pk) == request.GET.get("site")), sites[0] if sites else None
+    )
     context: dict[str, Any] = {
         **admin.site.each_context(request),
         "title": _("Week"),
@@ -88,7 +90,9 @@ def week(request: HttpRequest) -> HttpResponse:
     }
     if site is not None:
         resources = list(working_at(site).order_by("name"))
-        resource = next((one for one in resources if str(one.pk) == request.GET.get("resource")), None)
+        resource = next(
+            (resource for resource in resources if str(resource.pk) == request.GET.get("resource")), None
+        )
         context |= {"resources": resources, "resource": resource, "why": WishForm()}
         context |= shown(request, site, resource, day_in(request.GET.get("day", ""), site, now=now), now=now)
     return TemplateResponse(request, "admin/procedures/week.html", context)
@@ -142,7 +146,7 @@ def shown(
         "week": [
             Day(
                 day,
-                [closed_words(one, day, site) for one in closures if touches(one, day, site)],
+                [closed_words(closure, day, site) for closure in closures if touches(closure, day, site)],
                 [row_of(row, can_book) for row in rows if row.starts_at.astimezone(site.zone).date() == day],
                 f"{book}&on={day.isoformat()}" if can_book and day >= today else "",
             )
@@ -164,7 +168,7 @@ def shown(
             "slotMaxTime": closes,
             "snapDuration": f"00:{site.grid_minutes:02}",
             "events": [event_of(row, site, can_book) for row in rows]
-            + [closed_event(one, site) for one in closures],
+            + [closed_event(closure, site) for closure in closures],
             "book": book if can_book else "",
             "today": today.isoformat(),
         },
@@ -320,7 +324,7 @@ def narrowed(request: HttpRequest, old: Appointment) -> list[Resource]:
     """The resource that the calendar is narrowed to, if the appointment holds it."""
     chosen = request.POST.get("resource", "")
     held = {row.resource_id: row.resource for row in old.reservations.all() if row.released_at is None}
-    return [one for pk, one in held.items() if str(pk) == chosen]
+    return [appointment for pk, appointment in held.items() if str(pk) == chosen]
 
 
 def question(old: Appointment, new: Appointment) -> str:

@@ -251,9 +251,10 @@ def confirmed(kind: ProcedureType, profile: ReliefProfile | None, name: Figure) 
     """Who stands by one figure of `kind`; None when nobody does yet."""
     return next(
         (
-            one
-            for one in kind.confirmations.all()
-            if one.figure == name and one.relief_profile_id == (profile.pk if profile else None)
+            confirmation
+            for confirmation in kind.confirmations.all()
+            if confirmation.figure == name
+            and confirmation.relief_profile_id == (profile.pk if profile else None)
         ),
         None,
     )

@@ -19,7 +19,7 @@ from procedures.models import ImplantedDevice, Procedure
 
 VIEW, RECORD = "procedures.view_implanteddevice", "procedures.record_implanteddevice"
 #: Why a device may have been taken out.
-REASONS = [one for one in ImplantedDevice.Explanted.choices if one[0]]
+REASONS = [choice for choice in ImplantedDevice.Explanted.choices if choice[0]]
 
 
 class DueSerializer(serializers.Serializer[Any]):

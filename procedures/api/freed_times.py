@@ -59,7 +59,10 @@ class FreedTimeSerializer(serializers.ModelSerializer[FreedTime]):
 
     @extend_schema_field(ResourceNameSerializer(many=True))
     def get_resources(self, freed: FreedTime) -> Any:
-        held = {one.resource_id: one.resource for one in freed.appointment.reservations.all()}
+        held = {
+            reservation.resource_id: reservation.resource
+            for reservation in freed.appointment.reservations.all()
+        }
         return ResourceNameSerializer([*held.values()], many=True).data
 
     @extend_schema_field(serializers.ChoiceField(STATES))

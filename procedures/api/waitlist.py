@@ -139,7 +139,9 @@ class WaitlistQuery(Query):
     def narrow(self, rows: Any) -> Any:
         rows, asked = super().narrow(rows), self.validated_data
         if "all" not in asked["state"]:
-            rows = rows.filter(closed_reason__in=["" if one == "waiting" else one for one in asked["state"]])
+            rows = rows.filter(
+                closed_reason__in=["" if state == "waiting" else state for state in asked["state"]]
+            )
         if "site" in asked:
             rows = rows.filter(Q(sites=None) | Q(sites=asked["site"]))
         return rows

@@ -182,4 +182,4 @@ class ImplantedDevice(models.Model):
         """What is due on `day`, "battery" or "refill", each with the date since which it is; the earliest first."""
         dates = (("refill", self.refill_due_on), ("battery", self.battery_due_on))
         due = [(what, since) for what, since in dates if since is not None and since <= day]
-        return sorted(due, key=lambda one: one[1]) if self.in_place else []
+        return sorted(due, key=lambda service: service[1]) if self.in_place else []

@@ -136,8 +136,10 @@ def noted_for(appointments: Collection[Appointment]) -> dict[int, dict[str, list
 
     One query for any number of them, and one more for each time that the one moved most often was moved.
     """
-    before = {one.pk: one.rescheduled_from_id for one in appointments}
-    links = latest = {(one.pk, one.pk) for one in appointments}  # an appointment, and the one that it became
+    before = {appointment.pk: appointment.rescheduled_from_id for appointment in appointments}
+    links = latest = {
+        (appointment.pk, appointment.pk) for appointment in appointments
+    }  # an appointment, and the one that it became
     while latest := {(early, now) for late, now in latest if (early := before.get(late)) is not None}:
         links = links | latest
         rows = Appointment.objects.filter(pk__in={early for early, _ in latest})
@@ -145,7 +147,7 @@ def noted_for(appointments: Collection[Appointment]) -> dict[int, dict[str, list
     became: dict[int, list[int]] = {}
     for early, now in links:
         became.setdefault(early, []).append(now)
-    found: dict[int, dict[str, list[RecordedScore]]] = {one.pk: {} for one in appointments}
+    found: dict[int, dict[str, list[RecordedScore]]] = {appointment.pk: {} for appointment in appointments}
     for row in Baseline.objects.filter(appointment__in=became):
         for number in became[row.appointment_id]:
             found[number].setdefault(row.key, []).append(RecordedScore(row.taken_at, row.value))

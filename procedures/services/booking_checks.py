@@ -275,7 +275,7 @@ def shares(needs: Iterable[Need], chosen: Iterable[Reservation]) -> bool:
         for candidate in need.candidates
         if candidate.taken
     }
-    return any((one.starts_at, one.resource_id) in taken for one in chosen)
+    return any((reservation.starts_at, reservation.resource_id) in taken for reservation in chosen)
 
 
 def why_not(

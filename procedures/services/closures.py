@@ -27,8 +27,8 @@ def displaced_by(closure: Closure, *, now: datetime) -> QuerySet[Appointment]:
     """
     when = Q()
     later = years_ahead(closure, now=now) if closure._state.adding else closure.repetitions.all()
-    for one in (closure, *later):
-        when |= Q(starts_at__lt=one.ends_at, ends_at__gt=one.starts_at)
+    for span in (closure, *later):
+        when |= Q(starts_at__lt=span.ends_at, ends_at__gt=span.starts_at)
     # A visiting physician's appointments elsewhere stay: their home site may close without them.
     whom = Q(appointment__site=closure.site_id) if closure.site_id else Q(resource=closure.resource_id)
     found = Reservation.objects.filter(whom, when, released_at=None).values("appointment")
@@ -71,9 +71,9 @@ def close(closure: Closure, *, by: User | None, now: datetime) -> Closure:
     audit.record("closure.added" if new else "closure.changed", closure, by=by, at=now, site=site)
     closure.repetitions.all().delete()
     repeat_yearly(closure, now=now)
-    for one in (earlier, closure):
-        if one:
-            mark_displaced(site=one.site, resource=one.resource, now=now)
+    for span in (earlier, closure):
+        if span:
+            mark_displaced(site=span.site, resource=span.resource, now=now)
     return closure
 
 

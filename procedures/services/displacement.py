@@ -76,15 +76,15 @@ def reasons(rows: Sequence[Appointment]) -> dict[int, str]:
         return {}
     held: defaultdict[int, list[Reservation]] = defaultdict(list)
     numbers = [row.pk for row in rows]
-    for one in Reservation.objects.filter(appointment__in=numbers, released_at=None).select_related(
+    for reservation in Reservation.objects.filter(appointment__in=numbers, released_at=None).select_related(
         "resource"
     ):
-        held[one.appointment_id].append(one)
-    every = [one for some in held.values() for one in some]
-    resources = {one.resource_id for one in every}
+        held[reservation.appointment_id].append(reservation)
+    every = [reservation for some in held.values() for reservation in some]
+    resources = {reservation.resource_id for reservation in every}
     sites = {row.site_id for row in rows}
-    first = min([row.starts_at for row in rows] + [one.starts_at for one in every])
-    last = max([row.ends_at for row in rows] + [one.ends_at for one in every])
+    first = min([row.starts_at for row in rows] + [reservation.starts_at for reservation in every])
+    last = max([row.ends_at for row in rows] + [reservation.ends_at for reservation in every])
     closures: defaultdict[tuple[str, int], list[Closure]] = defaultdict(list)
     for closure in Closure.objects.filter(
         Q(site__in=sites) | Q(resource__in=resources), starts_at__lt=last, ends_at__gt=first
@@ -97,17 +97,23 @@ def reasons(rows: Sequence[Appointment]) -> dict[int, str]:
 
     def why(row: Appointment) -> str:
         mine = held[row.pk]
-        if any(not one.resource.active for one in mine):
+        if any(not reservation.resource.active for reservation in mine):
             return Why.INACTIVE
         house = closures["site", row.site_id]
-        spans = [(row.starts_at, row.ends_at), *((one.starts_at, one.ends_at) for one in mine)]
+        spans = [
+            (row.starts_at, row.ends_at),
+            *((reservation.starts_at, reservation.ends_at) for reservation in mine),
+        ]
         if any(overlaps(closure, span) for closure in house for span in spans):
             return Why.CLOSED
-        for one in mine:
-            theirs = closures["resource", one.resource_id]
-            if any(overlaps(closure, (one.starts_at, one.ends_at)) for closure in theirs):
+        for reservation in mine:
+            theirs = closures["resource", reservation.resource_id]
+            if any(overlaps(closure, (reservation.starts_at, reservation.ends_at)) for closure in theirs):
                 return Why.CLOSED
-        works = all(at_work(one, row.site, hours[one.resource_id, row.site_id]) for one in mine)
+        works = all(
+            at_work(reservation, row.site, hours[reservation.resource_id, row.site_id])
+            for reservation in mine
+        )
         return Why.NOT if works else Why.OUTSIDE_HOURS
 
     return {row.pk: reason for row in rows if (reason := why(row))}

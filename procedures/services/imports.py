@@ -62,7 +62,10 @@ class Plan:
             raise SlotUnavailable(
                 f"The patient has another appointment {span_words(*other, appointment.site)}."
             )
-        if any(overlap(self.resources[one.resource_id], one.starts_at, one.ends_at) for one in reservations):
+        if any(
+            overlap(self.resources[reservation.resource_id], reservation.starts_at, reservation.ends_at)
+            for reservation in reservations
+        ):
             needs = look(appointment, resources, now=now)
             reservations = choose(appointment, [self.after(need) for need in needs])
         self.take(appointment, reservations)
@@ -79,8 +82,8 @@ class Plan:
     def take(self, appointment: Appointment, reservations: Iterable[Reservation]) -> None:
         """Remember what this row would take."""
         self.patients[appointment.patient_id].append((appointment.starts_at, appointment.ends_at))
-        for one in reservations:
-            self.resources[one.resource_id].append((one.starts_at, one.ends_at))
+        for reservation in reservations:
+            self.resources[reservation.resource_id].append((reservation.starts_at, reservation.ends_at))
 
 
 def overlap(spans: Iterable[Span], starts_at: datetime, ends_at: datetime) -> Span | None:

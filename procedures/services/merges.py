@@ -13,12 +13,12 @@ def obstacles_to_merging(duplicate: Patient, kept: Patient) -> list[Obstacle]:
     found = [
         Obstacle(
             "appointments_overlap",
-            f"Two appointments at once: {words(one)}, and {words(other)}. Move or cancel one of them; of two that are "
-            "over, mark one as entered in error.",
+            f"Two appointments at once: {words(appointment)}, and {words(other)}. Move or cancel one of them; of "
+            "two that are over, mark one as entered in error.",
         )
-        for one in live.filter(patient=duplicate)
+        for appointment in live.filter(patient=duplicate)
         for other in ours
-        if one.starts_at < other.ends_at and other.starts_at < one.ends_at
+        if appointment.starts_at < other.ends_at and other.starts_at < appointment.ends_at
     ]
     columns = ("procedure_type_id", "region", "laterality")
     waits = set(WaitlistEntry.objects.filter(patient=kept, closed_at=None).values_list(*columns))

@@ -87,7 +87,10 @@ def first_free(
 
 def holds(old: Appointment, slot: Slot) -> Iterable[tuple[int, Span]]:
     """What a slot would hold, and when."""
-    needs = sorted(old.procedure_type.requirements.all(), key=lambda one: (one.starts_after_minutes, one.pk))
+    needs = sorted(
+        old.procedure_type.requirements.all(),
+        key=lambda resource_requirement: (resource_requirement.starts_after_minutes, resource_requirement.pk),
+    )
     for need, held in zip(needs, slot.resources, strict=True):
         begins = slot.starts_at + timedelta(minutes=need.starts_after_minutes)
         until = begins + timedelta(minutes=need.lasts_minutes + need.turnover_minutes)

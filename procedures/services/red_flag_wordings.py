@@ -28,7 +28,7 @@ def wordings_at(codes: Collection[str], at: datetime) -> list[Wording]:
     rows = history.objects.filter(code__in=codes).order_by("pgh_created_at", "pgh_id")
     found: dict[str, Wording] = {}
     for since, *words in rows.values_list("pgh_created_at", "code", "question", "question_es", "urgency"):
-        one = Wording(*words)
-        if since <= at or one.code not in found:
-            found[one.code] = one
+        wording = Wording(*words)
+        if since <= at or wording.code not in found:
+            found[wording.code] = wording
     return sorted(found.values())

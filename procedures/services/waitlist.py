@@ -256,7 +256,7 @@ def book_from_waitlist(
         lambda chosen: book(asked, resources=chosen, by=by, now=now, request_key=request_key), choices
     )
     # What came free was offered, not asked for: moving need not keep it.
-    asked_for = {one.pk for one in (*resources, *entry.clinicians.all())}
+    asked_for = {resource.pk for resource in (*resources, *entry.clinicians.all())}
     appointment.reservations.exclude(resource__in=asked_for).filter(named=True).update(named=False)
     entry.appointment, entry.closed_at, entry.closed_reason = appointment, now, WaitlistEntry.Closed.BOOKED
     entry.save(update_fields=["appointment", "closed_at", "closed_reason"])
@@ -301,7 +301,7 @@ def wish(entry: WaitlistEntry, *, starts_at: datetime, site: Site) -> Appointmen
 
 def there(clinicians: Iterable[Resource], site: Site) -> list[Resource]:
     """Those who are in use and work at the site."""
-    return [one for one in clinicians if one.active and site.pk in places(one)]
+    return [clinician for clinician in clinicians if clinician.active and site.pk in places(clinician)]
 
 
 def ways(entry: WaitlistEntry, site: Site, freed: FreedTime | None) -> list[list[Resource]]:

@@ -61,9 +61,9 @@ def matches(freed: FreedTime, *, by: User | None = None, now: datetime) -> list[
     for entry in entries:
         if len(fits) == NAMED:
             break
-        if any(overlaps(one, entry, freed) for one in coming.get(entry.patient_id, [])):
+        if any(overlaps(appointment, entry, freed) for appointment in coming.get(entry.patient_id, [])):
             continue
-        named = frozenset(one.pk for one in entry.clinicians.all())
+        named = frozenset(clinician.pk for clinician in entry.clinicians.all())
         kind = (entry.procedure_type_id, entry.intent, entry.region, entry.laterality, named)
         if kind not in looked:
             if len(looked) == CHECKED:
@@ -158,7 +158,9 @@ def match(
     now: datetime,
 ) -> Match:
     """Say why the freed time suits the entry's patient."""
-    clinicians = [names[one.resource_id] for one in reservations if one.resource_id in names]
+    clinicians = [
+        names[reservation.resource_id] for reservation in reservations if reservation.resource_id in names
+    ]
     clinicians = list(dict.fromkeys(clinicians))
     days = (today_of(entry, now) - entry.created_at.astimezone(entry.patient.site.zone).date()).days
     reasons = [
@@ -173,11 +175,13 @@ def match(
     stale = is_stale(entry, now=now)
     if stale:
         reasons.append(f"ask again since {entry.stale_on:%Y-%m-%d}")
-    same = (one for one in coming if one.procedure_type_id == entry.procedure_type_id)
+    same = (appointment for appointment in coming if appointment.procedure_type_id == entry.procedure_type_id)
     return Match(
         entry=entry,
         clinicians=clinicians,
         reasons=reasons,
         ask_again_since=entry.stale_on if stale else None,
-        booked_already=next((one for one in same if one.status in Appointment.EXPECTED), None),
+        booked_already=next(
+            (appointment for appointment in same if appointment.status in Appointment.EXPECTED), None
+        ),
     )

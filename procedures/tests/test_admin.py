@@ -491,7 +491,10 @@ def test_a_physician_confirms_a_figure_once(world: World, client: Client) -> Non
     for _ in range(2):
         client.post(f"{page}/confirm/onset/", {"profile": profile.pk})
     client.post(f"{page}/confirm/duration/")
-    said = {one.figure: one.user for one in FigureConfirmation.objects.all()}
+    said = {
+        figure_confirmation.figure: figure_confirmation.user
+        for figure_confirmation in FigureConfirmation.objects.all()
+    }
     assert said == {"onset": world.physician, "duration": world.physician}
     client.post(f"{page}/confirm/weight/?{beside(world.ablation)}")
     assert FigureConfirmation.objects.count() == 2

@@ -129,9 +129,9 @@ def test_overbooking_needs_permission_reason_and_a_resource_that_allows_it(world
     # No resource of this clinic may be held twice as yet.
     assert call(world.physician, "POST", "appointments/", second, now=world.now).status_code == 409
     assert rows() == before
-    for one in (world.room, world.bay, world.doctor):
-        one.overbooking = 1
-        one.save()
+    for needed in (world.room, world.bay, world.doctor):
+        needed.overbooking = 1
+        needed.save()
     response = call(world.physician, "POST", "appointments/", second, now=world.now)
     assert response.status_code == 201, response.json()
     shown = response.json()
@@ -311,10 +311,10 @@ def test_steps_of_another_sites_appointment_do_not_exist(world: World) -> None:
 
 def test_midnight_of_the_spring_day_is_crossed(world: World) -> None:
     """105 minutes from Saturday 23:30 on; on Sunday, 14 March 2027, the clocks jump from two to three."""
-    for one in (world.room, world.bay, world.doctor):
-        one.working_hours.all().delete()
+    for needed in (world.room, world.bay, world.doctor):
+        needed.working_hours.all().delete()
         for weekday in (5, 6):
-            one.working_hours.create(site=world.site, weekday=weekday, opens="00:00", closes="23:59")
+            needed.working_hours.create(site=world.site, weekday=weekday, opens="00:00", closes="23:59")
     response = call(
         world.clerk, "POST", "appointments/", booking(world, starts_at="2027-03-13T23:30"), now=world.now
     )
@@ -331,7 +331,7 @@ def test_midnight_of_the_spring_day_is_crossed(world: World) -> None:
 def test_what_booking_answers_is_what_is_read_afterwards(world: World, named: int) -> None:
     """It is not read again for the answer."""
     resources = [world.doctor, world.room, world.bay][:named]
-    asked = booking(world, note="by the window", resources=[one.pk for one in resources])
+    asked = booking(world, note="by the window", resources=[resource.pk for resource in resources])
     answer = call(world.clerk, "POST", "appointments/", asked, now=world.now)
     assert answer.status_code == 201
     shown = call(world.clerk, "GET", f"appointments/{answer.json()['id']}/", now=world.now)

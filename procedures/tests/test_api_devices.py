@@ -94,7 +94,7 @@ def test_the_list_is_narrowed_to_what_is_due_and_what_is_in_place(world: World) 
 def test_a_list_takes_the_same_number_of_queries_however_long(world: World) -> None:
     procedure = implanted(world)
     recorded(world, procedure)
-    one = queries(lambda: api(world, "GET"))
+    first = queries(lambda: api(world, "GET"))
     for number in range(5):
         recorded(world, procedure, serial_number=f"B-{number}")
-    assert queries(lambda: api(world, "GET")) == one
+    assert queries(lambda: api(world, "GET")) == first

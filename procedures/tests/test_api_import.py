@@ -32,8 +32,8 @@ def test_a_taken_time_keeps_all_out_or_itself_only(world: World) -> None:
     data = csv(row(record_number="P00002"), row(record_number="P00002", time="13:00"))
     refused = bring(world.clerk, PATH, data, now=world.now, mode="all")
     assert (refused.status_code, faults(refused)) == (422, [("file", "rows_refused")])
-    (one,) = refused.json()["report"]["refusals"]
-    assert (one["row"], one["column"], one["code"]) == (2, "time", "taken")
+    (first,) = refused.json()["report"]["refusals"]
+    assert (first["row"], first["column"], first["code"]) == (2, "time", "taken")
     assert Appointment.objects.count() == 1
     good = bring(world.clerk, PATH, data, now=world.now, mode="good").json()
     assert (good["saved"], good["counts"]["added"], good["counts"]["refused"]) == (True, 1, 1)
@@ -45,7 +45,7 @@ def test_rows_go_to_sites_of_the_importer_only(world: World) -> None:
     stranger = staff("stranger@example.org", "Front desk", other)
     refused = bring(stranger, PATH, csv(row()), now=world.now, mode="good")
     assert refused.status_code == 422
-    assert [one["code"] for one in refused.json()["report"]["refusals"]] == ["unknown_site"]
+    assert [first["code"] for first in refused.json()["report"]["refusals"]] == ["unknown_site"]
     manager = staff("manager@example.org", "Manager", world.site)
     assert bring(manager, PATH, csv(row()), now=world.now, mode="all").status_code == 403
     assert not Appointment.objects.exists()

@@ -81,7 +81,9 @@ def fill(monkeypatch: pytest.MonkeyPatch, world: World, *requests: tuple[int, st
         headers = {"Idempotency-Key": key, "If-Match": tag}
         answers.append(client.post(f"{row}book/", {"entry": entry}, format="json", headers=headers))
 
-    assert together(*(lambda one=one: click(*one) for one in requests)) == {"won": len(requests)}
+    assert together(*(lambda request=request: click(*request) for request in requests)) == {
+        "won": len(requests)
+    }
     return answers
 
 

@@ -93,8 +93,8 @@ def test_a_clinician_without_privilege_has_no_slots(world: World) -> None:
 
 def test_all_visible_sites_or_those_that_are_named(world: World) -> None:
     other = Site.objects.create(name="Hillside", time_zone="America/Denver", phone="+1 303 555 0100")
-    for one in (world.doctor, world.room, world.bay):
-        resource(f"{one.name} of Hillside", one.categories.get(), other)
+    for first in (world.doctor, world.room, world.bay):
+        resource(f"{first.name} of Hillside", first.categories.get(), other)
     instants = {"starts_from": "2027-01-11T00:00:00Z", "starts_before": "2027-01-12T00:00:00Z"}
 
     def sites(user: Any, **changes: Any) -> set[str]:
@@ -111,9 +111,9 @@ def test_all_visible_sites_or_those_that_are_named(world: World) -> None:
 def test_on_the_days_on_which_clocks_change_every_wall_time_is_offered_once(world: World) -> None:
     Resource.objects.filter(pk=world.bay.pk).update(active=False)
     resource("Bay 2", world.bay.categories.get(), world.site)
-    for one in Resource.objects.all():
-        one.working_hours.update(weekday=6, opens="00:00", closes="23:59")
-        one.working_hours.exclude(pk=one.working_hours.order_by("pk")[0].pk).delete()
+    for first in Resource.objects.all():
+        first.working_hours.update(weekday=6, opens="00:00", closes="23:59")
+        first.working_hours.exclude(pk=first.working_hours.order_by("pk")[0].pk).delete()
     spring = starts(world, starts_from="2027-03-14T00:00", starts_before="2027-03-14T05:00")
     assert not [at for at in spring if at.startswith("02")]
     assert {at[:2] for at in spring} == {"00", "01", "03", "04"}

@@ -49,7 +49,7 @@ def ago(**spans: float) -> datetime:
     ],
 )
 def test_which_score_counts(noted: list[tuple[datetime, int]], expected: tuple[int, Source] | None) -> None:
-    used = resolve([RecordedScore(*one) for one in noted], performed_at=DONE, zone=NEW_YORK)
+    used = resolve([RecordedScore(*row) for row in noted], performed_at=DONE, zone=NEW_YORK)
     assert (used and (used.value, used.source)) == expected
 
 
@@ -66,7 +66,9 @@ def test_the_order_does_not_matter_and_nothing_is_made_up(noted: list[RecordedSc
     if used:
         assert RecordedScore(used.taken_at, used.value) in noted
         assert used.taken_at <= DONE
-        later = [one for one in noted if used.taken_at < one.taken_at <= DONE]
+        later = [
+            recorded_score for recorded_score in noted if used.taken_at < recorded_score.taken_at <= DONE
+        ]
         assert not later
 
 

@@ -154,7 +154,7 @@ def test_what_cannot_be_searched_for_is_said_beside_its_field(
 
 def test_a_time_that_is_gone_is_refused_with_everything_kept(desk: Client, world: World) -> None:
     page = look(desk, world, clinician=world.doctor.pk, on=MONDAY.isoformat())
-    slot = next(one for one in offered(page) if one.startswith("2027-01-11T14:00"))
+    slot = next(slot for slot in offered(page) if slot.startswith("2027-01-11T14:00"))
     services.book(world.appointment(patient=world.another_patient()), by=world.clerk, now=world.now)
     refused = hold(desk, world, page, slot, clinician=world.doctor.pk, on=MONDAY.isoformat())
     assert refused.status_code == 422
@@ -189,7 +189,7 @@ def test_a_week_across_the_clock_change_offers_no_skipped_time(desk: Client, wor
     for held in (world.room, world.bay, world.doctor):
         held.working_hours.create(site=world.site, weekday=6, opens="00:00", closes="12:00")
     page = look(desk, world, on="2027-03-14")
-    sunday = [one.split()[0] for one in offered(page) if one.startswith("2027-03-14")]
+    sunday = [slot.split()[0] for slot in offered(page) if slot.startswith("2027-03-14")]
     assert "2027-03-14T06:45Z" in sunday  # 01:45 EST
     assert "2027-03-14T07:00Z" in sunday  # 03:00 EDT
     times = re.findall(r"Sunday 14 March, </span>(\d\d:\d\d)", page.content.decode())
@@ -240,7 +240,7 @@ def test_moving_shows_first_and_moves_on_the_second_click(desk: Client, world: W
     old = services.book(world.appointment(), by=world.clerk, now=world.now)
     with clock(world.now):
         page = desk.get(FIND, {"move": old.pk})
-        slot = next(one for one in offered(page) if one.startswith("2027-01-12T15:00"))
+        slot = next(slot for slot in offered(page) if slot.startswith("2027-01-12T15:00"))
         sure = desk.get(f"{FIND}?move={old.pk}&slot={slot.replace(' ', '+')}")
         assert "Tue 12 Jan 2027, 10:00 EST" in words(sure)
         old.refresh_from_db()

@@ -182,7 +182,7 @@ def by_icalendar(text: str) -> Read:
         int(event["SEQUENCE"]),
         str(event["SUMMARY"]),
         str(event["LOCATION"]),
-        [one["TRIGGER"].dt for one in event.walk("VALARM")],
+        [row["TRIGGER"].dt for row in event.walk("VALARM")],
     )
 
 
@@ -198,7 +198,7 @@ def by_vobject(text: str) -> Read:
         int(event.sequence.value),
         event.summary.value,
         event.location.value,
-        [one.trigger.value for one in event.contents.get("valarm", [])],
+        [alarm.trigger.value for alarm in event.contents.get("valarm", [])],
     )
 
 
@@ -215,7 +215,7 @@ def by_ics(text: str) -> Read:
         int(extra["SEQUENCE"]),
         event.name,
         event.location,
-        [one.trigger for one in event.alarms],
+        [alarm.trigger for alarm in event.alarms],
     )
 
 
@@ -322,7 +322,7 @@ def test_a_feed_says_when_and_where_and_nothing_else(world: World, client: Clien
     assert "METHOD:PUBLISH\r\n" in text
     assert "REFRESH-INTERVAL;VALUE=DURATION:PT30M\r\n" in text
     services.take_step(booked.pk, "confirm", by=world.clerk, now=world.now)
-    assert [one["STATUS"] for one in feed(client, token)] == ["CONFIRMED"]
+    assert [event["STATUS"] for event in feed(client, token)] == ["CONFIRMED"]
     assert not re.search(r"brien|\bann\b|ann@|p00001|ablation|facet|lumbar|left|dr test", text, re.I)
 
 

@@ -291,7 +291,9 @@ def test_a_treatment_becomes_no_test_while_its_profile_has_no_window_in_hours(wo
             setattr(other, name, value)
         with pytest.raises(ValidationError) as refused:
             add_profile(other, by=world.physician, now=world.now)
-        assert [one.code for one in refused.value.error_dict["window_until_minutes"]] == ["no_hour_window"]
+        assert [error.code for error in refused.value.error_dict["window_until_minutes"]] == [
+            "no_hour_window"
+        ]
 
 
 @pytest.mark.parametrize("page", PAGES.values(), ids=PAGES.keys())

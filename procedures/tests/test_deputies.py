@@ -42,14 +42,14 @@ def who(world: World, name: str) -> User:
 
 def test_time_off_names_a_deputy_and_every_year_again(world: World) -> None:
     made = services.close(leave(world, yearly=True), by=world.physician, now=world.now)
-    assert {one.deputy for one in Closure.objects.all()} == {world.nurse}
+    assert {closure.deputy for closure in Closure.objects.all()} == {world.nurse}
     assert Closure.objects.filter(repeats=made).count() == 2
     services.extend_yearly_closures(now=world.now + timedelta(days=800))
-    assert {one.deputy for one in Closure.objects.all()} == {world.nurse}
+    assert {closure.deputy for closure in Closure.objects.all()} == {world.nurse}
     made.refresh_from_db()
     made.deputy = None
     services.close(made, by=world.physician, now=world.now)
-    assert {one.deputy for one in Closure.objects.all()} == {None}
+    assert {closure.deputy for closure in Closure.objects.all()} == {None}
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_the_api_takes_and_shows_the_deputy(world: World) -> None:
     nurse = {"id": world.nurse.pk, "name": "Nurse Test"}
     assert made.json()["deputy"] == nurse
     listed = call(world.nurse, "GET", "closures/", now=world.now).json()["results"]
-    assert [one["deputy"] for one in listed] == [nurse]
+    assert [row["deputy"] for row in listed] == [nurse]
     for day, none in ((13, {"deputy": None}), (14, {})):
         when = {"starts_at": f"2027-01-{day}T08:00", "ends_at": f"2027-01-{day}T18:00"}
         said = {name: value for name, value in inputs(world, **when).items() if name != "deputy"} | none

@@ -60,7 +60,7 @@ def refused(act: Any) -> list[tuple[str, str]]:
     refusal = caught.value
     if isinstance(refusal, Refusal):
         return [(refusal.field or "", str(refusal.code))]
-    return [(field, str(one.code)) for field, faults in refusal.error_dict.items() for one in faults]
+    return [(field, str(fault.code)) for field, faults in refusal.error_dict.items() for fault in faults]
 
 
 def test_a_device_is_recorded_with_who_and_when(world: World, implant: Procedure) -> None:

@@ -39,9 +39,9 @@ def why(appointment: Appointment) -> str:
 def form_of(page: Any) -> dict[str, Any]:
     """What the browser would send of a page with its inlines."""
     sent = filled(page.context["adminform"].form)
-    for one in page.context["inline_admin_formsets"]:
-        sent |= filled(one.formset.management_form)
-        for form in one.formset.forms:
+    for inline in page.context["inline_admin_formsets"]:
+        sent |= filled(inline.formset.management_form)
+        for form in inline.formset.forms:
             sent |= filled(form)
     return sent
 
@@ -181,7 +181,7 @@ def test_without_the_clinician_only_where_nobody_else_will_do(world: World) -> N
     assert other.pk in {held["resource"] for held in proposal["slot"]["resources"]}
     move = {"appointment": booked.pk, "starts_at": proposal["slot"]["starts_at"]}
     kept = call(world.clerk, "POST", "displaced/", {"moves": [move]}, now=world.now).json()["results"]
-    assert [(one["rescheduled_to"], one["code"]) for one in kept] == [(None, "kept_not_free")]
+    assert [(row["rescheduled_to"], row["code"]) for row in kept] == [(None, "kept_not_free")]
     done = call(world.clerk, "POST", "displaced/", {"moves": [move | {"keep": False}]}, now=world.now).json()
     assert done["results"][0]["rescheduled_to"] == Appointment.objects.get(rescheduled_from=booked).pk
 

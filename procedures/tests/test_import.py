@@ -53,7 +53,7 @@ def run(world: World, data: bytes, mode: Mode = Mode.ALL, **changes: Any) -> Rep
 
 
 def refused(report: Report) -> list[tuple[int, str, str]]:
-    return [(one.row, one.column, one.code) for one in report.refusals]
+    return [(refusal.row, refusal.column, refusal.code) for refusal in report.refusals]
 
 
 def outcomes(report: Report) -> list[tuple[int, str, tuple[str, ...]]]:
@@ -73,7 +73,11 @@ def test_a_row_is_booked_with_everything_it_says(world: World) -> None:
     assert (booked.intent, booked.region, booked.laterality) == ("therapeutic", "lumbar", "left")
     assert (booked.levels, booked.indication, booked.note) == ("L3–L5", "M47.816", "Needs an interpreter")
     assert (booked.status, booked.booked_by) == ("booked", world.clerk)
-    assert {one.resource for one in booked.reservations.all()} == {world.doctor, world.room, world.bay}
+    assert {reservation.resource for reservation in booked.reservations.all()} == {
+        world.doctor,
+        world.room,
+        world.bay,
+    }
 
 
 def test_the_same_file_again_books_nothing_whoever_brings_it(world: World) -> None:

@@ -86,8 +86,8 @@ def test_of_fifty_rivals_one_wins_and_the_others_are_told(
 
 
 def test_with_two_rooms_two_win(monkeypatch: pytest.MonkeyPatch, world: World) -> None:
-    for one in (world.room, world.bay, world.doctor):
-        resource(f"{one} again", one.categories.get(), world.site)
+    for first in (world.room, world.bay, world.doctor):
+        resource(f"{first} again", first.categories.get(), world.site)
     assert race(monkeypatch, fifty(world)) == {"won": 2, "taken": RIVALS - 2}
 
 
@@ -118,7 +118,7 @@ def test_the_race_is_real(monkeypatch: pytest.MonkeyPatch, world: World) -> None
 def test_one_patient_cannot_be_booked_twice_at_once(monkeypatch: pytest.MonkeyPatch, world: World) -> None:
     """Two clerks, the same patient, different rooms and physicians."""
     rooms = [[world.room, world.bay, world.doctor]]
-    rooms.append([resource(f"{one} again", one.categories.get(), world.site) for one in rooms[0]])
+    rooms.append([resource(f"{room} again", room.categories.get(), world.site) for room in rooms[0]])
     attempts = [
         lambda chosen=chosen: services.book(
             world.appointment(), resources=chosen, by=world.clerk, now=world.now

@@ -125,10 +125,12 @@ def test_two_clerks_accept_two_requests_for_one_time(world: World) -> None:
             )
             for number in range(2)
         ]  # fmt: skip
-        outcome = together(*(lambda pk=one.pk: services.accept(pk, by=None, now=world.now) for one in asked))
+        outcome = together(
+            *(lambda pk=appointment.pk: services.accept(pk, by=None, now=world.now) for appointment in asked)
+        )
         assert outcome == {"won": 1, "taken": 1}
-        for one in asked:
-            services.cancel(one.pk, reason="next turn", by=None, now=world.now)
+        for appointment in asked:
+            services.cancel(appointment.pk, reason="next turn", by=None, now=world.now)
 
 
 @pytest.mark.django_db(transaction=True)

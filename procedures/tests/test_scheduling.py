@@ -139,7 +139,7 @@ def test_a_rival_who_overbooks_at_once_is_seen(monkeypatch: pytest.MonkeyPatch, 
             ),
         ],
     )
-    made = {one.patient: one for one in Appointment.objects.all()}
+    made = {appointment.patient: appointment for appointment in Appointment.objects.all()}
     if outcome == {"won": 2}:
         assert made[beside].overbooked_reason == "Now"
         assert not made[plain].reservations.filter(lane=1).exists()
@@ -268,8 +268,8 @@ def test_a_type_that_asks_for_nothing_is_not_booked_at_any_hour(world: World) ->
 
 def test_a_visiting_physician_is_displaced_where_they_are_and_not_at_home(world: World) -> None:
     away = Site.objects.create(name="Hillside", time_zone="America/New_York", phone="+1 212 555 0101")
-    for one in (world.doctor, world.room, world.bay):
-        WorkingHours.objects.create(resource=one, site=away, weekday=0, opens=time(8), closes=time(17))
+    for resource in (world.doctor, world.room, world.bay):
+        WorkingHours.objects.create(resource=resource, site=away, weekday=0, opens=time(8), closes=time(17))
     there = book(world, site=away)
     assert list(services.displaced_by(closure(world), now=world.now)) == []
     services.close(closure(world), by=world.clerk, now=world.now)

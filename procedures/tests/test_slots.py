@@ -525,7 +525,9 @@ def test_random_clinics_agree_with_booking(world: World, seed: int) -> None:
         Closure.objects.create(**what, starts_at=at, ends_at=at + length, reason="random")
     others = [world.patient, *(world.another_patient(number) for number in range(2, 5))]
     made = []
-    Resource.objects.filter(pk__in=[one.pk for one in dice.sample(everybody, 2)]).update(overbooking=1)
+    Resource.objects.filter(pk__in=[resource.pk for resource in dice.sample(everybody, 2)]).update(
+        overbooking=1
+    )
     for _ in range(25):
         at = start + timedelta(minutes=dice.randrange(0, 48 * 60, 5))
         reason = "random" if dice.random() < 0.3 else ""
@@ -534,9 +536,9 @@ def test_random_clinics_agree_with_booking(world: World, seed: int) -> None:
             made.append(services.book(asked, by=None, now=world.now))
         except Refusal:
             continue
-    for one in dice.sample(made, len(made) // 4):
-        services.cancel(one.pk, reason="random", by=None, now=world.now)
-        made.remove(one)
+    for item in dice.sample(made, len(made) // 4):
+        services.cancel(item.pk, reason="random", by=None, now=world.now)
+        made.remove(item)
     chosen = dice.sample(everybody, dice.choice((0, 0, 0, 1, 2)))
     assert_agreement(world, first, 2, patient=world.patient, resources=chosen)
     own = [appointment for appointment in made if appointment.patient_id == world.patient.pk]

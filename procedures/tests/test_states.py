@@ -47,9 +47,9 @@ def act(world: World, patients: list[Any], deed: tuple[str, int, int], now: Any)
     """Do one deed; what is refused is refused."""
     name, number, more = deed
     made = list(Appointment.objects.order_by("pk"))
-    one = made[number % len(made)] if made else None
-    if name == "onward" and one:
-        leading = possible(one.status)
+    appointment = made[number % len(made)] if made else None
+    if name == "onward" and appointment:
+        leading = possible(appointment.status)
         name, more = (leading[more % len(leading)].name, 0) if leading else ("wait", 0)
     try:
         if name in ("book", "hold", "request", "overbook") and more:
@@ -61,26 +61,26 @@ def act(world: World, patients: list[Any], deed: tuple[str, int, int], now: Any)
             services.book(wanted, by=world.admin, now=now, hold=name == "hold", request=name == "request")
         elif name == "tick":
             services.release_expired_holds(now=now)
-        elif one is None or name == "wait":
+        elif appointment is None or name == "wait":
             return
         elif name == "move":
-            services.reschedule(one.pk, starts_at=world.at(MONDAY, more, 30), by=world.admin, now=now)
+            services.reschedule(appointment.pk, starts_at=world.at(MONDAY, more, 30), by=world.admin, now=now)
         else:
             another = world.at(MONDAY, more, 15) if more > 7 else None
-            take(world, one, name, now, starts_at=another)
+            take(world, appointment, name, now, starts_at=another)
     except (Refusal, PermissionDenied):
         pass
 
 
-def take(world: World, one: Appointment, name: str, now: Any, *, starts_at: Any = None) -> None:
+def take(world: World, appointment: Appointment, name: str, now: Any, *, starts_at: Any = None) -> None:
     """Take a step of the table, by the service that takes it."""
     if name == "accept":
-        services.accept(one.pk, starts_at=starts_at, by=world.admin, now=now)
+        services.accept(appointment.pk, starts_at=starts_at, by=world.admin, now=now)
     elif name == "complete":
         record = services.Performed(performed_at=now, baseline_pain=5)
-        services.perform(one.pk, record, by=world.admin, now=now)
+        services.perform(appointment.pk, record, by=world.admin, now=now)
     else:
-        services.take_step(one.pk, name, by=world.admin, now=now, reason="so it is")
+        services.take_step(appointment.pk, name, by=world.admin, now=now, reason="so it is")
 
 
 #: Pairs of reservations of one resource that overlap: in one lane, or though neither was overbooked.
@@ -196,22 +196,25 @@ def brought_to(world: World, status: str) -> Appointment:
 )
 def test_every_step_leads_on_from_each_of_its_origins(world: World, name: str, origin: str) -> None:
     """With its time, its actor and its audit event; and what has ended holds nothing."""
-    one, step = brought_to(world, origin), STEPS[name]
+    appointment, step = brought_to(world, origin), STEPS[name]
     now = world.now + timedelta(minutes=5) if origin in ("requested", "held") else world.at(MONDAY, 11)
-    take(world, one, name, now)
-    one.refresh_from_db()
-    assert one.status == step.to
-    last = one.steps.order_by("pk").last()
+    take(world, appointment, name, now)
+    appointment.refresh_from_db()
+    assert appointment.status == step.to
+    last = appointment.steps.order_by("pk").last()
     assert last
     assert (last.step, last.status, last.at, last.by) == (name, step.to, now, world.admin)
     trail = AuditEvent.objects.filter(
-        object_type="procedures.appointment", object_id=one.pk, action=f"appointment.{step.to}", at=now
+        object_type="procedures.appointment",
+        object_id=appointment.pk,
+        action=f"appointment.{step.to}",
+        at=now,
     )
     assert trail.get().by == world.admin
     if step.needs_reason:
         assert last.reason == trail.get().reason == "so it is"
-    assert one.reservations.filter(released_at=None).count() == (3 if one.live else 0)
-    assert one.live != step.ends
+    assert appointment.reservations.filter(released_at=None).count() == (3 if appointment.live else 0)
+    assert appointment.live != step.ends
 
 
 def test_the_ways_lead_to_every_state() -> None:

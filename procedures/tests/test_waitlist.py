@@ -609,8 +609,10 @@ def test_of_two_clerks_who_fill_the_same_time_at_once_one_wins(world: World) -> 
 def test_of_two_clerks_who_book_the_same_patient_at_once_one_wins(world: World) -> None:
     waits, freed = join(world), [free(world), free(world, starts_at=world.at(MONDAY, 13))]
 
-    def fill(one: FreedTime) -> Any:
-        return lambda: services.book_from_waitlist(waits.pk, freed_id=one.pk, by=world.clerk, now=world.now)
+    def fill(freed_time: FreedTime) -> Any:
+        return lambda: services.book_from_waitlist(
+            waits.pk, freed_id=freed_time.pk, by=world.clerk, now=world.now
+        )
 
     assert together(*map(fill, freed)) == {"won": 1, "not_waiting": 1}
     assert Appointment.objects.filter(status="booked").count() == 1

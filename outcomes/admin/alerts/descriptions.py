@@ -33,8 +33,8 @@ def devices_due(alert: Alert, user: User, *, now: datetime) -> list[tuple[str, s
         return []
     may_open = user.has_perm("procedures.view_implanteddevice")
     return [
-        (since_words(one.what, one.since), device_page(one.device) if may_open else "")
-        for one in services.due_of(alert.follow_up, now=now)
+        (since_words(due.what, due.since), device_page(due.device) if may_open else "")
+        for due in services.due_of(alert.follow_up, now=now)
     ]
 
 
@@ -44,7 +44,7 @@ def ending(alert: Alert) -> SafeString:
     said = [str(ended)] if ended else []
     if not alert.confirmed:
         said.append(gettext("Not confirmed: one bad score says so."))
-    return format_html_join(" ", "{}", ((one,) for one in said))
+    return format_html_join(" ", "{}", ((sentence,) for sentence in said))
 
 
 def due_label(alert: Alert, *, now: datetime) -> SafeString:

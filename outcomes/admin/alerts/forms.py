@@ -31,7 +31,7 @@ class HandOverForm(AlertForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         able = services.handlers(self.alert.site)
-        self.fields["to"].choices = [("", "---------"), *((one.pk, str(one)) for one in able)]  # type: ignore[attr-defined]
+        self.fields["to"].choices = [("", "---------"), *((user.pk, str(user)) for user in able)]  # type: ignore[attr-defined]
 
 
 class SnoozeForm(AlertForm):
@@ -53,7 +53,7 @@ class ResolveForm(AlertForm):
 
     resolution = forms.ChoiceField(
         label=_("How it ended"),
-        choices=[(one.value, one.label) for one in REASONS],
+        choices=[(reason.value, reason.label) for reason in REASONS],
         required=False,  # the service refuses an empty one, with its own words
         widget=forms.RadioSelect({"class": "desk-scale"}),
     )

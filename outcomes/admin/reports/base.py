@@ -72,9 +72,9 @@ class SelectionForm(forms.Form):
         types = ProcedureType.objects.filter(pk__in=seen.order_by().values("procedure_type")).order_by("name")
         people = User.objects.filter(pk__in=seen.order_by().values("performer")).order_by("last_name")
         offered: dict[str, list[tuple[Any, str]]] = {
-            "procedure_type": [(one.code, one.name) for one in types],
-            "performer": [(one.pk, str(one)) for one in people],
-            "site": [(one.pk, one.name) for one in Site.objects.visible_to(user)],
+            "procedure_type": [(procedure_type.code, procedure_type.name) for procedure_type in types],
+            "performer": [(person.pk, str(person)) for person in people],
+            "site": [(site.pk, site.name) for site in Site.objects.visible_to(user)],
         }
         for name, choices in offered.items():
             field = cast(forms.ChoiceField, self.fields[name])

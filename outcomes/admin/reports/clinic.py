@@ -25,15 +25,19 @@ def clinic_page(request: HttpRequest) -> HttpResponse:
     report = overview_report(user=user, now=now)
     context = {
         "days": LOOKS_BACK.days,
-        "sites": [shown(one, RowLinks(request, Selection(site=one.site.pk))) for one in report.sites],
+        "sites": [shown(site, RowLinks(request, Selection(site=site.site.pk))) for site in report.sites],
     }
     return page(request, "clinic", _("Clinic today"), context)
 
 
-def shown(one: SiteOverview, rows: RowLinks) -> dict[str, Any]:
+def shown(site_overview: SiteOverview, rows: RowLinks) -> dict[str, Any]:
     """A site's cards. A count leads to what it counts; of a share each of its counts does."""
-    kinds = [(kind, one.open_alerts[kind.value]) for kind in Alert.Kind if one.open_alerts.get(kind.value)]
-    month = RowLinks(rows.request, replace(rows.selection, performed_from=one.month))
+    kinds = [
+        (kind, site_overview.open_alerts[kind.value])
+        for kind in Alert.Kind
+        if site_overview.open_alerts.get(kind.value)
+    ]
+    month = RowLinks(rows.request, replace(rows.selection, performed_from=site_overview.month))
     cards: list[dict[str, Any]] = [
         {
             "count": sum(number for _kind, number in kinds),
@@ -46,54 +50,59 @@ def shown(one: SiteOverview, rows: RowLinks) -> dict[str, Any]:
             "link": alerts(rows),
         },
         {
-            "count": one.overdue,
+            "count": site_overview.overdue,
             "label": _("overdue alerts"),
-            "urgent": bool(one.overdue),
+            "urgent": bool(site_overview.overdue),
             "link": alerts(rows, state="overdue"),
         },
         {
-            "count": f"{100 * one.response.value:.0f} %" if one.response else "–",
+            "count": f"{100 * site_overview.response.value:.0f} %" if site_overview.response else "–",
             "label": _("answered in 30 days"),
-            "note": shares(rows, one.response, "asked:recent:answered", "asked:recent:due")
+            "note": shares(rows, site_overview.response, "asked:recent:answered", "asked:recent:due")
             or _("nothing fell due yet"),
         },
         {
-            "count": one.lost_early,
+            "count": site_overview.lost_early,
             "label": _("lost early this month"),
             "note": _("or possibly so"),
-            "urgent": bool(one.lost_early),
+            "urgent": bool(site_overview.lost_early),
             "link": rows.address("month:lost_early"),
         },
         {
-            "count": one.no_relief,
+            "count": site_overview.no_relief,
             "label": _("no relief this month"),
-            "urgent": bool(one.no_relief),
+            "urgent": bool(site_overview.no_relief),
             "link": rows.address("month:no_relief"),
         },
         {
-            "count": one.procedures,
+            "count": site_overview.procedures,
             "label": _("procedures this month"),
             "link": month.address("procedures"),
         },
         {
-            "count": "–" if one.load.per_100 is None else f"{one.load.per_100:.1f}",
+            "count": "–" if site_overview.load.per_100 is None else f"{site_overview.load.per_100:.1f}",
             "label": _("alerts for 100 answers in 30 days"),
             "note": format_html(
                 "{} {}, {} {}",
-                rows.link(one.load.raised, "alerts:raised"),
+                rows.link(site_overview.load.raised, "alerts:raised"),
                 _("alerts"),
-                rows.link(one.load.answers, "asked:recent:answered"),
+                rows.link(site_overview.load.answers, "asked:recent:answered"),
                 _("answers"),
             ),
         },
         {
-            "count": f"{100 * one.load.acted_on.value:.0f} %" if one.load.acted_on else "–",
+            "count": f"{100 * site_overview.load.acted_on.value:.0f} %"
+            if site_overview.load.acted_on
+            else "–",
             "label": _("of resolved alerts acted on"),
-            "note": shares(rows, one.load.acted_on, "alerts:acted", "alerts:resolved")
+            "note": shares(rows, site_overview.load.acted_on, "alerts:acted", "alerts:resolved")
             or _("none was resolved"),
         },
     ]
-    return {"site": one.site, "cards": [card if card["count"] else {**card, "link": ""} for card in cards]}
+    return {
+        "site": site_overview.site,
+        "cards": [card if card["count"] else {**card, "link": ""} for card in cards],
+    }
 
 
 def alerts(rows: RowLinks, **query: Any) -> str:

@@ -82,7 +82,7 @@ class CompareForm(SelectionForm):
             self.fields[name] = forms.CharField(label=label, required=False, max_length=8, widget=base.widget)
             return
         offered: Any = cast(forms.ChoiceField, base).choices
-        choices = [("", _("choose …")), *[one for one in offered if one[0]]]
+        choices = [("", _("choose …")), *[choice for choice in offered if choice[0]]]
         self.fields[name] = forms.ChoiceField(label=label, required=False, choices=choices)
 
     def clean(self) -> dict[str, Any]:
@@ -114,15 +114,15 @@ class CompareForm(SelectionForm):
 
     def names(self) -> tuple[str, str]:
         """The groups as readers call them."""
-        one, other = self.values()
+        first, other = self.values()
         dimension = self.cleaned_data["dimension"]
         if dimension == "period":
-            return period(*one), period(*other)
+            return period(*first), period(*other)
         if dimension == "indication":
-            return str(one).upper(), str(other).upper()
+            return str(first).upper(), str(other).upper()
         offered: Any = cast(forms.ChoiceField, self.fields["one"]).choices
         known = {str(value): str(label) for value, label in offered}
-        return known[str(one)], known[str(other)]
+        return known[str(first)], known[str(other)]
 
 
 def period(start: date, end: date) -> str:
@@ -150,43 +150,43 @@ def compare_page(request: HttpRequest) -> HttpResponse:
 
 def compared(form: CompareForm, base: Selection, **who: Any) -> ComparisonReport:
     given = form.cleaned_data
-    one, other = split(base, given["dimension"], *form.values())
+    first, other = split(base, given["dimension"], *form.values())
     return compare_groups(
-        one, other, names=form.names(), population=given["population"] or "all_treated", **who
+        first, other, names=form.names(), population=given["population"] or "all_treated", **who
     )
 
 
 def drawn(report: ComparisonReport, request: HttpRequest) -> dict[str, Any]:
     """What the template shows of a comparison."""
     curves = [
-        next((one for one in group.report.curves if one.population == report.population), None)
+        next((curve for curve in group.report.curves if curve.population == report.population), None)
         for group in report.groups
     ]
     rows = [RowLinks(request, group.report.selection) for group in report.groups]
     sides = [
         shown(
-            one,
+            curve,
             rows[number],
             window=report.groups[number].report.window,
             name=f"side-{number}",
             confirmed=report.groups[number].report.window_confirmed,
         )
-        if one
+        if curve
         else None
-        for number, one in enumerate(curves)
+        for number, curve in enumerate(curves)
     ]
-    both = [one for one in curves if one and not one.hidden and one.places]
+    both = [curve for curve in curves if curve and not curve.hidden and curve.places]
     names = [group.name for group in report.groups]
     words = [sentence(report), response(report)]
     chart = ""
     if len(both) == 2 and both[0].unit == both[1].unit:
         chart = duration.draw(
             [
-                duration.Curve(name, one.total, one.pieces, one.places, bar(one))
-                for name, one in zip(names, both, strict=True)
+                duration.Curve(name, curve.total, curve.pieces, curve.places, bar(curve))
+                for name, curve in zip(names, both, strict=True)
             ],
             labels(
-                _("How long relief lasts: %(one)s and %(other)s") % {"one": names[0], "other": names[1]},
+                _("How long relief lasts: %(first)s and %(other)s") % {"first": names[0], "other": names[1]},
                 " ".join([*words, _("The figures stand in the table below.")]),
             ),
             name="compare",
@@ -194,7 +194,7 @@ def drawn(report: ComparisonReport, request: HttpRequest) -> dict[str, Any]:
             window=report.groups[0].report.window
             if report.groups[0].report.window == report.groups[1].report.window
             else None,
-            until=max(one.until for one in both),
+            until=max(duration_curve.until for duration_curve in both),
             confirmed=all(group.report.window_confirmed for group in report.groups),
         )
     return {

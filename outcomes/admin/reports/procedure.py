@@ -387,20 +387,24 @@ def by_type(report: ProcedureReport, rows: RowLinks) -> list[dict[str, Any]]:
     if len(types) > 1:
         types.append(whole_harm(types, smallest=report.smallest))
     lines = []
-    for one in types:
-        own = RowLinks(rows.request, replace(rows.selection, procedure_type=one.code)) if one.code else rows
+    for harm_of_type in types:
+        own = (
+            RowLinks(rows.request, replace(rows.selection, procedure_type=harm_of_type.code))
+            if harm_of_type.code
+            else rows
+        )
         cells = (
-            ("adverse:any", one.any),
-            ("adverse:worst:mild", one.mild),
-            ("adverse:worst:moderate", one.moderate),
-            ("adverse:worst:severe", one.severe),
-            ("adverse:serious", one.serious),
+            ("adverse:any", harm_of_type.any),
+            ("adverse:worst:mild", harm_of_type.mild),
+            ("adverse:worst:moderate", harm_of_type.moderate),
+            ("adverse:worst:severe", harm_of_type.severe),
+            ("adverse:serious", harm_of_type.serious),
         )
         lines.append(
             {
-                "name": one.name or _("All"),
-                "whole": not one.code,
-                "procedures": own.link(one.procedures, "procedures"),
+                "name": harm_of_type.name or _("All"),
+                "whole": not harm_of_type.code,
+                "procedures": own.link(harm_of_type.procedures, "procedures"),
                 "numbers": [
                     (own.link(harmed.count, cell), share_words(harmed.share) if harmed.share else "")
                     for cell, harmed in cells

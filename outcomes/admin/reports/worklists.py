@@ -132,7 +132,11 @@ def worklists_page(request: HttpRequest) -> HttpResponse:
         "providers": [
             ("", _("all"), provider is None),
             (ME, _("my patients"), provider == user.pk),
-            *((str(one.pk), str(one), provider == one.pk) for one in providers(user) if one.pk != user.pk),
+            *(
+                (str(colleague.pk), str(colleague), provider == colleague.pk)
+                for colleague in providers(user)
+                if colleague.pk != user.pk
+            ),
         ],
         "name": names[chosen.code][0],
         "lead": names[chosen.code][1],
@@ -142,7 +146,10 @@ def worklists_page(request: HttpRequest) -> HttpResponse:
         "seen_to": seen_to,
         "others": others,
         "page": here,
-        "rows": [row(one, chosen, now, can_book=can_book, can_decide=can_decide) for one in here.object_list],
+        "rows": [
+            row(follow_up, chosen, now, can_book=can_book, can_decide=can_decide)
+            for follow_up in here.object_list
+        ],
     }
     return page(request, "worklists", _("Worklists"), context)
 
@@ -165,10 +172,10 @@ def row(
     follow_up: FollowUp, worklist: Worklist, now: datetime, *, can_book: bool, can_decide: bool
 ) -> WorklistRow:
     procedure, zone = follow_up.procedure, follow_up.procedure.site.zone
-    same = [one.at for one in follow_up.verdict_changes.all() if one.verdict == follow_up.verdict]
+    same = [change.at for change in follow_up.verdict_changes.all() if change.verdict == follow_up.verdict]
     waiting, resolved = vars(follow_up)["waiting"], vars(follow_up)["resolved"]
     alerts: list[Alert] = [*waiting, *resolved]
-    of_kind = [one for one in alerts if one.kind == worklist.kind]
+    of_kind = [alert for alert in alerts if alert.kind == worklist.kind]
     alert = next(iter(of_kind or waiting), None)
     book = {
         "patient": follow_up.patient_id,

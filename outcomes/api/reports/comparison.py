@@ -86,9 +86,9 @@ class Comparison(Report):
             raise Refusal(
                 "The groups cannot share that in which they differ.", code="not_open", field=dimension
             )
-        one, other = (value_of(dimension, asked[name], name) for name in ("one", "other"))
+        first, other = (value_of(dimension, asked[name], name) for name in ("one", "other"))
         report = compare_groups(
-            *split(shared, dimension, one, other),
+            *split(shared, dimension, first, other),
             names=(asked["one"], asked["other"]),
             population=asked["population"],
             user=self.user,

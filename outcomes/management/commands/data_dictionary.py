@@ -22,7 +22,7 @@ def dictionary() -> str:
     parts = [INTRODUCTION]
     for table in TABLES.values():
         rows = [row(*HEADINGS), row(*["---"] * len(HEADINGS))]
-        rows += [row(f"`{one.column}`", *one[2:]) for one in found if one.table == table.code]
+        rows += [row(f"`{column.column}`", *column[2:]) for column in found if column.table == table.code]
         parts.append(f"## {table.code}\n\n{table.meaning}.\n\n" + "\n".join(rows) + "\n")
     return "\n".join(parts)
 

@@ -39,7 +39,7 @@ class Command(BaseCommand):
         done = [read(line) for line in lines]
         if options["page"]:
             return write(options["page"], done)
-        known = {(one.habits, one.code, one.patients, one.clinics, one.again) for one in done}
+        known = {(curve.habits, curve.code, curve.patients, curve.clinics, curve.again) for curve in done}
         clinics = options["clinics"]
         for name in options["habits"]:
             for code in options["types"]:
@@ -65,9 +65,11 @@ def read(line: str) -> Measured:
 def write(page: Path, found: list[Measured]) -> None:
     """Write a table of each kind of habits into the page."""
     tables = "\n".join(
-        curves_table(sorted(rows, key=lambda one: (CODES.index(one.code), one.patients, one.again)), name)
+        curves_table(
+            sorted(rows, key=lambda curve: (CODES.index(curve.code), curve.patients, curve.again)), name
+        )
         for name in HABITS
-        if (rows := [one for one in found if one.habits == name])
+        if (rows := [curve for curve in found if curve.habits == name])
     )
     before, _, rest = page.read_text().partition(BEGINS)
     _, _, after = rest.partition(ENDS)

@@ -34,7 +34,9 @@ def invite_some(waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: dat
     asking = CheckInUpdates(now)
     newest = dict(
         CheckIn.objects.filter(
-            follow_up__in={one.follow_up_id for one in due}, kind=CheckIn.Kind.PLANNED, due_at__lte=now
+            follow_up__in={check_in.follow_up_id for check_in in due},
+            kind=CheckIn.Kind.PLANNED,
+            due_at__lte=now,
         )
         .exclude(status=CheckIn.Status.VOIDED)  # the plan has it no longer: it replaces nothing
         .order_by()
@@ -67,7 +69,7 @@ def invite_some(waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: dat
                 check_in.hold_until = until
                 asking.changed.append(check_in)
                 asking.tally["held"] += 1
-        invite(asking, reader, [one for one in wanted if one.pk not in wait])
+        invite(asking, reader, [check_in for check_in in wanted if check_in.pk not in wait])
     asking.write()
     return dict(asking.tally)
 
@@ -91,14 +93,14 @@ def invite(asking: CheckInUpdates, reader: Reader, check_ins: list[CheckIn]) -> 
         if check_in.status != CheckIn.Status.PLANNED:
             continue  # another entry of a diary that was asked a moment ago
         rest = rest_of_diary(check_in) if diary_entry(check_in) else [check_in]
-        same = {one.pk: one for one in check_ins}
-        for one in rest:
-            entry = same.get(one.pk, one)
+        same = {given.pk: given for given in check_ins}
+        for found in rest:
+            entry = same.get(found.pk, found)
             entry.status, entry.invited_at = CheckIn.Status.INVITED, now
             if not diary_entry(entry):
                 entry.remind_at = rungs(entry, now)[0]
             asked.append(entry)
-    first = min(asked, key=lambda one: (one.due_at, one.pk))
+    first = min(asked, key=lambda check_in: (check_in.due_at, check_in.pk))
     key = invitation_key(first)
     asking.send(asked, reader, kind=Kind.INVITATION, key=key, number=0, due_at=first.due_at)
     asking.tally["invited"] += len(asked)

@@ -39,10 +39,10 @@ def ask_at_new_address(
     )
     asked = list(with_all(still_open.filter(status=CheckIn.Status.INVITED)))
     waiting = ContactAttempt.objects.filter(
-        check_in__in=[one.pk for one in asked], email__status=OutgoingEmail.Status.QUEUED
+        check_in__in=[check_in.pk for check_in in asked], email__status=OutgoingEmail.Status.QUEUED
     )
     queued = set(waiting.values_list("check_in", flat=True))
-    asked = [one for one in asked if one.pk not in queued]
+    asked = [check_in for check_in in asked if check_in.pk not in queued]
     asking = CheckInUpdates(now)
     for check_in in asked:
         check_in.invited_at, check_in.not_sent_reason = now, ""

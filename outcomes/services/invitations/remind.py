@@ -50,7 +50,7 @@ def remind_some(waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: dat
         if not capped:
             check_ins += also.get(patient, [])
         reminded = []
-        fell_due = min(one.remind_at for one in check_ins if one.remind_at)
+        fell_due = min(reminder.remind_at for reminder in check_ins if reminder.remind_at)
         for check_in in check_ins:
             for _left_out in range(climb(check_in, now=now)):
                 asking.skip(check_in, "next_reminder", kind=Kind.REMINDER)
@@ -74,13 +74,17 @@ def asked_with(due: Sequence[CheckIn], *, now: datetime) -> list[CheckIn]:
 
     It is reminded of in the same e-mail: questions that were asked together must not come back one by one.
     """
-    emails = {(one.follow_up.patient_id, one.invited_at) for one in due}
+    emails = {(check_in.follow_up.patient_id, check_in.invited_at) for check_in in due}
     soon = (
         to_remind(now + TOGETHER)
         .filter(follow_up__patient__in={patient for patient, _at in emails})
-        .exclude(pk__in=[one.pk for one in due])
+        .exclude(pk__in=[check_in.pk for check_in in due])
     )
-    return [one for one in with_all(soon) if (one.follow_up.patient_id, one.invited_at) in emails]
+    return [
+        check_in
+        for check_in in with_all(soon)
+        if (check_in.follow_up.patient_id, check_in.invited_at) in emails
+    ]
 
 
 def climb(check_in: CheckIn, *, now: datetime) -> int:

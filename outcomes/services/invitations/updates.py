@@ -19,14 +19,14 @@ Kind, Outcome = ContactAttempt.Kind, ContactAttempt.Outcome
 CHANGED = ("status", "invited_at", "not_sent_reason", "hold_until", "reminders", "remind_at", "call_at")
 #: By hand: `bulk_update` writes a CASE for each column and row, which took two thirds of the time of asking.
 CHANGE = """
-    UPDATE outcomes_checkin AS one
+    UPDATE outcomes_checkin AS check_in
        SET status = new.status, invited_at = new.invited_at, not_sent_reason = new.not_sent_reason,
            hold_until = new.hold_until, reminders = new.reminders, remind_at = new.remind_at, call_at = new.call_at
       FROM unnest(%(id)s::bigint[], %(status)s::varchar[], %(invited_at)s::timestamptz[],
                   %(not_sent_reason)s::varchar[], %(hold_until)s::timestamptz[], %(reminders)s::smallint[],
                   %(remind_at)s::timestamptz[], %(call_at)s::timestamptz[])
            AS new (id, status, invited_at, not_sent_reason, hold_until, reminders, remind_at, call_at)
-     WHERE one.id = new.id
+     WHERE check_in.id = new.id
 """
 
 
@@ -73,8 +73,8 @@ class CheckInUpdates:
         )
         self.emails.append(email)
         self.attempts += [
-            ContactAttempt(check_in=one, kind=kind, outcome=Outcome.QUEUED, at=self.now, email=email)
-            for one in check_ins
+            ContactAttempt(check_in=check_in, kind=kind, outcome=Outcome.QUEUED, at=self.now, email=email)
+            for check_in in check_ins
         ]
         self.changed += check_ins
 
@@ -89,8 +89,8 @@ class CheckInUpdates:
         with connection.cursor() as cursor:
             cursor.execute(
                 CHANGE,
-                {"id": [one.pk for one in changed]}
-                | {column: [getattr(one, column) for one in changed] for column in CHANGED},
+                {"id": [check_in.pk for check_in in changed]}
+                | {column: [getattr(check_in, column) for check_in in changed] for column in CHANGED},
             )
 
 

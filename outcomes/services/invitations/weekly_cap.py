@@ -71,7 +71,9 @@ def wait_until(
     """
     result: dict[int, datetime] = {}
     safe = [
-        one for one in wanted if one.kind == CheckIn.Kind.PLANNED and one.offset_minutes > SAFETY_DAYS * DAY
+        check_in
+        for check_in in wanted
+        if check_in.kind == CheckIn.Kind.PLANNED and check_in.offset_minutes > SAFETY_DAYS * DAY
     ]
     for check_in in safe:
         for other in coming:

@@ -41,9 +41,9 @@ LIST = "/admin/patients/patient/?q=a#row"
 
 def pages() -> Iterator[tuple[str, str, type[ActionPage]]]:
     """(kind of row, address below it, page) of every action page of the admin; of an appointment's, each step."""
-    for one in admin.site.get_urls():
-        kind = str(one.pattern).strip("/")
-        for pattern in getattr(one, "url_patterns", []):
+    for url in admin.site.get_urls():
+        kind = str(url.pattern).strip("/")
+        for pattern in getattr(url, "url_patterns", []):
             page = getattr(pattern.callback, "view_class", None)
             if page is not None and issubclass(page, ActionPage):
                 address = str(pattern.pattern)
@@ -51,9 +51,9 @@ def pages() -> Iterator[tuple[str, str, type[ActionPage]]]:
                     yield kind, address.replace("<str:step>", step), page
 
 
-PAGES = sorted(pages(), key=lambda one: one[:2])
-FORMS = [one for one in PAGES if not one[2].button]
-about_rows = [one for one in PAGES if "<int:" in one[1] and one[0] not in SEEN_BY_ALL]
+PAGES = sorted(pages(), key=lambda page: page[:2])
+FORMS = [page for page in PAGES if not page[2].button]
+about_rows = [page for page in PAGES if "<int:" in page[1] and page[0] not in SEEN_BY_ALL]
 
 
 def walk(some: list[tuple[str, str, type[ActionPage]]]) -> pytest.MarkDecorator:
@@ -135,7 +135,7 @@ def typed(response: Any) -> dict[str, Any]:
             sent |= {name: first.pk} if first is not None else {}
         elif isinstance(field, forms.ChoiceField):
             offered: Any = field.choices
-            choices: Any = [one for one, _words in offered if one not in ("", None)]
+            choices: Any = [page for page, _words in offered if page not in ("", None)]
             sent[name] = value if value not in (None, "") else (choices or [""])[0]
         elif isinstance(field, forms.DateField):
             sent[name] = f"{value or MONDAY}"
@@ -200,13 +200,13 @@ def test_what_the_service_refuses_is_said_beside_its_field(
         return
     assert answer.status_code == 422
     form = form_of(answer)
-    assert {name: [one.code for one in faults.as_data()] for name, faults in form.errors.items()} == {
+    assert {name: [error.code for error in faults.as_data()] for name, faults in form.errors.items()} == {
         fields[0]: ["refused_here"]
     }
     assert form.data.dict().items() >= {name: str(value) for name, value in sent.items()}.items()  # type: ignore[attr-defined]
 
 
-@walk([one for one in FORMS if "<int:pk>" in one[1] and one[2].name != "merge_with"])  # test_stale_steps
+@walk([form for form in FORMS if "<int:pk>" in form[1] and form[2].name != "merge_with"])  # test_stale_steps
 def test_what_was_changed_meanwhile_is_told_and_nothing_is_done(
     world: World, kind: str, below: str, page: type[ActionPage]
 ) -> None:
@@ -285,7 +285,7 @@ def test_what_was_typed_comes_back_after_signing_in_again(
         assert shown.status_code == 200
         assert levels(shown) == ["warning"]
         assert shown.context["here"] == place.address
-        assert form_of(shown).data.dict().items() >= {one: str(two) for one, two in sent.items()}.items()  # type: ignore[attr-defined]
+        assert form_of(shown).data.dict().items() >= {page: str(two) for page, two in sent.items()}.items()  # type: ignore[attr-defined]
         assert not act.called
         with mock.patch.object(page, "goal", return_value="/admin/"), mock.patch.object(page, "tell_done"):
             place.send(browser, sent)

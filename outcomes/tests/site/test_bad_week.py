@@ -59,7 +59,7 @@ class Post:
 
     def of(self, addresses: set[str]) -> list[str]:
         """Who of them has got an e-mail, as often as they did."""
-        return sorted(one for one in self.taken if one in addresses)
+        return sorted(trouble for trouble in self.taken if trouble in addresses)
 
     def authenticate(self, *_: Any) -> AuthResult:
         return AuthResult(success=not self.expired, handled=False)
@@ -153,7 +153,7 @@ class Week:
         """The codes at /health/jobs, which are those on the first page."""
         with clock(self.now):
             answer, page = Client().get("/health/jobs"), self.desk.get("/admin/")
-        codes = [str(one["code"]) for one in answer.json()["troubles"]]
+        codes = [str(row["code"]) for row in answer.json()["troubles"]]
         assert answer.status_code == (503 if codes else 200)
         assert [trouble.code for trouble in page.context["troubles"]] == codes
         for code in codes:

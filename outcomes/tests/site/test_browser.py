@@ -76,8 +76,8 @@ def test_eleven_red_flags_fit_on_two_screens_of_a_telephone(phone: Any, link: st
     asked = tomllib.loads(injection.read_text())["red_flags"]
     assert len(asked) == 11
     for code in asked:
-        one = words[code]
-        told = {key: " ".join(one[key].split()) for key in ("question", "question_es", "urgency")}
+        entry = words[code]
+        told = {key: " ".join(entry[key].split()) for key in ("question", "question_es", "urgency")}
         flag, _ = RedFlag.objects.update_or_create(code=code, defaults=told | {"source": "test"})
         world.ablation.red_flags.add(flag)
     for language in ("en", "es"):

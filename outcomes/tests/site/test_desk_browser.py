@@ -455,8 +455,8 @@ def test_printing_leaves_the_screens_own_parts_out(desk: Any, world: World, page
     desk.emulate_media(media="print")
     assert desk.get_by_role("link", name="O'Brien, Ann").first.is_visible()
     for part in ("#nav-sidebar", ".desk-choose", ".desk-calendar", ".desk-steps"):
-        for one in desk.locator(part).all():
-            assert not one.is_visible(), part
+        for element in desk.locator(part).all():
+            assert not element.is_visible(), part
     assert desk.evaluate("document.documentElement.scrollWidth") <= 1440
     assert desk.pdf().startswith(b"%PDF")
 

@@ -199,7 +199,7 @@ def page(browser: Any, request: pytest.FixtureRequest, settings: Any) -> Any:
     made = context.new_page()
     made.set_default_timeout(10_000)
     made.asked = []
-    made.on("request", lambda one: made.asked.append(one.url))
+    made.on("request", lambda request: made.asked.append(request.url))
     return made
 
 

@@ -114,16 +114,16 @@ def due(world: World, number: int) -> list[CheckIn]:
     now = timezone.now()
     patients = Patient.objects.bulk_create(
         Patient(
-            record_number=f"F{one:05}",
+            record_number=f"F{first:05}",
             given_name="Ana",
-            family_name=f"García{one}",
+            family_name=f"García{first}",
             born_on="1950-02-03",
             site=world.site,
-            email=f"ana{one}@example.org",
+            email=f"ana{first}@example.org",
             consented_at=now,
             created_at=now,
         )
-        for one in range(number)
+        for first in range(number)
     )
     clinic = Clinic(world.site, world.clerk, world.ablation, [], patients, now)
     return clinic.due(number)
@@ -198,10 +198,10 @@ def test_every_due_check_in_is_asked_at_most_once_whatever_dies(
     assert set(taken) == {message_id(row) for row in rows.values() if row.status == "sent"}
 
     # Twice only where the server took an e-mail and its reply was lost, or the sender died before it was marked.
-    again = {one: len(times) - 1 for one, times in taken.items() if len(times) > 1}
+    again = {number: len(times) - 1 for number, times in taken.items() if len(times) > 1}
     assert 0 < sum(again.values()) <= replies_lost + run.senders_killed
-    for one, count in again.items():
-        assert cut_off[one] >= count
+    for first, count in again.items():
+        assert cut_off[first] >= count
         assert count < TRIES
 
     # Whoever is not asked stands on the list of the front desk; the logs name nobody.

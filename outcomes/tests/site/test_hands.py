@@ -142,7 +142,7 @@ def test_a_diary(browser: Any, diary: str, kind: str, language: str, scripts: bo
     its.press(said(language, "Save"))
     its.page.get_by_role("status").wait_for()
     answers = Answer.objects.order_by("check_in__offset_minutes")
-    assert [(one.late, one.measurements.get().value) for one in answers] == [(True, 4), (False, 2)]
+    assert [(answer.late, answer.measurements.get().value) for answer in answers] == [(True, 4), (False, 2)]
     its.page.get_by_text(said(language, "comes later")).wait_for()
 
 

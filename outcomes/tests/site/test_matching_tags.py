@@ -38,13 +38,13 @@ from procedures.tests.test_waitlist import free, join
 
 def changing(patterns: Any = None, before: str = "") -> Iterator[tuple[str, str]]:
     """Every address that changes the row whose number is in it, with its method."""
-    one: Any
-    for one in api if patterns is None else patterns:
-        path = before + str(one.pattern)
-        if hasattr(one, "url_patterns"):
-            yield from changing(one.url_patterns, path)
-        elif issubclass(getattr(one.callback, "cls", object), VisibleRowsViewSet) and "<int:pk>" in path:
-            for method in one.callback.actions:
+    pattern: Any
+    for pattern in api if patterns is None else patterns:
+        path = before + str(pattern.pattern)
+        if hasattr(pattern, "url_patterns"):
+            yield from changing(pattern.url_patterns, path)
+        elif issubclass(getattr(pattern.callback, "cls", object), VisibleRowsViewSet) and "<int:pk>" in path:
+            for method in pattern.callback.actions:
                 if method.upper() in UNSAFE:
                     yield path, method.upper()
 

@@ -229,7 +229,7 @@ def test_twenty_clients_lose_nothing_and_double_nothing(world: World, web: Web) 
         resource(name, world.room.categories.get(), world.site)
     patients = [world.another_patient(number) for number in range(100, 100 + CLIENTS)]
     clinic = Clinic(world.site, world.nurse, world.ablation, [], patients, timezone.now())
-    check_ins = [one.pk for one in clinic.due(CLIENTS * CHECK_INS)]
+    check_ins = [check_in.pk for check_in in clinic.due(CLIENTS * CHECK_INS)]
     times = starts(world)
     clients = [
         Client(
@@ -257,7 +257,7 @@ def test_twenty_clients_lose_nothing_and_double_nothing(world: World, web: Web) 
                 pass
             web.kill_one()
 
-    beside = [threading.Thread(target=one) for one in (tick, kill)]
+    beside = [threading.Thread(target=act) for act in (tick, kill)]
     for thread in beside:
         thread.start()
     with ThreadPoolExecutor(CLIENTS) as pool:
@@ -269,9 +269,9 @@ def test_twenty_clients_lose_nothing_and_double_nothing(world: World, web: Web) 
         work.result()
 
     said = f"{dict(web.answers)}\n{last_lines(web.log, 20)}"
-    assert not [one for one in web.answers if one.split()[1].startswith("5")], said
+    assert not [answer for answer in web.answers if answer.split()[1].startswith("5")], said
     assert web.killed == len(KILLED_AFTER)
-    assert min(web.answers[one] for one in ("POST 201", "POST 409 taken", "PATCH 200")) > 0, said
+    assert min(web.answers[act] for act in ("POST 201", "POST 409 taken", "PATCH 200")) > 0, said
     expected = {pk: status for client in clients for pk, status in client.expected.items()}
     made = Appointment.objects.filter(starts_at__gt=timezone.now())
     assert dict(made.values_list("pk", "status")) == expected, said

@@ -102,8 +102,8 @@ def test_a_worklist_is_cards_on_a_phone_and_nothing_scrolls_sideways(physician: 
     assert not physician.locator(".desk-worklist thead").is_visible()
     for part in ("document.documentElement", "document.querySelector('.desk-scroll')"):
         assert physician.evaluate(f"{part}.scrollWidth <= {part}.clientWidth"), part
-    for one in row.locator("a").all():
-        box = one.bounding_box()
+    for link in row.locator("a").all():
+        box = link.bounding_box()
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= 400
     book = row.get_by_role("link", name="Follow-up")

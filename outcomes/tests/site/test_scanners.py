@@ -75,12 +75,12 @@ def test_a_browser_that_clicks_every_link_changes_nothing(
         page.evaluate(PREFETCH, address)
         for number in range(page.locator("a[href]").count()):
             page.goto(address)
-            one = page.locator("a[href]").nth(number)
-            target = str(one.evaluate("(one) => one.href"))
+            first = page.locator("a[href]").nth(number)
+            target = str(first.evaluate("(one) => one.href"))
             if not target.startswith("http"):
                 continue  # a telephone number
-            one.dispatch_event("mouseover")
-            one.click()
+            first.dispatch_event("mouseover")
+            first.click()
             page.wait_for_load_state()
             to_see.append(page.url.split("#")[0])
         page.mouse.move(5, 5)

@@ -112,18 +112,18 @@ def sent(context: Any, carried: str) -> QueryDict:
     whole = [(form, "")]
     for inline in context["inline_admin_formsets"]:
         formset = inline.formset
-        for one in formset.management_form:
-            data[one.html_name] = str(one.value())
-        whole += [(one, f"{one.prefix}-") for one in formset.forms]
-    for one, prefix in whole:
-        for field in one:
+        for first in formset.management_form:
+            data[first.html_name] = str(first.value())
+        whole += [(form, f"{form.prefix}-") for form in formset.forms]
+    for first, prefix in whole:
+        for field in first:
             if field.name == "DELETE":
                 continue
-            if one.is_bound:
-                for key in shown_in(one, field.name):
-                    data.setlist(prefix + key, one.data.getlist(prefix + key))
+            if first.is_bound:
+                for key in shown_in(first, field.name):
+                    data.setlist(prefix + key, first.data.getlist(prefix + key))
             else:
-                put(data, shown_in(one, field.name), prefix)
+                put(data, shown_in(first, field.name), prefix)
     data[SHOWN] = carried
     return data
 
@@ -162,22 +162,22 @@ def altered(context: Any, carried: str, left: set[str]) -> QueryDict:
         if name not in left:
             put(data, other(name, field, form))
     for inline in context["inline_admin_formsets"]:
-        for one in inline.formset.initial_forms[:1]:
-            for name, field in kept_fields(one):
+        for first in inline.formset.initial_forms[:1]:
+            for name, field in kept_fields(first):
                 if name in ("closes", "note", "frequency", "valid_until_on", "lasts_minutes"):
                     put(
                         data,
                         {"closes": {"closes": ["17:30:00"]}, "lasts_minutes": {"lasts_minutes": ["30"]}}.get(
-                            name, other(name, field, one)
+                            name, other(name, field, first)
                         ),
-                        f"{one.prefix}-",
+                        f"{first.prefix}-",
                     )
     return data
 
 
 def said(response: Any) -> list[Any]:
     """What a page refuses."""
-    tables = [one.formset.errors for one in response.context["inline_admin_formsets"]]
+    tables = [form.formset.errors for form in response.context["inline_admin_formsets"]]
     return [response.context["adminform"].form.errors, tables]
 
 
@@ -246,7 +246,7 @@ def test_rows_that_were_added_removed_and_changed_below_a_form_are_merged(world:
         for inline in page.context["inline_admin_formsets"]
         if inline.formset.prefix == "working_hours"
     )
-    place = {one.instance.pk: index for index, one in enumerate(hours.initial_forms)}
+    place = {form.instance.pk: index for index, form in enumerate(hours.initial_forms)}
     mine[f"working_hours-{place[monday.pk]}-closes"] = "16:00:00"  # is gone by then
     mine[f"working_hours-{place[tuesday.pk]}-closes"] = "16:15:00"  # says something else by then
     mine["working_hours-TOTAL_FORMS"] = str(len(place) + 1)
@@ -266,8 +266,8 @@ def test_rows_that_were_added_removed_and_changed_below_a_form_are_merged(world:
     again = post(browser, address, sent(stale.context, version_on(stale)))
     assert again.status_code == 302, said(again)
     kept = {
-        one.weekday: (f"{one.opens:%H:%M}", f"{one.closes:%H:%M}")
-        for one in world.doctor.working_hours.filter(weekday__in=[0, 1, 2, 5, 6])
+        hour.weekday: (f"{hour.opens:%H:%M}", f"{hour.closes:%H:%M}")
+        for hour in world.doctor.working_hours.filter(weekday__in=[0, 1, 2, 5, 6])
     }
     assert kept == {
         monday.weekday: ("08:00", "16:00"),  # typed by the second, into a row that the first had removed

@@ -77,9 +77,9 @@ STOCK = ("changelist", "add", "change", "history", "delete", "autocomplete", "pa
 
 def own_pages() -> Iterator[tuple[str, str, str]]:
     """(kind of row, address below it, name) of every page of the admin that is not Django's."""
-    for one in admin.site.get_urls():
-        kind = str(one.pattern).strip("/")
-        for page in getattr(one, "url_patterns", []):
+    for url in admin.site.get_urls():
+        kind = str(url.pattern).strip("/")
+        for page in getattr(url, "url_patterns", []):
             name = page.name or ""
             if name and not name.endswith(tuple(f"_{end}" for end in STOCK)):
                 yield kind, str(page.pattern), name

@@ -70,15 +70,17 @@ def clinic(db: None, clock: Clock) -> Site:
     staff("clerk@example.org", roles.FRONT_DESK, site)
     physician = staff("physician@example.org", roles.PHYSICIAN, site)
     for category in ResourceCategory.objects.all():
-        one = Resource.objects.create(
+        resource = Resource.objects.create(
             name=category.name, site=site, user=physician if category.code == "physician" else None
         )
-        one.categories.add(category)
+        resource.categories.add(category)
         if category.needs_privilege:
             for family in ("radiofrequency_ablation", "epidural_steroid_injection"):
-                Privilege.objects.create(resource=one, family=family)
+                Privilege.objects.create(resource=resource, family=family)
         for day in range(5):
-            WorkingHours.objects.create(resource=one, site=site, weekday=day, opens=time(8), closes=time(17))
+            WorkingHours.objects.create(
+                resource=resource, site=site, weekday=day, opens=time(8), closes=time(17)
+            )
     return site
 
 
@@ -400,7 +402,7 @@ def says_yes_to_a_red_flag(page: Client, path: str, clinic: Site, clock: Clock) 
 def worklists(user: User, clock: Clock) -> dict[str, list[str]]:
     """Who stands on each worklist, by family name; the lists with nobody are left out."""
     rows = {
-        code: sorted(one.patient.family_name for one in worklist.rows(user, clock.now))
+        code: sorted(follow_up.patient.family_name for follow_up in worklist.rows(user, clock.now))
         for code, worklist in WORKLISTS.items()
     }
     return {code: names for code, names in rows.items() if names}
