@@ -17,7 +17,7 @@ class Permissions(ModelBackend):
         email = username or more.get("email")
         if not email or password is None:
             return None
-        attempt = sign_in_limits.take(request, email)
+        attempt = sign_in_limits.count_attempt(request, email)
         user = super().authenticate(request, username=email, password=password)
         if user is not None:
             attempt.was_right()

@@ -53,7 +53,7 @@ def disk_is_full() -> bool:
     return False
 
 
-def each(rows: Iterable[T], act: Callable[[T], int]) -> int:
+def for_each_row(rows: Iterable[T], act: Callable[[T], int]) -> int:
     """Do `act` for one row after the other; what it counted, in all. One row's fault stops no other.
 
     Raises OperationalError at once when the database is away, and at the end an ExceptionGroup of the faults. After
@@ -96,7 +96,7 @@ def short_waits(milliseconds: int) -> Iterator[None]:
 
 
 @contextmanager
-def alone(number: int) -> Iterator[bool]:
+def advisory_lock(number: int) -> Iterator[bool]:
     """Whether nobody else holds the advisory lock of that number; if so it is held until the end, and never longer.
 
     On a connection of its own, in one transaction, so that it holds behind a pooler as well, and so that the work in it

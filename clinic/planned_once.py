@@ -12,7 +12,7 @@ import psycopg
 from django.db import DEFAULT_DB_ALIAS, connections
 
 
-def rows(select: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+def fetch_all(select: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     """All rows of one SELECT. `params` by name, each with its type in the statement: `%(now)s::timestamptz`."""
     database: Any = connections[DEFAULT_DB_ALIAS]
     with database.cursor() as own:

@@ -34,4 +34,4 @@ def turned_away(credentials: dict[str, Any], request: HttpRequest | None, **_: A
 @receiver(tracking)
 def reported(event: AnymailTrackingEvent, esp_name: str, **_: Any) -> None:
     """What a mail service says of an e-mail, at /webhooks/email/."""
-    delivery_reports.take(event, esp_name, now=timezone.now())
+    delivery_reports.record_report(event, esp_name, now=timezone.now())

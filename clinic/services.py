@@ -91,7 +91,7 @@ def save_staff(
     permissions and flags are audited with before and after, sites by their numbers.
     """
     adding = user.pk is None
-    kept = User(is_active=False) if adding else locked(user, by)
+    kept = User(is_active=False) if adding else lock_user(user, by)
     user.full_clean()
     if adding:
         user.save()
@@ -102,13 +102,13 @@ def save_staff(
     )
     if groups is not None:
         may = Group.objects.all() if by is None else grantable(by)
-        swap(user, "groups", groups, may, "roles_changed", by=by, now=now)
+        replace_related(user, "groups", groups, may, "roles_changed", by=by, now=now)
     if sites is not None:
         seen = Site.objects.all() if by is None else Site.objects.visible_to(by)
-        swap(user, "sites", sites, seen, "sites_changed", by=by, now=now)
+        replace_related(user, "sites", sites, seen, "sites_changed", by=by, now=now)
     if permissions is not None and (by is None or by.is_superuser):
         every = Permission.objects.all()
-        swap(user, "user_permissions", permissions, every, "permissions_changed", by=by, now=now)
+        replace_related(user, "user_permissions", permissions, every, "permissions_changed", by=by, now=now)
     return user
 
 
@@ -119,7 +119,7 @@ def differences(before: User, after: User) -> str:
     return ", ".join(f"{name} {old} → {new}" if name in FLAGS else name for name, old, new in changed)
 
 
-def locked(user: User, by: User | None) -> User:
+def lock_user(user: User, by: User | None) -> User:
     """The account as the database has it, locked. Raises PermissionDenied where `by` does not outrank it."""
     kept = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     if by is not None and not outranks(by, kept):
@@ -127,7 +127,7 @@ def locked(user: User, by: User | None) -> User:
     return kept
 
 
-def swap(
+def replace_related(
     user: User, relation: str, chosen: Iterable[Any], may: Any, action: str, *, by: User | None, now: datetime
 ) -> None:
     """Have the account hold what was chosen, of what may be given, and keep the rest; audit before and after."""
@@ -171,7 +171,7 @@ def set_password(user: User, password: str | None, *, by: User | None, now: date
     Raises PermissionDenied for an account that `by` does not outrank; one's own is always one's own. The caller has had
     the password validated. Audited, without anything of the password itself.
     """
-    kept = locked(user, by)
+    kept = lock_user(user, by)
     before = usable(kept)
     user.set_password(password)
     user.save(update_fields=["password"])
@@ -184,12 +184,12 @@ def usable(user: User) -> str:
     return "a password" if user.has_usable_password() else "no password"
 
 
-def forget_sessions(*, now: datetime) -> int:
+def drop_expired_sessions(*, now: datetime) -> int:
     """Drop the sessions of browsers that have run out; how many. The tick runs it: each has its time in its row."""
     return Session.objects.filter(expire_date__lte=now).delete()[0]
 
 
-def forget_answers(*, now: datetime) -> int:
+def drop_old_answers(*, now: datetime) -> int:
     """Drop the answers to requests that are older than ANSWERS_KEPT; how many. That they were done stays known."""
     old = SentRequest.objects.filter(answer__isnull=False, at__lt=now - ANSWERS_KEPT)
     return old.update(answer=None)

@@ -17,7 +17,7 @@ from django.utils.crypto import get_random_string
 from django.utils.translation import gettext as _
 
 from clinic.refusals import Refusal
-from clinic.throttling import counted, forget_tries, give_back, one_more_try, sender
+from clinic.throttling import count_shared, forget_tries, give_back, one_more_try, sender
 
 logger = structlog.get_logger(__name__)
 
@@ -51,7 +51,7 @@ class SignInAttempt:
             give_back(self.address)
 
 
-def take(request: HttpRequest | None, email: str) -> SignInAttempt:
+def count_attempt(request: HttpRequest | None, email: str) -> SignInAttempt:
     """Count one try to sign in to the account. Raises TooManyTries where there is none left.
 
     `request` None: no address is known, and only the account counts.
@@ -76,13 +76,13 @@ def known_by(request: HttpRequest, account: str) -> str:
     if browser:
         return browser
     here = mark(sender(request))
-    return here if counted(lambda where: where.get(f"signed_in_{account}_{here}")) else ""
+    return here if count_shared(lambda where: where.get(f"signed_in_{account}_{here}")) else ""
 
 
 def remember_address(request: HttpRequest, email: str) -> None:
     """Somebody has signed in to the account from there."""
     name = f"signed_in_{mark(email)}_{mark(sender(request))}"
-    counted(lambda where: where.set(name, True, KNOWN_FOR))
+    count_shared(lambda where: where.set(name, True, KNOWN_FOR))
 
 
 def remember_browser(response: HttpResponseBase, email: str, *, path: str) -> None:

@@ -26,7 +26,7 @@ OWN: BaseCache = LocMemCache("throttling", {})
 T = TypeVar("T")
 
 
-def counted(count: Callable[[BaseCache], T]) -> T:
+def count_shared(count: Callable[[BaseCache], T]) -> T:
     """`count` with the cache of all processes, or with this process's own while that does not answer."""
     try:
         return count(cache)
@@ -43,7 +43,7 @@ class Throttle(AnonRateThrottle):
             self.cache = where
             return super(Throttle, self).allow_request(request, view)  # type: ignore[arg-type]
 
-        return counted(allow)
+        return count_shared(allow)
 
     def get_ident(self, request: Any) -> str:
         """The sender's address; of IPv6 the network of 2^64 addresses, any of which one sender may use."""
@@ -104,7 +104,7 @@ def one_more_try(key: str, *, most: int, seconds: int) -> bool:
             where.touch(name, seconds)
         return tries <= most
 
-    return counted(count)
+    return count_shared(count)
 
 
 def give_back(key: str) -> None:
@@ -114,9 +114,9 @@ def give_back(key: str) -> None:
         with suppress(ValueError):  # they have run out
             where.decr(f"tries_{key}")
 
-    counted(back)
+    count_shared(back)
 
 
 def forget_tries(key: str) -> None:
     """Count the tries of `key` from the beginning: one of them was right."""
-    counted(lambda where: where.delete(f"tries_{key}"))
+    count_shared(lambda where: where.delete(f"tries_{key}"))

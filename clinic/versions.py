@@ -32,7 +32,7 @@ def digest(shown: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def columns(row: models.Model) -> dict[str, str]:
+def column_digests(row: models.Model) -> dict[str, str]:
     """A digest of each column of a row as the database has it now, by the column's name; {} when the row is gone.
 
     Digests, because a page may carry them that does not show every column.

@@ -87,7 +87,7 @@ def invitations(contexts: list[dict[str, Any]], now: datetime) -> list[Message |
     issue_links(linked, tokens=tokens, caregivers=caregivers, now=now)
     left = iter(tokens)
     return [
-        ask(
+        invitation_context(
             [(check_in, next(left)) for check_in in some],
             reminder=context["reminder"],
             courses=[(course, next(left)) for course in courses_of(some)],
@@ -141,7 +141,7 @@ def invitation(check_in_ids: list[int], reminder: int, *, now: datetime) -> Mess
     return rendered
 
 
-def ask(
+def invitation_context(
     asked: list[tuple[CheckIn, str]],
     *,
     reminder: int,
@@ -311,7 +311,7 @@ def preview(language: str, site: Site, *, visits: int, reminder: int, for_caregi
     ]
     courses = [(check_in.follow_up, EXAMPLE) for check_in in asked]
     answers = Caregiver(patient=patient, language=language, unsubscribe_key=UUID(int=0))
-    return ask(
+    return invitation_context(
         [(check_in, EXAMPLE) for check_in in asked],
         reminder=reminder,
         courses=courses,

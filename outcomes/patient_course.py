@@ -29,7 +29,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Step:
+class DoseStep:
     """The opioids from one day until another, both included. `until_on` None: no change is known after `from_on`.
 
     `total.mme` is an estimate, never to be used to switch drugs.
@@ -41,7 +41,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Course:
+class FollowUpScores:
     """One follow-up. `summary`: what reports count of it; None while it was never judged.
 
     `missed`: the check-ins that nobody answered, in order.
@@ -63,9 +63,9 @@ class PatientCourse:
 
     patient: Patient
     today: date
-    follow_ups: Sequence[Course]
+    follow_ups: Sequence[FollowUpScores]
     opioids: Sequence[OpioidUse] | None
-    steps: Sequence[Step]
+    steps: Sequence[DoseStep]
     events: Sequence[AdverseEvent] | None
 
 
@@ -108,12 +108,12 @@ def patient_course(patient: Patient, *, user: User, now: datetime) -> PatientCou
         today=now.astimezone(patient.site.zone).date(),
         follow_ups=[course_of(follow_up) for follow_up in rows],
         opioids=opioids,
-        steps=steps(opioids or []),
+        steps=dose_steps(opioids or []),
         events=events,
     )
 
 
-def course_of(follow_up: FollowUp) -> Course:
+def course_of(follow_up: FollowUp) -> FollowUpScores:
     """One follow-up whose check-ins are fetched."""
     scores, missed = [], []
     for check_in in follow_up.check_ins.all():
@@ -128,10 +128,10 @@ def course_of(follow_up: FollowUp) -> Course:
         elif check_in.status == CheckIn.Status.MISSED and check_in.kind == CheckIn.Kind.PLANNED:
             missed.append(check_in)
     scores.sort(key=lambda score: score.felt_at)
-    return Course(follow_up, getattr(follow_up, "summary", None), scores, missed)
+    return FollowUpScores(follow_up, getattr(follow_up, "summary", None), scores, missed)
 
 
-def steps(opioids: Iterable[OpioidUse]) -> list[Step]:
+def dose_steps(opioids: Iterable[OpioidUse]) -> list[DoseStep]:
     """The totals of all days, in stretches in which nothing changed; none before the first opioid."""
     rows = list(opioids)
     starts = {row.from_on for row in rows} | {
@@ -141,4 +141,4 @@ def steps(opioids: Iterable[OpioidUse]) -> list[Step]:
     # The day after a dose that another one took over on its last day brings nothing new.
     changes = [totals[0], *(new for old, new in pairwise(totals) if new[1] != old[1])] if totals else []
     ends = [day - timedelta(days=1) for day, _ in changes[1:]]
-    return [Step(day, until, total) for (day, total), until in zip(changes, [*ends, None], strict=False)]
+    return [DoseStep(day, until, total) for (day, total), until in zip(changes, [*ends, None], strict=False)]

@@ -71,7 +71,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Step:
+class CheckInStep:
     """What one screen asks. `remark`: whether it ends with room for a remark; the last one does."""
 
     name: Literal["pain", "safety", "change"]
@@ -145,7 +145,7 @@ def satisfaction_day(days: Iterable[int], *, evaluate_after: int, window_from: i
     return min((day for day in days if day >= max(evaluate_after, window_from)), default=None)
 
 
-def steps(
+def check_in_steps(
     day: int,
     *,
     days: Iterable[int],
@@ -157,7 +157,7 @@ def steps(
     instruments: Mapping[str, Instrument],
     worn_off: Sequence[Question] = (),
     trial: bool = False,
-) -> list[Step]:
+) -> list[CheckInStep]:
     """The steps of the check-in of `day`, at least one.
 
     `days`: all days on which its follow-up checks in; `plan`: those of its plan, without what repeats after them.
@@ -177,24 +177,24 @@ def steps(
         change += (CHANGE, MEDICINE) if day >= evaluate_after else ()
         if day == satisfaction_day(days, evaluate_after=evaluate_after, window_from=window_from):
             change += SATISFACTION
-    asked = [Step("pain", tuple(from_instrument(key, instruments) for key in pain))]
+    asked = [CheckInStep("pain", tuple(from_instrument(key, instruments) for key in pain))]
     if flags and day not in short and asks_red_flags(day, device=device):
         order = sorted(flags, key=lambda flag: (URGENCIES.index(flag.urgency), flag.key))
-        asked.append(Step("safety", tuple(order)))
+        asked.append(CheckInStep("safety", tuple(order)))
     last = [from_instrument(key, instruments) for key in change]
     last[:0] = worn_off
     if last:
-        asked.append(Step("change", tuple(last)))
-    asked[-1] = Step(asked[-1].name, asked[-1].questions, remark=True)
+        asked.append(CheckInStep("change", tuple(last)))
+    asked[-1] = CheckInStep(asked[-1].name, asked[-1].questions, remark=True)
     return asked
 
 
-def confirming(nrs: Instrument, worn_off: Sequence[Question]) -> list[Step]:
+def confirming(nrs: Instrument, worn_off: Sequence[Question]) -> list[CheckInStep]:
     """The steps of a check-in that asks once more after a bad score: the pain now, and what follows from it."""
-    asked = [Step("pain", (from_instrument(PAIN_NOW, {"nrs": nrs}),))]
+    asked = [CheckInStep("pain", (from_instrument(PAIN_NOW, {"nrs": nrs}),))]
     if worn_off:
-        asked.append(Step("change", tuple(worn_off)))
-    asked[-1] = Step(asked[-1].name, asked[-1].questions, remark=True)
+        asked.append(CheckInStep("change", tuple(worn_off)))
+    asked[-1] = CheckInStep(asked[-1].name, asked[-1].questions, remark=True)
     return asked
 
 

@@ -130,7 +130,9 @@ def days_after(earlier: datetime, later: datetime, zone: ZoneInfo) -> int:
     return (later.astimezone(zone).date() - earlier.astimezone(zone).date()).days
 
 
-def ladder(asked_at: datetime, closes_at: datetime, *, confirmation: bool = False) -> tuple[datetime, ...]:
+def reminder_schedule(
+    asked_at: datetime, closes_at: datetime, *, confirmation: bool = False
+) -> tuple[datetime, ...]:
     """The instants at which to remind for the first time, to remind again, and to telephone; none after the close.
 
     `confirmation`: of a question that confirms a bad score, of which the patient is reminded once.

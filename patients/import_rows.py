@@ -4,7 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date
 
-from clinic.csv_import.files import Column, CsvRow, CsvTable, RowRefusal, date_in, read
+from clinic.csv_import.files import Column, CsvRow, CsvTable, RowRefusal, date_in, read_csv
 from patients.record_numbers import number_key
 
 COLUMNS = (
@@ -45,7 +45,7 @@ def read_patients(data: bytes) -> tuple[CsvTable, list[PatientRow]]:
     Codes beyond those of `clinic.csv_import.files`: "duplicate_row", "invalid_date", "no_such_date", "out_of_range",
     "yes_no_or_date", "yes_or_no".
     """
-    sheet = read(data, COLUMNS)
+    sheet = read_csv(data, COLUMNS)
     places: defaultdict[str, list[int]] = defaultdict(list)
     for row in sheet.rows:
         places[number_key(row.cells["record_number"])].append(row.number)

@@ -166,7 +166,7 @@ def missing(figures: Figures) -> list[Rule]:
     return [rule for rule in rules(figures) if rule.met_by is None]
 
 
-def told(figures: Figures) -> str:
+def rule_sentences(figures: Figures) -> str:
     """Which rules apply to a plan and what meets them, or is missing, in sentences for staff."""
     if reason := exempt(figures):
         return EXEMPT[reason]

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, time
 
-from clinic.csv_import.files import Column, CsvRow, CsvTable, RowRefusal, date_in, read
+from clinic.csv_import.files import Column, CsvRow, CsvTable, RowRefusal, date_in, read_csv
 
 COLUMNS = (
     Column("record_number", required=True, longest=20),
@@ -49,7 +49,7 @@ def read_appointments(data: bytes) -> tuple[CsvTable, list[AppointmentRow]]:
     Codes beyond those of `clinic.csv_import.files`: "duplicate_row", "invalid_date", "no_such_date", "out_of_range",
     "invalid_time".
     """
-    sheet = read(data, COLUMNS)
+    sheet = read_csv(data, COLUMNS)
     places: defaultdict[str, list[int]] = defaultdict(list)
     for row in sheet.rows:
         places[key_of(row)].append(row.number)

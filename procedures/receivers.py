@@ -27,4 +27,4 @@ def void_links(
         appointments = moved.get("procedures.appointment", [])
     services.void_links(appointments, now=now)
     if cause in ("address_changed", "merged"):
-        services.tell_at_new_address(appointments, now=now)
+        services.notify_at_new_address(appointments, now=now)

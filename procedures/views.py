@@ -52,7 +52,7 @@ def appointment(request: HttpRequest, token: str) -> HttpResponse:
             "procedures/appointment.html",
             found.site,
             status=status,
-            **shown(found, now),
+            **reply_context(found, now),
             token=token,
         )
 
@@ -64,7 +64,7 @@ def new_time(gone: Appointment, *, now: datetime) -> str:
     return when(last.starts_at, last.site.zone) if last != gone and ahead else ""
 
 
-def shown(found: Appointment, now: datetime) -> dict[str, object]:
+def reply_context(found: Appointment, now: datetime) -> dict[str, object]:
     """What the page says, in the language that is active; never what is done to whom."""
     return {
         "when": when(found.starts_at, found.site.zone),

@@ -21,11 +21,11 @@ from django.views.generic import FormView
 
 from clinic.admin.base import show_refusal, staff, tell
 from clinic.admin.form_data import shown_by
-from clinic.admin.kept_forms import TOKEN, forget, said, typed_before
+from clinic.admin.kept_forms import TOKEN, forget, resumed_message, typed_before
 from clinic.admin.session_expired import not_pressed, safe
 from clinic.admin.stale_forms import SHOWN, StalePage, overtaken_step, seal, unseal
 from clinic.models import SentRequest
-from clinic.versions import SEEN, columns, digest, one_at_a_time
+from clinic.versions import SEEN, column_digests, digest, one_at_a_time
 
 #: Refusals after which nothing that could be typed would help: the reader is shown how things stand.
 FINAL = frozenset({"not_allowed_now", "resolved_already", "revoked_already"})
@@ -125,7 +125,7 @@ class ActionPage(PermissionRequiredMixin, FormView):  # type: ignore[type-arg]
         if why_not := self.impossible():
             return self.leave(why_not)
         if typed_before(request):
-            messages.warning(request, said())
+            messages.warning(request, resumed_message())
             if not self.typed_by_reader():
                 forget(request)
         return self.page(self.get_form())
@@ -157,7 +157,7 @@ class ActionPage(PermissionRequiredMixin, FormView):  # type: ignore[type-arg]
 
     def shown(self, form: Any) -> list[Any]:
         """What the page shows, for it to carry."""
-        return [shown_by(form), columns(guarded) if (guarded := self.guarded()) is not None else {}]
+        return [shown_by(form), column_digests(guarded) if (guarded := self.guarded()) is not None else {}]
 
     def answer(self, form: Any, result: Any) -> HttpResponse:
         """Say that it is done, and go on."""
@@ -264,7 +264,7 @@ def paths(*pages: type[ActionPage]) -> list[URLPattern]:
 
 def version_of(row: models.Model | None) -> str:
     """The version of a row that stands; "" for none."""
-    return digest(columns(row)) if row is not None else ""
+    return digest(column_digests(row)) if row is not None else ""
 
 
 def missed(request: HttpRequest, row: models.Model, form: forms.Form | None = None) -> StalePage | None:

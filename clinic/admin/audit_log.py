@@ -15,7 +15,7 @@ from unfold.decorators import display
 
 from clinic import outbox
 from clinic.admin.base import ReadOnlyAdmin, ReadOnlyInline, SeenFilter, staff
-from clinic.admin.datetime_widgets import shown
+from clinic.admin.datetime_widgets import site_time_text
 from clinic.models import AuditEvent, AuditSeal, DeliveryReport, OutgoingEmail, OutgoingText
 
 
@@ -31,7 +31,7 @@ class AuditEventAdmin(ReadOnlyAdmin):
 
     @display(description=_("at"), ordering="id")
     def when(self, event: AuditEvent) -> str:
-        return shown(event.at, event.site) if event.site else f"{event.at:%a %-d %b %Y, %H:%M UTC}"
+        return site_time_text(event.at, event.site) if event.site else f"{event.at:%a %-d %b %Y, %H:%M UTC}"
 
     @display(description=_("by"))
     def who(self, event: AuditEvent) -> str:
@@ -51,7 +51,7 @@ class DeliveryReportInline(ReadOnlyInline):
 
     @display(description=_("at"))
     def when(self, report: DeliveryReport) -> str:
-        return shown(report.at, report.email.site)
+        return site_time_text(report.at, report.email.site)
 
 
 @admin.register(OutgoingEmail)
@@ -85,7 +85,7 @@ class OutgoingEmailAdmin(ReadOnlyAdmin):
 
     @display(description=_("time"), ordering=Coalesce("sent_at", "not_before"))
     def when(self, email: OutgoingEmail) -> SafeString:
-        time = shown(email.sent_at or email.not_before, email.site)
+        time = site_time_text(email.sent_at or email.not_before, email.site)
         waits = email.status in (OutgoingEmail.Status.QUEUED, OutgoingEmail.Status.SENDING)
         note = format_html('<span class="desk-sub">{}</span>', _("goes out from then on")) if waits else ""
         return format_html('<span class="desk-time">{}</span>{}', time, note)
@@ -111,8 +111,8 @@ class OutgoingTextAdmin(ReadOnlyAdmin):
 
     @display(description=_("created"), ordering="created_at")
     def made(self, text: OutgoingText) -> str:
-        return shown(text.created_at, text.site)
+        return site_time_text(text.created_at, text.site)
 
     @display(description=_("sent"), ordering="sent_at")
     def sent(self, text: OutgoingText) -> str:
-        return shown(text.sent_at, text.site)
+        return site_time_text(text.sent_at, text.site)

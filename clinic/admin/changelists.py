@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from unfold.admin import ModelAdmin
 
 from clinic.admin.stale_forms import SHOWN, overtaken_step, seal, unseal
-from clinic.versions import columns, one_at_a_time
+from clinic.versions import column_digests, one_at_a_time
 from clinic.versions import seen as version_seen
 
 
@@ -82,5 +82,5 @@ class VersionedModelAdmin(ModelAdmin):
                     )
                     return HttpResponseRedirect(request.path)
                 return super().delete_view(request, object_id, extra_context)
-        shown = {"shown": seal([{}, columns(obj)], of, at=timezone.now()), "shown_name": SHOWN}
+        shown = {"shown": seal([{}, column_digests(obj)], of, at=timezone.now()), "shown_name": SHOWN}
         return super().delete_view(request, object_id, {**(extra_context or {}), **shown})

@@ -155,7 +155,7 @@ class ImportsFiles:
             with pghistory.context(**behind(request)):
                 yield head
                 try:
-                    report = yield from told(steps)
+                    report = yield from progress_pieces(steps)
                     last = self.reported(request, form, report)
                 except Exception as exc:
                     logger.error("import_failed", fault=type(exc).__name__)
@@ -190,7 +190,7 @@ class ImportsFiles:
         }
 
 
-def told(steps: Steps) -> Generator[str, None, Report]:
+def progress_pieces(steps: Steps) -> Generator[str, None, Report]:
     """Each piece of the page that says how far an import is; at its end the report."""
     words = {
         "checked": _("%(done)d of %(total)d rows checked"),

@@ -13,7 +13,7 @@ from clinic.models import Site
 from clinic.timezones import NoSuchTime, instant
 
 
-def shown(moment: datetime | None, site: Site) -> str:
+def site_time_text(moment: datetime | None, site: Site) -> str:
     """An instant on the site's wall clock, with the zone's abbreviation: "Mon 11 Jan 2027, 09:00 EST"."""
     return f"{moment.astimezone(site.zone):%a %-d %b %Y, %H:%M %Z}" if moment else ""
 

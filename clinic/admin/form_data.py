@@ -94,12 +94,12 @@ def same(field: forms.Field, name: str, first: Values, other: Values) -> bool:
     if isinstance(field, forms.ModelChoiceField):
         return False
     try:
-        return bool(read(field, name, first) == read(field, name, other))
+        return bool(field_value(field, name, first) == field_value(field, name, other))
     except (ValidationError, ValueError, TypeError):
         return False
 
 
-def read(field: forms.Field, name: str, values: Values) -> Any:
+def field_value(field: forms.Field, name: str, values: Values) -> Any:
     """What the field takes the values for. Raises ValidationError for what it cannot read."""
     data = QueryDict(mutable=True)
     put(data, values)
@@ -109,7 +109,7 @@ def read(field: forms.Field, name: str, values: Values) -> Any:
     return field.to_python(found)
 
 
-def in_words(field: forms.Field, values: Values) -> str:
+def display_values(field: forms.Field, values: Values) -> str:
     """A field's values as a clerk reads them; "–" for nothing."""
     sent = [value for some in values.values() for value in some if value]
     if isinstance(field, forms.ModelChoiceField) and field.queryset is not None:

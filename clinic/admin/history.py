@@ -33,7 +33,7 @@ def changes_of(obj: models.Model, limit: int = 100) -> list[dict[str, Any]]:
         .order_by("-pgh_created_at", "-pgh_slug")[:limit]
     )
     site = site_of(obj)
-    return told(
+    return history_rows(
         events,
         lambda event: [
             {"name": field_label(obj, name), "before": before, "after": after}
@@ -43,7 +43,7 @@ def changes_of(obj: models.Model, limit: int = 100) -> list[dict[str, Any]]:
     )
 
 
-def told(
+def history_rows(
     events: list[dict[str, Any]], fields: Callable[[dict[str, Any]], list[dict[str, Any]]], zone: tzinfo
 ) -> list[dict[str, Any]]:
     """Rows of pghistory's Events as the page of a history shows them; `fields` reads what an event changed."""

@@ -28,7 +28,7 @@ KEPT_FOR = 12 * 3600
 TOKEN = "csrfmiddlewaretoken"  # noqa: S105
 
 
-def said() -> str:
+def resumed_message() -> str:
     """What is told after signing in again."""
     return _("You were signed out, so nothing was done or saved. Please press the button again.")
 

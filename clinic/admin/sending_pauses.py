@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from clinic.admin.base import staff, tell
-from clinic.admin.datetime_widgets import shown
+from clinic.admin.datetime_widgets import site_time_text
 from clinic.admin.stale_forms import SHOWN, seal, unseal
 from clinic.models import OutgoingEmail, OutgoingText, SendingPause
 from clinic.refusals import Refusal
@@ -101,7 +101,7 @@ def listed(
         numbers[kind] = max((row.pk for row in some), default=0)
         if total > SHOWN_ROWS:
             numbers[kind] = rows.order_by("-pk").values_list("pk", flat=True)[0]
-        found += [row_of(kind, row) for row in some[:SHOWN_ROWS]]
+        found += [message_row(kind, row) for row in some[:SHOWN_ROWS]]
     found.sort(key=lambda row: row["fell_due"])
     return {
         "rows": found[:SHOWN_ROWS],
@@ -111,7 +111,7 @@ def listed(
     }
 
 
-def row_of(kind: str, row: Any) -> dict[str, Any]:
+def message_row(kind: str, row: Any) -> dict[str, Any]:
     """A message as the page shows it."""
     model = "outgoingemail" if kind == "email" else "outgoingtext"
     return {
@@ -121,7 +121,7 @@ def row_of(kind: str, row: Any) -> dict[str, Any]:
         "to": row.to if kind == "email" else _("text message"),
         "site": row.site,
         "fell_due": row.fell_due,
-        "when": shown(row.fell_due, row.site),
+        "when": site_time_text(row.fell_due, row.site),
         "page": reverse(f"admin:clinic_{model}_change", args=[row.pk]),
     }
 

@@ -60,7 +60,9 @@ def signed_in_first(admin_view: Callable[..., View]) -> Callable[..., View]:
             back = f"{reverse('admin:again')}?{urlencode({'page': came_from(request)})}"
             kept = kept_forms.keep(request) if kept_forms.keeps_typed(view) else ""
             return (
-                sign_in.ask(request, back, kept) if kept else redirect_to_login(back, reverse("admin:login"))
+                sign_in.sign_in_page(request, back, kept)
+                if kept
+                else redirect_to_login(back, reverse("admin:login"))
             )
 
         return ask_first
@@ -71,7 +73,7 @@ def signed_in_first(admin_view: Callable[..., View]) -> Callable[..., View]:
 def again(request: HttpRequest) -> HttpResponse:
     """Where the sign-in leads: on to `page`, with what must be said there."""
     page = request.GET.get("page", "")
-    messages.warning(request, kept_forms.said())
+    messages.warning(request, kept_forms.resumed_message())
     return HttpResponseRedirect(page if safe(page) else reverse("admin:index"))
 
 

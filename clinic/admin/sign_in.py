@@ -40,7 +40,7 @@ def login(request: HttpRequest, extra_context: Any = None) -> HttpResponse:
     return response
 
 
-def ask(request: HttpRequest, back: str, kept: str) -> HttpResponse:
+def sign_in_page(request: HttpRequest, back: str, kept: str) -> HttpResponse:
     """The sign-in page, that leads to `back`, in answer to a form that somebody signed out has sent: it keeps that."""
     address = f"{reverse('admin:login')}?{urlencode({REDIRECT_FIELD_NAME: back})}"
     request.method = "GET"

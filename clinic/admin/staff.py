@@ -27,7 +27,7 @@ from unfold.forms import (
 
 from clinic import services
 from clinic.admin.base import AuditedAdmin, DeskAdmin, DeskForm, SeenFilter, staff, visible
-from clinic.admin.history import changes_of, told
+from clinic.admin.history import changes_of, history_rows
 from clinic.models import MEMBERSHIPS, Site, User
 from clinic.rank import grantable, outranks
 
@@ -96,7 +96,7 @@ def memberships(user: User, reader: User) -> list[dict[str, Any]]:
         names = {row.pk: str(row) for row in visible(field.related_model, reader)}
         found = every.across(events).references(user)
         kept = list(found.values("pgh_created_at", "pgh_label", "pgh_data", "pgh_context"))
-        rows += told(kept, partial(given_or_taken, field, column, names), UTC)
+        rows += history_rows(kept, partial(given_or_taken, field, column, names), UTC)
     return rows
 
 

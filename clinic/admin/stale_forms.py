@@ -18,11 +18,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from pghistory.models import Events
 
-from clinic.admin.form_data import Said, in_words, kept_fields, put, same, shown_by, shown_in, typed_in
+from clinic.admin.form_data import Said, display_values, kept_fields, put, same, shown_by, shown_in, typed_in
 from clinic.admin.history import site_of
 from clinic.models import AuditEvent, User
 from clinic.refusals import Refusal
-from clinic.versions import SEEN, columns, digest
+from clinic.versions import SEEN, column_digests, digest
 
 #: The hidden input that carries what a page showed.
 SHOWN = "shown-version"
@@ -198,9 +198,9 @@ class Merge:
             self.stale.changes.append(
                 ConcurrentChange(
                     f"{line}: {label}" if line else label,
-                    "–" if self.blind else in_words(field, before),
-                    in_words(field, present),
-                    in_words(field, sent) if clash else None,
+                    "–" if self.blind else display_values(field, before),
+                    display_values(field, present),
+                    display_values(field, sent) if clash else None,
                 )
             )
 
@@ -237,7 +237,9 @@ class Merge:
                 not same(field, name, typed[name], was[pk].get(name, typed[name]))
                 for name, field in kept_fields(sample)
             )
-            words = ", ".join(in_words(field, was[pk].get(name, {})) for name, field in kept_fields(sample))
+            words = ", ".join(
+                display_values(field, was[pk].get(name, {})) for name, field in kept_fields(sample)
+            )
             self.stale.changes.append(
                 ConcurrentChange(words, words, _("removed"), _("kept as a new row") if touched else None)
             )
@@ -301,7 +303,7 @@ def overtaken_step(request: HttpRequest, row: models.Model, form: forms.Form, *,
 
     The page carries the row's columns and its own fields, a button beside the row only what `seen` makes of it.
     """
-    now = columns(row)
+    now = column_digests(row)
     carried, at = unseal(request.POST.get(SHOWN, ""), of)
     if carried is None and request.GET.get(SEEN) == digest(now):
         return None
@@ -347,11 +349,14 @@ def merged(data: QueryDict, form: forms.Form, was: Said, changed: list[str], sta
         elif not same(field, name, before, present) and not same(field, name, sent, present):
             label = str(field.label or name)
             if name in changed:
-                stale.changes[changed.index(name)].typed = in_words(field, sent)
+                stale.changes[changed.index(name)].typed = display_values(field, sent)
             elif not isinstance(field, TIMELY):
                 stale.changes.append(
                     ConcurrentChange(
-                        label, in_words(field, before), in_words(field, present), in_words(field, sent)
+                        label,
+                        display_values(field, before),
+                        display_values(field, present),
+                        display_values(field, sent),
                     )
                 )
     return data

@@ -61,7 +61,7 @@ class IdempotentAPIView(APIView):
         with transaction.atomic():
             if action in self.know_their_keys:
                 return self.answered_anew(mine, lambda: handler(request, *args, **kwargs))
-            sent, made = kept(mine)  # whoever comes with the same key meanwhile waits here
+            sent, made = request_row(mine)  # whoever comes with the same key meanwhile waits here
             if not made:
                 return answered_before(sent)
             response = handler(request, *args, **kwargs)
@@ -86,13 +86,13 @@ class IdempotentAPIView(APIView):
             refuse_another(before, mine)
         response = handle()
         if response.status_code < 400:
-            _, made = kept(mine)
+            _, made = request_row(mine)
             if not made or response.status_code == 200:
                 response[REPLAYED] = "true"
         return response
 
 
-def kept(mine: SentRequest) -> tuple[SentRequest, bool]:
+def request_row(mine: SentRequest) -> tuple[SentRequest, bool]:
     """The row of this request, and whether it is new. Raises Refusal "key_reused" where the key named another."""
     said = {"fingerprint": mine.fingerprint, "at": mine.at}
     sent, made = SentRequest.objects.get_or_create(by=mine.by, key=mine.key, defaults=said)

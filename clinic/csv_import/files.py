@@ -84,7 +84,7 @@ class UnreadableFile(Exception):
         self.refusals = list(refusals)
 
 
-def read(data: bytes, columns: Sequence[Column]) -> CsvTable:
+def read_csv(data: bytes, columns: Sequence[Column]) -> CsvTable:
     """The rows of a CSV file with a header, or why not.
 
     Codes about the file: "too_large", "encoding", "empty", "missing_column", "unknown_column", "duplicate_column",

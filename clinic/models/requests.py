@@ -12,7 +12,7 @@ class SentRequest(models.Model):
     """One request that `by` sent under a key of their own and that was done: what it was and how it was answered.
 
     The row stays, so that nothing is ever done twice. The answer, JSON of the API, goes after some days
-    (clinic.services.forget_answers); None: gone, never kept because it held a secret, or given anew by the service.
+    (clinic.services.drop_old_answers); None: gone, never kept because it held a secret, or given anew by the service.
     """
 
     by = models.ForeignKey(User, models.CASCADE, related_name="+")

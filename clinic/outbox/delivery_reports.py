@@ -71,7 +71,7 @@ def is_bounce(code: int, text: bytes | str) -> bool:
     return code in NO_SUCH_MAILBOX
 
 
-def find(message_id: str, kind: str) -> tuple[OutgoingEmail | None, bool]:
+def find_email(message_id: str, kind: str) -> tuple[OutgoingEmail | None, bool]:
     """The e-mail that a report is about, by the service's own name for it or by our Message-ID; whether a report of
     that kind is kept already."""
     if not MESSAGE_ID.fullmatch(message_id):
@@ -86,7 +86,7 @@ def find(message_id: str, kind: str) -> tuple[OutgoingEmail | None, bool]:
     return found, found is not None and found.reported
 
 
-def take(event: AnymailTrackingEvent, service: str, *, now: datetime) -> str:
+def record_report(event: AnymailTrackingEvent, service: str, *, now: datetime) -> str:
     """Take a service's report; what it meant, "" when there is nothing to keep or nobody it is about.
 
     `service`: anymail's name for it. An unknown message is logged without its address: another system may use the same
@@ -95,7 +95,7 @@ def take(event: AnymailTrackingEvent, service: str, *, now: datetime) -> str:
     kind = kind_of(event, service)
     if not kind:
         return ""
-    email, before = find(str(event.message_id or ""), kind)
+    email, before = find_email(str(event.message_id or ""), kind)
     if email is None:
         logger.warning("a mail service reports %s of a message that is not ours", kind)
         return ""

@@ -67,7 +67,7 @@ def doubtful_until() -> datetime | None:
     return until
 
 
-def locked() -> DatabaseIdentity:
+def lock_identity() -> DatabaseIdentity:
     """The database's identity, locked; made where there is none. Wants a transaction.
 
     A database that has sent without counting (before it could, or before somebody removed the row) begins at 1: it may
@@ -85,7 +85,7 @@ def locked() -> DatabaseIdentity:
 @transaction.atomic
 def look(*, now: datetime) -> bool:
     """Whether database and outside copy fit. Ends or begins a pause as it finds them."""
-    return fits(locked(), now=now)
+    return fits(lock_identity(), now=now)
 
 
 def raise_counter(*, now: datetime) -> bool:
@@ -93,14 +93,14 @@ def raise_counter(*, now: datetime) -> bool:
     with transaction.atomic():
         with connection.cursor() as cursor:  # what is written outside must not be lost here
             cursor.execute("SET LOCAL synchronous_commit = on")
-        row = locked()
+        row = lock_identity()
         if not fits(row, now=now):
             return False
         row.counter += 1
         row.counted_at = max(now, row.counted_at or now)
         row.save(update_fields=["counter", "counted_at"])
     with transaction.atomic():
-        row = locked()
+        row = lock_identity()
         return fits(row, now=now, write=True)
 
 
@@ -129,7 +129,7 @@ def fits(row: DatabaseIdentity, *, now: datetime, write: bool = False) -> bool:
 def read_and_compare(row: DatabaseIdentity) -> tuple[outside_copy.OutsideCopy | None, str]:
     """The outside copy, where it could be read, and what is wrong with it, as a SendingPause.Reason; "" for nothing."""
     try:
-        copy = outside_copy.read()
+        copy = outside_copy.read_copy()
     except outside_copy.UnreadableCopy:
         return None, Reason.COPY_UNREADABLE
     except OSError as exc:

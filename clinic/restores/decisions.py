@@ -103,7 +103,7 @@ def go_on(*, by: User, now: datetime) -> SendingPause:
     What is doubtful and nobody has decided about stays where it is. Refusals: "not_paused"; "copy_unreachable" when the
     copy cannot be written from here, as when this machine does not share its folder.
     """
-    row = counter.locked()
+    row = counter.lock_identity()
     pause = counter.why_paused()
     if pause is None:
         raise Refusal(_("Sending is not paused."), code="not_paused")
@@ -113,7 +113,7 @@ def go_on(*, by: User, now: datetime) -> SendingPause:
             code="copy_unreachable",
         )
     try:
-        copy = outside_copy.read()
+        copy = outside_copy.read_copy()
     except (outside_copy.UnreadableCopy, OSError):
         copy = None
     row.counter = max(row.counter, copy.counter if copy else 0) + 1

@@ -32,7 +32,7 @@ def folder() -> Path:
     return Path(settings.SENDING_COPY_DIR)
 
 
-def read() -> OutsideCopy | None:
+def read_copy() -> OutsideCopy | None:
     """The copy; None where there is none.
 
     Raises Unreadable for a file that holds something else, and OSError when it cannot be read.

@@ -39,7 +39,7 @@ def queued(world: World, key: str, *, now: datetime, due_at: datetime | None = N
 
 def identity() -> DatabaseIdentity:
     with transaction.atomic():
-        return counter.locked()
+        return counter.lock_identity()
 
 
 def file() -> Path:
@@ -48,7 +48,7 @@ def file() -> Path:
 
 def ahead(more: int = 2, *, at: datetime | None = None) -> None:
     """As if this database had been set back: outside stands a higher number."""
-    copy = outside_copy.read()
+    copy = outside_copy.read_copy()
     assert copy is not None
     outside_copy.write(outside_copy.OutsideCopy(copy.identity, copy.counter + more, at or copy.at))
 

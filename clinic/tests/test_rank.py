@@ -102,7 +102,7 @@ def test_no_site_and_no_role_out_of_reach_is_added(
 
 def test_what_the_editor_cannot_see_stays(world: World, elsewhere: Site, both: User) -> None:
     editor = staff("editor@example.org", roles.ADMINISTRATOR, world.site)
-    services.swap(
+    services.replace_related(
         both, "sites", [], Site.objects.visible_to(editor), "sites_changed", by=editor, now=world.now
     )
     assert [*both.sites.all()] == [elsewhere]

@@ -68,10 +68,10 @@ def test_what_is_to_go_out_again_goes_when_sending_goes_on(restored: World) -> N
 
 
 def test_going_on_makes_the_counters_equal_and_above_both(restored: World) -> None:
-    copy = outside_copy.read()
+    copy = outside_copy.read_copy()
     assert copy is not None
     decisions.go_on(by=restored.admin, now=restored.now)
-    after = outside_copy.read()
+    after = outside_copy.read_copy()
     assert after is not None
     assert after.counter == identity().counter == copy.counter + 1
     assert why() == ""
@@ -138,7 +138,7 @@ def test_the_original_notices_a_copy_that_counts_in_the_same_folder(restored: Wo
     """Both use one folder, and somebody let the copy send: then the original stands still, too."""
     original = identity().counter
     decisions.go_on(by=restored.admin, now=restored.now)
-    copy = outside_copy.read()
+    copy = outside_copy.read_copy()
     assert copy is not None
     assert original < copy.counter
 

@@ -50,7 +50,7 @@ def test_each_batch_is_counted_before_it_leaves_and_once_more_after_the_last(
     seen: list[tuple[int, int]] = []
 
     def look(*, now: datetime) -> Message:
-        copy = outside_copy.read()
+        copy = outside_copy.read_copy()
         assert copy is not None
         seen.append((identity().counter, copy.counter))
         return Message("Hello", "A letter.")
@@ -60,7 +60,7 @@ def test_each_batch_is_counted_before_it_leaves_and_once_more_after_the_last(
         queued(sending, f"of two batches {number}", now=sending.now)
     assert outbox.send_due(now=sending.now)["sent"] == outbox.delivery.BATCH + 1
     assert set(seen) == {(before + 1, before + 1), (before + 2, before + 2)}
-    copy = outside_copy.read()
+    copy = outside_copy.read_copy()
     assert copy == outside_copy.OutsideCopy(identity().identity, before + 3, sending.now)
     assert identity().counter == before + 3
 
@@ -133,7 +133,7 @@ def test_a_crash_between_the_two_writes_is_no_restore(sending: World) -> None:
     row.save()
     queued(sending, "after the crash", now=sending.now)
     assert outbox.send_due(now=sending.now)["sent"] == 1
-    copy = outside_copy.read()
+    copy = outside_copy.read_copy()
     assert copy is not None
     assert copy.counter == identity().counter
 
@@ -292,7 +292,7 @@ def test_a_full_disk_does_not_hide_a_restore(sending: World, monkeypatch: pytest
     behind()
     outbox.send_due(now=sending.now)
     with monkeypatch.context() as patch:
-        patch.setattr(outside_copy, "read", lambda: (_ for _ in ()).throw(OSError(errno.EIO, "broken")))
+        patch.setattr(outside_copy, "read_copy", lambda: (_ for _ in ()).throw(OSError(errno.EIO, "broken")))
         outbox.send_due(now=sending.now + MINUTE)
     assert why() == Reason.COUNTER_BEHIND
 
@@ -325,7 +325,7 @@ def in_threads(number: int, do: Any) -> None:
 def test_two_senders_count_one_after_the_other_and_the_copy_is_never_older(world: World) -> None:
     assert outbox.send_due(now=world.now) == TALLY
     in_threads(4, lambda _index: [counter.raise_counter(now=world.now) for _ in range(10)])
-    copy = outside_copy.read()
+    copy = outside_copy.read_copy()
     assert copy is not None
     assert (identity().counter, copy.counter, why()) == (41, 41, "")
 

@@ -17,7 +17,7 @@ from unfold.decorators import display
 
 from clinic.admin.action_pages import ActionPage, paths
 from clinic.admin.base import SeenFilter, staff
-from clinic.admin.datetime_widgets import shown
+from clinic.admin.datetime_widgets import site_time_text
 from clinic.admin.record_forms import ReasonForm, RecordForm, dressed, reason_field
 from outcomes import services
 from outcomes.admin.drill_down import EventCells, ShowsBehind
@@ -126,7 +126,7 @@ class AdverseEventAdmin(ShowsBehind):
     ) -> Any:
         found = self.get_queryset(request).filter(pk=object_id if object_id.isdecimal() else 0).first()
         if found is not None and self.has_view_permission(request, found):
-            patients.read(found.follow_up.patient, by=staff(request), now=timezone.now())
+            patients.record_page_view(found.follow_up.patient, by=staff(request), now=timezone.now())
             extra_context = {
                 **(extra_context or {}),
                 "can_record": request.user.has_perm(RECORD) and not found.entered_in_error_at,
@@ -172,13 +172,13 @@ class AdverseEventAdmin(ShowsBehind):
 
     @display(description=_("recorded"))
     def recorded(self, event: AdverseEvent) -> str:
-        return shown(event.recorded_at, event.follow_up.procedure.site)
+        return site_time_text(event.recorded_at, event.follow_up.procedure.site)
 
     @display(description=_("entered in error"))
     def mistake(self, event: AdverseEvent) -> str:
         if not event.entered_in_error_at:
             return "–"
-        at = shown(event.entered_in_error_at, event.follow_up.procedure.site)
+        at = site_time_text(event.entered_in_error_at, event.follow_up.procedure.site)
         return f"{at}: {event.entered_in_error_reason}"
 
 

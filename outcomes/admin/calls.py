@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from clinic.admin.action_pages import ActionPage, in_a_line, paths
 from clinic.admin.base import staff
-from clinic.admin.datetime_widgets import shown, to_instant
+from clinic.admin.datetime_widgets import site_time_text, to_instant
 from clinic.admin.stale_forms import StalePage
 from clinic.models import Site
 from outcomes import services
@@ -111,7 +111,7 @@ def row(check_in: CheckIn, now: datetime) -> CallRow:
         age=patient.age_on(now.astimezone(site.zone).date()),
         why=why_call(check_in),
         tries=_("%(tried)d of %(most)d") % {"tried": tries(calls_of(check_in)), "most": TRIES},
-        closes=shown(check_in.closes_at, site),
+        closes=site_time_text(check_in.closes_at, site),
         left=left(check_in.closes_at, now),
         page=reverse("admin:outcomes_checkin_call", args=[check_in.pk]),
         caregiver=answering(patient),
@@ -128,7 +128,7 @@ def why_call(check_in: CheckIn) -> str:
     """Why somebody should call, in a sentence."""
     calls = calls_of(check_in)
     if calls and calls[-1].outcome == Outcome.CALL_AGAIN and calls[-1].again_at:
-        when = shown(calls[-1].again_at, check_in.follow_up.procedure.site)
+        when = site_time_text(calls[-1].again_at, check_in.follow_up.procedure.site)
         return _("Asked to be called again: %s.") % when
     if check_in.kind == CheckIn.Kind.CONFIRMATION:
         return _("A first bad score after relief is to be confirmed: ask for the pain now.")
@@ -245,7 +245,7 @@ class CallPage(ActionPage):
             "script": script(site, caller=str(self.by), language=patient.language),
             "said": self.said,
             "again": self.again,
-            "calls": [(shown(call.at, site), call) for call in calls_of(self.row)],
+            "calls": [(site_time_text(call.at, site), call) for call in calls_of(self.row)],
             "media": self.said.media + self.again.media,
             "check_in_page": reverse("admin:outcomes_checkin_change", args=[self.row.pk]),
         }
@@ -259,7 +259,7 @@ def wrong_number(request: HttpRequest, patient: Patient) -> SafeString:
     if since is None:
         return SafeString("")
     return SafeString(
-        render_to_string("admin/outcomes/wrong_number.html", {"at": shown(since, patient.site)})
+        render_to_string("admin/outcomes/wrong_number.html", {"at": site_time_text(since, patient.site)})
     )
 
 

@@ -93,7 +93,7 @@ def buttons(question: Question, language: str) -> list[tuple[str, str]]:
     return [(str(code), words[code] if question.kind == "list" else str(code)) for code in question.codes]
 
 
-def in_words(question: Question, value: int, language: str) -> str:
+def answer_text(question: Question, value: int, language: str) -> str:
     """An answer in words: those of the button, or the date of a day."""
     if question.kind == "date":
         return f"{question.day_zero + timedelta(days=value):%-d %b %Y}"

@@ -18,7 +18,7 @@ from unfold.decorators import display
 
 from clinic.admin.action_pages import ActionPage, paths
 from clinic.admin.base import SeenFilter, staff, tell
-from clinic.admin.datetime_widgets import shown
+from clinic.admin.datetime_widgets import site_time_text
 from clinic.admin.stale_forms import StalePage
 from clinic.models import Site
 from outcomes import services
@@ -27,7 +27,7 @@ from outcomes.admin.check_in_forms import (
     AnswerForm,
     CorrectionForm,
     QuestionsForm,
-    in_words,
+    answer_text,
     kept_questions,
     questions_of,
 )
@@ -124,7 +124,7 @@ class CheckInAdmin(ShowsBehind):
         given: Answer | None = getattr(check_in, "answer", None)
         can_answer = may and check_in.open_at(timezone.now())
         return {
-            "facts": [(shown(fact.at, site), fact.said) for fact in why(check_in.pk)],
+            "facts": [(site_time_text(fact.at, site), fact.said) for fact in why(check_in.pk)],
             "said": said_rows(given, questions_of(check_in)) if given else [],
             "remark": given.remark if given else "",
             "by_caregiver": said_by_caregiver(given) if given else "",
@@ -149,15 +149,15 @@ class CheckInAdmin(ShowsBehind):
 
     @display(description=_("due"), ordering="due_at")
     def due(self, check_in: CheckIn) -> str:
-        return shown(check_in.due_at, check_in.follow_up.procedure.site)
+        return site_time_text(check_in.due_at, check_in.follow_up.procedure.site)
 
     @display(description=_("closes"))
     def closes(self, check_in: CheckIn) -> str:
-        return shown(check_in.closes_at, check_in.follow_up.procedure.site)
+        return site_time_text(check_in.closes_at, check_in.follow_up.procedure.site)
 
     @display(description=_("asked"))
     def asked(self, check_in: CheckIn) -> str:
-        return shown(check_in.invited_at, check_in.follow_up.procedure.site)
+        return site_time_text(check_in.invited_at, check_in.follow_up.procedure.site)
 
     @display(description=_("status"), ordering="status", label=STATUS_LABELS)
     def state(self, check_in: CheckIn) -> tuple[str, str]:
@@ -320,7 +320,7 @@ def said_rows(given: Answer, asked: list[Question]) -> list[tuple[str, str]]:
     """What an answer says now, in the reader's language: each question that was answered, and the answer in words."""
     values, language = values_of(given), get_language() or "en"
     return [
-        (question.text.in_language(language), in_words(question, value, language))
+        (question.text.in_language(language), answer_text(question, value, language))
         for question in kept_questions(given, asked)
         if (value := values.get(question.key)) is not None
     ]
@@ -331,7 +331,7 @@ def version_rows(given: Answer, site: Site) -> list[dict[str, Any]]:
     rows = [
         {
             "number": version.number,
-            "at": shown(version.at, site),
+            "at": site_time_text(version.at, site),
             "by": version.by or given.how,
             "reason": version.reason,
             "figures": ", ".join(f"{name} {value}" for name, value in sorted(version.values.items())),

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from clinic.admin.base import staff
-from clinic.admin.datetime_widgets import shown
+from clinic.admin.datetime_widgets import site_time_text
 from outcomes.charts.course import Labels, draw
 from outcomes.models import Answer, CheckIn, FollowUp
 from outcomes.models.follow_ups import JudgedAs
@@ -99,7 +99,7 @@ def course_fragment(request: HttpRequest, follow_up: FollowUp, *, now: datetime,
     context = {
         "follow_up": follow_up,
         "procedure": procedure,
-        "performed": shown(procedure.performed_at, procedure.site),
+        "performed": site_time_text(procedure.performed_at, procedure.site),
         "label": VERDICT_LABELS[follow_up.verdict],
         "chart": chart(follow_up, course, today),
         "rows": [row(check_in, course) for check_in in follow_up.check_ins.all()],
@@ -171,7 +171,7 @@ def row(check_in: CheckIn, course: Course) -> CourseRow:
     percent = None if score is None else percent_relief(course.baseline, score)
     return CourseRow(
         when=check_in.when,
-        due=shown(check_in.due_at, check_in.follow_up.procedure.site),
+        due=site_time_text(check_in.due_at, check_in.follow_up.procedure.site),
         status=str(check_in.get_status_display()),
         pain="" if score is None else f"{score} / 10",
         change=""

@@ -16,7 +16,7 @@ from unfold.decorators import display
 
 from clinic.admin.action_pages import ActionPage, paths
 from clinic.admin.base import ReadOnlyInline, SeenFilter
-from clinic.admin.datetime_widgets import DateInput, shown
+from clinic.admin.datetime_widgets import DateInput, site_time_text
 from outcomes import services
 from outcomes.admin.adverse_events import events_fragment
 from outcomes.admin.courses import VERDICT_LABELS, course_fragment, with_answers
@@ -77,7 +77,7 @@ class VerdictChangeInline(ReadOnlyInline):
 
     @display(description=_("when"))
     def when(self, change: VerdictChange) -> str:
-        return shown(change.at, change.follow_up.procedure.site)
+        return site_time_text(change.at, change.follow_up.procedure.site)
 
 
 class EndForm(WhyForm):
@@ -238,11 +238,11 @@ class FollowUpAdmin(ShowsBehind):
 
     @display(description=_("opened"))
     def opened(self, follow_up: FollowUp) -> str:
-        return shown(follow_up.opened_at, follow_up.procedure.site)
+        return site_time_text(follow_up.opened_at, follow_up.procedure.site)
 
     @display(description=_("closed"))
     def closed(self, follow_up: FollowUp) -> str:
-        return shown(follow_up.closed_at, follow_up.procedure.site)
+        return site_time_text(follow_up.closed_at, follow_up.procedure.site)
 
     @display(description=_("diary"))
     def diary(self, follow_up: FollowUp) -> str:
@@ -279,7 +279,7 @@ class FollowUpAdmin(ShowsBehind):
 
     @display(description=_("judged"))
     def judged(self, follow_up: FollowUp) -> str:
-        return shown(follow_up.judged_at, follow_up.procedure.site)
+        return site_time_text(follow_up.judged_at, follow_up.procedure.site)
 
 
 class FollowUpPage(ActionPage):

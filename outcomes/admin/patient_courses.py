@@ -17,12 +17,12 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
 from clinic.admin.base import staff
-from clinic.admin.datetime_widgets import shown
+from clinic.admin.datetime_widgets import site_time_text
 from outcomes.admin.courses import VERDICT_LABELS, change_words
 from outcomes.charts.timeline import Band, Dose, EventMark, Labels, draw
 from outcomes.models import CourseSummary
 from outcomes.models.follow_ups import JudgedAs
-from outcomes.patient_course import Course, PatientCourse, Score, Step, patient_course
+from outcomes.patient_course import DoseStep, FollowUpScores, PatientCourse, Score, patient_course
 from outcomes.relief import percent_relief
 from outcomes.services.judgement import in_minutes
 from patients import services
@@ -41,7 +41,7 @@ class FollowUpRow(NamedTuple):
     """One follow-up in the table."""
 
     number: int
-    course: Course
+    course: FollowUpScores
     page: str
     label: str
     performed: str
@@ -58,7 +58,7 @@ def course_page(request: HttpRequest, pk: int) -> HttpResponse:
         raise PermissionDenied
     patient = get_object_or_404(Patient.objects.visible_to(user).select_related("site"), pk=pk)
     now = timezone.now()
-    services.read(patient, by=user, now=now)
+    services.record_page_view(patient, by=user, now=now)
     known = patient_course(patient, user=user, now=now)
     names = {number_of.follow_up.pk: place for place, number_of in enumerate(known.follow_ups, 1)}
     context = {
@@ -67,7 +67,7 @@ def course_page(request: HttpRequest, pk: int) -> HttpResponse:
         "subtitle": str(patient),
         "patient": patient,
         "known": known,
-        "made": shown(now, patient.site),
+        "made": site_time_text(now, patient.site),
         "chart": chart(known, now=now),
         "lines": [line(place, course) for place, course in enumerate(known.follow_ups, 1)],
         "treated": any(up.follow_up.judged_as == JudgedAs.TREATMENT for up in known.follow_ups),
@@ -89,13 +89,13 @@ def letter(place: int) -> str:
     return ascii_lowercase[which] + (str(again + 1) if again else "")
 
 
-def by_time(known: PatientCourse) -> list[tuple[Course, Score]]:
+def by_time(known: PatientCourse) -> list[tuple[FollowUpScores, Score]]:
     """All answers of all follow-ups, the latest first."""
     pairs = [(course, score) for course in known.follow_ups for score in course.scores]
     return sorted(pairs, key=lambda pair: pair[1].felt_at, reverse=True)
 
 
-def line(number: int, course: Course) -> FollowUpRow:
+def line(number: int, course: FollowUpScores) -> FollowUpRow:
     """A follow-up's line in the table."""
     follow_up = course.follow_up
     procedure = follow_up.procedure
@@ -119,7 +119,7 @@ def where(procedure: Procedure) -> str:
     return " · ".join(part for part in (procedure.region.replace("_", " "), side, procedure.levels) if part)
 
 
-def last_words(course: Course, last: Score) -> str:
+def last_words(course: FollowUpScores, last: Score) -> str:
     """The last answer: its day, its score, and how it stands against the one before the procedure."""
     procedure = course.follow_up.procedure
     percent = percent_relief(procedure.baseline_pain, last.score)
@@ -147,7 +147,7 @@ def ended_words(summary: CourseSummary | None) -> str:
     return said
 
 
-def score_row(course: Course, score: Score, names: dict[int, int]) -> dict[str, Any]:
+def score_row(course: FollowUpScores, score: Score, names: dict[int, int]) -> dict[str, Any]:
     """One answer in the table of scores: every figure that it holds, by its name."""
     procedure = course.follow_up.procedure
     others = [
@@ -165,7 +165,7 @@ def score_row(course: Course, score: Score, names: dict[int, int]) -> dict[str, 
     }
 
 
-def step_row(step: Step) -> dict[str, Any]:
+def step_row(step: DoseStep) -> dict[str, Any]:
     """The opioids of some days."""
     return {"step": step, "total": total_words(step.total), "left_out": left_out_words(step.total)}
 
@@ -176,7 +176,7 @@ def on_calendar(moment: datetime, zone: ZoneInfo) -> float:
     return wall.toordinal() + (wall.hour * 60 + wall.minute) / (24 * 60)
 
 
-def band(number: int, course: Course, *, now: datetime) -> Band:
+def band(number: int, course: FollowUpScores, *, now: datetime) -> Band:
     """A follow-up as the time line has it."""
     follow_up, summary = course.follow_up, course.summary
     procedure, profile = follow_up.procedure, follow_up.relief_profile

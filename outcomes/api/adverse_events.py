@@ -138,7 +138,7 @@ class AdverseEvents(mixins.ListModelMixin, VisibleRows):
     def retrieve(self, request: Request, pk: int) -> Response:
         """One adverse event. That you looked at the patient's data is written down."""
         event = self.get_object()
-        patients.read(event.follow_up.patient, by=self.user, now=timezone.now())
+        patients.record_page_view(event.follow_up.patient, by=self.user, now=timezone.now())
         return Response(self.get_serializer(event).data)
 
     @extend_schema(request=AdverseEventInput, responses={201: AdverseEventSerializer})

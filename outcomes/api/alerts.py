@@ -252,7 +252,7 @@ class Alerts(mixins.ListModelMixin, VisibleRows):
     def retrieve(self, request: Request, pk: int) -> Response:
         """One alert, open or resolved. That you looked at the patient's data is written down."""
         alert = self.get_object()
-        patients.read(alert.patient, by=self.user, now=timezone.now())
+        patients.record_page_view(alert.patient, by=self.user, now=timezone.now())
         return self.show(alert)
 
     @extend_schema(request=NothingInput, responses=AlertDetailSerializer)

@@ -279,7 +279,7 @@ class CheckIns(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows):
         The sentences can be read out to a patient who says that nothing came. That you looked is written down.
         """
         check_in = self.get_object()
-        patients.read(check_in.follow_up.patient, by=self.user, now=timezone.now())
+        patients.record_page_view(check_in.follow_up.patient, by=self.user, now=timezone.now())
         given: Answer | None = getattr(check_in, "answer", None)
         told = {"facts": why(check_in.pk), "versions": versions_of(given) if given else []}
         return Response(WhySerializer(told).data)

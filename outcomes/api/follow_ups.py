@@ -253,7 +253,7 @@ class FollowUps(mixins.ListModelMixin, VisibleRows):
     def retrieve(self, request: Request, pk: int) -> Response:
         """One follow-up with its whole course. That you looked at the patient's data is written down."""
         follow_up = self.get_object()
-        patients.read(follow_up.patient, by=self.user, now=timezone.now())
+        patients.record_page_view(follow_up.patient, by=self.user, now=timezone.now())
         return self.show(follow_up)
 
     @extend_schema(request=EndInput, responses=FollowUpCourseSerializer)

@@ -49,7 +49,7 @@ class PatientCourse(NoStoreAPIView, APIView):
         user, now = request.user, timezone.now()
         assert isinstance(user, User)
         whose = get_object_or_404(Patient.objects.visible_to(user).select_related("site"), pk=patient)
-        services.read(whose, by=user, now=now)
+        services.record_page_view(whose, by=user, now=now)
         known = patient_course(whose, user=user, now=now)
         follow_ups = [up.follow_up for up in known.follow_ups]
         opioids = known.opioids or []

@@ -27,7 +27,7 @@ def draw(
         if stack.counts is None:
             parts.append(text(LEFT, y + 16, hidden, more=' font-style="italic"'))
             continue
-        parts.append(row_of(stack.counts, y, name))
+        parts.append(bar_row(stack.counts, y, name))
     foot = TOP + ROW * len(stacks) + 22
     signs, lines = legend(
         [(piece(-10, -12, 20, 14, at, len(answers), name), words) for at, words in enumerate(answers)],
@@ -46,7 +46,7 @@ def draw(
     )
 
 
-def row_of(counts: Sequence[int], y: float, name: str) -> str:
+def bar_row(counts: Sequence[int], y: float, name: str) -> str:
     """One row, filled from left to right."""
     total, x, parts = sum(counts), float(LEFT), []
     for place, count in enumerate(counts):

@@ -20,7 +20,7 @@ from outcomes.services.alert_actions import escalate
 from outcomes.services.assignments import ABOUT_RELIEF
 
 if TYPE_CHECKING:
-    from outcomes.demo.relief_courses import Course
+    from outcomes.demo.relief_courses import SimulatedCourse
     from outcomes.demo.timeline import PatientTimeline
 
 Kind, Resolution = Alert.Kind, Alert.Resolution
@@ -161,7 +161,7 @@ class DemoAlerts:
 
     # Courses that lead nowhere
 
-    def nothing_follows(self, course: Course) -> None:
+    def nothing_follows(self, course: SimulatedCourse) -> None:
         """No procedure follows here. When relief has ended, the physician sends the patient elsewhere."""
         rng = self.life.chance("nothing follows", f"{self.life.now:%Y-%m-%d}")
         if isfinite(course.lasts):

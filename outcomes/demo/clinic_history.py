@@ -54,7 +54,7 @@ def made_at() -> datetime | None:
     return event.at if event else None
 
 
-def told() -> int:
+def patients_told() -> int:
     """How many patients' history is told."""
     return AuditEvent.objects.filter(action=TOLD).count()
 

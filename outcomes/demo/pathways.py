@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from random import Random
 
-from outcomes.demo.relief_courses import Course
+from outcomes.demo.relief_courses import SimulatedCourse
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Visit:
     agent: str = ""
 
 
-Path = Generator[Visit, Course, None]
+Path = Generator[Visit, SimulatedCourse, None]
 
 STEROID = {
     "esi_transforaminal": "dexamethasone 10 mg",
@@ -47,7 +47,7 @@ def a_side(rng: Random) -> str:
     return rng.choice(("left", "right"))
 
 
-def during_block(course: Course) -> float:
+def during_block(course: SimulatedCourse) -> float:
     """The relief an hour after the block, 0–1: what the diary is read for."""
     return course.relief(1 / 24)
 

@@ -17,7 +17,7 @@ from typing import Protocol
 from outcomes import services as outcomes
 from outcomes.demo.clinic import Place
 from outcomes.demo.pathways import Visit
-from outcomes.demo.relief_courses import Course
+from outcomes.demo.relief_courses import SimulatedCourse
 from outcomes.models import AdverseEvent, FollowUp
 from outcomes.services.devices import raise_due
 from patients import services as patients
@@ -79,7 +79,7 @@ class Records:
     asked: bool = False
     device: ImplantedDevice | None = None
 
-    def after(self, procedure: Procedure, follow_up: FollowUp, visit: Visit, course: Course) -> None:
+    def after(self, procedure: Procedure, follow_up: FollowUp, visit: Visit, course: SimulatedCourse) -> None:
         """What is written down because `procedure` was performed just now."""
         if not self.asked:
             self.asked = True
@@ -100,7 +100,7 @@ class Records:
 
     # Opioids
 
-    def ask_for_opioids(self, course: Course) -> None:
+    def ask_for_opioids(self, course: SimulatedCourse) -> None:
         """Whether the patient takes an opioid, and which; who is helped for long takes half of it later."""
         if self.rng.random() >= TAKES_OPIOIDS:
             return

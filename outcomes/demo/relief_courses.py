@@ -27,7 +27,7 @@ class ReliefPeriod:
 
 
 @dataclass(frozen=True)
-class Course:
+class SimulatedCourse:
     """What is true for one patient after one procedure, whether anybody asks or not.
 
     `rest` is the relief outside all spells; until day `sore_until` the pain is somewhat worse than before.
@@ -54,7 +54,7 @@ class Course:
         return max((spell.ends for spell in self.spells if spell.depth >= 0.5), default=0.0)
 
 
-def score(course: Course, day: float, *, baseline: int, rng: Random) -> int:
+def score(course: SimulatedCourse, day: float, *, baseline: int, rng: Random) -> int:
     """What the patient says on `day`, 0–10: the true pain with a noise of 0.6 points (working value), rounded."""
     true = baseline * (1 - course.relief(day))
     return min(10, max(0, round(true + rng.gauss(0, 0.6))))
@@ -67,28 +67,28 @@ def relieved(
     *,
     depth: tuple[float, float] = (0.6, 0.95),
     sore_until: float = 0,
-) -> Course:
+) -> SimulatedCourse:
     """One spell of good relief; before and after it little is gone. Depths are working values."""
-    return Course(
+    return SimulatedCourse(
         (ReliefPeriod(begins, max(ends, begins), rng.uniform(*depth)),),
         rng.uniform(0, 0.2),
         min(sore_until, begins),
     )
 
 
-def unrelieved(rng: Random, *, sore_until: float = 0) -> Course:
+def unrelieved(rng: Random, *, sore_until: float = 0) -> SimulatedCourse:
     """No lasting relief. For one in four all is well for a week or two, and one in three has partial relief, 30 % to
     45 %, for some months (working values)."""
     lot = rng.random()
     if lot < 1 / 4:
-        return Course(
+        return SimulatedCourse(
             (ReliefPeriod(rng.uniform(0.5, 2), rng.uniform(8, 13), rng.uniform(0.6, 0.9)),),
             rng.uniform(0, 0.15),
         )
     if lot < 1 / 4 + 1 / 3:
         partial = ReliefPeriod(rng.uniform(3, 10), rng.uniform(90, 270), rng.uniform(0.32, 0.44))
-        return Course((partial,), rng.uniform(0, 0.15), sore_until)
-    return Course((), rng.uniform(-0.1, 0.2), sore_until)
+        return SimulatedCourse((partial,), rng.uniform(0, 0.15), sore_until)
+    return SimulatedCourse((), rng.uniform(-0.1, 0.2), sore_until)
 
 
 def around(rng: Random, median: float, spread: float) -> float:
@@ -101,7 +101,7 @@ def median_of_responders(at: float, share_beyond: float, responders: float, spre
     return at * exp(-spread * NormalDist().inv_cdf(1 - share_beyond / responders))
 
 
-def facet_ablation(rng: Random) -> Course:
+def facet_ablation(rng: Random) -> SimulatedCourse:
     """Lord 1996 (N Engl J Med): the median time to the return of half the pain is 263 days, 8 for sham.
 
     The median is of all treated. That 8 in 10 respond and that the times spread by 0.5 are working values; together
@@ -114,7 +114,7 @@ def facet_ablation(rng: Random) -> Course:
     return relieved(rng, rng.uniform(10, 21), ends, sore_until=rng.uniform(3, 14))
 
 
-def sacroiliac_ablation(rng: Random) -> Course:
+def sacroiliac_ablation(rng: Random) -> SimulatedCourse:
     """Stelzer 2013 (cooled): half the pain gone in 86 % at 4–6 months, 71 % at 6–12 and 48 % later.
 
     Read as days 150, 270 and 450; the end of those beyond, up to day 900, is a working value.
@@ -130,7 +130,7 @@ def sacroiliac_ablation(rng: Random) -> Course:
     raise AssertionError("unreachable")
 
 
-def peripheral_ablation(rng: Random) -> Course:
+def peripheral_ablation(rng: Random) -> SimulatedCourse:
     """Kose 2022 (knee): 62 % with at least half the pain gone at six months. Responders 3 in 4, spread 0.5: working."""
     if rng.random() > 0.75:
         return unrelieved(rng, sore_until=10)
@@ -138,7 +138,7 @@ def peripheral_ablation(rng: Random) -> Course:
     return relieved(rng, rng.uniform(7, 21), ends, sore_until=rng.uniform(2, 10))
 
 
-def transforaminal_steroid(rng: Random) -> Course:
+def transforaminal_steroid(rng: Random) -> SimulatedCourse:
     """Smith 2020 (Pain Med, disc herniation): half the pain gone in 63 %, 74 % and 64 % at 1, 3 and 6 months.
 
     Who moves is not published (working value): 53 % respond early and last beyond six months, 10 % respond early and
@@ -155,7 +155,7 @@ def transforaminal_steroid(rng: Random) -> Course:
     return unrelieved(rng)
 
 
-def epidural_steroid(rng: Random) -> Course:
+def epidural_steroid(rng: Random) -> SimulatedCourse:
     """A practice series of 2,024 (PubMed 23895182): 40.9 % responders at two weeks, 45.6 % at two months.
 
     Who moves is a working value: 32.9 % respond early and last, 8 % lose it between day 15 and 58, 12.7 % respond
@@ -171,15 +171,15 @@ def epidural_steroid(rng: Random) -> Course:
     return unrelieved(rng)
 
 
-def anaesthetic(rng: Random) -> Course:
+def anaesthetic(rng: Random) -> SimulatedCourse:
     """A diagnostic block: relief for 2 to 6 hours (Jupiter leaflet). That 6 in 10 blocks hit the source, nearly
     wholly when they do, is a working value."""
     if rng.random() > 0.6:
-        return Course((), rng.uniform(0, 0.3))
+        return SimulatedCourse((), rng.uniform(0, 0.3))
     return relieved(rng, 10 / 60 * HOUR, rng.uniform(2, 6) * HOUR, depth=(0.9, 1.0))
 
 
-def joint_steroid(rng: Random) -> Course:
+def joint_steroid(rng: Random) -> SimulatedCourse:
     """NHS: begins within days, around two months; worse for a day or two in 1 in 10 (leaflets).
 
     Responders 3 in 4 and a spread of 0.4 are working values; six weeks (GSTT) lies inside it.
@@ -190,19 +190,19 @@ def joint_steroid(rng: Random) -> Course:
     return relieved(rng, rng.uniform(1, 7), around(rng, 2 * MONTH, 0.4), sore_until=sore)
 
 
-def spinal_joint_steroid(rng: Random) -> Course:
+def spinal_joint_steroid(rng: Random) -> SimulatedCourse:
     """Facet and sacroiliac joint injection: the anaesthetic's hours (leaflets), then weeks to months (seed 001).
 
     One in two responds, median three months (the target of LCD L39462), spread 0.5: working values.
     """
     hours = ReliefPeriod(10 / 60 * HOUR, rng.uniform(2, 6) * HOUR, rng.uniform(0.7, 1.0))
     if rng.random() > 0.5:
-        return Course((hours,) if rng.random() < 0.5 else (), rng.uniform(0, 0.3))
+        return SimulatedCourse((hours,) if rng.random() < 0.5 else (), rng.uniform(0, 0.3))
     steroid = ReliefPeriod(rng.uniform(2, 7), around(rng, 3 * MONTH, 0.5), rng.uniform(0.6, 0.9))
-    return Course((hours, steroid), rng.uniform(0, 0.2))
+    return SimulatedCourse((hours, steroid), rng.uniform(0, 0.2))
 
 
-def occipital_block(rng: Random) -> Course:
+def occipital_block(rng: Random) -> SimulatedCourse:
     """74 patients with cluster headache (JNNP 2010): median onset 1 day, median duration 21 days, mean 42.
 
     A log-normal with that median and mean spreads by sqrt(2·ln(42/21)) = 1.18. Responders 8 in 10: working value.
@@ -213,35 +213,35 @@ def occipital_block(rng: Random) -> Course:
     return relieved(rng, begins, begins + around(rng, 21, sqrt(2 * log(42 / 21))))
 
 
-def sympathetic_block(rng: Random) -> Course:
+def sympathetic_block(rng: Random) -> SimulatedCourse:
     """van Eijs: a good or moderate response in 31 %. How long is not established (working value: median 21 days)."""
     if rng.random() > 0.31:
         return unrelieved(rng)
     return relieved(rng, rng.uniform(0, 2), around(rng, 21, 0.8), depth=(0.5, 0.8))
 
 
-def trigger_point(rng: Random) -> Course:
+def trigger_point(rng: Random) -> SimulatedCourse:
     """Begins after 24–72 hours, about 30 days (a clinic page, low quality). Responders 7 in 10, spread 0.5: working."""
     if rng.random() > 0.7:
         return unrelieved(rng, sore_until=2)
     return relieved(rng, rng.uniform(1, 3), around(rng, 30, 0.5), sore_until=2)
 
 
-def device_trial(rng: Random) -> Course:
+def device_trial(rng: Random) -> SimulatedCourse:
     """A stimulator on trial: 3 in 4 reach half the pain within two days and keep it to its end (working values)."""
     if rng.random() > 0.75:
-        return Course((), rng.uniform(0.1, 0.4))
+        return SimulatedCourse((), rng.uniform(0.1, 0.4))
     return relieved(rng, rng.uniform(0.1, 2), 10, depth=(0.55, 0.9))
 
 
-def pump_trial(rng: Random) -> Course:
+def pump_trial(rng: Random) -> SimulatedCourse:
     """One injection into the spinal fluid: 3 in 4 reach half the pain, for one to two days (working values)."""
     if rng.random() > 0.75:
-        return Course((), rng.uniform(0.1, 0.4))
+        return SimulatedCourse((), rng.uniform(0.1, 0.4))
     return relieved(rng, rng.uniform(1, 4) * HOUR, rng.uniform(24, 48) * HOUR, depth=(0.55, 0.9))
 
 
-def device_implant(rng: Random) -> Course:
+def device_implant(rng: Random) -> SimulatedCourse:
     """Among stimulators taken out the median time was 20 months, for lack of effect in 81 % (J Neurosurg Spine 2019).
 
     That one in four loses the effect, at a median of 20 months with a spread of 0.6, and that it begins within six
@@ -251,15 +251,15 @@ def device_implant(rng: Random) -> Course:
     return relieved(rng, rng.uniform(1, 42), ends, depth=(0.5, 0.8), sore_until=7)
 
 
-def peripheral_stimulation(rng: Random) -> Course:
+def peripheral_stimulation(rng: Random) -> SimulatedCourse:
     """Gilmore 2021: 73 % with at least 30 % relief after 60 days, held to 14 months in most of those followed."""
     if rng.random() > 0.73:
-        return Course((), rng.uniform(0, 0.25))
+        return SimulatedCourse((), rng.uniform(0, 0.25))
     ends = 14 * MONTH * (1 if rng.random() < 0.7 else rng.uniform(0.3, 0.9))
     return relieved(rng, rng.uniform(1, 14), ends, depth=(0.35, 0.9))
 
 
-def adhesiolysis(rng: Random) -> Course:
+def adhesiolysis(rng: Random) -> SimulatedCourse:
     """Hossieni 2017: half the pain gone in 76.7 % over 12 weeks; Manchikanti 2012: about 12 weeks each. Spread 0.35:
     working value."""
     if rng.random() > 0.767:
@@ -267,21 +267,21 @@ def adhesiolysis(rng: Random) -> Course:
     return relieved(rng, rng.uniform(2, 14), around(rng, 84, 0.35))
 
 
-def adjustment(rng: Random) -> Course:
+def adjustment(rng: Random) -> SimulatedCourse:
     """Programming: half of them help for two to six months. No source (working value)."""
     if rng.random() < 0.5:
-        return Course((), rng.uniform(0, 0.3))
+        return SimulatedCourse((), rng.uniform(0, 0.3))
     return relieved(rng, rng.uniform(0, 3), rng.uniform(60, 180), depth=(0.4, 0.7))
 
 
-def refill(rng: Random) -> Course:
+def refill(rng: Random) -> SimulatedCourse:
     """A pump that is filled goes on as before: 9 in 10 feel it for two to six months. No source (working value)."""
     if rng.random() > 0.9:
-        return Course((), rng.uniform(0, 0.3))
+        return SimulatedCourse((), rng.uniform(0, 0.3))
     return relieved(rng, rng.uniform(0, 3), rng.uniform(60, 180), depth=(0.5, 0.8))
 
 
-SHAPES: dict[str, Callable[[Random], Course]] = {
+SHAPES: dict[str, Callable[[Random], SimulatedCourse]] = {
     "esi_interlaminar": epidural_steroid,
     "esi_transforaminal": transforaminal_steroid,
     "esi_caudal": epidural_steroid,
@@ -318,8 +318,8 @@ EARLY, SOONEST = 0.2, 1
 
 
 def with_early_losses(
-    shape: Callable[[Random], Course], *, judged_from: int, start: int, share: float = EARLY
-) -> Callable[[Random], Course]:
+    shape: Callable[[Random], SimulatedCourse], *, judged_from: int, start: int, share: float = EARLY
+) -> Callable[[Random], SimulatedCourse]:
     """`shape` with a share of courses that work on the first judged day and end before `start`, the first day of the
     relief window.
 
@@ -327,7 +327,7 @@ def with_early_losses(
     one and `start` (working value). The others stay as they are, early losses among them.
     """
 
-    def course(rng: Random) -> Course:
+    def course(rng: Random) -> SimulatedCourse:
         if rng.random() >= share:
             return shape(rng)
         while not (whole := shape(rng)).works(judged_from):

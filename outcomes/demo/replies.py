@@ -7,7 +7,7 @@ All follows from how the patient truly is that day, with noise; every figure her
 from collections.abc import Iterable
 from random import Random
 
-from outcomes.demo.relief_courses import Course
+from outcomes.demo.relief_courses import SimulatedCourse
 from outcomes.questions import CHANGE, MEDICINE, PAIN_AVERAGE, PAIN_NOW, PAIN_WORST, SATISFACTION, WORN_OFF
 
 #: Remarks that want nobody, by language, and how often there is one.
@@ -33,7 +33,7 @@ FOLLOWS = {"peg.pain": 1.0, "peg.enjoyment": 0.9, "peg.activity": 0.95}
 
 
 def replies(
-    keys: Iterable[str], course: Course, day: float, *, baseline: int, pain: int, rng: Random
+    keys: Iterable[str], course: SimulatedCourse, day: float, *, baseline: int, pain: int, rng: Random
 ) -> dict[str, int]:
     """The answers to the questions `keys` on `day`, of a patient whose pain was `baseline` and is `pain`, each 0–10."""
     given = {PAIN_NOW: pain}

@@ -22,7 +22,7 @@ from outcomes.demo.check_ins import DemoCheckIns
 from outcomes.demo.clinic import DemoClinic, Place
 from outcomes.demo.made_up_patients import Person
 from outcomes.demo.records import Records
-from outcomes.demo.relief_courses import Course, score
+from outcomes.demo.relief_courses import SimulatedCourse, score
 from outcomes.demo.visits import Visits
 from outcomes.models import FollowUp
 from patients.models import Patient
@@ -35,7 +35,7 @@ NO_POST = "outcomes.demo.mail_server.Post"
 class Truth:
     """What really goes on after one procedure."""
 
-    course: Course
+    course: SimulatedCourse
     performed_at: datetime
     baseline: int
     repeats: bool
@@ -80,7 +80,9 @@ class PatientTimeline:
             self.now, _, do = heapq.heappop(self.events)
             do()
 
-    def know(self, follow_up: FollowUp, course: Course, *, performed_at: datetime, baseline: int) -> None:
+    def know(
+        self, follow_up: FollowUp, course: SimulatedCourse, *, performed_at: datetime, baseline: int
+    ) -> None:
         """A follow-up has begun: from now on what is true after it, and what is asked."""
         repeats = follow_up.plan_profile.check_in_every_days is not None
         self.truths[follow_up.pk] = Truth(course, performed_at, baseline, repeats, follow_up)

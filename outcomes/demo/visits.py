@@ -217,7 +217,7 @@ class Visits:
         """What the tick does with an appointment that is a day away, and the sender with its e-mail."""
         life = self.life
         booked = Appointment.objects.select_related("patient", "site").get(pk=appointment.pk)
-        if booked.status in Appointment.EXPECTED and notifications.queue(
+        if booked.status in Appointment.EXPECTED and notifications.queue_email(
             booked, notifications.REMINDER, now=life.now
         ):
             sent = life.deliver(notifications.letter_key(booked.pk, notifications.REMINDER))

@@ -34,11 +34,11 @@ def recognisable(selection: Selection, user: User) -> tuple[set[Group], dict[str
     rare = {group for group, who in patients.items() if len(who) < smallest}
     common: dict[str, set[str]] = {name: set() for name in TOLD}
     for (name, value), groups in sharing.items():
-        if counted(who for group, who in groups.items() if group not in rare) >= smallest:
+        if count_patients(who for group, who in groups.items() if group not in rare) >= smallest:
             common[name].add(value)
     return rare, common
 
 
-def counted(sets: Iterable[set[int]]) -> int:
+def count_patients(sets: Iterable[set[int]]) -> int:
     """How many patients these are."""
     return len(set().union(*sets))

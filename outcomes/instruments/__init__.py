@@ -22,7 +22,7 @@ from outcomes.instruments.definitions import (
     Scoring,
     Wording,
 )
-from outcomes.instruments.loader import InstrumentsError, Registry, join, read
+from outcomes.instruments.loader import InstrumentsError, Registry, join, read_instruments
 
 __all__ = [
     "FOLDER",
@@ -57,7 +57,7 @@ def registry() -> Registry:
 @cache
 def load(folder: str) -> Registry:
     """The project's instruments and those of a site's folder; an empty path means none. Raises InstrumentsError."""
-    return MappingProxyType(join(read(FOLDER), read(Path(folder)) if folder else {}))
+    return MappingProxyType(join(read_instruments(FOLDER), read_instruments(Path(folder)) if folder else {}))
 
 
 def latest(key: str) -> Instrument:

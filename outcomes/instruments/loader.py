@@ -51,7 +51,7 @@ class InstrumentsError(ValueError):
         super().__init__("\n".join(self.problems))
 
 
-def read(folder: Path) -> dict[tuple[str, str], Instrument]:
+def read_instruments(folder: Path) -> dict[tuple[str, str], Instrument]:
     """Every instrument of the folder's `*.toml` files; a folder without one is empty.
 
     Raises InstrumentsError with every problem of every file.

@@ -26,7 +26,7 @@ from outcomes.reports.counts import (
 from outcomes.reports.curves import DurationCurve, duration_curve
 from outcomes.reports.diagnostic_results import TestCounts, TrialCounts, counts_of_tests, counts_of_trials
 from outcomes.reports.safety import AdverseReport, MmeChange, adverse_report, mme_change
-from outcomes.reports.selection import Selection, ask, smallest_cell
+from outcomes.reports.selection import Selection, select_summaries, smallest_cell
 from procedures.models import FigureConfirmation, ReliefProfile
 
 #: The last answer to each item, of every follow-up that gave one.
@@ -84,7 +84,7 @@ def procedure_report(
     selection.check(user)
     rows = selection.summaries(user)
     smallest = smallest_cell(user, selection)
-    (counts,) = ask(rows, FUNNEL, *COLUMNS) or [(0,) * 7]
+    (counts,) = select_summaries(rows, FUNNEL, *COLUMNS) or [(0,) * 7]
     funnel = Funnel(*counts)
     windows = expected(rows)
     window = (windows[0][0], windows[0][1]) if windows else None
@@ -108,7 +108,7 @@ def procedure_report(
         success_percent=windows[0][2] if windows else None,
         points=[
             point_of(tuple(numbers), unit=kind, treated=funnel.evaluable, smallest=smallest)
-            for kind, *numbers in ask(rows, POINTS, *COLUMNS, *PLANNED_COLUMNS, more=[now])
+            for kind, *numbers in select_summaries(rows, POINTS, *COLUMNS, *PLANNED_COLUMNS, more=[now])
         ],
         curves=curves(
             rows,
@@ -119,7 +119,7 @@ def procedure_report(
             response=share(funnel.answered, funnel.due),
         ),
         satisfied=distribution(
-            ask(rows, LAST_SATISFIED, "satisfied", "intent", "verdict"),
+            select_summaries(rows, LAST_SATISFIED, "satisfied", "intent", "verdict"),
             treated=funnel.treated,
             smallest=smallest,
         ),

@@ -8,7 +8,7 @@ from typing import Any
 from clinic.models import User
 from outcomes.models import CHANNELS
 from outcomes.rates import Share, share
-from outcomes.reports.selection import Selection, ask, smallest_cell
+from outcomes.reports.selection import Selection, select_summaries, smallest_cell
 
 #: The first year of age of each band, at the procedure; the last has no end. A choice, unconfirmed.
 BANDS = (0, 18, 40, 50, 60, 70, 80)
@@ -73,8 +73,8 @@ def response_report(selection: Selection, *, user: User, now: datetime) -> Respo
     selection.check(user)
     rows = selection.summaries(user)
     smallest = smallest_cell(user, selection)
-    by_day = ask(rows, BY_DAY, "unit", "days", "scores", "channels")
-    by_patient = ask(rows, BY_PATIENT, "patient_id", "performed_on", "scores")
+    by_day = select_summaries(rows, BY_DAY, "unit", "days", "scores", "channels")
+    by_patient = select_summaries(rows, BY_PATIENT, "patient_id", "performed_on", "scores")
     due, answered = sum(row[2] for row in by_day), sum(row[3] for row in by_day)
     follow_ups = sum(row[2] for row in by_patient)
     channels = [(name, sum(row[4 + place] for row in by_day)) for place, name in enumerate(CHANNELS[1:])]

@@ -10,7 +10,7 @@ from django.db.models import Count, Q, QuerySet
 from outcomes.models import AdverseEvent, CourseSummary
 from outcomes.rates import Share, share
 from outcomes.reports.counts import TREATED_SQL, counts
-from outcomes.reports.selection import ask
+from outcomes.reports.selection import select_summaries
 from procedures.models import ProcedureType
 
 #: The rows of `chosen.patient_id` that count on the day that is put in for {day}: a row that ends on it yields to
@@ -189,7 +189,7 @@ def adverse_report(rows: QuerySet[CourseSummary], *, follow_ups: int, smallest: 
 
 def harm_by_type(rows: QuerySet[CourseSummary], *, smallest: int) -> list[HarmOfType]:
     """Harm after the procedures of each type among these follow-ups, by the types' names. Two queries."""
-    found = ask(rows, BY_TYPE, "follow_up_id", "procedure_type_id")
+    found = select_summaries(rows, BY_TYPE, "follow_up_id", "procedure_type_id")
     types = ProcedureType.objects.in_bulk([row[0] for row in found])
     lines = [harm_of(types[pk].code, types[pk].name, *numbers, smallest=smallest) for pk, *numbers in found]
     return sorted(lines, key=lambda harm_of_type: (harm_of_type.name, harm_of_type.code))
@@ -215,7 +215,7 @@ def whole_harm(types: Sequence[HarmOfType], *, smallest: int) -> HarmOfType:
 
 def mme_change(rows: QuerySet[CourseSummary], *, today: date, smallest: int) -> MmeChange:
     """What became of the opioids, as far as `today`, a date of UTC, lets it be known."""
-    found = ask(rows, OPIOIDS, *OPIOID_COLUMNS, more=[today])
+    found = select_summaries(rows, OPIOIDS, *OPIOID_COLUMNS, more=[today])
     took, countable, halved, stopped, before, after = found[0] if found else (0,) * 6
     if countable < max(smallest, 1):
         return MmeChange(took, countable, None, None, None, None)

@@ -99,7 +99,7 @@ def smallest_cell(user: User, selection: Selection) -> int:
     return max(sites.values_list("smallest_cell", flat=True), default=1)
 
 
-def ask(
+def select_summaries(
     rows: QuerySet[CourseSummary], statement: str, *columns: str, more: Sequence[Any] = ()
 ) -> list[tuple[Any, ...]]:
     """The rows of a statement that reads `columns` of the summaries from a table `chosen`.

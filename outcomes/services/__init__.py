@@ -12,7 +12,7 @@ from outcomes.services.alert_actions import (
     hand_over,
     resolve,
     snooze,
-    take,
+    take_alert,
 )
 from outcomes.services.alerts import ended_of, raise_alert, raise_red_flags, settle_ended
 from outcomes.services.answers import (
@@ -147,7 +147,7 @@ __all__ = [
     "steps_of",
     "stop_token",
     "summarise_missing",
-    "take",
+    "take_alert",
     "take_new_plan",
     "takes_reports",
     "tell_apart",

@@ -82,7 +82,7 @@ def correct_adverse_event(
     `changes`: values for some of FIELDS; the rest stays. Raises as `check_adverse_event` does, and Refusal
     "reason_required", "reason_too_long", "nothing_changed", "not_allowed_now" for one that was entered in error.
     """
-    event = locked(event_id)
+    event = lock_adverse_event(event_id)
     reason = checked_reason(reason)
     changed = [name for name in FIELDS if name in changes and getattr(event, name) != changes[name]]
     if not changed:
@@ -102,7 +102,7 @@ def void_adverse_event(event_id: int, *, reason: str, by: User | None, now: date
 
     Raises Refusal "reason_required", "reason_too_long", "not_allowed_now" for one that is marked already.
     """
-    event = locked(event_id)
+    event = lock_adverse_event(event_id)
     event.entered_in_error_at, event.entered_in_error_reason = now, checked_reason(reason)
     event.save(update_fields=["entered_in_error_at", "entered_in_error_reason"])
     audit.record("adverse_event.entered_in_error", event, by=by, at=now, site=event.follow_up.procedure.site)
@@ -115,7 +115,7 @@ def locked_follow_up(follow_up_id: int) -> FollowUp:
     return rows.get(pk=follow_up_id)
 
 
-def locked(event_id: int) -> AdverseEvent:
+def lock_adverse_event(event_id: int) -> AdverseEvent:
     """The adverse event with its follow-up. Raises Refusal "not_allowed_now" for one that was entered in error."""
     follow_up = locked_follow_up(AdverseEvent.objects.values_list("follow_up", flat=True).get(pk=event_id))
     event = AdverseEvent.objects.select_for_update(of=("self",)).get(pk=event_id)

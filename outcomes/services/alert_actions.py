@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from clinic import audit
-from clinic.database import each
+from clinic.database import for_each_row
 from clinic.models import User
 from clinic.refusals import Refusal
 from outcomes.models import Alert
@@ -23,7 +23,7 @@ LONGEST_SNOOZE = timedelta(days=30)
 REASONS = [resolution for resolution in Alert.Resolution if resolution != Alert.Resolution.SETTLED]
 
 
-def locked(alert_id: int) -> Alert:
+def lock_alert(alert_id: int) -> Alert:
     """The alert, for this transaction alone. Raises Refusal "resolved_already" when it is closed."""
     alert = Alert.objects.select_for_update(of=("self",)).select_related("site", "owner").get(pk=alert_id)
     if alert.resolved_at:
@@ -46,7 +46,7 @@ def acknowledge(alert_id: int, *, by: User, now: datetime) -> Alert:
     A second click changes nothing. Raises Refusal "taken_already" when somebody else was faster, and
     "resolved_already".
     """
-    alert = locked(alert_id)
+    alert = lock_alert(alert_id)
     if alert.acknowledged_at:
         if alert.owner_id != by.pk:
             raise Refusal(f"{alert.owner} has taken this alert already.", code="taken_already")
@@ -59,9 +59,9 @@ def acknowledge(alert_id: int, *, by: User, now: datetime) -> Alert:
 
 
 @transaction.atomic
-def take(alert_id: int, *, by: User, now: datetime) -> Alert:
+def take_alert(alert_id: int, *, by: User, now: datetime) -> Alert:
     """Become the owner, even of what somebody else has taken, and acknowledge it. Raises Refusal "resolved_already"."""
-    alert = locked(alert_id)
+    alert = lock_alert(alert_id)
     if alert.owner_id == by.pk and alert.acknowledged_at:
         return alert
     alert.owner = by
@@ -77,9 +77,9 @@ def hand_over(alert_id: int, *, to: int, by: User, now: datetime) -> Alert:
 
     Raises Refusal "resolved_already"; "not_allowed", field "to", for who may not handle alerts at this site.
     """
-    alert = locked(alert_id)
+    alert = lock_alert(alert_id)
     if to == by.pk:
-        return take(alert_id, by=by, now=now)
+        return take_alert(alert_id, by=by, now=now)
     owner = handlers(alert.site).filter(pk=to).first()
     if owner is None:
         raise Refusal("This person may not handle alerts at this site.", code="not_allowed", field="to")
@@ -97,7 +97,7 @@ def snooze(alert_id: int, *, until: datetime, by: User, now: datetime) -> Alert:
     Whoever snoozes has looked. Raises Refusal "resolved_already"; "not_allowed" for an emergency; by field "until"
     "in_the_past", and "too_far" for more than LONGEST_SNOOZE.
     """
-    alert = locked(alert_id)
+    alert = lock_alert(alert_id)
     if alert.urgency == Alert.Urgency.EMERGENCY:
         raise Refusal("An emergency cannot be snoozed.", code="not_allowed")
     if until <= now:
@@ -129,7 +129,7 @@ def resolve(alert_id: int, *, resolution: str, note: str = "", by: User, now: da
     done = Alert.objects.filter(pk=alert_id, resolved_by=by, resolution=resolution, resolution_note=note)
     if again := done.first():
         return again
-    alert = locked(alert_id)
+    alert = lock_alert(alert_id)
     looked_at(alert, by=by, now=now)
     alert.resolved_at, alert.resolved_by = now, by
     alert.resolution, alert.resolution_note = resolution, note
@@ -146,7 +146,7 @@ def escalate_due(*, now: datetime, limit: int = 1000) -> int:
     much time again. What is snoozed waits.
     """
     overdue = Alert.objects.to_escalate(now).order_by("due_at").values_list("pk", flat=True)[:limit]
-    return each(list(overdue), lambda pk: escalate(pk, now=now))
+    return for_each_row(list(overdue), lambda pk: escalate(pk, now=now))
 
 
 @transaction.atomic

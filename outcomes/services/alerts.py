@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from clinic import audit
-from clinic.database import each
+from clinic.database import for_each_row
 from clinic.models import Site
 from clinic.timezones import day_span
 from outcomes.alerts import Call, Kind
@@ -145,7 +145,7 @@ def review(follow_up: FollowUp, called: Mapping[Kind, Call], *, now: datetime) -
     alerts = list(follow_up.alerts.exclude(kind__in=NOT_OF_THE_COURSE).order_by("pk"))
     for alert in alerts:
         if not alert.resolved_at and alert.kind not in called:
-            settle(alert.pk, now=now)
+            settle_alert(alert.pk, now=now)
     for kind, call in called.items():
         known = [
             alert
@@ -193,7 +193,7 @@ def never_asked(follow_up: FollowUp) -> bool:
 
 
 @transaction.atomic
-def settle(alert_id: int, *, now: datetime) -> int:
+def settle_alert(alert_id: int, *, now: datetime) -> int:
     """Resolve an open alert that nobody has acknowledged, because its reason is gone; how many, 0 or 1."""
     alert = (
         Alert.objects.open()
@@ -233,4 +233,4 @@ def settle_ended(*, now: datetime, limit: int = 1000) -> int:
         .order_by("pk")
         .values_list("pk", flat=True)[:limit]
     )
-    return each(list(ended), lambda pk: settle(pk, now=now))
+    return for_each_row(list(ended), lambda pk: settle_alert(pk, now=now))

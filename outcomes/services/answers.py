@@ -13,12 +13,26 @@ from outcomes.diary import late_after
 from outcomes.instruments import BilingualText, latest
 from outcomes.models import Answer, CheckIn, Draft, FollowUp, Measurement
 from outcomes.models.follow_ups import JudgedAs
-from outcomes.questions import PAIN_NOW, PEG_FROM_DAY, Question, Step, confirming, red_flag, steps
+from outcomes.questions import (
+    PAIN_NOW,
+    PEG_FROM_DAY,
+    CheckInStep,
+    Question,
+    check_in_steps,
+    confirming,
+    red_flag,
+)
 from outcomes.schedule import DAY, diary
 from outcomes.services import relief_questions
 from outcomes.services.alerts import raise_red_flags
 from outcomes.services.judgement import judge
-from outcomes.services.measurements import kept, measurements_of, plain_remark, refuse_future, said_yes
+from outcomes.services.measurements import (
+    measurements_of,
+    plain_remark,
+    refuse_future,
+    said_yes,
+    stored_values,
+)
 from patients.models import AnsweredBy, Caregiver
 from procedures.models import ProcedureType
 
@@ -34,7 +48,7 @@ DEVICES = (
 LEADS = ("peripheral_nerve_stimulation",)
 
 
-def begun(check_in: CheckIn, now: datetime) -> bool:
+def is_being_answered(check_in: CheckIn, now: datetime) -> bool:
     """Whether the patient is in the middle of answering: touched not longer than GRACE ago, and never answered."""
     draft: Draft | None = getattr(check_in, "draft", None)
     closed = (CheckIn.Status.ANSWERED, CheckIn.Status.VOIDED)
@@ -43,7 +57,7 @@ def begun(check_in: CheckIn, now: datetime) -> bool:
 
 def takes_answers(check_in: CheckIn, now: datetime) -> bool:
     """Whether an answer is taken now: the check-in is open, or was when the patient began."""
-    return check_in.open_at(now) or (check_in.opens_at <= now and begun(check_in, now))
+    return check_in.open_at(now) or (check_in.opens_at <= now and is_being_answered(check_in, now))
 
 
 def diary_of(check_in: CheckIn) -> list[CheckIn]:
@@ -76,7 +90,7 @@ def red_flags_of(kind: ProcedureType) -> list[Question]:
     ]
 
 
-def steps_of(check_in: CheckIn, *, by_staff: bool = False, pain: int | None = None) -> list[Step]:
+def steps_of(check_in: CheckIn, *, by_staff: bool = False, pain: int | None = None) -> list[CheckInStep]:
     """What the check-in asks, step by step. Wants procedure type, site, relief profile and its check-ins' selected.
 
     After a pain that is out of relief it is asked whether relief has worn off, and since when. `pain`: the pain now,
@@ -95,7 +109,7 @@ def steps_of(check_in: CheckIn, *, by_staff: bool = False, pain: int | None = No
     if trial or day >= min(PEG_FROM_DAY, max(profile.evaluate_after_days, profile.window_from_days)):
         planned = follow_up.check_ins.filter(kind=CheckIn.Kind.PLANNED)
         offsets = list(planned.values_list("offset_minutes", flat=True))
-    return steps(
+    return check_in_steps(
         day,
         days=[offset // DAY for offset in offsets],
         plan=follow_up.plan_profile.check_in_days,
@@ -127,7 +141,7 @@ def worn_off_questions(check_in: CheckIn, *, by_staff: bool, pain: int | None) -
     return (relief_questions.question(), relief_questions.since_when(check_in.follow_up)) if asked else ()
 
 
-def locked(check_in_id: int, *related: str) -> tuple[FollowUp, CheckIn]:
+def lock_check_in(check_in_id: int, *related: str) -> tuple[FollowUp, CheckIn]:
     """The check-in and its follow-up, locked; `related`: what of the follow-up is read along.
 
     The follow-up comes before its check-in, as in every service: no two wait for each other in a ring.
@@ -164,7 +178,7 @@ def save_step(
     refuse_revoked(caregiver)
     rows = {f"{row.instrument}.{row.item}": row.value for row in measurements_of(values)}
     text = None if remark is None else plain_remark(remark)
-    _, check_in = locked(check_in_id)
+    _, check_in = lock_check_in(check_in_id)
     if check_in.status == CheckIn.Status.ANSWERED:
         raise_red_flags(check_in, sorted(said_yes(rows) - yes_of(check_in.answer)), now=now)
         return
@@ -215,13 +229,13 @@ def answer(
         more than MOST_REMARK characters, "closed" (field "check_in") when the check-in is not open at `now` and no
         patient is in the middle of answering it.
     """
-    values = kept(values)
+    values = stored_values(values)
     rows = measurements_of(values)
     if PAIN_NOW not in values:
         raise Refusal("Please answer this question.", code="item_missing", field=PAIN_NOW)
     text = plain_remark(remark)
     refuse_revoked(caregiver)
-    follow_up, check_in = locked(check_in_id, "procedure__site", "relief_profile")
+    follow_up, check_in = lock_check_in(check_in_id, "procedure__site", "relief_profile")
     first: Answer | None = getattr(check_in, "answer", None)
     if first:
         raise_red_flags(check_in, sorted(said_yes(values) - yes_of(first)), now=now)

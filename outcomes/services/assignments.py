@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 
 from clinic import audit
-from clinic.database import each
+from clinic.database import for_each_row
 from clinic.models import Closure, Site, User
 from outcomes.models import Alert, CourseSummary
 from procedures.models import Procedure
@@ -94,7 +94,7 @@ def leave_to_sites(*, now: datetime) -> int:
     for site in Site.objects.filter(pk__in=owned):
         able = set(handlers(site).filter(pk__in=owned[site.pk]).values_list("pk", flat=True))
         left = unseen().filter(site=site, owner__in=owned[site.pk] - able).values_list("pk", flat=True)
-        moved += each(list(left), lambda pk: give(pk, None, now=now))
+        moved += for_each_row(list(left), lambda pk: give(pk, None, now=now))
     return moved
 
 

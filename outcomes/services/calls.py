@@ -10,7 +10,7 @@ from clinic.models import Closure, Site, User, WorkingHours
 from clinic.refusals import Refusal
 from clinic.timezones import on_wall
 from outcomes.models import ContactAttempt
-from outcomes.services.answers import locked
+from outcomes.services.answers import lock_check_in
 
 Outcome = ContactAttempt.Outcome
 
@@ -47,7 +47,7 @@ def note_call(
         raise Refusal(
             "A time is only kept for “call again later”.", code="again_at_not_wanted", field="again_at"
         )
-    follow_up, check_in = locked(check_in_id)
+    follow_up, check_in = lock_check_in(check_in_id)
     if not check_in.open_at(now):
         raise Refusal("This check-in is closed.", code="closed", field="check_in")
     calls = list(check_in.contact_attempts.filter(kind=ContactAttempt.Kind.CALL))

@@ -12,9 +12,15 @@ from clinic.refusals import Refusal
 from outcomes.models import Answer, AnswerCorrection, CheckIn, Measurement
 from outcomes.questions import PAIN_NOW
 from outcomes.services.alerts import raise_red_flags
-from outcomes.services.answers import diary_of, locked, refuse_revoked
+from outcomes.services.answers import diary_of, lock_check_in, refuse_revoked
 from outcomes.services.judgement import judge
-from outcomes.services.measurements import kept, measurements_of, plain_remark, refuse_future, said_yes
+from outcomes.services.measurements import (
+    measurements_of,
+    plain_remark,
+    refuse_future,
+    said_yes,
+    stored_values,
+)
 from outcomes.services.staff_answers import values_of
 from patients.models import Caregiver
 
@@ -36,14 +42,14 @@ def correct_answer(
     Raises Refusal "reason_required"; "reason_too_long"; "item_missing", "unknown_item", "score_out_of_range",
     "before_procedure" and "in_the_future" (of a day after the answer's) with the item as field; "nothing_changed".
     """
-    values, reason = kept(values), reason.strip()
+    values, reason = stored_values(values), reason.strip()
     if not reason:
         raise Refusal("Say why it is corrected.", code="reason_required", field="reason")
     if len(reason) > REASON_LENGTH:
         raise Refusal(
             f"Say it in at most {REASON_LENGTH} characters.", code="reason_too_long", field="reason"
         )
-    follow_up, check_in = locked(Answer.objects.values_list("check_in", flat=True).get(pk=answer_id))
+    follow_up, check_in = lock_check_in(Answer.objects.values_list("check_in", flat=True).get(pk=answer_id))
     given = Answer.objects.select_for_update(of=("self",)).get(pk=answer_id)
     stands = {
         f"{measurement.instrument}.{measurement.item}": measurement
@@ -116,7 +122,7 @@ def change_own_answer(
     """
     refuse_revoked(caregiver)
     text = None if remark is None else plain_remark(remark)
-    _, check_in = locked(check_in_id)
+    _, check_in = lock_check_in(check_in_id)
     check_in.opened_by = caregiver
     if why_not_to_change(check_in, now=now):
         raise Refusal("This answer cannot be changed any more.", code="closed", field="check_in")
@@ -124,7 +130,7 @@ def change_own_answer(
     if text is not None and text != given.remark:
         given.remark = text
         given.save(update_fields=["remark"])
-    if kept(values) == values_of(given):
+    if stored_values(values) == values_of(given):
         return given
     return correct_answer(given.pk, values=values, reason=BY_THE_PATIENT, by=None, now=now)
 

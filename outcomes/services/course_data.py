@@ -30,7 +30,7 @@ class CheckInReading(NamedTuple):
     values: Mapping[str, int]
 
 
-def read(follow_ups: Collection[int]) -> dict[int, list[CheckInReading]]:
+def check_ins_of_courses(follow_ups: Collection[int]) -> dict[int, list[CheckInReading]]:
     """The check-ins of each of these follow-ups, in order; two queries for any number of them."""
     items = Q()
     for key in KEYS:

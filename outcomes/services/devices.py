@@ -13,11 +13,11 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, QuerySet, Subquery
 
-from clinic.database import each
+from clinic.database import for_each_row
 from clinic.models import User
 from clinic.timezones import day_span
 from outcomes.models import Alert, FollowUp
-from outcomes.services.alerts import raise_alert, settle
+from outcomes.services.alerts import raise_alert, settle_alert
 from outcomes.services.judgement import judge
 from outcomes.services.plans import finish
 from procedures.models import ImplantedDevice, Procedure
@@ -60,9 +60,9 @@ def review_devices(*, now: datetime, limit: int = 1000) -> dict[str, int]:
     The tick runs it. A person's word stands: what they have resolved is raised again only when something more falls
     due. Idempotent.
     """
-    raised = each(to_raise(now=now)[:limit], lambda pk: raise_due(pk, now=now))
+    raised = for_each_row(to_raise(now=now)[:limit], lambda pk: raise_due(pk, now=now))
     waiting = Alert.objects.open().filter(kind=KIND, acknowledged_at=None).order_by("pk")
-    settled = each(
+    settled = for_each_row(
         list(waiting.values_list("follow_up", flat=True)[:limit]), lambda pk: settle_done(pk, now=now)
     )
     return {"raised": raised, "settled": settled}
@@ -103,7 +103,7 @@ def is_new(since: date, raised_at: datetime | None, zone: ZoneInfo) -> bool:
 @transaction.atomic
 def raise_due(follow_up_id: int, *, now: datetime) -> int:
     """Raise the alert of one follow-up, looked at again under its lock; 0 or 1."""
-    follow_up = locked(FollowUp.objects.filter(pk=follow_up_id))
+    follow_up = lock_follow_up(FollowUp.objects.filter(pk=follow_up_id))
     if follow_up is None:
         return 0
     alerts = follow_up.alerts.filter(kind=KIND)
@@ -121,10 +121,10 @@ def raise_due(follow_up_id: int, *, now: datetime) -> int:
 @transaction.atomic
 def settle_done(follow_up_id: int, *, now: datetime) -> int:
     """Settle the follow-up's alert when nothing is due any more and nobody has acknowledged it; 0 or 1."""
-    follow_up = locked(FollowUp.objects.filter(pk=follow_up_id))
+    follow_up = lock_follow_up(FollowUp.objects.filter(pk=follow_up_id))
     if follow_up is None or due_of(follow_up, now=now):
         return 0
-    return sum(settle(alert.pk, now=now) for alert in follow_up.alerts.open().filter(kind=KIND))
+    return sum(settle_alert(alert.pk, now=now) for alert in follow_up.alerts.open().filter(kind=KIND))
 
 
 @transaction.atomic
@@ -154,7 +154,7 @@ def end_explanted(*, now: datetime, limit: int = 1000) -> int:
         .values_list("procedure", flat=True)
         .distinct()
     )
-    return each(list(missed[:limit]), lambda pk: end_of(pk, by=None, now=now))
+    return for_each_row(list(missed[:limit]), lambda pk: end_of(pk, by=None, now=now))
 
 
 @transaction.atomic
@@ -163,7 +163,7 @@ def end_of(procedure_id: int, *, by: User | None, now: datetime) -> int:
 
     A course that has ended otherwise stays as it is.
     """
-    follow_up = locked(FollowUp.objects.filter(procedure=procedure_id, closed_at=None))
+    follow_up = lock_follow_up(FollowUp.objects.filter(procedure=procedure_id, closed_at=None))
     devices = list(ImplantedDevice.objects.standing().filter(procedure=procedure_id))
     days = [device.explanted_on for device in devices if device.explanted_on]
     if follow_up is None or not days or len(days) < len(devices):
@@ -173,6 +173,6 @@ def end_of(procedure_id: int, *, by: User | None, now: datetime) -> int:
     return 1
 
 
-def locked(rows: QuerySet[FollowUp]) -> FollowUp | None:
+def lock_follow_up(rows: QuerySet[FollowUp]) -> FollowUp | None:
     """The follow-up among `rows`, for this transaction alone."""
     return rows.select_for_update(of=("self",)).select_related("procedure__site", "patient").first()

@@ -8,7 +8,7 @@ from django.db import transaction
 from clinic.refusals import Refusal
 from outcomes.models import Answer
 from outcomes.services.alerts import raise_red_flags
-from outcomes.services.answers import answer, diary_of, locked, refuse_revoked
+from outcomes.services.answers import answer, diary_of, lock_check_in, refuse_revoked
 from outcomes.services.corrections import change_own_answer
 from outcomes.services.measurements import measurements_of
 from patients.models import Caregiver
@@ -36,7 +36,7 @@ def fill_in(
     """
     refuse_revoked(caregiver)
     measurements_of({f"red_flag.{code}": 1 for code in red_flags})
-    _, check_in = locked(check_in_id, "procedure__site", "relief_profile")
+    _, check_in = lock_check_in(check_in_id, "procedure__site", "relief_profile")
     written = {entry.pk: entry for entry in diary_of(check_in)}
     for pk, values in (changes or {}).items():
         if pk not in written:

@@ -6,7 +6,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Exists, OuterRef
 
-from clinic.database import each
+from clinic.database import for_each_row
 from clinic.models import OutgoingEmail
 from outcomes.models import CheckIn, ContactAttempt, FollowUp
 from outcomes.schedule import MOST_TOLERANCE
@@ -60,7 +60,7 @@ def close_past(*, now: datetime, limit: int = 5000) -> int:
     """Mark the check-ins that nobody answered in time as missed and judge their follow-ups again; how many."""
     past = CheckIn.objects.filter(status__in=CheckIn.OPEN, closes_at__lte=now)
     follow_ups = past.order_by("follow_up").values_list("follow_up", flat=True).distinct()[:limit]
-    return each(list(follow_ups), lambda pk: close_past_of(pk, now=now))
+    return for_each_row(list(follow_ups), lambda pk: close_past_of(pk, now=now))
 
 
 @transaction.atomic
@@ -105,7 +105,7 @@ def close_diaries(*, now: datetime, limit: int = 1000) -> int:
         closed_at=None,
         replan_reason="",
     )
-    return each(
+    return for_each_row(
         list(over.order_by("pk").values_list("pk", flat=True)[:limit]), lambda pk: close_diary(pk, now=now)
     )
 

@@ -63,14 +63,14 @@ def request_export(kind: str, selection: Selection, *, deidentified: bool, by: U
             rows_total=TABLES[kind].rows(selection, by).count(),
             expires_at=now + KEPT,
         )
-        audit.record("export.requested", export, by=by, at=now, reason=words(export))
+        audit.record("export.requested", export, by=by, at=now, reason=export_text(export))
     if export.rows_total <= SMALL:
         make_export(export.pk, now=now)
     export.refresh_from_db()
     return export
 
 
-def words(export: Export) -> str:
+def export_text(export: Export) -> str:
     """What the trail says of an export: its table and size, no patient's data and no selection."""
     manner = "de-identified" if export.deidentified else "identified"
     return f"{export.kind}, {manner}, {export.rows_done or export.rows_total} rows"
@@ -159,7 +159,7 @@ def finish(export: Export, problem: str, *, now: datetime) -> bool:
         export,
         by=None,
         at=now,
-        reason=problem or words(export),
+        reason=problem or export_text(export),
     )
     return not problem
 
@@ -195,7 +195,7 @@ def download(export: Export, *, by: User, now: datetime) -> Iterator[bytes]:
         raise Refusal("This export is not kept any more. Ask for it again.", code="expired")
     if export.status != Export.Status.DONE:
         raise Refusal("This export is not ready.", code="not_ready")
-    audit.record("export.downloaded", export, by=by, at=now, reason=words(export))
+    audit.record("export.downloaded", export, by=by, at=now, reason=export_text(export))
     numbers = list(export.parts.order_by("number").values_list("number", flat=True))
 
     def read() -> Iterator[bytes]:

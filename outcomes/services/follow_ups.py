@@ -6,13 +6,13 @@ from django.db import transaction
 from django.db.models import Exists, Max, OuterRef, Q, Subquery
 
 from clinic import audit
-from clinic.database import each
+from clinic.database import for_each_row
 from clinic.models import OutgoingEmail
 from outcomes.models import CheckIn, ContactAttempt, FollowUp
 from outcomes.models.follow_ups import FollowUpQuerySet
 from outcomes.schedule import DAY, Planned, diary, following, plan
 from outcomes.services.alerts import raise_settled
-from outcomes.services.judgement import BY_ANOTHER, blur, judge, same_side
+from outcomes.services.judgement import BY_ANOTHER, judge, mark_confounded, same_side
 from outcomes.services.summary_rebuild import summarise
 from patients.models import Caregiver
 from procedures.models import Intent, Procedure, ReliefProfile
@@ -100,8 +100,8 @@ def settle_neighbours(follow_up: FollowUp, *, now: datetime) -> None:
     same region ends the earlier course on that day, and so does another treatment of that region within the earlier
     course's window; the pain before it is the last score of that course. The effect of a device goes on beside another
     treatment: its course does not end, and what is felt within the other's window is left out. Which of the courses
-    cannot be told apart then, says `judgement.blur`. A diagnostic block, which is over in hours, does none of this, nor
-    does maintenance that starts nothing anew, such as a refill.
+    cannot be told apart then, says `judgement.mark_confounded`. A diagnostic block, which is over in hours, does none
+    of this, nor does maintenance that starts nothing anew, such as a refill.
     """
     of_patient = FollowUp.objects.filter(patient=follow_up.patient_id)
     for later in [follow_up, *since(follow_up, of_patient)]:
@@ -139,7 +139,7 @@ def settle_neighbours(follow_up: FollowUp, *, now: datetime) -> None:
         if earlier.pk != other.pk:
             judge(earlier.pk, now=now)
         if before and before != earlier.ended_by_id:
-            blur(before, now=now)
+            mark_confounded(before, now=now)
         if follow_up.closed_at:
             break  # the course is over where the next one began; what came after that does not touch it
 
@@ -249,7 +249,7 @@ def void_follow_up(procedure: Procedure, *, now: datetime) -> None:
     for pk in list(
         FollowUp.objects.filter(confounded_by=follow_up).values_list("pk", flat=True).order_by("pk")
     ):
-        blur(pk, now=now)
+        mark_confounded(pk, now=now)
     beside = FollowUp.objects.filter(patient=follow_up.patient_id, relief_profile__ongoing=True)
     for pk in list(beside.exclude(pk=follow_up.pk).order_by("pk").values_list("pk", flat=True)):
         judge(pk, now=now)  # what was felt beside it counts again
@@ -266,7 +266,7 @@ def open_missing_follow_ups(*, now: datetime, limit: int = 1000) -> int:
     if now.minute:
         newest = Procedure.objects.aggregate(newest=Max("pk"))["newest"] or 0
         missing = missing.filter(pk__gt=newest - LATEST)
-    return each(
+    return for_each_row(
         missing.order_by("pk")[:limit], lambda procedure: open_follow_up(procedure, now=now) is not None
     )
 
@@ -299,7 +299,7 @@ def extend_plans(*, now: datetime, limit: int = 1000) -> int:
         .order_by("pk")
         .values_list("pk", flat=True)[:limit]
     )
-    return each(list(running), lambda pk: extend(pk, now=now))
+    return for_each_row(list(running), lambda pk: extend(pk, now=now))
 
 
 @transaction.atomic

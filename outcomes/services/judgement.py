@@ -19,7 +19,7 @@ from outcomes.relief import LOST_VERDICTS, Course, Reading, Verdict
 from outcomes.schedule import DAY
 from outcomes.services.alerts import review
 from outcomes.services.confirmations import confirm
-from outcomes.services.course_data import CheckInReading, fetched, read
+from outcomes.services.course_data import CheckInReading, check_ins_of_courses, fetched
 from outcomes.services.summaries import keep, peg_sum, summary_of
 from outcomes.services.verdicts import diary_from, judgement_of, window_of_test
 from procedures.models import Appointment, Baseline, ImplantedDevice, Laterality, Procedure
@@ -88,7 +88,7 @@ def course_of(follow_up: FollowUp) -> Course:
 
 def courses_of(follow_ups: Collection[FollowUp]) -> dict[int, Course]:
     """The same for several follow-ups, by their numbers; a few queries for any number of them."""
-    rows, how = read([up.pk for up in follow_ups]), endings(follow_ups)
+    rows, how = check_ins_of_courses([up.pk for up in follow_ups]), endings(follow_ups)
     return {up.pk: course_from_rows(up, rows[up.pk], how[up.pk]) for up in follow_ups}
 
 
@@ -352,7 +352,7 @@ def judge(follow_up_id: int, *, now: datetime) -> FollowUp:
         )
         .get(pk=follow_up_id)
     )
-    rows = read([follow_up.pk])[follow_up.pk]
+    rows = check_ins_of_courses([follow_up.pk])[follow_up.pk]
     ending = endings([follow_up])[follow_up.pk]
     course = course_from_rows(follow_up, rows, ending)
     judgement = judgement_of(follow_up, course, rows)
@@ -385,12 +385,12 @@ def judge(follow_up_id: int, *, now: datetime) -> FollowUp:
         calls = {kind: call for kind, call in calls.items() if kind == Kind.WORSE}
     review(follow_up, calls, now=now)
     confirm(follow_up, course, judgement, rows, now=now)
-    for later in blurred_by_this(follow_up):
-        blur(later, now=now)
+    for later in confounded_by_this(follow_up):
+        mark_confounded(later, now=now)
     return follow_up
 
 
-def blurred_by_this(follow_up: FollowUp) -> list[int]:
+def confounded_by_this(follow_up: FollowUp) -> list[int]:
     """The follow-ups of later treatments, by number, that cannot be told apart from this one unless it is known to be
     lost."""
     if follow_up.closed_reason == FollowUp.Closed.OTHER_TREATMENT and follow_up.ended_by_id:
@@ -400,7 +400,7 @@ def blurred_by_this(follow_up: FollowUp) -> list[int]:
     return []
 
 
-def blur(follow_up_id: int, *, now: datetime) -> None:
+def mark_confounded(follow_up_id: int, *, now: datetime) -> None:
     """Say of a follow-up whether an earlier treatment blurs it: one that ran when it began, and that is not known to be
     lost. Judges it again when that has changed."""
     follow_up = (

@@ -7,7 +7,7 @@ from datetime import datetime
 from clinic.links import new_token, token_hash
 from outcomes.models import CheckIn, FollowUp, Link
 from outcomes.models.follow_ups import JudgedAs
-from outcomes.services.answers import GRACE, begun, diary_of
+from outcomes.services.answers import GRACE, diary_of, is_being_answered
 from patients.models import Caregiver
 from patients.unsubscribe import token_of
 
@@ -124,7 +124,7 @@ def open_link(token: str, *, now: datetime) -> CheckIn | None:
         return check_in if now < until else None
     if check_in.status in CheckIn.OPEN and now < check_in.closes_at:
         return check_in
-    return check_in if begun(check_in, now) else None
+    return check_in if is_being_answered(check_in, now) else None
 
 
 def void_links(follow_ups: Sequence[int], *, patients_only: bool = False, now: datetime) -> int:

@@ -39,7 +39,7 @@ def plain_remark(remark: str) -> str:
     return text
 
 
-def kept(values: Mapping[str, int]) -> dict[str, int]:
+def stored_values(values: Mapping[str, int]) -> dict[str, int]:
     """The figures as they are stored: without the day since which the pain is back where relief has not worn off."""
     return {key: value for key, value in values.items() if key != ENDED_ON or values.get(WORN_OFF) != 0}
 

@@ -8,14 +8,14 @@ from django.db.models import Max, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from clinic import audit
-from clinic.database import each
+from clinic.database import for_each_row
 from clinic.models import Site, User
 from clinic.refusals import Refusal
 from outcomes.models import CheckIn, FollowUp
 from outcomes.schedule import DAY, Planned, diary, following
 from outcomes.services.alerts import raise_settled
 from outcomes.services.follow_ups import end, first_plan, newer_plan, reopen, row, settle_neighbours
-from outcomes.services.judgement import BY_ANOTHER, blur, in_minutes, judge
+from outcomes.services.judgement import BY_ANOTHER, in_minutes, judge, mark_confounded
 from procedures.models import Procedure, ReliefProfile
 
 #: What of a relief profile says when to ask those whose course runs; their diary is over.
@@ -62,7 +62,7 @@ def replan_procedure(procedure: Procedure, *, reason: str, now: datetime) -> Non
         Q(confounded_by__in=numbers) | Q(pk__in=numbers, confounded_by__isnull=False)
     )
     for pk in list(blurred.order_by("pk").values_list("pk", flat=True)):
-        blur(pk, now=now)
+        mark_confounded(pk, now=now)
 
 
 def drop_end_before(procedure: Procedure, *, now: datetime) -> None:
@@ -121,7 +121,7 @@ def replan_marked(*, now: datetime, limit: int = 1000) -> int:
     if not now.minute:
         take_missed_plans(now=now)
     marked = FollowUp.objects.exclude(replan_reason="").order_by("pk").values_list("pk", "replan_reason")
-    return each(list(marked[:limit]), lambda row: replan(row[0], reason=row[1], now=now) is not None)
+    return for_each_row(list(marked[:limit]), lambda row: replan(row[0], reason=row[1], now=now) is not None)
 
 
 @transaction.atomic

@@ -12,7 +12,7 @@ from outcomes.models import FollowUp
 from outcomes.relief import DEFINITION
 from outcomes.services.expiry import close_diary
 from outcomes.services.follow_ups import settle_neighbours
-from outcomes.services.judgement import blur
+from outcomes.services.judgement import mark_confounded
 from outcomes.services.plans import write_plan
 from outcomes.services.summary_rebuild import summarise
 from procedures.models import Intent
@@ -46,22 +46,22 @@ def judge_again(*, everything: bool = False, now: datetime) -> Iterator[Progress
     for first in range(0, total, BATCH):
         numbers = left[first : first + BATCH]
         with transaction.atomic():
-            before = {follow_up.pk: follow_up.verdict for follow_up in locked(numbers)}
-            for follow_up in locked(numbers, confounded_by__isnull=False):
+            before = {follow_up.pk: follow_up.verdict for follow_up in lock_follow_ups(numbers)}
+            for follow_up in lock_follow_ups(numbers, confounded_by__isnull=False):
                 if not follow_up.closed_at:
                     settle_neighbours(follow_up, now=now)  # another treatment ends a course now
-                blur(follow_up.pk, now=now)
-            for follow_up in locked(numbers, closed_at=None, procedure__intent=Intent.DIAGNOSTIC):
+                mark_confounded(follow_up.pk, now=now)
+            for follow_up in lock_follow_ups(numbers, closed_at=None, procedure__intent=Intent.DIAGNOSTIC):
                 write_plan(follow_up, now=now)  # a test asks no days any more, unless a steroid was given
                 close_diary(follow_up.pk, now=now)
-            summarise(locked(numbers), now=now)
+            summarise(lock_follow_ups(numbers), now=now)
             verdicts = FollowUp.objects.filter(pk__in=numbers).values_list("pk", "verdict")
             changed.update((before[pk], verdict) for pk, verdict in verdicts if before[pk] != verdict)
         done += len(numbers)
         yield Progress(done, total, changed)
 
 
-def locked(numbers: Collection[int], **only: object) -> list[FollowUp]:
+def lock_follow_ups(numbers: Collection[int], **only: object) -> list[FollowUp]:
     """These follow-ups as they are now, for this transaction alone."""
     rows = FollowUp.objects.select_for_update(of=("self",)).filter(pk__in=numbers, **only)
     return list(

@@ -13,7 +13,13 @@ from django.utils.translation import gettext as _
 from clinic import sms
 from clinic.outbox import Skip, Wait
 from outcomes.models import CheckIn, ContactAttempt
-from outcomes.services.invitations import climb, in_batches, locked, quiet_at, to_remind
+from outcomes.services.invitations import (
+    in_batches,
+    lock_due_check_ins,
+    quiet_at,
+    schedule_next_reminder,
+    to_remind,
+)
 from outcomes.services.links import issue_link
 from patients.models import Caregiver
 
@@ -45,11 +51,11 @@ def text_due(*, now: datetime, limit: int = 5000) -> int:
 def text_some(waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: datetime) -> dict[str, int]:
     """Text each of these patients about the first of what is waiting of theirs; how many were "texted"."""
     first: dict[int, CheckIn] = {}
-    for check_in in locked(waiting, patients):
+    for check_in in lock_due_check_ins(waiting, patients):
         first.setdefault(check_in.follow_up.patient_id, check_in)
     for check_in in first.values():
         due_at = check_in.remind_at
-        climb(check_in, now=now)
+        schedule_next_reminder(check_in, now=now)
         check_in.save(update_fields=["reminders", "remind_at", "call_at"])
         sms.queue(
             text_key(check_in),

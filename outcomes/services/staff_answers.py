@@ -11,8 +11,8 @@ from clinic.refusals import Refusal
 from outcomes.models import Alert, Answer, CheckIn, ContactAttempt, Measurement
 from outcomes.paper_form_codes import read_code
 from outcomes.services.alerts import raise_red_flags
-from outcomes.services.answers import answer, locked
-from outcomes.services.measurements import kept, plain_remark
+from outcomes.services.answers import answer, lock_check_in
+from outcomes.services.measurements import plain_remark, stored_values
 from patients.models import AnsweredBy
 
 
@@ -37,11 +37,11 @@ def record_answer(
     Raises Refusal as `answer` does, "answered_already" when another answer stands, and "other_remark" (field "remark")
     when the same one stands with another remark.
     """
-    _, check_in = locked(check_in_id)
+    _, check_in = lock_check_in(check_in_id)
     stands: Answer | None = getattr(check_in, "answer", None)
     if stands is not None:
         said = values_of(stands), stands.channel, stands.answered_by
-        if said == (kept(values), channel, answered_by):
+        if said == (stored_values(values), channel, answered_by):
             return with_remark(stands, plain_remark(remark), by=by, now=now)
         raise Refusal(
             "This check-in has been answered already; that answer stands.",
@@ -95,7 +95,7 @@ def report_red_flags(check_in_id: int, *, codes: Collection[str], by: User, now:
     Raises Refusal "unknown_item" for a code that the procedure does not ask for, "closed" when the check-in has no
     answer and takes none at `now`.
     """
-    follow_up, check_in = locked(check_in_id)
+    follow_up, check_in = lock_check_in(check_in_id)
     known = set(follow_up.procedure.procedure_type.red_flags.values_list("code", flat=True))
     for code in codes:
         if code not in known:

@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models import Max
 
 from outcomes.models import FollowUp
-from outcomes.services.course_data import read
+from outcomes.services.course_data import check_ins_of_courses
 from outcomes.services.judgement import course_from_rows, endings, judge, pegs_before
 from outcomes.services.summaries import keep, summary_of
 from outcomes.services.verdicts import judgement_of
@@ -20,7 +20,11 @@ def summarise(follow_ups: list[FollowUp], *, now: datetime) -> None:
 
     Whose verdict is another by now is judged again, so that screens and reports say the same: a few more for each.
     """
-    rows, how, pegs = read([up.pk for up in follow_ups]), endings(follow_ups), pegs_before(follow_ups)
+    rows, how, pegs = (
+        check_ins_of_courses([up.pk for up in follow_ups]),
+        endings(follow_ups),
+        pegs_before(follow_ups),
+    )
     summaries = []
     for up in follow_ups:
         course = course_from_rows(up, rows[up.pk], how[up.pk])

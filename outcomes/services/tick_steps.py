@@ -7,9 +7,9 @@ from time import monotonic
 import structlog
 
 from clinic import audit, jobs
-from clinic.database import alone, is_away, short_waits
+from clinic.database import advisory_lock, is_away, short_waits
 from clinic.models import Job
-from clinic.services import forget_answers, forget_sessions
+from clinic.services import drop_expired_sessions, drop_old_answers
 from outcomes.services.alert_actions import escalate_due
 from outcomes.services.alerts import settle_ended
 from outcomes.services.assignments import reassign_alerts
@@ -28,7 +28,7 @@ from procedures.services import (
     mark_displaced_soon,
     release_expired_holds,
 )
-from procedures.services import remind_due as remind_of_appointments
+from procedures.services import queue_due_reminders as remind_of_appointments
 
 #: Advisory lock that lets one tick work at a time. Any number, used nowhere else.
 TICKING = 7_461_005
@@ -77,25 +77,25 @@ def tick(*, now: datetime, pretended: bool = False) -> dict[str, int]:
         "alerts_settled": settle_ended,
         "alerts_escalated": escalate_due,
         "exports_expired": expire_exports,
-        "answers_forgotten": forget_answers,
-        "sessions_forgotten": forget_sessions,
+        "answers_forgotten": drop_old_answers,
+        "sessions_forgotten": drop_expired_sessions,
         "audit_events_sealed": audit.seal,
     }
     began = monotonic()
-    with alone(TICKING) as mine:
+    with advisory_lock(TICKING) as mine:
         if not mine:
             logger.info("tick_left_to_another")
             return {}
         with short_waits(WAITS):
-            done, faults = do_all(steps, now=now)
+            done, faults = run_steps(steps, now=now)
         if not pretended:
-            note(done, faults, seconds=monotonic() - began, now=now)
+            record_tick(done, faults, seconds=monotonic() - began, now=now)
     if faults:
         raise ExceptionGroup("steps of the tick failed", list(faults.values()))
     return done
 
 
-def do_all(
+def run_steps(
     steps: dict[str, Callable[..., int | dict[str, int]]], *, now: datetime
 ) -> tuple[dict[str, int], dict[str, Exception]]:
     """Do each step, whatever became of the others: what they did, counted by name, and what went wrong, by step."""
@@ -121,7 +121,7 @@ def do_all(
     return done, faults
 
 
-def note(done: dict[str, int], faults: dict[str, Exception], *, seconds: float, now: datetime) -> None:
+def record_tick(done: dict[str, int], faults: dict[str, Exception], *, seconds: float, now: datetime) -> None:
     """Write down how a tick ended: in the row of its job, and in one line of the log."""
     failed = ", ".join(f"{name} {jobs.kind_of(fault)}" for name, fault in faults.items())
     counts = None if faults else done

@@ -4,10 +4,10 @@ No database is used, so that thousands of clinics can be played; `outcomes.tests
 database and finds the same rows. Those who have lost relief, or never had any, are treated again by chance.
 
 The true share still in relief, S(t), is that of all who were treated: of a shape's courses, those whose relief of at
-least half ends for good later than day t (`outcomes.demo.relief_courses.Course.lasts`). Relief that begins after two
-bad answers is no response (`outcomes.relief`); whether two were given before it began hangs on who answers. So the
-truth is a span: without those whose relief begins after the second planned day of judgement, and with them. Days before
-the first of judgement are left out: a curve says nothing there.
+least half ends for good later than day t (`outcomes.demo.relief_courses.SimulatedCourse.lasts`). Relief that begins
+after two bad answers is no response (`outcomes.relief`); whether two were given before it began hangs on who answers.
+So the truth is a span: without those whose relief begins after the second planned day of judgement, and with them. Days
+before the first of judgement are left out: a curve says nothing there.
 """
 
 from collections.abc import Callable, Sequence
@@ -38,7 +38,7 @@ SENT = SENT_AT - MORNING
 AGAIN_AFTER = (10, 90)
 #: Chance that a silent patient is reached by telephone: called, and answering one of two calls.
 REACHED = check_ins.CALLED * (1 - (1 - check_ins.CALLS["reached"]) ** 2)
-TYPES = {procedure_type.code: procedure_type for procedure_type in catalogue.read().procedure_types}
+TYPES = {procedure_type.code: procedure_type for procedure_type in catalogue.read_catalogue().procedure_types}
 #: So many courses tell the truth of a shape to within half a point.
 MANY = 40_000
 
@@ -174,7 +174,7 @@ def clinic(code: str, seed: str, number: int, habits: Habits) -> list[Played]:
     return [play(code, rng, habits) for _ in range(number)]
 
 
-def counted(told: ReliefEndInterval, code: str) -> tuple[int, float]:
+def counted_interval(told: ReliefEndInterval, code: str) -> tuple[int, float]:
     """The interval as a curve counts it: `outcomes.reports.counts.planned_day` says how."""
     days, end = planned(code), told.ended_by
     after = max((day for day in days if day <= told.after), default=0)
@@ -186,7 +186,9 @@ def counted(told: ReliefEndInterval, code: str) -> tuple[int, float]:
 
 def as_reported(played: Sequence[Played], code: str) -> Intervals:
     """The intervals of all treated, as reports take them."""
-    after, until = zip(*(counted(course.told, code) for course in played if course.told), strict=True)
+    after, until = zip(
+        *(counted_interval(course.told, code) for course in played if course.told), strict=True
+    )
     return intervals(after, until)
 
 

@@ -1,7 +1,7 @@
 """Made-up patients whose relief is known. Pure: a seed and a number in, the same patient out, every time.
 
 Days count from the instant of the procedure, in fractions. What is true of relief is
-`outcomes.demo.relief_courses.Course`, unrounded; how people answer is `outcomes.demo.made_up_patients`.
+`outcomes.demo.relief_courses.SimulatedCourse`, unrounded; how people answer is `outcomes.demo.made_up_patients`.
 """
 
 from collections.abc import Callable
@@ -54,7 +54,7 @@ class Patient:
     """`seed` decides every chance of this patient alone. `answers`: the chance, 0–1, that an e-mail is answered."""
 
     seed: str
-    course: relief_courses.Course
+    course: relief_courses.SimulatedCourse
     baseline: int
     answers: float
 
@@ -100,7 +100,9 @@ def invent(code: str, window: Window, *, seed: str, number: int, habits: Habits)
     return [simulated_patient(f"{seed}:{code}:{count}", shape, exact=habits.exact) for count in range(number)]
 
 
-def simulated_patient(seed: str, shape: Callable[[Random], relief_courses.Course], *, exact: bool) -> Patient:
+def simulated_patient(
+    seed: str, shape: Callable[[Random], relief_courses.SimulatedCourse], *, exact: bool
+) -> Patient:
     """One patient; the pain before and the habits are spread as in the demo: `outcomes.demo.made_up_patients`."""
     rng = Random(seed)
     course = shape(rng)

@@ -57,7 +57,7 @@ def figures(cells: Iterable[Cell]) -> str:
         of[cell.run][cell.code] = together(known, cell) if known else cell
     parts = [promises(of["exact"], of["habits"])]
     both = [
-        [code, said(cell, "in_time"), said(of["exact"][code], "in_time")]
+        [code, cell_text(cell, "in_time"), cell_text(of["exact"][code], "in_time")]
         for code, cell in sorted(of["before"].items())
         if code in of["exact"]
     ]
@@ -70,7 +70,7 @@ def figures(cells: Iterable[Cell]) -> str:
     )
     shown = ("early", "alerted", "told", "in_time", "true_early", "true_alerts")
     runs = [
-        [RUNS[run], *(told(pooled(of[run].values(), name)) for name in shown)]
+        [RUNS[run], *(proportion_text(pooled(of[run].values(), name)) for name in shown)]
         for run in RUNS
         if run not in ("exact", "before") and of[run]
     ]
@@ -84,10 +84,10 @@ def figures(cells: Iterable[Cell]) -> str:
     for run, found in of.items():
         names = EXACT if run in ("exact", "before") else HABITS
         rows = [
-            [f"{code} ({cell.patients}, seed {cell.seed})", *(said(cell, name) for name in names)]
+            [f"{code} ({cell.patients}, seed {cell.seed})", *(cell_text(cell, name) for name in names)]
             for code, cell in sorted(found.items())
         ]
-        rows.append(["all", *(told(pooled(found.values(), name)) for name in names)])
+        rows.append(["all", *(proportion_text(pooled(found.values(), name)) for name in names)])
         if found:
             sizes = sorted({cell.patients for cell in found.values()})
             size = "–".join(str(fromkey) for fromkey in dict.fromkeys((sizes[0], sizes[-1])))
@@ -136,7 +136,7 @@ def promises(exact: Mapping[str, Cell], habits: Mapping[str, Cell]) -> str:
         [
             WORDS[name],
             words,
-            told(found),
+            proportion_text(found),
             "–" if not found.of else "yes" if kept(found.number / found.of) else "**no**",
         ]
         for name, (words, found, kept) in zip((*names, "firm", "firm"), promised, strict=True)
@@ -150,11 +150,11 @@ def pooled(cells: Iterable[Cell], name: str) -> Proportion:
     return Proportion(sum(count for count, _ in found), sum(of for _, of in found))
 
 
-def said(cell: Cell, name: str) -> str:
-    return told(pooled([cell], name))
+def cell_text(cell: Cell, name: str) -> str:
+    return proportion_text(pooled([cell], name))
 
 
-def told(figure: Proportion) -> str:
+def proportion_text(figure: Proportion) -> str:
     """Numerator and denominator, with the share in percent and its interval: 12/34: 35 % (21–52)."""
     found = share(*figure)
     if found is None:
@@ -194,13 +194,13 @@ def curves_row(curve: Measured) -> list[str]:
     return [
         *(curve.code, str(curve.patients), f"{100 * curve.again:.0f} %"),
         *map(cell, (*curve.window, 366, 548)),
-        told(Proportion(curve.held, curve.told)),
+        proportion_text(Proportion(curve.held, curve.told)),
     ]
 
 
 def at_said(found: DayResult, clinics: int) -> str:
     """Numerator and denominator with the share, and the mean error in points with its interval."""
-    kept = told(Proportion(found.held, clinics))
+    kept = proportion_text(Proportion(found.held, clinics))
     low, mean, high = (
         f"{found.error + side * found.give:+.1f}".replace("-", "−").replace("+0.0", "0").replace("−0.0", "0")
         for side in (-1, 0, 1)

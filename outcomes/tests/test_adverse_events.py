@@ -16,7 +16,7 @@ from outcomes.adverse_event_terms import RISKS, Term, term_of
 from outcomes.models import AdverseEvent, FollowUp
 from outcomes.models.adverse_events import TERMS
 from procedures import services as procedures
-from procedures.catalogue import read
+from procedures.catalogue import read_catalogue
 from procedures.tests.factories import World
 
 DAY = timedelta(days=1)
@@ -211,7 +211,7 @@ def test_another_sites_adverse_events_do_not_exist(world: World, course: FollowU
 def test_every_term_has_a_word_and_stands_for_risks_that_the_catalogue_names() -> None:
     assert [term for term, _ in TERMS] == list(Term)
     assert set(RISKS) == set(Term) - {Term.OTHER}
-    named = {risk.name for entry in read().procedure_types for risk in entry.risks}
+    named = {risk.name for entry in read_catalogue().procedure_types for risk in entry.risks}
     assert {risk for risks in RISKS.values() for risk in risks} <= named
 
 

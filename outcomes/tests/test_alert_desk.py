@@ -14,7 +14,7 @@ from clinic.tests.admin_client import clock, errors, levels, queries, signed_in,
 from clinic.tests.api_client import call
 from clinic.tests.factories import MONDAY, staff
 from outcomes import services
-from outcomes.admin.alerts.descriptions import in_words, questions
+from outcomes.admin.alerts.descriptions import questions, span_text
 from outcomes.models import Alert, Answer, CheckIn
 from outcomes.reports.alert_load import AlertLoad, alert_loads
 from outcomes.tests.test_alert_services import MINUTE, answer, flag, red_flag
@@ -275,7 +275,7 @@ def test_the_load_is_the_same_in_the_list_the_overview_and_by_api(world: World, 
     [(0, "0 min"), (59, "59 min"), (60, "1 h"), (2879, "47 h"), (2880, "2 days"), (9999, "6 days")],
 )
 def test_spans_are_said_as_people_say_them(minutes: int, said: str) -> None:
-    assert in_words(minutes * MINUTE) == said
+    assert span_text(minutes * MINUTE) == said
 
 
 def test_a_site_ticks_what_it_does_not_want(world: World, client: Client) -> None:

@@ -353,7 +353,7 @@ def test_whatever_happens_no_kind_is_open_twice_and_nothing_is_raised_without_a_
             now = row.closes_at
             for alert in follow_up.alerts.open():
                 if then == "acknowledge":
-                    services.take(alert.pk, by=world.nurse, now=now)
+                    services.take_alert(alert.pk, by=world.nurse, now=now)
                 elif then == "snooze":
                     services.snooze(alert.pk, until=now + DAY, by=world.nurse, now=now)
                 elif then == "resolve":
@@ -420,8 +420,8 @@ def test_the_first_to_acknowledge_owns_it_and_clicking_twice_changes_nothing(
     with pytest.raises(Refusal) as refused:
         services.acknowledge(alert.pk, by=world.physician, now=now + MINUTE)
     assert refused.value.code == "taken_already"
-    assert services.take(alert.pk, by=world.physician, now=now + MINUTE).owner == world.physician
-    services.take(alert.pk, by=world.physician, now=now + MINUTE)
+    assert services.take_alert(alert.pk, by=world.physician, now=now + MINUTE).owner == world.physician
+    services.take_alert(alert.pk, by=world.physician, now=now + MINUTE)
     actions = AuditEvent.objects.filter(action__startswith="alert.").order_by("pk")
     assert [(event.action, event.by) for event in actions] == [
         ("alert.raised", None),
@@ -435,7 +435,7 @@ def test_whoever_owns_an_alert_keeps_it_and_its_time_while_others_see_to_it(
 ) -> None:
     now = alert.raised_at + DAY
     seen = services.acknowledge(alert.pk, by=world.nurse, now=now)
-    taken = services.take(alert.pk, by=world.physician, now=now + DAY)
+    taken = services.take_alert(alert.pk, by=world.physician, now=now + DAY)
     assert (taken.acknowledged_at, taken.due_at) == (seen.acknowledged_at, seen.due_at)
     snoozed = services.snooze(alert.pk, until=now + 9 * DAY, by=world.nurse, now=now + DAY)
     assert (snoozed.owner, snoozed.acknowledged_at) == (world.physician, now)
@@ -447,7 +447,7 @@ def test_whoever_owns_an_alert_keeps_it_and_its_time_while_others_see_to_it(
 def test_who_takes_what_was_handed_to_them_acknowledges_it(world: World, alert: Alert) -> None:
     now = alert.raised_at + DAY
     services.hand_over(alert.pk, to=world.physician.pk, by=world.nurse, now=now)
-    assert services.take(alert.pk, by=world.physician, now=now).acknowledged_at == now
+    assert services.take_alert(alert.pk, by=world.physician, now=now).acknowledged_at == now
 
 
 def test_what_is_handed_over_unseen_stays_due(world: World, alert: Alert) -> None:
@@ -539,7 +539,7 @@ def test_it_is_resolved_once_and_with_a_reason(world: World, alert: Alert) -> No
         ),
         lambda: services.resolve(alert.pk, resolution="spoken", note="worse", by=world.nurse, now=late),
         lambda: services.acknowledge(alert.pk, by=world.physician, now=late),
-        lambda: services.take(alert.pk, by=world.physician, now=late),
+        lambda: services.take_alert(alert.pk, by=world.physician, now=late),
         lambda: services.hand_over(alert.pk, to=world.physician.pk, by=world.nurse, now=late),
         lambda: services.snooze(alert.pk, until=late + DAY, by=world.physician, now=late),
     ]

@@ -35,7 +35,7 @@ def test_lists_say_what_waits_and_the_most_urgent_stands_first(world: World, eme
         routine(world, kind, n) for n, kind in enumerate(("worse", "silent", "no_relief"), 2)
     )
     now = emergency.due_at
-    services.take(mine.pk, by=world.nurse, now=now)
+    services.take_alert(mine.pk, by=world.nurse, now=now)
     services.snooze(snoozed.pk, until=now + DAY, by=world.physician, now=now)
     services.resolve(done.pk, resolution="spoken", by=world.physician, now=now)
     assert found(world, now=now) == [emergency.pk, mine.pk]

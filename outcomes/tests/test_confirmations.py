@@ -19,7 +19,7 @@ from outcomes.relief import Verdict
 from outcomes.reports.drill_down import check_ins_behind
 from outcomes.reports.overview import overview_report
 from outcomes.reports.selection import Selection
-from outcomes.schedule import confirmation, confirms, ladder
+from outcomes.schedule import confirmation, confirms, reminder_schedule
 from outcomes.services.judgement import judge
 from outcomes.tests.factories import insist
 from outcomes.tests.test_since_when import said
@@ -387,8 +387,11 @@ def test_unanswered_it_is_reminded_of_called_about_and_no_silence(world: World, 
 def test_the_ladder_of_a_confirmation_ends_before_it_closes() -> None:
     asked = datetime(2027, 4, 20, 14, tzinfo=UTC)
     long, short = asked + timedelta(days=14), asked + timedelta(days=2)
-    assert ladder(asked, long, confirmation=True) == (asked + timedelta(days=1), asked + timedelta(days=3))
-    assert all(step < short for step in ladder(asked, short, confirmation=True))
+    assert reminder_schedule(asked, long, confirmation=True) == (
+        asked + timedelta(days=1),
+        asked + timedelta(days=3),
+    )
+    assert all(step < short for step in reminder_schedule(asked, short, confirmation=True))
 
 
 def test_after_an_opt_out_no_e_mail_goes_out_as_of_any_check_in(world: World, relieved: FollowUp) -> None:

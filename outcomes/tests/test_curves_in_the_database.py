@@ -14,7 +14,7 @@ from outcomes.reports.counts import ENDED_AFTER, ENDED_BY, KNOWN_END
 from outcomes.reports.curves import DRAWS, SEED
 from outcomes.reports.drill_down import rows_behind
 from outcomes.schedule import DAY
-from outcomes.simulation.curves import Habits, Played, as_reported, clinic, counted, planned, truth
+from outcomes.simulation.curves import Habits, Played, as_reported, clinic, counted_interval, planned, truth
 from outcomes.survival import bands
 from patients.models import Patient
 from procedures import catalogue
@@ -30,7 +30,7 @@ NOW = datetime(2030, 1, 7, tzinfo=UTC)
 @pytest.fixture
 def place(db: None) -> Place:
     """A site without quiet hours, open every day, whose clock never changes."""
-    load(catalogue.read(), by=None, now=datetime(2026, 1, 1, tzinfo=UTC))
+    load(catalogue.read_catalogue(), by=None, now=datetime(2026, 1, 1, tzinfo=UTC))
     return build().places["desert"]
 
 
@@ -105,7 +105,7 @@ def test_a_clinic_in_the_database_has_the_rows_and_the_curve_of_the_made_up_one(
     }
     ends = rows.annotate(begins=ENDED_AFTER, ends=ENDED_BY).values_list("pk", "begins", "ends")
     assert {pk: (begins, inf if end is None else end) for pk, begins, end in ends} == {
-        pk: counted(person.told, code) for pk, person in lived.items() if person.told
+        pk: counted_interval(person.told, code) for pk, person in lived.items() if person.told
     }
 
     doctor = place.doctors[0][0].user

@@ -41,7 +41,7 @@ from outcomes.models.follow_ups import JudgedAs
 from outcomes.relief import Verdict
 from outcomes.reports import Selection, procedure_report
 from outcomes.reports.counts import EVALUABLE
-from outcomes.services.course_data import read
+from outcomes.services.course_data import check_ins_of_courses
 from outcomes.services.judgement import courses_of
 from outcomes.services.verdicts import judgement_of
 from patients.models import OpioidUse, Patient
@@ -79,7 +79,7 @@ def types(db: None, settings: Any) -> None:
     settings.PASSWORD_HASHERS = [
         "django.contrib.auth.hashers.MD5PasswordHasher"
     ]  # slow ones prove nothing here
-    load(catalogue.read(), by=None, now=NOW)
+    load(catalogue.read_catalogue(), by=None, now=NOW)
 
 
 def everything() -> dict[str, list[tuple[Any, ...]]]:
@@ -156,7 +156,7 @@ def test_the_same_clinic_again_even_when_cut_off(types: None, monkeypatch: pytes
     with pytest.raises(KeyboardInterrupt):
         next(story)
     monkeypatch.undo()
-    assert clinic_history.told() == 1
+    assert clinic_history.patients_told() == 1
     tell()
     assert everything() == first
 
@@ -372,7 +372,7 @@ def test_the_reports_of_the_demo_show_what_is_true(types: None) -> None:
     looked_after()
 
 
-def lasting(course: relief_courses.Course, profile: ReliefProfile) -> tuple[float, float]:
+def lasting(course: relief_courses.SimulatedCourse, profile: ReliefProfile) -> tuple[float, float]:
     """The day on which relief truly ends: 0 for relief that begins after the second planned day of judgement, and as it
     is."""
     first_two = [day for day in profile.check_in_days if day >= profile.evaluate_after_days][:2]
@@ -422,7 +422,7 @@ def explained_from_what_is_stored() -> None:
             "procedure__site", "procedure__procedure_type", "relief_profile", "check_in_profile"
         )
     )
-    courses, rows = courses_of(told), read([follow_up.pk for follow_up in told])
+    courses, rows = courses_of(told), check_ins_of_courses([follow_up.pk for follow_up in told])
     for follow_up in told:
         course = courses[follow_up.pk]
         again = judgement_of(follow_up, course, rows[follow_up.pk])

@@ -26,7 +26,7 @@ NEEDED = (
 @pytest.mark.django_db(transaction=True)
 def test_a_life_that_is_being_told_locks_nothing_that_others_need(settings: Any) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    load(catalogue.read(), by=None, now=NOW)
+    load(catalogue.read_catalogue(), by=None, now=NOW)
     clinic_history.make_essentials(now=NOW, number=6)
     with (
         transaction.atomic(),

@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
 from outcomes.instruments import FOLDER, InstrumentsError, latest, load, registry
-from outcomes.instruments.loader import join, read, version_order
+from outcomes.instruments.loader import join, read_instruments, version_order
 
 ROOT = Path(__file__).resolve().parents[2]
 #: The example that docs/instruments.md gives.
@@ -278,7 +278,7 @@ def test_pain_that_the_database_would_refuse_is_refused_at_once(
 
 
 def test_joining_nothing_changes_nothing() -> None:
-    assert join(read(FOLDER), {}) == read(FOLDER)
+    assert join(read_instruments(FOLDER), {}) == read_instruments(FOLDER)
 
 
 # At start.

@@ -18,7 +18,7 @@ from clinic.tests.factories import MONDAY
 from outcomes import services
 from outcomes.check_in_history import why
 from outcomes.models import CheckIn, ContactAttempt, FollowUp, Link
-from outcomes.schedule import ladder
+from outcomes.schedule import reminder_schedule
 from outcomes.services.invitations import weekly_cap
 from patients import services as patients
 from patients.models import Patient
@@ -352,7 +352,9 @@ def test_what_was_asked_together_is_reminded_of_together(world: World) -> None:
     early, late = day_of(first, 92), day_of(second, 92)
     assert len(sent(late.due_at)) == 1
     rungs = [
-        ladder(late.due_at, check_in.closes_at)[number] for number in (0, 1) for check_in in (early, late)
+        reminder_schedule(late.due_at, check_in.closes_at)[number]
+        for number in (0, 1)
+        for check_in in (early, late)
     ]
     visits = [[str(message.body).count("\n- ") for message in sent(rung)] for rung in rungs]
     assert visits == [[2], [], [2], []]

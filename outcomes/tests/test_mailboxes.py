@@ -27,7 +27,7 @@ from clinic.tests.factories import MONDAY
 from outcomes import services
 from outcomes.admin.previews import PREVIEWS
 from outcomes.models import CheckIn
-from outcomes.schedule import ladder
+from outcomes.schedule import reminder_schedule
 from outcomes.tests.test_invitations import course, day_of, other_site_region
 from patients import services as patients
 from procedures import services as procedures
@@ -77,7 +77,7 @@ def test_a_patient_tells_three_e_mails_apart_and_a_reminder_from_its_question(wo
     world.site.save()
     follow_up = world.performed().follow_up
     for check_in in (day_of(follow_up, 42), day_of(follow_up, 92)):
-        for moment in (check_in.due_at, *ladder(check_in.due_at, check_in.closes_at)[:2]):
+        for moment in (check_in.due_at, *reminder_schedule(check_in.due_at, check_in.closes_at)[:2]):
             services.tick(now=moment)
             outbox.send_due(now=moment)
     subjects = [message.subject for message in sent()]

@@ -16,7 +16,7 @@ from outcomes.check_in_history import why
 from outcomes.models import CheckIn, ContactAttempt, FollowUp
 from outcomes.services.answers import steps_of
 from procedures import services as procedures
-from procedures.catalogue import read
+from procedures.catalogue import read_catalogue
 from procedures.models import ReliefProfile
 from procedures.services.catalogue_loader import load
 from procedures.services.relief_profiles import add_profile
@@ -69,7 +69,7 @@ def test_a_course_that_runs_gets_the_new_check_ins_and_keeps_its_figures(world: 
             check_in_days=sorted([*AFTER, 179]),
         )
     else:
-        load(read(), by=None, now=now)
+        load(read_catalogue(), by=None, now=now)
     assert days(follow_up) == BEFORE  # the tick plans it again
     assert services.tick(now=now)["follow_ups_replanned"] == 1
     found = again(follow_up)
@@ -86,7 +86,7 @@ def test_a_profile_that_the_clinic_made_asks_on_and_the_loader_changes_no_course
     follow_up = world.performed().follow_up
     own = new_profile(world, now=on_day(world, 1), check_in_days=[1, 42, 170, 180, 400])
     services.tick(now=on_day(world, 1))
-    load(read(), by=None, now=on_day(world, 2))
+    load(read_catalogue(), by=None, now=on_day(world, 2))
     assert services.tick(now=on_day(world, 2))["follow_ups_replanned"] == 0
     assert world.ablation.relief_profiles.latest("version") == own
     assert again(follow_up).plan_profile == own

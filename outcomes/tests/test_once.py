@@ -155,10 +155,10 @@ def test_answers_go_after_some_days_and_the_key_stays_used(world: World) -> None
     said = registration(world)
     booked = post(world, "appointments/", booking(world), headers={"Idempotency-Key": "b"}).json()
     assert post(world, "patients/", said).status_code == 201
-    assert ground.forget_answers(now=world.now + ground.ANSWERS_KEPT) == 0
+    assert ground.drop_old_answers(now=world.now + ground.ANSWERS_KEPT) == 0
     later = world.now + ground.ANSWERS_KEPT + timedelta(seconds=1)
-    assert ground.forget_answers(now=later) == 1
-    assert ground.forget_answers(now=later) == 0
+    assert ground.drop_old_answers(now=later) == 1
+    assert ground.drop_old_answers(now=later) == 0
     again = post(world, "patients/", said, now=later)
     assert (again.status_code, faults(again)) == (409, [("Idempotency-Key", "answer_not_kept")])
     assert faults(post(world, "patients/", said | {"family_name": "X"}, now=later)) == [

@@ -16,7 +16,7 @@ from clinic.tests.factories import MONDAY, staff
 from outcomes import services
 from outcomes.charts.timeline import Band, Dose, EventMark, Labels, draw
 from outcomes.models import AdverseEvent, CheckIn, FollowUp
-from outcomes.patient_course import patient_course, steps
+from outcomes.patient_course import dose_steps, patient_course
 from outcomes.schedule import DAY
 from patients import mme
 from patients.models import OpioidUse
@@ -196,11 +196,11 @@ def test_the_patients_page_and_the_follow_ups_page_lead_to_it(told: World, clien
 
 
 def test_the_totals_of_all_days_are_stretches_without_a_change(world: World) -> None:
-    assert steps([]) == []
+    assert dose_steps([]) == []
     takes(world, "60", MONDAY, MONDAY + timedelta(days=9))
     takes(world, "20", MONDAY + timedelta(days=5))
     takes(world, "8", MONDAY + timedelta(days=12), drug="buprenorphine")
-    found = [(step.from_on, step.until_on, step.total.mme) for step in steps(OpioidUse.objects.all())]
+    found = [(step.from_on, step.until_on, step.total.mme) for step in dose_steps(OpioidUse.objects.all())]
     day = [MONDAY + timedelta(days=number) for number in range(13)]
     assert found == [
         (day[0], day[4], Decimal(60)),
@@ -208,7 +208,7 @@ def test_the_totals_of_all_days_are_stretches_without_a_change(world: World) -> 
         (day[10], day[11], Decimal(20)),
         (day[12], None, Decimal(20)),
     ]
-    last = steps(OpioidUse.objects.all())[-1]
+    last = dose_steps(OpioidUse.objects.all())[-1]
     assert last.total.left_out == ((mme.Drug.BUPRENORPHINE, mme.LeftOut.NO_FACTOR),)
 
 
@@ -216,7 +216,7 @@ def test_a_change_of_dose_within_a_day_makes_no_peak(world: World) -> None:
     change = MONDAY + timedelta(days=5)
     takes(world, "60", MONDAY, change)
     takes(world, "20", change)
-    found = [(step.from_on, step.until_on, step.total.mme) for step in steps(OpioidUse.objects.all())]
+    found = [(step.from_on, step.until_on, step.total.mme) for step in dose_steps(OpioidUse.objects.all())]
     assert found == [(MONDAY, change - timedelta(days=1), Decimal(60)), (change, None, Decimal(20))]
 
 

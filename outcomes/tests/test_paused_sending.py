@@ -52,6 +52,6 @@ def test_what_the_tick_finds_says_since_when_it_was_due(restored: World) -> None
     """A reminder of an appointment that was due before the restore is doubtful, however late the tick finds it."""
     booked = services.book(restored.appointment(), by=restored.clerk, now=restored.now)
     later = notifications.remind_at(booked) + 3 * HOUR
-    assert notifications.remind_due(now=later) == 1
+    assert notifications.queue_due_reminders(now=later) == 1
     row = OutgoingEmail.objects.get(key=notifications.letter_key(booked.pk, notifications.REMINDER))
     assert (row.due_at, row.created_at) == (notifications.remind_at(booked), later)

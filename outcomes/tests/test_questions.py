@@ -7,25 +7,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outcomes.instruments import FOLDER, BilingualText
-from outcomes.instruments.loader import read
+from outcomes.instruments.loader import read_instruments
 from outcomes.questions import (
     PAIN_NOW,
     PEG,
     PEG_EVERY_DAYS,
     PEG_FROM_DAY,
     SATISFACTION,
-    Step,
+    CheckInStep,
+    check_in_steps,
     most_urgent,
     peg_days,
     red_flag,
     satisfaction_day,
     short_days,
-    steps,
 )
 
 INSTRUMENTS = {
     instrument.key: instrument
-    for instrument in sorted(read(FOLDER).values(), key=lambda instrument: instrument.version)
+    for instrument in sorted(read_instruments(FOLDER).values(), key=lambda instrument: instrument.version)
 }
 ABLATION = [1, 7, 14, 42, 92, 184, 275, 366, 548, 731]
 FLAGS = [
@@ -34,8 +34,10 @@ FLAGS = [
 ]
 
 
-def asked(day: int, *, evaluate_after: int = 42, device: bool = False, flags: bool = True) -> list[Step]:
-    return steps(
+def asked(
+    day: int, *, evaluate_after: int = 42, device: bool = False, flags: bool = True
+) -> list[CheckInStep]:
+    return check_in_steps(
         day,
         days=ABLATION,
         plan=ABLATION,
@@ -47,7 +49,7 @@ def asked(day: int, *, evaluate_after: int = 42, device: bool = False, flags: bo
     )
 
 
-def keys(found: list[Step]) -> list[tuple[str, list[str]]]:
+def keys(found: list[CheckInStep]) -> list[tuple[str, list[str]]]:
     return [(step.name, [question.key for question in step.questions]) for step in found]
 
 
@@ -94,7 +96,7 @@ def test_red_flags_until_day_14_and_for_a_device_always() -> None:
 def test_every_check_in_asks_for_the_pain_now_first_and_for_a_remark_last(
     day: int, evaluate_after: int, device: bool, days: list[int]
 ) -> None:
-    found = steps(
+    found = check_in_steps(
         day,
         days=[*days, day],
         plan=days,
@@ -186,7 +188,7 @@ def test_a_check_in_close_before_another_asks_the_pain_now_and_nothing_else(
     assert short_days(plan, evaluate_after=evaluate_after, window_from=window_from) == short
     found = {
         day: keys(
-            steps(
+            check_in_steps(
                 day,
                 days=plan,
                 plan=plan,
@@ -209,7 +211,7 @@ def test_what_repeats_without_end_is_never_short() -> None:
     """Else a plan that repeats every week would ask for nothing but the pain, for ever."""
     plan = [1, 7, 14, 30]
     rows = [*plan, 37, 44, 51]
-    asked = steps(
+    asked = check_in_steps(
         44,
         days=rows,
         plan=plan,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outcomes.schedule import DAY, following, ladder, plan, quiet_until
+from outcomes.schedule import DAY, following, plan, quiet_until, reminder_schedule
 
 NEW_YORK = ZoneInfo("America/New_York")
 NOON = datetime(2027, 3, 10, 17, tzinfo=UTC)  # noon in New York, four days before the clocks change
@@ -91,7 +91,7 @@ def test_check_ins_come_in_order_and_each_can_be_answered(
 
 def test_the_ladder_stands_within_the_time_that_a_check_in_is_open() -> None:
     closes = NOON + timedelta(days=4)
-    assert ladder(NOON, closes) == tuple(NOON + timedelta(days=day) for day in (1, 2, 3))
+    assert reminder_schedule(NOON, closes) == tuple(NOON + timedelta(days=day) for day in (1, 2, 3))
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "simulation.md"
 @pytest.fixture
 def place(db: None, settings: Any) -> Place:
     """The site at which the made-up patients are treated."""
-    load(catalogue.read(), by=None, now=datetime(2026, 1, 1, tzinfo=UTC))
+    load(catalogue.read_catalogue(), by=None, now=datetime(2026, 1, 1, tzinfo=UTC))
     return build().places["desert"]
 
 
@@ -133,7 +133,7 @@ def test_one_day_late_flips_at_the_half(
 def test_a_fifth_of_the_courses_ends_early() -> None:
     rng = Random("early")
     shape = relief_courses.with_early_losses(lambda _: ever, judged_from=42, start=180)
-    ever = relief_courses.Course((relief_courses.ReliefPeriod(10, inf, 0.8),))
+    ever = relief_courses.SimulatedCourse((relief_courses.ReliefPeriod(10, inf, 0.8),))
     courses = [shape(rng) for _ in range(2000)]
     early = [course for course in courses if course != ever]
     assert 0.17 < len(early) / 2000 < 0.23
@@ -144,7 +144,9 @@ def test_a_fifth_of_the_courses_ends_early() -> None:
 @pytest.mark.parametrize("code", BEFORE)
 def test_every_type_has_early_losses_and_the_same_people_each_time(code: str) -> None:
     kind = next(
-        procedure_type for procedure_type in catalogue.read().procedure_types if procedure_type.code == code
+        procedure_type
+        for procedure_type in catalogue.read_catalogue().procedure_types
+        if procedure_type.code == code
     )
     window = Window(kind.evaluate_after.days, kind.relief_window.from_days)
     people, again = (
@@ -160,7 +162,7 @@ def test_every_type_has_early_losses_and_the_same_people_each_time(code: str) ->
 
 
 def lost_on(day: float) -> PatientRecord:
-    course = relief_courses.Course((relief_courses.ReliefPeriod(10, day, 0.8),))
+    course = relief_courses.SimulatedCourse((relief_courses.ReliefPeriod(10, day, 0.8),))
     answers = [(float(on), on) for on in (1, 42, 92, 180)]
     return PatientRecord(Patient("x", course, 8, 0.5), ABLATION, ["too_early", "in_relief"], [], answers, 5)
 

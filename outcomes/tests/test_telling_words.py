@@ -43,7 +43,7 @@ FOLDER = Path(catalogue.__file__).parent
 def telling() -> re.Pattern[str]:
     """Every name, code and family of the catalogue, its conditions, and the words that these are made of."""
     whole, words = set[str](), set[str]()
-    for procedure_type in catalogue.read().procedure_types:
+    for procedure_type in catalogue.read_catalogue().procedure_types:
         whole |= {
             procedure_type.code,
             procedure_type.family,
@@ -134,20 +134,22 @@ def written(world: World, appointment: Appointment, check_in: CheckIn, alert: Al
         for times in (1, 2):
             asked = of_outcomes.NEEDED.get(pk=check_in.pk)
             courses = [(asked.follow_up, "token")] * times
-            yield of_outcomes.ask([(asked, "token")] * times, reminder=reminder, courses=courses)
+            yield of_outcomes.invitation_context(
+                [(asked, "token")] * times, reminder=reminder, courses=courses
+            )
     asked = of_outcomes.NEEDED.get(pk=check_in.pk)
     patient = asked.follow_up.patient
     caregiver = Caregiver(
         patient=patient, name="Bea", language=patient.language, relation="friend", unsubscribe_key=uuid4()
     )
-    yield of_outcomes.ask([(asked, "token")], reminder=0, caregiver=caregiver)
+    yield of_outcomes.invitation_context([(asked, "token")], reminder=0, caregiver=caregiver)
     for occasion in (RAISED, OVERDUE):
         yield of_outcomes.announcement(alert, occasion)
 
 
 @pytest.mark.parametrize("language", [code for code, _name in settings.LANGUAGES])
 def test_no_email_about_any_procedure_type_names_it_or_a_condition(world: World, language: str) -> None:
-    load(catalogue.read(), by=None, now=world.now)
+    load(catalogue.read_catalogue(), by=None, now=world.now)
     world.patient.language = language
     world.patient.save()
     secrets, told, seen = telling(), set[str](), 0
@@ -168,7 +170,7 @@ def test_no_email_about_any_procedure_type_names_it_or_a_condition(world: World,
 def test_the_words_are_those_that_tell() -> None:
     """If this fails, the test above proves nothing."""
     secrets = telling()
-    for procedure_type in catalogue.read().procedure_types:
+    for procedure_type in catalogue.read_catalogue().procedure_types:
         for said in (
             procedure_type.name,
             procedure_type.name.upper(),

@@ -15,7 +15,7 @@ from django.core import mail
 from django.core.management import call_command
 from django.db import connection
 
-from clinic.database import LOCKED_ROWS, alone
+from clinic.database import LOCKED_ROWS, advisory_lock
 from clinic.models import Job
 from clinic.tests.admin_client import clock
 from clinic.tests.factories import MONDAY
@@ -166,7 +166,7 @@ def test_a_table_that_others_hold_locked_costs_a_step_some_waits_and_not_one_a_r
 @pytest.mark.django_db(transaction=True)
 def test_one_tick_works_at_a_time(world: World) -> None:
     day_1 = world.performed().follow_up.check_ins.get(offset_minutes=1440)
-    with alone(tick_steps.TICKING) as mine:
+    with advisory_lock(tick_steps.TICKING) as mine:
         assert mine
         assert services.tick(now=day_1.due_at) == {}
     day_1.refresh_from_db()

@@ -44,7 +44,9 @@ def check_in(request: HttpRequest, token: str) -> HttpResponseBase:
         site = found.follow_up.procedure.site
         if birth_date.wanted(request, site, token, proof):
             prove = partial(services.prove_birth_date, found, now=now)
-            return birth_date.ask(request, site, token, prove, stoppable=True, caregiver=caregiver)
+            return birth_date.birth_date_page(
+                request, site, token, prove, stoppable=True, caregiver=caregiver
+            )
         entries = services.diary_of(found)
         if entries:
             return diary.show(request, found, entries, token, now)
@@ -71,7 +73,7 @@ def pain_back(request: HttpRequest, token: str) -> HttpResponseBase:
         site = found.procedure.site
         if birth_date.wanted(request, site, token, proof):
             prove = partial(services.prove_birth_date, found, now=now)
-            return birth_date.ask(request, site, token, prove, caregiver=caregiver)
+            return birth_date.birth_date_page(request, site, token, prove, caregiver=caregiver)
         return pain_reports.show(request, found, now)
 
 
@@ -96,7 +98,7 @@ def before(request: HttpRequest, token: str) -> HttpResponseBase:
         if link.revoked_at:
             return baselines.give_back()
         if birth_date.wanted(request, found.site, token, proof):
-            return birth_date.ask(
+            return birth_date.birth_date_page(
                 request, found.site, token, partial(services.prove_birth_date, found, now=now)
             )
         return baselines.show(request, link, token, now)

@@ -13,19 +13,19 @@ from clinic.patient_pages import page, speaks
 from clinic.refusals import Refusal
 from outcomes import services
 from outcomes.models import CheckIn
-from outcomes.questions import PAIN_NOW, Question, Step
+from outcomes.questions import PAIN_NOW, CheckInStep, Question
 from outcomes.services.measurements import said_yes
 from outcomes.services.staff_answers import values_of
 from outcomes.views import red_flags
 from outcomes.views.page_context import (
     SHUT,
     WhatToDo,
+    answer_text,
     following,
     lead,
     own_curve,
-    read,
-    said,
-    shown,
+    question_field,
+    read_questions,
     too_long,
     what_to_do,
 )
@@ -43,7 +43,7 @@ def show(request: HttpRequest, found: CheckIn, token: str, now: datetime) -> Htt
             return change(request, found, steps, stands, token, now)
         return late(request, found, steps, stands, token, now)
     if changeable and "change" in request.GET:
-        return ask(request, found, steps, stands, token, remark=found.answer.remark)
+        return change_form_page(request, found, steps, stands, token, remark=found.answer.remark)
     return page(
         request,
         "outcomes/thanks.html",
@@ -59,7 +59,12 @@ def show(request: HttpRequest, found: CheckIn, token: str, now: datetime) -> Htt
 
 
 def late(
-    request: HttpRequest, found: CheckIn, steps: list[Step], stands: dict[str, int], token: str, now: datetime
+    request: HttpRequest,
+    found: CheckIn,
+    steps: list[CheckInStep],
+    stands: dict[str, int],
+    token: str,
+    now: datetime,
 ) -> HttpResponseBase:
     """What an older page sends once more: the same leads to the thanks, as of a second click; anything else is refused,
     with status 409 and what was answered. A yes to a red flag is heard all the same."""
@@ -85,14 +90,19 @@ def late(
         token=token,
         told=advice(steps, {**stands, **{f"red_flag.{code}": 1 for code in yes}}),
         answered_at=moment(found.answer.answered_at, site(found)),
-        rows=in_words(steps, stands),
+        rows=answer_rows(steps, stands),
         changeable=not services.why_not_to_change(found, now=now),
         caregiver=found.opened_by,
     )
 
 
 def change(
-    request: HttpRequest, found: CheckIn, steps: list[Step], stands: dict[str, int], token: str, now: datetime
+    request: HttpRequest,
+    found: CheckIn,
+    steps: list[CheckInStep],
+    stands: dict[str, int],
+    token: str,
+    now: datetime,
 ) -> HttpResponseBase:
     """Take what the answer shall say from now on. What is not said any more is not answered; the pain stays."""
     values, faults = read_all(steps, request.POST, today=today(found, now))
@@ -101,11 +111,11 @@ def change(
     yes = said_yes(values) - said_yes(stands)
     if speaks(tongue) and not yes:  # nothing is kept yet: what was typed goes along
         with translation.override(tongue):
-            return ask(request, found, steps, values, token, remark=remark)
+            return change_form_page(request, found, steps, values, token, remark=remark)
     if too_long(remark):
         faults["remark"] = _("Your remark is too long. At most 2,000 characters can be sent.")
     if faults and not yes:
-        return ask(request, found, steps, values, token, remark=remark, faults=faults)
+        return change_form_page(request, found, steps, values, token, remark=remark, faults=faults)
     asked = {question.key for step in steps for question in step.questions}
     others = {key: value for key, value in stands.items() if key not in asked}
     try:
@@ -122,10 +132,10 @@ def change(
     return lead(request)  # with a yes, the thanks begin with what to do
 
 
-def ask(
+def change_form_page(
     request: HttpRequest,
     found: CheckIn,
-    steps: list[Step],
+    steps: list[CheckInStep],
     values: dict[str, int],
     token: str,
     *,
@@ -141,7 +151,9 @@ def ask(
         site(found),
         status=422 if faults else 200,
         token=token,
-        questions=[shown(other, values.get(other.key), faults.get(other.key, "")) for other in others],
+        questions=[
+            question_field(other, values.get(other.key), faults.get(other.key, "")) for other in others
+        ],
         groups=red_flags.groups(flags, values, faults),
         remark=remark,
         remark_fault=faults.get("remark", ""),
@@ -150,19 +162,21 @@ def ask(
     )
 
 
-def in_words(steps: list[Step], values: dict[str, int]) -> list[tuple[str, str]]:
+def answer_rows(steps: list[CheckInStep], values: dict[str, int]) -> list[tuple[str, str]]:
     """Each question that was answered, and the answer in words; of the red flags those with a yes, else one row."""
     flags, others = parted(steps)
     rows = [
-        (shown(other, None).text, said(other, values[other.key])) for other in others if other.key in values
+        (question_field(other, None).text, answer_text(other, values[other.key]))
+        for other in others
+        if other.key in values
     ]
     answered = [flag for flag in flags if flag.key in values]
-    yes = [(shown(flag, None).text, _("Yes")) for flag in answered if values[flag.key] == 1]
+    yes = [(question_field(flag, None).text, _("Yes")) for flag in answered if values[flag.key] == 1]
     none = [(_("Is everything all right?"), _("None of these"))] if answered else []
     return rows + (yes or none)
 
 
-def parted(steps: list[Step]) -> tuple[list[Question], list[Question]]:
+def parted(steps: list[CheckInStep]) -> tuple[list[Question], list[Question]]:
     """The red flags of all steps, and the other questions."""
     every = [question for step in steps for question in step.questions]
     return [question for question in every if question.urgency], [
@@ -170,25 +184,27 @@ def parted(steps: list[Step]) -> tuple[list[Question], list[Question]]:
     ]
 
 
-def read_step(step: Step, sent: QueryDict, *, today: date) -> tuple[dict[str, int], dict[str, str]]:
+def read_step(step: CheckInStep, sent: QueryDict, *, today: date) -> tuple[dict[str, int], dict[str, str]]:
     """What a form holds of a step: the values, and what is missing or wrong, in sentences."""
     asked = sent.getlist("asked")
     flags, others = parted([step])
-    values, faults = read(others, sent, asked=asked, today=today)
-    said, unsaid = red_flags.read(flags, sent, asked)
+    values, faults = read_questions(others, sent, asked=asked, today=today)
+    said, unsaid = red_flags.read_red_flags(flags, sent, asked)
     return values | said, faults | unsaid
 
 
-def read_all(steps: list[Step], sent: QueryDict, *, today: date) -> tuple[dict[str, int], dict[str, str]]:
+def read_all(
+    steps: list[CheckInStep], sent: QueryDict, *, today: date
+) -> tuple[dict[str, int], dict[str, str]]:
     """What a form holds of all steps, and what is wrong; what it does not hold is not missed."""
     flags, others = parted(steps)
     keys = [other.key for other in others] + [red_flags.key_of(flag.urgency) for flag in flags]
-    values, faults = read(others, sent, asked=keys, today=today)
-    said, wrong = red_flags.read(flags, sent, keys)
+    values, faults = read_questions(others, sent, asked=keys, today=today)
+    said, wrong = red_flags.read_red_flags(flags, sent, keys)
     return values | said, faults | wrong
 
 
-def advice(steps: list[Step], values: dict[str, int]) -> WhatToDo | None:
+def advice(steps: list[CheckInStep], values: dict[str, int]) -> WhatToDo | None:
     """What to do after what was said to the red flags; None when all is well."""
     asked = [question for step in steps if step.name == "safety" for question in step.questions]
     return what_to_do(asked, said_yes(values))

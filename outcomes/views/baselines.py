@@ -11,7 +11,7 @@ from clinic.patient_pages import page, secret, speaks
 from clinic.refusals import Refusal
 from outcomes.instruments import latest
 from outcomes.questions import Question, before
-from outcomes.views.page_context import lead, read, shown
+from outcomes.views.page_context import lead, question_field, read_questions
 from procedures import services
 from procedures.models import Appointment, AppointmentLink, Intent, ReliefProfile
 from procedures.views import new_time
@@ -32,7 +32,7 @@ def show(request: HttpRequest, link: AppointmentLink, token: str, now: datetime)
     values, faults = services.said_today(found, now=now), dict[str, str]()
     again, nothing = bool(values), False
     if request.method == "POST":
-        values, faults = read(asked, request.POST, asked=request.POST.getlist("asked"))
+        values, faults = read_questions(asked, request.POST, asked=request.POST.getlist("asked"))
         tongue = request.POST.get("lang")
         if speaks(tongue):  # nothing is taken: what is chosen so far goes on into the other language
             translation.activate(str(tongue))
@@ -54,7 +54,8 @@ def show(request: HttpRequest, link: AppointmentLink, token: str, now: datetime)
         status=422 if faults or nothing else 200,
         token=token,
         questions=[
-            shown(question, values.get(question.key), faults.get(question.key, "")) for question in asked
+            question_field(question, values.get(question.key), faults.get(question.key, ""))
+            for question in asked
         ],
         faulty=bool(faults),
         again=again,

@@ -65,7 +65,7 @@ def wanted(request: HttpRequest, site: Site, token: str, proof: str) -> bool:
     return request.get_signed_cookie(COOKIE, default=None, salt=salt(token), max_age=REMEMBERED) is None
 
 
-def ask(
+def birth_date_page(
     request: HttpRequest,
     site: Site,
     token: str,

@@ -14,11 +14,11 @@ from clinic.patient_pages import gone, page, speaks
 from clinic.refusals import Refusal
 from outcomes import services
 from outcomes.models import Answer, CheckIn, Draft
-from outcomes.questions import PAIN_NOW, Step
+from outcomes.questions import PAIN_NOW, CheckInStep
 from outcomes.services.measurements import MOST_REMARK, said_yes
 from outcomes.views import answered_check_ins, red_flags
 from outcomes.views.answered_check_ins import advice, read_step, site
-from outcomes.views.page_context import SHUT, lead, shown, too_long, wrong
+from outcomes.views.page_context import SHUT, lead, question_field, too_long, wrong
 
 
 def show(request: HttpRequest, found: CheckIn, token: str, now: datetime) -> HttpResponseBase:
@@ -28,7 +28,7 @@ def show(request: HttpRequest, found: CheckIn, token: str, now: datetime) -> Htt
     steps = services.steps_of(found)
     if request.method == "POST":
         try:
-            return take(request, found, steps, token, now)
+            return save_posted_step(request, found, steps, token, now)
         except Refusal as refusal:
             if refusal.code not in SHUT:
                 raise
@@ -65,11 +65,11 @@ def show(request: HttpRequest, found: CheckIn, token: str, now: datetime) -> Htt
             caregiver=found.opened_by,
         )
     faults = missing(steps[at - 1], kept) if asks_again else None
-    return ask(request, found, steps, at, token, faults=faults)
+    return step_page(request, found, steps, at, token, faults=faults)
 
 
-def take(
-    request: HttpRequest, found: CheckIn, steps: list[Step], token: str, now: datetime
+def save_posted_step(
+    request: HttpRequest, found: CheckIn, steps: list[CheckInStep], token: str, now: datetime
 ) -> HttpResponseBase:
     """Keep one step and go on, or back, or to the other language; with the last one, send the answer.
 
@@ -104,13 +104,13 @@ def take(
         keep(remark=short, step=None)
         if yes:
             return lead(request, show="help", step=at, again=1)
-        return ask(request, found, steps, at, token, values=values, faults=faults, remark=remark)
+        return step_page(request, found, steps, at, token, values=values, faults=faults, remark=remark)
     if remark is not None and too_long(remark):
         keep(remark=short if news else None, step=None)
         if news:
             return lead(request, show="help", step=at)
         faults = {"remark": _("Your remark is too long. At most 2,000 characters can be sent.")}
-        return ask(request, found, steps, at, token, values=values, faults=faults, remark=remark)
+        return step_page(request, found, steps, at, token, values=values, faults=faults, remark=remark)
     if at < len(steps):
         keep(remark=None, step=at)
         return lead(request, **({"show": "help"} if help_first else {}), step=at + 1)
@@ -124,7 +124,7 @@ def take(
 def send(
     request: HttpRequest,
     found: CheckIn,
-    steps: list[Step],
+    steps: list[CheckInStep],
     values: dict[str, int],
     remark: str,
     now: datetime,
@@ -168,7 +168,7 @@ def send(
     return lead(request)
 
 
-def missing(step: Step, kept: Mapping[str, int]) -> dict[str, str]:
+def missing(step: CheckInStep, kept: Mapping[str, int]) -> dict[str, str]:
     """What a step has no value of yet, as it is said when it is asked once more."""
     flags = [question for question in step.questions if question.urgency]
     return {
@@ -182,15 +182,15 @@ def missing(step: Step, kept: Mapping[str, int]) -> dict[str, str]:
     }
 
 
-def keys_of(step: Step) -> list[str]:
+def keys_of(step: CheckInStep) -> list[str]:
     """The keys of its questions."""
     return [question.key for question in step.questions]
 
 
-def ask(
+def step_page(
     request: HttpRequest,
     found: CheckIn,
-    steps: list[Step],
+    steps: list[CheckInStep],
     at: int,
     token: str,
     *,
@@ -214,7 +214,7 @@ def ask(
         at=at,
         of=len(steps),
         questions=[
-            shown(question, before.get(question.key), faults.get(question.key, ""))
+            question_field(question, before.get(question.key), faults.get(question.key, ""))
             for question in step.questions
             if not question.urgency
         ],
@@ -229,7 +229,7 @@ def ask(
     )
 
 
-def place(steps: list[Step], name: str) -> int:
+def place(steps: list[CheckInStep], name: str) -> int:
     """Which step has that name, from 1 on; 1 when none has."""
     return next((at for at, step in enumerate(steps, start=1) if step.name == name), 1)
 

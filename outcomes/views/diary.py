@@ -26,8 +26,8 @@ from outcomes.views.page_context import (
     curve,
     following,
     lead,
-    read,
-    shown,
+    question_field,
+    read_questions,
     what_to_do,
     wrong,
 )
@@ -140,7 +140,7 @@ def taken(
         form = {key: request.POST[name] for name, key in names.items() if name in request.POST}
         if form and entry.open_at(now):
             again = [key for name, key in names.items() if name in asked]
-            given, wrong = read(questions(), form, asked=again)
+            given, wrong = read_questions(questions(), form, asked=again)
             if wrong:
                 faults[entry.pk] = wrong
             if wrong or PAIN_NOW in given:
@@ -161,7 +161,7 @@ def changed(
         form = {key: request.POST[name] for key, name in names.items() if name in request.POST}
         if not form or not hasattr(entry, "answer"):
             continue
-        given, _wrong = read(questions(), form, asked=names)
+        given, _wrong = read_questions(questions(), form, asked=names)
         stands = written(entry)
         if given.items() <= stands.items():
             continue
@@ -246,7 +246,7 @@ def open_row(
     given, wrong = sent.get(entry.pk, {}), faults.get(entry.pk, {})
     asked = []
     for question in questions():
-        field = shown(question, given.get(question.key), wrong.get(question.key, ""))
+        field = question_field(question, given.get(question.key), wrong.get(question.key, ""))
         words = field.text
         if question.key == TOOK_MEDICINE:
             words = _("Have you taken pain medicine since the last entry?")

@@ -55,7 +55,7 @@ class WhatToDo(NamedTuple):
     questions: list[str]
 
 
-def shown(question: Question, chosen: int | None, fault: str = "") -> ShownQuestion:
+def question_field(question: Question, chosen: int | None, fault: str = "") -> ShownQuestion:
     """A question with what was chosen so far, None for nothing, and what is wrong with it, "" for nothing."""
     spoken = translation.get_language() or "en"
     words = {anchor.code: anchor.text.in_language(spoken) for anchor in question.anchors}
@@ -76,16 +76,17 @@ def shown(question: Question, chosen: int | None, fault: str = "") -> ShownQuest
     return ShownQuestion(question.key, name, text, question.kind, choices, ends, fault, day, first)
 
 
-def said(question: Question, value: int) -> str:
+def answer_text(question: Question, value: int) -> str:
     """An answer in words: those of its choice, or the date of a day."""
     if question.kind == "date":
         return date_format(question.day_zero + timedelta(days=value), "SHORT_DATE_FORMAT")
     return next(
-        (words for code, words, _chosen in shown(question, value).choices if code == value), str(value)
+        (words for code, words, _chosen in question_field(question, value).choices if code == value),
+        str(value),
     )
 
 
-def read(
+def read_questions(
     questions: Iterable[Question],
     sent: Mapping[str, str],
     *,

@@ -17,7 +17,7 @@ from outcomes.questions import ENDED_ON, PAIN_NOW, Question
 from outcomes.services.answers import red_flags_of
 from outcomes.services.pain_reports import questions_about
 from outcomes.views import red_flags
-from outcomes.views.page_context import SHUT, lead, read, shown, too_long, what_to_do
+from outcomes.views.page_context import SHUT, lead, question_field, read_questions, too_long, what_to_do
 
 
 def show(request: HttpRequest, follow_up: FollowUp, now: datetime) -> HttpResponseBase:
@@ -26,7 +26,7 @@ def show(request: HttpRequest, follow_up: FollowUp, now: datetime) -> HttpRespon
     flags = red_flags_of(follow_up.procedure.procedure_type)
     if request.method != "POST":
         if "sent" not in request.GET:
-            return ask(request, follow_up, flags)
+            return questions_page(request, follow_up, flags)
         told = what_to_do(flags, alerted(follow_up))
         return page(
             request,
@@ -38,12 +38,12 @@ def show(request: HttpRequest, follow_up: FollowUp, now: datetime) -> HttpRespon
         )
     form = request.POST
     asked = form.getlist("asked")
-    values, faults = read(
+    values, faults = read_questions(
         questions_about(follow_up), form, asked=asked, today=now.astimezone(site.zone).date()
     )
     yes = red_flags.ticked(flags, form)
     remark, tongue = form.get("remark", ""), form.get("lang", "")
-    show_again = partial(ask, request, follow_up, flags, values=values, yes=yes, remark=remark)
+    show_again = partial(questions_page, request, follow_up, flags, values=values, yes=yes, remark=remark)
     if speaks(tongue) and not yes:  # nothing is kept yet: what was typed goes along
         with translation.override(tongue):
             return show_again()
@@ -101,7 +101,7 @@ def alerted(follow_up: FollowUp) -> list[str]:
     return alert.codes if alert else []
 
 
-def ask(
+def questions_page(
     request: HttpRequest,
     follow_up: FollowUp,
     flags: Sequence[Question],
@@ -122,7 +122,7 @@ def ask(
         follow_up.procedure.site,
         status=422 if faults or nothing else 200,
         questions=[
-            shown(question, given.get(question.key), faults.get(question.key, ""))
+            question_field(question, given.get(question.key), faults.get(question.key, ""))
             for question in questions_about(follow_up)
         ],
         groups=red_flags.groups(flags, ticked, with_none=False),

@@ -8,7 +8,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 
 from outcomes.questions import URGENCIES, Question
-from outcomes.views.page_context import ShownQuestion, shown
+from outcomes.views.page_context import ShownQuestion, question_field
 
 #: The name of the boxes "None of these"; their value is the group's urgency.
 NONE = "none"
@@ -58,13 +58,13 @@ def groups(
     for urgency, some in by_urgency(flags):
         none = all(values.get(flag.key) == 0 for flag in some) if with_none else None
         key = key_of(urgency)
-        boxes = [shown(flag, values.get(flag.key)) for flag in some]
+        boxes = [question_field(flag, values.get(flag.key)) for flag in some]
         fault = (faults or {}).get(key, "")
         found.append(Group(key, key.replace(".", "-"), urgency, legend(urgency), boxes, none, fault))
     return found
 
 
-def read(
+def read_red_flags(
     flags: Sequence[Question], sent: QueryDict, asked: Collection[str] = ()
 ) -> tuple[dict[str, int], dict[str, str]]:
     """What a form says of these red flags, and which groups say nothing, in sentences by their keys.

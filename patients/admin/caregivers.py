@@ -16,7 +16,7 @@ from unfold.widgets import UnfoldBooleanSwitchWidget
 
 from clinic.admin.action_pages import ActionPage, paths
 from clinic.admin.base import now_at
-from clinic.admin.datetime_widgets import shown
+from clinic.admin.datetime_widgets import site_time_text
 from clinic.admin.record_forms import ReasonForm, RecordForm, dressed
 from clinic.refusals import Refusal
 from patients import consent, services
@@ -173,9 +173,13 @@ def asked(request: HttpRequest, patient: Patient) -> SafeString:
         "who": who,
         "why_not": NO_EMAIL_TO_CAREGIVER.get(reason, ""),
         "why_nobody": NO_EMAIL.get(patient.why_no_email, "") if who == "nobody" else "",
-        "agreed": shown(stands.consented_at, site) if stands else "",
+        "agreed": site_time_text(stands.consented_at, site) if stands else "",
         "before": [
-            (caregiver, shown(caregiver.recorded_at, site), shown(caregiver.revoked_at, site))
+            (
+                caregiver,
+                site_time_text(caregiver.recorded_at, site),
+                site_time_text(caregiver.revoked_at, site),
+            )
             for caregiver in every
             if caregiver.revoked_at
         ],

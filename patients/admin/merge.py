@@ -18,9 +18,9 @@ from django.utils.translation import gettext_lazy as _
 
 from clinic.admin.action_pages import ActionPage, paths, shown_of
 from clinic.admin.base import staff
-from clinic.admin.datetime_widgets import shown
+from clinic.admin.datetime_widgets import site_time_text
 from clinic.admin.stale_forms import SHOWN, StalePage, missed_of, unseal
-from clinic.versions import columns, digest, one_at_a_time
+from clinic.versions import column_digests, digest, one_at_a_time
 from patients import services
 from patients.admin.patients import PatientAdmin, born
 from patients.models import Patient, answering
@@ -64,7 +64,7 @@ def find(request: HttpRequest, pk: int) -> HttpResponse:
         raise PermissionDenied
     rows = Patient.objects.visible_to(staff(request))
     patient = get_object_or_404(rows.select_related("site", "merged_into"), pk=pk)
-    services.read(patient, by=staff(request), now=timezone.now())
+    services.record_page_view(patient, by=staff(request), now=timezone.now())
     typed = request.GET.get("q", "").strip()
     others = rows.filter(merged_into=None).exclude(pk=pk)
     found = list(others.found_by(typed).select_related("site")[: MOST + 1]) if typed else []
@@ -108,7 +108,8 @@ class MergePage(ActionPage):
     def shown(self, form: Any) -> list[Any]:
         """Both records, and what belongs to them."""
         return [
-            [columns(record), digest(services.belonging(record))] for record in (self.row, self.duplicate)
+            [column_digests(record), digest(services.belonging(record))]
+            for record in (self.row, self.duplicate)
         ]
 
     def missed(self, guarded: Any, form: Any) -> StalePage | None:
@@ -128,7 +129,7 @@ class MergePage(ActionPage):
         return services.merge(self.duplicate.pk, self.row.pk, take=form.taken(), by=self.by, now=self.now)
 
     def answer(self, form: Any, result: services.Merged) -> HttpResponse:
-        self.done = _("Merged. Moved: %s.") % (counted(result.moved) or _("nothing"))
+        self.done = _("Merged. Moved: %s.") % (row_counts(result.moved) or _("nothing"))
         return super().answer(form, result)
 
     def get_context_data(self, **given: Any) -> dict[str, Any]:
@@ -139,7 +140,7 @@ class MergePage(ActionPage):
         except ValidationError as refusal:
             amiss = " ".join(refusal.messages)
         for record in (kept, duplicate):
-            services.read(record, by=self.by, now=self.now)
+            services.record_page_view(record, by=self.by, now=self.now)
         return {
             **super().get_context_data(**given),
             "kept": kept,
@@ -148,7 +149,7 @@ class MergePage(ActionPage):
             "falls_silent": bool(kept.consented_at) != bool(duplicate.consented_at),
             "rows": rows_of(form, kept, duplicate),
             "obstacles": [] if amiss else services.obstacles(duplicate, kept, now=self.now),
-            "belongs": [counted(services.belonging(record)) or "–" for record in (kept, duplicate)],
+            "belongs": [row_counts(services.belonging(record)) or "–" for record in (kept, duplicate)],
         }
 
 
@@ -168,7 +169,9 @@ def rows_of(form: ChoicesForm, kept: Patient, duplicate: Patient) -> list[dict[s
         (_("Stopped e-mail"), "opted_out_at", either),
         (_("Address bounced"), "bounced_at", _("Goes with the address.")),
     ):
-        values = [shown(getattr(patient, name), patient.site) or "–" for patient in (kept, duplicate)]
+        values = [
+            site_time_text(getattr(patient, name), patient.site) or "–" for patient in (kept, duplicate)
+        ]
         rows.append({"label": heading, "values": values, "says": says})
     names = [
         f"{caregiver.name}, {caregiver.get_relation_display()}" if (caregiver := answering(whose)) else "–"
@@ -180,7 +183,7 @@ def rows_of(form: ChoicesForm, kept: Patient, duplicate: Patient) -> list[dict[s
     return rows
 
 
-def counted(moved: dict[str, list[int]]) -> str:
+def row_counts(moved: dict[str, list[int]]) -> str:
     """How many rows of which kind: "2 appointments, 1 follow-up". Tables that only sum up others are left out."""
     words = []
     for label, numbers in moved.items():

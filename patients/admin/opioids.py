@@ -20,7 +20,7 @@ from unfold.decorators import display
 
 from clinic.admin.action_pages import ActionPage, paths
 from clinic.admin.base import ReadOnlyAdmin, now_at, staff
-from clinic.admin.datetime_widgets import shown
+from clinic.admin.datetime_widgets import site_time_text
 from clinic.admin.record_forms import ReasonForm, RecordForm, day_input, dressed, reason_field
 from patients import mme, services
 from patients.admin.patients import PatientAdmin, searched
@@ -110,7 +110,7 @@ class OpioidUseAdmin(ReadOnlyAdmin):
     ) -> Any:
         found = self.get_queryset(request).filter(pk=object_id if object_id.isdecimal() else 0).first()
         if found is not None and self.has_view_permission(request, found):
-            services.read(found.patient, by=staff(request), now=timezone.now())
+            services.record_page_view(found.patient, by=staff(request), now=timezone.now())
             extra_context = {
                 **(extra_context or {}),
                 "can_record": request.user.has_perm(RECORD) and not found.entered_in_error_at,
@@ -147,13 +147,13 @@ class OpioidUseAdmin(ReadOnlyAdmin):
 
     @display(description=_("recorded"))
     def recorded(self, use: OpioidUse) -> str:
-        return shown(use.recorded_at, use.patient.site)
+        return site_time_text(use.recorded_at, use.patient.site)
 
     @display(description=_("entered in error"))
     def mistake(self, use: OpioidUse) -> str:
         if not use.entered_in_error_at:
             return "–"
-        return f"{shown(use.entered_in_error_at, use.patient.site)}: {use.entered_in_error_reason}"
+        return f"{site_time_text(use.entered_in_error_at, use.patient.site)}: {use.entered_in_error_reason}"
 
 
 class OpioidPage(ActionPage):

@@ -19,7 +19,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget, UnfoldBooleanSwitchWidget
 
 from clinic.admin.base import DeskAdmin, DeskForm, SeenFilter, now_at, staff
 from clinic.admin.csv_import import ImportsFiles
-from clinic.admin.datetime_widgets import shown
+from clinic.admin.datetime_widgets import site_time_text
 from clinic.csv_import.imports import Steps
 from patients import consent, mme, services
 from patients.email_reasons import NO_EMAIL
@@ -269,7 +269,7 @@ class PatientAdmin(ImportsFiles, DeskAdmin):
         patient = self.get_object(request, unquote(object_id))
         if patient is not None and self.has_view_or_change_permission(request, patient):
             if request.method == "GET":
-                services.read(patient, by=staff(request), now=timezone.now())
+                services.record_page_view(patient, by=staff(request), now=timezone.now())
             extra_context = {
                 **(extra_context or {}),
                 "panels": [build(request, patient) for build in self.panels],
@@ -336,7 +336,7 @@ def facts(patient: Patient) -> list[tuple[Any, str]]:
     if reason:
         lines.append((_("No e-mail goes out"), str(reason)))
     else:
-        agreed = shown(patient.consented_at, patient.site)
+        agreed = site_time_text(patient.consented_at, patient.site)
         words = str(_("Agreed on %s.") % agreed)
         if patient.consent_version:
             words += " " + str(_("Consent text %s.") % patient.consent_version)

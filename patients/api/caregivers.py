@@ -84,7 +84,7 @@ class Caregivers(VisibleRows):
     def retrieve(self, request: Request, pk: int) -> Response:
         """Who gets a patient's check-ins, and who answers for the patient. That you looked is written down."""
         patient = self.get_object()
-        services.read(patient, by=self.user, now=timezone.now())
+        services.record_page_view(patient, by=self.user, now=timezone.now())
         return Response(self.told(patient))
 
     @extend_schema(request=CaregiverInput, responses={200: AskedSerializer})

@@ -88,7 +88,7 @@ class Merges(VisibleRows):
         self.duplicate = duplicate
         told = self.told(kept)
         for patient in (kept, duplicate):
-            services.read(patient, by=self.user, now=timezone.now())
+            services.record_page_view(patient, by=self.user, now=timezone.now())
         return Response(told)
 
     def told(self, row: Patient) -> Any:

@@ -148,13 +148,13 @@ class OpioidUses(mixins.ListModelMixin, VisibleRows):
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         patient = self.patient()
-        services.read(patient, by=self.user, now=timezone.now())
+        services.record_page_view(patient, by=self.user, now=timezone.now())
         return super().list(request, *args, **kwargs)
 
     def retrieve(self, request: Request, patient: int, pk: int) -> Response:
         """One opioid of a patient. That you looked at the patient's data is written down."""
         use = self.get_object()
-        services.read(use.patient, by=self.user, now=timezone.now())
+        services.record_page_view(use.patient, by=self.user, now=timezone.now())
         return self.show(use)
 
     @extend_schema(responses=TotalSerializer, parameters=[OpenApiParameter("on", date)])
@@ -165,7 +165,7 @@ class OpioidUses(mixins.ListModelMixin, VisibleRows):
         """
         whose, now = self.patient(), timezone.now()
         query = read_query(DayQuery, request.query_params)
-        services.read(whose, by=self.user, now=now)
+        services.record_page_view(whose, by=self.user, now=now)
         day = query.validated_data.get("on", now.astimezone(whose.site.zone).date())
         total = mme.total_on(whose.opioid_uses.on(day), day)
         shown = {

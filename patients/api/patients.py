@@ -122,7 +122,7 @@ class Patients(mixins.ListModelMixin, VisibleRows):
     def retrieve(self, request: Request, pk: int) -> Response:
         """One patient. That you looked is written down."""
         patient = self.get_object()
-        services.read(patient, by=self.user, now=timezone.now())
+        services.record_page_view(patient, by=self.user, now=timezone.now())
         return self.show(patient)
 
     @extend_schema(request=PatientInput, responses={201: PatientSerializer})

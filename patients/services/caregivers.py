@@ -32,7 +32,7 @@ def locked_patient(patient_id: int) -> Patient:
     return patient
 
 
-def locked(caregiver_id: int) -> Caregiver:
+def lock_caregiver(caregiver_id: int) -> Caregiver:
     """The caregiver with their patient, both locked."""
     number = Caregiver.objects.values_list("patient", flat=True).get(pk=caregiver_id)
     patient = locked_patient(number)
@@ -99,7 +99,7 @@ def save_caregiver(
             )
         caregiver.recorded_by, caregiver.recorded_at = by, now
     else:
-        before = locked(caregiver.pk)
+        before = lock_caregiver(caregiver.pk)
         caregiver.patient = patient = before.patient
         if before.revoked_at:
             raise Refusal("This caregiver was revoked.", code="revoked_already")
@@ -153,7 +153,7 @@ def revoke_caregiver(caregiver_id: int, *, reason: str, by: User | None, now: da
         raise Refusal("Say why.", code="reason_required", field="reason")
     if len(reason) > 500:
         raise Refusal("Say it in at most 500 characters.", code="reason_too_long", field="reason")
-    caregiver = locked(caregiver_id)
+    caregiver = lock_caregiver(caregiver_id)
     if caregiver.revoked_at:
         return caregiver
     before = Caregiver.objects.get(pk=caregiver_id)
@@ -183,7 +183,7 @@ def opt_out_caregiver(
 
     A second time changes nothing. `reason`: how the wish was heard, as a code.
     """
-    caregiver = locked(caregiver_id)
+    caregiver = lock_caregiver(caregiver_id)
     if caregiver.opted_out_at is None and caregiver.revoked_at is None:
         stop_writing(caregiver, "opted_out_at", "caregiver.opted_out", actor=actor, reason=reason, now=now)
     return caregiver

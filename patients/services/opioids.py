@@ -65,7 +65,7 @@ def record_opioid_use(use: OpioidUse, *, by: User | None, now: datetime) -> Opio
     return use
 
 
-def locked(use_id: int) -> OpioidUse:
+def lock_opioid_use(use_id: int) -> OpioidUse:
     """The row, for this transaction alone, after its patient. Raises Refusal "not_allowed_now" for a mistake."""
     patient_id = OpioidUse.objects.values_list("patient", flat=True).get(pk=use_id)
     Patient.objects.select_for_update().only("pk").get(pk=patient_id)
@@ -83,7 +83,7 @@ def end_opioid_use(use_id: int, *, until_on: date, by: User | None, now: datetim
     A last day that is still to come can be moved; one that is past is corrected instead. Raises Refusal
     "not_allowed_now", "ended_already", "ends_before_start".
     """
-    use = locked(use_id)
+    use = lock_opioid_use(use_id)
     if use.until_on == until_on:
         return use
     if use.until_on is not None and use.until_on < now.astimezone(use.patient.site.zone).date():
@@ -113,7 +113,7 @@ def correct_opioid_use(
         raise Refusal("Say why.", code="reason_required", field="reason")
     if len(reason) > 500:
         raise Refusal("Say it in at most 500 characters.", code="reason_too_long", field="reason")
-    use = locked(use_id)
+    use = lock_opioid_use(use_id)
     use.entered_in_error_at, use.entered_in_error_reason = now, reason
     use.save(update_fields=["entered_in_error_at", "entered_in_error_reason"])
     if instead is None:

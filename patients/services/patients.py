@@ -319,6 +319,6 @@ def at_address(address: str) -> tuple[list[Patient], list[Caregiver]]:
     return [patient for patient in known.values() if patient.email.casefold() == lower], caregivers
 
 
-def read(patient: Patient, *, by: User, now: datetime) -> None:
+def record_page_view(patient: Patient, *, by: User, now: datetime) -> None:
     """Write down that `by` looked at the patient's page."""
     audit.record("patient.read", patient, by=by, at=now, site=patient.site)

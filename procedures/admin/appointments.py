@@ -15,7 +15,7 @@ from unfold.decorators import display
 
 from clinic.admin.action_pages import ActionPage, next_page, paths
 from clinic.admin.base import DeskAdmin, SeenFilter, staff
-from clinic.admin.datetime_widgets import shown
+from clinic.admin.datetime_widgets import site_time_text
 from clinic.models import Site
 from clinic.timezones import occurs_twice
 from patients.admin import searched
@@ -165,7 +165,7 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
                 "status_label": STATUS_LABELS[found.status],
                 "procedure": getattr(found, "procedure", None),
                 "title": _("Appointment"),
-                "subtitle": f"{found.patient}, {shown(found.starts_at, found.site)}",
+                "subtitle": f"{found.patient}, {site_time_text(found.starts_at, found.site)}",
             }
         return super().change_view(request, object_id, form_url, extra_context)
 
@@ -180,7 +180,7 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
     @display(description=_("booked"))
     def booked(self, appointment: Appointment) -> str:
         requested = appointment.status == appointment.Status.REQUESTED
-        return "–" if requested else shown(appointment.created_at, appointment.site)
+        return "–" if requested else site_time_text(appointment.created_at, appointment.site)
 
     @display(description=_("booked by"))
     def who_booked(self, appointment: Appointment) -> str:
@@ -192,7 +192,7 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
 
     @display(description=_("held until"))
     def held(self, appointment: Appointment) -> str:
-        return shown(appointment.held_until, appointment.site) or "–"
+        return site_time_text(appointment.held_until, appointment.site) or "–"
 
     @display(description=_("cancelled or moved by"))
     def ended(self, appointment: Appointment) -> str:
@@ -205,7 +205,7 @@ class AppointmentAdmin(ImportsAppointments, DeskAdmin):
             return "–"
         new = appointment.rescheduled_to
         return format_html(
-            '<a class="desk-link" href="{}">{}</a>', page_of(new), shown(new.starts_at, new.site)
+            '<a class="desk-link" href="{}">{}</a>', page_of(new), site_time_text(new.starts_at, new.site)
         )
 
     # The day's list.

@@ -25,13 +25,13 @@ from django.utils.translation import gettext_lazy
 from clinic.admin.action_pages import carried, in_a_line, missed
 from clinic.admin.base import staff, tell
 from clinic.admin.form_data import shown_by
-from clinic.versions import columns
+from clinic.versions import column_digests
 from patients.models import Patient
 from procedures import services
 from procedures.admin.appointment_forms import WishForm
 from procedures.admin.appointments import AppointmentAdmin
 from procedures.admin.descriptions import meant, page_of, span
-from procedures.admin.slot_forms import FindForm, MoveForm, kept, same_again
+from procedures.admin.slot_forms import FindForm, MoveForm, chosen_fields, same_again
 from procedures.admin.slot_times import SlotSearch, picked, times, with_query
 from procedures.admin.workflow_actions import RESCHEDULE
 from procedures.models import Appointment
@@ -62,7 +62,7 @@ def find(request: HttpRequest) -> HttpResponse:
         "patient": patient,
         "form": form,
         "again": again(request, patient),
-        "typed": f"{reverse('admin:procedures_appointment_add')}?{urlencode(kept(request))}",
+        "typed": f"{reverse('admin:procedures_appointment_add')}?{urlencode(chosen_fields(request))}",
     }
     held = held_now(request, now=now)
     if held and held.status != held.Status.HELD:  # back from its page: it is not to be booked once more
@@ -247,11 +247,11 @@ def retime(request: HttpRequest, name: str, *, now: datetime) -> HttpResponse:
         if new is None and old.status not in old.EXPECTED:  # else a second click, which finds it done
             messages.error(request, _("This appointment is %s.") % old.get_status_display())
         return HttpResponseRedirect(page_of(new or old))
-    along = services.kept(old) if name == "move" else []
+    along = services.kept_resources(old) if name == "move" else []
     form = MoveForm(request.GET, request=request, old=old, along=along)
     form.is_valid()
     insisted = form.insisted()
-    stay = services.kept(old, insisted["resources"]) if along and insisted["keep"] else []
+    stay = services.kept_resources(old, insisted["resources"]) if along and insisted["keep"] else []
     wish = SlotSearch(
         old,
         [old.site],
@@ -294,7 +294,7 @@ def retime(request: HttpRequest, name: str, *, now: datetime) -> HttpResponse:
                     "why": why if name == "move" else None,
                     "stay": ", ".join(map(str, wish.others)),
                     "stale": stale,
-                    **carried(request, old, [shown_by(why), columns(old)], again=stale is not None),
+                    **carried(request, old, [shown_by(why), column_digests(old)], again=stale is not None),
                 },
                 status=409 if stale else 200,
             )

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from clinic.admin.action_pages import ActionPage, paths
 from clinic.admin.base import staff
-from clinic.admin.datetime_widgets import shown
+from clinic.admin.datetime_widgets import site_time_text
 from clinic.admin.sites import ResourceAdmin
 from clinic.models import Resource
 from clinic.patient_pages import secret
@@ -29,7 +29,7 @@ def calendar_address(request: HttpRequest, resource: Resource) -> SafeString:
     context = {
         "resource": resource,
         "feed": feed,
-        "since": shown(feed.created_at, resource.site) if feed else "",
+        "since": site_time_text(feed.created_at, resource.site) if feed else "",
         "by": (feed.created_by if feed else None) or _("the command line"),
         "may": services.may_hand_out(resource, staff(request)),
         "usable": services.can_be_published(resource),

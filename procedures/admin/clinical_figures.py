@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from procedures.check_in_plan import told
+from procedures.check_in_plan import rule_sentences
 from procedures.models import FigureConfirmation, ProcedureType, RedFlag, ReliefProfile, Risk
 from procedures.services.relief_profiles import plan_figures
 
@@ -44,7 +44,7 @@ def figures(
     )
     if profile.check_in_every_days:
         plan += f", then every {profile.check_in_every_days} days"
-    plan += f". {told(plan_figures(kind, profile))}"
+    plan += f". {rule_sentences(plan_figures(kind, profile))}"
     success = f"{profile.success_percent} % less pain"
     if profile.diagnostic_percent is not None:
         success += f"; as a diagnostic block {profile.diagnostic_percent} %"

@@ -16,7 +16,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from clinic.admin.base import DeskAdmin, DeskForm, DeskInline, SeenFilter, staff
-from clinic.admin.datetime_widgets import WallClockField, shown, to_instant
+from clinic.admin.datetime_widgets import WallClockField, site_time_text, to_instant
 from clinic.admin.sites import PlaceAdmin, ResourceAdmin
 from clinic.models import Closure, Resource, Site
 from procedures import services
@@ -282,11 +282,11 @@ class ClosureAdmin(DeskAdmin):
 
     @display(description=_("from"), ordering="starts_at")
     def begins(self, closure: Closure) -> str:
-        return shown(closure.starts_at, place(closure))
+        return site_time_text(closure.starts_at, place(closure))
 
     @display(description=_("until"), ordering="ends_at")
     def finishes(self, closure: Closure) -> str:
-        return shown(closure.ends_at, place(closure))
+        return site_time_text(closure.ends_at, place(closure))
 
     @display(description=_("every year"))
     def repeats_yearly(self, closure: Closure) -> str:

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from clinic.admin.datetime_widgets import shown
+from clinic.admin.datetime_widgets import site_time_text
 from clinic.models import Closure, Site
 from clinic.timezones import day_span
 from procedures.baselines import PAIN, days_before
@@ -93,7 +93,7 @@ def now_at(appointment: Appointment) -> SafeString:
     return format_html(
         '<a class="desk-link desk-sub" href="{}">{}</a>',
         page_of(new),
-        _("now %s") % shown(new.starts_at, new.site),
+        _("now %s") % site_time_text(new.starts_at, new.site),
     )
 
 

@@ -53,7 +53,7 @@ def since_words(what: str, since: date) -> str:
     return say("%(what)s: due since %(day)s") % {"what": WHAT[what], "day": since.isoformat()}
 
 
-def steps(device: ImplantedDevice, request: HttpRequest, *, page: bool) -> SafeString:
+def device_buttons(device: ImplantedDevice, request: HttpRequest, *, page: bool) -> SafeString:
     """A button for what can be done with the device now; what undoes it stands on its own `page` only."""
     if not request.user.has_perm(RECORD) or device.entered_in_error_at:
         return SafeString("")
@@ -95,7 +95,7 @@ def devices_fragment(request: HttpRequest, procedure: Procedure) -> SafeString:
                 "refill": due_words(device, device.refill_due_on),
                 "battery": due_words(device, device.battery_due_on),
                 "state": state(device),
-                "steps": steps(device, request, page=False),
+                "steps": device_buttons(device, request, page=False),
             }
             for device in devices
         ],

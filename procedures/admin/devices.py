@@ -17,12 +17,12 @@ from unfold.decorators import display
 
 from clinic.admin.action_pages import ActionPage, paths
 from clinic.admin.base import ReadOnlyAdmin, SeenFilter, now_at, staff
-from clinic.admin.datetime_widgets import shown
+from clinic.admin.datetime_widgets import site_time_text
 from clinic.admin.record_forms import ReasonForm
 from patients import services as patients
 from patients.admin import searched
 from procedures import services
-from procedures.admin.device_descriptions import RECORD, due_words, state, steps
+from procedures.admin.device_descriptions import RECORD, device_buttons, due_words, state
 from procedures.admin.device_forms import DeviceForm, ExplantForm, NextDueForm
 from procedures.models import ImplantedDevice, Procedure
 from procedures.services.devices import KIND_OF_FAMILY
@@ -112,10 +112,10 @@ class ImplantedDeviceAdmin(ReadOnlyAdmin):
     ) -> Any:
         found = self.get_queryset(request).filter(pk=object_id if object_id.isdecimal() else 0).first()
         if found is not None and self.has_view_permission(request, found):
-            patients.read(found.procedure.patient, by=staff(request), now=timezone.now())
+            patients.record_page_view(found.procedure.patient, by=staff(request), now=timezone.now())
             extra_context = {
                 **(extra_context or {}),
-                "steps": steps(found, request, page=True),
+                "steps": device_buttons(found, request, page=True),
                 "subtitle": str(found.procedure.patient),
             }
         return super().change_view(request, object_id, form_url, extra_context)
@@ -152,13 +152,13 @@ class ImplantedDeviceAdmin(ReadOnlyAdmin):
 
     @display(description=_("recorded"))
     def recorded(self, device: ImplantedDevice) -> str:
-        return shown(device.recorded_at, device.procedure.site)
+        return site_time_text(device.recorded_at, device.procedure.site)
 
     @display(description=_("entered in error"))
     def mistake(self, device: ImplantedDevice) -> str:
         if not device.entered_in_error_at:
             return "–"
-        at = shown(device.entered_in_error_at, device.procedure.site)
+        at = site_time_text(device.entered_in_error_at, device.procedure.site)
         return f"{at}: {device.entered_in_error_reason}"
 
 

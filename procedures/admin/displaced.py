@@ -40,7 +40,7 @@ def displaced(request: HttpRequest) -> HttpResponse:
         "title": _("Displaced appointments"),
         "key": secrets.token_urlsafe(16),
         "query": request.GET.urlencode(),
-        "rows": [row_of(proposal) for proposal in services.propose(found, now=now)],
+        "rows": [proposal_row(proposal) for proposal in services.propose(found, now=now)],
         "more": max(len(found) - services.AT_ONCE, 0),
     }
     return TemplateResponse(request, "admin/procedures/displaced.html", context)
@@ -59,7 +59,7 @@ def lost(request: HttpRequest, *, now: datetime) -> AppointmentQuerySet:
     return rows
 
 
-def row_of(proposal: services.Proposal) -> dict[str, Any]:
+def proposal_row(proposal: services.Proposal) -> dict[str, Any]:
     """One appointment as the page shows it; `value` is what its box sends, "" where there is no time for it."""
     old, slot = proposal.appointment, proposal.slot
     find = f"{reverse('admin:procedures_appointment_find')}?move={old.pk}"

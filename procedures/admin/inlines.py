@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from clinic.admin.base import ReadOnlyInline
-from clinic.admin.datetime_widgets import shown
+from clinic.admin.datetime_widgets import site_time_text
 from procedures.admin.descriptions import BASELINE_LABELS, who_noted
 from procedures.models import AppointmentStep, Baseline, Reservation
 
@@ -25,11 +25,11 @@ class ReservationInline(ReadOnlyInline):
 
     @display(description=_("from"))
     def from_(self, reservation: Reservation) -> str:
-        return shown(reservation.starts_at, reservation.appointment.site)
+        return site_time_text(reservation.starts_at, reservation.appointment.site)
 
     @display(description=_("until"))
     def until(self, reservation: Reservation) -> str:
-        return shown(reservation.ends_at, reservation.appointment.site)
+        return site_time_text(reservation.ends_at, reservation.appointment.site)
 
     @display(description=_("held"))
     def held(self, reservation: Reservation) -> str:
@@ -48,7 +48,7 @@ class StepInline(ReadOnlyInline):
 
     @display(description=_("at"))
     def when(self, step: AppointmentStep) -> str:
-        return shown(step.at, step.appointment.site)
+        return site_time_text(step.at, step.appointment.site)
 
     @display(description=_("status"))
     def what(self, step: AppointmentStep) -> str:
@@ -75,7 +75,7 @@ class BaselineInline(ReadOnlyInline):
 
     @display(description=_("said"))
     def said(self, row: Baseline) -> str:
-        return shown(row.taken_at, row.appointment.site)
+        return site_time_text(row.taken_at, row.appointment.site)
 
     @display(description=_("recorded by"))
     def by(self, row: Baseline) -> str:

@@ -15,7 +15,7 @@ from unfold.decorators import display
 
 from clinic.admin.action_pages import ActionPage, paths
 from clinic.admin.base import ReadOnlyAdmin, SeenFilter, staff
-from clinic.admin.datetime_widgets import shown
+from clinic.admin.datetime_widgets import site_time_text
 from procedures import services
 from procedures.admin.descriptions import label, page_of, span
 from procedures.models import Appointment, FreedTime, WaitlistEntry
@@ -120,7 +120,7 @@ class FreedTimeAdmin(ReadOnlyAdmin):
 
     @display(description=_("free since"), ordering="created_at")
     def since(self, freed: FreedTime) -> str:
-        return shown(freed.created_at, freed.site)
+        return site_time_text(freed.created_at, freed.site)
 
     @display(description=_("state"))
     def state(self, freed: FreedTime) -> SafeString:
@@ -136,14 +136,14 @@ class FreedTimeAdmin(ReadOnlyAdmin):
     def ended(self, freed: FreedTime) -> str:
         if freed.closed_at is None:
             return "–"
-        return f"{freed.get_closed_reason_display()}: {shown(freed.closed_at, freed.site)}"
+        return f"{freed.get_closed_reason_display()}: {site_time_text(freed.closed_at, freed.site)}"
 
 
 def clash(appointment: Appointment | None) -> dict[str, str] | None:
     """What the patient has for the same procedure already: when, and its page."""
     if appointment is None:
         return None
-    return {"when": shown(appointment.starts_at, appointment.site), "page": page_of(appointment)}
+    return {"when": site_time_text(appointment.starts_at, appointment.site), "page": page_of(appointment)}
 
 
 class BookFreed(ActionPage):

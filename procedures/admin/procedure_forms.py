@@ -13,7 +13,7 @@ from unfold.widgets import (
 )
 
 from clinic.admin.base import now_at
-from clinic.admin.datetime_widgets import WallClockField, shown
+from clinic.admin.datetime_widgets import WallClockField, site_time_text
 from clinic.models import User
 from patients.models import AnsweredBy
 from procedures import services
@@ -231,7 +231,7 @@ class PerformForm(PegFields, StepForm):
         field = cast(forms.TypedChoiceField, self.fields["baseline_pain"])
         words = {
             "score": used.value,
-            "when": shown(used.taken_at, site),
+            "when": site_time_text(used.taken_at, site),
             "age": age(days_before(used.taken_at, now_at(site), zone=site.zone)),
         }
         if used.source == Source.DAY_OF:

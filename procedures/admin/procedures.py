@@ -13,7 +13,7 @@ from unfold.decorators import display
 
 from clinic.admin.action_pages import ActionPage, paths
 from clinic.admin.base import ReadOnlyAdmin, SeenFilter
-from clinic.admin.datetime_widgets import shown
+from clinic.admin.datetime_widgets import site_time_text
 from patients.admin import searched
 from procedures import services
 from procedures.admin.appointment_forms import NOT_ASKED, TimeForm, VoidForm, to_instant_of
@@ -91,11 +91,11 @@ class ProcedureAdmin(ReadOnlyAdmin):
 
     @display(description=_("performed"), ordering="performed_at")
     def performed(self, procedure: Procedure) -> str:
-        return shown(procedure.performed_at, procedure.site)
+        return site_time_text(procedure.performed_at, procedure.site)
 
     @display(description=_("recorded"))
     def recorded(self, procedure: Procedure) -> str:
-        return shown(procedure.recorded_at, procedure.site)
+        return site_time_text(procedure.recorded_at, procedure.site)
 
     @display(description=_("status"), ordering="status", label=STATUS_LABELS)
     def state(self, procedure: Procedure) -> tuple[str, str]:
@@ -116,9 +116,8 @@ class ProcedurePage(ActionPage):
     submit = _("Correct")
 
     def lead(self) -> str:
-        return (
-            f"{self.row.patient} · {self.row.procedure_type} · {shown(self.row.performed_at, self.row.site)}"
-        )
+        row = self.row
+        return f"{row.patient} · {row.procedure_type} · {site_time_text(row.performed_at, row.site)}"
 
 
 class CorrectPain(ProcedurePage):

@@ -15,7 +15,7 @@ from clinic.models import Resource, Site
 from patients.models import Patient
 from procedures.admin.appointment_forms import regions
 from procedures.models import Appointment, Intent, Laterality, ProcedureType
-from procedures.services.booking import complete, refuse_nonsense
+from procedures.services.booking import fill_in, refuse_impossible
 
 
 def clinicians(request: HttpRequest) -> QuerySet[Resource]:
@@ -28,7 +28,7 @@ def clinicians(request: HttpRequest) -> QuerySet[Resource]:
     )
 
 
-def kept(request: HttpRequest) -> dict[str, str]:
+def chosen_fields(request: HttpRequest) -> dict[str, str]:
     """What is chosen already, for the form in which a time is typed."""
     names = ("patient", "procedure_type", "region", "laterality", "levels", "intent", "site")
     return {name: request.GET[name] for name in names if request.GET.get(name)}
@@ -143,8 +143,8 @@ class FindForm(WhenForm):
         if not self.errors:
             try:
                 asked = self.wished(self.now)
-                complete(asked)
-                refuse_nonsense(asked, now=self.now)
+                fill_in(asked)
+                refuse_impossible(asked, now=self.now)
             except ValidationError as refusal:
                 show_refusal(self, refusal, {})
         if not self.errors and not self.places():

@@ -83,10 +83,10 @@ def times(request: HttpRequest, wish: SlotSearch, on: date | None, *, now: datet
     return {
         "week": [(day, by_site(sorted_by_day.get(day, []))) for day in days],
         "any_time": any(sorted_by_day.get(day) for day in days),
-        "beyond": said(beyond),
+        "beyond": slot_time_text(beyond),
         "beyond_link": with_query(request, on=beyond.wall.date()) if beyond else "",
         "several_sites": len(wish.sites) > 1,
-        "first": said(first),
+        "first": slot_time_text(first),
         "first_link": with_query(request, on=None),
         "earlier": with_query(request, on=max(before, today)) if on > today else "",
         "later": with_query(request, on=on + timedelta(days=DAYS)),
@@ -121,7 +121,7 @@ def by_site(slots: list[Slot]) -> list[tuple[Site, str, list[Offered]]]:
     return list(result.values())
 
 
-def said(slot: Slot | None) -> str:
+def slot_time_text(slot: Slot | None) -> str:
     """When a slot begins, on the wall clock of its site."""
     return f"{slot.wall:%A %-d %B, %H:%M %Z}" if slot else ""
 

@@ -17,7 +17,7 @@ from unfold.decorators import display
 
 from clinic.admin.action_pages import ActionPage, paths
 from clinic.admin.base import DeskAdmin, SeenFilter, staff
-from clinic.admin.datetime_widgets import shown
+from clinic.admin.datetime_widgets import site_time_text
 from clinic.admin.stale_forms import StalePage
 from patients.admin import searched
 from procedures import services
@@ -261,19 +261,19 @@ class WaitlistAdmin(DeskAdmin):
                 '{} <a class="desk-link" href="{}">{}</a>',
                 word,
                 page_of(entry.appointment),
-                shown(entry.appointment.starts_at, entry.appointment.site),
+                site_time_text(entry.appointment.starts_at, entry.appointment.site),
             )
         return label(_("waiting"), "info", asked_again(entry))
 
     @display(description=_("since"))
     def joined(self, entry: WaitlistEntry) -> str:
-        return shown(entry.created_at, entry.patient.site)
+        return site_time_text(entry.created_at, entry.patient.site)
 
     @display(description=_("closed"))
     def ended(self, entry: WaitlistEntry) -> str:
         if entry.closed_at is None:
             return "–"
-        return f"{entry.get_closed_reason_display()}: {shown(entry.closed_at, entry.patient.site)}"
+        return f"{entry.get_closed_reason_display()}: {site_time_text(entry.closed_at, entry.patient.site)}"
 
 
 class EntryPage(ActionPage):

@@ -94,11 +94,13 @@ def week(request: HttpRequest) -> HttpResponse:
             (resource for resource in resources if str(resource.pk) == request.GET.get("resource")), None
         )
         context |= {"resources": resources, "resource": resource, "why": WishForm()}
-        context |= shown(request, site, resource, day_in(request.GET.get("day", ""), site, now=now), now=now)
+        context |= week_context(
+            request, site, resource, day_in(request.GET.get("day", ""), site, now=now), now=now
+        )
     return TemplateResponse(request, "admin/procedures/week.html", context)
 
 
-def shown(
+def week_context(
     request: HttpRequest, site: Site, resource: Resource | None, on: date, *, now: datetime
 ) -> dict[str, Any]:
     """What the page shows of the week of `on`, in a fixed number of queries."""
@@ -147,7 +149,11 @@ def shown(
             Day(
                 day,
                 [closed_words(closure, day, site) for closure in closures if touches(closure, day, site)],
-                [row_of(row, can_book) for row in rows if row.starts_at.astimezone(site.zone).date() == day],
+                [
+                    appointment_row(row, can_book)
+                    for row in rows
+                    if row.starts_at.astimezone(site.zone).date() == day
+                ],
                 f"{book}&on={day.isoformat()}" if can_book and day >= today else "",
             )
             for day in open_days
@@ -193,7 +199,7 @@ def limits(rows: list[Appointment], hours: list[tuple[time, time]], site: Site) 
     return f"{first:02}:00", f"{min(until, 24):02}:00"
 
 
-def row_of(appointment: Appointment, can_book: bool) -> WeekRow:
+def appointment_row(appointment: Appointment, can_book: bool) -> WeekRow:
     """One appointment as the list shows it."""
     zone = appointment.site.zone
     start, end = appointment.starts_at.astimezone(zone), appointment.ends_at.astimezone(zone)
@@ -260,10 +266,10 @@ def closed_event(closure: Closure, site: Site) -> dict[str, Any]:
 def move(request: HttpRequest) -> HttpResponse:
     """Move `appointment` to the wall time `starts`; with `check`, only say whether that would do.
 
-    What `services.kept` names goes along, and so does the resource that the calendar is narrowed to. A check is
-    answered with JSON: `words` to show, `ended_by` to begin with, 422 with the refusal's `code` when it would not do,
-    409 and "stale" when the calendar does not show the appointment as it stands. `seen` in the address: which version
-    it shows. Of what is over already the service says so, or answers the same key again.
+    What `services.kept_resources` names goes along, and so does the resource that the calendar is narrowed to. A check
+    is answered with JSON: `words` to show, `ended_by` to begin with, 422 with the refusal's `code` when it would not
+    do, 409 and "stale" when the calendar does not show the appointment as it stands. `seen` in the address: which
+    version it shows. Of what is over already the service says so, or answers the same key again.
     """
     if not request.user.has_perm("procedures.book_appointment"):
         raise PermissionDenied

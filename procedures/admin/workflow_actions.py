@@ -40,7 +40,7 @@ def whenever(day: Any, today: Any, begun: bool) -> bool:
 
 
 @dataclass(frozen=True)
-class Step:
+class StepButton:
     """One thing that can be done with an appointment; from which statuses and by whom, says `procedures.workflow`.
 
     `name` is its address, `step` its name there; "" when it is no step of that table.
@@ -93,60 +93,60 @@ ASKS = (BASELINE, TABLET)
 STEPS = {
     step.name: step
     for step in (
-        Step("accept", "accept", _("Accept"), _("Book what was requested"), _("The appointment is booked."),
+        StepButton("accept", "accept", _("Accept"), _("Book what was requested"), _("The appointment is booked."),
              AcceptForm, listed=(Status.REQUESTED,)),
-        Step("book", "book", _("Book"), _("Book the held time"), _("The time is booked."),
+        StepButton("book", "book", _("Book"), _("Book the held time"), _("The time is booked."),
              listed=(Status.HELD,), at_once=True),
-        Step("confirm", "confirm", _("Confirm"), _("The patient has confirmed"),
+        StepButton("confirm", "confirm", _("Confirm"), _("The patient has confirmed"),
              _("The appointment is confirmed."), timely=lambda day, today, begun: not begun,
              listed=(Status.BOOKED,), at_once=True),
-        Step("arrive", "arrive", _("Arrived"), _("The patient is here"), _("The patient is marked as arrived."),
+        StepButton("arrive", "arrive", _("Arrived"), _("The patient is here"), _("The patient is marked as arrived."),
              timely=lambda day, today, begun: day == today,
              listed=(Status.BOOKED, Status.CONFIRMED), at_once=True),
-        Step("undo-arrival", "undo_arrival", _("Not here after all"), _("The patient is not here after all"),
+        StepButton("undo-arrival", "undo_arrival", _("Not here after all"), _("The patient is not here after all"),
              _("The patient is expected again."), at_once=True),
-        Step("make-ready", "make_ready", _("Ready"), _("The patient is ready"),
+        StepButton("make-ready", "make_ready", _("Ready"), _("The patient is ready"),
              _("The patient is marked as ready."), listed=(Status.ARRIVED,), at_once=True),
-        Step("start", "start", _("Start"), _("The procedure starts"), _("The procedure has started."),
+        StepButton("start", "start", _("Start"), _("The procedure starts"), _("The procedure has started."),
              listed=(Status.READY,), at_once=True),
-        Step("to-recovery", "to_recovery", _("To recovery"), _("The patient goes to recovery"),
+        StepButton("to-recovery", "to_recovery", _("To recovery"), _("The patient goes to recovery"),
              _("The patient is in recovery."), listed=(Status.IN_PROCEDURE,), at_once=True),
-        Step("perform", "complete", _("Perform"), _("Record what was performed"),
+        StepButton("perform", "complete", _("Perform"), _("Record what was performed"),
              _("The procedure is recorded; its follow-up has begun."), PerformForm,
              timely=lambda day, today, begun: day <= today,
              listed=(Status.ARRIVED, Status.READY, Status.IN_PROCEDURE, Status.RECOVERING)),
-        Step(BASELINE, "", _("Note pain before"), _("Note the pain before the procedure"),
+        StepButton(BASELINE, "", _("Note pain before"), _("Note the pain before the procedure"),
              _("The pain before is noted."), BaselineForm, listed=(Status.ARRIVED, Status.READY),
              needs="procedures.record_baseline",
              origins=frozenset((*Appointment.EXPECTED, *Appointment.PRESENT))),
-        Step(TABLET, "", _("Ask on the tablet"), _("Ask the patient on the tablet"),
+        StepButton(TABLET, "", _("Ask on the tablet"), _("Ask the patient on the tablet"),
              _("Six digits open the questions on a tablet."), TabletForm,
              listed=(Status.ARRIVED, Status.READY), at_once=True, needs="procedures.record_baseline",
              origins=frozenset(WAITING)),
-        Step("no-show", "mark_no_show", _("No-show"), _("The patient did not come"),
+        StepButton("no-show", "mark_no_show", _("No-show"), _("The patient did not come"),
              _("The appointment is marked as a no-show; its resources are free."),
              timely=lambda day, today, begun: begun,
              listed=(Status.BOOKED, Status.CONFIRMED), at_once=True),
-        Step("undo-no-show", "undo_no_show", _("Expected after all"), _("The patient is expected after all"),
+        StepButton("undo-no-show", "undo_no_show", _("Expected after all"), _("The patient is expected after all"),
              _("The patient is expected again."),
              timely=lambda day, today, begun: today - day <= UNDONE_WITHIN,
              listed=(Status.NO_SHOW,), at_once=True),
-        Step(RESCHEDULE, "", _("Type a new time"), _("Reschedule"),
+        StepButton(RESCHEDULE, "", _("Type a new time"), _("Reschedule"),
              _("The appointment has its new time; the old one is free."), RescheduleForm),
-        Step("correct", "", _("Correct"), _("Correct side, levels, indication or note"),
+        StepButton("correct", "", _("Correct"), _("Correct side, levels, indication or note"),
              _("The appointment is corrected."), CorrectForm, origins=CORRECTABLE),
-        Step(SETTLE, "", _("Settle"), _("The wish for another time is settled"),
+        StepButton(SETTLE, "", _("Settle"), _("The wish for another time is settled"),
              _("The wish for another time is settled; the appointment stands."), SettleForm,
              listed=(Status.BOOKED, Status.CONFIRMED), at_once=True),
-        Step("cancel", "cancel", _("Cancel"), _("Cancel the appointment"),
+        StepButton("cancel", "cancel", _("Cancel"), _("Cancel the appointment"),
              _("The appointment is cancelled; its time is free."), CancelForm, danger=True),
-        Step("error", "enter_in_error", _("Entered in error"), _("Mark as entered in error"),
+        StepButton("error", "enter_in_error", _("Entered in error"), _("Mark as entered in error"),
              _("The appointment is marked as entered in error; nothing follows from it."), ErrorForm, danger=True),
     )
 }  # fmt: skip
 
 
-def steps_for(request: HttpRequest, appointment: Appointment, *, now: datetime) -> list[Step]:
+def steps_for(request: HttpRequest, appointment: Appointment, *, now: datetime) -> list[StepButton]:
     """The steps that are possible now and that the user may take."""
     return [
         step
@@ -155,7 +155,7 @@ def steps_for(request: HttpRequest, appointment: Appointment, *, now: datetime) 
     ]
 
 
-def buttons(steps: list[Step], appointment: Appointment, *, back: str = "") -> SafeString:
+def buttons(steps: list[StepButton], appointment: Appointment, *, back: str = "") -> SafeString:
     """A button for each step; those done at once post by themselves, inside the form that stands around them.
 
     `back`: the page of ours to come back to; "": the appointment's.
@@ -169,7 +169,7 @@ def buttons(steps: list[Step], appointment: Appointment, *, back: str = "") -> S
     )
 
 
-def button(step: Step, appointment: Appointment, suffix: str) -> SafeString:
+def button(step: StepButton, appointment: Appointment, suffix: str) -> SafeString:
     address = step.url(appointment) + suffix
     if step.at_once:  # no page stands between, which could say what it has shown
         address += f"{'&' if suffix else '?'}{beside(appointment)}"

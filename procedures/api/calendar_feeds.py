@@ -30,7 +30,7 @@ class IssuedFeedSerializer(CalendarFeedSerializer):
     address = serializers.URLField()
 
 
-def shown(feed: CalendarFeed | None) -> dict[str, Any]:
+def feed_data(feed: CalendarFeed | None) -> dict[str, Any]:
     """What CalendarFeedSerializer writes about `feed`; None: there is none."""
     return {
         "issued_at": feed.created_at if feed else None,
@@ -55,7 +55,7 @@ class CalendarFeeds(VisibleRows):
         return Response(self.told(self.get_object()))
 
     def told(self, row: Resource) -> Any:
-        return CalendarFeedSerializer(shown(services.feed_in_force(row))).data
+        return CalendarFeedSerializer(feed_data(services.feed_in_force(row))).data
 
     @extend_schema(request=NothingInput, responses={201: IssuedFeedSerializer})
     def create(self, request: Request, pk: int) -> Response:
@@ -67,7 +67,7 @@ class CalendarFeeds(VisibleRows):
         resource = self.get_object()
         self.inputs(NothingInput)
         token = services.issue_feed(resource, by=self.user, now=timezone.now())
-        issued = shown(services.feed_in_force(resource)) | {"address": services.feed_address(token)}
+        issued = feed_data(services.feed_in_force(resource)) | {"address": services.feed_address(token)}
         headers = {"ETag": tag_of(self.told(resource))}  # the address is no part of what is shown later
         return Response(IssuedFeedSerializer(issued).data, status=201, headers=headers)
 

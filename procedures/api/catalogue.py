@@ -180,10 +180,10 @@ class ProcedureTypeSerializer(serializers.ModelSerializer[ProcedureType]):
             profile = kind.profile_on(self.context["now"])
         except ReliefProfile.DoesNotExist:
             return None
-        return ReliefProfileSerializer(shown(kind, profile)).data
+        return ReliefProfileSerializer(profile_data(kind, profile)).data
 
 
-def shown(kind: ProcedureType, profile: ReliefProfile) -> Any:
+def profile_data(kind: ProcedureType, profile: ReliefProfile) -> Any:
     """What ReliefProfileSerializer writes about `profile`, which is one of `kind`."""
 
     def sourced(unit: str, source: str, name: Figure) -> dict[str, Any]:

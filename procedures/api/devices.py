@@ -139,7 +139,7 @@ class ImplantedDevices(mixins.ListModelMixin, VisibleRows):
     def retrieve(self, request: Request, pk: int) -> Response:
         """One device. That you looked at the patient's data is written down."""
         device = self.get_object()
-        patients.read(device.procedure.patient, by=self.user, now=timezone.now())
+        patients.record_page_view(device.procedure.patient, by=self.user, now=timezone.now())
         return Response(self.get_serializer(device).data)
 
     @extend_schema(request=ImplantedDeviceInput, responses={201: ImplantedDeviceSerializer})

@@ -153,7 +153,7 @@ class Procedures(mixins.ListModelMixin, VisibleRows):
     def retrieve(self, request: Request, pk: int) -> Response:
         """One procedure. That you looked at the patient's data is written down."""
         procedure = self.get_object()
-        patients.read(procedure.patient, by=self.user, now=timezone.now())
+        patients.record_page_view(procedure.patient, by=self.user, now=timezone.now())
         return Response(self.get_serializer(procedure).data)
 
     @extend_schema(request=ReasonInput, responses=ProcedureSerializer)

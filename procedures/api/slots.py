@@ -136,7 +136,7 @@ class SlotQuery(Input):
             and old.procedure_type == found["procedure_type"]
         ):
             named = [*found["resources"], *([found["clinician"]] if "clinician" in found else [])]
-            found["resources"] = [*found["resources"], *services.kept(old, named)]
+            found["resources"] = [*found["resources"], *services.kept_resources(old, named)]
         # Booking would refuse these; an empty list would only look like a full calendar.
         for name, chosen in (("resource", found["resources"]), ("clinician", [found.get("clinician")])):
             if any(resource and not resource.active for resource in chosen):

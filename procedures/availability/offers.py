@@ -45,7 +45,8 @@ class Offer:
     ) -> Iterator[tuple[datetime, int, Slot]]:
         """The site's slots in order, each behind its start and the site's rank, made as they are asked for."""
         wants = list(self.wants.values())
-        # As `booking_checks.choose`: needs with the fewest candidates choose first, and the candidates come by name.
+        # As `booking_checks.choose_resources`: needs with the fewest candidates choose first, and the candidates come
+        # by name.
         order = sorted(range(len(wants)), key=lambda number: len(wants[number].servers))
         rivals = [
             [other for other in order if contested(wants[number], wants[other])]

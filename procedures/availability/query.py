@@ -153,7 +153,7 @@ SELECT candidate.site_id, need.id, starts_after_minutes, category, EXTRACT(EPOCH
 """
 
 
-def ask(
+def query_sites(
     procedure_type: ProcedureType,
     clocks: dict[int, list[OffsetPeriod]],
     *,
@@ -184,7 +184,7 @@ def ask(
         "ahead": [timedelta(seconds=stretch.ahead) for _, stretch in hands],
     }
     offers: dict[int, Offer] = {}
-    for site_id, need_id, _, category, after, until, resource_id, name, lows, highs in planned_once.rows(
+    for site_id, need_id, _, category, after, until, resource_id, name, lows, highs in planned_once.fetch_all(
         FIND, asked
     ):
         offer = offers.setdefault(site_id, Offer())

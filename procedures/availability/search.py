@@ -12,7 +12,7 @@ from clinic.timezones import day_span
 from patients.models import Patient
 from procedures.availability.clock_changes import clock
 from procedures.availability.offers import Slot
-from procedures.availability.query import ask
+from procedures.availability.query import query_sites
 from procedures.models import Appointment, Procedure, ProcedureType
 from procedures.start_times import last_day
 
@@ -63,7 +63,7 @@ def find_slots(
         return []
     chosen = {resource.pk for resource in (*resources, *([clinician] if clinician else []))}
     clocks = {site.pk: clock(site.zone, first, starts_before) for site in places}
-    offers = ask(
+    offers = query_sites(
         procedure_type,
         clocks,
         first=first,

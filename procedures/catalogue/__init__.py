@@ -47,7 +47,7 @@ __all__ = [
     "Requirement",
     "Risk",
     "Success",
-    "read",
+    "read_catalogue",
 ]
 
 #: The share of a trial's days in relief that passes it, where a page does not say (a choice, unconfirmed).
@@ -112,7 +112,7 @@ class CatalogueError(ValueError):
         super().__init__("\n".join(self.problems))
 
 
-def read(folder: Path = FOLDER) -> Catalogue:
+def read_catalogue(folder: Path = FOLDER) -> Catalogue:
     """Read the catalogue in `folder`.
 
     Raises CatalogueError with every problem of every file, each as "file: key: what is wrong".

@@ -41,10 +41,10 @@ from procedures.services.figure_confirmations import confirm_figure
 from procedures.services.merges import obstacles_to_merging
 from procedures.services.notifications import (
     latest,
+    notify_at_new_address,
     open_link,
-    remind_due,
+    queue_due_reminders,
     stop_token,
-    tell_at_new_address,
     void_links,
 )
 from procedures.services.openings import close_filled_times, close_passed_times, dismiss_freed, note_freed
@@ -63,7 +63,7 @@ from procedures.services.procedures import Performed, correct_time, perform, per
 from procedures.services.rebookings import AT_ONCE, Proposal, propose, rebook
 from procedures.services.relief_profiles import add_profile, check_profile
 from procedures.services.requests import accept
-from procedures.services.rescheduling import check_reschedule, kept, reschedule
+from procedures.services.rescheduling import check_reschedule, kept_resources, reschedule
 from procedures.services.transitions import arrive, cancel, mark_no_show, take_step
 from procedures.services.waitlist import (
     book_from_waitlist,
@@ -113,7 +113,7 @@ __all__ = [
     "feed_in_force",
     "issue_feed",
     "join_waitlist",
-    "kept",
+    "kept_resources",
     "latest",
     "mark_displaced",
     "mark_displaced_soon",
@@ -123,6 +123,7 @@ __all__ = [
     "may_reply",
     "note_baseline",
     "note_freed",
+    "notify_at_new_address",
     "obstacles_to_merging",
     "offer_tablet",
     "offered_code",
@@ -134,12 +135,12 @@ __all__ = [
     "performers",
     "promise_to_come",
     "propose",
+    "queue_due_reminders",
     "rebook",
     "record_device",
     "refilled",
     "refuse_twice",
     "release_expired_holds",
-    "remind_due",
     "reopen",
     "reschedule",
     "revoke_feed",
@@ -150,7 +151,6 @@ __all__ = [
     "stop_token",
     "take_step",
     "takes_a_device",
-    "tell_at_new_address",
     "void",
     "void_device",
     "void_links",

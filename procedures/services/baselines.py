@@ -21,7 +21,7 @@ from procedures.baselines import (
     source_of,
 )
 from procedures.models import Appointment, Baseline, Procedure
-from procedures.services.transitions import locked, refuse_unless
+from procedures.services.transitions import lock_appointment, refuse_unless
 from procedures.signals import baseline_corrected
 
 #: The states of an appointment in which scores from before it can be noted.
@@ -76,7 +76,7 @@ def note_baseline(
         raise Refusal("Name at least one score.", code="item_missing", field=PAIN)
     if taken_at > now:
         raise Refusal("A score cannot have been named in the future.", code="in_the_future", field="taken_at")
-    appointment = locked(appointment_id)
+    appointment = lock_appointment(appointment_id)
     refuse_unless(appointment, NOTED_IN)
     procedure: Procedure | None = getattr(appointment, "procedure", None)
     if procedure is not None:
@@ -208,7 +208,7 @@ def correct_baseline(
     if not reason.strip():
         raise Refusal("Say why.", code="reason_required", field="reason")
     number = Procedure.objects.values_list("appointment", flat=True).get(pk=procedure_id)
-    appointment = locked(number)  # first, as when it is performed
+    appointment = lock_appointment(number)  # first, as when it is performed
     procedure = Procedure.objects.select_for_update(of=("self",)).select_related("site").get(pk=procedure_id)
     if procedure.status == Procedure.Status.ENTERED_IN_ERROR:
         raise Refusal("This procedure was entered in error.", code="not_allowed_now", field="pain")

@@ -11,19 +11,24 @@ from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 
 from clinic import audit
-from clinic.database import each
+from clinic.database import for_each_row
 from clinic.models import Resource, User
 from clinic.refusals import Refusal
 from clinic.versions import read_before
 from procedures.models import Appointment, AppointmentStep, Intent, ProcedureType, Reservation
 from procedures.services import notifications
-from procedures.services.booking_checks import SlotUnavailable, choose, look, shares
+from procedures.services.booking_checks import (
+    SlotUnavailable,
+    choose_resources,
+    is_overbooked,
+    resource_needs,
+)
 from procedures.services.locks import LostRace, lock, refuse_if_taken_since
-from procedures.services.transitions import locked_by_nobody, refuse_gone, write
+from procedures.services.transitions import lock_appointment_if_free, refuse_gone, write_step
 from procedures.start_times import last_day, on_grid
 
 #: How often a booking that may take any resource of a category looks again after a rival took the one it had chosen.
-LOOKS = 5
+ATTEMPTS = 5
 #: How long a time is held for a clerk who is still talking.
 HOLD_LASTS = timedelta(minutes=10)
 #: An appointment may be entered this long after it began: the patient stands at the desk.
@@ -67,18 +72,18 @@ def check(
     "taken".
     """
     check_values(appointment, imported=imported, now=now)
-    needs = look(appointment, list(resources), now=now)
-    return choose(appointment, needs, overbook=bool(appointment.overbooked_reason))
+    needs = resource_needs(appointment, list(resources), now=now)
+    return choose_resources(appointment, needs, overbook=bool(appointment.overbooked_reason))
 
 
 def check_values(appointment: Appointment, *, imported: bool = False, now: datetime) -> None:
     """The part of `check` that asks for nobody's time."""
-    complete(appointment)
+    fill_in(appointment)
     appointment.created_at = appointment.created_at or now
     # What was read from the database need not be asked for again: the foreign keys refuse what is gone since.
     read = read_before(appointment, *READ_BEFORE)
     appointment.full_clean(exclude=read, validate_constraints=False)
-    refuse_nonsense(appointment, now=now)
+    refuse_impossible(appointment, now=now)
     refuse_start(appointment, any_minute=imported or bool(appointment.overbooked_reason), now=now)
 
 
@@ -96,7 +101,7 @@ def check_requested(
     check_values(appointment, now=now)
 
 
-def complete(appointment: Appointment) -> None:
+def fill_in(appointment: Appointment) -> None:
     """Fill in what follows from the procedure type: the end, and the intent where there is no choice."""
     kind = appointment.procedure_type
     if appointment.starts_at and appointment.starts_at.tzinfo:
@@ -106,7 +111,7 @@ def complete(appointment: Appointment) -> None:
         appointment.intent = possible[0]
 
 
-def refuse_nonsense(appointment: Appointment, *, now: datetime) -> None:
+def refuse_impossible(appointment: Appointment, *, now: datetime) -> None:
     """Refuse what makes no sense whoever is free; see `check` for the codes."""
     if appointment.starts_at < now - LATE_ENTRY:
         raise Refusal("This time is in the past.", code="in_the_past", field="starts_at")
@@ -188,7 +193,7 @@ def book(
     elif hold:
         appointment.status, appointment.held_until = Appointment.Status.HELD, now + HOLD_LASTS
     try:
-        for _ in range(LOOKS):
+        for _ in range(ATTEMPTS):
             with attempt(now=now):
                 reservations = [] if request else reserve(appointment, chosen, imported=imported, now=now)
                 appointment.save(force_insert=True)
@@ -210,7 +215,7 @@ def book(
                     reason=appointment.overbooked_reason,
                 )
                 if not quietly:
-                    notifications.tell_booked(appointment, now=now)
+                    notifications.notify_booked(appointment, now=now)
                 appointment.made_with = reservations, step
                 return appointment
         raise SlotUnavailable(BY_A_RIVAL)
@@ -248,15 +253,15 @@ def reserve(
     Raises as `check` does, and LostRace when a rival came in between choosing and locking.
     """
     check_values(appointment, imported=imported, now=now)
-    needs = look(appointment, chosen, now=now)
-    reservations = choose(appointment, needs, overbook=bool(appointment.overbooked_reason))
+    needs = resource_needs(appointment, chosen, now=now)
+    reservations = choose_resources(appointment, needs, overbook=bool(appointment.overbooked_reason))
     asked_for = {resource.pk: resource for resource in chosen}
     for reservation in reservations:
         if reservation.resource_id in asked_for:
             reservation.resource, reservation.named = asked_for[reservation.resource_id], True
     lock(reservations, appointment.patient_id)
     refuse_if_taken_since(appointment, reservations)
-    if not shares(needs, reservations):
+    if not is_overbooked(needs, reservations):
         appointment.overbooked_reason = ""  # everything was free after all
     return sorted(reservations, key=lambda reservation: reservation.starts_at)
 
@@ -292,13 +297,13 @@ def release_expired_holds(*, now: datetime) -> int:
     """Give back the times whose hold has run out; how many. The tick does it, and booking where one is in its way."""
     expired = Appointment.objects.filter(status=Appointment.Status.HELD, held_until__lte=now)
     numbers = expired.order_by("held_until", "pk").values_list("pk", flat=True)
-    return each(list(numbers), lambda number: release_hold(number, now=now))
+    return for_each_row(list(numbers), lambda number: release_hold(number, now=now))
 
 
 @transaction.atomic
 def release_hold(appointment_id: int, *, now: datetime) -> bool:
     """Give one hold back, unless somebody has booked it meanwhile or is at it: nobody waits for that."""
-    appointment = locked_by_nobody(appointment_id)
+    appointment = lock_appointment_if_free(appointment_id)
     if (
         appointment is None
         or appointment.status != Appointment.Status.HELD
@@ -307,5 +312,7 @@ def release_hold(appointment_id: int, *, now: datetime) -> bool:
     ):
         return False
     appointment.ended_by, appointment.ended_reason = Appointment.EndedBy.CLINIC, "The hold ran out."
-    write(appointment, "expire", Appointment.Status.CANCELLED, by=None, now=now, reason="The hold ran out.")
+    write_step(
+        appointment, "expire", Appointment.Status.CANCELLED, by=None, now=now, reason="The hold ran out."
+    )
     return True

@@ -143,7 +143,7 @@ LOOK = """
 """
 
 
-def look(appointment: Appointment, chosen: Sequence[Resource], *, now: datetime) -> list[Need]:
+def resource_needs(appointment: Appointment, chosen: Sequence[Resource], *, now: datetime) -> list[Need]:
     """What stands in the way now: each requirement over its span, with the resources that could serve it.
 
     A hold that has run out at `now` stands in nobody's way, though it be released a moment later only.
@@ -168,7 +168,7 @@ def look(appointment: Appointment, chosen: Sequence[Resource], *, now: datetime)
         "family": appointment.procedure_type.family,
         "day": appointment.starts_at.astimezone(zone).date(),
     }
-    rows = planned_once.rows(LOOK, asked)
+    rows = planned_once.fetch_all(LOOK, asked)
     busy_from, busy_until, *_, shut = rows[0]
     if busy_from:
         raise SlotUnavailable(
@@ -234,7 +234,9 @@ def own_ids(appointment: Appointment) -> list[int]:
     return [pk for pk in (appointment.pk, appointment.rescheduled_from_id) if pk]
 
 
-def choose(appointment: Appointment, needs: Sequence[Need], *, overbook: bool = False) -> list[Reservation]:
+def choose_resources(
+    appointment: Appointment, needs: Sequence[Need], *, overbook: bool = False
+) -> list[Reservation]:
     """One reservation a need, of the first candidate that is there, open and free.
 
     Needs with the fewest candidates choose first. With `overbook` a resource that is taken may be held in one of its
@@ -267,7 +269,7 @@ def choose(appointment: Appointment, needs: Sequence[Need], *, overbook: bool = 
     return result
 
 
-def shares(needs: Iterable[Need], chosen: Iterable[Reservation]) -> bool:
+def is_overbooked(needs: Iterable[Need], chosen: Iterable[Reservation]) -> bool:
     """Whether any of the chosen reservations is of a resource that somebody else has at that time, in any lane."""
     taken = {
         (need.starts_at, candidate.resource_id)

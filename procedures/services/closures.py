@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from clinic import audit
-from clinic.database import each
+from clinic.database import for_each_row
 from clinic.models import Closure, Resource, Site, User, WorkingHours
 from clinic.refusals import Refusal
 from clinic.timezones import on_wall
@@ -187,7 +187,7 @@ def in_year(moment: datetime, year: int) -> datetime:
 def extend_yearly_closures(*, now: datetime) -> int:
     """Keep every yearly closure written down for the years ahead; how many rows were added. The tick runs it."""
     due = Closure.objects.filter(yearly=True).values_list("pk", flat=True)
-    return each(list(due), lambda pk: extend_closure(pk, now=now))
+    return for_each_row(list(due), lambda pk: extend_closure(pk, now=now))
 
 
 @transaction.atomic

@@ -10,7 +10,7 @@ from clinic import audit
 from clinic.models import User
 from procedures.models import Appointment
 from procedures.services.booking import refuse_side
-from procedures.services.transitions import locked, refuse_unless
+from procedures.services.transitions import lock_appointment, refuse_unless
 from procedures.workflow import BOOK
 
 #: What can be corrected. No letter and no page of the patient's says any of it, so that none has to follow.
@@ -40,7 +40,7 @@ def correct(appointment_id: int, *, values: Mapping[str, str], by: User | None, 
         raise PermissionDenied
     if unknown := set(values) - set(CORRECTED):
         raise TypeError(f"not to be corrected: {sorted(unknown)}")
-    appointment = locked(appointment_id)
+    appointment = lock_appointment(appointment_id)
     refuse_unless(appointment, CORRECTABLE)
     changed = [name for name in CORRECTED if name in values and values[name] != getattr(appointment, name)]
     if not changed:

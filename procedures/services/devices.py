@@ -89,7 +89,7 @@ def record_device(device: ImplantedDevice, *, by: User | None, now: datetime) ->
     return device
 
 
-def locked(device_id: int) -> ImplantedDevice:
+def lock_device(device_id: int) -> ImplantedDevice:
     """The device, for this transaction alone. Raises Refusal "not_allowed_now" for one entered in error."""
     device = (
         ImplantedDevice.objects.select_for_update(of=("self",))
@@ -103,7 +103,7 @@ def locked(device_id: int) -> ImplantedDevice:
 
 def in_place(device_id: int) -> ImplantedDevice:
     """The same of a device that is still in its patient. Raises Refusal "not_allowed_now"."""
-    device = locked(device_id)
+    device = lock_device(device_id)
     if device.explanted_on:
         raise Refusal("This device was taken out.", code="not_allowed_now")
     return device
@@ -164,7 +164,7 @@ def explant(
         raise Refusal("Say why it was taken out.", code="reason_required", field="note")
     if len(note) > 500:
         raise Refusal("A note has at most 500 characters.", code="too_long", field="note")
-    device = locked(device_id)
+    device = lock_device(device_id)
     if (device.explanted_on, device.explanted_reason, device.explanted_note) == (on, reason, note):
         return device
     device = in_place(device_id)
@@ -189,7 +189,7 @@ def void_device(device_id: int, *, reason: str, by: User | None, now: datetime) 
         raise Refusal("Say why.", code="reason_required", field="reason")
     if len(reason) > 500:
         raise Refusal("Say it in at most 500 characters.", code="reason_too_long", field="reason")
-    device = locked(device_id)
+    device = lock_device(device_id)
     device.entered_in_error_at, device.entered_in_error_reason = now, reason
     device.save(update_fields=["entered_in_error_at", "entered_in_error_reason"])
     audit.record("device.entered_in_error", device, by=by, at=now, site=device.procedure.site)

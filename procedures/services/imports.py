@@ -31,7 +31,14 @@ from patients.models import Patient
 from procedures.import_rows import COLUMNS, AppointmentRow, read_appointments
 from procedures.models import Appointment, ProcedureType, Reservation
 from procedures.services.booking import book, check, release_expired_holds
-from procedures.services.booking_checks import Candidate, Need, SlotUnavailable, choose, look, span_words
+from procedures.services.booking_checks import (
+    Candidate,
+    Need,
+    SlotUnavailable,
+    choose_resources,
+    resource_needs,
+    span_words,
+)
 from procedures.working_hours import Span
 
 #: The file's column for a field of the appointment that has another name.
@@ -66,8 +73,8 @@ class Plan:
             overlap(self.resources[reservation.resource_id], reservation.starts_at, reservation.ends_at)
             for reservation in reservations
         ):
-            needs = look(appointment, resources, now=now)
-            reservations = choose(appointment, [self.after(need) for need in needs])
+            needs = resource_needs(appointment, resources, now=now)
+            reservations = choose_resources(appointment, [self.after(need) for need in needs])
         self.take(appointment, reservations)
 
     def after(self, need: Need) -> Need:

@@ -52,7 +52,7 @@ def lock(reservations: Iterable[Reservation], patient_id: int) -> None:
     Always in this order, resources by number and then the patient: two bookings never wait for each other in a ring.
     """
     resources = [reservation.resource_id for reservation in reservations if resources_are_locked.get()]
-    planned_once.rows(LOCK, {"resources": resources, "patient": patient_id})
+    planned_once.fetch_all(LOCK, {"resources": resources, "patient": patient_id})
 
 
 #: Whether anything overlaps by now, of the patient's or of the resources' that are about to be reserved, or the record
@@ -110,7 +110,7 @@ def refuse_if_taken_since(appointment: Appointment, reservations: Sequence[Reser
         "from": [reservation.starts_at for reservation in reservations],
         "until": [reservation.ends_at for reservation in reservations],
     }
-    [(overtaken,)] = planned_once.rows(RIVAL, asked)
+    [(overtaken,)] = planned_once.fetch_all(RIVAL, asked)
     if overtaken:
         raise LostRace
 

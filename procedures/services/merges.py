@@ -13,8 +13,8 @@ def obstacles_to_merging(duplicate: Patient, kept: Patient) -> list[Obstacle]:
     found = [
         Obstacle(
             "appointments_overlap",
-            f"Two appointments at once: {words(appointment)}, and {words(other)}. Move or cancel one of them; of "
-            "two that are over, mark one as entered in error.",
+            f"Two appointments at once: {appointment_text(appointment)}, and {appointment_text(other)}. "
+            "Move or cancel one of them; of two that are over, mark one as entered in error.",
         )
         for appointment in live.filter(patient=duplicate)
         for other in ours
@@ -35,7 +35,7 @@ def obstacles_to_merging(duplicate: Patient, kept: Patient) -> list[Obstacle]:
     return found
 
 
-def words(appointment: Appointment) -> str:
+def appointment_text(appointment: Appointment) -> str:
     """An appointment as staff know it; nothing of the patient."""
     when = span_words(appointment.starts_at, appointment.ends_at, appointment.site)
     return f"{appointment.procedure_type} {when} at {appointment.site}"

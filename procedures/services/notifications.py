@@ -29,21 +29,21 @@ def letter_key(appointment_id: int, kind: str) -> str:
     return f"appointment {appointment_id} {kind}"
 
 
-def tell_booked(appointment: Appointment, *, now: datetime) -> None:
+def notify_booked(appointment: Appointment, *, now: datetime) -> None:
     """Queue the letter that confirms an appointment, or tells its new time.
 
     None for a hold or a request, for a time that has begun, and for a patient who must not be mailed.
     """
     if appointment.status == Appointment.Status.BOOKED:
-        queue(appointment, BOOKED, now=now)
+        queue_email(appointment, BOOKED, now=now)
 
 
-def tell_cancelled(appointment: Appointment, *, now: datetime) -> None:
+def notify_cancelled(appointment: Appointment, *, now: datetime) -> None:
     """Queue the letter that an appointment does not take place, unless it should have begun by now."""
-    queue(appointment, CANCELLED, now=now)
+    queue_email(appointment, CANCELLED, now=now)
 
 
-def queue(appointment: Appointment, kind: str, *, now: datetime, again: str = "") -> bool:
+def queue_email(appointment: Appointment, kind: str, *, now: datetime, again: str = "") -> bool:
     """Put one letter into the outbox, in the caller's transaction; whether it is a new one that may be sent.
 
     `again`: tells a letter that is sent once more from the first.
@@ -68,7 +68,7 @@ def remind_at(appointment: Appointment) -> datetime:
     return on_wall(wall.date() - timedelta(days=1), wall.time().replace(fold=0), appointment.site.zone)
 
 
-def remind_due(*, now: datetime) -> int:
+def queue_due_reminders(*, now: datetime) -> int:
     """Queue the reminders that are due, each once; how many.
 
     An appointment that was booked or moved after its reminder would have been due has none: its confirmation has just
@@ -91,7 +91,7 @@ def remind_due(*, now: datetime) -> int:
             .select_related("patient", "site")
         )
         queued += sum(
-            queue(appointment, REMINDER, now=now)
+            queue_email(appointment, REMINDER, now=now)
             for appointment in coming
             if appointment.created_at <= remind_at(appointment) <= now
         )
@@ -186,18 +186,18 @@ def void_links(appointments: Sequence[int], *, now: datetime) -> int:
     return links.update(revoked_at=now)
 
 
-def tell_at_new_address(appointments: Sequence[int], *, now: datetime) -> int:
+def notify_at_new_address(appointments: Sequence[int], *, now: datetime) -> int:
     """Queue the letters of those of these appointments, by number, that are to come and of which an earlier address was
     told, if only by a reminder; how many. What still waits in the outbox goes to the new address anyhow."""
     coming = Appointment.objects.filter(
         pk__in=appointments, status__in=Appointment.EXPECTED, starts_at__gt=now
     ).select_related("patient", "site")
-    told = [appointment for appointment in coming if is_told(appointment)]
+    told = [appointment for appointment in coming if was_notified(appointment)]
     again = f" {now:%Y-%m-%dT%H:%M:%S.%f}"
-    return sum(queue(appointment, BOOKED, now=now, again=again) for appointment in told)
+    return sum(queue_email(appointment, BOOKED, now=now, again=again) for appointment in told)
 
 
-def is_told(appointment: Appointment) -> bool:
+def was_notified(appointment: Appointment) -> bool:
     """Whether a confirmation, however often it was sent, or a reminder has told of the appointment, and none waits in
     the outbox."""
     key = letter_key(appointment.pk, BOOKED)

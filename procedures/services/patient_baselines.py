@@ -19,7 +19,7 @@ from clinic.timezones import day_span
 from procedures.baselines import PAIN
 from procedures.models import Appointment, AppointmentLink, Baseline
 from procedures.services.baselines import note_baseline
-from procedures.services.transitions import locked, refuse_unless
+from procedures.services.transitions import lock_appointment, refuse_unless
 
 #: How long the digits can be typed in, and how long the page then waits for the patient (choices; unconfirmed).
 CODE_FOR, PAGE_FOR = timedelta(minutes=10), timedelta(minutes=30)
@@ -93,7 +93,7 @@ def say_before(link: AppointmentLink, *, values: Mapping[str, int], now: datetim
     Raises Refusal "performed_already" or "not_allowed_now" as `why_not_to_say` says, "item_missing" (field "nrs.now")
     for no value at all, and as `note_baseline` does.
     """
-    appointment = link.appointment = locked(link.appointment_id)
+    appointment = link.appointment = lock_appointment(link.appointment_id)
     on_tablet = link.tablet_until is not None
     reason = why_not_to_say(link, now=now)
     if reason:
@@ -123,7 +123,7 @@ def offer_tablet(appointment_id: int, *, by: User | None, now: datetime) -> str:
     """
     if by is not None and not by.has_perm("procedures.record_baseline"):
         raise PermissionDenied
-    appointment = locked(appointment_id)
+    appointment = lock_appointment(appointment_id)
     refuse_unless(appointment, frozenset(WAITING))
     offered = AppointmentLink.objects.exclude(code="")
     offered.filter(appointment=appointment).update(code="", revoked_at=now)

@@ -8,7 +8,7 @@ from django.db import transaction
 from clinic import audit
 from clinic.models import User
 from procedures.models import Appointment
-from procedures.services.transitions import locked, take_step
+from procedures.services.transitions import lock_appointment, take_step
 from procedures.workflow import BOOK
 
 
@@ -20,7 +20,7 @@ def may_reply(appointment: Appointment, *, now: datetime) -> bool:
 @transaction.atomic
 def promise_to_come(appointment_id: int, *, now: datetime) -> Appointment:
     """The patient will come: the appointment is confirmed, and a wish for another time is taken back."""
-    appointment = locked(appointment_id)
+    appointment = lock_appointment(appointment_id)
     if not may_reply(appointment, now=now):
         return appointment
     if appointment.wants_change_at:
@@ -35,7 +35,7 @@ def promise_to_come(appointment_id: int, *, now: datetime) -> Appointment:
 @transaction.atomic
 def ask_for_change(appointment_id: int, *, now: datetime) -> Appointment:
     """The patient needs another time. The front desk is shown it; the appointment stands until somebody moves it."""
-    appointment = locked(appointment_id)
+    appointment = lock_appointment(appointment_id)
     if may_reply(appointment, now=now) and not appointment.wants_change_at:
         appointment.wants_change_at = now
         appointment.save(update_fields=["wants_change_at"])
@@ -52,7 +52,7 @@ def settle_change(appointment_id: int, *, by: User | None, now: datetime) -> App
     """
     if by is not None and not by.has_perm(BOOK):
         raise PermissionDenied
-    appointment = locked(appointment_id)
+    appointment = lock_appointment(appointment_id)
     if appointment.wants_change_at:
         appointment.wants_change_at = None
         appointment.save(update_fields=["wants_change_at"])

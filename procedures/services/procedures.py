@@ -15,7 +15,7 @@ from procedures.baselines import PAIN, BaselineScore, source_of
 from procedures.models import Appointment, Privilege, Procedure, ProcedureType, ReliefProfile
 from procedures.services.baselines import baselines_of, check_scores, keep, use
 from procedures.services.booking import refuse_side
-from procedures.services.transitions import locked, refuse_unless, take_step, write
+from procedures.services.transitions import lock_appointment, refuse_unless, take_step, write_step
 from procedures.signals import procedure_corrected, procedure_performed
 from procedures.workflow import STEPS
 
@@ -164,7 +164,7 @@ def perform(appointment_id: int, record: Performed, *, by: User | None, now: dat
 
     Raises as `check_performed` does, and Refusal "no_relief_profile" for a type that has none.
     """
-    appointment = locked(appointment_id)
+    appointment = lock_appointment(appointment_id)
     check_performed(appointment, record, now=now)
     profile = profile_at(appointment.procedure_type, record.performed_at)
     procedure = Procedure(
@@ -193,7 +193,7 @@ def perform(appointment_id: int, record: Performed, *, by: User | None, now: dat
     use(procedure, baselines_of(appointment, performed_at=record.performed_at).get(PAIN))
     procedure.full_clean()
     procedure.save(force_insert=True)
-    write(appointment, "complete", Appointment.Status.COMPLETED, by=by, now=now)
+    write_step(appointment, "complete", Appointment.Status.COMPLETED, by=by, now=now)
     why = f"{record.status}: {record.reason.strip()}" if record.reason.strip() else record.status
     audit.record("procedure.performed", procedure, by=by, at=now, site=procedure.site, reason=why)
     procedure_performed.send(Procedure, procedure=procedure, now=now)

@@ -10,7 +10,7 @@ from clinic.refusals import Refusal
 from clinic.timezones import day_span
 from procedures.availability import Slot, find_slots
 from procedures.models import Appointment
-from procedures.services.rescheduling import kept, reschedule
+from procedures.services.rescheduling import kept_resources, reschedule
 from procedures.working_hours import Span
 
 #: How far ahead another time is looked for, and among how many.
@@ -39,7 +39,7 @@ def propose(appointments: Sequence[Appointment], *, now: datetime) -> list[Propo
     patients: defaultdict[int, list[Span]] = defaultdict(list)
     result = []
     for old in appointments[:AT_ONCE]:
-        along = kept(old)
+        along = kept_resources(old)
         slot, keep = None, True
         for keep in (True, False):
             slot = first_free(old, along if keep else [], taken, patients[old.patient_id], now=now)

@@ -8,9 +8,9 @@ from django.core.exceptions import PermissionDenied
 from clinic.models import Resource, User
 from procedures.models import Appointment, Reservation
 from procedures.services import notifications
-from procedures.services.booking import BY_A_RIVAL, LOOKS, attempt, refuse_overbooking, reserve
+from procedures.services.booking import ATTEMPTS, BY_A_RIVAL, attempt, refuse_overbooking, reserve
 from procedures.services.booking_checks import SlotUnavailable
-from procedures.services.transitions import locked, refuse_unless, write
+from procedures.services.transitions import lock_appointment, refuse_unless, write_step
 from procedures.workflow import STEPS
 
 STEP = STEPS["accept"]
@@ -34,9 +34,9 @@ def accept(
     refuse_overbooking(overbooked_reason, by=by)
     chosen = list(resources)
 
-    for _ in range(LOOKS):
+    for _ in range(ATTEMPTS):
         with attempt(now=now):
-            wanted = locked(appointment_id)
+            wanted = lock_appointment(appointment_id)
             refuse_unless(wanted, STEP.origins)
             wanted.starts_at, wanted.overbooked_reason = starts_at or wanted.starts_at, overbooked_reason
             # Since when it is booked: whether a reminder would still be news depends on it.
@@ -45,7 +45,7 @@ def accept(
             # Who asked stays in `booked_by`: their request, sent again, must find it. The step says who accepted.
             wanted.save(update_fields=["starts_at", "ends_at", "overbooked_reason", "created_at"])
             Reservation.objects.bulk_create(reservations)
-            write(wanted, "accept", STEP.to, by=by, now=now, reason=overbooked_reason)
-            notifications.tell_booked(wanted, now=now)
+            write_step(wanted, "accept", STEP.to, by=by, now=now, reason=overbooked_reason)
+            notifications.notify_booked(wanted, now=now)
             return wanted
     raise SlotUnavailable(BY_A_RIVAL)

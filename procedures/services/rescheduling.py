@@ -11,9 +11,9 @@ from clinic.refusals import Refusal
 from procedures.availability import find_slots
 from procedures.models import Appointment
 from procedures.services.booking import book, check_values, key_reused, with_key
-from procedures.services.booking_checks import choose, look, why_not
+from procedures.services.booking_checks import choose_resources, resource_needs, why_not
 from procedures.services.openings import note_freed
-from procedures.services.transitions import locked, refuse_unless, write
+from procedures.services.transitions import lock_appointment, refuse_unless, write_step
 from procedures.workflow import EXPECTED
 
 #: Refusals that another time, or somebody else, would answer.
@@ -41,25 +41,25 @@ def reschedule(
     """Move an expected appointment: take the new time, then free the old one, both or neither.
 
     Returns the new appointment, whose `rescheduled_from` is the old one. The patient gets one letter, with
-    the new time. What `kept` names goes along, unless `keep` is False: then only `resources` are insisted on, and
-    whatever else is needed is chosen among what is free. `reason`, and `ended_by`, "patient" or "clinic": why and whose
-    wish it is; "" for the patient's where they have asked for another time, else the clinic's. `request_key`: as for
-    `book`; the same one again returns what the first one made.
+    the new time. What `kept_resources` names goes along, unless `keep` is False: then only `resources` are insisted on,
+    and whatever else is needed is chosen among what is free. `reason`, and `ended_by`, "patient" or "clinic": why and
+    whose wish it is; "" for the patient's where they have asked for another time, else the clinic's. `request_key`: as
+    for `book`; the same one again returns what the first one made.
 
     Raises as `book` does, and "not_allowed_now" unless the old one is booked or confirmed. Where somebody or something
     is not free the refusal says what is, in words and in `free`: as "starts_at" the next times at which the move would
     do. When only what goes along stands in the way it is "kept_not_free", with who could come instead as "resources".
     """
-    old = locked(appointment_id)
+    old = lock_appointment(appointment_id)
     if request_key and (first := moved_before(old, starts_at, request_key, by=by)):
         return first
     refuse_unless(old, frozenset(EXPECTED))
     named = list(resources)
-    along = kept(old, named) if keep else []
+    along = kept_resources(old, named) if keep else []
     # The old time is given back first inside the transaction, so that the new may overlap it; nobody else sees a gap.
     theirs = Appointment.EndedBy.PATIENT if old.wants_change_at else Appointment.EndedBy.CLINIC
     old.ended_by, old.ended_reason = ended_by or theirs, reason.strip() or MOVED
-    write(
+    write_step(
         old, "reschedule", Appointment.Status.CANCELLED, by=by, now=now, reason=old.ended_reason, frees=False
     )
 
@@ -93,7 +93,7 @@ def successor(old: Appointment, *, starts_at: datetime, overbooked_reason: str =
     )
 
 
-def kept(old: Appointment, instead: Iterable[Resource] = ()) -> list[Resource]:
+def kept_resources(old: Appointment, instead: Iterable[Resource] = ()) -> list[Resource]:
     """What goes along when `old` is moved: its clinicians, and what was asked for by name when it was booked.
 
     Not what the procedure type needs no more, nor what one of `instead` replaces, which serves all that it serves.
@@ -164,8 +164,8 @@ def instead_of(
     asked, gone = successor(old, starts_at=starts_at), {resource.pk for resource in along}
     try:
         check_values(asked, now=now)
-        needs = look(asked, named, now=now)
-        choose(asked, needs)
+        needs = resource_needs(asked, named, now=now)
+        choose_resources(asked, needs)
     except Refusal:
         return {}
     kinds = set(

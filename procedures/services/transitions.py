@@ -22,17 +22,17 @@ from procedures.workflow import BY_THEMSELVES, EXPECTED, STEPS, Step
 UNDONE_WITHIN = timedelta(days=7)
 
 
-def locked(appointment_id: int) -> Appointment:
+def lock_appointment(appointment_id: int) -> Appointment:
     """The appointment, locked until the transaction ends."""
-    return with_all().select_for_update(of=("self",)).get(pk=appointment_id)
+    return with_details().select_for_update(of=("self",)).get(pk=appointment_id)
 
 
-def locked_by_nobody(appointment_id: int) -> Appointment | None:
+def lock_appointment_if_free(appointment_id: int) -> Appointment | None:
     """The same; None while somebody else has it locked."""
-    return with_all().select_for_update(of=("self",), skip_locked=True).filter(pk=appointment_id).first()
+    return with_details().select_for_update(of=("self",), skip_locked=True).filter(pk=appointment_id).first()
 
 
-def with_all() -> QuerySet[Appointment]:
+def with_details() -> QuerySet[Appointment]:
     return Appointment.objects.select_related("site", "patient", "procedure_type")
 
 
@@ -67,7 +67,7 @@ def take_step(
     reason = reason.strip()
     if step.needs_reason and not reason:
         raise Refusal("Say why.", code="reason_required", field="reason")
-    appointment = locked(appointment_id)
+    appointment = lock_appointment(appointment_id)
     refuse_unless(appointment, step.origins)
     zone = appointment.site.zone
     if name == "arrive" and appointment.starts_at.astimezone(zone).date() != now.astimezone(zone).date():
@@ -85,11 +85,11 @@ def take_step(
         hold_again(appointment, now=now)
     expected = appointment.status in EXPECTED
     to = state_before(appointment, step) if step.undoes else step.to
-    write(appointment, name, to, by=by, now=now, reason=reason, actor=actor)
+    write_step(appointment, name, to, by=by, now=now, reason=reason, actor=actor)
     if name == "book":
-        notifications.tell_booked(appointment, now=now)
+        notifications.notify_booked(appointment, now=now)
     elif name in ("cancel", "enter_in_error") and expected:
-        notifications.tell_cancelled(appointment, now=now)
+        notifications.notify_cancelled(appointment, now=now)
     return appointment
 
 
@@ -139,7 +139,7 @@ def refuse_unless(appointment: Appointment, origins: frozenset[str]) -> None:
         )
 
 
-def write(
+def write_step(
     appointment: Appointment,
     name: str,
     to: str,

@@ -28,7 +28,7 @@ from clinic.models import Resource, Site, User
 from clinic.refusals import Refusal
 from clinic.versions import read_before
 from procedures.models import Appointment, FreedTime, Reservation, WaitlistEntry
-from procedures.services.booking import book, complete, made_before, refuse_nonsense
+from procedures.services.booking import book, fill_in, made_before, refuse_impossible
 from procedures.services.openings import close_freed, locked_freed, refuse_unless_allowed
 from procedures.start_times import next_on_grid
 from procedures.workflow import BOOK
@@ -102,8 +102,8 @@ def check_waiting(
         raise Refusal("Ask again on a day after today.", code="in_the_past", field="stale_on")
     # What no appointment may say, no wish for one may say either.
     asked = wish(entry, starts_at=now, site=entry.patient.site)
-    complete(asked)
-    refuse_nonsense(asked, now=now)
+    fill_in(asked)
+    refuse_impossible(asked, now=now)
     entry.intent = asked.intent
     check_clinicians(entry, list(sites), list(clinicians))
     same = WaitlistEntry.objects.filter(

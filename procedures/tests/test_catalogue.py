@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from procedures.catalogue import CATEGORIES, FOLDER, Catalogue, CatalogueError, read
+from procedures.catalogue import CATEGORIES, FOLDER, Catalogue, CatalogueError, read_catalogue
 
 #: What the five articles that the project started from name, and the type that stands for it.
 NAMED_BY_THE_SEEDS = [
@@ -44,7 +44,7 @@ NAMED_BY_THE_SEEDS = [
 
 @pytest.fixture(scope="module")
 def catalogue() -> Catalogue:
-    return read()
+    return read_catalogue()
 
 
 @pytest.fixture(scope="module")
@@ -333,13 +333,16 @@ def spoil(folder: Path, name: str, pattern: str, replacement: str) -> tuple[str,
     assert times == 1, pattern
     file.write_text(text, encoding="utf-8")
     with pytest.raises(CatalogueError) as refused:
-        read(folder)
+        read_catalogue(folder)
     assert str(refused.value) == "\n".join(refused.value.problems)
     return refused.value.problems
 
 
 def test_the_unspoilt_folder_is_read(folder: Path) -> None:
-    assert [page.code for page in read(folder).procedure_types] == ["medial_branch_block", "rfa_facet"]
+    assert [page.code for page in read_catalogue(folder).procedure_types] == [
+        "medial_branch_block",
+        "rfa_facet",
+    ]
 
 
 WINDOW = r"(\[relief_window\].*?)"
@@ -546,7 +549,7 @@ def test_a_confirmed_figure_names_the_physician_and_the_day(folder: Path) -> Non
         text.replace("confirmed = false", 'confirmed = { by = "Dr. Rao", on = 2027-01-15 }', 1),
         encoding="utf-8",
     )
-    confirmed = read(folder).procedure_types[1].duration.confirmed
+    confirmed = read_catalogue(folder).procedure_types[1].duration.confirmed
     assert confirmed is not None
     assert (confirmed.by, confirmed.on.isoformat()) == ("Dr. Rao", "2027-01-15")
 
@@ -555,7 +558,7 @@ def test_a_folder_without_a_catalogue_and_a_file_that_is_no_text_are_refused(
     tmp_path: Path, folder: Path
 ) -> None:
     with pytest.raises(CatalogueError, match=r"shared/red_flags\.toml: is missing\."):
-        read(tmp_path / "nowhere")
+        read_catalogue(tmp_path / "nowhere")
     (folder / "rfa_facet.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(CatalogueError, match=r"rfa_facet\.toml: is not UTF-8 text\."):
-        read(folder)
+        read_catalogue(folder)

@@ -15,7 +15,7 @@ from django.db.models import Model
 from django.test.utils import CaptureQueriesContext
 
 from clinic.models import AuditEvent, ResourceCategory
-from procedures.catalogue import Catalogue, Confirmation, ProcedureType, read
+from procedures.catalogue import Catalogue, Confirmation, ProcedureType, read_catalogue
 from procedures.models import (
     FigureConfirmation,
     ReadinessItem,
@@ -36,7 +36,7 @@ RAO = Confirmation("Dr. Rao", date(2027, 1, 15))
 
 @pytest.fixture(scope="module")
 def catalogue() -> Catalogue:
-    return read()
+    return read_catalogue()
 
 
 @pytest.fixture

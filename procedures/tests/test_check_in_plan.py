@@ -11,13 +11,13 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 
 from clinic.tests.admin_client import errors, filled, signed_in, words
-from procedures.catalogue import FOLDER, CatalogueError, ProcedureType, plan_figures, read
+from procedures.catalogue import FOLDER, CatalogueError, ProcedureType, plan_figures, read_catalogue
 from procedures.check_in_plan import TESTING, Figures, exempt, lead, missing, rules, untested
 from procedures.models import ReliefProfile
 from procedures.services.relief_profiles import add_profile, check_purpose
 from procedures.tests.factories import World
 
-PAGES = {page.code: page for page in read().procedure_types}
+PAGES = {page.code: page for page in read_catalogue().procedure_types}
 
 RFA = [1, 7, 14, 42, 92, 166, 180, 184, 275, 366, 548, 731]
 ESI = [1, 3, 7, 14, 18, 21, 28, 60, 92, 180, 184]
@@ -184,13 +184,13 @@ def test_the_loader_refuses_a_plan_by_file_key_and_day(
     (tmp_path / "shared").mkdir()
     for name in ("rfa_facet.toml", "shared/red_flags.toml", "shared/readiness.toml"):
         shutil.copy(FOLDER / name, tmp_path / name)
-    read(tmp_path)
+    read_catalogue(tmp_path)
     file = tmp_path / "rfa_facet.toml"
     text, changed = re.subn(pattern, instead, file.read_text(encoding="utf-8"), count=1)
     assert changed
     file.write_text(text, encoding="utf-8")
     with pytest.raises(CatalogueError) as refused:
-        read(tmp_path)
+        read_catalogue(tmp_path)
     (problem,) = refused.value.problems
     assert problem.startswith(f"rfa_facet.toml: {key}: ")
     assert f"day {day}" in problem

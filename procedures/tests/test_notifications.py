@@ -233,10 +233,10 @@ def test_the_reminder_comes_the_day_before_at_the_same_time_of_day(
     due = world.at(day - timedelta(days=1), 9)
     assert remind_at(appointment) == due
     assert appointment.starts_at - due == timedelta(hours=hours)
-    assert services.remind_due(now=due - timedelta(seconds=1)) == 0
-    assert services.remind_due(now=due) == 1
-    assert services.remind_due(now=due) == 0
-    assert services.remind_due(now=due + timedelta(hours=3)) == 0
+    assert services.queue_due_reminders(now=due - timedelta(seconds=1)) == 0
+    assert services.queue_due_reminders(now=due) == 1
+    assert services.queue_due_reminders(now=due) == 0
+    assert services.queue_due_reminders(now=due + timedelta(hours=3)) == 0
     OutgoingEmail.objects.filter(key__endswith="booked").delete()
     assert outbox.send_due(now=due)["sent"] == 1
     assert sent().subject.startswith("Reminder: your appointment, ")
@@ -247,8 +247,8 @@ def test_the_reminder_comes_the_day_before_at_the_same_time_of_day(
 
 def test_after_an_outage_a_reminder_is_late_but_never_too_late(world: World) -> None:
     appointment = on(world, MONDAY, 9)
-    assert services.remind_due(now=appointment.starts_at) == 0
-    assert services.remind_due(now=appointment.starts_at - timedelta(hours=1)) == 1
+    assert services.queue_due_reminders(now=appointment.starts_at) == 0
+    assert services.queue_due_reminders(now=appointment.starts_at - timedelta(hours=1)) == 1
     outbox.send_due(now=appointment.starts_at)
     assert problem(appointment, "reminder") == ("skipped", "begun")
     assert not mail.outbox
@@ -257,7 +257,7 @@ def test_after_an_outage_a_reminder_is_late_but_never_too_late(world: World) -> 
 def test_booked_less_than_a_day_before_there_is_no_reminder(world: World) -> None:
     start = world.at(MONDAY, 9)
     services.book(world.appointment(), by=world.clerk, now=start - timedelta(hours=23))
-    assert services.remind_due(now=start - timedelta(hours=22)) == 0
+    assert services.queue_due_reminders(now=start - timedelta(hours=22)) == 0
 
 
 def test_on_lord_howe_half_an_hour_is_kept(world: World) -> None:
@@ -338,7 +338,7 @@ def test_what_happened_since_it_was_queued_is_looked_at_when_it_is_sent(
 ) -> None:
     appointment = on(world, MONDAY, 9)
     outbox.send_due(now=world.at(MONDAY - timedelta(days=10), 9))
-    assert services.remind_due(now=world.at(MONDAY, 8)) == 1
+    assert services.queue_due_reminders(now=world.at(MONDAY, 8)) == 1
     mail.outbox.clear()
     deed(world, appointment)
     outbox.send_due(now=world.at(MONDAY, 8))
@@ -513,7 +513,7 @@ def all_letters(world: World) -> Iterator[EmailMultiAlternatives]:
     start = world.at(MONDAY + timedelta(days=7), 9)
     moved = services.reschedule(appointment.pk, starts_at=start, by=world.clerk, now=world.now)
     outbox.send_due(now=world.now)
-    services.remind_due(now=remind_at(moved))
+    services.queue_due_reminders(now=remind_at(moved))
     outbox.send_due(now=remind_at(moved))
     services.cancel(moved.pk, reason="left lumbar facet", by=world.clerk, now=remind_at(moved))
     outbox.send_due(now=remind_at(moved))

@@ -26,7 +26,7 @@ def race(monkeypatch: pytest.MonkeyPatch, attempts: Sequence[Callable[..., objec
     Returns how they ended: "won", a refusal's code, or an exception's name.
     """
     barrier = threading.Barrier(len(attempts))
-    look = booking_checks.choose
+    look = booking_checks.choose_resources
     looked = threading.local()
 
     def look_and_wait(*args: object, **kwargs: object) -> object:
@@ -37,7 +37,7 @@ def race(monkeypatch: pytest.MonkeyPatch, attempts: Sequence[Callable[..., objec
                 looked.once = True
                 barrier.wait(timeout=60)
 
-    monkeypatch.setattr(booking, "choose", look_and_wait)
+    monkeypatch.setattr(booking, "choose_resources", look_and_wait)
 
     with ThreadPoolExecutor(len(attempts)) as pool:
         return Counter(pool.map(ended, attempts))

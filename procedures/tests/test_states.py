@@ -261,7 +261,7 @@ def test_closing_a_room_against_booking_it(monkeypatch: pytest.MonkeyPatch, worl
         for left in booked:
             services.cancel(left.pk, reason="next turn", by=None, now=world.now)
         services.reopen(closed, by=None, now=world.now)
-    assert booking.LOOKS > 1
+    assert booking.ATTEMPTS > 1
     assert not Reservation.objects.filter(released_at=None).exists()
 
 

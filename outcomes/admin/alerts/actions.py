@@ -44,7 +44,7 @@ class Acknowledge(ActionPage):
 class Take(Acknowledge):
     """Become the owner of what somebody else has taken."""
 
-    name, service = "take", staticmethod(services.take)
+    name, service = "take", staticmethod(services.take_alert)
 
 
 class HandOver(AlertPage):

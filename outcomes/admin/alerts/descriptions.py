@@ -7,7 +7,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from clinic.admin.datetime_widgets import shown
+from clinic.admin.datetime_widgets import site_time_text
 from clinic.models import User
 from outcomes import services
 from outcomes.models import Alert
@@ -53,14 +53,14 @@ def due_label(alert: Alert, *, now: datetime) -> SafeString:
     if state == "resolved":
         return label(alert.get_resolution_display(), "default", [])
     if state == "snoozed":
-        return label(_("snoozed until %s") % shown(alert.snoozed_until, alert.site), "default", [])
+        return label(_("snoozed until %s") % site_time_text(alert.snoozed_until, alert.site), "default", [])
     if state == "overdue":
-        return label(_("overdue by %s") % in_words(now - alert.due_at), "danger", [])
+        return label(_("overdue by %s") % span_text(now - alert.due_at), "danger", [])
     words = _("resolve within %s") if alert.acknowledged_at else _("look within %s")
-    return label(words % in_words(alert.due_at - now), "info", [])
+    return label(words % span_text(alert.due_at - now), "info", [])
 
 
-def in_words(span: timedelta) -> str:
+def span_text(span: timedelta) -> str:
     """A span as people say it: "12 min", "5 h", "3 days"; cut, so that what is left is never overstated."""
     minutes = int(span.total_seconds() // 60)
     if minutes < 60:

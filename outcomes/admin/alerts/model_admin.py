@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from clinic.admin.base import SeenFilter, staff
-from clinic.admin.datetime_widgets import shown
+from clinic.admin.datetime_widgets import site_time_text
 from clinic.models import Site, User
 from clinic.versions import beside
 from outcomes import services
@@ -129,23 +129,23 @@ class AlertAdmin(ShowsBehind):
 
     @display(description=_("raised"))
     def raised(self, alert: Alert) -> str:
-        return shown(alert.raised_at, alert.site)
+        return site_time_text(alert.raised_at, alert.site)
 
     @display(description=_("due by"))
     def due_by(self, alert: Alert) -> str:
-        return shown(alert.due_at, alert.site)
+        return site_time_text(alert.due_at, alert.site)
 
     @display(description=_("acknowledged"))
     def acknowledged(self, alert: Alert) -> str:
-        return shown(alert.acknowledged_at, alert.site)
+        return site_time_text(alert.acknowledged_at, alert.site)
 
     @display(description=_("the site was told again"))
     def told_again(self, alert: Alert) -> str:
-        return shown(alert.escalated_at, alert.site)
+        return site_time_text(alert.escalated_at, alert.site)
 
     @display(description=_("resolved"))
     def ended(self, alert: Alert) -> str:
-        return shown(alert.resolved_at, alert.site)
+        return site_time_text(alert.resolved_at, alert.site)
 
     # An alert's page.
 
@@ -155,7 +155,7 @@ class AlertAdmin(ShowsBehind):
         found = self.get_queryset(request).filter(pk=object_id if object_id.isdecimal() else 0).first()
         if found is not None and self.has_view_permission(request, found):
             now = timezone.now()
-            patients.read(found.patient, by=staff(request), now=now)
+            patients.record_page_view(found.patient, by=staff(request), now=now)
             follow_up = (
                 with_answers(FollowUp.objects.visible_to(staff(request))).get(pk=found.follow_up_id)
                 if request.user.has_perm("outcomes.view_followup")
@@ -173,7 +173,7 @@ class AlertAdmin(ShowsBehind):
                     if found.kind == Alert.Kind.RED_FLAG and request.user.has_perm(RECORD)
                     else ""
                 ),
-                "steps": steps(found, staff(request)),
+                "steps": available_actions(found, staff(request)),
                 "course": follow_up and course_fragment(request, follow_up, now=now, linked=True),
                 "title": _("Alert"),
                 "subtitle": str(found.patient),
@@ -181,7 +181,7 @@ class AlertAdmin(ShowsBehind):
         return super().change_view(request, object_id, form_url, extra_context)
 
 
-def steps(alert: Alert, user: User) -> list[dict[str, Any]]:
+def available_actions(alert: Alert, user: User) -> list[dict[str, Any]]:
     """What `user` can do with the alert now; `post`: with one click, nothing to fill in."""
     if alert.resolved_at or not user.has_perm(HANDLE):
         return []

@@ -25,12 +25,12 @@ def clinic_page(request: HttpRequest) -> HttpResponse:
     report = overview_report(user=user, now=now)
     context = {
         "days": LOOKS_BACK.days,
-        "sites": [shown(site, RowLinks(request, Selection(site=site.site.pk))) for site in report.sites],
+        "sites": [site_cards(site, RowLinks(request, Selection(site=site.site.pk))) for site in report.sites],
     }
     return page(request, "clinic", _("Clinic today"), context)
 
 
-def shown(site_overview: SiteOverview, rows: RowLinks) -> dict[str, Any]:
+def site_cards(site_overview: SiteOverview, rows: RowLinks) -> dict[str, Any]:
     """A site's cards. A count leads to what it counts; of a share each of its counts does."""
     kinds = [
         (kind, site_overview.open_alerts[kind.value])

@@ -24,7 +24,7 @@ from outcomes.admin.reports.base import (
     shares,
     site_of,
 )
-from outcomes.admin.reports.curves import bar, labels, population_words, shown
+from outcomes.admin.reports.curves import bar, curve_context, labels, population_words
 from outcomes.charts import duration
 from outcomes.rates import Share, share
 from outcomes.reports import ComparisonReport, Group, Selection, compare_groups
@@ -164,7 +164,7 @@ def drawn(report: ComparisonReport, request: HttpRequest) -> dict[str, Any]:
     ]
     rows = [RowLinks(request, group.report.selection) for group in report.groups]
     sides = [
-        shown(
+        curve_context(
             curve,
             rows[number],
             window=report.groups[number].report.window,

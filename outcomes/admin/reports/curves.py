@@ -117,7 +117,7 @@ class CurveSection:
     window_words: Sequence[str] = ()
 
 
-def shown(
+def curve_context(
     curve: DurationCurve, rows: RowLinks, *, window: tuple[int, int] | None, name: str, confirmed: bool
 ) -> CurveSection:
     """A curve with its chart, its figures and its runs under other assumptions in words. `window`: of its report."""

@@ -23,7 +23,7 @@ from outcomes.admin.reports.base import (
     share_words,
     site_of,
 )
-from outcomes.admin.reports.curves import shown, unit_words
+from outcomes.admin.reports.curves import curve_context, unit_words
 from outcomes.charts import column_charts, stacked_bars
 from outcomes.charts.svg import when
 from outcomes.models.adverse_events import TERMS
@@ -104,7 +104,7 @@ def drawn(report: ProcedureReport, rows: RowLinks) -> dict[str, Any]:
         "window": window_words(report),
         "curves": [
             {
-                "shown": shown(
+                "shown": curve_context(
                     curve,
                     rows,
                     window=report.window,

@@ -31,33 +31,33 @@ def response_page(request: HttpRequest) -> HttpResponse:
             "words": form.words(),
             "report": report,
             "made": made(report.made_at),
-            "whole": shown([report.whole], rows, "")[0],
+            "whole": table_rows([report.whole], rows, "")[0],
             "groups": [
                 (
                     _("By check-in"),
                     _("Check-in"),
-                    shown(report.days, rows, "day"),
+                    table_rows(report.days, rows, "day"),
                     _("Of those due."),
                     _("Response"),
                 ),
                 (
                     _("By language"),
                     _("Language"),
-                    shown(report.languages, rows, "language", languages),
+                    table_rows(report.languages, rows, "language", languages),
                     _("Of those due."),
                     _("Response"),
                 ),
                 (
                     _("By age at the procedure"),
                     _("Years"),
-                    shown(report.ages, rows, "age"),
+                    table_rows(report.ages, rows, "age"),
                     _("Of those due. The bands are a choice; unconfirmed."),
                     _("Response"),
                 ),
                 (
                     _("By channel"),
                     _("Channel"),
-                    shown(report.channels, rows, "channel", channels),
+                    table_rows(report.channels, rows, "channel", channels),
                     _("How the answers came, of all answers: nobody was due by one channel alone."),
                     _("Share"),
                 ),
@@ -66,7 +66,7 @@ def response_page(request: HttpRequest) -> HttpResponse:
     return page(request, "response", _("Who answers"), context, status=422 if form.errors else 200)
 
 
-def shown(
+def table_rows(
     lines: Sequence[Answered], rows: RowLinks, by: str, names: dict[str, str] | None = None
 ) -> list[dict[str, Any]]:
     """The lines of a table, each number with its check-ins. `by`: what the lines are told apart by; "" for all."""

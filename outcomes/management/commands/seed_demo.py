@@ -54,7 +54,7 @@ class Command(BaseCommand):
         self.stdout.write(text, ending="")
 
     def history(self) -> None:
-        before = clinic_history.told()
+        before = clinic_history.patients_told()
         number = total = 0
         for number, total in clinic_history.tell_history(clock=timezone.now):
             if number > before and (number % EVERY == 0 or number == total):

@@ -36,7 +36,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         results: Path = options["results"]
         lines = results.read_text().splitlines() if results.exists() else []
-        done = [read(line) for line in lines]
+        done = [parse_result(line) for line in lines]
         if options["page"]:
             return write(options["page"], done)
         known = {(curve.habits, curve.code, curve.patients, curve.clinics, curve.again) for curve in done}
@@ -56,7 +56,7 @@ class Command(BaseCommand):
         return None
 
 
-def read(line: str) -> Measured:
+def parse_result(line: str) -> Measured:
     """What one line of the results says."""
     found = Measured(*json.loads(line))
     return found._replace(at=[DayResult(*at) for at in found.at])

@@ -54,7 +54,7 @@ class Command(BaseCommand):
             return self.write(options["page"], done)
         known = {(cell.run, cell.code, cell.patients, cell.seed) for cell in done}
         place = empty_clinic()
-        plans = {kind.code: kind.check_ins.days for kind in catalogue.read().procedure_types}
+        plans = {kind.code: kind.check_ins.days for kind in catalogue.read_catalogue().procedure_types}
         for run in options["runs"]:
             for code in options["types"]:
                 cell = (run, code, options["patients"], options["seed"])
@@ -88,6 +88,6 @@ def empty_clinic() -> Place:
     if Patient._meta.db_table in tables and Patient.objects.exists():
         raise CommandError("There are patients in this database: nothing was run.")
     call_command("migrate", verbosity=0)
-    load(catalogue.read(), by=None, now=datetime(BEGIN_ON.year - 1, 1, 1, tzinfo=UTC))
+    load(catalogue.read_catalogue(), by=None, now=datetime(BEGIN_ON.year - 1, 1, 1, tzinfo=UTC))
     # No quiet hours, open every day, and no clock that changes: each day of a course is twenty-four hours long.
     return build().places["desert"]

@@ -86,7 +86,7 @@ def patients_of(waiting: QuerySet[CheckIn], limit: int) -> list[int]:
     return list(dict.fromkeys(ids))
 
 
-def locked(waiting: QuerySet[CheckIn], patients: Sequence[int]) -> list[CheckIn]:
+def lock_due_check_ins(waiting: QuerySet[CheckIn], patients: Sequence[int]) -> list[CheckIn]:
     """What is waiting of these patients, in order of time, without those whom somebody else is at; all of it locked.
 
     The patient is the claim: two ticks at once share the patients and never one patient's questions.
@@ -96,10 +96,10 @@ def locked(waiting: QuerySet[CheckIn], patients: Sequence[int]) -> list[CheckIn]
         .filter(pk__in=patients)
         .order_by("pk")
     )
-    return list(with_all(waiting.filter(follow_up__patient__in=[patient.pk for patient in claimed])))
+    return list(with_details(waiting.filter(follow_up__patient__in=[patient.pk for patient in claimed])))
 
 
-def with_all(check_ins: QuerySet[CheckIn]) -> QuerySet[CheckIn]:
+def with_details(check_ins: QuerySet[CheckIn]) -> QuerySet[CheckIn]:
     """These check-ins in order of time, locked, with everything that asking looks at.
 
     Sites and profiles are few: read once a batch, and not once a row.

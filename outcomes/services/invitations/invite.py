@@ -9,9 +9,15 @@ from django.db.models import Max, QuerySet
 from outcomes.models import CheckIn
 from outcomes.schedule import diary
 from outcomes.services.invitations import weekly_cap
-from outcomes.services.invitations.batches import due_now, in_batches, locked, of_patients, with_all
+from outcomes.services.invitations.batches import (
+    due_now,
+    in_batches,
+    lock_due_check_ins,
+    of_patients,
+    with_details,
+)
 from outcomes.services.invitations.rules import NO_CALL
-from outcomes.services.invitations.updates import CheckInUpdates, Kind, invitation_key, rungs
+from outcomes.services.invitations.updates import CheckInUpdates, Kind, invitation_key, reminder_times
 from patients.models import Caregiver, Reader
 
 INVITED = ("invited", "not_sent", "superseded", "held")
@@ -30,7 +36,7 @@ def invite_due(*, now: datetime, limit: int = 100_000) -> dict[str, int]:
 @transaction.atomic
 def invite_some(waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: datetime) -> dict[str, int]:
     """Ask these patients what is waiting of theirs. See `invite_due`."""
-    due = locked(waiting, patients)
+    due = lock_due_check_ins(waiting, patients)
     asking = CheckInUpdates(now)
     newest = dict(
         CheckIn.objects.filter(
@@ -98,7 +104,7 @@ def invite(asking: CheckInUpdates, reader: Reader, check_ins: list[CheckIn]) -> 
             entry = same.get(found.pk, found)
             entry.status, entry.invited_at = CheckIn.Status.INVITED, now
             if not diary_entry(entry):
-                entry.remind_at = rungs(entry, now)[0]
+                entry.remind_at = reminder_times(entry, now)[0]
             asked.append(entry)
     first = min(asked, key=lambda check_in: (check_in.due_at, check_in.pk))
     key = invitation_key(first)
@@ -125,4 +131,4 @@ def rest_of_diary(check_in: CheckIn) -> list[CheckIn]:
         status=CheckIn.Status.PLANNED,
         offset_minutes__in=hours_of(check_in),
     )
-    return list(with_all(rows))
+    return list(with_details(rows))

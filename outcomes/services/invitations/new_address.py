@@ -8,9 +8,9 @@ from django.db import transaction
 
 from clinic.models import OutgoingEmail
 from outcomes.models import CheckIn, ContactAttempt, Draft, FollowUp
-from outcomes.services.invitations.batches import with_all
+from outcomes.services.invitations.batches import with_details
 from outcomes.services.invitations.rules import NO_CALL
-from outcomes.services.invitations.updates import CheckInUpdates, Kind, rungs
+from outcomes.services.invitations.updates import CheckInUpdates, Kind, reminder_times
 from outcomes.services.links import void_links
 from patients.models import Caregiver, Patient, Reader
 
@@ -37,7 +37,7 @@ def ask_at_new_address(
     still_open.filter(status=CheckIn.Status.PLANNED, not_sent_reason__in=reason).update(
         not_sent_reason="", call_at=None
     )
-    asked = list(with_all(still_open.filter(status=CheckIn.Status.INVITED)))
+    asked = list(with_details(still_open.filter(status=CheckIn.Status.INVITED)))
     waiting = ContactAttempt.objects.filter(
         check_in__in=[check_in.pk for check_in in asked], email__status=OutgoingEmail.Status.QUEUED
     )
@@ -47,7 +47,7 @@ def ask_at_new_address(
     for check_in in asked:
         check_in.invited_at, check_in.not_sent_reason = now, ""
         if check_in.remind_at or check_in.call_at:  # entries of a diary have neither
-            *reminders, call = rungs(check_in, now)
+            *reminders, call = reminder_times(check_in, now)
             left = reminders[check_in.reminders :]
             check_in.remind_at, check_in.call_at = (left[0], None) if left else (None, call)
     if asked:
@@ -83,7 +83,7 @@ def call_instead(follow_ups: Sequence[int], reason: str, *, now: datetime) -> No
     invited = CheckIn.objects.filter(
         follow_up__in=follow_ups, status=CheckIn.Status.INVITED, remind_at__isnull=False, closes_at__gt=now
     )
-    for check_in in with_all(invited):
+    for check_in in with_details(invited):
         check_in.remind_at = None
         check_in.call_at = None if reason in NO_CALL else check_in.call_at or now
         asking.skip(check_in, reason, kind=Kind.REMINDER)

@@ -7,9 +7,15 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from outcomes.models import CheckIn
-from outcomes.services.invitations.batches import in_batches, locked, of_patients, to_remind, with_all
+from outcomes.services.invitations.batches import (
+    in_batches,
+    lock_due_check_ins,
+    of_patients,
+    to_remind,
+    with_details,
+)
 from outcomes.services.invitations.rules import NO_CALL
-from outcomes.services.invitations.updates import CheckInUpdates, Kind, reminder_key, rungs
+from outcomes.services.invitations.updates import CheckInUpdates, Kind, reminder_key, reminder_times
 from outcomes.services.invitations.weekly_cap import TOGETHER, emails_this_week
 from patients.models import Caregiver, Reader
 
@@ -32,7 +38,7 @@ def remind_some(waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: dat
     go beyond the cap of a week is left out, and so is one after which the next is due as well; the ladder goes on. The
     cap is none for what confirms a bad score.
     """
-    due = locked(waiting, patients)
+    due = lock_due_check_ins(waiting, patients)
     asking = CheckInUpdates(now)
     by_patient, also = of_patients(due), of_patients(asked_with(due, now=now))
     had = emails_this_week(by_patient, now=now)
@@ -52,7 +58,7 @@ def remind_some(waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: dat
         reminded = []
         fell_due = min(reminder.remind_at for reminder in check_ins if reminder.remind_at)
         for check_in in check_ins:
-            for _left_out in range(climb(check_in, now=now)):
+            for _left_out in range(schedule_next_reminder(check_in, now=now)):
                 asking.skip(check_in, "next_reminder", kind=Kind.REMINDER)
             if capped and check_in.kind == CheckIn.Kind.PLANNED:
                 asking.skip(check_in, "weekly_cap", kind=Kind.REMINDER)
@@ -82,17 +88,17 @@ def asked_with(due: Sequence[CheckIn], *, now: datetime) -> list[CheckIn]:
     )
     return [
         check_in
-        for check_in in with_all(soon)
+        for check_in in with_details(soon)
         if (check_in.follow_up.patient_id, check_in.invited_at) in emails
     ]
 
 
-def climb(check_in: CheckIn, *, now: datetime) -> int:
+def schedule_next_reminder(check_in: CheckIn, *, now: datetime) -> int:
     """Count the reminder that is due, and set what comes after it: another one, or a call.
 
     After an outage or a night the next one may be due as well: then only one goes out. Returns how many are left out.
     """
-    steps = rungs(check_in, check_in.invited_at or check_in.due_at)
+    steps = reminder_times(check_in, check_in.invited_at or check_in.due_at)
     before = check_in.reminders + 1
     check_in.reminders = min(max(before, sum(step <= now for step in steps)), len(steps) - 1)
     if check_in.reminders < len(steps) - 1:

@@ -10,7 +10,7 @@ from django.db import connection
 from clinic.models import OutgoingEmail
 from clinic.outbox import queue_all
 from outcomes.models import CheckIn, ContactAttempt
-from outcomes.schedule import ladder
+from outcomes.schedule import reminder_schedule
 from patients.models import Reader
 
 Kind, Outcome = ContactAttempt.Kind, ContactAttempt.Outcome
@@ -94,10 +94,10 @@ class CheckInUpdates:
             )
 
 
-def rungs(check_in: CheckIn, asked_at: datetime) -> tuple[datetime, ...]:
+def reminder_times(check_in: CheckIn, asked_at: datetime) -> tuple[datetime, ...]:
     """When to remind of a check-in that was asked at `asked_at`, and in the end to telephone."""
     confirmation = check_in.kind == CheckIn.Kind.CONFIRMATION
-    return ladder(asked_at, check_in.closes_at, confirmation=confirmation)
+    return reminder_schedule(asked_at, check_in.closes_at, confirmation=confirmation)
 
 
 def invitation_key(check_in: CheckIn) -> str:

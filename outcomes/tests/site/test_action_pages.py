@@ -213,7 +213,7 @@ def test_what_was_changed_meanwhile_is_told_and_nothing_is_done(
     place, browser = Place(world, kind, below, page), signed_in(world.admin, Client())
     sent = typed(place.open(browser))
     with (
-        mock.patch("clinic.admin.stale_forms.columns", return_value={"note": "0"}),
+        mock.patch("clinic.admin.stale_forms.column_digests", return_value={"note": "0"}),
         mock.patch("clinic.admin.stale_forms.missed_of", return_value=(StalePage(), [])),
         mock.patch.object(page, "act") as act,
     ):

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from procedures.catalogue import FOLDER, CatalogueError, read
+from procedures.catalogue import FOLDER, CatalogueError, read_catalogue
 from procedures.services.catalogue_loader import LoadReport, load
 
 
@@ -20,7 +20,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            catalogue = read(options["folder"])
+            catalogue = read_catalogue(options["folder"])
         except CatalogueError as exc:
             raise CommandError(f"The catalogue was not loaded:\n{exc}") from exc
         report = load(catalogue, by=None, now=timezone.now())
