@@ -16,7 +16,7 @@ from knox.settings import knox_settings
 
 from clinic import audit
 from clinic.models import SentRequest, Site, User
-from clinic.rank import grantable, outranks
+from clinic.permissions import grantable, outranks
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
-from clinic import readiness
+from clinic import health_checks
 
 logger = logging.getLogger(__name__)
 
@@ -35,11 +35,11 @@ def ready(request: HttpRequest) -> JsonResponse:
 
     Answers within three seconds, however they hang. Whether anything is sent is another question: /health/jobs.
     """
-    answers, has_room = readiness.ask_database()
+    answers, has_room = health_checks.ask_database()
     parts = {
         "database": answers,
-        "redis": readiness.redis_answers(),
-        "disk": has_room and readiness.disk_has_room(),
+        "redis": health_checks.redis_answers(),
+        "disk": has_room and health_checks.disk_has_room(),
     }
     well = all(parts.values())
     return JsonResponse(

@@ -93,7 +93,7 @@ class Verdict(StrEnum):
     CONFOUNDED = "confounded"
     NO_BASELINE = "no_baseline"
     UNKNOWN = "unknown"
-    #: Of tests (`outcomes.diary`), of trials (`outcomes.trials`) and of the upkeep of a device.
+    #: Of tests (`outcomes.diary_result`), of trials (`outcomes.trial_result`) and of the upkeep of a device.
     POSITIVE = "positive"
     NEGATIVE = "negative"
     INDETERMINATE = "indeterminate"

@@ -25,7 +25,7 @@ from clinic.admin.kept_forms import TOKEN, forget, resumed_message, typed_before
 from clinic.admin.session_expired import not_pressed, safe
 from clinic.admin.stale_forms import SHOWN, StalePage, overtaken_step, seal, unseal
 from clinic.models import SentRequest
-from clinic.versions import SEEN, column_digests, digest, one_at_a_time
+from clinic.row_versions import SEEN, column_digests, digest, one_at_a_time
 
 #: Refusals after which nothing that could be typed would help: the reader is shown how things stand.
 FINAL = frozenset({"not_allowed_now", "resolved_already", "revoked_already"})

@@ -26,7 +26,7 @@ from clinic.admin.history import changes_of
 from clinic.admin.stale_forms import SHOWN, StalePage, overtaken, refusal, seal, snapshot
 from clinic.models import Site, User
 from clinic.refusals import Refusal
-from clinic.versions import one_at_a_time
+from clinic.row_versions import one_at_a_time
 
 
 def staff(request: HttpRequest) -> User:

@@ -14,8 +14,8 @@ from django.utils.translation import gettext as _
 from unfold.admin import ModelAdmin
 
 from clinic.admin.stale_forms import SHOWN, overtaken_step, seal, unseal
-from clinic.versions import column_digests, one_at_a_time
-from clinic.versions import seen as version_seen
+from clinic.row_versions import column_digests, one_at_a_time
+from clinic.row_versions import seen as version_seen
 
 
 class VersionedModelAdmin(ModelAdmin):

@@ -29,7 +29,7 @@ from clinic import services
 from clinic.admin.base import AuditedAdmin, DeskAdmin, DeskForm, SeenFilter, staff, visible
 from clinic.admin.history import changes_of, history_rows
 from clinic.models import MEMBERSHIPS, Site, User
-from clinic.rank import grantable, outranks
+from clinic.permissions import grantable, outranks
 
 #: Said on the page of an account that may only be looked at.
 ABOVE_YOU = _(

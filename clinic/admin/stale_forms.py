@@ -22,7 +22,7 @@ from clinic.admin.form_data import Said, display_values, kept_fields, put, same,
 from clinic.admin.history import site_of
 from clinic.models import AuditEvent, User
 from clinic.refusals import Refusal
-from clinic.versions import SEEN, column_digests, digest
+from clinic.row_versions import SEEN, column_digests, digest
 
 #: The hidden input that carries what a page showed.
 SHOWN = "shown-version"

@@ -13,7 +13,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
 from clinic.api.refusals import PreconditionFailed, PreconditionRequired
-from clinic.versions import digest
+from clinic.row_versions import digest
 
 IF_MATCH = OpenApiParameter(
     "If-Match",

@@ -14,7 +14,7 @@ from clinic.api.fields import Input, Query, read_query, refuse_repeated
 from clinic.api.idempotency import REPLAYED, IdempotentAPIView
 from clinic.api.permissions import Needed
 from clinic.models import User
-from clinic.versions import one_at_a_time
+from clinic.row_versions import one_at_a_time
 
 
 class NoStoreAPIView(IdempotentAPIView):

@@ -18,8 +18,8 @@ from clinic.validators import emergency_phone, mailbox_name, person_name, phone,
 if TYPE_CHECKING:
     from clinic.models.staff import User
 
-#: The kinds of alert that a site can do without. What they mean is said in outcomes.alerts. That of a red flag is not
-#: among them: it cannot be switched off.
+#: The kinds of alert that a site can do without. What they mean is said in outcomes.alert_rules. That of a red flag is
+#: not among them: it cannot be switched off.
 OPTIONAL_ALERTS = [
     ("lost_early", _("losing relief early")),
     ("lost_effect", _("loss of effect")),

@@ -3,7 +3,7 @@
 from django import template
 from django.db import models
 
-from clinic.versions import beside
+from clinic.row_versions import beside
 
 register = template.Library()
 

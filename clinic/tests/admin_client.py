@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from clinic.admin.stale_forms import SHOWN
 from clinic.models import User
-from clinic.versions import SEEN
+from clinic.row_versions import SEEN
 
 #: Tests jump over months; the sign-in must last as long.
 TEN_YEARS = 10 * 365 * 24 * 3600

@@ -10,7 +10,7 @@ from django.core.cache import caches
 from django.db import connections
 from django.test import Client
 
-from clinic import readiness
+from clinic import health_checks
 
 
 @pytest.fixture
@@ -53,12 +53,12 @@ def test_a_server_that_hangs_after_the_connection_is_noticed(silent: int) -> Non
     with socket.create_connection(("127.0.0.1", silent)) as line:
         Hanging.socket = line.fileno()
         began = monotonic()
-        assert readiness.reply(Hanging(), began + 0.1) is None  # type: ignore[arg-type]
+        assert health_checks.reply(Hanging(), began + 0.1) is None  # type: ignore[arg-type]
         assert 0.1 <= monotonic() - began < 1
 
 
 def test_a_database_that_is_there_answers(db: None) -> None:
-    assert readiness.database_answers()
+    assert health_checks.database_answers()
 
 
 def test_a_full_disk_is_not_ready(db: None, settings: Any) -> None:

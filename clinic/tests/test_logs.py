@@ -13,7 +13,7 @@ import pytest
 import structlog
 from django.test import Client, override_settings
 
-from clinic import readiness, urls
+from clinic import health_checks, urls
 from clinic.logs import scrub
 from clinic.tests.test_compose import answer, deployed, eventually, free_port, started
 
@@ -67,7 +67,7 @@ def test_requests_are_logged_without_token_and_query(client: Client, db: None, l
 def test_a_fault_is_logged_by_its_kind_and_place(
     db: None, log: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(readiness, "redis_answers", lambda: secret_call("O'Brien"))
+    monkeypatch.setattr(health_checks, "redis_answers", lambda: secret_call("O'Brien"))
     client = Client(raise_request_exception=False)
     assert client.get(f"/health/ready?next=/c/{SECRET}/").status_code == 500
     text = log.getvalue()

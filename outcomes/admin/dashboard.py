@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from clinic import readiness
+from clinic import health_checks
 from clinic.admin.base import staff
 from clinic.models import OutgoingEmail, Site
 from clinic.timezones import day_span
@@ -36,7 +36,7 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         {"title": _("Follow-ups that need a look"), "cards": losses(request)},
         {"title": _("E-mails"), "cards": emails(request)},
     ]
-    context["troubles"] = troubles(broker=readiness.redis_answers(), now=timezone.now())
+    context["troubles"] = troubles(broker=health_checks.redis_answers(), now=timezone.now())
     context["overview"] = [group for group in groups if group["cards"]]
     context["title"] = _("Overview")
     return context

@@ -22,7 +22,7 @@ from outcomes.admin.adverse_events import events_fragment
 from outcomes.admin.courses import VERDICT_LABELS, course_fragment, with_answers
 from outcomes.admin.drill_down import CellFilter, ShowsBehind
 from outcomes.admin.providers import ProviderFilter
-from outcomes.diary import Result
+from outcomes.diary_result import Result
 from outcomes.instruments import latest
 from outcomes.models import FollowUp, VerdictChange
 from outcomes.models.follow_ups import JudgedAs

@@ -4,8 +4,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from outcomes import trials
-from outcomes.diary import Outcome, Why
+from outcomes import trial_result
+from outcomes.diary_result import Outcome, Why
 
 
 class WindowSerializer(serializers.Serializer[dict[str, Any]]):
@@ -53,7 +53,7 @@ class TrialSerializer(serializers.Serializer[Any]):
     `medicine_last`: how much pain medicine is taken against before, by `pain_medicine.any`. Null: not known.
     """
 
-    outcome = serializers.ChoiceField([outcome.value for outcome in trials.Outcome])
+    outcome = serializers.ChoiceField([outcome.value for outcome in trial_result.Outcome])
     days = serializers.IntegerField()
     known = serializers.IntegerField()
     relief = serializers.IntegerField()

@@ -71,7 +71,7 @@ from outcomes.services.report_views import view_report
 from outcomes.services.staff_answers import find_by_code, record_answer, report_red_flags
 from outcomes.services.summary_rebuild import summarise_missing
 from outcomes.services.tick_steps import tick
-from outcomes.services.trials import end_trial, trial_of
+from outcomes.services.trial_ends import end_trial, trial_of
 
 __all__ = [
     "DueDevice",

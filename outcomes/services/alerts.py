@@ -11,7 +11,7 @@ from clinic import audit
 from clinic.database import for_each_row
 from clinic.models import Site
 from clinic.timezones import day_span
-from outcomes.alerts import Call, Kind
+from outcomes.alert_rules import Call, Kind
 from outcomes.models import Alert, CheckIn, ContactAttempt, FollowUp
 from outcomes.relief import SILENT_AFTER
 from outcomes.relief_end_text import ReliefEnded, relief_ended
@@ -130,11 +130,11 @@ def open_alert(
 def review(follow_up: FollowUp, called: Mapping[Kind, Call], *, now: datetime) -> None:
     """Bring the alerts of a course in line with what it calls for; in the transaction that judged it.
 
-    `called`: from `outcomes.alerts.called_for`. A kind is raised once each time it begins to hold: what a person has
-    resolved is not raised again for the same reason. That reason is the first bad score, also while nothing confirms
-    it: whoever resolved the alert then has spoken with the patient or decided to wait, and the same loss, confirmed,
-    would only ask them again; the verdict and the follow-up say that it is confirmed now. Relief in between and another
-    bad score are a new reason. An open alert is told whether its reason is confirmed, whoever owns it.
+    `called`: from `outcomes.alert_rules.called_for`. A kind is raised once each time it begins to hold: what a person
+    has resolved is not raised again for the same reason. That reason is the first bad score, also while nothing
+    confirms it: whoever resolved the alert then has spoken with the patient or decided to wait, and the same loss,
+    confirmed, would only ask them again; the verdict and the follow-up say that it is confirmed now. Relief in between
+    and another bad score are a new reason. An open alert is told whether its reason is confirmed, whoever owns it.
 
     When the reason of an open alert is gone, and nobody has acknowledged it, it is settled. An ended course calls for
     nothing, nor does that of a patient who has died. Wants the follow-up locked, and `procedure__site` and `patient`

@@ -9,7 +9,7 @@ from django.db import transaction
 from clinic import audit
 from clinic.models import User
 from clinic.refusals import Refusal
-from outcomes.diary import late_after
+from outcomes.diary_result import late_after
 from outcomes.instruments import BilingualText, latest
 from outcomes.models import Answer, CheckIn, Draft, FollowUp, Measurement
 from outcomes.models.follow_ups import JudgedAs

@@ -9,8 +9,8 @@ from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Coalesce
 
-from outcomes.alerts import Kind, called_for
-from outcomes.diary import Result
+from outcomes.alert_rules import Kind, called_for
+from outcomes.diary_result import Result
 from outcomes.models import Answer, CheckIn, FollowUp, VerdictChange
 from outcomes.models.follow_ups import JudgedAs
 from outcomes.questions import ENDED_ON, WORN_OFF

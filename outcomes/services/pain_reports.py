@@ -9,7 +9,7 @@ from clinic import audit
 from clinic.models import User
 from clinic.refusals import Refusal
 from clinic.timezones import day_span
-from outcomes.alerts import LOSSES_OF_EFFECT, called_for
+from outcomes.alert_rules import LOSSES_OF_EFFECT, called_for
 from outcomes.instruments import latest
 from outcomes.models import Alert, Answer, CheckIn, FollowUp, Measurement
 from outcomes.models.follow_ups import JudgedAs

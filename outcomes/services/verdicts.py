@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from django.conf import settings
 
-from outcomes import trials
-from outcomes.diary import COVERED_PERCENT, DiaryEntry, Outcome, Result, Why, result
+from outcomes import trial_result
+from outcomes.diary_result import COVERED_PERCENT, DiaryEntry, Outcome, Result, Why, result
 from outcomes.models import CheckIn, FollowUp
 from outcomes.models.follow_ups import JudgedAs
 from outcomes.questions import PAIN_NOW, TOOK_MEDICINE
@@ -39,7 +39,7 @@ def judgement_of(follow_up: FollowUp, course: Course, rows: Sequence[CheckInRead
     return judge(course)
 
 
-def trial_from(follow_up: FollowUp, rows: Sequence[CheckInReading]) -> trials.Result | None:
+def trial_from(follow_up: FollowUp, rows: Sequence[CheckInReading]) -> trial_result.Result | None:
     """What a trial shows; None without a baseline above 0. Wants `procedure__site` and `relief_profile` selected.
 
     The answer to a planned check-in speaks for the days since the planned one before it.
@@ -63,8 +63,8 @@ def trial_from(follow_up: FollowUp, rows: Sequence[CheckInReading]) -> trials.Re
         since = max((day for day in planned if day < asked), default=0)
         own = row.kind != CheckIn.Kind.PLANNED
         at = (felt_at.astimezone(zone).date() - performed_on).days
-        scores.append(trials.Score(at, row.values[PAIN_NOW], None if own else since))
-    return trials.result(
+        scores.append(trial_result.Score(at, row.values[PAIN_NOW], None if own else since))
+    return trial_result.result(
         scores,
         baseline=procedure.baseline_pain,
         percent=profile.percent_for(procedure.intent),
@@ -96,12 +96,12 @@ def judge_trial(follow_up: FollowUp, course: Course, rows: Sequence[CheckInReadi
         said.append(f"It passes with {needed} % of its days.")
     else:
         said.append("Nobody has said when the lead or catheter came out: without that a trial has no result.")
-    if found.ended and found.outcome == trials.Outcome.INDETERMINATE:
+    if found.ended and found.outcome == trial_result.Outcome.INDETERMINATE:
         said.append("The days without an answer could decide it either way.")
     return Judgement(Verdict(found.outcome.value), " ".join(said))
 
 
-def trial_words(found: trials.Result, *, percent: int) -> str:
+def trial_words(found: trial_result.Result, *, percent: int) -> str:
     """What the days of a trial show, as a sentence."""
     days = f"{found.days} day{'' if found.days == 1 else 's'}"
     of = "Trial of" if found.ended else "Trial, until now"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clinic.models import OPTIONAL_ALERTS
-from outcomes.alerts import Kind, called_for
+from outcomes.alert_rules import Kind, called_for
 from outcomes.models import Alert
 from outcomes.relief import Course, Reading, judge
 

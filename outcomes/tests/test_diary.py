@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outcomes.diary import DiaryEntry, Result, late_after, result
+from outcomes.diary_result import DiaryEntry, Result, late_after, result
 
 HOURS = [30, 60, 120, 180, 240, 300, 360, 480, 720, 1440]
 

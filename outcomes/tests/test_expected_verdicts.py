@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from outcomes.diary import DiaryEntry, result
+from outcomes.diary_result import DiaryEntry, result
 from outcomes.relief import Course, Reading, judge
 from outcomes.relief_end import lasting
-from outcomes.trials import Score
-from outcomes.trials import result as trial_result
+from outcomes.trial_result import Score
+from outcomes.trial_result import result as trial_result
 
 PAGE = Path(__file__).parents[2] / "docs" / "verdicts.md"
 #: First judged day, first and last day of the relief window.

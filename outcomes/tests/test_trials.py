@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outcomes.trials import Outcome, Score, result
+from outcomes.trial_result import Outcome, Score, result
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.db import connection, transaction
 from django.test import Client
 
-from clinic import database, outbox, readiness
+from clinic import database, health_checks, outbox
 from clinic.models import Job, OutgoingEmail
 from clinic.tests.admin_client import clock, queries, signed_in
 from clinic.tests.test_outbox import SERVER, Server
@@ -26,7 +26,7 @@ MINUTE = timedelta(minutes=1)
 @pytest.fixture(autouse=True)
 def broker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Valkey answers, which no test needs otherwise."""
-    monkeypatch.setattr(readiness, "redis_answers", lambda: True)
+    monkeypatch.setattr(health_checks, "redis_answers", lambda: True)
 
 
 def codes(now: datetime) -> list[str]:
@@ -206,7 +206,7 @@ def test_a_mail_server_may_be_away_for_some_minutes(world: World, letters: type[
 
 def test_a_broker_that_is_away_is_told_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     services.tick(now=world.now)
-    monkeypatch.setattr(readiness, "redis_answers", lambda: False)
+    monkeypatch.setattr(health_checks, "redis_answers", lambda: False)
     assert machine(world.now) == (503, ["broker_away"])
     assert first_page(world, world.now) == ["broker_away"]
 
@@ -225,7 +225,7 @@ def test_a_full_disk_of_the_database_is_told_at_once(world: World, monkeypatch: 
     """Really filled: outcomes/tests/site/test_bad_week.py."""
     services.tick(now=world.now)
     full = "DO $$ BEGIN RAISE 'full' USING ERRCODE = 'disk_full'; END $$"
-    for module in (database, readiness):
+    for module in (database, health_checks):
         monkeypatch.setattr(module, "NEEDS_ROOM", full)
     assert machine(world.now) == (503, ["disk_full"])
     assert first_page(world, world.now) == ["disk_full"]

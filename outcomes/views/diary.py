@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from clinic.patient_pages import gone, page, speaks
 from clinic.refusals import Refusal
 from outcomes import services
-from outcomes.diary import late_after
+from outcomes.diary_result import late_after
 from outcomes.instruments import BilingualText, latest
 from outcomes.models import Alert, Answer, CheckIn
 from outcomes.patient_curve import CurvePoint

@@ -6,7 +6,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from clinic import readiness
+from clinic import health_checks
 from outcomes.troubles import Trouble, troubles
 
 
@@ -19,8 +19,8 @@ def jobs(request: HttpRequest) -> JsonResponse:
     hangs.
     """
     try:
-        broker = readiness.redis_answers()
-        found = troubles(broker=broker, now=timezone.now()) if readiness.database_answers() else [AWAY]
+        broker = health_checks.redis_answers()
+        found = troubles(broker=broker, now=timezone.now()) if health_checks.database_answers() else [AWAY]
     except DatabaseError:
         found = [AWAY]
     told = [

@@ -20,7 +20,7 @@ from clinic.admin.action_pages import ActionPage, paths, shown_of
 from clinic.admin.base import staff
 from clinic.admin.datetime_widgets import site_time_text
 from clinic.admin.stale_forms import SHOWN, StalePage, missed_of, unseal
-from clinic.versions import column_digests, digest, one_at_a_time
+from clinic.row_versions import column_digests, digest, one_at_a_time
 from patients import services
 from patients.admin.patients import PatientAdmin, born
 from patients.models import Patient, answering

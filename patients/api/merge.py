@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from clinic.api.fields import MOST, Input, Query, VisibleField
 from clinic.api.viewsets import VisibleRows
-from clinic.versions import one_at_a_time
+from clinic.row_versions import one_at_a_time
 from patients import services
 from patients.api.patients import PatientSerializer
 from patients.models import Patient

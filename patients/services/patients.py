@@ -11,7 +11,7 @@ from django.db.models import Q
 from clinic import audit
 from clinic.models import User
 from clinic.refusals import Refusal
-from clinic.versions import read_before
+from clinic.row_versions import read_before
 from patients import consent
 from patients.models import Caregiver, FormerAddress, Patient
 from patients.services.caregivers import stop_writing

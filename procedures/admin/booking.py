@@ -25,7 +25,7 @@ from django.utils.translation import gettext_lazy
 from clinic.admin.action_pages import carried, in_a_line, missed
 from clinic.admin.base import staff, tell
 from clinic.admin.form_data import shown_by
-from clinic.versions import column_digests
+from clinic.row_versions import column_digests
 from patients.models import Patient
 from procedures import services
 from procedures.admin.appointment_forms import WishForm

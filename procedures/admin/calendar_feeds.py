@@ -14,7 +14,7 @@ from clinic.admin.datetime_widgets import site_time_text
 from clinic.admin.sites import ResourceAdmin
 from clinic.models import Resource
 from clinic.patient_pages import secret
-from clinic.versions import one_at_a_time
+from clinic.row_versions import one_at_a_time
 from procedures import services
 from procedures.models import CalendarFeed
 from procedures.services.calendar_feeds import HAND_OUT

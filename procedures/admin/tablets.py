@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from clinic.admin.action_pages import next_page
 from clinic.admin.base import staff
 from clinic.patient_pages import secret
-from clinic.versions import SEEN, seen
+from clinic.row_versions import SEEN, seen
 from procedures import services
 from procedures.admin.appointments import AppointmentAdmin
 from procedures.admin.descriptions import page_of, span

@@ -25,8 +25,8 @@ from clinic.admin.base import staff, tell
 from clinic.admin.datetime_widgets import to_instant
 from clinic.admin.session_expired import by_button
 from clinic.models import Closure, Resource, Site, WorkingHours
+from clinic.row_versions import seen
 from clinic.timezones import day_span
-from clinic.versions import seen
 from procedures import services
 from procedures.admin.appointment_forms import WishForm
 from procedures.admin.appointments import AppointmentAdmin

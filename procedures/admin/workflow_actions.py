@@ -13,7 +13,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from clinic.versions import beside
+from clinic.row_versions import beside
 from procedures.admin.appointment_forms import (
     AcceptForm,
     CancelForm,

@@ -14,7 +14,7 @@ from clinic import audit
 from clinic.database import for_each_row
 from clinic.models import Resource, User
 from clinic.refusals import Refusal
-from clinic.versions import read_before
+from clinic.row_versions import read_before
 from procedures.models import Appointment, AppointmentStep, Intent, ProcedureType, Reservation
 from procedures.services import notifications
 from procedures.services.booking_checks import (

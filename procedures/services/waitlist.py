@@ -26,7 +26,7 @@ from django.db.models.functions import Cast
 from clinic import audit
 from clinic.models import Resource, Site, User
 from clinic.refusals import Refusal
-from clinic.versions import read_before
+from clinic.row_versions import read_before
 from procedures.models import Appointment, FreedTime, Reservation, WaitlistEntry
 from procedures.services.booking import book, fill_in, made_before, refuse_impossible
 from procedures.services.openings import close_freed, locked_freed, refuse_unless_allowed

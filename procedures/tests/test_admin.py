@@ -11,9 +11,9 @@ from django.db import connection
 from django.test import Client
 
 from clinic.models import AuditEvent, Site
+from clinic.row_versions import beside
 from clinic.tests.admin_client import clock, errors, filled, levels, queries, signed_in, words
 from clinic.tests.factories import MONDAY, staff
-from clinic.versions import beside
 from procedures import services
 from procedures.models import Appointment, FigureConfirmation, Procedure, ReliefProfile
 from procedures.tests.factories import World

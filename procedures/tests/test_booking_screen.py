@@ -10,9 +10,9 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 
 from clinic.models import Site
+from clinic.row_versions import beside
 from clinic.tests.admin_client import clock, errors, queries, signed_in, words
 from clinic.tests.factories import MONDAY, staff
-from clinic.versions import beside
 from procedures import services
 from procedures.models import Appointment, Reservation
 from procedures.tests.factories import World

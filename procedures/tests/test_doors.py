@@ -10,11 +10,11 @@ import pytest
 from clinic.csv_import.imports import Mode
 from clinic.models import Closure, Resource, ResourceCategory
 from clinic.refusals import Refusal
+from clinic.row_versions import beside
 from clinic.tests.admin_client import clock, errors, signed_in, words
 from clinic.tests.api_client import call, faults
 from clinic.tests.factories import MONDAY
 from clinic.timezones import instant
-from clinic.versions import beside
 from procedures import services
 from procedures.models import Appointment, Reservation
 from procedures.services.imports import import_appointments

@@ -8,10 +8,10 @@ import pytest
 
 from clinic.models import AuditEvent, Resource, ResourceCategory
 from clinic.refusals import Refusal
+from clinic.row_versions import beside
 from clinic.tests.admin_client import clock, signed_in, words
 from clinic.tests.api_client import call, faults
 from clinic.tests.factories import MONDAY, resource
-from clinic.versions import beside
 from procedures import services
 from procedures.models import Appointment, FreedTime
 from procedures.tests.factories import World

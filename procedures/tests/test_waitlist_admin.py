@@ -8,9 +8,9 @@ import pytest
 from django.test import Client
 
 from clinic.models import Site
+from clinic.row_versions import beside
 from clinic.tests.admin_client import clock, errors, filled, levels, queries, signed_in, words
 from clinic.tests.factories import MONDAY, staff
-from clinic.versions import beside
 from procedures import services
 from procedures.models import Appointment, FreedTime, WaitlistEntry
 from procedures.tests.factories import World

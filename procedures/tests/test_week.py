@@ -10,9 +10,9 @@ from django.test import Client
 from django.urls import reverse
 
 from clinic.models import Closure, Site
+from clinic.row_versions import beside
 from clinic.tests.admin_client import clock, queries, signed_in, words
 from clinic.tests.factories import MONDAY
-from clinic.versions import beside
 from procedures import services
 from procedures.models import Appointment
 from procedures.tests.factories import World

@@ -15,7 +15,7 @@ from unfold.decorators import display
 from clinic.admin.base import SeenFilter, staff
 from clinic.admin.datetime_widgets import site_time_text
 from clinic.models import Site, User
-from clinic.versions import beside
+from clinic.row_versions import beside
 from outcomes import services
 from outcomes.admin.adverse_events import RECORD
 from outcomes.admin.alerts.descriptions import devices_due, due_label, ending, questions

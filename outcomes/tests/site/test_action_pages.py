@@ -20,9 +20,9 @@ from clinic.admin.kept_forms import NAME
 from clinic.admin.stale_forms import SHOWN, StalePage
 from clinic.models import Site, User
 from clinic.refusals import Refusal
+from clinic.row_versions import beside
 from clinic.tests.admin_client import clock, errors, levels, signed_in, version_on
 from clinic.tests.factories import MONDAY, staff
-from clinic.versions import beside
 from outcomes import services as outcomes
 from outcomes.models import FollowUp
 from outcomes.tests.site.test_matching_tags import rows_of

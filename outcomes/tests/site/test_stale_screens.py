@@ -9,9 +9,9 @@ from django.urls import reverse
 
 from clinic.admin.stale_forms import SHOWN
 from clinic.refusals import Refusal
+from clinic.row_versions import beside
 from clinic.tests.admin_client import clock, signed_in, version_on, words
 from clinic.tests.factories import MONDAY
-from clinic.versions import beside
 from outcomes import services as outcomes
 from outcomes.models import Alert, CheckIn, ContactAttempt
 from outcomes.tests.factories import red_flag, to_call

@@ -11,9 +11,9 @@ from django.urls import reverse
 
 from clinic.admin.stale_forms import SHOWN
 from clinic.models import Closure
+from clinic.row_versions import SEEN
 from clinic.tests.admin_client import clock, levels, signed_in, version_on, words
 from clinic.tests.factories import MONDAY
-from clinic.versions import SEEN
 from outcomes import services as outcomes
 from outcomes.models import FollowUp
 from outcomes.tests.site.test_matching_tags import everything, rows_of

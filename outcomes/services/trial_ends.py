@@ -16,7 +16,7 @@ from outcomes.services.course_data import fetched
 from outcomes.services.judgement import judge
 from outcomes.services.summaries import peg_sum
 from outcomes.services.verdicts import trial_from
-from outcomes.trials import Result
+from outcomes.trial_result import Result
 
 
 @dataclass(frozen=True)
