@@ -291,7 +291,7 @@ def morning_off(world: World, what: str) -> Closure:
 def test_what_is_closed_between_the_look_and_the_lock_is_not_booked(
     monkeypatch: pytest.MonkeyPatch, world: World, what: str
 ) -> None:
-    closing_in_between(monkeypatch, booking, "choose", morning_off(world, what), world)
+    closing_in_between(monkeypatch, booking, "choose_resources", morning_off(world, what), world)
     with pytest.raises(Refusal) as refused:
         services.book(world.appointment(), by=None, now=world.now)
     assert refused.value.code == "closed"
@@ -304,7 +304,7 @@ def test_without_the_look_behind_the_lock_it_would_be_booked(
 ) -> None:
     """If this fails, the test above proves nothing."""
     monkeypatch.setattr(booking, "refuse_if_taken_since", lambda *_: None)
-    closing_in_between(monkeypatch, booking, "choose", morning_off(world, "room"), world)
+    closing_in_between(monkeypatch, booking, "choose_resources", morning_off(world, "room"), world)
     assert services.book(world.appointment(), by=None, now=world.now).pk
 
 
