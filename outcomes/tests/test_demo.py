@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -53,6 +54,7 @@ from procedures.models import (
     FreedTime,
     ImplantedDevice,
     Procedure,
+    ProcedureType,
     ReliefProfile,
     WaitlistEntry,
 )
@@ -339,6 +341,19 @@ def test_the_command_says_what_it_did(
     assert f"Demo history: {FEW} of {FEW} patients" in said
     call_command("seed_demo", "--history", "--yes-this-is-not-a-real-clinic")
     assert capsys.readouterr().out == "The demo history is complete already; nothing was changed.\n"
+
+
+def test_one_command_prepares_all_that_the_first_page_needs(
+    db: None, monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(clinic_history, "PATIENTS", FEW)
+    monkeypatch.setattr(timezone, "now", lambda: NOW)
+    settings.DATA_DIR, settings.DEBUG = tmp_path, True
+    for _ in range(2):  # the second time there is nothing to do
+        call_command("prepare", "--demo", stdout=StringIO())
+        assert ProcedureType.objects.count() > 20
+        assert Patient.objects.count() == FEW
+        assert (tmp_path / "demo-sign-ins.txt").exists()
 
 
 def test_the_reports_of_the_demo_show_what_is_true(types: None) -> None:
