@@ -1,8 +1,9 @@
-"""What inputs are made of. Strict: a number is a number, and a name that nobody asked for is refused."""
+"""What inputs and answers are made of. Strict: a number is a number, and a name that nobody asked for is refused."""
 
 import json
 import re
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -12,7 +13,7 @@ from django.http import QueryDict
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ParseError
-from rest_framework.fields import empty
+from rest_framework.fields import Field, empty
 from rest_framework.parsers import JSONParser
 
 from clinic.models import User
@@ -84,7 +85,26 @@ def deeper_than(most: int, data: Any) -> bool:
     return True
 
 
-class Input(serializers.Serializer[Any]):
+AnyField = Field[Any, Any, Any, Any]
+
+#: The fields of each class of BuiltOnce, bound to no serializer.
+BUILT: dict[type, dict[str, AnyField]] = {}
+
+
+class BuiltOnce(serializers.BaseSerializer[Any]):
+    """Stands before `ModelSerializer` among the bases of a class whose fields follow from the class alone.
+
+    They are found from the model once a class, and copied as REST framework copies declared ones: finding them anew for
+    each serializer of a booking took a third of its processor time.
+    """
+
+    def get_fields(self) -> dict[str, AnyField]:
+        if type(self) not in BUILT:
+            BUILT[type(self)] = super().get_fields()  # type: ignore[misc]
+        return deepcopy(BUILT[type(self)])
+
+
+class Input(BuiltOnce, serializers.Serializer[Any]):
     """The inputs of one request. A name that is not among them is refused, code "unknown_field", not passed over."""
 
     def to_internal_value(self, data: Any) -> Any:

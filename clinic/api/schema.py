@@ -6,11 +6,9 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from rest_framework import serializers
 
-from clinic.api.etags import IF_MATCH, UNSAFE
-from clinic.api.idempotency import IDEMPOTENCY_KEY
 from clinic.api.permissions import ANYONE, SIGNED_IN, permission_needed
 from clinic.api.refusals import MEDIA_TYPE, body
-from clinic.api.viewsets import VisibleRowsViewSet
+from clinic.api.viewsets import IDEMPOTENCY_KEY, IF_MATCH, UNSAFE, VisibleRowsViewSet
 
 
 class InvalidInputSerializer(serializers.Serializer[Any]):
@@ -249,7 +247,7 @@ class Schema(AutoSchema):
 
 
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    target_class = "clinic.api.authentication.ByToken"
+    target_class = "clinic.api.permissions.ByToken"
     name = "token"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:

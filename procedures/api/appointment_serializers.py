@@ -6,8 +6,8 @@ from django.db.models import prefetch_related_objects
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from clinic.api.built_once import BuiltOnce
 from clinic.api.fields import (
+    BuiltOnce,
     Input,
     SiteTimeField,
     VisibleField,
@@ -159,7 +159,7 @@ class NewAppointmentSerializer(AppointmentSerializer):
         return None
 
 
-class BookingInput(BuiltOnce, Input, serializers.ModelSerializer[Appointment]):
+class BookingInput(Input, serializers.ModelSerializer[Appointment]):
     """An appointment to book. Its end follows from the procedure type.
 
     `resources`: those that must be taken; for every category without one, any that is free is chosen. `intent` may be

@@ -20,8 +20,7 @@ from clinic.api.fields import (
     YesNoQuery,
     at_site,
 )
-from clinic.api.idempotency import request_key
-from clinic.api.viewsets import VisibleRows
+from clinic.api.viewsets import VisibleRows, request_key
 from clinic.models import Site
 from clinic.timezones import day_span
 from procedures import services, workflow

@@ -5,8 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import mixins, serializers
 
-from clinic.api.built_once import BuiltOnce
-from clinic.api.fields import ChoicesQuery, Query, YesNoQuery
+from clinic.api.fields import BuiltOnce, ChoicesQuery, Query, YesNoQuery
 from clinic.api.viewsets import VisibleRowsViewSet
 from procedures.models import (
     FigureConfirmation,

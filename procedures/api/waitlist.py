@@ -22,9 +22,8 @@ from clinic.api.fields import (
     YesNoQuery,
     at_site,
 )
-from clinic.api.idempotency import request_key
 from clinic.api.views import SiteNameSerializer
-from clinic.api.viewsets import VisibleRows
+from clinic.api.viewsets import VisibleRows, request_key
 from clinic.models import Resource, Site
 from patients.api import PatientNameSerializer
 from patients.models import Patient

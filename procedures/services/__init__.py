@@ -1,12 +1,7 @@
 """Every write to the catalogue, appointments and procedures: one function an action, one transaction each."""
 
 from procedures.services.baselines import baselines_of, correct_baseline, note_baseline
-from procedures.services.booking import (
-    book,
-    check,
-    check_requested,
-    release_expired_holds,
-)
+from procedures.services.booking import book, check, check_requested
 from procedures.services.calendar_feeds import (
     can_be_published,
     feed_address,
@@ -64,7 +59,7 @@ from procedures.services.rebookings import AT_ONCE, Proposal, propose, rebook
 from procedures.services.relief_profiles import add_profile, check_profile
 from procedures.services.requests import accept
 from procedures.services.rescheduling import check_reschedule, kept_resources, reschedule
-from procedures.services.transitions import arrive, cancel, mark_no_show, take_step
+from procedures.services.transitions import arrive, cancel, mark_no_show, release_expired_holds, take_step
 from procedures.services.waitlist import (
     book_from_waitlist,
     check_waiting,
