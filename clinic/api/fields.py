@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -130,6 +131,10 @@ class Input(BuiltOnce, serializers.Serializer[Any]):
         return faults
 
 
+class NothingInput(Input):
+    """An action that needs no inputs, and takes none."""
+
+
 class Query(Input):
     """What may stand behind the question mark of a list's address. Of several, all must hold."""
 
@@ -246,11 +251,34 @@ class InstantField(serializers.DateTimeField):
 class SiteTimeField(InstantField):
     """An instant. With an offset it is taken as it is; without one it is what the clock on the site's wall shows.
 
-    Which site, says the request; its view resolves the time with `at_site`. Written out in UTC.
+    The context's `zone` is that of the site; where only the other inputs say which site, there is none, and `at_site`
+    resolves the time afterwards. Written out in UTC.
     """
 
+    default_error_messages = {"no_such_time": "{fault}"}
+
     def without_offset(self, value: datetime) -> datetime:
+        if zone := self.context.get("zone"):
+            try:
+                return instant(value, zone)
+            except NoSuchTime as exc:
+                self.fail("no_such_time", fault=exc)
         return value
+
+
+class LocalTimeField(serializers.CharField):
+    """An instant of the row as a client shows it: wall time at the row's site with its offset.
+
+    Named after the instant, `starts_at_local`; `site`: where the row says at which site.
+    """
+
+    def __init__(self, *, site: str = "site", **kwargs: Any) -> None:
+        self.site = attrgetter(site)
+        super().__init__(**{"source": "*", "read_only": True} | kwargs)
+
+    def to_representation(self, row: Any) -> str:
+        value: datetime = getattr(row, str(self.field_name).removesuffix("_local"))
+        return value.astimezone(self.site(row).zone).isoformat()
 
 
 @extend_schema_field({"type": "string", "examples": ["10:00"]})
@@ -272,11 +300,6 @@ def at_site(value: datetime, zone: ZoneInfo, *, field: str) -> datetime:
         return instant(value, zone)
     except NoSuchTime as exc:
         raise serializers.ValidationError({field: [ErrorDetail(str(exc), code="no_such_time")]}) from None
-
-
-def on_the_wall(value: datetime, zone: ZoneInfo) -> str:
-    """An instant as a client shows it: wall time in `zone` with its offset, 2027-01-15T09:00:00-05:00."""
-    return value.astimezone(zone).isoformat()
 
 
 @extend_schema_field({"type": "integer", "minimum": 1})

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from hashlib import sha256
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
@@ -27,7 +28,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from clinic.api.fields import Input, Query, read_query, refuse_repeated
+from clinic.api.fields import Input, NothingInput, Query, read_query, refuse_repeated
 from clinic.api.permissions import Needed
 from clinic.api.refusals import PreconditionFailed, PreconditionRequired
 from clinic.models import SentRequest, User
@@ -202,11 +203,21 @@ class VisibleRowsViewSet(NoStoreAPIView, viewsets.GenericViewSet[Any]):
     def get_serializer_context(self) -> dict[str, Any]:
         return {**super().get_serializer_context(), "now": timezone.now()}
 
-    def inputs(self, shape: type[Input], **kwargs: Any) -> Any:
-        """The request's body, read by `shape`. Raises ValidationError by field."""
-        form = shape(data=self.request.data, context=self.get_serializer_context(), **kwargs)
+    def inputs(self, shape: type[Input], *, zone: ZoneInfo | None = None, **kwargs: Any) -> Any:
+        """The request's body, read by `shape`, its wall times in `zone`. Raises ValidationError by field."""
+        context = self.get_serializer_context() | {"zone": zone}
+        form = shape(data=self.request.data, context=context, **kwargs)
         form.is_valid(raise_exception=True)
         return form.validated_data
+
+    def act(
+        self, service: Callable[..., Any], shape: type[Input] = NothingInput, *, status: int = 200
+    ) -> Response:
+        """Have `service` do with the row of the address what the body says, read by `shape`; the row afterwards."""
+        row = self.get_object()
+        said = self.inputs(shape, zone=row.site.zone if hasattr(row, "site") else None)
+        service(row.pk, **said, by=self.user, now=timezone.now())
+        return self.shown(row.pk, status=status)
 
     def shown(self, pk: int, *, status: int = 200) -> Response:
         """The row with the number `pk` as this view shows it."""
