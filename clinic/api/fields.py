@@ -272,9 +272,9 @@ class LocalTimeField(serializers.CharField):
     Named after the instant, `starts_at_local`; `site`: where the row says at which site.
     """
 
-    def __init__(self, *, site: str = "site", **kwargs: Any) -> None:
+    def __init__(self, *, site: str = "site", source: str = "*") -> None:
         self.site = attrgetter(site)
-        super().__init__(**{"source": "*", "read_only": True} | kwargs)
+        super().__init__(source=source, read_only=True)
 
     def to_representation(self, row: Any) -> str:
         value: datetime = getattr(row, str(self.field_name).removesuffix("_local"))

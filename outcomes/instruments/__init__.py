@@ -24,23 +24,6 @@ from outcomes.instruments.definitions import (
 )
 from outcomes.instruments.loader import InstrumentsError, Registry, join, read_instruments
 
-__all__ = [
-    "FOLDER",
-    "SCORE",
-    "BilingualText",
-    "ImportantChange",
-    "Instrument",
-    "InstrumentsError",
-    "Item",
-    "ItemChoice",
-    "Registry",
-    "Scoring",
-    "Wording",
-    "latest",
-    "load",
-    "registry",
-]
-
 #: Where the project's own instruments lie.
 FOLDER = Path(__file__).parent
 

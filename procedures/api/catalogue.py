@@ -46,12 +46,14 @@ class FigureSerializer(serializers.Serializer[Any]):
     source = serializers.CharField()  # type: ignore[assignment]
     confirmed = ConfirmedSerializer(allow_null=True)
 
-    def __init__(self, unit: str, figure: Figure, sourced: str, shown: dict[str, str], **kwargs: Any) -> None:
+    def __init__(
+        self, measure: str, figure: Figure, sourced: str, shown: dict[str, str], **kwargs: Any
+    ) -> None:
         """`sourced`: the column with its source; `shown`: columns by name. Null with `allow_null` without the last."""
-        self.unit, self.figure, self.sourced, self.shown = unit, figure, sourced, shown
+        self.measure, self.figure, self.sourced, self.shown = measure, figure, sourced, shown
         super().__init__(source="*", **kwargs)
 
-    def to_representation(self, row: ProcedureType | ReliefProfile) -> dict[str, Any] | None:
+    def to_representation(self, row: ProcedureType | ReliefProfile) -> Any:
         values = {name: getattr(row, column) for name, column in self.shown.items()}
         if self.allow_null and list(values.values())[-1] is None:
             return None
@@ -62,7 +64,7 @@ class FigureSerializer(serializers.Serializer[Any]):
             if (confirmation.figure, confirmation.relief_profile_id) == (self.figure, profile)
         ]
         confirmed = ConfirmedSerializer(by[0]).data if by else None
-        return {"unit": self.unit, "source": getattr(row, self.sourced), "confirmed": confirmed, **values}
+        return {"unit": self.measure, "source": getattr(row, self.sourced), "confirmed": confirmed, **values}
 
 
 class DurationsSerializer(FigureSerializer):

@@ -30,26 +30,6 @@ from procedures.catalogue.entries import (
 from procedures.catalogue.toml_reader import NAME_LENGTH, REASON_LENGTH, SHARED_SOURCE_LENGTH, TomlTable
 from procedures.check_in_plan import Figures, missing, untested
 
-__all__ = [
-    "CATEGORIES",
-    "FOLDER",
-    "Catalogue",
-    "CatalogueError",
-    "CheckIns",
-    "Confirmation",
-    "Duration",
-    "EvaluateAfter",
-    "Onset",
-    "ProcedureType",
-    "ReadinessItem",
-    "RedFlag",
-    "ReliefWindow",
-    "Requirement",
-    "Risk",
-    "Success",
-    "read_catalogue",
-]
-
 #: The share of a trial's days in relief that passes it, where a page does not say (a choice, unconfirmed).
 TRIAL_DAYS_PERCENT = 50
 #: Where the project's own catalogue lies.
