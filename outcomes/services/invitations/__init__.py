@@ -12,24 +12,3 @@ from outcomes.services.invitations.new_address import ask_at_new_address, ask_ne
 from outcomes.services.invitations.remind import remind_due, remind_some, schedule_next_reminder
 from outcomes.services.invitations.rules import NO_CALL, why_not_to_ask
 from outcomes.services.invitations.updates import invitation_key, reminder_key
-
-__all__ = [
-    "NO_CALL",
-    "ask_at_new_address",
-    "ask_new_reader",
-    "asked_at_this_hour",
-    "due_now",
-    "in_batches",
-    "invitation_key",
-    "invite_due",
-    "invite_some",
-    "lock_due_check_ins",
-    "quiet_at",
-    "remind_due",
-    "remind_some",
-    "reminder_key",
-    "schedule_next_reminder",
-    "to_remind",
-    "waits_until",
-    "why_not_to_ask",
-]
