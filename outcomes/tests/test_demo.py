@@ -42,9 +42,8 @@ from outcomes.models.follow_ups import JudgedAs
 from outcomes.relief import Verdict
 from outcomes.reports import Selection, procedure_report
 from outcomes.reports.counts import EVALUABLE
-from outcomes.services.course_data import check_ins_of_courses
-from outcomes.services.judgement import courses_of
-from outcomes.services.verdicts import judgement_of
+from outcomes.services.courses import check_ins_of_courses, courses_of
+from outcomes.services.judgement import judgement_of
 from patients.models import OpioidUse, Patient
 from procedures import catalogue
 from procedures import services as procedures
