@@ -95,7 +95,8 @@ def the_first_migrations_can_stand_in(
     return [
         Error(
             f"This database was made by an older version of the service, and lacks migrations of: {apps}.",
-            hint=f"Run `manage.py migrate` once with version {LAST_BEFORE_THE_SCHEMA}, then this version's.",
+            hint=f"Start it once with version {LAST_BEFORE_THE_SCHEMA} (`manage.py up`; in a deployment its service"
+            " `migrate`), then with this one.",
             id="clinic.E002",
         )
     ]

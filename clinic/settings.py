@@ -230,7 +230,7 @@ CELERY_BEAT_SCHEDULE = {
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "clinic.api.authentication.ByToken",
+        "clinic.api.permissions.ByToken",
         "rest_framework.authentication.SessionAuthentication",
     ],
     # Shut by default: a view that names no permission of its own answers nobody.

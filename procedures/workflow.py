@@ -14,7 +14,8 @@ class Step:
 
     `permission` is what staff must hold. `needs_reason`: it is refused without one. `ends`: the appointment gives its
     time back. `undoes`: the step that it takes back; it leads to the state before that one, and to `to` where the
-    history does not say which that was.
+    history does not say which that was. What is asked before a step and what follows from it:
+    `procedures.services.transitions.HANDLERS`.
     """
 
     name: str

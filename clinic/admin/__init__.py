@@ -15,5 +15,3 @@ admin.site.autocomplete_view = Offers.as_view(admin_site=admin.site)  # type: ig
 admin.site.admin_view = session_expired.signed_in_first(admin.site.admin_view)  # type: ignore[method-assign,assignment]
 admin.site.extra_urls = session_expired.pages  # type: ignore[attr-defined]
 audit_log.OutgoingEmailAdmin.pages.append(sending_pauses.address())
-
-__all__ = ["audit_log", "sending_pauses", "session_expired", "sign_in", "sites", "staff"]

@@ -70,22 +70,13 @@ class NotedRowSerializer(serializers.Serializer[Any]):
 class CountsSerializer(serializers.Serializer[Any]):
     """How many rows had which outcome; where nothing was saved, how many would have had it."""
 
-    added = serializers.SerializerMethodField()
-    changed = serializers.SerializerMethodField()
-    unchanged = serializers.SerializerMethodField()
-    refused = serializers.SerializerMethodField()
+    added = serializers.IntegerField(read_only=True)
+    changed = serializers.IntegerField(read_only=True)
+    unchanged = serializers.IntegerField(read_only=True)
+    refused = serializers.IntegerField(read_only=True)
 
-    def get_added(self, report: Report) -> int:
-        return report.count(Outcome.ADDED)
-
-    def get_changed(self, report: Report) -> int:
-        return report.count(Outcome.CHANGED)
-
-    def get_unchanged(self, report: Report) -> int:
-        return report.count(Outcome.UNCHANGED)
-
-    def get_refused(self, report: Report) -> int:
-        return report.count(Outcome.REFUSED)
+    def to_representation(self, report: Report) -> dict[str, int]:
+        return {outcome.value: report.count(outcome) for outcome in Outcome}
 
 
 class ImportReportSerializer(serializers.Serializer[Any]):

@@ -6,11 +6,9 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from rest_framework import serializers
 
-from clinic.api.etags import IF_MATCH, UNSAFE
-from clinic.api.idempotency import IDEMPOTENCY_KEY
 from clinic.api.permissions import ANYONE, SIGNED_IN, permission_needed
-from clinic.api.refusals import MEDIA_TYPE, body
-from clinic.api.viewsets import VisibleRowsViewSet
+from clinic.api.refusals import MEDIA_TYPE, PreconditionFailed, PreconditionRequired, body
+from clinic.api.viewsets import IDEMPOTENCY_KEY, IF_MATCH, UNSAFE, VisibleRowsViewSet
 
 
 class InvalidInputSerializer(serializers.Serializer[Any]):
@@ -50,98 +48,43 @@ class ProblemSerializer(serializers.Serializer[Any]):
     )
 
 
-def example(status: int, code: str, title: str, *errors: tuple[str, str, str]) -> dict[str, Any]:
-    """One example of a refusal."""
-    entries = [dict(zip(("field", "code", "detail"), error, strict=True)) for error in errors]
-    return {"value": body(title, status, code, entries)}
-
-
-#: How each status looks.
-REFUSALS: dict[int, tuple[str, dict[str, Any]]] = {
-    400: (
-        "An input or a rule refused.",
-        {
-            "outside_hours": example(
-                400,
-                "outside_hours",
-                "The request was refused.",
-                ("starts_at", "outside_hours", "Room 1 does not work from 18:00 to 18:45 on 2027-01-15."),
-            ),
-            "unknown_field": example(
-                400,
-                "unknown_field",
-                "The request was refused.",
-                ("colour", "unknown_field", "There is no such input."),
-            ),
-        },
-    ),
-    401: (
-        "Nobody is signed in, or the token has expired.",
-        {
-            "not_authenticated": example(
-                401, "not_authenticated", "Authentication credentials were not provided."
-            )
-        },
-    ),
-    403: (
-        "The role of who is signed in does not allow it.",
-        {
-            "permission_denied": example(
-                403, "permission_denied", "You do not have permission to perform this action."
-            )
-        },
-    ),
-    404: (
-        "It does not exist, or not for you.",
-        {"not_found": example(404, "not_found", "There is nothing here that you may see.")},
-    ),
-    409: (
-        "Somebody was faster, or the Idempotency-Key named another request.",
-        {
-            "taken": example(
-                409,
-                "taken",
-                "The request was refused.",
-                ("starts_at", "taken", "Room 1 is taken from 09:00 to 09:45 on 2027-01-15."),
-            )
-        },
-    ),
-    412: (
-        "It was changed since you read it.",
-        {"stale": example(412, "stale", "This was changed since you read it. Read it again.")},
-    ),
-    428: (
-        "The request does not name in If-Match the ETag under which the row was read.",
-        {
-            "if_match_required": example(
-                428, "if_match_required", "Name in If-Match the ETag under which you read this."
-            )
-        },
-    ),
-    415: (
-        "The body is of another kind than this address reads: JSON, or for an import a form with a file.",
-        {
-            "unsupported_media_type": example(
-                415, "unsupported_media_type", 'Unsupported media type "text/plain" in request.'
-            )
-        },
-    ),
-    422: (
-        "An import of which nothing could be saved. `report` says why, row by row.",
-        {
-            "rows_refused": example(
-                422,
-                "rows_refused",
-                "Nothing was imported.",
-                ("file", "rows_refused", "120 rows: 117 added, 0 changed, 0 unchanged, 3 refused."),
-            ),
-        },
-    ),
-    429: (
-        "Too many attempts from this address; Retry-After says how many seconds to wait.",
-        {"throttled": example(429, "throttled", "Request was throttled. Expected available in 42 seconds.")},
-    ),
+#: What each status means.
+REFUSALS = {
+    400: "An input or a rule refused.",
+    401: "Nobody is signed in, or the token has expired.",
+    403: "The role of who is signed in does not allow it.",
+    404: "It does not exist, or not for you.",
+    409: "Somebody was faster, or the Idempotency-Key named another request.",
+    412: "It was changed since you read it.",
+    428: "The request does not name in If-Match the ETag under which the row was read.",
+    415: "The body is of another kind than this address reads: JSON, or for an import a form with a file.",
+    422: "An import of which nothing could be saved. `report` says why, row by row.",
+    429: "Too many attempts from this address; Retry-After says how many seconds to wait.",
 }
+#: How they look: status, code, the input that is to blame ("" for none), and the sentence about it or about the whole.
+EXAMPLES = [
+    (400, "outside_hours", "starts_at", "Room 1 does not work from 18:00 to 18:45 on 2027-01-15."),
+    (400, "unknown_field", "colour", "There is no such input."),
+    (401, "not_authenticated", "", "Authentication credentials were not provided."),
+    (403, "permission_denied", "", "You do not have permission to perform this action."),
+    (404, "not_found", "", "There is nothing here that you may see."),
+    (409, "taken", "starts_at", "Room 1 is taken from 09:00 to 09:45 on 2027-01-15."),
+    (412, "stale", "", str(PreconditionFailed.default_detail)),
+    (428, "if_match_required", "", str(PreconditionRequired.default_detail)),
+    (415, "unsupported_media_type", "", 'Unsupported media type "text/plain" in request.'),
+    (422, "rows_refused", "file", "120 rows: 117 added, 0 changed, 0 unchanged, 3 refused."),
+    (429, "throttled", "", "Request was throttled. Expected available in 42 seconds."),
+]
+
+
+def examples(status: int) -> dict[str, Any]:
+    """The examples of refusals with that status, by their code."""
+    shown = {}
+    for _, code, field, sentence in (example for example in EXAMPLES if example[0] == status):
+        whole = "Nothing was imported." if status == 422 else "The request was refused."
+        errors = [{"field": field, "code": code, "detail": sentence}] if field else []
+        shown[code] = {"value": body(whole if field else sentence, status, code, errors)}
+    return shown
 
 
 #: What refusals with some statuses say besides, by the name of its shape.
@@ -157,9 +100,9 @@ def share_refusals(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     result["components"]["responses"] = {
         str(status): {
             "description": sentence,
-            "content": {MEDIA_TYPE: {"schema": problem_of(status), "examples": examples}},
+            "content": {MEDIA_TYPE: {"schema": problem_of(status), "examples": examples(status)}},
         }
-        for status, (sentence, examples) in REFUSALS.items()
+        for status, sentence in REFUSALS.items()
     }
     return result
 
@@ -249,7 +192,7 @@ class Schema(AutoSchema):
 
 
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    target_class = "clinic.api.authentication.ByToken"
+    target_class = "clinic.api.permissions.ByToken"
     name = "token"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:

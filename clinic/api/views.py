@@ -12,10 +12,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from clinic import services
-from clinic.api.authentication import ByToken
-from clinic.api.built_once import BuiltOnce
-from clinic.api.fields import Input, NumberQuery, Query, WallTimeField, YesNoQuery
-from clinic.api.permissions import ANYONE, SIGNED_IN
+from clinic.api.fields import BuiltOnce, Input, NumberQuery, Query, WallTimeField, YesNoQuery
+from clinic.api.permissions import ANYONE, SIGNED_IN, ByToken
 from clinic.api.viewsets import NoStoreAPIView, VisibleRows
 from clinic.models import Resource, Site, User
 

@@ -9,29 +9,3 @@ from clinic.models.resources import Closure, Resource, ResourceCategory, Working
 from clinic.models.sending_pauses import DatabaseIdentity, SendingPause
 from clinic.models.sites import OPTIONAL_ALERTS, Site, SiteLogo, validate_time_zone
 from clinic.models.staff import MEMBERSHIPS, User, UserManager
-
-__all__ = [
-    "DURING",
-    "MEMBERSHIPS",
-    "OPTIONAL_ALERTS",
-    "AuditEvent",
-    "AuditSeal",
-    "Closure",
-    "DatabaseIdentity",
-    "DeliveryReport",
-    "Job",
-    "OutgoingEmail",
-    "OutgoingText",
-    "Resource",
-    "ResourceCategory",
-    "SendingPause",
-    "SentRequest",
-    "Site",
-    "SiteLogo",
-    "User",
-    "UserManager",
-    "WorkingHours",
-    "keep_history",
-    "message_id",
-    "validate_time_zone",
-]

@@ -209,3 +209,8 @@ class Closure(models.Model):
 
     def __str__(self) -> str:
         return f"{self.site or self.resource}: {self.reason}"
+
+    @property
+    def place(self) -> Site:
+        """The site on whose wall clock it is shown: that of the resource when it is not of a whole site."""
+        return self.site or self.resource.site  # type: ignore[union-attr]  # one of the two, by constraint

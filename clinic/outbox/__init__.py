@@ -9,23 +9,3 @@ from clinic.outbox.email_status import PAUSES, TRIES, queue, queue_all, retry
 from clinic.outbox.letterheads import Letterhead, shown_with_logo
 from clinic.outbox.messages import NAME, Attachment, Message, Skip, Wait, html_of, in_bulk
 from clinic.outbox.previews import EXAMPLE, Preview
-
-__all__ = [
-    "EXAMPLE",
-    "NAME",
-    "PAUSES",
-    "TRIES",
-    "Attachment",
-    "Letterhead",
-    "Message",
-    "Preview",
-    "Skip",
-    "Wait",
-    "html_of",
-    "in_bulk",
-    "queue",
-    "queue_all",
-    "retry",
-    "send_due",
-    "shown_with_logo",
-]

@@ -5,5 +5,3 @@ batch of messages and notices when they do not fit, `decisions` is what a person
 """
 
 from clinic.restores.counter import Run, doubtful_until, why_paused
-
-__all__ = ["Run", "doubtful_until", "why_paused"]

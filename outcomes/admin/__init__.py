@@ -15,19 +15,3 @@ from outcomes.admin import (
     reports,
 )
 from outcomes.admin.dashboard import overview
-
-__all__ = [
-    "adverse_events",
-    "alerts",
-    "calls",
-    "check_ins",
-    "exports",
-    "follow_ups",
-    "not_sent",
-    "overview",
-    "pain_reports",
-    "paper_forms",
-    "patient_courses",
-    "previews",
-    "reports",
-]

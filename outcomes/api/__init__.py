@@ -7,14 +7,3 @@ from outcomes.api.check_ins import BY_STAFF, CheckIns
 from outcomes.api.exports import Exports
 from outcomes.api.follow_ups import FollowUps
 from outcomes.api.patient_course import PatientCourse
-
-__all__ = [
-    "BY_STAFF",
-    "AdverseEvents",
-    "Alerts",
-    "Calls",
-    "CheckIns",
-    "Exports",
-    "FollowUps",
-    "PatientCourse",
-]

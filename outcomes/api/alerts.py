@@ -15,6 +15,7 @@ from clinic.api.fields import (
     ChoicesQuery,
     Input,
     InstantField,
+    NothingInput,
     NumberQuery,
     PersonQuery,
     Query,
@@ -32,7 +33,6 @@ from outcomes.relief_end_text import ReliefEnded
 from outcomes.services.alert_actions import REASONS
 from patients import services as patients
 from patients.models import with_caregivers
-from procedures.api.appointment_serializers import NothingInput
 from procedures.api.catalogue import ProcedureTypeNameSerializer
 from procedures.api.devices import DueSerializer
 from procedures.models import RedFlag

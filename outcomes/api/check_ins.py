@@ -11,10 +11,9 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from clinic.api.etags import tag_of
 from clinic.api.fields import ChoicesQuery, Input, InstantField, NumberQuery, Query, WholeNumberField
 from clinic.api.views import SiteNameSerializer
-from clinic.api.viewsets import VisibleRows
+from clinic.api.viewsets import VisibleRows, tag_of
 from clinic.refusals import Refusal
 from outcomes import services
 from outcomes.api.answers import AnswerSerializer

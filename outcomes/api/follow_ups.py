@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clinic.api.fields import (
-    on_the_wall,
+    LocalTimeField,
 )
 from clinic.api.views import SiteNameSerializer
 from clinic.api.viewsets import VisibleRows
@@ -38,8 +38,7 @@ from outcomes.models import FollowUp, VerdictChange
 from outcomes.models.follow_ups import JudgedAs
 from outcomes.questions import ENDED_ON, PAIN_NOW
 from outcomes.relief import LOW_BASELINE, responders
-from outcomes.services.judgement import in_minutes
-from outcomes.services.verdicts import window_of_test
+from outcomes.services.courses import in_minutes, window_of_test
 from patients import services as patients
 from patients.api import PatientNameSerializer
 from procedures.api.catalogue import ProcedureTypeNameSerializer
@@ -72,7 +71,7 @@ class FollowUpSerializer(serializers.ModelSerializer[FollowUp]):
     procedure_type = ProcedureTypeNameSerializer(source="procedure.procedure_type")
     site = SiteNameSerializer(source="procedure.site")
     performed_at = serializers.DateTimeField(source="procedure.performed_at")
-    performed_at_local = serializers.SerializerMethodField()
+    performed_at_local = LocalTimeField(source="procedure")
     performer = serializers.IntegerField(source="procedure.performer_id", allow_null=True)
     region = serializers.CharField(source="procedure.region")
     laterality = serializers.CharField(source="procedure.laterality")
@@ -101,9 +100,6 @@ class FollowUpSerializer(serializers.ModelSerializer[FollowUp]):
             *("baseline_pain", "baseline_status", "relief_window", "threshold_percent", "last_measurement"),
             *("opened_at", "closed_at", "closed_reason", "ended_by", "confounded_by"),
         ]
-
-    def get_performed_at_local(self, follow_up: FollowUp) -> str:
-        return on_the_wall(follow_up.procedure.performed_at, follow_up.procedure.site.zone)
 
     @extend_schema_field({"type": "string", "enum": BASELINE_STATUSES})
     def get_baseline_status(self, follow_up: FollowUp) -> str:

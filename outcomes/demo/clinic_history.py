@@ -24,7 +24,7 @@ from outcomes.services.invitations import quiet_at
 from patients import services as patients
 from patients.models import Patient
 from procedures.models import Appointment, ProcedureType
-from procedures.services.locks import no_resource_locked
+from procedures.services.booking_checks import no_resource_locked
 
 SEED = "riverside"
 PATIENTS = 200

@@ -5,5 +5,3 @@ from outcomes.exports.csv_writer import Writer
 from outcomes.exports.deidentification import Shielding
 from outcomes.exports.dictionary import ENTRY, entries
 from outcomes.exports.tables import TABLES, ExportTable
-
-__all__ = ["ENTRY", "TABLES", "Column", "ExportTable", "Shield", "Shielding", "Writer", "entries"]

@@ -25,23 +25,6 @@ from outcomes.instruments.definitions import (
 )
 from outcomes.instruments.loader import Registry, join, read_instruments
 
-__all__ = [
-    "FOLDER",
-    "SCORE",
-    "BilingualText",
-    "ImportantChange",
-    "Instrument",
-    "Item",
-    "ItemChoice",
-    "Registry",
-    "Scale",
-    "Scoring",
-    "Wording",
-    "latest",
-    "load",
-    "registry",
-]
-
 #: Where the project's own instruments lie.
 FOLDER = Path(__file__).parent
 

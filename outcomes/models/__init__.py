@@ -7,22 +7,3 @@ from outcomes.models.check_ins import CheckIn, ContactAttempt, Draft, Link
 from outcomes.models.exports import Export, ExportPart
 from outcomes.models.follow_ups import VERDICTS, FollowUp, VerdictChange
 from outcomes.models.summaries import CHANNELS, CourseSummary
-
-__all__ = [
-    "CHANNELS",
-    "VERDICTS",
-    "AdverseEvent",
-    "Alert",
-    "Answer",
-    "AnswerCorrection",
-    "CheckIn",
-    "ContactAttempt",
-    "CourseSummary",
-    "Draft",
-    "Export",
-    "ExportPart",
-    "FollowUp",
-    "Link",
-    "Measurement",
-    "VerdictChange",
-]

@@ -10,18 +10,3 @@ from outcomes.reports.procedure import ProcedureReport, procedure_report
 from outcomes.reports.response_rates import ResponseReport, response_report
 from outcomes.reports.selection import Selection
 from outcomes.reports.worklists import WORKLISTS, Worklist
-
-__all__ = [
-    "WORKLISTS",
-    "ComparisonReport",
-    "Group",
-    "OverviewReport",
-    "ProcedureReport",
-    "ResponseReport",
-    "Selection",
-    "Worklist",
-    "compare_groups",
-    "overview_report",
-    "procedure_report",
-    "response_report",
-]

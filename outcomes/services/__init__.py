@@ -15,21 +15,18 @@ from outcomes.services.alert_actions import (
     take_alert,
 )
 from outcomes.services.alerts import ended_of, raise_alert, raise_red_flags, settle_ended
-from outcomes.services.answers import (
-    answer,
-    diary_of,
-    save_step,
-    steps_of,
-)
+from outcomes.services.answers import answer, diary_of, save_step
 from outcomes.services.assignments import follow_performer, handlers, reassign_alerts
 from outcomes.services.birth_date_checks import prove_birth_date
 from outcomes.services.calls import note_call
+from outcomes.services.check_in_questions import steps_of
 from outcomes.services.corrections import (
     change_own_answer,
     changeable_until,
     correct_answer,
     why_not_to_change,
 )
+from outcomes.services.courses import course_from, course_of
 from outcomes.services.devices import DueDevice, due_of, end_explanted, look_after_devices, review_devices
 from outcomes.services.diaries import fill_in
 from outcomes.services.expiry import call_bounced, call_unsent, close_past
@@ -41,7 +38,7 @@ from outcomes.services.follow_ups import (
     void_follow_up,
 )
 from outcomes.services.invitations import ask_at_new_address, ask_new_reader, invite_due, remind_due
-from outcomes.services.judgement import course_from, course_of, diary_result, judge, judge_by_baseline
+from outcomes.services.judgement import judge, judge_by_baseline, summarise_missing
 from outcomes.services.links import (
     issue_link,
     next_of_several,
@@ -69,94 +66,6 @@ from outcomes.services.plans import (
 from outcomes.services.rejudgement import judge_again
 from outcomes.services.report_views import view_report
 from outcomes.services.staff_answers import find_by_code, record_answer, report_red_flags
-from outcomes.services.summary_rebuild import summarise_missing
 from outcomes.services.tick_steps import tick
 from outcomes.services.trial_ends import end_trial, trial_of
-
-__all__ = [
-    "DueDevice",
-    "acknowledge",
-    "answer",
-    "ask_at_new_address",
-    "ask_new_reader",
-    "call_bounced",
-    "call_unsent",
-    "change_own_answer",
-    "changeable_until",
-    "check_adverse_event",
-    "close_past",
-    "correct_adverse_event",
-    "correct_answer",
-    "course_from",
-    "course_of",
-    "diary_of",
-    "diary_result",
-    "download",
-    "due_of",
-    "end_explanted",
-    "end_follow_up",
-    "end_trial",
-    "ended_of",
-    "escalate_due",
-    "expire_exports",
-    "extend_plans",
-    "fill_in",
-    "find_by_code",
-    "follow_performer",
-    "go_on",
-    "hand_over",
-    "handlers",
-    "invite_due",
-    "issue_link",
-    "join_courses",
-    "judge",
-    "judge_again",
-    "judge_by_baseline",
-    "look_after_devices",
-    "make_export",
-    "make_exports",
-    "next_of_several",
-    "note_call",
-    "obstacles_to_merging",
-    "open_follow_up",
-    "open_link",
-    "open_missing_follow_ups",
-    "open_report_link",
-    "prove_birth_date",
-    "raise_alert",
-    "raise_red_flags",
-    "reassign_alerts",
-    "record_adverse_event",
-    "record_answer",
-    "remind_due",
-    "replan",
-    "replan_marked",
-    "replan_procedure",
-    "replan_site",
-    "report_pain",
-    "report_red_flags",
-    "report_unasked",
-    "request_export",
-    "resolve",
-    "resume_follow_up",
-    "review_devices",
-    "save_step",
-    "say_consistent",
-    "settle_ended",
-    "snooze",
-    "steps_of",
-    "stop_token",
-    "summarise_missing",
-    "take_alert",
-    "take_new_plan",
-    "takes_reports",
-    "tell_apart",
-    "tick",
-    "token_of_all",
-    "trial_of",
-    "view_report",
-    "void_adverse_event",
-    "void_follow_up",
-    "void_links",
-    "why_not_to_change",
-]
+from outcomes.services.verdicts import diary_result

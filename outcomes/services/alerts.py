@@ -127,7 +127,7 @@ def open_alert(
     return alert, made
 
 
-def review(follow_up: FollowUp, called: Mapping[Kind, Call], *, now: datetime) -> None:
+def review_alerts(follow_up: FollowUp, called: Mapping[Kind, Call], *, now: datetime) -> None:
     """Bring the alerts of a course in line with what it calls for; in the transaction that judged it.
 
     `called`: from `outcomes.alert_rules.called_for`. A kind is raised once each time it begins to hold: what a person
@@ -213,7 +213,7 @@ def settle_alert(alert_id: int, *, now: datetime) -> int:
 
 def raise_settled(follow_up: FollowUp, *, now: datetime) -> None:
     """Raise again that the patient said that the pain is back, where nobody had looked before the course seemed to be
-    over: it goes on after all. What the course itself calls for comes with the next judgement (`review`)."""
+    over: it goes on after all. What the course itself calls for comes with the next judgement (`review_alerts`)."""
     last = follow_up.alerts.filter(kind=Alert.Kind.PAIN_BACK).order_by("-pk").first()
     if last and last.resolution == Alert.Resolution.SETTLED:
         raise_alert(follow_up, Alert.Kind.PAIN_BACK, now=now)

@@ -11,8 +11,7 @@ from clinic.refusals import Refusal
 from outcomes.models import Alert, Answer, CheckIn, ContactAttempt, Measurement
 from outcomes.paper_form_codes import read_code
 from outcomes.services.alerts import raise_red_flags
-from outcomes.services.answers import answer, lock_check_in
-from outcomes.services.measurements import plain_remark, stored_values
+from outcomes.services.answers import answer, lock_check_in, plain_remark, stored_values
 from patients.models import AnsweredBy
 
 

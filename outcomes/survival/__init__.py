@@ -32,28 +32,3 @@ from outcomes.survival.data import Floats, Intervals, Span, UnusableData, interv
 from outcomes.survival.estimate import turnbull
 from outcomes.survival.exact_times import KaplanMeier, LogRank, kaplan_meier, log_rank
 from outcomes.survival.group_tests import Comparison, Permutation, Score, compare, permute
-
-__all__ = [
-    "Bands",
-    "Comparison",
-    "Curve",
-    "CurvePiece",
-    "Floats",
-    "Intervals",
-    "KaplanMeier",
-    "LogRank",
-    "Permutation",
-    "Proof",
-    "Score",
-    "Share",
-    "Span",
-    "UnusableData",
-    "bands",
-    "compare",
-    "intervals",
-    "kaplan_meier",
-    "log_rank",
-    "permute",
-    "pool",
-    "turnbull",
-]

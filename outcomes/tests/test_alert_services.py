@@ -22,7 +22,7 @@ from outcomes import services
 from outcomes.models import Alert, ContactAttempt, FollowUp
 from outcomes.models.alerts import AlertQuerySet
 from outcomes.services.alert_actions import LONGEST_SNOOZE
-from outcomes.services.alerts import review
+from outcomes.services.alerts import review_alerts
 from outcomes.tests.factories import (
     alert_kinds,
     answer_days,
@@ -112,7 +112,7 @@ def test_what_somebody_has_acknowledged_stays_until_they_resolve_it(world: World
 def test_a_settled_alert_is_raised_again_when_its_reason_comes_back(world: World, alert: Alert) -> None:
     """As when a score is corrected, and the correction is corrected."""
     follow_up = FollowUp.objects.select_related("procedure__site", "patient").get(pk=alert.follow_up_id)
-    review(follow_up, {}, now=alert.raised_at + DAY)
+    review_alerts(follow_up, {}, now=alert.raised_at + DAY)
     assert alert_kinds(follow_up) == [("lost_early", "settled")]
     services.judge(follow_up.pk, now=alert.raised_at + 2 * DAY)
     assert alert_kinds(follow_up) == [("lost_early", "settled"), ("lost_early", "")]

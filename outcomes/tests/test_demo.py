@@ -4,6 +4,7 @@ import html
 import re
 from collections import Counter, defaultdict
 from datetime import UTC, date, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -38,9 +39,8 @@ from outcomes.models.follow_ups import JudgedAs
 from outcomes.relief import Verdict
 from outcomes.reports import Selection, procedure_report
 from outcomes.reports.counts import EVALUABLE
-from outcomes.services.course_data import check_ins_of_courses
-from outcomes.services.judgement import courses_of
-from outcomes.services.verdicts import judgement_of
+from outcomes.services.courses import check_ins_of_courses, courses_of
+from outcomes.services.judgement import judgement_of
 from outcomes.tests.demo_history import DEMO_NOW, demo_rows, undone
 from patients.models import Patient
 from procedures import services as procedures
@@ -48,6 +48,7 @@ from procedures.models import (
     Appointment,
     Baseline,
     FreedTime,
+    ProcedureType,
     ReliefProfile,
     WaitlistEntry,
 )
@@ -276,6 +277,19 @@ def test_the_command_says_what_it_did(
     assert f"Demo history: {FEW} of {FEW} patients" in said
     call_command("seed_demo", "--history", "--yes-this-is-not-a-real-clinic")
     assert capsys.readouterr().out == "The demo history is complete already; nothing was changed.\n"
+
+
+def test_one_command_prepares_all_that_the_first_page_needs(
+    db: None, monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(clinic_history, "PATIENTS", FEW)
+    monkeypatch.setattr(timezone, "now", lambda: DEMO_NOW)
+    settings.DATA_DIR, settings.DEBUG = tmp_path, True
+    for _ in range(2):  # the second time there is nothing to do
+        call_command("prepare", "--demo", stdout=StringIO())
+        assert ProcedureType.objects.count() > 20
+        assert Patient.objects.count() == FEW
+        assert (tmp_path / "demo-sign-ins.txt").exists()
 
 
 def test_the_reports_of_the_demo_show_what_is_true(procedure_types: None) -> None:

@@ -20,7 +20,7 @@ from outcomes.instruments import (
     latest,
     registry,
 )
-from outcomes.services.judgement import PAIN_NOW
+from outcomes.services.courses import PAIN_NOW
 
 SHIPPED = list(registry().values())
 PEG = latest("peg")

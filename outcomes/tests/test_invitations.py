@@ -18,7 +18,7 @@ from outcomes import services
 from outcomes.check_in_history import why
 from outcomes.models import CheckIn, ContactAttempt, FollowUp, Link
 from outcomes.schedule import reminder_schedule
-from outcomes.services.invitations import weekly_cap
+from outcomes.services.invitations import invite
 from outcomes.tests.factories import (
     cervical_follow_up,
     check_in_of_day,
@@ -423,14 +423,14 @@ def test_one_sick_row_silences_nobody_else(world: World, monkeypatch: pytest.Mon
         performed_follow_up(world, patient=world.another_patient(n), hour=8 + 2 * n) for n in (2, 3)
     ]
     sick = follow_ups[0].patient_id
-    real = weekly_cap.wait_until
+    real = invite.wait_until
 
     def fails(wanted: Any, *args: Any, **kwargs: Any) -> Any:
         if wanted[0].follow_up.patient_id == sick:
             raise RuntimeError("sick")
         return real(wanted, *args, **kwargs)
 
-    monkeypatch.setattr(weekly_cap, "wait_until", fails)
+    monkeypatch.setattr(invite, "wait_until", fails)
     with pytest.raises(ExceptionGroup):
         services.invite_due(now=check_in_of_day(follow_ups[1], 1).due_at)
     assert check_in_of_day(follow_ups[1], 1).status == "invited"
@@ -449,7 +449,7 @@ def test_when_the_database_is_away_it_is_not_asked_for_each_patient(
         tried.append(wanted[0].follow_up.patient_id)
         raise OperationalError("the server closed the connection")
 
-    monkeypatch.setattr(weekly_cap, "wait_until", away)
+    monkeypatch.setattr(invite, "wait_until", away)
     with pytest.raises(OperationalError):
         services.invite_due(now=check_in_of_day(follow_ups[1], 1).due_at)
     assert len(tried) == 2  # all together, then the first alone

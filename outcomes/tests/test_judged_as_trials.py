@@ -14,7 +14,7 @@ from outcomes import services
 from outcomes.models import Alert, CourseSummary, FollowUp
 from outcomes.models.follow_ups import JudgedAs
 from outcomes.reports import WORKLISTS, Selection, procedure_report
-from outcomes.services.answers import steps_of
+from outcomes.services.check_in_questions import steps_of
 from outcomes.services.expiry import close_past
 from outcomes.services.rejudgement import judge_again
 from outcomes.tests.factories import answer_days

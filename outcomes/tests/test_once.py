@@ -8,7 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from rest_framework.test import APIClient
 
 from clinic import services as ground
-from clinic.api.idempotency import REPLAYED, IdempotentAPIView
+from clinic.api.viewsets import REPLAYED, IdempotentAPIView
 from clinic.models import AuditEvent, SentRequest, User
 from clinic.tests.api_client import call, faults
 from clinic.tests.factories import MONDAY

@@ -23,7 +23,7 @@ from outcomes.reports import WORKLISTS, Selection, overview_report, procedure_re
 from outcomes.reports.counts import AT, WHOLE
 from outcomes.reports.drill_down import rows_behind
 from outcomes.reports.overview import MONTH
-from outcomes.services.course_data import SATISFIED
+from outcomes.services.courses import SATISFIED
 from outcomes.tests.factories import answered_course
 from patients.models import OpioidUse, Patient
 from procedures import services as procedures

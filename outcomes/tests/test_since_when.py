@@ -13,7 +13,7 @@ from clinic.tests.factories import MONDAY
 from outcomes import services
 from outcomes.models import Answer, CheckIn, Draft, FollowUp
 from outcomes.relief import Verdict
-from outcomes.services.answers import steps_of
+from outcomes.services.check_in_questions import steps_of
 from outcomes.services.staff_answers import values_of
 from outcomes.tests.factories import answer_day, day_as_sent, insist, loss_interval
 from procedures.tests.factories import World

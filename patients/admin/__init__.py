@@ -2,5 +2,3 @@
 
 from patients.admin import caregivers, merge, opioids
 from patients.admin.patients import Panel, PatientAdmin, searched, to_correct
-
-__all__ = ["Panel", "PatientAdmin", "caregivers", "merge", "opioids", "searched", "to_correct"]

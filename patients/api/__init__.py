@@ -4,5 +4,3 @@ from patients.api.caregivers import Caregivers
 from patients.api.merge import Merges
 from patients.api.opioids import OpioidUses
 from patients.api.patients import ImportPatients, PatientNameSerializer, Patients
-
-__all__ = ["Caregivers", "ImportPatients", "Merges", "OpioidUses", "PatientNameSerializer", "Patients"]

@@ -9,9 +9,8 @@ from rest_framework import mixins, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from clinic.api.built_once import BuiltOnce
 from clinic.api.csv_import import ImportInput, ImportReportSerializer, Imports
-from clinic.api.fields import Input, InstantField, NumberQuery, Query, VisibleField, YesNoField
+from clinic.api.fields import BuiltOnce, Input, InstantField, NumberQuery, Query, VisibleField, YesNoField
 from clinic.api.views import SiteNameSerializer
 from clinic.api.viewsets import VisibleRows
 from clinic.models import Site

@@ -18,20 +18,3 @@ from patients.models.patients import (
     PatientQuerySet,
     full_years,
 )
-
-__all__ = [
-    "LAST_DAY_OF_RECORDING",
-    "MOST_OF_A_DOSE",
-    "AnsweredBy",
-    "Caregiver",
-    "CaregiverQuerySet",
-    "FormerAddress",
-    "OpioidUse",
-    "OpioidUseQuerySet",
-    "Patient",
-    "PatientQuerySet",
-    "Reader",
-    "answering",
-    "full_years",
-    "with_caregivers",
-]

@@ -17,21 +17,3 @@ from procedures.admin import (
     waitlist,
     week,
 )
-
-__all__ = [
-    "appointments",
-    "board",
-    "booking",
-    "calendar_feeds",
-    "catalogue",
-    "closures",
-    "deceased",
-    "devices",
-    "displaced",
-    "openings",
-    "patient_panel",
-    "procedures",
-    "tablets",
-    "waitlist",
-    "week",
-]

@@ -25,7 +25,8 @@ from clinic.admin.base import DeskForm, staff
 from clinic.admin.datetime_widgets import DateInput, WallClockField, to_instant
 from clinic.models import Resource, Site, User
 from procedures import services
-from procedures.models import Appointment, Intent, Laterality, ProcedureType, Reservation, WaitlistEntry
+from procedures.admin.slot_forms import regions
+from procedures.models import Appointment, Intent, Laterality, Reservation, WaitlistEntry
 from procedures.services.booking import made_before
 from procedures.services.waitlist import ASK_AGAIN_DAYS
 
@@ -43,13 +44,6 @@ def resource_field(request: HttpRequest) -> forms.Field:
         help_text=NOBODY_NAMED,
         widget=AutocompleteSelectMultiple(Reservation._meta.get_field("resource"), admin.site),
     )
-
-
-def regions() -> list[tuple[str, str]]:
-    """The regions that any offered procedure type knows, as choices; none as well."""
-    known = ProcedureType.objects.filter(active=True).values_list("regions", flat=True)
-    names = sorted({region for some in known for region in some})
-    return [("", "–"), *((name, name.replace("_", " ")) for name in names)]
 
 
 class BookingForm(DeskForm):

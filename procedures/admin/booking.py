@@ -18,7 +18,7 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
-from django.utils.functional import Promise
+from django.utils.functional import Promise, SimpleLazyObject
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -61,7 +61,7 @@ def find(request: HttpRequest) -> HttpResponse:
         "step": "time",
         "patient": patient,
         "form": form,
-        "again": again(request, patient),
+        "again": SimpleLazyObject(lambda: again(request, patient)),
         "typed": f"{reverse('admin:procedures_appointment_add')}?{urlencode(chosen_fields(request))}",
     }
     held = held_now(request, now=now)

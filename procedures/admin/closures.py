@@ -50,7 +50,7 @@ class ClosureForm(DeskForm):
         self.displaced = []
         closure = self.instance
         if closure.pk:
-            zone = place(closure).zone
+            zone = closure.place.zone
             self.initial["starts"] = closure.starts_at.astimezone(zone).replace(tzinfo=None)
             self.initial["ends"] = closure.ends_at.astimezone(zone).replace(tzinfo=None)
 
@@ -117,11 +117,6 @@ def closes_others(request: HttpRequest) -> bool:
 def own(request: HttpRequest) -> QuerySet[Resource]:
     """The resource that the user is, or none."""
     return Resource.objects.filter(user=staff(request).pk)
-
-
-def place(closure: Closure) -> Site:
-    """The site on whose wall clock a closure is written."""
-    return closure.site or cast(Resource, closure.resource).site
 
 
 def displaced_rows(request: HttpRequest, found: list[Appointment]) -> dict[str, Any]:
@@ -282,11 +277,11 @@ class ClosureAdmin(DeskAdmin):
 
     @display(description=_("from"), ordering="starts_at")
     def begins(self, closure: Closure) -> str:
-        return site_time_text(closure.starts_at, place(closure))
+        return site_time_text(closure.starts_at, closure.place)
 
     @display(description=_("until"), ordering="ends_at")
     def finishes(self, closure: Closure) -> str:
-        return site_time_text(closure.ends_at, place(closure))
+        return site_time_text(closure.ends_at, closure.place)
 
     @display(description=_("every year"))
     def repeats_yearly(self, closure: Closure) -> str:

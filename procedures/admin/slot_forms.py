@@ -13,7 +13,6 @@ from clinic.admin.base import show_refusal, staff
 from clinic.admin.datetime_widgets import DateInput
 from clinic.models import Resource, Site
 from patients.models import Patient
-from procedures.admin.appointment_forms import regions
 from procedures.models import Appointment, Intent, Laterality, ProcedureType
 from procedures.services.booking import fill_in, refuse_impossible
 
@@ -26,6 +25,13 @@ def clinicians(request: HttpRequest) -> QuerySet[Resource]:
         .distinct()
         .order_by("name")
     )
+
+
+def regions() -> list[tuple[str, str]]:
+    """The regions that any offered procedure type knows, as choices; none as well."""
+    known = ProcedureType.objects.filter(active=True).values_list("regions", flat=True)
+    names = sorted({region for some in known for region in some})
+    return [("", "–"), *((name, name.replace("_", " ")) for name in names)]
 
 
 def chosen_fields(request: HttpRequest) -> dict[str, str]:

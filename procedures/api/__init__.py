@@ -12,18 +12,3 @@ from procedures.api.freed_times import FreedTimes
 from procedures.api.procedures import Procedures
 from procedures.api.slots import Slots
 from procedures.api.waitlist import Waitlist
-
-__all__ = [
-    "Appointments",
-    "AppointmentsOfDeceased",
-    "CalendarFeeds",
-    "Closures",
-    "Displaced",
-    "FreedTimes",
-    "ImplantedDevices",
-    "ImportAppointments",
-    "ProcedureTypes",
-    "Procedures",
-    "Slots",
-    "Waitlist",
-]

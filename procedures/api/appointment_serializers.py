@@ -6,15 +6,15 @@ from django.db.models import prefetch_related_objects
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from clinic.api.built_once import BuiltOnce
 from clinic.api.fields import (
+    BuiltOnce,
     Input,
+    LocalTimeField,
     SiteTimeField,
     VisibleField,
     VisibleManyField,
     YesNoField,
     at_site,
-    on_the_wall,
 )
 from clinic.api.views import SiteNameSerializer
 from clinic.models import Resource, Site
@@ -59,14 +59,11 @@ class ReservationSerializer(BuiltOnce, serializers.ModelSerializer[Reservation])
 class StepSerializer(BuiltOnce, serializers.ModelSerializer[AppointmentStep]):
     """A step that was taken, and the status to which it led. `by` null: time or the patient did it."""
 
-    by = serializers.SerializerMethodField()
+    by = serializers.CharField(allow_null=True, read_only=True)
 
     class Meta:
         model = AppointmentStep
         fields = ["at", "step", "status", "by", "reason"]
-
-    def get_by(self, step: AppointmentStep) -> str | None:
-        return str(step.by) if step.by else None
 
 
 class AppointmentSerializer(BuiltOnce, serializers.ModelSerializer[Appointment]):
@@ -82,8 +79,8 @@ class AppointmentSerializer(BuiltOnce, serializers.ModelSerializer[Appointment])
     patient = PatientNameSerializer()
     procedure_type = ProcedureTypeNameSerializer()
     site = SiteNameSerializer()
-    starts_at_local = serializers.SerializerMethodField()
-    ends_at_local = serializers.SerializerMethodField()
+    starts_at_local = LocalTimeField()
+    ends_at_local = LocalTimeField()
     overbooked = serializers.SerializerMethodField()
     reservations = ReservationSerializer(many=True)
     steps = StepSerializer(many=True)
@@ -103,12 +100,6 @@ class AppointmentSerializer(BuiltOnce, serializers.ModelSerializer[Appointment])
             *("wants_change_at", "sequence", "reservations", "steps", "possible_steps", "baselines"),
             *("rescheduled_from", "rescheduled_to", "procedure", "created_at"),
         ]
-
-    def get_starts_at_local(self, appointment: Appointment) -> str:
-        return on_the_wall(appointment.starts_at, appointment.site.zone)
-
-    def get_ends_at_local(self, appointment: Appointment) -> str:
-        return on_the_wall(appointment.ends_at, appointment.site.zone)
 
     def get_overbooked(self, appointment: Appointment) -> bool:
         return bool(appointment.overbooked_reason)
@@ -159,7 +150,7 @@ class NewAppointmentSerializer(AppointmentSerializer):
         return None
 
 
-class BookingInput(BuiltOnce, Input, serializers.ModelSerializer[Appointment]):
+class BookingInput(Input, serializers.ModelSerializer[Appointment]):
     """An appointment to book. Its end follows from the procedure type.
 
     `resources`: those that must be taken; for every category without one, any that is free is chosen. `intent` may be
@@ -249,7 +240,3 @@ class AcceptInput(NewTimeInput):
         required=False,
         help_text="Without an offset from UTC: on the wall clock of the site. Else as asked for.",
     )
-
-
-class NothingInput(Input):
-    """An action that needs no inputs, and takes none."""

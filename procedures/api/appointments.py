@@ -1,5 +1,6 @@
 """Appointments: the wire's shape here, the rules in `procedures.services`."""
 
+from functools import partial
 from typing import Any
 
 from django.db.models import Exists, OuterRef, Prefetch, Q
@@ -15,13 +16,12 @@ from clinic.api.fields import (
     ChoicesQuery,
     Input,
     InstantField,
+    NothingInput,
     NumberQuery,
     Query,
     YesNoQuery,
-    at_site,
 )
-from clinic.api.idempotency import request_key
-from clinic.api.viewsets import VisibleRows
+from clinic.api.viewsets import VisibleRows, request_key
 from clinic.models import Site
 from clinic.timezones import day_span
 from procedures import services, workflow
@@ -32,7 +32,6 @@ from procedures.api.appointment_serializers import (
     CancelInput,
     CorrectionInput,
     NewAppointmentSerializer,
-    NothingInput,
     ReasonInput,
     RescheduleInput,
 )
@@ -187,8 +186,7 @@ class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows
         """
         old = self.get_object()
         known = old.status == Appointment.Status.CANCELLED
-        inputs = self.inputs(RescheduleInput)
-        inputs["starts_at"] = at_site(inputs["starts_at"], old.site.zone, field="starts_at")
+        inputs = self.inputs(RescheduleInput, zone=old.site.zone)
         key, now = request_key(request), timezone.now()
         new = services.reschedule(old.pk, **inputs, by=self.user, now=now, request_key=key)
         return self.shown(new.pk, status=200 if known else 201)
@@ -211,75 +209,65 @@ class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows
 
         Moving or cancelling settles it as well. Where there is none, nothing changes.
         """
-        appointment = self.get_object()
-        self.inputs(NothingInput)
-        services.settle_change(appointment.pk, by=self.user, now=timezone.now())
-        return self.shown(appointment.pk)
+        return self.act(services.settle_change)
 
-    def step(self, pk: int, name: str, shape: type[Input] = NothingInput) -> Response:
+    def step(self, name: str, shape: type[Input] = NothingInput) -> Response:
         """Take the step `name` with the appointment; what else it takes is read by `shape`."""
-        appointment = self.get_object()
-        services.take_step(appointment.pk, name, by=self.user, now=timezone.now(), **self.inputs(shape))
-        return self.shown(appointment.pk)
+        return self.act(partial(services.take_step, name=name), shape)
 
     @extend_schema(request=AcceptInput, responses=AppointmentSerializer)
     @action(detail=True, methods=["post"])
     def accept(self, request: Request, pk: int) -> Response:
         """Book what was requested, at its time or at another, and tell the patient. Refuses as a booking does."""
-        wanted = self.get_object()
-        inputs = self.inputs(AcceptInput)
-        if "starts_at" in inputs:
-            inputs["starts_at"] = at_site(inputs["starts_at"], wanted.site.zone, field="starts_at")
-        services.accept(wanted.pk, **inputs, by=self.user, now=timezone.now())
-        return self.shown(wanted.pk)
+        return self.act(services.accept, AcceptInput)
 
     @extend_schema(request=NothingInput, responses=AppointmentSerializer)
     @action(detail=True, methods=["post"])
     def book(self, request: Request, pk: int) -> Response:
         """Make a held time an appointment. Refused, code `hold_expired`, once the hold has run out."""
-        return self.step(pk, "book")
+        return self.step("book")
 
     @extend_schema(request=NothingInput, responses=AppointmentSerializer)
     @action(detail=True, methods=["post"])
     def confirm(self, request: Request, pk: int) -> Response:
         """The patient has said that they will come."""
-        return self.step(pk, "confirm")
+        return self.step("confirm")
 
     @extend_schema(request=NothingInput, responses=AppointmentSerializer)
     @action(detail=True, methods=["post"])
     def arrive(self, request: Request, pk: int) -> Response:
         """The patient is here. On the day of the appointment only."""
-        return self.step(pk, "arrive")
+        return self.step("arrive")
 
     @extend_schema(request=NothingInput, responses=AppointmentSerializer)
     @action(detail=True, methods=["post"], url_path="undo-arrival")
     def undo_arrival(self, request: Request, pk: int) -> Response:
         """The patient is not here after all: it was another one. Booked or confirmed, as before the arrival."""
-        return self.step(pk, "undo_arrival")
+        return self.step("undo_arrival")
 
     @extend_schema(request=NothingInput, responses=AppointmentSerializer)
     @action(detail=True, methods=["post"], url_path="make-ready")
     def make_ready(self, request: Request, pk: int) -> Response:
         """The patient is prepared for the procedure."""
-        return self.step(pk, "make_ready")
+        return self.step("make_ready")
 
     @extend_schema(request=NothingInput, responses=AppointmentSerializer)
     @action(detail=True, methods=["post"])
     def start(self, request: Request, pk: int) -> Response:
         """The procedure begins."""
-        return self.step(pk, "start")
+        return self.step("start")
 
     @extend_schema(request=NothingInput, responses=AppointmentSerializer)
     @action(detail=True, methods=["post"], url_path="to-recovery")
     def to_recovery(self, request: Request, pk: int) -> Response:
         """The procedure is over, and the patient recovers."""
-        return self.step(pk, "to_recovery")
+        return self.step("to_recovery")
 
     @extend_schema(request=NothingInput, responses=AppointmentSerializer)
     @action(detail=True, methods=["post"], url_path="mark-no-show")
     def mark_no_show(self, request: Request, pk: int) -> Response:
         """The patient did not come. Not before the appointment's start."""
-        return self.step(pk, "mark_no_show")
+        return self.step("mark_no_show")
 
     @extend_schema(request=NothingInput, responses=AppointmentSerializer)
     @action(detail=True, methods=["post"], url_path="undo-no-show")
@@ -288,25 +276,25 @@ class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows
 
         Refused with 409, code `taken`, when the patient or a resource has something else by now.
         """
-        return self.step(pk, "undo_no_show")
+        return self.step("undo_no_show")
 
     @extend_schema(request=NothingInput, responses=AppointmentSerializer, deprecated=True)
     @action(detail=True, methods=["post"], url_path="no-show")
     def no_show(self, request: Request, pk: int) -> Response:
         """The older address of `mark-no-show`."""
-        return self.step(pk, "mark_no_show")
+        return self.step("mark_no_show")
 
     @extend_schema(request=CancelInput, responses=AppointmentSerializer)
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: int) -> Response:
         """Cancel an appointment, or give a hold back; its time is free at once."""
-        return self.step(pk, "cancel", CancelInput)
+        return self.step("cancel", CancelInput)
 
     @extend_schema(request=ReasonInput, responses=AppointmentSerializer)
     @action(detail=True, methods=["post"], url_path="enter-in-error")
     def enter_in_error(self, request: Request, pk: int) -> Response:
         """Mark an appointment as entered in error, with its procedure if there is one. Both stay on record."""
-        return self.step(pk, "enter_in_error", ReasonInput)
+        return self.step("enter_in_error", ReasonInput)
 
     @extend_schema(request=BaselineInput, responses={201: AppointmentSerializer})
     @action(detail=True, methods=["post"], url_path="baselines")
@@ -315,29 +303,14 @@ class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows
 
         Another value of an item at the same instant takes the place of the first.
         """
-        appointment = self.get_object()
-        inputs, now = self.inputs(BaselineInput), timezone.now()
-        said_at = inputs.get("taken_at", now)
-        at = at_site(said_at, appointment.site.zone, field="taken_at")
-        services.note_baseline(
-            appointment.pk,
-            values=inputs["values"],
-            taken_at=at,
-            answered_by=inputs["answered_by"],
-            by=self.user,
-            now=now,
-        )
-        return self.shown(appointment.pk, status=201)
+        return self.act(services.note_baseline, BaselineInput, status=201)
 
     @extend_schema(request=PerformInput, responses={201: ProcedureSerializer})
     @action(detail=True, methods=["post"], url_path="complete")
     def perform(self, request: Request, pk: int) -> Response:
         """Record that the procedure was performed. Unless it was aborted, its follow-up begins."""
         appointment = self.get_object()
-        inputs = self.inputs(PerformInput)
-        inputs["performed_at"] = at_site(inputs["performed_at"], appointment.site.zone, field="performed_at")
-        procedure = services.perform(
-            appointment.pk, services.Performed(**inputs), by=self.user, now=timezone.now()
-        )
+        record = services.Performed(**self.inputs(PerformInput, zone=appointment.site.zone))
+        procedure = services.perform(appointment.pk, record, by=self.user, now=timezone.now())
         shown = Procedures.queryset.get(pk=procedure.pk)
         return Response(ProcedureSerializer(shown).data, status=201)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -56,7 +57,7 @@ class BaselineInput(Input):
 
     values = serializers.DictField(child=WholeNumberField())
     taken_at = SiteTimeField(
-        required=False, help_text="Without an offset from UTC: on the wall clock of the site."
+        default=lambda: timezone.now(), help_text="Without an offset from UTC: on the wall clock of the site."
     )
     answered_by = serializers.ChoiceField(
         AnsweredBy.choices,

@@ -8,11 +8,10 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from clinic.api.etags import tag_of
-from clinic.api.viewsets import VisibleRows
+from clinic.api.fields import NothingInput
+from clinic.api.viewsets import VisibleRows, tag_of
 from clinic.models import Resource
 from procedures import services
-from procedures.api.appointment_serializers import NothingInput
 from procedures.models import CalendarFeed
 from procedures.services.calendar_feeds import HAND_OUT
 

@@ -5,8 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import mixins, serializers
 
-from clinic.api.built_once import BuiltOnce
-from clinic.api.fields import ChoicesQuery, Query, YesNoQuery
+from clinic.api.fields import BuiltOnce, ChoicesQuery, Query, YesNoQuery
 from clinic.api.viewsets import VisibleRowsViewSet
 from procedures.models import (
     FigureConfirmation,
@@ -40,12 +39,32 @@ class ConfirmedSerializer(serializers.ModelSerializer[FigureConfirmation]):
         fields = ["by", "on"]
 
 
-class FigureSerializer(serializers.Serializer[dict[str, Any]]):
+class FigureSerializer(serializers.Serializer[Any]):
     """A clinical figure never comes without its unit and source; `confirmed` null: nobody stands by it yet."""
 
     unit = serializers.CharField()
     source = serializers.CharField()  # type: ignore[assignment]
     confirmed = ConfirmedSerializer(allow_null=True)
+
+    def __init__(
+        self, measure: str, figure: Figure, sourced: str, shown: dict[str, str], **kwargs: Any
+    ) -> None:
+        """`sourced`: the column with its source; `shown`: columns by name. Null with `allow_null` without the last."""
+        self.measure, self.figure, self.sourced, self.shown = measure, figure, sourced, shown
+        super().__init__(source="*", **kwargs)
+
+    def to_representation(self, row: ProcedureType | ReliefProfile) -> Any:
+        values = {name: getattr(row, column) for name, column in self.shown.items()}
+        if self.allow_null and list(values.values())[-1] is None:
+            return None
+        kind, profile = (row, None) if isinstance(row, ProcedureType) else (row.procedure_type, row.pk)
+        by = [
+            confirmation
+            for confirmation in kind.confirmations.all()
+            if (confirmation.figure, confirmation.relief_profile_id) == (self.figure, profile)
+        ]
+        confirmed = ConfirmedSerializer(by[0]).data if by else None
+        return {"unit": self.measure, "source": getattr(row, self.sourced), "confirmed": confirmed, **values}
 
 
 class DurationsSerializer(FigureSerializer):
@@ -86,23 +105,63 @@ class NumberSerializer(FigureSerializer):
     value = serializers.IntegerField()
 
 
-class ReliefProfileSerializer(serializers.Serializer[ReliefProfile]):
+class ReliefProfileSerializer(serializers.ModelSerializer[ReliefProfile]):
     """One version of what a procedure type is expected to do."""
 
     version = serializers.IntegerField()
     origin = serializers.ChoiceField(ReliefProfile.Origin.choices)
-    in_force_from = serializers.DateTimeField()
-    onset = OnsetSerializer()
-    relief_window = ReliefWindowSerializer()
+    onset = OnsetSerializer(
+        "day", Figure.ONSET, "onset_source", {"earliest": "onset_from_days", "latest": "onset_until_days"}
+    )
+    relief_window = ReliefWindowSerializer(
+        "day",
+        Figure.WINDOW,
+        "window_source",
+        {"ongoing": "ongoing", "earliest": "window_from_days", "latest": "window_until_days"},
+    )
     diagnostic_window = ReliefWindowSerializer(
-        allow_null=True, help_text="For diagnostic use, in minutes; null for procedures without one."
+        "minute",
+        Figure.WINDOW,
+        "window_source",
+        {"ongoing": "ongoing", "earliest": "window_from_minutes", "latest": "window_until_minutes"},
+        allow_null=True,
+        help_text="For diagnostic use, in minutes; null for procedures without one.",
     )
-    check_ins = CheckInPlanSerializer()
-    evaluate_after = NumberSerializer(help_text="Before this day a bad score is a flare, not a failure.")
-    success = NumberSerializer(help_text="At least so much less pain than before counts as relief.")
+    check_ins = CheckInPlanSerializer(
+        "day",
+        Figure.CHECK_INS,
+        "check_in_source",
+        {"days": "check_in_days", "minutes": "check_in_minutes", "every_days": "check_in_every_days"},
+    )
+    evaluate_after = NumberSerializer(
+        "day",
+        Figure.EVALUATE_AFTER,
+        "evaluate_after_source",
+        {"value": "evaluate_after_days"},
+        help_text="Before this day a bad score is a flare, not a failure.",
+    )
+    success = NumberSerializer(
+        "percent",
+        Figure.SUCCESS,
+        "success_source",
+        {"value": "success_percent"},
+        help_text="At least so much less pain than before counts as relief.",
+    )
     diagnostic_success = NumberSerializer(
-        allow_null=True, help_text="The same for diagnostic use; null: as `success`."
+        "percent",
+        Figure.SUCCESS,
+        "success_source",
+        {"value": "diagnostic_percent"},
+        allow_null=True,
+        help_text="The same for diagnostic use; null: as `success`.",
     )
+
+    class Meta:
+        model = ReliefProfile
+        fields = [
+            *("version", "origin", "in_force_from", "onset", "relief_window", "diagnostic_window"),
+            *("check_ins", "evaluate_after", "success", "diagnostic_success"),
+        ]
 
 
 class RequirementSerializer(serializers.ModelSerializer[ResourceRequirement]):
@@ -148,7 +207,13 @@ class ProcedureTypeSerializer(serializers.ModelSerializer[ProcedureType]):
     `restarts`, of device maintenance: families of the implants whose course it starts anew.
     """
 
-    durations = serializers.SerializerMethodField()
+    durations = DurationsSerializer(
+        "minute",
+        Figure.DURATION,
+        "duration_source",
+        {"procedure": "procedure_minutes", "recovery": "recovery_minutes"},
+        read_only=True,
+    )
     relief_profile = serializers.SerializerMethodField()
     requirements = RequirementSerializer(many=True)
     risks = RiskSerializer(many=True)
@@ -164,100 +229,13 @@ class ProcedureTypeSerializer(serializers.ModelSerializer[ProcedureType]):
             *("after_care", "restarts"),
         ]
 
-    @extend_schema_field(DurationsSerializer)
-    def get_durations(self, kind: ProcedureType) -> Any:
-        return DurationsSerializer(
-            {
-                "procedure": kind.procedure_minutes,
-                "recovery": kind.recovery_minutes,
-                **figure("minute", kind.duration_source, confirmed(kind, None, Figure.DURATION)),
-            }
-        ).data
-
     @extend_schema_field(ReliefProfileSerializer(allow_null=True))
     def get_relief_profile(self, kind: ProcedureType) -> Any:
         try:
             profile = kind.profile_on(self.context["now"])
         except ReliefProfile.DoesNotExist:
             return None
-        return ReliefProfileSerializer(profile_data(kind, profile)).data
-
-
-def profile_data(kind: ProcedureType, profile: ReliefProfile) -> Any:
-    """What ReliefProfileSerializer writes about `profile`, which is one of `kind`."""
-
-    def sourced(unit: str, source: str, name: Figure) -> dict[str, Any]:
-        return figure(unit, source, confirmed(kind, profile, name))
-
-    window = {"ongoing": profile.ongoing}
-    return {
-        "version": profile.version,
-        "origin": profile.origin,
-        "in_force_from": profile.in_force_from,
-        "onset": {
-            "earliest": profile.onset_from_days,
-            "latest": profile.onset_until_days,
-            **sourced("day", profile.onset_source, Figure.ONSET),
-        },
-        "relief_window": {
-            "earliest": profile.window_from_days,
-            "latest": profile.window_until_days,
-            **window,
-            **sourced("day", profile.window_source, Figure.WINDOW),
-        },
-        "diagnostic_window": None
-        if profile.window_until_minutes is None
-        else {
-            "earliest": profile.window_from_minutes,
-            "latest": profile.window_until_minutes,
-            **window,
-            **sourced("minute", profile.window_source, Figure.WINDOW),
-        },
-        "check_ins": {
-            "days": profile.check_in_days,
-            "minutes": profile.check_in_minutes,
-            "every_days": profile.check_in_every_days,
-            **sourced("day", profile.check_in_source, Figure.CHECK_INS),
-        },
-        "evaluate_after": {
-            "value": profile.evaluate_after_days,
-            **sourced("day", profile.evaluate_after_source, Figure.EVALUATE_AFTER),
-        },
-        "success": {
-            "value": profile.success_percent,
-            **sourced("percent", profile.success_source, Figure.SUCCESS),
-        },
-        "trial_days": None
-        if kind.purpose != ProcedureType.Purpose.TRIAL
-        else {
-            "value": profile.trial_days_percent,
-            **sourced("percent", profile.success_source, Figure.SUCCESS),
-        },
-        "diagnostic_success": None
-        if profile.diagnostic_percent is None
-        else {
-            "value": profile.diagnostic_percent,
-            **sourced("percent", profile.success_source, Figure.SUCCESS),
-        },
-    }
-
-
-def figure(unit: str, source: str, by: FigureConfirmation | None) -> dict[str, Any]:
-    """What every clinical figure is shown with."""
-    return {"unit": unit, "source": source, "confirmed": by}
-
-
-def confirmed(kind: ProcedureType, profile: ReliefProfile | None, name: Figure) -> FigureConfirmation | None:
-    """Who stands by one figure of `kind`; None when nobody does yet."""
-    return next(
-        (
-            confirmation
-            for confirmation in kind.confirmations.all()
-            if confirmation.figure == name
-            and confirmation.relief_profile_id == (profile.pk if profile else None)
-        ),
-        None,
-    )
+        return ReliefProfileSerializer(profile).data
 
 
 class ProcedureTypeQuery(Query):

@@ -15,13 +15,13 @@ from rest_framework.response import Response
 from clinic.api.fields import (
     Input,
     InstantField,
+    LocalTimeField,
     NumberQuery,
     Query,
     SiteTimeField,
     VisibleField,
     YesNoField,
     at_site,
-    on_the_wall,
 )
 from clinic.api.views import SiteNameSerializer
 from clinic.api.viewsets import VisibleRowsViewSet
@@ -61,11 +61,6 @@ class ResourceNameSerializer(serializers.ModelSerializer[Resource]):
         fields = ["id", "name"]
 
 
-def whose(closure: Closure) -> Site:
-    """The site on whose wall clock a closure is shown: that of the resource when it is not of a whole site."""
-    return closure.site or closure.resource.site  # type: ignore[union-attr]  # one of the two, by constraint
-
-
 class ClosureSerializer(serializers.ModelSerializer[Closure]):
     """A span in which `site` as a whole, or one `resource`, cannot be reserved; the other one is null.
 
@@ -77,8 +72,8 @@ class ClosureSerializer(serializers.ModelSerializer[Closure]):
     site = SiteNameSerializer(allow_null=True)
     resource = ResourceNameSerializer(allow_null=True)
     deputy = DeputySerializer(allow_null=True)
-    starts_at_local = serializers.SerializerMethodField()
-    ends_at_local = serializers.SerializerMethodField()
+    starts_at_local = LocalTimeField(site="place")
+    ends_at_local = LocalTimeField(site="place")
 
     class Meta:
         model = Closure
@@ -86,12 +81,6 @@ class ClosureSerializer(serializers.ModelSerializer[Closure]):
             *("id", "site", "resource", "starts_at", "ends_at", "starts_at_local", "ends_at_local"),
             *("reason", "deputy", "yearly", "repeats"),
         ]
-
-    def get_starts_at_local(self, closure: Closure) -> str:
-        return on_the_wall(closure.starts_at, whose(closure).zone)
-
-    def get_ends_at_local(self, closure: Closure) -> str:
-        return on_the_wall(closure.ends_at, whose(closure).zone)
 
 
 class DisplacedSerializer(serializers.Serializer[Any]):
@@ -133,7 +122,7 @@ class ClosureInput(Input):
         if (site is None) == (resource is None):
             detail = ErrorDetail("Name either a site or a resource.", code="site_or_resource")
             raise serializers.ValidationError({"site": [detail]})
-        zone = whose(Closure(site=site, resource=resource)).zone
+        zone = Closure(site=site, resource=resource).place.zone
         for name in ("starts_at", "ends_at"):
             attrs[name] = at_site(attrs[name], zone, field=name)
         if attrs["ends_at"] <= attrs["starts_at"]:

@@ -8,12 +8,11 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from clinic.api.etags import tag_of
-from clinic.api.viewsets import VisibleRows
+from clinic.api.fields import NothingInput
+from clinic.api.viewsets import VisibleRows, tag_of
 from patients.api.patients import PatientSerializer
 from patients.models import Patient
 from procedures import services
-from procedures.api.appointment_serializers import NothingInput
 from procedures.workflow import STEPS
 
 

@@ -153,30 +153,22 @@ class ImplantedDevices(mixins.ListModelMixin, VisibleRows):
     @action(detail=True, methods=["post"])
     def refill(self, request: Request, pk: int) -> Response:
         """Say that a pump was filled, and by when it must be filled again."""
-        device = self.get_object()
-        services.refilled(device.pk, **self.inputs(NextDueInput), by=self.user, now=timezone.now())
-        return self.shown(device.pk)
+        return self.act(services.refilled, NextDueInput)
 
     @extend_schema(request=NextDueInput, responses=ImplantedDeviceSerializer)
     @action(detail=True, methods=["post"], url_path="check-battery")
     def check_battery(self, request: Request, pk: int) -> Response:
         """Say that the battery was looked at, and by when it must be looked at again."""
-        device = self.get_object()
-        services.battery_checked(device.pk, **self.inputs(NextDueInput), by=self.user, now=timezone.now())
-        return self.shown(device.pk)
+        return self.act(services.battery_checked, NextDueInput)
 
     @extend_schema(request=ExplantInput, responses=ImplantedDeviceSerializer)
     @action(detail=True, methods=["post"])
     def explant(self, request: Request, pk: int) -> Response:
         """Say that a device was taken out. With the last device of its procedure the follow-up ends."""
-        device = self.get_object()
-        services.explant(device.pk, **self.inputs(ExplantInput), by=self.user, now=timezone.now())
-        return self.shown(device.pk)
+        return self.act(services.explant, ExplantInput)
 
     @extend_schema(request=BecauseInput, responses=ImplantedDeviceSerializer)
     @action(detail=True, methods=["post"])
     def void(self, request: Request, pk: int) -> Response:
         """Mark a device as entered in error. It stays on record; nothing of it is due."""
-        device = self.get_object()
-        services.void_device(device.pk, **self.inputs(BecauseInput), by=self.user, now=timezone.now())
-        return self.shown(device.pk)
+        return self.act(services.void_device, BecauseInput)

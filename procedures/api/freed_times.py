@@ -7,19 +7,26 @@ from operator import or_
 from typing import Any
 
 from django.db.models import Q, QuerySet
-from django.utils import timezone
 from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import mixins, serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from clinic.api.fields import ChoicesQuery, Input, NumberQuery, Query, VisibleField, on_the_wall
+from clinic.api.fields import (
+    ChoicesQuery,
+    Input,
+    LocalTimeField,
+    NothingInput,
+    NumberQuery,
+    Query,
+    VisibleField,
+)
 from clinic.api.views import SiteNameSerializer
 from clinic.api.viewsets import VisibleRows
 from clinic.models import User
 from procedures import services
-from procedures.api.appointment_serializers import AppointmentSerializer, NothingInput
+from procedures.api.appointment_serializers import AppointmentSerializer
 from procedures.api.closures import ResourceNameSerializer
 from procedures.api.waitlist import WaitlistEntrySerializer, booked
 from procedures.models import Appointment, FreedTime, WaitlistEntry
@@ -37,12 +44,12 @@ class FreedTimeSerializer(serializers.ModelSerializer[FreedTime]):
     """
 
     site = SiteNameSerializer()
-    starts_at_local = serializers.SerializerMethodField()
-    ends_at_local = serializers.SerializerMethodField()
+    starts_at_local = LocalTimeField()
+    ends_at_local = LocalTimeField()
     resources = serializers.SerializerMethodField()
     taken_again = serializers.BooleanField()
     state = serializers.SerializerMethodField()
-    closed_by = serializers.SerializerMethodField()
+    closed_by = serializers.CharField(allow_null=True, read_only=True)
 
     class Meta:
         model = FreedTime
@@ -50,12 +57,6 @@ class FreedTimeSerializer(serializers.ModelSerializer[FreedTime]):
             *("id", "site", "starts_at", "ends_at", "starts_at_local", "ends_at_local", "appointment"),
             *("resources", "taken_again", "state", "created_at", "closed_at", "closed_by"),
         ]
-
-    def get_starts_at_local(self, freed: FreedTime) -> str:
-        return on_the_wall(freed.starts_at, freed.site.zone)
-
-    def get_ends_at_local(self, freed: FreedTime) -> str:
-        return on_the_wall(freed.ends_at, freed.site.zone)
 
     @extend_schema_field(ResourceNameSerializer(many=True))
     def get_resources(self, freed: FreedTime) -> Any:
@@ -70,22 +71,16 @@ class FreedTimeSerializer(serializers.ModelSerializer[FreedTime]):
         # The tick closes what has begun within the minute.
         return freed.closed_reason or ("open" if freed.starts_at > self.context["now"] else "passed")
 
-    def get_closed_by(self, freed: FreedTime) -> str | None:
-        return str(freed.closed_by) if freed.closed_by else None
-
 
 class BookedAlreadySerializer(serializers.Serializer[Appointment]):
     """An appointment that the patient has already. `id` null: at a site that is not yours."""
 
     id = serializers.SerializerMethodField()
     starts_at = serializers.DateTimeField()
-    starts_at_local = serializers.SerializerMethodField()
+    starts_at_local = LocalTimeField()
 
     def get_id(self, appointment: Appointment) -> int | None:
         return appointment.pk if appointment.pk in self.context["visible"] else None
-
-    def get_starts_at_local(self, appointment: Appointment) -> str:
-        return on_the_wall(appointment.starts_at, appointment.site.zone)
 
 
 class MatchSerializer(serializers.Serializer[Any]):
@@ -186,10 +181,7 @@ class FreedTimes(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows):
     @action(detail=True, methods=["post"])
     def dismiss(self, request: Request, pk: int) -> Response:
         """Close a freed time that nobody shall be offered. Once more is refused, code `freed_time_closed`."""
-        freed = self.get_object()
-        self.inputs(NothingInput)
-        services.dismiss_freed(freed.pk, by=self.user, now=timezone.now())
-        return self.shown(freed.pk)
+        return self.act(services.dismiss_freed)
 
     @extend_schema(
         request=BookFreedInput,

@@ -13,14 +13,13 @@ from clinic.api.fields import (
     ChoicesQuery,
     Input,
     InstantField,
+    LocalTimeField,
     NumberQuery,
     Query,
     SiteTimeField,
     VisibleField,
     WholeNumberField,
     YesNoField,
-    at_site,
-    on_the_wall,
 )
 from clinic.api.views import SiteNameSerializer
 from clinic.api.viewsets import VisibleRows
@@ -51,7 +50,7 @@ class ProcedureSerializer(serializers.ModelSerializer[Procedure]):
     patient = PatientNameSerializer()
     procedure_type = ProcedureTypeNameSerializer()
     site = SiteNameSerializer()
-    performed_at_local = serializers.SerializerMethodField()
+    performed_at_local = LocalTimeField()
     baselines = BaselineSerializer(source="appointment.baselines", many=True)
     relief_profile_version = serializers.IntegerField(source="relief_profile.version")
 
@@ -63,9 +62,6 @@ class ProcedureSerializer(serializers.ModelSerializer[Procedure]):
             *("baseline_pain", "baseline_taken_at", "baseline_source", "baselines"),
             *("agent", "steroid_given", "complications", "relief_profile_version", "recorded_at"),
         ]
-
-    def get_performed_at_local(self, procedure: Procedure) -> str:
-        return on_the_wall(procedure.performed_at, procedure.site.zone)
 
 
 class ColleagueField(VisibleField):
@@ -160,30 +156,16 @@ class Procedures(mixins.ListModelMixin, VisibleRows):
     @action(detail=True, methods=["post"])
     def void(self, request: Request, pk: int) -> Response:
         """Mark a procedure as entered in error. It stays on record; nothing more is asked about it."""
-        procedure = self.get_object()
-        reason = self.inputs(ReasonInput)["reason"]
-        services.void(procedure.pk, reason=reason, by=self.user, now=timezone.now())
-        return self.shown(procedure.pk)
+        return self.act(services.void, ReasonInput)
 
     @extend_schema(request=TimeInput, responses=ProcedureSerializer)
     @action(detail=True, methods=["post"], url_path="correct-time")
     def correct_time(self, request: Request, pk: int) -> Response:
         """Say when a procedure was really performed. What its follow-up has not asked yet is planned again."""
-        procedure = self.get_object()
-        inputs = self.inputs(TimeInput)
-        at = at_site(inputs["performed_at"], procedure.site.zone, field="performed_at")
-        services.correct_time(
-            procedure.pk, performed_at=at, reason=inputs["reason"], by=self.user, now=timezone.now()
-        )
-        return self.shown(procedure.pk)
+        return self.act(services.correct_time, TimeInput)
 
     @extend_schema(request=PainInput, responses=ProcedureSerializer)
     @action(detail=True, methods=["post"], url_path="correct-baseline")
     def correct_baseline(self, request: Request, pk: int) -> Response:
         """Say what the pain before a procedure really was. Its follow-up is judged again by it."""
-        procedure = self.get_object()
-        inputs = self.inputs(PainInput)
-        if "taken_at" in inputs:
-            inputs["taken_at"] = at_site(inputs["taken_at"], procedure.site.zone, field="taken_at")
-        services.correct_baseline(procedure.pk, **inputs, by=self.user, now=timezone.now())
-        return self.shown(procedure.pk)
+        return self.act(services.correct_baseline, PainInput)

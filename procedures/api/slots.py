@@ -13,11 +13,11 @@ from rest_framework.response import Response
 from clinic.api.fields import (
     MOST,
     Input,
+    LocalTimeField,
     NumberQuery,
     SiteTimeField,
     YesNoQuery,
     at_site,
-    on_the_wall,
     read_query,
 )
 from clinic.api.views import SiteNameSerializer
@@ -49,16 +49,10 @@ class SlotSerializer(serializers.Serializer[Slot]):
 
     starts_at = serializers.DateTimeField()
     ends_at = serializers.DateTimeField(help_text="The end of recovery.")
-    starts_at_local = serializers.SerializerMethodField()
-    ends_at_local = serializers.SerializerMethodField()
+    starts_at_local = LocalTimeField()
+    ends_at_local = LocalTimeField()
     site = SiteNameSerializer()
     resources = HeldSerializer(many=True)
-
-    def get_starts_at_local(self, slot: Slot) -> str:
-        return on_the_wall(slot.starts_at, slot.site.zone)
-
-    def get_ends_at_local(self, slot: Slot) -> str:
-        return on_the_wall(slot.ends_at, slot.site.zone)
 
 
 @extend_schema_serializer(many=False)

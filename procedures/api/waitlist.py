@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from clinic.api.fields import (
     ChoicesQuery,
     Input,
+    NothingInput,
     NumberQuery,
     Query,
     SiteTimeField,
@@ -22,18 +23,13 @@ from clinic.api.fields import (
     YesNoQuery,
     at_site,
 )
-from clinic.api.idempotency import request_key
 from clinic.api.views import SiteNameSerializer
-from clinic.api.viewsets import VisibleRows
+from clinic.api.viewsets import VisibleRows, request_key
 from clinic.models import Resource, Site
 from patients.api import PatientNameSerializer
 from patients.models import Patient
 from procedures import services
-from procedures.api.appointment_serializers import (
-    AppointmentSerializer,
-    NothingInput,
-    ProcedureTypeField,
-)
+from procedures.api.appointment_serializers import AppointmentSerializer, ProcedureTypeField
 from procedures.api.appointments import Appointments
 from procedures.api.catalogue import ProcedureTypeNameSerializer
 from procedures.api.closures import ResourceNameSerializer
@@ -59,7 +55,7 @@ class WaitlistEntrySerializer(serializers.ModelSerializer[WaitlistEntry]):
     clinicians = ResourceNameSerializer(many=True)
     state = serializers.SerializerMethodField()
     stale = serializers.SerializerMethodField()
-    created_by = serializers.SerializerMethodField()
+    created_by = serializers.CharField(allow_null=True, read_only=True)
 
     region = serializers.CharField(read_only=True)  # may be empty, which is no slug
 
@@ -77,9 +73,6 @@ class WaitlistEntrySerializer(serializers.ModelSerializer[WaitlistEntry]):
 
     def get_stale(self, entry: WaitlistEntry) -> bool:
         return is_stale(entry, now=self.context["now"])
-
-    def get_created_by(self, entry: WaitlistEntry) -> str | None:
-        return str(entry.created_by) if entry.created_by else None
 
 
 class WaitlistInput(Input):
@@ -201,19 +194,13 @@ class Waitlist(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows):
     @action(detail=True, methods=["post"])
     def withdraw(self, request: Request, pk: int) -> Response:
         """Take a patient off the waitlist. Once more is refused, code `not_waiting`."""
-        entry = self.get_object()
-        self.inputs(NothingInput)
-        services.withdraw(entry.pk, by=self.user, now=timezone.now())
-        return self.shown(entry.pk)
+        return self.act(services.withdraw)
 
     @extend_schema(request=NothingInput, responses=WaitlistEntrySerializer)
     @action(detail=True, methods=["post"], url_path="still-waiting")
     def still_waiting(self, request: Request, pk: int) -> Response:
         """The patient was asked and still waits: they are asked again in 60 days."""
-        entry = self.get_object()
-        self.inputs(NothingInput)
-        services.still_waiting(entry.pk, by=self.user, now=timezone.now())
-        return self.shown(entry.pk)
+        return self.act(services.still_waiting)
 
     @extend_schema(
         request=BookFromWaitlistInput,

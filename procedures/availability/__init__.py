@@ -19,13 +19,3 @@ from procedures.availability.search import (
     same_clinician,
     week_at_a_glance,
 )
-
-__all__ = [
-    "HeldResource",
-    "Slot",
-    "by_day",
-    "find_slots",
-    "first_available",
-    "same_clinician",
-    "week_at_a_glance",
-]

@@ -13,8 +13,8 @@ from patients.models import Patient
 from procedures.availability.clock_changes import clock
 from procedures.availability.offers import Slot
 from procedures.availability.query import query_sites
+from procedures.bookable_times import last_day
 from procedures.models import Appointment, Procedure, ProcedureType
-from procedures.start_times import last_day
 
 #: More starts than this are not returned unless asked for: nobody reads them.
 MOST = 500

@@ -14,16 +14,6 @@ from clinic.toml_pages import Code, Page, PagesError, Problem, read_page
 from procedures.catalogue.entries import Catalogue, Category, ProcedureType, ReadinessItem, RedFlag
 from procedures.check_in_plan import Figures, missing, untested
 
-__all__ = [
-    "CATEGORIES",
-    "FOLDER",
-    "Catalogue",
-    "ProcedureType",
-    "ReadinessItem",
-    "RedFlag",
-    "read_catalogue",
-]
-
 #: Where the project's own catalogue lies.
 FOLDER = Path(__file__).parent
 #: Inside the folder: what many types share, keyed by code.

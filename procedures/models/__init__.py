@@ -20,26 +20,3 @@ from procedures.models.catalogue import (
 from procedures.models.catalogue_items import ReadinessItem, RedFlag
 from procedures.models.devices import ImplantedDevice
 from procedures.models.waitlist import AppointmentLink, CalendarFeed, FreedTime, WaitlistEntry
-
-__all__ = [
-    "Appointment",
-    "AppointmentLink",
-    "AppointmentStep",
-    "Baseline",
-    "CalendarFeed",
-    "FigureConfirmation",
-    "FreedTime",
-    "ImplantedDevice",
-    "Intent",
-    "Laterality",
-    "Privilege",
-    "Procedure",
-    "ProcedureType",
-    "ReadinessItem",
-    "RedFlag",
-    "ReliefProfile",
-    "Reservation",
-    "ResourceRequirement",
-    "Risk",
-    "WaitlistEntry",
-]

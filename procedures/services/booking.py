@@ -3,29 +3,29 @@
 The database's exclusion constraints are the guarantee, the locks are the manners, and the checks are the words.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 
-from clinic import audit
-from clinic.database import for_each_row
+from clinic import audit, planned_once
 from clinic.models import Resource, User
 from clinic.refusals import Refusal
-from clinic.row_versions import read_before
+from procedures.bookable_times import last_day, on_grid
 from procedures.models import Appointment, AppointmentStep, Intent, ProcedureType, Reservation
 from procedures.services import notifications
 from procedures.services.booking_checks import (
     SlotUnavailable,
     choose_resources,
     is_overbooked,
+    lock,
+    own_ids,
+    refuse_gone,
     resource_needs,
 )
-from procedures.services.locks import LostRace, lock, refuse_if_taken_since
-from procedures.services.transitions import lock_appointment_if_free, refuse_gone, write_step
-from procedures.start_times import last_day, on_grid
+from procedures.services.transitions import release_expired_holds
 
 #: How often a booking that may take any resource of a category looks again after a rival took the one it had chosen.
 ATTEMPTS = 5
@@ -41,8 +41,8 @@ BY_A_RIVAL = "Somebody else has just taken this time."
 #: What makes two requests under one key the same; the rest is detail.
 ASKED = ("patient_id", "procedure_type_id", "site_id", "starts_at", "region", "laterality")
 
-#: What the edges have read from the database before they ask for an appointment.
-READ_BEFORE = ("patient", "procedure_type", "site", "booked_by")
+#: What need not be looked for: without one of them it is refused, and the foreign keys refuse what is gone since.
+REFERENCES = ("patient", "procedure_type", "site", "booked_by")
 
 INTENTS: dict[str, tuple[Intent, ...]] = {
     ProcedureType.Purpose.DIAGNOSTIC: (Intent.DIAGNOSTIC,),
@@ -54,110 +54,8 @@ INTENTS: dict[str, tuple[Intent, ...]] = {
 }
 
 
-def check(
-    appointment: Appointment, *, resources: Iterable[Resource] = (), imported: bool = False, now: datetime
-) -> list[Reservation]:
-    """What booking `appointment` would reserve, or the refusal that it would meet. Saves and locks nothing.
-
-    Fills in `ends_at`, and `intent` where the procedure type leaves no choice. `resources` are those that must be
-    taken; for every category without one among them, any that is free is chosen.
-
-    With a reason in `overbooked_reason`, resources that are taken may be held a second time, as far as each allows.
-    `imported`: it comes from another calendar, and begins at any minute, not only at those of the site's grid.
-
-    Raises ValidationError by field for values that no appointment may have, and Refusal with the codes "in_the_past",
-    "off_grid", "too_far_ahead",
-    "unknown_procedure_type", "intent_not_possible", "side_required", "side_not_possible", "region_not_possible",
-    "patient_not_bookable", "no_requirements", "not_needed", "inactive", "no_privilege", "outside_hours", "closed",
-    "taken".
-    """
-    check_values(appointment, imported=imported, now=now)
-    needs = resource_needs(appointment, list(resources), now=now)
-    return choose_resources(appointment, needs, overbook=bool(appointment.overbooked_reason))
-
-
-def check_values(appointment: Appointment, *, imported: bool = False, now: datetime) -> None:
-    """The part of `check` that asks for nobody's time."""
-    fill_in(appointment)
-    appointment.created_at = appointment.created_at or now
-    # What was read from the database need not be asked for again: the foreign keys refuse what is gone since.
-    read = read_before(appointment, *READ_BEFORE)
-    appointment.full_clean(exclude=read, validate_constraints=False)
-    refuse_impossible(appointment, now=now)
-    refuse_start(appointment, any_minute=imported or bool(appointment.overbooked_reason), now=now)
-
-
-def check_requested(
-    appointment: Appointment, *, resources: Iterable[Resource] = (), hold: bool = False, now: datetime
-) -> None:
-    """The refusal that a mere request for `appointment` would meet. Nobody's time is looked at, for none is taken.
-
-    Raises as `check` does, and Refusal "not_needed" for resources, a hold or a reason to overbook: they would be lost.
-    """
-    taking = {"resources": resources, "hold": hold, "overbooked_reason": appointment.overbooked_reason}
-    for field, given in taking.items():
-        if given:
-            raise Refusal("A request takes no time yet.", code="not_needed", field=field)
-    check_values(appointment, now=now)
-
-
-def fill_in(appointment: Appointment) -> None:
-    """Fill in what follows from the procedure type: the end, and the intent where there is no choice."""
-    kind = appointment.procedure_type
-    if appointment.starts_at and appointment.starts_at.tzinfo:
-        appointment.ends_at = appointment.starts_at + timedelta(minutes=kind.total_minutes)
-    possible = INTENTS[kind.purpose]
-    if not appointment.intent and len(possible) == 1:
-        appointment.intent = possible[0]
-
-
-def refuse_impossible(appointment: Appointment, *, now: datetime) -> None:
-    """Refuse what makes no sense whoever is free; see `check` for the codes."""
-    if appointment.starts_at < now - LATE_ENTRY:
-        raise Refusal("This time is in the past.", code="in_the_past", field="starts_at")
-    # A move changes the time alone: what is booked of a type that is out of use, or another one by now, can be moved.
-    if not appointment.rescheduled_from_id:
-        refuse_other_kind(appointment)
-    refuse_gone(appointment.patient)
-
-
-def refuse_other_kind(appointment: Appointment) -> None:
-    """Refuse what the procedure type is not, or does not offer."""
-    kind = appointment.procedure_type
-    if not kind.active:
-        raise Refusal(
-            "This procedure type is not offered.", code="unknown_procedure_type", field="procedure_type"
-        )
-    if appointment.intent not in INTENTS[kind.purpose]:
-        allowed = " or ".join(str(intent.label) for intent in INTENTS[kind.purpose])
-        raise Refusal(f"This procedure type is {allowed}.", code="intent_not_possible", field="intent")
-    refuse_side(kind, appointment.laterality)
-    if appointment.region and appointment.region not in kind.regions:
-        raise Refusal(
-            f"Possible here: {', '.join(kind.regions)}.", code="region_not_possible", field="region"
-        )
-
-
-def refuse_start(appointment: Appointment, *, any_minute: bool, now: datetime) -> None:
-    """Refuse a start off the site's grid, or off the minute where `any_minute` will do, and one too far ahead."""
-    site = appointment.site
-    if not on_grid(appointment.starts_at, site.zone, 1 if any_minute else site.grid_minutes):
-        every = "on a full minute" if any_minute else f"every {site.grid_minutes} minutes"
-        raise Refusal(f"Appointments at {site} begin {every}.", code="off_grid", field="starts_at")
-    last = last_day(now, site.zone)
-    if appointment.starts_at.astimezone(site.zone).date() > last:
-        raise Refusal(
-            f"The last day that can be booked is {last:%Y-%m-%d}.", code="too_far_ahead", field="starts_at"
-        )
-
-
-def refuse_side(kind: ProcedureType, laterality: str) -> None:
-    """Refuse a side that the procedure type does not have, or none where it wants one."""
-    if kind.laterality == kind.Sided.REQUIRED and not laterality:
-        raise Refusal("Name the side.", code="side_required", field="laterality")
-    if laterality and laterality not in kind.laterality_options:
-        allowed = ", ".join(kind.laterality_options) or "no side"
-        raise Refusal(f"Possible here: {allowed}.", code="side_not_possible", field="laterality")
+class LostRace(Exception):
+    """A rival took what had been chosen, or closed it; perhaps something else is free."""
 
 
 def book(
@@ -266,6 +164,141 @@ def reserve(
     return sorted(reservations, key=lambda reservation: reservation.starts_at)
 
 
+def check_values(appointment: Appointment, *, imported: bool = False, now: datetime) -> None:
+    """The part of `check` that asks for nobody's time."""
+    fill_in(appointment)
+    appointment.created_at = appointment.created_at or now
+    named = {name for name in REFERENCES if getattr(appointment, f"{name}_id")}
+    appointment.full_clean(exclude=named, validate_constraints=False)
+    refuse_impossible(appointment, now=now)
+    refuse_start(appointment, any_minute=imported or bool(appointment.overbooked_reason), now=now)
+
+
+def fill_in(appointment: Appointment) -> None:
+    """Fill in what follows from the procedure type: the end, and the intent where there is no choice."""
+    kind = appointment.procedure_type
+    if appointment.starts_at and appointment.starts_at.tzinfo:
+        appointment.ends_at = appointment.starts_at + timedelta(minutes=kind.total_minutes)
+    possible = INTENTS[kind.purpose]
+    if not appointment.intent and len(possible) == 1:
+        appointment.intent = possible[0]
+
+
+def refuse_impossible(appointment: Appointment, *, now: datetime) -> None:
+    """Refuse what makes no sense whoever is free; see `check` for the codes."""
+    if appointment.starts_at < now - LATE_ENTRY:
+        raise Refusal("This time is in the past.", code="in_the_past", field="starts_at")
+    # A move changes the time alone: what is booked of a type that is out of use, or another one by now, can be moved.
+    if not appointment.rescheduled_from_id:
+        refuse_other_kind(appointment)
+    refuse_gone(appointment.patient)
+
+
+def refuse_other_kind(appointment: Appointment) -> None:
+    """Refuse what the procedure type is not, or does not offer."""
+    kind = appointment.procedure_type
+    if not kind.active:
+        raise Refusal(
+            "This procedure type is not offered.", code="unknown_procedure_type", field="procedure_type"
+        )
+    if appointment.intent not in INTENTS[kind.purpose]:
+        allowed = " or ".join(str(intent.label) for intent in INTENTS[kind.purpose])
+        raise Refusal(f"This procedure type is {allowed}.", code="intent_not_possible", field="intent")
+    refuse_side(kind, appointment.laterality)
+    if appointment.region and appointment.region not in kind.regions:
+        raise Refusal(
+            f"Possible here: {', '.join(kind.regions)}.", code="region_not_possible", field="region"
+        )
+
+
+def refuse_side(kind: ProcedureType, laterality: str) -> None:
+    """Refuse a side that the procedure type does not have, or none where it wants one."""
+    if kind.laterality == kind.Sided.REQUIRED and not laterality:
+        raise Refusal("Name the side.", code="side_required", field="laterality")
+    if laterality and laterality not in kind.laterality_options:
+        allowed = ", ".join(kind.laterality_options) or "no side"
+        raise Refusal(f"Possible here: {allowed}.", code="side_not_possible", field="laterality")
+
+
+def refuse_start(appointment: Appointment, *, any_minute: bool, now: datetime) -> None:
+    """Refuse a start off the site's grid, or off the minute where `any_minute` will do, and one too far ahead."""
+    site = appointment.site
+    if not on_grid(appointment.starts_at, site.zone, 1 if any_minute else site.grid_minutes):
+        every = "on a full minute" if any_minute else f"every {site.grid_minutes} minutes"
+        raise Refusal(f"Appointments at {site} begin {every}.", code="off_grid", field="starts_at")
+    last = last_day(now, site.zone)
+    if appointment.starts_at.astimezone(site.zone).date() > last:
+        raise Refusal(
+            f"The last day that can be booked is {last:%Y-%m-%d}.", code="too_far_ahead", field="starts_at"
+        )
+
+
+#: Whether anything overlaps by now, of the patient's or of the resources' that are about to be reserved, or the record
+#: was merged into another one meanwhile. Who overbooks
+#: has seen that others have the resource, and needs the chosen lane only.
+RIVAL = """
+    SELECT EXISTS (
+        SELECT FROM procedures_appointment
+         WHERE patient_id = %(patient)s::bigint
+           AND status NOT IN ('requested', 'no_show', 'cancelled', 'entered_in_error')
+           AND TSTZRANGE(starts_at, ends_at, '[)')
+               && TSTZRANGE(%(starts_at)s::timestamptz, %(ends_at)s::timestamptz, '[)')
+           AND id <> ALL (%(own)s::bigint[])
+    ) OR EXISTS (
+        SELECT FROM patients_patient WHERE id = %(patient)s::bigint AND merged_into_id IS NOT NULL
+    ) OR EXISTS (
+        SELECT FROM clinic_closure
+         WHERE site_id = %(site)s::bigint
+           AND starts_at < %(ends_at)s::timestamptz AND ends_at > %(starts_at)s::timestamptz
+    ) OR EXISTS (
+        SELECT FROM UNNEST(
+                   %(resources)s::bigint[], %(lanes)s::int[], %(from)s::timestamptz[], %(until)s::timestamptz[]
+               ) AS wanted (resource_id, lane, starts_at, ends_at)
+         CROSS JOIN LATERAL (
+                SELECT FROM clinic_closure
+                 WHERE (resource_id = wanted.resource_id OR site_id = %(site)s::bigint)
+                   AND starts_at < wanted.ends_at AND ends_at > wanted.starts_at
+             UNION ALL
+              (SELECT FROM procedures_reservation AS held
+                 WHERE held.resource_id = wanted.resource_id AND released_at IS NULL
+                   AND (held.lane = wanted.lane OR NOT %(overbook)s::bool)
+                   AND appointment_id <> ALL (%(own)s::bigint[])
+                   AND TSTZRANGE(held.starts_at, held.ends_at, '[)')
+                       && TSTZRANGE(wanted.starts_at, wanted.ends_at, '[)')
+                 LIMIT 1  -- keeps the planner to the index, one probe a resource
+              )) AS rival
+    )
+"""
+
+
+def refuse_if_taken_since(appointment: Appointment, reservations: Sequence[Reservation]) -> None:
+    """With the locks held, look once more: what a rival committed while we waited is visible now.
+
+    The constraints would refuse it too, but PostgreSQL would then write the row, with the patient's data, to its log.
+    """
+    asked = {
+        "patient": appointment.patient_id,
+        "starts_at": appointment.starts_at,
+        "ends_at": appointment.ends_at,
+        "own": own_ids(appointment),
+        "site": appointment.site_id,
+        "overbook": bool(appointment.overbooked_reason),
+        "resources": [reservation.resource_id for reservation in reservations],
+        "lanes": [reservation.lane for reservation in reservations],
+        "from": [reservation.starts_at for reservation in reservations],
+        "until": [reservation.ends_at for reservation in reservations],
+    }
+    [(overtaken,)] = planned_once.fetch_all(RIVAL, asked)
+    if overtaken:
+        raise LostRace
+
+
+def refuse_overbooking(reason: str, *, by: User | None) -> None:
+    """Raise PermissionDenied for a reason to overbook from somebody who may not."""
+    if reason and by is not None and not by.has_perm("procedures.overbook_appointment"):
+        raise PermissionDenied
+
+
 def made_before(appointment: Appointment, request_key: str, *, by: User | None) -> Appointment | None:
     """The appointment that the same request made already; Refusal "key_reused" when it was another request."""
     first = with_key(request_key, by=by)
@@ -287,32 +320,37 @@ def key_reused() -> Refusal:
     return Refusal("This key was used for another request.", code="key_reused", field="Idempotency-Key")
 
 
-def refuse_overbooking(reason: str, *, by: User | None) -> None:
-    """Raise PermissionDenied for a reason to overbook from somebody who may not."""
-    if reason and by is not None and not by.has_perm("procedures.overbook_appointment"):
-        raise PermissionDenied
+def check(
+    appointment: Appointment, *, resources: Iterable[Resource] = (), imported: bool = False, now: datetime
+) -> list[Reservation]:
+    """What booking `appointment` would reserve, or the refusal that it would meet. Saves and locks nothing.
+
+    Fills in `ends_at`, and `intent` where the procedure type leaves no choice. `resources` are those that must be
+    taken; for every category without one among them, any that is free is chosen.
+
+    With a reason in `overbooked_reason`, resources that are taken may be held a second time, as far as each allows.
+    `imported`: it comes from another calendar, and begins at any minute, not only at those of the site's grid.
+
+    Raises ValidationError by field for values that no appointment may have, and Refusal with the codes "in_the_past",
+    "off_grid", "too_far_ahead",
+    "unknown_procedure_type", "intent_not_possible", "side_required", "side_not_possible", "region_not_possible",
+    "patient_not_bookable", "no_requirements", "not_needed", "inactive", "no_privilege", "outside_hours", "closed",
+    "taken".
+    """
+    check_values(appointment, imported=imported, now=now)
+    needs = resource_needs(appointment, list(resources), now=now)
+    return choose_resources(appointment, needs, overbook=bool(appointment.overbooked_reason))
 
 
-def release_expired_holds(*, now: datetime) -> int:
-    """Give back the times whose hold has run out; how many. The tick does it, and booking where one is in its way."""
-    expired = Appointment.objects.filter(status=Appointment.Status.HELD, held_until__lte=now)
-    numbers = expired.order_by("held_until", "pk").values_list("pk", flat=True)
-    return for_each_row(list(numbers), lambda number: release_hold(number, now=now))
+def check_requested(
+    appointment: Appointment, *, resources: Iterable[Resource] = (), hold: bool = False, now: datetime
+) -> None:
+    """The refusal that a mere request for `appointment` would meet. Nobody's time is looked at, for none is taken.
 
-
-@transaction.atomic
-def release_hold(appointment_id: int, *, now: datetime) -> bool:
-    """Give one hold back, unless somebody has booked it meanwhile or is at it: nobody waits for that."""
-    appointment = lock_appointment_if_free(appointment_id)
-    if (
-        appointment is None
-        or appointment.status != Appointment.Status.HELD
-        or not appointment.held_until
-        or appointment.held_until > now
-    ):
-        return False
-    appointment.ended_by, appointment.ended_reason = Appointment.EndedBy.CLINIC, "The hold ran out."
-    write_step(
-        appointment, "expire", Appointment.Status.CANCELLED, by=None, now=now, reason="The hold ran out."
-    )
-    return True
+    Raises as `check` does, and Refusal "not_needed" for resources, a hold or a reason to overbook: they would be lost.
+    """
+    taking = {"resources": resources, "hold": hold, "overbooked_reason": appointment.overbooked_reason}
+    for field, given in taking.items():
+        if given:
+            raise Refusal("A request takes no time yet.", code="not_needed", field=field)
+    check_values(appointment, now=now)

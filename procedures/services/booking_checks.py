@@ -1,15 +1,21 @@
-"""What is asked before a booking: what stands in the way of an appointment now, and which resources would serve it."""
+"""What is asked before a booking: what stands in the way of an appointment now, and which resources would serve it.
 
-from collections.abc import Iterable, Sequence
+And the locks: who wants the same resources or the same patient waits, always in one order.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from clinic import planned_once
 from clinic.models import Resource, Site
 from clinic.refusals import Refusal
+from patients.models import Patient
+from procedures.bookable_times import Span, covered, days_touched, open_spans
 from procedures.models import Appointment, Reservation
 from procedures.models.catalogue import LONGEST_BUFFER_MINUTES
-from procedures.working_hours import Span, covered, days_touched, open_spans
 
 #: What tells the clerk most comes first.
 NEAREST = ("taken", "closed", "outside_hours", "no_privilege")
@@ -331,3 +337,48 @@ def span_words(starts_at: datetime, ends_at: datetime, site: Site) -> str:
     """How a clerk says a span: from 09:00 to 09:45 on 2027-01-15, on the site's wall clock."""
     start, end = starts_at.astimezone(site.zone), ends_at.astimezone(site.zone)
     return f"from {start:%H:%M} to {end:%H:%M} on {start:%Y-%m-%d}"
+
+
+def refuse_gone(patient: Patient) -> None:
+    """Raise Refusal "patient_not_bookable" for a patient who has died or whose record is part of another."""
+    if patient.died_on or patient.merged_into_id:
+        state = "has died" if patient.died_on else "was merged into another record"
+        raise Refusal(f"This patient {state}.", code="patient_not_bookable", field="patient")
+
+
+#: The patient's row is not even looked for before all the resources are locked: it waits for their number.
+LOCK = """
+    SELECT id FROM patients_patient
+     WHERE id = %(patient)s::bigint AND 0 <= (
+        SELECT COUNT(*) FROM (
+            SELECT FROM clinic_resource WHERE id = ANY (%(resources)s::bigint[]) ORDER BY id FOR NO KEY UPDATE
+        ) AS resources
+     )
+       FOR NO KEY UPDATE
+"""
+
+#: Whether bookings lock the resources that they take (`no_resource_locked`).
+resources_are_locked: ContextVar[bool] = ContextVar("resources_are_locked", default=True)
+
+
+@contextmanager
+def no_resource_locked() -> Iterator[None]:
+    """Within it bookings lock the patient alone, and hold up no other booking until they are committed.
+
+    For times long past, such as the demo's history, which nobody else books. Two of one resource are kept apart by
+    the constraint: the later one is refused instead of waiting its turn.
+    """
+    before = resources_are_locked.set(False)
+    try:
+        yield
+    finally:
+        resources_are_locked.reset(before)
+
+
+def lock(reservations: Iterable[Reservation], patient_id: int) -> None:
+    """Wait for every rival booking of the same resources or the same patient to finish, and keep later ones waiting.
+
+    Always in this order, resources by number and then the patient: two bookings never wait for each other in a ring.
+    """
+    resources = [reservation.resource_id for reservation in reservations if resources_are_locked.get()]
+    planned_once.fetch_all(LOCK, {"resources": resources, "patient": patient_id})

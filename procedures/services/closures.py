@@ -148,7 +148,7 @@ def years_ahead(closure: Closure, *, now: datetime) -> list[Closure]:
     """
     if not closure.yearly:
         return []
-    site: Site = closure.site or closure.resource.site  # type: ignore[union-attr]  # one of the two, by constraint
+    site = closure.place
     start, end = closure.starts_at.astimezone(site.zone), closure.ends_at.astimezone(site.zone)
     first = (closure.repeated_until or start.year) + 1
     until = (now + timedelta(days=366 * YEARS_AHEAD)).year

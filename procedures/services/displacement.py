@@ -11,8 +11,8 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 
 from clinic.models import Closure, Resource, Site, WorkingHours
+from procedures.bookable_times import Span, covered, days_touched, open_spans
 from procedures.models import Appointment, Reservation
-from procedures.working_hours import Span, covered, days_touched, open_spans
 
 Why = Appointment.Displaced
 #: So far ahead the tick looks once more, whatever has changed how: in the database, or by a release.

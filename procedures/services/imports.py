@@ -28,9 +28,10 @@ from clinic.models import Resource, Site, User, WorkingHours
 from clinic.refusals import Refusal
 from clinic.timezones import NoSuchTime, instant
 from patients.models import Patient
+from procedures.bookable_times import Span
 from procedures.import_rows import COLUMNS, AppointmentRow, read_appointments
 from procedures.models import Appointment, ProcedureType, Reservation
-from procedures.services.booking import book, check, release_expired_holds
+from procedures.services.booking import book, check
 from procedures.services.booking_checks import (
     Candidate,
     Need,
@@ -39,7 +40,7 @@ from procedures.services.booking_checks import (
     resource_needs,
     span_words,
 )
-from procedures.working_hours import Span
+from procedures.services.transitions import release_expired_holds
 
 #: The file's column for a field of the appointment that has another name.
 COLUMN_OF = {

@@ -9,9 +9,9 @@ from clinic.models import Resource, User
 from clinic.refusals import Refusal
 from clinic.timezones import day_span
 from procedures.availability import Slot, find_slots
+from procedures.bookable_times import Span
 from procedures.models import Appointment
 from procedures.services.rescheduling import kept_resources, reschedule
-from procedures.working_hours import Span
 
 #: How far ahead another time is looked for, and among how many.
 WITHIN, STARTS = timedelta(days=60), 400

@@ -27,10 +27,10 @@ from clinic import audit
 from clinic.models import Resource, Site, User
 from clinic.refusals import Refusal
 from clinic.row_versions import read_before
+from procedures.bookable_times import next_on_grid
 from procedures.models import Appointment, FreedTime, Reservation, WaitlistEntry
 from procedures.services.booking import book, fill_in, made_before, refuse_impossible
 from procedures.services.openings import close_freed, locked_freed, refuse_unless_allowed
-from procedures.start_times import next_on_grid
 from procedures.workflow import BOOK
 
 T = TypeVar("T")

@@ -8,11 +8,11 @@ from django.core.exceptions import ValidationError
 from django.db.models import Q
 
 from clinic.models import Resource, User
+from procedures.bookable_times import next_on_grid
 from procedures.models import Appointment, FreedTime, Reservation, WaitlistEntry
 from procedures.models.waitlist import WaitlistQuerySet
 from procedures.services.booking import check
 from procedures.services.waitlist import first_that_does, is_stale, rank, there, today_of, ways, wish
-from procedures.start_times import next_on_grid
 
 #: How many waiting patients are considered for one freed time, in the order of their rank.
 CONSIDERED = 200

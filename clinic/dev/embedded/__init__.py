@@ -16,18 +16,6 @@ from clinic.dev.embedded.folders import socket_folder
 from clinic.dev.embedded.programs import ServerFailed, binary, last_lines, spawn
 from clinic.dev.embedded.servers import Postgres, Server, Valkey
 
-__all__ = [
-    "Postgres",
-    "Server",
-    "ServerFailed",
-    "Valkey",
-    "binary",
-    "last_lines",
-    "socket_folder",
-    "spawn",
-    "throwaway_environment",
-]
-
 
 @contextlib.contextmanager
 def throwaway_environment() -> Iterator[None]:

@@ -5,5 +5,3 @@ from outcomes.api.reports.overview import Overview
 from outcomes.api.reports.procedure import Procedure
 from outcomes.api.reports.response import Response
 from outcomes.api.reports.worklists import Worklists
-
-__all__ = ["Comparison", "Overview", "Procedure", "Response", "Worklists"]

@@ -9,8 +9,7 @@ from django.db import transaction
 from clinic.models import OutgoingEmail
 from outcomes.models import CheckIn, ContactAttempt, Draft, FollowUp
 from outcomes.services.invitations.batches import with_details
-from outcomes.services.invitations.rules import NO_CALL
-from outcomes.services.invitations.updates import CheckInUpdates, Kind, reminder_times
+from outcomes.services.invitations.updates import NO_CALL, CheckInUpdates, Kind, reminder_times
 from outcomes.services.links import void_links
 from patients.models import Caregiver, Patient, Reader
 

@@ -14,9 +14,8 @@ from outcomes.services.invitations.batches import (
     to_remind,
     with_details,
 )
-from outcomes.services.invitations.rules import NO_CALL
-from outcomes.services.invitations.updates import CheckInUpdates, Kind, reminder_key, reminder_times
-from outcomes.services.invitations.weekly_cap import TOGETHER, emails_this_week
+from outcomes.services.invitations.invite import TOGETHER, emails_this_week
+from outcomes.services.invitations.updates import NO_CALL, CheckInUpdates, Kind, reminder_key, reminder_times
 from patients.models import Caregiver, Reader
 
 REMINDED = ("reminded", "not_sent")

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from clinic.api.etags import UNSAFE
-from clinic.api.viewsets import VisibleRowsViewSet
+from clinic.api.viewsets import UNSAFE, VisibleRowsViewSet
 from clinic.models import Resource
 from clinic.refusals import Refusal
 from clinic.tests.api_client import call
