@@ -10,10 +10,9 @@ import os
 import secrets
 import shutil
 import socket
-import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -25,52 +24,26 @@ FOLDER = ROOT / ".clinic"
 SECTIONS = ("booking", "sending", "duration", "reports", "slots")
 
 
-def options() -> argparse.Namespace:
-    """The command line, understood."""
-    parser = argparse.ArgumentParser(
-        prog="manage.py bench", description="Measure; about half an hour, or three minutes with --quick."
-    )
-    parser.add_argument("--quick", action="store_true", help="fewer rounds and rows: to see that it runs")
-    parser.add_argument("--only", choices=SECTIONS, help="one part alone")
-    return parser.parse_args()
-
-
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait, at most half a minute, until the process answers on its port."""
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=5).close()
-            return
-        except OSError:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit(f"A server did not start:\n{last_lines(log)}") from None
-            time.sleep(0.05)
-
-
 def serve(stack: ExitStack, name: str, port: int, *command: str) -> None:
-    """Run a server of the bench until `stack` ends; it dies with this process in any case."""
+    """Run a server of the bench until `stack` ends, and wait, at most half a minute, until it answers."""
     log = FOLDER / "logs" / f"bench-{name}.log"
     log.write_bytes(b"")
     process = spawn([sys.executable, *command], log=log)
-
-    def stop() -> None:
-        process.terminate()
-        try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-    stack.callback(stop)
-    wait_for(port, process, log)
+    stack.callback(process.wait)
+    stack.callback(process.terminate)
+    deadline = time.monotonic() + 30
+    while True:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
+            return
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise SystemExit(f"A server did not start:\n{last_lines(log)}")
+        time.sleep(0.05)
 
 
 def fresh(stack: ExitStack, name: str) -> Path:
@@ -81,34 +54,33 @@ def fresh(stack: ExitStack, name: str) -> Path:
     return data
 
 
-def alone(stack: ExitStack) -> None:
-    """Make the folders, and see to it that no other bench runs until `stack` ends."""
-    (FOLDER / "logs").mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = stack.enter_context((FOLDER / "bench.lock").open("w"))
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise SystemExit("The bench is running already; two at once would measure each other.") from None
-
-
 def main() -> None:
-    wanted = options()
+    parser = argparse.ArgumentParser(
+        prog="manage.py bench", description="Measure; about half an hour, or three minutes with --quick."
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and rows: to see that it runs")
+    parser.add_argument("--only", choices=SECTIONS, help="one part alone")
+    wanted = parser.parse_args()
     with ExitStack() as stack:
         smtp, web = free_port(), free_port()
         with step("Starting PostgreSQL and Valkey"):
-            alone(stack)
+            (FOLDER / "logs").mkdir(mode=0o700, parents=True, exist_ok=True)
+            try:
+                fcntl.flock(
+                    stack.enter_context((FOLDER / "bench.lock").open("w")), fcntl.LOCK_EX | fcntl.LOCK_NB
+                )
+            except BlockingIOError:
+                raise SystemExit(
+                    "The bench is running already; two at once would measure each other."
+                ) from None
             log = FOLDER / "logs" / "bench-postgresql.log"
-            url = stack.enter_context(Postgres(fresh(stack, "postgresql"), log=log)).url
-            cache = stack.enter_context(Valkey(fresh(stack, "valkey"))).url
-        os.environ |= {
-            "DATABASE_URL": url,
-            "REDIS_URL": cache,
-            "SECRET_KEY": secrets.token_urlsafe(50),
-            "DEBUG": "false",
-            "EMAIL_URL": f"smtp://127.0.0.1:{smtp}",
-            "SITE_URL": f"http://127.0.0.1:{web}",
-            "DJANGO_SETTINGS_MODULE": "clinic.settings",
-        }
+            os.environ["DATABASE_URL"] = stack.enter_context(
+                Postgres(fresh(stack, "postgresql"), log=log)
+            ).url
+            os.environ["REDIS_URL"] = stack.enter_context(Valkey(fresh(stack, "valkey"))).url
+        os.environ |= {"SECRET_KEY": secrets.token_urlsafe(50), "DEBUG": "false"}
+        os.environ |= {"EMAIL_URL": f"smtp://127.0.0.1:{smtp}", "SITE_URL": f"http://127.0.0.1:{web}"}
+        os.environ["DJANGO_SETTINGS_MODULE"] = "clinic.settings"
         import django
 
         django.setup()

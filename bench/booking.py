@@ -4,7 +4,9 @@ import json
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import datetime
+from http import HTTPStatus
+from http.client import HTTPConnection
 from threading import Barrier
 from urllib.parse import urlsplit
 
@@ -14,7 +16,7 @@ from django.contrib.auth.models import Group
 from django.db import connection, connections, models
 from knox.models import AuthToken
 
-from bench.clients import ask, clients
+from bench.clients import clients
 from bench.clinic import CLIENTS, Clinic
 from bench.table import Row, interleave
 from clinic import roles
@@ -49,19 +51,14 @@ def beside(clinic: Clinic, token: str, number: int, rounds: int, each: int) -> l
 
         def arm(work: Callable[..., Callable[[], None]], *more: object) -> Callable[[], float]:
             def once() -> float:
-                tasks = [(clinic, client, clinic.slots(client, each), *more) for client in range(number)]
+                # The first slot is for what is made ready before.
+                tasks = [(clinic, client, clinic.slots(client, each + 1), *more) for client in range(number)]
                 return number * each / run(work, tasks)
 
             return once
 
-        *ours, bare = interleave(
-            f"Booking, {who}",
-            rounds,
-            arm(by_service),
-            arm(by_api, token, False),
-            arm(by_api, token, True),
-            arm(by_psycopg),
-        )
+        arms = arm(by_service), arm(by_api, token, False), arm(by_api, token, True), arm(by_psycopg)
+        *ours, bare = interleave(f"Booking, {who}", rounds, *arms)
     names = ("by the service", "by the API", "by the API with an Idempotency-Key")
     return [
         Row(f"bookings {name}, {who}", rate, bare, bare_what="psycopg, the same rows", goal=goal)
@@ -73,7 +70,7 @@ def by_service(clinic: Clinic, client: int, slots: Slots) -> Callable[[], None]:
     """Book every slot; the objects that an edge would have read are read beforehand."""
     resources = clinic.resources[client]
     patients = Patient.objects.in_bulk([patient for _, patient in slots])
-    appointments = [clinic.appointment(starts_at, patients[patient]) for starts_at, patient in slots]
+    appointments = [clinic.appointment(starts_at, patients[patient]) for starts_at, patient in slots[1:]]
 
     def work() -> None:
         for appointment in appointments:
@@ -85,7 +82,8 @@ def by_service(clinic: Clinic, client: int, slots: Slots) -> Callable[[], None]:
 
 def by_api(clinic: Clinic, client: int, slots: Slots, token: str, keyed: bool) -> Callable[[], None]:
     """POST every slot over one keep-alive connection, to an address that answers 201 with the appointment."""
-    port = urlsplit(settings.SITE_URL).port
+    server = HTTPConnection("127.0.0.1", urlsplit(settings.SITE_URL).port, timeout=30)
+    server.connect()
     same = {
         "procedure_type": clinic.kind.code,
         "site": clinic.site.pk,
@@ -94,49 +92,53 @@ def by_api(clinic: Clinic, client: int, slots: Slots, token: str, keyed: bool) -
     }
     same |= {"resources": [resource.pk for resource in clinic.resources[client]]}
     requests = []
-    for number, (starts_at, patient) in enumerate(slots):
+    for starts_at, patient in slots[1:]:
+        headers = {"Authorization": f"Token {token}", "Content-Type": "application/json"}
+        headers |= {"Idempotency-Key": f"{client}-{starts_at:%Y%m%d%H}"} if keyed else {}
         body = json.dumps(same | {"patient": patient, "starts_at": starts_at.isoformat()})
-        key = f"Idempotency-Key: {client}-{starts_at:%Y%m%d%H}-{number}\r\n" if keyed else ""
-        requests.append(
-            f"POST /api/v1/appointments/ HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
-            f"Authorization: Token {token}\r\nContent-Type: application/json\r\n{key}"
-            f"Content-Length: {len(body)}\r\n\r\n{body}".encode()
-        )
-    return ask(port, requests, b" 201 ")
+        requests.append((body.encode(), headers))
+
+    def work() -> None:
+        for body, headers in requests:
+            server.request("POST", "/api/v1/appointments/", body, headers)
+            answer = server.getresponse()
+            if answer.status != HTTPStatus.CREATED:
+                raise RuntimeError(answer.read().decode())
+            answer.read()
+        server.close()
+
+    return work
 
 
 def by_psycopg(clinic: Clinic, client: int, slots: Slots) -> Callable[[], None]:
-    """Insert the same rows with the same SQL, one transaction a slot; values are made ready beforehand."""
-    resources = {resource.categories.get().pk: resource for resource in clinic.resources[client]}
-    requirements = list(clinic.kind.requirements.all())
-    patients = Patient.objects.in_bulk([patient for _, patient in slots])
+    """Write the rows of one booking of the service again for each slot: the same SQL, one transaction a slot; values
+    are made ready beforehand."""
+    (at, patient), *slots = slots
+    made = clinic.appointment(at, Patient.objects.get(pk=patient))
+    made = book(made, resources=clinic.resources[client], by=clinic.clerk, now=clinic.now, quietly=True)
+    reservations, steps = (
+        list(made.reservations.all()),
+        list(AppointmentStep.objects.filter(appointment=made)),
+    )
+    events = list(AuditEvent.objects.filter(object_type="procedures.appointment", object_id=made.pk))
+    first, others = (
+        insert([made]) + ' RETURNING "id"',
+        [insert(rows) for rows in (reservations, steps, events)],
+    )
     ready = []
     for starts_at, patient in slots:
-        appointment = clinic.appointment(starts_at, patients[patient])
-        appointment.ends_at = starts_at + timedelta(minutes=clinic.kind.total_minutes)
-        appointment.intent, appointment.created_at = "therapeutic", clinic.now
-        reservations = [
-            Reservation(
-                resource=resources[need.category_id],
-                starts_at=(start := starts_at + timedelta(minutes=need.starts_after_minutes)),
-                ends_at=start + timedelta(minutes=need.lasts_minutes),
-            )
-            for need in requirements
-        ]
-        taken = AppointmentStep(at=clinic.now, step="book", status="booked", by=clinic.clerk)
-        event = AuditEvent(at=clinic.now, by=clinic.clerk, actor="staff", action="appointment.booked")
-        event.object_type, event.site = "procedures.appointment", clinic.site
-        ready.append((values([appointment]), [values(reservations), values([taken]), values([event])]))
-    first = insert(type(appointment), 1) + ' RETURNING "id"'
-    others = [insert(Reservation, len(requirements)), insert(AppointmentStep, 1), insert(AuditEvent, 1)]
+        for row in (made, *reservations):
+            row.starts_at, row.ends_at = row.starts_at + (starts_at - at), row.ends_at + (starts_at - at)
+        made.patient_id, at = patient, starts_at
+        ready.append((values([made]), [values(rows) for rows in (reservations, steps, events)]))
     bare = psycopg.connect(os.environ["DATABASE_URL"])
 
     def work() -> None:
         with bare, bare.cursor() as cursor:
             for row, more in ready:
                 (pk,) = cursor.execute(first, row).fetchone()
-                for statement, rows in zip(others, more, strict=True):
-                    cursor.execute(statement, [pk if value is OWN_ID else value for value in rows])
+                for statement, filled in zip(others, more, strict=True):
+                    cursor.execute(statement, [pk if value is OWN_ID else value for value in filled])
                 bare.commit()
 
     return work
@@ -164,12 +166,12 @@ def values(rows: list[models.Model]) -> list[object]:
     ]
 
 
-def insert(model: type[models.Model], rows: int) -> str:
+def insert(rows: list[models.Model]) -> str:
     """One statement for that many rows, as Django would write it."""
-    names = [field.column for field in columns(model)]
+    names = [field.column for field in columns(type(rows[0]))]
     row = "(" + ", ".join(["%s"] * len(names)) + ")"
     listed = ", ".join(f'"{name}"' for name in names)
-    return f'INSERT INTO "{model._meta.db_table}" ({listed}) VALUES ' + ", ".join([row] * rows)
+    return f'INSERT INTO "{rows[0]._meta.db_table}" ({listed}) VALUES ' + ", ".join([row] * len(rows))
 
 
 def races(clinic: Clinic, number: int) -> Row:

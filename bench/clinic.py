@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from io import StringIO
 from itertools import count, islice
 from typing import Any, Self
 
@@ -37,42 +38,35 @@ class Clinic:
     def make(cls) -> Self:
         """Migrate, load the catalogue, and build the clinic."""
         call_command("migrate", verbosity=0)
-        with open("/dev/null", "w") as nowhere:
-            call_command("load_catalogue", stdout=nowhere)
+        call_command("load_catalogue", stdout=StringIO())
         now = timezone.now()
+        # It is measured at any hour, and asks the same patients more often than a clinic may.
+        asks = {"quiet_from": time(0), "quiet_until": time(0), "emails_a_week": 1000}
         site = Site.objects.create(
-            name="Bench",
-            time_zone="America/New_York",
-            phone="+1 212 555 0100",
-            # It is measured at any hour, and asks the same patients more often than a clinic may.
-            quiet_from=time(0),
-            quiet_until=time(0),
-            emails_a_week=1000,
+            name="Bench", time_zone="America/New_York", phone="+1 212 555 0100", **asks
         )
         kind = ProcedureType.objects.get(code="rfa_facet")
         categories = ResourceCategory.objects.filter(requirements__procedure_type=kind).distinct()
         resources = []
         for client in range(CLIENTS):
-            own = [Resource.objects.create(name=f"{category} {client}", site=site) for category in categories]
-            for resource, category in zip(own, categories, strict=True):
-                resource.categories.add(category)
-                if category.needs_privilege:
-                    Privilege.objects.create(resource=resource, family=kind.family)
-                WorkingHours.objects.bulk_create(
-                    WorkingHours(resource=resource, site=site, weekday=day, opens=time(6), closes=time(23))
-                    for day in range(7)
-                )
+            own = [
+                open_resource(f"{each} {client}", site, each, range(7), time(6), time(23))
+                for each in categories
+            ]
+            Privilege.objects.bulk_create(
+                Privilege(resource=resource, family=kind.family)
+                for resource, each in zip(own, categories, strict=True)
+                if each.needs_privilege
+            )
             resources.append(own)
+        agreed = {"given_name": "Ana", "born_on": date(1950, 2, 3), "consented_at": now, "created_at": now}
         patients = Patient.objects.bulk_create(
             Patient(
                 record_number=f"B{number:05}",
-                given_name="Ana",
                 family_name=f"García{number}",
-                born_on=date(1950, 2, 3),
                 site=site,
                 email=f"ana{number}@example.org",
-                consented_at=now,
-                created_at=now,
+                **agreed,
             )
             for number in range(CLIENTS * 100)
         )
@@ -93,103 +87,64 @@ class Clinic:
 
     def appointment(self, starts_at: datetime, patient: Patient) -> Appointment:
         """A left lumbar ablation at that instant, not saved."""
-        return Appointment(
-            patient=patient,
-            procedure_type=self.kind,
-            site=self.site,
-            starts_at=starts_at,
-            region="lumbar",
-            laterality="left",
-        )
+        treated = {"procedure_type": self.kind, "site": self.site, "region": "lumbar", "laterality": "left"}
+        return Appointment(patient=patient, starts_at=starts_at, **treated)
 
     def follow_ups(self, number: int) -> list[FollowUp]:
         """That many running follow-ups of made-up procedures in the past, without check-ins and never judged wanting.
 
         Written as rows: what is measured is not how they come about.
         """
-        hours = islice(count(Procedure.objects.count() + 1), number)
         profile = self.kind.relief_profiles.get()
-        appointments = Appointment.objects.bulk_create(
-            [
-                Appointment(
-                    patient=self.patients[hour % len(self.patients)],
-                    procedure_type=self.kind,
-                    site=self.site,
-                    starts_at=(start := self.now - timedelta(days=30, hours=2 * hour)),
-                    ends_at=start + timedelta(minutes=105),
-                    status="completed",
-                    intent="therapeutic",
-                    region="lumbar",
-                    laterality="left",
-                    created_at=start,
-                )
-                for hour in hours
-            ],
-            batch_size=1000,
-        )
-        procedures = Procedure.objects.bulk_create(
-            [
-                Procedure(
-                    appointment=appointment,
-                    patient=appointment.patient,
-                    procedure_type=self.kind,
-                    relief_profile=profile,
-                    site=self.site,
-                    status="completed",
-                    intent="therapeutic",
-                    performed_at=appointment.starts_at,
-                    region="lumbar",
-                    laterality="left",
-                    baseline_pain=8,
-                    recorded_at=appointment.ends_at,
-                )
-                for appointment in appointments
-            ],
-            batch_size=1000,
-        )
-        return FollowUp.objects.bulk_create(
-            [
-                FollowUp(
-                    procedure=procedure,
-                    patient=procedure.patient,
-                    relief_profile=profile,
-                    opened_at=procedure.recorded_at,
-                    verdict_reason="bench",
-                    judged_at=self.now,
-                )
-                for procedure in procedures
-            ],
-            batch_size=1000,
-        )
+        same = {
+            "procedure_type": self.kind,
+            "site": self.site,
+            "status": "completed",
+            "intent": "therapeutic",
+        }
+        same |= {"region": "lumbar", "laterality": "left"}
+        rows: tuple[list[Any], ...] = ([], [], [])
+        for hour in islice(count(Procedure.objects.count() + 1), number):
+            start = self.now - timedelta(days=30, hours=2 * hour)
+            end, patient = start + timedelta(minutes=105), self.patients[hour % len(self.patients)]
+            visit = Appointment(patient=patient, starts_at=start, ends_at=end, created_at=start, **same)
+            done = Procedure(appointment=visit, patient=patient, relief_profile=profile, **same)
+            done.performed_at, done.recorded_at, done.baseline_pain = start, end, 8
+            course = FollowUp(procedure=done, patient=patient, relief_profile=profile, opened_at=end)
+            course.verdict_reason, course.judged_at = "bench", self.now
+            for made, row in zip(rows, (visit, done, course), strict=True):
+                made.append(row)
+        for made in rows:
+            type(made[0])._base_manager.bulk_create(made, batch_size=1000)
+        return rows[2]
 
     def due(self, number: int) -> list[CheckIn]:
         """That many check-ins that have just fallen due, each of a follow-up of its own."""
-        made = CheckIn.objects.bulk_create(
-            [
-                self.check_in(follow_up, due_at=self.now - timedelta(minutes=1))
-                for follow_up in self.follow_ups(number)
-            ],
-            batch_size=1000,
-        )
-        self.analyze()
+        due_at = self.now - timedelta(minutes=1)
+        made = [self.check_in(follow_up, due_at=due_at) for follow_up in self.follow_ups(number)]
+        CheckIn.objects.bulk_create(made, batch_size=1000)
+        with connection.cursor() as cursor:  # as autovacuum would within a minute
+            cursor.execute("ANALYZE")
         return made
 
     @staticmethod
     def check_in(follow_up: FollowUp, *, due_at: datetime) -> CheckIn:
         offset = (due_at - follow_up.procedure.performed_at) // timedelta(minutes=1)
-        return CheckIn(
-            follow_up=follow_up,
-            offset_minutes=offset,
-            opens_at=due_at - timedelta(hours=8),
-            due_at=due_at,
-            closes_at=due_at + timedelta(days=14),
-        )
+        when = {"opens_at": due_at - timedelta(hours=8), "closes_at": due_at + timedelta(days=14)}
+        return CheckIn(follow_up=follow_up, offset_minutes=offset, due_at=due_at, **when)
 
-    @staticmethod
-    def analyze() -> None:
-        """Statistics as autovacuum would make them within a minute."""
-        with connection.cursor() as cursor:
-            cursor.execute("ANALYZE")
+
+def open_resource(
+    name: str, site: Site, category: ResourceCategory, weekdays: range, opens: time, closes: time
+) -> Resource:
+    """A resource that works on these weekdays."""
+    resource = Resource.objects.create(name=name, site=site)
+    resource.categories.add(category)
+    WorkingHours.objects.bulk_create(
+        WorkingHours(resource=resource, site=site, weekday=day, opens=opens, closes=closes)
+        for day in weekdays
+    )
+    return resource
 
 
 def copies(cursor: Any, row: Model, made: str, changes: dict[str, str]) -> None:

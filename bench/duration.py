@@ -1,13 +1,12 @@
 """How long relief lasted: Turnbull's curve with its proof, beside lifelines."""
 
-import time
 import warnings
-from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from bench.clinic import Clinic
-from bench.table import Row, interleave
+from bench.table import Row, interleave, rate
 from clinic.dev.bootstrap import step
 from outcomes.survival import Floats, intervals, turnbull
 
@@ -33,12 +32,6 @@ def made_up(number: int) -> tuple[Floats, Floats]:
     )
 
 
-def milliseconds(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return 1000 * (time.perf_counter() - began)
-
-
 def measure(clinic: Clinic, *, quick: bool) -> list[Row]:
     """Milliseconds from two columns of days to the proven curve, at each size. No database takes part."""
     rows: list[Row] = []
@@ -46,21 +39,20 @@ def measure(clinic: Clinic, *, quick: bool) -> list[Row]:
         after, until = made_up(number)
         if not turnbull(intervals(after, until)).proof.converged:
             raise SystemExit("The fit did not converge; the measurement is none.")
-        (ours,) = interleave(
-            f"Fitting {number:,} follow-ups",
-            3 if quick else 9,
-            lambda after=after, until=until: milliseconds(lambda: turnbull(intervals(after, until))),
+        fit = partial(rate, number, lambda days=(after, until): turnbull(intervals(*days)))
+        (ours,) = interleave(f"Fitting {number:,} follow-ups", 3 if quick else 9, fit)
+        goal = "≤ 500 ms" if number == SIZES[-1] else ""
+        rows.append(
+            Row(f"Turnbull's curve of {number:,} follow-ups", 1000 * number / ours, None, " ms", "", goal)
         )
-        what, each = f"Turnbull's curve of {number:,} follow-ups", f"follow-ups in a curve of {number:,}"
-        rate = 1000 * number / ours
-        rows.append(Row(what, ours, unit=" ms", goal="≤ 500 ms" if number == SIZES[-1] else ""))
-        if theirs := lifelines_seconds(after, until):
-            rows.append(Row(each, rate, number / theirs, "/s", "lifelines, one run", "≥ 10000 %"))
+        if theirs := lifelines_rate(after, until):
+            beside = ("/s", "lifelines, one run", "≥ 10000 %")
+            rows.append(Row(f"follow-ups in a curve of {number:,}", ours, theirs, *beside))
     return rows
 
 
-def lifelines_seconds(after: Floats, until: Floats) -> float | None:
-    """Seconds of one fit by lifelines with its defaults; None, with a line that says so, where it is not installed.
+def lifelines_rate(after: Floats, until: Floats) -> float | None:
+    """Follow-ups a second of one fit by lifelines with its defaults; None, with a line that says so, without it.
 
     It takes intervals as closed: so that (a, t] and (t, b] do not meet, every L is moved a little.
     """
@@ -71,4 +63,4 @@ def lifelines_seconds(after: Floats, until: Floats) -> float | None:
         return None
     with step(f"Fitting {len(after):,} follow-ups with lifelines, once"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return milliseconds(lambda: KaplanMeierFitter().fit_interval_censoring(after + 1e-6, until)) / 1000
+        return rate(len(after), lambda: KaplanMeierFitter().fit_interval_censoring(after + 1e-6, until))

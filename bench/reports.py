@@ -30,9 +30,8 @@ def measure(clinic: Clinic, *, quick: bool) -> list[Row]:
     grow(clinic, size)
     user = User.objects.create_superuser("reports@example.org", "bench")
     with step(f"Rebuilding {size:,} summaries"):
-        rebuilt = rate(
-            FollowUp.objects.count(), lambda: list(services.judge_again(everything=True, now=clinic.now))
-        )
+        judge = partial(services.judge_again, everything=True, now=clinic.now)
+        rebuilt = rate(FollowUp.objects.count(), lambda: list(judge()))
     vacuum()
     selection = Selection(procedure_type=clinic.kind.code)
     procedure = partial(procedure_report, selection, user=user, now=clinic.now)
@@ -53,16 +52,13 @@ def grow(clinic: Clinic, number: int) -> None:
     Of a hundred patients twenty have no relief; that of the others lasts a Weibull time around eight months.
     """
     (follow_up,) = clinic.follow_ups(1)
-    sites = [clinic.site.pk]
-    for place in range(1, SITES):
-        site = Site(
-            name=f"Reports {place}", time_zone="America/New_York", phone="+1 212 555 0100", smallest_cell=5
-        )
-        site.save()
-        sites.append(site.pk)
-    performers = [
-        User.objects.create_user(f"performer{place}@example.org", "bench").pk for place in range(PERFORMERS)
-    ]
+    shown = {"time_zone": "America/New_York", "phone": "+1 212 555 0100", "smallest_cell": 5}
+    more = [Site.objects.create(name=f"Reports {place}", **shown).pk for place in range(1, SITES)]
+    mails = [f"performer{place}@example.org" for place in range(PERFORMERS)]
+    who = {
+        "sites": [clinic.site.pk, *more],
+        "performers": [User.objects.create_user(mail).pk for mail in mails],
+    }
     check_in = clinic.check_in(follow_up, due_at=clinic.now - timedelta(days=20))
     check_in.status = CheckIn.Status.MISSED
     check_in.save()
@@ -80,18 +76,13 @@ def grow(clinic: Clinic, number: int) -> None:
                    CASE WHEN RANDOM() < 0.2 THEN 0 ELSE 250 * POWER(-LN(1 - RANDOM()), 1 / 1.2) END AS ends
               FROM GENERATE_SERIES(1, %(number)s) AS number
             """,
-            {"now": noon, "sites": sites, "performers": performers, "number": number},
+            who | {"now": noon, "number": number},
         )
         patient = {"id": "made.id", "record_number": "'R' || made.id", "unsubscribe_key": "GEN_RANDOM_UUID()"}
-        patient |= {"born_on": "DATE '1930-01-01' + (made.id % 21000)::int"}
-        patient |= {"language": "CASE WHEN made.id % 6 = 0 THEN 'es' ELSE 'en' END"}
+        patient |= {"born_on": "DATE '1930-01-01' + (made.id %% 21000)::int"}
+        patient |= {"language": "CASE WHEN made.id %% 6 = 0 THEN 'es' ELSE 'en' END"}
         patients = "(SELECT DISTINCT patient AS id FROM made) AS made"
-        copies(
-            cursor,
-            follow_up.patient,
-            patients,
-            {name: sql.replace("%", "%%") for name, sql in patient.items()},
-        )
+        copies(cursor, follow_up.patient, patients, patient)
         procedure = {"id": "made.id", "appointment_id": "made.id", "patient_id": "made.patient"}
         procedure |= {"site_id": "made.site", "performer_id": "made.performer", "performed_at": "made.at"}
         procedure |= {"baseline_pain": "made.baseline", "recorded_at": "made.at"}

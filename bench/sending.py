@@ -9,7 +9,6 @@ from django.conf import settings
 from bench.clinic import Clinic
 from bench.table import Row, interleave, rate
 from clinic import outbox
-from clinic.outbox import Message
 from outcomes import services
 from outcomes.emails import invitation
 from outcomes.models import CheckIn
@@ -48,7 +47,6 @@ def sample(clinic: Clinic) -> tuple[str, str]:
     """What one invitation says, as text and as HTML."""
     (check_in,) = clinic.due(1)
     message = invitation([check_in.pk], 0, now=clinic.now)
-    assert isinstance(message, Message)
     CheckIn.objects.filter(pk=check_in.pk).update(status=CheckIn.Status.VOIDED)
     return message.text, message.html
 
@@ -56,9 +54,12 @@ def sample(clinic: Clinic) -> tuple[str, str]:
 def compose(text: str, html: str) -> EmailMessage:
     """The same e-mail by the standard library alone: whoever sends one has to write it first."""
     message = EmailMessage()
-    message["Subject"] = "How are you? Two minutes for Bench"
-    message["From"], message["To"] = "clinic@localhost", "ana@example.org"
-    message["Date"], message["Message-ID"] = formatdate(), make_msgid(domain="localhost")
+    message["Subject"], message["From"] = "How are you? Two minutes for Bench", "clinic@localhost"
+    message["To"], message["Date"], message["Message-ID"] = (
+        "ana@example.org",
+        formatdate(),
+        make_msgid(domain="localhost"),
+    )
     message.set_content(text)
     message.add_alternative(html, subtype="html")
     return message

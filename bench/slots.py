@@ -10,11 +10,11 @@ from django.contrib.auth.models import Group
 from django.db import connection, transaction
 from django.test import Client
 
-from bench.clinic import Clinic, copies
+from bench.clinic import Clinic, copies, open_resource
 from bench.table import Row, percentiles
 from clinic import roles
 from clinic.dev.bootstrap import step
-from clinic.models import Resource, ResourceCategory, Site, User, WorkingHours
+from clinic.models import ResourceCategory, Site, User
 from patients.models import Patient
 from procedures.availability import find_slots
 from procedures.models import Appointment, ProcedureType, Reservation, ResourceRequirement
@@ -56,23 +56,15 @@ class Crowd:
 
     def __init__(self, clinic: Clinic) -> None:
         self.now, self.today, self.patient = clinic.now, clinic.now.date(), clinic.patients[0]
-        self.kind = ProcedureType.objects.create(
-            code="bench_slots",
-            name="Bench",
-            family="bench",
-            purpose="therapeutic",
-            description="bench",
-            sedation="local_only",
-            laterality="not_applicable",
-            procedure_minutes=45,
-            recovery_minutes=60,
-            duration_source="bench",
-        )
+        said = dict.fromkeys(("code", "name", "family", "description", "duration_source"), "bench")
+        said |= {"purpose": "therapeutic", "sedation": "local_only", "laterality": "not_applicable"}
+        self.kind = ProcedureType.objects.create(procedure_minutes=45, recovery_minutes=60, **said)
+        self.categories: list[ResourceCategory] = []  #: of NEEDS
         for name, (after, lasts) in NEEDS.items():
             category = ResourceCategory.objects.create(code=f"bench_{name.lower()}", name=name)
-            ResourceRequirement.objects.create(
-                procedure_type=self.kind, category=category, starts_after_minutes=after, lasts_minutes=lasts
-            )
+            need = {"starts_after_minutes": after, "lasts_minutes": lasts}
+            ResourceRequirement.objects.create(procedure_type=self.kind, category=category, **need)
+            self.categories.append(category)
         self.sites: list[Site] = []
         self.teams: list[list[list[int]]] = []  #: by site and team: the resources of NEEDS
         self.days: list[int] = []  #: by site: so many weekdays are booked, counted back
@@ -84,37 +76,28 @@ class Crowd:
         site = Site.objects.create(
             name=f"Slots {place}", time_zone="America/New_York", phone="+1 212 555 0100"
         )
-        teams = []
-        for team in range(TEAMS):
-            people = [Resource.objects.create(name=f"{name} {team}", site=site) for name in NEEDS]
-            for resource, name in zip(people, NEEDS, strict=True):
-                resource.categories.add(ResourceCategory.objects.get(code=f"bench_{name.lower()}"))
-            WorkingHours.objects.bulk_create(
-                WorkingHours(resource=resource, site=site, weekday=day, opens=time(8), closes=time(17))
-                for resource in people
-                for day in range(5)
-            )
-            teams.append([resource.pk for resource in people])
+        self.teams.append(
+            [
+                [
+                    open_resource(f"{category} {team}", site, category, range(5), time(8), time(17)).pk
+                    for category in self.categories
+                ]
+                for team in range(TEAMS)
+            ]
+        )
         self.sites.append(site)
-        self.teams.append(teams)
         self.days.append(0)
 
     def grow(self, number: int, sites: int) -> None:
         """Up to `number` appointments at `sites` sites, written by the database; constraints are checked at the end."""
         while len(self.sites) < sites:
             self.add_site()
-        appointment = Appointment(
-            patient=self.patient, procedure_type=self.kind, site=self.sites[0], intent="therapeutic"
+        at = self.now - timedelta(days=9000 + number // 1000)
+        span = {"starts_at": at, "ends_at": at + timedelta(minutes=105)}
+        appointment = Appointment.objects.create(
+            patient=self.patient, procedure_type=self.kind, site=self.sites[0], created_at=at, **span
         )
-        appointment.starts_at = appointment.created_at = self.now - timedelta(days=9000 + number // 1000)
-        appointment.ends_at = appointment.starts_at + timedelta(minutes=105)
-        appointment.save()
-        held = Reservation.objects.create(
-            appointment=appointment,
-            resource_id=self.teams[0][0][0],
-            starts_at=appointment.starts_at,
-            ends_at=appointment.ends_at,
-        )
+        held = Reservation.objects.create(appointment=appointment, resource_id=self.teams[0][0][0], **span)
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(
                 "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint"
@@ -166,12 +149,8 @@ class Crowd:
         changes["status"] = (
             f"CASE WHEN made.cancelled THEN 'cancelled' WHEN made.at < '{self.now}' THEN 'completed' ELSE 'booked' END"
         )
-        copies(
-            cursor,
-            like,
-            "made",
-            changes | {"ended_reason": "CASE WHEN made.cancelled THEN 'bench' ELSE '' END"},
-        )
+        changes["ended_reason"] = "CASE WHEN made.cancelled THEN 'bench' ELSE '' END"
+        copies(cursor, like, "made", changes)
         for need, (after, lasts) in enumerate(NEEDS.values()):
             resources = [team[need] for team in self.teams[place]]
             since = f"made.at + INTERVAL '{after} minutes'"
@@ -208,7 +187,7 @@ class Crowd:
             answer = client.get(f"/admin/procedures/appointment/{name}/?site={site.pk}&day={day}")
             return int(answer.context_data["count"]) if answer.status_code == 200 else 0
 
-        times, grows = (20, "≤ 130 % of the smallest") if quick else (100, "≤ 130 % of the smallest")
+        times, grows = 20 if quick else 100, "≤ 130 % of the smallest"
         return [
             ("free starts in 30 days", find, 3 * times, f"≤ 15 ms and {grows}"),
             ("the day board", lambda: page("board", next(days)), times, f"≤ 40 ms and {grows}"),

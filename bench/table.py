@@ -90,19 +90,13 @@ def print_table(rows: list[Row], *, quick: bool) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT version(), current_setting('fsync'), current_setting('synchronous_commit')")
         version, fsync, commit = cursor.fetchone()
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    print(
-        f"\n{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores, {memory:.0f} GiB, load {os.getloadavg()[0]:.1f}"
-    )
+    print(f"\n{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     print(f"{version.split(' on ')[0]}, fsync {fsync}, synchronous_commit {commit}")
-    if quick:
-        print("Quick: too few rounds to be quoted.")
-    print("\n| what | ours | beside | ratio | goal |\n| --- | --- | --- | --- | --- |")
+    print("Quick: too few rounds to be quoted." if quick else "")
+    print("| what | ours | beside | ratio | goal |\n| --- | --- | --- | --- | --- |")
     for row in rows:
-        beside, ratio = "", ""
-        if row.bare is not None:
-            beside = f"{figure(row.bare)}{row.unit} {row.bare_what}"
-            ratio = f"{100 * row.ours / row.bare:.0f} %"
+        beside = f"{figure(row.bare)}{row.unit} {row.bare_what}" if row.bare else ""
+        ratio = f"{100 * row.ours / row.bare:.0f} %" if row.bare else ""
         print(f"| {row.what} | {figure(row.ours)}{row.unit} | {beside} | {ratio} | {row.goal} |")
 
 

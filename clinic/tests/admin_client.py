@@ -75,6 +75,11 @@ def words(response: Any) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.content.decode()))
 
 
+def template(response: Any) -> str:
+    """Which page it is, by the name of its template."""
+    return str(response.templates[0].name)
+
+
 def levels(response: Any) -> list[str]:
     """How what the page tells its reader is meant: "error", "warning", "info", "success"."""
     return [value.level_tag for value in response.context["messages"]]

@@ -17,7 +17,7 @@ from outcomes.api.reports.procedure import RUNS
 from outcomes.models import AdverseEvent, CheckIn, CourseSummary, FollowUp
 from outcomes.reports import Selection, compare_groups, procedure_report
 from outcomes.reports.curves import OTHERS
-from outcomes.tests import test_reports
+from outcomes.tests import factories
 from outcomes.tests.factories import answered_course, two_groups
 from procedures.tests.factories import World
 
@@ -205,7 +205,9 @@ def worklist(world: World, code: str, query: str = "") -> list[dict[str, object]
 
 
 def test_who_loses_relief_soonest_stands_first(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(test_reports, "numbers", count(2))  # one after the other, whatever was tested before
+    monkeypatch.setattr(
+        factories, "patient_numbers", count(2)
+    )  # one after the other, whatever was tested before
     later = answered_course(world, {42: 2, 92: 2, 184: 8, 275: 8})
     sooner = answered_course(world, {42: 2, 92: 7, 184: 8})
     doubtful = answered_course(world, {42: 2, 92: 2, 184: 8})

