@@ -207,7 +207,7 @@ def test_what_was_queued_just_before_the_quiet_hours_waits_for_the_morning(
     email = OutgoingEmail.objects.filter(template="outcomes.emails.invitation").latest("pk")
     morning = world.at(day_42.due_at.astimezone(world.site.zone).date() + timedelta(days=1), 8)
     assert (email.status, email.not_before, email.attempts) == ("queued", morning, 0)
-    assert any("too late or too early" in fact.said for fact in why(day_42.pk) if fact.code == "waiting")
+    assert "waiting" in {fact.code for fact in why(day_42.pk)}
     assert invitations_sent(morning - timedelta(minutes=1)) == []
     assert len(invitations_sent(morning)) == 1
     assert invitations_sent(morning + timedelta(hours=1)) == []

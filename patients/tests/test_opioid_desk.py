@@ -53,7 +53,7 @@ def test_the_patients_page_shows_the_total_and_what_it_is_not_for(desk: Client, 
     recorded_opioid_use(world, drug="morphine", dose=Decimal(2), intrathecal=True, prescription="by the pump")
     page = page_of_patient(desk, world)
     assert page.context["total"] == "90 MME"
-    assert {row.use.drug: row.use.left_out for row in page.context["uses"] if row.use.left_out} == {
+    assert {row["use"].drug: row["use"].left_out for row in page.context["uses"] if row["use"].left_out} == {
         "buprenorphine": "no_factor",
         "morphine": "intrathecal",
     }

@@ -56,8 +56,9 @@ def test_who_is_late_who_is_overbooked_and_whose_baseline_is_missing_is_said(
     signed_in(world.clerk, client)
     with clock(world.at(MONDAY, 9, 20)):
         columns = client.get(BOARD).context["columns"]
-    marked = Counter(kind for column in columns for card in column.cards for _, kind in card.marks)
-    assert marked == {"MARKS": 1}
+    marks = [mark for column in columns for card in column.cards for mark in card.marks]
+    assert Counter(kind for _, kind in marks) == {"danger": 3, "warning": 1}
+    assert len([words for words, _ in marks if "20 min" in words]) == 2  # the two who are late
 
 
 def test_one_click_takes_a_step_and_comes_back(desk: Client, world: World) -> None:
