@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from clinic.tests.test_embedded import eventually, sockets  # noqa: F401  # a fixture
+from clinic.tests.deployment import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -78,7 +78,7 @@ def working_folders() -> Iterator[tuple[int, Path]]:
 
 
 @pytest.fixture
-def home(tmp_path: Path, sockets: None) -> Iterator[Path]:  # noqa: F811
+def home(tmp_path: Path, runtime_folder: None) -> Iterator[Path]:
     """A checkout with this project's supervisor and, in place of everything of Django's, three toys."""
     package = tmp_path / "clinic"
     (package / "dev").mkdir(parents=True)

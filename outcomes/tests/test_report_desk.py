@@ -24,7 +24,7 @@ from outcomes.reports.counts import AT, WHOLE
 from outcomes.reports.drill_down import rows_behind
 from outcomes.reports.overview import MONTH
 from outcomes.services.courses import SATISFIED
-from outcomes.tests.test_reports import course
+from outcomes.tests.factories import answered_course
 from patients.models import OpioidUse, Patient
 from procedures import services as procedures
 from procedures.models import ReliefProfile
@@ -40,10 +40,10 @@ def told(world: World) -> World:
     """A few courses at a site that shows a rate of a single answer."""
     world.site.smallest_cell = 1
     world.site.save()
-    course(world, {42: 3, 92: 2, 184: 4, 275: 7, 366: 8})
-    course(world, {42: 7, 92: 8, 184: None})
-    course(world, {42: 2, 92: 7, 184: 8})
-    course(world, {42: 2, 92: 2}, baseline=None)
+    answered_course(world, {42: 3, 92: 2, 184: 4, 275: 7, 366: 8})
+    answered_course(world, {42: 7, 92: 8, 184: None})
+    answered_course(world, {42: 2, 92: 7, 184: 8})
+    answered_course(world, {42: 2, 92: 2}, baseline=None)
     return world
 
 
@@ -175,7 +175,7 @@ def full(told: World) -> datetime:
         {42: 1, 184: None},
     ]
     for scores in more:
-        course(world, scores)
+        answered_course(world, scores)
     asked_all(world)
     world.ablation.purpose = "diagnostic_and_therapeutic"
     world.ablation.save()
@@ -480,7 +480,7 @@ def test_the_number_of_queries_stays_the_same(told: World, client: Client, addre
     desk = signed_in(told.physician, client)
     before = queries(lambda: desk.get(ROOT + address))
     for _ in range(2):
-        course(told, {42: 2, 92: 7, 184: 8})
-        course(told, {42: 7, 92: 8})
-        course(told, {42: 2, 92: 2, 184: 2, 275: 8, 366: 8})
+        answered_course(told, {42: 2, 92: 7, 184: 8})
+        answered_course(told, {42: 7, 92: 8})
+        answered_course(told, {42: 2, 92: 2, 184: 2, 275: 8, 366: 8})
     assert queries(lambda: desk.get(ROOT + address)) == before
