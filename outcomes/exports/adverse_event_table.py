@@ -51,12 +51,34 @@ def columns() -> list[Column]:
         Column("procedures", "integer", "Performed, wholly or in part", "procedures"),
     ]
     for name, column, words in COUNTED:
-        found.append(Column(column, "integer", f"How many of them {words}", f"{name}.count"))
-        for end, meaning, part in (
-            ("share", f"The share that {words}", value),
-            ("low", "Lower end of its 95 % interval (Wilson)", low),
-            ("high", "Upper end of its 95 % interval (Wilson)", high),
-        ):
-            reads = f"{name}.share"
-            found.append(Column(f"{column}_{end}", "number", meaning, reads, part, scale="0–1", empty=HIDDEN))
+        found += [
+            Column(column, "integer", f"How many of them {words}", f"{name}.count"),
+            Column(
+                f"{column}_share",
+                "number",
+                f"The share that {words}",
+                f"{name}.share",
+                value,
+                scale="0–1",
+                empty=HIDDEN,
+            ),
+            Column(
+                f"{column}_low",
+                "number",
+                "Lower end of its 95 % interval (Wilson)",
+                f"{name}.share",
+                low,
+                scale="0–1",
+                empty=HIDDEN,
+            ),
+            Column(
+                f"{column}_high",
+                "number",
+                "Upper end of its 95 % interval (Wilson)",
+                f"{name}.share",
+                high,
+                scale="0–1",
+                empty=HIDDEN,
+            ),
+        ]
     return found

@@ -5,7 +5,8 @@ from datetime import date
 from django.db.models import QuerySet
 
 from clinic.models import User
-from outcomes.exports.columns import Column, read_columns
+from outcomes.exports.columns import Column, Shield
+from outcomes.exports.common_columns import common
 from outcomes.exports.follow_ups import chosen
 from outcomes.models import AdverseEvent
 from outcomes.models.adverse_events import TERMS
@@ -29,4 +30,33 @@ def days_after(onset_on: date, performed_on: date) -> int:
 
 
 def columns() -> list[Column]:
-    return read_columns("adverse_events", (term_words, outcome_words, days_after), way="follow_up__")
+    return [
+        Column(
+            "adverse_event",
+            "integer",
+            "Number of the event",
+            "pk",
+            shield=Shield.CODE,
+            whose="adverse_event",
+        ),
+        *common("follow_up__"),
+        Column("term", "text", "What happened, as a code", "term"),
+        Column("term_label", "text", "The same in words", "term", term_words),
+        Column("onset_on", "date", "The day on which it began", "onset_on", shield=Shield.SHIFT),
+        Column(
+            "onset_after",
+            "integer",
+            "How long after the procedure",
+            ("onset_on", "follow_up__summary__performed_on"),
+            days_after,
+            unit="days",
+        ),
+        Column("severity", "text", "mild, moderate or severe", "severity"),
+        Column("serious", "boolean", "By its consequences", "serious"),
+        Column("outcome", "text", "What became of it, as a code", "outcome"),
+        Column("outcome_label", "text", "The same in words", "outcome", outcome_words),
+        Column("relation", "text", "How likely the suspect caused it", "relation"),
+        Column("suspect", "text", "procedure or device", "suspect"),
+        Column("grade", "integer", "Its grade", "grade", scale="1–5", empty="Not graded"),
+        Column("description", "text", "In words", "description", empty="None", shield=Shield.DROP),
+    ]

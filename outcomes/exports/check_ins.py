@@ -7,7 +7,8 @@ from typing import Any
 from django.db.models import QuerySet
 
 from clinic.models import User
-from outcomes.exports.columns import Column, read_columns
+from outcomes.exports.columns import Column, Shield
+from outcomes.exports.common_columns import common, moments
 from outcomes.exports.follow_ups import chosen
 from outcomes.instruments import registry
 from outcomes.models import Answer, CheckIn, Measurement
@@ -24,7 +25,7 @@ OWN: Mapping[str, tuple[str, str]] = {
 }
 #: Stands among a row's lookups for the figures of its answer, by "instrument.item"; they are read by `measured`.
 FIGURES = "figures"
-WAY = "follow_up__"
+WAY, SILENT = "follow_up__", "No answer"
 
 
 def rows(selection: Selection, user: User) -> QuerySet[CheckIn]:
@@ -51,9 +52,95 @@ def channel_words(channel: str) -> str:
 
 
 def columns() -> list[Column]:
-    every = [figure(key, meaning, scale) for key, (meaning, scale) in figures().items()]
-    functions = (status_words, channel_words, flags_yes)
-    return read_columns("check_ins", functions, way=WAY, more={"figures": every})
+    return [
+        Column(
+            "check_in",
+            "integer",
+            "Number of the check-in",
+            "pk",
+            shield=Shield.CODE,
+            whose="check_in",
+        ),
+        *common(WAY),
+        Column(
+            "kind",
+            "text",
+            "planned; confirmation, which asks once more after a first bad score; report, which nobody asked for",
+            "kind",
+        ),
+        Column(
+            "offset",
+            "integer",
+            "For which time after the procedure it was planned; of a report its calendar day",
+            "offset_minutes",
+            unit="minutes",
+        ),
+        *moments("due", "When it was to be asked", "due_at", WAY),
+        *moments("closes", "Until when answers were taken", "closes_at", WAY),
+        Column("status", "text", "planned, invited, answered, missed, superseded or voided", "status"),
+        Column("status_label", "text", "The same in words", "status", status_words),
+        *moments("asked", "When it was asked by e-mail", "invited_at", WAY, "Not by e-mail"),
+        Column(
+            "not_sent_reason",
+            "text",
+            "Code of the reason why no e-mail went out",
+            "not_sent_reason",
+            empty="None is known",
+        ),
+        Column("reminders", "integer", "Reminders that were queued", "reminders"),
+        *moments("answered", "When the answer came", "answer__answered_at", WAY, SILENT),
+        Column(
+            "channel", "text", "How it came: email, phone, clinic or paper", "answer__channel", empty=SILENT
+        ),
+        Column("channel_label", "text", "The same in words", "answer__channel", channel_words, empty=SILENT),
+        Column(
+            "answered_by",
+            "text",
+            "Who answered: patient, or caregiver in the patient's place; both count for the verdict",
+            "answer__answered_by",
+            empty=SILENT,
+        ),
+        Column(
+            "caregiver_relation",
+            "text",
+            "What the caregiver who answered is to the patient: spouse, parent, child, family, guardian, paid, friend",
+            "answer__caregiver__relation",
+            empty="The patient answered, or nobody, or a caregiver who is not on record",
+            shield=Shield.DROP,
+        ),
+        Column(
+            "answer_language",
+            "text",
+            "In which language",
+            "answer__language",
+            empty=SILENT,
+            shield=Shield.COMMON,
+            whose="language",
+        ),
+        Column(
+            "late",
+            "boolean",
+            "An entry of a diary, written well after its hour",
+            "answer__late",
+            empty=SILENT,
+        ),
+        Column(
+            "version",
+            "integer",
+            "1, and one more for each correction",
+            "answer__version",
+            empty=SILENT,
+        ),
+        *(figure(key, meaning, scale) for key, (meaning, scale) in figures().items()),
+        Column(
+            "red_flags_yes",
+            "text",
+            "Codes of the red flags that were answered with yes, with blanks between them",
+            FIGURES,
+            flags_yes,
+            empty="None, or not asked",
+        ),
+    ]
 
 
 def flags_yes(figures: Mapping[str, int]) -> str:

@@ -2,12 +2,10 @@
 
 import csv
 import io
-import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -54,48 +52,6 @@ class Column:
     @property
     def lookups(self) -> tuple[str, ...]:
         return (self.reads,) if isinstance(self.reads, str) else self.reads
-
-
-def read_columns(
-    table: str,
-    functions: Iterable[Callable[..., Any]] = (),
-    *,
-    way: str = "",
-    more: Mapping[str, Sequence[Column]] | None = None,
-) -> list[Column]:
-    """The columns of a table from the file of its name beside this one.
-
-    An entry holds what `Column` does: `value` names one of `functions`, `shield` a Shield. Some stand for several
-    columns, by their type: "common" for those that every table begins with, "moment" for an instant in UTC and on the
-    clock of the site, and what `more` has. `way`: the lookup from the row to its follow-up, with two underscores
-    behind; "" for none.
-    """
-    known = {function.__name__: function for function in functions}
-    found: list[Column] = []
-    for entry in tomllib.loads(Path(__file__).with_name(f"{table}.toml").read_text())["columns"]:
-        if entry["type"] == "common":
-            found += (replace(column, reads=f"{way}{column.reads}") for column in read_columns("common"))
-        elif entry["type"] == "moment":
-            found += moments(entry["name"], entry["meaning"], entry["reads"], way, entry.get("empty", ""))
-        elif more and entry["type"] in more:
-            found += more[entry["type"]]
-        else:
-            reads = entry["reads"] if isinstance(entry["reads"], str) else tuple(entry["reads"])
-            value = known[entry["value"]] if "value" in entry else None
-            shield = Shield[entry.get("shield", "KEEP")]
-            found.append(Column(**{**entry, "reads": reads, "value": value, "shield": shield}))
-    return found
-
-
-def moments(name: str, meaning: str, reads: str, way: str, empty: str) -> list[Column]:
-    """An instant in UTC, and beside it what the clock on the site's wall showed.
-
-    Of a de-identified file the clock is left, without its distance from UTC: that would tell where the site is.
-    """
-    in_utc = Column(f"{name}_utc", "instant", meaning, reads, unit="UTC", empty=empty, shield=Shield.DROP)
-    there, at_site = (reads, f"{way}procedure__site__time_zone"), f"{meaning}, on the clock of the site"
-    on_wall = Column(f"{name}_local", "text", at_site, there, local, "see zone", "", empty, Shield.SHIFT)
-    return [in_utc, on_wall]
 
 
 def cell(value: Any) -> str:
