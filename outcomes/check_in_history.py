@@ -1,15 +1,13 @@
 """What became of a check-in, in sentences that staff can read out to a patient who says "I never got it".
 
-Reads only, and always with the same few queries. The sentences stand in check_in_history.toml, in the reader's language
+Reads only, and always with the same few queries. The sentences stand in check_in_sentences.py, in the reader's language
 where it is translated; times are on the wall clock of the procedure's site. The API gives the same, with the code of
 each.
 """
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from django.utils.translation import gettext as _
@@ -17,6 +15,7 @@ from django.utils.translation import ngettext
 
 from clinic.models import AuditEvent, DeliveryReport, OutgoingEmail, OutgoingText, Site
 from clinic.restores.decisions import MARKED
+from outcomes.check_in_sentences import SENTENCES
 from outcomes.models import Answer, CheckIn, ContactAttempt, Draft
 from outcomes.schedule import DAY
 from outcomes.services.invitations import invitation_key
@@ -24,7 +23,6 @@ from outcomes.services.sms_reminders import text_key
 from patients.email_reasons import NO_EMAIL
 from patients.models import Patient
 
-SENTENCES: Mapping[str, Any] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text())
 #: Why nothing was sent, by its code.
 HELD_BACK: Mapping[str, Any] = {**SENTENCES["held_back"], **NO_EMAIL}
 #: What a report about an e-mail is called: the code of its fact, and the sentence.
@@ -103,7 +101,10 @@ def planned(check_in: CheckIn, say: Say) -> Fact:
     else:
         rule = "repeated" if profile.check_in_every_days else "other"
     first_bad, at = check_in.confirms, f"{check_in.due_at.astimezone(say.site.zone):%H:%M}"
-    words: dict[str, Any] = {"profile": f"{profile.procedure_type} v{profile.version}", "days": profile.check_in_every_days}
+    words: dict[str, Any] = {
+        "profile": f"{profile.procedure_type} v{profile.version}",
+        "days": profile.check_in_every_days,
+    }
     words |= {"at": at, "site": say.site, "due": check_in.due_at, "closes": check_in.closes_at}
     words |= {"when": check_in.when, "confirms": first_bad.when if first_bad else ""}
     planned_at = first_bad.answer.answered_at if first_bad else follow_up.opened_at

@@ -4,7 +4,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from outcomes.check_in_history import SENTENCES, Fact
+from outcomes.check_in_history import Fact
+from outcomes.check_in_sentences import SENTENCES
 from outcomes.questions import PAIN_NOW
 from outcomes.services.corrections import Version
 

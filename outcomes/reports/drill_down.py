@@ -5,15 +5,13 @@ are those of the planned check-ins, in days; of diagnostic blocks in minutes, wi
 
 Each function below says of one kind of cell which rows it counts: follow-ups, check-ins, alerts or adverse events. Its
 pattern names the values that may stand in it; what the list says then, and most of the values with their words, stands
-in drill_down.toml.
+in cell_words.py.
 """
 
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from django.core.exceptions import EmptyResultSet
@@ -28,6 +26,7 @@ from outcomes.models.adverse_events import TERMS
 from outcomes.models.follow_ups import VERDICTS
 from outcomes.questions import PAIN_NOW
 from outcomes.reports import alert_load, counts, overview, response_rates, safety
+from outcomes.reports.cell_words import WORDS
 from outcomes.reports.selection import Selection
 from outcomes.schedule import DAY
 from patients.models import Patient
@@ -38,7 +37,6 @@ LAST_SATISFIED = (
     "WHERE value IS NOT NULL ORDER BY place DESC LIMIT 1)"
 )
 BANDS = {response_rates.band_name(band): band for band in range(1, len(response_rates.BANDS) + 1)}
-WORDS: Mapping[str, Mapping[str, str]] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text())
 #: What can stand in a cell, by the name of its place, and what that is in words.
 VALUES: Mapping[str, Mapping[str, Any]] = {
     **WORDS,

@@ -14,7 +14,8 @@ from clinic.tests.factories import MONDAY
 from outcomes import check_in_history as why_module
 from outcomes import services
 from outcomes.api.check_in_history import CODES
-from outcomes.check_in_history import REPORTED, SENTENCES, Fact, why
+from outcomes.check_in_history import REPORTED, Fact, why
+from outcomes.check_in_sentences import SENTENCES
 from outcomes.models import CheckIn, ContactAttempt, Draft, FollowUp
 from outcomes.services.sms_reminders import text_key
 from procedures.models import ReliefProfile

@@ -20,8 +20,9 @@ from outcomes.models import AdverseEvent, Alert, Answer, CourseSummary, FollowUp
 from outcomes.questions import CHANGE, PEG
 from outcomes.relief import Verdict
 from outcomes.reports import WORKLISTS, Selection, overview_report, procedure_report
+from outcomes.reports.cell_words import WORDS
 from outcomes.reports.counts import AT, WHOLE
-from outcomes.reports.drill_down import CELLS, WORDS, rows_behind
+from outcomes.reports.drill_down import CELLS, rows_behind
 from outcomes.reports.overview import MONTH
 from outcomes.services.courses import SATISFIED
 from outcomes.tests.factories import answered_course
