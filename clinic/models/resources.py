@@ -41,10 +41,8 @@ class ResourceQuerySet(models.QuerySet["Resource"]):
         """Resources whose home is, or whose hours are, at a site that `user` works at."""
         if user.sees_all_sites:
             return self
-        sites = user.sites.values("pk")
-        return self.filter(
-            Q(site__in=sites) | Q(pk__in=WorkingHours.objects.filter(site__in=sites).values("resource"))
-        )
+        there = WorkingHours.objects.filter(site__in=user.site_ids).values("resource")
+        return self.filter(Q(site__in=user.site_ids) | Q(pk__in=there))
 
 
 @keep_history

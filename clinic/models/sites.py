@@ -40,7 +40,7 @@ def validate_time_zone(value: str) -> None:
 class SiteQuerySet(models.QuerySet["Site"]):
     def visible_to(self, user: User) -> Self:
         """The sites that `user` works at; all of them for an administrator; none for anybody else."""
-        return self if user.sees_all_sites else self.filter(staff=user.pk)
+        return self if user.sees_all_sites else self.filter(pk__in=user.site_ids)
 
 
 @keep_history

@@ -78,7 +78,7 @@ class FollowUpSerializer(serializers.ModelSerializer[FollowUp]):
     levels = serializers.CharField(source="procedure.levels")
     baseline_pain = serializers.IntegerField(source="procedure.baseline_pain", allow_null=True)
     baseline_status = serializers.SerializerMethodField()
-    judged_as = serializers.ChoiceField([judgeda.value for judgeda in JudgedAs])
+    judged_as = serializers.ChoiceField([kind.value for kind in JudgedAs])
     relief_window = serializers.SerializerMethodField()
     threshold_percent = serializers.SerializerMethodField()
     last_measurement = serializers.SerializerMethodField()

@@ -22,7 +22,7 @@ from procedures.models import RedFlag
 #: Kinds that no course calls for: a yes raises the first, a date the second (`outcomes.services.devices`), and the
 #: patient’s word that no score bears out the third.
 NOT_OF_THE_COURSE = (Alert.Kind.RED_FLAG, Alert.Kind.DEVICE_DUE, Alert.Kind.PAIN_BACK)
-#: Kinds that outlive their course: an ended one heals nobody, and a device is in the patient all the same.
+#: Kinds that stay open when the follow-up ends, because the problem does not end with it.
 OUTLIVE = (Alert.Kind.RED_FLAG, Alert.Kind.DEVICE_DUE)
 #: Kinds that are about relief which has ended, or may have.
 TELLS_THE_END = (Alert.Kind.LOST_EARLY, Alert.Kind.LOST_EFFECT, Alert.Kind.PAIN_BACK)

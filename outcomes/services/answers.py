@@ -186,10 +186,10 @@ def is_being_answered(check_in: CheckIn, now: datetime) -> bool:
 
 
 def refuse_revoked(caregiver: Caregiver | None) -> None:
-    """Hold the caregiver through whose link something comes until it is stored, and refuse, code "revoked", who is
-    asked no longer: of two at once, the answer and the revocation, one sees the other.
+    """Lock the caregiver whose link was used until the answer is stored; Refusal "revoked" for one who answers no
+    longer. An answer and a revocation at the same time see each other.
 
-    Comes before all other locks: who revokes holds the caregiver, and then the check-ins.
+    Comes before all other locks: a revocation locks the caregiver, then the check-ins.
     """
     if caregiver is None:
         return

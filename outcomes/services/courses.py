@@ -57,7 +57,8 @@ class PainScore(NamedTuple):
 
 
 class Ending(NamedTuple):
-    """What else than its answers tells of a course. `useless`: a device was taken out because it did not help enough.
+    """What is known of a follow-up besides its answers. `useless`: a device was taken out because it did not help
+    enough.
 
     `pain_before`: the pain before the treatment that ended the course, when it was named and what it was, 0–10; None
     without one, or when nobody asked. `blurred`: of an ongoing effect, from when until when another treatment of the

@@ -89,7 +89,6 @@ MAY: dict[str, set[str]] = {
     "POST appointments/{pk}/undo-arrival/": STAFF,
     "POST appointments/{pk}/mark-no-show/": STAFF,
     "POST appointments/{pk}/undo-no-show/": STAFF,
-    "POST appointments/{pk}/no-show/": STAFF,
     "POST appointments/{pk}/make-ready/": {NURSE, PHYSICIAN, ADMINISTRATOR},
     "POST appointments/{pk}/start/": {NURSE, PHYSICIAN, ADMINISTRATOR},
     "POST appointments/{pk}/to-recovery/": {NURSE, PHYSICIAN, ADMINISTRATOR},

@@ -16,7 +16,7 @@ from outcomes import services
 from outcomes.check_in_history import why
 from outcomes.models import Alert, Answer, CheckIn, ContactAttempt, FollowUp
 from outcomes.relief import Verdict
-from outcomes.reports.drill_down import check_ins_behind
+from outcomes.reports.drill_down import rows_behind
 from outcomes.reports.overview import overview_report
 from outcomes.reports.selection import Selection
 from outcomes.schedule import confirmation, confirms, reminder_schedule
@@ -457,7 +457,7 @@ def test_it_stays_out_of_rates_by_check_in(world: World, relieved: FollowUp) -> 
     assert 99 not in relieved.summary.days
     now = found.due_at + timedelta(hours=2)
     for cell in ("asked:all:due", "asked:recent:due"):
-        assert found not in check_ins_behind(Selection(), cell, world.admin, now=now), cell
+        assert found not in rows_behind(Selection(), cell, world.admin, now=now), cell
     (site,) = overview_report(user=world.admin, now=now).sites
     assert site.response
     assert site.response.of == 1  # day 92

@@ -20,8 +20,9 @@ from outcomes.models import AdverseEvent, Alert, Answer, CourseSummary, FollowUp
 from outcomes.questions import CHANGE, PEG
 from outcomes.relief import Verdict
 from outcomes.reports import WORKLISTS, Selection, overview_report, procedure_report
+from outcomes.reports.cell_words import WORDS
 from outcomes.reports.counts import AT, WHOLE
-from outcomes.reports.drill_down import rows_behind
+from outcomes.reports.drill_down import CELLS, rows_behind
 from outcomes.reports.overview import MONTH
 from outcomes.services.courses import SATISFIED
 from outcomes.tests.factories import answered_course
@@ -116,6 +117,19 @@ def test_an_unknown_number_is_refused(told: World, client: Client, cell: str) ->
     page = signed_in(told.physician, client).get(ROOT, {"cell": cell})
     assert page.status_code == 200
     assert "No report has such a number." in words(page)
+
+
+def test_a_list_takes_no_number_that_counts_other_rows(told: World, client: Client) -> None:
+    page = signed_in(told.physician, client).get(ROOT, {"cell": "asked:all:due"})
+    assert (page.status_code, page.context["cl"].result_count, page.context["behind"]) == (200, 0, "")
+
+
+def test_every_word_of_the_drill_down_has_its_number() -> None:
+    """A cell without a sentence stops the service when it starts; a sentence without a cell stands here."""
+    patterns = {cell.words for cell in CELLS}
+    assert set(WORDS["cells"].values()) == patterns
+    named = {place for name in WORDS["cells"] for place in re.findall(r"{(\w+)}", name)}
+    assert set(WORDS) - {"cells"} <= named
 
 
 @pytest.mark.parametrize("cell", [*WHOLE, *(f"at:92:{name}" for name in AT), "adverse:any", "satisfied:5"])

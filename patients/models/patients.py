@@ -31,7 +31,7 @@ def full_years(born_on: date, day: date) -> int:
 class PatientQuerySet(models.QuerySet["Patient"]):
     def visible_to(self, user: User) -> Self:
         """Patients of the sites that `user` works at; all of them for an administrator."""
-        return self if user.sees_all_sites else self.filter(site__in=user.sites.values("pk"))
+        return self if user.sees_all_sites else self.filter(site__in=user.site_ids)
 
     def found_by(self, typed: str) -> Self:
         """Those whom `typed` may mean: each of its words is a part of a name or of the record number, or is the birth

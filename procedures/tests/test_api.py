@@ -169,13 +169,15 @@ def test_arriving_and_not_coming(world: World) -> None:
     path = f"appointments/{appointment.pk}"
     nine = world.at(MONDAY, 9)
     assert faults(call(world.clerk, "POST", f"{path}/arrive/", now=world.now)) == [("status", "not_today")]
-    assert faults(call(world.clerk, "POST", f"{path}/no-show/", now=world.now)) == [("status", "too_early")]
+    assert faults(call(world.clerk, "POST", f"{path}/mark-no-show/", now=world.now)) == [
+        ("status", "too_early")
+    ]
     assert faults(call(world.clerk, "POST", f"{path}/arrive/", {"at": "now"}, now=nine)) == [
         ("at", "unknown_field")
     ]
     assert call(world.clerk, "POST", f"{path}/arrive/", now=nine).json()["status"] == "arrived"
     other = booked_appointment(world, patient=world.another_patient(), starts_at=world.at(MONDAY, 13))
-    response = call(world.clerk, "POST", f"appointments/{other.pk}/no-show/", now=world.at(MONDAY, 14))
+    response = call(world.clerk, "POST", f"appointments/{other.pk}/mark-no-show/", now=world.at(MONDAY, 14))
     assert response.json()["status"] == "no_show"
 
 

@@ -36,7 +36,7 @@ def in_batches(
     """Do `act` for batch after batch of the patients who have something `waiting`; what it did, added up.
 
     They are listed once: after an outage to look for them anew in each batch took most of the time. A batch that fails
-    is done once more patient by patient, so that one sick row silences nobody else; its fault is raised at the end.
+    is done once more patient by patient, so that one bad row does not block others; its error is raised at the end.
 
     Raises OperationalError at once when the database is away.
     """

@@ -27,7 +27,7 @@ def ask_at_new_address(
     answers for them no longer has, or before a death that is taken back, and is still open; how many.
 
     Its reminders and the call begin anew. What waits in the outbox goes to the new address anyhow; what was not asked
-    `because` of one of these reasons is due again. Nothing where nobody may be mailed. Wants the patient locked.
+    for one of the reasons in `reason` is due again. Nothing where nobody may be mailed. Wants the patient locked.
     """
     reader: Reader = Caregiver.objects.asked_for([patient]).get(patient.pk, patient)
     if reader.why_no_email:

@@ -34,7 +34,7 @@ class KaplanMeier:
     def quantile(self, lost: float) -> float:
         """The first time at which a share of `lost`, above 0 and at most 1, has lost its relief; else infinite.
 
-        Raises Unusable: `not_a_share`.
+        Raises UnusableData: `not_a_share`.
         """
         if not 0 < lost <= 1:
             raise UnusableData("A quantile is a share above 0 and at most 1.", code="not_a_share")
@@ -62,7 +62,7 @@ def kaplan_meier(times: ArrayLike, lost: ArrayLike, *, level: float = 0.95) -> K
     """The product-limit estimate. `lost` is true where relief ended at that time, false where watching ended then.
 
     At equal times losses come first: who is no longer watched was still at risk. `level` is that of the pointwise
-    band. Raises Unusable: those of `intervals`, `not_a_flag`, `not_a_share` for the level.
+    band. Raises UnusableData: those of `intervals`, `not_a_flag`, `not_a_share` for the level.
     """
     at, event = watched(times, lost)
     if not 0 < level < 1:
@@ -83,7 +83,7 @@ def kaplan_meier(times: ArrayLike, lost: ArrayLike, *, level: float = 0.95) -> K
 def log_rank(groups: Sequence[tuple[ArrayLike, ArrayLike]]) -> LogRank:
     """Test whether two or more groups, each its `times` and `lost`, lose relief equally fast; variance at ties exact.
 
-    Raises Unusable: those of `kaplan_meier`, `one_group`.
+    Raises UnusableData: those of `kaplan_meier`, `one_group`.
     """
     if len(groups) < 2:
         raise UnusableData("A comparison needs at least two groups.", code="one_group")
@@ -110,7 +110,7 @@ def log_rank(groups: Sequence[tuple[ArrayLike, ArrayLike]]) -> LogRank:
 
 
 def watched(times: ArrayLike, lost: ArrayLike) -> tuple[Floats, NDArray[np.bool_]]:
-    """Checked times and flags. Raises Unusable as `intervals` does, and `infinite`, `not_a_flag`."""
+    """Checked times and flags. Raises UnusableData as `intervals` does, and `infinite`, `not_a_flag`."""
     at, flags = numbers(times, "times"), numbers(lost, "lost")
     if len(at) != len(flags):
         raise UnusableData("Each time needs to say whether relief ended then.", code="lengths_differ")
