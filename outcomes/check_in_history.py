@@ -103,7 +103,10 @@ def planned(check_in: CheckIn, say: Say) -> Fact:
     else:
         rule = "repeated" if profile.check_in_every_days else "other"
     first_bad, at = check_in.confirms, f"{check_in.due_at.astimezone(say.site.zone):%H:%M}"
-    words = {"profile": f"{profile.procedure_type} v{profile.version}", "days": profile.check_in_every_days}
+    words: dict[str, Any] = {
+        "profile": f"{profile.procedure_type} v{profile.version}",
+        "days": profile.check_in_every_days,
+    }
     words |= {"at": at, "site": say.site, "due": check_in.due_at, "closes": check_in.closes_at}
     words |= {"when": check_in.when, "confirms": first_bad.when if first_bad else ""}
     planned_at = first_bad.answer.answered_at if first_bad else follow_up.opened_at
