@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from math import isfinite
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -33,45 +35,10 @@ LATE, SNOOZED, HANDED_OVER = 0.1, 0.14, 0.2
 UNSEEN, UNFINISHED = 0.4, 0.65
 #: Days until what is to become of a patient without relief is settled, mostly at the next visit (working values).
 UNTIL_SEEN = (3, 45)
-#: How alerts end, with the share of each and a word of whoever resolved it (working values).
-ENDS: dict[str, tuple[tuple[str, float, str], ...]] = {
-    Kind.RED_FLAG: (
-        (Resolution.SPOKEN, 4, "No fever today; knows when to call."),
-        (Resolution.SEEN, 4, "Seen the same day; nothing found."),
-        (Resolution.MISTAKE, 2, "Pressed the wrong button."),
-    ),
-    Kind.LOST_EARLY: (
-        (Resolution.SPOKEN, 5, "Wants to try again; the desk will call."),
-        (Resolution.SEEN, 3, "Seen; exercise and another try agreed."),
-        (Resolution.NO_ACTION, 2, ""),
-    ),
-    Kind.LOST_EFFECT: (
-        (Resolution.SPOKEN, 4, "Comes in to have the stimulator programmed."),
-        (Resolution.SEEN, 5, "Seen; programmed anew."),
-        (Resolution.NO_ACTION, 1, ""),
-    ),
-    Kind.PAIN_BACK: (
-        (Resolution.SPOKEN, 7, "A bad week; better now."),
-        (Resolution.SEEN, 2, "Seen; the pain is somewhere else."),
-        (Resolution.NO_ACTION, 1, ""),
-    ),
-    Kind.NO_RELIEF: (
-        (Resolution.SPOKEN, 5, "Another way is discussed at the next visit."),
-        (Resolution.SEEN, 3, "Seen; the images are looked at again."),
-        (Resolution.NOT_REACHED, 1, "Left a message."),
-        (Resolution.NO_ACTION, 1, ""),
-    ),
-    Kind.WORSE: (
-        (Resolution.SPOKEN, 6, "A strain in the garden; resting."),
-        (Resolution.SEEN, 4, "Seen; no new weakness."),
-    ),
-    Kind.SILENT: (
-        (Resolution.SPOKEN, 5, "Is fine, forgot the e-mails."),
-        (Resolution.NOT_REACHED, 3, "Two calls, no answer."),
-        (Resolution.NO_ACTION, 2, "Comes in soon anyhow."),
-    ),
-    Kind.DEVICE_DUE: ((Resolution.SPOKEN, 7, "Appointment offered."), (Resolution.SEEN, 3, "Done.")),
-}
+#: How alerts end by their kind: resolution, share and a word, see the file.
+ENDS: Mapping[str, Sequence[tuple[str, float, str]]] = tomllib.loads(
+    Path(__file__).with_suffix(".toml").read_text()
+)["ends"]
 #: Verdicts of courses in which something more should be done, or nobody knows.
 UNHAPPY = (
     Verdict.NO_RELIEF,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -207,31 +208,22 @@ class DemoCheckIns:
         if asked and lots.random() < MISTAKEN:
             said[PAIN_NOW] = pain - OFF_BY if pain > 5 else pain + OFF_BY
         words = remark(life.patient.language, rng)
-        if channel == Answer.Channel.EMAIL:
-            given = outcomes.answer(
-                check_in.pk,
-                values=said,
-                remark=words,
-                channel=channel,
-                language=life.patient.language,
-                by=None,
-                now=life.now,
-            )
-        else:
-            given = outcomes.record_answer(
-                check_in.pk,
-                values=said,
-                remark=words,
-                channel=channel,
-                language=life.patient.language,
-                by=life.place.nurse,
-                now=life.now,
-            )
+        by_link = channel == Answer.Channel.EMAIL
+        take: Callable[..., Answer] = outcomes.answer if by_link else outcomes.record_answer
+        given = take(
+            check_in.pk,
+            values=said,
+            remark=words,
+            channel=channel,
+            language=life.patient.language,
+            by=None if by_link else life.place.nurse,
+            now=life.now,
+        )
         life.alarm(check_in.follow_up_id)
         del self.open[check_in.pk]
         if said != meant:
             life.caring.correct_later(given, meant, channel)
-        if channel == Answer.Channel.EMAIL and life.rng.random() < STOPS:
+        if by_link and life.rng.random() < STOPS:
             patients.opt_out(check_in.follow_up.patient_id, by=None, now=life.now)
 
     def close(self, check_in: CheckIn) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
 
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group
@@ -17,7 +20,9 @@ from procedures.models import Privilege, ProcedureType
 #: Everybody's password in the demo. No secret: the demo refuses to be made where patients are.
 PASSWORD = "quiet-harbor-62-lantern"  # noqa: S105
 
-WEEKDAYS, EVERY_DAY = tuple(range(5)), tuple(range(7))
+#: Sites, staff and things, see the file.
+PLANS: Mapping[str, Any] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text())
+STAFF: Mapping[str, Mapping[str, Any]] = PLANS["staff"]
 
 
 @dataclass(frozen=True)
@@ -30,87 +35,12 @@ class Plan:
     address: str
     opens: time
     closes: time
-    weekdays: tuple[int, ...]
-    quiet: tuple[time, time]
+    weekdays: Sequence[int]
+    quiet_from: time
+    quiet_until: time
 
 
-#: Desert View is open long and every day: some check-ins of a block can then be due at any minute of any day. It has no
-#: quiet hours: whoever tries the demo at night sees e-mails arrive as well.
-SITES = {
-    "riverside": Plan(
-        "Riverside Clinic",
-        "America/New_York",
-        "+1 212 555 0100",
-        "1 Riverside Walk, New York",
-        time(8),
-        time(17),
-        WEEKDAYS,
-        (time(20), time(7)),
-    ),
-    "desert": Plan(
-        "Desert View Clinic",
-        "America/Phoenix",
-        "+1 602 555 0100",
-        "200 Mesa Road, Phoenix",
-        time(7),
-        time(19, 30),
-        EVERY_DAY,
-        (time(0), time(0)),
-    ),
-}
-#: key → given name, family name, role, sites. The key is the address before @demo.example.org.
-STAFF = {
-    "okafor": ("Ngozi", "Okafor", roles.PHYSICIAN, ("riverside",)),
-    "sandvik": ("Astrid", "Sandvik", roles.PHYSICIAN, ("riverside", "desert")),
-    "brandt": ("Ilse", "Brandt", roles.PHYSICIAN, ("riverside",)),
-    "salazar": ("Tomás", "Salazar", roles.PHYSICIAN, ("desert",)),
-    "yazzie": ("Leona", "Yazzie", roles.PHYSICIAN, ("desert",)),
-    "nurse": ("Joan", "Whitlock", roles.NURSE, ("riverside",)),
-    "nurse.desert": ("Luz", "Navarro", roles.NURSE, ("desert",)),
-    "desk": ("Percy", "Halloran", roles.FRONT_DESK, ("riverside",)),
-    "desk.desert": ("Rosario", "Ibarra", roles.FRONT_DESK, ("desert",)),
-    "manager": ("Edna", "Prescott", roles.MANAGER, ("riverside", "desert")),
-    "administrator": ("Oscar", "Birch", roles.ADMINISTRATOR, ("riverside", "desert")),
-}
-#: Who works where on which weekdays, Monday 0. Nobody is at two sites on one day.
-SHIFTS: dict[str, dict[str, tuple[int, ...]]] = {
-    "okafor": {"riverside": WEEKDAYS},
-    "sandvik": {"riverside": (0, 1), "desert": (3, 4, 5)},
-    "brandt": {"riverside": WEEKDAYS},
-    "salazar": {"desert": (6, 0, 1, 2)},
-    "yazzie": {"desert": WEEKDAYS},
-    "nurse": {"riverside": WEEKDAYS},
-    "nurse.desert": {"desert": EVERY_DAY},
-}
-#: site → name of the resource → its category.
-THINGS = {
-    "riverside": {
-        "Room 1": "procedure_room",
-        "Room 2": "procedure_room",
-        "C-arm 1": "c_arm",
-        "C-arm 2": "c_arm",
-        "Ultrasound": "ultrasound",
-        "RF generator": "rf_generator",
-        "Programmer": "programmer",
-        "Bay 1": "recovery_bay",
-        "Bay 2": "recovery_bay",
-        "Bay 3": "recovery_bay",
-        "Bay 4": "recovery_bay",
-        "Device representative": "device_representative",
-    },
-    "desert": {
-        "Room A": "procedure_room",
-        "Room B": "procedure_room",
-        "C-arm": "c_arm",
-        "Ultrasound": "ultrasound",
-        "RF generator": "rf_generator",
-        "Programmer": "programmer",
-        "Bay A": "recovery_bay",
-        "Bay B": "recovery_bay",
-        "Bay C": "recovery_bay",
-        "Device representative": "device_representative",
-    },
-}
+SITES = {key: Plan(**plan) for key, plan in PLANS["sites"].items()}
 
 
 @dataclass(frozen=True)
@@ -183,9 +113,9 @@ class DemoClinic:
                 clerk=staff[f"desk{suffix}"],
                 nurse=staff[f"nurse{suffix}"],
                 doctors=tuple(
-                    (staff[who].resource, shifts[key])
-                    for who, shifts in SHIFTS.items()
-                    if key in shifts and STAFF[who][2] == roles.PHYSICIAN
+                    (staff[who].resource, tuple(member["shifts"][key]))
+                    for who, member in STAFF.items()
+                    if member["role"] == roles.PHYSICIAN and key in member["shifts"]
                 ),
             )
         return cls(places, {kind.code: kind for kind in ProcedureType.objects.all()})
@@ -199,42 +129,37 @@ def address(key: str) -> str:
 def build() -> DemoClinic:
     """Make sites, staff and resources with their hours."""
     roles.grant_all()
+    columns = ("name", "time_zone", "phone", "address", "quiet_from", "quiet_until")
     sites = {
-        key: Site.objects.create(
-            name=plan.name,
-            time_zone=plan.time_zone,
-            phone=plan.phone,
-            address=plan.address,
-            check_in_at=time(10),
-            quiet_from=plan.quiet[0],
-            quiet_until=plan.quiet[1],
-        )
+        key: Site.objects.create(check_in_at=time(10), **{name: getattr(plan, name) for name in columns})
         for key, plan in SITES.items()
     }
     categories = ResourceCategory.objects.in_bulk(field_name="code")
-    for key, things in THINGS.items():
+    for key, things in PLANS["things"].items():
         for name, category in things.items():
             resource = Resource.objects.create(name=name, site=sites[key])
             resource.categories.add(categories[category])
             hours(resource, key, sites[key], SITES[key].weekdays)
     families = ProcedureType.objects.order_by("family").values_list("family", flat=True).distinct()
     password = make_password(PASSWORD)  # once: it is slow on purpose
-    for key, (given, surname, role, where) in STAFF.items():
+    for key, member in STAFF.items():
+        role, surname = member["role"], member["family"]
         user = User.objects.create(
             email=address(key),
             password=password,
-            first_name=given,
+            first_name=member["given"],
             last_name=surname,
             is_staff=True,
             is_superuser=role == roles.ADMINISTRATOR,
         )
         user.groups.add(Group.objects.get(name=role))
-        user.sites.add(*(sites[site] for site in where))
-        if key in SHIFTS:
-            title = f"Dr. {surname}" if role == roles.PHYSICIAN else f"Nurse {surname}"
-            resource = Resource.objects.create(name=title, site=sites[where[0]], user=user, overbooking=1)
-            resource.categories.add(categories["physician" if role == roles.PHYSICIAN else "nurse"])
-            for site, weekdays in SHIFTS[key].items():
+        user.sites.add(*(sites[site] for site in member["sites"]))
+        if "shifts" in member:
+            title, category = ("Dr.", "physician") if role == roles.PHYSICIAN else ("Nurse", "nurse")
+            home = sites[member["sites"][0]]
+            resource = Resource.objects.create(name=f"{title} {surname}", site=home, user=user, overbooking=1)
+            resource.categories.add(categories[category])
+            for site, weekdays in member["shifts"].items():
                 hours(resource, site, sites[site], weekdays)
             if role == roles.PHYSICIAN:
                 Privilege.objects.bulk_create(
@@ -243,13 +168,11 @@ def build() -> DemoClinic:
     return DemoClinic.found()
 
 
-def hours(resource: Resource, key: str, site: Site, weekdays: tuple[int, ...]) -> None:
+def hours(resource: Resource, key: str, site: Site, weekdays: Iterable[int]) -> None:
     """Let the resource work while the site is open, on those weekdays."""
+    span = {"opens": SITES[key].opens, "closes": SITES[key].closes}
     WorkingHours.objects.bulk_create(
-        WorkingHours(
-            resource=resource, site=site, weekday=weekday, opens=SITES[key].opens, closes=SITES[key].closes
-        )
-        for weekday in weekdays
+        WorkingHours(resource=resource, site=site, weekday=weekday, **span) for weekday in weekdays
     )
 
 
@@ -257,15 +180,7 @@ def sign_ins(url: str) -> str:
     """Who can sign in at `url` and what is worth trying, in a few lines."""
     lines = [f"Demo sign-ins (password of all: {PASSWORD})"]
     for key in ("desk", "desk.desert", "nurse", "okafor", "sandvik", "salazar", "manager", "administrator"):
-        _given, _family, role, where = STAFF[key]
-        lines.append(f"  {role:14} {address(key):34} {' and '.join(SITES[site].name for site in where)}")
-    lines += [
-        "What to try",
-        f"  1. Within two minutes a check-in's e-mail arrives in the inbox at {url}/dev/mail/: answer it.",
-        "  2. As the front desk: book an appointment, let a patient arrive (Riverside works Monday to Friday, "
-        "Desert View every day).",
-        "  3. As a physician: record a procedure, then look at the patient's chart and its relief window.",
-        "  4. As a nurse: alerts, calls, worklists; as the manager: reports. Two years fill in while you look.",
-        f"  5. For programs: {url}/api/v1/docs/ describes the interface; the same accounts sign in there.",
-    ]
-    return "\n".join(lines) + "\n"
+        member = STAFF[key]
+        where = " and ".join(SITES[site].name for site in member["sites"])
+        lines.append(f"  {member['role']:14} {address(key):34} {where}")
+    return "\n".join([*lines, PLANS["what_to_try"].format(url=url)])

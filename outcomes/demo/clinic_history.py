@@ -90,16 +90,11 @@ def register(person: Person, house: DemoClinic, now: datetime) -> Patient:
     place = house.places[person.site]
     day = place.day(now) - timedelta(days=person.joined + rng.randint(26, 34))
     moment = place.at(day, rng.randint(8, 16), rng.randrange(60))
+    names = ("record_number", "given_name", "family_name", "born_on", "email", "phone", "language")
     patient = Patient(
-        record_number=person.record_number,
-        given_name=person.given_name,
-        family_name=person.family_name,
-        born_on=person.born_on,
         site=place.site,
-        email=person.email,
-        phone=person.phone,
-        language=person.language,
         consented_at=moment if person.consented else None,
+        **{name: getattr(person, name) for name in names},
     )
     patients.save(patient, insist=True, by=place.clerk, now=moment)  # a couple shares its telephone
     if person.opted_out:

@@ -5,41 +5,18 @@ all reserved for fiction. The shares without a source are working values.
 """
 
 import re
+import tomllib
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import count
+from pathlib import Path
 from random import Random
 
 from outcomes.demo.pathways import PATHWAYS
 
-ENGLISH_GIVEN = (
-    "Alma Amy Arthur Beatrice Bernard Carol Cedric Clara Curtis Daphne Derek Dorothy Dwight Edna Elliot Esther "
-    "Eugene Faye Felix Florence Gerald Gladys Harold Hazel Howard Ida Irene Isaac Janet Jerome Joan Judith Keith "
-    "Lena Leonard Lois Mabel Malcolm Marcus Marjorie Maurice Mei Mildred Nadia Naomi Nathan Nora Norman Olive Oscar "
-    "Pauline Percy Phyllis Priya Quentin Ralph Rhoda Roland Rosalind Ruth Samuel Selma Sidney Stella Tamika Theodore "
-    "Thelma Tobias Ursula Vernon Viola Walter Wanda Wesley Winifred Yusuf Zelda"
-)
-ENGLISH_FAMILY = (
-    "Abbot Adeyemi Ashdown Bannister Barlow Beckwith Birch Blackwood Bramley Brennan Caldwell Carver Chandra Clement "
-    "Corbin Crane Dalton Delaney Drummond Easton Ellery Fairbanks Fenwick Finch Fletcher Gable Garland Goodwin "
-    "Grantham Hadley Halloran Hartwell Hawthorne Holloway Ingram Jardine Kendrick Kimura Langley Larkin Lindqvist "
-    "Lockhart Mallory Marsh Mercer Nakamura Norwood O'Dell O'Malley Okafor Osgood Pemberton Prescott Quimby Radcliffe "
-    "Rahman Rosenthal Rowntree Satterfield Sinclair Standish Stockton Tanaka Thackeray Thornton Underhill Vance "
-    "Wadsworth Wakefield Whitlock Winslow Wójcik Yates Zielinski"
-)
-SPANISH_GIVEN = (
-    "Alejandra Alfonso Amparo Andrés Beatriz Benjamín Camila Carmen Concepción Consuelo Cristóbal Dolores Emilio "
-    "Esperanza Esteban Fermín Gilberto Graciela Guadalupe Héctor Ignacio Inés Joaquín José Josefina Leticia Lucía "
-    "Luz Manuel Marisol Mateo Mercedes Nicolás Ofelia Pilar Rafael Ramón Rocío Rosario Salvador Socorro Teresa Tomás "
-    "Verónica Ximena"
-)
-SPANISH_FAMILY = (
-    "Acosta Aguilar Alvarado Arroyo Ávila Barrera Bautista Cabrera Calderón Cárdenas Carrillo Castañeda Cervantes "
-    "Contreras Cordero Delgado Escobar Espinoza Figueroa Fuentes Galván Guerrero Ibarra Jiménez Lozano Maldonado "
-    "Márquez Medina Miranda Montoya Murillo Navarro Núñez Ochoa Orozco Palacios Peralta Quintero Rentería Ríos "
-    "Rosales Salazar Sandoval Solís Tovar Valdez Villarreal Zamora Zúñiga"
-)
+NAMES: Mapping[str, str] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text())
 
 #: These numbers have a part each in showing what the service must cope with.
 COUPLE = (151, 152)
@@ -97,15 +74,8 @@ def invent(seed: str, today: date, number: int) -> list[Person]:
             person = replace(person, site=site, phone=telephone(site, n), pathway="facet", joined=0)
         if n == COUPLE[1]:
             # A couple: one name, one address, one telephone.
-            first = people[COUPLE[0] - 1]
-            person = replace(
-                person,
-                family_name=first.family_name,
-                email=first.email,
-                phone=first.phone,
-                language=first.language,
-                site=first.site,
-            )
+            shared = ("family_name", "email", "phone", "language", "site")
+            person = replace(person, **{name: getattr(people[COUPLE[0] - 1], name) for name in shared})
         people.append(person)
     return people
 
@@ -115,8 +85,8 @@ def invent_person(seed: str, number: int, today: date, names: set[tuple[str, str
     for attempt in count():
         rng = Random(f"{seed}:{number}:person:{attempt}")
         hispanic = rng.random() < 0.31
-        given = rng.choice((SPANISH_GIVEN if hispanic else ENGLISH_GIVEN).split())
-        family = rng.choice((SPANISH_FAMILY if hispanic else ENGLISH_FAMILY).split())
+        origin = "spanish" if hispanic else "english"
+        given, family = (rng.choice(NAMES[f"{origin}_{part}"].split()) for part in ("given", "family"))
         if (given, family) not in names:
             break
     names.add((given, family))

@@ -6,13 +6,15 @@ All shares, doses and spans are working values, and all makers and models are ma
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
 from random import Random
-from typing import Protocol
+from typing import Any, Protocol
 
 from outcomes import services as outcomes
 from outcomes.demo.clinic import Place
@@ -27,36 +29,11 @@ from procedures.models import ImplantedDevice, Procedure
 
 #: The share of patients who take an opioid when they first come, and of procedures after which something goes wrong.
 TAKES_OPIOIDS, GOES_WRONG = 0.3, 0.07
-#: Drug, whole dose of a day, unit and prescription; the lighter ones are more frequent.
-OPIOIDS = (
-    ("tramadol", "200", "mg/day", "50 mg four times a day", 4),
-    ("hydrocodone", "20", "mg/day", "5 mg four times a day", 4),
-    ("oxycodone", "20", "mg/day", "10 mg ER twice a day", 3),
-    ("morphine", "60", "mg/day", "30 mg ER twice a day", 2),
-    ("tapentadol", "100", "mg/day", "50 mg twice a day", 1),
-    ("fentanyl_patch", "25", "mcg/h", "patch 25 mcg/h, every 72 h", 1),
-    ("buprenorphine", "10", "mcg/h", "patch 10 mcg/h, every 7 days", 1),
-)
-#: Procedure type → kind of device, maker and model.
-DEVICES = {
-    "scs_implant": ("spinal_cord_stimulator", "Northlight", "Beacon 2"),
-    "pns_implant": ("peripheral_nerve_stimulator", "Northlight", "Spark"),
-    "itp_implant": ("intrathecal_pump", "Halewell", "Drip 20"),
-}
+#: What is taken, implanted and goes wrong, see the file.
+WRITTEN: Mapping[str, Any] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text())
+OPIOIDS, DEVICES = WRITTEN["opioids"], WRITTEN["devices"]
+TROUBLE, DEVICE_TROUBLE = WRITTEN["trouble"], WRITTEN["device_trouble"]
 REFILL = "itp_refill_adjustment"
-#: What can go wrong: term, severity, after how many days at most, how long it lasts, a word about it.
-TROUBLE = (
-    ("pain_flare", "mild", 3, 7, ""),
-    ("bleeding", "mild", 2, 5, "bruise at the site"),
-    ("raised_blood_glucose", "mild", 2, 4, ""),
-    ("new_numbness", "mild", 2, 10, ""),
-    ("infection", "moderate", 9, 14, "red and warm at the site"),
-    ("other", "mild", 1, 1, "fainted when getting up"),
-)
-DEVICE_TROUBLE = (
-    ("lead_migration", "moderate", 60, 40, "the stimulation has moved"),
-    ("infection", "severe", 20, 30, "the pocket is red; taken to hospital"),
-)
 
 
 class TimelineProtocol(Protocol):
@@ -176,7 +153,7 @@ class Records:
 
     # Harm
 
-    def harm(self, follow_up: FollowUp, trouble: tuple[tuple[str, str, int, int, str], ...]) -> None:
+    def harm(self, follow_up: FollowUp, trouble: Sequence[tuple[str, str, int, int, str]]) -> None:
         """Something goes wrong some days later, and passes."""
         term, severity, within, lasts, word = self.rng.choice(trouble)
         onset_on = self.today() + timedelta(days=self.rng.randint(0, within))

@@ -281,35 +281,33 @@ def refill(rng: Random) -> SimulatedCourse:
     return relieved(rng, rng.uniform(0, 3), rng.uniform(60, 180), depth=(0.5, 0.8))
 
 
+#: The shape of each procedure type's courses, by code.
 SHAPES: dict[str, Callable[[Random], SimulatedCourse]] = {
-    "esi_interlaminar": epidural_steroid,
-    "esi_transforaminal": transforaminal_steroid,
-    "esi_caudal": epidural_steroid,
-    "facet_joint_injection": spinal_joint_steroid,
-    "medial_branch_block": anaesthetic,
-    "selective_nerve_root_block": anaesthetic,
-    "stellate_ganglion_block": sympathetic_block,
-    "lumbar_sympathetic_block": sympathetic_block,
-    "occipital_nerve_block": occipital_block,
-    "peripheral_nerve_block": anaesthetic,
-    "sacroiliac_joint_injection": spinal_joint_steroid,
-    "si_lateral_branch_block": anaesthetic,
-    "rfa_facet": facet_ablation,
-    "rfa_sacroiliac": sacroiliac_ablation,
-    "rfa_peripheral": peripheral_ablation,
-    "scs_trial": device_trial,
-    "scs_implant": device_implant,
-    "neurostimulator_programming": adjustment,
-    "neurostimulator_revision": device_implant,
-    "itp_trial": pump_trial,
-    "itp_implant": device_implant,
-    "itp_refill_adjustment": refill,
-    "pns_trial": device_trial,
-    "pns_temporary": peripheral_stimulation,
-    "pns_implant": device_implant,
-    "joint_injection": joint_steroid,
-    "trigger_point_injection": trigger_point,
-    "epidural_adhesiolysis": adhesiolysis,
+    code: shape
+    for shape, codes in (
+        (epidural_steroid, "esi_interlaminar esi_caudal"),
+        (transforaminal_steroid, "esi_transforaminal"),
+        (spinal_joint_steroid, "facet_joint_injection sacroiliac_joint_injection"),
+        (
+            anaesthetic,
+            "medial_branch_block selective_nerve_root_block peripheral_nerve_block si_lateral_branch_block",
+        ),
+        (sympathetic_block, "stellate_ganglion_block lumbar_sympathetic_block"),
+        (occipital_block, "occipital_nerve_block"),
+        (facet_ablation, "rfa_facet"),
+        (sacroiliac_ablation, "rfa_sacroiliac"),
+        (peripheral_ablation, "rfa_peripheral"),
+        (device_trial, "scs_trial pns_trial"),
+        (device_implant, "scs_implant neurostimulator_revision itp_implant pns_implant"),
+        (adjustment, "neurostimulator_programming"),
+        (pump_trial, "itp_trial"),
+        (refill, "itp_refill_adjustment"),
+        (peripheral_stimulation, "pns_temporary"),
+        (joint_steroid, "joint_injection"),
+        (trigger_point, "trigger_point_injection"),
+        (adhesiolysis, "epidural_adhesiolysis"),
+    )
+    for code in codes.split()
 }
 
 #: In so many courses relief ends too soon, where early losses are what is looked at, and not before so many days after

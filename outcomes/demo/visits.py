@@ -29,15 +29,8 @@ if TYPE_CHECKING:
 #: Refusals that mean "look for another time".
 BUSY = ("taken", "kept_not_free", "outside_hours", "closed")
 #: Shares of bookings that end otherwise, and of procedures without a baseline (working values).
-CANCELLED, NO_SHOW, RESCHEDULED, PARTIAL, ABORTED, VOIDED, NO_BASELINE = (
-    0.04,
-    0.04,
-    0.06,
-    0.02,
-    0.01,
-    0.01,
-    0.05,
-)
+CANCELLED, NO_SHOW, RESCHEDULED = 0.04, 0.04, 0.06
+PARTIAL, ABORTED, VOIDED, NO_BASELINE = 0.02, 0.01, 0.01, 0.05
 #: The share of trials of which nobody writes down when the lead came out (working value).
 NOT_WRITTEN_DOWN = 0.1
 #: The same of procedures of today and yesterday: some have still to be asked (working value).
@@ -94,9 +87,8 @@ class Visits:
 
     def way(self) -> Path:
         """The patient's way, from its beginning."""
-        return PATHWAYS[self.life.person.pathway][0](
-            Random(f"{self.life.seed}:{self.life.person.number}:path")
-        )
+        person = self.life.person
+        return PATHWAYS[person.pathway][0](Random(f"{self.life.seed}:{person.number}:path"))
 
     def first(self) -> Visit:
         """The first visit of the patient's way."""
@@ -259,12 +251,9 @@ class Visits:
         day = life.place.day(appointment.starts_at) + timedelta(days=life.rng.randint(1, 7))
         for start in self.free_times(visit, day):
             try:
+                clerk, doctors = life.place.clerk, [life.doctor]
                 moved = procedures.reschedule(
-                    appointment.pk,
-                    starts_at=start,
-                    resources=[life.doctor],
-                    by=life.place.clerk,
-                    now=life.now,
+                    appointment.pk, starts_at=start, resources=doctors, by=clerk, now=life.now
                 )
             except Refusal as refusal:
                 if refusal.code not in BUSY:
@@ -348,13 +337,10 @@ class Visits:
             mistaken = partial(self.void, procedure, visit)
             return life.at(life.now + timedelta(minutes=life.rng.randint(5, 90)), mistaken)
         course = SHAPES[visit.code](life.rng)
-        follow_up = (
-            FollowUp.objects.select_related(
-                "relief_profile", "check_in_profile", "procedure__procedure_type", "procedure__site"
-            )
-            .prefetch_related("procedure__procedure_type__red_flags")
-            .get(procedure=procedure)
-        )
+        related = ("relief_profile", "check_in_profile", "procedure__procedure_type", "procedure__site")
+        rows = FollowUp.objects.select_related(*related)
+        rows = rows.prefetch_related("procedure__procedure_type__red_flags")
+        follow_up = rows.get(procedure=procedure)
         life.know(follow_up, course, performed_at=performed_at, baseline=baseline)
         life.records.after(procedure, follow_up, visit, course)
         if follow_up.judged_as == JudgedAs.TRIAL:

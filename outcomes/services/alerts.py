@@ -163,8 +163,8 @@ def review_alerts(follow_up: FollowUp, called: Mapping[Kind, Call], *, now: date
 def ended_of(alert: Alert) -> ReliefEnded | None:
     """When the relief ended that the alert is about, as far as its course tells now; None for other kinds, and where
     relief has not ended. Of many, wants `follow_up__summary` selected."""
-    told = getattr(alert.follow_up, "summary", None) if alert.kind in TELLS_THE_END else None
-    return relief_ended(told)
+    summary = getattr(alert.follow_up, "summary", None) if alert.kind in TELLS_THE_END else None
+    return relief_ended(summary)
 
 
 def covers(alert: Alert, follow_up: FollowUp, since: int) -> bool:

@@ -46,8 +46,7 @@ LATEST = 5000
 def judge(follow_up_id: int, *, now: datetime) -> FollowUp:
     """Judge a follow-up by what is stored; a verdict or reason that differs replaces the old, which is kept.
 
-    The alerts about the course then follow what it shows (`alerts.review_alerts`), and so does what reports
-    count.
+    The alerts about the course then follow what it shows, and so does what reports count.
     """
     follow_up = (
         FollowUp.objects.select_for_update(of=("self",))
@@ -83,8 +82,8 @@ def judge(follow_up_id: int, *, now: datetime) -> FollowUp:
     write_summaries([summary_of(follow_up, course, judgement, rows, baseline_peg=peg)])
     # A test that asks by days as well, because a steroid was given, can tell of worse pain and fall silent.
     days = in_minutes(follow_up) and bool(follow_up.procedure.steroid_given)
-    told = course_from_rows(follow_up, rows, ending, by_day=True) if days else course
-    calls = called_for(told, judgement, seeks_relief=follow_up.judged_as == JudgedAs.TREATMENT)
+    alerting = course_from_rows(follow_up, rows, ending, by_day=True) if days else course
+    calls = called_for(alerting, judgement, seeks_relief=follow_up.judged_as == JudgedAs.TREATMENT)
     if follow_up.judged_as == JudgedAs.UPKEEP:
         calls = {kind: call for kind, call in calls.items() if kind == Kind.WORSE}
     review_alerts(follow_up, calls, now=now)
@@ -108,8 +107,8 @@ def judgement_of(follow_up: FollowUp, course: Course, rows: Sequence[CheckInRead
 def judge_by_baseline(procedure: Procedure, *, now: datetime) -> None:
     """The pain before a procedure was corrected: judge its follow-up again, and the course that it ended, whose last
     score that pain is."""
-    told = FollowUp.objects.filter(Q(procedure=procedure) | Q(ended_by__procedure=procedure))
-    for pk in told.order_by("pk").values_list("pk", flat=True):
+    affected = FollowUp.objects.filter(Q(procedure=procedure) | Q(ended_by__procedure=procedure))
+    for pk in affected.order_by("pk").values_list("pk", flat=True):
         judge(pk, now=now)
 
 

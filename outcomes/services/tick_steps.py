@@ -126,5 +126,5 @@ def record_tick(done: dict[str, int], faults: dict[str, Exception], *, seconds: 
     failed = ", ".join(f"{name} {jobs.kind_of(fault)}" for name, fault in faults.items())
     counts = None if faults else done
     jobs.ended(Job.Name.TICK, problem=failed, counts=counts, complete=not faults, now=now)
-    told = {name: count for name, count in done.items() if count}
-    logger.info("tick", counts=told, failed=list(faults), seconds=round(seconds, 1))
+    work = {name: count for name, count in done.items() if count}
+    logger.info("tick", counts=work, failed=list(faults), seconds=round(seconds, 1))

@@ -67,15 +67,17 @@ def judge_trial(follow_up: FollowUp, course: Course, rows: Sequence[CheckInReadi
             Verdict.INDETERMINATE,
             "Another treatment of the same region worked when the trial began: less pain may be that treatment's.",
         )
-    said = [trial_words(found, percent=course.success_percent)]
+    sentences = [trial_words(found, percent=course.success_percent)]
     if found.ended:
         needed = follow_up.relief_profile.trial_days_percent
-        said.append(f"It passes with {needed} % of its days.")
+        sentences.append(f"It passes with {needed} % of its days.")
     else:
-        said.append("Nobody has said when the lead or catheter came out: without that a trial has no result.")
+        sentences.append(
+            "Nobody has said when the lead or catheter came out: without that a trial has no result."
+        )
     if found.ended and found.outcome == trial_result.Outcome.INDETERMINATE:
-        said.append("The days without an answer could decide it either way.")
-    return Judgement(Verdict(found.outcome.value), " ".join(said))
+        sentences.append("The days without an answer could decide it either way.")
+    return Judgement(Verdict(found.outcome.value), " ".join(sentences))
 
 
 def trial_words(found: trial_result.Result, *, percent: int) -> str:
@@ -88,15 +90,15 @@ def trial_words(found: trial_result.Result, *, percent: int) -> str:
 def not_judged(course: Course) -> Judgement:
     """What the course after upkeep shows: nothing, but that the pain was worse than before. The device's effect was
     there before it, so that pain which is no less is no failure."""
-    said = ["Upkeep of a device is not judged: its effect was there before."]
+    sentences = ["Upkeep of a device is not judged: its effect was there before."]
     worse = tuple(
         reading.at
         for reading in judged(course)
         if course.baseline is not None and reading.score > course.baseline
     )
     remarks = (Remark(Note.WORSE, worse),) if worse else ()
-    said += [remark_words(course, remark) for remark in remarks]
-    return Judgement(Verdict.NOT_JUDGED, " ".join(said), remarks=remarks)
+    sentences += [remark_words(course, remark) for remark in remarks]
+    return Judgement(Verdict.NOT_JUDGED, " ".join(sentences), remarks=remarks)
 
 
 def diary_from(follow_up: FollowUp, rows: Sequence[CheckInReading]) -> Result | None:
@@ -140,17 +142,17 @@ def judge_test(follow_up: FollowUp, course: Course, rows: Sequence[CheckInReadin
     remarks: tuple[Remark, ...] = ()
     if found.outcome == Outcome.INDETERMINATE and found.why != Why.MEDICINE and open_still:
         verdict = Verdict.TOO_EARLY
-        said = ["The diary is still open: what was written until now does not decide yet."]
+        sentences = ["The diary is still open: what was written until now does not decide yet."]
     else:
         verdict = Verdict(found.outcome.value)
-        said = [why_words(course, found)]
+        sentences = [why_words(course, found)]
         if verdict == Verdict.POSITIVE and found.long_relief and found.relief_seen_at is not None:
             remarks = (Remark(Note.LONG_RELIEF, (found.relief_seen_at,)),)
-    said += [
+    sentences += [
         entries_words(found, percent=course.success_percent),
         *(remark_words(course, remark) for remark in remarks),
     ]
-    return Judgement(verdict, " ".join(said), remarks=remarks, covered_percent=found.covered_percent)
+    return Judgement(verdict, " ".join(sentences), remarks=remarks, covered_percent=found.covered_percent)
 
 
 def why_words(course: Course, found: Result) -> str:
@@ -187,13 +189,13 @@ def why_words(course: Course, found: Result) -> str:
 
 def entries_words(found: Result, *, percent: int) -> str:
     """How much is known, as a sentence."""
-    said = (
+    words = (
         f"Entries cover {found.covered_percent} % of the first {found.window_minutes / 60:g} hours, "
         f"{found.relief_percent} % with at least {percent} % less pain."
     )
     if found.late:
-        said += f" Written late, and counted at their hour: {found.late} of {found.entries}."
-    return said
+        words += f" Written late, and counted at their hour: {found.late} of {found.entries}."
+    return words
 
 
 def diary_result(follow_up: FollowUp) -> Result | None:

@@ -23,7 +23,7 @@ def jobs(request: HttpRequest) -> JsonResponse:
         found = troubles(broker=broker, now=timezone.now()) if health_checks.database_answers() else [AWAY]
     except DatabaseError:
         found = [AWAY]
-    told = [
+    described = [
         {
             "code": trouble.code,
             "since": trouble.since.isoformat() if trouble.since else None,
@@ -34,7 +34,8 @@ def jobs(request: HttpRequest) -> JsonResponse:
         for trouble in found
     ]
     return JsonResponse(
-        {"status": "stalled" if told else "well", "troubles": told}, status=503 if told else 200
+        {"status": "stalled" if described else "well", "troubles": described},
+        status=503 if described else 200,
     )
 
 
