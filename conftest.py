@@ -1,5 +1,7 @@
 """A small clinic for every test: one site in New York, a physician, rooms, and a facet ablation."""
 
+import tempfile
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import uuid4
@@ -50,6 +52,14 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
     with django_db_blocker.unblock():
         for model in (AuditEvent, AuditSeal, DatabaseIdentity):
             pgtrigger.uninstall(f"{model._meta.label}:never_emptied")
+
+
+@pytest.fixture
+def runtime_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A folder of the test's own for sockets: pytest's `tmp_path` is too long for them, and kill -9 leaves folders."""
+    with tempfile.TemporaryDirectory(prefix="clinic-", dir="/tmp") as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        yield
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Who somebody is, tried so often and no oftener; who may do what: Django's permissions, looked up at once."""
+"""Signing in, with a limit on attempts; permissions, looked up in one query."""
 
 from typing import Any
 

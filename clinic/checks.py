@@ -8,11 +8,15 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, transaction
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 
 from clinic.models import Site
 
 #: The port on which PgBouncer listens unless told otherwise.
 PGBOUNCER = "6432"
+#: The last commit that has all migrations which `0001_schema` of each app stands for.
+LAST_BEFORE_THE_SCHEMA = "721a1e4"
 
 
 @register(Tags.security, deploy=True)
@@ -68,6 +72,34 @@ def answered_by_another(database: Any) -> bool:
         cursor.execute("SELECT pg_backend_pid()")
         (answers,) = cursor.fetchone()
     return bool(database.connection.info.backend_pid != answers)
+
+
+@register(Tags.database)
+def the_first_migrations_can_stand_in(
+    app_configs: Sequence[Any] | None, databases: Sequence[str] | None = None, **_: Any
+) -> list[CheckMessage]:
+    """An app's first migration makes the tables of all that came before it at once. A database in which only some of
+    those were applied is brought to the last of them first. `migrate` asks before it begins."""
+    if not databases:
+        return []
+    loader = MigrationLoader(None, ignore_no_migrations=True)
+    applied = set(MigrationRecorder(connections[DEFAULT_DB_ALIAS]).applied_migrations())
+    behind = [
+        key
+        for key, first in loader.replacements.items()
+        if applied & set(first.replaces) and not set(first.replaces) <= applied
+    ]
+    if not behind:
+        return []
+    apps = ", ".join(sorted(app for app, _name in behind))
+    return [
+        Error(
+            f"This database was made by an older version of the service, and lacks migrations of: {apps}.",
+            hint=f"Start it once with version {LAST_BEFORE_THE_SCHEMA} (`manage.py up`; in a deployment its service"
+            " `migrate`), then with this one.",
+            id="clinic.E002",
+        )
+    ]
 
 
 @register(Tags.database)

@@ -84,7 +84,7 @@ def queue(
 
     `due_at`: when the reason for it fell due, where that was not just now.
 
-    `template` is the dotted path of a function that takes `context` as keyword arguments plus `now` and returns a Text
+    `template` is the dotted path of a function that takes `context` as keyword arguments plus `now` and returns a Text,
     a Skip or a Wait. It is called when the text is sent.
     """
     values = {"template": template, "context": context, "site": site, "created_at": now}

@@ -113,8 +113,3 @@ RISKS: Mapping[Term, frozenset[str]] = MappingProxyType(
         ),
     }
 )
-
-
-def term_of(risk: str) -> Term | None:
-    """The term of one of the catalogue's risks, by its name; None when it has no term of its own."""
-    return next((term for term, risks in RISKS.items() if risk in risks), None)

@@ -12,7 +12,7 @@ from django.db.models import Prefetch
 
 from clinic.models import User
 from outcomes.models import AdverseEvent, Answer, CheckIn, CourseSummary, FollowUp
-from outcomes.services.judgement import PAIN_NOW, felt_at
+from outcomes.services.courses import PAIN_NOW, felt_at
 from patients import mme
 from patients.models import OpioidUse, Patient
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from django.db.models.signals import post_init, post_save
+from django.db.models.signals import post_save, pre_save
 from django.dispatch import receiver
 
 from clinic.models import Site, User
@@ -95,13 +95,12 @@ def join_courses(moved: Moved, now: datetime, **_: Any) -> None:
     services.join_courses(moved.get("outcomes.followup", []), now=now)
 
 
-def clock_of(site: Site) -> tuple[Any, ...]:
-    """What the plans of a site's follow-ups stand on, as far as it was read from the database."""
-    unread = site.get_deferred_fields()
-    return tuple(None if name in unread else getattr(site, name) for name in ("time_zone", "check_in_at"))
+def clock_of(site: Site) -> tuple[Any, ...] | None:
+    """What the plans of a site's follow-ups stand on, as it is stored; None of a new site."""
+    return Site.objects.filter(pk=site.pk).values_list("time_zone", "check_in_at").first()
 
 
-@receiver(post_init, sender=Site)
+@receiver(pre_save, sender=Site)
 def remember_clock(instance: Site, **_: Any) -> None:
     instance.clock_before = clock_of(instance)  # type: ignore[attr-defined]
 
@@ -109,6 +108,5 @@ def remember_clock(instance: Site, **_: Any) -> None:
 @receiver(post_save, sender=Site)
 def replan_site(instance: Site, created: bool, **_: Any) -> None:
     """Through whichever door a site's zone or hour changes, what is still to be asked moves with it."""
-    if not created and getattr(instance, "clock_before", None) != clock_of(instance):
+    if not created and instance.clock_before != clock_of(instance):  # type: ignore[attr-defined]
         services.replan_site(instance, reason="The site's clock or its hour for check-ins has changed.")
-    instance.clock_before = clock_of(instance)  # type: ignore[attr-defined]

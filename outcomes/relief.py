@@ -167,7 +167,7 @@ class Relief:
 def relief_of(baseline: int | None, score: int | None) -> Relief:
     """What two scores of one item and scale show; None for one that is missing, never taken for 0 or from the other.
 
-    Only the pain now is ever compared with the pain now before: `outcomes.services.judgement.PAIN_NOW`.
+    Only the pain now is ever compared with the pain now before: `outcomes.services.courses.PAIN_NOW`.
     """
     low = baseline is not None and baseline < LOW_BASELINE
     points = None if baseline is None or score is None else baseline - score

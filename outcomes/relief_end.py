@@ -43,8 +43,8 @@ def lasting(course: Course, judgement: Judgement) -> ReliefEndInterval | None:
 
     - never in relief at a judged answer that counts: (0, first judged answer], or (0, the day on which a device was
       taken out that did not help enough]. Where the pain before a next treatment is all that is known, bad as it is:
-      (0, that day] when no judged check-in had gone unanswered yet, for nobody else is known then either; None of who
-      had been silent: who still has relief and is silent comes for none, so that losses alone would be counted;
+      (0, that day] when no judged check-in had gone unanswered yet, for nobody else is known then either; None for
+      silent patients: only those whose pain is back return, which would bias the curve toward losses;
     - in relief and not lost: (last good score, None], also while a bad score after it is not confirmed; it is the
       suspicion then;
     - lost: the interval of the judgement. What comes after an established loss does not move it.

@@ -5,19 +5,9 @@ from typing import Any
 
 from django.db.models import CharField, Func, Lookup, TextField
 
-#: As words were compared before `unaccent`; the indexes of an earlier migration are made of it.
-PLAIN = r"UPPER(REGEXP_REPLACE(NORMALIZE({}, NFD), '[\u0300-\u036f''’ʼ`´]', '', 'g'))"
 #: A function of the database, made by a migration: PostgreSQL's `unaccent` in a form of which an index can be made.
 WORDS = "PLAIN_WORDS({})"
 DIGITS = "REGEXP_REPLACE({}, '[^0-9]', '', 'g')"
-
-
-class Plain(Func):
-    """The words of a column without capitals, accents and apostrophes, for the earlier migration alone."""
-
-    template = PLAIN.format("%(expressions)s")
-    arity = 1
-    output_field = TextField()
 
 
 class PlainWords(Func):

@@ -78,7 +78,7 @@ class ActionPage(PermissionRequiredMixin, FormView):  # type: ignore[type-arg]
         return get_object_or_404(self.get_queryset(), pk=self.kwargs["pk"])
 
     def guarded(self) -> models.Model | None:
-        """The row of which the reader must have seen how it stands; None where something new is made."""
+        """The row whose current version the form must carry; None where something new is made."""
         row: models.Model = self.row
         return row
 

@@ -10,14 +10,21 @@ from django.utils.translation import gettext as _
 from redis.exceptions import RedisError
 
 
-class NavigationEntry(NamedTuple):
+class Entry(NamedTuple):
     """One entry: a change list of the admin, or any other of its pages, and the permission that opens it."""
 
     title: str
     icon: str
     page: str
-    permission: str = ""
+    permission: str | None = None
     query: str = ""
+
+    def is_for(self, user: Any) -> bool:
+        """Whether the user may open it: with `permission`, or else what it takes to view the model of the list."""
+        if self.permission is None:
+            app, model, _page = self.page.split("_")
+            return bool(user.has_perm(f"{app}.view_{model}"))
+        return not self.permission or bool(user.has_perm(self.permission))
 
 
 #: Pages below a list's address that have an entry of their own.
@@ -27,175 +34,62 @@ PAGES_OF_THEIR_OWN = (
 )
 
 
-def pages() -> list[tuple[str, list[NavigationEntry]]]:
+def pages() -> list[tuple[str, list[Entry]]]:
     """Every entry by group. Addresses are names: this app need not know the apps above it."""
-    day, kind = "procedures_appointment", "procedures_proceduretype"
+    # fmt: off
     return [
-        (
-            "",
-            [
-                NavigationEntry(_("Overview"), "home", "index"),
-                NavigationEntry(_("Book"), "add_circle", f"{day}_find", "procedures.book_appointment"),
-                NavigationEntry(_("Day board"), "view_kanban", f"{day}_board", "procedures.view_appointment"),
-                NavigationEntry(
-                    _("Week"), "calendar_view_week", f"{day}_week", "procedures.view_appointment"
-                ),
-                NavigationEntry(
-                    _("Today"), "today", f"{day}_changelist", "procedures.view_appointment", "?when=today"
-                ),
-                NavigationEntry(
-                    _("Patients"), "groups", "patients_patient_changelist", "patients.view_patient"
-                ),
-                NavigationEntry(
-                    _("Appointments"),
-                    "calendar_month",
-                    f"{day}_changelist",
-                    "procedures.view_appointment",
-                    "?when=all",
-                ),
-                NavigationEntry(
-                    _("Procedures"),
-                    "medical_services",
-                    "procedures_procedure_changelist",
-                    "procedures.view_procedure",
-                ),
-                NavigationEntry(
-                    _("Implanted devices"),
-                    "memory",
-                    "procedures_implanteddevice_changelist",
-                    "procedures.view_implanteddevice",
-                ),
-                NavigationEntry(
-                    _("Waitlist"),
-                    "hourglass_top",
-                    "procedures_waitlistentry_changelist",
-                    "procedures.view_waitlistentry",
-                ),
-                NavigationEntry(
-                    _("Freed times"),
-                    "event_available",
-                    "procedures_freedtime_changelist",
-                    "procedures.view_freedtime",
-                    "?state=open",
-                ),
-            ],
-        ),
-        (
-            _("Follow-ups"),
-            [
-                NavigationEntry(
-                    _("Alerts"), "notification_important", "outcomes_alert_changelist", "outcomes.view_alert"
-                ),
-                NavigationEntry(
-                    _("Follow-ups"), "monitoring", "outcomes_followup_changelist", "outcomes.view_followup"
-                ),
-                NavigationEntry(
-                    _("Check-ins"), "mark_chat_unread", "outcomes_checkin_changelist", "outcomes.view_checkin"
-                ),
-                NavigationEntry(
-                    _("Adverse events"),
-                    "healing",
-                    "outcomes_adverseevent_changelist",
-                    "outcomes.view_adverseevent",
-                ),
-                NavigationEntry(_("Calls"), "call", "outcomes_checkin_calls", "outcomes.record_answer"),
-                NavigationEntry(
-                    _("Not sent"), "unsubscribe", "outcomes_checkin_not_sent", "outcomes.view_checkin"
-                ),
-            ],
-        ),
-        (
-            _("Reports"),
-            [
-                NavigationEntry(
-                    _("Worklists"), "checklist_rtl", "outcomes_followup_worklists", "outcomes.view_followup"
-                ),
-                NavigationEntry(
-                    _("Clinic today"), "dashboard", "outcomes_followup_clinic", "outcomes.view_reports"
-                ),
-                NavigationEntry(
-                    _("Procedure report"), "query_stats", "outcomes_followup_report", "outcomes.view_reports"
-                ),
-                NavigationEntry(
-                    _("Compare"), "compare_arrows", "outcomes_followup_compare", "outcomes.view_reports"
-                ),
-                NavigationEntry(
-                    _("Who answers"),
-                    "mark_email_read",
-                    "outcomes_followup_response",
-                    "outcomes.view_reports",
-                ),
-                NavigationEntry(
-                    _("Exports"), "download", "outcomes_export_changelist", "outcomes.export_outcomes"
-                ),
-            ],
-        ),
-        (
-            _("Catalogue"),
-            [
-                NavigationEntry(
-                    _("Procedure types"), "menu_book", f"{kind}_changelist", "procedures.view_proceduretype"
-                ),
-                NavigationEntry(
-                    _("Red flags"), "flag", "procedures_redflag_changelist", "procedures.view_redflag"
-                ),
-                NavigationEntry(
-                    _("Readiness"),
-                    "checklist",
-                    "procedures_readinessitem_changelist",
-                    "procedures.view_readinessitem",
-                ),
-            ],
-        ),
-        (
-            _("Clinic"),
-            [
-                NavigationEntry(_("Sites"), "location_on", "clinic_site_changelist", "clinic.view_site"),
-                NavigationEntry(
-                    _("Resources"), "meeting_room", "clinic_resource_changelist", "clinic.view_resource"
-                ),
-                NavigationEntry(
-                    _("Leave, closures"), "event_busy", "clinic_closure_changelist", "clinic.view_closure"
-                ),
-                NavigationEntry(
-                    _("Categories"),
-                    "category",
-                    "clinic_resourcecategory_changelist",
-                    "clinic.view_resourcecategory",
-                ),
-                NavigationEntry(_("Staff"), "badge", "clinic_user_changelist", "clinic.view_user"),
-                NavigationEntry(
-                    _("Roles"), "admin_panel_settings", "auth_group_changelist", "auth.view_group"
-                ),
-            ],
-        ),
-        (
-            _("Trail"),
-            [
-                NavigationEntry(
-                    _("E-mails"), "outbox", "clinic_outgoingemail_changelist", "clinic.view_outgoingemail"
-                ),
-                NavigationEntry(
-                    _("Text messages"), "sms", "clinic_outgoingtext_changelist", "clinic.view_outgoingtext"
-                ),
-                NavigationEntry(
-                    _("Sending"), "send", "clinic_outgoingemail_sending", "clinic.view_outgoingemail"
-                ),
-                NavigationEntry(
-                    _("E-mail previews"),
-                    "preview",
-                    "clinic_outgoingemail_previews",
-                    "clinic.view_outgoingemail",
-                ),
-                NavigationEntry(
-                    _("Audit trail"), "history", "clinic_auditevent_changelist", "clinic.view_auditevent"
-                ),
-                NavigationEntry(
-                    _("Seals"), "verified_user", "clinic_auditseal_changelist", "clinic.view_auditseal"
-                ),
-            ],
-        ),
+        ("", [
+            Entry(_("Overview"), "home", "index", ""),
+            Entry(_("Book"), "add_circle", "procedures_appointment_find", "procedures.book_appointment"),
+            Entry(_("Day board"), "view_kanban", "procedures_appointment_board", "procedures.view_appointment"),
+            Entry(_("Week"), "calendar_view_week", "procedures_appointment_week", "procedures.view_appointment"),
+            Entry(_("Today"), "today", "procedures_appointment_changelist", query="?when=today"),
+            Entry(_("Patients"), "groups", "patients_patient_changelist"),
+            Entry(_("Appointments"), "calendar_month", "procedures_appointment_changelist", query="?when=all"),
+            Entry(_("Procedures"), "medical_services", "procedures_procedure_changelist"),
+            Entry(_("Implanted devices"), "memory", "procedures_implanteddevice_changelist"),
+            Entry(_("Waitlist"), "hourglass_top", "procedures_waitlistentry_changelist"),
+            Entry(_("Freed times"), "event_available", "procedures_freedtime_changelist", query="?state=open"),
+        ]),
+        (_("Follow-ups"), [
+            Entry(_("Alerts"), "notification_important", "outcomes_alert_changelist"),
+            Entry(_("Follow-ups"), "monitoring", "outcomes_followup_changelist"),
+            Entry(_("Check-ins"), "mark_chat_unread", "outcomes_checkin_changelist"),
+            Entry(_("Adverse events"), "healing", "outcomes_adverseevent_changelist"),
+            Entry(_("Calls"), "call", "outcomes_checkin_calls", "outcomes.record_answer"),
+            Entry(_("Not sent"), "unsubscribe", "outcomes_checkin_not_sent", "outcomes.view_checkin"),
+        ]),
+        (_("Reports"), [
+            Entry(_("Worklists"), "checklist_rtl", "outcomes_followup_worklists", "outcomes.view_followup"),
+            Entry(_("Clinic today"), "dashboard", "outcomes_followup_clinic", "outcomes.view_reports"),
+            Entry(_("Procedure report"), "query_stats", "outcomes_followup_report", "outcomes.view_reports"),
+            Entry(_("Compare"), "compare_arrows", "outcomes_followup_compare", "outcomes.view_reports"),
+            Entry(_("Who answers"), "mark_email_read", "outcomes_followup_response", "outcomes.view_reports"),
+            Entry(_("Exports"), "download", "outcomes_export_changelist", "outcomes.export_outcomes"),
+        ]),
+        (_("Catalogue"), [
+            Entry(_("Procedure types"), "menu_book", "procedures_proceduretype_changelist"),
+            Entry(_("Red flags"), "flag", "procedures_redflag_changelist"),
+            Entry(_("Readiness"), "checklist", "procedures_readinessitem_changelist"),
+        ]),
+        (_("Clinic"), [
+            Entry(_("Sites"), "location_on", "clinic_site_changelist"),
+            Entry(_("Resources"), "meeting_room", "clinic_resource_changelist"),
+            Entry(_("Leave, closures"), "event_busy", "clinic_closure_changelist"),
+            Entry(_("Categories"), "category", "clinic_resourcecategory_changelist"),
+            Entry(_("Staff"), "badge", "clinic_user_changelist"),
+            Entry(_("Roles"), "admin_panel_settings", "auth_group_changelist"),
+        ]),
+        (_("Trail"), [
+            Entry(_("E-mails"), "outbox", "clinic_outgoingemail_changelist"),
+            Entry(_("Text messages"), "sms", "clinic_outgoingtext_changelist"),
+            Entry(_("Sending"), "send", "clinic_outgoingemail_sending", "clinic.view_outgoingemail"),
+            Entry(_("E-mail previews"), "preview", "clinic_outgoingemail_previews", "clinic.view_outgoingemail"),
+            Entry(_("Audit trail"), "history", "clinic_auditevent_changelist"),
+            Entry(_("Seals"), "verified_user", "clinic_auditseal_changelist"),
+        ]),
     ]
+    # fmt: on
 
 
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
@@ -210,7 +104,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
                 "active": is_open(request, link, entry.query),
             }
             for entry in entries
-            if not entry.permission or request.user.has_perm(entry.permission)
+            if entry.is_for(request.user)
         ]
         if items:
             groups.append({"title": title, "separator": bool(title), "items": items})

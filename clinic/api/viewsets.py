@@ -146,7 +146,7 @@ class VisibleRowsViewSet(NoStoreAPIView, viewsets.GenericViewSet[Any]):
 
     @property
     def user(self) -> User:
-        """Who is asking. Holds has seen to it that they are signed in."""
+        """Who is asking. The permission class has seen to it that they are signed in."""
         user = self.request.user
         assert isinstance(user, User)
         return user
@@ -242,7 +242,9 @@ def tag_of(shown: Mapping[str, Any]) -> str:
 
 
 def refuse_unless_read(request: Request, tag: str) -> None:
-    """Raise Unmatched unless the request names a version, Stale unless it is the one with the ETag `tag`."""
+    """Raise PreconditionRequired unless the request names a version, PreconditionFailed unless it is that with the ETag
+    `tag`.
+    """
     named = request.headers.get("If-Match", "").strip()
     if named in ("", "*"):
         raise PreconditionRequired

@@ -95,11 +95,7 @@ class Supervisor:
             # They belonged to an earlier database.
             sign_ins.unlink(missing_ok=True)
             shutil.rmtree(self.data / "sending", ignore_errors=True)
-        self._do("Bringing the database up to date", "migrate", "--no-input")
-        self._do("Loading the catalogue of procedures", "load_catalogue")
-        self._do("Judging follow-ups by this release", "judge_follow_ups")
-        if wanted.demo and not sign_ins.exists():
-            self._do("Making the demo clinic", "seed_demo", "--essentials")
+        self._do("Preparing the database", "prepare", *(["--demo"] if wanted.demo else []))
         with step("Starting the web server"):
             self._start_web(wanted)
         self._start_celery()  # a moment later: on a small machine they would only slow each other down
@@ -163,7 +159,14 @@ class Supervisor:
 
     def _do(self, title: str, *command: str) -> None:
         """Run one management command to its end, showing that it goes on."""
-        with step(title):
+        log = self.logs / f"{command[0]}.log"
+
+        def at() -> str:
+            """The step that the command is at, as it says in its log."""
+            steps = re.findall(r"(?m)^== (.+)$", log.read_text(errors="replace")) if log.exists() else []
+            return str(steps[-1]) if steps else ""
+
+        with step(title, at):
             child = self._start(command[0], [sys.executable, "manage.py", *command], role="clinic_owner")
             code = child.process.wait()
             self.children.remove(child)

@@ -24,7 +24,8 @@ from clinic.restores import Run
 
 logger = logging.getLogger(__name__)
 
-#: So many e-mails that were never tried are claimed at once. When a sender dies, as many wait for rows.CLAIM_LASTS.
+#: So many e-mails that were never tried are claimed at once. When a sender dies, as many wait for
+#: email_status.CLAIM_LASTS.
 BATCH = 20
 #: What was rendered so long ago is rendered again: whether it still should be sent is looked at right before it is.
 LOOK_LASTS = timedelta(seconds=1)
@@ -50,10 +51,10 @@ def send_due(
 
     Must run outside a transaction: nothing is locked while a mail server thinks. A sender that dies between the
     server's acceptance and the mark leaves one e-mail that goes out a second time, with the same Message-ID, after
-    rows.CLAIM_LASTS; there is no way to close that gap, only to keep it small (docs/decisions/0012).
+    email_status.CLAIM_LASTS; there is no way to close that gap, only to keep it small (docs/decisions/0012).
 
-    A run for all that is due, over the configured backend, leaves a word on whether the mail server takes this clinic's
-    mail (clinic.outbox.sender_health).
+    A run for all that is due, over the configured backend, records whether the mail server accepts this clinic's mail
+    (clinic.outbox.sender_health).
     """
     tally = {"sent": 0, "skipped": 0, "put_back": 0, "failed": 0}
     run = Run(now=now, counts=delivers(backend))
@@ -238,7 +239,7 @@ class DeliveryFault:
 
     `final`: it would go wrong again. `lost`: the connection is of no more use. `report`: what it says of the address,
     as a DeliveryReport.Kind; "" for nothing. `doubt`: how much it says that this clinic is refused as a sender, from 0
-    to sender.ENOUGH.
+    to sender_health.ENOUGH.
     """
 
     code: str

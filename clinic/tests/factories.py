@@ -1,12 +1,14 @@
 """The day on which tests play, staff and resources."""
 
-from datetime import date, time
+from datetime import date, time, timedelta
 from zoneinfo import ZoneInfo
 
 from django.contrib.auth.models import Group
 
 from clinic.models import Resource, ResourceCategory, Site, User, WorkingHours
 
+DAY = timedelta(days=1)
+MINUTE = timedelta(minutes=1)
 NEW_YORK = ZoneInfo("America/New_York")
 #: A Monday in winter; nothing before it has happened.
 MONDAY = date(2027, 1, 11)

@@ -1,32 +1,37 @@
 """Where no container engine is, the deployment's files are read, and what they start is started by hand."""
 
 import ast
-import http.client
 import importlib
-import os
 import re
 import shlex
-import socket
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
 
-import yaml
 from celery.bin.celery import celery
 from django.conf import settings
 from django.core.management import get_commands, load_command_class
 
 from clinic.dev import supervisor
 from clinic.dev.embedded import Valkey, binary
+from clinic.tests.deployment import (
+    COMPOSE,
+    ROOT,
+    SERVICES,
+    VARIABLE,
+    command_of,
+    deployment_environment,
+    dockerfile,
+    eventually,
+    filled_in,
+    free_port,
+    image_command,
+    instructions,
+    started,
+    web_answer,
+)
 
-ROOT = Path(__file__).resolve().parents[2]
-COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name for name, service in SERVICES.items() if service["image"] == "clinic"}
 #: Programs of other people's images that the embedded servers' wheels have as well.
 COUNTERPARTS = {
@@ -37,39 +42,6 @@ COUNTERPARTS = {
 }
 #: The programs of other people's images that have no counterpart here.
 STRANGERS = {"valkey-cli", "/mailpit", "wget"}
-#: ${NAME}, ${NAME:-default}, ${NAME:?refusal}
-VARIABLE = re.compile(r"\$\{([A-Z_]+)(?::([-?])([^}]*))?\}")
-
-
-def dockerfile() -> list[list[str]]:
-    """The Dockerfile's instructions, each split into its first word and the rest."""
-    lines = [
-        line for line in (ROOT / "Dockerfile").read_text().splitlines() if not line.lstrip().startswith("#")
-    ]
-    whole = "\n".join(lines).replace("\\\n", " ")
-    return [line.split(maxsplit=1) for line in whole.splitlines() if line.strip()]
-
-
-def instructions(word: str) -> list[str]:
-    return [rest for first, rest in dockerfile() if first == word]
-
-
-def filled_in(words: list[str], values: dict[str, str] | None = None) -> list[str]:
-    """The words of a command with compose's variables replaced: by `values`, else by their defaults."""
-
-    def value(found: "re.Match[str]") -> str:
-        return (values or {}).get(found[1], found[3] if found[2] == "-" else "")
-
-    return [VARIABLE.sub(value, word).replace("$$", "$") for word in words]
-
-
-def image_command() -> list[str]:
-    return shlex.split(instructions("CMD")[0].strip("[]").replace(",", " "))
-
-
-def command_of(service: str) -> list[str]:
-    """What the service runs, without a shell around it where there is none."""
-    return filled_in(SERVICES[service].get("command") or image_command())
 
 
 def health_check(service: str) -> list[str]:
@@ -298,72 +270,6 @@ def test_what_the_image_copies_is_there() -> None:
     assert any("--require-hashes -r requirements.txt" in line for line in instructions("RUN"))
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def deployed(redis: str) -> dict[str, str]:
-    """The environment of a deployment's container, with the tests' database and the Redis at `redis`."""
-    return {
-        # Only what has to do with this machine; a deployment has its own.
-        **{name: value for name, value in os.environ.items() if name in ("LANG", "TMPDIR", "HOME")},
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "SECRET_KEY": "k" * 25 + "0123456789" * 3,
-        "DEBUG": "false",
-        "SITE_URL": "https://clinic.example.org",
-        "ALLOWED_HOSTS": "clinic.example.org",
-        "BEHIND_PROXY": "true",
-        "DATABASE_URL": os.environ["DATABASE_URL"],
-        "REDIS_URL": redis,
-        "EMAIL_URL": "smtp+tls://user:password@127.0.0.1:1",
-        "SENDING_COPY_DIR": os.environ["SENDING_COPY_DIR"],
-        "HOSTNAME": socket.gethostname(),
-    }
-
-
-@contextmanager
-def started(
-    command: list[str], environment: dict[str, str], log: Path
-) -> Iterator["subprocess.Popen[bytes]"]:
-    """The command as a process of its own until the block ends; what it said is in `log`."""
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=out)
-        try:
-            yield process
-        finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-def eventually(
-    look: Callable[[], bool], process: "subprocess.Popen[bytes]", log: Path, seconds: float = 60
-) -> None:
-    """Wait until `look` is true; fails when the process ends first or after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not look():
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
-
-
-def answer(port: int, path: str, **headers: str) -> tuple[int, bytes]:
-    """What the web server at `port` answers; status 0 while there is none."""
-    client = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    try:
-        client.request("GET", path, headers={"Host": "clinic.example.org"} | headers)
-        response = client.getresponse()
-        return response.status, response.read()
-    except OSError:
-        return 0, b""
-    finally:
-        client.close()
-
-
 def healthy(words: list[str], environment: dict[str, str], port: int | None = None) -> bool:
     """Whether a health check's command ends well."""
     words = [str(port) if port and word == "8000" else word for word in words]
@@ -375,25 +281,25 @@ def test_the_web_server_answers_and_says_what_is_missing(tmp_path: Path) -> None
     command = [word.replace("0.0.0.0:8000", f"127.0.0.1:{port}") for word in command_of("web")]
     assert f"127.0.0.1:{port}" in command
     with Valkey(tmp_path / "valkey") as valkey:
-        environment = deployed(redis=valkey.url) | {"WEB_CONCURRENCY": "1"}
+        environment = deployment_environment(redis=valkey.url) | {"WEB_CONCURRENCY": "1"}
         with started(command, environment, log) as web:
-            eventually(lambda: answer(port, "/health/live")[0] == 200, web, log)
-            assert answer(port, "/health/ready")[0] == 200
+            eventually(lambda: web_answer(port, "/health/live")[0] == 200, web, log)
+            assert web_answer(port, "/health/ready")[0] == 200
             assert healthy(health_check("web"), environment, port)
             valkey.stop()
-            status, body = answer(port, "/health/ready")
+            status, body = web_answer(port, "/health/ready")
             assert (status, b'"redis": false' in body, b'"database": true' in body) == (503, True, True)
-            assert answer(port, "/health/live")[0] == 200
+            assert web_answer(port, "/health/live")[0] == 200
             assert not healthy(health_check("web"), environment, port)
             # TLS ends at the proxy: what came without it is sent there, except for the health checks above.
-            assert answer(port, "/admin/login/")[0] == 301
-            assert answer(port, "/health/live", Host="elsewhere.example.org")[0] == 400
+            assert web_answer(port, "/admin/login/")[0] == 301
+            assert web_answer(port, "/health/live", Host="elsewhere.example.org")[0] == 400
     assert not healthy(health_check("web"), environment, port)
 
 
 def test_worker_and_beat_run_and_their_health_checks_see_it(tmp_path: Path) -> None:
     with Valkey(tmp_path / "valkey") as valkey:
-        environment = deployed(redis=valkey.url)
+        environment = deployment_environment(redis=valkey.url)
         with started(command_of("worker"), environment, tmp_path / "worker.log") as worker:
             eventually(
                 lambda: healthy(health_check("worker"), environment),

@@ -7,33 +7,18 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from clinic.dev.embedded import Postgres, ServerFailed, Valkey, socket_folder
+from clinic.tests.deployment import eventually
+
+pytestmark = pytest.mark.usefixtures("runtime_folder")
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def eventually(look: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait until `look` is true; fails after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not look():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.02)
-
-
-@pytest.fixture(autouse=True)
-def sockets(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A runtime folder of the test's own: pytest's `tmp_path` is too long for sockets, and kill -9 leaves folders."""
-    with tempfile.TemporaryDirectory(prefix="clinic-", dir="/tmp") as folder:
-        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
-        yield
 
 
 def ask(server: Postgres, query: str) -> object:

@@ -15,7 +15,7 @@ from django.test import Client, override_settings
 
 from clinic import health_checks, urls
 from clinic.logs import scrub
-from clinic.tests.test_compose import answer, deployed, eventually, free_port, started
+from clinic.tests.deployment import deployment_environment, eventually, free_port, started, web_answer
 
 SECRET = "tokenAbcdefghijklmnop"
 
@@ -120,16 +120,16 @@ SERVERS = {
 @pytest.mark.parametrize("server", SERVERS)
 def test_no_server_writes_a_token_with_debug_either(server: str, tmp_path: Path) -> None:
     port, log = free_port(), tmp_path / "web.log"
-    environment = deployed(redis="redis://127.0.0.1:1/0") | {
+    environment = deployment_environment(redis="redis://127.0.0.1:1/0") | {
         "DEBUG": "true",
         "LOG_LEVEL": "DEBUG",
         "SITE_URL": "http://clinic.example.org",
     }
     command = [sys.executable, *(word.format(port=port) for word in SERVERS[server])]
     with started(command, environment, log) as process:
-        eventually(lambda: answer(port, "/health/live")[0] == 200, process, log)
+        eventually(lambda: web_answer(port, "/health/live")[0] == 200, process, log)
         for path in (f"/c/{SECRET}/none/", f"/u/{SECRET}/none/?lang=es", f"/p/{SECRET}", f"/a/{SECRET}//x"):
-            status, _body = answer(port, path, Referer=f"http://clinic.example.org/c/{SECRET}/")
+            status, _body = web_answer(port, path, Referer=f"http://clinic.example.org/c/{SECRET}/")
             assert status in (301, 404)
     text = log.read_text()
     assert "[token]" in text

@@ -5,75 +5,23 @@ import smtplib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.core import mail
-from django.core.mail import EmailMessage
-from django.core.mail.backends.base import BaseEmailBackend
 from django.db import connections
 from django.db.models import F
 
 from clinic import outbox
 from clinic.models import OutgoingEmail
 from clinic.outbox import delivery, email_status
+from clinic.tests.mail_server import (
+    SERVER,
+    TEMPLATES,
+    Server,
+    queue_letter,
+)
 from procedures.tests.factories import World
 
-HERE = "clinic.tests.test_outbox."
-
-
-def letter(*, now: Any, word: str = "Hello") -> outbox.Message:
-    return outbox.Message(subject="A letter", text=word)
-
-
-def broken(**_: Any) -> outbox.Message:
-    raise smtplib.SMTPServerDisconnected("the server said ann@example.org is away")
-
-
-def no_longer(**_: Any) -> outbox.Skip:
-    return outbox.Skip("answered")
-
-
-def letters(contexts: list[dict[str, Any]], now: Any) -> list[outbox.Message]:
-    """All at once, and all of them fail if one does."""
-    if any("poison" in context for context in contexts):
-        raise KeyError("poison")
-    return [outbox.Message(subject="A letter", text="Written with others") for _ in contexts]
-
-
-@outbox.in_bulk(letters)
-def letter_in_bulk(*, now: Any, poison: bool = False) -> outbox.Message:
-    if poison:
-        raise KeyError("poison")
-    return outbox.Message(subject="A letter", text="Written alone")
-
-
-class Server(BaseEmailBackend):
-    """A mail server that takes e-mails, or raises what `meets` says when it gets one or is called."""
-
-    meets: dict[str, list[Exception]]
-    calls: list[str]
-
-    def meet(self, event: str) -> None:
-        self.calls.append(event)
-        if self.meets.get(event):
-            raise self.meets[event].pop(0)
-
-    def open(self) -> bool:
-        self.meet("open")
-        return True
-
-    def send_messages(self, messages: Any) -> int:
-        for message in messages:
-            assert isinstance(message, EmailMessage)
-            self.meet(f"send {message.to[0]}")
-        return len(messages)
-
-    def close(self) -> None:
-        self.meet("close")
-
-
-SERVER = HERE + "Server"
 ANN, BEA = "send ann@example.org", "send bea@example.org"
 GONE = smtplib.SMTPServerDisconnected("the connection of ann@example.org is gone")
 
@@ -91,35 +39,24 @@ def server() -> type[Server]:
     return Server
 
 
-def put(
-    world: World,
-    key: str = "one",
-    template: str = "letter",
-    *,
-    to: str = "ann@example.org",
-    **context: object,
-) -> OutgoingEmail | None:
-    return outbox.queue(key, template=HERE + template, context=context, to=to, site=world.site, now=world.now)
-
-
 def state(key: str = "one") -> tuple[str, int, str]:
     row = OutgoingEmail.objects.get(key=key)
     return row.status, row.attempts, row.problem
 
 
 def test_the_same_reason_never_makes_two(world: World) -> None:
-    assert put(world)
-    assert put(world) is None
+    assert queue_letter(world)
+    assert queue_letter(world) is None
     assert outbox.send_due(now=world.now)["sent"] == 1
     assert outbox.send_due(now=world.now)["sent"] == 0
-    assert put(world) is None
+    assert queue_letter(world) is None
     assert len(mail.outbox) == 1
 
 
 def test_an_email_waits_for_its_time(world: World) -> None:
     outbox.queue(
         "later",
-        template=HERE + "letter",
+        template=TEMPLATES + "letter",
         context={"word": "Later"},
         to="ann@example.org",
         site=world.site,
@@ -132,7 +69,7 @@ def test_an_email_waits_for_its_time(world: World) -> None:
 
 
 def test_what_lost_its_reason_is_skipped_with_the_reason(world: World) -> None:
-    put(world, template="no_longer")
+    queue_letter(world, template="no_longer")
     assert outbox.send_due(now=world.now)["skipped"] == 1
     assert (OutgoingEmail.objects.get().status, OutgoingEmail.objects.get().problem) == (
         "skipped",
@@ -142,17 +79,17 @@ def test_what_lost_its_reason_is_skipped_with_the_reason(world: World) -> None:
 
 
 def test_what_was_skipped_is_queued_again_when_there_is_reason_again(world: World) -> None:
-    put(world, template="no_longer")
+    queue_letter(world, template="no_longer")
     outbox.send_due(now=world.now)
-    assert put(world, to="bea@example.org")
+    assert queue_letter(world, to="bea@example.org")
     assert outbox.send_due(now=world.now)["sent"] == 1
     assert mail.outbox[0].to == ["bea@example.org"]
-    assert put(world) is None
+    assert queue_letter(world) is None
 
 
 def test_a_fault_is_retried_from_the_row_five_times_and_then_failed(world: World) -> None:
-    put(world, "broken", template="broken")
-    put(world, "whole")
+    queue_letter(world, "broken", template="broken")
+    queue_letter(world, "whole")
     now = world.now
     assert outbox.send_due(now=now) == {"sent": 1, "skipped": 0, "put_back": 1, "failed": 0}
     for pause in outbox.PAUSES[:-1]:
@@ -173,7 +110,7 @@ def test_a_fault_is_retried_from_the_row_five_times_and_then_failed(world: World
 
 
 def test_every_attempt_carries_the_same_message_id(world: World) -> None:
-    put(world)
+    queue_letter(world)
     outbox.send_due(now=world.now)
     OutgoingEmail.objects.update(status="queued")
     outbox.send_due(now=world.now)
@@ -182,7 +119,7 @@ def test_every_attempt_carries_the_same_message_id(world: World) -> None:
 
 
 def test_a_claim_whose_sender_died_is_taken_over_and_a_fresh_one_is_not(world: World) -> None:
-    put(world)
+    queue_letter(world)
     assert email_status.claim(now=world.now)
     assert email_status.claim(now=world.now) == []
     OutgoingEmail.objects.update(claimed_at=F("claimed_at") - email_status.CLAIM_LASTS)
@@ -191,7 +128,7 @@ def test_a_claim_whose_sender_died_is_taken_over_and_a_fresh_one_is_not(world: W
 
 
 def test_an_email_whose_senders_all_died_is_given_up(world: World) -> None:
-    put(world)
+    queue_letter(world)
     OutgoingEmail.objects.update(attempts=outbox.TRIES)
     assert outbox.send_due(now=world.now)["failed"] == 1
     assert OutgoingEmail.objects.get().problem == "abandoned"
@@ -207,8 +144,8 @@ def test_an_email_whose_senders_all_died_is_given_up(world: World) -> None:
 def test_what_is_refused_for_good_is_not_tried_again(
     world: World, server: type[Server], exc: Exception, code: str
 ) -> None:
-    put(world)
-    put(world, "two", to="bea@example.org")
+    queue_letter(world)
+    queue_letter(world, "two", to="bea@example.org")
     server.meets = {ANN: [exc]}
     assert outbox.send_due(now=world.now, backend=SERVER) == TALLY | {"sent": 1, "failed": 1}
     assert state() == ("failed", 1, code)
@@ -227,7 +164,7 @@ def test_what_is_refused_for_good_is_not_tried_again(
 def test_what_is_refused_for_now_is_tried_again(
     world: World, server: type[Server], exc: Exception, code: str
 ) -> None:
-    put(world)
+    queue_letter(world)
     server.meets = {ANN: [exc]}
     assert outbox.send_due(now=world.now, backend=SERVER)["put_back"] == 1
     assert state() == ("queued", 1, code)
@@ -238,8 +175,8 @@ def test_what_is_refused_for_now_is_tried_again(
 def test_a_lost_connection_is_opened_anew_for_the_next(
     world: World, server: type[Server], exc: Exception
 ) -> None:
-    put(world)
-    put(world, "two", to="bea@example.org")
+    queue_letter(world)
+    queue_letter(world, "two", to="bea@example.org")
     server.meets = {ANN: [exc]}
     assert outbox.send_due(now=world.now, backend=SERVER) == TALLY | {"sent": 1, "put_back": 1}
     assert server.calls == ["open", ANN, "close", "open", BEA, "close"]
@@ -249,7 +186,7 @@ def test_a_server_that_keeps_breaking_off_is_left_alone_and_the_rest_is_as_it_wa
     world: World, server: type[Server]
 ) -> None:
     for number in range(10):
-        put(world, f"letter {number}")
+        queue_letter(world, f"letter {number}")
     server.meets = {ANN: [GONE] * 10}
     assert outbox.send_due(now=world.now, backend=SERVER) == TALLY | {"put_back": delivery.TROUBLES}
     untried = OutgoingEmail.objects.filter(status="queued", attempts=0, not_before=world.now)
@@ -257,8 +194,8 @@ def test_a_server_that_keeps_breaking_off_is_left_alone_and_the_rest_is_as_it_wa
 
 
 def test_a_server_that_cannot_be_reached_costs_no_tries(world: World, server: type[Server]) -> None:
-    put(world)
-    put(world, "two")
+    queue_letter(world)
+    queue_letter(world, "two")
     for _ in range(outbox.TRIES + 1):
         server.meets = {"open": [ConnectionRefusedError("ann@example.org")]}
         assert outbox.send_due(now=world.now, backend=SERVER) == TALLY
@@ -267,7 +204,7 @@ def test_a_server_that_cannot_be_reached_costs_no_tries(world: World, server: ty
 
 
 def test_a_farewell_that_fails_is_nobodys_fault(world: World, server: type[Server]) -> None:
-    put(world)
+    queue_letter(world)
     server.meets = {"close": [smtplib.SMTPResponseException(451, b"not now")]}
     assert outbox.send_due(now=world.now, backend=SERVER)["sent"] == 1
 
@@ -276,8 +213,8 @@ def test_logs_and_rows_keep_no_address(
     world: World, server: type[Server], caplog: pytest.LogCaptureFixture
 ) -> None:
     for number in range(3):
-        put(world, f"letter {number}")
-    put(world, "broken", template="broken")
+        queue_letter(world, f"letter {number}")
+    queue_letter(world, "broken", template="broken")
     server.meets = {ANN: [refusal(550), refusal(451), GONE], "open": [TimeoutError("ann@example.org")]}
     with caplog.at_level(logging.DEBUG):
         outbox.send_due(now=world.now, backend=SERVER)
@@ -288,17 +225,17 @@ def test_logs_and_rows_keep_no_address(
 
 
 def test_a_poisoned_email_fails_alone(world: World) -> None:
-    put(world, "poisoned", "letter_in_bulk", poison=True)
+    queue_letter(world, "poisoned", "letter_in_bulk", poison=True)
     for number in range(3):
-        put(world, f"letter {number}", "letter_in_bulk")
+        queue_letter(world, f"letter {number}", "letter_in_bulk")
     assert outbox.send_due(now=world.now) == TALLY | {"sent": 3, "put_back": 1}
     assert state("poisoned") == ("queued", 1, "KeyError")
 
 
 def test_emails_of_one_template_are_written_together(world: World) -> None:
     for number in range(3):
-        put(world, f"letter {number}", "letter_in_bulk")
-    put(world, "another")
+        queue_letter(world, f"letter {number}", "letter_in_bulk")
+    queue_letter(world, "another")
     outbox.send_due(now=world.now)
     assert [message.body for message in mail.outbox] == ["Written with others"] * 3 + ["Hello"]
 
@@ -307,8 +244,8 @@ def test_what_was_looked_at_too_long_ago_is_looked_at_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivery, "LOOK_LASTS", timedelta(0))
-    put(world, "one", "letter_in_bulk")
-    put(world, "two", "letter_in_bulk")
+    queue_letter(world, "one", "letter_in_bulk")
+    queue_letter(world, "two", "letter_in_bulk")
     outbox.send_due(now=world.now)
     assert [message.body for message in mail.outbox] == ["Written alone"] * 2
 
@@ -316,18 +253,18 @@ def test_what_was_looked_at_too_long_ago_is_looked_at_again(
 def test_what_was_tried_before_is_claimed_alone(world: World) -> None:
     """Should it be what kills its senders, it takes no other with it."""
     for key in ("killer", "two", "three"):
-        put(world, key)
+        queue_letter(world, key)
     assert len(email_status.claim(now=world.now, limit=20)) == 3
     OutgoingEmail.objects.update(claimed_at=F("claimed_at") - email_status.CLAIM_LASTS)
-    put(world, "four")
-    put(world, "five")
+    queue_letter(world, "four")
+    queue_letter(world, "five")
     claims = [[email.key for email in email_status.claim(now=world.now, limit=20)] for _ in range(5)]
     assert claims == [["killer"], ["two"], ["three"], ["four", "five"], []]
 
 
 def test_a_sender_that_lost_its_claim_writes_nothing(world: World) -> None:
-    put(world)
-    put(world, "two")
+    queue_letter(world)
+    queue_letter(world, "two")
     first, second = email_status.claim(now=world.now, limit=2)
     OutgoingEmail.objects.filter(key="one").update(claimed_at=F("claimed_at") - email_status.CLAIM_LASTS)
     first.refresh_from_db()
@@ -347,8 +284,8 @@ def test_a_sender_that_lost_its_claim_writes_nothing(world: World) -> None:
 def test_a_claim_that_grows_old_is_renewed_before_it_is_used(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put(world)
-    put(world, "two")
+    queue_letter(world)
+    queue_letter(world, "two")
     now = iter(range(0, 10**6, 400))  # each look at the clock is seven minutes after the one before
     monkeypatch.setattr(delivery, "monotonic", lambda: float(next(now)))
     monkeypatch.setattr(delivery, "RUN_LASTS", timedelta(days=1))
@@ -361,7 +298,7 @@ def test_a_claim_that_grows_old_is_renewed_before_it_is_used(
 
 def test_a_run_ends_in_time_and_the_next_goes_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(5):
-        put(world, f"letter {number}")
+        queue_letter(world, f"letter {number}")
     now = iter(range(0, 10**6, 10))
     monkeypatch.setattr(delivery, "monotonic", lambda: float(next(now)))
     first = outbox.send_due(now=world.now)["sent"]
@@ -375,7 +312,7 @@ def test_a_run_ends_in_time_and_the_next_goes_on(world: World, monkeypatch: pyte
 @pytest.mark.django_db(transaction=True)
 def test_many_senders_at_once_send_each_once(world: World) -> None:
     for number in range(60):
-        put(world, f"letter {number}")
+        queue_letter(world, f"letter {number}")
     barrier = threading.Barrier(6)
 
     def send(_: int) -> int:

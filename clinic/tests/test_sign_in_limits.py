@@ -1,4 +1,4 @@
-"""Signing in can be tried so often and no oftener, by account and by address; and nobody keeps others out."""
+"""Attempts to sign in are limited by account and by address; nobody can lock others out."""
 
 from typing import Any
 

@@ -17,8 +17,14 @@ from django.test import RequestFactory
 from clinic import spare_threads
 from clinic.dev.embedded import Postgres, Valkey
 from clinic.spare_threads import AT_WORK, SPARE, WAITING, Places, SpareThreadsMiddleware
-from clinic.tests.test_compose import answer, command_of, deployed, eventually, free_port, started
-from clinic.tests.test_embedded import sockets  # noqa: F401  # a fixture
+from clinic.tests.deployment import (
+    command_of,
+    deployment_environment,
+    eventually,
+    free_port,
+    started,
+    web_answer,
+)
 
 
 @contextmanager
@@ -36,26 +42,31 @@ def standing_still(pid: int) -> Iterator[None]:
             os.kill(first, signal.SIGCONT)
 
 
-def test_health_is_answered_while_all_requests_hang_in_the_database(tmp_path: Path, sockets: None) -> None:  # noqa: F811
+def test_health_is_answered_while_all_requests_hang_in_the_database(
+    tmp_path: Path, runtime_folder: None
+) -> None:
     port, log = free_port(), tmp_path / "web.log"
     command = [word.replace("0.0.0.0:8000", f"127.0.0.1:{port}") for word in command_of("web")]
     assert int(command[command.index("--threads") + 1]) == AT_WORK + WAITING + SPARE
     https = {"X-Forwarded-Proto": "https"}
 
     def patient(_: int = 0) -> int:
-        return answer(port, "/c/whatever/", **https)[0]
+        return web_answer(port, "/c/whatever/", **https)[0]
 
     with Valkey(tmp_path / "valkey") as valkey, Postgres() as database, ThreadPoolExecutor(60) as people:
         assert database.process is not None
-        environment = deployed(valkey.url) | {"WEB_CONCURRENCY": "1", "DATABASE_URL": database.url}
+        environment = deployment_environment(valkey.url) | {
+            "WEB_CONCURRENCY": "1",
+            "DATABASE_URL": database.url,
+        }
         with started(command, environment, log) as web:
-            eventually(lambda: answer(port, "/health/ready")[0] == 200, web, log)
+            eventually(lambda: web_answer(port, "/health/ready")[0] == 200, web, log)
             list(people.map(patient, range(40)))  # the threads have connections now
             with standing_still(database.process.pid):
                 asked = [people.submit(patient) for _ in range(40)]
                 for path, status in [("live", 200), ("ready", 503), ("jobs", 503), ("live", 200)] * 2:
                     began = monotonic()
-                    assert answer(port, f"/health/{path}")[0] == status
+                    assert web_answer(port, f"/health/{path}")[0] == status
                     assert monotonic() - began < 3, path
                 turned_away, hang = wait(asked, timeout=1)
                 assert {pid.result() for pid in turned_away} <= {
@@ -63,7 +74,7 @@ def test_health_is_answered_while_all_requests_hang_in_the_database(tmp_path: Pa
                     503,
                 }  # 500: had its answer before all stood still
                 assert 0 < len(hang) <= AT_WORK + WAITING
-                assert answer(port, "/api/v1/patients/", **https)[0] == 503
+                assert web_answer(port, "/api/v1/patients/", **https)[0] == 503
             assert {pid.result() for pid in hang} <= {500, 503, 0}
             assert patient() == 500  # which is what an empty database is good for
 

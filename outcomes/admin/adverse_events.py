@@ -20,7 +20,7 @@ from clinic.admin.base import SeenFilter, staff
 from clinic.admin.datetime_widgets import site_time_text
 from clinic.admin.record_forms import ReasonForm, RecordForm, dressed, reason_field
 from outcomes import services
-from outcomes.admin.drill_down import EventCells, ShowsBehind
+from outcomes.admin.drill_down import CellFilter, ShowsBehind
 from outcomes.models import AdverseEvent, FollowUp
 from outcomes.services.adverse_events import FIELDS
 from patients import services as patients
@@ -78,7 +78,7 @@ class AdverseEventAdmin(ShowsBehind):
         *(StandingFilter, "serious", "severity", "term", "outcome", "relation"),
         ("follow_up__procedure__site", SeenFilter),
         "follow_up__procedure__procedure_type__family",
-        EventCells,
+        CellFilter,
     )
     change_list_template = "admin/outcomes/behind.html"
     list_fullwidth = True

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from clinic.models import Site
 from outcomes.models import CheckIn
 from outcomes.questions import most_urgent
-from outcomes.services.answers import red_flags_of
+from outcomes.services.check_in_questions import red_flags_of
 from procedures.models.catalogue_items import Urgency
 
 

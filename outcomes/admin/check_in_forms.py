@@ -28,8 +28,8 @@ from outcomes.questions import (
     from_instrument,
     red_flag,
 )
-from outcomes.services import relief_questions
-from outcomes.services.answers import diary_of, steps_of
+from outcomes.services.answers import diary_of
+from outcomes.services.check_in_questions import since_when_question, steps_of, worn_off_question
 from patients.models import AnsweredBy, Patient
 from procedures.services.red_flag_wordings import wordings_at
 
@@ -67,9 +67,9 @@ def kept_questions(answer: Answer, asked: Iterable[Question]) -> list[Question]:
         result.append(flags.get(question.key) or as_asked(figure, question) if figure else question)
     for name, figure in kept.items():
         if name == WORN_OFF:
-            result.append(relief_questions.question())
+            result.append(worn_off_question())
         elif name == ENDED_ON:
-            result.append(relief_questions.since_when(answer.check_in.follow_up))
+            result.append(since_when_question(answer.check_in.follow_up))
         else:
             otherwise = Question(name, BilingualText(name, None), "yes_no")
             result.append(flags.get(name) or as_asked(figure, otherwise))

@@ -32,7 +32,7 @@ from outcomes.admin.check_in_forms import (
     questions_of,
 )
 from outcomes.admin.courses import pain_now
-from outcomes.admin.drill_down import CheckInCells, ShowsBehind
+from outcomes.admin.drill_down import CellFilter, ShowsBehind
 from outcomes.check_in_history import HELD_BACK, reason, why
 from outcomes.models import Answer, CheckIn
 from outcomes.models.check_ins import CheckInQuerySet
@@ -85,7 +85,7 @@ class CheckInAdmin(ShowsBehind):
     list_filter = (
         *("status", "kind", RemarkFilter, NotSentFilter),
         ("follow_up__procedure__site", SeenFilter),
-        CheckInCells,
+        CellFilter,
     )
     change_list_template = "admin/outcomes/behind.html"
     search_fields = searched("follow_up__patient__")

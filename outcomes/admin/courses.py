@@ -20,7 +20,7 @@ from outcomes.models import Answer, CheckIn, FollowUp
 from outcomes.models.follow_ups import JudgedAs
 from outcomes.relief import Course, Verdict, percent_relief, relief_of
 from outcomes.services import course_from
-from outcomes.services.judgement import PAIN_NOW, PainScore, felt_at, position
+from outcomes.services.courses import PAIN_NOW, PainScore, felt_at, position
 from patients.admin import PatientAdmin
 from patients.models import Patient
 from procedures.admin.descriptions import age_before

@@ -21,7 +21,7 @@ from clinic.admin.action_pages import ActionPage, paths
 from clinic.admin.base import ReadOnlyAdmin, staff, tell
 from clinic.patient_pages import secret
 from outcomes import services
-from outcomes.admin.reports.base import SelectionForm
+from outcomes.admin.selection_form import SelectionForm
 from outcomes.exports import ENTRY, entries
 from outcomes.exports.columns import MARK, cell, lines
 from outcomes.models import Export

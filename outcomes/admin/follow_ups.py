@@ -29,7 +29,7 @@ from outcomes.models.follow_ups import JudgedAs
 from outcomes.questions import MEDICINE
 from outcomes.reports import WORKLISTS
 from outcomes.services import diary_result, trial_of
-from outcomes.services.judgement import in_minutes
+from outcomes.services.courses import in_minutes
 from outcomes.services.plans import ENDINGS, RESUMED
 from patients.admin import searched
 from procedures.admin.appointment_forms import WhyForm

@@ -24,7 +24,7 @@ from outcomes.models import CourseSummary
 from outcomes.models.follow_ups import JudgedAs
 from outcomes.patient_course import DoseStep, FollowUpScores, PatientCourse, Score, patient_course
 from outcomes.relief import percent_relief
-from outcomes.services.judgement import in_minutes
+from outcomes.services.courses import in_minutes
 from patients import services
 from patients.admin import PatientAdmin
 from patients.admin.opioids import left_out_words, total_words, worth

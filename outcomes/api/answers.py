@@ -8,7 +8,7 @@ from rest_framework import serializers
 from outcomes.models import Answer, FollowUp
 from outcomes.questions import PAIN_NOW as PAIN
 from outcomes.relief import meets, relief_of
-from outcomes.services.judgement import PAIN_NOW, felt_at, in_minutes, position
+from outcomes.services.courses import PAIN_NOW, felt_at, in_minutes, position
 from patients.models import AnsweredBy
 
 

@@ -5,15 +5,12 @@ from typing import Any
 from rest_framework import serializers
 
 from outcomes.check_in_history import Fact
+from outcomes.check_in_sentences import SENTENCES
 from outcomes.questions import PAIN_NOW
 from outcomes.services.corrections import Version
 
 #: Every code of a fact.
-CODES = (
-    *("planned", "reported", "moved", "waits", "not_sent", "queued", "waiting", "sending", "sent"),
-    *("held_back", "failed", "delivered", "delayed", "came_back", "complained", "unsubscribed"),
-    *("opened", "called", "answered", "corrected", "missed", "superseded", "voided", "to_remind", "to_call"),
-)
+CODES = tuple(SENTENCES["facts"])
 
 
 class FactSerializer(serializers.Serializer[Fact]):

@@ -38,8 +38,7 @@ from outcomes.models import FollowUp, VerdictChange
 from outcomes.models.follow_ups import JudgedAs
 from outcomes.questions import ENDED_ON, PAIN_NOW
 from outcomes.relief import LOW_BASELINE, responders
-from outcomes.services.judgement import in_minutes
-from outcomes.services.verdicts import window_of_test
+from outcomes.services.courses import in_minutes, window_of_test
 from patients import services as patients
 from patients.api import PatientNameSerializer
 from procedures.api.catalogue import ProcedureTypeNameSerializer
@@ -79,7 +78,7 @@ class FollowUpSerializer(serializers.ModelSerializer[FollowUp]):
     levels = serializers.CharField(source="procedure.levels")
     baseline_pain = serializers.IntegerField(source="procedure.baseline_pain", allow_null=True)
     baseline_status = serializers.SerializerMethodField()
-    judged_as = serializers.ChoiceField([judgeda.value for judgeda in JudgedAs])
+    judged_as = serializers.ChoiceField([kind.value for kind in JudgedAs])
     relief_window = serializers.SerializerMethodField()
     threshold_percent = serializers.SerializerMethodField()
     last_measurement = serializers.SerializerMethodField()

@@ -14,7 +14,7 @@ from outcomes.demo.replies import remark, replies
 from outcomes.models import Answer, CheckIn, ContactAttempt
 from outcomes.questions import PAIN_NOW
 from outcomes.schedule import DAY
-from outcomes.services.answers import steps_of
+from outcomes.services.check_in_questions import steps_of
 from outcomes.services.expiry import call_unsent, close_past_of
 from outcomes.services.follow_ups import extend
 from outcomes.services.invitations import due_now, invite_some, quiet_at, remind_some, to_remind

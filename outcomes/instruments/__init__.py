@@ -19,10 +19,11 @@ from outcomes.instruments.definitions import (
     Instrument,
     Item,
     ItemChoice,
+    Scale,
     Scoring,
     Wording,
 )
-from outcomes.instruments.loader import InstrumentsError, Registry, join, read_instruments
+from outcomes.instruments.loader import Registry, join, read_instruments
 
 #: Where the project's own instruments lie.
 FOLDER = Path(__file__).parent
@@ -31,7 +32,7 @@ FOLDER = Path(__file__).parent
 def registry() -> Registry:
     """Every instrument by (key, version), in that order: the project's, and those of the folder `INSTRUMENTS_DIR`.
 
-    Files are read once a process. Raises InstrumentsError when one of them cannot be used; the system check
+    Files are read once a process. Raises PagesError when one of them cannot be used; the system check
     `outcomes.E001` says so before anything starts.
     """
     return load(settings.INSTRUMENTS_DIR)
@@ -39,7 +40,7 @@ def registry() -> Registry:
 
 @cache
 def load(folder: str) -> Registry:
-    """The project's instruments and those of a site's folder; an empty path means none. Raises InstrumentsError."""
+    """The project's instruments and those of a site's folder; an empty path means none. Raises PagesError."""
     return MappingProxyType(join(read_instruments(FOLDER), read_instruments(Path(folder)) if folder else {}))
 
 

@@ -4,26 +4,42 @@ Plain values in, plain values out; all figures are whole numbers or exact fracti
 None means that nobody stands by it yet. Answers are a mapping of item key → whole number on the item's own scale.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
-from typing import Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PlainValidator
+from pydantic_core import PydanticCustomError
 
 from clinic.refusals import Refusal
-from procedures.catalogue.entries import Confirmation
+from clinic.toml_pages import STRICT, Code, Confirmed, NotEmpty, Text, Unique, Whole, YesOrNo, matching
 
 #: What an important change can be of, besides an item.
 SCORE = "score"
+#: 1, 2.1, 2.1a: numbers joined by dots, and at most one small letter.
+VERSION = r"((?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*)([a-z]?)"
+
+
+#: What a measurement's column of small whole numbers holds.
+Value = Annotated[Whole, Field(ge=-32_768, le=32_767)]
+Name = Annotated[Text, Field(max_length=120)]
+Version = Annotated[
+    Text,
+    Field(max_length=20),
+    matching(VERSION, "a version is numbers joined by dots, like 1 or 2.1, with at most one letter."),
+]
 
 
 @dataclass(frozen=True)
 class BilingualText:
     """What the patient reads: English, and Spanish or None where the instrument has no Spanish."""
 
-    en: str
-    es: str | None
+    __pydantic_config__ = STRICT
+
+    en: Text
+    es: Text | None = None
 
     def in_language(self, language: str) -> str:
         """The words for a language code such as "es" or "es-mx"; English when there are none."""
@@ -38,35 +54,66 @@ class Wording:
     the source's words with a change that `source` names. "own" are the words of the project, or of the site.
     """
 
+    __pydantic_config__ = STRICT
+
     origin: Literal["published", "adapted", "own"]
-    source: str
-    confirmed: Confirmation | None
+    source: Text
+    confirmed: Confirmed
 
 
 @dataclass(frozen=True)
 class ItemChoice:
-    """One value that an item can have, in words."""
+    """One value that an item can have, in words; a file calls the words `wording`."""
 
-    code: int
-    text: BilingualText
+    __pydantic_config__ = STRICT
+
+    code: Value
+    text: Annotated[BilingualText, Field(validation_alias="wording")]
 
 
 @dataclass(frozen=True)
-class Item:
-    """One question.
+class Scale:
+    """Every whole number from `least` to `most`, with words for both ends."""
 
-    `codes`: every value that an answer can have, rising, on the item's own scale; their order is an order of
-    severity. `anchors`: the values that have words, rising: both ends of a scale, or every choice of a list.
+    __pydantic_config__ = STRICT
+
+    least: Value
+    most: Value
+    least_means: BilingualText
+    most_means: BilingualText
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """One question: either on a `scale` or with a list of `choices`.
+
     `higher_is`: whether a larger value is "worse" or "better" for the patient. `required`: whether answers without
     this item are refused.
     """
 
-    key: str
+    __pydantic_config__ = STRICT
+
+    key: Code
     wording: BilingualText
     higher_is: Literal["worse", "better"]
-    required: bool
-    codes: tuple[int, ...]
-    anchors: tuple[ItemChoice, ...]
+    required: YesOrNo
+    scale: Scale | None = None
+    choices: tuple[ItemChoice, ...] = ()
+
+    @property
+    def codes(self) -> tuple[int, ...]:
+        """Every value that an answer can have, rising; their order is an order of severity."""
+        if self.scale:
+            return tuple(range(self.scale.least, self.scale.most + 1))
+        return tuple(choice.code for choice in self.choices)
+
+    @property
+    def anchors(self) -> tuple[ItemChoice, ...]:
+        """The values that have words, rising: both ends of a scale, or every choice of a list."""
+        if self.scale is None:
+            return self.choices
+        least, most = self.scale.least, self.scale.most
+        return ItemChoice(least, self.scale.least_means), ItemChoice(most, self.scale.most_means)
 
     @property
     def least(self) -> int:
@@ -79,7 +126,7 @@ class Item:
     @property
     def is_list(self) -> bool:
         """Whether every value has words of its own; otherwise it is a scale with words at its ends."""
-        return len(self.anchors) == len(self.codes)
+        return self.scale is None
 
 
 @dataclass(frozen=True)
@@ -90,15 +137,38 @@ class Scoring:
     `answers_needed`: with fewer items answered there is no score. With enough, an item that was not answered counts
     as the average of those that were: the mean is theirs, the sum is their mean times the number of all items.
     `unit`: what the score counts, "points" for instance. `source`: of the formula and of the rule for what is missing.
+    All three are given with a score only; without one they are 0 and "".
     """
 
+    __pydantic_config__ = STRICT
+
     method: Literal["none", "sum", "mean"]
-    answers_needed: int
-    unit: str
-    source: str
+    answers_needed: Annotated[Whole, Field(ge=1, le=32_767)] = 0
+    unit: Text = ""
+    source: Text = ""
 
 
-@dataclass(frozen=True)
+def between(value: Any) -> tuple[Fraction, Fraction]:
+    """One figure above 0, or a list of two that rise."""
+    figures = value if isinstance(value, list) else [value, value]
+    if len(figures) == 2 and all(
+        type(figure) in (int, Decimal) and Decimal(figure).is_finite() and 0 < figure <= 32_767
+        for figure in figures
+    ):
+        first, last = (Fraction(figure) for figure in figures)
+        if first <= last:
+            return first, last
+    raise PydanticCustomError("no_figures", "must be a number above 0, or a list of two that rise.")
+
+
+def between_whole(value: Any) -> tuple[int, int]:
+    first, last = between(value)
+    if first.denominator != 1 or last.denominator != 1:
+        raise PydanticCustomError("no_figures", "must be a whole number, or a list of two.")
+    return int(first), int(last)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImportantChange:
     """A change towards better that matters to patients, by one publication.
 
@@ -107,33 +177,37 @@ class ImportantChange:
     likewise, of the value before the procedure; `codes`, the answers that state such a change themselves.
     """
 
+    __pydantic_config__ = STRICT
+
     level: Literal["minimal", "moderate", "substantial"]
-    of: tuple[str, ...]
-    points: tuple[Fraction, Fraction] | None
-    percent: tuple[int, int] | None
-    codes: tuple[int, ...]
-    source: str
-    confirmed: Confirmation | None
+    of: Annotated[tuple[Text, ...], NotEmpty, Unique]
+    points: Annotated[tuple[Fraction, Fraction] | None, PlainValidator(between)] = None
+    percent: Annotated[tuple[int, int] | None, PlainValidator(between_whole)] = None
+    codes: tuple[Whole, ...] = ()
+    source: Text
+    confirmed: Confirmed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Instrument:
     """One version of what patients are asked. A change of any word, scale or rule is another version.
 
     `licence`: under which it may be used and shown. `source`: who published it. `spanish`: None without Spanish words.
     """
 
-    key: str
-    version: str
+    __pydantic_config__ = STRICT
+
+    key: Code
+    version: Version
     title: BilingualText
-    licence: str
-    source: str
-    confirmed: Confirmation | None
+    licence: Text
+    source: Text
+    confirmed: Confirmed
     english: Wording
-    spanish: Wording | None
-    items: tuple[Item, ...]
+    spanish: Wording | None = None
+    items: Annotated[tuple[Item, ...], NotEmpty]
     scoring: Scoring
-    important_changes: tuple[ImportantChange, ...]
+    important_changes: tuple[ImportantChange, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.key} {self.version}"

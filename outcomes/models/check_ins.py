@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
-from clinic.models import OutgoingEmail, User, keep_history
+from clinic.models import OutgoingEmail, Site, User, keep_history
 from outcomes.models.follow_ups import FollowUp
 from patients.models import Caregiver
 
@@ -154,6 +154,11 @@ class CheckIn(models.Model):
 
     def __str__(self) -> str:
         return self.when
+
+    @property
+    def site(self) -> Site:
+        """Where the procedure was performed. Wants `follow_up__procedure__site` selected."""
+        return self.follow_up.procedure.site
 
     @property
     def when(self) -> str:

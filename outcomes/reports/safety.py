@@ -70,7 +70,7 @@ SELECT procedure_type_id, COUNT(*), COUNT(worst), {counts(f"worst = {place}" for
  GROUP BY procedure_type_id
 """  # noqa: S608 (no value of a user)
 #: Events that the suspect may have caused.
-RELATED = Q(relation__in=("possible", "probable", "definite"))
+RELATED = ("possible", "probable", "definite")
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def adverse_report(rows: QuerySet[CourseSummary], *, follow_ups: int, smallest: 
     whole = events.aggregate(
         any=Count("follow_up", distinct=True),
         grave=Count("follow_up", filter=serious, distinct=True),
-        related=Count("pk", filter=RELATED),
+        related=Count("pk", filter=Q(relation__in=RELATED)),
     )
     return AdverseReport(
         follow_ups=follow_ups,

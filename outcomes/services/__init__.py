@@ -15,21 +15,18 @@ from outcomes.services.alert_actions import (
     take_alert,
 )
 from outcomes.services.alerts import ended_of, raise_alert, raise_red_flags, settle_ended
-from outcomes.services.answers import (
-    answer,
-    diary_of,
-    save_step,
-    steps_of,
-)
+from outcomes.services.answers import answer, diary_of, save_step
 from outcomes.services.assignments import follow_performer, handlers, reassign_alerts
 from outcomes.services.birth_date_checks import prove_birth_date
 from outcomes.services.calls import note_call
+from outcomes.services.check_in_questions import steps_of
 from outcomes.services.corrections import (
     change_own_answer,
     changeable_until,
     correct_answer,
     why_not_to_change,
 )
+from outcomes.services.courses import course_from, course_of
 from outcomes.services.devices import DueDevice, due_of, end_explanted, look_after_devices, review_devices
 from outcomes.services.diaries import fill_in
 from outcomes.services.expiry import call_bounced, call_unsent, close_past
@@ -41,7 +38,7 @@ from outcomes.services.follow_ups import (
     void_follow_up,
 )
 from outcomes.services.invitations import ask_at_new_address, ask_new_reader, invite_due, remind_due
-from outcomes.services.judgement import course_from, course_of, diary_result, judge, judge_by_baseline
+from outcomes.services.judgement import judge, judge_by_baseline, summarise_missing
 from outcomes.services.links import (
     issue_link,
     next_of_several,
@@ -69,6 +66,6 @@ from outcomes.services.plans import (
 from outcomes.services.rejudgement import judge_again
 from outcomes.services.report_views import view_report
 from outcomes.services.staff_answers import find_by_code, record_answer, report_red_flags
-from outcomes.services.summary_rebuild import summarise_missing
 from outcomes.services.tick_steps import tick
 from outcomes.services.trial_ends import end_trial, trial_of
+from outcomes.services.verdicts import diary_result

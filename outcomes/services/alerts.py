@@ -22,7 +22,7 @@ from procedures.models import RedFlag
 #: Kinds that no course calls for: a yes raises the first, a date the second (`outcomes.services.devices`), and the
 #: patient’s word that no score bears out the third.
 NOT_OF_THE_COURSE = (Alert.Kind.RED_FLAG, Alert.Kind.DEVICE_DUE, Alert.Kind.PAIN_BACK)
-#: Kinds that outlive their course: an ended one heals nobody, and a device is in the patient all the same.
+#: Kinds that stay open when the follow-up ends, because the problem does not end with it.
 OUTLIVE = (Alert.Kind.RED_FLAG, Alert.Kind.DEVICE_DUE)
 #: Kinds that are about relief which has ended, or may have.
 TELLS_THE_END = (Alert.Kind.LOST_EARLY, Alert.Kind.LOST_EFFECT, Alert.Kind.PAIN_BACK)
@@ -127,7 +127,7 @@ def open_alert(
     return alert, made
 
 
-def review(follow_up: FollowUp, called: Mapping[Kind, Call], *, now: datetime) -> None:
+def review_alerts(follow_up: FollowUp, called: Mapping[Kind, Call], *, now: datetime) -> None:
     """Bring the alerts of a course in line with what it calls for; in the transaction that judged it.
 
     `called`: from `outcomes.alert_rules.called_for`. A kind is raised once each time it begins to hold: what a person
@@ -213,7 +213,7 @@ def settle_alert(alert_id: int, *, now: datetime) -> int:
 
 def raise_settled(follow_up: FollowUp, *, now: datetime) -> None:
     """Raise again that the patient said that the pain is back, where nobody had looked before the course seemed to be
-    over: it goes on after all. What the course itself calls for comes with the next judgement (`review`)."""
+    over: it goes on after all. What the course itself calls for comes with the next judgement (`review_alerts`)."""
     last = follow_up.alerts.filter(kind=Alert.Kind.PAIN_BACK).order_by("-pk").first()
     if last and last.resolution == Alert.Resolution.SETTLED:
         raise_alert(follow_up, Alert.Kind.PAIN_BACK, now=now)

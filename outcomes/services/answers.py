@@ -1,6 +1,7 @@
-"""Taking answers, through whichever door they come."""
+"""Taking answers, through whichever door they come: their figures and words are checked, stored and judged."""
 
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,190 +11,31 @@ from clinic import audit
 from clinic.models import User
 from clinic.refusals import Refusal
 from outcomes.diary_result import late_after
-from outcomes.instruments import BilingualText, latest
+from outcomes.instruments import latest
 from outcomes.models import Answer, CheckIn, Draft, FollowUp, Measurement
-from outcomes.models.follow_ups import JudgedAs
-from outcomes.questions import (
-    PAIN_NOW,
-    PEG_FROM_DAY,
-    CheckInStep,
-    Question,
-    check_in_steps,
-    confirming,
-    red_flag,
-)
-from outcomes.schedule import DAY, diary
-from outcomes.services import relief_questions
+from outcomes.questions import ENDED_ON, PAIN_NOW, WORN_OFF
+from outcomes.schedule import diary
 from outcomes.services.alerts import raise_red_flags
+from outcomes.services.courses import position
 from outcomes.services.judgement import judge
-from outcomes.services.measurements import (
-    measurements_of,
-    plain_remark,
-    refuse_future,
-    said_yes,
-    stored_values,
-)
 from patients.models import AnsweredBy, Caregiver
-from procedures.models import ProcedureType
+from procedures.models import RedFlag
 
 #: Who has begun may go on for so long after the last touch, although the check-in has closed (a choice, unconfirmed).
 GRACE = timedelta(minutes=30)
-#: Procedures on a device, whose red flags are asked for at every check-in, by purpose; and by family those that treat
-#: with a lead which stays in for weeks.
-DEVICES = (
-    ProcedureType.Purpose.TRIAL,
-    ProcedureType.Purpose.IMPLANT,
-    ProcedureType.Purpose.MAINTENANCE,
+#: Characters of a remark.
+MOST_REMARK = 2000
+#: Control characters except the line's end, and what turns the direction of the text around it.
+CONTROL = re.compile(
+    r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
-LEADS = ("peripheral_nerve_stimulation",)
-
-
-def is_being_answered(check_in: CheckIn, now: datetime) -> bool:
-    """Whether the patient is in the middle of answering: touched not longer than GRACE ago, and never answered."""
-    draft: Draft | None = getattr(check_in, "draft", None)
-    closed = (CheckIn.Status.ANSWERED, CheckIn.Status.VOIDED)
-    return draft is not None and check_in.status not in closed and now < draft.updated_at + GRACE
-
-
-def takes_answers(check_in: CheckIn, now: datetime) -> bool:
-    """Whether an answer is taken now: the check-in is open, or was when the patient began."""
-    return check_in.open_at(now) or (check_in.opens_at <= now and is_being_answered(check_in, now))
-
-
-def diary_of(check_in: CheckIn) -> list[CheckIn]:
-    """All entries of the diary that the check-in belongs to, by their hours; [] when it belongs to none.
-
-    A diary is what a follow-up asks by the hour on the day; one link serves all of it. It stays as it was planned on
-    that day: a later version of the profile changes no diary. Wants `follow_up__relief_profile` selected.
-    """
-    follow_up = check_in.follow_up
-    profile = follow_up.relief_profile
-    hours = diary(days=profile.check_in_days, minutes=profile.check_in_minutes)
-    if check_in.kind != CheckIn.Kind.PLANNED or check_in.offset_minutes not in hours:
-        return []
-    entries = follow_up.check_ins.exclude(status=CheckIn.Status.VOIDED).filter(
-        kind=CheckIn.Kind.PLANNED, offset_minutes__in=hours
-    )
-    found = list(
-        entries.order_by("offset_minutes").select_related("answer").prefetch_related("answer__measurements")
-    )
-    for entry in found:
-        entry.follow_up = follow_up
-    return found
-
-
-def red_flags_of(kind: ProcedureType) -> list[Question]:
-    """The red flags of a procedure type as questions."""
-    return [
-        red_flag(flag.code, BilingualText(flag.question, flag.question_es or None), flag.urgency)
-        for flag in kind.red_flags.all()
-    ]
-
-
-def steps_of(check_in: CheckIn, *, by_staff: bool = False, pain: int | None = None) -> list[CheckInStep]:
-    """What the check-in asks, step by step. Wants procedure type, site, relief profile and its check-ins' selected.
-
-    After a pain that is out of relief it is asked whether relief has worn off, and since when. `pain`: the pain now,
-    where it is not in the draft yet. `by_staff`: on a form that holds all questions at once, where the pain is not
-    known yet, the questions say so themselves.
-    """
-    follow_up = check_in.follow_up
-    kind = follow_up.procedure.procedure_type
-    day = check_in.offset_minutes // DAY
-    worn_off = worn_off_questions(check_in, by_staff=by_staff, pain=pain)
-    if check_in.kind != CheckIn.Kind.PLANNED:
-        return confirming(latest("nrs"), worn_off)
-    offsets: Sequence[int] = [check_in.offset_minutes]
-    profile = follow_up.relief_profile
-    trial = follow_up.judged_as == JudgedAs.TRIAL
-    if trial or day >= min(PEG_FROM_DAY, max(profile.evaluate_after_days, profile.window_from_days)):
-        planned = follow_up.check_ins.filter(kind=CheckIn.Kind.PLANNED)
-        offsets = list(planned.values_list("offset_minutes", flat=True))
-    return check_in_steps(
-        day,
-        days=[offset // DAY for offset in offsets],
-        plan=follow_up.plan_profile.check_in_days,
-        evaluate_after=profile.evaluate_after_days,
-        window_from=profile.window_from_days,
-        device=kind.purpose in DEVICES or kind.family in LEADS,
-        flags=red_flags_of(kind),
-        instruments={key: latest(key) for key in ("nrs", "peg", "pgic", "pain_medicine", "satisfaction")},
-        worn_off=worn_off,
-        trial=trial,
-    )
-
-
-def worn_off_questions(check_in: CheckIn, *, by_staff: bool, pain: int | None) -> tuple[Question, ...]:
-    """The questions whether relief has worn off and since when; none when they are not to be asked, or not yet."""
-    draft: Draft | None = getattr(check_in, "draft", None)
-    if pain is None and draft:
-        pain = draft.values.get(PAIN_NOW)
-    if pain is None and not by_staff:
-        return ()  # most looks at the page need not read the whole course
-    least = relief_questions.least_bad(check_in)
-    if least is None:
-        return ()
-    if by_staff:
-        return relief_questions.question(least), relief_questions.since_when(
-            check_in.follow_up, by_staff=True
-        )
-    asked = pain is not None and pain >= least
-    return (relief_questions.question(), relief_questions.since_when(check_in.follow_up)) if asked else ()
-
-
-def lock_check_in(check_in_id: int, *related: str) -> tuple[FollowUp, CheckIn]:
-    """The check-in and its follow-up, locked; `related`: what of the follow-up is read along.
-
-    The follow-up comes before its check-in, as in every service: no two wait for each other in a ring.
-    """
-    follow_ups = FollowUp.objects.select_for_update(of=("self",)).order_by()
-    follow_up = (follow_ups.select_related(*related) if related else follow_ups).get(check_ins=check_in_id)
-    check_in = (
-        CheckIn.objects.select_for_update(of=("self",)).select_related("draft", "answer").get(pk=check_in_id)
-    )
-    check_in.follow_up = follow_up
-    return follow_up, check_in
-
-
-@transaction.atomic
-def save_step(
-    check_in_id: int,
-    *,
-    values: Mapping[str, int],
-    asked: Collection[str] = (),
-    remark: str | None,
-    step: int | None,
-    caregiver: Caregiver | None = None,
-    now: datetime,
-) -> None:
-    """Keep what the patient has filled in so far; a red flag that is answered with yes raises its alert at once.
-
-    `values` by "instrument.item" are added to those kept before, of which those in `asked` are dropped: the keys of all
-    that was asked on the page, so that what was unticked is not kept. `remark` None leaves the remark as it is. `step`:
-    how many steps are done now; None when this one is not. After the answer was sent nothing changes, but a yes that it
-    does not hold is heard all the same.
-
-    `caregiver`: through whose link it came. Raises Refusal as `answer` does, except "item_missing".
-    """
-    refuse_revoked(caregiver)
-    rows = {f"{row.instrument}.{row.item}": row.value for row in measurements_of(values)}
-    text = None if remark is None else plain_remark(remark)
-    _, check_in = lock_check_in(check_in_id)
-    if check_in.status == CheckIn.Status.ANSWERED:
-        raise_red_flags(check_in, sorted(said_yes(rows) - yes_of(check_in.answer)), now=now)
-        return
-    if not takes_answers(check_in, now):
-        raise Refusal("This check-in is closed.", code="closed", field="check_in")
-    refuse_future(rows, check_in.follow_up, at=now)
-    draft: Draft = getattr(check_in, "draft", None) or Draft(check_in=check_in, started_at=now)
-    fresh = said_yes(rows) - said_yes(draft.values)
-    draft.values = {key: value for key, value in draft.values.items() if key not in asked} | rows
-    draft.remark = draft.remark if text is None else text
-    draft.step = max(draft.step, step or 0)
-    draft.updated_at = now
-    draft.save()
-    if fresh:
-        raise_red_flags(check_in, sorted(fresh), now=now)
+#: What is asked that no instrument's file holds: the version, the items, None for any red flag's code, and the values.
+#: The day in ENDED_ON is checked by itself.
+OWN = {
+    "red_flag": ("1", None, (0, 1)),
+    "diary": ("1", ("took_medicine",), (0, 1)),
+    "relief": ("1", ("worn_off",), (0, 1, 2)),
+}
 
 
 @transaction.atomic
@@ -276,11 +118,78 @@ def answer(
     return given
 
 
-def refuse_revoked(caregiver: Caregiver | None) -> None:
-    """Hold the caregiver through whose link something comes until it is stored, and refuse, code "revoked", who is
-    asked no longer: of two at once, the answer and the revocation, one sees the other.
+@transaction.atomic
+def save_step(
+    check_in_id: int,
+    *,
+    values: Mapping[str, int],
+    asked: Collection[str] = (),
+    remark: str | None,
+    step: int | None,
+    caregiver: Caregiver | None = None,
+    now: datetime,
+) -> None:
+    """Keep what the patient has filled in so far; a red flag that is answered with yes raises its alert at once.
 
-    Comes before all other locks: who revokes holds the caregiver, and then the check-ins.
+    `values` by "instrument.item" are added to those kept before, of which those in `asked` are dropped: the keys of all
+    that was asked on the page, so that what was unticked is not kept. `remark` None leaves the remark as it is. `step`:
+    how many steps are done now; None when this one is not. After the answer was sent nothing changes, but a yes that it
+    does not hold is heard all the same.
+
+    `caregiver`: through whose link it came. Raises Refusal as `answer` does, except "item_missing".
+    """
+    refuse_revoked(caregiver)
+    rows = {f"{row.instrument}.{row.item}": row.value for row in measurements_of(values)}
+    text = None if remark is None else plain_remark(remark)
+    _, check_in = lock_check_in(check_in_id)
+    if check_in.status == CheckIn.Status.ANSWERED:
+        raise_red_flags(check_in, sorted(said_yes(rows) - yes_of(check_in.answer)), now=now)
+        return
+    if not takes_answers(check_in, now):
+        raise Refusal("This check-in is closed.", code="closed", field="check_in")
+    refuse_future(rows, check_in.follow_up, at=now)
+    draft: Draft = getattr(check_in, "draft", None) or Draft(check_in=check_in, started_at=now)
+    fresh = said_yes(rows) - said_yes(draft.values)
+    draft.values = {key: value for key, value in draft.values.items() if key not in asked} | rows
+    draft.remark = draft.remark if text is None else text
+    draft.step = max(draft.step, step or 0)
+    draft.updated_at = now
+    draft.save()
+    if fresh:
+        raise_red_flags(check_in, sorted(fresh), now=now)
+
+
+def lock_check_in(check_in_id: int, *related: str) -> tuple[FollowUp, CheckIn]:
+    """The check-in and its follow-up, locked; `related`: what of the follow-up is read along.
+
+    The follow-up comes before its check-in, as in every service: no two wait for each other in a ring.
+    """
+    follow_ups = FollowUp.objects.select_for_update(of=("self",)).order_by()
+    follow_up = (follow_ups.select_related(*related) if related else follow_ups).get(check_ins=check_in_id)
+    check_in = (
+        CheckIn.objects.select_for_update(of=("self",)).select_related("draft", "answer").get(pk=check_in_id)
+    )
+    check_in.follow_up = follow_up
+    return follow_up, check_in
+
+
+def takes_answers(check_in: CheckIn, now: datetime) -> bool:
+    """Whether an answer is taken now: the check-in is open, or was when the patient began."""
+    return check_in.open_at(now) or (check_in.opens_at <= now and is_being_answered(check_in, now))
+
+
+def is_being_answered(check_in: CheckIn, now: datetime) -> bool:
+    """Whether the patient is in the middle of answering: touched not longer than GRACE ago, and never answered."""
+    draft: Draft | None = getattr(check_in, "draft", None)
+    closed = (CheckIn.Status.ANSWERED, CheckIn.Status.VOIDED)
+    return draft is not None and check_in.status not in closed and now < draft.updated_at + GRACE
+
+
+def refuse_revoked(caregiver: Caregiver | None) -> None:
+    """Lock the caregiver whose link was used until the answer is stored; Refusal "revoked" for one who answers no
+    longer. An answer and a revocation at the same time see each other.
+
+    Comes before all other locks: a revocation locks the caregiver, then the check-ins.
     """
     if caregiver is None:
         return
@@ -313,6 +222,13 @@ def yes_of(given: Answer) -> set[str]:
     return set(flags.values_list("item", flat=True))
 
 
+def said_yes(values: Mapping[str, int]) -> set[str]:
+    """The codes of the red flags that were answered with yes."""
+    return {
+        key.partition(".")[2] for key, value in values.items() if key.startswith("red_flag.") and value == 1
+    }
+
+
 def is_late(check_in: CheckIn, now: datetime) -> bool:
     """Whether what is written now for an entry of a diary comes well after its hour."""
     hours = [entry.offset_minutes for entry in diary_of(check_in)]
@@ -320,3 +236,103 @@ def is_late(check_in: CheckIn, now: datetime) -> bool:
         return False
     after = now - check_in.follow_up.procedure.performed_at
     return after > timedelta(minutes=late_after(hours, check_in.offset_minutes))
+
+
+def diary_of(check_in: CheckIn) -> list[CheckIn]:
+    """All entries of the diary that the check-in belongs to, by their hours; [] when it belongs to none.
+
+    A diary is what a follow-up asks by the hour on the day; one link serves all of it. It stays as it was planned on
+    that day: a later version of the profile changes no diary. Wants `follow_up__relief_profile` selected.
+    """
+    follow_up = check_in.follow_up
+    profile = follow_up.relief_profile
+    hours = diary(days=profile.check_in_days, minutes=profile.check_in_minutes)
+    if check_in.kind != CheckIn.Kind.PLANNED or check_in.offset_minutes not in hours:
+        return []
+    entries = follow_up.check_ins.exclude(status=CheckIn.Status.VOIDED).filter(
+        kind=CheckIn.Kind.PLANNED, offset_minutes__in=hours
+    )
+    found = list(
+        entries.order_by("offset_minutes").select_related("answer").prefetch_related("answer__measurements")
+    )
+    for entry in found:
+        entry.follow_up = follow_up
+    return found
+
+
+def plain_remark(remark: str) -> str:
+    """The remark without control characters and without room at its ends.
+
+    Raises Refusal "remark_too_long" for more than MOST_REMARK characters.
+    """
+    text = CONTROL.sub("", remark.replace("\r\n", "\n").replace("\r", "\n").replace("\t", " ")).strip()
+    if len(text) > MOST_REMARK:
+        raise Refusal(
+            f"A remark has at most {MOST_REMARK} characters.", code="remark_too_long", field="remark"
+        )
+    return text
+
+
+def stored_values(values: Mapping[str, int]) -> dict[str, int]:
+    """The figures as they are stored: without the day since which the pain is back where relief has not worn off."""
+    return {key: value for key, value in values.items() if key != ENDED_ON or values.get(WORN_OFF) != 0}
+
+
+def measurements_of(values: Mapping[str, int]) -> list[Measurement]:
+    """The figures as rows that are not saved and have no answer yet, each with its instrument's newest version.
+
+    Raises Refusal, with the key as its field: "unknown_item" for a key that nobody asks, "score_out_of_range" for
+    anything but a whole number that the item can have, "before_procedure" for a day before the procedure.
+    """
+    rows = []
+    flags = {key.partition(".")[2] for key in values if key.startswith("red_flag.")}
+    known = set(RedFlag.objects.filter(code__in=flags).values_list("code", flat=True)) if flags else set()
+    for key, value in values.items():
+        name, _, item = key.partition(".")
+        if key == ENDED_ON:
+            version = day_checked(value)
+        elif name in OWN:
+            version, items, possible = OWN[name]
+            if item not in (known if items is None else items):
+                raise Refusal(f"There is no question “{key}”.", code="unknown_item", field=key)
+            if type(value) is not int or value not in possible:
+                codes = " or ".join(map(str, possible))
+                raise Refusal(f"An answer here is {codes}.", code="score_out_of_range", field=key)
+        else:
+            version = checked(key, name, item, value)
+        rows.append(Measurement(instrument=name, version=version, item=item, value=value))
+    return rows
+
+
+def day_checked(value: int) -> str:
+    """The version of the question since which day the pain is back, which can have that value. Raises as
+    `measurements_of` does."""
+    if type(value) is not int:
+        raise Refusal(
+            "A day is a whole number of days after the procedure.", code="score_out_of_range", field=ENDED_ON
+        )
+    if value < 0:
+        raise Refusal("This day lies before the procedure.", code="before_procedure", field=ENDED_ON)
+    return "1"
+
+
+def checked(key: str, name: str, item: str, value: int) -> str:
+    """The version of an instrument whose item can have that value. Raises as `measurements_of` does."""
+    try:
+        instrument = latest(name)
+        instrument.check_given({item: value})
+    except Refusal as refusal:
+        unknown = refusal.code in ("unknown_instrument", "unknown_item")
+        code = "unknown_item" if unknown else "score_out_of_range"
+        raise Refusal(" ".join(refusal.messages), code=code, field=key) from None
+    return instrument.version
+
+
+def refuse_future(values: Mapping[str, int], follow_up: FollowUp, *, at: datetime) -> None:
+    """Raise Refusal "in_the_future" for a day, since which the pain is back, that lies after `at` on the calendar of
+    the site."""
+    if ENDED_ON not in values:
+        return
+    procedure = follow_up.procedure
+    if values[ENDED_ON] > position(at, procedure.performed_at, zone=procedure.site.zone, minutes=False):
+        raise Refusal("This day is still to come.", code="in_the_future", field=ENDED_ON)

@@ -16,9 +16,8 @@ from clinic.models import Closure, Site, User
 from outcomes.models import Alert, CourseSummary
 from procedures.models import Procedure
 
-#: What is somebody's: whether the procedure helped, and for how long. The issue names "losing relief early" and "no
-#: relief"; loss of effect, worse than before and the patient's word that the pain is back ask the same of the same
-#: person. Red flags, silence and devices are everybody's: they must not wait for one person, and need none.
+#: What is the performer's: whether the procedure helped, and for how long. Red flags, silence and devices are
+#: everybody's at the site: they must not wait for one person, and need none.
 ABOUT_RELIEF = (
     Alert.Kind.LOST_EARLY,
     Alert.Kind.LOST_EFFECT,
@@ -37,8 +36,8 @@ def first_owner(procedure: Procedure, kind: str, site: Site, *, now: datetime) -
     """Whose a new alert about the procedure is at `now`; None: everybody's at the site.
 
     About relief it is the performer's. One who is not active, or may not handle alerts there, is passed over: it is the
-    site's. One who is away (`clinic.Closure` of the resource that they are) is represented by their deputy, who may be
-    represented as well. Where that leads to nobody, or in a circle, it is the site's.
+    site's. If they are away (a `clinic.Closure` of their resource), it goes to their deputy, and on along the chain of
+    deputies. Where that leads to nobody, or in a circle, it is the site's.
     """
     return present(procedure.performer_id, site, now=now) if kind in ABOUT_RELIEF else None
 

@@ -12,15 +12,17 @@ from clinic.refusals import Refusal
 from outcomes.models import Answer, AnswerCorrection, CheckIn, Measurement
 from outcomes.questions import PAIN_NOW
 from outcomes.services.alerts import raise_red_flags
-from outcomes.services.answers import diary_of, lock_check_in, refuse_revoked
-from outcomes.services.judgement import judge
-from outcomes.services.measurements import (
+from outcomes.services.answers import (
+    diary_of,
+    lock_check_in,
     measurements_of,
     plain_remark,
     refuse_future,
+    refuse_revoked,
     said_yes,
     stored_values,
 )
+from outcomes.services.judgement import judge
 from outcomes.services.staff_answers import values_of
 from patients.models import Caregiver
 

@@ -8,9 +8,8 @@ from django.db import transaction
 from clinic.refusals import Refusal
 from outcomes.models import Answer
 from outcomes.services.alerts import raise_red_flags
-from outcomes.services.answers import answer, diary_of, lock_check_in, refuse_revoked
+from outcomes.services.answers import answer, diary_of, lock_check_in, measurements_of, refuse_revoked
 from outcomes.services.corrections import change_own_answer
-from outcomes.services.measurements import measurements_of
 from patients.models import Caregiver
 
 

@@ -12,8 +12,8 @@ from outcomes.models import CheckIn, ContactAttempt, FollowUp
 from outcomes.models.follow_ups import FollowUpQuerySet
 from outcomes.schedule import DAY, Planned, diary, following, plan
 from outcomes.services.alerts import raise_settled
-from outcomes.services.judgement import BY_ANOTHER, judge, mark_confounded, same_side
-from outcomes.services.summary_rebuild import summarise
+from outcomes.services.courses import BY_ANOTHER, same_side
+from outcomes.services.judgement import judge, mark_confounded, summarise
 from patients.models import Caregiver
 from procedures.models import Intent, Procedure, ReliefProfile
 

@@ -1,349 +1,53 @@
-"""Judging follow-ups: stored data in, a verdict with its reason out, and every change kept."""
+"""Judging follow-ups: stored data in, a verdict with its reason out, and every change kept; what reports count follows,
+and so do alerts and the check-in that confirms a first bad score."""
 
-from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime, timedelta
-from typing import NamedTuple
-from zoneinfo import ZoneInfo
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Q
-from django.db.models.functions import Coalesce
+from django.db.models import Max, Q
 
+from outcomes import relief
 from outcomes.alert_rules import Kind, called_for
-from outcomes.diary_result import Result
-from outcomes.models import Answer, CheckIn, FollowUp, VerdictChange
+from outcomes.models import CHANNELS, CheckIn, CourseSummary, FollowUp, VerdictChange
 from outcomes.models.follow_ups import JudgedAs
-from outcomes.questions import ENDED_ON, WORN_OFF
-from outcomes.questions import PAIN_NOW as PAIN
-from outcomes.relief import LOST_VERDICTS, Course, Reading, Verdict
-from outcomes.schedule import DAY
-from outcomes.services.alerts import review
-from outcomes.services.confirmations import confirm
-from outcomes.services.course_data import CheckInReading, check_ins_of_courses, fetched
-from outcomes.services.summaries import keep, peg_sum, summary_of
-from outcomes.services.verdicts import diary_from, judgement_of, window_of_test
-from procedures.models import Appointment, Baseline, ImplantedDevice, Laterality, Procedure
+from outcomes.questions import CHANGE, PAIN_NOW, PEG
+from outcomes.relief import DEFINITION, LOST_VERDICTS, Course, Judgement, Verdict
+from outcomes.relief_end import lasting, lasting_by_lord
+from outcomes.schedule import DAY, confirmation, confirms, days_after
+from outcomes.services.alerts import review_alerts
+from outcomes.services.courses import (
+    SATISFIED,
+    CheckInReading,
+    check_ins_of_courses,
+    course_from_rows,
+    endings,
+    in_minutes,
+    other_treatments,
+    treats_within,
+)
+from outcomes.services.verdicts import judge_test, judge_trial, not_judged
+from procedures.models import Appointment, Baseline, Procedure
 from procedures.services.baselines import baselines_of_each
 
-
-class PainScore(NamedTuple):
-    """A pain now, 0–10, when it was felt (`felt_at`), and what was said with it: see `outcomes.relief.Reading`."""
-
-    moment: datetime
-    score: int
-    worn_off: bool = False
-    reported: bool = False
-    ended_on: int | None = None
-
-
-class Ending(NamedTuple):
-    """What else than its answers tells of a course. `useless`: a device was taken out because it did not help enough.
-
-    `pain_before`: the pain before the treatment that ended the course, when it was named and what it was, 0–10; None
-    without one, or when nobody asked. `blurred`: of an ongoing effect, from when until when another treatment of the
-    same region may have helped as well; what was felt then is left out.
-    """
-
-    useless: bool = False
-    pain_before: tuple[datetime, int] | None = None
-    blurred: Sequence[tuple[datetime, datetime]] = ()
-
-
-#: Of a course that runs, or whose end tells nothing.
-RUNS = Ending()
-#: A course that another procedure ended.
-BY_ANOTHER = (FollowUp.Closed.REPEATED, FollowUp.Closed.OTHER_TREATMENT)
 #: Verdicts by which a course is known to be out of relief. Outlasting relief may be over as well.
 OUT_OF_RELIEF = LOST_VERDICTS | {Verdict.NO_RELIEF, Verdict.FAILED}
-#: The instrument and item on which baseline and answers are compared: the pain now, 0–10.
-PAIN_NOW = {"instrument": "nrs", "version": "1", "item": "now"}
-
-
-def in_minutes(follow_up: FollowUp) -> bool:
-    """Whether the course is counted in minutes: a test, whose anesthetic wears off within hours."""
-    return follow_up.judged_as == JudgedAs.TEST
-
-
-def position(moment: datetime, performed_at: datetime, *, zone: ZoneInfo, minutes: bool) -> int:
-    """Where `moment` lies after the procedure: minutes, or calendar days on the clock in `zone`."""
-    if minutes:
-        return max(0, int((moment - performed_at) / timedelta(minutes=1)))
-    return (moment.astimezone(zone).date() - performed_at.astimezone(zone).date()).days
-
-
-def felt_at(check_in: CheckIn, answer: Answer, performed_at: datetime) -> datetime:
-    """When the pain of an answer was felt: when it was written down, or, for a late entry of a diary, at its hour."""
-    if answer.late:
-        return performed_at + timedelta(minutes=check_in.offset_minutes)
-    return answer.answered_at
-
-
-def course_of(follow_up: FollowUp) -> Course:
-    """The stored facts of a follow-up as plain values, for `outcomes.relief`.
-
-    Wants `procedure__site`, `relief_profile` and `check_in_profile` selected; reads the answers itself.
-    """
-    return courses_of([follow_up])[follow_up.pk]
-
-
-def courses_of(follow_ups: Collection[FollowUp]) -> dict[int, Course]:
-    """The same for several follow-ups, by their numbers; a few queries for any number of them."""
-    rows, how = check_ins_of_courses([up.pk for up in follow_ups]), endings(follow_ups)
-    return {up.pk: course_from_rows(up, rows[up.pk], how[up.pk]) for up in follow_ups}
-
-
-def course_from_rows(
-    follow_up: FollowUp, rows: Sequence[CheckInReading], ending: Ending, *, by_day: bool = False
-) -> Course:
-    """The same from what has been read already. `by_day`: in days, whatever the follow-up is judged as."""
-    performed_at, short = follow_up.procedure.performed_at, follow_up.short_check_ins
-    felt = sorted(
-        (
-            (
-                performed_at + timedelta(minutes=row.offset_minutes) if row.late else row.answered_at,
-                row.offset_minutes,
-                row,
-            )
-            for row in rows
-            if row.answered_at and PAIN in row.values
-        ),
-        key=lambda score: score[:2],
-    )
-    return course_from(
-        follow_up,
-        scores=[
-            PainScore(
-                moment,
-                row.values[PAIN],
-                worn_off=row.values.get(WORN_OFF) == 1,
-                reported=row.kind == CheckIn.Kind.REPORT,
-                ended_on=row.values.get(ENDED_ON),
-            )
-            for moment, _, row in felt
-        ],
-        silent=[row.offset_minutes for row in rows if tells_silence(row, short)],
-        ending=ending,
-        by_day=by_day,
-    )
-
-
-def tells_silence(row: CheckInReading, short: Collection[int]) -> bool:
-    """Whether nobody answered where an answer was to be expected. Whoever leaves a confirmation unanswered is called;
-    and a short check-in, by its minutes, has another close by: two of them in a fortnight are no silence."""
-    missed = row.status == CheckIn.Status.MISSED and row.kind == CheckIn.Kind.PLANNED
-    return missed and row.offset_minutes not in short
-
-
-def endings(follow_ups: Collection[FollowUp]) -> dict[int, Ending]:
-    """What else than answers tells of each of these courses; three queries at most."""
-    explanted = [up for up in follow_ups if up.closed_reason == FollowUp.Closed.EXPLANTED]
-    useless: set[int] = set()
-    if explanted:
-        useless = set(
-            ImplantedDevice.objects.standing()
-            .filter(
-                procedure__in=[follow_up.procedure_id for follow_up in explanted],
-                explanted_reason=ImplantedDevice.Explanted.NO_EFFECT,
-            )
-            .values_list("procedure", flat=True)
-        )
-    pain = pain_at_the_end([up for up in follow_ups if up.closed_reason in BY_ANOTHER])
-    others = other_treatments([up for up in follow_ups if up.relief_profile.ongoing])
-    return {
-        up.pk: Ending(
-            useless=up.procedure_id in useless,
-            pain_before=pain.get(up.pk),
-            blurred=[
-                (then, then + timedelta(days=other.relief_profile.window_until_days))
-                for other in others.get(up.pk, ())
-                if (then := other.procedure.performed_at)
-            ],
-        )
-        for up in follow_ups
-    }
-
-
-def other_treatments(ongoing: Collection[FollowUp]) -> dict[int, list[FollowUp]]:
-    """The other treatments of the same region and side within the window of each of these courses, whose effect is
-    ongoing, in order of time; one query, or none."""
-    known = [follow_up for follow_up in ongoing if follow_up.procedure.region and follow_up.seeks_relief]
-    if not known:
-        return {}
-    rows = list(
-        FollowUp.objects.seeking_relief()
-        .filter(
-            patient__in={follow_up.patient_id for follow_up in known},
-            procedure__region__in={follow_up.procedure.region for follow_up in known},
-            relief_profile__ongoing=False,
-        )
-        .exclude(closed_reason=FollowUp.Closed.VOIDED)
-        .select_related("procedure__procedure_type", "relief_profile")
-        .order_by("procedure__performed_at", "pk")
-    )
-    return {follow_up.pk: [other for other in rows if treats_within(other, follow_up)] for follow_up in known}
-
-
-def treats_within(later: FollowUp, earlier: FollowUp) -> bool:
-    """Whether `later` is another treatment of the region and side of `earlier`, within its window."""
-    this, other = earlier.procedure, later.procedure
-    within = timedelta(days=earlier.relief_profile.window_until_days)
-    return (
-        later.patient_id == earlier.patient_id
-        and other.region == this.region
-        and other.procedure_type.family != this.procedure_type.family
-        and same_side(other.laterality, this.laterality)
-        and this.performed_at < other.performed_at < this.performed_at + within
-        and (earlier.closed_at is None or other.performed_at < earlier.closed_at)
-    )
-
-
-def same_side(first: str, other: str) -> bool:
-    """Whether two sides overlap: both sides and no side overlap with either."""
-    return first == other or {Laterality.LEFT.value, Laterality.RIGHT.value} != {first, other}
-
-
-def pegs_before(follow_ups: Collection[FollowUp]) -> dict[int, int]:
-    """The sum of the PEG's items before each of these procedures, 0–30; one query where no patient was asked it, and
-    else a few for any number of them."""
-    asked = set(
-        Baseline.objects.filter(
-            instrument="peg", appointment__patient__in={up.patient_id for up in follow_ups}
-        ).values_list("appointment__patient", flat=True)
-    )
-    if not asked:
-        return {}
-    wanted = {up.procedure.appointment_id: up for up in follow_ups if up.patient_id in asked}
-    appointments = Appointment.objects.in_bulk(wanted)
-    for number, appointment in appointments.items():
-        appointment.site = wanted[number].procedure.site  # read already
-    used = baselines_of_each(
-        [(appointment, wanted[number].procedure.performed_at) for number, appointment in appointments.items()]
-    )
-    sums = {
-        wanted[number].pk: peg_sum({key: each.value for key, each in of.items()})
-        for number, of in used.items()
-    }
-    return {pk: total for pk, total in sums.items() if total is not None}
-
-
-def pain_at_the_end(ended: Collection[FollowUp]) -> dict[int, tuple[datetime, int]]:
-    """The pain before the treatment that ended each of these courses: when it was named, and what it was, 0–10; without
-    those whom nobody asked. One query, or none."""
-    if not ended:
-        return {}
-    named = FollowUp.objects.filter(
-        pk__in=[follow_up.pk for follow_up in ended], ended_by__procedure__baseline_pain__isnull=False
-    ).values_list(
-        "pk",
-        Coalesce("ended_by__procedure__baseline_taken_at", "ended_by__procedure__performed_at"),
-        "ended_by__procedure__baseline_pain",
-    )
-    return {pk: (taken_at, pain) for pk, taken_at, pain in named}
-
-
-def ended_at(follow_up: FollowUp, *, minutes: bool) -> int:
-    """Where a course that has ended did so, in its unit. The day of an explant ends with the course, at midnight: that
-    instant is the next day's."""
-    procedure = follow_up.procedure
-    assert follow_up.closed_at
-    explanted = follow_up.closed_reason == FollowUp.Closed.EXPLANTED
-    return position(
-        follow_up.closed_at - timedelta(microseconds=1 if explanted else 0),
-        procedure.performed_at,
-        zone=procedure.site.zone,
-        minutes=minutes,
-    )
-
-
-def course_from(
-    follow_up: FollowUp,
-    *,
-    scores: Iterable[PainScore],
-    silent: Iterable[int],
-    ending: Ending = RUNS,
-    by_day: bool = False,
-) -> Course:
-    """A course of what has been read already: asks the database for nothing, so that many can be charted at once.
-
-    `scores`: of two at one instant the later one in the list counts. `silent`: minutes after the procedure of the
-    check-ins that nobody answered, in order. `ending`: what else tells of relief; a chart does not need it. What was
-    felt before the procedure, or after the course had ended, is left out, and so are silence after its end, and a pain
-    before the next treatment that was noted before the first. Wants `procedure__site` and `relief_profile` selected.
-    """
-    procedure, profile = follow_up.procedure, follow_up.relief_profile
-    zone, minutes = procedure.site.zone, in_minutes(follow_up) and not by_day
-    felt = [(score, False) for score in scores]
-    if ending.pain_before:
-        felt.append((PainScore(*ending.pain_before), True))
-    readings = [
-        Reading(
-            position(reading.moment, procedure.performed_at, zone=zone, minutes=minutes),
-            reading.score,
-            worn_off=reading.worn_off,
-            before_treatment=before,
-            reported=reading.reported,
-            ended_on=reading.ended_on,
-        )
-        for reading, before in sorted(felt, key=lambda each: each[0].moment)
-        if procedure.performed_at <= reading.moment
-        and (follow_up.closed_at is None or reading.moment <= follow_up.closed_at)
-        and not any(begins < reading.moment < ends for begins, ends in ending.blurred)
-    ]
-    if minutes:
-        evaluate_after, window = 0, window_of_test(profile)
-    else:
-        evaluate_after = profile.evaluate_after_days
-        window = (profile.window_from_days, profile.window_until_days)
-    ended = ended_at(follow_up, minutes=minutes) if follow_up.closed_at else None
-    positions = [offset if minutes else offset // DAY for offset in silent]
-    return Course(
-        baseline=procedure.baseline_pain,
-        readings=readings,
-        silent=[at for at in positions if ended is None or at <= ended],
-        evaluate_after=evaluate_after,
-        window_from=window[0],
-        window_until=window[1],
-        success_percent=profile.percent_for(procedure.intent),
-        unit="minute" if minutes else "day",
-        ongoing=profile.ongoing and not minutes,
-        ended=ended is not None,
-        confounded=(
-            follow_up.confounded_by_id is not None
-            and follow_up.confounded_by_id != follow_up.ended_by_id
-            and not follow_up.not_confounded_reason
-        ),
-        other_treatment=(
-            follow_up.closed_reason == FollowUp.Closed.OTHER_TREATMENT and not follow_up.not_confounded_reason
-        ),
-        repeated_at=ended if follow_up.closed_reason == FollowUp.Closed.REPEATED else None,
-        useless_at=ended if ending.useless else None,
-    )
-
-
-def diary_result(follow_up: FollowUp) -> Result | None:
-    """What the diary of a test shows; None for other courses and without a baseline above 0.
-
-    Wants `procedure`, `relief_profile` and `check_ins__answer__measurements` fetched.
-    """
-    if follow_up.judged_as != JudgedAs.TEST:
-        return None
-    return diary_from(follow_up, fetched(follow_up))
-
-
-def judge_by_baseline(procedure: Procedure, *, now: datetime) -> None:
-    """The pain before a procedure was corrected: judge its follow-up again, and the course that it ended, whose last
-    score that pain is."""
-    told = FollowUp.objects.filter(Q(procedure=procedure) | Q(ended_by__procedure=procedure))
-    for pk in told.order_by("pk").values_list("pk", flat=True):
-        judge(pk, now=now)
+#: A check-in in one of these has fallen due for the patient: it came back, or its time is over.
+DUE = (CheckIn.Status.ANSWERED, CheckIn.Status.MISSED)
+#: Check-ins of the plan that do not ask: replaced by another, or taken out of the plan.
+NOT_ASKED = (CheckIn.Status.SUPERSEDED, CheckIn.Status.VOIDED)
+#: Columns that `write_summaries` writes; the key stays.
+COLUMNS = [field.name for field in CourseSummary._meta.fields if not field.primary_key]
+#: Among so many follow-ups each tick looks for some without a summary.
+LATEST = 5000
 
 
 @transaction.atomic
 def judge(follow_up_id: int, *, now: datetime) -> FollowUp:
     """Judge a follow-up by what is stored; a verdict or reason that differs replaces the old, which is kept.
 
-    The alerts about the course then follow what it shows (`alerts.review`), and so does what reports count
-    (`summaries`).
+    The alerts about the course then follow what it shows (`alerts.review_alerts`), and so does what reports
+    count.
     """
     follow_up = (
         FollowUp.objects.select_for_update(of=("self",))
@@ -376,18 +80,37 @@ def judge(follow_up_id: int, *, now: datetime) -> FollowUp:
     follow_up.judged_at = now
     follow_up.save(update_fields=["verdict", "verdict_reason", "judged_at", "confounded_by"])
     peg = pegs_before([follow_up]).get(follow_up.pk)
-    keep([summary_of(follow_up, course, judgement, rows, baseline_peg=peg)])
+    write_summaries([summary_of(follow_up, course, judgement, rows, baseline_peg=peg)])
     # A test that asks by days as well, because a steroid was given, can tell of worse pain and fall silent.
     days = in_minutes(follow_up) and bool(follow_up.procedure.steroid_given)
     told = course_from_rows(follow_up, rows, ending, by_day=True) if days else course
     calls = called_for(told, judgement, seeks_relief=follow_up.judged_as == JudgedAs.TREATMENT)
     if follow_up.judged_as == JudgedAs.UPKEEP:
         calls = {kind: call for kind, call in calls.items() if kind == Kind.WORSE}
-    review(follow_up, calls, now=now)
-    confirm(follow_up, course, judgement, rows, now=now)
+    review_alerts(follow_up, calls, now=now)
+    plan_confirmation(follow_up, course, judgement, rows, now=now)
     for later in confounded_by_this(follow_up):
         mark_confounded(later, now=now)
     return follow_up
+
+
+def judgement_of(follow_up: FollowUp, course: Course, rows: Sequence[CheckInReading]) -> Judgement:
+    """What a follow-up shows. `course` and `rows` are what has been read of it; asks the database for nothing."""
+    if follow_up.judged_as == JudgedAs.TEST:
+        return judge_test(follow_up, course, rows)
+    if follow_up.judged_as == JudgedAs.UPKEEP:
+        return not_judged(course)
+    if follow_up.judged_as == JudgedAs.TRIAL:
+        return judge_trial(follow_up, course, rows)
+    return relief.judge(course)
+
+
+def judge_by_baseline(procedure: Procedure, *, now: datetime) -> None:
+    """The pain before a procedure was corrected: judge its follow-up again, and the course that it ended, whose last
+    score that pain is."""
+    told = FollowUp.objects.filter(Q(procedure=procedure) | Q(ended_by__procedure=procedure))
+    for pk in told.order_by("pk").values_list("pk", flat=True):
+        judge(pk, now=now)
 
 
 def confounded_by_this(follow_up: FollowUp) -> list[int]:
@@ -434,3 +157,217 @@ def mark_confounded(follow_up_id: int, *, now: datetime) -> None:
         follow_up.confounded_by = cause
         follow_up.save(update_fields=["confounded_by"])
         judge(follow_up.pk, now=now)
+
+
+def summary_of(
+    follow_up: FollowUp,
+    course: Course,
+    judgement: Judgement,
+    rows: Sequence[CheckInReading],
+    *,
+    baseline_peg: int | None,
+) -> CourseSummary:
+    """The row of a follow-up with these check-ins, not saved. Wants `procedure__site` and `relief_profile` selected."""
+    procedure = follow_up.procedure
+    last = lords = None
+    if follow_up.judged_as == JudgedAs.TREATMENT:  # pain after a test or a trial is no end of relief to count
+        last, lords = lasting(course, judgement), lasting_by_lord(course, judgement)
+    days = course.unit == "day"
+    asked = [row for row in rows if row.status in DUE and row.kind == CheckIn.Kind.PLANNED]
+    return CourseSummary(
+        follow_up=follow_up,
+        patient_id=follow_up.patient_id,
+        procedure_type_id=procedure.procedure_type_id,
+        site_id=procedure.site_id,
+        performer_id=procedure.performer_id,
+        intent=procedure.intent,
+        indication=procedure.indication,
+        region=procedure.region,
+        performed_on=procedure.performed_at.astimezone(procedure.site.zone).date(),
+        voided=follow_up.closed_reason == FollowUp.Closed.VOIDED,
+        verdict=judgement.verdict.value,
+        definition=DEFINITION,
+        unit=course.unit,
+        evaluate_after=course.evaluate_after,
+        window_from=course.window_from,
+        window_until=course.window_until,
+        success_percent=course.success_percent,
+        baseline=course.baseline,
+        baseline_peg=baseline_peg,
+        lost_after=last.after if last else None,
+        lost_until=last.until if last else None,
+        responded=last.responded if last else False,
+        suspected_until=last.suspected_until if last else None,
+        covered_percent=judgement.covered_percent,
+        loss_kind=judgement.loss_kind,
+        back_since=judgement.back_since,
+        remarks=[remark.note.value for remark in judgement.remarks],
+        repeated_at=course.repeated_at,
+        last_answer=course.last_answer,
+        lords_after=lords.after if lords else None,
+        lords_until=lords.ended_by if lords else None,
+        days=[point.offset_minutes // DAY if days else point.offset_minutes for point in asked],
+        scores=[point.values.get(PAIN_NOW) for point in asked],
+        channels=[CHANNELS.index(point.channel) for point in asked],
+        pegs=[peg_sum(point.values) for point in asked],
+        changes=[point.values.get(CHANGE) for point in asked],
+        satisfied=[point.values.get(SATISFIED) for point in asked],
+    )
+
+
+def peg_sum(values: Mapping[str, int]) -> int | None:
+    """The sum of the PEG's three items, 0–30; None unless all three were answered."""
+    given = [values[key] for key in PEG if key in values]
+    return sum(given) if len(given) == len(PEG) else None
+
+
+def pegs_before(follow_ups: Collection[FollowUp]) -> dict[int, int]:
+    """The sum of the PEG's items before each of these procedures, 0–30; one query where no patient was asked it, and
+    else a few for any number of them."""
+    asked = set(
+        Baseline.objects.filter(
+            instrument="peg", appointment__patient__in={up.patient_id for up in follow_ups}
+        ).values_list("appointment__patient", flat=True)
+    )
+    if not asked:
+        return {}
+    wanted = {up.procedure.appointment_id: up for up in follow_ups if up.patient_id in asked}
+    appointments = Appointment.objects.in_bulk(wanted)
+    for number, appointment in appointments.items():
+        appointment.site = wanted[number].procedure.site  # read already
+    used = baselines_of_each(
+        [(appointment, wanted[number].procedure.performed_at) for number, appointment in appointments.items()]
+    )
+    sums = {
+        wanted[number].pk: peg_sum({key: each.value for key, each in of.items()})
+        for number, of in used.items()
+    }
+    return {pk: total for pk, total in sums.items() if total is not None}
+
+
+def write_summaries(summaries: Sequence[CourseSummary]) -> None:
+    """Write the rows, in the place of those that are there."""
+    CourseSummary.objects.bulk_create(
+        summaries, update_conflicts=True, unique_fields=["follow_up"], update_fields=COLUMNS
+    )
+
+
+def summarise(follow_ups: list[FollowUp], *, now: datetime) -> None:
+    """Write the summaries of these follow-ups, locked by whoever calls, in a fixed number of queries.
+
+    Whose verdict is another by now is judged again, so that screens and reports say the same: a few more for each.
+    """
+    rows, how, pegs = (
+        check_ins_of_courses([up.pk for up in follow_ups]),
+        endings(follow_ups),
+        pegs_before(follow_ups),
+    )
+    summaries = []
+    for up in follow_ups:
+        course = course_from_rows(up, rows[up.pk], how[up.pk])
+        judgement = judgement_of(up, course, rows[up.pk])
+        if up.verdict_reason and (up.verdict, up.verdict_reason) != (judgement.verdict, judgement.reason):
+            judge(up.pk, now=now)
+        else:
+            summaries.append(summary_of(up, course, judgement, rows[up.pk], baseline_peg=pegs.get(up.pk)))
+    write_summaries(summaries)
+
+
+def summarise_missing(*, now: datetime, limit: int = 1000) -> int:
+    """Write the summaries that an import, a restore or an upgrade has left out; how many. The tick runs it.
+
+    Looks among the LATEST follow-ups, and on the hour among all: that takes longer with every year of the clinic.
+    """
+    wanted = FollowUp.objects.filter(summary=None)
+    if now.minute:
+        newest = FollowUp.objects.aggregate(newest=Max("pk"))["newest"] or 0
+        wanted = wanted.filter(pk__gt=newest - LATEST)
+    with transaction.atomic():
+        missing = list(
+            wanted.select_for_update(of=("self",), skip_locked=True)
+            .select_related(
+                "procedure__site", "procedure__procedure_type", "relief_profile", "check_in_profile"
+            )
+            .order_by("pk")[:limit]
+        )
+        summarise(missing, now=now)
+    return len(missing)
+
+
+def plan_confirmation(
+    follow_up: FollowUp,
+    course: Course,
+    judgement: Judgement,
+    rows: Sequence[CheckInReading],
+    *,
+    now: datetime,
+) -> None:
+    """Bring the confirmation of a course in line with what it shows; in the transaction that judged it. Idempotent.
+
+    While relief is lost, unconfirmed, one is planned for the first bad score, unless a check-in of the plan asks soon
+    enough; none while the course does not run or the patient cannot be asked, and never a second one for the same
+    score. It is withdrawn when its reason is gone: the score was corrected, relief is back, or the loss is established.
+
+    `rows` are the check-ins that the course was judged by. Wants the follow-up locked, and `procedure__site`,
+    `procedure__procedure_type` and `patient` selected.
+    """
+    open_now = any(row.kind == CheckIn.Kind.CONFIRMATION and row.status in CheckIn.OPEN for row in rows)
+    wanted = judgement.verdict == Verdict.LOST_UNCONFIRMED and course.unit == "day" and follow_up.seeks_relief
+    if not (open_now or wanted):
+        return
+    first = first_bad(follow_up, judgement) if wanted and may_be_asked(follow_up) else None
+    if open_now:
+        others = follow_up.check_ins.filter(kind=CheckIn.Kind.CONFIRMATION, status__in=CheckIn.OPEN)
+        if first:
+            others = others.exclude(confirms=first)
+        others.update(status=CheckIn.Status.VOIDED)
+    if first and not first.confirmations.exclude(status=CheckIn.Status.VOIDED).exists():
+        ask_again(follow_up, first, now=now)
+
+
+def may_be_asked(follow_up: FollowUp) -> bool:
+    """Whether anything of this course is still asked at all. Who only wants no e-mails is a matter of asking."""
+    patient = follow_up.patient
+    return follow_up.closed_at is None and patient.died_on is None and patient.merged_into_id is None
+
+
+def first_bad(follow_up: FollowUp, judgement: Judgement) -> CheckIn | None:
+    """The check-in whose answer is the first bad score; None when nothing is suspected."""
+    if judgement.suspected is None:
+        return None
+    procedure = follow_up.procedure
+    instrument, _, item = PAIN_NOW.partition(".")
+    answered = follow_up.check_ins.filter(
+        answer__measurements__instrument=instrument,
+        answer__measurements__item=item,
+        answer__measurements__superseded_at=None,
+    ).select_related("answer")
+    return next(
+        (
+            check_in
+            for check_in in answered.order_by("-answer__answered_at", "-offset_minutes", "-pk")
+            if days_after(procedure.performed_at, check_in.answer.answered_at, procedure.site.zone)
+            == judgement.suspected.seen_at
+        ),
+        None,
+    )
+
+
+def ask_again(follow_up: FollowUp, first: CheckIn, *, now: datetime) -> None:
+    """Plan the confirmation of that check-in's score, unless the plan asks soon enough, or it would be over already."""
+    procedure = follow_up.procedure
+    site, answered_at = procedure.site, first.answer.answered_at
+    planned = confirmation(procedure.performed_at, answered_at, at=site.check_in_at, zone=site.zone)
+    of_the_plan = follow_up.check_ins.filter(kind=CheckIn.Kind.PLANNED).exclude(status__in=NOT_ASKED)
+    dues = of_the_plan.filter(due_at__gt=answered_at).values_list("due_at", flat=True)
+    if planned.closes_at <= now or any(confirms(due_at, answered_at, planned, site.zone) for due_at in dues):
+        return
+    CheckIn.objects.create(
+        follow_up=follow_up,
+        kind=CheckIn.Kind.CONFIRMATION,
+        confirms=first,
+        offset_minutes=planned.offset_minutes,
+        opens_at=planned.opens_at,
+        due_at=planned.due_at,
+        closes_at=planned.closes_at,
+    )

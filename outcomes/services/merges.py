@@ -3,8 +3,9 @@
 from datetime import datetime
 
 from outcomes.models import CheckIn, FollowUp
+from outcomes.services.courses import same_side
 from outcomes.services.follow_ups import settle_neighbours
-from outcomes.services.judgement import judge, same_side
+from outcomes.services.judgement import judge
 from patients.models import Patient
 from patients.services import Obstacle
 

@@ -17,19 +17,27 @@ from outcomes.questions import ENDED_ON, PAIN_NOW, WORN_OFF, Question, from_inst
 from outcomes.relief import Course, Judgement
 from outcomes.relief import judge as judge_course
 from outcomes.schedule import DAY, days_after
-from outcomes.services import relief_questions
 from outcomes.services.alerts import raise_alert, raise_red_flags
-from outcomes.services.answers import GRACE, actor_of, refuse_revoked, said_by
-from outcomes.services.judgement import course_of, judge
+from outcomes.services.answers import (
+    GRACE,
+    actor_of,
+    measurements_of,
+    plain_remark,
+    refuse_future,
+    refuse_revoked,
+    said_by,
+)
+from outcomes.services.check_in_questions import since_when_question
+from outcomes.services.courses import course_of
+from outcomes.services.judgement import judge
 from outcomes.services.links import takes_reports
-from outcomes.services.measurements import measurements_of, plain_remark, refuse_future
 from outcomes.services.staff_answers import values_of
 from patients.models import AnsweredBy, Caregiver
 
 
 def questions_about(follow_up: FollowUp) -> tuple[Question, Question]:
     """What a report asks: the pain now, and since which day. Wants `procedure__site` selected."""
-    return from_instrument(PAIN_NOW, {"nrs": latest("nrs")}), relief_questions.since_when(follow_up)
+    return from_instrument(PAIN_NOW, {"nrs": latest("nrs")}), since_when_question(follow_up)
 
 
 @transaction.atomic

@@ -14,8 +14,9 @@ from clinic.refusals import Refusal
 from outcomes.models import CheckIn, FollowUp
 from outcomes.schedule import DAY, Planned, diary, following
 from outcomes.services.alerts import raise_settled
+from outcomes.services.courses import BY_ANOTHER, in_minutes
 from outcomes.services.follow_ups import end, first_plan, newer_plan, reopen, row, settle_neighbours
-from outcomes.services.judgement import BY_ANOTHER, in_minutes, judge, mark_confounded
+from outcomes.services.judgement import judge, mark_confounded
 from procedures.models import Procedure, ReliefProfile
 
 #: What of a relief profile says when to ask those whose course runs; their diary is over.

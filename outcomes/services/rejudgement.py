@@ -12,9 +12,8 @@ from outcomes.models import FollowUp
 from outcomes.relief import DEFINITION
 from outcomes.services.expiry import close_diary
 from outcomes.services.follow_ups import settle_neighbours
-from outcomes.services.judgement import mark_confounded
+from outcomes.services.judgement import mark_confounded, summarise
 from outcomes.services.plans import write_plan
-from outcomes.services.summary_rebuild import summarise
 from procedures.models import Intent
 
 #: Follow-ups a transaction: each locks its rows, so that no answer slips in between reading and writing.

@@ -11,8 +11,7 @@ from clinic.refusals import Refusal
 from outcomes.models import Alert, Answer, CheckIn, ContactAttempt, Measurement
 from outcomes.paper_form_codes import read_code
 from outcomes.services.alerts import raise_red_flags
-from outcomes.services.answers import answer, lock_check_in
-from outcomes.services.measurements import plain_remark, stored_values
+from outcomes.services.answers import answer, lock_check_in, plain_remark, stored_values
 from patients.models import AnsweredBy
 
 
@@ -31,8 +30,8 @@ def record_answer(
     """Store what the patient said or wrote, on their behalf. `values` by "instrument.item": {"nrs.now": 7}.
     `answered_by`: the patient, or a caregiver in their place.
 
-    On the telephone it is also a call that reached the patient. The same once more changes nothing and returns the
-    first; a remark that the first came without is added to it.
+    An answer by phone also records a call that reached the patient. The same answer again changes nothing and returns
+    the first; a remark that the first lacked is added to it.
 
     Raises Refusal as `answer` does, "answered_already" when another answer stands, and "other_remark" (field "remark")
     when the same one stands with another remark.

@@ -18,9 +18,9 @@ from outcomes.services.expiry import call_unsent, close_diaries, close_past
 from outcomes.services.exports import expire_exports
 from outcomes.services.follow_ups import extend_plans, open_missing_follow_ups
 from outcomes.services.invitations import invite_due, remind_due
+from outcomes.services.judgement import summarise_missing
 from outcomes.services.plans import replan_marked
 from outcomes.services.sms_reminders import text_due
-from outcomes.services.summary_rebuild import summarise_missing
 from procedures.services import (
     close_filled_times,
     close_passed_times,

@@ -12,9 +12,8 @@ from clinic.refusals import Refusal
 from outcomes.models import FollowUp
 from outcomes.models.follow_ups import JudgedAs
 from outcomes.questions import MEDICINE
-from outcomes.services.course_data import fetched
-from outcomes.services.judgement import judge
-from outcomes.services.summaries import peg_sum
+from outcomes.services.courses import fetched_check_ins
+from outcomes.services.judgement import judge, peg_sum
 from outcomes.services.verdicts import trial_from
 from outcomes.trial_result import Result
 
@@ -44,7 +43,7 @@ def trial_of(follow_up: FollowUp) -> Trial | None:
     """
     if follow_up.judged_as != JudgedAs.TRIAL:
         return None
-    rows, out, zone = fetched(follow_up), follow_up.trial_ended_on, follow_up.procedure.site.zone
+    rows, out, zone = fetched_check_ins(follow_up), follow_up.trial_ended_on, follow_up.procedure.site.zone
     given = sorted(((row.answered_at, row) for row in rows if row.answered_at), key=lambda pair: pair[0])
     pegs = [total for _, row in given if (total := peg_sum(row.values)) is not None]
     medicine = [

@@ -13,30 +13,7 @@ from outcomes.models.follow_ups import JudgedAs
 from outcomes.questions import PAIN_NOW, TOOK_MEDICINE
 from outcomes.relief import Course, Judgement, Note, Remark, Verdict, judge, judged, remark_words
 from outcomes.schedule import DAY
-from outcomes.services.course_data import CheckInReading
-from procedures.models import ReliefProfile
-
-#: When an anesthetic is expected to have worn off, in minutes, for a profile made before tests had to say so: that of
-#: the catalogue's blocks, 2 to 12 hours (docs/catalogue.md; unconfirmed).
-HOURS = (2 * 60, 12 * 60)
-
-
-def window_of_test(profile: ReliefProfile) -> tuple[int, int]:
-    """The first and the last minute of the time in which the effect of a test is expected to end."""
-    if not profile.window_until_minutes:
-        return HOURS
-    return profile.window_from_minutes or 0, profile.window_until_minutes
-
-
-def judgement_of(follow_up: FollowUp, course: Course, rows: Sequence[CheckInReading]) -> Judgement:
-    """What a follow-up shows. `course` and `rows` are what has been read of it; asks the database for nothing."""
-    if follow_up.judged_as == JudgedAs.TEST:
-        return judge_test(follow_up, course, rows)
-    if follow_up.judged_as == JudgedAs.UPKEEP:
-        return not_judged(course)
-    if follow_up.judged_as == JudgedAs.TRIAL:
-        return judge_trial(follow_up, course, rows)
-    return judge(course)
+from outcomes.services.courses import CheckInReading, fetched_check_ins, window_of_test
 
 
 def trial_from(follow_up: FollowUp, rows: Sequence[CheckInReading]) -> trial_result.Result | None:
@@ -217,3 +194,13 @@ def entries_words(found: Result, *, percent: int) -> str:
     if found.late:
         said += f" Written late, and counted at their hour: {found.late} of {found.entries}."
     return said
+
+
+def diary_result(follow_up: FollowUp) -> Result | None:
+    """What the diary of a test shows; None for other courses and without a baseline above 0.
+
+    Wants `procedure`, `relief_profile` and `check_ins__answer__measurements` fetched.
+    """
+    if follow_up.judged_as != JudgedAs.TEST:
+        return None
+    return diary_from(follow_up, fetched_check_ins(follow_up))

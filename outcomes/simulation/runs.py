@@ -26,8 +26,8 @@ from outcomes.demo.replies import replies
 from outcomes.models import Alert, Answer, CheckIn, ContactAttempt, FollowUp, Measurement, VerdictChange
 from outcomes.questions import ENDED_ON, PAIN_NOW, WORN_OFF
 from outcomes.schedule import DAY
-from outcomes.services import relief_questions
 from outcomes.services.calls import TRIES
+from outcomes.services.check_in_questions import least_bad_score
 from outcomes.simulation.counts import PatientRecord, RaisedAlert
 from outcomes.simulation.simulated_patients import Habits, Patient, Window, invent
 from patients.models import Patient as Row
@@ -226,7 +226,7 @@ class Run:
         pain = person.pain(self.day(), rng, exact=self.habits.exact)
         said = {PAIN_NOW: pain}
         if not self.habits.exact and 2 * pain > person.baseline:
-            least = relief_questions.least_bad(check_in)
+            least = least_bad_score(check_in)
             if least is not None and pain >= least:
                 said |= replies(
                     [WORN_OFF], person.course, self.day(), baseline=person.baseline, pain=pain, rng=rng

@@ -30,5 +30,4 @@ from outcomes.survival.bootstrap import Bands, bands
 from outcomes.survival.curve import Curve, CurvePiece, Proof, Share
 from outcomes.survival.data import Floats, Intervals, Span, UnusableData, intervals, pool
 from outcomes.survival.estimate import turnbull
-from outcomes.survival.exact_times import KaplanMeier, LogRank, kaplan_meier, log_rank
 from outcomes.survival.group_tests import Comparison, Permutation, Score, compare, permute

@@ -41,7 +41,7 @@ def bands(data: Intervals, days: ArrayLike, *, draws: int = 500, level: float = 
     days can be the end of an interval. Where each patient is seen at times of their own, such bands are known to be
     unreliable (Sen, Banerjee and Woodroofe, Ann Stat 2010;38:1953-1977).
 
-    Raises Unusable: `not_flat`, `not_a_number`, `negative`, `infinite`, `not_a_share`, `draws`.
+    Raises UnusableData: `not_flat`, `not_a_number`, `negative`, `infinite`, `not_a_share`, `draws`.
     """
     at = grid(days)
     if not 0 < level < 1:

@@ -75,7 +75,8 @@ class Curve:
     def shares(self, days: ArrayLike) -> tuple[Floats, Floats]:
         """The lowest and highest share still in relief at each day, S(t) = P(T > t), that agree with the data.
 
-        They differ only strictly inside a span. Raises Unusable: `not_flat`, `not_a_number`, `negative`, `infinite`.
+        They differ only strictly inside a span. Raises UnusableData: `not_flat`, `not_a_number`, `negative`,
+        `infinite`.
         """
         at = grid(days)
         tail = self.tail
@@ -89,7 +90,7 @@ class Curve:
     def quantile(self, lost: float) -> Span:
         """The span within which the share that lost its relief reaches `lost`, above 0 and at most 1.
 
-        An infinite `until` means that it was not reached. Raises Unusable: `not_a_share`.
+        An infinite `until` means that it was not reached. Raises UnusableData: `not_a_share`.
         """
         if not 0 < lost <= 1:
             raise UnusableData("A quantile is a share above 0 and at most 1.", code="not_a_share")
@@ -119,7 +120,7 @@ class Curve:
 
 
 def grid(days: ArrayLike) -> Floats:
-    """Days to look at, in any order. Raises Unusable: `not_flat`, `not_a_number`, `negative`, `infinite`."""
+    """Days to look at, in any order. Raises UnusableData: `not_flat`, `not_a_number`, `negative`, `infinite`."""
     at = numbers(days, "days")
     if (at < 0).any():
         raise UnusableData("Time counts from the procedure and is never negative.", code="negative")

@@ -69,7 +69,7 @@ def intervals(after: ArrayLike, until: ArrayLike, counts: ArrayLike | None = Non
     latest. `until` is infinite while relief has not been seen to end. `after` is 0 where relief was never seen.
     `counts`, whole and not negative, says how many follow-ups stand behind each pair; None means one each.
 
-    Raises Unusable: `not_flat`, `lengths_differ`, `empty`, `not_a_number`, `negative`, `not_an_interval` (R ≤ L),
+    Raises UnusableData: `not_flat`, `lengths_differ`, `empty`, `not_a_number`, `negative`, `not_an_interval` (R ≤ L),
     `counts`.
     """
     left, right = numbers(after, "after"), numbers(until, "until")
@@ -94,7 +94,7 @@ def pool(groups: Sequence[Intervals]) -> Intervals:
 
 
 def numbers(values: ArrayLike, name: str) -> Floats:
-    """The values as a flat array. Raises Unusable: `not_a_number`, `not_flat`."""
+    """The values as a flat array. Raises UnusableData: `not_a_number`, `not_flat`."""
     try:
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
@@ -107,7 +107,7 @@ def numbers(values: ArrayLike, name: str) -> Floats:
 
 
 def checked_counts(counts: ArrayLike, length: int) -> Whole:
-    """The counts as whole numbers. Raises Unusable: `lengths_differ`, `counts`, `empty` when all are 0."""
+    """The counts as whole numbers. Raises UnusableData: `lengths_differ`, `counts`, `empty` when all are 0."""
     array = numbers(counts, "counts")
     if len(array) != length:
         raise UnusableData("Each interval needs one count.", code="lengths_differ")

@@ -65,7 +65,7 @@ def compare(groups: Sequence[Intervals], *, score: Score = Score.SUN) -> Compari
     With scores c of n follow-ups and s² = Σ(c − c̄)²/(n − 1), the statistic is Σ (excess of g)² / (s²·n of g), over
     the groups g. The test assumes that whether and when patients answer does not differ between the groups.
 
-    Raises Unusable: `one_group`.
+    Raises UnusableData: `one_group`.
     """
     scores, dealt, curve = table(groups, score)
     excess, statistic = statistics(scores, dealt)
@@ -81,7 +81,7 @@ def permute(
     """The p of `compare` without the chi-square approximation, for small or very unequal groups.
 
     Exact up to MOST_ARRANGEMENTS ways to deal the follow-ups into groups; else from `draws` random arrangements, which
-    `seed` repeats. The work grows with draws times distinct scores. Raises Unusable: `one_group`, `draws`.
+    `seed` repeats. The work grows with draws times distinct scores. Raises UnusableData: `one_group`, `draws`.
     """
     if draws < 1:
         raise UnusableData("At least one arrangement must be drawn.", code="draws")

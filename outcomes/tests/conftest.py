@@ -9,7 +9,10 @@ from django.utils import timezone
 from clinic.throttling import OWN
 from outcomes import services
 from outcomes.models import CheckIn
+from outcomes.tests.demo_history import DEMO_NOW
+from procedures import catalogue
 from procedures.models import RedFlag
+from procedures.services.catalogue_loader import load
 from procedures.tests.factories import World
 
 
@@ -58,3 +61,17 @@ def link(world: World, clock: list[datetime]) -> Callable[[int], tuple[CheckIn, 
         return check_in, f"/c/{services.issue_link(check_in, now=check_in.due_at)}/"
 
     return issue
+
+
+@pytest.fixture
+def unmasked_world(world: World) -> World:
+    """The small clinic, whose site shows a rate of a single answer."""
+    world.site.smallest_cell = 1
+    world.site.save()
+    return world
+
+
+@pytest.fixture
+def procedure_types(db: None) -> None:
+    """The whole catalogue, as it stood when the demo plays."""
+    load(catalogue.read_catalogue(), by=None, now=DEMO_NOW)

@@ -1,6 +1,6 @@
 """Adverse events: what is kept, what is refused, and that each earlier version stays."""
 
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import pytest
@@ -10,43 +10,21 @@ from pghistory.models import Events
 
 from clinic.models import AuditEvent, Site
 from clinic.refusals import Refusal
-from clinic.tests.factories import MONDAY, staff
+from clinic.tests.factories import DAY, MONDAY, staff
 from outcomes import services
-from outcomes.adverse_event_terms import RISKS, Term, term_of
+from outcomes.adverse_event_terms import RISKS, Term
 from outcomes.models import AdverseEvent, FollowUp
 from outcomes.models.adverse_events import TERMS
+from outcomes.tests.factories import recorded_adverse_event
 from procedures import services as procedures
 from procedures.catalogue import read_catalogue
 from procedures.tests.factories import World
-
-DAY = timedelta(days=1)
 
 
 @pytest.fixture
 def course(world: World) -> FollowUp:
     follow_up: FollowUp = world.performed().follow_up
     return follow_up
-
-
-def event(follow_up: FollowUp, **values: object) -> AdverseEvent:
-    """A moderate infection two days after the procedure, not saved."""
-    defaults: dict[str, object] = {
-        "follow_up": follow_up,
-        "term": "infection",
-        "onset_on": MONDAY + 2 * DAY,
-        "severity": "moderate",
-        "serious": False,
-        "outcome": "ongoing",
-        "relation": "probable",
-    }
-    return AdverseEvent(**defaults | values)
-
-
-def recorded(world: World, follow_up: FollowUp, **values: object) -> AdverseEvent:
-    """The same, recorded by the nurse on the third day."""
-    return services.record_adverse_event(
-        event(follow_up, **values), by=world.nurse, now=world.at(MONDAY + 3 * DAY, 10)
-    )
 
 
 def refused(act: Any) -> list[tuple[str, str]]:
@@ -62,7 +40,7 @@ def refused(act: Any) -> list[tuple[str, str]]:
 def test_it_is_kept_with_who_recorded_it_and_without_words_in_the_trail(
     world: World, course: FollowUp
 ) -> None:
-    kept = recorded(world, course, description="red and warm at the site")
+    kept = recorded_adverse_event(world, course, description="red and warm at the site")
     assert (kept.recorded_by, kept.suspect, kept.grade) == (world.nurse, "procedure", None)
     audited = AuditEvent.objects.get(action="adverse_event.recorded")
     assert (audited.by, audited.site, audited.object_id, audited.reason) == (
@@ -97,7 +75,7 @@ def test_it_is_kept_with_who_recorded_it_and_without_words_in_the_trail(
 def test_what_cannot_be_is_refused(
     world: World, course: FollowUp, values: dict[str, Any], field: str, code: str
 ) -> None:
-    assert (field, code) in refused(lambda: recorded(world, course, **values))
+    assert (field, code) in refused(lambda: recorded_adverse_event(world, course, **values))
     assert not AdverseEvent.objects.exists()
 
 
@@ -107,26 +85,26 @@ def test_the_day_of_the_procedure_is_the_sites(world: World) -> None:
     follow_up.procedure.performed_at = world.at(MONDAY, 20)
     follow_up.procedure.recorded_at = world.at(MONDAY, 21)
     follow_up.procedure.save()
-    recorded(world, follow_up, onset_on=MONDAY)
+    recorded_adverse_event(world, follow_up, onset_on=MONDAY)
 
 
 def test_what_was_fatal_is_serious_and_severe(world: World, course: FollowUp) -> None:
-    recorded(world, course, outcome="fatal", serious=True, severity="severe", grade=5)
+    recorded_adverse_event(world, course, outcome="fatal", serious=True, severity="severe", grade=5)
 
 
 def test_a_second_click_is_refused_and_two_things_on_a_day_are_not(world: World, course: FollowUp) -> None:
-    recorded(world, course)
-    assert refused(lambda: recorded(world, course)) == [("__all__", "recorded_already")]
-    recorded(world, course, term="bleeding")
-    recorded(world, course, term="other", description="fell")
-    recorded(world, course, term="other", description="fainted", severity="mild")
+    recorded_adverse_event(world, course)
+    assert refused(lambda: recorded_adverse_event(world, course)) == [("__all__", "recorded_already")]
+    recorded_adverse_event(world, course, term="bleeding")
+    recorded_adverse_event(world, course, term="other", description="fell")
+    recorded_adverse_event(world, course, term="other", description="fainted", severity="mild")
     assert AdverseEvent.objects.count() == 4
 
 
 def test_a_procedure_entered_in_error_harmed_nobody(world: World, course: FollowUp) -> None:
     now = world.at(MONDAY + DAY, 9)
     procedures.void(course.procedure_id, reason="wrong patient", by=world.physician, now=now)
-    assert refused(lambda: recorded(world, course)) == [("", "not_allowed_now")]
+    assert refused(lambda: recorded_adverse_event(world, course)) == [("", "not_allowed_now")]
 
 
 def test_an_ended_course_can_still_have_one(world: World, course: FollowUp) -> None:
@@ -134,7 +112,7 @@ def test_an_ended_course_can_still_have_one(world: World, course: FollowUp) -> N
     services.end_follow_up(
         course.pk, closed_reason="transferred", by=world.physician, now=world.at(MONDAY, 12)
     )
-    recorded(world, course)
+    recorded_adverse_event(world, course)
 
 
 @pytest.mark.parametrize(
@@ -152,13 +130,13 @@ def test_an_ended_course_can_still_have_one(world: World, course: FollowUp) -> N
 def test_the_database_keeps_out_what_must_never_be(
     world: World, course: FollowUp, values: dict[str, Any], constraint: str
 ) -> None:
-    kept = recorded(world, course)
+    kept = recorded_adverse_event(world, course)
     with pytest.raises(IntegrityError, match=constraint), transaction.atomic():
         AdverseEvent.objects.filter(pk=kept.pk).update(**values)
 
 
 def test_a_correction_keeps_what_stood_before(world: World, course: FollowUp) -> None:
-    kept = recorded(world, course)
+    kept = recorded_adverse_event(world, course)
 
     def correct(reason: str, **changes: object) -> AdverseEvent:
         now = world.at(MONDAY + 9 * DAY, 10)
@@ -181,7 +159,7 @@ def test_a_correction_keeps_what_stood_before(world: World, course: FollowUp) ->
 
 
 def test_a_mistake_stays_on_record_and_counts_nowhere(world: World, course: FollowUp) -> None:
-    kept = recorded(world, course)
+    kept = recorded_adverse_event(world, course)
     now = world.at(MONDAY + 4 * DAY, 9)
     services.void_adverse_event(kept.pk, reason="another patient's", by=world.nurse, now=now)
     kept.refresh_from_db()
@@ -194,11 +172,11 @@ def test_a_mistake_stays_on_record_and_counts_nowhere(world: World, course: Foll
         ),
     ):
         assert refused(act) == [("", "not_allowed_now")]
-    recorded(world, course)  # it did happen after all
+    recorded_adverse_event(world, course)  # it did happen after all
 
 
 def test_another_sites_adverse_events_do_not_exist(world: World, course: FollowUp) -> None:
-    recorded(world, course)
+    recorded_adverse_event(world, course)
     other = Site.objects.create(name="Desert", time_zone="America/Phoenix", phone="+1 602 555 0100")
     stranger = staff("stranger@example.org", "Physician", other)
     assert not AdverseEvent.objects.visible_to(stranger).exists()
@@ -218,5 +196,3 @@ def test_every_term_has_a_word_and_stands_for_risks_that_the_catalogue_names() -
 def test_a_risk_has_one_term_at_most() -> None:
     every = [risk for risks in RISKS.values() for risk in risks]
     assert len(every) == len(set(every))
-    assert term_of("infection or meningitis") == Term.INFECTION
-    assert term_of("hoarseness or trouble swallowing") is None

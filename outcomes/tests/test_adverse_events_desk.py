@@ -7,14 +7,11 @@ from django.test import Client
 
 from clinic.models import Site
 from clinic.tests.admin_client import clock, errors, queries, signed_in, words
-from clinic.tests.factories import MONDAY, staff
+from clinic.tests.factories import DAY, MONDAY, staff
 from outcomes import services
 from outcomes.models import AdverseEvent, Alert, FollowUp
-from outcomes.tests.test_adverse_events import DAY, recorded
-from outcomes.tests.test_alert_services import flag, red_flag
-from procedures.tests.factories import World
-from procedures.tests.test_devices import implanted
-from procedures.tests.test_devices import recorded as recorded_device
+from outcomes.tests.factories import recorded_adverse_event, red_flag_alert, red_flag_question
+from procedures.tests.factories import World, implant_procedure, recorded_device
 
 PAGES = "/admin/outcomes/adverseevent/"
 SAID = {
@@ -84,7 +81,7 @@ def test_a_refusal_is_shown_beside_its_field(
 def test_it_is_corrected_and_what_stood_is_in_its_history(
     desk: Client, world: World, course: FollowUp
 ) -> None:
-    event = recorded(world, course, description="red and warm")
+    event = recorded_adverse_event(world, course, description="red and warm")
     form = get(desk, world, f"{PAGES}{event.pk}/correct/").context["form"]
     assert (form["term"].value(), form["outcome"].value()) == ("infection", "ongoing")
     unchanged = send(desk, world, f"{event.pk}/correct", SAID | {"reason": "why"})
@@ -102,8 +99,8 @@ def test_it_is_corrected_and_what_stood_is_in_its_history(
 
 
 def test_the_alert_of_a_red_flag_leads_to_recording_one(desk: Client, world: World) -> None:
-    flag("fever_chills", "same_day")
-    alert = red_flag(world, "fever_chills")
+    red_flag_question("fever_chills", "same_day")
+    alert = red_flag_alert(world, "fever_chills")
     with clock(alert.raised_at):
         page = desk.get(f"/admin/outcomes/alert/{alert.pk}/change/").content.decode()
     link = f"{PAGES}record/{alert.follow_up_id}/"
@@ -115,7 +112,7 @@ def test_the_alert_of_a_red_flag_leads_to_recording_one(desk: Client, world: Wor
 
 
 def test_the_alert_of_a_device_says_what_is_due_since_when(desk: Client, world: World) -> None:
-    recorded_device(world, implanted(world))
+    recorded_device(world, implant_procedure(world))
     due = MONDAY + 90 * DAY
     services.review_devices(now=world.at(due, 9))
     alert = Alert.objects.get(kind="device_due")
@@ -128,7 +125,7 @@ def test_the_alert_of_a_device_says_what_is_due_since_when(desk: Client, world: 
 
 
 def test_who_may_look_but_not_record(client: Client, world: World, course: FollowUp) -> None:
-    event = recorded(world, course)
+    event = recorded_adverse_event(world, course)
     desk = signed_in(world.clerk, client)
     said = words(get(desk, world, f"/admin/outcomes/followup/{course.pk}/change/"))
     assert "Adverse events" in said
@@ -138,7 +135,7 @@ def test_who_may_look_but_not_record(client: Client, world: World, course: Follo
 
 
 def test_another_sites_adverse_events_do_not_exist(client: Client, world: World, course: FollowUp) -> None:
-    event = recorded(world, course)
+    event = recorded_adverse_event(world, course)
     other = Site.objects.create(name="Desert", time_zone="America/Phoenix", phone="+1 602 555 0100")
     desk = signed_in(staff("stranger@example.org", "Physician", other), client)
     for path in (f"record/{course.pk}", f"{event.pk}/correct", f"{event.pk}/error"):
@@ -149,8 +146,8 @@ def test_another_sites_adverse_events_do_not_exist(client: Client, world: World,
 def test_the_list_takes_the_same_number_of_queries_however_long(
     desk: Client, world: World, course: FollowUp
 ) -> None:
-    recorded(world, course)
+    recorded_adverse_event(world, course)
     flat = queries(lambda: get(desk, world, PAGES))
     for number in range(5):
-        recorded(world, course, description=f"another {number}")
+        recorded_adverse_event(world, course, description=f"another {number}")
     assert queries(lambda: get(desk, world, PAGES)) == flat

@@ -1,8 +1,5 @@
 """Alerts in the admin: the worklists, a page for each, and the steps that close it."""
 
-from datetime import timedelta
-from typing import Any
-
 import pytest
 from django.db import connection
 from django.test import Client
@@ -12,16 +9,15 @@ from django.utils import translation
 from clinic.models import AuditEvent, Site
 from clinic.tests.admin_client import clock, errors, levels, queries, signed_in, words
 from clinic.tests.api_client import call
-from clinic.tests.factories import MONDAY, staff
+from clinic.tests.factories import DAY, MINUTE, MONDAY, staff
 from outcomes import services
 from outcomes.admin.alerts.descriptions import questions, span_text
 from outcomes.models import Alert, Answer, CheckIn
 from outcomes.reports.alert_load import AlertLoad, alert_loads
-from outcomes.tests.test_alert_services import MINUTE, answer, flag, red_flag
+from outcomes.tests.factories import answer_days, course_alert, red_flag_alert, red_flag_question
 from procedures.tests.factories import World
 
 ALERTS = "/admin/outcomes/alert/"
-DAY = timedelta(days=1)
 
 
 def page(alert: Alert, step: str = "change") -> str:
@@ -34,25 +30,15 @@ def listed(client: Client, query: str = "") -> list[Alert]:
 
 @pytest.fixture
 def emergency(world: World) -> Alert:
-    flag("new_weakness", "emergency")
-    flag("fever_chills", "same_day")
-    return red_flag(world, "new_weakness", "fever_chills")
-
-
-def routine(world: World, kind: str, number: int = 2, **values: Any) -> Alert:
-    """An alert about another patient's course."""
-    patient = world.another_patient(number)
-    follow_up = world.performed(patient=patient, day=MONDAY + number * 7 * DAY).follow_up
-    alert = services.raise_alert(follow_up, kind, now=world.at(MONDAY, 12))
-    assert alert
-    Alert.objects.filter(pk=alert.pk).update(**values)
-    return alert
+    red_flag_question("new_weakness", "emergency")
+    red_flag_question("fever_chills", "same_day")
+    return red_flag_alert(world, "new_weakness", "fever_chills")
 
 
 def test_what_is_most_urgent_stands_first_and_what_is_overdue_is_marked(
     world: World, client: Client, emergency: Alert
 ) -> None:
-    lost, silent = routine(world, "lost_early"), routine(world, "silent", 3)
+    lost, silent = course_alert(world, "lost_early"), course_alert(world, "silent", 3)
     Alert.objects.filter(pk=silent.pk).update(due_at=emergency.due_at)
     signed_in(world.nurse, client)
     with clock(emergency.due_at + 12 * MINUTE):
@@ -80,7 +66,7 @@ def test_what_is_most_urgent_stands_first_and_what_is_overdue_is_marked(
 
 
 def test_mine_snoozed_and_resolved_ones_are_found(world: World, client: Client) -> None:
-    mine, snoozed, done = (routine(world, "worse", number) for number in (2, 3, 4))
+    mine, snoozed, done = (course_alert(world, "worse", number) for number in (2, 3, 4))
     now = mine.raised_at + MINUTE
     services.acknowledge(mine.pk, by=world.nurse, now=now)
     services.snooze(snoozed.pk, until=now + DAY, by=world.physician, now=now)
@@ -129,7 +115,7 @@ def test_list_and_page_say_when_relief_ended_and_that_nothing_confirms_it(
     follow_up = world.performed().follow_up
     follow_up.procedure.performer = world.physician
     follow_up.procedure.save()
-    (alert,) = answer(follow_up, {42: 2, 92: 8}).alerts.all()
+    (alert,) = answer_days(follow_up, {42: 2, 92: 8}).alerts.all()
     signed_in(world.physician, client)
     ended = "Relief ended after day 42 and by day 92; it was expected to last until day 180 at least."
     with clock(alert.raised_at + MINUTE):
@@ -139,7 +125,7 @@ def test_list_and_page_say_when_relief_ended_and_that_nothing_confirms_it(
             assert "not confirmed" in said
             assert "Physician Test" in said
             assert "has not looked yet" in said
-        answer(follow_up, {184: 8})
+        answer_days(follow_up, {184: 8})
         services.acknowledge(alert.pk, by=world.physician, now=alert.raised_at + MINUTE)
         for shown in (client.get(ALERTS), client.get(page(alert))):
             said = words(shown)
@@ -170,7 +156,7 @@ def test_one_click_takes_it_and_a_second_one_does_no_harm(
 
 
 def test_the_steps_that_need_a_word(world: World, client: Client) -> None:
-    alert = routine(world, "lost_early")
+    alert = course_alert(world, "lost_early")
     signed_in(world.nurse, client)
     now = world.at(MONDAY, 13)
     with clock(now):
@@ -226,22 +212,22 @@ def test_another_sites_alert_does_not_exist(world: World, client: Client, emerge
 def test_the_list_asks_no_more_for_many_than_for_few(world: World, client: Client) -> None:
     signed_in(world.nurse, client)
     for number in range(2, 5):
-        routine(world, "worse", number)
+        course_alert(world, "worse", number)
     with clock(world.at(MONDAY, 13)):
         few = queries(lambda: client.get(ALERTS))
         for number in range(5, 20):
-            routine(world, "worse", number)
+            course_alert(world, "worse", number)
         assert queries(lambda: client.get(ALERTS)) <= few
 
 
 def test_the_load_counts_alerts_for_answers_and_what_was_acted_on(world: World) -> None:
-    answer(world.performed().follow_up, {1: 3, 7: 3, 14: 3})
+    answer_days(world.performed().follow_up, {1: 3, 7: 3, 14: 3})
     now = Answer.objects.latest("answered_at").answered_at
     for number, resolution in enumerate(("spoken", "no_action", ""), start=2):
-        alert = routine(world, "worse", number)
+        alert = course_alert(world, "worse", number)
         if resolution:
             services.resolve(alert.pk, resolution=resolution, by=world.nurse, now=now)
-    routine(world, "worse", 9, raised_at=now - 31 * DAY)
+    course_alert(world, "worse", 9, raised_at=now - 31 * DAY)
     with CaptureQueriesContext(connection) as asked:
         loads = alert_loads([world.site.pk], now=now)
     assert len(asked) == 2
@@ -255,11 +241,11 @@ def test_the_load_counts_alerts_for_answers_and_what_was_acted_on(world: World) 
 
 def test_the_load_is_the_same_in_the_list_the_overview_and_by_api(world: World, client: Client) -> None:
     """An answer that was voided afterwards, or of a site of others, counts nowhere."""
-    answer(world.performed().follow_up, {1: 3, 7: 3, 14: 3})
+    answer_days(world.performed().follow_up, {1: 3, 7: 3, 14: 3})
     now = Answer.objects.latest("answered_at").answered_at
     CheckIn.objects.filter(answer=Answer.objects.earliest("answered_at")).update(status="voided")
     for number, resolution in enumerate(("spoken", ""), start=2):
-        alert = routine(world, "worse", number, raised_at=now - 2 * DAY, due_at=now - DAY)
+        alert = course_alert(world, "worse", number, raised_at=now - 2 * DAY, due_at=now - DAY)
         if resolution:
             services.resolve(alert.pk, resolution=resolution, by=world.nurse, now=now)
     with clock(now):

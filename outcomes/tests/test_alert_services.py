@@ -17,77 +17,39 @@ from hypothesis import strategies as st
 from clinic import outbox
 from clinic.models import AuditEvent, OutgoingEmail, Site
 from clinic.refusals import Refusal
-from clinic.tests.factories import MONDAY, staff
+from clinic.tests.factories import MINUTE, MONDAY, staff
 from outcomes import services
-from outcomes.models import Alert, CheckIn, ContactAttempt, FollowUp
+from outcomes.models import Alert, ContactAttempt, FollowUp
 from outcomes.models.alerts import AlertQuerySet
 from outcomes.services.alert_actions import LONGEST_SNOOZE
-from outcomes.services.alerts import review
+from outcomes.services.alerts import review_alerts
+from outcomes.tests.factories import (
+    alert_kinds,
+    answer_days,
+    leave_unanswered,
+    red_flag_alert,
+    red_flag_question,
+)
 from patients import services as patients
 from patients.models import Patient
 from procedures import services as procedures
-from procedures.models import RedFlag
 from procedures.tests.factories import World
-from procedures.tests.test_races import together
+from procedures.tests.races import run_together
 
 DAY = timedelta(days=1)
-MINUTE = timedelta(minutes=1)
-
-
-def answer(follow_up: FollowUp, story: dict[int, int]) -> FollowUp:
-    """The check-ins on the days of `story` are answered with its scores."""
-    for day, score in story.items():
-        row = follow_up.check_ins.get(offset_minutes=day * 1440)
-        services.answer(
-            row.pk, values={"nrs.now": score}, channel="phone", language="en", by=None, now=row.due_at
-        )
-    return FollowUp.objects.get(pk=follow_up.pk)
-
-
-def unanswered(follow_up: FollowUp, *days: int) -> datetime:
-    """The check-ins on those days are asked, and close without an answer; when the last did."""
-    for row in follow_up.check_ins.filter(offset_minutes__in=[day * 1440 for day in days]):
-        services.tick(now=row.due_at)
-        services.tick(now=row.closes_at)
-    return row.closes_at
-
-
-def kinds(follow_up: FollowUp) -> list[tuple[str, str]]:
-    """Every alert of the follow-up: its kind, and how it ended ("" while it is open)."""
-    return list(follow_up.alerts.order_by("pk").values_list("kind", "resolution"))
-
-
-def flag(code: str, urgency: str) -> RedFlag:
-    return RedFlag.objects.create(
-        code=code,
-        question=f"Do you have {code}?",
-        question_es=f"¿Tiene {code}?",
-        urgency=urgency,
-        source="test",
-    )
 
 
 @pytest.fixture
 def flags(world: World) -> None:
-    flag("new_weakness", "emergency")
-    flag("fever_chills", "same_day")
-    flag("site_infection", "same_day")
-
-
-def red_flag(
-    world: World, *codes: str, check_in: CheckIn | None = None, now: datetime | None = None
-) -> Alert:
-    """The alert of a patient who says yes on the day after the procedure."""
-    check_in = check_in or world.performed().follow_up.check_ins.get(offset_minutes=1440)
-    alert = services.raise_red_flags(check_in, codes, now=now or check_in.due_at)
-    assert alert
-    return alert
+    red_flag_question("new_weakness", "emergency")
+    red_flag_question("fever_chills", "same_day")
+    red_flag_question("site_infection", "same_day")
 
 
 @pytest.fixture
 def alert(world: World) -> Alert:
     """An alert about relief that is lost early."""
-    (first,) = answer(world.performed().follow_up, {42: 2, 92: 7, 184: 8}).alerts.all()
+    (first,) = answer_days(world.performed().follow_up, {42: 2, 92: 7, 184: 8}).alerts.all()
     return first
 
 
@@ -95,11 +57,11 @@ def alert(world: World) -> Alert:
 
 
 def test_relief_that_is_lost_early_is_raised_once_by_its_first_bad_score(world: World) -> None:
-    follow_up = answer(world.performed().follow_up, {42: 2, 92: 7})
-    assert kinds(follow_up) == [("lost_early", "")]
+    follow_up = answer_days(world.performed().follow_up, {42: 2, 92: 7})
+    assert alert_kinds(follow_up) == [("lost_early", "")]
     assert not follow_up.alerts.get().confirmed
-    assert kinds(answer(follow_up, {184: 8})) == [("lost_early", "")]
-    assert kinds(answer(follow_up, {275: 8})) == [("lost_early", "")]
+    assert alert_kinds(answer_days(follow_up, {184: 8})) == [("lost_early", "")]
+    assert alert_kinds(answer_days(follow_up, {275: 8})) == [("lost_early", "")]
     (alert,) = follow_up.alerts.all()
     assert alert.confirmed
     assert (alert.urgency, alert.patient, alert.site) == ("routine", world.patient, world.site)
@@ -108,29 +70,32 @@ def test_relief_that_is_lost_early_is_raised_once_by_its_first_bad_score(world: 
 
 def test_what_a_person_resolved_is_not_raised_again_for_the_same_reason(world: World, alert: Alert) -> None:
     services.resolve(alert.pk, resolution="spoken", by=world.nurse, now=alert.raised_at + DAY)
-    assert kinds(answer(alert.follow_up, {275: 7, 366: 8})) == [("lost_early", "spoken")]
+    assert alert_kinds(answer_days(alert.follow_up, {275: 7, 366: 8})) == [("lost_early", "spoken")]
 
 
 def test_a_new_reason_is_raised_anew(world: World) -> None:
-    follow_up = answer(world.performed(baseline=5).follow_up, {42: 7, 92: 6})
-    assert kinds(follow_up) == [("no_relief", ""), ("worse", "")]
+    follow_up = answer_days(world.performed(baseline=5).follow_up, {42: 7, 92: 6})
+    assert alert_kinds(follow_up) == [("no_relief", ""), ("worse", "")]
     now = follow_up.check_ins.get(offset_minutes=92 * 1440).due_at
     for alert in follow_up.alerts.all():
         services.resolve(alert.pk, resolution="spoken", by=world.nurse, now=now)
     before = [("no_relief", "spoken"), ("worse", "spoken")]
-    assert kinds(answer(follow_up, {184: 2})) == before
-    assert kinds(answer(follow_up, {275: 9})) == [*before, ("no_relief", "")]  # late relief is gone again
-    assert kinds(answer(follow_up, {366: 9}))[3:] == [("worse", "")]
+    assert alert_kinds(answer_days(follow_up, {184: 2})) == before
+    assert alert_kinds(answer_days(follow_up, {275: 9})) == [
+        *before,
+        ("no_relief", ""),
+    ]  # late relief is gone again
+    assert alert_kinds(answer_days(follow_up, {366: 9}))[3:] == [("worse", "")]
 
 
 def test_an_answer_settles_a_silence_that_nobody_has_looked_at(world: World) -> None:
     follow_up = world.performed().follow_up
-    unanswered(follow_up, 1)
-    assert kinds(follow_up) == []
-    unanswered(follow_up, 7)
-    assert kinds(follow_up) == [("silent", "")]
-    answer(follow_up, {42: 2})
-    assert kinds(follow_up) == [("silent", "settled")]
+    leave_unanswered(follow_up, 1)
+    assert alert_kinds(follow_up) == []
+    leave_unanswered(follow_up, 7)
+    assert alert_kinds(follow_up) == [("silent", "")]
+    answer_days(follow_up, {42: 2})
+    assert alert_kinds(follow_up) == [("silent", "settled")]
     settled = follow_up.alerts.get()
     assert (settled.resolved_by, settled.acknowledged_at) == (None, None)
     assert AuditEvent.objects.get(action="alert.settled").actor == "time"
@@ -138,28 +103,28 @@ def test_an_answer_settles_a_silence_that_nobody_has_looked_at(world: World) -> 
 
 def test_what_somebody_has_acknowledged_stays_until_they_resolve_it(world: World) -> None:
     follow_up = world.performed().follow_up
-    now = unanswered(follow_up, 1, 7)
+    now = leave_unanswered(follow_up, 1, 7)
     services.acknowledge(follow_up.alerts.get().pk, by=world.nurse, now=now)
-    answer(follow_up, {42: 2})
-    assert kinds(follow_up) == [("silent", "")]
+    answer_days(follow_up, {42: 2})
+    assert alert_kinds(follow_up) == [("silent", "")]
 
 
 def test_a_settled_alert_is_raised_again_when_its_reason_comes_back(world: World, alert: Alert) -> None:
     """As when a score is corrected, and the correction is corrected."""
     follow_up = FollowUp.objects.select_related("procedure__site", "patient").get(pk=alert.follow_up_id)
-    review(follow_up, {}, now=alert.raised_at + DAY)
-    assert kinds(follow_up) == [("lost_early", "settled")]
+    review_alerts(follow_up, {}, now=alert.raised_at + DAY)
+    assert alert_kinds(follow_up) == [("lost_early", "settled")]
     services.judge(follow_up.pk, now=alert.raised_at + 2 * DAY)
-    assert kinds(follow_up) == [("lost_early", "settled"), ("lost_early", "")]
+    assert alert_kinds(follow_up) == [("lost_early", "settled"), ("lost_early", "")]
 
 
 def test_a_patient_whom_nobody_asked_is_not_silent(world: World) -> None:
     world.patient.consented_at = None
     world.patient.save()
     follow_up = world.performed().follow_up
-    unanswered(follow_up, 1, 7, 14)
+    leave_unanswered(follow_up, 1, 7, 14)
     assert follow_up.check_ins.filter(status="missed").count() == 3
-    assert kinds(follow_up) == []
+    assert alert_kinds(follow_up) == []
 
 
 def unasked(world: World, follow_up: FollowUp, *days: int) -> datetime:
@@ -167,7 +132,7 @@ def unasked(world: World, follow_up: FollowUp, *days: int) -> datetime:
     world.patient.refresh_from_db()
     consented_at, world.patient.consented_at = world.patient.consented_at, None
     world.patient.save()
-    passed = unanswered(follow_up, *days)
+    passed = leave_unanswered(follow_up, *days)
     world.patient.consented_at = consented_at
     world.patient.save()
     return passed
@@ -176,13 +141,13 @@ def unasked(world: World, follow_up: FollowUp, *days: int) -> datetime:
 def test_one_of_two_that_nobody_asked_makes_no_silence_of_the_other(world: World) -> None:
     """The second that was asked in a row does, whatever came before it."""
     follow_up = world.performed().follow_up
-    unanswered(follow_up, 1)
+    leave_unanswered(follow_up, 1)
     unasked(world, follow_up, 7)
-    unanswered(follow_up, 14)
+    leave_unanswered(follow_up, 14)
     assert follow_up.check_ins.filter(status="missed").count() == 3
-    assert kinds(follow_up) == []
-    unanswered(follow_up, 42)
-    assert kinds(follow_up) == [("silent", "")]
+    assert alert_kinds(follow_up) == []
+    leave_unanswered(follow_up, 42)
+    assert alert_kinds(follow_up) == [("silent", "")]
 
 
 @pytest.mark.parametrize(
@@ -195,7 +160,7 @@ def test_who_was_telephoned_was_asked_but_not_at_a_wrong_number(
     for check_in in follow_up.check_ins.filter(offset_minutes__in=[1 * 1440, 7 * 1440]):
         ContactAttempt.objects.create(check_in=check_in, kind="call", outcome=outcome, at=check_in.due_at)
     unasked(world, follow_up, 1, 7)
-    assert kinds(follow_up) == [("silent", "")] * silent
+    assert alert_kinds(follow_up) == [("silent", "")] * silent
 
 
 def test_only_what_was_missed_is_silence(world: World) -> None:
@@ -219,24 +184,24 @@ def test_diagnostic_courses_raise_nothing(world: World) -> None:
         *("minute", 0),
         *(120, 720),
     )
-    unanswered(follow_up, 1, 7)
+    leave_unanswered(follow_up, 1, 7)
     assert list(services.course_of(follow_up).silent) == [1440, 7 * 1440]
-    assert kinds(answer(follow_up, {42: 9, 92: 9, 184: 9})) == []
+    assert alert_kinds(answer_days(follow_up, {42: 9, 92: 9, 184: 9})) == []
 
 
 def test_a_diagnostic_injection_without_a_diary_raises_no_alert_that_its_relief_is_over(world: World) -> None:
     world.ablation.purpose = "diagnostic"
     world.ablation.save()
-    follow_up = answer(world.performed(intent="diagnostic").follow_up, {42: 2, 92: 8, 184: 8})
+    follow_up = answer_days(world.performed(intent="diagnostic").follow_up, {42: 2, 92: 8, 184: 8})
     assert (services.course_of(follow_up).unit, follow_up.verdict) == ("minute", "too_early")
-    assert kinds(follow_up) == []
+    assert alert_kinds(follow_up) == []
 
 
 def test_a_repeat_settles_the_alerts_of_the_course_that_it_ends(world: World) -> None:
-    follow_up = answer(world.performed().follow_up, {42: 9, 92: 9})
-    assert {kind for kind, _ in kinds(follow_up)} == {"no_relief", "worse"}
+    follow_up = answer_days(world.performed().follow_up, {42: 9, 92: 9})
+    assert {kind for kind, _ in alert_kinds(follow_up)} == {"no_relief", "worse"}
     world.performed(day=MONDAY + 98 * DAY)
-    assert {ended for _, ended in kinds(follow_up)} == {"settled"}
+    assert {ended for _, ended in alert_kinds(follow_up)} == {"settled"}
 
 
 @pytest.mark.parametrize("how", ["voided", "died"])
@@ -249,18 +214,18 @@ def test_an_ended_course_calls_for_nothing(world: World, alert: Alert, how: str)
         world.patient.died_on = now.date()
         patients.save(world.patient, by=world.clerk, now=now)
     services.tick(now=now)
-    assert kinds(alert.follow_up) == [("lost_early", "settled")]
+    assert alert_kinds(alert.follow_up) == [("lost_early", "settled")]
     services.judge(alert.follow_up_id, now=now)
-    assert kinds(alert.follow_up) == [("lost_early", "settled")]
+    assert alert_kinds(alert.follow_up) == [("lost_early", "settled")]
 
 
 @pytest.mark.parametrize("how", ["died", "transferred", "repeated"])
 @pytest.mark.parametrize(("pain", "kind"), [(1, "pain_back"), (8, "lost_early")])
 def test_what_was_settled_by_mistake_is_raised_again(world: World, how: str, pain: int, kind: str) -> None:
-    follow_up = answer(world.performed().follow_up, {42: 2, 92: 2})
+    follow_up = answer_days(world.performed().follow_up, {42: 2, 92: 2})
     now = world.at(MONDAY + 95 * DAY, 9)
     services.report_pain(follow_up.pk, pain=pain, channel="phone", language="en", by=world.nurse, now=now)
-    assert kinds(follow_up) == [(kind, "")]
+    assert alert_kinds(follow_up) == [(kind, "")]
     patient = Patient.objects.get(pk=world.patient.pk)
     if how == "died":
         patient.died_on = now.date()
@@ -270,7 +235,7 @@ def test_what_was_settled_by_mistake_is_raised_again(world: World, how: str, pai
     else:
         again = world.performed(day=MONDAY + 94 * DAY)
     services.tick(now=now + MINUTE)
-    assert {ended for _, ended in kinds(follow_up)} == {"settled"}
+    assert {ended for _, ended in alert_kinds(follow_up)} == {"settled"}
     later = now + 2 * MINUTE
     if how == "died":
         patient.died_on = None
@@ -279,7 +244,7 @@ def test_what_was_settled_by_mistake_is_raised_again(world: World, how: str, pai
         services.resume_follow_up(follow_up.pk, reason="By mistake.", by=world.physician, now=later)
     else:
         procedures.void(again.pk, reason="Another patient's.", by=world.physician, now=later)
-    assert kinds(follow_up) == [(kind, "settled"), (kind, "")]
+    assert alert_kinds(follow_up) == [(kind, "settled"), (kind, "")]
 
 
 def test_the_tick_settles_what_ended_behind_the_services(world: World, alert: Alert) -> None:
@@ -288,17 +253,17 @@ def test_the_tick_settles_what_ended_behind_the_services(world: World, alert: Al
     assert services.tick(now=now)["alerts_settled"] == 0
     FollowUp.objects.update(closed_at=now, closed_reason="transferred")
     assert services.tick(now=now)["alerts_settled"] == 1
-    assert kinds(alert.follow_up) == [("lost_early", "settled")]
+    assert alert_kinds(alert.follow_up) == [("lost_early", "settled")]
 
 
 @pytest.mark.usefixtures("flags")
 def test_a_red_flag_outlives_its_course(world: World) -> None:
-    raised = red_flag(world, "new_weakness")
+    raised = red_flag_alert(world, "new_weakness")
     procedures.void(
         raised.follow_up.procedure_id, reason="wrong side", by=world.physician, now=raised.raised_at + MINUTE
     )
     services.tick(now=raised.raised_at + 2 * MINUTE)
-    assert kinds(raised.follow_up) == [("red_flag", "")]
+    assert alert_kinds(raised.follow_up) == [("red_flag", "")]
 
 
 @pytest.mark.usefixtures("flags")
@@ -307,9 +272,9 @@ def test_a_site_can_do_without_any_kind_but_red_flags(world: World) -> None:
     world.site.full_clean()
     world.site.save()
     follow_up = world.performed().follow_up
-    unanswered(follow_up, 1, 7)
-    answer(follow_up, {42: 2, 92: 9, 184: 9})
-    assert kinds(follow_up) == [("worse", "")]
+    leave_unanswered(follow_up, 1, 7)
+    answer_days(follow_up, {42: 2, 92: 9, 184: 9})
+    assert alert_kinds(follow_up) == [("worse", "")]
     world.site.alert_kinds_off = ["red_flag"]
     with pytest.raises(ValidationError):
         world.site.full_clean()
@@ -358,9 +323,9 @@ def test_whatever_happens_no_kind_is_open_twice_and_nothing_is_raised_without_a_
                     services.snooze(alert.pk, until=now + DAY, by=world.nurse, now=now)
                 elif then == "resolve":
                     services.resolve(alert.pk, resolution="spoken", by=world.nurse, now=now)
-            before = kinds(follow_up)
+            before = alert_kinds(follow_up)
             services.judge(follow_up.pk, now=now)
-            assert kinds(follow_up) == before
+            assert alert_kinds(follow_up) == before
             still = [kind for kind, ended in before if not ended]
             assert len(still) == len(set(still))
         transaction.set_rollback(True)
@@ -371,15 +336,15 @@ def test_whatever_happens_no_kind_is_open_twice_and_nothing_is_raised_without_a_
 
 @pytest.mark.usefixtures("flags")
 def test_a_red_flag_is_due_by_its_urgency(world: World) -> None:
-    same_day = red_flag(world, "fever_chills")
+    same_day = red_flag_alert(world, "fever_chills")
     assert (same_day.urgency, same_day.due_at - same_day.raised_at) == ("same_day", 240 * MINUTE)
     later = same_day.raised_at + 5 * MINUTE
     check_in = same_day.check_in
-    worse = red_flag(world, "new_weakness", check_in=check_in, now=later)
+    worse = red_flag_alert(world, "new_weakness", check_in=check_in, now=later)
     assert worse.pk == same_day.pk
     assert (worse.urgency, worse.due_at) == ("emergency", later + 15 * MINUTE)
     assert worse.codes == ["fever_chills", "new_weakness"]
-    again = red_flag(world, "fever_chills", check_in=check_in, now=later + MINUTE)
+    again = red_flag_alert(world, "fever_chills", check_in=check_in, now=later + MINUTE)
     assert (again.due_at, again.codes) == (worse.due_at, worse.codes)
     assert services.raise_red_flags(check_in, [], now=later) is None  # type: ignore[arg-type]
     assert AuditEvent.objects.filter(action="alert.raised", actor="patient").count() == 2
@@ -387,20 +352,20 @@ def test_a_red_flag_is_due_by_its_urgency(world: World) -> None:
 
 @pytest.mark.usefixtures("flags")
 def test_a_lesser_red_flag_puts_off_no_emergency(world: World) -> None:
-    first = red_flag(world, "new_weakness")
+    first = red_flag_alert(world, "new_weakness")
     day_7 = first.follow_up.check_ins.get(offset_minutes=7 * 1440)
-    more = red_flag(world, "fever_chills", check_in=day_7, now=first.raised_at + 5 * MINUTE)
+    more = red_flag_alert(world, "fever_chills", check_in=day_7, now=first.raised_at + 5 * MINUTE)
     assert (more.pk, more.urgency, more.due_at) == (first.pk, "emergency", first.raised_at + 15 * MINUTE)
     assert more.check_in == day_7  # where the newest was said
 
 
 @pytest.mark.usefixtures("flags")
 def test_a_new_red_flag_must_be_looked_at_again(world: World) -> None:
-    first = red_flag(world, "fever_chills")
+    first = red_flag_alert(world, "fever_chills")
     until = first.raised_at + 2 * DAY
     services.snooze(first.pk, until=until, by=world.nurse, now=first.raised_at + MINUTE)
     later = first.raised_at + DAY
-    again = red_flag(world, "site_infection", check_in=first.check_in, now=later)
+    again = red_flag_alert(world, "site_infection", check_in=first.check_in, now=later)
     assert (again.acknowledged_at, again.snoozed_until, again.owner) == (None, None, world.nurse)
     assert again.due_at == later + 240 * MINUTE
     assert Alert.objects.waiting(later).get() == again
@@ -507,7 +472,7 @@ def test_snoozes_that_make_no_sense(world: World, alert: Alert, span: timedelta,
 
 @pytest.mark.usefixtures("flags")
 def test_an_emergency_cannot_be_snoozed(world: World) -> None:
-    emergency = red_flag(world, "new_weakness")
+    emergency = red_flag_alert(world, "new_weakness")
     with pytest.raises(Refusal) as refused:
         services.snooze(
             emergency.pk, until=emergency.raised_at + DAY, by=world.nurse, now=emergency.raised_at
@@ -590,12 +555,12 @@ def test_what_is_resolved_or_snoozed_is_not_escalated(world: World, alert: Alert
 def test_a_site_is_told_at_once_and_again_without_a_word_about_health(world: World) -> None:
     world.site.alert_email = "alerts@example.org"
     world.site.save()
-    raised = red_flag(world, "fever_chills")
+    raised = red_flag_alert(world, "fever_chills")
     at = raised.raised_at
     for _ in range(2):
         outbox.send_due(now=at)
-    red_flag(world, "fever_chills", check_in=raised.check_in, now=at + MINUTE)
-    red_flag(world, "new_weakness", check_in=raised.check_in, now=at + MINUTE)
+    red_flag_alert(world, "fever_chills", check_in=raised.check_in, now=at + MINUTE)
+    red_flag_alert(world, "new_weakness", check_in=raised.check_in, now=at + MINUTE)
     outbox.send_due(now=at + MINUTE)
     for minutes in (17, 18):
         services.tick(now=at + minutes * MINUTE)
@@ -630,11 +595,11 @@ def test_a_site_is_told_at_once_and_again_without_a_word_about_health(world: Wor
 def test_nobody_is_told_of_what_is_done_with_already(world: World) -> None:
     world.site.alert_email = "alerts@example.org"
     world.site.save()
-    resolved = red_flag(world, "fever_chills")
+    resolved = red_flag_alert(world, "fever_chills")
     services.resolve(resolved.pk, resolution="spoken", by=world.nurse, now=resolved.raised_at)
     patient = world.another_patient()
     other = world.performed(patient=patient, hour=13).follow_up.check_ins.get(offset_minutes=1440)
-    taken = red_flag(world, "new_weakness", check_in=other)
+    taken = red_flag_alert(world, "new_weakness", check_in=other)
     services.acknowledge(taken.pk, by=world.nurse, now=taken.raised_at)
     outbox.send_due(now=taken.raised_at)
     told = OutgoingEmail.objects.filter(template="outcomes.emails.alert").order_by("pk")
@@ -646,7 +611,7 @@ def test_nobody_is_told_of_what_is_done_with_already(world: World) -> None:
 
 @pytest.mark.usefixtures("flags")
 def test_a_site_that_names_nobody_is_told_by_the_list_alone(world: World) -> None:
-    services.tick(now=red_flag(world, "new_weakness").due_at)
+    services.tick(now=red_flag_alert(world, "new_weakness").due_at)
     assert not OutgoingEmail.objects.filter(template="outcomes.emails.alert").exists()
 
 
@@ -668,7 +633,7 @@ def test_a_routine_alert_is_announced_when_it_is_overdue_not_before(world: World
 def test_of_two_who_acknowledge_at_once_one_owns_it_and_the_other_is_told(world: World) -> None:
     alert = services.raise_alert(world.performed().follow_up, "worse", now=world.now)
     assert alert
-    ended = together(
+    ended = run_together(
         *(
             lambda person=person: services.acknowledge(alert.pk, by=person, now=world.now + MINUTE)
             for person in (world.nurse, world.physician)
@@ -702,7 +667,7 @@ def test_of_alerts_raised_at_once_there_is_one(world: World, monkeypatch: pytest
     follow_up = world.performed().follow_up
     all_look_first(monkeypatch, 4)
     raised = [lambda: services.raise_alert(follow_up, "worse", now=world.now)] * 4
-    assert together(*raised) == {"won": 4}
+    assert run_together(*raised) == {"won": 4}
     assert Alert.objects.count() == AuditEvent.objects.filter(action="alert.raised").count() == 1
 
 
@@ -711,8 +676,8 @@ def test_red_flags_that_are_added_at_once_are_all_kept(world: World, monkeypatch
     """Without the lock both would read the one code that stands, and each would write over the other's."""
     codes = ["burning", "fever_chills", "new_weakness"]
     for code in codes:
-        flag(code, "same_day")
-    alert = red_flag(world, codes[0])
+        red_flag_question(code, "same_day")
+    alert = red_flag_alert(world, codes[0])
     check_in = alert.check_in
     assert check_in
     all_look_first(monkeypatch, 2, within=1)
@@ -720,7 +685,7 @@ def test_red_flags_that_are_added_at_once_are_all_kept(world: World, monkeypatch
         lambda code=code: services.raise_red_flags(check_in, [code], now=check_in.due_at)
         for code in codes[1:]
     ]
-    assert together(*added) == {"won": 2}
+    assert run_together(*added) == {"won": 2}
     alert.refresh_from_db()
     assert alert.codes == codes
 
@@ -736,7 +701,7 @@ def test_the_race_for_an_alert_is_real(world: World, monkeypatch: pytest.MonkeyP
     with connection.schema_editor() as schema:
         schema.remove_constraint(Alert, guard)
     try:
-        together(*[lambda: services.raise_alert(follow_up, "worse", now=world.now)] * 4)
+        run_together(*[lambda: services.raise_alert(follow_up, "worse", now=world.now)] * 4)
         assert Alert.objects.count() == 4
     finally:
         Alert.objects.all().delete()
@@ -746,7 +711,7 @@ def test_the_race_for_an_alert_is_real(world: World, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.django_db(transaction=True)
 def test_judgements_at_once_raise_one_alert_and_keep_one_change(world: World) -> None:
-    follow_up = answer(world.performed().follow_up, {42: 2, 92: 7})
+    follow_up = answer_days(world.performed().follow_up, {42: 2, 92: 7})
     assert follow_up.verdict == "lost_unconfirmed"
     row = follow_up.check_ins.get(offset_minutes=184 * 1440)
     with pytest.MonkeyPatch.context() as fault:
@@ -754,8 +719,8 @@ def test_judgements_at_once_raise_one_alert_and_keep_one_change(world: World) ->
         services.answer(
             row.pk, values={"nrs.now": 8}, channel="phone", language="en", by=None, now=row.due_at
         )
-    assert together(*[lambda: services.judge(follow_up.pk, now=row.due_at)] * 4) == {"won": 4}
-    assert kinds(follow_up) == [("lost_early", "")]
+    assert run_together(*[lambda: services.judge(follow_up.pk, now=row.due_at)] * 4) == {"won": 4}
+    assert alert_kinds(follow_up) == [("lost_early", "")]
     assert list(follow_up.verdict_changes.values_list("previous", "verdict")) == [
         ("", "too_early"),
         ("too_early", "in_relief"),
@@ -770,19 +735,19 @@ def test_ticks_at_once_escalate_once(world: World) -> None:
     world.site.save()
     alert = services.raise_alert(world.performed().follow_up, "worse", now=world.now)
     assert alert
-    assert together(*[lambda: services.escalate_due(now=alert.due_at)] * 4) == {"won": 4}
+    assert run_together(*[lambda: services.escalate_due(now=alert.due_at)] * 4) == {"won": 4}
     assert AuditEvent.objects.filter(action="alert.escalated").count() == 1
     assert OutgoingEmail.objects.filter(template="outcomes.emails.alert").count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
 def test_red_flags_at_once_make_one_alert(world: World) -> None:
-    flag("new_weakness", "emergency")
-    flag("fever_chills", "same_day")
+    red_flag_question("new_weakness", "emergency")
+    red_flag_question("fever_chills", "same_day")
     check_in = world.performed().follow_up.check_ins.get(offset_minutes=1440)
     attempts = [
         lambda code=code: services.raise_red_flags(check_in, [code], now=check_in.due_at)
         for code in ("new_weakness", "fever_chills") * 2
     ]
-    assert together(*attempts) == {"won": 4}
+    assert run_together(*attempts) == {"won": 4}
     assert Alert.objects.get().codes == ["fever_chills", "new_weakness"]

@@ -1,14 +1,11 @@
 """Who may use which address: every route of the project, and every route of the API × role × site."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.db import transaction
 from django.test import Client
-from django.urls import URLPattern, URLResolver, get_resolver
-from rest_framework.views import APIView
 
 from clinic.api.permissions import ANYONE, HasNamedPermission
 from clinic.models import Closure, Site, User
@@ -17,13 +14,12 @@ from clinic.tests.api_client import call
 from clinic.tests.factories import MONDAY, staff
 from outcomes.models import FollowUp
 from outcomes.services import raise_alert
-from outcomes.tests.test_adverse_events import recorded as infection
-from patients.tests.test_opioids import record as opioid
+from outcomes.tests.api_operations import OPEN_IN_API, operations, routes
+from outcomes.tests.factories import recorded_adverse_event
+from patients.tests.factories import recorded_opioid_use
 from procedures.models import Appointment, ImplantedDevice, Procedure
 from procedures.services import book
-from procedures.tests.factories import World
-from procedures.tests.test_devices import device
-from procedures.tests.test_waitlist import free, join
+from procedures.tests.factories import World, device, freed_time, on_waitlist
 
 #: Addresses outside the API at which nobody has to be signed in, each with its reason.
 OPEN = {
@@ -45,8 +41,6 @@ OPEN = {
     "health/jobs": "for machines; says nothing about anybody",
     "api/<path:rest>": "404 for every address that does not exist",
 }
-#: Operations of the API at which nobody has to be signed in, each with its reason.
-OPEN_IN_API = {"POST token/": "where staff sign in; throttled by address"}
 
 EVERY = set(EVERYONE)
 STAFF = {FRONT_DESK, NURSE, PHYSICIAN, ADMINISTRATOR}
@@ -95,7 +89,6 @@ MAY: dict[str, set[str]] = {
     "POST appointments/{pk}/undo-arrival/": STAFF,
     "POST appointments/{pk}/mark-no-show/": STAFF,
     "POST appointments/{pk}/undo-no-show/": STAFF,
-    "POST appointments/{pk}/no-show/": STAFF,
     "POST appointments/{pk}/make-ready/": {NURSE, PHYSICIAN, ADMINISTRATOR},
     "POST appointments/{pk}/start/": {NURSE, PHYSICIAN, ADMINISTRATOR},
     "POST appointments/{pk}/to-recovery/": {NURSE, PHYSICIAN, ADMINISTRATOR},
@@ -187,30 +180,6 @@ EVERYWHERE = {"GET procedure-types/", "GET procedure-types/{code}/", "GET sendin
 }
 
 
-def routes(resolver: URLResolver | None = None, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every route of the project with its view."""
-    for pattern in (resolver or get_resolver()).url_patterns:
-        route = prefix + str(pattern.pattern).lstrip("^").replace("\\Z", "").rstrip("$")
-        if isinstance(pattern, URLPattern):
-            yield route, pattern.callback
-        else:
-            yield from routes(pattern, route)
-
-
-def operations() -> Iterator[tuple[str, type[APIView], str]]:
-    """Every operation of the API: "GET patients/{pk}/", its view and its action."""
-    for route, view in routes():
-        if not hasattr(view, "cls"):
-            continue
-        path = re.sub(r"<\w+:(\w+)>", r"{\1}", route.removeprefix("api/v1/"))
-        actions = getattr(view, "actions", None) or {
-            method: method for method in view.cls.http_method_names if hasattr(view.cls, method)
-        }
-        for method, action in actions.items():
-            if method not in ("options", "head"):
-                yield f"{method.upper()} {path}", view.cls, action
-
-
 def test_every_operation_of_the_api_demands_a_permission_by_name() -> None:
     opened = set()
     for operation, view, action in operations():
@@ -260,11 +229,11 @@ def test_each_role_may_what_the_table_says_at_its_own_site_only(world: World) ->
         "follow-ups": procedure.follow_up.pk,
         "check-ins": check_in.pk,
         "alerts": raise_alert(procedure.follow_up, "worse", now=world.now).pk,  # type: ignore[union-attr]
-        "opioids": opioid(world).pk,
+        "opioids": recorded_opioid_use(world).pk,
         "devices": pump(procedure).pk,
-        "adverse-events": infection(world, procedure.follow_up).pk,
-        "waitlist": join(world).pk,
-        "freed-times": free(world, starts_at=world.at(MONDAY, 13)).pk,
+        "adverse-events": recorded_adverse_event(world, procedure.follow_up).pk,
+        "waitlist": on_waitlist(world).pk,
+        "freed-times": freed_time(world, starts_at=world.at(MONDAY, 13)).pk,
         "closures": Closure.objects.create(
             site=world.site, starts_at=world.now, ends_at=world.at(MONDAY, 8), reason="Works"
         ).pk,

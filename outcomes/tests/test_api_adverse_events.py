@@ -7,13 +7,11 @@ import pytest
 from clinic.models import AuditEvent
 from clinic.tests.admin_client import queries
 from clinic.tests.api_client import call, faults
-from clinic.tests.factories import MONDAY
+from clinic.tests.factories import DAY, MONDAY
 from outcomes import services
 from outcomes.models import AdverseEvent, Alert, FollowUp
-from outcomes.tests.test_adverse_events import DAY, recorded
-from procedures.tests.factories import World
-from procedures.tests.test_devices import implanted
-from procedures.tests.test_devices import recorded as recorded_device
+from outcomes.tests.factories import recorded_adverse_event
+from procedures.tests.factories import World, implant_procedure, recorded_device
 
 
 @pytest.fixture
@@ -76,7 +74,7 @@ def test_bad_input_is_refused_by_field(world: World, course: FollowUp) -> None:
         answer = api(world, "POST", data=body(course) | data)
         assert (answer.status_code, faults(answer)) == (400, [(field, code)]), data
     assert not AdverseEvent.objects.exists()
-    pk = recorded(world, course).pk
+    pk = recorded_adverse_event(world, course).pk
     for inputs, field, code in (
         ({"outcome": "resolved"}, "reason", "reason_required"),
         ({"reason": "why not"}, "", "nothing_changed"),
@@ -86,8 +84,8 @@ def test_bad_input_is_refused_by_field(world: World, course: FollowUp) -> None:
 
 
 def test_the_list_is_narrowed(world: World, course: FollowUp) -> None:
-    infection = recorded(world, course)
-    bleeding = recorded(
+    infection = recorded_adverse_event(world, course)
+    bleeding = recorded_adverse_event(
         world, course, term="bleeding", onset_on=MONDAY, serious=True, severity="severe", outcome="resolved"
     )
 
@@ -103,15 +101,15 @@ def test_the_list_is_narrowed(world: World, course: FollowUp) -> None:
 
 
 def test_a_list_takes_the_same_number_of_queries_however_long(world: World, course: FollowUp) -> None:
-    recorded(world, course)
+    recorded_adverse_event(world, course)
     first = queries(lambda: api(world, "GET"))
     for number in range(5):
-        recorded(world, course, description=f"another {number}")
+        recorded_adverse_event(world, course, description=f"another {number}")
     assert queries(lambda: api(world, "GET")) == first
 
 
 def test_an_alert_about_a_device_says_what_is_due_since_when(world: World) -> None:
-    pump = recorded_device(world, implanted(world))
+    pump = recorded_device(world, implant_procedure(world))
     due = MONDAY + 90 * DAY
     services.review_devices(now=world.at(due, 9))
     alert = Alert.objects.get(kind="device_due")

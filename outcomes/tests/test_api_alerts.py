@@ -9,10 +9,10 @@ from django.test.utils import CaptureQueriesContext
 
 from clinic.models import AuditEvent
 from clinic.tests.api_client import call, faults
+from clinic.tests.factories import MINUTE
 from outcomes import services
 from outcomes.models import Alert, FollowUp
-from outcomes.tests.test_alert_desk import routine
-from outcomes.tests.test_alert_services import MINUTE, flag, red_flag
+from outcomes.tests.factories import course_alert, red_flag_alert, red_flag_question
 from procedures.tests.factories import World
 
 DAY = timedelta(days=1)
@@ -20,8 +20,8 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def emergency(world: World) -> Alert:
-    flag("new_weakness", "emergency")
-    return red_flag(world, "new_weakness")
+    red_flag_question("new_weakness", "emergency")
+    return red_flag_alert(world, "new_weakness")
 
 
 def found(world: World, query: str = "", *, now: datetime) -> list[int]:
@@ -32,7 +32,7 @@ def found(world: World, query: str = "", *, now: datetime) -> list[int]:
 
 def test_lists_say_what_waits_and_the_most_urgent_stands_first(world: World, emergency: Alert) -> None:
     mine, snoozed, done = (
-        routine(world, kind, n) for n, kind in enumerate(("worse", "silent", "no_relief"), 2)
+        course_alert(world, kind, n) for n, kind in enumerate(("worse", "silent", "no_relief"), 2)
     )
     now = emergency.due_at
     services.take_alert(mine.pk, by=world.nurse, now=now)
@@ -96,7 +96,7 @@ def post(
 
 
 def test_an_alerts_way_to_its_end(world: World) -> None:
-    alert = routine(world, "lost_early")
+    alert = course_alert(world, "lost_early")
     for later in (1, 2):
         taken = post(world, alert, "acknowledge", {}, later=later)
         assert taken.status_code == 200
@@ -132,7 +132,7 @@ def test_an_alerts_way_to_its_end(world: World) -> None:
     ],
 )
 def test_snoozes_that_are_refused(world: World, inputs: dict[str, Any], fault: tuple[str, str]) -> None:
-    assert faults(post(world, routine(world, "worse"), "snooze", inputs)) == [fault]
+    assert faults(post(world, course_alert(world, "worse"), "snooze", inputs)) == [fault]
 
 
 def test_an_emergency_cannot_be_snoozed(world: World, emergency: Alert) -> None:
@@ -147,10 +147,10 @@ def test_the_list_asks_no_more_for_many_than_for_few(world: World) -> None:
         return len(queries)
 
     for number in (2, 3):
-        routine(world, "worse", number)
+        course_alert(world, "worse", number)
     few = asked()
     for number in range(4, 12):
-        routine(world, "worse", number)
+        course_alert(world, "worse", number)
     assert asked() == few
 
 

@@ -18,19 +18,10 @@ from outcomes.models import AdverseEvent, CheckIn, CourseSummary, FollowUp
 from outcomes.reports import Selection, compare_groups, procedure_report
 from outcomes.reports.curves import OTHERS
 from outcomes.tests import test_reports
-from outcomes.tests.test_comparison import two_groups
-from outcomes.tests.test_reports import course
+from outcomes.tests.factories import answered_course, two_groups
 from procedures.tests.factories import World
 
 REPORTS = ("overview", "procedure", "response")
-
-
-@pytest.fixture
-def small(world: World) -> World:
-    """A site that shows a rate of a single answer."""
-    world.site.smallest_cell = 1
-    world.site.save()
-    return world
 
 
 def queries(user: User, path: str, world: World) -> int:
@@ -40,12 +31,16 @@ def queries(user: User, path: str, world: World) -> int:
     return len(captured)
 
 
-def test_the_procedure_report_has_the_numbers_of_the_report(small: World) -> None:
-    course(small, {42: 3, 92: 2, 184: 4, 275: 7, 366: 8})
-    course(small, {42: 7, 92: 8, 184: None})
-    course(small, {42: 2}, baseline=None)
-    body = call(small.nurse, "GET", "reports/procedure/?procedure_type=rfa_facet", now=small.now).json()
-    report = procedure_report(Selection(procedure_type="rfa_facet"), user=small.nurse, now=small.now)
+def test_the_procedure_report_has_the_numbers_of_the_report(unmasked_world: World) -> None:
+    answered_course(unmasked_world, {42: 3, 92: 2, 184: 4, 275: 7, 366: 8})
+    answered_course(unmasked_world, {42: 7, 92: 8, 184: None})
+    answered_course(unmasked_world, {42: 2}, baseline=None)
+    body = call(
+        unmasked_world.nurse, "GET", "reports/procedure/?procedure_type=rfa_facet", now=unmasked_world.now
+    ).json()
+    report = procedure_report(
+        Selection(procedure_type="rfa_facet"), user=unmasked_world.nurse, now=unmasked_world.now
+    )
     assert body["funnel"] == vars(report.funnel)
     assert body["verdicts"] == report.verdicts
     assert body["selection"] == vars(report.selection)
@@ -87,13 +82,13 @@ NO_QUESTION = {
 @pytest.mark.parametrize(
     "path", ["overview/", "procedure/", "response/", "comparison/?dimension=performer&one={}&other={}"]
 )
-def test_no_rate_stands_without_who_answered(small: World, path: str) -> None:
+def test_no_rate_stands_without_who_answered(unmasked_world: World, path: str) -> None:
     """Wherever the API tells a share, beside it stands of how many, and how many of those who were due answered."""
-    first, other = two_groups(small, 3)
-    course(small, {42: 3, 92: None})
+    first, other = two_groups(unmasked_world, 3)
+    answered_course(unmasked_world, {42: 3, 92: None})
     now = CheckIn.objects.filter(status="answered").latest("due_at").due_at + timedelta(days=1)
     body = call(
-        small.nurse, "GET", "reports/" + path.format(first.performer, other.performer), now=now
+        unmasked_world.nurse, "GET", "reports/" + path.format(first.performer, other.performer), now=now
     ).json()
     found = 0
     for way, one_of in rates_in(body):
@@ -116,8 +111,8 @@ def test_no_rate_stands_without_who_answered(small: World, path: str) -> None:
     assert found >= 1
 
 
-def test_harm_and_opioids_are_told_as_on_the_page(small: World) -> None:
-    harmed = course(small, {42: 3})
+def test_harm_and_opioids_are_told_as_on_the_page(unmasked_world: World) -> None:
+    harmed = answered_course(unmasked_world, {42: 3})
     AdverseEvent.objects.create(
         follow_up=harmed,
         term="infection",
@@ -126,9 +121,9 @@ def test_harm_and_opioids_are_told_as_on_the_page(small: World) -> None:
         serious=True,
         outcome="resolved",
         relation="possible",
-        recorded_at=small.now + timedelta(days=900),
+        recorded_at=unmasked_world.now + timedelta(days=900),
     )
-    body = call(small.nurse, "GET", "reports/procedure/", now=small.now).json()
+    body = call(unmasked_world.nurse, "GET", "reports/procedure/", now=unmasked_world.now).json()
     line = {"term": "infection", "mild": 0, "moderate": 0, "severe": 1, "serious": 1, "follow_ups": 1}
     assert (body["adverse"]["lines"], body["adverse"]["related"]) == ([line], 1)
     assert (body["adverse"]["any"]["count"], body["adverse"]["follow_ups"]) == (1, 1)
@@ -136,17 +131,17 @@ def test_harm_and_opioids_are_told_as_on_the_page(small: World) -> None:
 
 
 def test_hidden_numbers_are_hidden_here_too(world: World) -> None:
-    course(world, {42: 3})
+    answered_course(world, {42: 3})
     body = call(world.nurse, "GET", "reports/procedure/", now=world.now).json()
     point = next(point for point in body["points"] if point["at"] == 42)
     assert (point["fifty"]["hidden"], point["fifty"]["count"], point["pain"]) == (True, None, None)
     assert all(curve["hidden"] and curve["half_lost"] is None for curve in body["curves"])
 
 
-def test_who_answers(small: World) -> None:
-    course(small, {42: 3, 92: 2})
-    course(small, {42: 3, 92: None})
-    body = call(small.nurse, "GET", "reports/response/", now=small.now)
+def test_who_answers(unmasked_world: World) -> None:
+    answered_course(unmasked_world, {42: 3, 92: 2})
+    answered_course(unmasked_world, {42: 3, 92: None})
+    body = call(unmasked_world.nurse, "GET", "reports/response/", now=unmasked_world.now)
     days = {line["label"]: line for line in body.json()["days"]}
     assert (days["day 92"]["due"], days["day 92"]["answered"]) == (2, 1)
     assert days["day 92"]["response"]["value"] == 0.5
@@ -193,12 +188,12 @@ def test_that_somebody_looked_is_written_down(world: World, path: str) -> None:
     assert (event.by, event.reason) == (world.physician, path.strip("/").removeprefix("worklists/"))
 
 
-def test_reports_take_as_many_queries_however_much_there_is(small: World) -> None:
+def test_reports_take_as_many_queries_however_much_there_is(unmasked_world: World) -> None:
     paths = [*(f"reports/{name}/" for name in REPORTS), "reports/worklists/losing_early/"]
     counts = []
     for _ in range(2):
-        course(small, {42: 2, 92: 7, 184: 8})
-        counts.append([queries(small.physician, path, small) for path in paths])
+        answered_course(unmasked_world, {42: 2, 92: 7, 184: 8})
+        counts.append([queries(unmasked_world.physician, path, unmasked_world) for path in paths])
     assert counts[0] == counts[1]
 
 
@@ -211,9 +206,9 @@ def worklist(world: World, code: str, query: str = "") -> list[dict[str, object]
 
 def test_who_loses_relief_soonest_stands_first(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(test_reports, "numbers", count(2))  # one after the other, whatever was tested before
-    later = course(world, {42: 2, 92: 2, 184: 8, 275: 8})
-    sooner = course(world, {42: 2, 92: 7, 184: 8})
-    doubtful = course(world, {42: 2, 92: 2, 184: 8})
+    later = answered_course(world, {42: 2, 92: 2, 184: 8, 275: 8})
+    sooner = answered_course(world, {42: 2, 92: 7, 184: 8})
+    doubtful = answered_course(world, {42: 2, 92: 2, 184: 8})
     rows = worklist(world, "losing_early")
     assert [(row["id"], row["verdict"], row["confirmed"]) for row in rows] == [
         (sooner.pk, "lost_early", True),
@@ -237,7 +232,7 @@ def test_who_loses_relief_soonest_stands_first(world: World, monkeypatch: pytest
 
 
 def test_pages_of_a_worklist_hold_everybody_once(world: World) -> None:
-    made = [course(world, {42: 2, 92: 7, 184: 8}).pk for _ in range(3)]
+    made = [answered_course(world, {42: 2, 92: 7, 184: 8}).pk for _ in range(3)]
     first = call(world.nurse, "GET", "reports/worklists/losing_early/?page_size=2", now=world.now).json()
     rest = call(world.nurse, "GET", first["next"].partition("/api/v1/")[2], now=world.now).json()
     assert sorted(row["id"] for row in first["results"] + rest["results"]) == sorted(made)
@@ -245,16 +240,16 @@ def test_pages_of_a_worklist_hold_everybody_once(world: World) -> None:
 
 
 def test_who_never_answered_stands_before_who_fell_silent(world: World) -> None:
-    fell = course(world, {42: 2, 92: None, 184: None, 275: None})
-    never = course(world, {42: None, 92: None, 184: None})
+    fell = answered_course(world, {42: 2, 92: None, 184: None, 275: None})
+    never = answered_course(world, {42: None, 92: None, 184: None})
     rows = worklist(world, "silent")
     assert [(row["id"], row["last_answer"]) for row in rows] == [(never.pk, None), (fell.pk, 42)]
     assert worklist(world, "silent", "?procedure_type=esi_caudal") == []
 
 
 def test_no_relief_and_due_for_repeat(world: World) -> None:
-    none = course(world, {42: 7, 92: 8})
-    over = course(world, {42: 2, 92: 2, 184: 2, 275: 7, 366: 8})
+    none = answered_course(world, {42: 7, 92: 8})
+    over = answered_course(world, {42: 2, 92: 2, 184: 2, 275: 7, 366: 8})
     assert [row["id"] for row in worklist(world, "no_relief")] == [none.pk]
     (row,) = worklist(world, "due_for_repeat")
     assert (row["id"], row["ended"]["until"]) == (over.pk, 275)  # type: ignore[index]
@@ -265,21 +260,21 @@ def test_a_worklist_that_does_not_exist_is_not_found(world: World) -> None:
     assert (response.status_code, response.json()["code"]) == (404, "not_found")
 
 
-def test_every_other_assumption_has_a_name_that_the_api_knows(small: World) -> None:
-    course(small, {42: 2, 92: 2, 184: 7})  # suspected, confirmed by nothing
-    repeated = course(small, {42: 2, 92: 2})
+def test_every_other_assumption_has_a_name_that_the_api_knows(unmasked_world: World) -> None:
+    answered_course(unmasked_world, {42: 2, 92: 2, 184: 7})  # suspected, confirmed by nothing
+    repeated = answered_course(unmasked_world, {42: 2, 92: 2})
     CourseSummary.objects.filter(pk=repeated.pk).update(repeated_at=120)
-    body = call(small.nurse, "GET", "reports/procedure/", now=small.now).json()
+    body = call(unmasked_world.nurse, "GET", "reports/procedure/", now=unmasked_world.now).json()
     assert [run["name"] for run in body["curves"][0]["runs"]] == list(OTHERS)
     assert [name for name, _ in RUNS] == list(OTHERS)
 
 
-def test_two_groups_have_the_numbers_of_the_comparison(small: World) -> None:
-    first, other = two_groups(small, 3)
+def test_two_groups_have_the_numbers_of_the_comparison(unmasked_world: World) -> None:
+    first, other = two_groups(unmasked_world, 3)
     path = f"reports/comparison/?dimension=performer&one={first.performer}&other={other.performer}"
-    body = call(small.nurse, "GET", path, now=small.now).json()
+    body = call(unmasked_world.nurse, "GET", path, now=unmasked_world.now).json()
     names = (str(first.performer), str(other.performer))
-    report = compare_groups(first, other, names=names, user=small.nurse, now=small.now)
+    report = compare_groups(first, other, names=names, user=unmasked_world.nurse, now=unmasked_world.now)
     assert (body["dimension"], body["why_not"], len(body["tests"])) == ("performer", "", 3)
     assert [test["p_permuted"] for test in body["tests"]] == [test.p_permuted for test in report.tests]
     assert [group["name"] for group in body["groups"]] == [group.name for group in report.groups]
@@ -287,13 +282,13 @@ def test_two_groups_have_the_numbers_of_the_comparison(small: World) -> None:
         vars(group.report.funnel) for group in report.groups
     ]
     event = AuditEvent.objects.get(action="report.viewed")
-    assert (event.by, event.reason) == (small.nurse, "comparison")
+    assert (event.by, event.reason) == (unmasked_world.nurse, "comparison")
 
 
-def test_two_periods_are_compared(small: World) -> None:
-    course(small, {42: 2, 92: 7, 184: 8})
+def test_two_periods_are_compared(unmasked_world: World) -> None:
+    answered_course(unmasked_world, {42: 2, 92: 7, 184: 8})
     path = "reports/comparison/?dimension=period&one=/2026-12-31&other=2027-01-01/"
-    body = call(small.nurse, "GET", path, now=small.now).json()
+    body = call(unmasked_world.nurse, "GET", path, now=unmasked_world.now).json()
     assert [group["report"]["funnel"]["treated"] for group in body["groups"]] == [0, 1]
     assert (body["tests"], body["why_not"]) == ([], "nothing_known")
 
@@ -318,17 +313,22 @@ def test_groups_that_cannot_be_compared_are_refused(world: World, query: str, fa
     assert not AuditEvent.objects.filter(action="report.viewed").exists()
 
 
-def test_a_patients_whole_course(small: World) -> None:
-    follow_up = course(small, {42: 2, 92: 7, 184: 8})
+def test_a_patients_whole_course(unmasked_world: World) -> None:
+    follow_up = answered_course(unmasked_world, {42: 2, 92: 7, 184: 8})
     patient = follow_up.patient
-    body = call(small.nurse, "GET", f"patients/{patient.pk}/course/", now=small.now)
+    body = call(unmasked_world.nurse, "GET", f"patients/{patient.pk}/course/", now=unmasked_world.now)
     assert body["Cache-Control"] == "no-store"
     (shown,) = body.json()["follow_ups"]
     assert (shown["id"], shown["verdict"]) == (follow_up.pk, follow_up.verdict)
     assert shown["verdict_reason"] == follow_up.verdict_reason != ""
     assert (shown["relief_ended"]["after"], shown["relief_ended"]["until"]) == (42, 92)
     assert body.json()["opioids_today"]["counted"] == 0
-    assert AuditEvent.objects.filter(action="patient.read", object_id=patient.pk, by=small.nurse).count() == 1
+    assert (
+        AuditEvent.objects.filter(
+            action="patient.read", object_id=patient.pk, by=unmasked_world.nurse
+        ).count()
+        == 1
+    )
 
 
 def test_a_patient_of_another_site_has_no_course(world: World) -> None:
@@ -339,13 +339,13 @@ def test_a_patient_of_another_site_has_no_course(world: World) -> None:
     assert not AuditEvent.objects.filter(action="patient.read").exists()
 
 
-def test_a_whole_course_takes_as_many_queries_however_long_it_is(small: World) -> None:
-    first = course(small, {42: 2, 92: 7, 184: 8})
+def test_a_whole_course_takes_as_many_queries_however_long_it_is(unmasked_world: World) -> None:
+    first = answered_course(unmasked_world, {42: 2, 92: 7, 184: 8})
     path = f"patients/{first.patient_id}/course/"
     counts = []
     for _ in range(2):
-        counts.append(queries(small.nurse, path, small))
-        more = course(small, {42: 2, 92: 7, 184: 8})
+        counts.append(queries(unmasked_world.nurse, path, unmasked_world))
+        more = answered_course(unmasked_world, {42: 2, 92: 7, 184: 8})
         FollowUp.objects.filter(pk=more.pk).update(patient=first.patient_id)
-    counts.append(queries(small.nurse, path, small))
+    counts.append(queries(unmasked_world.nurse, path, unmasked_world))
     assert len(set(counts)) == 1

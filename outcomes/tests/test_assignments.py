@@ -13,8 +13,7 @@ from clinic.tests.factories import resource, staff
 from outcomes import services
 from outcomes.models import Alert, FollowUp
 from outcomes.services.assignments import ABOUT_RELIEF
-from outcomes.tests.test_alert_services import answer, flag
-from outcomes.tests.test_reports import course
+from outcomes.tests.factories import answer_days, answered_course, red_flag_question
 from procedures.models import Procedure
 from procedures.signals import procedure_corrected
 from procedures.tests.factories import World
@@ -56,7 +55,7 @@ def colleague(world: World) -> User:
 def test_alerts_about_relief_are_the_performers_and_all_others_everybodys(world: World, kind: str) -> None:
     follow_up = followed(world)
     if kind == "red_flag":
-        flag("new_weakness", "emergency")
+        red_flag_question("new_weakness", "emergency")
         check_in = follow_up.check_ins.get(offset_minutes=1440)
         alert = services.raise_red_flags(check_in, ["new_weakness"], now=world.now + 5 * DAY)
         assert alert
@@ -70,7 +69,7 @@ def test_alerts_about_relief_are_the_performers_and_all_others_everybodys(world:
 
 
 def test_a_bad_score_assigns_through_the_judgement(world: World) -> None:
-    (alert,) = answer(followed(world), {42: 2, 92: 8}).alerts.all()
+    (alert,) = answer_days(followed(world), {42: 2, 92: 8}).alerts.all()
     assert (alert.kind, alert.owner, alert.confirmed) == ("lost_early", world.physician, False)
 
 
@@ -165,7 +164,7 @@ def test_what_waits_when_time_off_begins_becomes_the_deputys_and_stays_theirs(wo
 
 
 def test_an_hours_closure_without_a_deputy_empties_no_list(world: World) -> None:
-    (alert,) = answer(followed(world), {42: 2, 92: 8}).alerts.all()
+    (alert,) = answer_days(followed(world), {42: 2, 92: 8}).alerts.all()
     away(world.doctor, since=alert.raised_at, days=0.05, reason="teaching")
     assert services.tick(now=alert.raised_at + MINUTE)["alerts_reassigned"] == 0
     assert services.tick(now=alert.due_at)["alerts_escalated"] == 1  # and the site is told in time
@@ -173,7 +172,7 @@ def test_an_hours_closure_without_a_deputy_empties_no_list(world: World) -> None
 
 @pytest.mark.parametrize("by", ["signal", "tick"])
 def test_a_corrected_performer_gets_what_nobody_has_looked_at(world: World, colleague: User, by: str) -> None:
-    alert, seen = answer(followed(world), {42: 9, 92: 9}).alerts.order_by("kind")
+    alert, seen = answer_days(followed(world), {42: 9, 92: 9}).alerts.order_by("kind")
     assert (alert.owner, seen.owner) == (world.physician, world.physician)
     now = seen.raised_at
     services.acknowledge(seen.pk, by=world.physician, now=now)
@@ -202,12 +201,12 @@ def test_who_looks_first_owns_what_was_assigned_to_another(world: World) -> None
 
 
 def test_an_early_loss_is_raised_by_the_first_bad_score_and_confirmed_by_the_second(world: World) -> None:
-    follow_up = answer(followed(world), {42: 2, 92: 8})
+    follow_up = answer_days(followed(world), {42: 2, 92: 8})
     (alert,) = follow_up.alerts.all()
     shown = call(world.physician, "GET", f"alerts/{alert.pk}/", now=alert.raised_at).json()
     expected = {"after": 42, "until": 92, "unit": "day", "confirmed": False}
     assert (shown["confirmed"], shown["relief_ended"]) == (False, shown["relief_ended"] | expected)
-    answer(follow_up, {184: 8})
+    answer_days(follow_up, {184: 8})
     (after,) = follow_up.alerts.all()
     assert (after.pk, after.confirmed, after.raised_at) == (alert.pk, True, alert.raised_at)
     shown = call(world.physician, "GET", f"alerts/{alert.pk}/", now=alert.raised_at).json()
@@ -215,25 +214,25 @@ def test_an_early_loss_is_raised_by_the_first_bad_score_and_confirmed_by_the_sec
 
 
 def test_a_bad_score_that_relief_follows_settles_and_another_one_is_news(world: World) -> None:
-    follow_up = answer(followed(world), {42: 2, 92: 8, 184: 2})
+    follow_up = answer_days(followed(world), {42: 2, 92: 8, 184: 2})
     assert [(alert.kind, alert.resolution) for alert in follow_up.alerts.all()] == [("lost_early", "settled")]
 
 
 def test_two_good_answers_in_a_row_settle_a_loss_and_one_does_not(world: World) -> None:
-    follow_up = answer(followed(world), {14: 2, 42: 2, 92: 8, 184: 8, 275: 2})
+    follow_up = answer_days(followed(world), {14: 2, 42: 2, 92: 8, 184: 8, 275: 2})
     (alert,) = follow_up.alerts.all()
     assert (alert.confirmed, alert.resolution) == (True, "")
     later = FollowUp.objects.get(pk=follow_up.pk)
-    answer(later, {366: 2})
+    answer_days(later, {366: 2})
     alert.refresh_from_db()
     assert alert.resolution == "settled"
 
 
 def test_what_a_person_resolved_unconfirmed_does_not_come_back_when_it_is_confirmed(world: World) -> None:
-    follow_up = answer(followed(world), {42: 2, 92: 8})
+    follow_up = answer_days(followed(world), {42: 2, 92: 8})
     (alert,) = follow_up.alerts.all()
     services.resolve(alert.pk, resolution="spoken", by=world.physician, now=alert.raised_at + DAY)
-    follow_up = answer(follow_up, {184: 8})
+    follow_up = answer_days(follow_up, {184: 8})
     assert follow_up.verdict == "lost_early"
     assert [(alert.pk, alert.resolution) for alert in follow_up.alerts.all()] == [(alert.pk, "spoken")]
 
@@ -241,7 +240,7 @@ def test_what_a_person_resolved_unconfirmed_does_not_come_back_when_it_is_confir
 def test_no_email_to_staff_says_when_relief_ended_or_whose_patient_it_is(world: World) -> None:
     world.site.alert_email = "alerts@example.org"
     world.site.save()
-    course(world, {42: 2, 92: 8})
+    answered_course(world, {42: 2, 92: 8})
     (alert,) = Alert.objects.all()
     services.tick(now=alert.due_at)
     outbox.send_due(now=alert.due_at)

@@ -12,11 +12,10 @@ from clinic.models import AuditEvent, Site
 from clinic.tests.admin_client import words
 from clinic.throttling import OWN, one_more_try
 from outcomes.models import Answer, CheckIn, Draft
+from outcomes.tests.factories import BIRTH_DATE, WRONG_BIRTH_DATE
 from procedures.tests.factories import World
 
 Issue = Callable[[int], tuple[CheckIn, str]]
-RIGHT = {"month": "5", "day": "6", "year": "1944"}
-WRONG = {"month": "6", "day": "5", "year": "1944"}
 
 
 @pytest.fixture
@@ -34,7 +33,7 @@ def test_nothing_is_asked_or_taken_before_the_date(path: str, client: Client) ->
 
 
 def test_the_right_date_opens_this_link_in_this_browser(path: str, client: Client, link: Issue) -> None:
-    page = client.post(path, RIGHT, follow=True)
+    page = client.post(path, BIRTH_DATE, follow=True)
     assert "How bad is your pain right now?" in words(page)
     cookie = client.cookies["known"]
     assert (cookie["path"], cookie["httponly"], cookie["samesite"]) == (path, True, "Lax")
@@ -54,7 +53,7 @@ def test_the_right_date_opens_this_link_in_this_browser(path: str, client: Clien
 @pytest.mark.parametrize(
     "date",
     [
-        WRONG,
+        WRONG_BIRTH_DATE,
         {"month": "", "day": "", "year": ""},
         {"month": "13", "day": "40", "year": "1944"},
         {"month": "²", "day": "6", "year": "1944"},
@@ -71,13 +70,13 @@ def test_a_wrong_date_opens_nothing(path: str, client: Client, date: dict[str, s
 
 
 def test_fifty_tries_are_five(path: str, client: Client, clock: list[datetime]) -> None:
-    pages = [client.post(path, WRONG) for _ in range(49)]
-    pages.append(client.post(path, RIGHT))  # the right one comes too late, and looks like every other
+    pages = [client.post(path, WRONG_BIRTH_DATE) for _ in range(49)]
+    pages.append(client.post(path, BIRTH_DATE))  # the right one comes too late, and looks like every other
     assert {page.status_code for page in pages} == {422}
     assert len({words(page) for page in pages}) == 1
     assert AuditEvent.objects.filter(action="check_in.birth_date_refused").count() == 5
     # Another link of the same check-in has no tries of its own.
-    assert client.post(path, RIGHT).status_code == 422
+    assert client.post(path, BIRTH_DATE).status_code == 422
 
 
 def test_after_an_hour_without_tries_it_opens_again(path: str, client: Client) -> None:
@@ -87,19 +86,19 @@ def test_after_an_hour_without_tries_it_opens_again(path: str, client: Client) -
         mock.patch("django.core.cache.backends.base.time.time", side_effect=lambda: now[0]),
     ):
         for _ in range(6):
-            client.post(path, WRONG)
+            client.post(path, WRONG_BIRTH_DATE)
         now[0] += 3500
-        assert client.post(path, RIGHT).status_code == 422
+        assert client.post(path, BIRTH_DATE).status_code == 422
         now[0] += 200
-        assert client.post(path, RIGHT).status_code == 302
+        assert client.post(path, BIRTH_DATE).status_code == 302
 
 
 def test_the_right_date_ends_the_count(path: str) -> None:
     for _ in range(3):
         browser = Client()
         for _ in range(4):
-            browser.post(path, WRONG)
-        assert browser.post(path, RIGHT).status_code == 302
+            browser.post(path, WRONG_BIRTH_DATE)
+        assert browser.post(path, BIRTH_DATE).status_code == 302
 
 
 def test_two_at_once_are_counted_as_two(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,7 +128,7 @@ def test_what_was_typed_stays_on_the_page(path: str, client: Client) -> None:
     refused = client.post(path, {"month": "6", "day": "5", "year": "19445"}).content.decode()
     for part, typed in (("month", 6), ("day", 5), ("year", 1944)):
         assert f'name="{part}" value="{typed}"' in refused
-    other = client.post(path, {**RIGHT, "lang": "es"})
+    other = client.post(path, {**BIRTH_DATE, "lang": "es"})
     html = other.content.decode()
     assert (other.status_code, '<html lang="es">' in html) == (200, True)
     assert 'name="year" value="1944"' in html

@@ -17,7 +17,7 @@ from patients import services as patients
 from patients.models import Caregiver
 from patients.tests.caregiving import DAUGHTER, caregiver
 from procedures.tests.factories import World
-from procedures.tests.test_races import together
+from procedures.tests.races import run_together
 
 
 def due(world: World) -> tuple[Caregiver, CheckIn]:
@@ -58,7 +58,7 @@ def test_of_an_answer_and_a_revocation_at_once_one_sees_the_other(world: World) 
     services.invite_due(now=now)
     outbox.send_due(now=now)
     connection.close()
-    ends = together(lambda: answer(check_in, daughter, now), lambda: revoke(daughter, world, now))
+    ends = run_together(lambda: answer(check_in, daughter, now), lambda: revoke(daughter, world, now))
     assert ends in ({"won": 2}, {"won": 1, "revoked": 1})
     outbox.send_due(now=now)
     asked_again = [message.to for message in mail.outbox] == [[DAUGHTER], [world.patient.email]]
@@ -71,7 +71,7 @@ def test_whoever_is_asked_while_a_caregiver_is_revoked_is_the_patient(world: Wor
     daughter, check_in = due(world)
     now = check_in.due_at
     connection.close()
-    ends = together(lambda: services.invite_due(now=now), lambda: revoke(daughter, world, now))
+    ends = run_together(lambda: services.invite_due(now=now), lambda: revoke(daughter, world, now))
     assert ends == {"won": 2}
     services.invite_due(now=now)  # whose patient was held meanwhile
     outbox.send_due(now=now)

@@ -11,25 +11,17 @@ from outcomes.admin.reports.comparison import sentence
 from outcomes.models import CourseSummary
 from outcomes.reports import Selection, compare_groups
 from outcomes.survival import Curve, Intervals, turnbull
-from outcomes.tests.test_reports import course, small  # noqa: F401 (a fixture)
+from outcomes.tests.factories import two_groups
 from procedures.tests.factories import World
 
 NAMES = ("one", "other")
 
 
-def two_groups(world: World, number: int) -> tuple[Selection, Selection]:
-    """As many follow-ups of a physician whose ablations last, and of a nurse's that do not."""
-    for _ in range(number):
-        course(world, {42: 2, 92: 2, 184: 2, 275: 2, 366: 2})
-        brief = course(world, {42: 2, 92: 7, 184: 8})
-        CourseSummary.objects.filter(pk=brief.pk).update(performer=world.nurse)
-    CourseSummary.objects.filter(performer=None).update(performer=world.physician)
-    return Selection(performer=world.physician.pk), Selection(performer=world.nurse.pk)
-
-
-def test_relief_that_lasts_longer_is_found(small: World) -> None:  # noqa: F811
-    lasting, brief = two_groups(small, 5)
-    report = compare_groups(lasting, brief, names=NAMES, user=small.physician, now=small.now)
+def test_relief_that_lasts_longer_is_found(unmasked_world: World) -> None:
+    lasting, brief = two_groups(unmasked_world, 5)
+    report = compare_groups(
+        lasting, brief, names=NAMES, user=unmasked_world.physician, now=unmasked_world.now
+    )
     sun = report.tests[0]
     assert (report.dimension, sun.score, len(report.tests)) == ("performer", "sun", 3)
     assert sun.excess[0] < 0 < sun.excess[1]
@@ -38,19 +30,21 @@ def test_relief_that_lasts_longer_is_found(small: World) -> None:  # noqa: F811
     assert sun.p < 0.05
 
 
-def test_both_groups_have_figures_at_the_same_places(small: World) -> None:  # noqa: F811
-    lasting, brief = two_groups(small, 3)
+def test_both_groups_have_figures_at_the_same_places(unmasked_world: World) -> None:
+    lasting, brief = two_groups(unmasked_world, 3)
     CourseSummary.objects.filter(lost_until=None).update(lost_after=731)
-    report = compare_groups(lasting, brief, names=NAMES, user=small.physician, now=small.now)
+    report = compare_groups(
+        lasting, brief, names=NAMES, user=unmasked_world.physician, now=unmasked_world.now
+    )
     places = [[place.at for place in group.report.curves[0].places] for group in report.groups]
     assert places[0] == places[1]
     assert places[0][-1] == 731
 
 
-def test_swapping_the_groups_changes_no_p(small: World) -> None:  # noqa: F811
-    lasting, brief = two_groups(small, 3)
-    there = compare_groups(lasting, brief, names=NAMES, user=small.physician, now=small.now)
-    back = compare_groups(brief, lasting, names=NAMES, user=small.physician, now=small.now)
+def test_swapping_the_groups_changes_no_p(unmasked_world: World) -> None:
+    lasting, brief = two_groups(unmasked_world, 3)
+    there = compare_groups(lasting, brief, names=NAMES, user=unmasked_world.physician, now=unmasked_world.now)
+    back = compare_groups(brief, lasting, names=NAMES, user=unmasked_world.physician, now=unmasked_world.now)
     assert [test.p for test in there.tests] == pytest.approx([test.p for test in back.tests])
 
 
@@ -63,16 +57,20 @@ def test_one_patient_is_no_group(world: World, population: str) -> None:
     assert (report.why_not, list(report.tests)) == ("hidden", [])
 
 
-def test_where_nothing_is_known_nothing_is_tested(small: World) -> None:  # noqa: F811
-    lasting, _ = two_groups(small, 1)
+def test_where_nothing_is_known_nothing_is_tested(unmasked_world: World) -> None:
+    lasting, _ = two_groups(unmasked_world, 1)
     report = compare_groups(
-        lasting, Selection(performer=small.clerk.pk), names=NAMES, user=small.physician, now=small.now
+        lasting,
+        Selection(performer=unmasked_world.clerk.pk),
+        names=NAMES,
+        user=unmasked_world.physician,
+        now=unmasked_world.now,
     )
     assert (report.why_not, list(report.tests)) == ("nothing_known", [])
 
 
 def test_a_fit_that_is_not_proven_is_told_and_tests_nothing(
-    small: World,  # noqa: F811
+    unmasked_world: World,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def stopped(data: Intervals) -> Curve:
@@ -81,15 +79,17 @@ def test_a_fit_that_is_not_proven_is_told_and_tests_nothing(
 
     for module in ("survival.group_tests", "reports.curves"):
         monkeypatch.setattr(f"outcomes.{module}.turnbull", stopped)
-    lasting, brief = two_groups(small, 6)
-    report = compare_groups(lasting, brief, names=NAMES, user=small.physician, now=small.now)
+    lasting, brief = two_groups(unmasked_world, 6)
+    report = compare_groups(
+        lasting, brief, names=NAMES, user=unmasked_world.physician, now=unmasked_world.now
+    )
     assert (report.why_not, list(report.tests)) == ("not_proven", [])
     assert "no test can be trusted" in sentence(report)
     assert not any(curve.proven for group in report.groups for curve in group.report.curves)
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "code"),
+    ("first", "other", "code"),
     [
         ({}, {}, "same_group"),
         ({"intent": "diagnostic", "indication": "M54"}, {"intent": "trial"}, "too_many_differences"),

@@ -16,13 +16,12 @@ from outcomes import services
 from outcomes.check_in_history import why
 from outcomes.models import Alert, Answer, CheckIn, ContactAttempt, FollowUp
 from outcomes.relief import Verdict
-from outcomes.reports.drill_down import check_ins_behind
+from outcomes.reports.drill_down import rows_behind
 from outcomes.reports.overview import overview_report
 from outcomes.reports.selection import Selection
 from outcomes.schedule import confirmation, confirms, reminder_schedule
 from outcomes.services.judgement import judge
-from outcomes.tests.factories import insist
-from outcomes.tests.test_since_when import said
+from outcomes.tests.factories import answer_day, insist
 from procedures.models import ReliefProfile
 from procedures.tests.factories import World
 
@@ -38,7 +37,7 @@ def relieved(world: World) -> FollowUp:
     profile.check_in_days = DAYS
     profile.save()
     follow_up: FollowUp = world.performed(baseline=8).follow_up
-    said(follow_up, 42, 2)
+    answer_day(follow_up, 42, 2)
     return follow_up
 
 
@@ -86,7 +85,7 @@ def ticked(now: datetime) -> None:
 def test_it_is_asked_three_days_later_up_to_day_90_and_then_seven(
     world: World, relieved: FollowUp, bad: int, asked: int, local: str
 ) -> None:
-    first = said(relieved, bad, 7).check_in
+    first = answer_day(relieved, bad, 7).check_in
     found = open_one(relieved)
     assert (found.confirms, found.offset_minutes) == (first, asked * 1440)
     assert f"{found.due_at.astimezone(world.site.zone):%Y-%m-%d %H:%M %Z}" == local
@@ -132,19 +131,19 @@ def test_a_planned_check_in_that_the_plan_has_no_longer_is_not_it(relieved: Foll
 
 def test_only_a_first_bad_score_after_relief_is_confirmed(world: World, relieved: FollowUp) -> None:
     for pain in (4, 3):
-        said(relieved, 60 if pain == 4 else 92, pain)
-    said(relieved, 100, 5)  # two points above the three, and out of relief
+        answer_day(relieved, 60 if pain == 4 else 92, pain)
+    answer_day(relieved, 100, 5)  # two points above the three, and out of relief
     assert of(relieved)
     never = world.performed(
         baseline=8, patient=world.another_patient(), laterality="right", hour=11
     ).follow_up
-    said(never, 42, 8)
+    answer_day(never, 42, 8)
     assert of(never) == []
 
 
 def test_nothing_is_asked_that_would_be_over_already(relieved: FollowUp) -> None:
     """As when courses of long ago are judged again."""
-    said(relieved, 92, 7)
+    answer_day(relieved, 92, 7)
     CheckIn.objects.filter(kind="confirmation").delete()
     closes = confirmation(
         relieved.procedure.performed_at,
@@ -162,7 +161,7 @@ def test_nothing_is_asked_that_would_be_over_already(relieved: FollowUp) -> None
 
 
 def test_a_second_bad_score_confirms_the_loss_and_nothing_more_is_asked(relieved: FollowUp) -> None:
-    said(relieved, 92, 7)
+    answer_day(relieved, 92, 7)
     assert verdict(relieved) == Verdict.LOST_UNCONFIRMED
     reply(open_one(relieved), 7)
     assert verdict(relieved) == Verdict.LOST_EARLY
@@ -172,14 +171,14 @@ def test_a_second_bad_score_confirms_the_loss_and_nothing_more_is_asked(relieved
 
 
 def test_a_good_answer_takes_the_suspicion_away(relieved: FollowUp) -> None:
-    said(relieved, 92, 7)
+    answer_day(relieved, 92, 7)
     reply(open_one(relieved), 2)
     assert verdict(relieved) == Verdict.IN_RELIEF
     assert len(of(relieved)) == 1
 
 
 def test_judging_again_writes_no_second_one(relieved: FollowUp) -> None:
-    first = said(relieved, 92, 7)
+    first = answer_day(relieved, 92, 7)
     for days in range(4):
         judge(relieved.pk, now=first.answered_at + timedelta(days=days))
     found = open_one(relieved)
@@ -191,7 +190,7 @@ def test_judging_again_writes_no_second_one(relieved: FollowUp) -> None:
 def test_a_correction_that_removes_the_loss_withdraws_it_and_its_e_mail(
     world: World, relieved: FollowUp
 ) -> None:
-    first = said(relieved, 92, 7)
+    first = answer_day(relieved, 92, 7)
     found = open_one(relieved)
     services.invite_due(now=found.due_at)
     found.refresh_from_db()
@@ -221,8 +220,8 @@ def test_a_correction_that_removes_the_loss_withdraws_it_and_its_e_mail(
 def test_a_correction_that_makes_an_earlier_score_the_first_bad_one_moves_it(
     world: World, relieved: FollowUp
 ) -> None:
-    early = said(relieved, 60, 2)
-    said(relieved, 92, 7)
+    early = answer_day(relieved, 60, 2)
+    answer_day(relieved, 92, 7)
     services.correct_answer(
         early.pk,
         values={"nrs.now": 7},
@@ -235,7 +234,7 @@ def test_a_correction_that_makes_an_earlier_score_the_first_bad_one_moves_it(
 
 
 def test_a_loss_that_is_established_otherwise_withdraws_it(relieved: FollowUp) -> None:
-    first = said(relieved, 92, 7)
+    first = answer_day(relieved, 92, 7)
     services.report_pain(
         relieved.pk,
         pain=8,
@@ -258,7 +257,7 @@ def test_a_good_answer_meanwhile_withdraws_it(relieved: FollowUp) -> None:
 
 
 def test_none_after_the_course_and_none_for_the_dead(world: World, relieved: FollowUp) -> None:
-    first = said(relieved, 92, 7)
+    first = answer_day(relieved, 92, 7)
     now = first.answered_at + timedelta(days=1)
     services.end_follow_up(relieved.pk, closed_reason="transferred", by=world.physician, now=now)
     assert [check_in.status for check_in in of(relieved)] == [Status.VOIDED]
@@ -275,12 +274,12 @@ def test_none_after_the_course_and_none_for_the_dead(world: World, relieved: Fol
 @pytest.mark.parametrize("intent", ["diagnostic", "maintenance"])
 def test_tests_and_upkeep_are_not_asked_again(world: World, relieved: FollowUp, intent: str) -> None:
     type(relieved.procedure).objects.filter(pk=relieved.procedure_id).update(intent=intent)
-    said(relieved, 92, 7)
+    answer_day(relieved, 92, 7)
     assert of(relieved) == []
 
 
 def test_it_survives_planning_again(relieved: FollowUp) -> None:
-    first = said(relieved, 92, 7)
+    first = answer_day(relieved, 92, 7)
     before = open_one(relieved)
     services.replan(relieved.pk, reason="A test.", now=first.answered_at + timedelta(days=1))
     after = open_one(relieved)
@@ -291,7 +290,7 @@ def test_it_survives_planning_again(relieved: FollowUp) -> None:
 
 
 def test_it_replaces_nothing_and_nothing_replaces_it(relieved: FollowUp) -> None:
-    said(relieved, 92, 7)
+    answer_day(relieved, 92, 7)
     found, planned = open_one(relieved), relieved.check_ins.get(offset_minutes=100 * 1440)
     for check_in in (found, planned):
         check_in.follow_up = relieved
@@ -316,7 +315,7 @@ def plant(follow_up: FollowUp, day: int, due_at: datetime) -> CheckIn:
 
 def test_a_planned_check_in_from_before_it_is_asked_all_the_same(relieved: FollowUp) -> None:
     """As when the plan got one more day meanwhile."""
-    said(relieved, 92, 7)
+    answer_day(relieved, 92, 7)
     found = open_one(relieved)
     planned = plant(relieved, 98, found.due_at - timedelta(hours=1))
     assert services.invite_due(now=found.due_at)["superseded"] == 0
@@ -327,7 +326,7 @@ def test_a_planned_check_in_from_before_it_is_asked_all_the_same(relieved: Follo
 def test_the_cap_of_a_week_neither_holds_it_back_nor_counts_it(world: World, relieved: FollowUp) -> None:
     world.site.emails_a_week = 1
     world.site.save()
-    said(relieved, 92, 7)
+    answer_day(relieved, 92, 7)
     CheckIn.objects.filter(kind="planned", status__in=CheckIn.OPEN).update(status=Status.VOIDED)
     found = open_one(relieved)
     day = timedelta(days=1)
@@ -345,7 +344,7 @@ def test_the_cap_of_a_week_neither_holds_it_back_nor_counts_it(world: World, rel
 
 
 def test_it_waits_for_no_other_question_and_none_waits_for_it(world: World, relieved: FollowUp) -> None:
-    said(relieved, 92, 7)
+    answer_day(relieved, 92, 7)
     CheckIn.objects.filter(kind="planned", status__in=CheckIn.OPEN).update(status=Status.VOIDED)
     found = open_one(relieved)
     other = world.performed(laterality="right", hour=11).follow_up
@@ -363,7 +362,7 @@ def test_it_waits_for_no_other_question_and_none_waits_for_it(world: World, reli
 def test_unanswered_it_is_reminded_of_called_about_and_no_silence(world: World, relieved: FollowUp) -> None:
     world.patient.phone = "+1 212 555 0123"
     world.patient.save()
-    said(relieved, 92, 7)
+    answer_day(relieved, 92, 7)
     found = open_one(relieved)
     ticked(found.due_at)
     found.refresh_from_db()
@@ -395,7 +394,7 @@ def test_the_ladder_of_a_confirmation_ends_before_it_closes() -> None:
 
 
 def test_after_an_opt_out_no_e_mail_goes_out_as_of_any_check_in(world: World, relieved: FollowUp) -> None:
-    said(relieved, 92, 7)
+    answer_day(relieved, 92, 7)
     found = open_one(relieved)
     relieved.patient.opted_out_at = found.due_at - timedelta(days=1)
     relieved.patient.save()
@@ -407,7 +406,7 @@ def test_after_an_opt_out_no_e_mail_goes_out_as_of_any_check_in(world: World, re
 def test_without_consent_to_e_mail_somebody_calls(world: World, relieved: FollowUp) -> None:
     relieved.patient.consented_at = None
     relieved.patient.save()
-    said(relieved, 92, 7)
+    answer_day(relieved, 92, 7)
     found = open_one(relieved)
     services.invite_due(now=found.due_at)
     found.refresh_from_db()
@@ -416,7 +415,7 @@ def test_without_consent_to_e_mail_somebody_calls(world: World, relieved: Follow
 
 @pytest.fixture
 def asked(relieved: FollowUp, clock: list[datetime]) -> tuple[CheckIn, str]:
-    said(relieved, 92, 7)
+    answer_day(relieved, 92, 7)
     found = open_one(relieved)
     clock[0] = found.due_at
     return found, f"/c/{services.issue_link(found, now=found.due_at)}/"
@@ -451,14 +450,14 @@ def test_a_good_score_is_one_question_and_done(asked: tuple[CheckIn, str], clien
 
 
 def test_it_stays_out_of_rates_by_check_in(world: World, relieved: FollowUp) -> None:
-    said(relieved, 92, 7)
+    answer_day(relieved, 92, 7)
     found = open_one(relieved)
     reply(found, 7)
     relieved.summary.refresh_from_db()
     assert 99 not in relieved.summary.days
     now = found.due_at + timedelta(hours=2)
     for cell in ("asked:all:due", "asked:recent:due"):
-        assert found not in check_ins_behind(Selection(), cell, world.admin, now=now), cell
+        assert found not in rows_behind(Selection(), cell, world.admin, now=now), cell
     (site,) = overview_report(user=world.admin, now=now).sites
     assert site.response
     assert site.response.of == 1  # day 92
@@ -468,7 +467,7 @@ def test_it_stays_out_of_rates_by_check_in(world: World, relieved: FollowUp) -> 
 
 
 def test_programs_see_its_kind_and_ask_for_it(world: World, relieved: FollowUp) -> None:
-    first = said(relieved, 92, 7)
+    first = answer_day(relieved, 92, 7)
     found = open_one(relieved)
     rows = call(world.nurse, "GET", "check-ins/?kind=confirmation", now=found.due_at).json()["results"]
     assert [(row["id"], row["kind"], row["confirms"]) for row in rows] == [
@@ -481,7 +480,7 @@ def test_programs_see_its_kind_and_ask_for_it(world: World, relieved: FollowUp) 
 
 
 def test_the_e_mail_has_a_link_for_each(relieved: FollowUp) -> None:
-    said(relieved, 92, 7)
+    answer_day(relieved, 92, 7)
     found = open_one(relieved)
     mail.outbox.clear()
     ticked(found.due_at)

@@ -17,7 +17,7 @@ from outcomes.models import Alert, Answer, AnswerCorrection, CourseSummary, Foll
 from outcomes.services.corrections import versions_of
 from outcomes.tests.factories import red_flag
 from procedures.tests.factories import World
-from procedures.tests.test_races import together
+from procedures.tests.races import run_together
 
 VALUES = {"nrs.now": 7, "nrs.worst_24_hours": 9}
 
@@ -222,7 +222,7 @@ def test_of_corrections_at_once_each_is_a_version_of_its_own(world: World) -> No
     given = answered(world)
     connection.close()
     wanted = [{"nrs.now": score, "nrs.worst_24_hours": score} for score in (1, 2, 3, 4)]
-    ends = together(*(lambda values=values: correct(given, world, values) for values in wanted))
+    ends = run_together(*(lambda values=values: correct(given, world, values) for values in wanted))
     assert ends == {"won": 4}
     versions = versions_of(Answer.objects.get(pk=given.pk))
     assert [version.number for version in versions] == [1, 2, 3, 4, 5]

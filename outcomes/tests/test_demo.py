@@ -3,9 +3,8 @@
 import html
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,7 +13,7 @@ import numpy as np
 import pytest
 from django.core import mail
 from django.core.management import CommandError, call_command
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Q
 from django.test import Client
 from django.urls import reverse
@@ -28,7 +27,6 @@ from outcomes.demo.clinic import PASSWORD, build
 from outcomes.demo.made_up_patients import COUPLE, DECEASED, OPTED_OUT, invent
 from outcomes.demo.timeline import PatientTimeline
 from outcomes.models import (
-    AdverseEvent,
     Alert,
     Answer,
     AnswerCorrection,
@@ -41,26 +39,21 @@ from outcomes.models.follow_ups import JudgedAs
 from outcomes.relief import Verdict
 from outcomes.reports import Selection, procedure_report
 from outcomes.reports.counts import EVALUABLE
-from outcomes.services.course_data import check_ins_of_courses
-from outcomes.services.judgement import courses_of
-from outcomes.services.verdicts import judgement_of
-from patients.models import OpioidUse, Patient
-from procedures import catalogue
+from outcomes.services.courses import check_ins_of_courses, courses_of
+from outcomes.services.judgement import judgement_of
+from outcomes.tests.demo_history import DEMO_NOW, demo_rows, undone
+from patients.models import Patient
 from procedures import services as procedures
 from procedures.models import (
     Appointment,
     Baseline,
     FreedTime,
-    ImplantedDevice,
-    Procedure,
+    ProcedureType,
     ReliefProfile,
     WaitlistEntry,
 )
-from procedures.services.catalogue_loader import load
 from procedures.tests.factories import World
 
-#: A Friday, 13:00 at Riverside and 11:00 at Desert View.
-NOW = datetime(2026, 11, 20, 18, tzinfo=UTC)
 FEW = 6
 #: So many patients have lived at least before reports are looked at; the numbers of some with a rare verdict.
 ENOUGH, RARE = 36, (63, 93, 125, 180)
@@ -74,77 +67,22 @@ ORDINARY = {
 }
 
 
-@pytest.fixture
-def types(db: None, settings: Any) -> None:
-    settings.PASSWORD_HASHERS = [
-        "django.contrib.auth.hashers.MD5PasswordHasher"
-    ]  # slow ones prove nothing here
-    load(catalogue.read_catalogue(), by=None, now=NOW)
-
-
-def everything() -> dict[str, list[tuple[Any, ...]]]:
-    """What the demo holds, told without row numbers."""
-    rows = {
-        "patients": Patient.objects.values_list(
-            "record_number", "family_name", "born_on", "created_at", "opted_out_at", "died_on"
-        ),
-        "appointments": Appointment.objects.values_list(
-            "patient__record_number", "procedure_type__code", "starts_at", "status", "created_at"
-        ),
-        "reservations": Appointment.objects.values_list(
-            "patient__record_number", "starts_at", "reservations__resource__name", "reservations__released_at"
-        ),
-        "procedures": Procedure.objects.values_list(
-            "patient__record_number", "performed_at", "status", "baseline_pain", "performer__email"
-        ),
-        "scores before": Baseline.objects.values_list(
-            "appointment__patient__record_number", "taken_at", "item", "value", "channel"
-        ),
-        "check_ins": CheckIn.objects.values_list(
-            "follow_up__procedure__performed_at", "offset_minutes", "status", "invited_at", "due_at"
-        ),
-        "answers": Answer.objects.values_list(
-            "answered_at", "channel", "measurements__value", "recorded_by__email"
-        ),
-        "verdicts": FollowUp.objects.values_list(
-            "procedure__performed_at", "verdict", "verdict_reason", "judged_at"
-        ),
-        "opioids": OpioidUse.objects.values_list(
-            "patient__record_number", "drug", "dose", "from_on", "until_on", "recorded_at"
-        ),
-        "devices": ImplantedDevice.objects.values_list(
-            "procedure__patient__record_number", "model", "battery_due_on", "refill_due_on", "recorded_at"
-        ),
-        "adverse events": AdverseEvent.objects.values_list(
-            "follow_up__patient__record_number", "term", "onset_on", "outcome", "recorded_at"
-        ),
-        "e-mails": OutgoingEmail.objects.values_list("to", "status", "sent_at", "attempts"),
-    }
-    return {name: sorted(values, key=repr) for name, values in rows.items()}
-
-
-@contextmanager
-def undone() -> Iterator[None]:
-    """Whatever is written inside is gone afterwards."""
-    with transaction.atomic():
-        yield
-        transaction.set_rollback(True)
-
-
 def tell() -> list[tuple[int, int]]:
-    return list(clinic_history.tell_history(clock=lambda: NOW))
+    return list(clinic_history.tell_history(clock=lambda: DEMO_NOW))
 
 
-def test_the_same_clinic_again_even_when_cut_off(types: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_clinic_again_even_when_cut_off(
+    procedure_types: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with undone():
-        clinic_history.make_essentials(now=NOW, number=FEW)
+        clinic_history.make_essentials(now=DEMO_NOW, number=FEW)
         assert tell() == [(number, FEW) for number in range(1, FEW + 1)]
-        first = everything()
+        first = demo_rows()
         assert tell()[-1] == (FEW, FEW)
-        assert everything() == first
+        assert demo_rows() == first
 
-    clinic_history.make_essentials(now=NOW, number=FEW)
-    story = clinic_history.tell_history(clock=lambda: NOW)
+    clinic_history.make_essentials(now=DEMO_NOW, number=FEW)
+    story = clinic_history.tell_history(clock=lambda: DEMO_NOW)
     next(story)
     play = PatientTimeline.play
 
@@ -158,21 +96,21 @@ def test_the_same_clinic_again_even_when_cut_off(types: None, monkeypatch: pytes
     monkeypatch.undo()
     assert clinic_history.patients_told() == 1
     tell()
-    assert everything() == first
+    assert demo_rows() == first
 
     # It is a clinic that lived: what was asked is answered or closed, and nothing waits in the outbox.
     assert len(first["answers"]) > 20
     assert mail.outbox == []
     assert {status for _, status, *_ in first["e-mails"]} <= {"sent", "skipped", "failed"}
-    assert all(sent_at <= NOW for _, status, sent_at, _ in first["e-mails"] if status == "sent")
-    assert not CheckIn.objects.filter(status__in=CheckIn.OPEN, closes_at__lte=NOW).exists()
-    assert not CheckIn.objects.filter(status="planned", not_sent_reason="", due_at__lte=NOW).exists()
-    done = services.tick(now=NOW)
+    assert all(sent_at <= DEMO_NOW for _, status, sent_at, _ in first["e-mails"] if status == "sent")
+    assert not CheckIn.objects.filter(status__in=CheckIn.OPEN, closes_at__lte=DEMO_NOW).exists()
+    assert not CheckIn.objects.filter(status="planned", not_sent_reason="", due_at__lte=DEMO_NOW).exists()
+    done = services.tick(now=DEMO_NOW)
     # The times that were given back in those two years have passed; nobody is asked to fill them. Tests whose diaries
     # are over end with the first tick.
     late = {"audit_events_sealed", "freed_times_passed", "diaries_over"}
     assert {name for name, count in done.items() if count} <= late
-    assert not AuditEvent.objects.filter(at__gt=NOW).exists()
+    assert not AuditEvent.objects.filter(at__gt=DEMO_NOW).exists()
 
 
 @pytest.mark.parametrize(
@@ -184,7 +122,7 @@ def test_the_same_clinic_again_even_when_cut_off(types: None, monkeypatch: pytes
         datetime(2026, 7, 5, 13, 10, tzinfo=UTC),  # a Sunday in summer
     ],
 )
-def test_mail_arrives_while_somebody_watches(types: None, now: datetime) -> None:
+def test_mail_arrives_while_somebody_watches(procedure_types: None, now: datetime) -> None:
     clinic_history.make_essentials(now=now, number=FEW)
     assert mail.outbox == []
     assert not OutgoingEmail.objects.exclude(status="sent").exists()
@@ -197,7 +135,7 @@ def asked(done: dict[str, int]) -> int:
     return done["check_ins_invited"] + done["check_in_reminders_reminded"]
 
 
-def test_the_book_is_open_around_now(types: None) -> None:
+def test_the_book_is_open_around_now(procedure_types: None) -> None:
     now = datetime(
         2026, 11, 25, 18, 20, tzinfo=UTC
     )  # a Wednesday, 13:20 at Riverside and 11:20 at Desert View
@@ -220,24 +158,24 @@ def test_the_book_is_open_around_now(types: None) -> None:
     assert {site.name for site in desk.sites.all()} == {"Riverside Clinic"}
 
 
-def test_the_desk_has_something_to_do(types: None) -> None:
+def test_the_desk_has_something_to_do(procedure_types: None) -> None:
     """Of everything that a front desk looks after there is something, and nothing of it is from the future."""
-    clinic_history.make_essentials(now=NOW, number=120)
+    clinic_history.make_essentials(now=DEMO_NOW, number=120)
     every = Appointment.objects.all()
     assert every.filter(status="requested").exists()
-    assert every.filter(status="held", held_until__gt=NOW).exists()
-    assert every.filter(wants_change_at__lte=NOW, status__in=Appointment.EXPECTED).exists()
+    assert every.filter(status="held", held_until__gt=DEMO_NOW).exists()
+    assert every.filter(wants_change_at__lte=DEMO_NOW, status__in=Appointment.EXPECTED).exists()
     assert every.filter(rescheduled_from__isnull=False).exists()
     assert every.exclude(overbooked_reason="").filter(reservations__lane__gt=0).exists()
-    open_times = FreedTime.objects.filter(closed_at=None, starts_at__gt=NOW)
-    assert any(procedures.matches(freed, now=NOW) for freed in open_times)
+    open_times = FreedTime.objects.filter(closed_at=None, starts_at__gt=DEMO_NOW)
+    assert any(procedures.matches(freed, now=DEMO_NOW) for freed in open_times)
     assert WaitlistEntry.objects.filter(
-        closed_at=None, stale_on__lte=NOW.date()
+        closed_at=None, stale_on__lte=DEMO_NOW.date()
     ).exists()  # to be asked again
     leave = Closure.objects.filter(resource__isnull=False)
-    assert all(procedures.displaced_by(closure, now=NOW).exists() for closure in leave)
+    assert all(procedures.displaced_by(closure, now=DEMO_NOW).exists() for closure in leave)
     assert leave.exists()
-    assert not AuditEvent.objects.filter(at__gt=NOW).exists()
+    assert not AuditEvent.objects.filter(at__gt=DEMO_NOW).exists()
 
 
 def test_two_hundred_invented_people() -> None:
@@ -308,7 +246,7 @@ def test_a_real_clinic_is_left_alone(world: World, settings: Any) -> None:
         call_command("seed_demo", "--history")
 
 
-def test_without_debug_it_refuses(types: None) -> None:
+def test_without_debug_it_refuses(procedure_types: None) -> None:
     with pytest.raises(CommandError, match="DEBUG is off"):
         call_command("seed_demo")
     assert not Patient.objects.exists()
@@ -316,18 +254,18 @@ def test_without_debug_it_refuses(types: None) -> None:
 
 def test_without_catalogue_it_refuses(db: None) -> None:
     with pytest.raises(Refusal, match="load_catalogue"):
-        clinic_history.make_essentials(now=NOW, number=FEW)
+        clinic_history.make_essentials(now=DEMO_NOW, number=FEW)
 
 
 def test_the_command_says_what_it_did(
-    types: None,
+    procedure_types: None,
     monkeypatch: pytest.MonkeyPatch,
     settings: Any,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(clinic_history, "PATIENTS", FEW)
-    monkeypatch.setattr(timezone, "now", lambda: NOW)
+    monkeypatch.setattr(timezone, "now", lambda: DEMO_NOW)
     settings.DATA_DIR = tmp_path
     call_command("seed_demo", "--essentials", "--yes-this-is-not-a-real-clinic")
     said = capsys.readouterr().out
@@ -341,12 +279,25 @@ def test_the_command_says_what_it_did(
     assert capsys.readouterr().out == "The demo history is complete already; nothing was changed.\n"
 
 
-def test_the_reports_of_the_demo_show_what_is_true(types: None) -> None:
+def test_one_command_prepares_all_that_the_first_page_needs(
+    db: None, monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(clinic_history, "PATIENTS", FEW)
+    monkeypatch.setattr(timezone, "now", lambda: DEMO_NOW)
+    settings.DATA_DIR, settings.DEBUG = tmp_path, True
+    for _ in range(2):  # the second time there is nothing to do
+        call_command("prepare", "--demo", stdout=StringIO())
+        assert ProcedureType.objects.count() > 20
+        assert Patient.objects.count() == FEW
+        assert (tmp_path / "demo-sign-ins.txt").exists()
+
+
+def test_the_reports_of_the_demo_show_what_is_true(procedure_types: None) -> None:
     """The curve of the clinic's own follow-ups against how long their relief truly lasts, which only the demo knows.
     And every verdict is explained."""
     truths = lived()
     manager = User.objects.get(email="manager@demo.example.org")
-    report = procedure_report(Selection(), user=manager, now=NOW)
+    report = procedure_report(Selection(), user=manager, now=DEMO_NOW)
     (curve, *_) = report.curves
     told = dict(
         CourseSummary.objects.counted()
@@ -385,7 +336,7 @@ def lived() -> dict[int, tuple[float, float]]:
     house, truths = build(), dict[int, tuple[float, float]]()
     people = [
         person
-        for person in invent(clinic_history.SEED, NOW.date(), clinic_history.PATIENTS)
+        for person in invent(clinic_history.SEED, DEMO_NOW.date(), clinic_history.PATIENTS)
         if person.joined > 200
     ]
     people.sort(key=lambda person: person.number not in RARE)
@@ -396,12 +347,12 @@ def lived() -> dict[int, tuple[float, float]]:
             with connection.cursor() as cursor:
                 cursor.execute("ANALYZE")  # nobody else can, within a test's transaction
         life = PatientTimeline(
-            person, clinic_history.register(person, house, NOW), house, clinic_history.SEED, "history"
+            person, clinic_history.register(person, house, DEMO_NOW), house, clinic_history.SEED, "history"
         )
-        life.behind_since = NOW - clinic_history.BEHIND
-        today = life.place.day(NOW)
+        life.behind_since = DEMO_NOW - clinic_history.BEHIND
+        today = life.place.day(DEMO_NOW)
         life.visits.follow(today - timedelta(days=person.joined), today)
-        life.play(NOW)
+        life.play(DEMO_NOW)
         truths |= {
             pk: lasting(truth.course, truth.follow_up.relief_profile) for pk, truth in life.truths.items()
         }

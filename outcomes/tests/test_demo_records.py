@@ -13,11 +13,9 @@ from outcomes.demo.made_up_patients import invent
 from outcomes.demo.records import Records
 from outcomes.demo.timeline import PatientTimeline
 from outcomes.models import AdverseEvent, Alert
-from outcomes.tests.test_demo import NOW, everything, types, undone
+from outcomes.tests.demo_history import DEMO_NOW, demo_rows, undone
 from patients.models import OpioidUse
 from procedures.models import ImplantedDevice
-
-__all__ = ["types"]
 
 RECORDS = {"opioids", "devices", "adverse events"}
 
@@ -25,7 +23,7 @@ RECORDS = {"opioids", "devices", "adverse events"}
 def live(ways: tuple[str, ...], each: int = 2) -> None:
     """Have the first few patients of each way live up to NOW."""
     house = build()
-    people = invent(clinic_history.SEED, NOW.date(), clinic_history.PATIENTS)
+    people = invent(clinic_history.SEED, DEMO_NOW.date(), clinic_history.PATIENTS)
     for way in ways:
         some = (
             person
@@ -34,35 +32,39 @@ def live(ways: tuple[str, ...], each: int = 2) -> None:
         )
         for person in islice(some, each):
             life = PatientTimeline(
-                person, clinic_history.register(person, house, NOW), house, clinic_history.SEED, "history"
+                person,
+                clinic_history.register(person, house, DEMO_NOW),
+                house,
+                clinic_history.SEED,
+                "history",
             )
-            today = life.place.day(NOW)
+            today = life.place.day(DEMO_NOW)
             life.visits.follow(today - timedelta(days=person.joined), today)
-            life.play(NOW)
+            life.play(DEMO_NOW)
 
 
-def test_devices_are_recorded_refilled_and_looked_after(types: None) -> None:
+def test_devices_are_recorded_refilled_and_looked_after(procedure_types: None) -> None:
     live(("pump",), each=3)
     pump = ImplantedDevice.objects.filter(kind="intrathecal_pump").first()
     assert pump
     assert pump.refill_due_on
     assert pump.refill_due_on > pump.implanted_on + timedelta(days=100)  # filled at least once
     assert Alert.objects.filter(kind="device_due").exists()
-    assert services.review_devices(now=NOW) == {"raised": 0, "settled": 0}
+    assert services.review_devices(now=DEMO_NOW) == {"raised": 0, "settled": 0}
 
 
-def test_opioids_and_adverse_events_come_and_pass(types: None) -> None:
+def test_opioids_and_adverse_events_come_and_pass(procedure_types: None) -> None:
     live(("radicular", "facet"), each=6)
     assert OpioidUse.objects.filter(until_on__isnull=False).exists()
     assert OpioidUse.objects.filter(until_on=None).exists()
     assert AdverseEvent.objects.filter(outcome="resolved").exists()
 
 
-def test_they_change_nothing_else(types: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_they_change_nothing_else(procedure_types: None, monkeypatch: pytest.MonkeyPatch) -> None:
     ways = ("radicular", "pump")
     with undone():
         live(ways)
-        told = everything()
+        told = demo_rows()
     assert any(told[name] for name in RECORDS)
 
     def nothing(self: Records, *_: Any) -> None:
@@ -70,7 +72,7 @@ def test_they_change_nothing_else(types: None, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(Records, "after", nothing)
     live(ways)
-    untold = everything()
+    untold = demo_rows()
     assert {name: rows for name, rows in told.items() if name not in RECORDS} == {
         name: rows for name, rows in untold.items() if name not in RECORDS
     }

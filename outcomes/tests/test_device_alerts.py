@@ -11,8 +11,7 @@ from outcomes.models import Alert, FollowUp
 from patients import services as patients
 from procedures import services as procedures
 from procedures.models import ImplantedDevice, Procedure
-from procedures.tests.factories import World
-from procedures.tests.test_devices import device, implanted, recorded
+from procedures.tests.factories import World, device, implant_procedure, recorded_device
 
 DAY = timedelta(days=1)
 #: The day on which the refill of a device as in procedures.tests.test_devices falls due.
@@ -21,7 +20,7 @@ DUE = MONDAY + 90 * DAY
 
 @pytest.fixture
 def pump(world: World) -> ImplantedDevice:
-    return recorded(world, implanted(world))
+    return recorded_device(world, implant_procedure(world))
 
 
 def tick(world: World, day: date, hour: int = 9) -> dict[str, int]:
@@ -113,7 +112,7 @@ def test_a_site_can_do_without(world: World, pump: ImplantedDevice) -> None:
 
 
 def test_two_devices_of_one_implant_share_the_alert(world: World, pump: ImplantedDevice) -> None:
-    recorded(world, pump.procedure, serial_number="A-1002", refill_due_on=DUE - DAY)
+    recorded_device(world, pump.procedure, serial_number="A-1002", refill_due_on=DUE - DAY)
     assert tick(world, DUE)["raised"] == 1
     due = services.due_of(course(pump), now=world.at(DUE, 9))
     assert [due_row.device.serial_number for due_row in due] == ["A-1002", "A-1001"]
@@ -123,7 +122,7 @@ def test_a_device_is_looked_after_though_its_implant_was_repeated(
     world: World, pump: ImplantedDevice
 ) -> None:
     """The first pump is still in the patient, whatever the second implant did to the first course."""
-    implanted(world, day=MONDAY + 30 * DAY)
+    implant_procedure(world, day=MONDAY + 30 * DAY)
     assert course(pump).closed_reason == "repeated"
     assert tick(world, DUE)["raised"] == 1
     assert services.tick(now=world.at(DUE, 10))["alerts_settled"] == 0
@@ -193,7 +192,7 @@ def test_taken_out_today_the_course_has_ended_now(world: World, pump: ImplantedD
 def test_the_course_goes_on_while_another_device_of_the_implant_is_in_place(
     world: World, pump: ImplantedDevice
 ) -> None:
-    other = recorded(world, pump.procedure, serial_number="A-1002")
+    other = recorded_device(world, pump.procedure, serial_number="A-1002")
     now = world.at(MONDAY + 30 * DAY, 10)
     explant(world, pump, on=now.date(), now=now)
     assert course(pump).closed_reason == ""
@@ -218,7 +217,9 @@ def test_the_tick_ends_what_was_missed(world: World, pump: ImplantedDevice) -> N
 
 
 def test_implants_without_devices_and_with_one_in_place_go_on(world: World, pump: ImplantedDevice) -> None:
-    bare: Procedure = implanted(world, day=MONDAY + DAY, patient=world.another_patient(), laterality="right")
+    bare: Procedure = implant_procedure(
+        world, day=MONDAY + DAY, patient=world.another_patient(), laterality="right"
+    )
     assert services.end_explanted(now=world.at(MONDAY + 31 * DAY, 9)) == 0
     assert bare.follow_up.closed_at is None
     assert device(bare).due_on(DUE + DAY) == [("refill", DUE + DAY)]

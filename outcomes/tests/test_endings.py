@@ -14,7 +14,7 @@ from outcomes.models import CourseSummary, FollowUp
 from outcomes.relief import Verdict, judge
 from outcomes.relief_end import lasting
 from outcomes.reports.counts import EVALUABLE, KNOWN_END
-from outcomes.tests.test_alert_services import answer, kinds, unanswered
+from outcomes.tests.factories import alert_kinds, answer_days, leave_unanswered
 from patients import services as patients
 from procedures import services as procedures
 from procedures.models import ImplantedDevice, Procedure
@@ -40,7 +40,7 @@ def interval(follow_up: FollowUp) -> tuple[int | None, int | None]:
 @pytest.fixture
 def relieved(world: World) -> FollowUp:
     """A course from a baseline of 8 with relief on day 42."""
-    return answer(world.performed().follow_up, {42: 2})
+    return answer_days(world.performed().follow_up, {42: 2})
 
 
 def test_bad_pain_before_a_repeat_is_a_loss_and_the_reason_names_it(world: World, relieved: FollowUp) -> None:
@@ -51,7 +51,7 @@ def test_bad_pain_before_a_repeat_is_a_loss_and_the_reason_names_it(world: World
     change = found.verdict_changes.order_by("pk").last()
     assert change
     assert (change.previous, change.verdict) == (Verdict.IN_RELIEF, Verdict.LOST_EARLY)
-    assert kinds(found) == []  # an ended course calls for nothing
+    assert alert_kinds(found) == []  # an ended course calls for nothing
     shown = call(world.physician, "GET", f"follow-ups/{found.pk}/", now=world.at(AFTER_14_WEEKS, 12)).json()
     assert (shown["verdict"], shown["verdict_reason"]) == (found.verdict, found.verdict_reason)
     assert (shown["relief_ended"]["after"], shown["relief_ended"]["until"]) == (42, 98)
@@ -103,7 +103,7 @@ def test_the_pain_before_a_repeat_counts_where_it_was_named(world: World, reliev
 
 def test_what_was_said_before_the_first_treatment_is_no_pain_before_the_repeat(world: World) -> None:
     """A repeat within weeks can have its score from before the treatment that it repeats."""
-    follow_up = answer(world.performed().follow_up, {1: 2})
+    follow_up = answer_days(world.performed().follow_up, {1: 2})
     soon = MONDAY + 21 * DAY
     appointment = procedures.book(
         world.appointment(starts_at=world.at(soon, 9)), by=world.clerk, now=world.now
@@ -176,7 +176,7 @@ def test_a_device_that_did_not_help_is_a_loss_until_it_turns_out_to_be_a_mistake
 
 def test_what_was_said_after_a_course_had_ended_is_left_out(world: World, relieved: FollowUp) -> None:
     """The explant of day 60 is written down only on day 98; on day 92 the patient was still asked."""
-    answer(relieved, {92: 2})
+    answer_days(relieved, {92: 2})
     now = world.at(AFTER_14_WEEKS, 12)
     device = device_of(relieved.procedure, now=now)
     procedures.explant(device.pk, on=MONDAY + 60 * DAY, reason="no_effect", by=world.physician, now=now)
@@ -187,7 +187,7 @@ def test_what_was_said_after_a_course_had_ended_is_left_out(world: World, reliev
 
 def test_silence_after_a_course_had_ended_tells_nothing(world: World, relieved: FollowUp) -> None:
     """Taken out for an infection on day 60; nobody knew, and the patient was still asked on days 92 and 184."""
-    unanswered(relieved, 92, 184)
+    leave_unanswered(relieved, 92, 184)
     assert now_of(relieved).verdict == Verdict.UNKNOWN
     now = world.at(MONDAY + 210 * DAY, 12)
     device = device_of(relieved.procedure, now=now)
@@ -247,7 +247,7 @@ def test_every_door_tells_the_interval_that_the_curves_take(world: World) -> Non
     for number, (baseline, scores, end) in enumerate(stories, 2):
         patient = world.another_patient(number)
         first = world.performed(baseline=baseline, patient=patient, day=MONDAY + 7 * number * DAY)
-        follow_up = answer(first.follow_up, scores)
+        follow_up = answer_days(first.follow_up, scores)
         day = MONDAY + (7 * number + 140) * DAY
         now = world.at(day, 12)
         if end.startswith("repeat"):

@@ -25,36 +25,19 @@ from clinic.tests.factories import MONDAY, staff
 from clinic.text_rules import FORMULA
 from outcomes import services
 from outcomes.exports import TABLES, Shielding, entries
-from outcomes.exports.columns import MARK, cell, lines
+from outcomes.exports.columns import cell, lines
 from outcomes.exports.deidentification import MOST_DAYS, band
 from outcomes.management.commands.data_dictionary import dictionary
 from outcomes.models import AdverseEvent, Export, ExportPart, FollowUp
 from outcomes.reports import Selection
 from outcomes.services import exports
-from outcomes.tests.test_reports import course
+from outcomes.tests.factories import Rows, answered_course, csv_rows, export_rows
 from procedures.tests.factories import World
-
-Rows = list[dict[str, str]]
-
-
-def made(world: World, kind: str = "follow_ups", *, deidentified: bool = False, **asked: Any) -> Rows:
-    """What a physician's export holds."""
-    export = services.request_export(
-        kind, Selection(**asked), deidentified=deidentified, by=world.physician, now=world.now
-    )
-    assert export.status == Export.Status.DONE
-    return read(b"".join(services.download(export, by=world.physician, now=world.now)))
-
-
-def read(data: bytes) -> Rows:
-    text = data.decode()
-    assert text.startswith(MARK)
-    return list(csv.DictReader(io.StringIO(text[1:])))
 
 
 def test_a_follow_up_is_one_row_with_codes_labels_and_both_clocks(world: World) -> None:
-    follow_up = course(world, {42: 3, 92: 2, 184: 7, 275: 8})
-    (row,) = made(world)
+    follow_up = answered_course(world, {42: 3, 92: 2, 184: 7, 275: 8})
+    (row,) = export_rows(world)
     performed = follow_up.procedure.performed_at
     assert row["follow_up"] == str(follow_up.pk)
     assert row["record_number"] == follow_up.patient.record_number
@@ -68,8 +51,8 @@ def test_a_follow_up_is_one_row_with_codes_labels_and_both_clocks(world: World) 
 
 
 def test_a_check_in_is_a_row_whether_it_was_answered_or_not(world: World) -> None:
-    course(world, {42: 3})
-    rows = {row["offset"]: row for row in made(world, "check_ins")}
+    answered_course(world, {42: 3})
+    rows = {row["offset"]: row for row in export_rows(world, "check_ins")}
     assert (rows["60480"]["nrs_now"], rows["60480"]["channel"]) == ("3", "email")
     assert (rows["1440"]["status"], rows["1440"]["nrs_now"]) == ("missed", "")
     assert {"peg_enjoyment", "pgic_change", "relief_worn_off", "red_flags_yes"} <= rows["1440"].keys()
@@ -105,7 +88,7 @@ def test_a_negative_number_stays_a_number() -> None:
 
 def many(world: World, number: int) -> list[FollowUp]:
     """Patients of one age, with an event, a level and a remark that would give them away."""
-    found = [course(world, {42: 3, 92: 2, 184: 7, 275: 8}) for _ in range(number)]
+    found = [answered_course(world, {42: 3, 92: 2, 184: 7, 275: 8}) for _ in range(number)]
     for follow_up in found:
         follow_up.procedure.levels = "L3-L5 of the singer"
         follow_up.procedure.save()
@@ -124,7 +107,7 @@ def many(world: World, number: int) -> list[FollowUp]:
 
 def hidden(world: World, kind: str) -> Rows:
     """The rows of a de-identified file."""
-    return made(world, kind, deidentified=True)
+    return export_rows(world, kind, deidentified=True)
 
 
 def test_a_de_identified_export_names_nobody_no_place_and_no_day(world: World) -> None:
@@ -168,7 +151,7 @@ def test_everything_of_a_patient_is_moved_by_the_same_days_in_all_tables(world: 
     moved: dict[str, set[int]] = {}
     patients: dict[str, str] = {}
     for kind in (kind for kind, table in TABLES.items() if not table.totals):
-        for plain, row in zip(made(world, kind), hidden(world, kind), strict=True):
+        for plain, row in zip(export_rows(world, kind), hidden(world, kind), strict=True):
             assert patients.setdefault(plain["patient"], row["patient"]) == row["patient"]
             for name in row:
                 if name.endswith("_utc"):
@@ -185,11 +168,11 @@ def test_everything_of_a_patient_is_moved_by_the_same_days_in_all_tables(world: 
 
 
 def test_codes_hold_for_one_selection_of_one_person(world: World) -> None:
-    course(world, {42: 3})
+    answered_course(world, {42: 3})
     world.site.smallest_cell = 1
     world.site.save()
     (first,), (again,) = hidden(world, "follow_ups"), hidden(world, "follow_ups")
-    (other,) = made(world, deidentified=True, procedure_type="rfa_facet")
+    (other,) = export_rows(world, deidentified=True, procedure_type="rfa_facet")
     assert first == again
     assert first["patient"] != other["patient"]
     assert first["performed_local"] != other["performed_local"]
@@ -266,7 +249,7 @@ def test_each_cell_is_what_the_rows_say(world: World) -> None:
         ],
     }
     for kind, cells in expected.items():
-        rows = made(world, kind)
+        rows = export_rows(world, kind)
         (row,) = [row for row in rows if row.get("offset", "60480") == "60480"]
         shown = list(row.values())
         assert shown[: len(cells)] == cells, kind
@@ -277,19 +260,19 @@ def test_each_cell_is_what_the_rows_say(world: World) -> None:
 
 
 def test_why_a_course_ended_is_told_as_a_code_and_in_words(world: World) -> None:
-    FollowUp.objects.filter(pk=course(world, {42: 3}).pk).update(
+    FollowUp.objects.filter(pk=answered_course(world, {42: 3}).pk).update(
         closed_reason="explanted", closed_at=world.now
     )
-    (row,) = made(world)
+    (row,) = export_rows(world)
     assert (row["closed_reason"], row["closed_reason_label"]) == ("explanted", "the device was taken out")
 
 
 def test_groups_of_few_patients_are_left_out_and_counted(world: World) -> None:
     many(world, 5)
-    old = course(world, {42: 3})
+    old = answered_course(world, {42: 3})
     old.patient.born_on = date(1930, 1, 1)
     old.patient.save()
-    rows = made(world, deidentified=True)
+    rows = export_rows(world, deidentified=True)
     export = Export.objects.latest("pk")
     assert (len(rows), export.rows_done, export.rows_suppressed, export.rows_total) == (5, 5, 1, 6)
     assert {row["age"] for row in rows} == {"70-79"}
@@ -312,7 +295,7 @@ def test_ages_are_told_in_bands(age: int, words: str) -> None:
 
 
 def test_nobody_takes_what_they_may_not_see(world: World) -> None:
-    course(world, {42: 3})
+    answered_course(world, {42: 3})
     elsewhere = Site.objects.create(name="Hill", time_zone="America/New_York", phone="1")
     stranger = staff("stranger@example.org", "Physician", elsewhere)
     ask: dict[str, Any] = {"deidentified": False, "now": world.now}
@@ -341,7 +324,7 @@ def waiting(world: World) -> Export:
 
 @pytest.mark.usefixtures("large")
 def test_a_large_export_waits_for_the_tick_and_expires(world: World) -> None:
-    course(world, {42: 3})
+    answered_course(world, {42: 3})
     export = waiting(world)
     assert export.status == Export.Status.QUEUED
     with pytest.raises(Refusal) as refused:
@@ -362,7 +345,7 @@ def test_a_large_export_waits_for_the_tick_and_expires(world: World) -> None:
 
 
 def test_an_old_link_says_that_the_file_is_gone(world: World, client: Client) -> None:
-    course(world, {42: 3})
+    answered_course(world, {42: 3})
     export = services.request_export(
         "follow_ups", Selection(), deidentified=True, by=world.physician, now=world.now
     )
@@ -387,7 +370,7 @@ def test_a_role_that_was_taken_away_meanwhile_gets_nothing(world: World) -> None
 
 @pytest.mark.usefixtures("large")
 def test_what_a_dead_worker_left_is_begun_anew_and_given_up_in_the_end(world: World) -> None:
-    course(world, {42: 3})
+    answered_course(world, {42: 3})
     export = waiting(world)
     dead = {"status": Export.Status.RUNNING, "claims": 1, "rows_done": 1}
     Export.objects.update(**dead, claimed_at=Now())
@@ -396,7 +379,7 @@ def test_what_a_dead_worker_left_is_begun_anew_and_given_up_in_the_end(world: Wo
     Export.objects.update(claimed_at=Now() - exports.ABANDONED * 2)
     assert services.make_exports(now=world.now) == 1
     export.refresh_from_db()
-    assert len(read(b"".join(services.download(export, by=world.physician, now=world.now)))) == 1
+    assert len(csv_rows(b"".join(services.download(export, by=world.physician, now=world.now)))) == 1
     Export.objects.update(
         **dead | {"claims": exports.MOST_CLAIMS}, claimed_at=Now() - exports.ABANDONED * 2, done_at=None
     )
@@ -415,8 +398,8 @@ def test_five_at_once_are_enough(world: World) -> None:
 
 
 def test_each_step_is_in_the_trail_without_a_name(world: World) -> None:
-    course(world, {42: 3})
-    made(world)
+    answered_course(world, {42: 3})
+    export_rows(world)
     events = AuditEvent.objects.filter(action__startswith="export.").order_by("pk")
     assert list(events.values_list("action", "reason")) == [
         ("export.requested", "follow_ups, identified, 1 rows"),
@@ -426,19 +409,19 @@ def test_each_step_is_in_the_trail_without_a_name(world: World) -> None:
 
 
 def test_the_number_of_queries_depends_on_batches_alone(world: World) -> None:
-    made(world)  # what is read once a process is read
+    export_rows(world)  # what is read once a process is read
     counts = []
     for _ in range(2):
-        course(world, {42: 3, 92: 2})
+        answered_course(world, {42: 3, 92: 2})
         world.physician = User.objects.get(pk=world.physician.pk)  # has asked for no permission yet
         with CaptureQueriesContext(connection) as captured:
-            made(world, "check_ins")
+            export_rows(world, "check_ins")
         counts.append(len(captured))
     assert counts[0] == counts[1]
 
 
 def test_a_physician_asks_for_a_table_and_takes_it_in_the_browser(world: World, client: Client) -> None:
-    course(world, {42: 3})
+    answered_course(world, {42: 3})
     client.force_login(world.physician)
     page = "/admin/outcomes/export/"
     assert "Ask for an export" in client.get(page).content.decode()
@@ -448,7 +431,7 @@ def test_a_physician_asks_for_a_table_and_takes_it_in_the_browser(world: World, 
     assert f"{page}{export.key}/file/" in response.content.decode()
     file = client.get(f"{page}{export.key}/file/")
     assert file["Cache-Control"].startswith("no-store, private")
-    assert len(read(b"".join(file))) == 1
+    assert len(csv_rows(b"".join(file))) == 1
     assert b"follow_ups,follow_up" in client.get(f"{page}dictionary/").content
     client.force_login(world.clerk)
     assert client.get(f"{page}{export.key}/file/").status_code == 403
@@ -472,7 +455,7 @@ def test_what_is_wrong_is_said_at_its_field_and_kept(world: World, client: Clien
 
 
 def test_the_same_by_api(world: World, client: Client) -> None:
-    course(world, {42: 3})
+    answered_course(world, {42: 3})
     client.force_login(world.physician)
     asked = {"kind": "follow_ups", "deidentified": False, "performed_from": str(MONDAY)}
     response = client.post("/api/v1/exports/", asked, content_type="application/json")
@@ -484,7 +467,7 @@ def test_the_same_by_api(world: World, client: Client) -> None:
         {"performed_from": str(MONDAY)},
     )
     file = client.get(f"/api/v1/exports/{export['id']}/download/")
-    assert len(read(b"".join(file))) == 1
+    assert len(csv_rows(b"".join(file))) == 1
     assert len(client.get("/api/v1/exports/dictionary/").json()) == len(entries())
     refused = client.post("/api/v1/exports/", asked | {"site": 10**6}, content_type="application/json")
     assert (refused.status_code, "unknown_site" in refused.content.decode()) == (400, True)

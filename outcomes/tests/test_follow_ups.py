@@ -16,48 +16,27 @@ from outcomes.models import CheckIn, CourseSummary, FollowUp
 from outcomes.relief import Verdict
 from outcomes.services import follow_ups
 from outcomes.services.invitations import invitation_key
+from outcomes.tests.factories import follow_up_of, repeating_follow_up
 from patients.models import Patient
 from procedures import services as procedures
 from procedures.models import Procedure, ProcedureType, ReliefProfile
-from procedures.tests.factories import World
-from procedures.tests.test_races import together
+from procedures.tests.factories import World, another_type
+from procedures.tests.races import run_together
 
 LATER = MONDAY + timedelta(days=70)  # a Monday
-
-
-def follow_up(procedure: Procedure) -> FollowUp:
-    return FollowUp.objects.get(procedure=procedure)
-
-
-def kind(world: World, code: str, **values: Any) -> ProcedureType:
-    """A type that needs what the ablation needs and is expected to do what it does."""
-    made = ProcedureType.objects.get(pk=world.ablation.pk)
-    profile = world.ablation.relief_profiles.get()
-    requirements = list(made.requirements.all())
-    made.pk, made.code, made.laterality = None, code, "optional"
-    made.regions = ["device", "thoracic", "cervical", "knee", "lumbar"]
-    for name, value in values.items():
-        setattr(made, name, value)
-    made.save()
-    for requirement in requirements:
-        requirement.pk, requirement.procedure_type = None, made
-        requirement.save()
-    profile.pk, profile.procedure_type = None, made
-    profile.save()
-    return made
 
 
 @pytest.fixture
 def injection(world: World) -> ProcedureType:
     """A second treatment of the same region, of another family."""
-    return kind(world, "esi_interlaminar", family="epidural_steroid_injection")
+    return another_type(world, "esi_interlaminar", family="epidural_steroid_injection")
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["in order", "the first one recorded last"])
 def test_a_repeat_ends_the_earlier_course_whichever_was_recorded_first(world: World, late: bool) -> None:
     order = [LATER, MONDAY] if late else [MONDAY, LATER]
     made = {day: world.performed(day=day) for day in order}
-    first, second = follow_up(made[MONDAY]), follow_up(made[LATER])
+    first, second = follow_up_of(made[MONDAY]), follow_up_of(made[LATER])
     assert (first.closed_reason, first.closed_at) == ("repeated", made[LATER].performed_at)
     assert second.closed_at is None
     assert not first.check_ins.filter(status__in=CheckIn.OPEN).exists()
@@ -70,7 +49,7 @@ def at_each_repeat(world: World, order: tuple[int, ...]) -> dict[int, Procedure]
 
 
 def ends(made: dict[int, Procedure]) -> list[datetime | None]:
-    return [follow_up(procedure).closed_at for _, procedure in sorted(made.items())]
+    return [follow_up_of(procedure).closed_at for _, procedure in sorted(made.items())]
 
 
 @pytest.mark.parametrize("order", list(permutations((0, 70, 140))), ids=str)
@@ -86,23 +65,23 @@ def test_where_a_repeat_was_an_error_the_next_one_ends_the_course(world: World) 
     procedures.void(
         made[70].pk, reason="wrong patient", by=world.physician, now=world.at(MONDAY + timedelta(days=141), 9)
     )
-    first = follow_up(made[0])
+    first = follow_up_of(made[0])
     assert (first.closed_reason, first.closed_at) == ("repeated", made[140].performed_at)
     assert not first.check_ins.filter(status__in=CheckIn.OPEN).exists()
-    assert follow_up(made[140]).closed_at is None
+    assert follow_up_of(made[140]).closed_at is None
 
 
 def test_another_treatment_written_down_after_the_repeat_ends_what_ran_then(
     world: World, injection: ProcedureType
 ) -> None:
     made = at_each_repeat(world, (0, 140))
-    other = follow_up(world.performed(day=LATER, procedure_type=injection))
-    first = follow_up(made[0])
+    other = follow_up_of(world.performed(day=LATER, procedure_type=injection))
+    first = follow_up_of(made[0])
     assert (first.closed_reason, first.ended_by, first.confounded_by) == ("other_treatment", other, other)
     assert first.closed_at == other.procedure.performed_at
     assert other.confounded_by == first
     assert (
-        follow_up(made[140]).confounded_by == other
+        follow_up_of(made[140]).confounded_by == other
     )  # it ended the injection's course, of which nothing was known
 
 
@@ -110,8 +89,8 @@ def test_another_treatment_written_down_after_the_repeat_ends_what_ran_then(
 def test_another_treatment_after_the_window_ends_nothing(
     world: World, injection: ProcedureType, day: int, ends: bool
 ) -> None:
-    first = follow_up(world.performed())
-    other = follow_up(world.performed(day=MONDAY + timedelta(days=day), procedure_type=injection))
+    first = follow_up_of(world.performed())
+    other = follow_up_of(world.performed(day=MONDAY + timedelta(days=day), procedure_type=injection))
     first.refresh_from_db()
     assert (first.ended_by == other, other.confounded_by == first) == (ends, ends)
 
@@ -148,10 +127,10 @@ def test_what_is_known_when_another_treatment_begins_says_whose_relief_it_is(
     verdict: Verdict,
     blurred: bool,
 ) -> None:
-    first = follow_up(world.performed())
+    first = follow_up_of(world.performed())
     for day, score in known:
         pain(first, day, score)
-    other = follow_up(world.performed(day=LATER, procedure_type=injection, baseline=before))
+    other = follow_up_of(world.performed(day=LATER, procedure_type=injection, baseline=before))
     first.refresh_from_db()
     assert (first.closed_reason, first.ended_by, first.verdict) == ("other_treatment", other, verdict)
     assert not first.check_ins.filter(status__in=CheckIn.OPEN).exists()
@@ -165,9 +144,9 @@ def test_courses_that_an_earlier_release_confounded_are_ended_and_told_apart(
     world: World, injection: ProcedureType
 ) -> None:
     """Both ran on, blurred for ever; judged again, the first ends where the second began."""
-    first = follow_up(world.performed())
+    first = follow_up_of(world.performed())
     pain(first, 42, 2)
-    second = follow_up(world.performed(day=LATER, procedure_type=injection))
+    second = follow_up_of(world.performed(day=LATER, procedure_type=injection))
     FollowUp.objects.filter(pk=first.pk).update(
         closed_at=None, closed_reason="", ended_by=None, confounded_by=second, verdict="confounded"
     )
@@ -187,8 +166,8 @@ def test_judging_everything_again_waits_for_answers_and_they_never_for_each_othe
     world: World, injection: ProcedureType
 ) -> None:
     """The later treatment was written down first; a correction of the earlier course goes on to the later one."""
-    later = follow_up(world.performed(day=LATER, procedure_type=injection)).pk
-    earlier = follow_up(world.performed()).pk
+    later = follow_up_of(world.performed(day=LATER, procedure_type=injection)).pk
+    earlier = follow_up_of(world.performed()).pk
     holds = threading.Event()
 
     def corrects() -> None:
@@ -212,22 +191,22 @@ def test_judging_everything_again_waits_for_answers_and_they_never_for_each_othe
         list(services.judge_again(everything=True, now=world.at(LATER, 13)))
 
     connection.close()
-    assert together(corrects, judges) == {"won": 2}
+    assert run_together(corrects, judges) == {"won": 2}
 
 
 def test_a_correction_of_the_first_course_says_anew_whose_relief_the_second_is(
     world: World, injection: ProcedureType
 ) -> None:
-    first = follow_up(world.performed())
+    first = follow_up_of(world.performed())
     pain(first, 42, 2)
     second = world.performed(day=LATER, procedure_type=injection, baseline=2)
-    assert follow_up(second).confounded_by == first
+    assert follow_up_of(second).confounded_by == first
     procedures.correct_baseline(
         second.pk, pain=8, reason="Misheard.", by=world.physician, now=world.at(LATER, 13)
     )
     first.refresh_from_db()
     assert first.verdict == Verdict.LOST_EARLY
-    assert (follow_up(second).confounded_by, follow_up(second).verdict) == (None, Verdict.TOO_EARLY)
+    assert (follow_up_of(second).confounded_by, follow_up_of(second).verdict) == (None, Verdict.TOO_EARLY)
 
 
 def test_a_device_goes_on_beside_another_treatment_whose_days_are_left_out(
@@ -236,7 +215,7 @@ def test_a_device_goes_on_beside_another_treatment_whose_days_are_left_out(
     profile = ReliefProfile.objects.get(procedure_type=world.ablation)
     profile.pk, profile.version, profile.ongoing, profile.window_until_days = None, 2, True, 1825
     profile.save()
-    device = follow_up(world.performed())
+    device = follow_up_of(world.performed())
     pain(device, 42, 2)
     other = world.performed(day=LATER, procedure_type=injection)  # to last until day 365 after it
     pain(device, 92, 8)
@@ -244,7 +223,7 @@ def test_a_device_goes_on_beside_another_treatment_whose_days_are_left_out(
     device.refresh_from_db()
     assert (device.closed_at, device.confounded_by, device.verdict) == (None, None, Verdict.IN_RELIEF)
     assert [reading.at for reading in services.course_of(device).readings] == [42]
-    assert follow_up(other).confounded_by == device
+    assert follow_up_of(other).confounded_by == device
     pain(device, 548, 8)
     device.refresh_from_db()
     assert device.verdict == Verdict.LOST_UNCONFIRMED
@@ -257,8 +236,8 @@ def test_a_diagnostic_block_meets_nothing(world: World, injection: ProcedureType
     injection.purpose = "diagnostic"
     injection.save()
     block: dict[str, Any] = {"procedure_type": injection, "intent": "diagnostic"}
-    before = follow_up(world.performed(**block))
-    first = follow_up(world.performed(day=LATER))
+    before = follow_up_of(world.performed(**block))
+    first = follow_up_of(world.performed(day=LATER))
     world.performed(day=LATER + timedelta(days=7), **block)
     for item in (before, first):
         item.refresh_from_db()
@@ -273,7 +252,7 @@ def test_another_treatment_within_the_window_ends_the_first_and_blurs_both_where
     made = [
         world.performed(day=day, procedure_type=kind) for day, kind in (reversed(plans) if late else plans)
     ]
-    item, other = (follow_up(procedure) for procedure in made)
+    item, other = (follow_up_of(procedure) for procedure in made)
     first, second = (other, item) if late else (item, other)
     assert (first.ended_by, first.closed_at) == (second, second.procedure.performed_at)
     assert (item.confounded_by, other.confounded_by) == (other, item)
@@ -287,10 +266,10 @@ def test_another_treatment_within_the_window_ends_the_first_and_blurs_both_where
 def test_what_two_others_blur_stays_blurred_when_one_was_an_error(
     world: World, injection: ProcedureType
 ) -> None:
-    item = follow_up(world.performed())
-    first = follow_up(world.performed(day=LATER, procedure_type=injection))
-    third = kind(world, "facet_joint_injection", family="facet_intervention")
-    second = follow_up(world.performed(day=LATER, hour=11, procedure_type=third))
+    item = follow_up_of(world.performed())
+    first = follow_up_of(world.performed(day=LATER, procedure_type=injection))
+    third = another_type(world, "facet_joint_injection", family="facet_intervention")
+    second = follow_up_of(world.performed(day=LATER, hour=11, procedure_type=third))
     item.refresh_from_db()
     assert item.confounded_by == first
     procedures.void(first.procedure_id, reason="wrong patient", by=world.physician, now=world.at(LATER, 13))
@@ -306,14 +285,14 @@ def test_what_two_others_blur_stays_blurred_when_one_was_an_error(
 def test_other_places_are_other_courses(
     world: World, injection: ProcedureType, change: dict[str, Any]
 ) -> None:
-    first = follow_up(world.performed())
-    other = follow_up(world.performed(day=LATER, procedure_type=injection, **change))
+    first = follow_up_of(world.performed())
+    other = follow_up_of(world.performed(day=LATER, procedure_type=injection, **change))
     first.refresh_from_db()
     assert (first.confounded_by, other.confounded_by, first.closed_at) == (None, None, None)
 
 
 def test_both_sides_meet_either(world: World) -> None:
-    first = follow_up(world.performed())
+    first = follow_up_of(world.performed())
     world.performed(day=LATER, laterality="bilateral")
     first.refresh_from_db()
     assert first.closed_reason == "repeated"
@@ -321,7 +300,7 @@ def test_both_sides_meet_either(world: World) -> None:
 
 def test_void_stops_the_questions_and_keeps_the_answers(world: World) -> None:
     procedure = world.performed()
-    course = follow_up(procedure)
+    course = follow_up_of(procedure)
     day_1 = course.check_ins.get(offset_minutes=1440)
     services.tick(now=day_1.due_at)
     services.answer(
@@ -335,7 +314,7 @@ def test_void_stops_the_questions_and_keeps_the_answers(world: World) -> None:
 
 
 def test_a_repeat_that_was_an_error_lets_the_course_go_on(world: World) -> None:
-    course = follow_up(world.performed())
+    course = follow_up_of(world.performed())
     repeat = world.performed(day=LATER)
     procedures.void(repeat.pk, reason="wrong patient", by=world.physician, now=world.at(LATER, 12))
     course.refresh_from_db()
@@ -347,7 +326,7 @@ def test_a_repeat_that_was_an_error_lets_the_course_go_on(world: World) -> None:
 
 
 def test_a_question_that_was_held_back_is_asked_when_the_course_goes_on(world: World) -> None:
-    course = follow_up(world.performed())
+    course = follow_up_of(world.performed())
     day = MONDAY + timedelta(days=42)
     day_42 = course.check_ins.get(offset_minutes=42 * 1440)
     services.tick(now=day_42.due_at)
@@ -396,17 +375,8 @@ def test_an_aborted_procedure_is_not_followed(world: World) -> None:
     assert not FollowUp.objects.exists()
 
 
-def repeating(world: World) -> FollowUp:
-    """A course that is asked about on day 1 and 90, and from then on every 180 days."""
-    profile = ReliefProfile.objects.get()
-    profile.pk, profile.version, profile.check_in_days = None, 2, [1, 90]
-    profile.check_in_every_days, profile.in_force_from = 180, world.now
-    profile.save()
-    return follow_up(world.performed())
-
-
 def test_each_repetition_is_asked_once(world: World) -> None:
-    course = repeating(world)
+    course = repeating_follow_up(world)
     for day in (90, 270, 450):
         check_in = course.check_ins.get(offset_minutes=day * 1440)
         for minutes in (0, 1, 60):
@@ -422,7 +392,7 @@ def test_each_repetition_is_asked_once(world: World) -> None:
 def test_a_device_is_asked_about_without_end_but_not_after_death_or_opting_out(
     world: World, over: dict[str, object]
 ) -> None:
-    course = repeating(world)
+    course = repeating_follow_up(world)
     days = [offset // 1440 for offset in course.check_ins.values_list("offset_minutes", flat=True)]
     assert days == [1, 90, 270]
     services.tick(now=course.check_ins.get(offset_minutes=270 * 1440).due_at)
@@ -449,7 +419,7 @@ def test_a_corrected_time_that_turns_the_order_round_turns_round_which_course_en
     world: World, which: str, family: str
 ) -> None:
     now = world.at(MONDAY, 17)
-    other = kind(world, "another", family=family)
+    other = another_type(world, "another", family=family)
     first = written_down_late(world, world.at(MONDAY, 9), now)
     second = written_down_late(world, world.at(MONDAY, 11), now, procedure_type=other)
     moved, hours = (first, (13, 9)) if which == "the first one later" else (second, (8, 11))
@@ -457,7 +427,7 @@ def test_a_corrected_time_that_turns_the_order_round_turns_round_which_course_en
         procedures.correct_time(
             moved.pk, performed_at=world.at(MONDAY, hour), reason="typed wrongly", by=world.physician, now=now
         )
-        over, runs = follow_up(earlier), follow_up(later)
+        over, runs = follow_up_of(earlier), follow_up_of(later)
         assert (over.ended_by, over.closed_at) == (runs, runs.procedure.performed_at)
         assert runs.closed_at is None
         assert not over.check_ins.filter(status__in=CheckIn.OPEN).exists()
@@ -469,17 +439,17 @@ def test_a_corrected_time_that_turns_the_order_round_turns_round_which_course_en
 def test_another_treatment_that_was_given_later_than_typed_ends_nothing_any_more(
     world: World, injection: ProcedureType
 ) -> None:
-    first = follow_up(world.performed())
+    first = follow_up_of(world.performed())
     pain(first, 42, 2)
     within, after = (world.at(MONDAY + timedelta(days=day), 9) for day in (364, 365))
     other = written_down_late(world, within, after, procedure_type=injection)
-    assert follow_up(first.procedure).ended_by == other.follow_up
+    assert follow_up_of(first.procedure).ended_by == other.follow_up
     procedures.correct_time(
         other.pk, performed_at=after, reason="typed wrongly", by=world.physician, now=after
     )
-    first = follow_up(first.procedure)
+    first = follow_up_of(first.procedure)
     assert (first.closed_reason, first.verdict, first.confounded_by) == ("", Verdict.IN_RELIEF, None)
-    assert follow_up(other).confounded_by is None
+    assert follow_up_of(other).confounded_by is None
     assert first.check_ins.filter(status="planned", offset_minutes=366 * 1440).exists()
 
 
@@ -487,7 +457,7 @@ def test_of_which_other_treatment_nothing_was_known_is_said_of_the_one_that_ends
     world: World, injection: ProcedureType
 ) -> None:
     first, other = world.performed(), world.performed(day=LATER, procedure_type=injection)
-    assert follow_up(first).confounded_by == other.follow_up
+    assert follow_up_of(first).confounded_by == other.follow_up
     soon = world.performed(day=MONDAY + timedelta(days=28), procedure_type=injection)  # written down late
-    found = follow_up(first)
+    found = follow_up_of(first)
     assert (found.ended_by, found.confounded_by) == (soon.follow_up, soon.follow_up)

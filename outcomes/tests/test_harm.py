@@ -16,8 +16,7 @@ from outcomes.rates import share
 from outcomes.reports import Selection, procedure_report
 from outcomes.reports.drill_down import rows_behind
 from outcomes.reports.safety import HarmOfType
-from outcomes.tests.test_exports import made
-from outcomes.tests.test_reports import course
+from outcomes.tests.factories import answered_course, export_rows
 from procedures.models import Procedure, ProcedureType
 from procedures.tests.factories import World
 
@@ -37,7 +36,7 @@ def event(world: World, follow_up: FollowUp, severity: str, **values: Any) -> Ad
 @pytest.fixture
 def harmed(world: World) -> World:
     """Five ablations, of which one led to a mild and a severe event and one to a mild one; two of another type."""
-    found = [course(world, {42: 3}) for _ in range(7)]
+    found = [answered_course(world, {42: 3}) for _ in range(7)]
     other = ProcedureType.objects.get(pk=world.ablation.pk)
     other.pk, other.code, other.name = None, "another", "=Another, with a formula"
     other.save()
@@ -107,7 +106,7 @@ def test_the_api_says_the_same(harmed: World) -> None:
 
 
 def test_the_table_can_be_taken_away(harmed: World) -> None:
-    rows = {row["procedure_type"]: row for row in made(harmed, "harm")}
+    rows = {row["procedure_type"]: row for row in export_rows(harmed, "harm")}
     facet, other = rows["rfa_facet"], rows["another"]
     assert (facet["procedures"], facet["with_any"], facet["worst_severe"]) == ("5", "2", "1")
     assert (facet["with_serious"], facet["worst_moderate_share"]) == ("1", "0.0")
@@ -117,7 +116,7 @@ def test_the_table_can_be_taken_away(harmed: World) -> None:
 
 
 def test_a_de_identified_table_has_no_type_of_few_procedures(harmed: World) -> None:
-    rows = made(harmed, "harm", deidentified=True)
+    rows = export_rows(harmed, "harm", deidentified=True)
     assert [row["procedure_type"] for row in rows] == ["rfa_facet"]
 
 

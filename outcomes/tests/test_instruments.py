@@ -14,13 +14,13 @@ from outcomes.instruments import (
     BilingualText,
     Instrument,
     Item,
-    ItemChoice,
+    Scale,
     Scoring,
     Wording,
     latest,
     registry,
 )
-from outcomes.services.judgement import PAIN_NOW
+from outcomes.services.courses import PAIN_NOW
 
 SHIPPED = list(registry().values())
 PEG = latest("peg")
@@ -219,10 +219,11 @@ WORDS = BilingualText("Words", None)
 def scored(draw: st.DrawFn) -> Instrument:
     """An instrument with a sum or mean over items of one scale."""
     least = draw(st.integers(-5, 5))
-    codes = tuple(range(least, least + draw(st.integers(2, 11))))
-    ends = (ItemChoice(codes[0], WORDS), ItemChoice(codes[-1], WORDS))
+    scale = Scale(least, least + draw(st.integers(1, 10)), WORDS, WORDS)
     items = tuple(
-        Item(f"item_{number}", WORDS, "worse", draw(st.booleans()), codes, ends)
+        Item(
+            key=f"item_{number}", wording=WORDS, higher_is="worse", required=draw(st.booleans()), scale=scale
+        )
         for number in range(draw(st.integers(1, 6)))
     )
     scoring = Scoring(
@@ -230,7 +231,15 @@ def scored(draw: st.DrawFn) -> Instrument:
     )
     origin = Wording("own", "made up", None)
     return Instrument(
-        "made_up", "1", WORDS, "none", "made up", None, origin, None, items, scoring, important_changes=()
+        key="made_up",
+        version="1",
+        title=WORDS,
+        licence="none",
+        source="made up",
+        confirmed=None,
+        english=origin,
+        items=items,
+        scoring=scoring,
     )
 
 

@@ -5,7 +5,6 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import pytest
-from django.core import mail
 from django.db import OperationalError
 from django.test import Client
 
@@ -19,7 +18,13 @@ from outcomes import services
 from outcomes.check_in_history import why
 from outcomes.models import CheckIn, ContactAttempt, FollowUp, Link
 from outcomes.schedule import reminder_schedule
-from outcomes.services.invitations import weekly_cap
+from outcomes.services.invitations import invite
+from outcomes.tests.factories import (
+    cervical_follow_up,
+    check_in_of_day,
+    invitations_sent,
+    performed_follow_up,
+)
 from patients import services as patients
 from patients.models import Patient
 from procedures import services as procedures
@@ -27,30 +32,8 @@ from procedures.models import ReliefProfile
 from procedures.tests.factories import World
 
 
-def day_of(follow_up: FollowUp, day: int) -> CheckIn:
-    return follow_up.check_ins.get(offset_minutes=day * 1440)
-
-
-def course(world: World, **values: Any) -> FollowUp:
-    found: FollowUp = world.performed(**values).follow_up
-    return found
-
-
-def sent(now: datetime) -> list[Any]:
-    """The e-mails with questions that a tick and the sender bring out at `now`."""
-    services.tick(now=now)
-    before = len(mail.outbox)
-    outbox.send_due(now=now)
-    return [message for message in mail.outbox[before:] if "/c/" in str(message.body)]
-
-
 def attempts(check_in: CheckIn) -> list[tuple[str, str, str]]:
     return list(check_in.contact_attempts.values_list("kind", "outcome", "reason"))
-
-
-def other_site_region(world: World, day: date, **values: Any) -> FollowUp:
-    """A second course of the same patient, on another region, so that neither ends nor blurs the other."""
-    return course(world, day=day, region="cervical", **values)
 
 
 @pytest.fixture(autouse=True)
@@ -66,17 +49,17 @@ def no_quiet_hours(request: pytest.FixtureRequest) -> None:
 
 
 def test_invitation_two_reminders_and_a_call(world: World) -> None:
-    day_42 = day_of(course(world), 42)
+    day_42 = check_in_of_day(performed_follow_up(world), 42)
     start, span = day_42.due_at, day_42.closes_at - day_42.due_at
-    assert [m.subject for m in sent(start)] == ["How are you? February 22"]
-    assert sent(start + span / 4 - timedelta(minutes=1)) == []
-    assert [m.subject for m in sent(start + span / 4)] == ["A reminder: how are you? February 22"]
+    assert [m.subject for m in invitations_sent(start)] == ["How are you? February 22"]
+    assert invitations_sent(start + span / 4 - timedelta(minutes=1)) == []
+    assert [m.subject for m in invitations_sent(start + span / 4)] == ["A reminder: how are you? February 22"]
     day_42.refresh_from_db()
     assert (day_42.reminders, day_42.call_at) == (1, None)
-    assert len(sent(start + span / 2)) == 1
+    assert len(invitations_sent(start + span / 2)) == 1
     day_42.refresh_from_db()
     assert (day_42.reminders, day_42.remind_at, day_42.call_at) == (2, None, start + span * 3 / 4)
-    assert sent(start + span * 3 / 4) == []
+    assert invitations_sent(start + span * 3 / 4) == []
     services.tick(now=day_42.closes_at)
     day_42.refresh_from_db()
     assert day_42.status == CheckIn.Status.MISSED
@@ -88,12 +71,12 @@ def test_invitation_two_reminders_and_a_call(world: World) -> None:
 
 
 def test_after_a_night_or_an_outage_one_reminder_goes_out_and_not_both(world: World) -> None:
-    day_42 = day_of(course(world), 42)
+    day_42 = check_in_of_day(performed_follow_up(world), 42)
     start, span = day_42.due_at, day_42.closes_at - day_42.due_at
-    assert len(sent(start)) == 1
+    assert len(invitations_sent(start)) == 1
     late = start + span * 5 / 8  # both reminders have been due meanwhile
-    assert len(sent(late)) == 1
-    assert sent(late + timedelta(minutes=1)) == []
+    assert len(invitations_sent(late)) == 1
+    assert invitations_sent(late + timedelta(minutes=1)) == []
     day_42.refresh_from_db()
     assert (day_42.reminders, day_42.remind_at, day_42.call_at) == (2, None, start + span * 3 / 4)
     assert attempts(day_42) == [
@@ -104,8 +87,8 @@ def test_after_a_night_or_an_outage_one_reminder_goes_out_and_not_both(world: Wo
 
 
 def test_who_has_answered_is_not_reminded(world: World) -> None:
-    day_42 = day_of(course(world), 42)
-    sent(day_42.due_at)
+    day_42 = check_in_of_day(performed_follow_up(world), 42)
+    invitations_sent(day_42.due_at)
     services.answer(
         day_42.pk,
         values={"nrs.now": 3},
@@ -115,14 +98,14 @@ def test_who_has_answered_is_not_reminded(world: World) -> None:
         now=day_42.due_at + timedelta(hours=1),
     )
     for hours in range(12, 24 * 14, 12):
-        assert sent(day_42.due_at + timedelta(hours=hours)) == []
+        assert invitations_sent(day_42.due_at + timedelta(hours=hours)) == []
 
 
 def test_who_stops_the_emails_after_the_invitation_is_neither_reminded_nor_called(world: World) -> None:
-    day_42 = day_of(course(world), 42)
-    sent(day_42.due_at)
+    day_42 = check_in_of_day(performed_follow_up(world), 42)
+    invitations_sent(day_42.due_at)
     patients.opt_out(day_42.follow_up.patient_id, by=None, now=day_42.due_at + timedelta(hours=1))
-    assert sent(day_42.due_at + (day_42.closes_at - day_42.due_at) / 4) == []
+    assert invitations_sent(day_42.due_at + (day_42.closes_at - day_42.due_at) / 4) == []
     day_42.refresh_from_db()
     assert (day_42.remind_at, day_42.call_at) == (None, None)
     assert attempts(day_42)[-1] == ("reminder", "skipped", "opted_out")
@@ -141,18 +124,18 @@ def test_who_stops_the_emails_after_the_invitation_is_neither_reminded_nor_calle
 def test_who_must_not_be_mailed_is_called_unless_that_is_wrong_too(
     world: World, values: dict[str, Any], reason: str, called: bool
 ) -> None:
-    day_42 = day_of(course(world), 42)
+    day_42 = check_in_of_day(performed_follow_up(world), 42)
     for name, value in values.items():
         setattr(world.patient, name, value)
     world.patient.save()
-    assert sent(day_42.due_at) == []
+    assert invitations_sent(day_42.due_at) == []
     day_42.refresh_from_db()
     assert (day_42.not_sent_reason, day_42.call_at) == (reason, day_42.due_at if called else None)
     assert attempts(day_42) == [("invitation", "skipped", reason)]
 
 
 def test_an_email_that_is_given_up_becomes_a_call(world: World) -> None:
-    day_42 = day_of(course(world), 42)
+    day_42 = check_in_of_day(performed_follow_up(world), 42)
     services.tick(now=day_42.due_at)
     email = OutgoingEmail.objects.get(contact_attempts__check_in=day_42)
     OutgoingEmail.objects.filter(pk=email.pk).update(status="failed", problem="SMTPRecipientsRefused")
@@ -162,8 +145,8 @@ def test_an_email_that_is_given_up_becomes_a_call(world: World) -> None:
 
 
 def test_a_question_that_came_back_becomes_a_call_at_once(world: World, client: Client) -> None:
-    day_42 = day_of(course(world), 42)
-    assert len(sent(day_42.due_at)) == 1
+    day_42 = check_in_of_day(performed_follow_up(world), 42)
+    assert len(invitations_sent(day_42.due_at)) == 1
     email = OutgoingEmail.objects.get(contact_attempts__check_in=day_42)
     back = day_42.due_at + timedelta(minutes=5)
     note(email, DeliveryReport.Kind.BOUNCED, reason="invalid", now=back)
@@ -173,19 +156,19 @@ def test_a_question_that_came_back_becomes_a_call_at_once(world: World, client: 
         assert "E-mail came back" in words(
             signed_in(world.nurse, client).get("/admin/outcomes/checkin/calls/")
         )
-    assert sent(day_42.due_at + timedelta(days=4)) == []
+    assert invitations_sent(day_42.due_at + timedelta(days=4)) == []
     day_42.refresh_from_db()
     assert (day_42.call_at, day_42.remind_at) == (back, None)
     assert attempts(day_42)[-1] == ("reminder", "skipped", "bounced")
 
 
 def test_once_the_address_is_corrected_the_reminder_goes_there(world: World) -> None:
-    day_42 = day_of(course(world), 42)
-    assert len(sent(day_42.due_at)) == 1
+    day_42 = check_in_of_day(performed_follow_up(world), 42)
+    assert len(invitations_sent(day_42.due_at)) == 1
     email = OutgoingEmail.objects.get(contact_attempts__check_in=day_42)
     note(email, DeliveryReport.Kind.BOUNCED, reason="invalid", now=day_42.due_at + timedelta(minutes=5))
     Patient.objects.update(email="ann.new@example.org", bounced_at=None)
-    (message,) = sent(day_42.due_at + timedelta(days=4))
+    (message,) = invitations_sent(day_42.due_at + timedelta(days=4))
     assert message.to == ["ann.new@example.org"]
 
 
@@ -195,19 +178,19 @@ def test_once_the_address_is_corrected_the_reminder_goes_there(world: World) -> 
 def test_nothing_goes_out_in_the_quiet_hours_and_everything_after_them(world: World) -> None:
     world.site.check_in_at, world.site.quiet_from, world.site.quiet_until = time(21), time(20), time(8)
     world.site.save()
-    day_42 = day_of(course(world), 42)
+    day_42 = check_in_of_day(performed_follow_up(world), 42)
     assert day_42.due_at.astimezone(world.site.zone).hour == 21
-    assert sent(day_42.due_at) == []
+    assert invitations_sent(day_42.due_at) == []
     day = day_42.due_at.astimezone(world.site.zone).date() + timedelta(days=1)
-    assert sent(world.at(day, 7, 59)) == []
-    assert len(sent(world.at(day, 8))) == 1
+    assert invitations_sent(world.at(day, 7, 59)) == []
+    assert len(invitations_sent(world.at(day, 8))) == 1
 
 
 def evening(world: World) -> CheckIn:
     """A check-in of day 42 that falls due a minute before the quiet hours begin."""
     world.site.check_in_at, world.site.quiet_from, world.site.quiet_until = time(19, 59), time(20), time(8)
     world.site.save()
-    return day_of(course(world), 42)
+    return check_in_of_day(performed_follow_up(world), 42)
 
 
 @pytest.mark.parametrize("reminder", [False, True])
@@ -216,7 +199,7 @@ def test_what_was_queued_just_before_the_quiet_hours_waits_for_the_morning(
 ) -> None:
     day_42 = evening(world)
     if reminder:
-        assert len(sent(day_42.due_at)) == 1
+        assert len(invitations_sent(day_42.due_at)) == 1
         CheckIn.objects.filter(pk=day_42.pk).update(remind_at=day_42.due_at + timedelta(days=3))
         day_42.due_at += timedelta(days=3)
     services.tick(now=day_42.due_at)
@@ -225,9 +208,9 @@ def test_what_was_queued_just_before_the_quiet_hours_waits_for_the_morning(
     morning = world.at(day_42.due_at.astimezone(world.site.zone).date() + timedelta(days=1), 8)
     assert (email.status, email.not_before, email.attempts) == ("queued", morning, 0)
     assert any("too late or too early" in fact.said for fact in why(day_42.pk) if fact.code == "waiting")
-    assert sent(morning - timedelta(minutes=1)) == []
-    assert len(sent(morning)) == 1
-    assert sent(morning + timedelta(hours=1)) == []
+    assert invitations_sent(morning - timedelta(minutes=1)) == []
+    assert len(invitations_sent(morning)) == 1
+    assert invitations_sent(morning + timedelta(hours=1)) == []
 
 
 def test_what_is_answered_or_closed_by_the_morning_is_not_sent_any_more(world: World) -> None:
@@ -236,7 +219,7 @@ def test_what_is_answered_or_closed_by_the_morning_is_not_sent_any_more(world: W
     outbox.send_due(now=day_42.due_at + timedelta(minutes=1))
     assert not Link.objects.exists()  # what waits has no link yet
     CheckIn.objects.filter(pk=day_42.pk).update(closes_at=day_42.due_at + timedelta(hours=12))
-    assert sent(day_42.due_at + timedelta(hours=13)) == []
+    assert invitations_sent(day_42.due_at + timedelta(hours=13)) == []
     assert OutgoingEmail.objects.get(contact_attempts__check_in=day_42).problem == "closed"
 
 
@@ -252,32 +235,32 @@ def test_the_diary_of_this_evening_is_asked_in_the_quiet_hours_and_nothing_else(
     """What it asks for is gone by the morning, and the patient was told at the clinic that it would come."""
     asked_by_the_hour(world)
     other = world.another_patient()
-    elsewhere = course(world, patient=other, hour=13)
-    block = course(world, hour=9)
+    elsewhere = performed_follow_up(world, patient=other, hour=13)
+    block = performed_follow_up(world, hour=9)
     world.site.quiet_from, world.site.quiet_until = time(9, 15), time(22)
     world.site.save()
     just = world.at(MONDAY, 9, 20)
     CheckIn.objects.filter(follow_up=elsewhere, offset_minutes=1440).update(opens_at=just, due_at=just)
-    (message,) = sent(world.at(MONDAY, 9, 31))
+    (message,) = invitations_sent(world.at(MONDAY, 9, 31))
     assert message.to == [block.patient.email]
     assert set(block.check_ins.filter(status="invited").values_list("offset_minutes", flat=True)) == {30, 60}
-    assert day_of(elsewhere, 1).status == "planned"
+    assert check_in_of_day(elsewhere, 1).status == "planned"
 
 
 def test_the_diary_of_yesterday_waits_for_the_morning_like_everything_else(world: World) -> None:
     asked_by_the_hour(world)
-    course(world, hour=9)
+    performed_follow_up(world, hour=9)
     world.site.quiet_from, world.site.quiet_until = time(20), time(8)
     world.site.save()
-    assert sent(world.at(MONDAY + timedelta(days=1), 0, 30)) == []
-    assert len(sent(world.at(MONDAY + timedelta(days=1), 8))) == 1
+    assert invitations_sent(world.at(MONDAY + timedelta(days=1), 0, 30)) == []
+    assert len(invitations_sent(world.at(MONDAY + timedelta(days=1), 8))) == 1
 
 
 def test_a_site_that_has_stopped_all_questions_asks_nothing_and_says_so_later(world: World) -> None:
-    day_42 = day_of(course(world), 42)
+    day_42 = check_in_of_day(performed_follow_up(world), 42)
     world.site.emails_paused = True
     world.site.save()
-    assert sent(day_42.due_at) == []
+    assert invitations_sent(day_42.due_at) == []
     services.tick(now=day_42.closes_at)
     day_42.refresh_from_db()
     assert (day_42.status, day_42.not_sent_reason) == ("missed", "paused")
@@ -285,7 +268,7 @@ def test_a_site_that_has_stopped_all_questions_asks_nothing_and_says_so_later(wo
 
 
 def test_stopping_all_questions_holds_back_what_is_queued_already(world: World) -> None:
-    day_42 = day_of(course(world), 42)
+    day_42 = check_in_of_day(performed_follow_up(world), 42)
     services.tick(now=day_42.due_at)
     world.site.emails_paused = True
     world.site.save()
@@ -294,46 +277,46 @@ def test_stopping_all_questions_holds_back_what_is_queued_already(world: World) 
 
 
 def test_after_an_outage_only_the_newest_is_asked(world: World) -> None:
-    follow_up = course(world)
-    now = day_of(follow_up, 14).due_at
-    assert len(sent(now)) == 1
-    assert [day_of(follow_up, day).status for day in (1, 7, 14)] == ["missed", "missed", "invited"]
+    follow_up = performed_follow_up(world)
+    now = check_in_of_day(follow_up, 14).due_at
+    assert len(invitations_sent(now)) == 1
+    assert [check_in_of_day(follow_up, day).status for day in (1, 7, 14)] == ["missed", "missed", "invited"]
     for day in (1, 7):
-        assert attempts(day_of(follow_up, day)) == [("invitation", "skipped", "not_asked")]
+        assert attempts(check_in_of_day(follow_up, day)) == [("invitation", "skipped", "not_asked")]
 
 
 def test_of_two_that_are_open_at_once_the_older_is_replaced(world: World) -> None:
-    follow_up = course(world)
-    day_14 = day_of(follow_up, 14)
+    follow_up = performed_follow_up(world)
+    day_14 = check_in_of_day(follow_up, 14)
     follow_up.check_ins.filter(offset_minutes=7 * 1440).update(closes_at=day_14.closes_at)
-    assert len(sent(day_14.due_at)) == 1
-    assert [day_of(follow_up, day).status for day in (7, 14)] == ["superseded", "invited"]
-    assert attempts(day_of(follow_up, 7)) == [("invitation", "skipped", "superseded")]
+    assert len(invitations_sent(day_14.due_at)) == 1
+    assert [check_in_of_day(follow_up, day).status for day in (7, 14)] == ["superseded", "invited"]
+    assert attempts(check_in_of_day(follow_up, 7)) == [("invitation", "skipped", "superseded")]
 
 
 def test_what_the_plan_has_no_longer_replaces_nothing(world: World) -> None:
-    follow_up = course(world)
-    day_14 = day_of(follow_up, 14)
+    follow_up = performed_follow_up(world)
+    day_14 = check_in_of_day(follow_up, 14)
     follow_up.check_ins.filter(offset_minutes=7 * 1440).update(closes_at=day_14.closes_at)
     follow_up.check_ins.filter(offset_minutes=14 * 1440).update(status="voided")
-    assert len(sent(day_14.due_at)) == 1
-    assert day_of(follow_up, 7).status == "invited"
+    assert len(invitations_sent(day_14.due_at)) == 1
+    assert check_in_of_day(follow_up, 7).status == "invited"
 
 
 # How much.
 
 
 def test_questions_of_two_courses_within_two_days_go_out_in_one_email(world: World) -> None:
-    first = course(world)
-    second = other_site_region(world, MONDAY + timedelta(days=1))
-    early, late = day_of(first, 92), day_of(second, 92)
+    first = performed_follow_up(world)
+    second = cervical_follow_up(world, MONDAY + timedelta(days=1))
+    early, late = check_in_of_day(first, 92), check_in_of_day(second, 92)
     assert late.due_at - early.due_at == timedelta(days=1)
     services.tick(now=early.due_at - timedelta(hours=1))
-    assert sent(early.due_at) == []
-    (message,) = sent(late.due_at)
+    assert invitations_sent(early.due_at) == []
+    (message,) = invitations_sent(late.due_at)
     assert len(set(re.findall(r"/c/[^/]+/", str(message.body)))) == 1  # which leads to both
     assert "- Jan. 11, 2027\n- Jan. 12, 2027\n" in str(message.body)
-    assert {day_of(first, 92).status, day_of(second, 92).status} == {"invited"}
+    assert {check_in_of_day(first, 92).status, check_in_of_day(second, 92).status} == {"invited"}
     assert (
         ContactAttempt.objects.filter(email__isnull=False, check_in__in=[early, late])
         .values("email")
@@ -347,16 +330,16 @@ def test_what_was_asked_together_is_reminded_of_together(world: World) -> None:
     """Each closes at a time of its own, so the ladders part by some hours; the patient must not notice."""
     world.site.emails_a_week = 9
     world.site.save()
-    first = course(world)
-    second = other_site_region(world, MONDAY + timedelta(days=1))
-    early, late = day_of(first, 92), day_of(second, 92)
-    assert len(sent(late.due_at)) == 1
+    first = performed_follow_up(world)
+    second = cervical_follow_up(world, MONDAY + timedelta(days=1))
+    early, late = check_in_of_day(first, 92), check_in_of_day(second, 92)
+    assert len(invitations_sent(late.due_at)) == 1
     rungs = [
         reminder_schedule(late.due_at, check_in.closes_at)[number]
         for number in (0, 1)
         for check_in in (early, late)
     ]
-    visits = [[str(message.body).count("\n- ") for message in sent(rung)] for rung in rungs]
+    visits = [[str(message.body).count("\n- ") for message in invitations_sent(rung)] for rung in rungs]
     assert visits == [[2], [], [2], []]
     for check_in in (early, late):
         assert [kind for kind, outcome, _ in attempts(check_in) if outcome == "queued"] == [
@@ -369,64 +352,66 @@ def test_what_was_asked_together_is_reminded_of_together(world: World) -> None:
 def test_what_was_asked_some_days_later_keeps_its_own_reminder(world: World) -> None:
     world.site.emails_a_week = 9
     world.site.save()
-    first, second = course(world), other_site_region(world, MONDAY + timedelta(days=3))
-    early, late = day_of(first, 92), day_of(second, 92)
-    assert len(sent(early.due_at)) == 1
-    assert len(sent(late.due_at)) == 1
+    first, second = performed_follow_up(world), cervical_follow_up(world, MONDAY + timedelta(days=3))
+    early, late = check_in_of_day(first, 92), check_in_of_day(second, 92)
+    assert len(invitations_sent(early.due_at)) == 1
+    assert len(invitations_sent(late.due_at)) == 1
     reminder = early.due_at + (early.closes_at - early.due_at) / 4
-    (message,) = sent(reminder)
+    (message,) = invitations_sent(reminder)
     assert len(set(re.findall(r"/c/[^/]+/", str(message.body)))) == 1
-    assert (day_of(first, 92).reminders, day_of(second, 92).reminders) == (1, 0)
+    assert (check_in_of_day(first, 92).reminders, check_in_of_day(second, 92).reminders) == (1, 0)
 
 
 def test_questions_about_safety_never_wait(world: World) -> None:
-    first = course(world)
-    other_site_region(world, MONDAY + timedelta(days=1))
-    day_7 = day_of(first, 7)
-    assert len(sent(day_7.due_at)) == 1
+    first = performed_follow_up(world)
+    cervical_follow_up(world, MONDAY + timedelta(days=1))
+    day_7 = check_in_of_day(first, 7)
+    assert len(invitations_sent(day_7.due_at)) == 1
 
 
 def test_the_cap_of_a_week_lets_the_rest_wait_or_leaves_a_reminder_out(world: World) -> None:
     world.site.emails_a_week = 1
     world.site.save()
-    day_42 = day_of(course(world), 42)
-    assert len(sent(day_42.due_at)) == 1
+    day_42 = check_in_of_day(performed_follow_up(world), 42)
+    assert len(invitations_sent(day_42.due_at)) == 1
     quarter = day_42.due_at + (day_42.closes_at - day_42.due_at) / 4
-    assert sent(quarter) == []
-    assert attempts(day_of(day_42.follow_up, 42))[-1] == ("reminder", "skipped", "weekly_cap")
+    assert invitations_sent(quarter) == []
+    assert attempts(check_in_of_day(day_42.follow_up, 42))[-1] == ("reminder", "skipped", "weekly_cap")
 
 
 def test_the_cap_lets_another_course_wait_until_a_week_has_passed(world: World) -> None:
     world.site.emails_a_week = 1
     world.site.save()
-    day_42 = day_of(course(world), 42)
-    second = other_site_region(world, MONDAY + timedelta(days=3))
-    assert len(sent(day_42.due_at)) == 1
-    waiting = day_of(second, 42)
-    assert sent(waiting.due_at) == []
+    day_42 = check_in_of_day(performed_follow_up(world), 42)
+    second = cervical_follow_up(world, MONDAY + timedelta(days=3))
+    assert len(invitations_sent(day_42.due_at)) == 1
+    waiting = check_in_of_day(second, 42)
+    assert invitations_sent(waiting.due_at) == []
     waiting.refresh_from_db()
     assert waiting.hold_until == day_42.due_at + timedelta(days=7)
-    assert len(sent(waiting.hold_until)) == 1
+    assert len(invitations_sent(waiting.hold_until)) == 1
 
 
 def test_what_the_cap_would_keep_back_for_good_is_asked_all_the_same(world: World) -> None:
     """One e-mail more is better than a question that nobody ever hears."""
     world.site.emails_a_week = 1
     world.site.save()
-    day_42 = day_of(course(world), 42)
-    waiting = day_of(other_site_region(world, MONDAY + timedelta(days=3)), 42)
-    assert len(sent(day_42.due_at)) == 1
+    day_42 = check_in_of_day(performed_follow_up(world), 42)
+    waiting = check_in_of_day(cervical_follow_up(world, MONDAY + timedelta(days=3)), 42)
+    assert len(invitations_sent(day_42.due_at)) == 1
     CheckIn.objects.filter(pk=waiting.pk).update(closes_at=day_42.due_at + timedelta(days=6))
-    assert len(sent(waiting.due_at)) == 1
+    assert len(invitations_sent(waiting.due_at)) == 1
 
 
 def test_two_ticks_at_once_ask_each_patient_once(world: World, transactional_db: None) -> None:
-    from procedures.tests.test_races import together
+    from procedures.tests.races import run_together
 
     for number in range(2, 8):
-        course(world, patient=world.another_patient(number), day=MONDAY + timedelta(days=7 * number))
-    now = day_of(FollowUp.objects.order_by("-pk")[0], 1).due_at
-    outcome = together(*[lambda: services.invite_due(now=now)] * 3)
+        performed_follow_up(
+            world, patient=world.another_patient(number), day=MONDAY + timedelta(days=7 * number)
+        )
+    now = check_in_of_day(FollowUp.objects.order_by("-pk")[0], 1).due_at
+    outcome = run_together(*[lambda: services.invite_due(now=now)] * 3)
     assert outcome == {"won": 3}
     emails = OutgoingEmail.objects.filter(template="outcomes.emails.invitation")
     asked = CheckIn.objects.filter(status="invited")
@@ -434,35 +419,39 @@ def test_two_ticks_at_once_ask_each_patient_once(world: World, transactional_db:
 
 
 def test_one_sick_row_silences_nobody_else(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    follow_ups = [course(world, patient=world.another_patient(n), hour=8 + 2 * n) for n in (2, 3)]
+    follow_ups = [
+        performed_follow_up(world, patient=world.another_patient(n), hour=8 + 2 * n) for n in (2, 3)
+    ]
     sick = follow_ups[0].patient_id
-    real = weekly_cap.wait_until
+    real = invite.wait_until
 
     def fails(wanted: Any, *args: Any, **kwargs: Any) -> Any:
         if wanted[0].follow_up.patient_id == sick:
             raise RuntimeError("sick")
         return real(wanted, *args, **kwargs)
 
-    monkeypatch.setattr(weekly_cap, "wait_until", fails)
+    monkeypatch.setattr(invite, "wait_until", fails)
     with pytest.raises(ExceptionGroup):
-        services.invite_due(now=day_of(follow_ups[1], 1).due_at)
-    assert day_of(follow_ups[1], 1).status == "invited"
-    assert day_of(follow_ups[0], 1).status == "planned"
+        services.invite_due(now=check_in_of_day(follow_ups[1], 1).due_at)
+    assert check_in_of_day(follow_ups[1], 1).status == "invited"
+    assert check_in_of_day(follow_ups[0], 1).status == "planned"
 
 
 def test_when_the_database_is_away_it_is_not_asked_for_each_patient(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    follow_ups = [course(world, patient=world.another_patient(n), hour=8 + 2 * n) for n in (2, 3)]
+    follow_ups = [
+        performed_follow_up(world, patient=world.another_patient(n), hour=8 + 2 * n) for n in (2, 3)
+    ]
     tried = []
 
     def away(wanted: Any, *args: Any, **kwargs: Any) -> Any:
         tried.append(wanted[0].follow_up.patient_id)
         raise OperationalError("the server closed the connection")
 
-    monkeypatch.setattr(weekly_cap, "wait_until", away)
+    monkeypatch.setattr(invite, "wait_until", away)
     with pytest.raises(OperationalError):
-        services.invite_due(now=day_of(follow_ups[1], 1).due_at)
+        services.invite_due(now=check_in_of_day(follow_ups[1], 1).due_at)
     assert len(tried) == 2  # all together, then the first alone
 
 
@@ -470,12 +459,12 @@ def test_when_the_database_is_away_it_is_not_asked_for_each_patient(
 
 
 def test_another_zone_moves_what_was_not_asked_and_nothing_else(world: World) -> None:
-    follow_up = course(world)
-    sent(day_of(follow_up, 1).due_at)
+    follow_up = performed_follow_up(world)
+    invitations_sent(check_in_of_day(follow_up, 1).due_at)
     before = {check_in.offset_minutes: check_in.due_at for check_in in follow_up.check_ins.all()}
     world.site.time_zone = "America/Los_Angeles"
     world.site.save()
-    done = services.tick(now=day_of(follow_up, 1).due_at + timedelta(minutes=1))
+    done = services.tick(now=check_in_of_day(follow_up, 1).due_at + timedelta(minutes=1))
     assert done["follow_ups_replanned"] == 1
     moved = {
         check_in.offset_minutes: check_in.due_at - before[check_in.offset_minutes]
@@ -500,14 +489,14 @@ def test_a_corrected_time_moves_the_plan_by_days_and_is_kept_with_its_reason(wor
             now=now,
         )
     follow_up = procedure.follow_up
-    assert day_of(follow_up, 42).due_at == world.at(MONDAY + timedelta(days=43), 10)
+    assert check_in_of_day(follow_up, 42).due_at == world.at(MONDAY + timedelta(days=43), 10)
     assert follow_up.check_ins.count() == 10
     told = AuditEvent.objects.get(action="procedure.time_corrected")
     assert told.reason == "typed the wrong day"
 
 
 def test_what_one_profile_drops_comes_back_with_the_profile_that_asks_it(world: World) -> None:
-    follow_up = course(world)
+    follow_up = performed_follow_up(world)
     now = world.at(MONDAY, 12)
     all_days = ReliefProfile.objects.get().check_in_days
     for version, days, left_out in ((2, [1, 7, 42], "voided"), (3, all_days, "planned")):
@@ -515,9 +504,9 @@ def test_what_one_profile_drops_comes_back_with_the_profile_that_asks_it(world: 
         new.pk, new.version, new.check_in_days = None, version, days
         new.save()
         services.replan(follow_up.pk, reason="another profile", now=now)
-        assert day_of(follow_up, 14).status == left_out
+        assert check_in_of_day(follow_up, 14).status == left_out
     assert set(follow_up.check_ins.values_list("status", flat=True)) == {"planned"}
-    assert len(sent(day_of(follow_up, 14).due_at)) == 1
+    assert len(invitations_sent(check_in_of_day(follow_up, 14).due_at)) == 1
 
 
 @pytest.mark.parametrize(
@@ -540,14 +529,14 @@ def test_a_time_that_cannot_be_is_refused(world: World, moved: timedelta, reason
             now=world.at(MONDAY, 12),
         )
     assert refusal.value.code == code
-    assert day_of(procedure.follow_up, 1).due_at == world.at(MONDAY + timedelta(days=1), 10)
+    assert check_in_of_day(procedure.follow_up, 1).due_at == world.at(MONDAY + timedelta(days=1), 10)
 
 
 def test_a_course_ends_when_another_clinic_treats_the_patient(world: World) -> None:
-    follow_up = course(world)
+    follow_up = performed_follow_up(world)
     for _ in range(2):
         services.end_follow_up(
             follow_up.pk, closed_reason="transferred", by=world.physician, now=world.at(MONDAY, 12)
         )
     assert set(follow_up.check_ins.values_list("status", flat=True)) == {"voided"}
-    assert sent(day_of(follow_up, 1).due_at) == []
+    assert invitations_sent(check_in_of_day(follow_up, 1).due_at) == []

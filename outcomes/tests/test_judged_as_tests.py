@@ -1,8 +1,6 @@
 """Procedures done as a test: judged by their diary, over with it, and never told in the words of a treatment."""
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 from django.test import Client
@@ -16,13 +14,10 @@ from outcomes.models.follow_ups import JudgedAs
 from outcomes.reports import WORKLISTS, Selection, procedure_report
 from outcomes.services.plans import write_plan
 from outcomes.services.rejudgement import judge_again
+from outcomes.tests.factories import DIARY_MINUTES, TREATMENT_DAYS, diary_profile, write_diary
 from procedures import services as procedures
-from procedures.models import ReliefProfile
 from procedures.tests.factories import World
 
-#: As a sacroiliac joint injection: a diary, and days for its use as a treatment.
-HOURS = [30, 60, 120, 180, 240, 360, 480, 1440]
-DAYS = [1, 3, 7, 14, 18, 21, 28, 60]
 #: Words that are said of treatments alone.
 OF_TREATMENTS = (
     *("lost", "outlast", "no relief", "in relief since", "worn off since", "responder", "confounded"),
@@ -30,49 +25,15 @@ OF_TREATMENTS = (
 )
 
 
-def hours_profile(world: World, **values: Any) -> ReliefProfile:
-    """A newer profile of the ablation, which from now on is also done as a test."""
-    world.ablation.purpose = "diagnostic_and_therapeutic"
-    world.ablation.save()
-    newest = world.ablation.relief_profiles.order_by("-version")[0]
-    newest.pk, newest.version, newest.in_force_from = None, newest.version + 1, world.now - timedelta(days=1)
-    newest.window_from_minutes, newest.window_until_minutes = 120, 720
-    newest.check_in_minutes, newest.check_in_days = HOURS, DAYS
-    newest.diagnostic_percent = 75
-    for name, value in values.items():
-        setattr(newest, name, value)
-    newest.save()
-    return newest
-
-
 @pytest.fixture
 def block(world: World) -> FollowUp:
     """A test on Monday at nine, pain 8 before."""
-    hours_profile(world)
+    diary_profile(world)
     return FollowUp.objects.get(pk=world.performed(intent="diagnostic").follow_up.pk)
 
 
 def at(follow_up: FollowUp, minutes: float) -> datetime:
     return follow_up.procedure.performed_at + timedelta(minutes=minutes)
-
-
-def write(
-    follow_up: FollowUp, scores: Mapping[int, int], *, late: float = 0, medicine_by: int | None = None
-) -> FollowUp:
-    """The patient's nurse writes these entries, in this order, each at its minute or so many minutes late."""
-    for minutes, score in scores.items():
-        check_in = follow_up.check_ins.get(offset_minutes=minutes)
-        took = {} if medicine_by is None else {"diary.took_medicine": int(minutes == medicine_by)}
-        services.answer(
-            check_in.pk,
-            values={"nrs.now": score, **took},
-            channel="clinic",
-            language="en",
-            by=None,
-            now=max(check_in.opens_at, check_in.due_at) + timedelta(minutes=late),
-        )
-    follow_up.refresh_from_db()
-    return follow_up
 
 
 def over(follow_up: FollowUp, *, days: int = 5) -> FollowUp:
@@ -83,19 +44,19 @@ def over(follow_up: FollowUp, *, days: int = 5) -> FollowUp:
 
 
 def test_four_hourly_entries_without_pain_and_then_pain_again_are_a_positive_test(block: FollowUp) -> None:
-    write(block, {30: 0, 60: 0, 120: 0, 180: 0, 240: 8, 360: 8})
+    write_diary(block, {30: 0, 60: 0, 120: 0, 180: 0, 240: 8, 360: 8})
     assert (block.judged_as, block.verdict) == (JudgedAs.TEST, "positive")
     assert services.course_of(block).unit == "minute"
 
 
 def test_relief_that_is_gone_before_the_window_is_negative(block: FollowUp) -> None:
-    assert write(block, {30: 0, 60: 0, 120: 8}).verdict == "negative"
+    assert write_diary(block, {30: 0, 60: 0, 120: 8}).verdict == "negative"
 
 
 def test_what_is_mostly_unknown_is_indeterminate_when_the_diary_is_over_and_too_early_before(
     block: FollowUp,
 ) -> None:
-    assert write(block, {30: 0, 60: 0}).verdict == "too_early"
+    assert write_diary(block, {30: 0, 60: 0}).verdict == "too_early"
     assert over(block).verdict == "indeterminate"
     assert block.summary.covered_percent == 8
 
@@ -106,19 +67,19 @@ def test_silence_is_no_result(block: FollowUp) -> None:
 
 
 def test_long_relief_is_positive_with_a_remark(block: FollowUp) -> None:
-    write(block, dict.fromkeys(HOURS, 1))
+    write_diary(block, dict.fromkeys(DIARY_MINUTES, 1))
     assert block.verdict == "positive"
     assert block.summary.remarks == ["long_relief"]
 
 
 def test_pain_medicine_within_the_window_leaves_the_test_indeterminate_at_once(block: FollowUp) -> None:
-    assert write(block, {30: 0, 60: 0, 120: 0}, medicine_by=120).verdict == "indeterminate"
+    assert write_diary(block, {30: 0, 60: 0, 120: 0}, medicine_by=120).verdict == "indeterminate"
 
 
 def test_without_a_score_before_there_is_no_result(world: World) -> None:
-    hours_profile(world)
+    diary_profile(world)
     block = world.performed(intent="diagnostic", baseline=None).follow_up
-    assert write(block, {30: 0, 60: 0}).verdict == "no_baseline"
+    assert write_diary(block, {30: 0, 60: 0}).verdict == "no_baseline"
     assert block.summary.covered_percent is None
 
 
@@ -128,18 +89,20 @@ def test_entries_count_at_their_hour_in_whatever_order_and_however_late(
     block: FollowUp, order: tuple[int, ...], late: float
 ) -> None:
     scores = {30: 0, 60: 0, 120: 0, 180: 8}
-    assert write(block, {minutes: scores[minutes] for minutes in order}, late=late).verdict == "positive"
+    assert (
+        write_diary(block, {minutes: scores[minutes] for minutes in order}, late=late).verdict == "positive"
+    )
     assert {check_in.answer.late for check_in in block.check_ins.filter(status="answered")} == {late > 0}
 
 
 def test_an_entry_that_is_written_twice_counts_once(block: FollowUp) -> None:
-    write(block, {30: 0, 60: 0, 120: 0, 180: 8})
-    assert write(block, {60: 8, 120: 9}).verdict == "positive"
+    write_diary(block, {30: 0, 60: 0, 120: 0, 180: 8})
+    assert write_diary(block, {60: 8, 120: 9}).verdict == "positive"
     assert block.check_ins.filter(answer__isnull=False).count() == 4
 
 
 def test_another_purpose_of_its_type_changes_no_result(world: World, block: FollowUp) -> None:
-    write(block, {30: 0, 60: 0, 120: 0, 180: 8})
+    write_diary(block, {30: 0, 60: 0, 120: 0, 180: 8})
     for purpose in ("therapeutic", "diagnostic", "device_trial"):
         world.ablation.purpose = purpose
         world.ablation.save()
@@ -156,11 +119,11 @@ def test_a_clock_change_and_midnight_change_no_result(block: FollowUp, performed
     )
     block.procedure.refresh_from_db()
     services.replan(block.pk, reason="test", now=moment)
-    assert write(block, {30: 0, 60: 0, 120: 0, 180: 0, 240: 8}).verdict == "positive"
+    assert write_diary(block, {30: 0, 60: 0, 120: 0, 180: 0, 240: 8}).verdict == "positive"
 
 
 def test_nothing_of_a_test_counts_as_relief_that_was_lost(world: World, block: FollowUp) -> None:
-    write(block, {30: 0, 60: 0, 120: 0, 180: 8, 240: 9, 360: 10})
+    write_diary(block, {30: 0, 60: 0, 120: 0, 180: 8, 240: 9, 360: 10})
     kept = CourseSummary.objects.get(pk=block.pk)
     assert (kept.lost_after, kept.lost_until, kept.suspected_until, kept.loss_kind) == (None, None, None, "")
     assert (kept.lords_after, kept.responded, kept.repeated_at) == (None, False, None)
@@ -175,8 +138,8 @@ def offsets(follow_up: FollowUp) -> list[int]:
 
 
 def test_a_test_ends_with_its_diary_and_is_still_corrected(world: World, block: FollowUp) -> None:
-    assert offsets(block) == HOURS
-    write(block, {30: 0, 60: 0, 120: 0, 180: 8})
+    assert offsets(block) == DIARY_MINUTES
+    write_diary(block, {30: 0, 60: 0, 120: 0, 180: 8})
     assert block.closed_at is None
     over(block)
     assert (block.closed_reason, block.verdict) == ("diary_over", "positive")
@@ -201,24 +164,24 @@ def with_steroid(world: World, given: bool | None) -> FollowUp:
 
 @pytest.mark.parametrize("given", [None, False])
 def test_without_a_steroid_no_day_is_asked(world: World, given: bool | None) -> None:
-    hours_profile(world)
-    assert offsets(with_steroid(world, given)) == HOURS
+    diary_profile(world)
+    assert offsets(with_steroid(world, given)) == DIARY_MINUTES
 
 
 def test_with_a_steroid_the_days_are_asked_and_the_verdict_stays_the_tests(world: World) -> None:
-    hours_profile(world)
+    diary_profile(world)
     block = with_steroid(world, True)
-    assert offsets(block) == [*HOURS, *(day * 1440 for day in DAYS[1:])]
-    write(block, {30: 0, 60: 0, 120: 0, 180: 8})
+    assert offsets(block) == [*DIARY_MINUTES, *(day * 1440 for day in TREATMENT_DAYS[1:])]
+    write_diary(block, {30: 0, 60: 0, 120: 0, 180: 8})
     assert over(block).closed_reason == ""
-    write(block, {21 * 1440: 9, 28 * 1440: 9})
+    write_diary(block, {21 * 1440: 9, 28 * 1440: 9})
     assert block.verdict == "positive"
     assert set(Alert.objects.filter(follow_up=block).values_list("kind", flat=True)) <= {"worse", "silent"}
     assert over(block, days=120).closed_reason == "diary_over"
 
 
 def test_tests_of_before_are_closed_when_they_are_judged_again(world: World, block: FollowUp) -> None:
-    write(block, {30: 0, 60: 0, 120: 0, 180: 8})
+    write_diary(block, {30: 0, 60: 0, 120: 0, 180: 8})
     # As it was: the days were asked as well, and nothing ever closed it.
     type(block.procedure).objects.filter(pk=block.procedure_id).update(steroid_given=True)
     write_plan(FollowUp.objects.get(pk=block.pk), now=at(block, 240))
@@ -231,20 +194,20 @@ def test_tests_of_before_are_closed_when_they_are_judged_again(world: World, blo
     block.refresh_from_db()
     assert (block.closed_reason, block.verdict) == ("diary_over", "positive")
     assert CourseSummary.objects.get(pk=block.pk).lost_after is None
-    assert offsets(block) == HOURS
+    assert offsets(block) == DIARY_MINUTES
     assert not list(judge_again(now=at(block, 6 * 1440)))
 
 
 def test_a_profile_of_before_is_judged_by_the_hours_of_the_catalogue(world: World) -> None:
-    hours_profile(world, window_from_minutes=None, window_until_minutes=None)
+    diary_profile(world, window_from_minutes=None, window_until_minutes=None)
     block = world.performed(intent="diagnostic").follow_up
     course = services.course_of(block)
     assert (course.unit, course.window_from, course.window_until) == ("minute", 120, 720)
-    assert write(block, {30: 0, 60: 0, 120: 0, 180: 8}).verdict == "positive"
+    assert write_diary(block, {30: 0, 60: 0, 120: 0, 180: 8}).verdict == "positive"
 
 
 def test_a_test_is_told_without_the_words_of_a_treatment(world: World, client: Client) -> None:
-    hours_profile(world)
+    diary_profile(world)
     results = {
         "positive": {30: 0, 60: 0, 120: 0, 180: 8},
         "negative": {30: 8, 60: 8, 120: 8, 180: 8},
@@ -254,7 +217,7 @@ def test_a_test_is_told_without_the_words_of_a_treatment(world: World, client: C
     for number, (verdict, scores) in enumerate(results.items(), 2):
         patient = world.another_patient(number)
         block = world.performed(intent="diagnostic", patient=patient, hour=8 + number).follow_up
-        made[verdict] = over(write(block, scores))
+        made[verdict] = over(write_diary(block, scores))
         assert block.verdict == verdict
     signed_in(world.physician, client)
     now = at(made["positive"], 6 * 1440)
@@ -278,10 +241,14 @@ def test_a_test_is_told_without_the_words_of_a_treatment(world: World, client: C
 
 
 def test_a_report_of_only_tests_counts_results_and_nothing_of_treatments(world: World) -> None:
-    hours_profile(world)
+    diary_profile(world)
     for number, scores in enumerate(({30: 0, 60: 0, 120: 0}, {30: 8, 60: 8, 120: 8}, {30: 0}), 2):
         patient = world.another_patient(number)
-        over(write(world.performed(intent="diagnostic", patient=patient, hour=8 + number).follow_up, scores))
+        over(
+            write_diary(
+                world.performed(intent="diagnostic", patient=patient, hour=8 + number).follow_up, scores
+            )
+        )
     now = world.now + timedelta(days=20)
     report = procedure_report(Selection(procedure_type="rfa_facet"), user=world.admin, now=now)
     tests = report.tests

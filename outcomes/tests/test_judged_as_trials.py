@@ -14,14 +14,13 @@ from outcomes import services
 from outcomes.models import Alert, CourseSummary, FollowUp
 from outcomes.models.follow_ups import JudgedAs
 from outcomes.reports import WORKLISTS, Selection, procedure_report
-from outcomes.services.answers import steps_of
+from outcomes.services.check_in_questions import steps_of
 from outcomes.services.expiry import close_past
 from outcomes.services.rejudgement import judge_again
-from outcomes.tests.test_alert_services import answer
-from outcomes.tests.test_follow_ups import kind
+from outcomes.tests.factories import answer_days
 from procedures.models import Procedure
 from procedures.services import correct_time
-from procedures.tests.factories import World
+from procedures.tests.factories import World, another_type
 
 DAY = timedelta(days=1)
 
@@ -29,7 +28,7 @@ DAY = timedelta(days=1)
 @pytest.fixture
 def trial(world: World) -> FollowUp:
     """A lead for up to ten days, asked about on days 1 to 7, pain 8 before; half of the days pass it."""
-    lead = kind(world, "scs_trial", family="spinal_cord_stimulation", purpose="device_trial")
+    lead = another_type(world, "scs_trial", family="spinal_cord_stimulation", purpose="device_trial")
     newest = lead.relief_profiles.get()
     newest.pk, newest.version, newest.in_force_from = None, 2, world.now - DAY
     newest.onset_from_days = newest.onset_until_days = 0
@@ -42,7 +41,7 @@ def trial(world: World) -> FollowUp:
 
 
 def told(world: World, trial: FollowUp, scores: Mapping[int, int], out: int | None = None) -> str:
-    answer(trial, dict(scores))
+    answer_days(trial, dict(scores))
     if out is not None:
         close_past(now=world.at(MONDAY + 30 * DAY, 9))
         services.end_trial(
@@ -94,7 +93,7 @@ def test_midnight_and_a_clock_change_change_no_day_of_a_trial(
     )
     services.replan(trial.pk, reason="test", now=moment)
     trial = FollowUp.objects.get(pk=trial.pk)
-    answer(trial, {3: 8, 1: 2, 2: 2})  # in whatever order
+    answer_days(trial, {3: 8, 1: 2, 2: 2})  # in whatever order
     out = moment.date() + 3 * DAY
     trial = services.end_trial(trial.pk, on=out, by=world.physician, now=moment + 6 * DAY)
     found = services.trial_of(FollowUp.objects.get(pk=trial.pk))
@@ -126,7 +125,7 @@ def test_the_days_of_a_treatment_that_blurs_a_trial_decide_nothing(world: World,
 def test_a_patient_who_says_that_the_pain_is_back_during_a_trial_is_heard(
     world: World, trial: FollowUp
 ) -> None:
-    answer(trial, {1: 2, 2: 2, 3: 2})
+    answer_days(trial, {1: 2, 2: 2, 3: 2})
     now = world.at(MONDAY + 3 * DAY, 18)
     services.report_pain(trial.pk, pain=8, channel="phone", language="en", by=world.nurse, now=now)
     assert Alert.objects.get(follow_up=trial).kind == Alert.Kind.PAIN_BACK

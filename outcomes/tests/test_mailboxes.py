@@ -28,7 +28,7 @@ from outcomes import services
 from outcomes.admin.previews import PREVIEWS
 from outcomes.models import CheckIn
 from outcomes.schedule import reminder_schedule
-from outcomes.tests.test_invitations import course, day_of, other_site_region
+from outcomes.tests.factories import cervical_follow_up, check_in_of_day, performed_follow_up
 from patients import services as patients
 from procedures import services as procedures
 from procedures.tests.factories import World
@@ -76,7 +76,7 @@ def test_a_patient_tells_three_e_mails_apart_and_a_reminder_from_its_question(wo
     world.site.emails_a_week, world.site.quiet_from, world.site.quiet_until = 9, time(0), time(0)
     world.site.save()
     follow_up = world.performed().follow_up
-    for check_in in (day_of(follow_up, 42), day_of(follow_up, 92)):
+    for check_in in (check_in_of_day(follow_up, 42), check_in_of_day(follow_up, 92)):
         for moment in (check_in.due_at, *reminder_schedule(check_in.due_at, check_in.closes_at)[:2]):
             services.tick(now=moment)
             outbox.send_due(now=moment)
@@ -118,7 +118,7 @@ def test_each_site_writes_under_its_own_name_in_one_run_at_no_further_question(w
         for number, site in enumerate(sites):
             outbox.queue(
                 f"letter {len(sites)}.{number}",
-                template="clinic.tests.test_outbox.letter",
+                template="clinic.tests.mail_server.letter",
                 context={},
                 to="ann@example.org",
                 site=site,
@@ -256,8 +256,8 @@ def test_a_logo_is_a_small_picture_and_can_be_taken_away(world: World, client: C
 def test_one_button_leads_through_all_that_an_e_mail_asks(
     world: World, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, second = course(world), other_site_region(world, MONDAY + timedelta(days=1))
-    preview, two = day_of(first, 92), day_of(second, 92)
+    first, second = performed_follow_up(world), cervical_follow_up(world, MONDAY + timedelta(days=1))
+    preview, two = check_in_of_day(first, 92), check_in_of_day(second, 92)
     now = two.due_at
     monkeypatch.setattr(timezone, "now", lambda: now)
     services.tick(now=now)
@@ -297,7 +297,7 @@ def test_one_button_leads_through_all_that_an_e_mail_asks(
 def test_each_of_several_questions_is_proved_by_the_birth_date_without_a_cookie(
     world: World, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    course(world), other_site_region(world, MONDAY + timedelta(days=1))
+    performed_follow_up(world), cervical_follow_up(world, MONDAY + timedelta(days=1))
     now = CheckIn.objects.filter(offset_minutes=92 * 1440).latest("due_at").due_at
     Site.objects.update(asks_birth_date=True)
     monkeypatch.setattr(timezone, "now", lambda: now)

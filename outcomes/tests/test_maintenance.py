@@ -10,11 +10,10 @@ from clinic.tests.factories import MONDAY
 from outcomes.models import FollowUp
 from outcomes.reports import WORKLISTS, Selection, procedure_report
 from outcomes.services.rejudgement import judge_again
-from outcomes.tests.test_alert_services import answer, kinds
-from outcomes.tests.test_follow_ups import kind
+from outcomes.tests.factories import alert_kinds, answer_days
 from procedures import services as procedures
 from procedures.models import ProcedureType
-from procedures.tests.factories import World
+from procedures.tests.factories import World, another_type
 
 DAY = timedelta(days=1)
 WEEKS_10 = MONDAY + 70 * DAY
@@ -23,17 +22,19 @@ WEEKS_20 = MONDAY + 140 * DAY
 
 @pytest.fixture
 def refill(world: World) -> ProcedureType:
-    return kind(world, "itp_refill_adjustment", family="device_maintenance", purpose="device_maintenance")
+    return another_type(
+        world, "itp_refill_adjustment", family="device_maintenance", purpose="device_maintenance"
+    )
 
 
 @pytest.fixture
 def stimulator(world: World) -> ProcedureType:
-    return kind(world, "scs_implant", family="spinal_cord_stimulation", purpose="device_implant")
+    return another_type(world, "scs_implant", family="spinal_cord_stimulation", purpose="device_implant")
 
 
 @pytest.fixture
 def revision(world: World) -> ProcedureType:
-    return kind(
+    return another_type(
         world,
         "neurostimulator_revision",
         family="device_maintenance",
@@ -67,7 +68,7 @@ def test_a_refill_ends_the_course_of_the_refill_before(
 
 
 def test_a_refill_leaves_the_pump_and_every_treatment_alone(world: World, refill: ProcedureType) -> None:
-    pump = kind(world, "itp_implant", family="intrathecal_drug_delivery", purpose="device_implant")
+    pump = another_type(world, "itp_implant", family="intrathecal_drug_delivery", purpose="device_implant")
     others = [
         done(world, pump, MONDAY, region="lumbar"),
         done(world, world.ablation, MONDAY + 7 * DAY, region="lumbar", laterality="left"),
@@ -84,21 +85,25 @@ def test_upkeep_is_not_asked_for_relief_of_its_own(
 ) -> None:
     """Before a refill the pump works: that pain is no less afterwards is no failure."""
     now = world.at(WEEKS_20, 9)
-    upkeep = answer(done(world, refill, MONDAY, baseline=3), {42: 3, 92: 3})
+    upkeep = answer_days(done(world, refill, MONDAY, baseline=3), {42: 3, 92: 3})
     assert upkeep.verdict == "not_judged"
     assert (upkeep.summary.lost_after, upkeep.summary.loss_kind) == (None, "")
-    assert (upkeep.seeks_relief, kinds(upkeep)) == (False, [])
+    assert (upkeep.seeks_relief, alert_kinds(upkeep)) == (False, [])
     assert all(list(worklist.rows(world.nurse, now)) == [] for worklist in WORKLISTS.values())
-    anew = answer(done(world, revision, MONDAY + 7 * DAY, region="thoracic"), {42: 8, 92: 8})
-    assert (anew.seeks_relief, kinds(anew)) == (True, [("no_relief", "")])
+    anew = answer_days(done(world, revision, MONDAY + 7 * DAY, region="thoracic"), {42: 8, 92: 8})
+    assert (anew.seeks_relief, alert_kinds(anew)) == (True, [("no_relief", "")])
     assert list(WORKLISTS["no_relief"].rows(world.nurse, now)) == [anew]
 
 
 def test_upkeep_has_no_verdict_and_alerts_only_of_worse_pain(world: World, refill: ProcedureType) -> None:
-    pump = answer(done(world, refill, MONDAY, baseline=2), {42: 2, 92: 2})
-    assert (pump.verdict, kinds(pump)) == ("not_judged", [])
-    worse = answer(done(world, refill, WEEKS_20, baseline=2), {42: 3, 92: 4})
-    assert (worse.verdict, kinds(worse), worse.summary.remarks) == ("not_judged", [("worse", "")], ["worse"])
+    pump = answer_days(done(world, refill, MONDAY, baseline=2), {42: 2, 92: 2})
+    assert (pump.verdict, alert_kinds(pump)) == ("not_judged", [])
+    worse = answer_days(done(world, refill, WEEKS_20, baseline=2), {42: 3, 92: 4})
+    assert (worse.verdict, alert_kinds(worse), worse.summary.remarks) == (
+        "not_judged",
+        [("worse", "")],
+        ["worse"],
+    )
     report = procedure_report(Selection(intent="maintenance"), user=world.admin, now=world.at(WEEKS_20, 9))
     assert (report.procedures, report.funnel.treated, report.funnel.in_curve) == (2, 0, 0)
     assert (list(report.curves), list(report.points)) == ([], [])
@@ -112,7 +117,7 @@ def test_a_revision_starts_the_course_of_the_implant_anew(
     def implanted() -> FollowUp:
         return done(world, stimulator, MONDAY, region="thoracic")
 
-    before = None if late else answer(implanted(), {42: 2})
+    before = None if late else answer_days(implanted(), {42: 2})
     anew = done(world, revision, WEEKS_10, region=region, baseline=7)
     first = before or implanted()
     assert ended(first) == ("repeated", anew)
@@ -126,7 +131,9 @@ def test_a_revision_starts_the_course_of_the_implant_anew(
 def test_of_two_stimulators_it_is_the_one_in_the_same_region(
     world: World, stimulator: ProcedureType, revision: ProcedureType
 ) -> None:
-    nerve = kind(world, "pns_implant", family="peripheral_nerve_stimulation", purpose="device_implant")
+    nerve = another_type(
+        world, "pns_implant", family="peripheral_nerve_stimulation", purpose="device_implant"
+    )
     spine = done(world, stimulator, MONDAY, region="thoracic")
     knee = done(world, nerve, MONDAY + 7 * DAY, region="knee", laterality="left")
     unclear = done(world, revision, WEEKS_10)
@@ -163,7 +170,7 @@ def test_a_repeated_course_names_the_one_that_repeated_it(world: World) -> None:
 
 def test_upkeep_is_judged_by_what_its_type_restarts_now(world: World, refill: ProcedureType) -> None:
     """Whoever corrects the type after answers has the course judged by the other rules, and back."""
-    course = answer(done(world, refill, MONDAY, baseline=8), {42: 2, 92: 2})
+    course = answer_days(done(world, refill, MONDAY, baseline=8), {42: 2, 92: 2})
     seen = []
     for restarts in ([], ["intrathecal_drug_delivery"], []):
         refill.restarts = restarts

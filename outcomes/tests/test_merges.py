@@ -2,7 +2,6 @@
 
 from datetime import date, timedelta
 from decimal import Decimal
-from importlib import import_module
 from typing import Any
 from uuid import uuid4
 
@@ -218,26 +217,6 @@ def test_the_database_refuses_circles_and_chains(world: World, duplicate: Patien
     for row, into in ((world.patient, duplicate), (world.patient, third), (third, duplicate)):
         with pytest.raises(IntegrityError), transaction.atomic():
             Patient.objects.filter(pk=row.pk).update(merged_into=into)
-
-
-def test_old_chains_and_circles_are_mended_by_the_migration(world: World) -> None:
-    some = [world.patient, *(world.another_patient(number) for number in range(2, 7))]
-    with connection.cursor() as cursor:
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        cursor.execute("ALTER TABLE patients_patient DISABLE TRIGGER USER")
-        for row, into in ((0, 1), (1, 0), (2, 1), (3, 4), (4, 5)):
-            cursor.execute(
-                "UPDATE patients_patient SET merged_into_id = %s WHERE id = %s", [some[into].pk, some[row].pk]
-            )
-        import_module("patients.migrations.0005_merged_records").unchain(
-            apps, type("Editor", (), {"connection": connection})
-        )
-        cursor.execute("ALTER TABLE patients_patient ENABLE TRIGGER USER")
-    points = dict(Patient.objects.values_list("pk", "merged_into"))
-    assert [points[patient.pk] for patient in some] == [
-        *(None, some[0].pk, some[0].pk),
-        *(some[5].pk, some[5].pk, None),
-    ]
 
 
 def test_two_appointments_at_once_are_settled_first(world: World, duplicate: Patient) -> None:

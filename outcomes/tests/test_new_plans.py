@@ -14,7 +14,7 @@ from clinic.tests.factories import MONDAY
 from outcomes import services
 from outcomes.check_in_history import why
 from outcomes.models import CheckIn, ContactAttempt, FollowUp
-from outcomes.services.answers import steps_of
+from outcomes.services.check_in_questions import steps_of
 from procedures import services as procedures
 from procedures.catalogue import read_catalogue
 from procedures.models import ReliefProfile

@@ -10,8 +10,7 @@ from django.db import connection
 from clinic.tests.factories import MONDAY
 from outcomes.models import CheckIn, CourseSummary, FollowUp
 from outcomes.reports import Selection, overview_report, procedure_report, response_report
-from outcomes.tests.test_rates_by_check_in import again
-from outcomes.tests.test_reports import course
+from outcomes.tests.factories import answered_course, treat_again
 from procedures.tests.factories import World
 
 #: One row for each follow-up and planned day of judgement: its state, by check-ins, answers and procedures.
@@ -39,13 +38,13 @@ def mixed(world: World) -> World:
     """Answered, silent, treated again, without a baseline, entered in error."""
     world.site.smallest_cell = 1
     world.site.save()
-    course(world, {42: 3, 92: 2, 184: 4, 275: 7, 366: 8})
-    course(world, {42: 7, 92: 8, 184: None})
-    course(world, {42: 2, 92: 7, 184: 8})
-    course(world, {42: 2, 92: 2}, baseline=None)
-    again(world, course(world, {42: 2, 92: 2}), after=113, pain=7)
-    again(world, course(world, {42: 2, 92: None}), after=113, pain=3)
-    again(world, course(world, {42: 2}), after=71, pain=None)
+    answered_course(world, {42: 3, 92: 2, 184: 4, 275: 7, 366: 8})
+    answered_course(world, {42: 7, 92: 8, 184: None})
+    answered_course(world, {42: 2, 92: 7, 184: 8})
+    answered_course(world, {42: 2, 92: 2}, baseline=None)
+    treat_again(world, answered_course(world, {42: 2, 92: 2}), after=113, pain=7)
+    treat_again(world, answered_course(world, {42: 2, 92: None}), after=113, pain=3)
+    treat_again(world, answered_course(world, {42: 2}), after=71, pain=None)
     return world
 
 

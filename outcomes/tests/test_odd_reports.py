@@ -15,21 +15,19 @@ from clinic.tests.factories import MONDAY
 from outcomes import services
 from outcomes.models import CourseSummary, FollowUp
 from outcomes.reports import Selection, compare_groups, procedure_report
-from outcomes.tests.test_follow_ups import kind
-from outcomes.tests.test_rates_by_check_in import LATER, again
-from outcomes.tests.test_reports import course
-from procedures.tests.factories import World
+from outcomes.tests.factories import AFTER_ALL_COURSES, answered_course, treat_again
+from procedures.tests.factories import World, another_type
 
 PAGE = "/admin/outcomes/followup/reports/procedures/"
 
 
 def one_patient(world: World) -> FollowUp:
-    return course(world, {42: 2, 92: 2, 184: 8, 275: 8})
+    return answered_course(world, {42: 2, 92: 2, 184: 8, 275: 8})
 
 
 def only_the_treated_again(world: World) -> FollowUp:
-    first = course(world, {42: 2, 92: 2})
-    again(world, first, after=113, pain=8)
+    first = answered_course(world, {42: 2, 92: 2})
+    treat_again(world, first, after=113, pain=8)
     return first
 
 
@@ -49,7 +47,10 @@ def test_page_api_and_exports_of_hardly_anybody(
     follow_up = who(world)
     day = follow_up.procedure.performed_at.astimezone(world.site.zone).date()
     asked = {"performed_from": f"{day}", "performed_until": f"{day}"}
-    selection, now = Selection(performed_from=day, performed_until=day), world.at(MONDAY, 9) + LATER
+    selection, now = (
+        Selection(performed_from=day, performed_until=day),
+        world.at(MONDAY, 9) + AFTER_ALL_COURSES,
+    )
 
     report = procedure_report(selection, user=world.physician, now=now)
     assert (report.funnel.treated, report.tests.tests) == ((0, 1) if who is only_tests else (1, 0))
@@ -82,8 +83,8 @@ def test_confounded_after_a_known_loss_stays_with_its_loss(world: World) -> None
     """Another treatment of the region came after relief was lost, and nobody asked for the pain before it."""
     world.site.smallest_cell = 1
     world.site.save()
-    injection = kind(world, "esi_interlaminar", family="epidural_steroid_injection")
-    lost, unknown = course(world, {42: 2, 92: 8, 184: 8}), course(world, {14: 2})
+    injection = another_type(world, "esi_interlaminar", family="epidural_steroid_injection")
+    lost, unknown = answered_course(world, {42: 2, 92: 8, 184: 8}), answered_course(world, {14: 2})
     for follow_up in (lost, unknown):
         day = follow_up.procedure.performed_at.astimezone(world.site.zone).date() + timedelta(days=211)
         other = world.performed(procedure_type=injection, patient=follow_up.patient, day=day, baseline=None)
@@ -125,7 +126,7 @@ def test_nothing_is_told_after_the_last_planned_check_in(world: World, client: C
     short.check_in_days = [1, 7, 14, 42, 92, 184]
     short.save()
     for number in range(6):
-        again(world, course(world, {42: 2, 92: 2, 184: 2}), after=211 + 7 * number, pain=8)
+        treat_again(world, answered_course(world, {42: 2, 92: 2, 184: 2}), after=211 + 7 * number, pain=8)
     now = world.at(MONDAY + timedelta(days=900), 9)
     report = procedure_report(Selection(), user=world.physician, now=now)
     for curve in report.curves:

@@ -12,14 +12,12 @@ from clinic.api.viewsets import REPLAYED, IdempotentAPIView
 from clinic.models import AuditEvent, SentRequest, User
 from clinic.tests.api_client import call, faults
 from clinic.tests.factories import MONDAY
-from outcomes.tests.test_api_access import OPEN_IN_API, operations
+from outcomes.tests.api_operations import OPEN_IN_API, operations
 from patients.models import Patient
-from patients.tests.test_api import registration
+from patients.tests.factories import registration
 from procedures import services
 from procedures.models import Appointment, AppointmentStep, CalendarFeed, WaitlistEntry
-from procedures.tests.factories import World
-from procedures.tests.test_api import booking
-from procedures.tests.test_import import csv, row
+from procedures.tests.factories import World, appointment_row, appointments_csv, booking_request
 
 KEY = {"Idempotency-Key": "3f0c2c52-6c0e-4d05-9d8e-8f4f0b1c6a11"}
 
@@ -54,22 +52,22 @@ def test_every_post_of_somebody_signed_in_takes_a_key(world: World) -> None:
 )
 def test_a_booking_under_a_used_key_is_the_same_in_every_word(world: World, first: Any, then: Any) -> None:
     """`hold: true`, then `hold: false`, was answered with 200 and "held"; and the time lapsed."""
-    made = post(world, "appointments/", booking(world, **first))
+    made = post(world, "appointments/", booking_request(world, **first))
     assert (made.status_code, made.has_header(REPLAYED)) == (201, False)
-    other = post(world, "appointments/", booking(world, **then))
+    other = post(world, "appointments/", booking_request(world, **then))
     assert (other.status_code, faults(other)) == (409, [("Idempotency-Key", "key_reused")])
-    again = post(world, "appointments/", booking(world, **first))
+    again = post(world, "appointments/", booking_request(world, **first))
     assert (again.status_code, again[REPLAYED], again.json()["id"]) == (200, "true", made.json()["id"])
     assert Appointment.objects.count() == 1
 
 
 def test_a_key_is_of_one_address_too(world: World) -> None:
-    made = post(world, "appointments/", booking(world)).json()
+    made = post(world, "appointments/", booking_request(world)).json()
     moved = post(world, f"appointments/{made['id']}/reschedule/", {"starts_at": "2027-01-11T13:00"})
     assert (moved.status_code, faults(moved)) == (409, [("Idempotency-Key", "key_reused")])
     other = post(world, f"appointments/{made['id']}/confirm/", {})
     assert (other.status_code, faults(other)) == (409, [("Idempotency-Key", "key_reused")])
-    query = post(world, "appointments/?a=b", booking(world))
+    query = post(world, "appointments/?a=b", booking_request(world))
     assert query.status_code == 409
     assert Appointment.objects.get().status == "booked"
 
@@ -133,11 +131,13 @@ def test_a_file_is_imported_once_and_another_under_the_key_refused(world: World)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("django.utils.timezone.now", lambda: world.now)
-        first, again = send(csv(row())), send(csv(row()))
+        first, again = send(appointments_csv(appointment_row())), send(appointments_csv(appointment_row()))
         assert (first.status_code, again.status_code) == (200, 200), first.json()
         assert (again[REPLAYED], again.json()["counts"]) == ("true", first.json()["counts"])
         assert first.json()["counts"]["added"] == 1
-        assert faults(send(csv(row(time="13:00")))) == [("Idempotency-Key", "key_reused")]
+        assert faults(send(appointments_csv(appointment_row(time="13:00")))) == [
+            ("Idempotency-Key", "key_reused")
+        ]
     assert Appointment.objects.count() == 1
 
 
@@ -153,7 +153,7 @@ def test_an_answer_that_was_a_secret_is_not_kept_and_nothing_is_done_again(world
 
 def test_answers_go_after_some_days_and_the_key_stays_used(world: World) -> None:
     said = registration(world)
-    booked = post(world, "appointments/", booking(world), headers={"Idempotency-Key": "b"}).json()
+    booked = post(world, "appointments/", booking_request(world), headers={"Idempotency-Key": "b"}).json()
     assert post(world, "patients/", said).status_code == 201
     assert ground.drop_old_answers(now=world.now + ground.ANSWERS_KEPT) == 0
     later = world.now + ground.ANSWERS_KEPT + timedelta(seconds=1)
@@ -164,7 +164,7 @@ def test_answers_go_after_some_days_and_the_key_stays_used(world: World) -> None
     assert faults(post(world, "patients/", said | {"family_name": "X"}, now=later)) == [
         ("Idempotency-Key", "key_reused")
     ]
-    still = post(world, "appointments/", booking(world), now=later, headers={"Idempotency-Key": "b"})
+    still = post(world, "appointments/", booking_request(world), now=later, headers={"Idempotency-Key": "b"})
     assert (still.status_code, still.json()["id"], still[REPLAYED]) == (200, booked["id"], "true")
 
 

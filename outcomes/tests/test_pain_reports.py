@@ -21,12 +21,11 @@ from outcomes.check_in_history import why
 from outcomes.models import Alert, Answer, CheckIn, FollowUp, Link
 from outcomes.relief import Verdict
 from outcomes.services.staff_answers import values_of
-from outcomes.tests.factories import insist, red_flag
-from outcomes.tests.test_since_when import interval, on, said
+from outcomes.tests.factories import answer_day, day_as_sent, insist, loss_interval, red_flag
 from procedures import services as procedures
 from procedures.models import Intent, Procedure
 from procedures.tests.factories import World
-from procedures.tests.test_races import together
+from procedures.tests.races import run_together
 
 DAY = timedelta(days=1)
 
@@ -35,7 +34,7 @@ DAY = timedelta(days=1)
 def relieved(world: World) -> FollowUp:
     """A course from a baseline of 8 with relief on day 42."""
     follow_up: FollowUp = world.performed(baseline=8).follow_up
-    said(follow_up, 42, 2)
+    answer_day(follow_up, 42, 2)
     return follow_up
 
 
@@ -66,7 +65,7 @@ def test_a_bad_score_after_relief_is_a_loss_by_the_patients_own_word(
 ) -> None:
     given = report(relieved, noon(world, 70), ended_on=65, remark="Since Tuesday\x00")
     assert verdict(relieved) == Verdict.LOST_EARLY
-    assert interval(relieved) == (42, 65)
+    assert loss_interval(relieved) == (42, 65)
     assert values_of(given) == {"nrs.now": 8, "relief.worn_off": 1, "relief.ended_on": 65}
     assert (given.remark, given.recorded_by, given.channel) == ("Since Tuesday", None, "email")
     assert (given.check_in.status, given.check_in.when) == ("answered", "day 70, pain is back")
@@ -114,7 +113,7 @@ def test_a_loss_that_was_known_already_is_not_news_but_the_patients_wish_is(
 ) -> None:
     report(relieved, noon(world, 70))
     report(relieved, noon(world, 80))
-    assert interval(relieved) == (42, 70)
+    assert loss_interval(relieved) == (42, 70)
     assert sorted(alert.kind for alert in Alert.objects.all()) == ["lost_early", "pain_back"]
 
 
@@ -122,7 +121,7 @@ def test_a_loss_whose_alert_was_resolved_unconfirmed_is_a_question_all_the_same(
     world: World, relieved: FollowUp
 ) -> None:
     """Else nobody would hear what the patient says."""
-    said(relieved, 92, 7)
+    answer_day(relieved, 92, 7)
     services.resolve(Alert.objects.get().pk, resolution="no_action", by=world.nurse, now=noon(world, 93))
     report(relieved, noon(world, 95), pain=8)
     assert verdict(relieved) == Verdict.LOST_EARLY
@@ -145,10 +144,10 @@ def test_the_question_goes_with_the_course(world: World, relieved: FollowUp, how
 
 
 def test_it_confirms_a_first_bad_score(world: World, relieved: FollowUp) -> None:
-    said(relieved, 92, 7)
+    answer_day(relieved, 92, 7)
     report(relieved, noon(world, 95), pain=8)
     assert verdict(relieved) == Verdict.LOST_EARLY
-    assert interval(relieved) == (42, 92)
+    assert loss_interval(relieved) == (42, 92)
     assert Alert.objects.get().confirmed
 
 
@@ -157,7 +156,7 @@ def test_a_day_on_or_before_the_last_good_answer_is_kept_and_not_used(
 ) -> None:
     given = report(relieved, noon(world, 70), ended_on=42)
     assert values_of(given)["relief.ended_on"] == 42
-    assert interval(relieved) == (42, 70)
+    assert loss_interval(relieved) == (42, 70)
 
 
 @pytest.mark.parametrize(
@@ -193,10 +192,10 @@ def test_the_same_on_the_same_day_is_kept_once(world: World, relieved: FollowUp)
 @pytest.mark.django_db(transaction=True)
 def test_of_the_same_sent_twice_at_once_one_is_kept(world: World) -> None:
     follow_up = world.performed(baseline=8).follow_up
-    said(follow_up, 42, 2)
+    answer_day(follow_up, 42, 2)
     now = noon(world, 70)
     connection.close()
-    assert together(*(lambda: report(follow_up, now) for _ in range(4))) == {"won": 4}
+    assert run_together(*(lambda: report(follow_up, now) for _ in range(4))) == {"won": 4}
     assert len(reports()) == 1
     assert follow_up.verdict_changes.filter(verdict=Verdict.LOST_EARLY).count() == 1
 
@@ -312,13 +311,13 @@ def test_the_page_takes_what_the_patient_says(
 ) -> None:
     clock[0] = noon(world, 70)
     path = opened(relieved, clock[0])
-    sent = {"nrs.now": "8", "relief.ended_on": on(65), "remark": "Help"}
+    sent = {"nrs.now": "8", "relief.ended_on": day_as_sent(65), "remark": "Help"}
     response = client.post(path + "?lang=es", sent)
     assert response["Location"] == f"{path}?lang=es&sent=1"
     client.post(path, sent)  # a second click
     (found,) = reports()
     assert (found.answer.language, found.answer.remark) == ("es", "Help")
-    assert interval(relieved) == (42, 65)
+    assert loss_interval(relieved) == (42, 65)
 
 
 @pytest.mark.parametrize(
@@ -326,8 +325,8 @@ def test_the_page_takes_what_the_patient_says(
     [
         ({}, "nrs-now"),
         ({"nrs.now": "11"}, "nrs-now"),
-        ({"nrs.now": "8", "relief.ended_on": on(71)}, "relief-ended_on"),
-        ({"nrs.now": "8", "relief.ended_on": on(-1)}, "relief-ended_on"),
+        ({"nrs.now": "8", "relief.ended_on": day_as_sent(71)}, "relief-ended_on"),
+        ({"nrs.now": "8", "relief.ended_on": day_as_sent(-1)}, "relief-ended_on"),
         ({"nrs.now": "8", "relief.ended_on": "soon"}, "relief-ended_on"),
         ({"nrs.now": "8", "remark": "x" * 2001}, "remark"),
     ],
@@ -354,12 +353,12 @@ def test_another_language_keeps_what_was_typed(
     world: World, relieved: FollowUp, clock: list[datetime], client: Client
 ) -> None:
     clock[0] = noon(world, 70)
-    sent = {"nrs.now": "8", "relief.ended_on": on(65), "remark": "Help", "lang": "es"}
+    sent = {"nrs.now": "8", "relief.ended_on": day_as_sent(65), "remark": "Help", "lang": "es"}
     page = client.post(opened(relieved, clock[0]), sent).content.decode()
     assert '<html lang="es"' in page
     assert 'action="?lang=es"' in page
     assert 'name="nrs.now" value="8" checked' in page
-    assert f'value="{on(65)}"' in page
+    assert f'value="{day_as_sent(65)}"' in page
     assert "Help</textarea>" in page
     assert reports() == []
 
@@ -455,7 +454,7 @@ def test_the_thanks_after_a_test_lead_nowhere(
     world: World, relieved: FollowUp, clock: list[datetime], client: Client
 ) -> None:
     check_in = relieved.check_ins.get(offset_minutes=92 * 1440)
-    said(relieved, 92, 2)
+    answer_day(relieved, 92, 2)
     clock[0] = check_in.due_at + timedelta(hours=2)
     path = f"/c/{services.issue_link(check_in, now=clock[0])}/"
     assert "/p/" in client.get(path).content.decode()
@@ -469,18 +468,24 @@ def test_the_thanks_after_a_test_lead_nowhere(
 def test_staff_write_it_down(world: World, relieved: FollowUp) -> None:
     desk, now = signed_in(world.clerk), noon(world, 70)
     page = f"/admin/outcomes/followup/{relieved.pk}/"
-    sent = {"nrs.now": "8", "relief.ended_on": on(65), "channel": "phone", "language": "en", "remark": ""}
+    sent = {
+        "nrs.now": "8",
+        "relief.ended_on": day_as_sent(65),
+        "channel": "phone",
+        "language": "en",
+        "remark": "",
+    }
     with at(now):
         assert f"{page}pain-back/" in desk.get(f"{page}change/").content.decode()
         assert desk.get(f"{page}pain-back/").status_code == 200
-        assert desk.post(f"{page}pain-back/", sent | {"relief.ended_on": on(71)}).status_code == 422
+        assert desk.post(f"{page}pain-back/", sent | {"relief.ended_on": day_as_sent(71)}).status_code == 422
         assert desk.post(f"{page}pain-back/", sent | {"nrs.now": ""}).status_code == 422
         assert reports() == []
         assert desk.post(f"{page}pain-back/", sent)["Location"] == f"{page}change/"
         told = words(desk.get(f"{page}change/"))
     (found,) = reports()
     assert (found.answer.channel, found.answer.recorded_by) == ("phone", world.clerk)
-    assert interval(relieved) == (42, 65)
+    assert loss_interval(relieved) == (42, 65)
     assert "day 70, pain is back" in told
     with at(now):
         page = words(desk.get(f"/admin/outcomes/checkin/{found.pk}/change/"))
@@ -504,7 +509,7 @@ def test_staff_cannot_after_the_course_and_others_not_at_all(world: World, relie
 
 def test_programs_write_it_down(world: World, relieved: FollowUp) -> None:
     path, now = f"follow-ups/{relieved.pk}/pain-reports/", noon(world, 70)
-    sent = {"score": 8, "since": on(65), "channel": "phone", "remark": "Rang us"}
+    sent = {"score": 8, "since": day_as_sent(65), "channel": "phone", "remark": "Rang us"}
     made = call(world.nurse, "POST", path, sent, now=now)
     assert made.status_code == 201
     body = made.json()
@@ -524,8 +529,8 @@ def test_programs_write_it_down(world: World, relieved: FollowUp) -> None:
         ({"channel": "phone"}, ("score", "required")),
         ({"score": 8}, ("channel", "required")),
         ({"score": 8, "channel": "email"}, ("channel", "invalid_choice")),
-        ({"score": 8, "channel": "phone", "since": on(71)}, ("since", "in_the_future")),
-        ({"score": 8, "channel": "phone", "since": on(-1)}, ("since", "before_procedure")),
+        ({"score": 8, "channel": "phone", "since": day_as_sent(71)}, ("since", "in_the_future")),
+        ({"score": 8, "channel": "phone", "since": day_as_sent(-1)}, ("since", "before_procedure")),
         ({"score": 8, "channel": "phone", "since": "soon"}, ("since", "invalid")),
     ],
 )

@@ -13,52 +13,17 @@ from clinic.models import AuditEvent, Site
 from clinic.tests.admin_client import clock, queries, signed_in, words
 from clinic.tests.api_client import call
 from clinic.tests.factories import MONDAY, staff
-from outcomes import services
 from outcomes.charts.timeline import Band, Dose, EventMark, Labels, draw
-from outcomes.models import AdverseEvent, CheckIn, FollowUp
+from outcomes.models import AdverseEvent, FollowUp
 from outcomes.patient_course import dose_steps, patient_course
-from outcomes.schedule import DAY
+from outcomes.tests.factories import next_ablation
 from patients import mme
 from patients.models import OpioidUse
+from patients.tests.factories import takes_opioid
 from procedures.services import void
 from procedures.tests.factories import World
 
 SVG = "{http://www.w3.org/2000/svg}"
-
-
-def another(world: World, scores: dict[int, int], *, side: str, baseline: int | None = 8) -> FollowUp:
-    """One more ablation of the world's patient, eight weeks after the last; until the last score the rest is missed."""
-    day = MONDAY + timedelta(days=56 * FollowUp.objects.count())
-    follow_up = world.performed(baseline=baseline, day=day, laterality=side).follow_up
-    for check_in in follow_up.check_ins.order_by("offset_minutes"):
-        after = check_in.offset_minutes // DAY
-        if after in scores:
-            services.answer(
-                check_in.pk,
-                values={"nrs.now": scores[after]},
-                channel="email",
-                language="en",
-                by=None,
-                now=check_in.due_at,
-            )
-        elif after <= max(scores):
-            CheckIn.objects.filter(pk=check_in.pk).update(status=CheckIn.Status.MISSED)
-    return services.judge(follow_up.pk, now=world.now)
-
-
-def takes(world: World, dose: str, since: date, until: date | None = None, drug: str = "morphine") -> None:
-    OpioidUse.objects.create(
-        patient=world.patient,
-        drug=drug,
-        dose=Decimal(dose),
-        unit="mg/day",
-        prescription="as written",
-        from_on=since,
-        until_on=until,
-        mme_per_day=Decimal(dose) if drug == "morphine" else None,
-        mme_version="CDC-2022" if drug == "morphine" else "",
-        recorded_at=world.now + timedelta(days=900),
-    )
 
 
 def harmed(world: World, follow_up: FollowUp, term: str = "infection", *, serious: bool = True) -> None:
@@ -77,10 +42,10 @@ def harmed(world: World, follow_up: FollowUp, term: str = "infection", *, seriou
 @pytest.fixture
 def told(world: World) -> World:
     """A patient with two ablations, an opioid that was halved, and an infection."""
-    first = another(world, {42: 3, 92: 2, 184: 4, 275: 7, 366: 8}, side="left")
-    another(world, {42: 7, 92: 8}, side="right", baseline=3)
-    takes(world, "60", MONDAY - timedelta(days=30), MONDAY + timedelta(days=60))
-    takes(world, "30", MONDAY + timedelta(days=61))
+    first = next_ablation(world, {42: 3, 92: 2, 184: 4, 275: 7, 366: 8}, side="left")
+    next_ablation(world, {42: 7, 92: 8}, side="right", baseline=3)
+    takes_opioid(world, "60", MONDAY - timedelta(days=30), MONDAY + timedelta(days=60))
+    takes_opioid(world, "30", MONDAY + timedelta(days=61))
     harmed(world, first)
     return world
 
@@ -171,8 +136,8 @@ def test_the_number_of_queries_stays_the_same(told: World, client: Client) -> No
         queries(lambda: call(told.nurse, "GET", address, now=later(told))),
     )
     for side in ("left", "right"):
-        harmed(told, another(told, {42: 3, 92: 2, 184: 8}, side=side), "bleeding", serious=False)
-        takes(told, "2", MONDAY, drug="buprenorphine" if side == "left" else "tramadol")
+        harmed(told, next_ablation(told, {42: 3, 92: 2, 184: 8}, side=side), "bleeding", serious=False)
+        takes_opioid(told, "2", MONDAY, drug="buprenorphine" if side == "left" else "tramadol")
     after = (
         queries(lambda: client.get(page(told))),
         queries(lambda: call(told.nurse, "GET", address, now=later(told))),
@@ -197,9 +162,9 @@ def test_the_patients_page_and_the_follow_ups_page_lead_to_it(told: World, clien
 
 def test_the_totals_of_all_days_are_stretches_without_a_change(world: World) -> None:
     assert dose_steps([]) == []
-    takes(world, "60", MONDAY, MONDAY + timedelta(days=9))
-    takes(world, "20", MONDAY + timedelta(days=5))
-    takes(world, "8", MONDAY + timedelta(days=12), drug="buprenorphine")
+    takes_opioid(world, "60", MONDAY, MONDAY + timedelta(days=9))
+    takes_opioid(world, "20", MONDAY + timedelta(days=5))
+    takes_opioid(world, "8", MONDAY + timedelta(days=12), drug="buprenorphine")
     found = [(step.from_on, step.until_on, step.total.mme) for step in dose_steps(OpioidUse.objects.all())]
     day = [MONDAY + timedelta(days=number) for number in range(13)]
     assert found == [
@@ -214,8 +179,8 @@ def test_the_totals_of_all_days_are_stretches_without_a_change(world: World) -> 
 
 def test_a_change_of_dose_within_a_day_makes_no_peak(world: World) -> None:
     change = MONDAY + timedelta(days=5)
-    takes(world, "60", MONDAY, change)
-    takes(world, "20", change)
+    takes_opioid(world, "60", MONDAY, change)
+    takes_opioid(world, "20", change)
     found = [(step.from_on, step.until_on, step.total.mme) for step in dose_steps(OpioidUse.objects.all())]
     assert found == [(MONDAY, change - timedelta(days=1), Decimal(60)), (change, None, Decimal(20))]
 

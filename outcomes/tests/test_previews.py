@@ -11,20 +11,11 @@ from clinic.tests.admin_client import signed_in
 from clinic.tests.factories import staff
 from outcomes import emails as of_outcomes
 from outcomes.admin.previews import PREVIEWS
+from outcomes.tests.factories import PREVIEWED_EMAILS
 from procedures import emails as of_procedures
 from procedures.tests.factories import World
 
 PREVIEW = "/admin/clinic/outgoingemail/previews/"
-
-
-#: Each template of an e-mail, and what can be looked at of it.
-SHOWN = {
-    "outcomes.emails.invitation": {"caregiver", "check-in", "check-ins", "reminder", "reminders"},
-    "outcomes.emails.alert": {"alert", "alert-overdue"},
-    "procedures.emails.booked": {"booked", "moved"},
-    "procedures.emails.cancelled": {"cancelled"},
-    "procedures.emails.reminder": {"appointment-reminder"},
-}
 
 
 def test_every_e_mail_has_a_preview() -> None:
@@ -35,8 +26,8 @@ def test_every_e_mail_has_a_preview() -> None:
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if "now" in (takes := list(inspect.signature(function).parameters)) and re.search("_ids?$", takes[0])
     }
-    assert templates == set(SHOWN)
-    assert sorted(preview.key for preview in PREVIEWS) == sorted(set().union(*SHOWN.values()))
+    assert templates == set(PREVIEWED_EMAILS)
+    assert sorted(preview.key for preview in PREVIEWS) == sorted(set().union(*PREVIEWED_EMAILS.values()))
 
 
 @pytest.mark.parametrize("key", [preview.key for preview in PREVIEWS if len(preview.languages) > 1])

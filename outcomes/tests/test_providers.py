@@ -14,7 +14,7 @@ from clinic.tests.api_client import call, faults
 from clinic.tests.factories import staff
 from outcomes import services
 from outcomes.models import FollowUp
-from outcomes.tests.test_reports import course
+from outcomes.tests.factories import answered_course
 from procedures.models import Procedure
 from procedures.tests.factories import World
 
@@ -36,14 +36,14 @@ def performed(follow_up: FollowUp, by: User) -> FollowUp:
 @pytest.fixture
 def mine(world: World) -> FollowUp:
     """Without relief, after the physician's procedure."""
-    return performed(course(world, {42: 8, 92: 8}), world.physician)
+    return performed(answered_course(world, {42: 8, 92: 8}), world.physician)
 
 
 @pytest.fixture
 def theirs(world: World, mine: FollowUp) -> FollowUp:
     """The same after that of a colleague, a week later at least."""
     colleague = staff("colleague@example.org", "Physician", world.site)
-    return performed(course(world, {42: 8, 92: 8}), colleague)
+    return performed(answered_course(world, {42: 8, 92: 8}), colleague)
 
 
 def found(world: World, path: str, query: str, *, by: User | None = None) -> list[int]:
@@ -122,7 +122,7 @@ def test_narrowing_asks_no_more_for_many_than_for_few(world: World, path: str) -
 
     def more(number: int) -> None:
         for _ in range(number):
-            performed(course(world, {42: 8, 92: 8}), world.physician)
+            performed(answered_course(world, {42: 8, 92: 8}), world.physician)
 
     more(2)
     few = asked()

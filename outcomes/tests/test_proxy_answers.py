@@ -13,8 +13,7 @@ from outcomes.exports.check_ins import columns as check_in_columns
 from outcomes.exports.columns import Shield
 from outcomes.models import Answer
 from outcomes.tests.caregiving import ask, paths, question
-from outcomes.tests.factories import insist, to_call
-from outcomes.tests.test_follow_ups import repeating
+from outcomes.tests.factories import insist, repeating_follow_up, to_call
 from patients.models import Patient
 from patients.tests.caregiving import DAUGHTER, caregiver
 from procedures import services as procedures
@@ -130,7 +129,7 @@ def test_nobody_changes_what_somebody_else_answered(
 
 
 def test_a_course_without_end_goes_on_for_a_caregiver_when_the_patient_has_opted_out(world: World) -> None:
-    course = repeating(world)
+    course = repeating_follow_up(world)
     after = course.check_ins.get(offset_minutes=270 * 1440).due_at
     Patient.objects.update(opted_out_at=after - timedelta(days=1))
     assert services.extend_plans(now=after) == 0

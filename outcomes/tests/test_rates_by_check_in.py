@@ -11,32 +11,14 @@ from outcomes.models import CourseSummary, FollowUp
 from outcomes.reports import Selection, procedure_report
 from outcomes.reports.counts import ENDED, CheckInCounts
 from outcomes.reports.drill_down import rows_behind
-from outcomes.tests.test_reports import course
+from outcomes.tests.factories import AFTER_ALL_COURSES, answered_course, treat_again
 from procedures.tests.factories import World
 
-#: Long enough after the last of these procedures.
-LATER = timedelta(days=7 * 31 + 200)
 EVERYBODY = Selection()
 
 
-@pytest.fixture
-def small(world: World) -> World:
-    """A site that shows a rate of a single answer."""
-    world.site.smallest_cell = 1
-    world.site.save()
-    return world
-
-
-def again(world: World, follow_up: FollowUp, *, after: int, pain: int | None) -> None:
-    """The patient is treated again so many days after the first time, with this pain before it. What comes of the
-    second treatment is left out of the reports."""
-    day = follow_up.procedure.performed_at.astimezone(world.site.zone).date() + timedelta(days=after)
-    second = world.performed(patient=follow_up.patient, day=day, baseline=pain).follow_up
-    CourseSummary.objects.filter(pk=second.pk).update(voided=True)
-
-
 def point_at(world: World, day: int, selection: Selection = EVERYBODY) -> CheckInCounts:
-    report = procedure_report(selection, user=world.physician, now=world.at(MONDAY, 9) + LATER)
+    report = procedure_report(selection, user=world.physician, now=world.at(MONDAY, 9) + AFTER_ALL_COURSES)
     return next(point for point in report.points if point.at == day)
 
 
@@ -46,13 +28,13 @@ def shares(point: CheckInCounts) -> tuple[tuple[int, int], ...]:
     return tuple((share.count, share.of) for share in (rate.complete, rate.worst, rate.best) if share)
 
 
-def test_who_was_treated_again_stays_in_the_box(small: World) -> None:
+def test_who_was_treated_again_stays_in_the_box(unmasked_world: World) -> None:
     """7 of 8 who answered were in relief, with a box of 54–92 %; of the 18 of that age 7 are known to be."""
     for place in range(13):
-        course(small, {42: 2, 92: 2, 184: (8 if place == 7 else 2) if place < 8 else None})
+        answered_course(unmasked_world, {42: 2, 92: 2, 184: (8 if place == 7 else 2) if place < 8 else None})
     for _ in range(5):
-        again(small, course(small, {42: 2, 92: 8}), after=113, pain=8)
-    point = point_at(small, 184)
+        treat_again(unmasked_world, answered_course(unmasked_world, {42: 2, 92: 8}), after=113, pain=8)
+    point = point_at(unmasked_world, 184)
     assert (point.fifty.due, point.fifty.asked, point.fifty.answered) == (18, 13, 8)
     assert point.groups == dict.fromkeys(ENDED, 0) | {"again_out_of_relief": 5}
     assert shares(point) == ((7, 8), (7, 18), (12, 18))
@@ -68,83 +50,93 @@ def test_who_was_treated_again_stays_in_the_box(small: World) -> None:
     ],
 )
 def test_only_the_treated_again(
-    small: World, scores: dict[int, int | None], pain: int | None, group: str, best: int
+    unmasked_world: World, scores: dict[int, int | None], pain: int | None, group: str, best: int
 ) -> None:
     """A report of one patient, who was treated again: no answer, no rate of them, and a box that says so."""
-    first = course(small, scores)
-    again(small, first, after=113, pain=pain)
-    performed = first.procedure.performed_at.astimezone(small.site.zone).date()
+    first = answered_course(unmasked_world, scores)
+    treat_again(unmasked_world, first, after=113, pain=pain)
+    performed = first.procedure.performed_at.astimezone(unmasked_world.site.zone).date()
     selection = Selection(performed_from=performed, performed_until=performed)
-    point = point_at(small, 184, selection)
+    point = point_at(unmasked_world, 184, selection)
     assert (point.fifty.due, point.fifty.asked, point.fifty.answered) == (1, 0, 0)
     assert (point.fifty.complete, point.fifty.response) == (None, None)
     assert shares(point) == ((0, 1), (best, 1))
     assert point.groups == dict.fromkeys(ENDED, 0) | {group: 1}
-    now = small.at(MONDAY, 9) + LATER
+    now = unmasked_world.at(MONDAY, 9) + AFTER_ALL_COURSES
     for name in ("again", group):
-        assert list(rows_behind(selection, f"at:184:{name}", small.physician, now=now)) == [first]
+        assert list(rows_behind(selection, f"at:184:{name}", unmasked_world.physician, now=now)) == [first]
 
 
-def test_before_the_day_of_a_check_in_nobody_is_due(small: World) -> None:
+def test_before_the_day_of_a_check_in_nobody_is_due(unmasked_world: World) -> None:
     """By the calendar: its time is over two weeks after its day at the latest."""
-    first = course(small, {42: 2, 92: 2})
-    again(small, first, after=113, pain=8)
-    day = first.procedure.performed_at.astimezone(small.site.zone).date()
+    first = answered_course(unmasked_world, {42: 2, 92: 2})
+    treat_again(unmasked_world, first, after=113, pain=8)
+    day = first.procedure.performed_at.astimezone(unmasked_world.site.zone).date()
     selection = Selection(performed_from=day, performed_until=day)
 
     def days(after: int) -> set[int]:
-        now = small.at(day + timedelta(days=after), 12)
-        report = procedure_report(selection, user=small.physician, now=now)
+        now = unmasked_world.at(day + timedelta(days=after), 12)
+        report = procedure_report(selection, user=unmasked_world.physician, now=now)
         return {point.at for point in report.points}
 
     assert 184 not in days(197)
     assert 184 in days(198)
 
 
-def test_other_ends_have_their_names(small: World) -> None:
-    left, dead = course(small, {42: 2, 92: 2}), course(small, {42: 2, 92: 2})
+def test_other_ends_have_their_names(unmasked_world: World) -> None:
+    left, dead = (
+        answered_course(unmasked_world, {42: 2, 92: 2}),
+        answered_course(unmasked_world, {42: 2, 92: 2}),
+    )
     begun = {follow_up.pk: follow_up.procedure.performed_at for follow_up in (left, dead)}
     services.end_follow_up(
-        left.pk, closed_reason="transferred", by=small.physician, now=begun[left.pk] + timedelta(days=110)
+        left.pk,
+        closed_reason="transferred",
+        by=unmasked_world.physician,
+        now=begun[left.pk] + timedelta(days=110),
     )
     gone = begun[dead.pk] + timedelta(days=112)
     FollowUp.objects.filter(pk=dead.pk).update(closed_at=gone, closed_reason="died")
-    point = point_at(small, 184)
+    point = point_at(unmasked_world, 184)
     assert point.groups == dict.fromkeys(ENDED, 0) | {"transferred": 1, "died": 1}
     assert shares(point) == ((0, 2), (2, 2))
 
 
-def test_what_was_never_asked_is_silent(small: World) -> None:
+def test_what_was_never_asked_is_silent(unmasked_world: World) -> None:
     """A check-in that was left out because a newer one was due is in no list of answers, and its day has come."""
-    first = course(small, {42: 2, 92: 2, 184: 2})
+    first = answered_course(unmasked_world, {42: 2, 92: 2, 184: 2})
     check_in = first.check_ins.get(offset_minutes=92 * 1440)
     check_in.answer.measurements.all().delete()
     check_in.answer.delete()
     check_in.status = "superseded"
     check_in.save()
-    services.judge(first.pk, now=small.now)
+    services.judge(first.pk, now=unmasked_world.now)
     assert 92 not in CourseSummary.objects.get(pk=first.pk).days
-    point = point_at(small, 92)
+    point = point_at(unmasked_world, 92)
     assert (point.fifty.due, point.fifty.asked, point.fifty.answered) == (1, 1, 0)
 
 
-def test_a_report_of_only_tests(small: World) -> None:
-    small.ablation.purpose = "diagnostic_and_therapeutic"
-    small.ablation.save()
-    small.performed(intent="diagnostic")
+def test_a_report_of_only_tests(unmasked_world: World) -> None:
+    unmasked_world.ablation.purpose = "diagnostic_and_therapeutic"
+    unmasked_world.ablation.save()
+    unmasked_world.performed(intent="diagnostic")
     report = procedure_report(
-        Selection(intent="diagnostic"), user=small.physician, now=small.at(MONDAY, 9) + LATER
+        Selection(intent="diagnostic"),
+        user=unmasked_world.physician,
+        now=unmasked_world.at(MONDAY, 9) + AFTER_ALL_COURSES,
     )
     assert (report.procedures, report.tests.tests, report.funnel.treated) == (1, 1, 0)
     assert (list(report.points), list(report.curves)) == ([], [])
 
 
-def test_losing_early_and_open_are_no_tests_of_last_year(small: World) -> None:
+def test_losing_early_and_open_are_no_tests_of_last_year(unmasked_world: World) -> None:
     """The call that the documentation gives. A test that was never closed, and was judged as a treatment."""
-    lost = course(small, {42: 2, 92: 8, 184: 8})
-    small.ablation.purpose = "diagnostic_and_therapeutic"
-    small.ablation.save()
-    test = small.performed(intent="diagnostic").follow_up
+    lost = answered_course(unmasked_world, {42: 2, 92: 8, 184: 8})
+    unmasked_world.ablation.purpose = "diagnostic_and_therapeutic"
+    unmasked_world.ablation.save()
+    test = unmasked_world.performed(intent="diagnostic").follow_up
     FollowUp.objects.filter(pk=test.pk).update(verdict="lost_early")
-    rows = call(small.nurse, "GET", "follow-ups/?verdict=lost_early&open=true", now=small.now).json()
+    rows = call(
+        unmasked_world.nurse, "GET", "follow-ups/?verdict=lost_early&open=true", now=unmasked_world.now
+    ).json()
     assert [row["id"] for row in rows["results"]] == [lost.pk]

@@ -23,16 +23,7 @@ from outcomes.relief import (
     relief_of,
     responders,
 )
-
-scores = st.integers(0, 10)
-
-
-def course(
-    baseline: int | None, *readings: tuple[int, int], silent: tuple[int, ...] = (), **more: object
-) -> Course:
-    """A facet ablation: judged from day 42, expected to end between days 180 and 365."""
-    facts: dict[str, object] = {"evaluate_after": 42, "window_from": 180, "window_until": 365} | more
-    return Course(baseline, [Reading(*reading) for reading in readings], silent, **facts)  # type: ignore[arg-type]
+from outcomes.tests.relief_courses import any_course, facet_course, in_order, scores
 
 
 @pytest.mark.parametrize(
@@ -49,7 +40,7 @@ def test_without_a_baseline_above_zero_relief_is_unknown_and_not_zero_or_a_hundr
     baseline: int | None, score: int
 ) -> None:
     assert percent_relief(baseline, score) is None
-    assert judge(course(baseline, (92, score))).verdict == Verdict.NO_BASELINE
+    assert judge(facet_course(baseline, (92, score))).verdict == Verdict.NO_BASELINE
 
 
 @given(st.integers(1, 10), scores, st.integers(1, 100))
@@ -115,13 +106,13 @@ def test_a_sacroiliac_test_asks_for_75_percent() -> None:
 
 
 def test_exactly_half_is_relief_and_one_more_is_not() -> None:
-    assert judge(course(8, (92, 4))).verdict == Verdict.IN_RELIEF
-    assert judge(course(8, (92, 5))).verdict == Verdict.PARTIAL
+    assert judge(facet_course(8, (92, 4))).verdict == Verdict.IN_RELIEF
+    assert judge(facet_course(8, (92, 5))).verdict == Verdict.PARTIAL
 
 
 def test_exactly_thirty_percent_is_partial_and_one_more_is_none() -> None:
-    assert judge(course(10, (92, 7))).verdict == Verdict.PARTIAL
-    assert judge(course(10, (92, 8))).verdict == Verdict.NO_RELIEF
+    assert judge(facet_course(10, (92, 7))).verdict == Verdict.PARTIAL
+    assert judge(facet_course(10, (92, 8))).verdict == Verdict.NO_RELIEF
 
 
 @pytest.mark.parametrize(
@@ -149,7 +140,7 @@ def test_exactly_thirty_percent_is_partial_and_one_more_is_none() -> None:
     ],
 )
 def test_verdicts_of_an_ablation(readings: list[tuple[int, int]], verdict: Verdict) -> None:
-    judgement = judge(course(8, *readings))
+    judgement = judge(facet_course(8, *readings))
     assert judgement.verdict == verdict, judgement.reason
 
 
@@ -173,8 +164,8 @@ def test_verdicts_of_an_ablation(readings: list[tuple[int, int]], verdict: Verdi
 def test_a_loss_against_the_window_by_where_most_of_its_days_lie(
     last_good: int, first_bad: int, verdict: Verdict
 ) -> None:
-    assert judge(course(8, (last_good, 2), (first_bad, 8), (700, 8))).verdict == verdict
-    suspected = judge(course(8, (last_good, 2), (first_bad, 8)))
+    assert judge(facet_course(8, (last_good, 2), (first_bad, 8), (700, 8))).verdict == verdict
+    suspected = judge(facet_course(8, (last_good, 2), (first_bad, 8)))
     outlasted = last_good >= 365
     assert suspected.verdict == (Verdict.OUTLASTING if outlasted else Verdict.LOST_UNCONFIRMED)
     assert suspected.loss_kind == verdict
@@ -222,7 +213,7 @@ def test_bad_pain_before_a_repeat_does_not_tell_that_there_never_was_relief() ->
 
 def taken_out(*readings: tuple[int, int], silent: tuple[int, ...] = ()) -> Judgement:
     """From a baseline of 8; on day 120 the device is taken out because it did not help enough."""
-    return judge(course(8, *readings, silent=silent, useless_at=120))
+    return judge(facet_course(8, *readings, silent=silent, useless_at=120))
 
 
 def test_a_device_that_is_taken_out_for_not_helping_is_a_loss_or_no_relief() -> None:
@@ -238,17 +229,17 @@ def test_a_device_that_is_taken_out_for_not_helping_is_a_loss_or_no_relief() -> 
 
 def test_by_lords_rule_half_is_lost_already() -> None:
     readings = ((42, 2), (92, 4), (184, 4))
-    assert judge(course(8, *readings)).verdict == Verdict.IN_RELIEF
-    by_lord = judge(course(8, *readings, half_is_loss=True))
+    assert judge(facet_course(8, *readings)).verdict == Verdict.IN_RELIEF
+    by_lord = judge(facet_course(8, *readings, half_is_loss=True))
     assert (by_lord.verdict, by_lord.lost_between) == (Verdict.LOST_EARLY, (42, 92))
-    assert judge(course(8, (42, 3), half_is_loss=True)).verdict == Verdict.IN_RELIEF
-    assert judge(course(8, (42, 4), half_is_loss=True)).verdict == Verdict.PARTIAL
+    assert judge(facet_course(8, (42, 3), half_is_loss=True)).verdict == Verdict.IN_RELIEF
+    assert judge(facet_course(8, (42, 4), half_is_loss=True)).verdict == Verdict.PARTIAL
 
 
 @given(st.integers(1, 10), scores)
 def test_lords_rule_differs_at_exactly_half_only(baseline: int, score: int) -> None:
-    ours = judge(course(baseline, (92, score))).verdict == Verdict.IN_RELIEF
-    lords = judge(course(baseline, (92, score), half_is_loss=True)).verdict == Verdict.IN_RELIEF
+    ours = judge(facet_course(baseline, (92, score))).verdict == Verdict.IN_RELIEF
+    lords = judge(facet_course(baseline, (92, score), half_is_loss=True)).verdict == Verdict.IN_RELIEF
     assert (ours != lords) == (2 * score == baseline)
 
 
@@ -262,7 +253,9 @@ def test_one_bad_score_and_the_patients_word_are_a_loss() -> None:
     found = worn_off((42, 2), (92, 7), says=92)
     assert (found.verdict, found.lost_between) == (Verdict.LOST_EARLY, (42, 92))
     assert "confirmed by the patient on day 92" in found.reason
-    assert "confirmed by the next score on day 184" in judge(course(8, (42, 2), (92, 7), (184, 7))).reason
+    assert (
+        "confirmed by the next score on day 184" in judge(facet_course(8, (42, 2), (92, 7), (184, 7))).reason
+    )
     assert worn_off((42, 2), (184, 2), (275, 7), says=275).verdict == Verdict.LOST_WITHIN
     # It stands, whatever comes after it.
     assert worn_off((42, 2), (92, 7), (184, 2), says=92).verdict == Verdict.LOST_EARLY
@@ -278,11 +271,11 @@ def test_the_patients_word_alone_is_no_loss() -> None:
 
 
 def test_two_scores_of_one_day_are_one_check_in() -> None:
-    assert judge(course(8, (42, 2), (92, 7), (92, 8))).verdict == Verdict.LOST_UNCONFIRMED
-    assert judge(course(8, (42, 2), (92, 7), (92, 3))).verdict == Verdict.IN_RELIEF
-    assert judged(course(8, (42, 2), (92, 7), (92, 3))) == [Reading(42, 2), Reading(92, 3)]
+    assert judge(facet_course(8, (42, 2), (92, 7), (92, 8))).verdict == Verdict.LOST_UNCONFIRMED
+    assert judge(facet_course(8, (42, 2), (92, 7), (92, 3))).verdict == Verdict.IN_RELIEF
+    assert judged(facet_course(8, (42, 2), (92, 7), (92, 3))) == [Reading(42, 2), Reading(92, 3)]
     said = [Reading(42, 2), Reading(92, 7, worn_off=True, ended_on=80), Reading(92, 8)]
-    found = judge(replace(course(8), readings=said))
+    found = judge(replace(facet_course(8), readings=said))
     assert (found.verdict, found.lost_between) == (
         Verdict.LOST_EARLY,
         (42, 80),
@@ -314,29 +307,29 @@ def test_two_scores_of_one_day_are_one_check_in() -> None:
 def test_an_answer_on_the_day_of_the_next_treatment_counts_beside_the_pain_before_it(
     readings: list[Reading], verdict: str, between: tuple[int, int] | None
 ) -> None:
-    found = judge(replace(course(8), readings=readings, ended=True))
+    found = judge(replace(facet_course(8), readings=readings, ended=True))
     assert (found.verdict, found.lost_between) == (verdict, between), found.reason
-    other = judge(replace(course(8), readings=readings, ended=True, other_treatment=True))
+    other = judge(replace(facet_course(8), readings=readings, ended=True, other_treatment=True))
     assert other.verdict == ("confounded" if verdict == "unknown" else verdict)
 
 
 def test_after_a_low_baseline_the_points_stand_beside_the_percentage() -> None:
-    assert "(66 % less: 2 points)" in judge(course(3, (92, 1))).reason
-    assert "(33 % more: 1 point)" in judge(course(3, (92, 4))).reason
-    assert "points" not in judge(course(8, (92, 1))).reason
+    assert "(66 % less: 2 points)" in judge(facet_course(3, (92, 1))).reason
+    assert "(33 % more: 1 point)" in judge(facet_course(3, (92, 4))).reason
+    assert "points" not in judge(facet_course(8, (92, 1))).reason
 
 
 def test_a_loss_lies_between_two_check_ins() -> None:
-    assert judge(course(8, (42, 2), (92, 2), (184, 7), (275, 8))).lost_between == (92, 184)
+    assert judge(facet_course(8, (42, 2), (92, 2), (184, 7), (275, 8))).lost_between == (92, 184)
 
 
 def test_silence_is_never_failure() -> None:
-    assert judge(course(8, silent=(42, 92))).verdict == Verdict.UNKNOWN
-    assert judge(course(8, (42, 2), silent=(92, 184))).verdict == Verdict.UNKNOWN
-    assert judge(course(8, (42, 2), silent=(92,))).verdict == Verdict.IN_RELIEF
-    assert judge(course(8, (42, 2), (275, 2), silent=(92, 184))).verdict == Verdict.IN_RELIEF
+    assert judge(facet_course(8, silent=(42, 92))).verdict == Verdict.UNKNOWN
+    assert judge(facet_course(8, (42, 2), silent=(92, 184))).verdict == Verdict.UNKNOWN
+    assert judge(facet_course(8, (42, 2), silent=(92,))).verdict == Verdict.IN_RELIEF
+    assert judge(facet_course(8, (42, 2), (275, 2), silent=(92, 184))).verdict == Verdict.IN_RELIEF
     # What is established does not become unknown again.
-    assert judge(course(8, (42, 2), (92, 8), (184, 8), silent=(275, 366))).verdict == Verdict.LOST_EARLY
+    assert judge(facet_course(8, (42, 2), (92, 8), (184, 8), silent=(275, 366))).verdict == Verdict.LOST_EARLY
 
 
 @pytest.mark.parametrize(
@@ -355,58 +348,58 @@ def test_silence_is_never_failure() -> None:
 def test_two_check_ins_in_a_row_without_an_answer_leave_nothing_known(
     readings: list[tuple[int, int]], silent: tuple[int, ...], verdict: Verdict
 ) -> None:
-    found = judge(course(8, *readings, silent=silent))
+    found = judge(facet_course(8, *readings, silent=silent))
     assert found.verdict == verdict, found.reason
 
 
 def test_who_was_never_heard_of_from_the_procedure_on_is_unknown() -> None:
-    assert judge(course(8, silent=(0,), evaluate_after=0)).verdict == Verdict.UNKNOWN
+    assert judge(facet_course(8, silent=(0,), evaluate_after=0)).verdict == Verdict.UNKNOWN
 
 
 def test_relief_outlasts_its_window_from_its_last_day_on() -> None:
-    last_day = judge(course(8, (364, 2)))
+    last_day = judge(facet_course(8, (364, 2)))
     assert last_day.verdict == Verdict.IN_RELIEF
     assert last_day.reason == (
         "Pain 8 before, 2 on day 364 (75 % less); at least 50 % counts as relief. "
         "It is expected to end between day 180 and day 365."
     )
-    assert judge(course(8, (365, 2))).verdict == Verdict.OUTLASTING
-    assert judge(course(8, (42, 8), (365, 2))).verdict == Verdict.IN_RELIEF  # relief came late
-    assert judge(course(8, (365, 2), ongoing=True)).verdict == Verdict.IN_RELIEF  # its end is nominal
+    assert judge(facet_course(8, (365, 2))).verdict == Verdict.OUTLASTING
+    assert judge(facet_course(8, (42, 8), (365, 2))).verdict == Verdict.IN_RELIEF  # relief came late
+    assert judge(facet_course(8, (365, 2), ongoing=True)).verdict == Verdict.IN_RELIEF  # its end is nominal
 
 
 def test_relief_that_was_known_after_the_window_has_outlasted_it_whatever_comes_later() -> None:
     """One bad score since then, or silence, takes nothing back: a loss would lie after the window as well."""
-    suspected = judge(course(8, (42, 2), (366, 2), (548, 8)))
+    suspected = judge(facet_course(8, (42, 2), (366, 2), (548, 8)))
     assert suspected.verdict == Verdict.OUTLASTING
     assert suspected.reason == (
         "Pain 8 before, 2 on day 366 (75 % less); relief was expected to end by day 365. "
         "Pain 8 before, 8 on day 548 (unchanged): one bad score may be noise."
     )
     assert suspected.lost_between is None
-    assert judge(course(8, (366, 2), (548, 8), silent=(731, 913))).verdict == Verdict.OUTLASTING
-    assert judge(course(8, (364, 2), (548, 8))).verdict == Verdict.LOST_UNCONFIRMED
+    assert judge(facet_course(8, (366, 2), (548, 8), silent=(731, 913))).verdict == Verdict.OUTLASTING
+    assert judge(facet_course(8, (364, 2), (548, 8))).verdict == Verdict.LOST_UNCONFIRMED
 
 
 def test_the_reason_says_which_baseline_is_lacking() -> None:
-    assert "before the procedure is missing" in judge(course(None, (92, 2))).reason
-    assert "before the procedure is 0" in judge(course(0, (92, 2))).reason
+    assert "before the procedure is missing" in judge(facet_course(None, (92, 2))).reason
+    assert "before the procedure is 0" in judge(facet_course(0, (92, 2))).reason
 
 
 @pytest.mark.parametrize(
     ("unit", "at", "words"), [("day", 92, "day 92"), ("minute", 60, "hour 1"), ("minute", 200, "hour 3.3")]
 )
 def test_a_reader_is_told_days_or_hours(unit: str, at: int, words: str) -> None:
-    assert course(8, unit=unit).words(at) == words
+    assert facet_course(8, unit=unit).words(at) == words
 
 
 def test_confounded_is_said_so() -> None:
-    assert judge(course(8, (42, 2), confounded=True)).verdict == Verdict.CONFOUNDED
+    assert judge(facet_course(8, (42, 2), confounded=True)).verdict == Verdict.CONFOUNDED
 
 
 def test_a_diagnostic_block_is_judged_in_minutes() -> None:
     block = judge(
-        course(
+        facet_course(
             8, (30, 1), (60, 0), (240, 1), (360, 7), (480, 8),
             evaluate_after=0, window_from=120, window_until=720, success_percent=80, unit="minute",
         )
@@ -420,43 +413,15 @@ def test_a_reason_fits_whatever_a_patient_says_every_day() -> None:
     daily = [Reading(42 + day, (2, 9)[day % 2], worn_off=day % 2 == 0) for day in range(900)]
     for baseline, readings in ((8, [Reading(41, 5), *daily]), (3, daily[1::2]), (8, [*daily[1::2], *daily])):
         readings = sorted(readings, key=lambda reading: reading.at)
-        found = judge(replace(course(baseline), readings=readings))
+        found = judge(replace(facet_course(baseline), readings=readings))
         assert len(found.reason) < 1000
         assert any(len(remark.at) > 100 for remark in found.remarks)
-    assert course(8).list_words(range(1, 9)) == (
+    assert facet_course(8).list_words(range(1, 9)) == (
         "day 1, day 2, day 3, day 4, day 5, day 6 and 2 times more up to day 8"
     )
 
 
-def in_order(readings: list[Reading]) -> list[Reading]:
-    return sorted(readings, key=lambda reading: reading.at)
-
-
-def with_a_repeat(readings: list[Reading], repeated: bool) -> list[Reading]:
-    """The same, the last one perhaps the pain before a repeat."""
-    return [*readings[:-1], replace(readings[-1], before_treatment=repeated)] if readings else []
-
-
-courses = st.builds(
-    Course,
-    baseline=st.none() | scores,
-    readings=st.builds(
-        with_a_repeat,
-        st.lists(st.builds(Reading, st.integers(0, 800), scores, st.booleans()), max_size=8).map(in_order),
-        st.booleans(),
-    ),
-    silent=st.lists(st.integers(0, 800), max_size=4).map(sorted),
-    evaluate_after=st.just(42),
-    window_from=st.just(180),
-    window_until=st.just(365),
-    success_percent=st.sampled_from([50, 75, 80]),
-    confounded=st.booleans(),
-    half_is_loss=st.booleans(),
-    useless_at=st.none() | st.integers(800, 900),
-)
-
-
-@given(courses)
+@given(any_course)
 def test_every_course_has_one_verdict_with_a_reason_that_fits(any_course: Course) -> None:
     first, second = judge(any_course), judge(any_course)
     assert first == second
@@ -470,7 +435,7 @@ def test_every_course_has_one_verdict_with_a_reason_that_fits(any_course: Course
     assert (first.verdict == Verdict.LOST_UNCONFIRMED) <= (first.suspected is not None)
 
 
-@given(courses, st.lists(st.tuples(st.integers(1, 200), scores), min_size=1, max_size=3))
+@given(any_course, st.lists(st.tuples(st.integers(1, 200), scores), min_size=1, max_size=3))
 def test_what_is_established_stands_whatever_comes_later(
     any_course: Course, later: list[tuple[int, int]]
 ) -> None:
@@ -486,14 +451,14 @@ def test_what_is_established_stands_whatever_comes_later(
         assert (after.verdict, after.lost_between) == (before.verdict, before.lost_between)
 
 
-@given(courses, st.integers(0, 41), st.integers(6, 10))
+@given(any_course, st.integers(0, 41), st.integers(6, 10))
 def test_a_flare_changes_nothing(any_course: Course, day: int, score: int) -> None:
     if any_course.baseline and any_course.readings and not meets(any_course.baseline, score, 50):
         flared = replace(any_course, readings=in_order([*any_course.readings, Reading(day, score)]))
         assert judge(flared).verdict == judge(any_course).verdict
 
 
-@given(courses, st.integers(0, 41), st.integers(0, 10))
+@given(any_course, st.integers(0, 41), st.integers(0, 10))
 def test_what_is_said_before_the_first_judged_day_changes_no_verdict(
     any_course: Course, day: int, score: int
 ) -> None:
@@ -504,7 +469,7 @@ def test_what_is_said_before_the_first_judged_day_changes_no_verdict(
         assert (after.verdict, after.responded, after.loss) == (before.verdict, before.responded, before.loss)
 
 
-@given(courses)
+@given(any_course)
 def test_who_was_never_in_relief_loses_none(any_course: Course) -> None:
     found = judge(any_course)
     if found.verdict in (*LOST_VERDICTS, Verdict.OUTLASTING, Verdict.FLUCTUATING, Verdict.LOST_UNCONFIRMED):
@@ -513,7 +478,7 @@ def test_who_was_never_in_relief_loses_none(any_course: Course) -> None:
         assert not found.responded or any_course.useless_at
 
 
-@given(courses, st.integers(0, 2))
+@given(any_course, st.integers(0, 2))
 def test_an_ended_course_is_never_too_early(any_course: Course, answers: int) -> None:
     ended = replace(any_course, ended=True, readings=any_course.readings[:answers])
     assert judge(ended).verdict != Verdict.TOO_EARLY

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from outcomes.relief import Course, Reading, Verdict, judge
 from outcomes.relief_end import ReliefEndInterval, lasting
-from outcomes.tests.test_relief import course, courses, in_order
+from outcomes.tests.relief_courses import any_course, facet_course, in_order
 
 
 def told(any_course: Course) -> ReliefEndInterval | None:
@@ -38,7 +38,7 @@ def told(any_course: Course) -> ReliefEndInterval | None:
     ],
 )
 def test_when_relief_ended(readings: list[tuple[int, int]], expected: ReliefEndInterval | None) -> None:
-    assert told(course(8, *readings)) == expected
+    assert told(facet_course(8, *readings)) == expected
 
 
 @pytest.mark.parametrize(
@@ -51,15 +51,15 @@ def test_a_curve_takes_a_bad_score_that_nothing_has_confirmed(
 
 
 def test_silence_widens_the_interval() -> None:
-    assert told(course(8, (42, 2), (275, 8), (366, 8), silent=(92, 184))) == ReliefEndInterval(
+    assert told(facet_course(8, (42, 2), (275, 8), (366, 8), silent=(92, 184))) == ReliefEndInterval(
         42, 275, True, None, 366
     )
-    assert told(course(8, (42, 2), silent=(92, 184))) == ReliefEndInterval(42, None, True, None, 42)
+    assert told(facet_course(8, (42, 2), silent=(92, 184))) == ReliefEndInterval(42, None, True, None, 42)
 
 
 def repeated(*readings: tuple[int, int], pain: int, at: int = 150, baseline: int = 8) -> Course:
     """A course that ended on day `at`, when the same treatment was given again; `pain` is the score before that."""
-    known = course(baseline, *readings, repeated_at=at)
+    known = facet_course(baseline, *readings, repeated_at=at)
     return replace(known, readings=[*known.readings, Reading(at, pain, before_treatment=True)])
 
 
@@ -125,18 +125,18 @@ def test_who_is_treated_again_before_anybody_could_be_silent_has_lost_relief() -
 def test_a_device_that_is_taken_out_for_not_helping_has_lost_its_effect(
     readings: list[tuple[int, int]], expected: ReliefEndInterval
 ) -> None:
-    assert told(course(8, *readings, useless_at=120)) == expected
+    assert told(facet_course(8, *readings, useless_at=120)) == expected
 
 
 @pytest.mark.parametrize(
     "nothing",
     [
-        course(None, (92, 2)),
-        course(0, (92, 0)),
-        course(8, (92, 2), confounded=True),
-        course(8),
-        course(8, (1, 9), (14, 8)),
-        course(8, silent=(42, 92, 184)),
+        facet_course(None, (92, 2)),
+        facet_course(0, (92, 0)),
+        facet_course(8, (92, 2), confounded=True),
+        facet_course(8),
+        facet_course(8, (1, 9), (14, 8)),
+        facet_course(8, silent=(42, 92, 184)),
     ],
 )
 def test_where_nothing_can_be_told_there_is_no_interval(nothing: Course) -> None:
@@ -144,10 +144,10 @@ def test_where_nothing_can_be_told_there_is_no_interval(nothing: Course) -> None
 
 
 def test_a_bad_score_at_the_procedure_itself_still_makes_an_interval() -> None:
-    assert told(course(8, (0, 8), evaluate_after=0)) == ReliefEndInterval(0, 1, False, None, 0)
+    assert told(facet_course(8, (0, 8), evaluate_after=0)) == ReliefEndInterval(0, 1, False, None, 0)
 
 
-@given(courses)
+@given(any_course)
 def test_it_ends_after_it_began_and_as_the_verdict_says(any_course: Course) -> None:
     judgement = judge(any_course)
     found = lasting(any_course, judgement)
@@ -188,7 +188,7 @@ def test_it_ends_after_it_began_and_as_the_verdict_says(any_course: Course) -> N
             assert found.until is not None
 
 
-@given(courses, st.lists(st.tuples(st.integers(0, 41), st.integers(6, 10)), max_size=3))
+@given(any_course, st.lists(st.tuples(st.integers(0, 41), st.integers(6, 10)), max_size=3))
 def test_flares_change_nothing(any_course: Course, flares: list[tuple[int, int]]) -> None:
     assume(any_course.baseline)
     readings = [*any_course.readings, *(Reading(day, min(10, score)) for day, score in flares)]

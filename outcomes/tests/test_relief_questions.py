@@ -15,8 +15,8 @@ from clinic.refusals import Refusal
 from outcomes import services
 from outcomes.models import Answer, CheckIn, FollowUp
 from outcomes.relief import Verdict
-from outcomes.services.answers import steps_of
-from outcomes.services.judgement import PainScore, course_from
+from outcomes.services.check_in_questions import steps_of
+from outcomes.services.courses import PainScore, course_from
 from outcomes.tests.factories import insist
 from procedures.models import Procedure, ReliefProfile
 from procedures.tests.factories import World

@@ -20,11 +20,12 @@ from outcomes.models import AdverseEvent, Alert, Answer, CourseSummary, FollowUp
 from outcomes.questions import CHANGE, PEG
 from outcomes.relief import Verdict
 from outcomes.reports import WORKLISTS, Selection, overview_report, procedure_report
+from outcomes.reports.cell_words import WORDS
 from outcomes.reports.counts import AT, WHOLE
-from outcomes.reports.drill_down import rows_behind
+from outcomes.reports.drill_down import CELLS, rows_behind
 from outcomes.reports.overview import MONTH
-from outcomes.services.course_data import SATISFIED
-from outcomes.tests.test_reports import course
+from outcomes.services.courses import SATISFIED
+from outcomes.tests.factories import answered_course
 from patients.models import OpioidUse, Patient
 from procedures import services as procedures
 from procedures.models import ReliefProfile
@@ -40,10 +41,10 @@ def told(world: World) -> World:
     """A few courses at a site that shows a rate of a single answer."""
     world.site.smallest_cell = 1
     world.site.save()
-    course(world, {42: 3, 92: 2, 184: 4, 275: 7, 366: 8})
-    course(world, {42: 7, 92: 8, 184: None})
-    course(world, {42: 2, 92: 7, 184: 8})
-    course(world, {42: 2, 92: 2}, baseline=None)
+    answered_course(world, {42: 3, 92: 2, 184: 4, 275: 7, 366: 8})
+    answered_course(world, {42: 7, 92: 8, 184: None})
+    answered_course(world, {42: 2, 92: 7, 184: 8})
+    answered_course(world, {42: 2, 92: 2}, baseline=None)
     return world
 
 
@@ -118,6 +119,19 @@ def test_an_unknown_number_is_refused(told: World, client: Client, cell: str) ->
     assert "No report has such a number." in words(page)
 
 
+def test_a_list_takes_no_number_that_counts_other_rows(told: World, client: Client) -> None:
+    page = signed_in(told.physician, client).get(ROOT, {"cell": "asked:all:due"})
+    assert (page.status_code, page.context["cl"].result_count, page.context["behind"]) == (200, 0, "")
+
+
+def test_every_word_of_the_drill_down_has_its_number() -> None:
+    """A cell without a sentence stops the service when it starts; a sentence without a cell stands here."""
+    patterns = {cell.words for cell in CELLS}
+    assert set(WORDS["cells"].values()) == patterns
+    named = {place for name in WORDS["cells"] for place in re.findall(r"{(\w+)}", name)}
+    assert set(WORDS) - {"cells"} <= named
+
+
 @pytest.mark.parametrize("cell", [*WHOLE, *(f"at:92:{name}" for name in AT), "adverse:any", "satisfied:5"])
 def test_each_cell_can_be_opened_and_shows_nobody_of_another_site(
     told: World, client: Client, cell: str
@@ -175,7 +189,7 @@ def full(told: World) -> datetime:
         {42: 1, 184: None},
     ]
     for scores in more:
-        course(world, scores)
+        answered_course(world, scores)
     asked_all(world)
     world.ablation.purpose = "diagnostic_and_therapeutic"
     world.ablation.save()
@@ -480,7 +494,7 @@ def test_the_number_of_queries_stays_the_same(told: World, client: Client, addre
     desk = signed_in(told.physician, client)
     before = queries(lambda: desk.get(ROOT + address))
     for _ in range(2):
-        course(told, {42: 2, 92: 7, 184: 8})
-        course(told, {42: 7, 92: 8})
-        course(told, {42: 2, 92: 2, 184: 2, 275: 8, 366: 8})
+        answered_course(told, {42: 2, 92: 7, 184: 8})
+        answered_course(told, {42: 7, 92: 8})
+        answered_course(told, {42: 2, 92: 2, 184: 2, 275: 8, 366: 8})
     assert queries(lambda: desk.get(ROOT + address)) == before

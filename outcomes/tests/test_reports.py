@@ -2,7 +2,6 @@
 
 from datetime import date, timedelta
 from decimal import Decimal
-from itertools import count
 from typing import Any
 
 import numpy as np
@@ -15,60 +14,27 @@ from clinic.models import Site
 from clinic.refusals import Refusal
 from clinic.tests.factories import MONDAY, staff
 from outcomes import services
-from outcomes.models import AdverseEvent, CheckIn, CourseSummary, FollowUp
+from outcomes.models import AdverseEvent, CourseSummary, FollowUp
 from outcomes.reports import Selection, overview_report, procedure_report, response_report
 from outcomes.reports.counts import Funnel
 from outcomes.reports.curves import extent
 from outcomes.reports.response_rates import Answered, answered_of, kept_secret
 from outcomes.schedule import DAY
 from outcomes.survival import intervals
+from outcomes.tests.factories import answered_course
 from patients.models import OpioidUse, Patient
 from procedures import services as procedures
 from procedures.models import Appointment, Baseline, ImplantedDevice
 from procedures.tests.factories import World
 
-numbers = count(2)
 
-
-def course(
-    world: World, scores: dict[int, int | None], *, baseline: int | None = 8, **values: object
-) -> FollowUp:
-    """A patient's own ablation, answered on these days; until the last of them every other day is missed."""
-    number = next(numbers)
-    patient: Patient = world.another_patient(number)
-    day = MONDAY + timedelta(days=7 * (number % 30))
-    procedure = world.performed(baseline=baseline, patient=patient, hour=8 + number % 6, day=day, **values)
-    follow_up = procedure.follow_up
-    for check_in in follow_up.check_ins.order_by("offset_minutes"):
-        after = check_in.offset_minutes // DAY
-        score = scores.get(after)
-        if score is not None:
-            services.answer(
-                check_in.pk,
-                values={"nrs.now": score},
-                channel="email",
-                language="en",
-                by=None,
-                now=check_in.due_at,
-            )
-        elif after <= max(scores):
-            CheckIn.objects.filter(pk=check_in.pk).update(status=CheckIn.Status.MISSED)
-    return services.judge(follow_up.pk, now=world.now)
-
-
-@pytest.fixture
-def small(world: World) -> World:
-    """A site that shows a rate of a single answer."""
-    world.site.smallest_cell = 1
-    world.site.save()
-    return world
-
-
-def test_a_report_counts_who_was_treated_due_and_answered(small: World) -> None:
-    course(small, {42: 3, 92: 2, 184: 4, 275: 7, 366: 8})
-    course(small, {42: 7, 92: 8, 184: None})
-    course(small, {42: 2, 92: 2}, baseline=None)
-    report = procedure_report(Selection(procedure_type="rfa_facet"), user=small.physician, now=small.now)
+def test_a_report_counts_who_was_treated_due_and_answered(unmasked_world: World) -> None:
+    answered_course(unmasked_world, {42: 3, 92: 2, 184: 4, 275: 7, 366: 8})
+    answered_course(unmasked_world, {42: 7, 92: 8, 184: None})
+    answered_course(unmasked_world, {42: 2, 92: 2}, baseline=None)
+    report = procedure_report(
+        Selection(procedure_type="rfa_facet"), user=unmasked_world.physician, now=unmasked_world.now
+    )
     assert report.funnel == Funnel(
         treated=3, no_baseline=1, confounded=0, evaluable=2, due=2, answered=2, in_curve=2
     )
@@ -91,8 +57,13 @@ def test_a_report_counts_who_was_treated_due_and_answered(small: World) -> None:
     assert responders.proven
 
 
-def test_a_device_that_did_not_help_had_lost_its_effect_by_the_day_it_was_taken_out(small: World) -> None:
-    useless, replaced = course(small, {42: 3, 92: 2}), course(small, {42: 3, 92: 2})
+def test_a_device_that_did_not_help_had_lost_its_effect_by_the_day_it_was_taken_out(
+    unmasked_world: World,
+) -> None:
+    useless, replaced = (
+        answered_course(unmasked_world, {42: 3, 92: 2}),
+        answered_course(unmasked_world, {42: 3, 92: 2}),
+    )
     for follow_up, reason in ((useless, "no_effect"), (replaced, "replaced")):
         device = ImplantedDevice.objects.create(
             procedure=follow_up.procedure,
@@ -101,14 +72,14 @@ def test_a_device_that_did_not_help_had_lost_its_effect_by_the_day_it_was_taken_
             model="One",
             serial_number=f"S{follow_up.pk}",
             implanted_on=follow_up.procedure.performed_at.date(),
-            recorded_at=small.now + timedelta(days=400),
+            recorded_at=unmasked_world.now + timedelta(days=400),
         )
         procedures.explant(
             device.pk,
             on=follow_up.procedure.performed_at.date() + timedelta(days=120),
             reason=reason,
-            by=small.physician,
-            now=small.now + timedelta(days=500),
+            by=unmasked_world.physician,
+            now=unmasked_world.now + timedelta(days=500),
         )
     assert list(CourseSummary.objects.order_by("pk").values_list("lost_after", "lost_until")) == [
         (92, 120),
@@ -124,7 +95,7 @@ def test_hours_are_not_squeezed_by_what_a_few_say_of_later_days() -> None:
 
 
 def test_fewer_answers_than_the_smallest_cell_are_hidden(world: World) -> None:
-    course(world, {42: 3})
+    answered_course(world, {42: 3})
     report = procedure_report(Selection(), user=world.physician, now=world.now)
     point = next(point for point in report.points if point.at == 42)
     assert (point.fifty.hidden, point.fifty.count, point.fifty.complete, point.pain) == (
@@ -164,27 +135,31 @@ def test_what_is_hidden_cannot_be_told_by_subtracting(dues: dict[str, int], hidd
 
 def test_a_language_of_few_is_not_told_by_that_of_the_others(world: World) -> None:
     for _ in range(3):
-        course(world, {42: 3, 92: 2})
-    few = course(world, {1: 3})
+        answered_course(world, {42: 3, 92: 2})
+    few = answered_course(world, {1: 3})
     Patient.objects.filter(pk=few.patient_id).update(language="es")
     report = response_report(Selection(), user=world.physician, now=world.now)
     assert report.whole.due
     assert [(line.label, line.hidden) for line in report.languages] == [("en", True), ("es", True)]
 
 
-def test_a_correction_is_counted_at_once(small: World) -> None:
-    follow_up = course(small, {42: 3, 92: 2})
+def test_a_correction_is_counted_at_once(unmasked_world: World) -> None:
+    follow_up = answered_course(unmasked_world, {42: 3, 92: 2})
     answer = follow_up.check_ins.get(offset_minutes=92 * DAY).answer
     services.correct_answer(
-        answer.pk, values={"nrs.now": 6}, reason="typed wrongly", by=small.nurse, now=small.now
+        answer.pk,
+        values={"nrs.now": 6},
+        reason="typed wrongly",
+        by=unmasked_world.nurse,
+        now=unmasked_world.now,
     )
-    report = procedure_report(Selection(), user=small.physician, now=small.now)
+    report = procedure_report(Selection(), user=unmasked_world.physician, now=unmasked_world.now)
     assert next(point for point in report.points if point.at == 92).pain == 6
 
 
 def test_rebuilding_changes_nothing_that_was_counted(world: World) -> None:
-    course(world, {42: 3, 92: 2, 184: 7, 275: 7})
-    course(world, {42: 7})
+    answered_course(world, {42: 3, 92: 2, 184: 7, 275: 7})
+    answered_course(world, {42: 7})
     fields = [field.attname for field in CourseSummary._meta.fields]
     before = list(CourseSummary.objects.order_by("pk").values_list(*fields))
     CourseSummary.objects.all().delete()
@@ -197,7 +172,7 @@ def test_rebuilding_changes_nothing_that_was_counted(world: World) -> None:
 
 def test_rebuilding_judges_again_what_was_judged_otherwise(world: World) -> None:
     """As after a release that judges by another rule: screens show the follow-up's verdict, reports the summary's."""
-    right, other = course(world, {42: 3}), course(world, {42: 3})
+    right, other = answered_course(world, {42: 3}), answered_course(world, {42: 3})
     right.refresh_from_db()
     FollowUp.objects.filter(pk=other.pk).update(verdict="no_relief", verdict_reason="By an older rule.")
     later = world.now + timedelta(days=900)
@@ -216,8 +191,8 @@ def test_rebuilding_judges_again_what_was_judged_otherwise(world: World) -> None
 
 
 def test_harm_is_counted_by_term_and_never_hidden(world: World) -> None:
-    harmed = course(world, {42: 3})
-    course(world, {42: 3})
+    harmed = answered_course(world, {42: 3})
+    answered_course(world, {42: 3})
     for term, serious, severity in (("infection", True, "severe"), ("bleeding", False, "mild")):
         AdverseEvent.objects.create(
             follow_up=harmed,
@@ -251,7 +226,7 @@ def test_harm_is_counted_by_term_and_never_hidden(world: World) -> None:
     ]
 
 
-def test_opioids_are_compared_where_all_of_them_can_be_counted(small: World) -> None:
+def test_opioids_are_compared_where_all_of_them_can_be_counted(unmasked_world: World) -> None:
     def takes(follow_up: FollowUp, mme: str | None, since: date, until: date | None = None) -> None:
         OpioidUse.objects.create(
             patient=follow_up.patient,
@@ -263,11 +238,11 @@ def test_opioids_are_compared_where_all_of_them_can_be_counted(small: World) -> 
             until_on=until,
             mme_per_day=Decimal(mme) if mme else None,
             mme_version="CDC-2022" if mme else "",
-            recorded_at=small.now + timedelta(days=900),
+            recorded_at=unmasked_world.now + timedelta(days=900),
         )
 
     before, later_on = MONDAY - timedelta(days=30), MONDAY + timedelta(days=241)
-    halved, stopped, uncountable, kept, later = (course(small, {42: 3}) for _ in range(5))
+    halved, stopped, uncountable, kept, later = (answered_course(unmasked_world, {42: 3}) for _ in range(5))
     window = MONDAY + timedelta(days=250)
     takes(halved, "90", before, MONDAY)  # on the day of a change the new dose holds
     takes(halved, "60", MONDAY, window)
@@ -278,25 +253,25 @@ def test_opioids_are_compared_where_all_of_them_can_be_counted(small: World) -> 
     takes(later, "40", MONDAY + timedelta(days=500))
     for follow_up in (halved, stopped, uncountable, kept, later):
         CourseSummary.objects.filter(pk=follow_up.pk).update(performed_on=MONDAY, window_from=250)
-    now = small.at(MONDAY + timedelta(days=600), 9)
-    change = procedure_report(Selection(), user=small.physician, now=now).mme
+    now = unmasked_world.at(MONDAY + timedelta(days=600), 9)
+    change = procedure_report(Selection(), user=unmasked_world.physician, now=now).mme
     assert (change.took, change.countable) == (4, 3)
     assert change.halved
     assert change.stopped
     assert (change.before, change.after, change.halved.count, change.stopped.count) == (40, 70 / 3, 2, 1)
-    early = procedure_report(Selection(), user=small.physician, now=small.now).mme
+    early = procedure_report(Selection(), user=unmasked_world.physician, now=unmasked_world.now).mme
     assert (early.took, early.before) == (0, None)
 
 
 def test_a_procedure_entered_in_error_is_not_counted(world: World) -> None:
-    follow_up = course(world, {42: 3})
+    follow_up = answered_course(world, {42: 3})
     procedures.void(follow_up.procedure_id, reason="wrong record", by=world.physician, now=world.now)
     report = procedure_report(Selection(), user=world.physician, now=world.now)
     assert (report.funnel.treated, report.points, report.curves) == (0, [], [])
 
 
 def test_nobody_sees_another_site(world: World) -> None:
-    course(world, {42: 3})
+    answered_course(world, {42: 3})
     elsewhere = Site.objects.create(name="Hill", time_zone="America/New_York", phone="+1 212 555 0101")
     stranger = staff("stranger@example.org", roles.PHYSICIAN, elsewhere)
     assert procedure_report(Selection(), user=stranger, now=world.now).funnel.treated == 0
@@ -329,29 +304,31 @@ def test_a_site_with_nothing_in_it_has_an_empty_report(world: World) -> None:
     assert (response.whole.due, response.whole.response, response.days) == (0, None, [])
 
 
-def test_the_number_of_queries_does_not_depend_on_how_much_there_is(small: World) -> None:
+def test_the_number_of_queries_does_not_depend_on_how_much_there_is(unmasked_world: World) -> None:
     counts = []
     for _ in range(2):
-        course(small, {42: 3, 92: 2, 184: 7, 275: 8})
+        answered_course(unmasked_world, {42: 3, 92: 2, 184: 7, 275: 8})
         with CaptureQueriesContext(connection) as captured:
-            procedure_report(Selection(), user=small.physician, now=small.now)
-            response_report(Selection(), user=small.physician, now=small.now)
-            overview_report(user=small.physician, now=small.now)
+            procedure_report(Selection(), user=unmasked_world.physician, now=unmasked_world.now)
+            response_report(Selection(), user=unmasked_world.physician, now=unmasked_world.now)
+            overview_report(user=unmasked_world.physician, now=unmasked_world.now)
         counts.append(len(captured))
     assert counts[0] == counts[1]
 
 
-def test_the_peg_before_and_after_is_counted(small: World) -> None:
+def test_the_peg_before_and_after_is_counted(unmasked_world: World) -> None:
     appointment = procedures.book(
-        small.appointment(starts_at=small.at(MONDAY, 9)), by=small.clerk, now=small.now
+        unmasked_world.appointment(starts_at=unmasked_world.at(MONDAY, 9)),
+        by=unmasked_world.clerk,
+        now=unmasked_world.now,
     )
     record = procedures.Performed(
-        performed_at=small.at(MONDAY, 9),
+        performed_at=unmasked_world.at(MONDAY, 9),
         baseline_pain=8,
         baselines={"peg.pain": 8, "peg.enjoyment": 9, "peg.activity": 7},
     )
     follow_up = procedures.perform(
-        appointment.pk, record, by=small.physician, now=small.at(MONDAY, 10)
+        appointment.pk, record, by=unmasked_world.physician, now=unmasked_world.at(MONDAY, 10)
     ).follow_up
     check_in = follow_up.check_ins.get(offset_minutes=42 * DAY)
     services.answer(
@@ -362,12 +339,12 @@ def test_the_peg_before_and_after_is_counted(small: World) -> None:
         by=None,
         now=check_in.due_at,
     )
-    report = procedure_report(Selection(), user=small.physician, now=small.now)
+    report = procedure_report(Selection(), user=unmasked_world.physician, now=unmasked_world.now)
     (point,) = (point for point in report.points if point.at == 42)
     assert (point.peg_known, point.peg_before, point.peg) == (1, 8, 3)
     before = CourseSummary.objects.get().baseline_peg
     assert before == 24
-    list(services.judge_again(everything=True, now=small.now))
+    list(services.judge_again(everything=True, now=unmasked_world.now))
     assert CourseSummary.objects.get().baseline_peg == before
 
 
@@ -375,7 +352,7 @@ def test_rebuilding_asks_no_more_for_many_than_for_few(world: World) -> None:
     def grow(number: int) -> None:
         """Courses with a PEG before, and one that was repeated; the last appointment had been moved."""
         for _ in range(number):
-            follow_up = course(world, {42: 3})
+            follow_up = answered_course(world, {42: 3})
             appointment = follow_up.procedure.appointment
             moved = Appointment.objects.get(pk=appointment.pk)
             moved.pk, moved.status = None, Appointment.Status.CANCELLED

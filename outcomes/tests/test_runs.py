@@ -10,17 +10,9 @@ from outcomes.relief_end import ReliefEndInterval, lasting_by_lord
 from outcomes.reports import Selection, procedure_report
 from outcomes.reports.curves import OTHERS, DurationCurve, Run
 from outcomes.reports.drill_down import rows_behind
-from outcomes.tests.test_relief import course as plain
-from outcomes.tests.test_reports import course
+from outcomes.tests.factories import answered_course
+from outcomes.tests.relief_courses import facet_course
 from procedures.tests.factories import World
-
-
-@pytest.fixture
-def small(world: World) -> World:
-    """A site that shows a rate of a single answer."""
-    world.site.smallest_cell = 1
-    world.site.save()
-    return world
 
 
 def curves(world: World) -> tuple[DurationCurve, DurationCurve]:
@@ -58,24 +50,26 @@ def half_lost(curve: DurationCurve | Run) -> tuple[float, float | None] | None:
 def test_lords_rule_takes_exactly_half_for_pain_that_has_returned(
     readings: list[tuple[int, int]], expected: ReliefEndInterval | None
 ) -> None:
-    known = plain(8, *readings)
+    known = facet_course(8, *readings)
     assert lasting_by_lord(known, judge(known)) == expected
     assert judge(known) == judge(replace(known, half_is_loss=False)), "the verdict does not follow it"
 
 
-def test_every_choice_has_its_figures_also_where_it_changes_nothing(small: World) -> None:
-    course(small, {42: 2, 92: 2, 184: 7, 275: 7})
-    for curve in curves(small):
+def test_every_choice_has_its_figures_also_where_it_changes_nothing(unmasked_world: World) -> None:
+    answered_course(unmasked_world, {42: 2, 92: 2, 184: 7, 275: 7})
+    for curve in curves(unmasked_world):
         assert [run.name for run in curve.runs] == list(OTHERS)
         for name in ("repeat_is_loss", "confirmed_only", "half_is_loss"):
             run = run_of(curve, name)
             assert (run.median, run.total) == (curve.median, curve.total), name
 
 
-def test_by_lords_rule_relief_ends_sooner_and_fewer_respond(small: World) -> None:
-    course(small, {42: 3, 92: 4, 184: 4, 275: 7})  # lost between 42 and 92 by Lord, between 184 and 275 by us
-    course(small, {42: 4, 92: 4})  # never in relief by Lord
-    treated, responders = curves(small)
+def test_by_lords_rule_relief_ends_sooner_and_fewer_respond(unmasked_world: World) -> None:
+    answered_course(
+        unmasked_world, {42: 3, 92: 4, 184: 4, 275: 7}
+    )  # lost between 42 and 92 by Lord, between 184 and 275 by us
+    answered_course(unmasked_world, {42: 4, 92: 4})  # never in relief by Lord
+    treated, responders = curves(unmasked_world)
     assert (treated.total, responders.total) == (2, 2)
     lords = run_of(treated, "half_is_loss")
     assert (lords.total, lords.at_window) == (2, ((0, 0), (0, 0)))
@@ -84,51 +78,51 @@ def test_by_lords_rule_relief_ends_sooner_and_fewer_respond(small: World) -> Non
     assert run_of(responders, "half_is_loss").total == 1
     for curve in (treated, responders):
         cell = f"curve:{curve.population}:0:half_is_loss"
-        behind = rows_behind(Selection(), cell, small.physician, now=small.now)
+        behind = rows_behind(Selection(), cell, unmasked_world.physician, now=unmasked_world.now)
         assert behind.count() == run_of(curve, "half_is_loss").total
 
 
-def test_a_run_of_fewer_follow_ups_than_the_smallest_cell_has_no_figures(small: World) -> None:
+def test_a_run_of_fewer_follow_ups_than_the_smallest_cell_has_no_figures(unmasked_world: World) -> None:
     for _ in range(4):
-        course(small, {42: 4, 92: 4})
-    course(small, {42: 2, 92: 2})
-    small.site.smallest_cell = 5
-    small.site.save()
-    _, responders = curves(small)
+        answered_course(unmasked_world, {42: 4, 92: 4})
+    answered_course(unmasked_world, {42: 2, 92: 2})
+    unmasked_world.site.smallest_cell = 5
+    unmasked_world.site.save()
+    _, responders = curves(unmasked_world)
     lords = run_of(responders, "half_is_loss")
     assert (responders.total, lords.total, lords.median, lords.at_window) == (5, 1, None, None)
 
 
-def test_summaries_that_were_made_before_the_rule_have_no_run_by_it(small: World) -> None:
-    course(small, {42: 2, 92: 2})
+def test_summaries_that_were_made_before_the_rule_have_no_run_by_it(unmasked_world: World) -> None:
+    answered_course(unmasked_world, {42: 2, 92: 2})
     CourseSummary.objects.update(lords_after=None, lords_until=None)
-    treated, _ = curves(small)
+    treated, _ = curves(unmasked_world)
     assert (run_of(treated, "half_is_loss").total, run_of(treated, "half_is_loss").median) == (0, None)
 
 
-def test_silence_after_a_bad_score_is_a_loss_unless_only_confirmed_ones_count(small: World) -> None:
-    course(small, {42: 2, 92: 2, 184: 7})
-    treated, _ = curves(small)
+def test_silence_after_a_bad_score_is_a_loss_unless_only_confirmed_ones_count(unmasked_world: World) -> None:
+    answered_course(unmasked_world, {42: 2, 92: 2, 184: 7})
+    treated, _ = curves(unmasked_world)
     assert half_lost(treated) == (92, 184)
     assert half_lost(run_of(treated, "confirmed_only")) == (92, None)
 
 
-def test_a_repeat_while_relief_was_there_is_a_loss_in_a_run_of_its_own(small: World) -> None:
-    repeated = course(small, {42: 2, 92: 2})
+def test_a_repeat_while_relief_was_there_is_a_loss_in_a_run_of_its_own(unmasked_world: World) -> None:
+    repeated = answered_course(unmasked_world, {42: 2, 92: 2})
     CourseSummary.objects.filter(pk=repeated.pk).update(repeated_at=120)
-    treated, _ = curves(small)
+    treated, _ = curves(unmasked_world)
     assert half_lost(treated) == (92, None)
     assert half_lost(run_of(treated, "repeat_is_loss")) == (92, 184)  # as the next planned check-in shows it
 
 
-def test_a_mixed_clinic_by_hand(small: World) -> None:
+def test_a_mixed_clinic_by_hand(unmasked_world: World) -> None:
     """Four courses, two of them censored and not repeated: those lose nothing because others were repeated."""
-    course(small, {42: 2, 92: 2, 184: 2})  # in relief on day 184, and then unknown
-    course(small, {42: 2, 92: 2, 184: 2, 275: 2})  # the same on day 275
-    course(small, {42: 2, 92: 8, 184: 8})  # lost in (42, 92]
-    repeated = course(small, {42: 2, 92: 2})  # in relief on day 92, repeated on day 120
+    answered_course(unmasked_world, {42: 2, 92: 2, 184: 2})  # in relief on day 184, and then unknown
+    answered_course(unmasked_world, {42: 2, 92: 2, 184: 2, 275: 2})  # the same on day 275
+    answered_course(unmasked_world, {42: 2, 92: 8, 184: 8})  # lost in (42, 92]
+    repeated = answered_course(unmasked_world, {42: 2, 92: 2})  # in relief on day 92, repeated on day 120
     CourseSummary.objects.filter(pk=repeated.pk).update(repeated_at=120)
-    treated, _ = curves(small)
+    treated, _ = curves(unmasked_world)
     # Of four, one is lost by day 92 and one censored there: 3/4 from then on.
     assert at_window(treated)[0] == pytest.approx((0.75, 0.75), abs=1e-6)
     by_repeat = run_of(treated, "repeat_is_loss")
@@ -147,10 +141,12 @@ def test_a_mixed_clinic_by_hand(small: World) -> None:
 
 def mixed(world: World) -> tuple[DurationCurve, DurationCurve]:
     """Four courses, of which each choice changes another one."""
-    course(world, {42: 2, 92: 4, 184: 4, 275: 4, 366: 4})  # exactly half: in relief, and lost by Lord's rule
-    course(world, {42: 2, 92: 2, 184: 8})  # a bad score that nothing confirms: in (92, 184]
-    course(world, {42: 2, 92: 8, 184: 8})  # lost in (42, 92]
-    course(world, {42: 2, 92: 2, 184: 2, 275: 8, 366: 8})  # lost in (184, 275]
+    answered_course(
+        world, {42: 2, 92: 4, 184: 4, 275: 4, 366: 4}
+    )  # exactly half: in relief, and lost by Lord's rule
+    answered_course(world, {42: 2, 92: 2, 184: 8})  # a bad score that nothing confirms: in (92, 184]
+    answered_course(world, {42: 2, 92: 8, 184: 8})  # lost in (42, 92]
+    answered_course(world, {42: 2, 92: 2, 184: 2, 275: 8, 366: 8})  # lost in (184, 275]
     return curves(world)
 
 
@@ -169,9 +165,9 @@ def mixed(world: World) -> tuple[DurationCurve, DurationCurve]:
     ],
 )
 def test_each_choice_by_hand(
-    small: World, name: str, first: tuple[float, float], last: tuple[float, float]
+    unmasked_world: World, name: str, first: tuple[float, float], last: tuple[float, float]
 ) -> None:
-    treated, _ = mixed(small)
+    treated, _ = mixed(unmasked_world)
     assert at_window(treated) == [
         pytest.approx((0.5, 0.75), abs=1e-6),
         pytest.approx((0.25, 0.25), abs=1e-6),

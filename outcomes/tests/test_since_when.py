@@ -13,55 +13,32 @@ from clinic.tests.factories import MONDAY
 from outcomes import services
 from outcomes.models import Answer, CheckIn, Draft, FollowUp
 from outcomes.relief import Verdict
-from outcomes.services.answers import steps_of
+from outcomes.services.check_in_questions import steps_of
 from outcomes.services.staff_answers import values_of
-from outcomes.tests.factories import insist
+from outcomes.tests.factories import answer_day, day_as_sent, insist, loss_interval
 from procedures.tests.factories import World
 
 Issue = Callable[[int], tuple[CheckIn, str]]
 DAY, WORN = "relief.ended_on", "relief.worn_off"
 
 
-def said(follow_up: FollowUp, day: int, pain: int, **values: int) -> Answer:
-    """An answer at the check-in of that day, an hour after it was due."""
-    check_in = follow_up.check_ins.get(kind="planned", offset_minutes=day * 1440)
-    return services.answer(
-        check_in.pk,
-        values={"nrs.now": pain, **{f"relief.{key}": value for key, value in values.items()}},
-        channel=Answer.Channel.EMAIL,
-        language="en",
-        by=None,
-        now=check_in.due_at + timedelta(hours=1),
-    )
-
-
-def interval(follow_up: FollowUp) -> tuple[int | None, int | None]:
-    follow_up.summary.refresh_from_db()
-    return follow_up.summary.lost_after, follow_up.summary.lost_until
-
-
 @pytest.fixture
 def relieved(world: World) -> FollowUp:
     """A course from a baseline of 8 with relief on day 42."""
     follow_up: FollowUp = world.performed(baseline=8).follow_up
-    said(follow_up, 42, 2)
+    answer_day(follow_up, 42, 2)
     return follow_up
 
 
-def on(day: int) -> str:
-    """A day after the procedure as a browser's date field sends it."""
-    return (MONDAY + timedelta(days=day)).isoformat()
-
-
 def test_a_named_day_dates_the_loss(relieved: FollowUp) -> None:
-    said(relieved, 92, 7, worn_off=1, ended_on=60)
-    assert interval(relieved) == (42, 60)
+    answer_day(relieved, 92, 7, worn_off=1, ended_on=60)
+    assert loss_interval(relieved) == (42, 60)
 
 
 def test_a_day_on_or_before_the_last_good_answer_is_kept_and_not_used(relieved: FollowUp) -> None:
-    answer = said(relieved, 92, 7, worn_off=1, ended_on=40)
+    answer = answer_day(relieved, 92, 7, worn_off=1, ended_on=40)
     assert values_of(answer)[DAY] == 40
-    assert interval(relieved) == (42, 92)
+    assert loss_interval(relieved) == (42, 92)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +52,7 @@ def test_a_day_on_or_before_the_last_good_answer_is_kept_and_not_used(relieved: 
 )
 def test_a_day_that_cannot_be_is_refused_and_nothing_is_kept(relieved: FollowUp, day: int, code: str) -> None:
     with pytest.raises(Refusal) as refusal:
-        said(relieved, 92, 7, worn_off=1, ended_on=day)
+        answer_day(relieved, 92, 7, worn_off=1, ended_on=day)
     assert (refusal.value.code, refusal.value.field) == (code, DAY)
     assert Answer.objects.count() == 1
 
@@ -96,7 +73,7 @@ def test_today_is_the_sites_today(world: World, relieved: FollowUp) -> None:
 
 
 def test_without_relief_that_has_worn_off_no_day_is_kept(world: World, relieved: FollowUp) -> None:
-    answer = said(relieved, 92, 7, worn_off=0, ended_on=60)
+    answer = answer_day(relieved, 92, 7, worn_off=0, ended_on=60)
     assert values_of(answer) == {"nrs.now": 7, WORN: 0}
     check_in = answer.check_in
     again = services.record_answer(  # the same once more, by staff, is the same
@@ -111,7 +88,7 @@ def test_without_relief_that_has_worn_off_no_day_is_kept(world: World, relieved:
 
 
 def test_a_correction_takes_a_day_and_none_after_the_answer(world: World, relieved: FollowUp) -> None:
-    answer = said(relieved, 92, 7, worn_off=1)
+    answer = answer_day(relieved, 92, 7, worn_off=1)
     later = answer.answered_at + timedelta(days=5)
 
     def correct(day: int) -> None:
@@ -121,7 +98,7 @@ def test_a_correction_takes_a_day_and_none_after_the_answer(world: World, reliev
         )
 
     correct(50)
-    assert interval(relieved) == (42, 50)
+    assert loss_interval(relieved) == (42, 50)
     with pytest.raises(Refusal) as refusal:
         correct(94)
     assert (refusal.value.code, refusal.value.field) == ("in_the_future", DAY)
@@ -164,10 +141,10 @@ def test_the_page_takes_a_date_as_a_browser_sends_it_or_as_it_is_typed(
     assert 'type="date" name="relief.ended_on"' in page
     assert f'min="{MONDAY.isoformat()}"' in page
     insist(client, path, {"step": "2", WORN: "1", DAY: typed})
-    assert interval(relieved) == (42, (date(2027, 3, 12) - MONDAY).days)
+    assert loss_interval(relieved) == (42, (date(2027, 3, 12) - MONDAY).days)
 
 
-@pytest.mark.parametrize("typed", [on(93), on(-1), "soon", "13/45/2027"])
+@pytest.mark.parametrize("typed", [day_as_sent(93), day_as_sent(-1), "soon", "13/45/2027"])
 def test_the_page_says_what_is_wrong_with_a_date_and_keeps_the_rest(
     relieved: FollowUp, link: Issue, client: Client, typed: str
 ) -> None:
@@ -182,9 +159,9 @@ def test_the_page_says_what_is_wrong_with_a_date_and_keeps_the_rest(
 def test_a_date_can_be_left_out_and_taken_out_again(relieved: FollowUp, link: Issue, client: Client) -> None:
     check_in, path = link(92)
     insist(client, path, {"step": "1", "nrs.now": "7"})
-    insist(client, path, {"step": "2", WORN: "1", DAY: on(60), "back": "1"})
+    insist(client, path, {"step": "2", WORN: "1", DAY: day_as_sent(60), "back": "1"})
     insist(client, path, {"step": "1", "nrs.now": "7"})
-    assert f'value="{on(60)}"' in client.get(path).content.decode()
+    assert f'value="{day_as_sent(60)}"' in client.get(path).content.decode()
     insist(client, path, {"step": "2", WORN: "1", DAY: ""})
     assert values_of(check_in.answer)[WORN] == 1
     assert DAY not in values_of(check_in.answer)
@@ -201,15 +178,15 @@ def test_staff_ask_it_on_the_telephone_on_paper_and_in_a_correction(
         assert "since which day has the pain been back?" in page, name
     path = reverse("admin:outcomes_checkin_answer", args=[check_in.pk])
     sent = {"nrs.now": "7", WORN: "1", "channel": "paper", "language": "en"}
-    assert insist(client, path, {**sent, DAY: on(120)}).status_code == 422
-    insist(client, path, {**sent, DAY: on(60)})
-    assert interval(relieved) == (42, 60)
+    assert insist(client, path, {**sent, DAY: day_as_sent(120)}).status_code == 422
+    insist(client, path, {**sent, DAY: day_as_sent(60)})
+    assert loss_interval(relieved) == (42, 60)
     shown = client.get(reverse("admin:outcomes_checkin_change", args=[check_in.pk])).content.decode()
     assert "12 Mar 2027" in shown
     correct = reverse("admin:outcomes_checkin_correct", args=[check_in.pk])
-    assert f'value="{on(60)}"' in client.get(correct).content.decode()
-    client.post(correct, {"nrs.now": "7", WORN: "1", DAY: on(55), "reason": "Misread."})
-    assert interval(relieved) == (42, 55)
+    assert f'value="{day_as_sent(60)}"' in client.get(correct).content.decode()
+    client.post(correct, {"nrs.now": "7", WORN: "1", DAY: day_as_sent(55), "reason": "Misread."})
+    assert loss_interval(relieved) == (42, 55)
 
 
 def test_the_api_takes_the_day_and_names_what_it_refuses(world: World, relieved: FollowUp) -> None:
@@ -220,11 +197,11 @@ def test_the_api_takes_the_day_and_names_what_it_refuses(world: World, relieved:
     assert faults(refused) == [("values.relief.ended_on", "in_the_future")]
     taken = call(world.nurse, "POST", path, sent | {"values": {WORN: 1, DAY: 60}}, now=now)
     assert taken.status_code == 201
-    assert interval(relieved) == (42, 60)
+    assert loss_interval(relieved) == (42, 60)
 
 
 def test_the_verdict_says_the_named_day(relieved: FollowUp) -> None:
-    said(relieved, 92, 7, worn_off=1, ended_on=60)
+    answer_day(relieved, 92, 7, worn_off=1, ended_on=60)
     relieved.refresh_from_db()
     assert relieved.verdict == Verdict.LOST_EARLY
     assert "day 60" in relieved.verdict_reason

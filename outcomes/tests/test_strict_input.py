@@ -22,7 +22,7 @@ from clinic.tests.admin_client import signed_in
 from clinic.tests.api_client import call, faults
 from outcomes.models import Alert, Export
 from outcomes.services.alerts import raise_alert
-from outcomes.tests.test_api_access import operations, routes
+from outcomes.tests.api_operations import operations, routes
 from procedures import services
 from procedures.api.slots import SlotQuery
 from procedures.models import Appointment

@@ -20,9 +20,9 @@ from outcomes.survival import (
     bands,
     bootstrap,
     intervals,
-    kaplan_meier,
     turnbull,
 )
+from outcomes.tests.exact_times import kaplan_meier
 from outcomes.tests.published import MERCAPTOPURINE, MICE, PLACEBO, RADIOTHERAPY, WITH_CHEMOTHERAPY, Times
 
 Pair = tuple[float, float]

@@ -14,7 +14,7 @@ from clinic.tests.factories import MONDAY
 from outcomes import emails as of_outcomes
 from outcomes.models import Alert, CheckIn, FollowUp
 from outcomes.services.alert_emails import OVERDUE, RAISED
-from outcomes.tests.test_previews import SHOWN
+from outcomes.tests.factories import PREVIEWED_EMAILS
 from patients.models import Caregiver
 from procedures import catalogue
 from procedures import emails as of_procedures
@@ -164,7 +164,7 @@ def test_no_email_about_any_procedure_type_names_it_or_a_condition(world: World,
                 found[0].casefold() for part in parts for found in secrets.finditer(CHANCE.sub(" ", part))
             }
     assert told == set()
-    assert seen == 28 * sum(map(len, SHOWN.values()))
+    assert seen == 28 * sum(map(len, PREVIEWED_EMAILS.values()))
 
 
 def test_the_words_are_those_that_tell() -> None:

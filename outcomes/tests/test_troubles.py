@@ -13,7 +13,7 @@ from django.test import Client
 from clinic import database, health_checks, outbox
 from clinic.models import Job, OutgoingEmail
 from clinic.tests.admin_client import clock, queries, signed_in
-from clinic.tests.test_outbox import SERVER, Server
+from clinic.tests.mail_server import SERVER, Server
 from outcomes import services
 from outcomes.models import CheckIn
 from outcomes.services import tick_steps
@@ -145,7 +145,7 @@ def letters(world: World, settings: Any, monkeypatch: pytest.MonkeyPatch) -> typ
     for number in range(30):
         outbox.queue(
             f"letter {number}",
-            template="clinic.tests.test_outbox.letter",
+            template="clinic.tests.mail_server.letter",
             context={},
             to="ann@example.org",
             site=world.site,

@@ -15,7 +15,7 @@ from clinic.tests.factories import MONDAY
 from outcomes import services
 from outcomes.models import Alert, Answer, CheckIn
 from outcomes.questions import URGENCIES
-from outcomes.tests.test_birth_date import RIGHT, WRONG
+from outcomes.tests.factories import BIRTH_DATE, WRONG_BIRTH_DATE
 from patients.models import Patient
 from patients.unsubscribe import unsubscribe_url
 from procedures import services as procedures
@@ -106,8 +106,8 @@ def test_the_birth_date_is_remembered_by_the_address(
 ) -> None:
     Site.objects.update(asks_birth_date=True)
     _, path = link(1)
-    assert bare.post(path, WRONG).status_code == 422
-    opened = bare.post(f"{path}?lang=es", RIGHT, follow=True)
+    assert bare.post(path, WRONG_BIRTH_DATE).status_code == 422
+    opened = bare.post(f"{path}?lang=es", BIRTH_DATE, follow=True)
     proved = opened.redirect_chain[-1][0]
     assert proved.startswith(path[:-1] + "~")
     assert "¿Cuánto le duele" in words(opened)
@@ -123,7 +123,7 @@ def test_the_birth_date_is_remembered_by_the_address(
         page = bare.get(closed)
         assert "When were you born?" in words(page)
         assert 'name="nrs.now"' not in page.content.decode()
-    stale = bare.post(address[:-2] + "/", RIGHT)  # a proof that has run out is replaced
+    stale = bare.post(address[:-2] + "/", BIRTH_DATE)  # a proof that has run out is replaced
     assert stale["Location"].count("~") == 2
     assert bare.get(stale["Location"]).context.get("curve")
 

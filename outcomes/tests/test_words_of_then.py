@@ -2,11 +2,9 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from importlib import import_module
 from types import MappingProxyType
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from clinic.tests.admin_client import clock, signed_in, words
@@ -81,14 +79,6 @@ def test_of_words_before_any_history_the_first_are_taken(flags: World) -> None:
         "new_weakness",
     ]
     assert wordings_at([], timezone.now()) == []
-
-
-def test_flags_from_before_the_history_get_their_first_words(flags: World) -> None:
-    Event.objects.all().delete()
-    with connection.cursor() as cursor:
-        cursor.execute(import_module("procedures.migrations.0013_words_of_red_flags").FIRST_WORDS)
-    assert Event.objects.count() == RedFlag.objects.count() == 3
-    assert wordings_at(["new_weakness"], timezone.now())[0].question == OLD
 
 
 def test_the_words_of_an_instruments_older_version_stay(

@@ -22,13 +22,9 @@ from outcomes.models import Alert, FollowUp
 from outcomes.relief import Verdict
 from outcomes.reports import WORKLISTS
 from outcomes.services.expiry import close_past
-from outcomes.tests.test_alert_services import answer
-from outcomes.tests.test_exports import made
-from outcomes.tests.test_follow_ups import kind
-from outcomes.tests.test_invitations import sent
-from outcomes.tests.test_judged_as_tests import hours_profile, write
+from outcomes.tests.factories import answer_days, diary_profile, export_rows, invitations_sent, write_diary
 from procedures.models import ProcedureType
-from procedures.tests.factories import World
+from procedures.tests.factories import World, another_type
 
 DAY = timedelta(days=1)
 #: Words that are said of treatments alone.
@@ -59,7 +55,7 @@ EMPTY = {
 
 def device(world: World, code: str, **values: Any) -> ProcedureType:
     """A type of devices that asks on days 1 to 7."""
-    found = kind(world, code, **values)
+    found = another_type(world, code, **values)
     newest = found.relief_profiles.get()
     newest.pk, newest.version, newest.in_force_from = None, 2, world.now - DAY
     newest.onset_from_days = newest.onset_until_days = 0
@@ -75,7 +71,7 @@ def courses(world: World) -> dict[str, FollowUp]:
     """One course of each result, each of a patient of its own, by its name."""
     lead = device(world, "scs_trial", family="spinal_cord_stimulation", purpose="device_trial")
     refill = device(world, "itp_refill_adjustment", family="device_maintenance", purpose="device_maintenance")
-    hours_profile(world)
+    diary_profile(world)
     done: dict[str, FollowUp] = {}
     tests = {
         "positive": {30: 0, 60: 0, 120: 0, 180: 8},
@@ -86,7 +82,7 @@ def courses(world: World) -> dict[str, FollowUp]:
         procedure = world.performed(
             intent="diagnostic", patient=world.another_patient(number), hour=6 + number
         )
-        done[name] = write(procedure.follow_up, entries)
+        done[name] = write_diary(procedure.follow_up, entries)
     days: dict[str, tuple[dict[int, int], int | None]] = {
         "passed": (dict.fromkeys(range(1, 8), 2), 7),
         "failed": ({1: 2, **dict.fromkeys(range(2, 8), 9)}, 7),
@@ -100,7 +96,7 @@ def courses(world: World) -> dict[str, FollowUp]:
             patient=world.another_patient(number),
             hour=6 + number,
         )
-        done[name] = answer(procedure.follow_up, scores)
+        done[name] = answer_days(procedure.follow_up, scores)
         if out:
             services.end_trial(
                 done[name].pk, on=MONDAY + out * DAY, by=world.physician, now=world.at(MONDAY + 9 * DAY, 9)
@@ -113,7 +109,7 @@ def courses(world: World) -> dict[str, FollowUp]:
         hour=14,
         baseline=2,
     )
-    done["upkeep"] = answer(procedure.follow_up, {3: 2, 4: 1, 5: 6, 6: 6})
+    done["upkeep"] = answer_days(procedure.follow_up, {3: 2, 4: 1, 5: 6, 6: 6})
     world.performed(  # ends the refill's course, as each next one does
         procedure_type=refill,
         region="device",
@@ -270,7 +266,7 @@ def test_the_schema_has_no_verdict_of_a_treatment_for_a_test_or_a_trial(
 
 def test_the_exports(world: World, courses: dict[str, FollowUp]) -> None:
     assert courses
-    rows = made(world, "follow_ups")
+    rows = export_rows(world, "follow_ups")
     assert len(rows) == len(courses) + 1  # the refill after the refill
     for row in rows:
         for name, value in row.items():
@@ -279,7 +275,7 @@ def test_the_exports(world: World, courses: dict[str, FollowUp]) -> None:
             assert name not in EMPTY or not value, (name, value)
         assert (row["window_from"] == "") == (row["intent"] != "diagnostic")
     assert sorted(row["trial_days"] for row in rows) == ["", "", "", "", "", "", "7", "7"]
-    for row in made(world, "check_ins"):
+    for row in export_rows(world, "check_ins"):
         assert not found(" ".join(row.values()))
 
 
@@ -289,7 +285,7 @@ def test_what_patients_read(world: World, courses: dict[str, FollowUp], client: 
     bodies = []
     for intent, day in (("diagnostic", 0), ("trial", 2), ("maintenance", 2)):
         asked = fresh(world, intent).check_ins.filter(offset_minutes__gte=day * 1440).earliest("due_at")
-        bodies += [str(message.body) for message in sent(asked.due_at)]
+        bodies += [str(message.body) for message in invitations_sent(asked.due_at)]
     assert len(bodies) >= 3
     for body in bodies:
         assert not found(body)

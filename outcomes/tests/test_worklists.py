@@ -14,7 +14,7 @@ from outcomes.models import Alert, CourseSummary, FollowUp
 from outcomes.relief import LOST_VERDICTS, Verdict
 from outcomes.reports import WORKLISTS
 from outcomes.schedule import DAY
-from outcomes.tests.test_reports import course
+from outcomes.tests.factories import answered_course
 from procedures import services as procedures
 from procedures.models import Appointment, Procedure, ProcedureType
 from procedures.tests.factories import World
@@ -25,13 +25,16 @@ def listed(world: World, code: str) -> list[FollowUp]:
 
 
 def test_each_list_holds_its_own_and_the_most_urgent_first(world: World) -> None:
-    late, soon = course(world, {42: 2, 92: 2, 184: 8, 275: 8}), course(world, {42: 2, 92: 8})
+    late, soon = (
+        answered_course(world, {42: 2, 92: 2, 184: 8, 275: 8}),
+        answered_course(world, {42: 2, 92: 8}),
+    )
     assert (late.verdict, soon.verdict) == ("possibly_early", "lost_unconfirmed")
-    never = course(world, {42: 8, 92: 8})
-    silent = course(world, {42: 2})
+    never = answered_course(world, {42: 8, 92: 8})
+    silent = answered_course(world, {42: 2})
     silent.check_ins.filter(offset_minutes__in=[92 * DAY, 184 * DAY]).update(status="missed")
     services.judge(silent.pk, now=world.now)
-    within = course(world, {42: 2, 184: 2, 275: 7, 366: 8})
+    within = answered_course(world, {42: 2, 184: 2, 275: 7, 366: 8})
     assert listed(world, "losing_early") == [soon, late]
     assert listed(world, "no_relief") == [never]
     assert listed(world, "silent") == [silent]
@@ -48,8 +51,8 @@ def ongoing(world: World) -> World:
 
 def test_nobody_is_losing_relief_early_and_due_for_a_repeat_at_once(world: World) -> None:
     """Whatever the verdict, the kind of loss, and however far that is known."""
-    before = course(world, {42: 2, 184: 2, 275: 7, 366: 8})
-    rows = [before, course(ongoing(world), {42: 2, 184: 2, 275: 7, 366: 8})]
+    before = answered_course(world, {42: 2, 184: 2, 275: 7, 366: 8})
+    rows = [before, answered_course(ongoing(world), {42: 2, 184: 2, 275: 7, 366: 8})]
     seen: dict[str, set[str]] = {}
     kinds = ["", *LOST_VERDICTS, Verdict.OUTLASTING]
     for verdict, kind, known in product(Verdict, kinds, (True, False)):
@@ -72,10 +75,10 @@ def test_nobody_is_losing_relief_early_and_due_for_a_repeat_at_once(world: World
 
 def test_a_lost_effect_without_an_expected_end_is_a_list_of_its_own(world: World) -> None:
     ongoing(world)
-    early = course(world, {42: 2, 92: 8})
-    lost = course(world, {42: 2, 184: 2, 275: 8, 366: 8})
-    doubtful = course(world, {42: 2, 184: 2, 275: 8})
-    unknown = course(world, {42: 2, 548: 8, 731: 8})
+    early = answered_course(world, {42: 2, 92: 8})
+    lost = answered_course(world, {42: 2, 184: 2, 275: 8, 366: 8})
+    doubtful = answered_course(world, {42: 2, 184: 2, 275: 8})
+    unknown = answered_course(world, {42: 2, 548: 8, 731: 8})
     assert [follow_up.verdict for follow_up in (lost, doubtful, unknown)] == [
         *("lost", "lost_unconfirmed", "lost_date_unknown")
     ]
@@ -85,7 +88,7 @@ def test_a_lost_effect_without_an_expected_end_is_a_list_of_its_own(world: World
 
 
 def test_a_loss_whose_date_is_not_known_is_due_for_a_repeat(world: World) -> None:
-    unknown = course(world, {42: 2, 548: 8, 731: 8})
+    unknown = answered_course(world, {42: 2, 548: 8, 731: 8})
     assert (unknown.verdict, listed(world, "due_for_repeat")) == ("lost_date_unknown", [unknown])
 
 
@@ -93,12 +96,12 @@ def test_a_loss_whose_date_is_not_known_is_due_for_a_repeat(world: World) -> Non
 def test_relief_that_is_back_by_two_scores_in_a_row_is_on_no_list(world: World, off: list[str]) -> None:
     world.site.alert_kinds_off = off
     world.site.save()
-    once = course(world, {42: 2, 92: 8, 184: 8, 275: 2})
-    twice = course(world, {42: 2, 92: 8, 184: 8, 275: 2, 366: 2})
-    gone = course(world, {42: 2, 92: 8, 184: 8, 275: 2, 366: 2, 548: 8})
+    once = answered_course(world, {42: 2, 92: 8, 184: 8, 275: 2})
+    twice = answered_course(world, {42: 2, 92: 8, 184: 8, 275: 2, 366: 2})
+    gone = answered_course(world, {42: 2, 92: 8, 184: 8, 275: 2, 366: 2, 548: 8})
     assert {follow_up.verdict for follow_up in (once, twice, gone)} == {"lost_early"}
     assert set(listed(world, "losing_early")) == {once, gone}
-    later = course(world, {42: 2, 184: 2, 275: 8, 366: 8, 548: 2, 731: 2})
+    later = answered_course(world, {42: 2, 184: 2, 275: 8, 366: 8, 548: 2, 731: 2})
     assert (later.verdict, listed(world, "due_for_repeat")) == ("lost_within_window", [])
 
 
@@ -111,18 +114,18 @@ def test_whether_relief_is_back_is_asked_of_what_patients_say_unasked_as_well(wo
         Alert.objects.filter(kind="pain_back").delete()
         return FollowUp.objects.get(pk=follow_up.pk)
 
-    early = course(world, {42: 2, 92: 8, 184: 8, 275: 2})
+    early = answered_course(world, {42: 2, 92: 8, 184: 8, 275: 2})
     assert listed(world, "losing_early") == [early]
     reported(early, 300, 2)
     assert listed(world, "losing_early") == []
-    repeat = course(world, {42: 2, 184: 2, 275: 8, 366: 8, 548: 2, 731: 2})
+    repeat = answered_course(world, {42: 2, 184: 2, 275: 8, 366: 8, 548: 2, 731: 2})
     assert listed(world, "due_for_repeat") == []
     assert reported(repeat, 740, 8).verdict == "lost_within_window"
     assert listed(world, "due_for_repeat") == [repeat]
 
 
 def test_who_says_that_the_pain_is_back_is_listed_until_somebody_has_asked(world: World) -> None:
-    late, early, _other = (course(world, {42: 2}) for _ in range(3))
+    late, early, _other = (answered_course(world, {42: 2}) for _ in range(3))
     alerts = [
         services.raise_alert(follow_up, Alert.Kind.PAIN_BACK, now=world.now + days * timedelta(days=1))
         for follow_up, days in ((late, 60), (early, 50))
@@ -144,10 +147,10 @@ def longer_ago(follow_up: FollowUp, days: int) -> None:
 def test_who_lost_relief_soonest_against_the_window_comes_first(world: World) -> None:
     """Of two who lost it at the same share of their windows, the longest ago."""
     half, soon, long_window, again = (
-        course(world, {42: 2, 92: 8, 184: 8}),
-        course(world, {42: 2, 92: 8}),
-        course(world, {42: 2, 92: 8, 184: 8}),
-        course(world, {42: 2, 92: 8, 184: 8}),
+        answered_course(world, {42: 2, 92: 8, 184: 8}),
+        answered_course(world, {42: 2, 92: 8}),
+        answered_course(world, {42: 2, 92: 8, 184: 8}),
+        answered_course(world, {42: 2, 92: 8, 184: 8}),
     )
     CourseSummary.objects.filter(pk=long_window.pk).update(window_from=1000)
     CourseSummary.objects.filter(pk=soon.pk).update(window_from=500)  # also while nothing confirms it
@@ -156,7 +159,7 @@ def test_who_lost_relief_soonest_against_the_window_comes_first(world: World) ->
 
 
 def test_who_has_waited_longest_for_relief_comes_first(world: World) -> None:
-    late, early, middle = (course(world, {42: 8}) for _ in range(3))
+    late, early, middle = (answered_course(world, {42: 8}) for _ in range(3))
     longer_ago(early, 400)
     longer_ago(middle, 200)
     assert listed(world, "no_relief") == [early, middle, late]
@@ -164,7 +167,7 @@ def test_who_has_waited_longest_for_relief_comes_first(world: World) -> None:
 
 def test_who_lost_relief_longest_ago_comes_first_for_a_repeat(world: World) -> None:
     """Not whose procedure was longest ago: that relief may have lasted until yesterday."""
-    lately, long_ago, between = (course(world, {42: 2, 184: 2, 275: 7, 366: 8}) for _ in range(3))
+    lately, long_ago, between = (answered_course(world, {42: 2, 184: 2, 275: 7, 366: 8}) for _ in range(3))
     longer_ago(lately, 400)
     rows = CourseSummary.objects.filter(pk__in=[lately.pk, long_ago.pk, between.pk])
     rows.update(performed_on=MONDAY, lost_after=184, lost_until=275)
@@ -175,15 +178,15 @@ def test_who_lost_relief_longest_ago_comes_first_for_a_repeat(world: World) -> N
 
 
 def test_who_was_silent_longest_comes_first_and_who_was_never_heard_before_all(world: World) -> None:
-    lately = course(world, {42: 2, 92: 2, 184: None, 275: None})
-    never = course(world, {92: None})
-    long_ago = course(world, {42: 2, 184: None})
+    lately = answered_course(world, {42: 2, 92: 2, 184: None, 275: None})
+    never = answered_course(world, {92: None})
+    long_ago = answered_course(world, {42: 2, 184: None})
     assert {follow_up.verdict for follow_up in (lately, never, long_ago)} == {"unknown"}
     assert listed(world, "silent") == [never, long_ago, lately]
 
 
 def test_silence_is_listed_before_a_verdict_can_say_so_and_until_its_alert_is_resolved(world: World) -> None:
-    young = course(world, {1: None, 7: None})
+    young = answered_course(world, {1: None, 7: None})
     assert (young.verdict, listed(world, "silent")) == ("too_early", [])  # nobody had asked
     alert = services.raise_alert(young, Alert.Kind.SILENT, now=world.now)
     assert alert
@@ -193,21 +196,21 @@ def test_silence_is_listed_before_a_verdict_can_say_so_and_until_its_alert_is_re
 
 
 def test_relief_that_outlasted_its_window_and_is_gone_is_due_for_a_repeat(world: World) -> None:
-    gone = course(world, {42: 2, 366: 2, 548: 8, 731: 8})
-    still = course(world, {42: 2, 366: 2})
-    early = course(world, {42: 2, 92: 8, 184: 8})
+    gone = answered_course(world, {42: 2, 366: 2, 548: 8, 731: 8})
+    still = answered_course(world, {42: 2, 366: 2})
+    early = answered_course(world, {42: 2, 92: 8, 184: 8})
     assert (gone.verdict, still.verdict, early.verdict) == ("outlasting_window",) * 2 + ("lost_early",)
     assert listed(world, "due_for_repeat") == [gone]
 
 
 @pytest.mark.parametrize("code", WORKLISTS)
 def test_another_sites_patients_are_on_no_list(world: World, code: str) -> None:
-    course(world, {42: 2, 92: 8, 184: 8})
-    course(world, {42: 8})
-    course(world, {92: None})
-    said = course(world, {42: 2, 184: 2, 275: 7, 366: 8})
+    answered_course(world, {42: 2, 92: 8, 184: 8})
+    answered_course(world, {42: 8})
+    answered_course(world, {92: None})
+    said = answered_course(world, {42: 2, 184: 2, 275: 7, 366: 8})
     services.raise_alert(said, Alert.Kind.PAIN_BACK, now=world.now)
-    course(ongoing(world), {42: 2, 184: 2, 275: 8, 366: 8})
+    answered_course(ongoing(world), {42: 2, 184: 2, 275: 8, 366: 8})
     trial = world.performed(patient=world.another_patient(90))
     Procedure.objects.filter(pk=trial.pk).update(intent="trial")
     elsewhere = Site.objects.create(name="Hillside", time_zone="America/Denver", phone="+1 303 555 0100")
@@ -231,7 +234,7 @@ def test_another_sites_patients_are_on_no_list(world: World, code: str) -> None:
     ids=lambda change: next(iter(change.values())),
 )
 def test_what_is_no_coming_repeat_leaves_a_patient_due(world: World, change: dict[str, str]) -> None:
-    lost = course(world, {42: 2, 184: 2, 275: 7, 366: 8})
+    lost = answered_course(world, {42: 2, 184: 2, 275: 7, 366: 8})
     now = world.now + timedelta(days=400)
     made = procedures.book(
         world.appointment(patient=lost.patient, starts_at=world.at(MONDAY + timedelta(days=420), 9)),
@@ -258,7 +261,7 @@ def test_what_is_no_coming_repeat_leaves_a_patient_due(world: World, change: dic
 
 @pytest.mark.parametrize("change", [{"laterality": "bilateral"}, {"laterality": ""}, {"region": ""}])
 def test_what_may_be_the_coming_repeat_is_one(world: World, change: dict[str, str]) -> None:
-    lost = course(world, {42: 2, 184: 2, 275: 7, 366: 8})
+    lost = answered_course(world, {42: 2, 184: 2, 275: 7, 366: 8})
     made = procedures.book(
         world.appointment(patient=lost.patient, starts_at=world.at(MONDAY + timedelta(days=420), 9)),
         by=world.clerk,
@@ -269,7 +272,7 @@ def test_what_may_be_the_coming_repeat_is_one(world: World, change: dict[str, st
 
 
 def test_who_has_arrived_before_the_time_is_not_due(world: World) -> None:
-    lost = course(world, {42: 2, 184: 2, 275: 7, 366: 8})
+    lost = answered_course(world, {42: 2, 184: 2, 275: 7, 366: 8})
     made = procedures.book(
         world.appointment(patient=lost.patient, starts_at=world.at(MONDAY + timedelta(days=420), 9)),
         by=world.clerk,
@@ -280,7 +283,7 @@ def test_who_has_arrived_before_the_time_is_not_due(world: World) -> None:
 
 
 def test_who_is_booked_already_is_not_due_for_a_repeat(world: World) -> None:
-    lost = course(world, {42: 2, 184: 2, 275: 7, 366: 8})
+    lost = answered_course(world, {42: 2, 184: 2, 275: 7, 366: 8})
     day = MONDAY + timedelta(days=427 - 7)
     procedures.book(
         world.appointment(patient=lost.patient, starts_at=world.at(day, 9)), by=world.clerk, now=world.now
@@ -289,7 +292,7 @@ def test_who_is_booked_already_is_not_due_for_a_repeat(world: World) -> None:
 
 
 def test_an_ended_course_and_a_patient_who_has_died_are_on_no_list(world: World) -> None:
-    ended, died = course(world, {42: 8, 92: 8}), course(world, {42: 8, 92: 8})
+    ended, died = answered_course(world, {42: 8, 92: 8}), answered_course(world, {42: 8, 92: 8})
     ends = ended.procedure.performed_at + timedelta(days=150)
     services.end_follow_up(ended.pk, closed_reason="transferred", by=world.physician, now=ends)
     ended.refresh_from_db()
@@ -300,7 +303,7 @@ def test_an_ended_course_and_a_patient_who_has_died_are_on_no_list(world: World)
 
 
 def test_a_row_leaves_when_somebody_has_seen_to_it_and_returns_when_it_comes_again(world: World) -> None:
-    lost = course(world, {42: 2, 92: 7, 184: 8})
+    lost = answered_course(world, {42: 2, 92: 7, 184: 8})
     (alert,) = lost.alerts.open()
     now = alert.raised_at + timedelta(days=1)
     services.acknowledge(alert.pk, by=world.nurse, now=now)
@@ -330,7 +333,7 @@ def names(world: World, query: str) -> list[int]:
 def test_what_settled_itself_once_does_not_keep_a_row_away(world: World) -> None:
     world.site.alert_kinds_off = ["no_relief"]
     world.site.save()
-    never = course(world, {42: 8, 92: 8})
+    never = answered_course(world, {42: 8, 92: 8})
     alert = Alert.objects.create(
         follow_up=never,
         patient=never.patient,
@@ -349,7 +352,7 @@ def test_what_settled_itself_once_does_not_keep_a_row_away(world: World) -> None
 
 def test_who_goes_another_way_leaves_every_list(world: World, clock: list[datetime]) -> None:
     clock[0] = world.now + timedelta(days=700)
-    lost = course(world, {42: 2, 184: 2, 275: 7, 366: 8})
+    lost = answered_course(world, {42: 2, 184: 2, 275: 7, 366: 8})
     assert listed(world, "due_for_repeat") == [lost]
     client, here = signed_in(world.physician), "/admin/outcomes/followup/worklists/?list=due_for_repeat"
     page = f"/admin/outcomes/followup/{lost.pk}/end/?list=due_for_repeat"
@@ -371,10 +374,10 @@ def test_what_was_diagnostic_is_on_no_list(world: World) -> None:
     profile.save()
     world.ablation.purpose = "diagnostic"
     world.ablation.save()
-    block = course(world, {42: 9, 92: 9}, intent="diagnostic")
+    block = answered_course(world, {42: 9, 92: 9}, intent="diagnostic")
     assert block.verdict in ("too_early", "indeterminate")  # nothing was written in a diary
     assert all(listed(world, code) == [] for code in WORKLISTS)
-    course(world, {42: 9, 92: 9})
+    answered_course(world, {42: 9, 92: 9})
     client = signed_in(world.physician)
     groups = client.get("/admin/").context["overview"]
     (card,) = (card for group in groups for card in group["cards"] if card["label"] == "no relief")

@@ -11,7 +11,7 @@ from clinic.patient_pages import page, secret, speaks
 from clinic.refusals import Refusal
 from outcomes.instruments import latest
 from outcomes.questions import Question, before
-from outcomes.views.page_context import lead, question_field, read_questions
+from outcomes.views.question_forms import lead, question_field, read_questions
 from procedures import services
 from procedures.models import Appointment, AppointmentLink, Intent, ReliefProfile
 from procedures.views import new_time

@@ -17,18 +17,17 @@ from outcomes.instruments import BilingualText, latest
 from outcomes.models import Alert, Answer, CheckIn
 from outcomes.patient_curve import CurvePoint
 from outcomes.questions import PAIN_NOW, TOOK_MEDICINE, Question, from_instrument
-from outcomes.services.answers import red_flags_of
-from outcomes.views import red_flags
-from outcomes.views.page_context import (
+from outcomes.services.check_in_questions import red_flags_of
+from outcomes.views.answered_check_ins import Curve, curve, following
+from outcomes.views.question_forms import (
     SHUT,
-    Curve,
     ShownQuestion,
-    curve,
-    following,
+    advice_on,
+    flag_groups,
     lead,
     question_field,
     read_questions,
-    what_to_do,
+    ticked_flags,
     wrong,
 )
 
@@ -69,7 +68,7 @@ def show(
         tongue = request.POST.get("lang")
         sent, faults = taken(request, entries, now)
         changes, refused = changed(request, entries, now)
-        ticked = red_flags.ticked(flags, request.POST)
+        ticked = ticked_flags(flags, request.POST)
         if not (sent or faults or ticked or changes or refused):
             newest = None if speaks(tongue) else newest_of(entries, now)
             if newest is None or f"{PAIN_NOW}-{newest.pk}" in request.POST.getlist("asked"):
@@ -96,11 +95,17 @@ def show(
                 **({"show": "help"} if ticked else {"saved": 1}),
             )
     alert = found.follow_up.alerts.filter(kind=Alert.Kind.RED_FLAG, resolved_at=None).first()
-    told = what_to_do(flags, alert.codes if alert else [])
+    advice = advice_on(flags, alert.codes if alert else [])
     site = found.follow_up.procedure.site
-    if told and request.method != "POST" and request.GET.get("show") == "help":
+    if advice and request.method != "POST" and request.GET.get("show") == "help":
         return page(
-            request, "outcomes/help.html", site, told=told, token=token, here="show=help", caregiver=caregiver
+            request,
+            "outcomes/help.html",
+            site,
+            advice=advice,
+            token=token,
+            here="show=help",
+            caregiver=caregiver,
         )
     if refused:  # what is right was kept: see what stands now
         entries = services.diary_of(found)
@@ -117,8 +122,8 @@ def show(
         complete=all(row.state == "done" for row in rows),
         saved="saved" in request.GET and request.method != "POST",
         faulty=bool(faults),
-        groups=red_flags.groups(flags, {}, with_none=False),
-        told=told,
+        groups=flag_groups(flags, {}, with_none=False),
+        advice=advice,
         following=following(token, now),
         curve=own(found, entries),
         caregiver=caregiver,

@@ -14,10 +14,18 @@ from clinic.refusals import Refusal
 from outcomes import services
 from outcomes.models import Alert, Answer, FollowUp
 from outcomes.questions import ENDED_ON, PAIN_NOW, Question
-from outcomes.services.answers import red_flags_of
+from outcomes.services.check_in_questions import red_flags_of
 from outcomes.services.pain_reports import questions_about
-from outcomes.views import red_flags
-from outcomes.views.page_context import SHUT, lead, question_field, read_questions, too_long, what_to_do
+from outcomes.views.question_forms import (
+    SHUT,
+    advice_on,
+    flag_groups,
+    lead,
+    question_field,
+    read_questions,
+    ticked_flags,
+    too_long,
+)
 
 
 def show(request: HttpRequest, follow_up: FollowUp, now: datetime) -> HttpResponseBase:
@@ -27,12 +35,12 @@ def show(request: HttpRequest, follow_up: FollowUp, now: datetime) -> HttpRespon
     if request.method != "POST":
         if "sent" not in request.GET:
             return questions_page(request, follow_up, flags)
-        told = what_to_do(flags, alerted(follow_up))
+        advice = advice_on(flags, alerted(follow_up))
         return page(
             request,
             "outcomes/pain_told.html",
             site,
-            told=told,
+            advice=advice,
             here="sent=1",
             caregiver=follow_up.opened_by,
         )
@@ -41,7 +49,7 @@ def show(request: HttpRequest, follow_up: FollowUp, now: datetime) -> HttpRespon
     values, faults = read_questions(
         questions_about(follow_up), form, asked=asked, today=now.astimezone(site.zone).date()
     )
-    yes = red_flags.ticked(flags, form)
+    yes = ticked_flags(flags, form)
     remark, tongue = form.get("remark", ""), form.get("lang", "")
     show_again = partial(questions_page, request, follow_up, flags, values=values, yes=yes, remark=remark)
     if speaks(tongue) and not yes:  # nothing is kept yet: what was typed goes along
@@ -74,13 +82,13 @@ def show(request: HttpRequest, follow_up: FollowUp, now: datetime) -> HttpRespon
             raise
         return gone(request)
     if yes:  # what to do comes first; what was typed waits in the page
-        told = what_to_do(flags, yes)
+        advice = advice_on(flags, yes)
         with translation.override(tongue if speaks(tongue) else translation.get_language()):
             return page(
                 request,
                 "outcomes/help.html",
                 site,
-                told=told,
+                advice=advice,
                 resume=resume(form),
                 caregiver=follow_up.opened_by,
             )
@@ -125,9 +133,9 @@ def questions_page(
             question_field(question, given.get(question.key), faults.get(question.key, ""))
             for question in questions_about(follow_up)
         ],
-        groups=red_flags.groups(flags, ticked, with_none=False),
+        groups=flag_groups(flags, ticked, with_none=False),
         ticked=bool(ticked),
-        told=what_to_do(flags, yes),
+        advice=advice_on(flags, yes),
         remark=remark,
         remark_fault=faults.get("remark", ""),
         faulty=bool(faults),

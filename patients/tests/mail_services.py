@@ -10,7 +10,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.test import Client
 
-from patients.tests.test_delivery_reports import signed_in
+from clinic.email_services import mail_service
+from clinic.models import DeliveryReport
+from patients.models import Patient
+
+WEBHOOK_SECRET = "postmark:0123456789abcdef"
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 PUBLIC = base64.b64encode(
@@ -330,7 +334,7 @@ CASES = [(service, *case) for service, cases in TABLE.items() for case in cases]
 
 def post(client: Client, service: str, said: object, *, body: bytes | None = None) -> int:
     """What the service answers our answer to: signed in and signed as it signs. `body` replaces what is posted."""
-    headers = signed_in()
+    headers = webhook_sign_in()
     if service == "mailgun" and isinstance(said, dict):
         signature = hmac.new(b"signs", b"1800000000token", hashlib.sha256).hexdigest()
         said = said | {"signature": {"timestamp": "1800000000", "token": "token", "signature": signature}}
@@ -369,3 +373,54 @@ def sendgrid_signature(body: bytes) -> dict[str, str]:
         "X-Twilio-Email-Event-Webhook-Timestamp": "1800000000",
         "X-Twilio-Email-Event-Webhook-Signature": base64.b64encode(signed).decode(),
     }
+
+
+def webhook_sign_in(secret: str = WEBHOOK_SECRET) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(secret.encode()).decode()}
+
+
+def use_mail_service(settings: Any, url: str) -> None:
+    settings.EMAIL_SERVICE, more = mail_service(url)
+    settings.EMAIL_BACKEND = f"anymail.backends.{settings.EMAIL_SERVICE}.EmailBackend"
+    settings.ANYMAIL = {"WEBHOOK_SECRET": WEBHOOK_SECRET, "REQUESTS_TIMEOUT": 20} | more
+
+
+def postmark_bounce(kind: str = "HardBounce", **changes: Any) -> dict[str, Any]:
+    """What Postmark posts of a bounce."""
+    return {
+        "RecordType": "Bounce",
+        "ID": 4323372036854775807,
+        "Type": kind,
+        "TypeCode": 1,
+        "Tag": "",
+        "MessageID": NAME,
+        "Details": "smtp;550 5.1.1 <ann@example.org>: user unknown",
+        "Email": "ann@example.org",
+        "From": "clinic@example.org",
+        "BouncedAt": "2027-01-08T17:00:00Z",
+        "Inactive": True,
+        "Subject": "A letter",
+    } | changes
+
+
+def post_report(client: Client, said: object, *, headers: dict[str, str] | None = None) -> int:
+    body = said if isinstance(said, str) else json.dumps(said)
+    response = client.post(
+        "/webhooks/email/",
+        body,
+        content_type="application/json",
+        headers=webhook_sign_in() if headers is None else headers,
+    )
+    return response.status_code
+
+
+def bounced_and_opted_out() -> tuple[int, int]:
+    """How many patients bounced, and how many opted out."""
+    return (
+        Patient.objects.filter(bounced_at__isnull=False).count(),
+        Patient.objects.filter(opted_out_at__isnull=False).count(),
+    )
+
+
+def delivery_reports() -> list[tuple[str, str]]:
+    return list(DeliveryReport.objects.order_by("pk").values_list("kind", "reason"))

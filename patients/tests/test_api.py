@@ -12,21 +12,8 @@ from clinic.models import AuditEvent, Site
 from clinic.tests.api_client import call, faults
 from clinic.tests.factories import staff
 from patients.models import Patient
+from patients.tests.factories import registration
 from procedures.tests.factories import World
-
-
-def registration(world: World, **changes: Any) -> dict[str, Any]:
-    """A request that is granted."""
-    return {
-        "record_number": "N-17",
-        "given_name": "Zoë",
-        "family_name": "Nguyễn",
-        "born_on": "1961-02-28",
-        "site": world.site.pk,
-        "email": "zoe@example.org",
-        "language": "es",
-        "consented_at": "2027-01-08T11:00:00-05:00",
-    } | changes
 
 
 def test_registering_and_reading_which_is_written_down(world: World) -> None:

@@ -16,7 +16,7 @@ from clinic.tests.admin_client import signed_in
 from clinic.tests.api_client import bring, call, faults
 from clinic.tests.factories import staff
 from patients.models import Patient
-from patients.tests.test_import import GOOD, csv
+from patients.tests.factories import PATIENT_ROW, patients_csv
 from procedures.tests.factories import World
 
 PATH = "imports/patients/"
@@ -29,7 +29,7 @@ def kept() -> tuple[int, int]:
 
 def test_a_check_says_what_would_be_done_and_saves_nothing(world: World) -> None:
     before = kept()
-    response = bring(world.clerk, PATH, csv(GOOD, BAD), now=world.now)
+    response = bring(world.clerk, PATH, patients_csv(PATIENT_ROW, BAD), now=world.now)
     assert response.status_code == 200
     assert response.json() == {
         "mode": "check",
@@ -51,11 +51,14 @@ def test_a_check_says_what_would_be_done_and_saves_nothing(world: World) -> None
     }
     assert response["Cache-Control"] == "no-store"
     assert kept() == before
-    assert bring(world.clerk, PATH, csv(GOOD, BAD), now=world.now, mode="check").json() == response.json()
+    assert (
+        bring(world.clerk, PATH, patients_csv(PATIENT_ROW, BAD), now=world.now, mode="check").json()
+        == response.json()
+    )
 
 
 def test_all_or_nothing_is_nothing_when_one_row_is_refused(world: World) -> None:
-    response = bring(world.clerk, PATH, csv(GOOD, BAD), now=world.now, mode="all")
+    response = bring(world.clerk, PATH, patients_csv(PATIENT_ROW, BAD), now=world.now, mode="all")
     assert response.status_code == 422
     assert faults(response) == [("file", "rows_refused")]
     report = response.json()["report"]
@@ -66,22 +69,26 @@ def test_all_or_nothing_is_nothing_when_one_row_is_refused(world: World) -> None
 
 
 def test_all_are_imported_once_however_often_they_are_brought(world: World) -> None:
-    first = bring(world.clerk, PATH, csv(GOOD), now=world.now, mode="all")
+    first = bring(world.clerk, PATH, patients_csv(PATIENT_ROW), now=world.now, mode="all")
     assert (first.status_code, first.json()["saved"]) == (200, True)
     assert first.json()["counts"]["added"] == 1
-    again = bring(world.clerk, PATH, csv(GOOD.replace("Zoë", "Zoe")), now=world.now, mode="all").json()
+    again = bring(
+        world.clerk, PATH, patients_csv(PATIENT_ROW.replace("Zoë", "Zoe")), now=world.now, mode="all"
+    ).json()
     assert again["counts"] == {"added": 0, "changed": 1, "unchanged": 0, "refused": 0}
     assert again["noted"] == [{"row": 2, "outcome": "changed", "columns": ["given_name"], "kept": []}]
-    third = bring(world.clerk, PATH, csv(GOOD.replace("Zoë", "Zoe")), now=world.now, mode="all").json()
+    third = bring(
+        world.clerk, PATH, patients_csv(PATIENT_ROW.replace("Zoë", "Zoe")), now=world.now, mode="all"
+    ).json()
     assert third["counts"]["unchanged"] == 1
     assert Patient.objects.filter(given_name="Zoe").count() == 1
 
 
 def test_the_good_rows_are_imported_and_the_others_left_out(world: World) -> None:
-    response = bring(world.clerk, PATH, csv(GOOD, BAD), now=world.now, mode="good")
+    response = bring(world.clerk, PATH, patients_csv(PATIENT_ROW, BAD), now=world.now, mode="good")
     assert (response.status_code, response.json()["saved"]) == (200, True)
     assert response.json()["counts"] == {"added": 1, "changed": 0, "unchanged": 0, "refused": 1}
-    nothing = bring(world.clerk, PATH, csv(BAD), now=world.now, mode="good")
+    nothing = bring(world.clerk, PATH, patients_csv(BAD), now=world.now, mode="good")
     assert (nothing.status_code, faults(nothing)) == (422, [("file", "rows_refused")])
     assert set(Patient.objects.values_list("record_number", flat=True)) == {"P00001", "N-1"}
 
@@ -111,14 +118,14 @@ def test_a_report_lists_the_first_refusals_and_counts_the_rest(
 ) -> None:
     monkeypatch.setattr(csv_import, "MOST", 2)
     rows = [BAD.replace("N-2", f"N-{number}") for number in range(2, 7)]
-    report = bring(world.clerk, PATH, csv(*rows), now=world.now).json()
+    report = bring(world.clerk, PATH, patients_csv(*rows), now=world.now).json()
     assert [row["row"] for row in report["refusals"]] == [2, 3]
     assert (report["more_refusals"], report["counts"]["refused"]) == (3, 5)
 
 
 def test_a_file_larger_than_anybody_means_is_broken_off(world: World) -> None:
     before = kept()
-    data = csv(GOOD) + b"x" * (files.LARGEST + 1)
+    data = patients_csv(PATIENT_ROW) + b"x" * (files.LARGEST + 1)
     response = bring(world.clerk, PATH, data, now=world.now, mode="all")
     assert (response.status_code, faults(response)) == (400, [("file", "too_large")])
     assert kept() == before
@@ -127,7 +134,7 @@ def test_a_file_larger_than_anybody_means_is_broken_off(world: World) -> None:
 def test_a_large_file_is_never_written_to_disk(world: World) -> None:
     """Between Django's limit for memory and ours, Django would write it to a temporary file."""
     rows = [f"N-{number},Ann,Lee,1970-01-01,Riverside,,,," for number in range(90_000)]
-    data = csv(*rows)
+    data = patients_csv(*rows)
     assert settings.FILE_UPLOAD_MAX_MEMORY_SIZE < len(data) < files.LARGEST
     seen: list[int] = []
 
@@ -153,7 +160,12 @@ def test_a_large_file_is_never_written_to_disk(world: World) -> None:
         ({"mode": ["all", "check"]}, ("mode", "given_twice")),
         ({"dry_run": "yes"}, ("dry_run", "unknown_field")),
         (
-            {"file": [SimpleUploadedFile("a.csv", csv(GOOD)), SimpleUploadedFile("b.csv", csv(GOOD))]},
+            {
+                "file": [
+                    SimpleUploadedFile("a.csv", patients_csv(PATIENT_ROW)),
+                    SimpleUploadedFile("b.csv", patients_csv(PATIENT_ROW)),
+                ]
+            },
             ("file", "given_twice"),
         ),
     ],
@@ -183,19 +195,19 @@ def test_what_is_no_form_is_refused(world: World) -> None:
 
 
 def test_importing_needs_both_permissions_and_goes_to_ones_own_sites(world: World) -> None:
-    assert bring(None, PATH, csv(GOOD), now=world.now).status_code == 401
+    assert bring(None, PATH, patients_csv(PATIENT_ROW), now=world.now).status_code == 401
     other = Site.objects.create(name="Hilltop", time_zone="America/New_York", phone="+1 212 555 0199")
     stranger = staff("stranger@example.org", "Front desk", other)
-    refused = bring(stranger, PATH, csv(GOOD), now=world.now, mode="all")
+    refused = bring(stranger, PATH, patients_csv(PATIENT_ROW), now=world.now, mode="all")
     assert [row["code"] for row in refused.json()["report"]["refusals"]] == ["unknown_site"]
     group = world.clerk.groups.get()
     group.permissions.remove(group.permissions.get(codename="change_patient"))
-    assert bring(world.clerk, PATH, csv(GOOD), now=world.now, mode="all").status_code == 403
+    assert bring(world.clerk, PATH, patients_csv(PATIENT_ROW), now=world.now, mode="all").status_code == 403
     assert Patient.objects.count() == 1
 
 
 def test_a_browser_needs_its_token(world: World) -> None:
     strict = signed_in(world.clerk, APIClient(enforce_csrf_checks=True))
-    form = {"file": SimpleUploadedFile("p.csv", csv(GOOD)), "mode": "all"}
+    form = {"file": SimpleUploadedFile("p.csv", patients_csv(PATIENT_ROW)), "mode": "all"}
     assert strict.post(f"/api/v1/{PATH}", form, format="multipart").status_code == 403
     assert Patient.objects.count() == 1

@@ -6,7 +6,7 @@ from clinic.models import AuditEvent
 from clinic.tests.admin_client import queries
 from clinic.tests.api_client import call, faults
 from patients.models import OpioidUse
-from patients.tests.test_opioids import record
+from patients.tests.factories import recorded_opioid_use
 from procedures.tests.factories import World
 
 OXYCODONE = {
@@ -55,8 +55,8 @@ def test_an_opioid_from_its_recording_to_its_correction(world: World) -> None:
 
 
 def test_the_total_of_a_day_says_what_is_not_in_it_and_what_it_is_not_for(world: World) -> None:
-    record(world)
-    record(world, drug="buprenorphine", unit="mcg/h", prescription="a patch")
+    recorded_opioid_use(world)
+    recorded_opioid_use(world, drug="buprenorphine", unit="mcg/h", prescription="a patch")
     assert api(world, "GET", "total/").json() == {
         "on": "2027-01-08",
         "mme_per_day": "30",
@@ -86,14 +86,14 @@ def test_bad_input_is_refused_by_field(world: World) -> None:
 
 
 def test_a_row_is_found_below_its_own_patient_only(world: World) -> None:
-    kept, other = record(world), world.another_patient()
+    kept, other = recorded_opioid_use(world), world.another_patient()
     path = f"patients/{other.pk}/opioids/{kept.pk}/end/"
     answer = call(world.nurse, "POST", path, {"until_on": "2027-01-08"}, now=world.now)
     assert answer.status_code == 404
 
 
 def test_patients_can_be_narrowed_by_their_total(world: World) -> None:
-    record(world)
+    recorded_opioid_use(world)
     world.another_patient()
 
     def found(limit: int) -> list[int]:
@@ -105,8 +105,8 @@ def test_patients_can_be_narrowed_by_their_total(world: World) -> None:
 
 
 def test_a_list_takes_the_same_number_of_queries_however_long(world: World) -> None:
-    record(world)
+    recorded_opioid_use(world)
     first = queries(lambda: api(world, "GET"))
     for number in range(5):
-        record(world, prescription=f"another {number}")
+        recorded_opioid_use(world, prescription=f"another {number}")
     assert queries(lambda: api(world, "GET")) == first

@@ -4,7 +4,6 @@ import hashlib
 import hmac
 import json
 import smtplib
-from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -13,27 +12,21 @@ from django.core import mail
 from django.test import Client
 
 from clinic import outbox
-from clinic.email_services import mail_service
-from clinic.models import AuditEvent, DeliveryReport, OutgoingEmail
+from clinic.models import AuditEvent, OutgoingEmail
 from clinic.outbox.delivery_reports import is_bounce
-from clinic.tests.test_outbox import SERVER, Server, put
+from clinic.tests.mail_server import SERVER, Server, queue_letter
 from patients import services
-from patients.models import Patient
+from patients.tests.mail_services import (
+    NAME,
+    WEBHOOK_SECRET,
+    bounced_and_opted_out,
+    delivery_reports,
+    post_report,
+    postmark_bounce,
+    use_mail_service,
+    webhook_sign_in,
+)
 from procedures.tests.factories import World
-
-SECRET = "postmark:0123456789abcdef"
-#: The service's own name for the e-mail of `sent`.
-NAME = "883953f4-6105-42a2-a16a-77a8eac79483"
-
-
-def signed_in(secret: str = SECRET) -> dict[str, str]:
-    return {"Authorization": "Basic " + b64encode(secret.encode()).decode()}
-
-
-def use(settings: Any, url: str) -> None:
-    settings.EMAIL_SERVICE, more = mail_service(url)
-    settings.EMAIL_BACKEND = f"anymail.backends.{settings.EMAIL_SERVICE}.EmailBackend"
-    settings.ANYMAIL = {"WEBHOOK_SECRET": SECRET, "REQUESTS_TIMEOUT": 20} | more
 
 
 class Service:
@@ -60,7 +53,7 @@ class Service:
 @pytest.fixture
 def service(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Service:
     """Postmark, as EMAIL_URL names it."""
-    use(settings, "anymail+postmark://?server_token=token")
+    use_mail_service(settings, "anymail+postmark://?server_token=token")
     stand_in = Service()
     monkeypatch.setattr(
         requests.Session, "request", lambda session, **asked: stand_in.request(session, **asked)
@@ -71,50 +64,9 @@ def service(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Service:
 @pytest.fixture
 def sent(world: World, service: Service) -> OutgoingEmail:
     """An e-mail to Ann that the service took."""
-    put(world)
+    queue_letter(world)
     assert outbox.send_due(now=world.now)["sent"] == 1
     return OutgoingEmail.objects.get()
-
-
-def bounce(kind: str = "HardBounce", **changes: Any) -> dict[str, Any]:
-    """What Postmark posts of a bounce."""
-    return {
-        "RecordType": "Bounce",
-        "ID": 4323372036854775807,
-        "Type": kind,
-        "TypeCode": 1,
-        "Tag": "",
-        "MessageID": NAME,
-        "Details": "smtp;550 5.1.1 <ann@example.org>: user unknown",
-        "Email": "ann@example.org",
-        "From": "clinic@example.org",
-        "BouncedAt": "2027-01-08T17:00:00Z",
-        "Inactive": True,
-        "Subject": "A letter",
-    } | changes
-
-
-def post(client: Client, said: object, *, headers: dict[str, str] | None = None) -> int:
-    body = said if isinstance(said, str) else json.dumps(said)
-    response = client.post(
-        "/webhooks/email/",
-        body,
-        content_type="application/json",
-        headers=signed_in() if headers is None else headers,
-    )
-    return response.status_code
-
-
-def marked() -> tuple[int, int]:
-    """How many patients bounced, and how many opted out."""
-    return (
-        Patient.objects.filter(bounced_at__isnull=False).count(),
-        Patient.objects.filter(opted_out_at__isnull=False).count(),
-    )
-
-
-def kept() -> list[tuple[str, str]]:
-    return list(DeliveryReport.objects.order_by("pk").values_list("kind", "reason"))
 
 
 def test_a_service_gets_our_message_id_untracked_and_its_own_name_is_kept(
@@ -132,7 +84,7 @@ def test_a_bounce_marks_everybody_at_the_address_and_the_trail_says_so(
 ) -> None:
     partner = world.another_patient(email="ANN@example.org")
     bystander = world.another_patient(3)
-    assert post(client, bounce()) == 200
+    assert post_report(client, postmark_bounce()) == 200
     for patient in (world.patient, partner, bystander):
         patient.refresh_from_db()
     assert (world.patient.why_no_email, partner.why_no_email, bystander.why_no_email) == (
@@ -140,7 +92,7 @@ def test_a_bounce_marks_everybody_at_the_address_and_the_trail_says_so(
         "bounced",
         "",
     )
-    assert kept() == [("bounced", "bounced")]
+    assert delivery_reports() == [("bounced", "bounced")]
     events = AuditEvent.objects.filter(action="patient.address_bounced").order_by("object_id")
     assert [(event.object_id, event.actor, event.reason) for event in events] == [
         (world.patient.pk, "mail", ""),
@@ -152,24 +104,24 @@ def test_fifty_replays_are_one_and_do_not_undo_what_staff_say(
     world: World, sent: OutgoingEmail, client: Client
 ) -> None:
     for _ in range(50):
-        assert post(client, bounce()) == 200
+        assert post_report(client, postmark_bounce()) == 200
     assert AuditEvent.objects.filter(action="patient.address_bounced").count() == 1
     world.patient.refresh_from_db()
     world.patient.bounced_at = None  # staff: the address is right after all
     services.save(world.patient, changed=["bounced_at"], by=world.clerk, now=world.now)
-    assert post(client, bounce()) == 200
-    assert marked() == (0, 0)
-    assert len(kept()) == 1
+    assert post_report(client, postmark_bounce()) == 200
+    assert bounced_and_opted_out() == (0, 0)
+    assert len(delivery_reports()) == 1
 
 
 @pytest.mark.parametrize(
     ("said", "expected", "stopped"),
     [
-        (bounce("SoftBounce"), ("refused", "bounced"), (0, 0)),
-        (bounce("Transient"), ("delayed", ""), (0, 0)),
-        (bounce("DMARCPolicy"), ("refused", "blocked"), (0, 0)),
-        (bounce("BadEmailAddress"), ("bounced", "invalid"), (1, 0)),
-        (bounce("SpamComplaint", RecordType="SpamComplaint"), ("complained", "spam"), (0, 1)),
+        (postmark_bounce("SoftBounce"), ("refused", "bounced"), (0, 0)),
+        (postmark_bounce("Transient"), ("delayed", ""), (0, 0)),
+        (postmark_bounce("DMARCPolicy"), ("refused", "blocked"), (0, 0)),
+        (postmark_bounce("BadEmailAddress"), ("bounced", "invalid"), (1, 0)),
+        (postmark_bounce("SpamComplaint", RecordType="SpamComplaint"), ("complained", "spam"), (0, 1)),
         (
             {
                 "RecordType": "SubscriptionChange",
@@ -197,48 +149,52 @@ def test_only_a_missing_address_and_a_persons_wish_stop_e_mail(
     expected: tuple[str, str],
     stopped: tuple[int, int],
 ) -> None:
-    assert post(client, said) == 200
-    assert (kept(), marked()) == ([expected], stopped)
+    assert post_report(client, said) == 200
+    assert (delivery_reports(), bounced_and_opted_out()) == ([expected], stopped)
     if stopped == (0, 1):
         event = AuditEvent.objects.get(action="patient.opted_out")
         assert (event.actor, event.reason) == ("mail", expected[0])
 
 
 def test_a_soft_bounce_may_be_followed_by_a_hard_one(sent: OutgoingEmail, client: Client) -> None:
-    post(client, bounce("SoftBounce"))
-    assert marked() == (0, 0)
-    post(client, bounce())
-    assert marked() == (1, 0)
+    post_report(client, postmark_bounce("SoftBounce"))
+    assert bounced_and_opted_out() == (0, 0)
+    post_report(client, postmark_bounce())
+    assert bounced_and_opted_out() == (1, 0)
 
 
 def test_openings_are_not_kept(sent: OutgoingEmail, client: Client) -> None:
     assert (
-        post(client, {"RecordType": "Open", "MessageID": NAME, "ReceivedAt": "2027-01-08T17:00:00Z"}) == 200
+        post_report(client, {"RecordType": "Open", "MessageID": NAME, "ReceivedAt": "2027-01-08T17:00:00Z"})
+        == 200
     )
-    assert kept() == []
+    assert delivery_reports() == []
 
 
 def test_our_own_message_id_finds_the_e_mail_too(sent: OutgoingEmail, client: Client) -> None:
     """A sender that died after the service took an e-mail never learned the service's name for it."""
     OutgoingEmail.objects.update(provider_id="")
-    assert post(client, bounce(MessageID=f"<{sent.message_id}@localhost>")) == 200
-    assert marked() == (1, 0)
+    assert post_report(client, postmark_bounce(MessageID=f"<{sent.message_id}@localhost>")) == 200
+    assert bounced_and_opted_out() == (1, 0)
 
 
 @pytest.mark.parametrize("name", ["another", "", None, "<@>", "x" * 5000, {"a": 1}])
 def test_an_unknown_message_is_taken_and_changes_nothing(
     sent: OutgoingEmail, client: Client, caplog: pytest.LogCaptureFixture, name: object
 ) -> None:
-    assert post(client, bounce(MessageID=name)) == 200
-    assert (kept(), marked()) == ([], (0, 0))
+    assert post_report(client, postmark_bounce(MessageID=name)) == 200
+    assert (delivery_reports(), bounced_and_opted_out()) == ([], (0, 0))
     assert "not ours" in caplog.text
     assert "ann@" not in caplog.text
 
 
-@pytest.mark.parametrize("secret", [None, "", "postmark:wrong", SECRET + "x", SECRET.upper()])
+@pytest.mark.parametrize("secret", [None, "", "postmark:wrong", WEBHOOK_SECRET + "x", WEBHOOK_SECRET.upper()])
 def test_a_wrong_sign_in_changes_nothing(sent: OutgoingEmail, client: Client, secret: str | None) -> None:
-    assert post(client, bounce(), headers={} if secret is None else signed_in(secret)) == 400
-    assert (kept(), marked()) == ([], (0, 0))
+    assert (
+        post_report(client, postmark_bounce(), headers={} if secret is None else webhook_sign_in(secret))
+        == 400
+    )
+    assert (delivery_reports(), bounced_and_opted_out()) == ([], (0, 0))
 
 
 @pytest.mark.parametrize(
@@ -247,31 +203,31 @@ def test_a_wrong_sign_in_changes_nothing(sent: OutgoingEmail, client: Client, se
 def test_what_cannot_be_read_is_refused_and_changes_nothing(
     sent: OutgoingEmail, client: Client, said: object
 ) -> None:
-    assert post(client, said) in (200, 400)
-    assert post(client, "{") == 400
-    assert (kept(), marked()) == ([], (0, 0))
+    assert post_report(client, said) in (200, 400)
+    assert post_report(client, "{") == 400
+    assert (delivery_reports(), bounced_and_opted_out()) == ([], (0, 0))
 
 
 def test_without_a_service_or_a_secret_the_address_is_shut(
     sent: OutgoingEmail, client: Client, settings: Any
 ) -> None:
     settings.ANYMAIL = settings.ANYMAIL | {"WEBHOOK_SECRET": ""}
-    assert post(client, bounce(), headers={}) == 404
-    settings.ANYMAIL = settings.ANYMAIL | {"WEBHOOK_SECRET": SECRET}
+    assert post_report(client, postmark_bounce(), headers={}) == 404
+    settings.ANYMAIL = settings.ANYMAIL | {"WEBHOOK_SECRET": WEBHOOK_SECRET}
     settings.EMAIL_SERVICE = ""
-    assert post(client, bounce()) == 404
-    assert marked() == (0, 0)
+    assert post_report(client, postmark_bounce()) == 404
+    assert bounced_and_opted_out() == (0, 0)
 
 
 def test_a_look_at_the_address_changes_nothing(sent: OutgoingEmail, client: Client) -> None:
     assert client.get("/webhooks/email/").status_code == 405
     assert client.head("/webhooks/email/").status_code == 200  # some services ask whether it is there
-    assert kept() == []
+    assert delivery_reports() == []
 
 
 def test_a_signed_service_needs_its_signature_as_well(world: World, client: Client, settings: Any) -> None:
-    use(settings, "anymail+mailgun://?api_key=key&webhook_signing_key=signs")
-    put(world)
+    use_mail_service(settings, "anymail+mailgun://?api_key=key&webhook_signing_key=signs")
+    queue_letter(world)
     email = OutgoingEmail.objects.get()
 
     def said(key: str, severity: str) -> dict[str, Any]:
@@ -289,13 +245,13 @@ def test_a_signed_service_needs_its_signature_as_well(world: World, client: Clie
             },
         }
 
-    assert post(client, said("guessed", "permanent")) == 400
-    assert post(client, said("signs", "permanent"), headers={}) == 400
-    assert (kept(), marked()) == ([], (0, 0))
-    assert post(client, said("signs", "temporary")) == 200
-    assert (kept(), marked()) == ([("delayed", "bounced")], (0, 0))
-    assert post(client, said("signs", "permanent")) == 200
-    assert marked() == (1, 0)
+    assert post_report(client, said("guessed", "permanent")) == 400
+    assert post_report(client, said("signs", "permanent"), headers={}) == 400
+    assert (delivery_reports(), bounced_and_opted_out()) == ([], (0, 0))
+    assert post_report(client, said("signs", "temporary")) == 200
+    assert (delivery_reports(), bounced_and_opted_out()) == ([("delayed", "bounced")], (0, 0))
+    assert post_report(client, said("signs", "permanent")) == 200
+    assert bounced_and_opted_out() == (1, 0)
 
 
 def test_a_service_that_knows_the_address_as_bad_refuses_at_once(world: World, service: Service) -> None:
@@ -305,16 +261,19 @@ def test_a_service_that_knows_the_address_as_bad_refuses_at_once(world: World, s
         "ann@example.org. Inactive recipients are ones that have generated a hard bounce, a spam complaint, "
         "or a manual suppression.",
     }  # fmt: skip
-    put(world)
+    queue_letter(world)
     assert outbox.send_due(now=world.now)["failed"] == 1
-    assert (OutgoingEmail.objects.get().problem, marked()) == ("recipient_refused_service", (1, 0))
+    assert (OutgoingEmail.objects.get().problem, bounced_and_opted_out()) == (
+        "recipient_refused_service",
+        (1, 0),
+    )
 
 
 def test_a_service_in_trouble_is_tried_again(world: World, service: Service) -> None:
     service.status = 500
-    put(world)
+    queue_letter(world)
     assert outbox.send_due(now=world.now)["put_back"] == 1
-    assert (OutgoingEmail.objects.get().problem, marked()) == ("service_refused_500", (0, 0))
+    assert (OutgoingEmail.objects.get().problem, bounced_and_opted_out()) == ("service_refused_500", (0, 0))
 
 
 @pytest.mark.parametrize(
@@ -349,10 +308,10 @@ def test_a_mail_servers_refusal_of_the_recipient_marks_the_patient(
     Server.calls, Server.meets = [], {
         "send ann@example.org": [smtplib.SMTPRecipientsRefused({"ann@example.org": reply})]
     }  # fmt: skip
-    put(world)
+    queue_letter(world)
     outbox.send_due(now=world.now, backend=SERVER)
-    assert marked() == (bounced, 0)
-    assert kept() == [("bounced", "550")] * bounced
+    assert bounced_and_opted_out() == (bounced, 0)
+    assert delivery_reports() == [("bounced", "550")] * bounced
 
 
 def test_a_fault_over_a_report_does_not_stop_the_next_e_mail(
@@ -365,9 +324,9 @@ def test_a_fault_over_a_report_does_not_stop_the_next_e_mail(
     Server.calls, Server.meets = [], {
         "send ann@example.org": [smtplib.SMTPRecipientsRefused({"ann@example.org": (550, b"no such user")})]
     }  # fmt: skip
-    put(world)
-    put(world, "two", to="bea@example.org")
+    queue_letter(world)
+    queue_letter(world, "two", to="bea@example.org")
     tally = outbox.send_due(now=world.now, backend=SERVER)
     assert (tally["failed"], tally["sent"]) == (1, 1)
-    assert kept() == []
+    assert delivery_reports() == []
     assert mail.outbox == []

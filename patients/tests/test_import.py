@@ -21,15 +21,10 @@ from clinic.models import AuditEvent, Site
 from clinic.tests.admin_client import clock, signed_in, words
 from patients.models import Patient
 from patients.services import import_patients
+from patients.tests.factories import PATIENT_COLUMNS, PATIENT_ROW, patients_csv
 from procedures.tests.factories import World
 
-HEADER = "record_number,given_name,family_name,born_on,site,email,phone,language,agreed_to_email"
-GOOD = "N-1,Zoë,Nguyễn,1961-02-28,Riverside,zoe@example.org,+1 212 555 0147,es,yes"
 PAGE = "/admin/patients/patient/import/"
-
-
-def csv(*rows: str, header: str = HEADER) -> bytes:
-    return "\r\n".join([header, *rows, ""]).encode()
 
 
 def run(world: World, data: bytes, mode: Mode = Mode.ALL, **changes: Any) -> Report:
@@ -46,7 +41,7 @@ def outcomes(report: Report) -> list[tuple[int, str, tuple[str, ...]]]:
 
 
 def test_a_patient_is_registered_with_everything_the_row_says(world: World) -> None:
-    report = run(world, csv(GOOD))
+    report = run(world, patients_csv(PATIENT_ROW))
     assert (report.saved, outcomes(report), refused(report)) == (True, [(2, "added", ())], [])
     patient = Patient.objects.get(record_number="N-1")
     assert (patient.given_name, patient.family_name, patient.born_on) == ("Zoë", "Nguyễn", date(1961, 2, 28))
@@ -55,7 +50,7 @@ def test_a_patient_is_registered_with_everything_the_row_says(world: World) -> N
 
 
 def test_the_same_file_again_changes_nothing(world: World) -> None:
-    data = csv(GOOD, "N-2,Ben,Okoro,1970-01-01,riverside,,,,2026-03-08")
+    data = patients_csv(PATIENT_ROW, "N-2,Ben,Okoro,1970-01-01,riverside,,,,2026-03-08")
     run(world, data)
     before = list(Patient.objects.order_by("pk").values())
     events = AuditEvent.objects.filter(object_type="patients.patient").count()
@@ -66,7 +61,7 @@ def test_the_same_file_again_changes_nothing(world: World) -> None:
 
 
 def test_who_differs_is_changed_in_those_columns_and_an_empty_cell_says_nothing(world: World) -> None:
-    data = csv("P00001,Ann,O'Brien,1944-05-06,Riverside,new@example.org,,,no")
+    data = patients_csv("P00001,Ann,O'Brien,1944-05-06,Riverside,new@example.org,,,no")
     assert outcomes(run(world, data, Mode.CHECK)) == [(2, "changed", ("email", "agreed_to_email"))]
     report = run(world, data)
     assert outcomes(report) == [(2, "changed", ("email", "agreed_to_email"))]
@@ -77,21 +72,21 @@ def test_who_differs_is_changed_in_those_columns_and_an_empty_cell_says_nothing(
 
 def test_an_import_never_takes_back_that_the_patient_stopped_the_emails(world: World) -> None:
     Patient.objects.update(opted_out_at=world.now)
-    run(world, csv("P00001,Ann,O'Brien,1944-05-06,Riverside,,,,yes"))
+    run(world, patients_csv("P00001,Ann,O'Brien,1944-05-06,Riverside,,,,yes"))
     world.patient.refresh_from_db()
     assert world.patient.why_no_email == "opted_out"
 
 
 def test_a_check_names_every_refusal_and_saves_nothing(world: World) -> None:
     rows = [
-        GOOD,
+        PATIENT_ROW,
         "N-2,Ben,Okoro,1970-02-30,Nowhere,ben@example,,,maybe",
         "N 3,Ben,Okoro,1970-02-03,Nowhere,,,,",
         "N-4,Ben,Okoro,2031-02-03,Riverside,,,fr,2031-01-01",
         "N-5,Ben,Okoro,1970-02-03,Riverside,no address,,fr,",
     ]
     with CaptureQueriesContext(connection) as captured:
-        report = run(world, csv(*rows), Mode.CHECK)
+        report = run(world, patients_csv(*rows), Mode.CHECK)
     assert not [sql for sql in captured if sql["sql"].startswith(("INSERT", "UPDATE"))]
     assert refused(report) == [
         (3, "born_on", "no_such_date"),
@@ -129,7 +124,7 @@ def test_a_check_names_every_refusal_and_saves_nothing(world: World) -> None:
     ],
 )
 def test_a_bad_cell_is_refused_by_name(world: World, row: str, refusal: tuple[str, str]) -> None:
-    report = run(world, csv(row, "N-9,Ben,Okoro,1970-01-01,Riverside,,,,"), Mode.GOOD)
+    report = run(world, patients_csv(row, "N-9,Ben,Okoro,1970-01-01,Riverside,,,,"), Mode.GOOD)
     assert refused(report) == [(2, *refusal)]
     assert list(Patient.objects.exclude(pk=world.patient.pk).values_list("record_number")) == [("N-9",)]
 
@@ -139,18 +134,18 @@ def test_a_bad_cell_is_refused_by_name(world: World, row: str, refusal: tuple[st
     [
         (b"", [(1, "", "empty")]),
         (b"\r\n  \r\n", [(1, "", "empty")]),
-        (HEADER.encode(), [(1, "", "empty")]),
-        (csv("N-1,José,B,1961-02-28,Riverside,,,,").decode().encode("cp1252"), [(2, "", "encoding")]),
-        (csv(GOOD).decode().encode("utf-16-le"), [(1, "", "encoding")]),
-        (csv(GOOD).decode().encode("utf-16")[:-1], [(2, "", "encoding")]),
+        (PATIENT_COLUMNS.encode(), [(1, "", "empty")]),
+        (patients_csv("N-1,José,B,1961-02-28,Riverside,,,,").decode().encode("cp1252"), [(2, "", "encoding")]),
+        (patients_csv(PATIENT_ROW).decode().encode("utf-16-le"), [(1, "", "encoding")]),
+        (patients_csv(PATIENT_ROW).decode().encode("utf-16")[:-1], [(2, "", "encoding")]),
         (b"PK\x03\x04" + bytes(200), [(1, "", "encoding")]),
-        (csv(GOOD, header=HEADER.replace("phone", "fax")), [(1, "column 7", "unknown_column")]),
-        (csv(GOOD, header=HEADER[:-4]), [(1, "column 9", "unknown_column")]),
-        (csv(header=HEADER.replace("site,", "")), [(1, "site", "missing_column")]),
-        (csv(GOOD, header=HEADER.replace("phone", "email")), [(1, "email", "duplicate_column")]),
-        (csv(GOOD, 'N-2,"Ben,Okoro,1970-01-01,Riverside,,,,', GOOD), [(3, "", "broken_quotes")]),
-        (csv(GOOD, 'N-2,"Ben" X,Okoro,1970-01-01,Riverside,,,,'), [(3, "", "broken_quotes")]),
-        (csv(GOOD, 'N-2,"' + "x" * 140_000, GOOD), [(3, "", "cell_too_long")]),
+        (patients_csv(header=PATIENT_COLUMNS.replace("phone", "fax")), [(1, "column 7", "unknown_column")]),
+        (patients_csv(PATIENT_ROW, header=PATIENT_COLUMNS[:-4]), [(1, "column 9", "unknown_column")]),
+        (patients_csv(header=PATIENT_COLUMNS.replace("site,", "")), [(1, "site", "missing_column")]),
+        (patients_csv(header=PATIENT_COLUMNS.replace("phone", "email")), [(1, "email", "duplicate_column")]),
+        (patients_csv(PATIENT_ROW, 'N-2,"Ben,Okoro,1970-01-01,Riverside,,,,', PATIENT_ROW), [(3, "", "broken_quotes")]),
+        (patients_csv(PATIENT_ROW, 'N-2,"Ben" X,Okoro,1970-01-01,Riverside,,,,'), [(3, "", "broken_quotes")]),
+        (patients_csv(PATIENT_ROW, 'N-2,"' + "x" * 140_000, PATIENT_ROW), [(3, "", "cell_too_long")]),
         (b"x" * (files.LARGEST + 1), [(1, "", "too_large")]),
     ],
 )  # fmt: skip
@@ -168,21 +163,28 @@ def test_a_file_that_cannot_be_read_for_certain_is_refused_whole(
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_what_spreadsheets_write_is_read(world: World, encoding: str, delimiter: str, end: str) -> None:
-    text = csv(GOOD, header=HEADER.title()).decode().replace(",", delimiter).replace("\r\n", end)
+    text = (
+        patients_csv(PATIENT_ROW, header=PATIENT_COLUMNS.title())
+        .decode()
+        .replace(",", delimiter)
+        .replace("\r\n", end)
+    )
     report = run(world, (text + delimiter * 8 + end).encode(encoding))
     assert refused(report) == []
     assert Patient.objects.get(record_number="N-1").family_name == "Nguyễn"
 
 
 def test_a_record_number_twice_refuses_every_row_that_has_it(world: World) -> None:
-    rows = [GOOD, "N-2,Ben,Okoro,1970-01-01,Riverside,,,,", GOOD.replace("Zoë", "Zoe")]
-    report = run(world, csv(*rows), Mode.GOOD)
+    rows = [PATIENT_ROW, "N-2,Ben,Okoro,1970-01-01,Riverside,,,,", PATIENT_ROW.replace("Zoë", "Zoe")]
+    report = run(world, patients_csv(*rows), Mode.GOOD)
     assert refused(report) == [(2, "record_number", "duplicate_row"), (4, "record_number", "duplicate_row")]
     assert not Patient.objects.filter(record_number="N-1").exists()
 
 
 def test_one_refused_row_keeps_all_out_or_itself_only(world: World) -> None:
-    data = csv(GOOD, "N-2,Ben,Okoro,2030-01-01,Riverside,,,,", "P00001,Anna,O'Brien,1944-05-06,Riverside,,,,")
+    data = patients_csv(
+        PATIENT_ROW, "N-2,Ben,Okoro,2030-01-01,Riverside,,,,", "P00001,Anna,O'Brien,1944-05-06,Riverside,,,,"
+    )
     report = run(world, data)
     assert not report.saved
     assert (report.count(Outcome.ADDED), report.count(Outcome.CHANGED)) == (1, 1)  # what would have been
@@ -196,14 +198,14 @@ def test_rows_go_to_sites_of_the_importer_only(world: World) -> None:
     other = Site.objects.create(name="Hilltop", time_zone="America/New_York", phone="+1 212 555 0199")
     world.another_patient(site=other)
     rows = ["N-1,A,B,1961-02-28,Hilltop,,,,", "P00002,Ana2,García2,1950-02-03,Riverside,,,,"]
-    report = run(world, csv(*rows), Mode.GOOD)
+    report = run(world, patients_csv(*rows), Mode.GOOD)
     assert refused(report) == [(2, "site", "unknown_site"), (3, "record_number", "unique")]
-    assert run(world, csv(rows[0]), by=world.admin).saved
+    assert run(world, patients_csv(rows[0]), by=world.admin).saved
 
 
 def test_the_trail_says_who_imported_and_holds_no_patient(world: World) -> None:
-    run(world, csv(GOOD))
-    run(world, csv(GOOD, "N-2,Ben,Okoro,2030-01-01,Riverside,,,,"), by=None)
+    run(world, patients_csv(PATIENT_ROW))
+    run(world, patients_csv(PATIENT_ROW, "N-2,Ben,Okoro,2030-01-01,Riverside,,,,"), by=None)
     told = list(AuditEvent.objects.order_by("pk").values_list("action", "by", "actor", "reason"))
     assert told == [
         ("patient.registered", world.clerk.pk, "import", ""),
@@ -213,7 +215,7 @@ def test_the_trail_says_who_imported_and_holds_no_patient(world: World) -> None:
 
 
 def many(number: int, site: str = "Riverside") -> bytes:
-    return csv(
+    return patients_csv(
         *(f"M-{n},Given{n},Family{n},1950-01-01,{site},m{n}@example.org,,en,yes" for n in range(number))
     )
 
@@ -270,8 +272,8 @@ def command(tmp_path: Any, data: bytes, *options: str) -> tuple[str, str, str]:
 
 
 def test_the_command_says_rows_and_reasons_and_no_values(world: World, tmp_path: Any) -> None:
-    data = csv(
-        GOOD,
+    data = patients_csv(
+        PATIENT_ROW,
         "N-2,Benedict,Okoro,1970-02-30,Riverside,,,,",
         "N-3,Benedict,Okoro,1970-02-03,Riverside,,,klingon"[:-2] + ",",
     )
@@ -301,7 +303,7 @@ def test_a_clerk_checks_reads_and_imports(world: World, client: Client) -> None:
     with clock(world.now):
         assert PAGE in client.get("/admin/patients/patient/").content.decode()
         assert "checked first" in words(client.get(PAGE))
-        data = csv(GOOD, "N-2,Ben,Okoro,1970-02-30,Riverside,,,,")
+        data = patients_csv(PATIENT_ROW, "N-2,Ben,Okoro,1970-02-30,Riverside,,,,")
         page = client.post(PAGE, sent(data))
         said = words(page)
         assert "Checked. Nothing is saved yet. 1 added, 0 changed, 0 unchanged, 1 refused." in said
@@ -329,7 +331,7 @@ def pieces(response: Any) -> list[str]:
 def test_a_long_import_says_how_far_it_is_while_it_runs(long: None, world: World, client: Client) -> None:
     """By itself, in pieces of the page, of which each takes the place of the one before; no script asks for it."""
     signed_in(world.clerk, client)
-    data = csv(*many(6).decode().splitlines()[1:], "N-2,Ben,Okoro,1970-02-30,Riverside,,,,")
+    data = patients_csv(*many(6).decode().splitlines()[1:], "N-2,Ben,Okoro,1970-02-30,Riverside,,,,")
     with clock(world.now):
         head, *told, last = pieces(client.post(PAGE, sent(data)))
         assert [re.findall(r"[1-9]", piece) for piece in told] == [[*"6226"], [*"6446"], [*"6666"]]
@@ -384,12 +386,16 @@ def test_a_long_import_that_breaks_off_saves_all_or_nothing(
 def test_only_the_file_that_was_checked_is_imported(world: World, client: Client) -> None:
     signed_in(world.clerk, client)
     with clock(world.now):
-        checked = client.post(PAGE, sent(csv(GOOD))).context["form"]["checked"].value()
-        page = client.post(PAGE, sent(csv(GOOD.replace("N-1", "N-7")), checked=checked, mode="all"))
+        checked = client.post(PAGE, sent(patients_csv(PATIENT_ROW))).context["form"]["checked"].value()
+        page = client.post(
+            PAGE, sent(patients_csv(PATIENT_ROW.replace("N-1", "N-7")), checked=checked, mode="all")
+        )
         assert page.status_code == 422
         assert "This is not the file that was checked." in words(page)
         nurse = signed_in(world.nurse)
-        assert nurse.post(PAGE, sent(csv(GOOD), checked=checked, mode="all")).status_code == 422
+        assert (
+            nurse.post(PAGE, sent(patients_csv(PATIENT_ROW), checked=checked, mode="all")).status_code == 422
+        )
         assert client.post(PAGE, {}).status_code == 422
         assert client.post(PAGE, sent(b"x" * (files.LARGEST + 1))).status_code == 422
         assert "The file is empty." in words(client.post(PAGE, sent(b"")))
@@ -400,7 +406,7 @@ def test_what_a_cell_says_is_shown_as_text(world: World, client: Client) -> None
     signed_in(world.clerk, client)
     row = "N-2,<b>Ben,Okoro,1970-02-03,<script>alert(1)</script>,,,,"
     with clock(world.now):
-        assert "<script>alert(1)" not in client.post(PAGE, sent(csv(row))).content.decode()
+        assert "<script>alert(1)" not in client.post(PAGE, sent(patients_csv(row))).content.decode()
 
 
 def test_importing_needs_the_permission_and_the_page_its_token(world: World) -> None:
@@ -408,6 +414,6 @@ def test_importing_needs_the_permission_and_the_page_its_token(world: World) -> 
     assert signed_in(world.clerk).get(PAGE).status_code == 403
     assert Client().get(PAGE).status_code == 302
     strict = signed_in(world.nurse, Client(enforce_csrf_checks=True))
-    assert strict.post(PAGE, sent(csv(GOOD))).status_code == 403
+    assert strict.post(PAGE, sent(patients_csv(PATIENT_ROW))).status_code == 403
     token = strict.get(PAGE).cookies["csrftoken"].value
-    assert strict.post(PAGE, sent(csv(GOOD), csrfmiddlewaretoken=token)).status_code == 200
+    assert strict.post(PAGE, sent(patients_csv(PATIENT_ROW), csrfmiddlewaretoken=token)).status_code == 200

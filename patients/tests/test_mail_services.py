@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from clinic import outbox
 from clinic.email_services import EMAIL_SERVICES, mail_service
 from clinic.models import OutgoingEmail
-from clinic.tests.test_outbox import put
+from clinic.tests.mail_server import queue_letter
 from patients.models import Patient
 from patients.tests.mail_services import (
     ANN,
@@ -25,6 +25,8 @@ from patients.tests.mail_services import (
     STAYS,
     TABLE,
     URLS,
+    bounced_and_opted_out,
+    delivery_reports,
     mailgun,
     mailjet,
     post,
@@ -33,15 +35,16 @@ from patients.tests.mail_services import (
     sendgrid_signature,
     ses,
     sns,
+    use_mail_service,
+    webhook_sign_in,
 )
-from patients.tests.test_delivery_reports import kept, marked, signed_in, use
 from procedures.tests.factories import World
 
 
 @pytest.fixture
 def email(world: World) -> OutgoingEmail:
     """An e-mail to Ann, under every name that a service has for it."""
-    put(world)
+    queue_letter(world)
     OutgoingEmail.objects.update(provider_id=NAME, message_id=NAME[:32])
     world.another_patient(email="bea@example.org")
     return OutgoingEmail.objects.get()
@@ -70,10 +73,13 @@ def test_only_a_missing_address_and_the_readers_word_stop_e_mail(
     expected: str,
     stopped: tuple[int, int],
 ) -> None:
-    use(settings, URLS[service])
+    use_mail_service(settings, URLS[service])
     name_it(service)
     assert post(client, service, said) == 200
-    assert ([kind for kind, _reason in kept()], marked()) == ([expected] * bool(expected), stopped)
+    assert ([kind for kind, _reason in delivery_reports()], bounced_and_opted_out()) == (
+        [expected] * bool(expected),
+        stopped,
+    )
     assert Patient.objects.get(email="bea@example.org").why_no_email == ""
 
 
@@ -105,7 +111,7 @@ def with_name(said: Any, name: object) -> Any:
 def test_what_is_none_of_our_reports_has_no_effect_and_is_no_fault(
     email: OutgoingEmail, client: Client, settings: Any, service: str
 ) -> None:
-    use(settings, URLS[service])
+    use_mail_service(settings, URLS[service])
     name_it(service)
     assert post(client, service, INBOUND[service]) in (200, 400)
     for name in NOT_A_NAME:
@@ -115,7 +121,7 @@ def test_what_is_none_of_our_reports_has_no_effect_and_is_no_fault(
     nonsense: list[Any] = [sns("Notification"), {"event-data": 1}, [1], [[]], {"data": []}, {"event": []}]
     for said in nonsense:
         assert post(client, service, said) in (200, 400), said
-    assert (kept(), marked()) == ([], STAYS)
+    assert (delivery_reports(), bounced_and_opted_out()) == ([], STAYS)
 
 
 @pytest.mark.parametrize("timestamp", [1e300, float("nan"), -1e20, "x", None, [], 10**400])
@@ -128,17 +134,17 @@ def test_a_time_that_there_is_not_is_no_fault(
         ("mailgun", mailgun("complained", timestamp=timestamp)),
         ("postmark", postmark(BouncedAt=timestamp)),
     ):
-        use(settings, URLS[service])
+        use_mail_service(settings, URLS[service])
         assert post(client, service, said) in (200, 400), service
 
 
 def test_one_unreadable_report_does_not_lose_those_beside_it(
     email: OutgoingEmail, client: Client, settings: Any
 ) -> None:
-    use(settings, URLS["sendgrid"])
+    use_mail_service(settings, URLS["sendgrid"])
     said = [{"email": ANN}, 7, None, *sendgrid("spamreport"), {"event": "bounce", "timestamp": 1e300}]
     assert post(client, "sendgrid", said) == 200
-    assert marked() == LEAVES
+    assert bounced_and_opted_out() == LEAVES
 
 
 # Signatures and sign-ins
@@ -147,7 +153,7 @@ def test_one_unreadable_report_does_not_lose_those_beside_it(
 def test_sendgrids_reports_must_bear_its_signature(
     email: OutgoingEmail, client: Client, settings: Any
 ) -> None:
-    use(settings, URLS["sendgrid"])
+    use_mail_service(settings, URLS["sendgrid"])
     body = json.dumps(sendgrid("spamreport")).encode()
     good = sendgrid_signature(body)
     stamp, signature = good
@@ -161,20 +167,20 @@ def test_sendgrids_reports_must_bear_its_signature(
         sendgrid_signature(body + b" "),
     ):
         answer = client.post(
-            "/webhooks/email/", body, content_type="application/json", headers=signed_in() | headers
+            "/webhooks/email/", body, content_type="application/json", headers=webhook_sign_in() | headers
         )
         assert answer.status_code == 400
-    for headers, status in ((good, 400), (good | signed_in(), 200)):
-        assert marked() == STAYS
+    for headers, status in ((good, 400), (good | webhook_sign_in(), 200)):
+        assert bounced_and_opted_out() == STAYS
         answer = client.post("/webhooks/email/", body, content_type="application/json", headers=headers)
         assert answer.status_code == status
-    assert marked() == LEAVES
+    assert bounced_and_opted_out() == LEAVES
 
 
 def test_amazon_is_asked_for_its_password_and_confirms_its_topic_only_with_it(
     email: OutgoingEmail, client: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    use(settings, URLS["amazon-ses"])
+    use_mail_service(settings, URLS["amazon-ses"])
     confirmed: list[Any] = []
 
     class Sns:
@@ -197,12 +203,12 @@ def test_amazon_is_asked_for_its_password_and_confirms_its_topic_only_with_it(
         ).status_code
 
     assert answer(asks) == 401  # Amazon signs in only after it was asked to
-    assert answer(asks, **signed_in("postmark:wrong")) == 400
+    assert answer(asks, **webhook_sign_in("postmark:wrong")) == 400
     assert confirmed == []
-    assert answer(asks, **signed_in()) == 200
+    assert answer(asks, **webhook_sign_in()) == 200
     assert [(row["TopicArn"], row["Token"]) for row in confirmed] == [(ARN, "t")]
-    assert answer(asks | {"Token": "old"}, **signed_in()) == 400
-    assert answer(asks | {"TopicArn": "x"}, **signed_in()) == 400
+    assert answer(asks | {"Token": "old"}, **webhook_sign_in()) == 400
+    assert answer(asks | {"TopicArn": "x"}, **webhook_sign_in()) == 400
     assert post(client, "amazon-ses", sns("UnsubscribeConfirmation", Message="x")) == 200
 
 
@@ -228,7 +234,7 @@ def test_no_service_follows_links_or_openings(settings: Any) -> None:
 def test_amazon_gets_its_keys_one_try_and_the_whole_e_mail(
     world: World, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    use(settings, URLS["amazon-ses"])
+    use_mail_service(settings, URLS["amazon-ses"])
     client = settings.ANYMAIL["AMAZON_SES_CLIENT_PARAMS"]
     assert (client["aws_secret_access_key"], client["region_name"]) == ("a/b+c", "us-east-1")
     assert client["config"]["retries"] == {"total_max_attempts": 1}
@@ -244,13 +250,13 @@ def test_amazon_gets_its_keys_one_try_and_the_whole_e_mail(
         def close(self) -> None: ...
 
     monkeypatch.setattr(boto3.session.Session, "client", lambda *_, **__: Sesv2())
-    put(world)
+    queue_letter(world)
     assert outbox.send_due(now=world.now)["sent"] == 1
     assert OutgoingEmail.objects.get().provider_id == NAME
     assert asked[0]["ConfigurationSetName"] == "clinic"
     assert asked[0]["ConfigurationOverrides"]["Tracking"]["ClickTrackingEnabled"] == "DISABLED"
     assert b"Subject: A letter" in asked[0]["Content"]["Raw"]["Data"]
-    put(world, "two")
+    queue_letter(world, "two")
     assert outbox.send_due(now=world.now)["put_back"] == 1
     assert OutgoingEmail.objects.get(key="two").problem == "service_refused_429"
 
@@ -268,10 +274,10 @@ def test_a_storm_costs_the_same_each_and_touches_nobody_else(
     world: World, client: Client, settings: Any
 ) -> None:
     """Twelve hundred reports of a hundred patients' e-mails: what the first of a kind said stands."""
-    use(settings, URLS["sendgrid"])
+    use_mail_service(settings, URLS["sendgrid"])
     for number in range(100):
         world.another_patient(number + 10, email=f"p{number}@example.org")
-        put(world, f"letter {number}", to=f"p{number}@example.org")
+        queue_letter(world, f"letter {number}", to=f"p{number}@example.org")
     OutgoingEmail.objects.update(status="sent", sent_at=world.now)
     names = dict(OutgoingEmail.objects.values_list("to", "message_id"))
 

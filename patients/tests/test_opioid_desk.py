@@ -10,7 +10,7 @@ from clinic.models import AuditEvent, Site
 from clinic.tests.admin_client import clock, errors, queries, signed_in, words
 from clinic.tests.factories import staff
 from patients.models import OpioidUse
-from patients.tests.test_opioids import record
+from patients.tests.factories import recorded_opioid_use
 from procedures.tests.factories import World
 
 PAGES = "/admin/patients/opioiduse/"
@@ -42,10 +42,12 @@ def send(desk: Client, world: World, path: str, said: dict[str, Any]) -> Any:
 
 def test_the_patients_page_shows_the_total_and_what_it_is_not_for(desk: Client, world: World) -> None:
     assert "Opioids Record an opioid None recorded." in page_of_patient(desk, world)
-    record(world)
-    record(world, drug="fentanyl_patch", unit="mcg/h", dose=Decimal(25), prescription="a patch")
-    record(world, drug="buprenorphine", unit="mcg/h", dose=Decimal(10), prescription="another patch")
-    record(world, drug="morphine", dose=Decimal(2), intrathecal=True, prescription="by the pump")
+    recorded_opioid_use(world)
+    recorded_opioid_use(world, drug="fentanyl_patch", unit="mcg/h", dose=Decimal(25), prescription="a patch")
+    recorded_opioid_use(
+        world, drug="buprenorphine", unit="mcg/h", dose=Decimal(10), prescription="another patch"
+    )
+    recorded_opioid_use(world, drug="morphine", dose=Decimal(2), intrathecal=True, prescription="by the pump")
     said = page_of_patient(desk, world)
     assert "Today: 90 MME · not in it: " in said
     assert "buprenorphine (has no factor)" in said
@@ -55,7 +57,7 @@ def test_the_patients_page_shows_the_total_and_what_it_is_not_for(desk: Client, 
 
 
 def test_what_cannot_be_counted_is_not_nought(desk: Client, world: World) -> None:
-    record(world, drug="buprenorphine", unit="mcg/h", prescription="a patch")
+    recorded_opioid_use(world, drug="buprenorphine", unit="mcg/h", prescription="a patch")
     assert "Today: cannot be counted" in page_of_patient(desk, world)
 
 
@@ -100,7 +102,7 @@ def test_a_refusal_is_shown_beside_its_field_and_what_was_typed_stays(
 
 
 def test_the_form_of_a_correction_shows_what_stands(desk: Client, world: World) -> None:
-    use = record(world)
+    use = recorded_opioid_use(world)
     with clock(world.now):
         form = desk.get(f"{PAGES}{use.pk}/correct/").context["form"]
     assert (form["dose"].value(), form["drug"].value()) == ("20", "oxycodone")
@@ -109,7 +111,7 @@ def test_the_form_of_a_correction_shows_what_stands(desk: Client, world: World) 
 
 
 def test_patients_are_filtered_by_their_total(desk: Client, world: World) -> None:
-    record(world, drug="methadone", prescription="10 mg twice")  # 94
+    recorded_opioid_use(world, drug="methadone", prescription="10 mg twice")  # 94
     world.another_patient()
     with clock(world.now):
         for limit, found in (("50", 1), ("90", 1), ("1", 2), ("", 2)):
@@ -118,7 +120,7 @@ def test_patients_are_filtered_by_their_total(desk: Client, world: World) -> Non
 
 
 def test_who_may_look_but_not_record(client: Client, world: World) -> None:
-    use = record(world)
+    use = recorded_opioid_use(world)
     desk = signed_in(world.clerk, client)
     said = page_of_patient(desk, world)
     assert "Today: 30 MME" in said
@@ -128,7 +130,7 @@ def test_who_may_look_but_not_record(client: Client, world: World) -> None:
 
 
 def test_another_sites_opioids_do_not_exist(client: Client, world: World) -> None:
-    use = record(world)
+    use = recorded_opioid_use(world)
     other = Site.objects.create(name="Desert", time_zone="America/Phoenix", phone="+1 602 555 0100")
     desk = signed_in(staff("stranger@example.org", "Physician", other), client)
     for path in (f"record/{world.patient.pk}", f"{use.pk}/end", f"{use.pk}/correct", f"{use.pk}/change"):
@@ -137,12 +139,12 @@ def test_another_sites_opioids_do_not_exist(client: Client, world: World) -> Non
 
 
 def test_looking_is_written_down_and_lists_stay_flat(desk: Client, world: World) -> None:
-    use = record(world)
+    use = recorded_opioid_use(world)
     with clock(world.now):
         desk.get(f"{PAGES}{use.pk}/change/")
         assert AuditEvent.objects.filter(action="patient.read").count() == 1
         first, page = queries(lambda: desk.get(PAGES)), queries(lambda: page_of_patient(desk, world))
         for number in range(5):
-            record(world, prescription=f"another {number}")
+            recorded_opioid_use(world, prescription=f"another {number}")
         assert queries(lambda: desk.get(PAGES)) == first
         assert queries(lambda: page_of_patient(desk, world)) == page

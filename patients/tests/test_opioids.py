@@ -13,27 +13,10 @@ from clinic.refusals import Refusal
 from clinic.tests.factories import staff
 from patients import mme, services
 from patients.models import OpioidUse, Patient
+from patients.tests.factories import opioid_use, recorded_opioid_use
 from procedures.tests.factories import World
 
 FRIDAY = date(2027, 1, 8)  # the world's today
-
-
-def use(world: World, **values: object) -> OpioidUse:
-    """Oxycodone, twice 10 mg, since New Year, not saved."""
-    defaults: dict[str, object] = {
-        "patient": world.patient,
-        "drug": "oxycodone",
-        "dose": Decimal(20),
-        "unit": "mg/day",
-        "prescription": "10 mg ER twice a day",
-        "from_on": date(2027, 1, 1),
-    }
-    return OpioidUse(**defaults | values)
-
-
-def record(world: World, **values: object) -> OpioidUse:
-    """The same, recorded by the nurse."""
-    return services.record_opioid_use(use(world, **values), by=world.nurse, now=world.now)
 
 
 def refused(act: Any) -> list[tuple[str, str]]:
@@ -47,7 +30,7 @@ def refused(act: Any) -> list[tuple[str, str]]:
 
 
 def test_what_is_recorded_keeps_its_worth_and_the_table_it_came_from(world: World) -> None:
-    kept = OpioidUse.objects.get(pk=record(world).pk)
+    kept = OpioidUse.objects.get(pk=recorded_opioid_use(world).pk)
     assert (kept.mme_per_day, kept.mme_version) == (Decimal(30), "CDC-2022")
     assert (kept.recorded_by, kept.recorded_at) == (world.nurse, world.now)
     assert str(kept) == "oxycodone 20 mg a day"
@@ -64,7 +47,7 @@ def test_what_is_recorded_keeps_its_worth_and_the_table_it_came_from(world: Worl
     ],
 )
 def test_what_has_no_factor_is_kept_without_a_worth(world: World, values: dict[str, Any]) -> None:
-    kept = record(world, **values)
+    kept = recorded_opioid_use(world, **values)
     assert (kept.mme_per_day, kept.mme_version) == (None, "")
     assert kept.left_out == ("intrathecal" if kept.intrathecal else "no_factor")
 
@@ -92,7 +75,7 @@ def test_what_has_no_factor_is_kept_without_a_worth(world: World, values: dict[s
 def test_what_cannot_be_is_refused_and_nothing_is_saved(
     world: World, values: dict[str, Any], field: str, code: str
 ) -> None:
-    assert (field, code) in refused(lambda: record(world, **values))
+    assert (field, code) in refused(lambda: recorded_opioid_use(world, **values))
     assert not OpioidUse.objects.exists()
     assert not AuditEvent.objects.filter(action__startswith="opioid_use").exists()
 
@@ -101,24 +84,24 @@ def test_today_is_the_patients_not_the_servers(world: World) -> None:
     """At half past eleven in the evening in New York it is tomorrow in UTC."""
     late = world.at(FRIDAY, 23, 30)
     assert late.date() == FRIDAY + timedelta(days=1)
-    tomorrow = use(world, from_on=late.date())
+    tomorrow = opioid_use(world, from_on=late.date())
     assert refused(lambda: services.record_opioid_use(tomorrow, by=world.nurse, now=late)) == [
         ("from_on", "in_the_future")
     ]
-    services.record_opioid_use(use(world, from_on=FRIDAY), by=world.nurse, now=late)
+    services.record_opioid_use(opioid_use(world, from_on=FRIDAY), by=world.nurse, now=late)
 
 
 def test_a_second_click_is_refused_and_another_dose_is_not(world: World) -> None:
-    record(world)
-    assert refused(lambda: record(world)) == [("__all__", "recorded_already")]
-    record(world, dose=Decimal(10), prescription="5 mg when needed")
+    recorded_opioid_use(world)
+    assert refused(lambda: recorded_opioid_use(world)) == [("__all__", "recorded_already")]
+    recorded_opioid_use(world, dose=Decimal(10), prescription="5 mg when needed")
     assert OpioidUse.objects.count() == 2
 
 
 def test_a_merged_record_takes_nothing_more(world: World) -> None:
     world.patient.merged_into = world.another_patient()
     world.patient.save()
-    assert refused(lambda: record(world)) == [("patient", "patient_not_current")]
+    assert refused(lambda: recorded_opioid_use(world)) == [("patient", "patient_not_current")]
 
 
 @pytest.mark.parametrize(
@@ -138,13 +121,13 @@ def test_a_merged_record_takes_nothing_more(world: World) -> None:
 def test_the_database_keeps_out_what_must_never_be(
     world: World, values: dict[str, Any], constraint: str
 ) -> None:
-    kept = record(world)
+    kept = recorded_opioid_use(world)
     with pytest.raises(IntegrityError, match=constraint), transaction.atomic():
         OpioidUse.objects.filter(pk=kept.pk).update(**values)
 
 
 def test_it_ends_and_a_last_day_to_come_can_be_moved(world: World) -> None:
-    kept = record(world)
+    kept = recorded_opioid_use(world)
     day = timedelta(days=1)
 
     def end(until_on: date) -> None:
@@ -161,9 +144,13 @@ def test_it_ends_and_a_last_day_to_come_can_be_moved(world: World) -> None:
 
 
 def test_a_mistake_stays_and_what_is_right_stands_in_its_place(world: World) -> None:
-    wrong = record(world, dose=Decimal(200))
+    wrong = recorded_opioid_use(world, dose=Decimal(200))
     right = services.correct_opioid_use(
-        wrong.pk, instead=use(world), reason="  typed a nought too many ", by=world.physician, now=world.now
+        wrong.pk,
+        instead=opioid_use(world),
+        reason="  typed a nought too many ",
+        by=world.physician,
+        now=world.now,
     )
     wrong.refresh_from_db()
     assert (wrong.entered_in_error_at, wrong.entered_in_error_reason) == (
@@ -177,8 +164,8 @@ def test_a_mistake_stays_and_what_is_right_stands_in_its_place(world: World) -> 
 
 
 def test_a_correction_that_is_refused_leaves_the_row_as_it_was(world: World) -> None:
-    kept = record(world)
-    wrong = use(world, unit="mcg/h")
+    kept = recorded_opioid_use(world)
+    wrong = opioid_use(world, unit="mcg/h")
     assert refused(
         lambda: services.correct_opioid_use(
             kept.pk, instead=wrong, reason="the unit", by=world.nurse, now=world.now
@@ -189,7 +176,7 @@ def test_a_correction_that_is_refused_leaves_the_row_as_it_was(world: World) -> 
 
 
 def test_a_correction_needs_a_reason_and_is_made_once(world: World) -> None:
-    kept = record(world)
+    kept = recorded_opioid_use(world)
 
     def correct(reason: str) -> OpioidUse:
         return services.correct_opioid_use(kept.pk, reason=reason, by=world.nurse, now=world.now)
@@ -201,14 +188,18 @@ def test_a_correction_needs_a_reason_and_is_made_once(world: World) -> None:
     assert refused(
         lambda: services.end_opioid_use(kept.pk, until_on=FRIDAY, by=world.nurse, now=world.now)
     ) == [("", "not_allowed_now")]
-    record(world)  # what is right may well be the same
+    recorded_opioid_use(world)  # what is right may well be the same
 
 
 def test_the_filter_by_total_counts_what_stands_on_the_day(world: World) -> None:
-    record(world)  # 30
-    record(world, drug="morphine", dose=Decimal(20), prescription="10 mg twice", until_on=FRIDAY)  # 20
-    record(world, drug="buprenorphine", prescription="a patch")
-    ended = record(world, drug="methadone", dose=Decimal(10), prescription="5 mg twice")  # 47, a mistake
+    recorded_opioid_use(world)  # 30
+    recorded_opioid_use(
+        world, drug="morphine", dose=Decimal(20), prescription="10 mg twice", until_on=FRIDAY
+    )  # 20
+    recorded_opioid_use(world, drug="buprenorphine", prescription="a patch")
+    ended = recorded_opioid_use(
+        world, drug="methadone", dose=Decimal(10), prescription="5 mg twice"
+    )  # 47, a mistake
     services.correct_opioid_use(ended.pk, reason="never taken", by=world.nurse, now=world.now)
 
     def found(limit: int, day: date) -> list[Patient]:
@@ -221,7 +212,7 @@ def test_the_filter_by_total_counts_what_stands_on_the_day(world: World) -> None
 
 
 def test_another_sites_opioids_do_not_exist(world: World) -> None:
-    record(world)
+    recorded_opioid_use(world)
     other = Site.objects.create(name="Desert", time_zone="America/Phoenix", phone="+1 602 555 0100")
     stranger = staff("stranger@example.org", "Physician", other)
     assert not OpioidUse.objects.visible_to(stranger).exists()
@@ -230,11 +221,11 @@ def test_another_sites_opioids_do_not_exist(world: World) -> None:
 
 def test_the_rows_of_a_day_and_their_total_agree_on_the_day_of_a_change(world: World) -> None:
     """The list, the filter of patients and the total each have the rule in their own words."""
-    old = record(world, until_on=FRIDAY)
+    old = recorded_opioid_use(world, until_on=FRIDAY)
     assert list(OpioidUse.objects.on(FRIDAY)) == [old]
-    new = record(world, dose=Decimal(60), from_on=FRIDAY)
-    other = record(world, drug="morphine", dose=Decimal(5), from_on=FRIDAY)
-    voided = record(world, dose=Decimal(7), from_on=FRIDAY)
+    new = recorded_opioid_use(world, dose=Decimal(60), from_on=FRIDAY)
+    other = recorded_opioid_use(world, drug="morphine", dose=Decimal(5), from_on=FRIDAY)
+    voided = recorded_opioid_use(world, dose=Decimal(7), from_on=FRIDAY)
     services.correct_opioid_use(voided.pk, reason="misread", by=world.nurse, now=world.now)
     assert set(OpioidUse.objects.on(FRIDAY)) == {new, other}
     assert set(OpioidUse.objects.taken_on(FRIDAY)) == {old, new, other}

@@ -1,10 +1,8 @@
 """Record numbers: one for one patient in the whole installation, however it is written; and the next free one."""
 
-from importlib import import_module
 from typing import Any
 
 import pytest
-from django.apps import apps
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from hypothesis import given
@@ -128,18 +126,3 @@ def test_a_number_is_found_however_it_is_written(world: World) -> None:
     )
     report = services.import_patients(data.encode(), mode=Mode.ALL, by=world.clerk, now=world.now)
     assert [refusal.code for refusal in report.refusals] == ["duplicate_row", "duplicate_row"]
-
-
-def test_the_migration_names_clashes(world: World) -> None:
-    other = world.another_patient()
-    with connection.cursor() as cursor:
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        cursor.execute("DROP INDEX record_number_once")
-    Patient.objects.filter(pk=other.pk).update(record_number="p1")
-    migration = import_module("patients.migrations.0007_one_number_one_patient")
-    with pytest.raises(
-        ValueError, match=rf"P00001 \(patient {world.patient.pk}\), p1 \(patient {other.pk}\)"
-    ):
-        migration.name_clashes(apps, None)
-    Patient.objects.filter(pk=other.pk).update(record_number="P2")
-    migration.name_clashes(apps, None)

@@ -138,7 +138,6 @@ class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows
         "settle_change": workflow.BOOK,
         "perform": workflow.PERFORM,
         "note_baseline": "procedures.record_baseline",
-        "no_show": workflow.STEPS["mark_no_show"].permission,
         **{name: step.permission for name, step in workflow.STEPS.items() if name != "complete"},
     }
     may_refuse = {
@@ -277,12 +276,6 @@ class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows
         Refused with 409, code `taken`, when the patient or a resource has something else by now.
         """
         return self.step("undo_no_show")
-
-    @extend_schema(request=NothingInput, responses=AppointmentSerializer, deprecated=True)
-    @action(detail=True, methods=["post"], url_path="no-show")
-    def no_show(self, request: Request, pk: int) -> Response:
-        """The older address of `mark-no-show`."""
-        return self.step("mark_no_show")
 
     @extend_schema(request=CancelInput, responses=AppointmentSerializer)
     @action(detail=True, methods=["post"])

@@ -63,7 +63,7 @@ class RebookedAllSerializer(serializers.Serializer[Any]):
 
 
 class Displaced(NoStoreAPIView, viewsets.ViewSet):
-    """Appointments to come whose resources are closed, out of use, or not at work then any more."""
+    """Future appointments whose resources are closed, out of use, or no longer at work then."""
 
     permissions_needed = {"list": "procedures.view_appointment", "create": workflow.BOOK}
 

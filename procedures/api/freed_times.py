@@ -180,7 +180,7 @@ class FreedTimes(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows):
     @extend_schema(request=NothingInput, responses=FreedTimeWithMatchesSerializer)
     @action(detail=True, methods=["post"])
     def dismiss(self, request: Request, pk: int) -> Response:
-        """Close a freed time that nobody shall be offered. Once more is refused, code `freed_time_closed`."""
+        """Dismiss a freed time, so that it is offered to nobody. A second call is refused, code `freed_time_closed`."""
         return self.act(services.dismiss_freed)
 
     @extend_schema(

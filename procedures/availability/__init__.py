@@ -17,5 +17,4 @@ from procedures.availability.search import (
     find_slots,
     first_available,
     same_clinician,
-    week_at_a_glance,
 )

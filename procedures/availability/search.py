@@ -18,8 +18,6 @@ from procedures.models import Appointment, Procedure, ProcedureType
 
 #: More starts than this are not returned unless asked for: nobody reads them.
 MOST = 500
-#: Every start of a week on the finest grid.
-WEEK = 7 * 25 * 12
 #: How far `first_available` looks before it looks at the whole span: most clinics have something within it.
 SOON = timedelta(days=14)
 
@@ -115,34 +113,6 @@ def first_available(
         if found:
             return found[0]
     return None
-
-
-def week_at_a_glance(
-    procedure_type: ProcedureType,
-    *,
-    site: Site,
-    first_on: date,
-    now: datetime,
-    clinician: Resource | None = None,
-    resources: Iterable[Resource] = (),
-    patient: Patient | None = None,
-    replacing: Appointment | None = None,
-) -> dict[date, list[Slot]]:
-    """All starts on the seven days from `first_on` on the site's wall clock; a day without any has an empty list."""
-    days = [first_on + timedelta(days=number) for number in range(7)]
-    found = find_slots(
-        procedure_type,
-        sites=[site],
-        starts_from=day_span(days[0], site.zone)[0],
-        starts_before=day_span(days[-1], site.zone)[1],
-        now=now,
-        clinician=clinician,
-        resources=resources,
-        patient=patient,
-        replacing=replacing,
-        limit=WEEK,
-    )
-    return {day: [] for day in days} | by_day(found)
 
 
 def by_day(slots: Iterable[Slot]) -> dict[date, list[Slot]]:

@@ -4,69 +4,23 @@ Reads the folder strictly and knows nothing of Django: what a file leaves out, m
 refused by file and key, all of it at once. `procedures.services.catalogue_loader` writes it to the database.
 """
 
-from __future__ import annotations
-
-import re
-import tomllib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from procedures.catalogue.entries import (
-    Catalogue,
-    CheckIns,
-    Confirmation,
-    Duration,
-    EvaluateAfter,
-    Onset,
-    ProcedureType,
-    ReadinessItem,
-    RedFlag,
-    ReliefWindow,
-    Requirement,
-    Risk,
-    Success,
-)
-from procedures.catalogue.toml_reader import NAME_LENGTH, REASON_LENGTH, SHARED_SOURCE_LENGTH, TomlTable
+from pydantic import BeforeValidator
+
+from clinic.toml_pages import Code, Page, PagesError, Problem, read_page
+from procedures.catalogue.entries import Catalogue, Category, ProcedureType, ReadinessItem, RedFlag
 from procedures.check_in_plan import Figures, missing, untested
 
-#: The share of a trial's days in relief that passes it, where a page does not say (a choice, unconfirmed).
-TRIAL_DAYS_PERCENT = 50
 #: Where the project's own catalogue lies.
 FOLDER = Path(__file__).parent
 #: Inside the folder: what many types share, keyed by code.
 RED_FLAGS = "shared/red_flags.toml"
 READINESS = "shared/readiness.toml"
-
-PURPOSES = (
-    *("diagnostic", "therapeutic", "diagnostic_and_therapeutic"),
-    *("device_trial", "device_implant", "device_maintenance"),
-)
-FAMILIES = (
-    *("epidural_steroid_injection", "facet_intervention", "nerve_block", "sympathetic_block"),
-    *("joint_injection", "radiofrequency_ablation", "spinal_cord_stimulation"),
-    *("peripheral_nerve_stimulation", "intrathecal_drug_delivery", "device_maintenance"),
-    *("trigger_point_injection", "adhesiolysis"),
-)
-IMAGING = (
-    *("fluoroscopy", "ct", "ultrasound", "ultrasound_if_contrast_contraindicated"),
-    *("nerve_stimulator", "landmark"),
-)
-SEDATION = (
-    *("none", "local_only", "minimal_oral", "moderate_iv", "moderate_iv_with_reason"),
-    *("mac", "general", "mac_or_general"),
-)
-SIDED = ("required", "optional", "not_applicable")
-SIDES = ("left", "right", "bilateral", "midline")
-REGIONS = (
-    *("head", "cervical", "thoracic", "lumbar", "sacral", "sacroiliac", "chest_wall", "abdomen", "pelvis"),
-    *("shoulder", "upper_limb", "hip", "knee", "lower_limb", "bursa", "peripheral", "device"),
-    *("head_neck", "shoulder_girdle", "thoracic_muscle", "lumbar_muscle", "gluteal"),
-)
-SEVERITIES = ("mild", "moderate", "serious", "life_threatening")
-URGENCIES = ("emergency", "same_day", "next_working_day")
 #: The kinds of resource that a procedure can ask for: code → name.
-CATEGORIES = {
+CATEGORIES: dict[Category, str] = {
     "physician": "Physician",
     "nurse": "Nurse",
     "procedure_room": "Procedure room",
@@ -77,168 +31,98 @@ CATEGORIES = {
     "programmer": "Device programmer",
     "device_representative": "Device representative",
 }
-#: The form of an ICD-10-CM code: M54.16, G90.511, S83.206A.
-ICD_10_CM = re.compile(r"[A-Z][0-9][0-9A-Z](\.[0-9A-Z]{1,4})?")
-CODE = re.compile(r"[a-z][a-z0-9_]{0,49}")
 #: Where the file says what a rule of check-in plans is about.
 KEYS = {"check_in_days": "check_ins.days", "evaluate_after_days": "evaluate_after.days"}
-
-
-class CatalogueError(ValueError):
-    """The folder is no catalogue. `problems`: all that is wrong with it, each with its file and key."""
-
-    def __init__(self, problems: Iterable[str]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(self.problems))
+QUESTIONS = "a risk names the red flags that ask about it, or says in not_asked why none does."
 
 
 def read_catalogue(folder: Path = FOLDER) -> Catalogue:
-    """Read the catalogue in `folder`.
+    """Read the catalogue in `folder`. Raises PagesError with every problem of every file.
 
-    Raises CatalogueError with every problem of every file, each as "file: key: what is wrong".
+    Codes beyond those of `clinic.toml_pages`: "no_type", "not_the_file_name", "not_in_order", "go_together",
+    "not_shared", "not_of_a_device", "no_side", "plan" and "untested" for a check-in plan that misses what it must ask
+    (`procedures.check_in_plan`), "no_question", "not_asked_here", "mild_emergency", "too_long", "after_the_end".
     """
-    problems: list[str] = []
-    flags = tuple(red_flag(code, entry) for code, entry in shared(folder, RED_FLAGS, problems))
-    items = tuple(readiness_item(code, entry) for code, entry in shared(folder, READINESS, problems))
-    item_codes = [item.code for item in items]
+    problems: list[Problem] = []
+    flags = shared(folder, RED_FLAGS, RedFlag, problems)
+    items = shared(folder, READINESS, ReadinessItem, problems)
+    for item in items.values():
+        if bool(item.advice) != bool(item.advice_es):
+            key, why = f"{item.code}.advice", "advice and advice_es go together."
+            problems.append(Problem(READINESS, key, "go_together", why))
     types = []
     for file in sorted(folder.glob("*.toml")):
-        page = open_page(file, file.name, problems)
+        page = read_page(file, file.name, ProcedureType, problems)
         if page is not None:
-            types.append(procedure_type(page, file.stem, flags, item_codes))
+            check_type(page, file.stem, flags, items)
+            types.append(page.content)
     if not types and not problems:
-        problems.append(f"{folder.name}: holds no procedure type.")
+        problems.append(Problem(folder.name, "", "no_type", "holds no procedure type."))
     if problems:
-        raise CatalogueError(problems)
-    return Catalogue(tuple(types), flags, items)
-
-
-def open_page(
-    file: Path, name: str, problems: list[str], *, parse_float: Callable[[str], Any] = float
-) -> TomlTable | None:
-    """The file as a page; None, and a problem more, when it cannot be read or is no TOML.
-
-    `parse_float` reads numbers with a point; `Decimal` keeps them exact.
-    """
-    try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"), parse_float=parse_float)
-        return TomlTable(name, "", content, problems)
-    except FileNotFoundError:
-        problems.append(f"{name}: is missing.")
-    except OSError as exc:
-        problems.append(f"{name}: cannot be read ({exc.strerror}).")
-    except UnicodeDecodeError:
-        problems.append(f"{name}: is not UTF-8 text.")
-    except tomllib.TOMLDecodeError as exc:
-        problems.append(f"{name}: is no TOML: {exc}.")
-    return None
-
-
-def shared(folder: Path, name: str, problems: list[str]) -> list[tuple[str, TomlTable]]:
-    """The tables of one shared page, by code."""
-    page = open_page(folder / name, name, problems)
-    if page is None:
-        return []
-    for code in page.content:
-        if not CODE.fullmatch(code):
-            page.refuse(code, "a code is of small letters, digits and underscores, at most 50.")
-    return [(code, page.table(code)) for code in sorted(page.content)]
-
-
-def red_flag(code: str, page: TomlTable) -> RedFlag:
-    flag = RedFlag(
-        code=code,
-        question=page.text("question", longest=300),
-        question_es=page.text("question_es", longest=300),
-        urgency=page.choice("urgency", URGENCIES),
-        source=page.source(longest=SHARED_SOURCE_LENGTH),
-        confirmed=page.confirmed(),
+        raise PagesError(problems)
+    return Catalogue(
+        procedure_types=tuple(types), red_flags=tuple(flags.values()), readiness=tuple(items.values())
     )
-    page.close()
-    return flag
 
 
-def readiness_item(code: str, page: TomlTable) -> ReadinessItem:
-    item = ReadinessItem(
-        code=code,
-        label=page.text("label", longest=200),
-        note=page.text("note", longest=300) if "note" in page.content else "",
-        blocking=page.yes_or_no("blocking"),
-        advice=page.text("advice", longest=300) if "advice" in page.content else "",
-        advice_es=page.text("advice_es", longest=300) if "advice_es" in page.content else "",
-        source=page.source(longest=SHARED_SOURCE_LENGTH),
-    )
-    page.close()
-    if ("advice" in page.content) != ("advice_es" in page.content):
-        page.refuse("advice", "advice and advice_es go together.")
-    return item
+def shared(folder: Path, name: str, shape: Any, problems: list[Problem]) -> dict[str, Any]:
+    """The tables of one shared page, in order of their codes."""
+
+    def with_codes(tables: Mapping[str, Any]) -> dict[str, Any]:
+        named = ((code, tables[code]) for code in sorted(tables))
+        return {code: {"code": code} | table if isinstance(table, dict) else table for code, table in named}
+
+    tables: Any = Annotated[dict[Code, shape], BeforeValidator(with_codes)]
+    page = read_page(folder / name, name, tables, problems)
+    return page.content if page else {}
 
 
-def procedure_type(
-    page: TomlTable, stem: str, flags: Collection[RedFlag], items: Collection[str]
-) -> ProcedureType:
-    found = ProcedureType(
-        code=page.text("code", longest=50),
-        name=page.text("name", longest=NAME_LENGTH),
-        family=page.choice("family", FAMILIES),
-        purpose=page.choice("purpose", PURPOSES),
-        description=page.text("description"),
-        imaging=page.choices("imaging", IMAGING),
-        imaging_required=page.yes_or_no("imaging_required"),
-        sedation=page.choice("sedation", SEDATION),
-        sedation_options=page.choices("sedation_options", SEDATION),
-        laterality=page.choice("laterality", SIDED),
-        laterality_options=page.choices("laterality_options", SIDES),
-        regions=page.choices("regions", REGIONS),
-        indications=page.texts("indications"),
-        restarts=page.choices("restarts", FAMILIES) if "restarts" in page.content else (),
-        red_flags=page.choices("red_flags", [flag.code for flag in flags], of=RED_FLAGS),
-        readiness=page.choices("readiness", items, of=READINESS),
-        after_care=page.texts("after_care"),
-        duration=duration(page.table("duration")),
-        onset=onset(page.table("onset")),
-        relief_window=relief_window(page.table("relief_window")),
-        check_ins=check_ins(page.table("check_ins")),
-        evaluate_after=evaluate_after(page.table("evaluate_after")),
-        success=success(page.table("success")),
-        risks=tuple(risk(entry) for entry in page.tables("risks")),
-        requires=tuple(requirement(entry) for entry in page.tables("requires")),
-    )
-    page.close()
-    if found.code and not CODE.fullmatch(found.code):
-        page.refuse("code", "a code is of small letters, digits and underscores, at most 50.")
-    if found.code and found.code != stem:
-        page.refuse("code", f"“{found.code}” is not the file's name, “{stem}”.")
-    for code in found.indications:
-        if not ICD_10_CM.fullmatch(code):
-            page.refuse("indications", f"“{code}” is no ICD-10-CM code.")
+def check_type(
+    page: Page[ProcedureType], stem: str, flags: Mapping[str, RedFlag], items: Collection[str]
+) -> None:
+    """Refuse what only several keys, or several pages, can get wrong. `flags`, `items` empty: their page is refused."""
+    found, refuse = page.content, page.refuse
+    if found.code != stem:
+        refuse("code", "not_the_file_name", f"“{found.code}” is not the file's name, “{stem}”.")
+    window, onset = found.relief_window, found.onset
+    spans = [
+        ("onset.from_days", onset.from_days, onset.until_days),
+        ("relief_window.from_days", window.from_days, window.until_days),
+        ("relief_window.from_hours", window.from_hours, window.until_hours),
+    ]
+    for key, first, last in spans:
+        if first is not None and last is not None and first > last:
+            refuse(key, "not_in_order", f"{first} is after the last, {last}.")
+    if (window.from_hours is None) != (window.until_hours is None):
+        refuse("relief_window.from_hours", "go_together", "from_hours and until_hours go together.")
+    if onset.from_days > window.from_days:
+        why = "relief cannot end before its onset (onset.from_days)."
+        refuse("relief_window.from_days", "not_in_order", why)
+    for key, codes, known, where in (
+        ("red_flags", found.red_flags, flags, RED_FLAGS),
+        ("readiness", found.readiness, items, READINESS),
+    ):
+        for code in codes:
+            if known and code not in known:
+                refuse(key, "not_shared", f"“{code}” is not in {where}.")
     if found.restarts and found.purpose != "device_maintenance":
-        page.refuse("restarts", "only device maintenance starts the course of an implant anew.")
+        why = "only device maintenance starts the course of an implant anew."
+        refuse("restarts", "not_of_a_device", why)
     if found.laterality == "required" and not found.laterality_options:
-        page.refuse("laterality_options", "a side is required, but none can be chosen.")
-    if page.holds("onset", "relief_window") and found.onset.from_days > found.relief_window.from_days:
-        page.refuse("relief_window.from_days", "relief cannot end before its onset (onset.from_days).")
-    if page.holds("purpose", "restarts", "relief_window", "check_ins", "evaluate_after"):
-        for rule in missing(plan_figures(found)):
-            page.refuse(KEYS[rule.field], rule.why)
-        window = (found.relief_window.from_hours, found.relief_window.until_hours)
-        if why := untested(found.purpose, window=window, asked=found.check_ins.hours):
-            page.refuse("relief_window.from_hours" if None in window else "check_ins.hours", why)
-    page.once("risks", [entry.name for entry in found.risks])
-    if flags and page.holds("red_flags", "risks"):  # without flags the shared page is refused as a whole
-        check_questions(page, found, flags)
-    page.once(
-        "requires",
-        [f"{entry.category} from minute {entry.starts_after_minutes}" for entry in found.requires],
-    )
-    if page.holds("duration", "requires"):
-        ends = found.duration.procedure_minutes + found.duration.recovery_minutes
-        if ends > 1440:
-            page.refuse("duration.recovery_minutes", "procedure and recovery last a day at most.")
-        for number, entry in enumerate(found.requires, start=1):
-            if entry.starts_after_minutes + entry.lasts_minutes > ends:
-                page.refuse(f"requires[{number}].lasts_minutes", f"is needed after the end, minute {ends}.")
-    return found
+        refuse("laterality_options", "no_side", "a side is required, but none can be chosen.")
+    check_plan(page)
+    check_questions(page, flags)
+    check_minutes(page)
+
+
+def check_plan(page: Page[ProcedureType]) -> None:
+    """Refuse a check-in plan whose answers could not tell whether relief ended early."""
+    found = page.content
+    for rule in missing(plan_figures(found)):
+        page.refuse(KEYS[rule.field], "plan", rule.why)
+    window = (found.relief_window.from_hours, found.relief_window.until_hours)
+    if why := untested(found.purpose, window=window, asked=found.check_ins.hours):
+        page.refuse("relief_window.from_hours" if None in window else "check_ins.hours", "untested", why)
 
 
 def plan_figures(found: ProcedureType) -> Figures:
@@ -255,119 +139,36 @@ def plan_figures(found: ProcedureType) -> Figures:
     )
 
 
-def duration(page: TomlTable) -> Duration:
-    found = Duration(
-        procedure_minutes=page.number("procedure_minutes", least=1, most=1440),
-        recovery_minutes=page.number("recovery_minutes", most=1440),
-        source=page.source(),
-        confirmed=page.confirmed(),
-    )
-    page.close()
-    return found
-
-
-def onset(page: TomlTable) -> Onset:
-    found = Onset(
-        from_days=page.number("from_days"),
-        until_days=page.number("until_days"),
-        source=page.source(),
-        confirmed=page.confirmed(),
-    )
-    page.close()
-    page.in_order("from_days", "until_days")
-    return found
-
-
-def relief_window(page: TomlTable) -> ReliefWindow:
-    found = ReliefWindow(
-        from_days=page.number("from_days"),
-        until_days=page.number("until_days"),
-        from_hours=page.number("from_hours") if "from_hours" in page.content else None,
-        until_hours=page.number("until_hours") if "until_hours" in page.content else None,
-        ongoing=page.yes_or_no("ongoing"),
-        source=page.source(),
-        confirmed=page.confirmed(),
-    )
-    page.close()
-    page.in_order("from_days", "until_days")
-    page.in_order("from_hours", "until_hours")
-    if (found.from_hours is None) != (found.until_hours is None):
-        page.refuse("from_hours", "from_hours and until_hours go together.")
-    return found
-
-
-def check_ins(page: TomlTable) -> CheckIns:
-    found = CheckIns(
-        days=tuple(int(day) for day in page.numbers("days")),
-        hours=page.numbers("hours", halves=True),
-        every_days_after=page.number("every_days_after", least=1)
-        if "every_days_after" in page.content
-        else None,
-        source=page.source(),
-        confirmed=page.confirmed(),
-    )
-    page.close()
-    if page.holds("days") and not found.days:
-        page.refuse("days", "at least one day, or the patient is never asked.")
-    return found
-
-
-def evaluate_after(page: TomlTable) -> EvaluateAfter:
-    found = EvaluateAfter(days=page.number("days"), source=page.source(), confirmed=page.confirmed())
-    page.close()
-    return found
-
-
-def success(page: TomlTable) -> Success:
-    found = Success(
-        percent=page.number("percent", least=1, most=100),
-        diagnostic_percent=page.number("diagnostic_percent", least=1, most=100)
-        if "diagnostic_percent" in page.content
-        else None,
-        trial_days_percent=page.number("trial_days_percent", least=1, most=100)
-        if "trial_days_percent" in page.content
-        else TRIAL_DAYS_PERCENT,
-        source=page.source(),
-        confirmed=page.confirmed(),
-    )
-    page.close()
-    return found
-
-
-def risk(page: TomlTable) -> Risk:
-    found = Risk(
-        name=page.text("name", longest=NAME_LENGTH),
-        severity=page.choice("severity", SEVERITIES),
-        transient=page.yes_or_no("transient"),
-        asked_by=page.texts("asked_by") if "asked_by" in page.content else (),
-        not_asked=page.text("not_asked", longest=REASON_LENGTH) if "not_asked" in page.content else "",
-    )
-    page.close()
-    if ("asked_by" in page.content) == ("not_asked" in page.content):
-        page.refuse(
-            "asked_by", "a risk names the red flags that ask about it, or says in not_asked why none does."
-        )
-    elif page.content.get("asked_by") == []:
-        page.refuse("asked_by", "names no red flag; say in not_asked why.")
-    return found
-
-
-def check_questions(page: TomlTable, found: ProcedureType, flags: Collection[RedFlag]) -> None:
+def check_questions(page: Page[ProcedureType], flags: Mapping[str, RedFlag]) -> None:
     """Refuse a risk that the type asks nothing about, and an expected, mild one that would raise an emergency."""
-    emergencies = {flag.code for flag in flags if flag.urgency == "emergency"}
-    for number, entry in enumerate(found.risks, start=1):
-        for code in entry.asked_by:
-            if code not in found.red_flags:
-                page.refuse(f"risks[{number}].asked_by", f"“{code}” is not among the type's red_flags.")
-            elif entry.severity == "mild" and code in emergencies:
-                page.refuse(f"risks[{number}].asked_by", f"“{code}” makes an emergency of a mild risk.")
+    refuse_twice(page, "risks", [risk.name for risk in page.content.risks])
+    for number, risk in enumerate(page.content.risks, start=1):
+        key = f"risks[{number}].asked_by"
+        if bool(risk.asked_by) == bool(risk.not_asked):
+            page.refuse(key, "no_question", QUESTIONS)
+        for code in risk.asked_by:
+            if code not in page.content.red_flags:
+                page.refuse(key, "not_asked_here", f"“{code}” is not among the type's red_flags.")
+            elif risk.severity == "mild" and code in flags and flags[code].urgency == "emergency":
+                page.refuse(key, "mild_emergency", f"“{code}” makes an emergency of a mild risk.")
 
 
-def requirement(page: TomlTable) -> Requirement:
-    found = Requirement(
-        category=page.choice("category", CATEGORIES),
-        starts_after_minutes=page.number("starts_after_minutes", most=1440),
-        lasts_minutes=page.number("lasts_minutes", least=1, most=1440),
+def check_minutes(page: Page[ProcedureType]) -> None:
+    """Refuse a procedure that lasts longer than a day, and a resource that is needed after its end."""
+    needs = page.content.requires
+    refuse_twice(
+        page, "requires", [f"{need.category} from minute {need.starts_after_minutes}" for need in needs]
     )
-    page.close()
-    return found
+    ends = page.content.duration.procedure_minutes + page.content.duration.recovery_minutes
+    if ends > 1440:
+        page.refuse("duration.recovery_minutes", "too_long", "procedure and recovery last a day at most.")
+    for number, need in enumerate(needs, start=1):
+        if need.starts_after_minutes + need.lasts_minutes > ends:
+            why = f"is needed after the end, minute {ends}."
+            page.refuse(f"requires[{number}].lasts_minutes", "after_the_end", why)
+
+
+def refuse_twice(page: Page[ProcedureType], key: str, names: list[str]) -> None:
+    for name in dict.fromkeys(names):
+        if names.count(name) > 1:
+            page.refuse(key, "given_twice", f"“{name}” stands there twice.")

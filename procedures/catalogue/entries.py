@@ -1,43 +1,131 @@
-"""What a catalogue is made of.
+"""What a catalogue is made of, and what a page of it may say.
 
 Days and hours count from the procedure. `confirmed` None means that no physician stands by the figure yet.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import Field, Strict
+
+from clinic.toml_pages import (
+    STRICT,
+    Code,
+    Confirmed,
+    NotEmpty,
+    Number,
+    Rising,
+    Text,
+    Unique,
+    Whole,
+    YesOrNo,
+    matching,
+)
+
+Purpose = Literal[
+    "diagnostic",
+    "therapeutic",
+    "diagnostic_and_therapeutic",
+    "device_trial",
+    "device_implant",
+    "device_maintenance",
+]
+Family = Literal[
+    "epidural_steroid_injection",
+    "facet_intervention",
+    "nerve_block",
+    "sympathetic_block",
+    "joint_injection",
+    "radiofrequency_ablation",
+    "spinal_cord_stimulation",
+    "peripheral_nerve_stimulation",
+    "intrathecal_drug_delivery",
+    "device_maintenance",
+    "trigger_point_injection",
+    "adhesiolysis",
+]
+Imaging = Literal[
+    "fluoroscopy",
+    "ct",
+    "ultrasound",
+    "ultrasound_if_contrast_contraindicated",
+    "nerve_stimulator",
+    "landmark",
+]
+Sedation = Literal[
+    "none",
+    "local_only",
+    "minimal_oral",
+    "moderate_iv",
+    "moderate_iv_with_reason",
+    "mac",
+    "general",
+    "mac_or_general",
+]
+Side = Literal["left", "right", "bilateral", "midline"]
+# fmt: off
+Region = Literal[
+    "head", "cervical", "thoracic", "lumbar", "sacral", "sacroiliac", "chest_wall", "abdomen", "pelvis",
+    "shoulder", "upper_limb", "hip", "knee", "lower_limb", "bursa", "peripheral", "device",
+    "head_neck", "shoulder_girdle", "thoracic_muscle", "lumbar_muscle", "gluteal",
+]
+# fmt: on
+Severity = Literal["mild", "moderate", "serious", "life_threatening"]
+Urgency = Literal["emergency", "same_day", "next_working_day"]
+#: The kinds of resource that a procedure can ask for.
+Category = Literal[
+    "physician",
+    "nurse",
+    "procedure_room",
+    "recovery_bay",
+    "c_arm",
+    "ultrasound",
+    "rf_generator",
+    "programmer",
+    "device_representative",
+]
+#: M54.16, G90.511, S83.206A.
+Icd10Cm = Annotated[
+    Text, matching(r"[A-Z][0-9][0-9A-Z](\.[0-9A-Z]{1,4})?", "ICD-10-CM codes look like M54.16.")
+]
+Minutes = Annotated[Whole, Field(ge=0, le=1440)]
+Percent = Annotated[Whole, Field(ge=1, le=100)]
+Name = Annotated[Text, Field(max_length=120)]
+Source = Annotated[Text, Field(max_length=500)]
+#: Of what many types share.
+SharedSource = Annotated[Text, Field(max_length=300)]
+Sentence = Annotated[Text, Field(max_length=300)]
+Texts = Annotated[tuple[Text, ...], Unique]
+Hours = Annotated[float, Strict(), Field(gt=0, le=10_000, multiple_of=0.5)]
+#: The share of a trial's days in relief that passes it, where a page does not say (a choice, unconfirmed).
+TRIAL_DAYS_PERCENT = 50
 
 
-@dataclass(frozen=True)
-class Confirmation:
-    """The physician who looked at a figure and stands by it, and the day on which it was said."""
-
-    by: str
-    on: date
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Duration:
     """How long the procedure and the recovery after it take, in minutes."""
 
-    procedure_minutes: int
-    recovery_minutes: int
-    source: str
-    confirmed: Confirmation | None
+    __pydantic_config__ = STRICT
+
+    procedure_minutes: Annotated[Minutes, Field(ge=1)]
+    recovery_minutes: Minutes
+    source: Source
+    confirmed: Confirmed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Onset:
     """When relief usually begins, in days after the procedure."""
 
-    from_days: int
-    until_days: int
-    source: str
-    confirmed: Confirmation | None
+    __pydantic_config__ = STRICT
+
+    from_days: Number
+    until_days: Number
+    source: Source
+    confirmed: Confirmed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReliefWindow:
     """The earliest and the latest day, counted from the procedure, on which relief is expected to end.
 
@@ -45,39 +133,45 @@ class ReliefWindow:
     `ongoing`: the effect has no expected end, and `until_days` is the horizon of follow-up.
     """
 
-    from_days: int
-    until_days: int
-    from_hours: int | None
-    until_hours: int | None
-    ongoing: bool
-    source: str
-    confirmed: Confirmation | None
+    __pydantic_config__ = STRICT
+
+    from_days: Number
+    until_days: Number
+    from_hours: Number | None = None
+    until_hours: Number | None = None
+    ongoing: YesOrNo
+    source: Source
+    confirmed: Confirmed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CheckIns:
     """When the patient is asked, in days and in hours after the procedure.
 
     `every_days_after`: after the last day, again every so many days without end; None: not again.
     """
 
-    days: tuple[int, ...]
-    hours: tuple[float, ...]
-    every_days_after: int | None
-    source: str
-    confirmed: Confirmation | None
+    __pydantic_config__ = STRICT
+
+    days: Annotated[tuple[Annotated[Whole, Field(gt=0, le=10_000)], ...], NotEmpty, Rising]
+    hours: Annotated[tuple[Hours, ...], Rising]
+    every_days_after: Annotated[Number, Field(ge=1)] | None = None
+    source: Source
+    confirmed: Confirmed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EvaluateAfter:
     """The first day after the procedure on which a bad score counts as a failure and not as a flare."""
 
-    days: int
-    source: str
-    confirmed: Confirmation | None
+    __pydantic_config__ = STRICT
+
+    days: Number
+    source: Source
+    confirmed: Confirmed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Success:
     """The relief that counts, in percent of the pain before the procedure.
 
@@ -85,14 +179,16 @@ class Success:
     `trial_days_percent`: the share of a trial's days in relief that passes it.
     """
 
-    percent: int
-    diagnostic_percent: int | None
-    trial_days_percent: int
-    source: str
-    confirmed: Confirmation | None
+    __pydantic_config__ = STRICT
+
+    percent: Percent
+    diagnostic_percent: Percent | None = None
+    trial_days_percent: Percent = TRIAL_DAYS_PERCENT
+    source: Source
+    confirmed: Confirmed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Risk:
     """Something that may go wrong. `transient`: it passes by itself.
 
@@ -100,35 +196,41 @@ class Risk:
     given, the other is empty.
     """
 
-    name: str
-    severity: str
-    transient: bool
-    asked_by: tuple[str, ...] = ()
-    not_asked: str = ""
+    __pydantic_config__ = STRICT
+
+    name: Name
+    severity: Severity
+    transient: YesOrNo
+    asked_by: Texts = ()
+    not_asked: Annotated[Text, Field(max_length=200)] = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Requirement:
     """A resource of `category`, needed from a minute of the appointment on and for so many minutes."""
 
-    category: str
-    starts_after_minutes: int
-    lasts_minutes: int
+    __pydantic_config__ = STRICT
+
+    category: Category
+    starts_after_minutes: Minutes
+    lasts_minutes: Annotated[Minutes, Field(ge=1)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RedFlag:
     """A question to the patient, in English and in Spanish, whose yes never waits."""
 
-    code: str
-    question: str
-    question_es: str
-    urgency: str
-    source: str
-    confirmed: Confirmation | None
+    __pydantic_config__ = STRICT
+
+    code: Code
+    question: Sentence
+    question_es: Sentence
+    urgency: Urgency
+    source: SharedSource
+    confirmed: Confirmed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReadinessItem:
     """Something to make sure of before a procedure. `blocking`: it must not start without.
 
@@ -136,39 +238,43 @@ class ReadinessItem:
     nothing to do.
     """
 
-    code: str
-    label: str
-    note: str
-    blocking: bool
-    advice: str
-    advice_es: str
-    source: str
+    __pydantic_config__ = STRICT
+
+    code: Code
+    label: Annotated[Text, Field(max_length=200)]
+    note: Sentence = ""
+    blocking: YesOrNo
+    advice: Sentence = ""
+    advice_es: Sentence = ""
+    source: SharedSource
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ProcedureType:
     """One page of the catalogue. `red_flags` and `readiness` are codes of the shared pages.
 
     `restarts`: of maintenance, the families of the implants whose course it starts anew; empty of most.
     """
 
-    code: str
-    name: str
-    family: str
-    purpose: str
-    description: str
-    imaging: tuple[str, ...]
-    imaging_required: bool
-    sedation: str
-    sedation_options: tuple[str, ...]
-    laterality: str
-    laterality_options: tuple[str, ...]
-    regions: tuple[str, ...]
-    indications: tuple[str, ...]
-    restarts: tuple[str, ...]
-    red_flags: tuple[str, ...]
-    readiness: tuple[str, ...]
-    after_care: tuple[str, ...]
+    __pydantic_config__ = STRICT
+
+    code: Code
+    name: Name
+    family: Family
+    purpose: Purpose
+    description: Text
+    imaging: Annotated[tuple[Imaging, ...], Unique]
+    imaging_required: YesOrNo
+    sedation: Sedation
+    sedation_options: Annotated[tuple[Sedation, ...], Unique]
+    laterality: Literal["required", "optional", "not_applicable"]
+    laterality_options: Annotated[tuple[Side, ...], Unique]
+    regions: Annotated[tuple[Region, ...], Unique]
+    indications: Annotated[tuple[Icd10Cm, ...], Unique]
+    restarts: Annotated[tuple[Family, ...], Unique] = ()
+    red_flags: Texts
+    readiness: Texts
+    after_care: Texts
     duration: Duration
     onset: Onset
     relief_window: ReliefWindow
@@ -179,7 +285,7 @@ class ProcedureType:
     requires: tuple[Requirement, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Catalogue:
     """Everything in the folder, sorted by code."""
 

@@ -1,6 +1,6 @@
 """Booking: all or nothing over every resource that the procedure type needs, and never anything twice.
 
-The database's exclusion constraints are the guarantee, the locks are the manners, and the checks are the words.
+Exclusion constraints guarantee it, locks avoid conflicts, and checks say what is wrong.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

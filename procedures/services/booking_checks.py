@@ -70,7 +70,7 @@ class SlotUnavailable(Refusal):
 
 #: All that decides about a booking, in one round trip: what else the patient has in the span, and for each requirement
 #: every resource that could serve it, with its hours on the days that are touched, what closes it and what holds it.
-#: The overlaps are asked in the words of the exclusion constraints, whose indexes answer them.
+#: Overlaps are written as in the exclusion constraints, so that their indexes are used.
 LOOK = """
     SELECT busy.starts_at, busy.ends_at, need.id, need.category, need.starts_at, need.ends_at,
            candidate.id, candidate.name, hours.days, hours.opens, hours.closes,
@@ -152,7 +152,7 @@ LOOK = """
 def resource_needs(appointment: Appointment, chosen: Sequence[Resource], *, now: datetime) -> list[Need]:
     """What stands in the way now: each requirement over its span, with the resources that could serve it.
 
-    A hold that has run out at `now` stands in nobody's way, though it be released a moment later only.
+    A hold that has run out at `now` no longer blocks the time, even before it is released.
 
     Those are the chosen ones, or all of the category when none of it was chosen. Raises SlotUnavailable when the
     patient has another live appointment in the span; Refusal "closed" when the site is closed at any moment of it,

@@ -47,7 +47,7 @@ def note_freed(appointment: Appointment, *, now: datetime) -> None:
 
 @transaction.atomic
 def dismiss_freed(freed_id: int, *, by: User | None, now: datetime) -> FreedTime:
-    """Close a freed time that nobody shall be offered.
+    """Dismiss a freed time, so that it is offered to nobody.
 
     Raises PermissionDenied when `by` may not manage the waitlist; Refusal "freed_time_closed".
     """

@@ -198,7 +198,7 @@ def write_step(
 
     `frees`: that is news for those who wait, unless the caller says it later.
     """
-    # A hold was never more than a thought: that it ends is no news for those who wait.
+    # The time of a hold that ends is not offered to the waitlist.
     gives_back = appointment.live and appointment.status != Appointment.Status.HELD
     appointment.status, appointment.held_until = to, None
     appointment.save(update_fields=["status", "held_until", "ended_by", "ended_reason"])
@@ -288,7 +288,7 @@ def release_expired_holds(*, now: datetime) -> int:
 
 @transaction.atomic
 def release_hold(appointment_id: int, *, now: datetime) -> bool:
-    """Give one hold back, unless somebody has booked it meanwhile or is at it: nobody waits for that."""
+    """Release one hold, unless it was booked meanwhile or another transaction has it locked."""
     appointment = lock_appointment_if_free(appointment_id)
     if (
         appointment is None

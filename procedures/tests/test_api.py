@@ -12,24 +12,8 @@ from clinic.models import AuditEvent, Site, User
 from clinic.tests.api_client import call, faults
 from clinic.tests.factories import MONDAY, staff
 from procedures import services
-from procedures.models import Appointment, FigureConfirmation, Procedure, Reservation
-from procedures.tests.factories import World
-
-
-def booking(world: World, **changes: Any) -> dict[str, Any]:
-    """A request that is granted."""
-    return {
-        "patient": world.patient.pk,
-        "procedure_type": "rfa_facet",
-        "site": world.site.pk,
-        "starts_at": "2027-01-11T09:00",
-        "region": "lumbar",
-        "laterality": "left",
-    } | changes
-
-
-def booked(world: World, **values: Any) -> Appointment:
-    return services.book(world.appointment(**values), by=world.clerk, now=world.now)
+from procedures.models import FigureConfirmation
+from procedures.tests.factories import World, booked_appointment, booking_request, row_counts
 
 
 @pytest.fixture
@@ -39,18 +23,8 @@ def stranger(world: World) -> User:
     return staff("stranger@example.org", roles.PHYSICIAN, other)
 
 
-def rows() -> tuple[int, int, int, int]:
-    """How much is stored; a refusal must leave it as it was."""
-    return (
-        Appointment.objects.count(),
-        Reservation.objects.count(),
-        Procedure.objects.count(),
-        AuditEvent.objects.count(),
-    )
-
-
 def test_booking_takes_wall_time_or_offset_and_answers_in_utc(world: World) -> None:
-    response = call(world.physician, "POST", "appointments/", booking(world), now=world.now)
+    response = call(world.physician, "POST", "appointments/", booking_request(world), now=world.now)
     assert response.status_code == 201, response.json()
     shown = response.json()
     assert shown["starts_at"] == "2027-01-11T14:00:00Z"
@@ -58,7 +32,7 @@ def test_booking_takes_wall_time_or_offset_and_answers_in_utc(world: World) -> N
     assert shown["ends_at_local"] == "2027-01-11T10:45:00-05:00"
     assert shown["intent"] == "therapeutic"
     assert {row["name"] for row in shown["reservations"]} == {"Room 1", "Bay 1", "Dr Test"}
-    later = booking(
+    later = booking_request(
         world,
         patient=world.another_patient().pk,
         starts_at="2027-01-11T20:00:00+01:00",
@@ -74,18 +48,18 @@ def test_booking_takes_wall_time_or_offset_and_answers_in_utc(world: World) -> N
 
 
 def test_a_taken_time_is_a_conflict(world: World) -> None:
-    booked(world)
-    before = rows()
+    booked_appointment(world)
+    before = row_counts()
     response = call(
         world.clerk,
         "POST",
         "appointments/",
-        booking(world, patient=world.another_patient().pk),
+        booking_request(world, patient=world.another_patient().pk),
         now=world.now,
     )
     assert response.status_code == 409
     assert faults(response) == [("starts_at", "taken")]
-    assert rows() == before
+    assert row_counts() == before
 
 
 @pytest.mark.parametrize(
@@ -127,11 +101,11 @@ def test_a_taken_time_is_a_conflict(world: World) -> None:
 def test_a_bad_booking_is_refused_with_code_and_field(
     world: World, changes: dict[str, Any], fault: tuple[str, str]
 ) -> None:
-    before = rows()
-    response = call(world.clerk, "POST", "appointments/", booking(world, **changes), now=world.now)
+    before = row_counts()
+    response = call(world.clerk, "POST", "appointments/", booking_request(world, **changes), now=world.now)
     assert response.status_code == 400
     assert fault in faults(response)
-    assert rows() == before
+    assert row_counts() == before
 
 
 def test_what_is_missing_is_named(world: World) -> None:
@@ -145,32 +119,36 @@ def test_a_time_that_occurs_twice_is_the_first(world: World) -> None:
     for resource in (world.room, world.bay, world.doctor):
         resource.working_hours.update(weekday=6, opens="00:00", closes="05:00")
     response = call(
-        world.clerk, "POST", "appointments/", booking(world, starts_at="2027-11-07T01:30"), now=world.now
+        world.clerk,
+        "POST",
+        "appointments/",
+        booking_request(world, starts_at="2027-11-07T01:30"),
+        now=world.now,
     )
     assert response.status_code == 201, response.json()
     assert response.json()["starts_at_local"] == "2027-11-07T01:30:00-04:00"
 
 
 def test_another_sites_rows_do_not_exist(world: World, stranger: User) -> None:
-    appointment = booked(world)
-    before = rows()
+    appointment = booked_appointment(world)
+    before = row_counts()
     site = stranger.sites.get()
     response = call(
-        stranger, "POST", "appointments/", booking(world, resources=[world.room.pk]), now=world.now
+        stranger, "POST", "appointments/", booking_request(world, resources=[world.room.pk]), now=world.now
     )
     assert response.status_code == 400
     assert set(faults(response)) == {(field, "does_not_exist") for field in ("patient", "site", "resources")}
-    response = call(stranger, "POST", "appointments/", booking(world, site=site.pk), now=world.now)
+    response = call(stranger, "POST", "appointments/", booking_request(world, site=site.pk), now=world.now)
     assert faults(response) == [("patient", "does_not_exist")]
     assert call(stranger, "GET", "appointments/", now=world.now).json()["results"] == []
     for verb, path in (("GET", ""), ("POST", "cancel/"), ("POST", "complete/"), ("POST", "reschedule/")):
         response = call(stranger, verb, f"appointments/{appointment.pk}/{path}", {}, now=world.now)
         assert response.status_code == 404
-    assert rows() == before
+    assert row_counts() == before
 
 
 def test_cancelling_frees_the_time_and_needs_a_reason(world: World) -> None:
-    appointment = booked(world)
+    appointment = booked_appointment(world)
     path = f"appointments/{appointment.pk}/cancel/"
     assert faults(call(world.clerk, "POST", path, {}, now=world.now)) == [("reason", "required")]
     assert faults(call(world.clerk, "POST", path, {"reason": "  "}, now=world.now)) == [("reason", "blank")]
@@ -181,35 +159,39 @@ def test_cancelling_frees_the_time_and_needs_a_reason(world: World) -> None:
     assert faults(call(world.clerk, "POST", path, {"reason": "ill"}, now=world.now)) == [
         ("status", "not_allowed_now")
     ]
-    assert call(world.clerk, "POST", "appointments/", booking(world), now=world.now).status_code == 201
+    assert (
+        call(world.clerk, "POST", "appointments/", booking_request(world), now=world.now).status_code == 201
+    )
 
 
 def test_arriving_and_not_coming(world: World) -> None:
-    appointment = booked(world)
+    appointment = booked_appointment(world)
     path = f"appointments/{appointment.pk}"
     nine = world.at(MONDAY, 9)
     assert faults(call(world.clerk, "POST", f"{path}/arrive/", now=world.now)) == [("status", "not_today")]
-    assert faults(call(world.clerk, "POST", f"{path}/no-show/", now=world.now)) == [("status", "too_early")]
+    assert faults(call(world.clerk, "POST", f"{path}/mark-no-show/", now=world.now)) == [
+        ("status", "too_early")
+    ]
     assert faults(call(world.clerk, "POST", f"{path}/arrive/", {"at": "now"}, now=nine)) == [
         ("at", "unknown_field")
     ]
     assert call(world.clerk, "POST", f"{path}/arrive/", now=nine).json()["status"] == "arrived"
-    other = booked(world, patient=world.another_patient(), starts_at=world.at(MONDAY, 13))
-    response = call(world.clerk, "POST", f"appointments/{other.pk}/no-show/", now=world.at(MONDAY, 14))
+    other = booked_appointment(world, patient=world.another_patient(), starts_at=world.at(MONDAY, 13))
+    response = call(world.clerk, "POST", f"appointments/{other.pk}/mark-no-show/", now=world.at(MONDAY, 14))
     assert response.json()["status"] == "no_show"
 
 
 def test_rescheduling_makes_a_chain(world: World) -> None:
-    old = booked(world)
+    old = booked_appointment(world)
     path = f"appointments/{old.pk}/reschedule/"
-    before = rows()
+    before = row_counts()
     assert faults(call(world.clerk, "POST", path, {"starts_at": "2027-03-14T02:30"}, now=world.now)) == [
         ("starts_at", "no_such_time")
     ]
     assert faults(call(world.clerk, "POST", path, {"starts_at": "2027-01-11T18:00"}, now=world.now)) == [
         ("starts_at", "outside_hours")
     ]
-    assert rows() == before
+    assert row_counts() == before
     response = call(world.clerk, "POST", path, {"starts_at": "2027-01-11T09:30"}, now=world.now)
     assert response.status_code == 201, response.json()
     assert response.json()["rescheduled_from"] == old.pk
@@ -218,7 +200,7 @@ def test_rescheduling_makes_a_chain(world: World) -> None:
 
 
 def test_performing_begins_the_follow_up(world: World) -> None:
-    appointment = booked(world)
+    appointment = booked_appointment(world)
     record = {"performed_at": "2027-01-11T09:10", "baseline_pain": 8, "performer": world.physician.pk}
     response = call(
         world.physician,
@@ -239,8 +221,8 @@ def test_performing_begins_the_follow_up(world: World) -> None:
 
 @pytest.mark.parametrize("score", [11, -1, 7.5, 7.0, "seven", "7", True, [7], {"now": 7}])
 def test_only_whole_numbers_from_0_to_10_are_scores(world: World, score: object) -> None:
-    appointment = booked(world)
-    before = rows()
+    appointment = booked_appointment(world)
+    before = row_counts()
     response = call(
         world.physician,
         "POST",
@@ -250,7 +232,7 @@ def test_only_whole_numbers_from_0_to_10_are_scores(world: World, score: object)
     )
     assert response.status_code == 400
     assert faults(response) == [("baseline_pain", "score_out_of_range")]
-    assert rows() == before
+    assert row_counts() == before
 
 
 @pytest.mark.parametrize(
@@ -267,8 +249,8 @@ def test_only_whole_numbers_from_0_to_10_are_scores(world: World, score: object)
     ],
 )
 def test_a_bad_record_is_refused(world: World, changes: dict[str, Any], fault: tuple[str, str]) -> None:
-    appointment = booked(world)
-    before = rows()
+    appointment = booked_appointment(world)
+    before = row_counts()
     response = call(
         world.physician,
         "POST",
@@ -278,7 +260,7 @@ def test_a_bad_record_is_refused(world: World, changes: dict[str, Any], fault: t
     )
     assert response.status_code == 400
     assert fault in faults(response)
-    assert rows() == before
+    assert row_counts() == before
 
 
 def test_voiding_needs_a_reason_and_a_physician(world: World) -> None:
@@ -298,12 +280,12 @@ def test_reading_a_procedure_is_written_down(world: World) -> None:
 
 
 def test_lists_are_narrowed(world: World) -> None:
-    first = booked(world)
+    first = booked_appointment(world)
     # Monday evening in New York is Tuesday in UTC.
     for resource in (world.room, world.bay, world.doctor):
         resource.working_hours.update(closes="23:59")
-    late = booked(world, patient=world.another_patient(), starts_at=world.at(MONDAY, 21))
-    tuesday = booked(world, starts_at=world.at(MONDAY + timedelta(days=1), 9))
+    late = booked_appointment(world, patient=world.another_patient(), starts_at=world.at(MONDAY, 21))
+    tuesday = booked_appointment(world, starts_at=world.at(MONDAY + timedelta(days=1), 9))
 
     def found(query: str) -> list[int]:
         response = call(world.nurse, "GET", f"appointments/?{query}", now=world.now)
@@ -372,7 +354,9 @@ def test_a_list_takes_the_same_queries_for_3_rows_and_for_30(world: World, path:
 
 def test_pages_neither_skip_nor_repeat(world: World) -> None:
     made = [
-        booked(world, patient=world.another_patient(n), starts_at=world.at(MONDAY + timedelta(days=7 * n), 9))
+        booked_appointment(
+            world, patient=world.another_patient(n), starts_at=world.at(MONDAY + timedelta(days=7 * n), 9)
+        )
         for n in range(2, 7)
     ]
     seen, path = [], "appointments/?page_size=2"

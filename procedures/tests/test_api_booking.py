@@ -17,8 +17,7 @@ from clinic.tests.factories import MONDAY, resource, staff
 from procedures import services
 from procedures.models import Appointment, Procedure
 from procedures.services.booking import HOLD_LASTS
-from procedures.tests.factories import World
-from procedures.tests.test_api import booked, booking, rows
+from procedures.tests.factories import World, booked_appointment, booking_request, row_counts
 from procedures.workflow import STEPS, possible
 
 #: A key as a client would make one.
@@ -27,7 +26,9 @@ KEY = {"Idempotency-Key": "3f0c2c52-6c0e-4d05-9d8e-8f4f0b1c6a11"}
 
 def held(world: World, **changes: Any) -> dict[str, Any]:
     """The answer to a request that holds Monday at nine."""
-    response = call(world.clerk, "POST", "appointments/", booking(world, hold=True, **changes), now=world.now)
+    response = call(
+        world.clerk, "POST", "appointments/", booking_request(world, hold=True, **changes), now=world.now
+    )
     assert response.status_code == 201, response.json()
     shown: dict[str, Any] = response.json()
     return shown
@@ -37,7 +38,7 @@ def test_a_held_time_is_booked_by_a_step(world: World) -> None:
     shown = held(world)
     assert (shown["status"], shown["held_until"]) == ("held", "2027-01-08T17:10:00Z")
     assert shown["possible_steps"] == ["book", "cancel"]
-    other = booking(world, patient=world.another_patient().pk)
+    other = booking_request(world, patient=world.another_patient().pk)
     assert call(world.clerk, "POST", "appointments/", other, now=world.now).status_code == 409
     response = call(world.clerk, "POST", f"appointments/{shown['id']}/book/", now=world.now)
     assert response.status_code == 200
@@ -52,11 +53,11 @@ def test_a_held_time_is_booked_by_a_step(world: World) -> None:
 def test_a_hold_that_ran_out_is_no_longer_booked_and_its_time_is_free(world: World) -> None:
     shown = held(world)
     later = world.now + HOLD_LASTS
-    before = rows()
+    before = row_counts()
     response = call(world.clerk, "POST", f"appointments/{shown['id']}/book/", now=later)
     assert faults(response) == [("status", "hold_expired")]
-    assert rows() == before
-    other = booking(world, patient=world.another_patient().pk)
+    assert row_counts() == before
+    other = booking_request(world, patient=world.another_patient().pk)
     assert call(world.clerk, "POST", "appointments/", other, now=later).status_code == 201
     gone = call(world.clerk, "GET", f"appointments/{shown['id']}/", now=later).json()
     assert (gone["status"], gone["ended_reason"]) == ("cancelled", "The hold ran out.")
@@ -65,24 +66,29 @@ def test_a_hold_that_ran_out_is_no_longer_booked_and_its_time_is_free(world: Wor
 
 @pytest.mark.parametrize("hold", ["true", 1, None, "yes", []])
 def test_a_hold_is_true_or_false(world: World, hold: object) -> None:
-    response = call(world.clerk, "POST", "appointments/", booking(world, hold=hold), now=world.now)
+    response = call(world.clerk, "POST", "appointments/", booking_request(world, hold=hold), now=world.now)
     assert response.status_code == 400
     assert [field for field, _ in faults(response)] == ["hold"]
 
 
 def test_the_same_request_again_makes_nothing_new(world: World) -> None:
-    first = call(world.clerk, "POST", "appointments/", booking(world), now=world.now, **KEY)
+    first = call(world.clerk, "POST", "appointments/", booking_request(world), now=world.now, **KEY)
     assert first.status_code == 201
-    before = rows()
+    before = row_counts()
     again = call(
-        world.clerk, "POST", "appointments/", booking(world), now=world.now + timedelta(minutes=1), **KEY
+        world.clerk,
+        "POST",
+        "appointments/",
+        booking_request(world),
+        now=world.now + timedelta(minutes=1),
+        **KEY,
     )
     assert (again.status_code, again.json()) == (200, first.json())
-    assert rows() == before
+    assert row_counts() == before
     # Long after, the patient has come and gone: the answer is still about the same appointment.
     services.cancel(first.json()["id"], reason="ill", by=world.clerk, now=world.now)
     again = call(
-        world.clerk, "POST", "appointments/", booking(world), now=world.now + timedelta(days=9), **KEY
+        world.clerk, "POST", "appointments/", booking_request(world), now=world.now + timedelta(days=9), **KEY
     )
     assert (again.status_code, again.json()["status"]) == (200, "cancelled")
 
@@ -91,44 +97,60 @@ def test_the_same_request_again_makes_nothing_new(world: World) -> None:
 def test_a_key_is_good_for_one_request(world: World, changes: dict[str, Any]) -> None:
     if "patient" in changes:
         changes = {"patient": world.another_patient().pk}
-    assert call(world.clerk, "POST", "appointments/", booking(world), now=world.now, **KEY).status_code == 201
-    before = rows()
-    response = call(world.clerk, "POST", "appointments/", booking(world, **changes), now=world.now, **KEY)
+    assert (
+        call(world.clerk, "POST", "appointments/", booking_request(world), now=world.now, **KEY).status_code
+        == 201
+    )
+    before = row_counts()
+    response = call(
+        world.clerk, "POST", "appointments/", booking_request(world, **changes), now=world.now, **KEY
+    )
     assert response.status_code == 409
     assert faults(response) == [("Idempotency-Key", "key_reused")]
-    assert rows() == before
+    assert row_counts() == before
 
 
 def test_a_refused_request_does_not_use_its_key_up(world: World) -> None:
-    bad = booking(world, starts_at="2027-01-11T18:00")
+    bad = booking_request(world, starts_at="2027-01-11T18:00")
     assert call(world.clerk, "POST", "appointments/", bad, now=world.now, **KEY).status_code == 400
-    assert call(world.clerk, "POST", "appointments/", booking(world), now=world.now, **KEY).status_code == 201
+    assert (
+        call(world.clerk, "POST", "appointments/", booking_request(world), now=world.now, **KEY).status_code
+        == 201
+    )
 
 
 def test_keys_are_ones_own(world: World) -> None:
-    assert call(world.clerk, "POST", "appointments/", booking(world), now=world.now, **KEY).status_code == 201
-    other = booking(world, patient=world.another_patient().pk, starts_at="2027-01-11T13:00")
+    assert (
+        call(world.clerk, "POST", "appointments/", booking_request(world), now=world.now, **KEY).status_code
+        == 201
+    )
+    other = booking_request(world, patient=world.another_patient().pk, starts_at="2027-01-11T13:00")
     assert call(world.nurse, "POST", "appointments/", other, now=world.now, **KEY).status_code == 201
 
 
 @pytest.mark.parametrize("key", ["", "x" * 101, "two words", "schlüssel"])
 def test_a_key_is_1_to_100_visible_characters(world: World, key: str) -> None:
-    before = rows()
+    before = row_counts()
     response = call(
-        world.clerk, "POST", "appointments/", booking(world), now=world.now, **{"Idempotency-Key": key}
+        world.clerk,
+        "POST",
+        "appointments/",
+        booking_request(world),
+        now=world.now,
+        **{"Idempotency-Key": key},
     )
     assert faults(response) == [("Idempotency-Key", "invalid")]
-    assert rows() == before
+    assert row_counts() == before
 
 
 def test_overbooking_needs_permission_reason_and_a_resource_that_allows_it(world: World) -> None:
-    booked(world)
-    second = booking(world, patient=world.another_patient().pk, overbooked_reason="An emergency.")
-    before = rows()
+    booked_appointment(world)
+    second = booking_request(world, patient=world.another_patient().pk, overbooked_reason="An emergency.")
+    before = row_counts()
     assert call(world.clerk, "POST", "appointments/", second, now=world.now).status_code == 403
     # No resource of this clinic may be held twice as yet.
     assert call(world.physician, "POST", "appointments/", second, now=world.now).status_code == 409
-    assert rows() == before
+    assert row_counts() == before
     for needed in (world.room, world.bay, world.doctor):
         needed.overbooking = 1
         needed.save()
@@ -146,20 +168,20 @@ def test_overbooking_needs_permission_reason_and_a_resource_that_allows_it(world
 
 
 def test_overbooking_nothing_is_no_overbooking(world: World) -> None:
-    inputs = booking(world, overbooked_reason="To be sure.")
+    inputs = booking_request(world, overbooked_reason="To be sure.")
     shown = call(world.physician, "POST", "appointments/", inputs, now=world.now).json()
     assert (shown["overbooked"], shown["overbooked_reason"]) == (False, "")
 
 
 def test_moving_into_a_taken_time_needs_the_same_permission(world: World) -> None:
-    booked(world)
-    other = booked(world, patient=world.another_patient(), starts_at=world.at(MONDAY, 13))
+    booked_appointment(world)
+    other = booked_appointment(world, patient=world.another_patient(), starts_at=world.at(MONDAY, 13))
     inputs = {"starts_at": "2027-01-11T09:00", "overbooked_reason": "An emergency."}
     path = f"appointments/{other.pk}/reschedule/"
-    before = rows()
+    before = row_counts()
     assert call(world.clerk, "POST", path, inputs, now=world.now).status_code == 403
     assert call(world.physician, "POST", path, inputs, now=world.now).status_code == 409
-    assert rows() == before
+    assert row_counts() == before
     other.refresh_from_db()
     assert other.status == "booked"
 
@@ -168,8 +190,8 @@ def test_a_clinician_without_privilege_and_an_inactive_one_are_refused(world: Wo
     category = world.doctor.categories.get()
     category.needs_privilege = True
     category.save()
-    inputs = booking(world, resources=[world.doctor.pk])
-    before = rows()
+    inputs = booking_request(world, resources=[world.doctor.pk])
+    before = row_counts()
     assert faults(call(world.clerk, "POST", "appointments/", inputs, now=world.now)) == [
         ("resources", "no_privilege")
     ]
@@ -178,11 +200,11 @@ def test_a_clinician_without_privilege_and_an_inactive_one_are_refused(world: Wo
     assert faults(call(world.clerk, "POST", "appointments/", inputs, now=world.now)) == [
         ("resources", "inactive")
     ]
-    assert rows() == before
+    assert row_counts() == before
 
 
 def test_a_patients_way_through_the_day(world: World) -> None:
-    appointment = booked(world)
+    appointment = booked_appointment(world)
     nine = world.at(MONDAY, 9)
     for name, status in (
         ("confirm", "confirmed"),
@@ -208,34 +230,34 @@ def test_a_patients_way_through_the_day(world: World) -> None:
 
 
 def test_a_step_that_does_not_lead_on_is_refused(world: World) -> None:
-    appointment = booked(world)
+    appointment = booked_appointment(world)
     nine = world.at(MONDAY, 9)
-    before = rows()
+    before = row_counts()
     for name in ("book", "undo-arrival", "make-ready", "start", "to-recovery"):
         response = call(world.nurse, "POST", f"appointments/{appointment.pk}/{name}/", now=nine)
         assert faults(response) == [("status", "not_allowed_now")], name
-    assert rows() == before
+    assert row_counts() == before
 
 
 @pytest.mark.parametrize("address", ["mark-no-show", "no-show"])
 def test_who_did_not_come_has_two_addresses(world: World, address: str) -> None:
-    appointment = booked(world)
+    appointment = booked_appointment(world)
     path = f"appointments/{appointment.pk}/{address}/"
     assert faults(call(world.clerk, "POST", path, now=world.now)) == [("status", "too_early")]
     assert call(world.clerk, "POST", path, now=world.at(MONDAY, 10)).json()["status"] == "no_show"
 
 
 def test_cancelling_says_whose_wish_it_was(world: World) -> None:
-    first = booked(world)
+    first = booked_appointment(world)
     path = f"appointments/{first.pk}/cancel/"
-    before = rows()
+    before = row_counts()
     bad = {"reason": "ill", "ended_by": "the weather"}
     assert faults(call(world.clerk, "POST", path, bad, now=world.now)) == [("ended_by", "invalid_choice")]
-    assert rows() == before
+    assert row_counts() == before
     shown = call(world.clerk, "POST", path, {"reason": "ill", "ended_by": "patient"}, now=world.now).json()
     assert (shown["ended_by"], shown["ended_reason"]) == ("patient", "ill")
     assert shown["possible_steps"] == []  # to enter it in error is the physician's
-    second = booked(world)
+    second = booked_appointment(world)
     shown = call(
         world.clerk, "POST", f"appointments/{second.pk}/cancel/", {"reason": "burst pipe"}, now=world.now
     ).json()
@@ -254,7 +276,7 @@ def test_entered_in_error_takes_the_procedure_along(world: World) -> None:
 
 @pytest.mark.parametrize("status", Appointment.Status.values)
 def test_possible_steps_are_those_that_the_user_may_take(world: World, status: str) -> None:
-    appointment = booked(world)
+    appointment = booked_appointment(world)
     values: dict[str, Any] = {"status": status, "ended_reason": "a reason"}
     if status == "held":
         values["held_until"] = world.now + HOLD_LASTS
@@ -280,12 +302,12 @@ def test_the_day_list_takes_the_same_queries_for_1_row_and_for_6(world: World) -
             )
         return len(queries), response.json()["results"]
 
-    first = booked(world, starts_at=world.at(MONDAY, 8))
+    first = booked_appointment(world, starts_at=world.at(MONDAY, 8))
     few, shown = counted()
     assert [row["id"] for row in shown] == [first.pk]
     resource("Bay 2", world.bay.categories.get(), world.site)
     for number in range(2, 7):
-        made = booked(
+        made = booked_appointment(
             world,
             patient=world.another_patient(number),
             starts_at=world.at(MONDAY, 7 + number),
@@ -298,15 +320,15 @@ def test_the_day_list_takes_the_same_queries_for_1_row_and_for_6(world: World) -
 
 
 def test_steps_of_another_sites_appointment_do_not_exist(world: World) -> None:
-    appointment = booked(world)
+    appointment = booked_appointment(world)
     other = Site.objects.create(name="Hillside", time_zone="America/Denver", phone="+1 303 555 0100")
     stranger = staff("stranger@example.org", roles.PHYSICIAN, other)
-    before = rows()
+    before = row_counts()
     for step in STEPS.values():
         name = {"complete": "perform"}.get(step.name, step.name.replace("_", "-"))
         path = f"appointments/{appointment.pk}/{name}/"
         assert call(stranger, "POST", path, {}, now=world.now).status_code == 404
-    assert rows() == before
+    assert row_counts() == before
 
 
 def test_midnight_of_the_spring_day_is_crossed(world: World) -> None:
@@ -316,7 +338,11 @@ def test_midnight_of_the_spring_day_is_crossed(world: World) -> None:
         for weekday in (5, 6):
             needed.working_hours.create(site=world.site, weekday=weekday, opens="00:00", closes="23:59")
     response = call(
-        world.clerk, "POST", "appointments/", booking(world, starts_at="2027-03-13T23:30"), now=world.now
+        world.clerk,
+        "POST",
+        "appointments/",
+        booking_request(world, starts_at="2027-03-13T23:30"),
+        now=world.now,
     )
     assert response.status_code == 201, response.json()
     shown = response.json()
@@ -331,7 +357,7 @@ def test_midnight_of_the_spring_day_is_crossed(world: World) -> None:
 def test_what_booking_answers_is_what_is_read_afterwards(world: World, named: int) -> None:
     """It is not read again for the answer."""
     resources = [world.doctor, world.room, world.bay][:named]
-    asked = booking(world, note="by the window", resources=[resource.pk for resource in resources])
+    asked = booking_request(world, note="by the window", resources=[resource.pk for resource in resources])
     answer = call(world.clerk, "POST", "appointments/", asked, now=world.now)
     assert answer.status_code == 201
     shown = call(world.clerk, "GET", f"appointments/{answer.json()['id']}/", now=world.now)
@@ -345,7 +371,7 @@ def test_booking_by_token_asks_the_database_seventeen_times(
     client = APIClient(
         headers={"Authorization": f"Token {AuthToken.objects.create(world.clerk, expiry=None)[1]}"}
     )
-    asked = booking(world, resources=[world.doctor.pk, world.room.pk, world.bay.pk])
+    asked = booking_request(world, resources=[world.doctor.pk, world.room.pk, world.bay.pk])
     at_that_time = mock.patch("procedures.api.appointments.timezone.now", return_value=world.now)
     # Who it is (knox asks twice), what they may do and where; four things that the request names; in one transaction (a
     # savepoint here) a look, the locks, another look; the appointment, its reservations, its step, its event, the letter.

@@ -13,8 +13,7 @@ from clinic.refusals import Refusal
 from clinic.tests.api_client import call, faults
 from clinic.tests.factories import MONDAY, staff
 from procedures import services
-from procedures.tests.factories import World
-from procedures.tests.test_api import booked, booking
+from procedures.tests.factories import World, booked_appointment, booking_request
 
 
 def closure(world: World, **changes: Any) -> dict[str, Any]:
@@ -28,8 +27,8 @@ def closure(world: World, **changes: Any) -> dict[str, Any]:
 
 
 def test_whom_it_would_displace_is_seen_first_and_nothing_is_saved(world: World) -> None:
-    first = booked(world)
-    booked(world, patient=world.another_patient(), starts_at=world.at(MONDAY, 13))
+    first = booked_appointment(world)
+    booked_appointment(world, patient=world.another_patient(), starts_at=world.at(MONDAY, 13))
     before = (Closure.objects.count(), AuditEvent.objects.count())
     response = call(world.clerk, "POST", "closures/preview/", closure(world), now=world.now)
     assert response.status_code == 200, response.json()
@@ -41,7 +40,7 @@ def test_whom_it_would_displace_is_seen_first_and_nothing_is_saved(world: World)
 
 
 def test_closing_keeps_new_bookings_out_and_opening_lets_them_in(world: World) -> None:
-    first = booked(world)
+    first = booked_appointment(world)
     response = call(world.clerk, "POST", "closures/", closure(world), now=world.now)
     assert response.status_code == 201, response.json()
     shown = response.json()
@@ -51,7 +50,7 @@ def test_closing_keeps_new_bookings_out_and_opening_lets_them_in(world: World) -
     path = f"closures/{shown['id']}/"
     displaced = call(world.clerk, "GET", f"{path}displaced/", now=world.now).json()
     assert [row["id"] for row in displaced["appointments"]] == [first.pk]
-    inputs = booking(world, patient=world.another_patient().pk, starts_at="2027-01-11T10:00")
+    inputs = booking_request(world, patient=world.another_patient().pk, starts_at="2027-01-11T10:00")
     assert faults(call(world.clerk, "POST", "appointments/", inputs, now=world.now)) == [
         ("starts_at", "closed")
     ]
@@ -134,7 +133,7 @@ def test_another_sites_closures_and_appointments_do_not_exist(world: World) -> N
     ]
     # The doctor also works at Hillside: whoever sees them there learns how many are displaced, not who at Riverside.
     world.doctor.working_hours.create(site=other, weekday=5, opens="08:00", closes="12:00")
-    booked(world, starts_at=world.at(MONDAY, 13))
+    booked_appointment(world, starts_at=world.at(MONDAY, 13))
     leave = closure(world, resource=world.doctor.pk, ends_at="2027-01-12T08:00")
     assert call(stranger, "POST", "closures/preview/", leave, now=world.now).json() == {
         "count": 1,
@@ -167,10 +166,10 @@ def test_a_preview_takes_the_same_queries_for_1_and_for_5(world: World) -> None:
             response = call(world.clerk, "POST", "closures/preview/", week, now=world.now)
         return len(queries), response.json()["count"]
 
-    booked(world)
+    booked_appointment(world)
     few = counted()
     for number in range(1, 5):
-        made = booked(
+        made = booked_appointment(
             world,
             patient=world.another_patient(number + 1),
             starts_at=world.at(MONDAY + timedelta(days=number), 9),

@@ -5,10 +5,9 @@ from typing import Any
 from clinic.models import AuditEvent
 from clinic.tests.admin_client import queries
 from clinic.tests.api_client import call, faults
-from clinic.tests.factories import MONDAY
+from clinic.tests.factories import DAY, MONDAY
 from procedures.models import ImplantedDevice, Procedure
-from procedures.tests.factories import World
-from procedures.tests.test_devices import DAY, implanted, recorded
+from procedures.tests.factories import World, implant_procedure, recorded_device
 
 
 def body(procedure: Procedure) -> dict[str, Any]:
@@ -29,7 +28,7 @@ def api(world: World, method: str, path: str = "", data: Any = None, *, day: int
 
 
 def test_a_device_from_its_implant_to_the_day_it_comes_out(world: World) -> None:
-    procedure = implanted(world)
+    procedure = implant_procedure(world)
     made = api(world, "POST", data=body(procedure), day=1)
     assert made.status_code == 201
     assert made.json()["due"] == []
@@ -52,7 +51,7 @@ def test_a_device_from_its_implant_to_the_day_it_comes_out(world: World) -> None
 
 
 def test_bad_input_is_refused_by_field(world: World) -> None:
-    procedure = implanted(world)
+    procedure = implant_procedure(world)
     for data, field, code in (
         ({"procedure": 0}, "procedure", "does_not_exist"),
         ({"kind": "toaster"}, "kind", "invalid_choice"),
@@ -62,7 +61,7 @@ def test_bad_input_is_refused_by_field(world: World) -> None:
     ):
         answer = api(world, "POST", data=body(procedure) | data, day=1)
         assert (answer.status_code, faults(answer)) == (400, [(field, code)]), data
-    pk = recorded(world, procedure).pk
+    pk = recorded_device(world, procedure).pk
     for path, inputs, field, code in (
         ("refill", {}, "next_due_on", "required"),
         ("refill", {"next_due_on": "2027-01-12"}, "next_due_on", "in_the_past"),
@@ -76,8 +75,8 @@ def test_bad_input_is_refused_by_field(world: World) -> None:
 
 
 def test_the_list_is_narrowed_to_what_is_due_and_what_is_in_place(world: World) -> None:
-    procedure = implanted(world)
-    due, later = recorded(world, procedure), recorded(world, procedure, serial_number="A-1002")
+    procedure = implant_procedure(world)
+    due, later = recorded_device(world, procedure), recorded_device(world, procedure, serial_number="A-1002")
     api(world, "POST", f"{later.pk}/explant/", {"on": "2027-01-20", "reason": "wish"})
 
     def found(query: str) -> list[int]:
@@ -92,9 +91,9 @@ def test_the_list_is_narrowed_to_what_is_due_and_what_is_in_place(world: World) 
 
 
 def test_a_list_takes_the_same_number_of_queries_however_long(world: World) -> None:
-    procedure = implanted(world)
-    recorded(world, procedure)
+    procedure = implant_procedure(world)
+    recorded_device(world, procedure)
     first = queries(lambda: api(world, "GET"))
     for number in range(5):
-        recorded(world, procedure, serial_number=f"B-{number}")
+        recorded_device(world, procedure, serial_number=f"B-{number}")
     assert queries(lambda: api(world, "GET")) == first

@@ -8,10 +8,8 @@ from rest_framework.test import APIClient
 
 from clinic.models import User
 from procedures.models import Appointment
-from procedures.tests.factories import World
-from procedures.tests.test_api import booking
-from procedures.tests.test_races import race, together
-from procedures.tests.test_waitlist import free, join, other
+from procedures.tests.factories import World, another_waiting, booking_request, freed_time, on_waitlist
+from procedures.tests.races import race, run_together
 
 CLICKS = 8
 
@@ -22,7 +20,7 @@ def clicks(monkeypatch: pytest.MonkeyPatch, world: World, keys: list[str]) -> li
     """The answers to one booking, sent with each of the keys, all past their first look before any is kept."""
     # Once for all threads: each with a patch of its own would put back the other's.
     monkeypatch.setattr("django.utils.timezone.now", lambda: world.now)
-    inputs, answers = booking(world), list[Any]()
+    inputs, answers = booking_request(world), list[Any]()
 
     def click(key: str) -> None:
         client = APIClient()
@@ -54,7 +52,7 @@ def test_a_request_that_is_sent_again_at_once_is_one_request(
 ) -> None:
     """It takes no time, so that nothing but the key keeps it single."""
     monkeypatch.setattr("django.utils.timezone.now", lambda: world.now)
-    inputs, answers = booking(world, request=True), list[Any]()
+    inputs, answers = booking_request(world, request=True), list[Any]()
 
     def click(key: str) -> None:
         client = APIClient()
@@ -62,7 +60,7 @@ def test_a_request_that_is_sent_again_at_once_is_one_request(
         headers = {"Idempotency-Key": key}
         answers.append(client.post("/api/v1/appointments/", inputs, format="json", headers=headers))
 
-    assert together(*[lambda: click("k")] * CLICKS) == {"won": CLICKS}
+    assert run_together(*[lambda: click("k")] * CLICKS) == {"won": CLICKS}
     assert {answer.status_code for answer in answers} <= {200, 201}
     assert {answer.json()["id"] for answer in answers} == {Appointment.objects.get().pk}
 
@@ -70,7 +68,7 @@ def test_a_request_that_is_sent_again_at_once_is_one_request(
 def fill(monkeypatch: pytest.MonkeyPatch, world: World, *requests: tuple[int, str]) -> list[Any]:
     """The answers to clerks who book one freed time at once, each for an entry of the waitlist and with a key."""
     monkeypatch.setattr("django.utils.timezone.now", lambda: world.now)
-    row, answers = f"/api/v1/freed-times/{free(world).pk}/", list[Any]()
+    row, answers = f"/api/v1/freed-times/{freed_time(world).pk}/", list[Any]()
     reader = APIClient()
     reader.force_authenticate(User.objects.get(pk=world.clerk.pk))
     tag = reader.get(row)["ETag"]
@@ -81,7 +79,7 @@ def fill(monkeypatch: pytest.MonkeyPatch, world: World, *requests: tuple[int, st
         headers = {"Idempotency-Key": key, "If-Match": tag}
         answers.append(client.post(f"{row}book/", {"entry": entry}, format="json", headers=headers))
 
-    assert together(*(lambda request=request: click(*request) for request in requests)) == {
+    assert run_together(*(lambda request=request: click(*request) for request in requests)) == {
         "won": len(requests)
     }
     return answers
@@ -90,7 +88,7 @@ def fill(monkeypatch: pytest.MonkeyPatch, world: World, *requests: tuple[int, st
 def test_a_freed_time_is_filled_once_by_one_click_however_often_it_is_sent(
     monkeypatch: pytest.MonkeyPatch, world: World
 ) -> None:
-    entry = join(world)
+    entry = on_waitlist(world)
     answers = fill(monkeypatch, world, *[(entry.pk, "click")] * CLICKS)
     assert {answer.status_code for answer in answers} <= {200, 201}
     booked = Appointment.objects.filter(status=Appointment.Status.BOOKED)
@@ -100,7 +98,7 @@ def test_a_freed_time_is_filled_once_by_one_click_however_often_it_is_sent(
 def test_of_rivals_for_a_freed_time_one_gets_it_and_the_others_are_told(
     monkeypatch: pytest.MonkeyPatch, world: World
 ) -> None:
-    requests = [(other(world, number).pk, str(number)) for number in range(2, 2 + CLICKS)]
+    requests = [(another_waiting(world, number).pk, str(number)) for number in range(2, 2 + CLICKS)]
     answers = fill(monkeypatch, world, *requests)
     assert Counter(answer.status_code for answer in answers) == {201: 1, 412: CLICKS - 1}
     assert Appointment.objects.filter(status=Appointment.Status.BOOKED).count() == 1

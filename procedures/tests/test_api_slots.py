@@ -13,8 +13,7 @@ from clinic.tests.api_client import call, faults
 from clinic.tests.factories import resource, staff
 from patients.models import Patient
 from procedures.models import ProcedureType, ResourceRequirement
-from procedures.tests.factories import World
-from procedures.tests.test_api import booked
+from procedures.tests.factories import World, booked_appointment
 
 
 def asked(world: World, **changes: Any) -> str:
@@ -69,7 +68,7 @@ def test_from_a_slot_over_a_hold_to_an_appointment(world: World) -> None:
 
 def test_a_clinician_a_room_a_patient_and_what_is_moved_narrow_what_is_offered(world: World) -> None:
     other = resource("Dr Other", world.doctor.categories.get(), world.site)
-    appointment = booked(world)
+    appointment = booked_appointment(world)
     assert "09:00" not in starts(world, patient=world.patient.pk)
     assert "09:00" in starts(world, patient=world.patient.pk, replacing=appointment.pk)
     for name, chosen in (("clinician", other.pk), ("resource", [other.pk, world.room.pk])):
@@ -182,7 +181,7 @@ def test_what_booking_would_refuse_is_refused_and_not_an_empty_list(world: World
 def test_another_sites_rows_do_not_exist(world: World) -> None:
     other = Site.objects.create(name="Hillside", time_zone="America/Denver", phone="+1 303 555 0100")
     stranger = staff("stranger@example.org", roles.PHYSICIAN, other)
-    appointment = booked(world)
+    appointment = booked_appointment(world)
     response = call(stranger, "GET", asked(world), now=world.now)
     assert faults(response) == [("site", "does_not_exist")]
     for name, pk in (

@@ -13,8 +13,7 @@ from clinic.tests.api_client import call, faults
 from clinic.tests.factories import MONDAY, staff
 from procedures import services
 from procedures.models import Appointment, FreedTime, WaitlistEntry
-from procedures.tests.factories import World
-from procedures.tests.test_waitlist import FRIDAY, free, join, other
+from procedures.tests.factories import FRIDAY, World, another_waiting, freed_time, on_waitlist
 
 Priority = WaitlistEntry.Priority
 
@@ -154,10 +153,10 @@ def test_a_clinician_who_could_never_serve_is_refused(world: World, far: Site) -
 
 def test_the_list_is_ranked_and_stays_so_from_page_to_page(world: World) -> None:
     long_ago = world.now - timedelta(days=90)
-    stale = other(world, 2, now=long_ago, earliest_on=FRIDAY - timedelta(days=90))
-    younger = other(world, 3)
-    older = other(world, 4, now=world.now - timedelta(days=5), earliest_on=FRIDAY)
-    urgent = other(world, 5, priority=Priority.URGENT)
+    stale = another_waiting(world, 2, now=long_ago, earliest_on=FRIDAY - timedelta(days=90))
+    younger = another_waiting(world, 3)
+    older = another_waiting(world, 4, now=world.now - timedelta(days=5), earliest_on=FRIDAY)
+    urgent = another_waiting(world, 5, priority=Priority.URGENT)
     ranked, path = [], "waitlist/?page_size=1"
     while path:
         answer = call(world.clerk, "GET", path, now=world.now).json()
@@ -167,11 +166,13 @@ def test_the_list_is_ranked_and_stays_so_from_page_to_page(world: World) -> None
 
 
 def test_the_list_is_narrowed(world: World, far: Site) -> None:
-    here = join(world, sites=[world.site])
-    anywhere = other(world, 2, priority=Priority.URGENT)
-    there = other(world, 3, sites=[far])
-    stale = other(world, 4, now=world.now - timedelta(days=90), earliest_on=FRIDAY - timedelta(days=90))
-    gone = services.withdraw(other(world, 5).pk, by=world.clerk, now=world.now)
+    here = on_waitlist(world, sites=[world.site])
+    anywhere = another_waiting(world, 2, priority=Priority.URGENT)
+    there = another_waiting(world, 3, sites=[far])
+    stale = another_waiting(
+        world, 4, now=world.now - timedelta(days=90), earliest_on=FRIDAY - timedelta(days=90)
+    )
+    gone = services.withdraw(another_waiting(world, 5).pk, by=world.clerk, now=world.now)
 
     def found(query: str) -> set[int]:
         response = call(world.nurse, "GET", f"waitlist/?{query}", now=world.now)
@@ -200,20 +201,20 @@ def test_a_list_of_ten_takes_as_many_queries_as_one_of_two(world: World) -> None
             assert call(world.nurse, "GET", path, now=world.now).status_code == 200
         return len(queries)
 
-    freed = free(world)
+    freed = freed_time(world)
     paths = ("waitlist/", "freed-times/", f"freed-times/{freed.pk}/")
     for number in (2, 3):
-        other(world, number, sites=[world.site], clinicians=[world.doctor])
-        free(world, starts_at=world.at(MONDAY + timedelta(weeks=number), 9))
+        another_waiting(world, number, sites=[world.site], clinicians=[world.doctor])
+        freed_time(world, starts_at=world.at(MONDAY + timedelta(weeks=number), 9))
     few = [counted(path) for path in paths]
     for number in range(4, 12):
-        other(world, number, sites=[world.site], clinicians=[world.doctor])
-        free(world, starts_at=world.at(MONDAY + timedelta(weeks=number), 9))
+        another_waiting(world, number, sites=[world.site], clinicians=[world.doctor])
+        freed_time(world, starts_at=world.at(MONDAY + timedelta(weeks=number), 9))
     assert [counted(path) for path in paths] == few
 
 
 def test_one_is_asked_again_or_taken_off_and_a_second_click_is_told(world: World) -> None:
-    entry = join(world)
+    entry = on_waitlist(world)
     later = world.now + timedelta(days=30)
     response = call(world.clerk, "POST", f"waitlist/{entry.pk}/still-waiting/", now=later)
     assert response.json()["stale_on"] == (FRIDAY + timedelta(days=90)).isoformat()
@@ -229,7 +230,7 @@ def test_one_is_asked_again_or_taken_off_and_a_second_click_is_told(world: World
 
 
 def test_booking_from_the_waitlist_ends_the_waiting(world: World) -> None:
-    entry = join(world, clinicians=[world.doctor])
+    entry = on_waitlist(world, clinicians=[world.doctor])
     response = call(world.clerk, "POST", f"waitlist/{entry.pk}/book/", at_nine(world), now=world.now)
     assert response.status_code == 201, response.json()
     shown = response.json()
@@ -244,7 +245,7 @@ def test_booking_from_the_waitlist_ends_the_waiting(world: World) -> None:
 
 
 def test_with_a_key_the_same_booking_can_be_sent_again(world: World) -> None:
-    entry = join(world)
+    entry = on_waitlist(world)
 
     def send(key: str, **changes: Any) -> Any:
         path = f"waitlist/{entry.pk}/book/"
@@ -277,7 +278,7 @@ def test_with_a_key_the_same_booking_can_be_sent_again(world: World) -> None:
 def test_what_cannot_be_booked_leaves_the_patient_waiting(
     world: World, changes: dict[str, Any], status: int, fault: tuple[str, str]
 ) -> None:
-    entry = join(world)
+    entry = on_waitlist(world)
     taken = world.appointment(
         patient=world.another_patient(), starts_at=world.at(MONDAY + timedelta(days=1), 9)
     )
@@ -292,14 +293,14 @@ def test_what_cannot_be_booked_leaves_the_patient_waiting(
 
 def test_no_accepted_clinician_works_at_the_chosen_site(world: World, far: Site) -> None:
     world.clerk.sites.add(far)
-    entry = join(world, clinicians=[world.doctor])
+    entry = on_waitlist(world, clinicians=[world.doctor])
     inputs = at_nine(world, site=far.pk)
     response = call(world.clerk, "POST", f"waitlist/{entry.pk}/book/", inputs, now=world.now)
     assert faults(response) == [("resources", "not_here")]
 
 
 def test_another_sites_waitlist_and_freed_times_do_not_exist(world: World, stranger: User) -> None:
-    entry, freed = join(world), free(world)
+    entry, freed = on_waitlist(world), freed_time(world)
     before = kept()
     assert call(stranger, "GET", "waitlist/?state=all", now=world.now).json()["results"] == []
     assert call(stranger, "GET", "freed-times/?state=all", now=world.now).json()["results"] == []
@@ -321,7 +322,7 @@ def test_another_sites_waitlist_and_freed_times_do_not_exist(world: World, stran
 
 @pytest.mark.parametrize("lacking", ["procedures.manage_waitlistentry", "procedures.book_appointment"])
 def test_booking_needs_both_permissions(world: World, lacking: str) -> None:
-    entry, freed = join(world), free(world)
+    entry, freed = on_waitlist(world), freed_time(world)
     group = world.clerk.groups.get()
     group.permissions.remove(group.permissions.get(codename=lacking.partition(".")[2]))
     for path, inputs in (
@@ -336,13 +337,13 @@ def test_booking_needs_both_permissions(world: World, lacking: str) -> None:
 
 
 def test_a_freed_time_shows_what_came_free_and_whom_it_would_suit(world: World) -> None:
-    freed = free(world)
+    freed = freed_time(world)
     later = services.book(
         world.appointment(starts_at=world.at(MONDAY + timedelta(days=7), 9)), by=world.clerk, now=world.now
     )
     long_ago = world.now - timedelta(days=90)
-    stale = other(world, 2, now=long_ago, earliest_on=FRIDAY - timedelta(days=90))
-    urgent = join(world, priority=Priority.URGENT)
+    stale = another_waiting(world, 2, now=long_ago, earliest_on=FRIDAY - timedelta(days=90))
+    urgent = on_waitlist(world, priority=Priority.URGENT)
     shown = call(world.clerk, "GET", f"freed-times/{freed.pk}/", now=world.now).json()
     assert (shown["starts_at_local"], shown["state"]) == ("2027-01-11T09:00:00-05:00", "open")
     assert {row["name"] for row in shown["resources"]} == {"Dr Test", "Room 1", "Bay 1"}
@@ -366,7 +367,7 @@ def test_a_freed_time_shows_what_came_free_and_whom_it_would_suit(world: World) 
 def test_that_an_appointment_clashes_is_said_and_not_where_the_clerk_may_not_look(
     world: World, far: Site
 ) -> None:
-    freed, _ = free(world), join(world)
+    freed, _ = freed_time(world), on_waitlist(world)
     later = services.book(
         world.appointment(starts_at=world.at(MONDAY + timedelta(days=7), 9)), by=world.clerk, now=world.now
     )
@@ -377,7 +378,7 @@ def test_that_an_appointment_clashes_is_said_and_not_where_the_clerk_may_not_loo
 
 
 def test_freed_times_are_listed_by_state_and_site(world: World, far: Site) -> None:
-    times = [free(world, starts_at=world.at(MONDAY + timedelta(days=day), 9)) for day in range(3)]
+    times = [freed_time(world, starts_at=world.at(MONDAY + timedelta(days=day), 9)) for day in range(3)]
     services.dismiss_freed(times[1].pk, by=world.clerk, now=world.now)
     begun = world.at(MONDAY, 9)
 
@@ -398,8 +399,8 @@ def test_freed_times_are_listed_by_state_and_site(world: World, far: Site) -> No
 
 
 def test_a_match_is_booked_and_a_second_click_is_a_clear_refusal(world: World) -> None:
-    freed, entry = free(world), join(world)
-    rival = other(world, 2)
+    freed, entry = freed_time(world), on_waitlist(world)
+    rival = another_waiting(world, 2)
     path = f"freed-times/{freed.pk}/book/"
     response = call(world.clerk, "POST", path, {"entry": entry.pk}, now=world.now)
     assert response.status_code == 201, response.json()
@@ -416,7 +417,7 @@ def test_a_match_is_booked_and_a_second_click_is_a_clear_refusal(world: World) -
 
 
 def test_with_a_key_a_freed_time_is_filled_once_however_often_it_is_sent(world: World) -> None:
-    freed, entry = free(world), join(world)
+    freed, entry = freed_time(world), on_waitlist(world)
     headers = {"Idempotency-Key": "k-1"}
     answers = [
         call(
@@ -439,7 +440,7 @@ def test_with_a_key_a_freed_time_is_filled_once_however_often_it_is_sent(world: 
 
 
 def test_a_time_that_somebody_took_meanwhile_is_said(world: World) -> None:
-    freed, entry = free(world), join(world)
+    freed, entry = freed_time(world), on_waitlist(world)
     rival = world.appointment(patient=world.another_patient(3))
     services.book(rival, by=world.clerk, now=world.now)
     before = kept()
@@ -460,21 +461,21 @@ def test_a_time_that_somebody_took_meanwhile_is_said(world: World) -> None:
 def test_a_bad_request_for_a_freed_time_is_refused(
     world: World, inputs: dict[str, Any], fault: tuple[str, str]
 ) -> None:
-    freed = free(world)
+    freed = freed_time(world)
     response = call(world.clerk, "POST", f"freed-times/{freed.pk}/book/", inputs, now=world.now)
     assert response.status_code == 400
     assert fault in faults(response)
 
 
 def test_a_patient_of_another_site_is_not_booked_into_ours(world: World, far: Site) -> None:
-    theirs = join(world, patient=world.another_patient(2, site=far))
-    freed = free(world)
+    theirs = on_waitlist(world, patient=world.another_patient(2, site=far))
+    freed = freed_time(world)
     response = call(world.clerk, "POST", f"freed-times/{freed.pk}/book/", {"entry": theirs.pk}, now=world.now)
     assert faults(response) == [("entry", "does_not_exist")]
 
 
 def test_a_time_for_which_nobody_waits_is_dismissed_once(world: World) -> None:
-    freed = free(world)
+    freed = freed_time(world)
     path = f"freed-times/{freed.pk}/dismiss/"
     response = call(world.clerk, "POST", path, now=world.now)
     assert (response.status_code, response.json()["state"]) == (200, "dismissed")

@@ -15,7 +15,8 @@ from django.db.models import Model
 from django.test.utils import CaptureQueriesContext
 
 from clinic.models import AuditEvent, ResourceCategory
-from procedures.catalogue import Catalogue, Confirmation, ProcedureType, read_catalogue
+from clinic.toml_pages import Confirmation
+from procedures.catalogue import Catalogue, ProcedureType, read_catalogue
 from procedures.models import (
     FigureConfirmation,
     ReadinessItem,

@@ -11,7 +11,8 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 
 from clinic.tests.admin_client import errors, filled, signed_in, words
-from procedures.catalogue import FOLDER, CatalogueError, ProcedureType, plan_figures, read_catalogue
+from clinic.toml_pages import PagesError
+from procedures.catalogue import FOLDER, ProcedureType, plan_figures, read_catalogue
 from procedures.check_in_plan import TESTING, Figures, exempt, lead, missing, rules, untested
 from procedures.models import ReliefProfile
 from procedures.services.relief_profiles import add_profile, check_purpose
@@ -189,11 +190,11 @@ def test_the_loader_refuses_a_plan_by_file_key_and_day(
     text, changed = re.subn(pattern, instead, file.read_text(encoding="utf-8"), count=1)
     assert changed
     file.write_text(text, encoding="utf-8")
-    with pytest.raises(CatalogueError) as refused:
+    with pytest.raises(PagesError) as refused:
         read_catalogue(tmp_path)
     (problem,) = refused.value.problems
-    assert problem.startswith(f"rfa_facet.toml: {key}: ")
-    assert f"day {day}" in problem
+    assert (problem.file, problem.key, problem.code) == ("rfa_facet.toml", key, "plan")
+    assert f"day {day}" in problem.sentence
 
 
 # The service and the admin.

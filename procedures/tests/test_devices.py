@@ -1,6 +1,5 @@
 """Implanted devices: what is kept, what is refused, what falls due."""
 
-from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -9,48 +8,16 @@ from django.db import IntegrityError, transaction
 
 from clinic.models import AuditEvent, Site
 from clinic.refusals import Refusal
-from clinic.tests.factories import MONDAY, staff
+from clinic.tests.factories import DAY, MONDAY, staff
 from procedures import services
 from procedures.models import ImplantedDevice, Procedure
-from procedures.tests.factories import World
-
-DAY = timedelta(days=1)
+from procedures.tests.factories import World, implant_procedure, recorded_device
 
 
 @pytest.fixture
 def implant(world: World) -> Procedure:
     """A pump was implanted on Monday."""
-    return implanted(world)
-
-
-def implanted(world: World, *, day: date = MONDAY, **values: Any) -> Procedure:
-    """The world's procedure type made into the implant of a pump, and performed."""
-    world.ablation.family, world.ablation.purpose = "intrathecal_drug_delivery", "device_implant"
-    world.ablation.save()
-    return world.performed(day=day, intent="implant", **values)
-
-
-def device(procedure: Procedure, **values: object) -> ImplantedDevice:
-    """A pump, not saved, whose refill is due ninety days after it was implanted."""
-    day = procedure.performed_at.astimezone(procedure.site.zone).date()
-    defaults: dict[str, object] = {
-        "procedure": procedure,
-        "kind": "intrathecal_pump",
-        "manufacturer": "Acme",
-        "model": "Drip II",
-        "serial_number": "A-1001",
-        "implanted_on": day,
-        "refill_due_on": day + 90 * DAY,
-        "battery_due_on": day + 2000 * DAY,
-    }
-    return ImplantedDevice(**defaults | values)
-
-
-def recorded(world: World, procedure: Procedure, **values: object) -> ImplantedDevice:
-    """The same, recorded by the nurse on the day after."""
-    return services.record_device(
-        device(procedure, **values), by=world.nurse, now=procedure.performed_at + DAY
-    )
+    return implant_procedure(world)
 
 
 def refused(act: Any) -> list[tuple[str, str]]:
@@ -64,7 +31,7 @@ def refused(act: Any) -> list[tuple[str, str]]:
 
 
 def test_a_device_is_recorded_with_who_and_when(world: World, implant: Procedure) -> None:
-    kept = recorded(world, implant)
+    kept = recorded_device(world, implant)
     assert (kept.recorded_by, kept.recorded_at) == (world.nurse, implant.performed_at + DAY)
     assert list(ImplantedDevice.objects.in_place()) == [kept]
     event = AuditEvent.objects.get(action="device.recorded")
@@ -85,7 +52,7 @@ def test_a_device_is_recorded_with_who_and_when(world: World, implant: Procedure
 def test_what_cannot_be_is_refused(
     world: World, implant: Procedure, values: dict[str, Any], field: str, code: str
 ) -> None:
-    assert (field, code) in refused(lambda: recorded(world, implant, **values))
+    assert (field, code) in refused(lambda: recorded_device(world, implant, **values))
     assert not ImplantedDevice.objects.exists()
 
 
@@ -94,8 +61,10 @@ def test_only_a_pump_is_refilled(world: World) -> None:
     world.ablation.save()
     procedure = world.performed(intent="maintenance")
     stimulator = {"kind": "spinal_cord_stimulator"}
-    assert refused(lambda: recorded(world, procedure, **stimulator)) == [("refill_due_on", "not_a_pump")]
-    kept = recorded(world, procedure, **stimulator, refill_due_on=None)
+    assert refused(lambda: recorded_device(world, procedure, **stimulator)) == [
+        ("refill_due_on", "not_a_pump")
+    ]
+    kept = recorded_device(world, procedure, **stimulator, refill_due_on=None)
     day = MONDAY + 30 * DAY
     assert refused(
         lambda: services.refilled(kept.pk, next_due_on=day, by=world.nurse, now=kept.recorded_at)
@@ -107,26 +76,26 @@ def test_no_other_procedure_leaves_a_device(world: World, purpose: str, intent: 
     world.ablation.purpose = purpose
     world.ablation.save()
     procedure = world.performed(intent=intent)
-    assert refused(lambda: recorded(world, procedure)) == [("", "not_allowed_now")]
+    assert refused(lambda: recorded_device(world, procedure)) == [("", "not_allowed_now")]
 
 
 def test_a_serial_number_is_in_one_patient(world: World, implant: Procedure) -> None:
-    kept = recorded(world, implant)
-    again = implanted(world, day=MONDAY + DAY, patient=world.another_patient())
-    assert refused(lambda: recorded(world, again, manufacturer="ACME", serial_number="a-1001")) == [
+    kept = recorded_device(world, implant)
+    again = implant_procedure(world, day=MONDAY + DAY, patient=world.another_patient())
+    assert refused(lambda: recorded_device(world, again, manufacturer="ACME", serial_number="a-1001")) == [
         ("__all__", "recorded_already")
     ]
     services.void_device(kept.pk, reason="wrong patient", by=world.nurse, now=kept.recorded_at)
-    recorded(world, again)
+    recorded_device(world, again)
 
 
 def test_the_loser_of_a_race_for_a_serial_number_hears_it_politely(
     world: World, implant: Procedure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both are past the check; the database keeps one out."""
-    recorded(world, implant)
+    recorded_device(world, implant)
     monkeypatch.setattr(ImplantedDevice, "validate_constraints", lambda self, exclude=None: None)
-    assert refused(lambda: recorded(world, implant)) == [("", "recorded_already")]
+    assert refused(lambda: recorded_device(world, implant)) == [("", "recorded_already")]
 
 
 @pytest.mark.parametrize(
@@ -145,13 +114,13 @@ def test_the_loser_of_a_race_for_a_serial_number_hears_it_politely(
 def test_the_database_keeps_out_what_must_never_be(
     world: World, implant: Procedure, values: dict[str, Any], constraint: str
 ) -> None:
-    kept = recorded(world, implant)
+    kept = recorded_device(world, implant)
     with pytest.raises(IntegrityError, match=constraint), transaction.atomic():
         ImplantedDevice.objects.filter(pk=kept.pk).update(**values)
 
 
 def test_a_refill_and_a_look_at_the_battery_move_what_is_due(world: World, implant: Procedure) -> None:
-    kept = recorded(world, implant)
+    kept = recorded_device(world, implant)
     now = world.at(MONDAY + 91 * DAY, 10)
     today = MONDAY + 91 * DAY
     assert kept.due_on(today) == [("refill", MONDAY + 90 * DAY)]
@@ -170,7 +139,7 @@ def test_a_refill_and_a_look_at_the_battery_move_what_is_due(world: World, impla
 
 
 def test_what_is_out_needs_nothing_more(world: World, implant: Procedure) -> None:
-    kept = recorded(world, implant)
+    kept = recorded_device(world, implant)
     now = world.at(MONDAY + 100 * DAY, 10)
 
     def explant(**how: Any) -> ImplantedDevice:
@@ -197,13 +166,13 @@ def test_what_is_out_needs_nothing_more(world: World, implant: Procedure) -> Non
 
 
 def test_the_devices_of_a_procedure_entered_in_error_count_nowhere(world: World, implant: Procedure) -> None:
-    recorded(world, implant)
+    recorded_device(world, implant)
     services.void(implant.pk, reason="wrong patient", by=world.physician, now=world.at(MONDAY + DAY, 12))
     assert not ImplantedDevice.objects.standing().exists()
 
 
 def test_another_sites_devices_do_not_exist(world: World, implant: Procedure) -> None:
-    recorded(world, implant)
+    recorded_device(world, implant)
     other = Site.objects.create(name="Desert", time_zone="America/Phoenix", phone="+1 602 555 0100")
     stranger = staff("stranger@example.org", "Physician", other)
     assert not ImplantedDevice.objects.visible_to(stranger).exists()

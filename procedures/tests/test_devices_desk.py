@@ -7,10 +7,9 @@ from django.test import Client
 
 from clinic.models import Site
 from clinic.tests.admin_client import clock, errors, queries, signed_in, words
-from clinic.tests.factories import MONDAY, staff
+from clinic.tests.factories import DAY, MONDAY, staff
 from procedures.models import ImplantedDevice, Procedure
-from procedures.tests.factories import World
-from procedures.tests.test_devices import DAY, implanted, recorded
+from procedures.tests.factories import World, implant_procedure, recorded_device
 
 PAGES = "/admin/procedures/implanteddevice/"
 SAID = {
@@ -33,7 +32,7 @@ def desk(world: World, client: Client) -> Client:
 
 @pytest.fixture
 def implant(world: World) -> Procedure:
-    return implanted(world)
+    return implant_procedure(world)
 
 
 def get(desk: Client, world: World, path: str, *, day: int = 1) -> Any:
@@ -65,7 +64,7 @@ def test_a_procedure_that_leaves_no_device_says_nothing_of_devices(desk: Client,
 
 
 def test_what_is_done_with_it(desk: Client, world: World, implant: Procedure) -> None:
-    device = recorded(world, implant)
+    device = recorded_device(world, implant)
     send(desk, world, f"{device.pk}/refill", {"next_due_on": "2027-07-10"}, day=90)
     send(desk, world, f"{device.pk}/battery", {"next_due_on": ""}, day=90)
     device.refresh_from_db()
@@ -94,15 +93,15 @@ def test_what_is_done_with_it(desk: Client, world: World, implant: Procedure) ->
 def test_a_refusal_is_shown_beside_its_field(
     desk: Client, world: World, implant: Procedure, path: str, said: dict[str, str], field: str, code: str
 ) -> None:
-    device = recorded(world, implant)
+    device = recorded_device(world, implant)
     response = send(desk, world, f"{device.pk}/{path}", said)
     assert (response.status_code, errors(response)) == (422, {field: [code]})
 
 
 def test_the_list_begins_with_what_is_due_first(desk: Client, world: World, implant: Procedure) -> None:
-    unknown = recorded(world, implant, serial_number="3", refill_due_on=None, battery_due_on=None)
-    later = recorded(world, implant, serial_number="2", refill_due_on=MONDAY + 200 * DAY)
-    due = recorded(world, implant, serial_number="1")
+    unknown = recorded_device(world, implant, serial_number="3", refill_due_on=None, battery_due_on=None)
+    later = recorded_device(world, implant, serial_number="2", refill_due_on=MONDAY + 200 * DAY)
+    due = recorded_device(world, implant, serial_number="1")
 
     def listed(query: str = "") -> list[ImplantedDevice]:
         return list(get(desk, world, f"{PAGES}{query}", day=91).context["cl"].result_list)
@@ -119,7 +118,7 @@ def test_the_list_begins_with_what_is_due_first(desk: Client, world: World, impl
 
 
 def test_who_may_look_but_not_record(client: Client, world: World, implant: Procedure) -> None:
-    device = recorded(world, implant)
+    device = recorded_device(world, implant)
     desk = signed_in(world.clerk, client)
     assert "Record a device" not in words(
         get(desk, world, f"/admin/procedures/procedure/{implant.pk}/change/")
@@ -130,7 +129,7 @@ def test_who_may_look_but_not_record(client: Client, world: World, implant: Proc
 
 
 def test_another_sites_devices_do_not_exist(client: Client, world: World, implant: Procedure) -> None:
-    device = recorded(world, implant)
+    device = recorded_device(world, implant)
     other = Site.objects.create(name="Desert", time_zone="America/Phoenix", phone="+1 602 555 0100")
     desk = signed_in(staff("stranger@example.org", "Physician", other), client)
     for path in (f"record/{implant.pk}", f"{device.pk}/refill", f"{device.pk}/explant"):
@@ -142,8 +141,8 @@ def test_the_list_takes_the_same_number_of_queries_however_long(
     desk: Client, world: World, implant: Procedure
 ) -> None:
     page = f"/admin/procedures/procedure/{implant.pk}/change/"
-    recorded(world, implant)
+    recorded_device(world, implant)
     flat = [queries(lambda path=path: get(desk, world, path)) for path in (PAGES, page)]  # type: ignore[misc]
     for number in range(5):
-        recorded(world, implant, serial_number=f"B-{number}")
+        recorded_device(world, implant, serial_number=f"B-{number}")
     assert [queries(lambda path=path: get(desk, world, path)) for path in (PAGES, page)] == flat  # type: ignore[misc]

@@ -18,10 +18,7 @@ from clinic.timezones import instant
 from procedures import services
 from procedures.models import Appointment, Reservation
 from procedures.services.imports import import_appointments
-from procedures.tests.factories import World
-from procedures.tests.test_api import booking
-from procedures.tests.test_import import csv, row
-from procedures.tests.test_waitlist import join
+from procedures.tests.factories import World, appointment_row, appointments_csv, booking_request, on_waitlist
 
 #: Takes the wall time at which something is to begin; returns the code of the refusal, "" when there was none.
 Try = Callable[[datetime], str]
@@ -99,7 +96,9 @@ def by_service(world: World, **how: Any) -> Try:
 
 
 def by_api(world: World, **how: Any) -> Try:
-    return lambda wall: sent(world, "appointments/", booking(world, starts_at=wall.isoformat(), **how))
+    return lambda wall: sent(
+        world, "appointments/", booking_request(world, starts_at=wall.isoformat(), **how)
+    )
 
 
 def moved_by_api(world: World) -> Try:
@@ -113,7 +112,7 @@ def accepted_by_api(world: World) -> Try:
 
 
 def from_waitlist_by_api(world: World) -> Try:
-    entry = join(world)
+    entry = on_waitlist(world)
     return lambda wall: sent(
         world, f"waitlist/{entry.pk}/book/", {"site": world.site.pk, "starts_at": wall.isoformat()}
     )
@@ -138,7 +137,7 @@ def accepted_at_the_desk(world: World) -> Try:
 
 
 def from_waitlist_at_the_desk(world: World) -> Try:
-    entry = join(world)
+    entry = on_waitlist(world)
     address = f"waitlistentry/{entry.pk}/book/"
     return lambda wall: filled_in(world, address, wall, site=world.site.pk)
 
@@ -168,7 +167,7 @@ def dropped(world: World) -> Try:
 
 def imported(world: World) -> Try:
     def attempt(wall: datetime) -> str:
-        data = csv(row(date=f"{wall:%Y-%m-%d}", time=f"{wall:%H:%M}"))
+        data = appointments_csv(appointment_row(date=f"{wall:%Y-%m-%d}", time=f"{wall:%H:%M}"))
         report = import_appointments(data, mode=Mode.GOOD, by=world.clerk, now=world.now)
         return report.refusals[0].code if report.refusals else ""
 

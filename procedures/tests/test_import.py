@@ -19,32 +19,12 @@ from clinic.refusals import Refusal
 from clinic.tests.admin_client import clock, signed_in, words
 from clinic.tests.factories import MONDAY, resource
 from procedures import services
-from procedures.import_rows import COLUMNS
 from procedures.models import Appointment, ProcedureType, Reservation
 from procedures.services import booking, imports
 from procedures.services.imports import import_appointments
-from procedures.tests.factories import World
+from procedures.tests.factories import World, appointment_row, appointments_csv
 
-HEADER = ",".join(column.name for column in COLUMNS)
 PAGE = "/admin/procedures/appointment/import/"
-
-
-def row(**changes: str) -> str:
-    """Ann's left lumbar ablation on Monday at nine, as a row; `changes` by column."""
-    cells = {
-        "record_number": "P00001",
-        "procedure_type": "rfa_facet",
-        "site": "Riverside",
-        "date": "2027-01-11",
-        "time": "09:00",
-        "region": "lumbar",
-        "side": "left",
-    } | changes
-    return ",".join(cells.get(column.name, "") for column in COLUMNS)
-
-
-def csv(*rows: str) -> bytes:
-    return "\r\n".join([HEADER, *rows, ""]).encode()
 
 
 def run(world: World, data: bytes, mode: Mode = Mode.ALL, **changes: Any) -> Report:
@@ -61,11 +41,11 @@ def outcomes(report: Report) -> list[tuple[int, str, tuple[str, ...]]]:
 
 
 def test_a_row_is_booked_with_everything_it_says(world: World) -> None:
-    full = row(
+    full = appointment_row(
         intent="Therapeutic", levels="L3–L5", indication="m47.816", clinician="dr test", room="Room 1",
         note="Needs an interpreter", external_id="A-17",
     )  # fmt: skip
-    report = run(world, csv(full))
+    report = run(world, appointments_csv(full))
     assert (report.saved, outcomes(report), refused(report)) == (True, [(2, "added", ())], [])
     booked = Appointment.objects.get()
     assert (booked.patient, booked.procedure_type, booked.site) == (world.patient, world.ablation, world.site)
@@ -82,7 +62,9 @@ def test_a_row_is_booked_with_everything_it_says(world: World) -> None:
 
 def test_the_same_file_again_books_nothing_whoever_brings_it(world: World) -> None:
     world.another_patient()
-    data = csv(row(external_id="A-17"), row(record_number="P00002", time="13:00"))
+    data = appointments_csv(
+        appointment_row(external_id="A-17"), appointment_row(record_number="P00002", time="13:00")
+    )
     run(world, data)
     rows, events = list(Appointment.objects.order_by("pk").values()), AuditEvent.objects.count()
     for by in (world.clerk, world.nurse, None):
@@ -94,19 +76,26 @@ def test_the_same_file_again_books_nothing_whoever_brings_it(world: World) -> No
 
 def test_what_the_clinic_moved_or_cancelled_since_stays_as_it_is(world: World) -> None:
     world.another_patient()
-    data = csv(row(external_id="A-17"), row(record_number="P00002", time="13:00"))
+    data = appointments_csv(
+        appointment_row(external_id="A-17"), appointment_row(record_number="P00002", time="13:00")
+    )
     run(world, data)
     first, second = Appointment.objects.order_by("starts_at")
     moved = services.reschedule(first.pk, starts_at=world.at(MONDAY, 15), by=world.clerk, now=world.now)
     services.cancel(second.pk, reason="Feels better.", by=world.clerk, now=world.now)
-    data = csv(row(external_id="A-17", levels="L4"), row(record_number="P00002", time="13:00"))
+    data = appointments_csv(
+        appointment_row(external_id="A-17", levels="L4"),
+        appointment_row(record_number="P00002", time="13:00"),
+    )
     assert outcomes(run(world, data)) == [(2, "unchanged", ("levels",)), (3, "unchanged", ())]
     assert list(Appointment.objects.filter(status__in=Appointment.LIVE)) == [moved]
 
 
 def test_an_external_id_names_one_appointment_for_ever(world: World) -> None:
-    run(world, csv(row(external_id="A-17")))
-    report = run(world, csv(row(external_id="A-17", date="2027-01-12")), by=world.nurse)
+    run(world, appointments_csv(appointment_row(external_id="A-17")))
+    report = run(
+        world, appointments_csv(appointment_row(external_id="A-17", date="2027-01-12")), by=world.nurse
+    )
     assert refused(report) == [(2, "external_id", "key_reused")]
 
 
@@ -142,7 +131,11 @@ def test_a_bad_row_is_refused_by_name(
     world: World, changes: dict[str, str], refusal: tuple[str, str], mode: Mode
 ) -> None:
     world.another_patient()
-    report = run(world, csv(row(**changes), row(record_number="P00002", time="13:00")), mode)
+    report = run(
+        world,
+        appointments_csv(appointment_row(**changes), appointment_row(record_number="P00002", time="13:00")),
+        mode,
+    )
     assert refused(report) == [(2, *refusal)]
     assert outcomes(report) == [(3, "added", ())]
     assert Appointment.objects.count() == (mode == Mode.GOOD)
@@ -163,12 +156,12 @@ def test_the_house_rules_hold_for_rows(world: World, mode: Mode) -> None:
     resource("Bay 9", world.bay.categories.get(), world.site)
     Resource.objects.filter(name="Bay 9").update(active=False)
     rows = [
-        row(),
-        row(record_number="P00002", time="13:00"),
-        row(record_number="P00003", time="13:00", procedure_type="old"),
-        row(record_number="P00003", time="13:00", room="Bay 9"),
+        appointment_row(),
+        appointment_row(record_number="P00002", time="13:00"),
+        appointment_row(record_number="P00003", time="13:00", procedure_type="old"),
+        appointment_row(record_number="P00003", time="13:00", room="Bay 9"),
     ]
-    assert refused(run(world, csv(*rows), mode)) == [
+    assert refused(run(world, appointments_csv(*rows), mode)) == [
         (2, "time", "closed"),
         (3, "record_number", "patient_not_bookable"),
         (4, "procedure_type", "unknown_procedure_type"),
@@ -186,14 +179,14 @@ def test_rows_of_one_file_do_not_take_the_same_time_twice(world: World, mode: Mo
     second_bay = resource("Bay 2", world.bay.categories.get(), world.site)
     resource("Dr Next", world.doctor.categories.get(), world.site)
     rows = [
-        row(),
-        row(record_number="P00002"),  # the second of everything
-        row(record_number="P00003"),  # a third there is not
-        row(time="10:00"),  # Ann is still recovering
-        row(record_number="P00004", time="09:30", clinician="Dr Test"),
-        row(record_number="P00005", time="11:00"),
+        appointment_row(),
+        appointment_row(record_number="P00002"),  # the second of everything
+        appointment_row(record_number="P00003"),  # a third there is not
+        appointment_row(time="10:00"),  # Ann is still recovering
+        appointment_row(record_number="P00004", time="09:30", clinician="Dr Test"),
+        appointment_row(record_number="P00005", time="11:00"),
     ]
-    report = run(world, csv(*rows), mode)
+    report = run(world, appointments_csv(*rows), mode)
     assert refused(report) == [(4, "time", "taken"), (5, "time", "taken"), (6, "time", "taken")]
     assert [line.row for line in report.lines] == [2, 3, 7]
     if mode == Mode.GOOD:
@@ -204,12 +197,14 @@ def test_rows_of_one_file_do_not_take_the_same_time_twice(world: World, mode: Mo
 def test_the_same_appointment_twice_refuses_both_rows(world: World) -> None:
     world.another_patient()
     rows = [
-        row(),
-        row(time="9:00"),
-        row(external_id="A", time="11:00"),
-        row(external_id="A", date="2027-01-12"),
+        appointment_row(),
+        appointment_row(time="9:00"),
+        appointment_row(external_id="A", time="11:00"),
+        appointment_row(external_id="A", date="2027-01-12"),
     ]
-    report = run(world, csv(*rows, row(record_number="P00002", time="13:00")), Mode.GOOD)
+    report = run(
+        world, appointments_csv(*rows, appointment_row(record_number="P00002", time="13:00")), Mode.GOOD
+    )
     assert refused(report) == [
         (2, "time", "duplicate_row"),
         (3, "time", "duplicate_row"),
@@ -221,7 +216,7 @@ def test_the_same_appointment_twice_refuses_both_rows(world: World) -> None:
 
 def test_one_refused_row_keeps_all_out_or_itself_only(world: World) -> None:
     world.another_patient()
-    data = csv(row(), row(record_number="P00002", time="09:30"))
+    data = appointments_csv(appointment_row(), appointment_row(record_number="P00002", time="09:30"))
     assert not run(world, data).saved
     assert not Appointment.objects.exists()
     assert run(world, data, Mode.GOOD).saved
@@ -240,7 +235,9 @@ def test_a_rival_between_checking_and_booking_keeps_all_out(
         lock_everything(drafts)
 
     monkeypatch.setattr(imports, "lock_everything", a_clerk_is_faster)
-    report = run(world, csv(row(), row(record_number="P00002", time="13:00")))
+    report = run(
+        world, appointments_csv(appointment_row(), appointment_row(record_number="P00002", time="13:00"))
+    )
     assert (report.saved, refused(report)) == (False, [(3, "time", "taken")])
     assert not Appointment.objects.filter(patient=world.patient).exists()
 
@@ -249,7 +246,7 @@ def test_a_row_that_another_import_books_while_it_is_checked_is_no_refusal(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     check = booking.check
-    rivals = [csv(row())]
+    rivals = [appointments_csv(appointment_row())]
 
     def the_other_is_faster(*args: Any, **how: Any) -> Any:
         if rivals:
@@ -257,7 +254,7 @@ def test_a_row_that_another_import_books_while_it_is_checked_is_no_refusal(
         return check(*args, **how)
 
     monkeypatch.setattr(imports, "check", the_other_is_faster)
-    report = run(world, csv(row()))
+    report = run(world, appointments_csv(appointment_row()))
     assert (refused(report), report.count(Outcome.UNCHANGED)) == ([], 1)
     assert Appointment.objects.count() == 1
 
@@ -266,9 +263,12 @@ def test_a_row_that_another_import_books_while_it_is_checked_is_no_refusal(
 def test_two_imports_of_one_file_at_once_book_it_once(world: World) -> None:
     for number in range(2, 5):
         world.another_patient(number)
-    rows = [row(external_id="A-1"), *(row(record_number=f"P0000{n}", time=f"{n + 9}:00") for n in (2, 3, 4))]
+    rows = [
+        appointment_row(external_id="A-1"),
+        *(appointment_row(record_number=f"P0000{n}", time=f"{n + 9}:00") for n in (2, 3, 4)),
+    ]
     # Backwards: without one order of locks the two would wait for each other in a ring.
-    files = {world.clerk: csv(*rows), world.nurse: csv(*reversed(rows))}
+    files = {world.clerk: appointments_csv(*rows), world.nurse: appointments_csv(*reversed(rows))}
     start = threading.Barrier(2, timeout=30)
 
     def bring(by: Any) -> Report:
@@ -309,13 +309,13 @@ def test_a_clerk_who_books_meanwhile_waits_and_is_told(world: World, monkeypatch
 
     monkeypatch.setattr(imports, "book_draft", while_a_clerk_books)
     with pool:
-        assert run(world, csv(row())).saved
+        assert run(world, appointments_csv(appointment_row())).saved
         assert waiting[0].result(timeout=30) == "taken"
 
 
 def test_the_sites_wall_clock_counts_on_both_sides_of_a_clock_change(world: World) -> None:
     clock_change = [("2027-03-12", 14), ("2027-03-15", 13), ("2027-11-05", 13), ("2027-11-08", 14)]
-    run(world, csv(*(row(date=day) for day, _ in clock_change)))
+    run(world, appointments_csv(*(appointment_row(date=day) for day, _ in clock_change)))
     starts = Appointment.objects.order_by("starts_at").values_list("starts_at", flat=True)
     assert list(starts) == [
         datetime.fromisoformat(day).replace(hour=hour, tzinfo=UTC) for day, hour in clock_change
@@ -329,11 +329,11 @@ def test_rows_are_of_the_importers_sites_and_resources(world: World) -> None:
     visitor = resource("Dr Far", ResourceCategory.objects.get(code="physician"), other)
     WorkingHours.objects.filter(resource=visitor).update(site=world.site)
     rows = [
-        row(record_number="P00002"),
-        row(site="Hilltop"),
-        row(room="Room 1", clinician="Dr Far"),
+        appointment_row(record_number="P00002"),
+        appointment_row(site="Hilltop"),
+        appointment_row(room="Room 1", clinician="Dr Far"),
     ]
-    report = run(world, csv(*rows), Mode.GOOD)
+    report = run(world, appointments_csv(*rows), Mode.GOOD)
     assert refused(report) == [
         (2, "record_number", "unknown_patient"),
         (3, "site", "unknown_site"),
@@ -343,7 +343,7 @@ def test_rows_are_of_the_importers_sites_and_resources(world: World) -> None:
 
 
 def test_the_trail_says_that_it_was_an_import_and_names_no_patient(world: World) -> None:
-    run(world, csv(row()))
+    run(world, appointments_csv(appointment_row()))
     told = AuditEvent.objects.order_by("pk").values_list("action", "by", "actor", "reason")
     assert list(told)[-2:] == [
         ("appointment.imported", world.clerk.pk, "import", ""),
@@ -353,7 +353,7 @@ def test_the_trail_says_that_it_was_an_import_and_names_no_patient(world: World)
 
 def test_a_check_leaves_no_trace(world: World) -> None:
     with CaptureQueriesContext(connection) as captured:
-        run(world, csv(row()), Mode.CHECK)
+        run(world, appointments_csv(appointment_row()), Mode.CHECK)
     words_of = {query["sql"].split()[0] for query in captured}
     assert words_of <= {"SELECT", "WITH"}
     assert not [query for query in captured if "FOR NO KEY UPDATE" in query["sql"]]
@@ -362,19 +362,24 @@ def test_a_check_leaves_no_trace(world: World) -> None:
 
 def test_looking_up_asks_as_much_for_thirty_rows_as_for_three(world: World) -> None:
     def lookups(rows: list[str]) -> int:
-        run(world, csv(*rows))
+        run(world, appointments_csv(*rows))
         with CaptureQueriesContext(connection) as captured:
-            assert run(world, csv(*rows), Mode.CHECK).count(Outcome.UNCHANGED) == len(rows)
+            assert run(world, appointments_csv(*rows), Mode.CHECK).count(Outcome.UNCHANGED) == len(rows)
         return len(captured)
 
     days = [MONDAY + timedelta(days=7 * week) for week in range(30)]
-    rows = [row(date=day.isoformat(), room="Room 1") for day in days]
+    rows = [appointment_row(date=day.isoformat(), room="Room 1") for day in days]
     assert lookups(rows) == lookups(rows[:3])
 
 
 def test_the_command_prints_no_patient(world: World, tmp_path: Any) -> None:
     file = tmp_path / "appointments.csv"
-    file.write_bytes(csv(row(note="Interpreter"), row(time="02:30", date="2027-03-14", note="Interpreter")))
+    file.write_bytes(
+        appointments_csv(
+            appointment_row(note="Interpreter"),
+            appointment_row(time="02:30", date="2027-03-14", note="Interpreter"),
+        )
+    )
     out, err = io.StringIO(), io.StringIO()
     with clock(world.now):
         with pytest.raises(CommandError, match="Nothing was saved"):
@@ -393,7 +398,9 @@ def test_the_command_prints_no_patient(world: World, tmp_path: Any) -> None:
 
 def test_a_clerk_checks_and_imports(world: World, client: Client) -> None:
     def send(**fields: Any) -> Any:
-        return client.post(PAGE, {"file": SimpleUploadedFile("a.csv", csv(row())), **fields})
+        return client.post(
+            PAGE, {"file": SimpleUploadedFile("a.csv", appointments_csv(appointment_row())), **fields}
+        )
 
     signed_in(world.clerk, client)
     with clock(world.now):

@@ -1,69 +1,21 @@
 """Races over one slot, with real connections; and the proof that there is something to race for."""
 
-import threading
-from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import pytest
-from django.db import connection, connections
+from django.db import connection
 
 from clinic.tests.factories import MONDAY, resource
 from procedures import services
 from procedures.models import Appointment, Reservation
-from procedures.services import booking, booking_checks
+from procedures.services import booking
 from procedures.tests.factories import World
+from procedures.tests.races import race
 
 RIVALS = 50
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def race(monkeypatch: pytest.MonkeyPatch, attempts: Sequence[Callable[..., object]]) -> Counter[str]:
-    """Run the attempts at once, each on its own connection, all past their first look before any may go on.
-
-    Returns how they ended: "won", a refusal's code, or an exception's name.
-    """
-    barrier = threading.Barrier(len(attempts))
-    look = booking_checks.choose_resources
-    looked = threading.local()
-
-    def look_and_wait(*args: object, **kwargs: object) -> object:
-        try:
-            return look(*args, **kwargs)  # type: ignore[arg-type]
-        finally:
-            if not getattr(looked, "once", False):
-                looked.once = True
-                barrier.wait(timeout=60)
-
-    monkeypatch.setattr(booking, "choose_resources", look_and_wait)
-
-    with ThreadPoolExecutor(len(attempts)) as pool:
-        return Counter(pool.map(ended, attempts))
-
-
-def together(*attempts: Callable[..., object]) -> Counter[str]:
-    """Run the attempts at once, each on its own connection; how they ended, as `race` says it."""
-    barrier = threading.Barrier(len(attempts))
-
-    def run(attempt: Callable[..., object]) -> str:
-        barrier.wait(timeout=60)
-        return ended(attempt)
-
-    with ThreadPoolExecutor(len(attempts)) as pool:
-        return Counter(pool.map(run, attempts))
-
-
-def ended(attempt: Callable[..., object]) -> str:
-    """Run it and say how it ended: "won", a refusal's code, or an exception's name."""
-    try:
-        attempt()
-    except Exception as exc:
-        return str(getattr(exc, "code", None) or type(exc).__name__)
-    finally:
-        connections.close_all()
-    return "won"
 
 
 def fifty(world: World) -> Sequence[Callable[..., object]]:

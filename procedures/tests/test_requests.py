@@ -15,9 +15,8 @@ from clinic.tests.api_client import call, faults
 from clinic.tests.factories import MONDAY, staff
 from procedures import services
 from procedures.models import Appointment, Reservation
-from procedures.tests.factories import World
-from procedures.tests.test_api import booking, rows
-from procedures.tests.test_races import together
+from procedures.tests.factories import World, booking_request, row_counts
+from procedures.tests.races import run_together
 
 LIST, FIND = "/admin/procedures/appointment/", "/admin/procedures/appointment/find/"
 
@@ -101,16 +100,16 @@ def test_who_may_not_book_accepts_nothing_and_who_may_not_overbook_overbooks_not
 )
 def test_a_request_that_would_lose_something_is_refused(world: World, field: str, given: Any) -> None:
     given = [world.room.pk] if field == "resources" else given
-    before = rows()
+    before = row_counts()
     doctor = staff("a physician", roles.PHYSICIAN, world.site)
-    asked = booking(world, request=True, **{field: given})
+    asked = booking_request(world, request=True, **{field: given})
     response = call(doctor, "POST", "appointments/", asked, now=world.now)
     assert (response.status_code, faults(response)) == (400, [(field, "not_needed")])
-    assert rows() == before
+    assert row_counts() == before
 
 
 def test_nonsense_is_refused_of_a_request_too(world: World) -> None:
-    gone = booking(world, request=True, starts_at="2020-01-06T09:00")
+    gone = booking_request(world, request=True, starts_at="2020-01-06T09:00")
     response = call(world.clerk, "POST", "appointments/", gone, now=world.now)
     assert faults(response) == [("starts_at", "in_the_past")]
 
@@ -125,7 +124,7 @@ def test_two_clerks_accept_two_requests_for_one_time(world: World) -> None:
             )
             for number in range(2)
         ]  # fmt: skip
-        outcome = together(
+        outcome = run_together(
             *(lambda pk=appointment.pk: services.accept(pk, by=None, now=world.now) for appointment in asked)
         )
         assert outcome == {"won": 1, "taken": 1}
@@ -136,7 +135,7 @@ def test_two_clerks_accept_two_requests_for_one_time(world: World) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_two_clicks_accept_once(world: World) -> None:
     asked = services.book(world.appointment(), by=world.clerk, now=world.now, request=True)
-    outcome = together(*[lambda: services.accept(asked.pk, by=None, now=world.now)] * 2)
+    outcome = run_together(*[lambda: services.accept(asked.pk, by=None, now=world.now)] * 2)
     assert outcome == {"won": 1, "not_allowed_now": 1}
     assert (Reservation.objects.filter(appointment=asked).count(), letters()) == (3, 1)
 
@@ -144,7 +143,7 @@ def test_two_clicks_accept_once(world: World) -> None:
 def test_a_physician_requests_and_a_clerk_accepts_by_api(world: World) -> None:
     doctor = staff("a physician", roles.PHYSICIAN, world.site)
     key = {"Idempotency-Key": "a-request-of-mine"}
-    asked = booking(world, request=True, note="Her sister drives")
+    asked = booking_request(world, request=True, note="Her sister drives")
     first = call(doctor, "POST", "appointments/", asked, now=world.now, **key)
     again = call(doctor, "POST", "appointments/", asked, now=world.now, **key)
     assert (first.status_code, again.status_code) == (201, 200)

@@ -14,8 +14,7 @@ from clinic.tests.api_client import call, faults
 from clinic.tests.factories import MONDAY, resource
 from procedures import services
 from procedures.models import Appointment, FreedTime
-from procedures.tests.factories import World
-from procedures.tests.test_waitlist import join
+from procedures.tests.factories import World, on_waitlist
 
 TUESDAY = MONDAY + timedelta(days=1)
 PAGE = "/admin/procedures/appointment/"
@@ -372,7 +371,7 @@ def test_a_time_off_the_grid_that_came_free_is_filled_from_the_next_on_it(world:
         starts_at=world.at(TUESDAY, 10) + timedelta(minutes=7), patient=world.another_patient()
     )
     services.book(odd, by=world.clerk, now=world.now, imported=True)
-    entry = join(world)
+    entry = on_waitlist(world)
     services.cancel(odd.pk, reason="ill", by=world.clerk, now=world.now)
     freed = FreedTime.objects.get()
     assert [match.entry for match in services.matches(freed, now=world.now)] == [entry]

@@ -14,7 +14,7 @@ from procedures import services
 from procedures.models import Appointment, FreedTime, Privilege, Reservation, ResourceRequirement
 from procedures.services.booking import HOLD_LASTS
 from procedures.tests.factories import World
-from procedures.tests.test_races import race
+from procedures.tests.races import race
 
 
 def book(world: World, **values: object) -> Appointment:

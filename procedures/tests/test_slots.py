@@ -21,7 +21,6 @@ from procedures.availability import (
     find_slots,
     first_available,
     same_clinician,
-    week_at_a_glance,
 )
 from procedures.models import Privilege, ResourceRequirement
 from procedures.services.booking import HOLD_LASTS
@@ -587,12 +586,6 @@ def test_the_same_clinician_is_who_treated_the_patient_last(world: World) -> Non
     assert same_clinician(world.patient) == world.doctor
     Resource.objects.filter(pk=world.doctor.pk).update(active=False)
     assert same_clinician(world.patient) is None
-
-
-def test_a_week_at_a_glance_names_every_day_of_the_wall(world: World) -> None:
-    week = week_at_a_glance(world.ablation, site=world.site, first_on=MONDAY, now=world.now)
-    assert list(week) == [MONDAY + number * DAY for number in range(7)]
-    assert [len(slots) for slots in week.values()] == [30] * 5 + [0] * 2
 
 
 def test_the_day_is_that_of_the_wall(world: World) -> None:

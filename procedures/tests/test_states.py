@@ -16,7 +16,7 @@ from procedures import services
 from procedures.models import Appointment, AppointmentStep, Reservation
 from procedures.services import booking
 from procedures.tests.factories import World
-from procedures.tests.test_races import together
+from procedures.tests.races import run_together
 from procedures.workflow import BY_THEMSELVES, STEPS, possible
 
 #: Ways into a state that are no step of the table: how an appointment begins, and what time and moving do.
@@ -228,7 +228,7 @@ def test_moving_against_cancelling(monkeypatch: pytest.MonkeyPatch, world: World
         made = services.book(
             world.appointment(patient=world.another_patient(500 + turn)), by=world.clerk, now=world.now
         )
-        outcome = together(
+        outcome = run_together(
             lambda pk=made.pk: services.reschedule(
                 pk, starts_at=world.at(MONDAY, 13), by=None, now=world.now
             ),
@@ -250,7 +250,7 @@ def test_closing_a_room_against_booking_it(monkeypatch: pytest.MonkeyPatch, worl
         closed = Closure(
             resource=world.room, starts_at=world.at(MONDAY, 8), ends_at=world.at(MONDAY, 12), reason="Leak"
         )
-        outcome = together(
+        outcome = run_together(
             lambda p=patient: services.book(world.appointment(patient=p), by=None, now=world.now),
             lambda c=closed: services.close(c, by=None, now=world.now),
         )
@@ -275,7 +275,7 @@ def closing_in_between(
         result = real(*args, **more)
         if not done:
             done.append(True)
-            assert together(lambda: services.close(closure, by=None, now=world.now)) == {"won": 1}
+            assert run_together(lambda: services.close(closure, by=None, now=world.now)) == {"won": 1}
         return result
 
     monkeypatch.setattr(module, name, and_then_close)
@@ -316,7 +316,7 @@ def test_a_hold_and_a_closure_of_what_it_holds(world: World) -> None:
             world.appointment(patient=world.another_patient(700 + turn)), by=None, now=world.now, hold=True
         )
         closed = morning_off(world, "room")
-        outcome = together(
+        outcome = run_together(
             lambda pk=held.pk: services.take_step(pk, "book", by=None, now=world.now),
             lambda c=closed: services.close(c, by=None, now=world.now),
         )

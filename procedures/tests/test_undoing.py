@@ -13,7 +13,7 @@ from clinic.tests.factories import MONDAY
 from procedures import services
 from procedures.models import Appointment
 from procedures.tests.factories import World
-from procedures.tests.test_races import together
+from procedures.tests.races import run_together
 
 
 def missed(world: World, *, confirmed: bool = False) -> Appointment:
@@ -140,7 +140,7 @@ def test_undoing_against_booking_the_same_time(world: World) -> None:
         rival = world.appointment(
             patient=world.another_patient(500 + turn), starts_at=world.at(MONDAY, 9, 15)
         )
-        outcome = together(
+        outcome = run_together(
             lambda pk=appointment.pk: services.take_step(pk, "undo_no_show", by=None, now=now),
             lambda rival=rival: services.book(rival, by=None, now=now),
         )

@@ -1,7 +1,7 @@
 """The waitlist: who may join, what frees a time, whom it suits, and that of two clerks one books it."""
 
 import threading
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -16,47 +16,10 @@ from patients.models import Patient
 from procedures import services
 from procedures.models import Appointment, FreedTime, ProcedureType, ResourceRequirement, WaitlistEntry
 from procedures.services import waitlist, waitlist_matching
-from procedures.tests.factories import World
-from procedures.tests.test_races import together
+from procedures.tests.factories import FRIDAY, World, another_waiting, freed_time, on_waitlist, waitlist_entry
+from procedures.tests.races import run_together
 
-FRIDAY = MONDAY - timedelta(days=3)
 Priority = WaitlistEntry.Priority
-
-
-def entry(world: World, **values: Any) -> WaitlistEntry:
-    """A wish for a left lumbar ablation, from today on, that needs a day's notice."""
-    defaults: dict[str, Any] = {
-        "patient": world.patient,
-        "procedure_type": world.ablation,
-        "region": "lumbar",
-        "laterality": "left",
-        "earliest_on": FRIDAY,
-        "notice_hours": 24,
-    }
-    return WaitlistEntry(**defaults | values)
-
-
-def join(
-    world: World, *, sites: Any = (), clinicians: Any = (), now: datetime | None = None, **values: Any
-) -> WaitlistEntry:
-    return services.join_waitlist(
-        entry(world, **values), sites=sites, clinicians=clinicians, by=world.clerk, now=now or world.now
-    )
-
-
-def other(world: World, number: int, **values: Any) -> WaitlistEntry:
-    """Somebody else who waits."""
-    return join(world, patient=world.another_patient(number), **values)
-
-
-def free(world: World, **values: Any) -> FreedTime:
-    """Monday at nine comes free: another patient's appointment is cancelled."""
-    patient = values.pop("patient", None) or world.another_patient(900 + Appointment.objects.count())
-    held = values.pop("resources", ())
-    asked = world.appointment(patient=patient, **values)
-    booked = services.book(asked, resources=held, by=world.clerk, now=world.now)
-    services.cancel(booked.pk, reason="ill", by=world.clerk, now=world.now)
-    return FreedTime.objects.select_related("site", "appointment").get(appointment=booked)
 
 
 def names(found: list[services.Match]) -> list[WaitlistEntry]:
@@ -71,7 +34,7 @@ def suits(world: World, freed: FreedTime, by: User | None = None) -> list[Waitli
 
 
 def test_who_joins_waits_until_somebody_asks_again_in_sixty_days(world: World) -> None:
-    waits = join(world, sites=[world.site], clinicians=[world.doctor], priority=Priority.URGENT)
+    waits = on_waitlist(world, sites=[world.site], clinicians=[world.doctor], priority=Priority.URGENT)
     waits = WaitlistEntry.objects.get(pk=waits.pk)
     assert (waits.created_at, waits.created_by, waits.closed_at) == (world.now, world.clerk, None)
     assert waits.stale_on == FRIDAY + timedelta(days=60)
@@ -97,7 +60,7 @@ def test_what_could_never_be_booked_cannot_be_waited_for(
     world: World, values: dict[str, Any], code: str, field: str
 ) -> None:
     with pytest.raises(Refusal) as refused:
-        join(world, **values)
+        on_waitlist(world, **values)
     assert (refused.value.code, refused.value.field) == (code, field)
     assert not WaitlistEntry.objects.exists()
 
@@ -114,14 +77,14 @@ def test_what_could_never_be_booked_cannot_be_waited_for(
 )
 def test_values_that_no_entry_may_have_are_refused_by_field(world: World, values: dict[str, Any]) -> None:
     with pytest.raises(ValidationError) as refused:
-        join(world, **values)
+        on_waitlist(world, **values)
     assert [*refused.value.message_dict] == [*values]
 
 
 def test_the_first_day_counts_by_the_calendar_of_the_patients_site(world: World) -> None:
     late = world.at(FRIDAY, 23, 30)  # already Saturday in UTC
     assert late.date() > FRIDAY
-    assert join(world, earliest_on=FRIDAY, now=late).pk
+    assert on_waitlist(world, earliest_on=FRIDAY, now=late).pk
 
 
 def test_the_dead_and_the_merged_do_not_wait(world: World) -> None:
@@ -129,7 +92,7 @@ def test_the_dead_and_the_merged_do_not_wait(world: World) -> None:
     merged = world.another_patient(3, merged_into=world.patient)
     for patient in (dead, merged):
         with pytest.raises(Refusal) as refused:
-            join(world, patient=patient)
+            on_waitlist(world, patient=patient)
         assert (refused.value.code, refused.value.field) == ("patient_not_bookable", "patient")
 
 
@@ -137,7 +100,7 @@ def test_what_is_not_offered_any_more_cannot_be_waited_for(world: World) -> None
     ProcedureType.objects.update(active=False)
     world.ablation.refresh_from_db()
     with pytest.raises(Refusal) as refused:
-        join(world)
+        on_waitlist(world)
     assert (refused.value.code, refused.value.field) == ("unknown_procedure_type", "procedure_type")
 
 
@@ -154,18 +117,18 @@ def test_clinicians_who_could_never_serve_are_refused(world: World) -> None:
         (world.doctor, [far], "not_here"),
     ):
         with pytest.raises(Refusal) as refused:
-            join(world, clinicians=[clinician], sites=sites)
+            on_waitlist(world, clinicians=[clinician], sites=sites)
         assert (refused.value.code, refused.value.field) == (code, "clinicians")
 
 
 def test_nobody_waits_twice_for_the_same(world: World) -> None:
-    first = join(world)
+    first = on_waitlist(world)
     with pytest.raises(Refusal) as refused:
-        join(world)
+        on_waitlist(world)
     assert (refused.value.code, refused.value.field) == ("already_waiting", "patient")
-    assert join(world, laterality="right").pk  # another wish
+    assert on_waitlist(world, laterality="right").pk  # another wish
     services.withdraw(first.pk, by=world.clerk, now=world.now)
-    assert join(world).pk  # the first one is over
+    assert on_waitlist(world).pk  # the first one is over
 
 
 @pytest.mark.django_db(transaction=True)
@@ -180,15 +143,18 @@ def test_of_two_clerks_who_add_the_same_wish_at_once_one_is_told(
         barrier.wait(timeout=60)  # both have found nobody
 
     monkeypatch.setattr(waitlist, "check_waiting", check_and_wait)
-    assert together(lambda: join(world), lambda: join(world)) == {"won": 1, "already_waiting": 1}
+    assert run_together(lambda: on_waitlist(world), lambda: on_waitlist(world)) == {
+        "won": 1,
+        "already_waiting": 1,
+    }
     assert WaitlistEntry.objects.count() == 1
 
 
 def test_only_who_may_manages_the_waitlist(world: World) -> None:
     manager = staff("manager@example.org", "Manager", world.site)
-    waits, freed = join(world), free(world)
+    waits, freed = on_waitlist(world), freed_time(world)
     for act in (
-        lambda: services.join_waitlist(entry(world, laterality="right"), by=manager, now=world.now),
+        lambda: services.join_waitlist(waitlist_entry(world, laterality="right"), by=manager, now=world.now),
         lambda: services.withdraw(waits.pk, by=manager, now=world.now),
         lambda: services.still_waiting(waits.pk, by=manager, now=world.now),
         lambda: services.dismiss_freed(freed.pk, by=manager, now=world.now),
@@ -203,7 +169,7 @@ def test_only_who_may_manages_the_waitlist(world: World) -> None:
 
 
 def test_an_entry_ages_visibly_and_is_fresh_again_once_asked(world: World) -> None:
-    waits = join(world)
+    waits = on_waitlist(world)
     later = world.at(FRIDAY + timedelta(days=60), 9)
     assert not waitlist.is_stale(waits, now=later - timedelta(days=1))
     assert waitlist.is_stale(waits, now=later)
@@ -216,14 +182,14 @@ def test_an_entry_ages_visibly_and_is_fresh_again_once_asked(world: World) -> No
 
 
 def test_asking_early_never_brings_the_next_question_nearer(world: World) -> None:
-    waits = join(world, stale_on=FRIDAY + timedelta(days=200))
+    waits = on_waitlist(world, stale_on=FRIDAY + timedelta(days=200))
     assert services.still_waiting(waits.pk, by=world.clerk, now=world.now).stale_on == FRIDAY + timedelta(
         days=200
     )
 
 
 def test_who_waits_no_more_cannot_be_withdrawn_or_asked_again(world: World) -> None:
-    waits = join(world)
+    waits = on_waitlist(world)
     closed = services.withdraw(waits.pk, by=world.clerk, now=world.now)
     assert (closed.closed_at, closed.closed_reason) == (world.now, "withdrawn")
     for act in (services.withdraw, services.still_waiting):
@@ -237,7 +203,7 @@ def test_who_waits_no_more_cannot_be_withdrawn_or_asked_again(world: World) -> N
 
 
 def test_a_cancelled_appointment_frees_its_time_once(world: World) -> None:
-    freed = free(world)
+    freed = freed_time(world)
     assert (freed.site, freed.starts_at, freed.ends_at) == (
         world.site,
         world.at(MONDAY, 9),
@@ -310,11 +276,11 @@ def test_a_move_by_some_minutes_frees_nothing(world: World) -> None:
 
 def test_a_time_that_is_given_back_again_is_one_task(world: World) -> None:
     """Somebody booked it at the desk, without the waitlist, and cancelled too."""
-    first = free(world)
+    first = freed_time(world)
     again = services.book(world.appointment(), by=world.clerk, now=world.now)
     services.cancel(again.pk, reason="a cold", by=world.clerk, now=world.now)
     assert FreedTime.objects.get() == first
-    waits = other(world, 2)
+    waits = another_waiting(world, 2)
     assert suits(world, first) == [waits]
     services.dismiss_freed(first.pk, by=world.clerk, now=world.now)
     once_more = services.book(world.appointment(), by=world.clerk, now=world.now)
@@ -329,7 +295,7 @@ def test_a_time_that_is_given_back_again_is_one_task(world: World) -> None:
 
 
 def test_a_freed_time_that_has_begun_is_closed_by_the_tick(world: World) -> None:
-    freed = free(world)
+    freed = freed_time(world)
     assert services.close_passed_times(now=world.at(MONDAY, 9) - timedelta(minutes=1)) == 0
     assert services.close_passed_times(now=world.at(MONDAY, 9)) == 1
     freed.refresh_from_db()
@@ -338,7 +304,7 @@ def test_a_freed_time_that_has_begun_is_closed_by_the_tick(world: World) -> None
 
 
 def test_a_freed_time_that_is_booked_past_the_waitlist_is_closed_by_the_tick(world: World) -> None:
-    freed, later = free(world), world.now + timedelta(minutes=1)
+    freed, later = freed_time(world), world.now + timedelta(minutes=1)
     held = services.book(world.appointment(), by=world.clerk, now=world.now, hold=True)
     assert services.close_filled_times(now=later) == 0  # the clerk may let it go
     services.cancel(held.pk, reason="not this one", by=world.clerk, now=world.now)
@@ -355,8 +321,8 @@ def test_a_freed_time_that_is_booked_past_the_waitlist_is_closed_by_the_tick(wor
 
 
 def test_a_dismissed_time_is_nobodys(world: World) -> None:
-    join(world)
-    freed = services.dismiss_freed(free(world).pk, by=world.clerk, now=world.now)
+    on_waitlist(world)
+    freed = services.dismiss_freed(freed_time(world).pk, by=world.clerk, now=world.now)
     assert (freed.closed_reason, freed.closed_by) == ("dismissed", world.clerk)
     assert not suits(world, freed)
     with pytest.raises(Refusal) as refused:
@@ -370,11 +336,11 @@ def test_a_dismissed_time_is_nobodys(world: World) -> None:
 
 def test_matches_are_ranked_by_priority_then_freshness_then_waiting_time(world: World) -> None:
     long_ago = world.now - timedelta(days=90)
-    stale = other(world, 2, now=long_ago, earliest_on=FRIDAY - timedelta(days=90))
-    younger = other(world, 3, now=world.now - timedelta(hours=1))
-    older = other(world, 4, now=world.now - timedelta(days=5), earliest_on=FRIDAY)
-    urgent = other(world, 5, priority=Priority.URGENT)
-    found = services.matches(free(world), now=world.now)
+    stale = another_waiting(world, 2, now=long_ago, earliest_on=FRIDAY - timedelta(days=90))
+    younger = another_waiting(world, 3, now=world.now - timedelta(hours=1))
+    older = another_waiting(world, 4, now=world.now - timedelta(days=5), earliest_on=FRIDAY)
+    urgent = another_waiting(world, 5, priority=Priority.URGENT)
+    found = services.matches(freed_time(world), now=world.now)
     assert names(found) == [urgent, older, younger, stale]
     assert [match.ask_again_since for match in found] == [None, None, None, stale.stale_on]
     assert found[0].reasons == [
@@ -393,26 +359,26 @@ def test_only_whom_everything_suits_is_a_match(world: World) -> None:
     physician = world.doctor.categories.get()
     elsewhere = resource("Dr Far", physician, far)
     fits = [
-        other(world, 2, sites=[far, world.site]),
-        other(world, 3, clinicians=[world.doctor, elsewhere]),
-        other(world, 4, notice_hours=69),
-        other(world, 5, earliest_on=MONDAY),
+        another_waiting(world, 2, sites=[far, world.site]),
+        another_waiting(world, 3, clinicians=[world.doctor, elsewhere]),
+        another_waiting(world, 4, notice_hours=69),
+        another_waiting(world, 5, earliest_on=MONDAY),
     ]
-    other(world, 6, sites=[far])
-    other(world, 7, clinicians=[elsewhere])
-    other(world, 8, notice_hours=70)
-    other(world, 9, earliest_on=MONDAY + timedelta(days=1))
-    other(world, 10)
+    another_waiting(world, 6, sites=[far])
+    another_waiting(world, 7, clinicians=[elsewhere])
+    another_waiting(world, 8, notice_hours=70)
+    another_waiting(world, 9, earliest_on=MONDAY + timedelta(days=1))
+    another_waiting(world, 10)
     Patient.objects.filter(record_number="P00010").update(died_on=FRIDAY)
-    assert suits(world, free(world)) == fits
+    assert suits(world, freed_time(world)) == fits
 
 
 def test_who_is_busy_then_is_no_match(world: World) -> None:
     second = [resource(name, kept.categories.get(), world.site)
               for name, kept in (("Dr Two", world.doctor), ("Room 2", world.room), ("Bay 2", world.bay))]  # fmt: skip
-    busy = join(world)
-    idle = other(world, 2)
-    freed = free(world)
+    busy = on_waitlist(world)
+    idle = another_waiting(world, 2)
+    freed = freed_time(world)
     services.book(
         world.appointment(starts_at=world.at(MONDAY, 10, 30), laterality="right"),
         resources=second,
@@ -426,8 +392,8 @@ def test_who_is_busy_then_is_no_match(world: World) -> None:
 def test_any_free_clinician_will_do_for_who_named_none(world: World) -> None:
     """The one who came free is booked again; a colleague is there."""
     second = resource("Dr Two", world.doctor.categories.get(), world.site)
-    insists, open_to_all = other(world, 2, clinicians=[world.doctor]), other(world, 3)
-    freed = free(world)
+    insists, open_to_all = another_waiting(world, 2, clinicians=[world.doctor]), another_waiting(world, 3)
+    freed = freed_time(world)
     Closure.objects.create(
         resource=world.doctor, starts_at=world.at(MONDAY, 8), ends_at=world.at(MONDAY, 12), reason="ill"
     )
@@ -441,7 +407,7 @@ def test_who_waits_gets_what_came_free_before_anything_else(world: World) -> Non
     """Another physician and another room are free as well, and come first by name."""
     resource("Dr Able", world.doctor.categories.get(), world.site)
     resource("A room", world.room.categories.get(), world.site)
-    waits, freed = join(world), free(world, resources=[world.doctor, world.room])
+    waits, freed = on_waitlist(world), freed_time(world, resources=[world.doctor, world.room])
     (match,) = services.matches(freed, now=world.now)
     assert match.clinicians == ["Dr Test"]
     booked = services.book_from_waitlist(waits.pk, freed_id=freed.pk, by=world.clerk, now=world.now)
@@ -451,8 +417,8 @@ def test_who_waits_gets_what_came_free_before_anything_else(world: World) -> Non
 def test_who_does_not_accept_whose_time_came_free_gets_another_clinician(world: World) -> None:
     able = resource("Dr Able", world.doctor.categories.get(), world.site)
     room = resource("A room", world.room.categories.get(), world.site)
-    waits = join(world, clinicians=[able])
-    freed = free(world, resources=[world.doctor, world.room])
+    waits = on_waitlist(world, clinicians=[able])
+    freed = freed_time(world, resources=[world.doctor, world.room])
     (match,) = services.matches(freed, now=world.now)
     assert match.clinicians == ["Dr Able"]
     # Whose room has been taken again gets another one.
@@ -464,37 +430,37 @@ def test_who_does_not_accept_whose_time_came_free_gets_another_clinician(world: 
 
 
 def test_what_is_taken_again_suits_nobody(world: World) -> None:
-    other(world, 2)
-    freed = free(world)
+    another_waiting(world, 2)
+    freed = freed_time(world)
     services.book(world.appointment(), by=world.clerk, now=world.now)
     assert suits(world, freed) == []
 
 
 def test_who_gave_the_time_back_is_not_offered_it(world: World) -> None:
-    join(world)
-    assert suits(world, free(world, patient=world.patient)) == []
+    on_waitlist(world)
+    assert suits(world, freed_time(world, patient=world.patient)) == []
 
 
 def test_an_appointment_that_they_have_already_is_said(world: World) -> None:
     later = services.book(
         world.appointment(starts_at=world.at(MONDAY + timedelta(days=7), 9)), by=world.clerk, now=world.now
     )
-    join(world)
-    found = services.matches(free(world), now=world.now)
+    on_waitlist(world)
+    found = services.matches(freed_time(world), now=world.now)
     assert [match.booked_already for match in found] == [later]
 
 
 def test_patients_of_other_sites_are_not_shown(world: World) -> None:
     far = Site.objects.create(name="Far", time_zone="America/Phoenix", phone="1")
-    ours = join(world)
-    theirs = join(world, patient=world.another_patient(2, site=far))
-    freed = free(world)
+    ours = on_waitlist(world)
+    theirs = on_waitlist(world, patient=world.another_patient(2, site=far))
+    freed = freed_time(world)
     assert suits(world, freed, by=world.clerk) == [ours]
     assert suits(world, freed, by=world.admin) == [ours, theirs]
 
 
 def test_thirty_who_wait_cost_as_many_queries_as_three(world: World) -> None:
-    freed = free(world)
+    freed = freed_time(world)
 
     def cost() -> int:
         with CaptureQueriesContext(connection) as captured:
@@ -502,27 +468,27 @@ def test_thirty_who_wait_cost_as_many_queries_as_three(world: World) -> None:
         return len(captured)
 
     for number in range(2, 5):
-        other(world, number, clinicians=[world.doctor], sites=[world.site])
+        another_waiting(world, number, clinicians=[world.doctor], sites=[world.site])
     few = cost()
     for number in range(5, 32):
-        other(world, number, clinicians=[world.doctor], sites=[world.site])
+        another_waiting(world, number, clinicians=[world.doctor], sites=[world.site])
     assert cost() == few <= 8
     assert len(suits(world, freed)) == waitlist_matching.NAMED
 
 
 def test_different_wishes_are_looked_at_up_to_a_bound(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waitlist_matching, "CHECKED", 1)
-    first = other(world, 2)
-    other(world, 3, laterality="right")
-    same = other(world, 4)
-    assert suits(world, free(world)) == [first, same]
+    first = another_waiting(world, 2)
+    another_waiting(world, 3, laterality="right")
+    same = another_waiting(world, 4)
+    assert suits(world, freed_time(world)) == [first, same]
 
 
 # Booking from it.
 
 
 def test_booking_closes_the_entry_and_the_freed_time(world: World) -> None:
-    waits, freed = join(world, clinicians=[world.doctor], note="call the son"), free(world)
+    waits, freed = on_waitlist(world, clinicians=[world.doctor], note="call the son"), freed_time(world)
     booked = services.book_from_waitlist(waits.pk, freed_id=freed.pk, by=world.clerk, now=world.now)
     assert (booked.patient, booked.starts_at, booked.status) == (
         world.patient,
@@ -540,7 +506,7 @@ def test_booking_closes_the_entry_and_the_freed_time(world: World) -> None:
 
 
 def test_another_time_can_be_booked_from_the_waitlist(world: World) -> None:
-    waits = join(world)
+    waits = on_waitlist(world)
     booked = services.book_from_waitlist(
         waits.pk,
         starts_at=world.at(MONDAY, 13),
@@ -554,7 +520,7 @@ def test_another_time_can_be_booked_from_the_waitlist(world: World) -> None:
 
 
 def test_a_booking_that_is_refused_leaves_both_open(world: World) -> None:
-    waits, freed = join(world), free(world)
+    waits, freed = on_waitlist(world), freed_time(world)
     services.book(world.appointment(patient=world.another_patient(5)), by=world.clerk, now=world.now)
     with pytest.raises(Refusal) as refused:
         services.book_from_waitlist(waits.pk, freed_id=freed.pk, by=world.clerk, now=world.now)
@@ -565,7 +531,7 @@ def test_a_booking_that_is_refused_leaves_both_open(world: World) -> None:
 
 
 def test_a_second_booking_is_told_why_not(world: World) -> None:
-    waits, freed, late = join(world), free(world), other(world, 2)
+    waits, freed, late = on_waitlist(world), freed_time(world), another_waiting(world, 2)
     services.book_from_waitlist(waits.pk, freed_id=freed.pk, by=world.clerk, now=world.now)
     for pk, code in ((waits.pk, "not_waiting"), (late.pk, "freed_time_closed")):
         with pytest.raises(Refusal) as refused:
@@ -574,7 +540,7 @@ def test_a_second_booking_is_told_why_not(world: World) -> None:
 
 
 def test_a_time_that_has_begun_is_not_given_away(world: World) -> None:
-    waits, freed = join(world), free(world)
+    waits, freed = on_waitlist(world), freed_time(world)
     with pytest.raises(Refusal) as refused:
         services.book_from_waitlist(waits.pk, freed_id=freed.pk, by=world.clerk, now=freed.starts_at)
     assert refused.value.code == "freed_time_closed"
@@ -582,20 +548,20 @@ def test_a_time_that_has_begun_is_not_given_away(world: World) -> None:
 
 def test_no_accepted_clinician_at_the_site_is_a_refusal(world: World) -> None:
     far = Site.objects.create(name="Far", time_zone="America/Phoenix", phone="1")
-    waits = join(world, clinicians=[resource("Dr Far", world.doctor.categories.get(), far)])
+    waits = on_waitlist(world, clinicians=[resource("Dr Far", world.doctor.categories.get(), far)])
     with pytest.raises(Refusal) as refused:
-        services.book_from_waitlist(waits.pk, freed_id=free(world).pk, by=world.clerk, now=world.now)
+        services.book_from_waitlist(waits.pk, freed_id=freed_time(world).pk, by=world.clerk, now=world.now)
     assert (refused.value.code, refused.value.field) == ("not_here", "resources")
 
 
 @pytest.mark.django_db(transaction=True)
 def test_of_two_clerks_who_fill_the_same_time_at_once_one_wins(world: World) -> None:
-    entries, freed = [join(world), other(world, 2)], free(world)
+    entries, freed = [on_waitlist(world), another_waiting(world, 2)], freed_time(world)
 
     def fill(waits: WaitlistEntry) -> Any:
         return lambda: services.book_from_waitlist(waits.pk, freed_id=freed.pk, by=world.clerk, now=world.now)
 
-    assert together(*map(fill, entries)) == {"won": 1, "freed_time_closed": 1}
+    assert run_together(*map(fill, entries)) == {"won": 1, "freed_time_closed": 1}
     freed.refresh_from_db()
     booked = Appointment.objects.get(status="booked")
     won = WaitlistEntry.objects.get(appointment=booked)
@@ -607,23 +573,23 @@ def test_of_two_clerks_who_fill_the_same_time_at_once_one_wins(world: World) -> 
 
 @pytest.mark.django_db(transaction=True)
 def test_of_two_clerks_who_book_the_same_patient_at_once_one_wins(world: World) -> None:
-    waits, freed = join(world), [free(world), free(world, starts_at=world.at(MONDAY, 13))]
+    waits, freed = on_waitlist(world), [freed_time(world), freed_time(world, starts_at=world.at(MONDAY, 13))]
 
     def fill(freed_time: FreedTime) -> Any:
         return lambda: services.book_from_waitlist(
             waits.pk, freed_id=freed_time.pk, by=world.clerk, now=world.now
         )
 
-    assert together(*map(fill, freed)) == {"won": 1, "not_waiting": 1}
+    assert run_together(*map(fill, freed)) == {"won": 1, "not_waiting": 1}
     assert Appointment.objects.filter(status="booked").count() == 1
     assert FreedTime.objects.filter(closed_at=None).count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_direct_booking_of_the_freed_time_at_once_leaves_one_of_them(world: World) -> None:
-    waits, freed = join(world), free(world)
+    waits, freed = on_waitlist(world), freed_time(world)
     rival = world.another_patient(7)
-    ended = together(
+    ended = run_together(
         lambda: services.book_from_waitlist(waits.pk, freed_id=freed.pk, by=world.clerk, now=world.now),
         lambda: services.book(world.appointment(patient=rival), by=world.clerk, now=world.now),
     )

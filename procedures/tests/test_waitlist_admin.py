@@ -13,8 +13,7 @@ from clinic.tests.admin_client import clock, errors, filled, levels, queries, si
 from clinic.tests.factories import MONDAY, staff
 from procedures import services
 from procedures.models import Appointment, FreedTime, WaitlistEntry
-from procedures.tests.factories import World
-from procedures.tests.test_waitlist import FRIDAY, entry, free, join, other
+from procedures.tests.factories import FRIDAY, World, another_waiting, freed_time, on_waitlist, waitlist_entry
 
 WAITLIST = "/admin/procedures/waitlistentry/"
 FREED = "/admin/procedures/freedtime/"
@@ -90,7 +89,7 @@ def test_what_is_refused_is_said_beside_its_field(
 def test_a_second_entry_for_the_same_is_refused_with_everything_still_there(
     desk: Client, world: World
 ) -> None:
-    join(world)
+    on_waitlist(world)
     sent = filled(get(desk, world, f"{WAITLIST}add/").context["adminform"].form)
     sent |= {"patient": world.patient.pk, "procedure_type": world.ablation.pk, "region": "lumbar"}
     response = post(desk, world, f"{WAITLIST}add/", **sent, laterality="left", note="call the son")
@@ -101,9 +100,9 @@ def test_a_second_entry_for_the_same_is_refused_with_everything_still_there(
 def test_the_list_says_who_waits_for_what_since_when_and_whom_to_ask_again(
     desk: Client, world: World
 ) -> None:
-    other(world, 2, now=world.now - timedelta(days=90), earliest_on=FRIDAY - timedelta(days=90))
-    join(world, priority=WaitlistEntry.Priority.URGENT, clinicians=[world.doctor], note="call the son")
-    gone = other(world, 3)
+    another_waiting(world, 2, now=world.now - timedelta(days=90), earliest_on=FRIDAY - timedelta(days=90))
+    on_waitlist(world, priority=WaitlistEntry.Priority.URGENT, clinicians=[world.doctor], note="call the son")
+    gone = another_waiting(world, 3)
     services.withdraw(gone.pk, by=world.clerk, now=world.now)
     said = words(get(desk, world, WAITLIST))
     assert said.index("O&#x27;Brien, Ann") < said.index("García2, Ana2")  # the urgent one first
@@ -129,7 +128,7 @@ def test_an_empty_waitlist_says_so(desk: Client, world: World) -> None:
 
 
 def test_many_are_asked_or_taken_off_at_once(desk: Client, world: World) -> None:
-    first, second = join(world), other(world, 2)
+    first, second = on_waitlist(world), another_waiting(world, 2)
     services.withdraw(second.pk, by=world.clerk, now=world.now)
     chosen = [first.pk, second.pk]
     response = post(desk, world, f"{WAITLIST}?state=all", action="still_waiting", _selected_action=chosen)
@@ -142,7 +141,7 @@ def test_many_are_asked_or_taken_off_at_once(desk: Client, world: World) -> None
 
 
 def test_one_is_asked_or_taken_off_on_its_page_and_a_second_click_is_told(desk: Client, world: World) -> None:
-    waits = join(world)
+    waits = on_waitlist(world)
     shown = get(desk, world, f"{WAITLIST}{waits.pk}/change/")
     assert "Still waits" in words(shown)
     assert "still waits." in words(post(desk, world, f"{WAITLIST}{waits.pk}/asked/"))
@@ -150,7 +149,7 @@ def test_one_is_asked_or_taken_off_on_its_page_and_a_second_click_is_told(desk: 
     again = words(post(desk, world, f"{WAITLIST}{waits.pk}/withdrawn/"))
     assert "not waiting any more: withdrawn" in again
     assert "Still waits" not in again
-    waits = join(world, patient=world.another_patient(9))
+    waits = on_waitlist(world, patient=world.another_patient(9))
     assert get(desk, world, f"{WAITLIST}{waits.pk}/withdrawn/")["Location"] == f"{WAITLIST}{waits.pk}/"
     assert levels(get(desk, world, f"{WAITLIST}{waits.pk}/change/")) == ["warning"]
     waits.refresh_from_db()
@@ -158,7 +157,7 @@ def test_one_is_asked_or_taken_off_on_its_page_and_a_second_click_is_told(desk: 
 
 
 def test_another_time_is_booked_from_an_entrys_page(desk: Client, world: World) -> None:
-    waits = join(world)
+    waits = on_waitlist(world)
     address = f"{WAITLIST}{waits.pk}/book/"
     assert f'href="{address}"' in get(desk, world, f"{WAITLIST}{waits.pk}/change/").content.decode()
     sent = filled(get(desk, world, address).context["form"]) | {"starts_0": str(MONDAY)}
@@ -176,7 +175,7 @@ def test_another_time_is_booked_from_an_entrys_page(desk: Client, world: World) 
 
 
 def test_an_entry_is_not_changed_or_deleted_behind_the_services(desk: Client, world: World) -> None:
-    waits = join(world)
+    waits = on_waitlist(world)
     assert post(desk, world, f"{WAITLIST}{waits.pk}/change/", note="x").status_code == 403
     assert post(desk, world, f"{WAITLIST}{waits.pk}/delete/", post="yes").status_code == 403
     assert get(desk, world, f"{WAITLIST}{waits.pk}/history/").status_code == 200
@@ -186,7 +185,7 @@ def test_an_entry_is_not_changed_or_deleted_behind_the_services(desk: Client, wo
 
 
 def test_open_freed_times_come_first_on_the_wall_clock_of_their_site(desk: Client, world: World) -> None:
-    early, late = free(world), free(world, starts_at=world.at(MONDAY, 13))
+    early, late = freed_time(world), freed_time(world, starts_at=world.at(MONDAY, 13))
     services.dismiss_freed(early.pk, by=world.clerk, now=world.now)
     said = words(get(desk, world, FREED))
     assert said.index("13:00–14:45 EST") < said.index("09:00–10:45 EST")
@@ -197,8 +196,8 @@ def test_open_freed_times_come_first_on_the_wall_clock_of_their_site(desk: Clien
 
 
 def test_a_freed_times_page_names_whom_it_suits_and_books_them(desk: Client, world: World) -> None:
-    freed, waits = free(world), join(world)
-    other(world, 2, notice_hours=200)
+    freed, waits = freed_time(world), on_waitlist(world)
+    another_waiting(world, 2, notice_hours=200)
     said = words(get(desk, world, page(freed)))
     for text in (
         "O&#x27;Brien, Ann",
@@ -218,7 +217,7 @@ def test_a_freed_times_page_names_whom_it_suits_and_books_them(desk: Client, wor
 
 
 def test_a_second_click_is_a_clear_refusal(desk: Client, world: World) -> None:
-    freed, waits, late = free(world), join(world), other(world, 2)
+    freed, waits, late = freed_time(world), on_waitlist(world), another_waiting(world, 2)
     book(desk, world, freed, waits)
     assert "not waiting any more: booked" in words(book(desk, world, freed, waits))
     response = book(desk, world, freed, late)
@@ -228,7 +227,7 @@ def test_a_second_click_is_a_clear_refusal(desk: Client, world: World) -> None:
 
 
 def test_a_time_that_somebody_took_meanwhile_is_said(desk: Client, world: World) -> None:
-    freed, waits = free(world), join(world)
+    freed, waits = freed_time(world), on_waitlist(world)
     services.book(world.appointment(patient=world.another_patient(5)), by=world.clerk, now=world.now)
     response = book(desk, world, freed, waits)
     said = words(response)
@@ -239,18 +238,18 @@ def test_a_time_that_somebody_took_meanwhile_is_said(desk: Client, world: World)
 
 
 def test_who_must_be_asked_again_and_who_has_an_appointment_is_marked(desk: Client, world: World) -> None:
-    join(world, now=world.now - timedelta(days=90), earliest_on=FRIDAY - timedelta(days=90))
+    on_waitlist(world, now=world.now - timedelta(days=90), earliest_on=FRIDAY - timedelta(days=90))
     later = services.book(
         world.appointment(starts_at=world.at(MONDAY + timedelta(days=7), 9)), by=world.clerk, now=world.now
     )
-    response = get(desk, world, page(free(world)))
+    response = get(desk, world, page(freed_time(world)))
     assert "ask again since 2026-12-09" in words(response)
     assert "Booked already: Mon 18 Jan 2027, 09:00 EST" in words(response)
     assert f"/admin/procedures/appointment/{later.pk}/change/" in response.content.decode()
 
 
 def test_a_time_for_which_nobody_waits_is_dismissed(desk: Client, world: World) -> None:
-    freed = free(world)
+    freed = freed_time(world)
     assert "Nobody is waiting for this." in words(get(desk, world, page(freed)))
     assert "dismissed" in words(post(desk, world, f"{FREED}{freed.pk}/dismiss/"))
     assert "not free any more: dismissed" in words(post(desk, world, f"{FREED}{freed.pk}/dismiss/"))
@@ -258,7 +257,7 @@ def test_a_time_for_which_nobody_waits_is_dismissed(desk: Client, world: World) 
 
 
 def test_a_time_that_has_begun_offers_nobody(desk: Client, world: World) -> None:
-    freed, waits = free(world), join(world)
+    freed, waits = freed_time(world), on_waitlist(world)
     with clock(freed.starts_at):
         said = words(desk.get(page(freed)))
     assert "Whom it would suit" not in said
@@ -270,7 +269,7 @@ def test_a_time_that_has_begun_offers_nobody(desk: Client, world: World) -> None
 
 
 def test_who_may_not_manage_sees_and_does_nothing(world: World, client: Client) -> None:
-    freed, waits = free(world), join(world)
+    freed, waits = freed_time(world), on_waitlist(world)
     signed_in(staff("manager@example.org", "Manager", world.site), client)
     said = words(get(client, world, page(freed)))
     assert "O&#x27;Brien" in said
@@ -289,7 +288,7 @@ def test_who_may_not_manage_sees_and_does_nothing(world: World, client: Client) 
 
 
 def test_what_is_another_sites_is_not_there(world: World, client: Client) -> None:
-    freed, waits = free(world), join(world)
+    freed, waits = freed_time(world), on_waitlist(world)
     far = elsewhere()
     signed_in(staff("far@example.org", "Front desk", far), client)
     for listed in (WAITLIST, FREED):
@@ -310,11 +309,11 @@ def test_what_is_another_sites_is_not_there(world: World, client: Client) -> Non
 
 def test_a_patient_of_another_site_cannot_be_booked_into_ours(desk: Client, world: World) -> None:
     far = elsewhere()
-    hidden = join(world, patient=world.another_patient(2, site=far))
-    freed = free(world)
+    hidden = on_waitlist(world, patient=world.another_patient(2, site=far))
+    freed = freed_time(world)
     assert "García2" not in words(get(desk, world, page(freed)))
     assert book(desk, world, freed, hidden).status_code == 404
-    hidden_patient = entry(world, patient=hidden.patient, laterality="right")
+    hidden_patient = waitlist_entry(world, patient=hidden.patient, laterality="right")
     sent = filled(get(desk, world, f"{WAITLIST}add/").context["adminform"].form)
     sent |= {"patient": hidden_patient.patient.pk, "procedure_type": world.ablation.pk}
     response = post(desk, world, f"{WAITLIST}add/", **sent, laterality="right")
@@ -332,13 +331,13 @@ def test_both_lists_stand_at_the_side(desk: Client, world: World) -> None:
 
 @pytest.mark.parametrize("address", [WAITLIST, FREED, "page"])
 def test_thirty_rows_cost_as_many_queries_as_three(desk: Client, world: World, address: str) -> None:
-    freed = free(world)
+    freed = freed_time(world)
     address = page(freed) if address == "page" else address
 
     def more(start: int, end: int) -> None:
         for number in range(start, end):
-            other(world, number, clinicians=[world.doctor], sites=[world.site])
-            free(world, starts_at=world.at(MONDAY + timedelta(days=7 * number), 9))
+            another_waiting(world, number, clinicians=[world.doctor], sites=[world.site])
+            freed_time(world, starts_at=world.at(MONDAY + timedelta(days=7 * number), 9))
 
     with clock(world.now):
         more(2, 5)

@@ -21,7 +21,7 @@ from outcomes.admin.adverse_events import RECORD
 from outcomes.admin.alerts.descriptions import devices_due, due_label, ending, questions
 from outcomes.admin.alerts.filters import OwnerFilter, StateFilter, tabs
 from outcomes.admin.courses import course_fragment, with_answers
-from outcomes.admin.drill_down import AlertCells, ShowsBehind
+from outcomes.admin.drill_down import CellFilter, ShowsBehind
 from outcomes.admin.providers import AlertProviders
 from outcomes.charts.svg import percent
 from outcomes.models import Alert, FollowUp
@@ -47,7 +47,7 @@ class AlertAdmin(ShowsBehind):
         "kind",
         "urgency",
         ("site", SeenFilter),
-        AlertCells,
+        CellFilter,
     )
     list_fullwidth = True
     search_fields = searched("patient__")

@@ -14,7 +14,6 @@ from clinic.admin.datetime_widgets import DateInput
 from outcomes import services
 from outcomes.admin.reports.base import (
     RowLinks,
-    SelectionForm,
     drawing,
     made,
     of_words,
@@ -25,6 +24,7 @@ from outcomes.admin.reports.base import (
     site_of,
 )
 from outcomes.admin.reports.curves import bar, curve_context, labels, population_words
+from outcomes.admin.selection_form import SelectionForm
 from outcomes.charts import duration
 from outcomes.rates import Share, share
 from outcomes.reports import ComparisonReport, Group, Selection, compare_groups

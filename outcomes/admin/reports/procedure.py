@@ -13,7 +13,6 @@ from outcomes import services
 from outcomes.admin.courses import VERDICT_LABELS
 from outcomes.admin.reports.base import (
     RowLinks,
-    SelectionForm,
     bounds_words,
     drawing,
     made,
@@ -24,6 +23,7 @@ from outcomes.admin.reports.base import (
     site_of,
 )
 from outcomes.admin.reports.curves import curve_context, unit_words
+from outcomes.admin.selection_form import SelectionForm
 from outcomes.charts import column_charts, stacked_bars
 from outcomes.charts.svg import when
 from outcomes.models.adverse_events import TERMS

@@ -8,7 +8,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from outcomes import services
-from outcomes.admin.reports.base import RowLinks, SelectionForm, made, page, require, share_words, site_of
+from outcomes.admin.reports.base import RowLinks, made, page, require, share_words, site_of
+from outcomes.admin.selection_form import SelectionForm
 from outcomes.models import Answer
 from outcomes.reports import response_report
 from outcomes.reports.response_rates import Answered

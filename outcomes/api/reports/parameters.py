@@ -64,7 +64,7 @@ class Report(NoStoreAPIView, APIView):
 
     @property
     def user(self) -> User:
-        """Who is asking. Holds has seen to it that they are signed in."""
+        """Who is asking. The permission class has seen to it that they are signed in."""
         user = self.request.user
         assert isinstance(user, User)
         return user

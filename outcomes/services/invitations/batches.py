@@ -1,16 +1,19 @@
-"""Batch after batch of patients who have something waiting; nobody else is at those of one batch."""
+"""Batch after batch of patients who have something waiting, at the hours at which their sites ask; nobody else is at
+those of one batch."""
 
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, time
 from typing import Protocol
 
 from django.db.models import Q, QuerySet
 
 from clinic.database import is_away
+from clinic.models import Site
+from clinic.timezones import on_wall
 from outcomes.models import CheckIn
-from outcomes.services.invitations.hours import asked_at_this_hour
+from outcomes.schedule import DAY, quiet_until
 from patients.models import Patient
 
 logger = logging.getLogger(__name__)
@@ -33,7 +36,7 @@ def in_batches(
     """Do `act` for batch after batch of the patients who have something `waiting`; what it did, added up.
 
     They are listed once: after an outage to look for them anew in each batch took most of the time. A batch that fails
-    is done once more patient by patient, so that one sick row silences nobody else; its fault is raised at the end.
+    is done once more patient by patient, so that one bad row does not block others; its error is raised at the end.
 
     Raises OperationalError at once when the database is away.
     """
@@ -118,3 +121,43 @@ def of_patients(check_ins: Iterable[CheckIn]) -> dict[Patient, list[CheckIn]]:
     for check_in in check_ins:
         result[check_in.follow_up.patient].append(check_in)
     return result
+
+
+def asked_at_this_hour(now: datetime, sites: Sequence[Site] | None = None) -> Q:
+    """Of check-ins: their sites ask now. In its quiet hours a site asks nothing but diaries of that day.
+
+    `sites`: those that have not stopped all questions, where they are known.
+    """
+    sites = list(Site.objects.filter(emails_paused=False)) if sites is None else sites
+    quiet = {site: quiet_at(site, now) for site in sites}
+    asked = Q(follow_up__procedure__site__in=[site.pk for site in sites if not quiet[site]])
+    for site in sites:
+        if quiet[site]:
+            today = on_wall(now.astimezone(site.zone).date(), time(0), site.zone)
+            asked |= Q(
+                follow_up__procedure__site=site.pk,
+                follow_up__procedure__performed_at__gte=today,
+                kind=CheckIn.Kind.PLANNED,
+                offset_minutes__gt=0,
+                offset_minutes__lt=DAY,
+            )
+    return asked
+
+
+def quiet_at(site: Site, now: datetime) -> datetime | None:
+    """The end of the site's quiet hours when `now` lies in them, in UTC; else None."""
+    return quiet_until(now, quiet_from=site.quiet_from, quiet_until=site.quiet_until, zone=site.zone)
+
+
+def waits_until(check_in: CheckIn, *, now: datetime) -> datetime | None:
+    """The end of the quiet hours for which a question waits, in UTC; None when it may go out now.
+
+    The diary of a procedure of the same day never waits. It asks by the hour how an anaesthetic works that is gone by
+    the morning, and the patient was told at the clinic that it would come.
+    """
+    procedure = check_in.follow_up.procedure
+    zone = procedure.site.zone
+    on_the_day = procedure.performed_at.astimezone(zone).date() == now.astimezone(zone).date()
+    if on_the_day and check_in.kind == CheckIn.Kind.PLANNED and 0 < check_in.offset_minutes < DAY:
+        return None
+    return quiet_at(procedure.site, now)

@@ -9,8 +9,7 @@ from django.db import transaction
 from clinic.models import OutgoingEmail
 from outcomes.models import CheckIn, ContactAttempt, Draft, FollowUp
 from outcomes.services.invitations.batches import with_details
-from outcomes.services.invitations.rules import NO_CALL
-from outcomes.services.invitations.updates import CheckInUpdates, Kind, reminder_times
+from outcomes.services.invitations.updates import NO_CALL, CheckInUpdates, Kind, reminder_times
 from outcomes.services.links import void_links
 from patients.models import Caregiver, Patient, Reader
 
@@ -28,7 +27,7 @@ def ask_at_new_address(
     answers for them no longer has, or before a death that is taken back, and is still open; how many.
 
     Its reminders and the call begin anew. What waits in the outbox goes to the new address anyhow; what was not asked
-    `because` of one of these reasons is due again. Nothing where nobody may be mailed. Wants the patient locked.
+    for one of the reasons in `reason` is due again. Nothing where nobody may be mailed. Wants the patient locked.
     """
     reader: Reader = Caregiver.objects.asked_for([patient]).get(patient.pk, patient)
     if reader.why_no_email:

@@ -14,9 +14,8 @@ from outcomes.services.invitations.batches import (
     to_remind,
     with_details,
 )
-from outcomes.services.invitations.rules import NO_CALL
-from outcomes.services.invitations.updates import CheckInUpdates, Kind, reminder_key, reminder_times
-from outcomes.services.invitations.weekly_cap import TOGETHER, emails_this_week
+from outcomes.services.invitations.invite import TOGETHER, emails_this_week
+from outcomes.services.invitations.updates import NO_CALL, CheckInUpdates, Kind, reminder_key, reminder_times
 from patients.models import Caregiver, Reader
 
 REMINDED = ("reminded", "not_sent")
@@ -34,9 +33,9 @@ def remind_due(*, now: datetime, limit: int = 100_000) -> dict[str, int]:
 def remind_some(waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: datetime) -> dict[str, int]:
     """Remind these patients of what is waiting of theirs.
 
-    After the last reminder, and at once where no e-mail may be sent, a call falls due instead. A reminder that would
-    go beyond the cap of a week is left out, and so is one after which the next is due as well; the ladder goes on. The
-    cap is none for what confirms a bad score.
+    After the last reminder, and at once where no e-mail may be sent, a call falls due instead. A reminder over the
+    weekly cap is skipped, and so is one whose successor is due already; the next ones still follow. The cap does not
+    apply to confirmations of a bad score.
     """
     due = lock_due_check_ins(waiting, patients)
     asking = CheckInUpdates(now)

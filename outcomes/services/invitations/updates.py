@@ -13,6 +13,9 @@ from outcomes.models import CheckIn, ContactAttempt
 from outcomes.schedule import reminder_schedule
 from patients.models import Reader
 
+#: Nobody is to be telephoned either.
+NO_CALL = frozenset({"deceased", "merged", "opted_out"})
+
 Kind, Outcome = ContactAttempt.Kind, ContactAttempt.Outcome
 
 #: What asking changes of a check-in.

@@ -1,14 +1,24 @@
 """Two ways to use a patient's page in a browser: a finger on a small screen, and the keys of a keyboard alone."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.utils import translation
 from django.utils.translation import gettext
 
+from clinic.models import User
+
 #: A small telephone.
 SMALL = {"width": 360, "height": 640}
 #: What has the focus: its name, its value and its words.
 FOCUS = "(({name, value, innerText}) => [name || '', value || '', (innerText || '').trim()])(document.activeElement)"
+#: What a screen reader would call the focused element, roughly: its label, its own words, its options' context.
+FOCUSED = """() => {
+    const at = document.activeElement;
+    const named = (at.getAttribute("aria-labelledby") || "").split(" ").map((id) => document.getElementById(id));
+    const label = [...(at.labels || []), ...named].map((one) => one ? one.innerText : "").join(" ");
+    return `${at.tagName} ${at.getAttribute("aria-label") || label || at.innerText || at.value || ""}`;
+}"""
 
 
 def said(language: str, words: str) -> str:
@@ -86,3 +96,32 @@ def hand(browser: Any, kind: str, *, scripts: bool) -> Any:
     page = browser.new_context(viewport=SMALL, has_touch=touch, java_script_enabled=scripts).new_page()
     page.set_default_timeout(10_000)
     return Finger(page) if touch else Keys(page)
+
+
+def tab_to(page: Any, tag: str, words: str) -> None:
+    """Press Tab until the focus is on an element of that tag that begins with these words."""
+    seen = []
+    for _ in range(250):
+        page.keyboard.press("Tab")
+        focused = " ".join(str(page.evaluate(FOCUSED)).split()).replace(" :", ":").replace(" ,", ",")
+        if focused.startswith(f"{tag} {words}"):
+            return
+        seen.append(focused)
+    raise AssertionError(f"{tag} {words!r} is not to be reached: {seen[:60]}")
+
+
+def desk_page(
+    browser: Any, user: User, live_server: Any, watch: Callable[[Any], None] = lambda page: None
+) -> Any:
+    """A page in which `user` has signed in. `watch` is called with it before it opens anything."""
+    page = browser.new_context(
+        base_url=live_server.url, viewport={"width": 1440, "height": 1000}, bypass_csp=True
+    ).new_page()
+    page.set_default_timeout(20_000)
+    watch(page)
+    page.goto("/admin/")
+    page.get_by_label("E-mail").fill(user.email)
+    page.get_by_label("Password").fill("correct horse")
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda url: "login" not in url)
+    return page

@@ -25,14 +25,11 @@ from clinic.tests.admin_client import clock, errors, levels, signed_in, version_
 from clinic.tests.factories import MONDAY, staff
 from outcomes import services as outcomes
 from outcomes.models import FollowUp
-from outcomes.tests.site.test_matching_tags import rows_of
-from outcomes.tests.site.test_stale_steps import KINDS
+from outcomes.tests.site.api_rows import API_PATHS, row_at
 from patients.models import OpioidUse, Patient
 from procedures.admin.workflow_actions import STEPS
 from procedures.models import Procedure
-from procedures.tests.factories import World
-from procedures.tests.test_devices import implanted
-from procedures.tests.test_waitlist import join
+from procedures.tests.factories import World, implant_procedure, on_waitlist
 
 #: Rows of no site: everybody sees them.
 SEEN_BY_ALL = ("procedures/proceduretype",)
@@ -69,7 +66,7 @@ class Place:
         self.world, self.page, self.now = world, page, world.now
         self.row: models.Model | None = None
         if "<int:pk>" in below:
-            found = world.ablation if kind in SEEN_BY_ALL else rows_of(world, KINDS[kind])[1]
+            found = world.ablation if kind in SEEN_BY_ALL else row_at(world, API_PATHS[kind])[1]
             self.row = found
         if kind == "outcomes/checkin" and self.row is not None:
             self.now = self.row.opens_at  # type: ignore[attr-defined]
@@ -81,7 +78,7 @@ class Place:
         if page.name == "deceased":
             Patient.objects.update(died_on=MONDAY)
         if "<int:procedure>" in below:
-            self.row = implanted(world)
+            self.row = implant_procedure(world)
         if "<int:follow_up>" in below:
             world.performed()
             self.row = FollowUp.objects.get()
@@ -91,7 +88,7 @@ class Place:
         if "<int:other>" in below:
             below = below.replace("<int:other>", str(Patient.objects.latest("pk").pk))
         if "<int:entry>" in below:
-            below = below.replace("<int:entry>", str(join(world).pk))
+            below = below.replace("<int:entry>", str(on_waitlist(world).pk))
         below = re.sub(r"<int:\w+>", str(self.row.pk if self.row is not None else ""), below)
         self.address = f"/admin/{kind}/{below}"
         self.can = mock.patch.object(page, "impossible", return_value="")

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from clinic.tests.admin_client import clock
+from clinic.tests.factories import MINUTE
 from outcomes.models import Alert
-from outcomes.tests.site.test_desk_browser import reach
-from outcomes.tests.test_alert_desk import routine
-from outcomes.tests.test_alert_services import MINUTE, flag, red_flag
+from outcomes.tests.factories import course_alert, red_flag_alert, red_flag_question
+from outcomes.tests.site.browser_actions import desk_page, tab_to
 from procedures.tests.factories import World
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -18,28 +18,20 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 @pytest.fixture
 def alert(world: World) -> Alert:
     """Red flags of a patient, three minutes overdue, and two routine alerts about others."""
-    flag("new_weakness", "emergency")
-    flag("fever_chills", "same_day")
+    red_flag_question("new_weakness", "emergency")
+    red_flag_question("fever_chills", "same_day")
     world.patient.phone = "+1 212 555 0177"
     world.patient.save()
     for number, kind in enumerate(("lost_early", "silent"), start=2):
-        routine(world, kind, number)
-    return red_flag(world, "new_weakness", "fever_chills")
+        course_alert(world, kind, number)
+    return red_flag_alert(world, "new_weakness", "fever_chills")
 
 
 @pytest.fixture
 def desk(browser: Any, world: World, alert: Alert, live_server: Any) -> Iterator[Any]:
     """A page in which the nurse has signed in."""
     with clock(alert.due_at + 3 * MINUTE):
-        page = browser.new_context(
-            base_url=live_server.url, viewport={"width": 1440, "height": 1000}, bypass_csp=True
-        ).new_page()
-        page.set_default_timeout(10_000)
-        page.goto("/admin/")
-        page.get_by_label("E-mail").fill(world.nurse.email)
-        page.get_by_label("Password").fill("correct horse")
-        page.keyboard.press("Enter")
-        page.wait_for_url(lambda url: "login" not in url)
+        page = desk_page(browser, world.nurse, live_server)
         yield page
         page.close()
 
@@ -47,19 +39,19 @@ def desk(browser: Any, world: World, alert: Alert, live_server: Any) -> Iterator
 def test_an_alert_is_taken_and_resolved_by_keyboard(desk: Any, world: World, alert: Alert) -> None:
     desk.goto("/admin/outcomes/alert/")
     assert "overdue by 3 min" in desk.locator("#result_list").inner_text().lower()
-    reach(desk, "A", "RED FLAG")
+    tab_to(desk, "A", "RED FLAG")
     desk.keyboard.press("Enter")
     desk.wait_for_url("**/change/")
     assert "Do you have new_weakness?" in desk.locator(".desk-said").inner_text()
-    reach(desk, "BUTTON", "Acknowledge and take")
+    tab_to(desk, "BUTTON", "Acknowledge and take")
     desk.keyboard.press("Enter")
     desk.get_by_text("The alert is yours.").wait_for()
-    reach(desk, "A", "Resolve")
+    tab_to(desk, "A", "Resolve")
     desk.keyboard.press("Enter")
     desk.wait_for_url("**/resolve/")
-    reach(desk, "INPUT", "spoken with the patient")
+    tab_to(desk, "INPUT", "spoken with the patient")
     desk.keyboard.press("Space")
-    reach(desk, "INPUT", "Note")
+    tab_to(desk, "INPUT", "Note")
     desk.keyboard.type("Comes in today.")
     desk.keyboard.press("Enter")
     desk.get_by_text("The alert is resolved.").wait_for()

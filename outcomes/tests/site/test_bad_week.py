@@ -27,15 +27,14 @@ from psycopg.conninfo import conninfo_to_dict
 from clinic import outbox
 from clinic.dev.embedded import Postgres, Valkey
 from clinic.tests.admin_client import clock, signed_in
+from clinic.tests.deployment import free_port
 from clinic.tests.factories import MONDAY
-from clinic.tests.test_compose import free_port
-from clinic.tests.test_embedded import sockets  # noqa: F401  # a fixture
 from outcomes import services
 from outcomes.models import CheckIn
 from outcomes.services import tick_steps
+from outcomes.tests.site.due_check_ins import due_check_ins
+from outcomes.tests.site.installation import run_postgres
 from outcomes.tests.site.small_disk import SmallDisk, small_disk
-from outcomes.tests.site.test_faults import due
-from outcomes.tests.site.test_restore import pg
 from outcomes.troubles import OVERDUE, TICK_LASTS
 from procedures.tests.factories import World
 
@@ -84,7 +83,7 @@ def post(settings: Any) -> Iterator[Post]:
 
 
 @pytest.fixture
-def valkey(settings: Any, tmp_path: Path, sockets: None) -> Iterator[Valkey]:  # noqa: F811
+def valkey(settings: Any, tmp_path: Path, runtime_folder: None) -> Iterator[Valkey]:
     """The Valkey that the settings name."""
     with Valkey(tmp_path / "valkey") as server:
         settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": server.url}}
@@ -98,8 +97,8 @@ def elsewhere(server: Postgres) -> Iterator[None]:
     here = dict(connection.settings_dict)
     dump = server.log.with_name("tests.dump")
     tests = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{here['NAME']}").geturl()
-    pg("pg_dump", "--format=custom", f"--file={dump}", f"--dbname={tests}")
-    pg("pg_restore", "--exit-on-error", f"--dbname={server.url}", str(dump))
+    run_postgres("pg_dump", "--format=custom", f"--file={dump}", f"--dbname={tests}")
+    run_postgres("pg_restore", "--exit-on-error", f"--dbname={server.url}", str(dump))
     connection.close()
     there = conninfo_to_dict(server.url)
     connection.settings_dict |= {
@@ -239,8 +238,8 @@ def valkey_is_killed(week: Week, asked: set[str], valkey: Valkey) -> None:
 def a_dump_is_restored(week: Week, asked: set[str], dump: Path) -> None:
     """Sixty are asked after the dump. They are not asked again, and whoever falls due afterwards is asked."""
     with clock(week.now):
-        sixty = {check_in.follow_up.patient.email for check_in in due(week.world, ASKED)}
-    pg("pg_dump", "--format=custom", f"--file={dump}", f"--dbname={week.server.url}")
+        sixty = {check_in.follow_up.patient.email for check_in in due_check_ins(week.world, ASKED)}
+    run_postgres("pg_dump", "--format=custom", f"--file={dump}", f"--dbname={week.server.url}")
     week.minute()
     assert week.post.of(sixty) == sorted(sixty)
 
@@ -248,7 +247,7 @@ def a_dump_is_restored(week: Week, asked: set[str], dump: Path) -> None:
     with closing(psycopg.connect(week.server.url, dbname="postgres", autocommit=True)) as server:
         server.execute("DROP DATABASE clinic WITH (FORCE)")
         server.execute("CREATE DATABASE clinic")
-    pg("pg_restore", "--exit-on-error", f"--dbname={week.server.url}", str(dump))
+    run_postgres("pg_restore", "--exit-on-error", f"--dbname={week.server.url}", str(dump))
 
     taken = list(week.post.taken)
     week.until("sending_paused", within=SOON)
@@ -265,7 +264,7 @@ def a_dump_is_restored(week: Week, asked: set[str], dump: Path) -> None:
 
 
 @pytest.fixture
-def server(tmp_path: Path, sockets: None) -> Iterator[tuple[Postgres, SmallDisk | None]]:  # noqa: F811
+def server(tmp_path: Path, runtime_folder: None) -> Iterator[tuple[Postgres, SmallDisk | None]]:
     """The clinic's database, and its disk: None where this machine lets nobody have a small one."""
     (tmp_path / "disk").mkdir()
     with small_disk(tmp_path / "disk", megabytes=MEGABYTES) as disk:

@@ -19,11 +19,11 @@ from outcomes.models import Answer, CheckIn
 from outcomes.paper_form_codes import paper_code
 from outcomes.reports import WORKLISTS, Selection
 from outcomes.tests.factories import red_flag
+from outcomes.tests.site.browser_actions import FOCUSED, desk_page, tab_to
 from patients.admin import PatientAdmin
 from procedures import services
 from procedures.models import Appointment
-from procedures.tests.factories import World
-from procedures.tests.test_waitlist import join
+from procedures.tests.factories import World, on_waitlist
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -35,19 +35,14 @@ FOLLOW_UPS = "/admin/outcomes/followup"
 def desk(browser: Any, world: World, live_server: Any) -> Iterator[Any]:
     """A page in which the clerk has signed in, on the Friday before MONDAY."""
     with clock(world.now):
-        page = browser.new_context(
-            base_url=live_server.url, viewport={"width": 1440, "height": 1000}, bypass_csp=True
-        ).new_page()
-        page.set_default_timeout(10_000)
         faults: list[str] = []
         asked: list[str] = []
-        page.on("pageerror", lambda fault: faults.append(str(fault)))
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto("/admin/")
-        page.get_by_label("E-mail").fill(world.clerk.email)
-        page.get_by_label("Password").fill("correct horse")
-        page.keyboard.press("Enter")
-        page.wait_for_url(lambda url: "login" not in url)
+
+        def watch(page: Any) -> None:
+            page.on("pageerror", lambda fault: faults.append(str(fault)))
+            page.on("request", lambda request: asked.append(request.url))
+
+        page = desk_page(browser, world.clerk, live_server, watch)
         yield page
         page.close()
         assert not faults
@@ -59,7 +54,7 @@ def test_the_waitlist_never_scrolls_sideways(desk: Any, world: World, width: int
     """Beside the navigation, without it, and as cards on a telephone, where a label says what a date means."""
     asked = {"sites": [world.site], "clinicians": [world.doctor], "note": "Needs a driver: two days' notice."}
     since = {"earliest_on": MONDAY - timedelta(days=84), "stale_on": MONDAY - timedelta(days=9)}
-    join(world, **asked, **since, now=world.now - timedelta(days=85))
+    on_waitlist(world, **asked, **since, now=world.now - timedelta(days=85))
     desk.set_viewport_size({"width": width, "height": 900})
     desk.goto("/admin/procedures/waitlistentry/")
     desk.get_by_text("ask again since").wait_for()
@@ -104,27 +99,6 @@ def test_how_far_a_long_import_is_is_seen_while_it_runs(
     assert desk.get_by_text("6 of 6 rows checked").is_visible()
 
 
-#: What a screen reader would call the focused element, roughly: its label, its own words, its options' context.
-FOCUSED = """() => {
-    const at = document.activeElement;
-    const named = (at.getAttribute("aria-labelledby") || "").split(" ").map((id) => document.getElementById(id));
-    const label = [...(at.labels || []), ...named].map((one) => one ? one.innerText : "").join(" ");
-    return `${at.tagName} ${at.getAttribute("aria-label") || label || at.innerText || at.value || ""}`;
-}"""
-
-
-def reach(page: Any, tag: str, words: str) -> None:
-    """Press Tab until the focus is on an element of that tag that begins with these words."""
-    seen = []
-    for _ in range(250):
-        page.keyboard.press("Tab")
-        focused = " ".join(str(page.evaluate(FOCUSED)).split()).replace(" :", ":").replace(" ,", ",")
-        if focused.startswith(f"{tag} {words}"):
-            return
-        seen.append(focused)
-    raise AssertionError(f"{tag} {words!r} is not to be reached: {seen[:60]}")
-
-
 def enter(page: Any) -> None:
     """Press Enter on what has the focus, which leads to another page."""
     settled(page)
@@ -139,7 +113,7 @@ def settled(page: Any) -> None:
 
 def choose(page: Any, label: str, option: str) -> None:
     """Go to a list of choices by Tab and choose by typing."""
-    reach(page, "SELECT", label)
+    tab_to(page, "SELECT", label)
     page.keyboard.type(option)
 
 
@@ -172,14 +146,14 @@ def test_booking_with_the_keyboard(desk: Any, world: World) -> None:
     settled(desk)
     desk.keyboard.type("brien")
     enter(desk)
-    reach(desk, "A", "O'Brien, Ann")
+    tab_to(desk, "A", "O'Brien, Ann")
     enter(desk)
     choose(desk, "Procedure type", "Radio")
     choose(desk, "Region", "lumbar")
     choose(desk, "Side", "left")
-    reach(desk, "BUTTON", "Find times")
+    tab_to(desk, "BUTTON", "Find times")
     enter(desk)
-    reach(desk, "BUTTON", "Monday 11 January, 08:00")
+    tab_to(desk, "BUTTON", "Monday 11 January, 08:00")
     enter(desk)
     desk.get_by_role("heading", name="Held until").wait_for()
     enter(desk)  # the focus is on "Book" already
@@ -266,10 +240,10 @@ def test_dropping_after_the_sign_in_has_ended_says_so_and_puts_it_back(desk: Any
 def test_moving_with_the_keyboard(desk: Any, world: World) -> None:
     book(world)
     week(desk, world)
-    reach(desk, "A", "Move: O'Brien, Ann, 09:00–10:45")
+    tab_to(desk, "A", "Move: O'Brien, Ann, 09:00–10:45")
     enter(desk)
     desk.wait_for_url("**/find/?move=**")
-    reach(desk, "BUTTON", "Monday 11 January, 13:00")
+    tab_to(desk, "BUTTON", "Monday 11 January, 13:00")
     enter(desk)
     desk.get_by_role("heading", name="Move it?").wait_for()
     enter(desk)
@@ -292,7 +266,7 @@ def test_cancelling_with_the_mouse(desk: Any, world: World) -> None:
 def test_cancelling_with_the_keyboard(desk: Any, world: World) -> None:
     appointment = book(world)
     desk.goto(f"{DAY}/{appointment.pk}/change/")
-    reach(desk, "A", "Cancel")
+    tab_to(desk, "A", "Cancel")
     enter(desk)
     desk.wait_for_url("**/cancel/**")
     settled(desk)
@@ -346,20 +320,20 @@ CHOOSE_SITE = """([value, words]) => {
 
 def test_closing_with_the_keyboard(desk: Any, world: World) -> None:
     desk.goto("/admin/clinic/closure/add/")
-    reach(desk, "SPAN", "Site")  # the list of sites opens by Enter and is searched by typing
+    tab_to(desk, "SPAN", "Site")  # the list of sites opens by Enter and is searched by typing
     desk.keyboard.press("Enter")
     desk.keyboard.type("Rivers")
     desk.get_by_role("option", name="Riverside").wait_for()
     desk.keyboard.press("Enter")
-    reach(desk, "INPUT", "From date")
+    tab_to(desk, "INPUT", "From date")
     desk.keyboard.type("02012027")
-    reach(desk, "INPUT", "From time")
+    tab_to(desk, "INPUT", "From time")
     desk.keyboard.type("0800AM")
-    reach(desk, "INPUT", "Until date")
+    tab_to(desk, "INPUT", "Until date")
     desk.keyboard.type("02012027")
-    reach(desk, "INPUT", "Until time")
+    tab_to(desk, "INPUT", "Until time")
     desk.keyboard.type("0500PM")
-    reach(desk, "INPUT", "Reason")
+    tab_to(desk, "INPUT", "Reason")
     desk.keyboard.type("Training")
     enter(desk)
     desk.wait_for_url("**/closure/")
@@ -385,16 +359,16 @@ def due_call(world: World) -> CheckIn:
 
 def test_calling_with_the_keyboard(desk: Any, due_call: CheckIn) -> None:
     desk.goto("/admin/outcomes/checkin/calls/")
-    reach(desk, "A", "Call: O'Brien, Ann")
+    tab_to(desk, "A", "Call: O'Brien, Ann")
     enter(desk)
     desk.get_by_role("heading", name="What to say").wait_for()
-    reach(desk, "INPUT", "0")  # the first of the eleven numbers, which are one stop
+    tab_to(desk, "INPUT", "0")  # the first of the eleven numbers, which are one stop
     desk.keyboard.press("Space")
     desk.keyboard.press("ArrowRight")
     desk.keyboard.press("ArrowRight")
-    reach(desk, "INPUT", "No")
+    tab_to(desk, "INPUT", "No")
     desk.keyboard.press("Space")
-    reach(desk, "BUTTON", "Record the answer")
+    tab_to(desk, "BUTTON", "Record the answer")
     enter(desk)
     desk.get_by_text("The answer is written down").wait_for()
     given = Answer.objects.get()
@@ -404,11 +378,11 @@ def test_calling_with_the_keyboard(desk: Any, due_call: CheckIn) -> None:
 
 def test_calling_again_with_the_keyboard(desk: Any, due_call: CheckIn, world: World) -> None:
     desk.goto(f"/admin/outcomes/checkin/{due_call.pk}/call/")
-    reach(desk, "INPUT", "Call again at date")
+    tab_to(desk, "INPUT", "Call again at date")
     desk.keyboard.type("01112027")
-    reach(desk, "INPUT", "Call again at time")
+    tab_to(desk, "INPUT", "Call again at time")
     desk.keyboard.type("0330PM")
-    reach(desk, "BUTTON", "Call again then")
+    tab_to(desk, "BUTTON", "Call again then")
     enter(desk)
     desk.get_by_text("Written down: to be called again.").wait_for()
     due_call.refresh_from_db()
@@ -443,7 +417,7 @@ def test_printing_with_the_mouse_and_with_the_keyboard(desk: Any, world: World, 
     if hand == "mouse":
         desk.get_by_role("button", name="Print").click()
     else:
-        reach(desk, "BUTTON", "Print")
+        tab_to(desk, "BUTTON", "Print")
         desk.keyboard.press("Enter")
     assert desk.evaluate("window.printed")
 

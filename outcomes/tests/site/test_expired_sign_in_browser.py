@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.contrib.sessions.models import Session
 
-from outcomes.tests.site.test_stale_browser import desk_of
+from outcomes.tests.site.browser_actions import desk_page
 from patients.models import OpioidUse
 from procedures.tests.factories import World
 
@@ -16,7 +16,7 @@ def test_what_a_nurse_has_typed_is_there_after_signing_in_again(
     browser: Any, world: World, live_server: Any, axe: Any
 ) -> None:
     address = f"/admin/patients/opioiduse/record/{world.patient.pk}/"
-    nurse = desk_of(browser, world.nurse, live_server)
+    nurse = desk_page(browser, world.nurse, live_server)
     nurse.goto(address)
     nurse.locator("[name=drug]").select_option("oxycodone")
     nurse.locator("[name=dose]").fill("20")

@@ -7,14 +7,14 @@ import pytest
 
 from outcomes import services
 from outcomes.reports import Selection
-from outcomes.tests.test_reports import course
+from outcomes.tests.factories import answered_course
 from procedures.tests.factories import World
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 def test_a_click_on_download_brings_the_file(world: World, browser: Any, live_server: Any) -> None:
-    course(world, {42: 3})
+    answered_course(world, {42: 3})
     services.request_export("follow_ups", Selection(), deidentified=False, by=world.physician, now=world.now)
     page = browser.new_page(accept_downloads=True)
     page.goto(f"{live_server.url}/admin/outcomes/export/")

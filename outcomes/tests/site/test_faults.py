@@ -19,17 +19,15 @@ from urllib.parse import urlsplit
 import pytest
 from django.db import connection
 from django.test import Client
-from django.utils import timezone
 
-from bench.clinic import Clinic
 from clinic.dev.embedded import Valkey, last_lines, spawn
 from clinic.models import OutgoingEmail, Site
 from clinic.outbox import TRIES
-from clinic.tests.test_embedded import eventually, sockets  # noqa: F401  # a fixture
+from clinic.tests.deployment import eventually
 from outcomes.models import CheckIn, ContactAttempt
 from outcomes.services.invitations import invitation_key
+from outcomes.tests.site.due_check_ins import due_check_ins
 from outcomes.tests.site.smtp_sink import FATES, fate
-from patients.models import Patient
 from procedures.tests.factories import World
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -94,7 +92,7 @@ class Run:
 
 
 @pytest.fixture
-def run(transactional_db: None, sockets: None, tmp_path: Path) -> Iterator[Run]:  # noqa: F811
+def run(transactional_db: None, runtime_folder: None, tmp_path: Path) -> Iterator[Run]:
     """The processes, against the test's own database and a broker and a mail server of their own."""
     with ExitStack() as stack:
         broker = Valkey(tmp_path / "valkey")
@@ -109,30 +107,10 @@ def run(transactional_db: None, sockets: None, tmp_path: Path) -> Iterator[Run]:
         yield run
 
 
-def due(world: World, number: int) -> list[CheckIn]:
-    """That many check-ins that have just fallen due, each of a patient of its own."""
-    now = timezone.now()
-    patients = Patient.objects.bulk_create(
-        Patient(
-            record_number=f"F{first:05}",
-            given_name="Ana",
-            family_name=f"García{first}",
-            born_on="1950-02-03",
-            site=world.site,
-            email=f"ana{first}@example.org",
-            consented_at=now,
-            created_at=now,
-        )
-        for first in range(number)
-    )
-    clinic = Clinic(world.site, world.clerk, world.ablation, [], patients, now)
-    return clinic.due(number)
-
-
 def wait(run: Run, look: Callable[[], bool], seconds: float = 120) -> None:
     """Until `look` is true; what the processes said last if it is not in time."""
     try:
-        eventually(look, seconds)
+        eventually(look, seconds=seconds)
     except AssertionError:
         raise AssertionError(f"did not happen in time; the logs end with:\n{run.logs()}") from None
 
@@ -156,7 +134,7 @@ def test_every_due_check_in_is_asked_at_most_once_whatever_dies(
     world: World, run: Run, client: Client
 ) -> None:
     Site.objects.update(quiet_from="00:00", quiet_until="00:00")  # whatever the hour is while this runs
-    check_ins = due(world, CHECK_INS)
+    check_ins = due_check_ins(world, CHECK_INS)
     chance = Random(SEED)
     for name in ("worker 1", "worker 2", "beat 1", "beat 2"):
         run.start(name)

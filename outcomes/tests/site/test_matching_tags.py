@@ -5,34 +5,20 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import models
 
 from clinic.api.viewsets import UNSAFE, VisibleRowsViewSet
-from clinic.models import Closure, Resource
+from clinic.models import Resource
 from clinic.refusals import Refusal
 from clinic.tests.api_client import call
 from clinic.tests.factories import MONDAY
 from clinic.urls import api
-from outcomes.models import AdverseEvent, Alert, CheckIn, ContactAttempt, FollowUp
-from outcomes.tests.test_adverse_events import recorded as event_of
-from outcomes.tests.test_alert_desk import routine
-from patients import services as patients
-from patients.models import Caregiver, OpioidUse, Patient
-from patients.tests.caregiving import caregiver
+from outcomes.tests.site.api_rows import changeable_rows, row_at
+from patients.models import Patient
 from procedures import services
 from procedures.models import (
     Appointment,
-    CalendarFeed,
-    FigureConfirmation,
-    FreedTime,
-    ImplantedDevice,
-    Procedure,
-    WaitlistEntry,
 )
 from procedures.tests.factories import World
-from procedures.tests.test_devices import implanted
-from procedures.tests.test_devices import recorded as device_of
-from procedures.tests.test_waitlist import free, join
 
 
 def changing(patterns: Any = None, before: str = "") -> Iterator[tuple[str, str]]:
@@ -51,64 +37,6 @@ def changing(patterns: Any = None, before: str = "") -> Iterator[tuple[str, str]
 ADDRESSES = sorted(changing())
 
 
-def rows_of(world: World, path: str) -> tuple[str, models.Model, dict[str, Any]]:
-    """The address of a row for `path`, the row, and what somebody else changes about what it shows."""
-    kind = path.partition("/")[0]
-    if kind in ("procedures", "follow-ups", "check-ins", "devices", "adverse-events"):
-        procedure = implanted(world) if kind == "devices" else world.performed()
-        follow_up = FollowUp.objects.get(procedure=procedure)
-    row: models.Model
-    changes: dict[str, Any] = {"note": "x"}
-    match kind:
-        case "patients" if "opioids" in path:
-            use = OpioidUse(
-                patient=world.patient, drug="oxycodone", dose=20, unit="mg/day", prescription="as written",
-                from_on=MONDAY.replace(year=2026),
-            )  # fmt: skip
-            row = patients.record_opioid_use(use, by=world.nurse, now=world.now)
-            changes = {"prescription": "x"}
-        case "patients" if "caregiver" in path:
-            changes = {"name": "x"}
-            return path.replace("<int:pk>", str(world.patient.pk)), caregiver(world), changes
-        case "patients":
-            world.another_patient()
-            caregiver(world)
-            row, changes = world.patient, {"phone": "+1 212 555 0100"}
-        case "appointments":
-            row = services.book(world.appointment(), by=world.clerk, now=world.now)
-        case "procedures":
-            row, changes = procedure, {"baseline_pain": 3}
-        case "follow-ups":
-            row, changes = follow_up, {"verdict_reason": "x"}
-        case "check-ins":
-            row, changes = (
-                CheckIn.objects.filter(follow_up=follow_up).earliest("due_at"),
-                {"status": "missed"},
-            )
-        case "devices":
-            row, changes = device_of(world, procedure), {"udi": "x"}
-        case "adverse-events":
-            row, changes = event_of(world, follow_up), {"description": "x"}
-        case "alerts":
-            row, changes = routine(world, "worse", 2), {"resolution_note": "x"}
-        case "waitlist":
-            row = join(world)
-        case "freed-times":
-            row, changes = free(world), {"ends_at": world.at(MONDAY, 11)}
-        case "closures":
-            row = Closure.objects.create(
-                resource=world.room, starts_at=world.at(MONDAY, 18), ends_at=world.at(MONDAY, 19), reason="x"
-            )
-            changes = {"reason": "y"}
-        case "resources":
-            services.issue_feed(world.doctor, by=world.admin, now=world.now)
-            row, changes = world.doctor, {}
-        case _:
-            raise AssertionError(f"{path}: no row for it here")
-    address = path.replace("<int:patient>", str(world.patient.pk)).replace("<int:pk>", str(row.pk))
-    return address, row, changes
-
-
 def of_row(address: str, path: str) -> str:
     """The address at which the row is read."""
     if "calendar-feed" in path:
@@ -122,19 +50,9 @@ def of_row(address: str, path: str) -> str:
     return found[0]
 
 
-def everything() -> dict[str, list[Any]]:
-    """Every column of what could be changed here."""
-    kinds: tuple[type[models.Model], ...] = (
-        *(Patient, Caregiver, OpioidUse, Appointment, Procedure, FollowUp, CheckIn, Closure, Resource),
-        *(WaitlistEntry, FreedTime, CalendarFeed, FigureConfirmation, Alert, ContactAttempt, AdverseEvent),
-        ImplantedDevice,
-    )
-    return {kind._meta.label: list(kind._base_manager.order_by("pk").values()) for kind in kinds}
-
-
 @pytest.mark.parametrize(("path", "method"), ADDRESSES, ids=lambda part: part)
 def test_a_change_of_what_was_not_read_as_it_stands_is_refused(world: World, path: str, method: str) -> None:
-    address, row, changes = rows_of(world, path)
+    address, row, changes = row_at(world, path)
     read = call(world.admin, "GET", of_row(address, path), now=world.now)
     assert read.status_code == 200, read.content
     tag = read["ETag"]
@@ -143,7 +61,7 @@ def test_a_change_of_what_was_not_read_as_it_stands_is_refused(world: World, pat
         type(row)._base_manager.filter(pk=row.pk).update(**changes)
     else:
         services.issue_feed(row, by=world.clerk, now=world.at(MONDAY, 9))  # type: ignore[arg-type]
-    before = everything()
+    before = changeable_rows()
     said = {"duplicate": Patient.objects.latest("pk").pk} if path.endswith("/merge/") else {}
     for named, status, code in (
         ("", 428, "if_match_required"),
@@ -154,7 +72,7 @@ def test_a_change_of_what_was_not_read_as_it_stands_is_refused(world: World, pat
     ):
         answer = call(world.admin, method, address, said, now=world.now, **{"If-Match": named})
         assert (named, answer.status_code, answer.json()["code"]) == (named, status, code)
-    assert everything() == before
+    assert changeable_rows() == before
     fresh = call(world.admin, "GET", of_row(address, path), now=world.now)["ETag"]
     assert fresh != tag
     answer = call(world.admin, method, address, said, now=world.now, **{"If-Match": f'"other", {fresh}'})

@@ -32,9 +32,8 @@ from knox.models import AuthToken
 
 from bench.clinic import Clinic
 from clinic.dev.embedded import Valkey, last_lines, spawn
+from clinic.tests.deployment import eventually, free_port
 from clinic.tests.factories import resource
-from clinic.tests.test_compose import free_port
-from clinic.tests.test_embedded import eventually, sockets  # noqa: F401  # a fixture
 from outcomes import services
 from outcomes.models import Answer, CheckIn, Measurement
 from procedures.models import Appointment, Reservation
@@ -66,7 +65,7 @@ class Web:
 
 
 @pytest.fixture
-def web(transactional_db: None, sockets: None, tmp_path: Path) -> Iterator[Web]:  # noqa: F811
+def web(transactional_db: None, runtime_folder: None, tmp_path: Path) -> Iterator[Web]:
     database = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}")
     port, log = free_port(), tmp_path / "web.log"
     with ExitStack() as stack:
@@ -84,7 +83,7 @@ def web(transactional_db: None, sockets: None, tmp_path: Path) -> Iterator[Web]:
         )
         stack.callback(process.wait)
         stack.callback(process.terminate)
-        eventually(lambda: "Booting worker" in log.read_text(), 60)
+        eventually(lambda: "Booting worker" in log.read_text(), seconds=60)
         yield Web(port, process, log)
 
 

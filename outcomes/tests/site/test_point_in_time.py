@@ -16,11 +16,11 @@ from django.db import connection
 
 from clinic.dev.embedded import Postgres
 from clinic.dev.embedded.programs import without_root
+from clinic.tests.deployment import eventually
 from clinic.tests.restored_database import identity
-from clinic.tests.test_embedded import eventually, sockets  # noqa: F401  # a fixture
 from outcomes.models import CheckIn
-from outcomes.tests.site.test_faults import due
-from outcomes.tests.site.test_restore import ROOT, Installation, Post, pg
+from outcomes.tests.site.due_check_ins import due_check_ins
+from outcomes.tests.site.installation import ROOT, Installation, Post, run_postgres
 from procedures.tests.factories import World
 
 ANSWER = (
@@ -57,9 +57,9 @@ def tell(server: Postgres, statement: str, *values: object) -> None:
         database.execute(statement.encode(), values)
 
 
-@pytest.mark.usefixtures("sockets", "transactional_db")
+@pytest.mark.usefixtures("runtime_folder", "transactional_db")
 def test_a_clinic_is_brought_back_to_a_minute_after_the_last_dump(world: World, tmp_path: Path) -> None:
-    due(world, 3)
+    due_check_ins(world, 3)
     identity()
     first, second, third = CheckIn.objects.order_by("pk").values_list("pk", flat=True)
     name, folder = connection.settings_dict["NAME"], tmp_path / "clinic"
@@ -67,12 +67,16 @@ def test_a_clinic_is_brought_back_to_a_minute_after_the_last_dump(world: World, 
     archive.mkdir(parents=True)
     for place in (folder, archive):
         os.chown(place, *without_root()[1])
-    pg("pg_dump", "--format=custom", f"--file={dump}", f"--dbname={Installation(name, folder, Post()).url}")
+    run_postgres(
+        "pg_dump", "--format=custom", f"--file={dump}", f"--dbname={Installation(name, folder, Post()).url}"
+    )
 
     with Archiving(folder / "data", **archiving(archive)) as server:
-        pg("pg_restore", "--exit-on-error", f"--dbname={server.url}", str(dump))
+        run_postgres("pg_restore", "--exit-on-error", f"--dbname={server.url}", str(dump))
         tell(server, ANSWER, first)
-        pg("pg_basebackup", f"--dbname={server.url}", f"--pgdata={base}", "--checkpoint=fast", "--no-sync")
+        run_postgres(
+            "pg_basebackup", f"--dbname={server.url}", f"--pgdata={base}", "--checkpoint=fast", "--no-sync"
+        )
         tell(server, ANSWER, second)
         tell(server, "UPDATE clinic_databaseidentity SET counter = counter + 5")
         good = ask(server, "SELECT clock_timestamp()::text")

@@ -21,7 +21,7 @@ from clinic.tests.factories import MONDAY
 from outcomes.models import Alert, Answer, CheckIn
 from outcomes.tests.factories import insist
 from patients.models import Patient
-from patients.tests.test_delivery_reports import SECRET, bounce, post
+from patients.tests.mail_services import WEBHOOK_SECRET, post_report, postmark_bounce
 from procedures import services as procedures
 from procedures.tests.factories import World
 
@@ -73,7 +73,7 @@ def flow(flags: World, clock: list[datetime], settings: Any) -> Flow:
         settings.SMS_BACKEND = "outcomes.tests.site.test_privacy.Texts"
         settings.EMAIL_SERVICE = "postmark"
         settings.ANYMAIL = {
-            "WEBHOOK_SECRET": SECRET,
+            "WEBHOOK_SECRET": WEBHOOK_SECRET,
             "REQUESTS_TIMEOUT": 20,
             "POSTMARK_SERVER_TOKEN": "token",
         }
@@ -131,7 +131,7 @@ def flow(flags: World, clock: list[datetime], settings: Any) -> Flow:
         (path,) = tick(day(7).due_at)
         prove(path)
         page.post(path, {"step": "1", "nrs.now": "11", "nrs.average_7_days": "much pain"})
-        post(Client(), bounce(), headers={})
+        post_report(Client(), postmark_bounce(), headers={})
         # Silence: a reminder, a text, a call.
         start, span = day(42).due_at, day(42).closes_at - day(42).due_at
         for part in (0, 0.26, 0.51, 0.76):
@@ -144,8 +144,8 @@ def flow(flags: World, clock: list[datetime], settings: Any) -> Flow:
         email = OutgoingEmail.objects.filter(template="outcomes.emails.invitation", status="sent").latest(
             "pk"
         )
-        OutgoingEmail.objects.filter(pk=email.pk).update(provider_id=bounce()["MessageID"])
-        assert post(Client(), bounce()) == 200
+        OutgoingEmail.objects.filter(pk=email.pk).update(provider_id=postmark_bounce()["MessageID"])
+        assert post_report(Client(), postmark_bounce()) == 200
         assert DeliveryReport.objects.exists()
         assert Patient.objects.get(pk=world.patient.pk).bounced_at
         # Said without being asked.

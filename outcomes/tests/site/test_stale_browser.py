@@ -5,32 +5,18 @@ from typing import Any
 
 import pytest
 
-from clinic.models import User
+from outcomes.tests.site.browser_actions import desk_page
 from patients.models import Patient
 from procedures.tests.factories import World
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
-def desk_of(browser: Any, user: User, live_server: Any) -> Any:
-    """A page in which `user` has signed in."""
-    page = browser.new_context(
-        base_url=live_server.url, viewport={"width": 1440, "height": 1000}, bypass_csp=True
-    ).new_page()
-    page.set_default_timeout(20_000)
-    page.goto("/admin/")
-    page.get_by_label("E-mail").fill(user.email)
-    page.get_by_label("Password").fill("correct horse")
-    page.keyboard.press("Enter")
-    page.wait_for_url(lambda url: "login" not in url)
-    return page
-
-
 def test_a_clerk_sees_what_a_colleague_has_changed_and_saves_both(
     browser: Any, world: World, live_server: Any, axe: Any
 ) -> None:
     address = f"/admin/patients/patient/{world.patient.pk}/change/"
-    clerk = desk_of(browser, world.clerk, live_server)
+    clerk = desk_page(browser, world.clerk, live_server)
     clerk.goto(address)
     clerk.get_by_label("Phone", exact=False).first.fill("+1 212 555 0123")
     Patient.objects.filter(pk=world.patient.pk).update(died_on=date(2026, 1, 2))

@@ -17,8 +17,7 @@ from outcomes.models import Alert, CheckIn, ContactAttempt
 from outcomes.tests.factories import red_flag, to_call
 from procedures import services
 from procedures.models import Appointment, CalendarFeed, FigureConfirmation, ProcedureType, WaitlistEntry
-from procedures.tests.factories import World
-from procedures.tests.test_waitlist import free, join
+from procedures.tests.factories import World, freed_time, on_waitlist
 
 FIND = "/admin/procedures/appointment/find/"
 
@@ -182,7 +181,7 @@ def test_a_calendar_address_of_a_colleague_is_neither_replaced_nor_revoked_unsee
 def test_nobody_is_taken_off_the_waitlist_or_booked_from_it_as_they_were_not_shown(
     desk: Client, world: World
 ) -> None:
-    waits, freed = join(world), free(world)
+    waits, freed = on_waitlist(world), freed_time(world)
     entry = f"/admin/procedures/waitlistentry/{waits.pk}"
     with clock(world.now):
         page = desk.get(f"/admin/procedures/freedtime/{freed.pk}/change/").content.decode()

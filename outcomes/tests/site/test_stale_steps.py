@@ -16,31 +16,14 @@ from clinic.tests.admin_client import clock, levels, signed_in, version_on, word
 from clinic.tests.factories import MONDAY
 from outcomes import services as outcomes
 from outcomes.models import FollowUp
-from outcomes.tests.site.test_matching_tags import everything, rows_of
-from outcomes.tests.test_adverse_events import recorded as event_of
+from outcomes.tests.factories import recorded_adverse_event
+from outcomes.tests.site.api_rows import API_PATHS, changeable_rows, row_at
 from patients.models import Patient
 from procedures import services
 from procedures.admin.workflow_actions import STEPS
 from procedures.models import Appointment, WaitlistEntry
-from procedures.tests.factories import World
-from procedures.tests.test_waitlist import join
+from procedures.tests.factories import World, on_waitlist
 
-#: What stands in the place of a row's kind in the addresses of the API; "" for what has none there.
-KINDS = {
-    "patients/patient": "patients/",
-    "patients/opioiduse": "patients/<int:patient>/opioids/",
-    "procedures/appointment": "appointments/",
-    "procedures/procedure": "procedures/",
-    "procedures/proceduretype": "",
-    "procedures/implanteddevice": "devices/",
-    "procedures/freedtime": "freed-times/",
-    "procedures/waitlistentry": "waitlist/",
-    "outcomes/followup": "follow-ups/",
-    "outcomes/checkin": "check-ins/",
-    "outcomes/alert": "alerts/",
-    "outcomes/adverseevent": "adverse-events/",
-    "clinic/resource": "resources/",
-}
 #: Pages of our own that change no row that they have shown, each with the reason.
 OTHERS = {
     "procedures_appointment_board": "looking",
@@ -100,12 +83,12 @@ def test_every_page_of_our_own_is_walked_or_has_its_reason() -> None:
     for kind, path, name in own_pages():
         if name not in OTHERS:
             assert path.startswith("<int:pk>/"), f"{name}: which row does it change, and who has seen it?"
-            assert kind in KINDS, f"{name}: no row for it in KINDS"
+            assert kind in API_PATHS, f"{name}: no row for it in KINDS"
 
 
 @pytest.mark.parametrize(("kind", "page"), sorted(pages()), ids=lambda part: part)
 def test_a_page_that_does_not_say_what_it_showed_does_nothing(world: World, kind: str, page: str) -> None:
-    row = world.ablation if kind == "procedures/proceduretype" else rows_of(world, KINDS[kind])[1]
+    row = world.ablation if kind == "procedures/proceduretype" else row_at(world, API_PATHS[kind])[1]
     now = world.now
     if kind == "outcomes/checkin":
         now = row.opens_at  # type: ignore[attr-defined]
@@ -114,10 +97,10 @@ def test_a_page_that_does_not_say_what_it_showed_does_nothing(world: World, kind
         outcomes.record_answer(row.pk, **said, by=world.nurse, now=now)
     if page == "deceased/":
         Patient.objects.filter(pk=row.pk).update(died_on=MONDAY)
-    other = join(world) if kind == "procedures/freedtime" else Patient.objects.latest("pk")
+    other = on_waitlist(world) if kind == "procedures/freedtime" else Patient.objects.latest("pk")
     page = page.replace("<int:other>", str(other.pk)).replace("<int:entry>", str(other.pk))
     page = page.replace("<str:figure>", "duration")
-    before = everything()
+    before = changeable_rows()
     browser = signed_in(world.admin, Client())
     with clock(now):
         for carried in ({}, {SHOWN: "bogus"}):
@@ -126,12 +109,12 @@ def test_a_page_that_does_not_say_what_it_showed_does_nothing(world: World, kind
                 assert answer.status_code in (302, 409)
                 if answer.status_code == 302:
                     assert levels(browser.get(answer["Location"], follow=True)) == ["error"]
-    assert everything() == before
+    assert changeable_rows() == before
 
 
 def test_a_correction_keeps_what_a_colleague_has_corrected(world: World) -> None:
     world.performed()
-    event = event_of(world, FollowUp.objects.get())
+    event = recorded_adverse_event(world, FollowUp.objects.get())
     address = reverse("admin:outcomes_adverseevent_correct", args=[event.pk])
     browser = signed_in(world.nurse, Client())
     opened = browser.get(address)
@@ -186,7 +169,7 @@ def test_a_button_of_an_old_list_does_nothing(world: World) -> None:
 
 
 def test_an_action_is_done_with_no_row_that_the_list_did_not_show_as_it_stands(world: World) -> None:
-    waits = join(world)
+    waits = on_waitlist(world)
     browser = signed_in(world.clerk, Client())
     address = "/admin/procedures/waitlistentry/"
     chosen = {"action": "withdraw", "_selected_action": [str(waits.pk)]}
@@ -204,7 +187,7 @@ def test_an_action_is_done_with_no_row_that_the_list_did_not_show_as_it_stands(w
 
 
 def test_a_closure_that_was_changed_meanwhile_is_not_taken_back(world: World) -> None:
-    _address, closure, _changes = rows_of(world, "closures/")
+    _address, closure, _changes = row_at(world, "closures/")
     browser = signed_in(world.admin, Client())
     address = f"/admin/clinic/closure/{closure.pk}/delete/"
     carried = version_on(browser.get(address))
@@ -217,7 +200,7 @@ def test_a_closure_that_was_changed_meanwhile_is_not_taken_back(world: World) ->
 
 
 def test_what_was_changed_since_the_question_is_not_deleted(world: World) -> None:
-    _address, closure, _changes = rows_of(world, "closures/")
+    _address, closure, _changes = row_at(world, "closures/")
     browser = signed_in(world.admin, Client())
     address = "/admin/clinic/closure/"
     chosen = {"action": "delete_selected", "_selected_action": [str(closure.pk)]}
@@ -238,7 +221,7 @@ def test_what_was_changed_since_the_question_is_not_deleted(world: World) -> Non
 
 
 def test_no_action_is_done_with_rows_of_other_pages_of_a_list(world: World) -> None:
-    waits = join(world)
+    waits = on_waitlist(world)
     browser = signed_in(world.clerk, Client())
     address = "/admin/procedures/waitlistentry/"
     said = {"action": "withdraw", "_selected_action": [str(waits.pk)], "select_across": "1"}

@@ -6,7 +6,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from procedures.catalogue import FOLDER, CatalogueError, read_catalogue
+from clinic.toml_pages import PagesError
+from procedures.catalogue import FOLDER, read_catalogue
 from procedures.services.catalogue_loader import LoadReport, load
 
 
@@ -21,7 +22,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             catalogue = read_catalogue(options["folder"])
-        except CatalogueError as exc:
+        except PagesError as exc:
             raise CommandError(f"The catalogue was not loaded:\n{exc}") from exc
         report = load(catalogue, by=None, now=timezone.now())
         self.stdout.write("\n".join(sentences(report, len(catalogue.procedure_types))))
