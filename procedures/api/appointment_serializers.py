@@ -44,20 +44,22 @@ class ProcedureTypeField(serializers.SlugRelatedField[ProcedureType]):
         return found
 
 
-class ReservationSerializer(ColumnsSerializer[Reservation]):
+class ReservationSerializer(serializers.ModelSerializer[Reservation]):
     """One resource that the appointment holds for a while. `released_at`: since when it is free again.
 
     `lane` above 0: it is held a second time, by deliberate overbooking.
     """
 
-    name = serializers.CharField()
+    name = serializers.CharField(source="resource.name")
 
     class Meta:
         model = Reservation
         fields = ["resource", "name", "starts_at", "ends_at", "released_at", "lane"]
 
     def to_representation(self, row: Reservation) -> dict[str, Any]:
-        return super().to_representation(row) | {"resource": row.resource_id}
+        columns = ("starts_at", "ends_at", "released_at", "lane")
+        shown = {name: getattr(row, name) for name in columns}
+        return shown | {"resource": row.resource_id, "name": row.resource.name}
 
 
 class StepSerializer(ColumnsSerializer[AppointmentStep]):

@@ -305,11 +305,6 @@ class Reservation(models.Model):
     def __str__(self) -> str:
         return f"{self.resource}"
 
-    @property
-    def name(self) -> str:
-        """What is held."""
-        return self.resource.name
-
 
 class AppointmentStep(models.Model):
     """An appointment went from one status to another: when, who, why. Never changed."""

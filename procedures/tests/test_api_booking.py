@@ -373,7 +373,7 @@ def test_booking_by_token_asks_the_database_seventeen_times(
     )
     asked = booking_request(world, resources=[world.doctor.pk, world.room.pk, world.bay.pk])
     at_that_time = mock.patch("procedures.api.appointments.timezone.now", return_value=world.now)
-    # Who it is (knox asks twice), what they may do and where; four things that the request names; in one transaction (a
-    # savepoint here) a look, the locks, another look; the appointment, its reservations, its step, its event, the letter.
+    # Who it is (knox asks twice), what they may do and where; four things that the request names; in one transaction
+    # (a savepoint here) a look, the locks, another look; the appointment, its reservations, step, event and letter.
     with at_that_time, django_assert_num_queries(3 + 4 + 2 + 8):
         assert client.post("/api/v1/appointments/", asked, format="json").status_code == 201
