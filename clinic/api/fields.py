@@ -105,6 +105,16 @@ class BuiltOnce(serializers.BaseSerializer[Any]):
         return deepcopy(BUILT[type(self)])
 
 
+M = TypeVar("M", bound=models.Model)
+
+
+class ColumnsSerializer(serializers.ModelSerializer[M]):
+    """Shows columns as they are. JSON knows their types: fields are made for the description alone."""
+
+    def to_representation(self, instance: M) -> dict[str, Any]:
+        return {name: getattr(instance, name) for name in self.Meta.fields}
+
+
 class Input(BuiltOnce, serializers.Serializer[Any]):
     """The inputs of one request. A name that is not among them is refused, code "unknown_field", not passed over."""
 

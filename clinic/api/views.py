@@ -12,13 +12,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from clinic import services
-from clinic.api.fields import BuiltOnce, Input, NumberQuery, Query, WallTimeField, YesNoQuery
+from clinic.api.fields import ColumnsSerializer, Input, NumberQuery, Query, WallTimeField, YesNoQuery
 from clinic.api.permissions import ANYONE, SIGNED_IN, ByToken
 from clinic.api.viewsets import NoStoreAPIView, VisibleRows
 from clinic.models import Resource, Site, User
 
 
-class SiteNameSerializer(BuiltOnce, serializers.ModelSerializer[Site]):
+class SiteNameSerializer(ColumnsSerializer[Site]):
     """A site, as far as other rows show it. `time_zone` is an IANA name."""
 
     class Meta:

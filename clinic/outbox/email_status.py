@@ -30,12 +30,15 @@ def queue(
     now: datetime,
     not_before: datetime | None = None,
     due_at: datetime | None = None,
+    first: bool = False,
 ) -> OutgoingEmail | None:
     """Put an e-mail into the outbox, in the caller's transaction; None when `key` is there already.
 
     One that was skipped never went out: it is queued again when there is reason to send it after all.
 
     `due_at`: when the reason for it fell due, where that was not just now; what the tick finds says so.
+
+    `first`: nothing can stand under `key` yet, so that none is looked for.
 
     `template` is the dotted path of a function that takes `context` as keyword arguments plus `now` and returns a
     Message, a Skip or a Wait. It is called when the e-mail is sent: the last moment to look whether it still should be.
@@ -50,6 +53,9 @@ def queue(
         not_before=not_before or now,
         due_at=due_at or not_before or now,
     )
+    if first:
+        email.save(force_insert=True)
+        return email
     (queued,) = queue_all([email])
     return queued if queued.message_id == email.message_id else None
 

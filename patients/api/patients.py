@@ -10,7 +10,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clinic.api.csv_import import ImportInput, ImportReportSerializer, Imports
-from clinic.api.fields import BuiltOnce, Input, InstantField, NumberQuery, Query, VisibleField, YesNoField
+from clinic.api.fields import (
+    ColumnsSerializer,
+    Input,
+    InstantField,
+    NumberQuery,
+    Query,
+    VisibleField,
+    YesNoField,
+)
 from clinic.api.views import SiteNameSerializer
 from clinic.api.viewsets import VisibleRows
 from clinic.models import Site
@@ -18,7 +26,7 @@ from patients import services
 from patients.models import Patient
 
 
-class PatientNameSerializer(BuiltOnce, serializers.ModelSerializer[Patient]):
+class PatientNameSerializer(ColumnsSerializer[Patient]):
     """A patient, as far as other rows show them."""
 
     class Meta:

@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from clinic.api.fields import (
     BuiltOnce,
+    ColumnsSerializer,
     Input,
     LocalTimeField,
     SiteTimeField,
@@ -43,7 +44,7 @@ class ProcedureTypeField(serializers.SlugRelatedField[ProcedureType]):
         return found
 
 
-class ReservationSerializer(BuiltOnce, serializers.ModelSerializer[Reservation]):
+class ReservationSerializer(serializers.ModelSerializer[Reservation]):
     """One resource that the appointment holds for a while. `released_at`: since when it is free again.
 
     `lane` above 0: it is held a second time, by deliberate overbooking.
@@ -55,8 +56,13 @@ class ReservationSerializer(BuiltOnce, serializers.ModelSerializer[Reservation])
         model = Reservation
         fields = ["resource", "name", "starts_at", "ends_at", "released_at", "lane"]
 
+    def to_representation(self, row: Reservation) -> dict[str, Any]:
+        columns = ("starts_at", "ends_at", "released_at", "lane")
+        shown = {name: getattr(row, name) for name in columns}
+        return shown | {"resource": row.resource_id, "name": row.resource.name}
 
-class StepSerializer(BuiltOnce, serializers.ModelSerializer[AppointmentStep]):
+
+class StepSerializer(ColumnsSerializer[AppointmentStep]):
     """A step that was taken, and the status to which it led. `by` null: time or the patient did it."""
 
     by = serializers.CharField(allow_null=True, read_only=True)
@@ -64,6 +70,9 @@ class StepSerializer(BuiltOnce, serializers.ModelSerializer[AppointmentStep]):
     class Meta:
         model = AppointmentStep
         fields = ["at", "step", "status", "by", "reason"]
+
+    def to_representation(self, row: AppointmentStep) -> dict[str, Any]:
+        return super().to_representation(row) | {"by": str(row.by) if row.by else None}
 
 
 class AppointmentSerializer(BuiltOnce, serializers.ModelSerializer[Appointment]):

@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import mixins, serializers
 
-from clinic.api.fields import BuiltOnce, ChoicesQuery, Query, YesNoQuery
+from clinic.api.fields import ChoicesQuery, ColumnsSerializer, Query, YesNoQuery
 from clinic.api.viewsets import VisibleRowsViewSet
 from procedures.models import (
     FigureConfirmation,
@@ -20,7 +20,7 @@ from procedures.models import (
 Figure = FigureConfirmation.Figure
 
 
-class ProcedureTypeNameSerializer(BuiltOnce, serializers.ModelSerializer[ProcedureType]):
+class ProcedureTypeNameSerializer(ColumnsSerializer[ProcedureType]):
     """A procedure type, as far as other rows show it."""
 
     class Meta:

@@ -32,10 +32,11 @@ def letter_key(appointment_id: int, kind: str) -> str:
 def notify_booked(appointment: Appointment, *, now: datetime) -> None:
     """Queue the letter that confirms an appointment, or tells its new time.
 
-    None for a hold or a request, for a time that has begun, and for a patient who must not be mailed.
+    None for a hold or a request, for a time that has begun, and for a patient who must not be mailed. An appointment
+    becomes booked once: no such letter can be there yet.
     """
     if appointment.status == Appointment.Status.BOOKED:
-        queue_email(appointment, BOOKED, now=now)
+        queue_email(appointment, BOOKED, now=now, first=True)
 
 
 def notify_cancelled(appointment: Appointment, *, now: datetime) -> None:
@@ -43,10 +44,12 @@ def notify_cancelled(appointment: Appointment, *, now: datetime) -> None:
     queue_email(appointment, CANCELLED, now=now)
 
 
-def queue_email(appointment: Appointment, kind: str, *, now: datetime, again: str = "") -> bool:
+def queue_email(
+    appointment: Appointment, kind: str, *, now: datetime, again: str = "", first: bool = False
+) -> bool:
     """Put one letter into the outbox, in the caller's transaction; whether it is a new one that may be sent.
 
-    `again`: tells a letter that is sent once more from the first.
+    `again`: tells a letter that is sent once more from the first. `first`: as for `outbox.queue`.
     """
     if appointment.starts_at <= now or appointment.patient.why_no_email:
         return False
@@ -58,6 +61,7 @@ def queue_email(appointment: Appointment, kind: str, *, now: datetime, again: st
         site=appointment.site,
         now=now,
         due_at=remind_at(appointment) if kind == REMINDER else now,
+        first=first,
     )
     return email is not None
 

@@ -365,7 +365,7 @@ def test_what_booking_answers_is_what_is_read_afterwards(world: World, named: in
     assert len(shown.json()["reservations"]) == 3
 
 
-def test_booking_by_token_asks_the_database_eighteen_times(
+def test_booking_by_token_asks_the_database_seventeen_times(
     world: World, django_assert_num_queries: Any
 ) -> None:
     client = APIClient(
@@ -373,8 +373,7 @@ def test_booking_by_token_asks_the_database_eighteen_times(
     )
     asked = booking_request(world, resources=[world.doctor.pk, world.room.pk, world.bay.pk])
     at_that_time = mock.patch("procedures.api.appointments.timezone.now", return_value=world.now)
-    # Who it is (knox asks twice), what they may do; four things that the request names; in one transaction (a savepoint
-    # here) a look, the locks, another look; the appointment, its reservations, its step, its event, and the letter,
-    # which is read back.
-    with at_that_time, django_assert_num_queries(3 + 4 + 2 + 9):
+    # Who it is (knox asks twice), what they may do and where; four things that the request names; in one transaction
+    # (a savepoint here) a look, the locks, another look; the appointment, its reservations, step, event and letter.
+    with at_that_time, django_assert_num_queries(3 + 4 + 2 + 8):
         assert client.post("/api/v1/appointments/", asked, format="json").status_code == 201
