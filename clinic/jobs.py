@@ -8,7 +8,7 @@ from clinic.models import Job
 
 
 @transaction.atomic
-def ended(
+def record_run(
     name: str,
     *,
     problem: str = "",
@@ -32,19 +32,19 @@ def ended(
     job.save()
 
 
-def why_not_to_write(*, now: datetime) -> str:
+def write_failure(*, now: datetime) -> str:
     """The kind of fault with which the database refuses to write a row, "DiskFull" for example; "" when it writes."""
     try:
-        ended(Job.Name.PROBE, now=now)
+        record_run(Job.Name.PROBE, now=now)
     except DatabaseError as exc:
-        return kind_of(exc)
+        return fault_name(exc)
     return ""
 
 
-def kind_of(fault: BaseException) -> str:
+def fault_name(fault: BaseException) -> str:
     """A fault's name: that of PostgreSQL where it has one, such as "LockNotAvailable"."""
     if isinstance(fault, DatabaseError) and fault.__cause__ is not None:
         return type(fault.__cause__).__name__
     if isinstance(fault, BaseExceptionGroup):
-        return ", ".join(dict.fromkeys(kind_of(exception) for exception in fault.exceptions))
+        return ", ".join(dict.fromkeys(fault_name(exception) for exception in fault.exceptions))
     return type(fault).__name__

@@ -24,7 +24,7 @@ PATIENCE = 10
 AGAIN = "5"
 
 
-class Places:
+class ConcurrencyLimit:
     """Places for requests at work and for those that wait for their turn."""
 
     def __init__(self, at_work: int, waiting: int, patience: float) -> None:
@@ -52,7 +52,7 @@ class Places:
         self._all.release()
 
 
-class Pieces:
+class StreamedBody:
     """What a response sends piece by piece. The web server closes it however it ends: sent, broken off, not begun."""
 
     def __init__(self, pieces: Iterable[bytes], leave: Callable[[], None]) -> None:
@@ -71,7 +71,7 @@ class SpareThreadsMiddleware:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
-        self.places = Places(AT_WORK, WAITING, PATIENCE)
+        self.places = ConcurrencyLimit(AT_WORK, WAITING, PATIENCE)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if request.path.startswith("/health/"):
@@ -86,7 +86,7 @@ class SpareThreadsMiddleware:
             raise
         if isinstance(response, StreamingHttpResponse):  # its thread is taken until the last piece is sent
             self.places.stop_work()
-            response.streaming_content = Pieces(response, self.places.leave)
+            response.streaming_content = StreamedBody(response, self.places.leave)
         else:
             self.places.give_back()
         return response

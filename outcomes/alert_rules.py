@@ -31,14 +31,16 @@ LOSSES = {Verdict.LOST_EARLY: Kind.LOST_EARLY, Verdict.POSSIBLY_EARLY: Kind.LOST
 LOSSES_OF_EFFECT = LOSSES | {Verdict.LOST: Kind.LOST_EFFECT, Verdict.DATE_UNKNOWN: Kind.LOST_EFFECT}
 
 
-class Call(NamedTuple):
+class AlertCondition(NamedTuple):
     """Since which position an alert is called for, and whether what calls for it is confirmed."""
 
     since: int
     confirmed: bool = True
 
 
-def called_for(course: Course, judgement: Judgement, *, seeks_relief: bool = True) -> dict[Kind, Call]:
+def called_for(
+    course: Course, judgement: Judgement, *, seeks_relief: bool = True
+) -> dict[Kind, AlertCondition]:
     """The kinds of alert that hold for a course as it stands. Positions count from the procedure in days.
 
     `judgement` is what `outcomes.relief.judge` says of the same course.
@@ -62,18 +64,18 @@ def called_for(course: Course, judgement: Judgement, *, seeks_relief: bool = Tru
     loss = judgement.loss or judgement.suspected
     losses = LOSSES_OF_EFFECT if course.ongoing else LOSSES
     if loss and loss.kind in losses and judgement.back_since is None and seeks_relief:
-        kinds[losses[loss.kind]] = Call(loss.seen_at, confirmed=judgement.loss is not None)
+        kinds[losses[loss.kind]] = AlertCondition(loss.seen_at, confirmed=judgement.loss is not None)
     if course.baseline is not None:
         useless = latest(answers, lambda score: not meets(course.baseline or 0, score, PARTIAL_PERCENT))
         if judgement.verdict == Verdict.NO_RELIEF and useless and seeks_relief:
-            kinds[Kind.NO_RELIEF] = Call(useless[0].at)
+            kinds[Kind.NO_RELIEF] = AlertCondition(useless[0].at)
         worse = latest(answers, lambda score: score > (course.baseline or 0))
         if len(worse) >= WORSE_AFTER:
-            kinds[Kind.WORSE] = Call(worse[WORSE_AFTER - 1].at)
+            kinds[Kind.WORSE] = AlertCondition(worse[WORSE_AFTER - 1].at)
     answered = course.readings[-1].at if course.readings else -1
     silence = [at for at in course.silent if at > answered]
     if len(silence) >= SILENT_AFTER:
-        kinds[Kind.SILENT] = Call(silence[SILENT_AFTER - 1])
+        kinds[Kind.SILENT] = AlertCondition(silence[SILENT_AFTER - 1])
     return kinds
 
 

@@ -46,7 +46,7 @@ def void_links(patient: Patient, cause: str, moved: Moved | None, now: datetime,
     if cause in ("address_changed", "merged", "alive") and not asked_already:
         services.ask_at_new_address(patient, follow_ups, now=now)
     if cause == "alive":
-        services.go_on(patient.pk, now=now)
+        services.rejudge_after_death_taken_back(patient.pk, now=now)
 
 
 @receiver(reader_changed)

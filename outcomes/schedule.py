@@ -70,7 +70,7 @@ def plan(
     # Nothing follows the last one: it waits as long as any of its plan does.
     gaps.append(every_days * DAY if every_days else max(gaps, default=2 * DAY * MOST_TOLERANCE.days))
     planned = [
-        moment(performed_at, offset, gap_minutes=gap, by_day=offset in by_day, at=at, zone=zone)
+        plan_check_in(performed_at, offset, gap_minutes=gap, by_day=offset in by_day, at=at, zone=zone)
         for offset, gap in zip(offsets, gaps, strict=True)
     ]
     diary = [entry.due_at for entry in planned if entry.offset_minutes not in by_day]
@@ -92,10 +92,10 @@ def following(
 ) -> Planned:
     """The check-in that comes `every_days` after the one at `last_offset` minutes."""
     step = every_days * DAY
-    return moment(performed_at, last_offset + step, gap_minutes=step, by_day=True, at=at, zone=zone)
+    return plan_check_in(performed_at, last_offset + step, gap_minutes=step, by_day=True, at=at, zone=zone)
 
 
-def moment(
+def plan_check_in(
     performed_at: datetime, offset: int, *, gap_minutes: int, by_day: bool, at: time, zone: ZoneInfo
 ) -> Planned:
     """The instants of one check-in, `offset` minutes after the procedure, with `gap_minutes` until the next."""
@@ -116,7 +116,7 @@ def confirmation(performed_at: datetime, answered_at: datetime, *, at: time, zon
     day = days_after(performed_at, answered_at, zone)
     due_on = day + CONFIRM_AFTER_DAYS[day > CONFIRM_SOON_UNTIL]
     open_for = 2 * MOST_TOLERANCE // timedelta(minutes=1)
-    return moment(performed_at, due_on * DAY, gap_minutes=open_for, by_day=True, at=at, zone=zone)
+    return plan_check_in(performed_at, due_on * DAY, gap_minutes=open_for, by_day=True, at=at, zone=zone)
 
 
 def confirms(due_at: datetime, answered_at: datetime, planned: Planned, zone: ZoneInfo) -> bool:
@@ -144,7 +144,7 @@ def reminder_schedule(
 
 
 def quiet_until(moment: datetime, *, quiet_from: time, quiet_until: time, zone: ZoneInfo) -> datetime | None:
-    """The end of the quiet hours in which `moment` lies, in UTC; None outside them.
+    """The end of the quiet hours in which `plan_check_in` lies, in UTC; None outside them.
 
     The hours are on the clock in `zone` and may run over midnight; equal ones mean that there are none.
     """

@@ -81,7 +81,7 @@ def of_the_database(tick: Job | None, now: datetime) -> list[Trouble]:
         ]
     if tick and tick.completed_at and now - tick.completed_at < TRY_TO_WRITE:
         return []
-    kind = jobs.why_not_to_write(now=now)
+    kind = jobs.write_failure(now=now)
     if not kind:
         return []
     return [

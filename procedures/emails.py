@@ -33,7 +33,7 @@ LINK, BEFORE, WHEN, BRIEFLY = (
 def booked(appointment_id: int, *, now: datetime) -> Message | Skip:
     """That an appointment is booked, or was moved when the patient had been written of another time."""
     appointment = find(appointment_id)
-    reason = notifications.why_not_to_write(appointment, now=now)
+    reason = notifications.letter_skip_reason(appointment, now=now)
     if reason:
         return Skip(reason)
     kind = "moved" if notifications.is_news_of_change(appointment) else "booked"
@@ -43,7 +43,7 @@ def booked(appointment_id: int, *, now: datetime) -> Message | Skip:
 def reminder(appointment_id: int, *, now: datetime) -> Message | Skip:
     """That an appointment is near. Its date is said, not "tomorrow": an e-mail may be late, and read later still."""
     appointment = find(appointment_id)
-    reason = notifications.why_not_to_write(appointment, now=now)
+    reason = notifications.letter_skip_reason(appointment, now=now)
     return Skip(reason) if reason else letter(appointment, "reminder", method="PUBLISH", now=now)
 
 

@@ -19,7 +19,7 @@ from procedures.models import Appointment, ProcedureType
 from procedures.spoken_times import when
 
 #: What the patient can say, by the name of the button.
-REPLIES = {"come": services.promise_to_come, "change": services.ask_for_change}
+REPLIES = {"come": services.confirm_by_patient, "change": services.ask_for_change}
 #: Wrong digits that a tablet's network address may send in so long.
 MOST_TRIES, TRIES_SECONDS = 10, 600
 

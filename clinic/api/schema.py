@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from clinic.api.permissions import ANYONE, SIGNED_IN, permission_needed
 from clinic.api.refusals import MEDIA_TYPE, PreconditionFailed, PreconditionRequired, body
-from clinic.api.viewsets import IDEMPOTENCY_KEY, IF_MATCH, UNSAFE, VisibleRowsViewSet
+from clinic.api.viewsets import IDEMPOTENCY_KEY, IF_MATCH, UNSAFE, ClinicViewSet
 
 
 class InvalidInputSerializer(serializers.Serializer[Any]):
@@ -149,11 +149,11 @@ class Schema(AutoSchema):
 
     def changes_a_row(self) -> bool:
         """Whether this operation changes the row whose number is in its address."""
-        return isinstance(self.view, VisibleRowsViewSet) and self.method in UNSAFE and "{id}" in self.path
+        return isinstance(self.view, ClinicViewSet) and self.method in UNSAFE and "{id}" in self.path
 
     def shows_a_row(self) -> bool:
         """Whether an answer carries the ETag of what is in it."""
-        return isinstance(self.view, VisibleRowsViewSet) and getattr(self.view, "action", None) != "list"
+        return isinstance(self.view, ClinicViewSet) and getattr(self.view, "action", None) != "list"
 
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
         bodies = dict(super()._get_response_bodies(direction))

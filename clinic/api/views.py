@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 from clinic import services
 from clinic.api.fields import ColumnsSerializer, Input, NumberQuery, Query, WallTimeField, YesNoQuery
 from clinic.api.permissions import ANYONE, SIGNED_IN, ByToken
-from clinic.api.viewsets import NoStoreAPIView, VisibleRows
+from clinic.api.viewsets import NoStoreAPIView, SiteScopedViewSet
 from clinic.models import Resource, Site, User
 
 
@@ -155,7 +155,7 @@ class Me(NoStoreAPIView, APIView):
     list=extend_schema(description="The sites that you work at."),
     retrieve=extend_schema(description="One site."),
 )
-class Sites(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows):
+class Sites(mixins.ListModelMixin, mixins.RetrieveModelMixin, SiteScopedViewSet):
     queryset = Site.objects.all()
     serializer_class = SiteSerializer
     permissions_needed = {"list": "clinic.view_site", "retrieve": "clinic.view_site"}
@@ -177,7 +177,7 @@ class ResourceQuery(Query):
     list=extend_schema(description="People, rooms and machines that can be reserved at your sites."),
     retrieve=extend_schema(description="One resource."),
 )
-class Resources(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows):
+class Resources(mixins.ListModelMixin, mixins.RetrieveModelMixin, SiteScopedViewSet):
     queryset = Resource.objects.select_related("site").prefetch_related("categories")
     serializer_class = ResourceSerializer
     query_class = ResourceQuery

@@ -131,7 +131,7 @@ class NoStoreAPIView(IdempotentAPIView):
         return response
 
 
-class VisibleRowsViewSet(NoStoreAPIView, viewsets.GenericViewSet[Any]):
+class ClinicViewSet(NoStoreAPIView, viewsets.GenericViewSet[Any]):
     """Rows of one model. Views declare `queryset`, `serializer_class`, `permissions_needed`; lists a `query_class`.
 
     `may_refuse` names by action what beside the usual refusals the schema should announce: {"book": [409]}.
@@ -228,7 +228,7 @@ class VisibleRowsViewSet(NoStoreAPIView, viewsets.GenericViewSet[Any]):
         return Response(self.get_serializer(row).data, status=status)
 
 
-class VisibleRows(VisibleRowsViewSet):
+class SiteScopedViewSet(ClinicViewSet):
     """Rows that belong to sites: what `visible_to` keeps from the user is 404, as if it did not exist."""
 
     def get_queryset(self) -> Any:

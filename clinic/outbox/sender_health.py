@@ -83,7 +83,7 @@ class SenderHealth:
         if job is not None and not self.sent and not overcome:
             doubt += job.counts.get("doubt", 0)
             problem = problem or job.problem
-        jobs.ended(
+        jobs.record_run(
             Job.Name.MAIL,
             problem=problem,
             counts={**tally, "doubt": min(doubt, ENOUGH)},

@@ -16,7 +16,7 @@ from django.test import RequestFactory
 
 from clinic import spare_threads
 from clinic.dev.embedded import Postgres, Valkey
-from clinic.spare_threads import AT_WORK, SPARE, WAITING, Places, SpareThreadsMiddleware
+from clinic.spare_threads import AT_WORK, SPARE, WAITING, ConcurrencyLimit, SpareThreadsMiddleware
 from clinic.tests.deployment import (
     command_of,
     deployment_environment,
@@ -80,7 +80,7 @@ def test_health_is_answered_while_all_requests_hang_in_the_database(
 
 
 def test_who_comes_while_others_are_at_work_waits_for_one_of_them() -> None:
-    places = Places(1, 1, patience=30)
+    places = ConcurrencyLimit(1, 1, patience=30)
     assert places.take()
     with ThreadPoolExecutor(1) as other:
         waiting = other.submit(places.take)
@@ -89,13 +89,13 @@ def test_who_comes_while_others_are_at_work_waits_for_one_of_them() -> None:
 
 
 def test_nobody_waits_for_ever_and_few_wait_at_once() -> None:
-    places = Places(1, 1, patience=0.2)
+    places = ConcurrencyLimit(1, 1, patience=0.2)
     assert places.take()
     with ThreadPoolExecutor(3) as others:
         assert [pid.result(10) for pid in [others.submit(places.take) for _ in range(3)]] == [False] * 3
     places.give_back()
     assert places.take()
-    full = Places(0, 0, patience=30)
+    full = ConcurrencyLimit(0, 0, patience=30)
     assert not full.take()
 
 
@@ -117,7 +117,7 @@ def test_what_is_sent_piece_by_piece_keeps_its_thread_and_no_place_at_work(
 ) -> None:
     download = StreamingHttpResponse(["a file ", "in two pieces"])
     middleware = SpareThreadsMiddleware(lambda request: download)
-    middleware.places = places = Places(1, 0, patience=0)
+    middleware.places = places = ConcurrencyLimit(1, 0, patience=0)
     response = middleware(rf.get("/api/v1/exports/1/download/"))
     assert isinstance(response, StreamingHttpResponse)
     assert not places.take()  # the only thread is still sending
@@ -131,6 +131,6 @@ def test_what_is_sent_piece_by_piece_keeps_its_thread_and_no_place_at_work(
 
 def test_a_download_does_not_keep_others_from_work(rf: RequestFactory) -> None:
     middleware = SpareThreadsMiddleware(lambda request: StreamingHttpResponse(["a file"]))
-    middleware.places = places = Places(1, 1, patience=0)
+    middleware.places = places = ConcurrencyLimit(1, 1, patience=0)
     middleware(rf.get("/api/v1/exports/1/download/"))
     assert places.take()

@@ -322,14 +322,14 @@ class ResumeFollowUp(FollowUpPage):
 class TellApart(FollowUpPage):
     """Judge a confounded course all the same."""
 
-    name, form_class, service = "apart", NotConfoundedForm, staticmethod(services.tell_apart)
+    name, form_class, service = "apart", NotConfoundedForm, staticmethod(services.clear_confounding)
     title, done = _("Judge it all the same"), _("The follow-up is judged again.")
 
 
 class SayDuration(FollowUpPage):
     """Say whether the relief of a test lasted as long as its agent works."""
 
-    name, form_class, service = "duration", DurationForm, staticmethod(services.say_consistent)
+    name, form_class, service = "duration", DurationForm, staticmethod(services.record_consistent_duration)
     title, submit = _("Did the relief last as long as the agent works?"), _("Keep it")
     done = _("Your answer is kept.")
 

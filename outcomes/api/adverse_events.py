@@ -20,7 +20,7 @@ from clinic.api.fields import (
     YesNoQuery,
 )
 from clinic.api.views import SiteNameSerializer
-from clinic.api.viewsets import VisibleRows
+from clinic.api.viewsets import SiteScopedViewSet
 from outcomes import services
 from outcomes.models import AdverseEvent, FollowUp
 from outcomes.models.adverse_events import TERMS
@@ -119,7 +119,7 @@ class AdverseEventQuery(Query):
 @extend_schema_view(
     list=extend_schema(description="Adverse events after procedures at your sites, the latest first."),
 )
-class AdverseEvents(mixins.ListModelMixin, VisibleRows):
+class AdverseEvents(mixins.ListModelMixin, SiteScopedViewSet):
     queryset = AdverseEvent.objects.select_related(
         "follow_up__patient", "follow_up__procedure__procedure_type", "follow_up__procedure__site"
     )

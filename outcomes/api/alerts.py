@@ -22,7 +22,7 @@ from clinic.api.fields import (
     WholeNumberField,
 )
 from clinic.api.views import SiteNameSerializer
-from clinic.api.viewsets import VisibleRows
+from clinic.api.viewsets import SiteScopedViewSet
 from clinic.models import User
 from clinic.refusals import Refusal
 from outcomes import services
@@ -225,7 +225,7 @@ class AlertQuery(Query):
         description="Alerts at your sites: the most urgent first, each urgency by when it is due."
     ),
 )
-class Alerts(mixins.ListModelMixin, VisibleRows):
+class Alerts(mixins.ListModelMixin, SiteScopedViewSet):
     queryset = (
         Alert.objects.select_related(
             *("patient", "site", "owner", "resolved_by", "follow_up__procedure__procedure_type"),

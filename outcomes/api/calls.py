@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, serializers
 
 from clinic.api.fields import NumberQuery, Query
-from clinic.api.viewsets import VisibleRows
+from clinic.api.viewsets import SiteScopedViewSet
 from outcomes.api.check_ins import CheckInToDoSerializer
 from outcomes.models import CheckIn, ContactAttempt
 from outcomes.services.calls import tries
@@ -45,7 +45,7 @@ class CallQuery(Query):
         description="Whom to telephone now at your sites, whose time runs out first at the top."
     ),
 )
-class Calls(mixins.ListModelMixin, VisibleRows):
+class Calls(mixins.ListModelMixin, SiteScopedViewSet):
     queryset = CheckIn.objects.select_related(
         "follow_up__patient", "follow_up__procedure__procedure_type", "follow_up__procedure__site", "answer"
     ).prefetch_related(

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from clinic.api.fields import ChoicesQuery, Input, InstantField, NumberQuery, Query, WholeNumberField
 from clinic.api.views import SiteNameSerializer
-from clinic.api.viewsets import VisibleRows, tag_of
+from clinic.api.viewsets import SiteScopedViewSet, tag_of
 from clinic.refusals import Refusal
 from outcomes import services
 from outcomes.api.answers import AnswerSerializer
@@ -195,7 +195,7 @@ class CheckInQuery(Query):
     list=extend_schema(description="Check-ins of your sites' patients, by the time at which they are due."),
     retrieve=extend_schema(description="One check-in."),
 )
-class CheckIns(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows):
+class CheckIns(mixins.ListModelMixin, mixins.RetrieveModelMixin, SiteScopedViewSet):
     queryset = CheckIn.objects.select_related(
         "follow_up__patient", "follow_up__procedure__procedure_type", "follow_up__procedure__site", "answer"
     ).prefetch_related("answer__measurements", with_caregivers("follow_up__patient"))

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clinic.api.fields import ChoicesQuery, Query, YesNoField
-from clinic.api.viewsets import VisibleRows
+from clinic.api.viewsets import SiteScopedViewSet
 from outcomes import services
 from outcomes.api.reports.parameters import SelectionQuery
 from outcomes.exports import entries as dictionary
@@ -72,7 +72,7 @@ class ColumnSerializer(serializers.Serializer[Any]):
     list=extend_schema(description="The exports that you asked for, latest first; all for an administrator."),
     retrieve=extend_schema(description="One export, and how far it is."),
 )
-class Exports(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows):
+class Exports(mixins.ListModelMixin, mixins.RetrieveModelMixin, SiteScopedViewSet):
     queryset = Export.objects.all()
     serializer_class = ExportSerializer
     query_class = ExportQuery

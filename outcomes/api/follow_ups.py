@@ -13,7 +13,7 @@ from clinic.api.fields import (
     LocalTimeField,
 )
 from clinic.api.views import SiteNameSerializer
-from clinic.api.viewsets import VisibleRows
+from clinic.api.viewsets import SiteScopedViewSet
 from clinic.refusals import Refusal
 from outcomes import services
 from outcomes.api.answers import MeasurementSerializer, item_of, measurements, scores, threshold
@@ -226,7 +226,7 @@ class FollowUpCourseSerializer(FollowUpSerializer):
 @extend_schema_view(
     list=extend_schema(description="Follow-ups of procedures performed at your sites, latest first."),
 )
-class FollowUps(mixins.ListModelMixin, VisibleRows):
+class FollowUps(mixins.ListModelMixin, SiteScopedViewSet):
     queryset = FollowUp.objects.select_related(
         "patient", "procedure__procedure_type", "procedure__site", "relief_profile"
     ).prefetch_related("check_ins__answer__measurements")
@@ -276,7 +276,7 @@ class FollowUps(mixins.ListModelMixin, VisibleRows):
     def duration(self, request: Request, pk: int) -> Response:
         """Say whether the relief of a test lasted as long as the agent that was injected works."""
         follow_up = self.get_object()
-        services.say_consistent(
+        services.record_consistent_duration(
             follow_up.pk, **self.inputs(ConsistentInput), by=self.user, now=timezone.now()
         )
         return self.shown(follow_up.pk)
@@ -297,7 +297,9 @@ class FollowUps(mixins.ListModelMixin, VisibleRows):
     def tell_apart(self, request: Request, pk: int) -> Response:
         """Have a confounded follow-up judged all the same, for a reason: the other procedure does not blur it."""
         follow_up = self.get_object()
-        services.tell_apart(follow_up.pk, **self.inputs(NotConfoundedInput), by=self.user, now=timezone.now())
+        services.clear_confounding(
+            follow_up.pk, **self.inputs(NotConfoundedInput), by=self.user, now=timezone.now()
+        )
         return self.shown(follow_up.pk)
 
     @extend_schema(

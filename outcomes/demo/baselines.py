@@ -57,10 +57,10 @@ class OwnScores:
     def say(self, appointment: Appointment, token: str, lots: Random) -> None:
         """Answer the page behind the token, unless it is too late."""
         life = self.life
-        link = procedures.open_before(token, now=life.now)
+        link = procedures.open_baseline_link(token, now=life.now)
         if link is None or procedures.why_not_to_say(link, now=life.now):
             return
         pain = usual(life.person.usual_pain, lots)
         values = {key: peg(key, 0, baseline=pain, noise=lots.gauss(0, 1)) for key in FOLLOWS}
-        procedures.say_before(link, values={PAIN_NOW: pain, **values}, now=life.now)
+        procedures.record_own_baseline(link, values={PAIN_NOW: pain, **values}, now=life.now)
         self.said[appointment.pk] = pain

@@ -209,7 +209,7 @@ class DemoCheckIns:
             said[PAIN_NOW] = pain - OFF_BY if pain > 5 else pain + OFF_BY
         words = remark(life.patient.language, rng)
         by_link = channel == Answer.Channel.EMAIL
-        take: Callable[..., Answer] = outcomes.answer if by_link else outcomes.record_answer
+        take: Callable[..., Answer] = outcomes.store_answer if by_link else outcomes.record_answer
         given = take(
             check_in.pk,
             values=said,

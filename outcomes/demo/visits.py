@@ -222,7 +222,7 @@ class Visits:
 
     def promise(self, appointment: Appointment) -> None:
         """The patient says on the page of the appointment that they will come."""
-        procedures.promise_to_come(appointment.pk, now=self.life.now)
+        procedures.confirm_by_patient(appointment.pk, now=self.life.now)
 
     # What becomes of an appointment
 

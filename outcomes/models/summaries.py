@@ -32,9 +32,9 @@ class CourseSummaryQuerySet(models.QuerySet["CourseSummary"]):
 class CourseSummary(models.Model):
     """What reports count of one follow-up, so that a million answers can be counted while somebody waits.
 
-    Derived: `outcomes.services.judge` writes it with every judgement, and `manage.py judge_follow_ups --all` makes all
-    of them anew. Positions count from the procedure in `unit`: calendar days on the site's wall clock, or minutes for a
-    diagnostic block. Pain and baseline are the pain now, 0–10.
+    Derived: `outcomes.services.update_verdict` writes it with every judgement, and `manage.py judge_follow_ups --all`
+    makes all of them anew. Positions count from the procedure in `unit`: calendar days on the site's wall clock, or
+    minutes for a diagnostic block. Pain and baseline are the pain now, 0–10.
 
     `performed_on` is a date on the site's wall clock. `success_percent` is the relief that counts. Relief ended after
     `lost_after` and not later than `lost_until` (None: not seen to end); `lost_after` None: nothing can be said,

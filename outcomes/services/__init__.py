@@ -15,7 +15,7 @@ from outcomes.services.alert_actions import (
     take_alert,
 )
 from outcomes.services.alerts import ended_of, raise_alert, raise_red_flags, settle_ended
-from outcomes.services.answers import answer, diary_of, save_step
+from outcomes.services.answers import diary_of, save_step, store_answer
 from outcomes.services.assignments import follow_performer, handlers, reassign_alerts
 from outcomes.services.birth_date_checks import prove_birth_date
 from outcomes.services.calls import note_call
@@ -38,7 +38,7 @@ from outcomes.services.follow_ups import (
     void_follow_up,
 )
 from outcomes.services.invitations import ask_at_new_address, ask_new_reader, invite_due, remind_due
-from outcomes.services.judgement import judge, judge_by_baseline, summarise_missing
+from outcomes.services.judgement import judge_by_baseline, summarise_missing, update_verdict
 from outcomes.services.links import (
     issue_link,
     next_of_several,
@@ -52,16 +52,16 @@ from outcomes.services.links import (
 from outcomes.services.merges import join_courses, obstacles_to_merging
 from outcomes.services.pain_reports import report_pain, report_unasked
 from outcomes.services.plans import (
+    clear_confounding,
     end_follow_up,
-    go_on,
+    record_consistent_duration,
+    rejudge_after_death_taken_back,
     replan,
     replan_marked,
     replan_procedure,
     replan_site,
     resume_follow_up,
-    say_consistent,
     take_new_plan,
-    tell_apart,
 )
 from outcomes.services.rejudgement import judge_again
 from outcomes.services.report_views import view_report

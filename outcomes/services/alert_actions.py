@@ -14,7 +14,7 @@ from clinic.models import User
 from clinic.refusals import Refusal
 from outcomes.models import Alert
 from outcomes.services.alert_emails import OVERDUE, announce
-from outcomes.services.alerts import within
+from outcomes.services.alerts import response_time
 from outcomes.services.assignments import handlers
 
 #: No alert is out of sight for longer (a choice; unconfirmed).
@@ -36,7 +36,7 @@ def looked_at(alert: Alert, *, by: User, now: datetime) -> None:
     alert.owner = alert.owner or by
     if alert.acknowledged_at is None:
         alert.acknowledged_at = now
-        alert.due_at = now + within(alert.site, alert.urgency)
+        alert.due_at = now + response_time(alert.site, alert.urgency)
 
 
 @transaction.atomic
@@ -109,7 +109,7 @@ def snooze(alert_id: int, *, until: datetime, by: User, now: datetime) -> Alert:
         return alert
     looked_at(alert, by=by, now=now)
     alert.snoozed_until = until
-    alert.due_at = until + within(alert.site, alert.urgency)
+    alert.due_at = until + response_time(alert.site, alert.urgency)
     alert.save()
     audit.record("alert.snoozed", alert, by=by, at=now, site=alert.site)
     return alert

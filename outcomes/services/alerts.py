@@ -11,7 +11,7 @@ from clinic import audit
 from clinic.database import for_each_row
 from clinic.models import Site
 from clinic.timezones import day_span
-from outcomes.alert_rules import Call, Kind
+from outcomes.alert_rules import AlertCondition, Kind
 from outcomes.models import Alert, CheckIn, ContactAttempt, FollowUp
 from outcomes.relief import SILENT_AFTER
 from outcomes.relief_end_text import ReliefEnded, relief_ended
@@ -30,7 +30,7 @@ TELLS_THE_END = (Alert.Kind.LOST_EARLY, Alert.Kind.LOST_EFFECT, Alert.Kind.PAIN_
 NOT_ASKED = (ContactAttempt.Outcome.SKIPPED, ContactAttempt.Outcome.WRONG_NUMBER)
 
 
-def within(site: Site, urgency: str) -> timedelta:
+def response_time(site: Site, urgency: str) -> timedelta:
     """How long an alert of that urgency may wait at the site: first for somebody's look, then for its resolution."""
     if urgency == Alert.Urgency.EMERGENCY:
         return timedelta(minutes=site.emergency_alert_minutes)
@@ -56,7 +56,7 @@ def raise_red_flags(of: CheckIn | FollowUp, codes: Sequence[str], *, now: dateti
     urgencies = set(RedFlag.objects.filter(code__in=codes).values_list("urgency", flat=True))
     emergency = Alert.Urgency.EMERGENCY in urgencies
     urgency = Alert.Urgency.EMERGENCY if emergency else Alert.Urgency.SAME_DAY
-    due_at = now + within(site, urgency)
+    due_at = now + response_time(site, urgency)
     alert, raised = open_alert(
         follow_up, Alert.Kind.RED_FLAG, urgency, codes=sorted(set(codes)), check_in=check_in, now=now
     )
@@ -118,7 +118,7 @@ def open_alert(
         "since": since,
         "owner": lambda: first_owner(follow_up.procedure, kind, site, now=now),  # asked only if it is made
         "raised_at": now,
-        "due_at": now + within(site, urgency),
+        "due_at": now + response_time(site, urgency),
     }
     alert, made = Alert.objects.select_for_update(of=("self",)).get_or_create(
         follow_up=follow_up, kind=kind, resolved_at=None, defaults=wanted
@@ -127,7 +127,7 @@ def open_alert(
     return alert, made
 
 
-def review_alerts(follow_up: FollowUp, called: Mapping[Kind, Call], *, now: datetime) -> None:
+def review_alerts(follow_up: FollowUp, called: Mapping[Kind, AlertCondition], *, now: datetime) -> None:
     """Bring the alerts of a course in line with what it calls for; in the transaction that judged it.
 
     `called`: from `outcomes.alert_rules.called_for`. A kind is raised once each time it begins to hold: what a person

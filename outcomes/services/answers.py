@@ -17,7 +17,7 @@ from outcomes.questions import ENDED_ON, PAIN_NOW, WORN_OFF
 from outcomes.schedule import diary
 from outcomes.services.alerts import raise_red_flags
 from outcomes.services.courses import position
-from outcomes.services.judgement import judge
+from outcomes.services.judgement import update_verdict
 from patients.models import AnsweredBy, Caregiver
 from procedures.models import RedFlag
 
@@ -39,7 +39,7 @@ OWN = {
 
 
 @transaction.atomic
-def answer(
+def store_answer(
     check_in_id: int,
     *,
     values: Mapping[str, int],
@@ -114,7 +114,7 @@ def answer(
     )
     if fresh:
         raise_red_flags(check_in, sorted(fresh), now=now)
-    judge(follow_up.pk, now=now)
+    update_verdict(follow_up.pk, now=now)
     return given
 
 
@@ -136,7 +136,7 @@ def save_step(
     how many steps are done now; None when this one is not. After the answer was sent nothing changes, but a yes that it
     does not hold is heard all the same.
 
-    `caregiver`: through whose link it came. Raises Refusal as `answer` does, except "item_missing".
+    `caregiver`: through whose link it came. Raises Refusal as `store_answer` does, except "item_missing".
     """
     refuse_revoked(caregiver)
     rows = {f"{row.instrument}.{row.item}": row.value for row in measurements_of(values)}

@@ -22,7 +22,7 @@ from outcomes.services.answers import (
     said_yes,
     stored_values,
 )
-from outcomes.services.judgement import judge
+from outcomes.services.judgement import update_verdict
 from outcomes.services.staff_answers import values_of
 from patients.models import Caregiver
 
@@ -95,7 +95,7 @@ def correct_answer(
         reason=f"version {given.version}",
     )
     raise_red_flags(check_in, sorted(said_yes(values) - said_yes(before)), now=now)
-    judge(follow_up.pk, now=now)
+    update_verdict(follow_up.pk, now=now)
     return given
 
 

@@ -18,8 +18,8 @@ from clinic.models import User
 from clinic.timezones import day_span
 from outcomes.models import Alert, FollowUp
 from outcomes.services.alerts import raise_alert, settle_alert
-from outcomes.services.judgement import judge
-from outcomes.services.plans import finish
+from outcomes.services.judgement import update_verdict
+from outcomes.services.plans import close_and_judge
 from procedures.models import ImplantedDevice, Procedure
 
 KIND = Alert.Kind.DEVICE_DUE
@@ -136,7 +136,7 @@ def look_after_devices(procedure: Procedure, *, by: User | None, now: datetime) 
         return
     settle_done(follow_up.pk, now=now)
     if follow_up.closed_reason == FollowUp.Closed.EXPLANTED:
-        judge(follow_up.pk, now=now)  # why it was taken out tells of relief
+        update_verdict(follow_up.pk, now=now)  # why it was taken out tells of relief
 
 
 def end_explanted(*, now: datetime, limit: int = 1000) -> int:
@@ -169,7 +169,7 @@ def end_of(procedure_id: int, *, by: User | None, now: datetime) -> int:
     if follow_up is None or not days or len(days) < len(devices):
         return 0
     _begin, end = day_span(max(days), follow_up.procedure.site.zone)
-    finish(follow_up, FollowUp.Closed.EXPLANTED, at=min(end, now), by=by, now=now)
+    close_and_judge(follow_up, FollowUp.Closed.EXPLANTED, at=min(end, now), by=by, now=now)
     return 1
 
 

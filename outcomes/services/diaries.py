@@ -8,7 +8,7 @@ from django.db import transaction
 from clinic.refusals import Refusal
 from outcomes.models import Answer
 from outcomes.services.alerts import raise_red_flags
-from outcomes.services.answers import answer, diary_of, lock_check_in, measurements_of, refuse_revoked
+from outcomes.services.answers import diary_of, lock_check_in, measurements_of, refuse_revoked, store_answer
 from outcomes.services.corrections import change_own_answer
 from patients.models import Caregiver
 
@@ -26,12 +26,12 @@ def fill_in(
 ) -> None:
     """The patient fills in entries of the diary that the check-in belongs to. What was filled in before stays.
 
-    `entries`: for each check-in's number, its values as `answer` takes them. `changes`: the same of entries that are
-    filled in already and whose hour is not over (`change_own_answer`). `red_flags`: codes that were ticked; they
+    `entries`: for each check-in's number, its values as `store_answer` takes them. `changes`: the same of entries that
+    are filled in already and whose hour is not over (`change_own_answer`). `red_flags`: codes that were ticked; they
     raise their alert at once, and are stored with the newest of the entries, if there is one.
 
-    `caregiver`: through whose link it came. Raises Refusal as `answer` does; "not_in_diary" for a number that is no
-    entry of this diary.
+    `caregiver`: through whose link it came. Raises Refusal as `store_answer` does; "not_in_diary" for a number that is
+    no entry of this diary.
     """
     refuse_revoked(caregiver)
     measurements_of({f"red_flag.{code}": 1 for code in red_flags})
@@ -46,7 +46,7 @@ def fill_in(
         if pk not in written:
             raise Refusal("This is no entry of this diary.", code="not_in_diary", field="check_in")
         flags = {f"red_flag.{code}": 1 for code in red_flags} if pk == chosen[-1] else {}
-        answer(
+        store_answer(
             pk,
             values={**entries[pk], **flags},
             channel=Answer.Channel.EMAIL,

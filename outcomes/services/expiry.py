@@ -11,8 +11,8 @@ from clinic.models import OutgoingEmail
 from outcomes.models import CheckIn, ContactAttempt, FollowUp
 from outcomes.schedule import MOST_TOLERANCE
 from outcomes.services.invitations import NO_CALL
-from outcomes.services.judgement import judge
-from outcomes.services.plans import finish
+from outcomes.services.judgement import update_verdict
+from outcomes.services.plans import close_and_judge
 from patients.models import Caregiver
 from procedures.models import Intent
 
@@ -88,7 +88,7 @@ def close_past_of(follow_up_id: int, *, now: datetime) -> int:
     )
     closed = past.update(status=CheckIn.Status.MISSED)
     if closed:
-        judge(follow_up_id, now=now)
+        update_verdict(follow_up_id, now=now)
     return closed
 
 
@@ -120,5 +120,5 @@ def close_diary(follow_up_id: int, *, now: datetime) -> bool:
     )
     if follow_up.closed_at or follow_up.check_ins.filter(status__in=CheckIn.OPEN).exists():
         return False
-    finish(follow_up, FollowUp.Closed.DIARY_OVER, at=now, by=None, now=now)
+    close_and_judge(follow_up, FollowUp.Closed.DIARY_OVER, at=now, by=None, now=now)
     return True

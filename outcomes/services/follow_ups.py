@@ -13,7 +13,7 @@ from outcomes.models.follow_ups import FollowUpQuerySet
 from outcomes.schedule import DAY, Planned, diary, following, plan
 from outcomes.services.alerts import raise_settled
 from outcomes.services.courses import BY_ANOTHER, same_side
-from outcomes.services.judgement import judge, mark_confounded, summarise
+from outcomes.services.judgement import mark_confounded, summarise, update_verdict
 from patients.models import Caregiver
 from procedures.models import Intent, Procedure, ReliefProfile
 
@@ -40,21 +40,21 @@ def open_follow_up(procedure: Procedure, *, now: datetime) -> FollowUp | None:
         defaults={
             "patient": procedure.patient,
             "relief_profile": procedure.relief_profile,
-            "check_in_profile": newer_plan(procedure, now=now),
+            "check_in_profile": newer_profile(procedure, now=now),
             "opened_at": now,
         },
     )
     if not made:
         return follow_up
     planned = first_plan(follow_up)
-    CheckIn.objects.bulk_create([row(follow_up, entry) for entry in planned], ignore_conflicts=True)
+    CheckIn.objects.bulk_create([new_check_in(follow_up, entry) for entry in planned], ignore_conflicts=True)
     audit.record("follow_up.opened", follow_up, by=None, at=now, site=procedure.site)
     settle_neighbours(follow_up, now=now)
-    judge(follow_up.pk, now=now)
+    update_verdict(follow_up.pk, now=now)
     return follow_up
 
 
-def newer_plan(procedure: Procedure, *, now: datetime) -> ReliefProfile | None:
+def newer_profile(procedure: Procedure, *, now: datetime) -> ReliefProfile | None:
     """The version of its type's relief profile that is in force, by which it asks; None when that is its own."""
     newest = procedure.procedure_type.profile_on(now)
     return newest if newest.version > procedure.relief_profile.version else None
@@ -82,7 +82,7 @@ def first_plan(follow_up: FollowUp) -> list[Planned]:
     return [entry for entry in planned if entry.offset_minutes in profile.check_in_minutes]
 
 
-def row(follow_up: FollowUp, planned: Planned) -> CheckIn:
+def new_check_in(follow_up: FollowUp, planned: Planned) -> CheckIn:
     """The row of one planned check-in."""
     return CheckIn(
         follow_up=follow_up,
@@ -107,8 +107,8 @@ def settle_neighbours(follow_up: FollowUp, *, now: datetime) -> None:
     for later in [follow_up, *since(follow_up, of_patient)]:
         ended = maintained_by(later, of_patient)
         if ended:
-            end(ended, FollowUp.Closed.REPEATED, at=later.procedure.performed_at, by=later)
-            judge(ended.pk, now=now)
+            mark_closed(ended, FollowUp.Closed.REPEATED, at=later.procedure.performed_at, by=later)
+            update_verdict(ended.pk, now=now)
     treating = of_patient.seeking_relief()
     procedure = follow_up.procedure
     if not procedure.region or not treating.filter(pk=follow_up.pk, closed_at=None).exists():
@@ -132,12 +132,12 @@ def settle_neighbours(follow_up: FollowUp, *, now: datetime) -> None:
         within = timedelta(days=earlier.relief_profile.window_until_days)
         before = earlier.ended_by_id
         if other.procedure.procedure_type.family == family:
-            end(earlier, FollowUp.Closed.REPEATED, at=then, by=later)
+            mark_closed(earlier, FollowUp.Closed.REPEATED, at=then, by=later)
         elif then < earlier.procedure.performed_at + within and not earlier.relief_profile.ongoing:
-            end(earlier, FollowUp.Closed.OTHER_TREATMENT, at=then, by=later)
-        judge(other.pk, now=now)
+            mark_closed(earlier, FollowUp.Closed.OTHER_TREATMENT, at=then, by=later)
+        update_verdict(other.pk, now=now)
         if earlier.pk != other.pk:
-            judge(earlier.pk, now=now)
+            update_verdict(earlier.pk, now=now)
         if before and before != earlier.ended_by_id:
             mark_confounded(before, now=now)
         if follow_up.closed_at:
@@ -186,7 +186,7 @@ def maintained_by(later: FollowUp, of_patient: FollowUpQuerySet) -> FollowUp | N
     return next((found[0] for found in (here, devices) if len(found) == 1), None)
 
 
-def end(follow_up: FollowUp, closed_reason: str, *, at: datetime, by: FollowUp | None = None) -> None:
+def mark_closed(follow_up: FollowUp, closed_reason: str, *, at: datetime, by: FollowUp | None = None) -> None:
     """Close the course at the instant `at`: what it would still have asked is void, and so is what nobody answered
     since then, where the end is written down late. What was answered stays.
 
@@ -239,12 +239,12 @@ def void_follow_up(procedure: Procedure, *, now: datetime) -> None:
     )
     if follow_up is None or follow_up.closed_reason == FollowUp.Closed.VOIDED:
         return
-    end(follow_up, FollowUp.Closed.VOIDED, at=now)
+    mark_closed(follow_up, FollowUp.Closed.VOIDED, at=now)
     ended = follow_up.ended.select_for_update(of=("self",)).select_related("patient", "procedure__site")
     for repeated in ended.order_by("pk"):
         reopen(repeated)
         settle_neighbours(repeated, now=now)  # another repeat may have followed
-        if judge(repeated.pk, now=now).closed_at is None:
+        if update_verdict(repeated.pk, now=now).closed_at is None:
             raise_settled(repeated, now=now)
     for pk in list(
         FollowUp.objects.filter(confounded_by=follow_up).values_list("pk", flat=True).order_by("pk")
@@ -252,7 +252,7 @@ def void_follow_up(procedure: Procedure, *, now: datetime) -> None:
         mark_confounded(pk, now=now)
     beside = FollowUp.objects.filter(patient=follow_up.patient_id, relief_profile__ongoing=True)
     for pk in list(beside.exclude(pk=follow_up.pk).order_by("pk").values_list("pk", flat=True)):
-        judge(pk, now=now)  # what was felt beside it counts again
+        update_verdict(pk, now=now)  # what was felt beside it counts again
     summarise([follow_up], now=now)
     audit.record("follow_up.voided", follow_up, by=None, at=now, site=procedure.site)
 
@@ -322,7 +322,7 @@ def extend(follow_up_id: int, *, now: datetime) -> int:
             at=follow_up.procedure.site.check_in_at,
             zone=follow_up.procedure.site.zone,
         )
-        CheckIn.objects.bulk_create([row(follow_up, planned)], ignore_conflicts=True)
+        CheckIn.objects.bulk_create([new_check_in(follow_up, planned)], ignore_conflicts=True)
         written, offset = written + 1, planned.offset_minutes
         if planned.due_at > now:
             break

@@ -43,7 +43,7 @@ LATEST = 5000
 
 
 @transaction.atomic
-def judge(follow_up_id: int, *, now: datetime) -> FollowUp:
+def update_verdict(follow_up_id: int, *, now: datetime) -> FollowUp:
     """Judge a follow-up by what is stored; a verdict or reason that differs replaces the old, which is kept.
 
     The alerts about the course then follow what it shows, and so does what reports count.
@@ -109,7 +109,7 @@ def judge_by_baseline(procedure: Procedure, *, now: datetime) -> None:
     score that pain is."""
     affected = FollowUp.objects.filter(Q(procedure=procedure) | Q(ended_by__procedure=procedure))
     for pk in affected.order_by("pk").values_list("pk", flat=True):
-        judge(pk, now=now)
+        update_verdict(pk, now=now)
 
 
 def confounded_by_this(follow_up: FollowUp) -> list[int]:
@@ -155,7 +155,7 @@ def mark_confounded(follow_up_id: int, *, now: datetime) -> None:
     if (cause.pk if cause else None) != follow_up.confounded_by_id:
         follow_up.confounded_by = cause
         follow_up.save(update_fields=["confounded_by"])
-        judge(follow_up.pk, now=now)
+        update_verdict(follow_up.pk, now=now)
 
 
 def summary_of(
@@ -266,7 +266,7 @@ def summarise(follow_ups: list[FollowUp], *, now: datetime) -> None:
         course = course_from_rows(up, rows[up.pk], how[up.pk])
         judgement = judgement_of(up, course, rows[up.pk])
         if up.verdict_reason and (up.verdict, up.verdict_reason) != (judgement.verdict, judgement.reason):
-            judge(up.pk, now=now)
+            update_verdict(up.pk, now=now)
         else:
             summaries.append(summary_of(up, course, judgement, rows[up.pk], baseline_peg=pegs.get(up.pk)))
     write_summaries(summaries)

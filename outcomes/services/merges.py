@@ -5,7 +5,7 @@ from datetime import datetime
 from outcomes.models import CheckIn, FollowUp
 from outcomes.services.courses import same_side
 from outcomes.services.follow_ups import settle_neighbours
-from outcomes.services.judgement import judge
+from outcomes.services.judgement import update_verdict
 from patients.models import Patient
 from patients.services import Obstacle
 
@@ -48,4 +48,4 @@ def join_courses(follow_ups: list[int], *, now: datetime) -> None:
             "procedure__site", "procedure__procedure_type", "relief_profile", "patient"
         )
         settle_neighbours(with_its_plan.get(pk=pk), now=now)
-        judge(pk, now=now)
+        update_verdict(pk, now=now)

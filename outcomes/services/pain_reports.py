@@ -29,7 +29,7 @@ from outcomes.services.answers import (
 )
 from outcomes.services.check_in_questions import since_when_question
 from outcomes.services.courses import course_of
-from outcomes.services.judgement import judge
+from outcomes.services.judgement import update_verdict
 from outcomes.services.links import takes_reports
 from outcomes.services.staff_answers import values_of
 from patients.models import AnsweredBy, Caregiver
@@ -112,7 +112,7 @@ def report_pain(
         actor=actor_of(by, caregiver),
     )
     raise_red_flags(report, sorted(red_flags), now=now)
-    judge(follow_up.pk, now=now)
+    update_verdict(follow_up.pk, now=now)
     course = course_of(follow_up)
     after = judge_course(course)
     known = follow_up.judged_as == JudgedAs.TREATMENT and shows_loss(before, after)

@@ -15,8 +15,15 @@ from outcomes.models import CheckIn, FollowUp
 from outcomes.schedule import DAY, Planned, diary, following
 from outcomes.services.alerts import raise_settled
 from outcomes.services.courses import BY_ANOTHER, in_minutes
-from outcomes.services.follow_ups import end, first_plan, newer_plan, reopen, row, settle_neighbours
-from outcomes.services.judgement import judge, mark_confounded
+from outcomes.services.follow_ups import (
+    first_plan,
+    mark_closed,
+    new_check_in,
+    newer_profile,
+    reopen,
+    settle_neighbours,
+)
+from outcomes.services.judgement import mark_confounded, update_verdict
 from procedures.models import Procedure, ReliefProfile
 
 #: What of a relief profile says when to ask those whose course runs; their diary is over.
@@ -56,7 +63,7 @@ def replan_procedure(procedure: Procedure, *, reason: str, now: datetime) -> Non
         if follow_up.closed_at is None:
             settle_neighbours(follow_up, now=now)
         if pk not in of_it:
-            judge(pk, now=now)
+            update_verdict(pk, now=now)
     for pk in of_it:
         replan(pk, reason=reason, now=now)
     blurred = FollowUp.objects.filter(
@@ -144,12 +151,12 @@ def replan(follow_up_id: int, *, reason: str, now: datetime) -> FollowUp:
     procedure = follow_up.procedure
     follow_up.relief_profile, follow_up.replan_reason = procedure.relief_profile, ""
     if follow_up.closed_at is None:
-        follow_up.check_in_profile = newer_plan(procedure, now=now)
+        follow_up.check_in_profile = newer_profile(procedure, now=now)
     follow_up.save(update_fields=["relief_profile", "check_in_profile", "replan_reason"])
     if follow_up.closed_at is None:
         write_plan(follow_up, now=now)
     audit.record("follow_up.replanned", follow_up, by=None, at=now, site=procedure.site, reason=reason)
-    return judge(follow_up.pk, now=now)
+    return update_verdict(follow_up.pk, now=now)
 
 
 def write_plan(follow_up: FollowUp, *, now: datetime) -> None:
@@ -175,7 +182,7 @@ def write_plan(follow_up: FollowUp, *, now: datetime) -> None:
     CheckIn.objects.bulk_update(moved, ["opens_at", "due_at", "closes_at", "hold_until", "status"])
     there = set(in_plan.values_list("offset_minutes", flat=True))
     new = [planned for offset, planned in wanted.items() if offset not in there and planned.closes_at > now]
-    CheckIn.objects.bulk_create([row(follow_up, planned) for planned in new], ignore_conflicts=True)
+    CheckIn.objects.bulk_create([new_check_in(follow_up, planned) for planned in new], ignore_conflicts=True)
     profile = follow_up.relief_profile
     hours = diary(days=profile.check_in_days, minutes=profile.check_in_minutes)
     coming = list(in_plan.filter(status=CheckIn.Status.PLANNED).order_by("offset_minutes"))
@@ -233,15 +240,15 @@ def end_follow_up(
         return follow_up
     if follow_up.closed_at:
         raise Refusal("This course has ended already.", code="closed", field="closed_reason")
-    return finish(follow_up, closed_reason, at=now, reason=reason, by=by, now=now)
+    return close_and_judge(follow_up, closed_reason, at=now, reason=reason, by=by, now=now)
 
 
 @transaction.atomic
-def go_on(patient_id: int, *, now: datetime) -> None:
+def rejudge_after_death_taken_back(patient_id: int, *, now: datetime) -> None:
     """A death was taken back: the patient's courses call again for what nobody hears of those who have died."""
     running = FollowUp.objects.filter(patient=patient_id, closed_at=None)
     for pk in list(running.order_by("pk").values_list("pk", flat=True)):
-        raise_settled(judge(pk, now=now), now=now)
+        raise_settled(update_verdict(pk, now=now), now=now)
 
 
 @transaction.atomic
@@ -269,25 +276,27 @@ def resume_follow_up(follow_up_id: int, *, reason: str, by: User | None, now: da
     reopen(follow_up)
     settle_neighbours(follow_up, now=now)  # the treatment may have been repeated since
     audit.record("follow_up.resumed", follow_up, by=by, at=now, site=follow_up.procedure.site, reason=reason)
-    resumed = judge(follow_up.pk, now=now)
+    resumed = update_verdict(follow_up.pk, now=now)
     if resumed.closed_at is None:
         raise_settled(resumed, now=now)
     return resumed
 
 
-def finish(
+def close_and_judge(
     follow_up: FollowUp, closed_reason: str, *, at: datetime, reason: str = "", by: User | None, now: datetime
 ) -> FollowUp:
     """End a course that runs, at the instant `at`, and judge it. Wants it locked, and `procedure__site` selected."""
-    end(follow_up, closed_reason, at=at)
+    mark_closed(follow_up, closed_reason, at=at)
     audit.record(
         f"follow_up.{closed_reason}", follow_up, by=by, at=now, site=follow_up.procedure.site, reason=reason
     )
-    return judge(follow_up.pk, now=now)
+    return update_verdict(follow_up.pk, now=now)
 
 
 @transaction.atomic
-def say_consistent(follow_up_id: int, *, consistent: bool, by: User | None, now: datetime) -> FollowUp:
+def record_consistent_duration(
+    follow_up_id: int, *, consistent: bool, by: User | None, now: datetime
+) -> FollowUp:
     """Keep a clinician's answer: did the relief of a test last as long as its agent works?
 
     Coverage rules ask for it beside the diary. The same answer once more changes nothing.
@@ -312,7 +321,7 @@ def say_consistent(follow_up_id: int, *, consistent: bool, by: User | None, now:
 
 
 @transaction.atomic
-def tell_apart(follow_up_id: int, *, reason: str, by: User | None, now: datetime) -> FollowUp:
+def clear_confounding(follow_up_id: int, *, reason: str, by: User | None, now: datetime) -> FollowUp:
     """Say, for a reason, that a confounded course can be judged after all: another procedure does not blur it.
 
     Raises Refusal "reason_required", "not_confounded"; PermissionDenied without the permission to perform procedures.
@@ -334,4 +343,4 @@ def tell_apart(follow_up_id: int, *, reason: str, by: User | None, now: datetime
         audit.record(
             "follow_up.told_apart", follow_up, by=by, at=now, site=follow_up.procedure.site, reason=reason
         )
-    return judge(follow_up_id, now=now)
+    return update_verdict(follow_up_id, now=now)

@@ -11,7 +11,7 @@ from clinic.refusals import Refusal
 from outcomes.models import Alert, Answer, CheckIn, ContactAttempt, Measurement
 from outcomes.paper_form_codes import read_code
 from outcomes.services.alerts import raise_red_flags
-from outcomes.services.answers import answer, lock_check_in, plain_remark, stored_values
+from outcomes.services.answers import lock_check_in, plain_remark, store_answer, stored_values
 from patients.models import AnsweredBy
 
 
@@ -33,8 +33,8 @@ def record_answer(
     An answer by phone also records a call that reached the patient. The same answer again changes nothing and returns
     the first; a remark that the first lacked is added to it.
 
-    Raises Refusal as `answer` does, "answered_already" when another answer stands, and "other_remark" (field "remark")
-    when the same one stands with another remark.
+    Raises Refusal as `store_answer` does, "answered_already" when another answer stands, and "other_remark" (field
+    "remark") when the same one stands with another remark.
     """
     _, check_in = lock_check_in(check_in_id)
     stands: Answer | None = getattr(check_in, "answer", None)
@@ -47,7 +47,7 @@ def record_answer(
             code="answered_already",
             field="check_in",
         )
-    given = answer(
+    given = store_answer(
         check_in_id,
         values=values,
         remark=remark,

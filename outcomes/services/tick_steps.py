@@ -123,8 +123,8 @@ def run_steps(
 
 def record_tick(done: dict[str, int], faults: dict[str, Exception], *, seconds: float, now: datetime) -> None:
     """Write down how a tick ended: in the row of its job, and in one line of the log."""
-    failed = ", ".join(f"{name} {jobs.kind_of(fault)}" for name, fault in faults.items())
+    failed = ", ".join(f"{name} {jobs.fault_name(fault)}" for name, fault in faults.items())
     counts = None if faults else done
-    jobs.ended(Job.Name.TICK, problem=failed, counts=counts, complete=not faults, now=now)
+    jobs.record_run(Job.Name.TICK, problem=failed, counts=counts, complete=not faults, now=now)
     work = {name: count for name, count in done.items() if count}
     logger.info("tick", counts=work, failed=list(faults), seconds=round(seconds, 1))

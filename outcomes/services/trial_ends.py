@@ -13,7 +13,7 @@ from outcomes.models import FollowUp
 from outcomes.models.follow_ups import JudgedAs
 from outcomes.questions import MEDICINE
 from outcomes.services.courses import fetched_check_ins
-from outcomes.services.judgement import judge, peg_sum
+from outcomes.services.judgement import peg_sum, update_verdict
 from outcomes.services.verdicts import trial_from
 from outcomes.trial_result import Result
 
@@ -89,4 +89,4 @@ def end_trial(follow_up_id: int, *, on: date, by: User | None, now: datetime) ->
         follow_up.trial_ended_on = on
         follow_up.save(update_fields=["trial_ended_on"])
         audit.record("follow_up.trial_ended", follow_up, by=by, at=now, site=site)
-    return judge(follow_up_id, now=now)
+    return update_verdict(follow_up_id, now=now)

@@ -236,7 +236,9 @@ class Run:
                     said[ENDED_ON] = since
         self.given += 1
         if channel == Answer.Channel.EMAIL:
-            outcomes.answer(check_in_id, values=said, channel=channel, language="en", by=None, now=self.now)
+            outcomes.store_answer(
+                check_in_id, values=said, channel=channel, language="en", by=None, now=self.now
+            )
         else:
             outcomes.record_answer(
                 check_in_id, values=said, channel=channel, language="en", by=self.place.nurse, now=self.now

@@ -118,7 +118,7 @@ def answer_days(follow_up: FollowUp, story: dict[int, int]) -> FollowUp:
     """The check-ins on the days of `story` are answered with its scores."""
     for day, score in story.items():
         row = follow_up.check_ins.get(offset_minutes=day * 1440)
-        services.answer(
+        services.store_answer(
             row.pk, values={"nrs.now": score}, channel="phone", language="en", by=None, now=row.due_at
         )
     return FollowUp.objects.get(pk=follow_up.pk)
@@ -231,7 +231,7 @@ def write_diary(
     for minutes, score in scores.items():
         check_in = follow_up.check_ins.get(offset_minutes=minutes)
         took = {} if medicine_by is None else {"diary.took_medicine": int(minutes == medicine_by)}
-        services.answer(
+        services.store_answer(
             check_in.pk,
             values={"nrs.now": score, **took},
             channel="clinic",
@@ -250,7 +250,7 @@ def answer_until_last(follow_up: FollowUp, scores: Mapping[int, int | None], *, 
         after = check_in.offset_minutes // 1440
         score = scores.get(after)
         if score is not None:
-            services.answer(
+            services.store_answer(
                 check_in.pk,
                 values={"nrs.now": score},
                 channel="email",
@@ -260,7 +260,7 @@ def answer_until_last(follow_up: FollowUp, scores: Mapping[int, int | None], *, 
             )
         elif after <= max(scores):
             CheckIn.objects.filter(pk=check_in.pk).update(status=CheckIn.Status.MISSED)
-    return services.judge(follow_up.pk, now=now)
+    return services.update_verdict(follow_up.pk, now=now)
 
 
 def next_ablation(world: World, scores: dict[int, int], *, side: str, baseline: int | None = 8) -> FollowUp:
@@ -292,7 +292,7 @@ def answered_course(
 def answer_day(follow_up: FollowUp, day: int, pain: int, **values: int) -> Answer:
     """An answer at the check-in of that day, an hour after it was due."""
     check_in = follow_up.check_ins.get(kind="planned", offset_minutes=day * 1440)
-    return services.answer(
+    return services.store_answer(
         check_in.pk,
         values={"nrs.now": pain, **{f"relief.{key}": value for key, value in values.items()}},
         channel=Answer.Channel.EMAIL,

@@ -26,7 +26,7 @@ def answered(world: World, story: dict[int, int], **booked: object) -> FollowUp:
         if day <= max(story):
             services.tick(now=check_in.due_at)
             if day in story:
-                services.answer(
+                services.store_answer(
                     check_in.pk,
                     values={"nrs.now": story[day]},
                     channel="email",

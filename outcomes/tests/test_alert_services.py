@@ -114,7 +114,7 @@ def test_a_settled_alert_is_raised_again_when_its_reason_comes_back(world: World
     follow_up = FollowUp.objects.select_related("procedure__site", "patient").get(pk=alert.follow_up_id)
     review_alerts(follow_up, {}, now=alert.raised_at + DAY)
     assert alert_kinds(follow_up) == [("lost_early", "settled")]
-    services.judge(follow_up.pk, now=alert.raised_at + 2 * DAY)
+    services.update_verdict(follow_up.pk, now=alert.raised_at + 2 * DAY)
     assert alert_kinds(follow_up) == [("lost_early", "settled"), ("lost_early", "")]
 
 
@@ -215,7 +215,7 @@ def test_an_ended_course_calls_for_nothing(world: World, alert: Alert, how: str)
         patients.save(world.patient, by=world.clerk, now=now)
     services.tick(now=now)
     assert alert_kinds(alert.follow_up) == [("lost_early", "settled")]
-    services.judge(alert.follow_up_id, now=now)
+    services.update_verdict(alert.follow_up_id, now=now)
     assert alert_kinds(alert.follow_up) == [("lost_early", "settled")]
 
 
@@ -307,7 +307,7 @@ def test_whatever_happens_no_kind_is_open_twice_and_nothing_is_raised_without_a_
             if score is None:
                 services.tick(now=row.closes_at)
             else:
-                services.answer(
+                services.store_answer(
                     row.pk,
                     values={"nrs.now": score},
                     channel="phone",
@@ -324,7 +324,7 @@ def test_whatever_happens_no_kind_is_open_twice_and_nothing_is_raised_without_a_
                 elif then == "resolve":
                     services.resolve(alert.pk, resolution="spoken", by=world.nurse, now=now)
             before = alert_kinds(follow_up)
-            services.judge(follow_up.pk, now=now)
+            services.update_verdict(follow_up.pk, now=now)
             assert alert_kinds(follow_up) == before
             still = [kind for kind, ended in before if not ended]
             assert len(still) == len(set(still))
@@ -715,11 +715,11 @@ def test_judgements_at_once_raise_one_alert_and_keep_one_change(world: World) ->
     assert follow_up.verdict == "lost_unconfirmed"
     row = follow_up.check_ins.get(offset_minutes=184 * 1440)
     with pytest.MonkeyPatch.context() as fault:
-        fault.setattr("outcomes.services.answers.judge", lambda *_, **__: None)
-        services.answer(
+        fault.setattr("outcomes.services.answers.update_verdict", lambda *_, **__: None)
+        services.store_answer(
             row.pk, values={"nrs.now": 8}, channel="phone", language="en", by=None, now=row.due_at
         )
-    assert run_together(*[lambda: services.judge(follow_up.pk, now=row.due_at)] * 4) == {"won": 4}
+    assert run_together(*[lambda: services.update_verdict(follow_up.pk, now=row.due_at)] * 4) == {"won": 4}
     assert alert_kinds(follow_up) == [("lost_early", "")]
     assert list(follow_up.verdict_changes.values_list("previous", "verdict")) == [
         ("", "too_early"),

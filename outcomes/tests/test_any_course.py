@@ -68,7 +68,7 @@ def write_down(world: World, follow_up: FollowUp, said: Said) -> datetime:
     now = min(now, check_in.closes_at - timedelta(hours=1))
     values = {"nrs.now": said.pain, "relief.worn_off": said.worn_off, "relief.ended_on": said.since}
     given = {key: value for key, value in values.items() if value is not None}
-    services.answer(check_in.pk, values=given, channel="email", language="en", by=None, now=now)
+    services.store_answer(check_in.pk, values=given, channel="email", language="en", by=None, now=now)
     return now
 
 
@@ -82,7 +82,7 @@ def kept() -> list[object]:
 def agree(world: World, pk: int, *, now: datetime) -> tuple[object, ...]:
     """Look that everything says the same of the course; what it says."""
     before = kept()
-    services.judge(pk, now=now)
+    services.update_verdict(pk, now=now)
     assert kept() == before, "judged twice, nothing changes"
     follow_up = FollowUp.objects.select_related("procedure__site", "relief_profile", "summary").get(pk=pk)
     course, counted = services.course_of(follow_up), follow_up.summary

@@ -207,7 +207,7 @@ def test_a_course_tells_who_responded_and_when_relief_ended(world: World) -> Non
     assert set(empty["responder"].values()) == {None}
     for day, pain, values in ((42, 1, {"pgic.change": 2}), (92, 3, {"relief.worn_off": 1, "pgic.change": 5})):
         check_in = follow_up.check_ins.get(offset_minutes=day * 1440)
-        services.answer(
+        services.store_answer(
             check_in.pk,
             values={"nrs.now": pain, **values},
             channel="email",

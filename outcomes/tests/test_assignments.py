@@ -26,7 +26,7 @@ def followed(world: World, *, performer: User | None = None) -> FollowUp:
     procedure = world.performed()
     procedure.performer = performer or world.physician
     procedure.save()
-    return services.judge(procedure.follow_up.pk, now=procedure.recorded_at)
+    return services.update_verdict(procedure.follow_up.pk, now=procedure.recorded_at)
 
 
 def raised(follow_up: FollowUp, kind: str = "lost_early", *, now: datetime) -> Alert:

@@ -30,7 +30,9 @@ def test_what_is_asked_before_is_asked_after_on_the_same_scale(key: str) -> None
 def answered(procedure: Procedure, day: int, pain: int) -> FollowUp:
     check_in = procedure.follow_up.check_ins.get(offset_minutes=day * 1440)
     at = check_in.due_at + timedelta(hours=1)
-    services.answer(check_in.pk, values={"nrs.now": pain}, channel="email", language="en", by=None, now=at)
+    services.store_answer(
+        check_in.pk, values={"nrs.now": pain}, channel="email", language="en", by=None, now=at
+    )
     return FollowUp.objects.get(procedure=procedure)
 
 
@@ -50,11 +52,11 @@ def test_only_the_same_item_is_ever_compared(world: World) -> None:
     check_in = course.check_ins.get(offset_minutes=92 * 1440)
     others = {"peg.pain": 9, "peg.enjoyment": 9, "peg.activity": 9, "nrs.average_7_days": 9}
     with pytest.raises(Refusal) as refusal:
-        services.answer(
+        services.store_answer(
             check_in.pk, values=others, channel="email", language="en", by=None, now=check_in.due_at
         )
     assert (refusal.value.code, refusal.value.field) == ("item_missing", "nrs.now")
-    services.answer(
+    services.store_answer(
         check_in.pk,
         values={"nrs.now": 2, **others},
         channel="email",

@@ -26,7 +26,7 @@ def due(world: World) -> tuple[Caregiver, CheckIn]:
 
 
 def answer(check_in: CheckIn, caregiver: Caregiver, now: datetime) -> None:
-    services.answer(
+    services.store_answer(
         check_in.pk,
         values={"nrs.now": 5},
         channel=Answer.Channel.EMAIL,

@@ -278,7 +278,7 @@ def test_an_answer_that_comes_in_after_the_revocation_is_refused(
     assert opened.opened_by == daughter
     revoke(daughter, world, clock[0])
     with pytest.raises(Refusal) as refused:
-        services.answer(
+        services.store_answer(
             check_in.pk,
             values={"nrs.now": 5},
             channel="email",

@@ -399,7 +399,7 @@ def test_looking_neither_begins_nor_changes_a_draft(flags: World, link: Issue, c
 def test_the_thanks_tell_the_course_and_no_verdict(flags: World, link: Issue, client: Client) -> None:
     for day, score in ((1, 5), (7, 4)):
         check_in, path = link(day)
-        services.answer(
+        services.store_answer(
             check_in.pk,
             values={"nrs.now": score},
             channel="phone",
@@ -420,7 +420,7 @@ def test_later_the_thanks_name_the_day(
     flags: World, link: Issue, client: Client, clock: list[datetime]
 ) -> None:
     check_in, path = link(7)
-    services.answer(
+    services.store_answer(
         check_in.pk, values={"nrs.now": 4}, channel="email", language="en", by=None, now=check_in.due_at
     )
     clock[0] = check_in.due_at + timedelta(days=1)

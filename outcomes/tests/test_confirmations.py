@@ -20,7 +20,7 @@ from outcomes.reports.drill_down import rows_behind
 from outcomes.reports.overview import overview_report
 from outcomes.reports.selection import Selection
 from outcomes.schedule import confirmation, confirms, reminder_schedule
-from outcomes.services.judgement import judge
+from outcomes.services.judgement import update_verdict
 from outcomes.tests.factories import answer_day, insist
 from procedures.models import ReliefProfile
 from procedures.tests.factories import World
@@ -52,7 +52,7 @@ def open_one(follow_up: FollowUp) -> CheckIn:
 
 
 def reply(check_in: CheckIn, pain: int, *, now: datetime | None = None, **values: int) -> Answer:
-    return services.answer(
+    return services.store_answer(
         check_in.pk,
         values={"nrs.now": pain, **{f"relief.{key}": value for key, value in values.items()}},
         channel="email",
@@ -151,9 +151,9 @@ def test_nothing_is_asked_that_would_be_over_already(relieved: FollowUp) -> None
         at=time(10),
         zone=NEW_YORK,
     ).closes_at
-    judge(relieved.pk, now=closes)
+    update_verdict(relieved.pk, now=closes)
     assert of(relieved) == []
-    judge(relieved.pk, now=closes - timedelta(hours=1))
+    update_verdict(relieved.pk, now=closes - timedelta(hours=1))
     assert of(relieved)
 
 
@@ -180,10 +180,10 @@ def test_a_good_answer_takes_the_suspicion_away(relieved: FollowUp) -> None:
 def test_judging_again_writes_no_second_one(relieved: FollowUp) -> None:
     first = answer_day(relieved, 92, 7)
     for days in range(4):
-        judge(relieved.pk, now=first.answered_at + timedelta(days=days))
+        update_verdict(relieved.pk, now=first.answered_at + timedelta(days=days))
     found = open_one(relieved)
     services.close_past(now=found.closes_at)
-    judge(relieved.pk, now=found.closes_at)
+    update_verdict(relieved.pk, now=found.closes_at)
     assert [check_in.status for check_in in of(relieved)] == [Status.MISSED]
 
 
@@ -261,13 +261,13 @@ def test_none_after_the_course_and_none_for_the_dead(world: World, relieved: Fol
     now = first.answered_at + timedelta(days=1)
     services.end_follow_up(relieved.pk, closed_reason="transferred", by=world.physician, now=now)
     assert [check_in.status for check_in in of(relieved)] == [Status.VOIDED]
-    judge(relieved.pk, now=now)
+    update_verdict(relieved.pk, now=now)
     assert len(of(relieved)) == 1
     services.resume_follow_up(relieved.pk, reason="Came back.", by=world.physician, now=now)
     assert open_one(relieved).confirms == first.check_in
     relieved.patient.died_on = now.date()
     relieved.patient.save()
-    judge(relieved.pk, now=now)
+    update_verdict(relieved.pk, now=now)
     assert of(relieved, status__in=CheckIn.OPEN) == []
 
 

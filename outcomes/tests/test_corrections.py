@@ -28,7 +28,7 @@ def answered(
 ) -> Answer:
     """The answer to one check-in of an ablation."""
     check_in = world.performed(**performed).follow_up.check_ins.get(offset_minutes=day * 1440)
-    return services.answer(
+    return services.store_answer(
         check_in.pk,
         values=values or VALUES,
         channel="phone",
@@ -131,7 +131,7 @@ def told(world: World, days: tuple[int, ...], follow_up: FollowUp | None = None)
     follow_up = follow_up or world.performed().follow_up
     for day in days:
         check_in = follow_up.check_ins.get(offset_minutes=day * 1440)
-        services.answer(
+        services.store_answer(
             check_in.pk,
             values={"nrs.now": LOST[day]},
             channel="paper",

@@ -69,7 +69,7 @@ def live(place: Place, kind: ProcedureType, number: int, person: Played) -> Foll
     follow_up = perform(place, kind, patient, begin, person.known.baseline).follow_up
     asked = follow_up.check_ins.filter(kind=CheckIn.Kind.PLANNED)
     for answer in person.answers:
-        services.answer(
+        services.store_answer(
             asked.get(offset_minutes=answer.planned * DAY).pk,
             values={"nrs.now": answer.pain},
             channel="email",
@@ -82,7 +82,7 @@ def live(place: Place, kind: ProcedureType, number: int, person: Played) -> Foll
     silent.update(status=CheckIn.Status.MISSED)
     if person.again:
         perform(place, kind, patient, over, person.again[1])
-    return services.judge(follow_up.pk, now=NOW)
+    return services.update_verdict(follow_up.pk, now=NOW)
 
 
 @pytest.mark.parametrize("code", ["rfa_facet", "esi_transforaminal"])

@@ -54,7 +54,9 @@ def test_a_refill_raises_one_routine_alert_on_the_day_on_which_it_is_due(
 def test_the_tick_does_it(world: World, pump: ImplantedDevice) -> None:
     assert services.tick(now=world.at(DUE, 9))["device_alerts_raised"] == 1
     assert alerts() == [""]
-    services.judge(course(pump).pk, now=world.at(DUE, 10))  # what the course calls for is another matter
+    services.update_verdict(
+        course(pump).pk, now=world.at(DUE, 10)
+    )  # what the course calls for is another matter
     assert services.tick(now=world.at(DUE, 11))["alerts_settled"] == 0
     assert alerts() == [""]
 

@@ -315,7 +315,7 @@ def test_a_clinician_says_whether_the_relief_lasted_as_long_as_the_agent(
     assert AuditEvent.objects.filter(action="follow_up.duration_answered").count() == 3
     treated = flags.performed(patient=flags.another_patient(), hour=13, intent="therapeutic").follow_up
     with pytest.raises(Refusal) as refusal:
-        services.say_consistent(treated.pk, consistent=True, by=flags.physician, now=now)
+        services.record_consistent_duration(treated.pk, consistent=True, by=flags.physician, now=now)
     assert refusal.value.code == "not_diagnostic"
 
 

@@ -216,7 +216,7 @@ def test_other_ends_are_no_loss(world: World, relieved: FollowUp, how: str) -> N
         relieved.patient.died_on = AFTER_14_WEEKS
         patients.save(relieved.patient, by=world.clerk, now=now)
         services.tick(now=now)
-        services.judge(relieved.pk, now=now)
+        services.update_verdict(relieved.pk, now=now)
     else:
         services.end_follow_up(relieved.pk, closed_reason=how, by=world.physician, now=now)
     found = now_of(relieved)

@@ -186,7 +186,7 @@ def test_a_language_or_an_indication_of_few_is_left_empty(world: World) -> None:
     for follow_up, code in zip(found, ("M47.816",) * 5 + ("M54.50",), strict=True):
         follow_up.procedure.indication = code
         follow_up.procedure.save()
-        services.judge(follow_up.pk, now=world.now)
+        services.update_verdict(follow_up.pk, now=world.now)
     found[0].patient.language = "es"
     found[0].patient.save()
     rows = hidden(world, "follow_ups")

@@ -41,10 +41,10 @@ def test_one_check_in_is_asked_once_and_answered_once(world: World, client: Clie
     token = re.search(r"/c/([^/]+)/", str(message.body))[1]  # type: ignore[index]
     opened = services.open_link(token, now=day_1.due_at)
     assert opened == day_1
-    given = services.answer(
+    given = services.store_answer(
         day_1.pk, values={"nrs.now": 7}, channel="email", language="en", by=None, now=day_1.due_at
     )
-    again = services.answer(
+    again = services.store_answer(
         day_1.pk, values={"nrs.now": 2}, channel="email", language="en", by=None, now=day_1.due_at
     )
     assert again == given
@@ -62,7 +62,7 @@ def test_the_year_of_an_ablation(world: World) -> None:
         outbox.send_due(now=check_in.due_at)
         day = check_in.offset_minutes // 1440
         if day in story:
-            services.answer(
+            services.store_answer(
                 check_in.pk,
                 values={"nrs.now": story[day]},
                 channel="email",
@@ -88,7 +88,7 @@ def test_only_whole_numbers_from_0_to_10_are_scores(world: World, score: object)
 
     day_1 = world.performed().follow_up.check_ins.get(offset_minutes=1440)
     with pytest.raises(Refusal) as refused:
-        services.answer(
+        services.store_answer(
             day_1.pk,
             values={"nrs.now": score},  # type: ignore[dict-item]
             channel="email",

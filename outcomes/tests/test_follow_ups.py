@@ -97,7 +97,7 @@ def test_another_treatment_after_the_window_ends_nothing(
 
 def pain(course: FollowUp, day: int, score: int) -> None:
     check_in = course.check_ins.get(offset_minutes=day * 1440)
-    services.answer(
+    services.store_answer(
         check_in.pk,
         values={"nrs.now": score},
         channel="email",
@@ -303,7 +303,7 @@ def test_void_stops_the_questions_and_keeps_the_answers(world: World) -> None:
     course = follow_up_of(procedure)
     day_1 = course.check_ins.get(offset_minutes=1440)
     services.tick(now=day_1.due_at)
-    services.answer(
+    services.store_answer(
         day_1.pk, values={"nrs.now": 4}, channel="phone", language="en", by=world.clerk, now=day_1.due_at
     )
     procedures.void(procedure.pk, reason="wrong patient", by=world.physician, now=day_1.due_at)

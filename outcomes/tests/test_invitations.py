@@ -89,7 +89,7 @@ def test_after_a_night_or_an_outage_one_reminder_goes_out_and_not_both(world: Wo
 def test_who_has_answered_is_not_reminded(world: World) -> None:
     day_42 = check_in_of_day(performed_follow_up(world), 42)
     invitations_sent(day_42.due_at)
-    services.answer(
+    services.store_answer(
         day_42.pk,
         values={"nrs.now": 3},
         channel="email",

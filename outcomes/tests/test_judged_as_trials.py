@@ -119,7 +119,7 @@ def test_the_days_of_a_treatment_that_blurs_a_trial_decide_nothing(world: World,
     assert trial.verdict == "passed"
     other = world.performed(patient=world.another_patient(), hour=13).follow_up
     FollowUp.objects.filter(pk=trial.pk).update(confounded_by=other)
-    assert services.judge(trial.pk, now=world.at(MONDAY + 40 * DAY, 9)).verdict == "indeterminate"
+    assert services.update_verdict(trial.pk, now=world.at(MONDAY + 40 * DAY, 9)).verdict == "indeterminate"
 
 
 def test_a_patient_who_says_that_the_pain_is_back_during_a_trial_is_heard(

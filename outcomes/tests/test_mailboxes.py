@@ -278,7 +278,9 @@ def test_one_button_leads_through_all_that_an_e_mail_asks(
     ((other, _),) = asked.items()
 
     def tell(check_in: CheckIn) -> None:
-        services.answer(check_in.pk, values={"nrs.now": 3}, channel="phone", language="en", by=None, now=now)
+        services.store_answer(
+            check_in.pk, values={"nrs.now": 3}, channel="phone", language="en", by=None, now=now
+        )
 
     tell(preview if other == two else two)
     assert client.get(path)["Location"] == parts[1]

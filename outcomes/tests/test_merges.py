@@ -20,7 +20,7 @@ from clinic.tests.api_client import call, faults
 from clinic.tests.factories import MONDAY, staff
 from outcomes.models import Alert, CheckIn, CourseSummary, FollowUp
 from outcomes.services import invite_due, issue_link, open_link, raise_alert
-from outcomes.services.follow_ups import end
+from outcomes.services.follow_ups import mark_closed
 from patients import consent, services
 from patients.models import FormerAddress, OpioidUse, Patient
 from patients.services.merges import write_down
@@ -245,7 +245,7 @@ def test_two_courses_of_one_region_are_settled_first(world: World, duplicate: Pa
     world.performed(patient=duplicate, day=MONDAY + timedelta(days=7))
     assert codes(lambda: merge(world, duplicate)) == {"courses_overlap"}
     first = FollowUp.objects.get(patient=world.patient)
-    end(first, FollowUp.Closed.OTHER_CARE, at=world.now + timedelta(days=30))
+    mark_closed(first, FollowUp.Closed.OTHER_CARE, at=world.now + timedelta(days=30))
     merge(world, duplicate)
     assert FollowUp.objects.filter(patient=world.patient).count() == 2
 

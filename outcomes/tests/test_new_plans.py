@@ -223,7 +223,7 @@ def test_a_diary_that_is_being_written_does_not_change(world: World) -> None:
     services.tick(now=world.at(MONDAY, 10, 1))
     entry = follow_up.check_ins.get(offset_minutes=30)
     now = world.at(MONDAY, 10, 2)
-    services.answer(entry.pk, values={"nrs.now": 2}, channel="email", language="en", by=None, now=now)
+    services.store_answer(entry.pk, values={"nrs.now": 2}, channel="email", language="en", by=None, now=now)
     new_profile(world, now=now, check_in_minutes=[45, 90], check_in_days=[1, 42, 166, 180, 366])
     services.tick(now=now)
     found = again(follow_up)
@@ -275,7 +275,7 @@ def test_check_ins_close_together_are_all_asked_with_the_usual_cap_and_quiet_hou
         open_at_once = max(open_at_once, len(invited))
         for check_in in invited:
             if answers_after and check_in.invited_at + timedelta(hours=answers_after) <= now:  # type: ignore[operator]
-                services.answer(
+                services.store_answer(
                     check_in.pk, values={"nrs.now": 3}, channel="email", language="en", by=None, now=now
                 )
     asked = asked_at(follow_up)
@@ -293,7 +293,7 @@ def test_a_check_in_of_a_quiet_course_is_one_question(world: World) -> None:
     follow_up = world.performed().follow_up
     for day, score in ((42, 2), (92, 2), (166, 3), (180, 8)):
         check_in = day_of(follow_up, day)
-        services.answer(
+        services.store_answer(
             check_in.pk,
             values={"nrs.now": score},
             channel="email",

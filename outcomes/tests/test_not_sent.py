@@ -29,7 +29,7 @@ def of_patient(**values: Any) -> Callable[[World, CheckIn], object]:
 
 
 def answered(world: World, check_in: CheckIn) -> None:
-    services.answer(
+    services.store_answer(
         check_in.pk,
         values={"nrs.now": 3},
         channel="phone",

@@ -237,7 +237,9 @@ def test_who_answered_or_should_not_be_asked_any_more_is_passed_over_at_the_last
         now += timedelta(days=4)
         services.tick(now=now)
     if reason == "answered":
-        services.answer(check_in.pk, values={"nrs.now": 3}, channel="phone", language="en", by=None, now=now)
+        services.store_answer(
+            check_in.pk, values={"nrs.now": 3}, channel="phone", language="en", by=None, now=now
+        )
     elif reason == "voided":
         procedures.void(check_in.follow_up.procedure_id, reason="wrong patient", by=world.physician, now=now)
     else:

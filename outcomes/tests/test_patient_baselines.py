@@ -188,7 +188,7 @@ def test_after_the_procedure_began_nothing_is_kept(
         clock[0] = world.at(MONDAY, 10)
     link = AppointmentLink.objects.select_related("appointment").get()
     with pytest.raises(Refusal) as refused:
-        services.say_before(link, values={"nrs.now": 7}, now=clock[0])
+        services.record_own_baseline(link, values={"nrs.now": 7}, now=clock[0])
     assert refused.value.code == "performed_already"
     for page in (client.get(path), client.post(path, PAIN)):
         assert page.status_code in (200, 409)
@@ -215,7 +215,7 @@ def test_of_an_appointment_to_which_nobody_comes_nothing_is_kept(
     if how == "no_show":
         services.mark_no_show(booked.pk, by=world.clerk, now=late)
     with pytest.raises(Refusal) as refused:
-        services.say_before(link, values={"nrs.now": 7}, now=clock[0])
+        services.record_own_baseline(link, values={"nrs.now": 7}, now=clock[0])
     assert refused.value.code == "not_allowed_now"
     template = {"no_show": "clinic/gone.html", "late": "outcomes/before_over.html"}.get(
         how, "procedures/cancelled.html"
@@ -291,7 +291,7 @@ def test_a_score_by_link_leads_to_a_verdict(
     procedure = performed(world, booked)
     assert (procedure.baseline_pain, procedure.baseline_source) == (7, Source.EARLIER)
     check_in = procedure.follow_up.check_ins.get(offset_minutes=42 * 1440)
-    outcomes.answer(
+    outcomes.store_answer(
         check_in.pk, values={"nrs.now": 2}, channel="email", language="en", by=None, now=check_in.due_at
     )
     assert FollowUp.objects.get().verdict == Verdict.IN_RELIEF

@@ -30,7 +30,7 @@ PAGES = {
 
 def performed(follow_up: FollowUp, by: User) -> FollowUp:
     Procedure.objects.filter(pk=follow_up.procedure_id).update(performer=by)
-    return services.judge(follow_up.pk, now=follow_up.judged_at or follow_up.opened_at)
+    return services.update_verdict(follow_up.pk, now=follow_up.judged_at or follow_up.opened_at)
 
 
 @pytest.fixture
@@ -76,12 +76,12 @@ def test_lists_narrow_to_days_on_the_sites_wall(
     Procedure.objects.filter(pk=mine.procedure_id).update(
         performed_at=evening, recorded_at=evening, baseline_taken_at=evening
     )
-    services.judge(mine.pk, now=world.now)
+    services.update_verdict(mine.pk, now=world.now)
     other = evening + timedelta(minutes=1)
     Procedure.objects.filter(pk=theirs.procedure_id).update(
         performed_at=other, recorded_at=other, baseline_taken_at=other
     )
-    services.judge(theirs.pk, now=world.now)
+    services.update_verdict(theirs.pk, now=world.now)
     assert found(world, path, "performed_from=2027-01-20&performed_until=2027-01-20") == [mine.pk]
     assert found(world, path, "performed_from=2027-01-21") == [theirs.pk]
     assert found(world, path, "performed_until=2027-01-20") == [mine.pk]

@@ -110,7 +110,7 @@ def test_what_was_never_asked_is_silent(unmasked_world: World) -> None:
     check_in.answer.delete()
     check_in.status = "superseded"
     check_in.save()
-    services.judge(first.pk, now=unmasked_world.now)
+    services.update_verdict(first.pk, now=unmasked_world.now)
     assert 92 not in CourseSummary.objects.get(pk=first.pk).days
     point = point_at(unmasked_world, 92)
     assert (point.fifty.due, point.fifty.asked, point.fifty.answered) == (1, 1, 0)

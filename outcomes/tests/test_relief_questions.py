@@ -29,7 +29,7 @@ ASKED = "Has the relief from your procedure worn off?"
 def said(follow_up: FollowUp, day: int, pain: int, **values: int) -> Answer:
     """An answer at the check-in of that day, an hour after it was due."""
     check_in = follow_up.check_ins.get(offset_minutes=day * 1440)
-    return services.answer(
+    return services.store_answer(
         check_in.pk,
         values={"nrs.now": pain, **{key.replace("__", "."): value for key, value in values.items()}},
         channel=Answer.Channel.EMAIL,

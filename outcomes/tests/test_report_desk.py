@@ -173,7 +173,7 @@ def asked_all(world: World) -> None:
     ).follow_up
     check_in = follow_up.check_ins.get(offset_minutes=42 * 1440)
     values = {"nrs.now": 3, CHANGE: 2, SATISFIED: 5, **dict.fromkeys(PEG, 3)}
-    services.answer(
+    services.store_answer(
         check_in.pk, values=values, channel="phone", language="en", by=world.nurse, now=check_in.due_at
     )
 
@@ -202,7 +202,7 @@ def full(told: World) -> datetime:
     block = world.performed(intent="diagnostic", patient=world.another_patient(77), day=tuesday).follow_up
     for minutes, score in ((30, 1), (60, 2), (120, 8)):
         check_in = block.check_ins.get(offset_minutes=minutes)
-        services.answer(
+        services.store_answer(
             check_in.pk,
             values={"nrs.now": score},
             channel="clinic",

@@ -331,7 +331,7 @@ def test_the_peg_before_and_after_is_counted(unmasked_world: World) -> None:
         appointment.pk, record, by=unmasked_world.physician, now=unmasked_world.at(MONDAY, 10)
     ).follow_up
     check_in = follow_up.check_ins.get(offset_minutes=42 * DAY)
-    services.answer(
+    services.store_answer(
         check_in.pk,
         values={"nrs.now": 3, "peg.pain": 3, "peg.enjoyment": 2, "peg.activity": 4},
         channel="email",

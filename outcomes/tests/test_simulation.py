@@ -117,7 +117,7 @@ def test_one_day_late_flips_at_the_half(
     for day, score, delay in ((good_on, 2, 0), (bad_on, 8, late), (then, 8, 0)):
         check_in = follow_up.check_ins.get(kind="planned", offset_minutes=day * 1440)
         now = on_wall(MONDAY + timedelta(days=day + delay), time(11), world.site.zone)
-        services.answer(
+        services.store_answer(
             check_in.pk, values={"nrs.now": score}, channel="email", language="en", by=None, now=now
         )
     follow_up.refresh_from_db()

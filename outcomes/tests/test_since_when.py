@@ -64,7 +64,9 @@ def test_today_is_the_sites_today(world: World, relieved: FollowUp) -> None:
 
     def answer(day: int) -> Answer:
         values = {"nrs.now": 7, WORN: 1, DAY: day}
-        return services.answer(check_in.pk, values=values, channel="email", language="en", by=None, now=late)
+        return services.store_answer(
+            check_in.pk, values=values, channel="email", language="en", by=None, now=late
+        )
 
     with pytest.raises(Refusal) as refusal:
         answer(93)

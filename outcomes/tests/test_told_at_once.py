@@ -38,7 +38,7 @@ def asked_to_send(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("why", ["no address", "paused", "refused", "no worker", "never a worker"])
 def test_no_e_mail_is_promised_that_does_not_go(world: World, why: str) -> None:
     world.site.alert_email = "alerts@example.com"
-    jobs.ended("tick", now=world.now - timedelta(minutes=1))
+    jobs.record_run("tick", now=world.now - timedelta(minutes=1))
     assert alert_emails.reaches_staff(world.site, now=world.now)
     match why:
         case "no address":
@@ -46,11 +46,11 @@ def test_no_e_mail_is_promised_that_does_not_go(world: World, why: str) -> None:
         case "paused":
             SendingPause.objects.create(reason="counter_behind", began_at=world.now, counter=1)
         case "no worker":
-            jobs.ended("tick", now=world.now - timedelta(minutes=3))
+            jobs.record_run("tick", now=world.now - timedelta(minutes=3))
         case "never a worker":
             Job.objects.all().delete()
         case "refused":
-            jobs.ended(
+            jobs.record_run(
                 "mail",
                 problem=sender_health.LOGIN_REFUSED,
                 counts={"doubt": sender_health.ENOUGH},
@@ -65,7 +65,7 @@ def test_the_page_says_whether_an_e_mail_goes_to_the_clinic(
 ) -> None:
     said = set()
     monkeypatch.setattr(alert_emails, "WORKER_SEEN", timedelta(days=10**4))
-    jobs.ended("tick", now=flags.now)
+    jobs.record_run("tick", now=flags.now)
     for address in ("alerts@example.com", ""):
         Site.objects.update(alert_email=address)
         _, path = link(1)

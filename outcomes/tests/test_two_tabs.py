@@ -64,7 +64,7 @@ def test_a_yes_that_loses_the_race_is_heard(answered: tuple[CheckIn, str]) -> No
     check_in, _ = answered
     now = check_in.due_at
     yes = {"nrs.now": 5, "red_flag.new_weakness": 1}
-    services.answer(check_in.pk, values=yes, channel="email", language="en", by=None, now=now)
+    services.store_answer(check_in.pk, values=yes, channel="email", language="en", by=None, now=now)
     assert Alert.objects.get().codes == ["new_weakness"]
     services.save_step(check_in.pk, values={"red_flag.fever_chills": 1}, remark=None, step=2, now=now)
     assert Alert.objects.get().codes == ["fever_chills", "new_weakness"]

@@ -24,7 +24,7 @@ def reworded(flags: World) -> Iterator[Answer]:
     """An answer with a yes to a red flag whose words were changed afterwards; the clock shows a later day."""
     check_in = flags.performed().follow_up.check_ins.get(offset_minutes=1440)
     said = {"nrs.now": 3, "red_flag.new_weakness": 1, "red_flag.fever_chills": 0}
-    given = services.answer(
+    given = services.store_answer(
         check_in.pk, values=said, channel="email", language="en", by=None, now=check_in.due_at
     )
     changed(check_in.due_at)

@@ -33,7 +33,7 @@ def test_each_list_holds_its_own_and_the_most_urgent_first(world: World) -> None
     never = answered_course(world, {42: 8, 92: 8})
     silent = answered_course(world, {42: 2})
     silent.check_ins.filter(offset_minutes__in=[92 * DAY, 184 * DAY]).update(status="missed")
-    services.judge(silent.pk, now=world.now)
+    services.update_verdict(silent.pk, now=world.now)
     within = answered_course(world, {42: 2, 184: 2, 275: 7, 366: 8})
     assert listed(world, "losing_early") == [soon, late]
     assert listed(world, "no_relief") == [never]

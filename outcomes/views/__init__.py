@@ -24,7 +24,7 @@ from clinic.throttling import sent_too_often
 from outcomes import services
 from outcomes.views import baselines, check_in_steps, diary, pain_reports
 from outcomes.views.health import jobs as jobs
-from outcomes.views.question_forms import lead
+from outcomes.views.question_forms import redirect_here
 from patients.models import Caregiver
 from patients.views import unsubscribe
 from procedures import services as procedures
@@ -73,7 +73,7 @@ def check_in(request: HttpRequest, token: str) -> HttpResponseBase:
 @patients_page
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-def pain_back(request: HttpRequest, token: str) -> HttpResponseBase:
+def pain_report_page(request: HttpRequest, token: str) -> HttpResponseBase:
     """Ask the patient of a course that runs whether the pain is back, at any time, and take what they say.
 
     Links that do not open, also because the course has ended, and whoever sends too often get what `check_in` gives.
@@ -97,7 +97,7 @@ def pain_back(request: HttpRequest, token: str) -> HttpResponseBase:
 @patients_page
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-def before(request: HttpRequest, token: str) -> HttpResponseBase:
+def baseline_page(request: HttpRequest, token: str) -> HttpResponseBase:
     """Ask how the patient is before an appointment's procedure, and take it, until the procedure begins.
 
     The link is the appointment's, or one for the clinic's tablet, which ends when it was sent. Unknown, altered and
@@ -107,7 +107,7 @@ def before(request: HttpRequest, token: str) -> HttpResponseBase:
     if request.method == "POST" and sent_too_often(request, token):
         return wait(request)
     now = timezone.now()
-    link = procedures.open_before(token, now=now)
+    link = procedures.open_baseline_link(token, now=now)
     if link is None:
         return gone(request, stop=procedures.stop_token(token))
     found = link.appointment
@@ -124,7 +124,7 @@ def before(request: HttpRequest, token: str) -> HttpResponseBase:
 @patients_page
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-def stop(request: HttpRequest, token: str) -> HttpResponseBase:
+def stop_emails_page(request: HttpRequest, token: str) -> HttpResponseBase:
     """Show what would be stopped and one button, or stop all e-mails to the patient, or the caregiver, whose link this
     is.
 
@@ -216,7 +216,7 @@ def birth_date_page(
         except Refusal:
             wrong = True
         else:
-            response = lead(request)
+            response = redirect_here(request)
             response["Location"] = with_proof(response["Location"], token)  # for a browser without cookies
             response.set_signed_cookie(
                 COOKIE,

@@ -28,10 +28,10 @@ from outcomes.views.question_forms import (
     advice_of_steps,
     answer_text,
     flag_groups,
-    lead,
     parted_flags,
     question_field,
     read_all,
+    redirect_here,
     too_long,
 )
 
@@ -46,7 +46,7 @@ def show(request: HttpRequest, check_in: CheckIn, token: str, now: datetime) -> 
     if request.method == "POST":
         if changeable and "change" in request.POST:
             return change(request, check_in, steps, stands, token, now)
-        return late(request, check_in, steps, stands, token, now)
+        return reject_resubmission(request, check_in, steps, stands, token, now)
     if changeable and "change" in request.GET:
         return change_form_page(request, check_in, steps, stands, token, remark=check_in.answer.remark)
     return page(
@@ -63,7 +63,7 @@ def show(request: HttpRequest, check_in: CheckIn, token: str, now: datetime) -> 
     )
 
 
-def late(
+def reject_resubmission(
     request: HttpRequest,
     check_in: CheckIn,
     steps: list[CheckInStep],
@@ -76,7 +76,7 @@ def late(
     sent, _faults = read_all(steps, request.POST, today=today(check_in, now))
     news = {key: value for key, value in sent.items() if stands.get(key) != value}
     if not news:
-        return lead(request)
+        return redirect_here(request)
     yes = said_yes(news)
     if yes:
         services.save_step(
@@ -134,7 +134,7 @@ def change(
     except Refusal as refusal:
         if refusal.code not in SHUT:
             raise
-    return lead(request)  # with a yes, the thanks begin with what to do
+    return redirect_here(request)  # with a yes, the thanks begin with what to do
 
 
 def change_form_page(

@@ -11,7 +11,7 @@ from clinic.patient_pages import page, secret, speaks
 from clinic.refusals import Refusal
 from outcomes.instruments import latest
 from outcomes.questions import Question, before
-from outcomes.views.question_forms import lead, question_field, read_questions
+from outcomes.views.question_forms import question_field, read_questions, redirect_here
 from procedures import services
 from procedures.models import Appointment, AppointmentLink, Intent, ReliefProfile
 from procedures.views import new_time
@@ -41,12 +41,12 @@ def show(request: HttpRequest, link: AppointmentLink, token: str, now: datetime)
             nothing = True
         elif not faults:
             try:
-                services.say_before(link, values=values, now=now)
+                services.record_own_baseline(link, values=values, now=now)
             except Refusal as refusal:  # it has begun meanwhile
                 if refusal.code not in ("performed_already", "not_allowed_now"):
                     raise
                 return over(request, found)
-            return give_back() if on_tablet else lead(request, saved=1)
+            return give_back() if on_tablet else redirect_here(request, saved=1)
     return page(
         request,
         "outcomes/before.html",

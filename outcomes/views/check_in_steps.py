@@ -23,10 +23,10 @@ from outcomes.views.question_forms import (
     flag_groups,
     flags_by_urgency,
     group_key,
-    lead,
     nothing_ticked,
     question_field,
     read_step,
+    redirect_here,
     too_long,
     wrong,
 )
@@ -110,25 +110,25 @@ def save_posted_step(
         keep(remark=short, step=None)
         to = max(1, place - 1) if back else place
         other = {} if back else {"lang": tongue}
-        return lead(request, **other, **({"show": "help"} if news else {}), step=to)
+        return redirect_here(request, **other, **({"show": "help"} if news else {}), step=to)
     if faults:  # what is right is kept all the same
         keep(remark=short, step=None)
         if yes:
-            return lead(request, show="help", step=place, again=1)
+            return redirect_here(request, show="help", step=place, again=1)
         return step_page(request, check_in, steps, place, token, values=values, faults=faults, remark=remark)
     if remark is not None and too_long(remark):
         keep(remark=short if news else None, step=None)
         if news:
-            return lead(request, show="help", step=place)
+            return redirect_here(request, show="help", step=place)
         faults = {"remark": _("Your remark is too long. At most 2,000 characters can be sent.")}
         return step_page(request, check_in, steps, place, token, values=values, faults=faults, remark=remark)
     if place < len(steps):
         keep(remark=None, step=place)
-        return lead(request, **({"show": "help"} if help_first else {}), step=place + 1)
+        return redirect_here(request, **({"show": "help"} if help_first else {}), step=place + 1)
     if PAIN_NOW in values and len(services.steps_of(check_in, pain=values[PAIN_NOW])) > place:
         # One question was asked, and what was answered calls for more.
         keep(remark=remark, step=place)
-        return lead(request, step=place + 1)
+        return redirect_here(request, step=place + 1)
     return send(request, check_in, steps, values, remark or "", now)
 
 
@@ -162,11 +162,11 @@ def send(
     )
     if done < len(steps) - 1:
         keep(step=None)
-        return lead(request, step=done + 1)
+        return redirect_here(request, step=done + 1)
     if PAIN_NOW not in given:
         keep(step=len(steps))
-        return lead(request, show="kept")
-    services.answer(
+        return redirect_here(request, show="kept")
+    services.store_answer(
         check_in.pk,
         values=given,
         remark=remark,
@@ -176,7 +176,7 @@ def send(
         by=None,
         now=now,
     )
-    return lead(request)
+    return redirect_here(request)
 
 
 def missing(step: CheckInStep, drafted: Mapping[str, int]) -> dict[str, str]:

@@ -24,9 +24,9 @@ from outcomes.views.question_forms import (
     ShownQuestion,
     advice_on,
     flag_groups,
-    lead,
     question_field,
     read_questions,
+    redirect_here,
     ticked_flags,
     wrong,
 )
@@ -72,7 +72,7 @@ def show(
         if not (sent or faults or ticked or changes or refused):
             newest = None if speaks(tongue) else newest_of(entries, now)
             if newest is None or f"{PAIN_NOW}-{newest.pk}" in request.POST.getlist("asked"):
-                return lead(request, **({"lang": tongue} if speaks(tongue) else {}))
+                return redirect_here(request, **({"lang": tongue} if speaks(tongue) else {}))
             faults[newest.pk] = {PAIN_NOW: wrong(questions()[0])}
         try:  # a yes to a red flag does not wait until the rest is right, nor does what is right
             services.fill_in(
@@ -89,7 +89,7 @@ def show(
                 raise
             return gone(request)
         if ticked or not (faults or refused):
-            return lead(
+            return redirect_here(
                 request,
                 **({"lang": tongue} if speaks(tongue) else {}),
                 **({"show": "help"} if ticked else {"saved": 1}),

@@ -20,9 +20,9 @@ from outcomes.views.question_forms import (
     SHUT,
     advice_on,
     flag_groups,
-    lead,
     question_field,
     read_questions,
+    redirect_here,
     ticked_flags,
     too_long,
 )
@@ -76,7 +76,7 @@ def show(request: HttpRequest, follow_up: FollowUp, now: datetime) -> HttpRespon
                 by=None,
                 now=now,
             )
-            return lead(request, sent=1)
+            return redirect_here(request, sent=1)
     except Refusal as refusal:
         if refusal.code not in SHUT:
             raise

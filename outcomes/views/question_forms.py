@@ -280,7 +280,7 @@ def advice_on(questions: Sequence[Question], codes: Iterable[str]) -> Advice | N
     )
 
 
-def lead(request: HttpRequest, **query: object) -> HttpResponseRedirect:
+def redirect_here(request: HttpRequest, **query: object) -> HttpResponseRedirect:
     """On to this same address with another query; the language that was chosen stays."""
     chosen = {"lang": request.GET["lang"]} if "lang" in request.GET else {}
     asked = urlencode({**chosen, **query})

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clinic.api.fields import Input, InstantField
-from clinic.api.viewsets import VisibleRows
+from clinic.api.viewsets import SiteScopedViewSet
 from patients import services
 from patients.models import Caregiver, Patient
 
@@ -64,7 +64,7 @@ class RevokeInput(Input):
     reason = serializers.CharField(max_length=500)
 
 
-class Caregivers(VisibleRows):
+class Caregivers(SiteScopedViewSet):
     """Who answers for one patient: at most one person at a time."""
 
     queryset = Patient.objects.select_related("site")

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clinic.api.fields import MOST, Input, Query, VisibleField
-from clinic.api.viewsets import VisibleRows
+from clinic.api.viewsets import SiteScopedViewSet
 from clinic.row_versions import one_at_a_time
 from patients import services
 from patients.api.patients import PatientSerializer
@@ -60,7 +60,7 @@ class MergedSerializer(serializers.Serializer[services.Merged]):
     moved = serializers.DictField(child=serializers.ListField(child=serializers.IntegerField()))
 
 
-class Merges(VisibleRows):
+class Merges(SiteScopedViewSet):
     """Two records of one patient become one."""
 
     queryset = Patient.objects.select_related("site")

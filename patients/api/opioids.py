@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clinic.api.fields import Input, Query, YesNoField, YesNoQuery, read_query
-from clinic.api.viewsets import VisibleRows
+from clinic.api.viewsets import SiteScopedViewSet
 from patients import mme, services
 from patients.models import OpioidUse, Patient
 
@@ -123,7 +123,7 @@ class DayQuery(Query):
 @extend_schema_view(
     list=extend_schema(description="A patient's opioids, the latest first, with those entered in error."),
 )
-class OpioidUses(mixins.ListModelMixin, VisibleRows):
+class OpioidUses(mixins.ListModelMixin, SiteScopedViewSet):
     queryset = OpioidUse.objects.select_related("patient__site")
     serializer_class = OpioidUseSerializer
     query_class = OpioidUseQuery

@@ -20,7 +20,7 @@ from clinic.api.fields import (
     YesNoField,
 )
 from clinic.api.views import SiteNameSerializer
-from clinic.api.viewsets import VisibleRows
+from clinic.api.viewsets import SiteScopedViewSet
 from clinic.models import Site
 from patients import services
 from patients.models import Patient
@@ -114,7 +114,7 @@ class PatientQuery(Query):
 @extend_schema_view(
     list=extend_schema(description="Patients of your sites, to search."),
 )
-class Patients(mixins.ListModelMixin, VisibleRows):
+class Patients(mixins.ListModelMixin, SiteScopedViewSet):
     queryset = Patient.objects.select_related("site")
     serializer_class = PatientSerializer
     query_class = PatientQuery

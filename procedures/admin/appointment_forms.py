@@ -95,7 +95,7 @@ class BookingForm(DeskForm):
         key = self.request_key()
         if key and made_before(asked, key, by=staff(self.request)):
             return  # a second click: saving answers it with what the first one made
-        check = services.check_requested if cleaned["only_request"] else services.check
+        check = services.check_requested if cleaned["only_request"] else services.preview_booking
         check(asked, resources=cleaned["resources"], now=self.now)
 
     def request_key(self) -> str:

@@ -21,7 +21,7 @@ from clinic.api.fields import (
     Query,
     YesNoQuery,
 )
-from clinic.api.viewsets import VisibleRows, request_key
+from clinic.api.viewsets import SiteScopedViewSet, request_key
 from clinic.models import Site
 from clinic.timezones import day_span
 from procedures import services, workflow
@@ -119,7 +119,7 @@ class AppointmentQuery(Query):
     list=extend_schema(description="Appointments at your sites, by their start."),
     retrieve=extend_schema(description="One appointment."),
 )
-class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows):
+class Appointments(mixins.ListModelMixin, mixins.RetrieveModelMixin, SiteScopedViewSet):
     queryset = Appointment.objects.select_related(
         "patient", "procedure_type", "site", "procedure", "rescheduled_to"
     ).prefetch_related(

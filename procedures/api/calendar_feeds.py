@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clinic.api.fields import NothingInput
-from clinic.api.viewsets import VisibleRows, tag_of
+from clinic.api.viewsets import SiteScopedViewSet, tag_of
 from clinic.models import Resource
 from procedures import services
 from procedures.models import CalendarFeed
@@ -37,7 +37,7 @@ def feed_data(feed: CalendarFeed | None) -> dict[str, Any]:
     }
 
 
-class CalendarFeeds(VisibleRows):
+class CalendarFeeds(SiteScopedViewSet):
     """One resource's calendar."""
 
     queryset = Resource.objects.select_related("site", "user")

@@ -6,7 +6,7 @@ from drf_spectacular.utils import extend_schema, extend_schema_field, extend_sch
 from rest_framework import mixins, serializers
 
 from clinic.api.fields import ChoicesQuery, ColumnsSerializer, Query, YesNoQuery
-from clinic.api.viewsets import VisibleRowsViewSet
+from clinic.api.viewsets import ClinicViewSet
 from procedures.models import (
     FigureConfirmation,
     ProcedureType,
@@ -254,7 +254,7 @@ class ProcedureTypeQuery(Query):
         description="One procedure type, with what it is expected to achieve and where that is known from."
     ),
 )
-class ProcedureTypes(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRowsViewSet):
+class ProcedureTypes(mixins.ListModelMixin, mixins.RetrieveModelMixin, ClinicViewSet):
     queryset = ProcedureType.objects.prefetch_related(
         "relief_profiles", "confirmations", "requirements__category", "risks", "red_flags", "readiness_items"
     )

@@ -24,7 +24,7 @@ from clinic.api.fields import (
     at_site,
 )
 from clinic.api.views import SiteNameSerializer
-from clinic.api.viewsets import VisibleRowsViewSet
+from clinic.api.viewsets import ClinicViewSet
 from clinic.models import Closure, Resource, Site, User
 from procedures import services
 from procedures.api.appointment_serializers import AppointmentSerializer
@@ -152,7 +152,7 @@ class ClosureQuery(Query):
     list=extend_schema(description="Closures of your sites and their resources, by their start."),
     retrieve=extend_schema(description="One closure."),
 )
-class Closures(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRowsViewSet):
+class Closures(mixins.ListModelMixin, mixins.RetrieveModelMixin, ClinicViewSet):
     queryset = Closure.objects.select_related("site", "resource__site", "deputy")
     serializer_class = ClosureSerializer
     query_class = ClosureQuery

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clinic.api.fields import NothingInput
-from clinic.api.viewsets import VisibleRows, tag_of
+from clinic.api.viewsets import SiteScopedViewSet, tag_of
 from patients.api.patients import PatientSerializer
 from patients.models import Patient
 from procedures import services
@@ -22,7 +22,7 @@ class CancelledSerializer(serializers.Serializer[Any]):
     cancelled = serializers.ListField(child=serializers.IntegerField())
 
 
-class AppointmentsOfDeceased(VisibleRows):
+class AppointmentsOfDeceased(SiteScopedViewSet):
     """The appointments of a patient who has died; the ETag is the patient's."""
 
     queryset = Patient.objects.select_related("site")

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from clinic.api.fields import ChoicesQuery, Input, NumberQuery, Query, VisibleField, YesNoQuery
 from clinic.api.views import SiteNameSerializer
-from clinic.api.viewsets import VisibleRows
+from clinic.api.viewsets import SiteScopedViewSet
 from patients import services as patients
 from patients.api import PatientNameSerializer
 from procedures import services
@@ -120,7 +120,7 @@ class ImplantedDeviceQuery(Query):
 @extend_schema_view(
     list=extend_schema(description="Devices implanted at your sites, the latest first."),
 )
-class ImplantedDevices(mixins.ListModelMixin, VisibleRows):
+class ImplantedDevices(mixins.ListModelMixin, SiteScopedViewSet):
     queryset = ImplantedDevice.objects.select_related("procedure__patient", "procedure__site")
     serializer_class = ImplantedDeviceSerializer
     query_class = ImplantedDeviceQuery

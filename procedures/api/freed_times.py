@@ -23,7 +23,7 @@ from clinic.api.fields import (
     VisibleField,
 )
 from clinic.api.views import SiteNameSerializer
-from clinic.api.viewsets import VisibleRows
+from clinic.api.viewsets import SiteScopedViewSet
 from clinic.models import User
 from procedures import services
 from procedures.api.appointment_serializers import AppointmentSerializer
@@ -158,7 +158,7 @@ class BookFreedInput(Input):
         responses=FreedTimeWithMatchesSerializer,
     ),
 )
-class FreedTimes(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows):
+class FreedTimes(mixins.ListModelMixin, mixins.RetrieveModelMixin, SiteScopedViewSet):
     queryset = (
         FreedTime.objects.select_related("site", "appointment", "closed_by")
         .prefetch_related("appointment__reservations__resource")

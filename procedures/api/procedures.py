@@ -22,7 +22,7 @@ from clinic.api.fields import (
     YesNoField,
 )
 from clinic.api.views import SiteNameSerializer
-from clinic.api.viewsets import VisibleRows
+from clinic.api.viewsets import SiteScopedViewSet
 from clinic.models import Site, User
 from patients import services as patients
 from patients.api import PatientNameSerializer
@@ -131,7 +131,7 @@ class ProcedureQuery(Query):
 
 
 @extend_schema_view(list=extend_schema(description="Procedures performed at your sites, latest first."))
-class Procedures(mixins.ListModelMixin, VisibleRows):
+class Procedures(mixins.ListModelMixin, SiteScopedViewSet):
     queryset = Procedure.objects.select_related(
         "patient", "procedure_type", "site", "relief_profile", "appointment"
     ).prefetch_related("appointment__baselines")

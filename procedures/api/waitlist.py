@@ -24,7 +24,7 @@ from clinic.api.fields import (
     at_site,
 )
 from clinic.api.views import SiteNameSerializer
-from clinic.api.viewsets import VisibleRows, request_key
+from clinic.api.viewsets import SiteScopedViewSet, request_key
 from clinic.models import Resource, Site
 from patients.api import PatientNameSerializer
 from patients.models import Patient
@@ -140,7 +140,7 @@ class WaitlistQuery(Query):
         return rows
 
 
-def booked(view: VisibleRows, request: Request, entry: WaitlistEntry, **where: Any) -> Response:
+def booked(view: SiteScopedViewSet, request: Request, entry: WaitlistEntry, **where: Any) -> Response:
     """The answer of booking `entry`: 201 with the appointment, 200 when the same request had booked it before."""
     appointment = services.book_from_waitlist(
         entry.pk, **where, by=view.user, now=timezone.now(), request_key=request_key(request)
@@ -156,7 +156,7 @@ def booked(view: VisibleRows, request: Request, entry: WaitlistEntry, **where: A
     ),
     retrieve=extend_schema(description="One entry of the waitlist, open or closed."),
 )
-class Waitlist(mixins.ListModelMixin, mixins.RetrieveModelMixin, VisibleRows):
+class Waitlist(mixins.ListModelMixin, mixins.RetrieveModelMixin, SiteScopedViewSet):
     queryset = WaitlistEntry.objects.select_related(
         "patient__site", "procedure_type", "created_by"
     ).prefetch_related("sites", "clinicians")

@@ -4,7 +4,7 @@ For each requirement of the procedure type, a resource is free in (working hours
 free stretch, shrunk by how long the resource is held and shifted back by when, is where the appointment could begin as
 far as that resource goes; the union over a category's resources and the intersection over the requirements, less the
 patient's own appointments, is where it can. The grid then picks the starts that a clerk would name, and for each of
-them resources are chosen as `procedures.services.check` chooses them.
+them resources are chosen as `procedures.services.preview_booking` chooses them.
 
 `search` is what others call. It hands the sites' wall clocks (`clock_changes`) to the statement (`query`), whose answer
 is one offer a site (`offers`); on the grid, resources are chosen for each start (`resource_choice`).

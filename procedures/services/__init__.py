@@ -1,7 +1,7 @@
 """Every write to the catalogue, appointments and procedures: one function an action, one transaction each."""
 
 from procedures.services.baselines import baselines_of, correct_baseline, note_baseline
-from procedures.services.booking import book, check, check_requested
+from procedures.services.booking import book, check_requested, preview_booking
 from procedures.services.calendar_feeds import (
     can_be_published,
     feed_address,
@@ -46,14 +46,14 @@ from procedures.services.openings import close_filled_times, close_passed_times,
 from procedures.services.patient_baselines import (
     offer_tablet,
     offered_code,
-    open_before,
+    open_baseline_link,
     open_on_tablet,
+    record_own_baseline,
     said_today,
-    say_before,
     why_not_to_say,
     why_too_late,
 )
-from procedures.services.patient_replies import ask_for_change, may_reply, promise_to_come, settle_change
+from procedures.services.patient_replies import ask_for_change, confirm_by_patient, may_reply, settle_change
 from procedures.services.procedures import Performed, correct_time, perform, performers, void
 from procedures.services.rebookings import AT_ONCE, Proposal, propose, rebook
 from procedures.services.relief_profiles import add_profile, check_profile

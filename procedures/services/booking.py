@@ -75,10 +75,10 @@ def book(
     `request_key`: the caller's name for this request; the same one again from the same `by` returns the appointment
     that it made the first time. `hold`: keep the time for HOLD_LASTS only, unless `take_step(…, "book")` follows.
     `request`: only write down that it is wanted; nothing is reserved and nobody is told, until `accept` follows.
-    `quietly`: the patient knows already and gets no confirmation by e-mail. `imported`: as for `check`.
+    `quietly`: the patient knows already and gets no confirmation by e-mail. `imported`: as for `preview_booking`.
 
-    Raises as `check` does, for a request as `check_requested`; "taken" also when a rival was faster; "key_reused"
-    when the key was used for something else; PermissionDenied for overbooking without the permission.
+    Raises as `preview_booking` does, for a request as `check_requested`; "taken" also when a rival was faster;
+    "key_reused" when the key was used for something else; PermissionDenied for overbooking without the permission.
     """
     refuse_overbooking(appointment.overbooked_reason, by=by)
     if request_key and (first := made_before(appointment, request_key, by=by)):
@@ -92,7 +92,7 @@ def book(
         appointment.status, appointment.held_until = Appointment.Status.HELD, now + HOLD_LASTS
     try:
         for _ in range(ATTEMPTS):
-            with attempt(now=now):
+            with booking_transaction(now=now):
                 reservations = [] if request else reserve(appointment, chosen, imported=imported, now=now)
                 appointment.save(force_insert=True)
                 Reservation.objects.bulk_create(reservations)
@@ -125,7 +125,7 @@ def book(
 
 
 @contextmanager
-def attempt(*, now: datetime) -> Iterator[None]:
+def booking_transaction(*, now: datetime) -> Iterator[None]:
     """One transaction that takes time; left without an error where a rival came in between, for another look.
 
     Raises SlotUnavailable where the database itself refused an overlap.
@@ -148,9 +148,9 @@ def reserve(
 ) -> list[Reservation]:
     """What the appointment is to hold, in order of time and not saved yet, with the locks on all of it.
 
-    Raises as `check` does, and LostRace when a rival came in between choosing and locking.
+    Raises as `preview_booking` does, and LostRace when a rival came in between choosing and locking.
     """
-    check_values(appointment, imported=imported, now=now)
+    validate_appointment(appointment, imported=imported, now=now)
     needs = resource_needs(appointment, chosen, now=now)
     reservations = choose_resources(appointment, needs, overbook=bool(appointment.overbooked_reason))
     asked_for = {resource.pk: resource for resource in chosen}
@@ -164,8 +164,8 @@ def reserve(
     return sorted(reservations, key=lambda reservation: reservation.starts_at)
 
 
-def check_values(appointment: Appointment, *, imported: bool = False, now: datetime) -> None:
-    """The part of `check` that asks for nobody's time."""
+def validate_appointment(appointment: Appointment, *, imported: bool = False, now: datetime) -> None:
+    """The part of `preview_booking` that asks for nobody's time."""
     fill_in(appointment)
     appointment.created_at = appointment.created_at or now
     named = {name for name in REFERENCES if getattr(appointment, f"{name}_id")}
@@ -185,7 +185,7 @@ def fill_in(appointment: Appointment) -> None:
 
 
 def refuse_impossible(appointment: Appointment, *, now: datetime) -> None:
-    """Refuse what makes no sense whoever is free; see `check` for the codes."""
+    """Refuse what makes no sense whoever is free; see `preview_booking` for the codes."""
     if appointment.starts_at < now - LATE_ENTRY:
         raise Refusal("This time is in the past.", code="in_the_past", field="starts_at")
     # A move changes the time alone: what is booked of a type that is out of use, or another one by now, can be moved.
@@ -320,7 +320,7 @@ def key_reused() -> Refusal:
     return Refusal("This key was used for another request.", code="key_reused", field="Idempotency-Key")
 
 
-def check(
+def preview_booking(
     appointment: Appointment, *, resources: Iterable[Resource] = (), imported: bool = False, now: datetime
 ) -> list[Reservation]:
     """What booking `appointment` would reserve, or the refusal that it would meet. Saves and locks nothing.
@@ -337,7 +337,7 @@ def check(
     "patient_not_bookable", "no_requirements", "not_needed", "inactive", "no_privilege", "outside_hours", "closed",
     "taken".
     """
-    check_values(appointment, imported=imported, now=now)
+    validate_appointment(appointment, imported=imported, now=now)
     needs = resource_needs(appointment, list(resources), now=now)
     return choose_resources(appointment, needs, overbook=bool(appointment.overbooked_reason))
 
@@ -347,10 +347,11 @@ def check_requested(
 ) -> None:
     """The refusal that a mere request for `appointment` would meet. Nobody's time is looked at, for none is taken.
 
-    Raises as `check` does, and Refusal "not_needed" for resources, a hold or a reason to overbook: they would be lost.
+    Raises as `preview_booking` does, and Refusal "not_needed" for resources, a hold or a reason to overbook: they would
+    be lost.
     """
     taking = {"resources": resources, "hold": hold, "overbooked_reason": appointment.overbooked_reason}
     for field, given in taking.items():
         if given:
             raise Refusal("A request takes no time yet.", code="not_needed", field=field)
-    check_values(appointment, now=now)
+    validate_appointment(appointment, now=now)

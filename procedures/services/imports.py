@@ -31,7 +31,7 @@ from patients.models import Patient
 from procedures.bookable_times import Span
 from procedures.import_rows import COLUMNS, AppointmentRow, read_appointments
 from procedures.models import Appointment, ProcedureType, Reservation
-from procedures.services.booking import book, check
+from procedures.services.booking import book, preview_booking
 from procedures.services.booking_checks import (
     Candidate,
     Need,
@@ -63,8 +63,8 @@ class Plan:
     resources: defaultdict[int, list[Span]] = field(default_factory=lambda: defaultdict(list))
 
     def check(self, appointment: Appointment, resources: Sequence[Resource], *, now: datetime) -> None:
-        """As `booking.check`, but after the earlier rows: nothing is saved and nothing is locked."""
-        reservations = check(appointment, resources=resources, imported=True, now=now)
+        """As `booking.preview_booking`, but after the earlier rows: nothing is saved and nothing is locked."""
+        reservations = preview_booking(appointment, resources=resources, imported=True, now=now)
         other = overlap(self.patients[appointment.patient_id], appointment.starts_at, appointment.ends_at)
         if other:
             raise SlotUnavailable(

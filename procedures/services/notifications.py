@@ -102,7 +102,7 @@ def queue_due_reminders(*, now: datetime) -> int:
     return queued
 
 
-def why_not_to_write(appointment: Appointment, *, now: datetime) -> str:
+def letter_skip_reason(appointment: Appointment, *, now: datetime) -> str:
     """The code of the reason why a confirmation or reminder must not go out any more; "" when it may.
 
     Looked at when the e-mail is sent, because minutes or days may lie between: "moved", "cancelled", "voided",

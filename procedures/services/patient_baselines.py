@@ -34,7 +34,7 @@ WAITING = (Status.ARRIVED, Status.READY)
 BEGUN = (Status.IN_PROCEDURE, Status.RECOVERING, Status.COMPLETED)
 
 
-def open_before(token: str, *, now: datetime) -> AppointmentLink | None:
+def open_baseline_link(token: str, *, now: datetime) -> AppointmentLink | None:
     """The link behind a token whose page asks before a procedure, with its appointment.
 
     None when the token is unknown or revoked, the appointment is over, or a tablet's time has run out. A tablet's link
@@ -84,7 +84,7 @@ def said_today(appointment: Appointment, *, now: datetime) -> dict[str, int]:
 
 
 @transaction.atomic
-def say_before(link: AppointmentLink, *, values: Mapping[str, int], now: datetime) -> list[Baseline]:
+def record_own_baseline(link: AppointmentLink, *, values: Mapping[str, int], now: datetime) -> list[Baseline]:
     """Note what the patient says now; the rows that are new. Sent from a tablet, its link ends.
 
     `values` by "instrument.item": those that were answered. What was said within SAME_WITHIN and has not changed is a

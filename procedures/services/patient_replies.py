@@ -18,7 +18,7 @@ def may_reply(appointment: Appointment, *, now: datetime) -> bool:
 
 
 @transaction.atomic
-def promise_to_come(appointment_id: int, *, now: datetime) -> Appointment:
+def confirm_by_patient(appointment_id: int, *, now: datetime) -> Appointment:
     """The patient will come: the appointment is confirmed, and a wish for another time is taken back."""
     appointment = lock_appointment(appointment_id)
     if not may_reply(appointment, now=now):

@@ -15,7 +15,7 @@ from procedures.baselines import PAIN, BaselineScore, source_of
 from procedures.models import Appointment, Privilege, Procedure, ProcedureType, ReliefProfile
 from procedures.services.baselines import baselines_of, check_scores, keep, use
 from procedures.services.booking import refuse_side
-from procedures.services.transitions import lock_appointment, refuse_unless, take_step, write_step
+from procedures.services.transitions import apply_step, lock_appointment, refuse_unless, take_step
 from procedures.signals import procedure_corrected, procedure_performed
 from procedures.workflow import STEPS
 
@@ -193,7 +193,7 @@ def perform(appointment_id: int, record: Performed, *, by: User | None, now: dat
     use(procedure, baselines_of(appointment, performed_at=record.performed_at).get(PAIN))
     procedure.full_clean()
     procedure.save(force_insert=True)
-    write_step(appointment, "complete", Appointment.Status.COMPLETED, by=by, now=now)
+    apply_step(appointment, "complete", Appointment.Status.COMPLETED, by=by, now=now)
     why = f"{record.status}: {record.reason.strip()}" if record.reason.strip() else record.status
     audit.record("procedure.performed", procedure, by=by, at=now, site=procedure.site, reason=why)
     procedure_performed.send(Procedure, procedure=procedure, now=now)

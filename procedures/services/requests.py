@@ -8,9 +8,9 @@ from django.core.exceptions import PermissionDenied
 from clinic.models import Resource, User
 from procedures.models import Appointment, Reservation
 from procedures.services import notifications
-from procedures.services.booking import ATTEMPTS, BY_A_RIVAL, attempt, refuse_overbooking, reserve
+from procedures.services.booking import ATTEMPTS, BY_A_RIVAL, booking_transaction, refuse_overbooking, reserve
 from procedures.services.booking_checks import SlotUnavailable
-from procedures.services.transitions import lock_appointment, refuse_unless, write_step
+from procedures.services.transitions import apply_step, lock_appointment, refuse_unless
 from procedures.workflow import STEPS
 
 STEP = STEPS["accept"]
@@ -35,7 +35,7 @@ def accept(
     chosen = list(resources)
 
     for _ in range(ATTEMPTS):
-        with attempt(now=now):
+        with booking_transaction(now=now):
             wanted = lock_appointment(appointment_id)
             refuse_unless(wanted, STEP.origins)
             wanted.starts_at, wanted.overbooked_reason = starts_at or wanted.starts_at, overbooked_reason
@@ -45,7 +45,7 @@ def accept(
             # Who asked stays in `booked_by`: their request, sent again, must find it. The step says who accepted.
             wanted.save(update_fields=["starts_at", "ends_at", "overbooked_reason", "created_at"])
             Reservation.objects.bulk_create(reservations)
-            write_step(wanted, "accept", STEP.to, by=by, now=now, reason=overbooked_reason)
+            apply_step(wanted, "accept", STEP.to, by=by, now=now, reason=overbooked_reason)
             notifications.notify_booked(wanted, now=now)
             return wanted
     raise SlotUnavailable(BY_A_RIVAL)

@@ -10,10 +10,10 @@ from clinic.models import Resource, User
 from clinic.refusals import Refusal
 from procedures.availability import find_slots
 from procedures.models import Appointment
-from procedures.services.booking import book, check_values, key_reused, with_key
+from procedures.services.booking import book, key_reused, validate_appointment, with_key
 from procedures.services.booking_checks import choose_resources, resource_needs, why_not
 from procedures.services.openings import note_freed
-from procedures.services.transitions import lock_appointment, refuse_unless, write_step
+from procedures.services.transitions import apply_step, lock_appointment, refuse_unless
 from procedures.workflow import EXPECTED
 
 #: Refusals that another time, or somebody else, would answer.
@@ -59,7 +59,7 @@ def reschedule(
     # The old time is given back first inside the transaction, so that the new may overlap it; nobody else sees a gap.
     theirs = Appointment.EndedBy.PATIENT if old.wants_change_at else Appointment.EndedBy.CLINIC
     old.ended_by, old.ended_reason = ended_by or theirs, reason.strip() or MOVED
-    write_step(
+    apply_step(
         old, "reschedule", Appointment.Status.CANCELLED, by=by, now=now, reason=old.ended_reason, frees=False
     )
 
@@ -163,7 +163,7 @@ def instead_of(
         return {}
     asked, gone = successor(old, starts_at=starts_at), {resource.pk for resource in along}
     try:
-        check_values(asked, now=now)
+        validate_appointment(asked, now=now)
         needs = resource_needs(asked, named, now=now)
         choose_resources(asked, needs)
     except Refusal:

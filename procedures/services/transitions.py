@@ -75,7 +75,7 @@ def take_step(
     handlers = HANDLERS.get(name, StepHandlers())
     handlers.before(appointment, asked)
     to = state_before(appointment, step) if step.undoes else step.to
-    write_step(appointment, name, to, by=by, now=now, reason=reason, actor=actor)
+    apply_step(appointment, name, to, by=by, now=now, reason=reason, actor=actor)
     handlers.after(appointment, asked)
     return appointment
 
@@ -183,7 +183,7 @@ def refuse_unless(appointment: Appointment, origins: frozenset[str]) -> None:
         )
 
 
-def write_step(
+def apply_step(
     appointment: Appointment,
     name: str,
     to: str,
@@ -298,7 +298,7 @@ def release_hold(appointment_id: int, *, now: datetime) -> bool:
     ):
         return False
     appointment.ended_by, appointment.ended_reason = Appointment.EndedBy.CLINIC, "The hold ran out."
-    write_step(
+    apply_step(
         appointment, "expire", Appointment.Status.CANCELLED, by=None, now=now, reason="The hold ran out."
     )
     return True

@@ -11,7 +11,7 @@ from clinic.models import Resource, User
 from procedures.bookable_times import next_on_grid
 from procedures.models import Appointment, FreedTime, Reservation, WaitlistEntry
 from procedures.models.waitlist import WaitlistQuerySet
-from procedures.services.booking import check
+from procedures.services.booking import preview_booking
 from procedures.services.waitlist import first_that_does, is_stale, rank, there, today_of, ways, wish
 
 #: How many waiting patients are considered for one freed time, in the order of their rank.
@@ -45,8 +45,8 @@ def matches(freed: FreedTime, *, by: User | None = None, now: datetime) -> list[
 
     Only patients whom `by` may see; None: all. At most NAMED of them, out of the first CONSIDERED who accept the site
     and the clinicians, whose first day has come and whose notice is long enough. Whether everything that they need is
-    free is what `check` says, once for each different wish; whether they are free themselves, their own appointments.
-    The patient who gave the time back is not offered it again.
+    free is what `preview_booking` says, once for each different wish; whether they are free themselves, their own
+    appointments. The patient who gave the time back is not offered it again.
     """
     if freed.closed_at or freed.starts_at <= now:
         return []
@@ -135,7 +135,7 @@ def would_reserve(entry: WaitlistEntry, freed: FreedTime, *, now: datetime) -> l
     asked = wish(entry, starts_at=begins(freed), site=freed.site)
     try:
         return first_that_does(
-            lambda chosen: check(asked, resources=chosen, now=now), ways(entry, freed.site, freed)
+            lambda chosen: preview_booking(asked, resources=chosen, now=now), ways(entry, freed.site, freed)
         )
     except ValidationError:
         return None

@@ -119,7 +119,7 @@ def test_a_lost_race_is_the_same_sentence(world: World, client: Client) -> None:
     """The form is checked before the rival commits: only the booking itself meets the clash."""
     signed_in(world.clerk, client)
     rival = world.another_patient()
-    real = services.check
+    real = services.preview_booking
     asked: list[Appointment] = []
 
     def book_for_rival() -> None:
@@ -135,7 +135,7 @@ def test_a_lost_race_is_the_same_sentence(world: World, client: Client) -> None:
             thread.join()
         return result
 
-    with patch.object(services, "check", check_then_lose):
+    with patch.object(services, "preview_booking", check_then_lose):
         response = book(client, world, note="prefers mornings")
     assert asked
     assert response.status_code == 200

@@ -253,8 +253,8 @@ def test_a_hold_that_has_run_out_stands_in_nobodys_way_before_it_is_released(wor
     services.book(world.appointment(), by=world.clerk, now=world.now, hold=True)
     other = world.appointment(patient=world.another_patient())
     with pytest.raises(Refusal, match="taken from"):
-        services.check(other, now=world.now + timedelta(minutes=9))
-    assert services.check(other, now=world.now + timedelta(minutes=10))
+        services.preview_booking(other, now=world.now + timedelta(minutes=9))
+    assert services.preview_booking(other, now=world.now + timedelta(minutes=10))
 
 
 def test_moving_twice_with_one_key_moves_once(world: World) -> None:

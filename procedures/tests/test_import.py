@@ -245,7 +245,7 @@ def test_a_rival_between_checking_and_booking_keeps_all_out(
 def test_a_row_that_another_import_books_while_it_is_checked_is_no_refusal(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    check = booking.check
+    check = booking.preview_booking
     rivals = [appointments_csv(appointment_row())]
 
     def the_other_is_faster(*args: Any, **how: Any) -> Any:
@@ -253,7 +253,7 @@ def test_a_row_that_another_import_books_while_it_is_checked_is_no_refusal(
             assert run(world, rivals.pop()).saved
         return check(*args, **how)
 
-    monkeypatch.setattr(imports, "check", the_other_is_faster)
+    monkeypatch.setattr(imports, "preview_booking", the_other_is_faster)
     report = run(world, appointments_csv(appointment_row()))
     assert (refused(report), report.count(Outcome.UNCHANGED)) == ([], 1)
     assert Appointment.objects.count() == 1

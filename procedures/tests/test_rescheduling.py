@@ -339,7 +339,7 @@ def test_a_start_lies_on_the_grid_and_within_24_months(world: World, offset: tim
         lambda: services.book(world.appointment(starts_at=at), by=world.clerk, now=world.now),
         lambda: services.book(world.appointment(starts_at=at), by=world.clerk, now=world.now, request=True),
         lambda: services.reschedule(old.pk, starts_at=at, by=world.clerk, now=world.now),
-        lambda: services.check(world.appointment(starts_at=at), now=world.now),
+        lambda: services.preview_booking(world.appointment(starts_at=at), now=world.now),
     ]
     for deed in deeds:
         with pytest.raises(Refusal) as refused:

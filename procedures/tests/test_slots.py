@@ -57,7 +57,7 @@ def bookable(world: World, at: datetime, *, now: datetime | None = None, **value
     patient = values.pop("patient", None) or world.patient
     appointment = world.appointment(starts_at=at, patient=patient, **values)
     try:
-        services.check(appointment, resources=resources, now=now or world.now)
+        services.preview_booking(appointment, resources=resources, now=now or world.now)
     except (Refusal, ValidationError):
         return False
     return True
@@ -91,7 +91,7 @@ def test_what_is_held_is_what_booking_holds(world: World) -> None:
     spare.categories.add(ResourceCategory.objects.get(code="procedure_room"))
     WorkingHours.objects.create(resource=spare, site=world.site, weekday=0, opens=time(12), closes=time(17))
     for slot in find(world)[::4]:
-        reservations = services.check(world.appointment(starts_at=slot.starts_at), now=world.now)
+        reservations = services.preview_booking(world.appointment(starts_at=slot.starts_at), now=world.now)
         assert {held.resource_id for held in slot.resources} == {each.resource_id for each in reservations}
     assert "Room 1" in {held.name for held in find(world)[0].resources}
     assert "Another room" in {held.name for held in find(world)[-1].resources}

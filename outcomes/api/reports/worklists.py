@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clinic.api.fields import NumberQuery, YesNoQuery
-from clinic.api.viewsets import VisibleRows
+from clinic.api.viewsets import SiteScopedViewSet
 from outcomes import services
 from outcomes.api.check_ins import PatientToCallSerializer
 from outcomes.api.follow_up_inputs import PERFORMED, PerformedQuery
@@ -97,7 +97,7 @@ class WorklistQuery(PerformedQuery):
 
 
 @extend_schema_view(list=extend_schema(parameters=[CODE]))
-class Worklists(mixins.ListModelMixin, VisibleRows):
+class Worklists(mixins.ListModelMixin, SiteScopedViewSet):
     queryset = FollowUp.objects.none()
     serializer_class = ToDoSerializer
     query_class = WorklistQuery

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from clinic.api.viewsets import UNSAFE, VisibleRowsViewSet
+from clinic.api.viewsets import UNSAFE, ClinicViewSet
 from clinic.models import Resource
 from clinic.refusals import Refusal
 from clinic.tests.api_client import call
@@ -28,7 +28,7 @@ def changing(patterns: Any = None, before: str = "") -> Iterator[tuple[str, str]
         path = before + str(pattern.pattern)
         if hasattr(pattern, "url_patterns"):
             yield from changing(pattern.url_patterns, path)
-        elif issubclass(getattr(pattern.callback, "cls", object), VisibleRowsViewSet) and "<int:pk>" in path:
+        elif issubclass(getattr(pattern.callback, "cls", object), ClinicViewSet) and "<int:pk>" in path:
             for method in pattern.callback.actions:
                 if method.upper() in UNSAFE:
                     yield path, method.upper()

@@ -346,7 +346,7 @@ def test_a_year_of_an_ablation_and_an_injection_plays_through_the_tick(clinic: S
                 planned = check_in.offset_minutes // 1440
                 called.setdefault((check_in.follow_up_id, planned), (day, hour))
                 if check_in.follow_up_id == ablation.pk and planned in by_phone:
-                    outcomes.answer(
+                    outcomes.store_answer(
                         check_in.pk,
                         values={"nrs.now": by_phone[planned]},
                         channel="phone",
