@@ -112,6 +112,8 @@ class ColumnsSerializer(serializers.ModelSerializer[M]):
     """Shows columns as they are. JSON knows their types: fields are made for the description alone."""
 
     def to_representation(self, instance: M) -> dict[str, Any]:
+        if self._declared_fields:  # a subclass shows more than columns
+            return super().to_representation(instance)
         return {name: getattr(instance, name) for name in self.Meta.fields}
 
 

@@ -8,7 +8,6 @@ from rest_framework import serializers
 
 from clinic.api.fields import (
     BuiltOnce,
-    ColumnsSerializer,
     Input,
     LocalTimeField,
     SiteTimeField,
@@ -62,7 +61,7 @@ class ReservationSerializer(serializers.ModelSerializer[Reservation]):
         return shown | {"resource": row.resource_id, "name": row.resource.name}
 
 
-class StepSerializer(ColumnsSerializer[AppointmentStep]):
+class StepSerializer(serializers.ModelSerializer[AppointmentStep]):
     """A step that was taken, and the status to which it led. `by` null: time or the patient did it."""
 
     by = serializers.CharField(allow_null=True, read_only=True)
@@ -72,7 +71,8 @@ class StepSerializer(ColumnsSerializer[AppointmentStep]):
         fields = ["at", "step", "status", "by", "reason"]
 
     def to_representation(self, row: AppointmentStep) -> dict[str, Any]:
-        return super().to_representation(row) | {"by": str(row.by) if row.by else None}
+        shown = {name: getattr(row, name) for name in ("at", "step", "status", "reason")}
+        return shown | {"by": str(row.by) if row.by else None}
 
 
 class AppointmentSerializer(BuiltOnce, serializers.ModelSerializer[Appointment]):
