@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import pghistory
 import pgtrigger
-from django.contrib.auth.models import AbstractUser, BaseUserManager, Permission
+from django.contrib.auth.models import AbstractUser, BaseUserManager, Group, Permission
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
@@ -14,26 +14,8 @@ from django.db.models.functions import Lower
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from clinic import planned_once
 from clinic.models.sites import Site
 from clinic.validators import person_name
-
-#: Permissions of roles and of the user alone, as Django names them; and sites.
-REACH = """
-    SELECT ARRAY(
-        SELECT app_label || '.' || codename
-          FROM auth_permission AS permission
-          JOIN django_content_type AS kind ON kind.id = content_type_id
-         WHERE permission.id IN (
-            SELECT permission_id
-              FROM auth_group_permissions AS allowed
-              JOIN clinic_user_groups AS member ON member.group_id = allowed.group_id
-             WHERE member.user_id = %(user)s::bigint
-         UNION ALL
-            SELECT permission_id FROM clinic_user_user_permissions WHERE user_id = %(user)s::bigint
-         )
-    ), ARRAY(SELECT site_id FROM clinic_user_sites WHERE user_id = %(user)s::bigint)
-"""
 
 
 class UserManager(BaseUserManager["User"]):
@@ -118,20 +100,18 @@ class User(AbstractUser):
                 raise ValidationError({name: refusal}) from None
 
     @cached_property
-    def reach(self) -> tuple[frozenset[str], frozenset[int]]:
-        """What this user may do, and the numbers of the sites at which: read once, for a request needs both."""
-        [(names, sites)] = planned_once.fetch_all(REACH, {"user": self.pk})
-        return frozenset(names), frozenset(sites)
-
-    @property
     def permission_names(self) -> frozenset[str]:
-        """What roles allow, and what was given to this user alone: "procedures.book_appointment"."""
-        return self.reach[0]
+        """What roles allow, and what was given to this user alone: "procedures.book_appointment". One query."""
+        of_roles = Group.permissions.through.objects.filter(group__user=self).values("permission")
+        own = User.user_permissions.through.objects.filter(user=self).values("permission")
+        held = Permission.objects.filter(Q(pk__in=of_roles) | Q(pk__in=own)).order_by()
+        names = held.values_list("content_type__app_label", "codename")
+        return frozenset(f"{app}.{codename}" for app, codename in names)
 
-    @property
+    @cached_property
     def site_ids(self) -> frozenset[int]:
-        """The numbers of the sites that this user works at."""
-        return self.reach[1]
+        """The numbers of the sites that this user works at, read once: a request asks for them again and again."""
+        return frozenset(User.sites.through.objects.filter(user=self).values_list("site", flat=True))
 
     @property
     def sees_all_sites(self) -> bool:

@@ -239,10 +239,9 @@ def test_a_step_that_does_not_lead_on_is_refused(world: World) -> None:
     assert row_counts() == before
 
 
-@pytest.mark.parametrize("address", ["mark-no-show", "no-show"])
-def test_who_did_not_come_has_two_addresses(world: World, address: str) -> None:
+def test_a_no_show_is_marked_from_the_start_on(world: World) -> None:
     appointment = booked_appointment(world)
-    path = f"appointments/{appointment.pk}/{address}/"
+    path = f"appointments/{appointment.pk}/mark-no-show/"
     assert faults(call(world.clerk, "POST", path, now=world.now)) == [("status", "too_early")]
     assert call(world.clerk, "POST", path, now=world.at(MONDAY, 10)).json()["status"] == "no_show"
 
@@ -365,7 +364,7 @@ def test_what_booking_answers_is_what_is_read_afterwards(world: World, named: in
     assert len(shown.json()["reservations"]) == 3
 
 
-def test_booking_by_token_asks_the_database_seventeen_times(
+def test_booking_by_token_asks_the_database_eighteen_times(
     world: World, django_assert_num_queries: Any
 ) -> None:
     client = APIClient(
@@ -375,5 +374,5 @@ def test_booking_by_token_asks_the_database_seventeen_times(
     at_that_time = mock.patch("procedures.api.appointments.timezone.now", return_value=world.now)
     # Who it is (knox asks twice), what they may do and where; four things that the request names; in one transaction
     # (a savepoint here) a look, the locks, another look; the appointment, its reservations, step, event and letter.
-    with at_that_time, django_assert_num_queries(3 + 4 + 2 + 8):
+    with at_that_time, django_assert_num_queries(4 + 4 + 2 + 8):
         assert client.post("/api/v1/appointments/", asked, format="json").status_code == 201
