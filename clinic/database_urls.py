@@ -19,7 +19,7 @@ def database(url: str, *, kept: int, pooled: bool = False) -> dict[str, object]:
 
     `kept`: seconds for which a connection is kept between requests. `pooled`: a pooler in front gives each transaction
     another connection. Then nothing is left on one: no cursor of the server, no prepared statement
-    (clinic.planned_once) and no setting of the tick (clinic.database); the roles have theirs.
+    (clinic.prepared_statements) and no setting of the tick (clinic.database); the roles have theirs.
     """
     try:
         if not url.startswith(("postgresql://", "postgres://")):
@@ -35,7 +35,7 @@ def database(url: str, *, kept: int, pooled: bool = False) -> dict[str, object]:
     said = config.get("OPTIONS")
     options: dict[str, object] = said if isinstance(said, dict) else {}
     pooled = pooled or bool(config.get("DISABLE_SERVER_SIDE_CURSORS"))
-    if not pooled:  # for clinic.planned_once: prepared at the first use, for any values
+    if not pooled:  # for clinic.prepared_statements: prepared at the first use, for any values
         options = {"prepare_threshold": 0, "options": "-c plan_cache_mode=force_generic_plan"} | options
     return config | {
         "CONN_MAX_AGE": kept,

@@ -77,12 +77,12 @@ class ActionPage(PermissionRequiredMixin, FormView):  # type: ignore[type-arg]
         """What the page is about."""
         return get_object_or_404(self.get_queryset(), pk=self.kwargs["pk"])
 
-    def guarded(self) -> models.Model | None:
+    def versioned_row(self) -> models.Model | None:
         """The row whose current version the form must carry; None where something new is made."""
         row: models.Model = self.row
         return row
 
-    def impossible(self) -> Any:
+    def unavailable_reason(self) -> Any:
         """Why nothing can be done here now, "" where it can: who opens the page is told, and taken back."""
         return ""
 
@@ -103,7 +103,7 @@ class ActionPage(PermissionRequiredMixin, FormView):  # type: ignore[type-arg]
         """Do it. Raises what the service raises."""
         return type(self).service(self.row.pk, **self.values(form), by=self.by, now=self.now)
 
-    def goal(self, result: Any) -> str:
+    def url_after(self, result: Any) -> str:
         """Where to go when `act` has returned `result`."""
         return self.back
 
@@ -121,8 +121,8 @@ class ActionPage(PermissionRequiredMixin, FormView):  # type: ignore[type-arg]
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if self.button:
             return not_pressed(request)
-        self.guarded()
-        if why_not := self.impossible():
+        self.versioned_row()
+        if why_not := self.unavailable_reason():
             return self.leave(why_not)
         if typed_before(request):
             messages.warning(request, resumed_message())
@@ -133,12 +133,12 @@ class ActionPage(PermissionRequiredMixin, FormView):  # type: ignore[type-arg]
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         with transaction.atomic():
             one_at_a_time(SentRequest, self.click)
-            guarded, form = self.guarded(), self.get_form()
-            if (goal := self.done_before(guarded)) is not None:
+            versioned_row, form = self.versioned_row(), self.get_form()
+            if (address := self.done_before(versioned_row)) is not None:
                 form.is_valid()
                 self.tell_done(form)
-                return HttpResponseRedirect(goal)
-            if guarded is not None and (stale := self.missed(guarded, form)):
+                return HttpResponseRedirect(address)
+            if versioned_row is not None and (stale := self.missed(versioned_row, form)):
                 return self.overtaken(form, stale)
             if not form.is_valid():
                 return self.invalid(form)
@@ -148,21 +148,24 @@ class ActionPage(PermissionRequiredMixin, FormView):  # type: ignore[type-arg]
                 return self.refused(form, refusal)
             response = self.answer(form, result)
             if isinstance(response, HttpResponseRedirect):
-                self.remember(response["Location"], guarded)
+                self.remember(response["Location"], versioned_row)
             return response
 
-    def missed(self, guarded: models.Model, form: Any) -> StalePage | None:
+    def missed(self, versioned_row: models.Model, form: Any) -> StalePage | None:
         """What the sender has not seen of the row; None: nothing."""
-        return missed(self.request, guarded, form)
+        return missed(self.request, versioned_row, form)
 
     def shown(self, form: Any) -> list[Any]:
         """What the page shows, for it to carry."""
-        return [shown_by(form), column_digests(guarded) if (guarded := self.guarded()) is not None else {}]
+        return [
+            shown_by(form),
+            column_digests(versioned_row) if (versioned_row := self.versioned_row()) is not None else {},
+        ]
 
     def answer(self, form: Any, result: Any) -> HttpResponse:
         """Say that it is done, and go on."""
         self.tell_done(form)
-        return HttpResponseRedirect(self.goal(result))
+        return HttpResponseRedirect(self.url_after(result))
 
     def overtaken(self, form: Any, stale: StalePage) -> HttpResponse:
         """The page once more with what it missed; where nothing can be typed, the page that shows how things stand."""
@@ -208,13 +211,15 @@ class ActionPage(PermissionRequiredMixin, FormView):  # type: ignore[type-arg]
             "danger": self.danger,
             "lead": self.lead(),
             "opts": self.model._meta,
-            **carried(self.request, self.guarded(), self.shown(form), again="stale" in given),
+            **carried(self.request, self.versioned_row(), self.shown(form), again="stale" in given),
             **super().get_context_data(**given),
         }
 
     def typed_by_reader(self) -> bool:
         """Whether the form that comes back after signing in was opened by who has signed in."""
-        carried_by, _at = unseal(self.request.POST.get(SHOWN, ""), shown_of(self.request, self.guarded()))
+        carried_by, _at = unseal(
+            self.request.POST.get(SHOWN, ""), shown_of(self.request, self.versioned_row())
+        )
         return bool(carried_by) and carried_by[2] == self.by.pk
 
     # The same click once.
@@ -226,17 +231,17 @@ class ActionPage(PermissionRequiredMixin, FormView):  # type: ignore[type-arg]
         text = json.dumps([self.by.pk, self.request.get_full_path(), sent])
         return f"page {sha256(text.encode()).hexdigest()}"
 
-    def done_before(self, guarded: models.Model | None) -> str | None:
+    def done_before(self, versioned_row: models.Model | None) -> str | None:
         """Where this very click has led, when it was made before and the row stands as that left it; else None."""
         if SHOWN not in self.request.POST and SEEN not in self.request.GET:
             return None
         made = SentRequest.objects.filter(by=self.by, key=self.click).exclude(answer=None).first()
-        goal, after = json.loads(made.answer or "[]") if made else (None, None)
-        return goal if after == version_of(guarded) else None
+        address, after = json.loads(made.answer or "[]") if made else (None, None)
+        return address if after == version_of(versioned_row) else None
 
-    def remember(self, goal: str, guarded: models.Model | None) -> None:
+    def remember(self, address: str, versioned_row: models.Model | None) -> None:
         """Write down where this click has led, and how it has left the row."""
-        answer = json.dumps([goal, version_of(guarded)])
+        answer = json.dumps([address, version_of(versioned_row)])
         row = {"fingerprint": self.click[5:], "at": self.now, "answer": answer}
         SentRequest.objects.update_or_create(by=self.by, key=self.click, defaults=row)
 

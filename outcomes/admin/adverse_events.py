@@ -214,7 +214,7 @@ class RecordEvent(EventPage):
     def course(self) -> FollowUp:
         return self.row
 
-    def guarded(self) -> None:
+    def versioned_row(self) -> None:
         return None
 
     def home(self) -> str:

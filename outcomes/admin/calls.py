@@ -160,7 +160,7 @@ class CallPage(ActionPage):
     def get_queryset(self) -> CheckInQuerySet:
         return wanted(self.request)
 
-    def impossible(self) -> Any:
+    def unavailable_reason(self) -> Any:
         return "" if self.row.open_at(self.now) else _("This check-in is closed.")
 
     @property
@@ -226,7 +226,7 @@ class CallPage(ActionPage):
     def overtaken(self, form: Any, stale: StalePage) -> HttpResponse:
         raise_after_all(self.request, self.said, self.row, self.now)
         self.row = self.get_queryset().get(pk=self.row.pk)
-        if self.impossible():
+        if self.unavailable_reason():
             return self.leave(in_a_line(stale))
         if form.fields:
             return self.page(form, status=409, stale=stale)

@@ -182,7 +182,7 @@ class RecordAnswer(ActionPage):
     title, submit = _("Record the answer"), _("Record")
     done = _("The answer is written down, and the follow-up judged again.")
 
-    def impossible(self) -> Any:
+    def unavailable_reason(self) -> Any:
         return "" if self.row.open_at(self.now) else _("This check-in is closed.")
 
     def lead(self) -> str:
@@ -203,7 +203,7 @@ class RecordAnswer(ActionPage):
         own = {name: form.cleaned_data[name] for name in ("remark", "channel", "language", "answered_by")}
         return {"values": form.values(), **own}
 
-    def goal(self, result: Any) -> str:
+    def url_after(self, result: Any) -> str:
         return reverse("admin:outcomes_followup_change", args=[self.row.follow_up_id])
 
     def invalid(self, form: QuestionsForm) -> HttpResponse:
@@ -234,15 +234,15 @@ class CorrectAnswer(ActionPage):
         """The answer that stands; None without one."""
         return getattr(self.row, "answer", None)
 
-    def guarded(self) -> Answer | None:
+    def versioned_row(self) -> Answer | None:
         given: Answer | None = self.given
         return given
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        why_not = self.impossible()
+        why_not = self.unavailable_reason()
         return self.leave(why_not) if why_not else super().post(request, *args, **kwargs)
 
-    def impossible(self) -> Any:
+    def unavailable_reason(self) -> Any:
         return "" if self.given else _("There is no answer yet that could be corrected.")
 
     def lead(self) -> str:

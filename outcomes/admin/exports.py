@@ -185,7 +185,7 @@ class AskForExport(ActionPage):
     title, submit = _("Ask for an export"), _("Ask for it")
     done = _("The export is taken down. A small one is ready at once, a large one in some minutes.")
 
-    def guarded(self) -> None:
+    def versioned_row(self) -> None:
         return None
 
     def lead(self) -> Any:

@@ -21,7 +21,7 @@ class PainBack(FollowUpPage):
     title, submit = _("The pain is back"), _("Record")
     done = _("It is written down, and the follow-up judged again.")
 
-    def impossible(self) -> Any:
+    def unavailable_reason(self) -> Any:
         ended = _("This course has ended, or takes no reports: a test, or the upkeep of a device.")
         return "" if services.takes_reports(self.row) else ended
 

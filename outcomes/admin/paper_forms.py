@@ -66,7 +66,7 @@ class FindByCode(ActionPage):
     title, submit = _("Enter a paper form"), _("Find it")
     done = _("This is the check-in of that form.")
 
-    def guarded(self) -> None:
+    def versioned_row(self) -> None:
         return None
 
     def lead(self) -> Any:
@@ -78,7 +78,7 @@ class FindByCode(ActionPage):
     def act(self, form: CodeForm) -> CheckIn:
         return services.find_by_code(form.cleaned_data["code"], by=self.by, now=self.now)
 
-    def goal(self, result: CheckIn) -> str:
+    def url_after(self, result: CheckIn) -> str:
         return reverse("admin:outcomes_checkin_answer", args=[result.pk]) + "?channel=paper"
 
 

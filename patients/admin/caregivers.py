@@ -85,11 +85,11 @@ class CaregiverPage(ActionPage):
         """Who answers now; None while nobody does."""
         return services.read_caregiver(self.row.pk)
 
-    def guarded(self) -> Patient | Caregiver:
+    def versioned_row(self) -> Patient | Caregiver:
         patient: Patient = self.row
         return self.stands or patient
 
-    def remember(self, goal: str, guarded: models.Model | None) -> None:
+    def remember(self, goal: str, versioned_row: models.Model | None) -> None:
         # The same click, made again, finds another row than this one did: somebody answers now, or nobody any more.
         super().remember(goal, services.read_caregiver(self.row.pk) or self.row)
 
@@ -142,12 +142,12 @@ class RevokeCaregiver(CaregiverPage):
     title, done = gettext_lazy("Revoke the caregiver"), gettext_lazy("Revoked. The patient is asked again.")
     danger = True
 
-    def impossible(self) -> Any:
+    def unavailable_reason(self) -> Any:
         return "" if self.stands else _("Nobody answers for this patient.")
 
     def act(self, form: ReasonForm) -> Any:
         if self.stands is None:
-            raise Refusal(self.impossible(), code="revoked_already")
+            raise Refusal(self.unavailable_reason(), code="revoked_already")
         reason = form.cleaned_data["reason"]
         return services.revoke_caregiver(self.stands.pk, reason=reason, by=self.by, now=self.now)
 

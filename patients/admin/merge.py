@@ -112,8 +112,8 @@ class MergePage(ActionPage):
             for record in (self.row, self.duplicate)
         ]
 
-    def missed(self, guarded: Any, form: Any) -> StalePage | None:
-        carried, at = unseal(self.request.POST.get(SHOWN, ""), shown_of(self.request, guarded))
+    def missed(self, versioned_row: Any, form: Any) -> StalePage | None:
+        carried, at = unseal(self.request.POST.get(SHOWN, ""), shown_of(self.request, versioned_row))
         present = self.shown(form)
         if carried and carried[:2] == present:
             return None

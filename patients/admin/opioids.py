@@ -189,7 +189,7 @@ class RecordOpioid(OpioidPage):
     def whose(self) -> Patient:
         return self.row
 
-    def guarded(self) -> None:
+    def versioned_row(self) -> None:
         return None
 
     def lead(self) -> str:

@@ -353,7 +353,7 @@ class StepPage(ActionPage):
     def get_queryset(self) -> QuerySet[Any]:
         return super().get_queryset().prefetch_related("reservations__resource__user")
 
-    def impossible(self) -> Any:
+    def unavailable_reason(self) -> Any:
         how = self.row.get_status_display()
         return "" if self.step.possible(self.row, now=self.now) else _("This appointment is %s.") % how
 
@@ -368,5 +368,5 @@ class StepPage(ActionPage):
         shown_next = form.act(by=self.by, now=self.now)
         return form.leads_to() or next_page(self.request) or page_of(shown_next)
 
-    def goal(self, result: str) -> str:
+    def url_after(self, result: str) -> str:
         return result

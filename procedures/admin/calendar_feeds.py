@@ -49,7 +49,7 @@ class FeedPage(ActionPage):
     def has_permission(self) -> bool:
         return super().has_permission() and services.may_hand_out(self.row, self.by)
 
-    def guarded(self) -> CalendarFeed | None:
+    def versioned_row(self) -> CalendarFeed | None:
         """The address that was issued last, in force or not: of two who saw none, the second sees the first one's."""
         one_at_a_time(Resource, self.row.pk)
         return CalendarFeed.objects.filter(resource=self.row).order_by("-pk").first()
@@ -90,7 +90,7 @@ class RevokeFeed(FeedPage):
     done = _("The calendar address is revoked.")
     danger = True
 
-    def impossible(self) -> Any:
+    def unavailable_reason(self) -> Any:
         return "" if services.feed_in_force(self.row) else _("There is no calendar address to revoke.")
 
     def lead(self) -> str:

@@ -230,7 +230,7 @@ class ConfirmFigure(ActionPage):
         wanted = int(version) if version.isdecimal() else None
         return get_object_or_404(self.row.relief_profiles, pk=wanted) if version else None
 
-    def guarded(self) -> ProcedureType | None:
+    def versioned_row(self) -> ProcedureType | None:
         return self.row if self.profile is None else self.profile.procedure_type
 
     def act(self, form: Any) -> FigureConfirmation:

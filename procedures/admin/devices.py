@@ -184,7 +184,7 @@ class RecordDevice(DevicePage):
         rows = Procedure.objects.visible_to(self.by).select_related("site", "procedure_type", "patient")
         return get_object_or_404(rows, pk=self.kwargs["procedure"])
 
-    def guarded(self) -> None:
+    def versioned_row(self) -> None:
         return None
 
     def lead(self) -> str:

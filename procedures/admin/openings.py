@@ -162,14 +162,14 @@ class BookFreed(ActionPage):
         """Who is booked."""
         return get_object_or_404(WaitlistEntry.objects.visible_to(self.by), pk=self.kwargs["entry"])
 
-    def guarded(self) -> WaitlistEntry | None:
+    def versioned_row(self) -> WaitlistEntry | None:
         closed = self.row.closed_at or self.waiting.closed_at
         return None if closed else self.waiting
 
     def act(self, form: Any) -> Appointment:
         return services.book_from_waitlist(self.waiting.pk, freed_id=self.row.pk, by=self.by, now=self.now)
 
-    def goal(self, result: Appointment) -> str:
+    def url_after(self, result: Appointment) -> str:
         return page_of(result)
 
 
@@ -181,10 +181,10 @@ class DismissFreed(ActionPage):
     permission_required = MANAGE
     done = _("The freed time is dismissed.")
 
-    def guarded(self) -> FreedTime | None:
+    def versioned_row(self) -> FreedTime | None:
         return self.row if self.row.closed_at is None else None
 
-    def goal(self, result: FreedTime) -> str:
+    def url_after(self, result: FreedTime) -> str:
         return f"{reverse('admin:procedures_freedtime_changelist')}?state=open"
 
 

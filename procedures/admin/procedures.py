@@ -166,7 +166,7 @@ class ProcedureInError(ProcedurePage):
     done = _("The procedure is marked as entered in error; nothing more is asked about it.")
     danger = True
 
-    def impossible(self) -> Any:
+    def unavailable_reason(self) -> Any:
         marked = self.row.status == Procedure.Status.ENTERED_IN_ERROR
         return _("This procedure is marked as entered in error already.") if marked else ""
 

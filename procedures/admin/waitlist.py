@@ -291,7 +291,7 @@ class BookEntry(EntryPage):
     title, submit = _("Book from the waitlist"), _("Book")
     done = _("The appointment is booked; the patient is off the waitlist.")
 
-    def impossible(self) -> Any:
+    def unavailable_reason(self) -> Any:
         how = self.row.get_closed_reason_display()
         return _("This patient is not waiting any more: %s.") % how if self.row.closed_at else ""
 
@@ -306,11 +306,11 @@ class BookEntry(EntryPage):
         at = to_instant_of("starts", said["starts"], said["site"].zone)
         return {"starts_at": at, "site": said["site"], "resources": said["resources"]}
 
-    def goal(self, result: Appointment) -> str:
+    def url_after(self, result: Appointment) -> str:
         return page_of(result)
 
     def overtaken(self, form: Any, stale: StalePage) -> HttpResponse:
-        why_not = self.impossible()
+        why_not = self.unavailable_reason()
         return self.leave(why_not) if why_not else super().overtaken(form, stale)
 
 
@@ -320,7 +320,7 @@ class Asked(EntryPage):
     name, button, service = "asked", True, staticmethod(services.still_waiting)
     done = _("The patient still waits.")
 
-    def guarded(self) -> WaitlistEntry | None:
+    def versioned_row(self) -> WaitlistEntry | None:
         return self.row if self.row.closed_at is None else None
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from clinic import planned_once
+from clinic import prepared_statements
 from patients.models import Patient
 from procedures.availability.clock_changes import EPOCH, OffsetPeriod
 from procedures.availability.offers import Offer
@@ -184,9 +184,18 @@ def query_sites(
         "ahead": [timedelta(seconds=stretch.ahead) for _, stretch in hands],
     }
     offers: dict[int, Offer] = {}
-    for site_id, need_id, _, category, after, until, resource_id, name, lows, highs in planned_once.fetch_all(
-        FIND, asked
-    ):
+    for (
+        site_id,
+        need_id,
+        _,
+        category,
+        after,
+        until,
+        resource_id,
+        name,
+        lows,
+        highs,
+    ) in prepared_statements.fetch_all(FIND, asked):
         offer = offers.setdefault(site_id, Offer())
         if need_id is None:
             offer.spans = list(zip(lows, highs, strict=True))

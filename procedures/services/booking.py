@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 
-from clinic import audit, planned_once
+from clinic import audit, prepared_statements
 from clinic.models import Resource, User
 from clinic.refusals import Refusal
 from procedures.bookable_times import last_day, on_grid
@@ -288,7 +288,7 @@ def refuse_if_taken_since(appointment: Appointment, reservations: Sequence[Reser
         "from": [reservation.starts_at for reservation in reservations],
         "until": [reservation.ends_at for reservation in reservations],
     }
-    [(overtaken,)] = planned_once.fetch_all(RIVAL, asked)
+    [(overtaken,)] = prepared_statements.fetch_all(RIVAL, asked)
     if overtaken:
         raise LostRace
 

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from clinic import planned_once
+from clinic import prepared_statements
 from clinic.models import Resource, Site
 from clinic.refusals import Refusal
 from patients.models import Patient
@@ -174,7 +174,7 @@ def resource_needs(appointment: Appointment, chosen: Sequence[Resource], *, now:
         "family": appointment.procedure_type.family,
         "day": appointment.starts_at.astimezone(zone).date(),
     }
-    rows = planned_once.fetch_all(LOOK, asked)
+    rows = prepared_statements.fetch_all(LOOK, asked)
     busy_from, busy_until, *_, shut = rows[0]
     if busy_from:
         raise SlotUnavailable(
@@ -381,4 +381,4 @@ def lock(reservations: Iterable[Reservation], patient_id: int) -> None:
     Always in this order, resources by number and then the patient: two bookings never wait for each other in a ring.
     """
     resources = [reservation.resource_id for reservation in reservations if resources_are_locked.get()]
-    planned_once.fetch_all(LOCK, {"resources": resources, "patient": patient_id})
+    prepared_statements.fetch_all(LOCK, {"resources": resources, "patient": patient_id})

@@ -17,7 +17,7 @@ class AlertPage(ActionPage):
     model = Alert
     permission_required = HANDLE
 
-    def impossible(self) -> Any:
+    def unavailable_reason(self) -> Any:
         return _("This alert is resolved already.") if self.row.resolved_at else ""
 
     def lead(self) -> str:
@@ -36,7 +36,7 @@ class Acknowledge(ActionPage):
     name, button, service = "acknowledge", True, staticmethod(services.acknowledge)
     done = _("The alert is yours.")
 
-    def guarded(self) -> Alert | None:
+    def versioned_row(self) -> Alert | None:
         mine = self.row.owner_id == self.by.pk and self.row.acknowledged_at is not None  # a second click
         return None if mine else self.row
 

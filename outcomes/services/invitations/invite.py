@@ -50,7 +50,7 @@ def invite_due(*, now: datetime, limit: int = 100_000) -> dict[str, int]:
 def invite_some(waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: datetime) -> dict[str, int]:
     """Ask these patients what is waiting of theirs. See `invite_due`."""
     due = lock_due_check_ins(waiting, patients)
-    asking = CheckInUpdates(now)
+    updates = CheckInUpdates(now)
     newest = dict(
         CheckIn.objects.filter(
             follow_up__in={check_in.follow_up_id for check_in in due},
@@ -74,10 +74,10 @@ def invite_some(waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: dat
             newer = planned and newest.get(check_in.follow_up_id, 0) > check_in.offset_minutes
             if newer and not diary_entry(check_in):
                 check_in.status = CheckIn.Status.SUPERSEDED
-                asking.skip(check_in, "superseded")
-                asking.tally["superseded"] += 1
+                updates.record_not_sent(check_in, "superseded")
+                updates.tally["superseded"] += 1
             elif why_not:
-                refuse(asking, check_in, why_not)
+                refuse(updates, check_in, why_not)
             else:
                 wanted.append(check_in)
         if not wanted:
@@ -86,27 +86,27 @@ def invite_some(waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: dat
         for check_in in wanted:
             if until := wait.get(check_in.pk):
                 check_in.hold_until = until
-                asking.changed.append(check_in)
-                asking.tally["held"] += 1
-        invite(asking, reader, [check_in for check_in in wanted if check_in.pk not in wait])
-    asking.write()
-    return dict(asking.tally)
+                updates.changed.append(check_in)
+                updates.tally["held"] += 1
+        invite(updates, reader, [check_in for check_in in wanted if check_in.pk not in wait])
+    updates.write()
+    return dict(updates.tally)
 
 
-def refuse(asking: CheckInUpdates, check_in: CheckIn, reason: str) -> None:
+def refuse(updates: CheckInUpdates, check_in: CheckIn, reason: str) -> None:
     """Nobody may be mailed about it: the check-in stays open, and somebody telephones if they may."""
     check_in.not_sent_reason = reason
     if reason not in NO_CALL and not diary_entry(check_in):
-        check_in.call_at = asking.now
-    asking.skip(check_in, reason)
-    asking.tally["not_sent"] += 1
+        check_in.call_at = updates.now
+    updates.record_not_sent(check_in, reason)
+    updates.tally["not_sent"] += 1
 
 
-def invite(asking: CheckInUpdates, reader: Reader, check_ins: list[CheckIn]) -> None:
+def invite(updates: CheckInUpdates, reader: Reader, check_ins: list[CheckIn]) -> None:
     """Ask all of them with one e-mail. A diary is asked as a whole, by its first entry."""
     if not check_ins:
         return
-    now = asking.now
+    now = updates.now
     asked: list[CheckIn] = []
     for check_in in check_ins:
         if check_in.status != CheckIn.Status.PLANNED:
@@ -121,8 +121,8 @@ def invite(asking: CheckInUpdates, reader: Reader, check_ins: list[CheckIn]) -> 
             asked.append(entry)
     first = min(asked, key=lambda check_in: (check_in.due_at, check_in.pk))
     key = invitation_key(first)
-    asking.send(asked, reader, kind=Kind.INVITATION, key=key, number=0, due_at=first.due_at)
-    asking.tally["invited"] += len(asked)
+    updates.queue_email(asked, reader, kind=Kind.INVITATION, key=key, number=0, due_at=first.due_at)
+    updates.tally["invited"] += len(asked)
 
 
 def hours_of(check_in: CheckIn) -> set[int]:

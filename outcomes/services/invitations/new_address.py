@@ -42,7 +42,7 @@ def ask_at_new_address(
     )
     queued = set(waiting.values_list("check_in", flat=True))
     asked = [check_in for check_in in asked if check_in.pk not in queued]
-    asking = CheckInUpdates(now)
+    updates = CheckInUpdates(now)
     for check_in in asked:
         check_in.invited_at, check_in.not_sent_reason = now, ""
         if check_in.remind_at or check_in.call_at:  # entries of a diary have neither
@@ -51,8 +51,8 @@ def ask_at_new_address(
             check_in.remind_at, check_in.call_at = (left[0], None) if left else (None, call)
     if asked:
         key = f"check-in {asked[0].pk} invitation {now:%Y-%m-%dT%H:%M:%S.%f}"
-        asking.send(asked, reader, kind=Kind.INVITATION, key=key, number=0)
-        asking.write()
+        updates.queue_email(asked, reader, kind=Kind.INVITATION, key=key, number=0)
+        updates.write()
     return len(asked)
 
 
@@ -78,13 +78,13 @@ def ask_new_reader(patient: Patient, *, now: datetime) -> int:
 
 def call_instead(follow_ups: Sequence[int], reason: str, *, now: datetime) -> None:
     """Nobody may be mailed about what was asked: no reminder goes out, and somebody telephones, if they may."""
-    asking = CheckInUpdates(now)
+    updates = CheckInUpdates(now)
     invited = CheckIn.objects.filter(
         follow_up__in=follow_ups, status=CheckIn.Status.INVITED, remind_at__isnull=False, closes_at__gt=now
     )
     for check_in in with_details(invited):
         check_in.remind_at = None
         check_in.call_at = None if reason in NO_CALL else check_in.call_at or now
-        asking.skip(check_in, reason, kind=Kind.REMINDER)
-    if asking.changed:
-        asking.write()
+        updates.record_not_sent(check_in, reason, kind=Kind.REMINDER)
+    if updates.changed:
+        updates.write()

@@ -38,7 +38,7 @@ def remind_some(waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: dat
     apply to confirmations of a bad score.
     """
     due = lock_due_check_ins(waiting, patients)
-    asking = CheckInUpdates(now)
+    updates = CheckInUpdates(now)
     by_patient, also = of_patients(due), of_patients(asked_with(due, now=now))
     had = emails_this_week(by_patient, now=now)
     caregivers = Caregiver.objects.asked_for(by_patient)
@@ -48,8 +48,8 @@ def remind_some(waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: dat
             for check_in in check_ins:
                 check_in.remind_at = None
                 check_in.call_at = None if reason in NO_CALL else check_in.call_at or now
-                asking.skip(check_in, reason, kind=Kind.REMINDER)
-                asking.tally["not_sent"] += 1
+                updates.record_not_sent(check_in, reason, kind=Kind.REMINDER)
+                updates.tally["not_sent"] += 1
             continue
         capped = len(had.get(patient.pk, [])) >= check_ins[0].follow_up.procedure.site.emails_a_week
         if not capped:
@@ -58,20 +58,20 @@ def remind_some(waiting: QuerySet[CheckIn], patients: Sequence[int], *, now: dat
         fell_due = min(reminder.remind_at for reminder in check_ins if reminder.remind_at)
         for check_in in check_ins:
             for _left_out in range(schedule_next_reminder(check_in, now=now)):
-                asking.skip(check_in, "next_reminder", kind=Kind.REMINDER)
+                updates.record_not_sent(check_in, "next_reminder", kind=Kind.REMINDER)
             if capped and check_in.kind == CheckIn.Kind.PLANNED:
-                asking.skip(check_in, "weekly_cap", kind=Kind.REMINDER)
-                asking.tally["not_sent"] += 1
+                updates.record_not_sent(check_in, "weekly_cap", kind=Kind.REMINDER)
+                updates.tally["not_sent"] += 1
             else:
                 reminded.append(check_in)
         if reminded:
             first = reminded[0]
             number = first.reminders
             key = reminder_key(first, number)
-            asking.send(reminded, reader, kind=Kind.REMINDER, key=key, number=number, due_at=fell_due)
-            asking.tally["reminded"] += len(reminded)
-    asking.write()
-    return dict(asking.tally)
+            updates.queue_email(reminded, reader, kind=Kind.REMINDER, key=key, number=number, due_at=fell_due)
+            updates.tally["reminded"] += len(reminded)
+    updates.write()
+    return dict(updates.tally)
 
 
 def asked_with(due: Sequence[CheckIn], *, now: datetime) -> list[CheckIn]:

@@ -43,14 +43,14 @@ class CheckInUpdates:
     attempts: list[ContactAttempt] = field(default_factory=list)
     changed: list[CheckIn] = field(default_factory=list)
 
-    def skip(self, check_in: CheckIn, reason: str, *, kind: str = Kind.INVITATION) -> None:
+    def record_not_sent(self, check_in: CheckIn, reason: str, *, kind: str = Kind.INVITATION) -> None:
         """Keep why nothing was sent."""
         self.attempts.append(
             ContactAttempt(check_in=check_in, kind=kind, outcome=Outcome.SKIPPED, at=self.now, reason=reason)
         )
         self.changed.append(check_in)
 
-    def send(
+    def queue_email(
         self,
         check_ins: Sequence[CheckIn],
         reader: Reader,

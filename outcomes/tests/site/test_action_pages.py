@@ -91,7 +91,7 @@ class Place:
             below = below.replace("<int:entry>", str(on_waitlist(world).pk))
         below = re.sub(r"<int:\w+>", str(self.row.pk if self.row is not None else ""), below)
         self.address = f"/admin/{kind}/{below}"
-        self.can = mock.patch.object(page, "impossible", return_value="")
+        self.can = mock.patch.object(page, "unavailable_reason", return_value="")
 
     def open(self, browser: Client, query: str = "") -> Any:
         with clock(self.now), self.can:
@@ -107,8 +107,8 @@ class Place:
         request.user = self.world.admin
         with clock(self.now):
             view.setup(request, **resolve(self.address).kwargs)
-            guarded = view.guarded()
-        return f"?{beside(guarded)}" if guarded is not None else ""
+            versioned_row = view.versioned_row()
+        return f"?{beside(versioned_row)}" if versioned_row is not None else ""
 
 
 def form_of(response: Any) -> forms.Form:
@@ -250,7 +250,7 @@ def test_the_same_click_twice_is_done_once(
         sent, query = typed(place.open(browser)), ""
     with (
         mock.patch.object(page, "act") as act,
-        mock.patch.object(page, "goal", return_value="/admin/"),
+        mock.patch.object(page, "url_after", return_value="/admin/"),
         mock.patch.object(page, "tell_done") as told,
     ):
         first, second = (place.send(browser, sent, query) for _twice in range(2))
@@ -284,7 +284,10 @@ def test_what_was_typed_comes_back_after_signing_in_again(
         assert shown.context["here"] == place.address
         assert form_of(shown).data.dict().items() >= {page: str(two) for page, two in sent.items()}.items()  # type: ignore[attr-defined]
         assert not act.called
-        with mock.patch.object(page, "goal", return_value="/admin/"), mock.patch.object(page, "tell_done"):
+        with (
+            mock.patch.object(page, "url_after", return_value="/admin/"),
+            mock.patch.object(page, "tell_done"),
+        ):
             place.send(browser, sent)
         assert act.called
 
