@@ -14,7 +14,7 @@ from clinic import roles
 from clinic.models import AuditEvent, AuditSeal, DatabaseIdentity, ResourceCategory, Site, User
 from clinic.tests.admin_client import Desk
 from clinic.tests.factories import MONDAY, NEW_YORK, resource, staff
-from clinic.throttling import OWN
+from clinic.throttling import PROCESS_CACHE
 from patients.models import Patient
 from procedures.models import ProcedureType, ReliefProfile, ResourceRequirement
 from procedures.tests.factories import World
@@ -34,7 +34,7 @@ def light_settings(settings: Any) -> None:
 @pytest.fixture(autouse=True)
 def nobody_tried_yet() -> None:
     """No test has to wait because another one has sent wrong passwords or digits."""
-    OWN.clear()
+    PROCESS_CACHE.clear()
 
 
 @pytest.fixture(autouse=True)

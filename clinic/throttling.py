@@ -21,7 +21,7 @@ from rest_framework.throttling import AnonRateThrottle
 logger = structlog.get_logger(__name__)
 
 #: Where this process counts on its own while Redis does not answer.
-OWN: BaseCache = LocMemCache("throttling", {})
+PROCESS_CACHE: BaseCache = LocMemCache("throttling", {})
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ def count_shared(count: Callable[[BaseCache], T]) -> T:
         return count(cache)
     except (RedisError, OSError) as exc:
         logger.warning("cache_unreachable", exception=type(exc).__name__)
-        return count(OWN)
+        return count(PROCESS_CACHE)
 
 
 class Throttle(AnonRateThrottle):

@@ -27,7 +27,7 @@ SIMPLE = {
     EventType.UNSUBSCRIBED: Kind.UNSUBSCRIBED,
 }
 #: Reasons for which a service refuses to send at all, because of what the reader once said.
-ASKED = {RejectReason.SPAM: Kind.COMPLAINED, RejectReason.UNSUBSCRIBED: Kind.UNSUBSCRIBED}
+READER_REASONS = {RejectReason.SPAM: Kind.COMPLAINED, RejectReason.UNSUBSCRIBED: Kind.UNSUBSCRIBED}
 #: Enhanced status codes (RFC 3463, section 3) of an address that does not exist: bad mailbox, bad domain, bad syntax,
 #: moved, no mail host (RFC 7505), disabled. Others with 5.1 speak of the sender's address.
 NO_SUCH_ADDRESS = re.compile(rb"(?<![\d.])5\.(?:1\.(?:1|2|3|6|10)|2\.1)(?!\.?\d)")
@@ -53,8 +53,8 @@ def kind_of(event: AnymailTrackingEvent, service: str) -> str:
     if corrected is not None:
         return corrected
     if event.event_type in (EventType.BOUNCED, EventType.REJECTED, EventType.FAILED):
-        if event.event_type == EventType.REJECTED and event.reject_reason in ASKED:
-            return ASKED[event.reject_reason]
+        if event.event_type == EventType.REJECTED and event.reject_reason in READER_REASONS:
+            return READER_REASONS[event.reject_reason]
         return Kind.BOUNCED if event.reject_reason in ADDRESS else Kind.REFUSED
     return SIMPLE.get(event.event_type, "")
 

@@ -22,7 +22,7 @@ from clinic.api.refusals import fault, problem
 from clinic.models import AuditEvent, Site
 from clinic.tests.api_client import call, faults
 from clinic.tests.factories import staff
-from clinic.throttling import OWN
+from clinic.throttling import PROCESS_CACHE
 from procedures.tests.factories import World
 
 IN_MEMORY = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "test_api"}}
@@ -34,7 +34,7 @@ NOBODY_THERE = {
 @pytest.fixture(autouse=True)
 def nobody_tried_yet() -> Iterator[None]:
     with override_settings(CACHES=IN_MEMORY):
-        OWN.clear()
+        PROCESS_CACHE.clear()
         cache.clear()
         yield
 

@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 from clinic import services, sign_in_limits
 from clinic.models import User
 from clinic.sign_in_limits import MOST_OF_ACCOUNT, MOST_OF_ADDRESS
-from clinic.throttling import OWN, sender
+from clinic.throttling import PROCESS_CACHE, sender
 from procedures.tests.factories import World
 
 RIGHT, PASSWORD = "correct horse", "blue horse battery 9"
@@ -120,7 +120,9 @@ def test_the_wait_ends_however_often_somebody_goes_on(world: World, monkeypatch:
     """Tries that are refused do not put the end off."""
     monkeypatch.setattr(sign_in_limits, "SECONDS", 600)
     touched: list[Any] = []
-    monkeypatch.setattr(OWN.__class__, "touch", lambda self, key, timeout=None, **_: touched.append(key))
+    monkeypatch.setattr(
+        PROCESS_CACHE.__class__, "touch", lambda self, key, timeout=None, **_: touched.append(key)
+    )
     for _ in range(MOST_OF_ACCOUNT + 5):
         by_api(world.nurse.email, "wrong")
     of_account = [key for key in touched if "sign_in_at" not in key]

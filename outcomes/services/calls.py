@@ -19,7 +19,7 @@ TRIES = 3
 #: What can come of a call besides an answer.
 NOTED = (Outcome.NO_ANSWER, Outcome.CALL_AGAIN, Outcome.WRONG_NUMBER, Outcome.DECLINED)
 #: So far ahead a working day is looked for.
-LOOK = timedelta(days=31)
+LOOK_AHEAD = timedelta(days=31)
 
 
 @transaction.atomic
@@ -95,16 +95,16 @@ def same_hour_on_a_working_day(site: Site, now: datetime) -> datetime:
     """The next day after `now` on which the site works, at the hour that its clock shows at `now`; in UTC.
 
     A site works on the weekdays on which anybody has hours there, Monday to Friday where nobody has, unless it is
-    closed at that hour. When no such day comes within LOOK, tomorrow.
+    closed at that hour. When no such day comes within LOOK_AHEAD, tomorrow.
     """
     wall = now.astimezone(site.zone)
     hours = list(WorkingHours.objects.filter(site=site).distinct())
     closed = list(
-        Closure.objects.filter(Q(site=site), ends_at__gt=now, starts_at__lt=now + LOOK).values_list(
-            "starts_at", "ends_at"
-        )
+        Closure.objects.filter(
+            Q(site=site), ends_at__gt=now, starts_at__lt=now + LOOK_AHEAD
+        ).values_list("starts_at", "ends_at")
     )
-    days = [wall.date() + timedelta(days=ahead) for ahead in range(1, LOOK.days)]
+    days = [wall.date() + timedelta(days=ahead) for ahead in range(1, LOOK_AHEAD.days)]
     for day in days:
         works = (
             day.weekday() < 5

@@ -28,7 +28,7 @@ PAIN_NOW = {"instrument": "nrs", "version": "1", "item": "now"}
 BY_ANOTHER = (FollowUp.Closed.REPEATED, FollowUp.Closed.OTHER_TREATMENT)
 #: When an anesthetic is expected to have worn off, in minutes, for a profile made before tests had to say so: that of
 #: the catalogue's blocks, 2 to 12 hours (docs/catalogue.md; unconfirmed).
-HOURS = (2 * 60, 12 * 60)
+OFFSETS_OF_A_TEST = (2 * 60, 12 * 60)
 
 
 class CheckInReading(NamedTuple):
@@ -136,7 +136,7 @@ def fetched_check_ins(follow_up: FollowUp) -> list[CheckInReading]:
 def window_of_test(profile: ReliefProfile) -> tuple[int, int]:
     """The first and the last minute of the time in which the effect of a test is expected to end."""
     if not profile.window_until_minutes:
-        return HOURS
+        return OFFSETS_OF_A_TEST
     return profile.window_from_minutes or 0, profile.window_until_minutes
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 from django.utils import timezone
 
-from clinic.throttling import OWN
+from clinic.throttling import PROCESS_CACHE
 from outcomes import services
 from outcomes.models import CheckIn
 from outcomes.tests.demo_history import DEMO_NOW
@@ -19,9 +19,9 @@ from procedures.tests.factories import World
 @pytest.fixture(autouse=True)
 def nobody_has_tried(settings: object) -> Iterator[None]:
     """Tests have no Redis: what is counted is counted in this process, from nothing in each test."""
-    OWN.clear()
+    PROCESS_CACHE.clear()
     yield
-    OWN.clear()
+    PROCESS_CACHE.clear()
 
 
 @pytest.fixture

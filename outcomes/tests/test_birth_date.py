@@ -10,7 +10,7 @@ from django.test import Client
 
 from clinic.models import AuditEvent, Site
 from clinic.tests.admin_client import template, words
-from clinic.throttling import OWN, one_more_try
+from clinic.throttling import PROCESS_CACHE, one_more_try
 from outcomes.models import Answer, CheckIn, Draft
 from outcomes.tests.factories import BIRTH_DATE, WRONG_BIRTH_DATE
 from procedures.tests.factories import World
@@ -102,7 +102,7 @@ def test_the_right_date_ends_the_count(path: str) -> None:
 
 
 def test_two_at_once_are_counted_as_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clinic.throttling.cache", OWN)
+    monkeypatch.setattr("clinic.throttling.cache", PROCESS_CACHE)
     barrier = Barrier(20)
     allowed: list[bool] = []
 

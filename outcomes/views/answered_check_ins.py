@@ -24,7 +24,7 @@ from outcomes.services.answers import said_yes
 from outcomes.services.courses import position
 from outcomes.services.staff_answers import values_of
 from outcomes.views.question_forms import (
-    SHUT,
+    CLOSED_CODES,
     advice_of_steps,
     answer_text,
     flag_groups,
@@ -132,7 +132,7 @@ def change(
             now=now,
         )
     except Refusal as refusal:
-        if refusal.code not in SHUT:
+        if refusal.code not in CLOSED_CODES:
             raise
     return redirect_here(request)  # with a yes, the thanks begin with what to do
 

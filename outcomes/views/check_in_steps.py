@@ -18,7 +18,7 @@ from outcomes.questions import PAIN_NOW, CheckInStep
 from outcomes.services.answers import MOST_REMARK, said_yes
 from outcomes.views import answered_check_ins
 from outcomes.views.question_forms import (
-    SHUT,
+    CLOSED_CODES,
     advice_of_steps,
     flag_groups,
     flags_by_urgency,
@@ -41,7 +41,7 @@ def show(request: HttpRequest, check_in: CheckIn, token: str, now: datetime) -> 
         try:
             return save_posted_step(request, check_in, steps, token, now)
         except Refusal as refusal:
-            if refusal.code not in SHUT:
+            if refusal.code not in CLOSED_CODES:
                 raise
             return gone(request)
     draft: Draft | None = getattr(check_in, "draft", None)

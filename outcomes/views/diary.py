@@ -20,7 +20,7 @@ from outcomes.questions import PAIN_NOW, TOOK_MEDICINE, Question, from_instrumen
 from outcomes.services.check_in_questions import red_flags_of
 from outcomes.views.answered_check_ins import Curve, curve, following
 from outcomes.views.question_forms import (
-    SHUT,
+    CLOSED_CODES,
     ShownQuestion,
     advice_on,
     flag_groups,
@@ -85,7 +85,7 @@ def show(
                 now=now,
             )
         except Refusal as refusal:
-            if refusal.code not in SHUT:
+            if refusal.code not in CLOSED_CODES:
                 raise
             return gone(request)
         if ticked or not (faults or refused):

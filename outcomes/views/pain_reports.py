@@ -17,7 +17,7 @@ from outcomes.questions import ENDED_ON, PAIN_NOW, Question
 from outcomes.services.check_in_questions import red_flags_of
 from outcomes.services.pain_reports import questions_about
 from outcomes.views.question_forms import (
-    SHUT,
+    CLOSED_CODES,
     advice_on,
     flag_groups,
     question_field,
@@ -78,7 +78,7 @@ def show(request: HttpRequest, follow_up: FollowUp, now: datetime) -> HttpRespon
             )
             return redirect_here(request, sent=1)
     except Refusal as refusal:
-        if refusal.code not in SHUT:
+        if refusal.code not in CLOSED_CODES:
             raise
         return gone(request)
     if yes:  # what to do comes first; what was typed waits in the page

@@ -20,7 +20,7 @@ from outcomes.questions import URGENCIES, CheckInStep, Question, most_urgent
 from outcomes.services.answers import plain_remark, said_yes
 
 #: Codes of what a link is refused that has just ceased to open anything.
-SHUT = ("closed", "revoked")
+CLOSED_CODES = ("closed", "revoked")
 #: The name of the boxes "None of these"; their value is the group's urgency.
 NONE = "none"
 

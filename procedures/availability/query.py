@@ -15,7 +15,7 @@ LONGEST = timedelta(minutes=32767)
 
 #: Every bound of a start is closed, so that spans can be cut and joined without asking which ends belong to them; only
 #: then are they counted in whole seconds. Wall times become instants by the clocks that are handed in, see `clock`.
-FIND = """
+SLOTS_QUERY = """
 SELECT * FROM (
 WITH need AS MATERIALIZED (  -- what the procedure type asks for, and over which part of the appointment
     SELECT requirement.id, category_id, category.name AS category, needs_privilege, starts_after_minutes,
@@ -195,7 +195,7 @@ def query_sites(
         name,
         lows,
         highs,
-    ) in prepared_statements.fetch_all(FIND, asked):
+    ) in prepared_statements.fetch_all(SLOTS_QUERY, asked):
         offer = offers.setdefault(site_id, Offer())
         if need_id is None:
             offer.spans = list(zip(lows, highs, strict=True))

@@ -39,7 +39,7 @@ OVERLAP = "23P01"
 BY_A_RIVAL = "Somebody else has just taken this time."
 
 #: What makes two requests under one key the same; the rest is detail.
-ASKED = ("patient_id", "procedure_type_id", "site_id", "starts_at", "region", "laterality")
+IDENTIFYING_FIELDS = ("patient_id", "procedure_type_id", "site_id", "starts_at", "region", "laterality")
 
 #: What need not be looked for: without one of them it is refused, and the foreign keys refuse what is gone since.
 REFERENCES = ("patient", "procedure_type", "site", "booked_by")
@@ -236,7 +236,7 @@ def refuse_start(appointment: Appointment, *, any_minute: bool, now: datetime) -
 #: Whether anything overlaps by now, of the patient's or of the resources' that are about to be reserved, or the record
 #: was merged into another one meanwhile. Who overbooks
 #: has seen that others have the resource, and needs the chosen lane only.
-RIVAL = """
+TAKEN_SINCE_QUERY = """
     SELECT EXISTS (
         SELECT FROM procedures_appointment
          WHERE patient_id = %(patient)s::bigint
@@ -288,7 +288,7 @@ def refuse_if_taken_since(appointment: Appointment, reservations: Sequence[Reser
         "from": [reservation.starts_at for reservation in reservations],
         "until": [reservation.ends_at for reservation in reservations],
     }
-    [(overtaken,)] = prepared_statements.fetch_all(RIVAL, asked)
+    [(overtaken,)] = prepared_statements.fetch_all(TAKEN_SINCE_QUERY, asked)
     if overtaken:
         raise LostRace
 
@@ -305,7 +305,7 @@ def made_before(appointment: Appointment, request_key: str, *, by: User | None) 
     if first:
         # Its first row of history says what was asked for: a request may have been accepted at another time since.
         asked = first.events.order_by("pgh_id").first() or first  # type: ignore[attr-defined]
-        if any(getattr(asked, name) != getattr(appointment, name) for name in ASKED):
+        if any(getattr(asked, name) != getattr(appointment, name) for name in IDENTIFYING_FIELDS):
             raise key_reused()
     return first
 

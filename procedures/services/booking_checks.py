@@ -71,7 +71,7 @@ class SlotUnavailable(Refusal):
 #: All that decides about a booking, in one round trip: what else the patient has in the span, and for each requirement
 #: every resource that could serve it, with its hours on the days that are touched, what closes it and what holds it.
 #: Overlaps are written as in the exclusion constraints, so that their indexes are used.
-LOOK = """
+RESOURCES_QUERY = """
     SELECT busy.starts_at, busy.ends_at, need.id, need.category, need.starts_at, need.ends_at,
            candidate.id, candidate.name, hours.days, hours.opens, hours.closes,
            closure.site_id, closure.reason, held.starts_at, held.ends_at, held.lanes, candidate.overbooking,
@@ -174,7 +174,7 @@ def resource_needs(appointment: Appointment, chosen: Sequence[Resource], *, now:
         "family": appointment.procedure_type.family,
         "day": appointment.starts_at.astimezone(zone).date(),
     }
-    rows = prepared_statements.fetch_all(LOOK, asked)
+    rows = prepared_statements.fetch_all(RESOURCES_QUERY, asked)
     busy_from, busy_until, *_, shut = rows[0]
     if busy_from:
         raise SlotUnavailable(
@@ -347,7 +347,7 @@ def refuse_gone(patient: Patient) -> None:
 
 
 #: The patient's row is not even looked for before all the resources are locked: it waits for their number.
-LOCK = """
+LOCK_QUERY = """
     SELECT id FROM patients_patient
      WHERE id = %(patient)s::bigint AND 0 <= (
         SELECT COUNT(*) FROM (
@@ -381,4 +381,4 @@ def lock(reservations: Iterable[Reservation], patient_id: int) -> None:
     Always in this order, resources by number and then the patient: two bookings never wait for each other in a ring.
     """
     resources = [reservation.resource_id for reservation in reservations if resources_are_locked.get()]
-    prepared_statements.fetch_all(LOCK, {"resources": resources, "patient": patient_id})
+    prepared_statements.fetch_all(LOCK_QUERY, {"resources": resources, "patient": patient_id})

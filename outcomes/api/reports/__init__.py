@@ -1,7 +1,7 @@
 """What procedures achieve, as JSON: the same numbers as on the admin's pages."""
 
-from outcomes.api.reports.comparison import Comparison
-from outcomes.api.reports.overview import Overview
-from outcomes.api.reports.procedure import Procedure
-from outcomes.api.reports.response import Response
+from outcomes.api.reports.comparison import ComparisonView
+from outcomes.api.reports.overview import OverviewView
+from outcomes.api.reports.procedure import ProcedureView
+from outcomes.api.reports.response import ResponseRatesView
 from outcomes.api.reports.worklists import Worklists

@@ -69,7 +69,7 @@ class ComparisonSerializer(serializers.Serializer[ComparisonReport]):
     why_not = serializers.ChoiceField(["", "nothing_known", "hidden", "units_differ", "not_proven"])
 
 
-class Comparison(Report):
+class ComparisonView(Report):
     """Two groups side by side."""
 
     @extend_schema(parameters=[ComparisonQuery], responses=ComparisonSerializer)

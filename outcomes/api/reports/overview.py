@@ -52,7 +52,7 @@ class OverviewSerializer(serializers.Serializer[OverviewReport]):
     sites = SiteOverviewSerializer(many=True)
 
 
-class Overview(Report):
+class OverviewView(Report):
     """The clinic overview."""
 
     @extend_schema(responses=OverviewSerializer)

@@ -206,7 +206,7 @@ class ProcedureReportSerializer(serializers.Serializer[ProcedureReport]):
         return {"earliest": earliest, "latest": latest, "confirmed": report.window_confirmed}
 
 
-class Procedure(Report):
+class ProcedureView(Report):
     """What procedures achieved."""
 
     @extend_schema(parameters=[SelectionQuery], responses=ProcedureReportSerializer)

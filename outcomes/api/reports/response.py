@@ -4,7 +4,7 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
-from rest_framework.response import Response as Answer
+from rest_framework.response import Response
 
 from outcomes.api.reports.counts import CountedShareSerializer
 from outcomes.api.reports.parameters import Report, SelectionQuery, SelectionSerializer
@@ -47,11 +47,11 @@ class ResponseReportSerializer(serializers.Serializer[ResponseReport]):
     ages = AnsweredSerializer(many=True)
 
 
-class Response(Report):
+class ResponseRatesView(Report):
     """Who answers."""
 
     @extend_schema(parameters=[SelectionQuery], responses=ResponseReportSerializer)
-    def get(self, request: Request) -> Answer:
+    def get(self, request: Request) -> Response:
         """Who answers: of the check-ins that fell due, how many were answered, by day, channel, language and age.
 
         Small groups are hidden. That you looked is written down.
