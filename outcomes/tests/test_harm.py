@@ -8,6 +8,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from clinic.models import User
 from clinic.tests.admin_client import clock, signed_in, words
 from clinic.tests.api_client import call
 from clinic.tests.factories import MONDAY
@@ -122,8 +123,9 @@ def test_a_de_identified_table_has_no_type_of_few_procedures(harmed: World) -> N
 
 def test_it_takes_no_more_queries_for_more_types(harmed: World) -> None:
     def asked() -> int:
+        user = User.objects.get(pk=harmed.physician.pk)  # who remembers nothing of the last time
         with CaptureQueriesContext(connection) as captured:
-            procedure_report(Selection(), user=harmed.physician, now=harmed.now)
+            procedure_report(Selection(), user=user, now=harmed.now)
         return len(captured)
 
     before = asked()
