@@ -10,7 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from clinic import roles
-from clinic.models import Site
+from clinic.models import Site, User
 from clinic.refusals import Refusal
 from clinic.tests.factories import MONDAY, staff
 from outcomes import services
