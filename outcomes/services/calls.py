@@ -100,9 +100,9 @@ def same_hour_on_a_working_day(site: Site, now: datetime) -> datetime:
     wall = now.astimezone(site.zone)
     hours = list(WorkingHours.objects.filter(site=site).distinct())
     closed = list(
-        Closure.objects.filter(
-            Q(site=site), ends_at__gt=now, starts_at__lt=now + LOOK_AHEAD
-        ).values_list("starts_at", "ends_at")
+        Closure.objects.filter(Q(site=site), ends_at__gt=now, starts_at__lt=now + LOOK_AHEAD).values_list(
+            "starts_at", "ends_at"
+        )
     )
     days = [wall.date() + timedelta(days=ahead) for ahead in range(1, LOOK_AHEAD.days)]
     for day in days:
