@@ -101,7 +101,7 @@ class BuiltOnce(serializers.BaseSerializer[Any]):
 
     def get_fields(self) -> dict[str, AnyField]:
         if type(self) not in BUILT:
-            BUILT[type(self)] = super().get_fields()  # type: ignore[misc]
+            BUILT[type(self)] = super().get_fields()  # type: ignore[misc]  # ModelSerializer's
         return deepcopy(BUILT[type(self)])
 
 

@@ -22,7 +22,7 @@ ANYONE = "anyone"
 Needed = str | tuple[str, ...]
 
 
-class ByToken(TokenAuthentication):  # type: ignore[misc]
+class ByToken(TokenAuthentication):  # type: ignore[misc]  # knox has no types
     """Knox's tokens: only their hash is kept, they expire, and each can be revoked."""
 
     def authenticate_credentials(self, token: bytes) -> Any:

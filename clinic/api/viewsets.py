@@ -70,8 +70,11 @@ class IdempotentAPIView(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        if request.method == "POST" and isinstance(request.user, User) and (key := request_key(request)):
-            vars(self)["post"] = partial(self.once, vars(self).get("post") or self.post, key)  # type: ignore[attr-defined]
+        handler = getattr(self, "post", None)  # without one it is 405
+        signed_in = request.method == "POST" and isinstance(request.user, User)
+        if handler and signed_in and (key := request_key(request)):
+            view: Any = self
+            view.post = partial(self.once, handler, key)  # what `dispatch` calls next
 
     def once(
         self, handler: Callable[..., Response], key: str, request: Request, *args: Any, **kwargs: Any

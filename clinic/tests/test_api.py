@@ -198,6 +198,8 @@ def test_refusals_to_staff(world: World) -> None:
     assert refused("PUT", "me/") == (405, "method_not_allowed")
     assert refused("OPTIONS", "me/") == (405, "method_not_allowed")
     assert refused("DELETE", "patients/") == (405, "method_not_allowed")
+    for path in ("me/", "sites/", f"sites/{world.site.pk}/", "reports/overview/"):
+        assert refused("POST", path, {}, **{"Idempotency-Key": "a"}) == (405, "method_not_allowed"), path
     assert refused("POST", f"procedures/{world.patient.pk}/void/", {}) == (403, "permission_denied")
     assert refused("GET", "patients/987654/") == (404, "not_found")
     assert refused("GET", "patients/abc/") == (404, "not_found")

@@ -89,9 +89,9 @@ class CaregiverPage(ActionPage):
         patient: Patient = self.row
         return self.stands or patient
 
-    def remember(self, goal: str, versioned_row: models.Model | None) -> None:
+    def remember(self, address: str, versioned_row: models.Model | None) -> None:
         # The same click, made again, finds another row than this one did: somebody answers now, or nobody any more.
-        super().remember(goal, services.read_caregiver(self.row.pk) or self.row)
+        super().remember(address, services.read_caregiver(self.row.pk) or self.row)
 
     def lead(self) -> str:
         stands = self.stands
